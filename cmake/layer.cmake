@@ -1,0 +1,31 @@
+# scalio_layer(NAME [DEPENDS layer...] [LIBRARIES target...])
+#
+# One folder of src/ as the static library scalio_NAME. Its *_test.cc files, which stand beside what they
+# test, become the program NAME_test.
+function(scalio_layer name)
+  cmake_parse_arguments(arg "" "" "DEPENDS;LIBRARIES" ${ARGN})
+  set(dir ${CMAKE_SOURCE_DIR}/src/${name})
+  file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cc)
+  file(GLOB tests CONFIGURE_DEPENDS ${dir}/*_test.cc)
+  list(REMOVE_ITEM sources ${tests})
+  if(NOT sources)
+    add_library(scalio_${name} INTERFACE)
+    set(scope INTERFACE)
+  else()
+    add_library(scalio_${name} STATIC ${sources})
+    set(scope PUBLIC)
+  endif()
+  list(TRANSFORM arg_DEPENDS PREPEND scalio_)
+  target_include_directories(scalio_${name} ${scope}
+    $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_compile_features(scalio_${name} ${scope} cxx_std_20)
+  target_link_libraries(scalio_${name} ${scope} ${arg_DEPENDS} ${arg_LIBRARIES})
+  if(SCALIO_TESTS AND tests)
+    find_package(GTest REQUIRED)
+    include(GoogleTest)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE scalio_${name} GTest::gtest_main)
+    gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60)
+  endif()
+endfunction()

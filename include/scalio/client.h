@@ -1,0 +1,125 @@
+// The client of a Scalio store: the public interface.
+//
+//   auto client = scalio::Client::connect("unix:/run/scalio.sock");
+//   if (!client.ok()) ...
+//   auto put = (*client)->run((*client)->put("key", "value"));
+//
+// GETs are done by the client itself, with one-sided operations on the server's memory and reads of
+// its SSDs; writes are requests to the server. Every operation is linearizable.
+#pragma once
+
+#include <scalio/status.h>
+#include <scalio/task.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace scalio {
+
+struct ClientOptions {
+  // Where this machine sees the server's SSDs, one path per shard in the order of `scalio stat`.
+  // Empty: the paths the server advertises (right on the server's own machine).
+  std::vector<std::string> ssd_paths;
+  // Bound on connecting, for each attempt to reach the server.
+  std::chrono::milliseconds connect_timeout{5000};
+  // Bound on any one operation's wait for the server or an SSD.
+  std::chrono::milliseconds operation_timeout{10000};
+  // After a lost connection, how long to try to resume the session before writes in flight are
+  // reported as unknown and everything else as unavailable.
+  std::chrono::milliseconds resume_timeout{2000};
+};
+
+struct Record {
+  std::string value;
+  std::uint64_t version = 0;  // grows with every write of the key; never 0 for a key that exists
+};
+
+// What this client has done since it connected. Counts, never estimates.
+struct ClientCounters {
+  std::uint64_t gets = 0;
+  std::uint64_t hits = 0;          // GETs answered from the server's memory
+  std::uint64_t misses = 0;        // GETs that read an SSD
+  std::uint64_t fills = 0;         // misses that left their record in the cache
+  std::uint64_t bypasses = 0;      // misses that did not try to, or gave up
+  std::uint64_t steals = 0;        // slots taken over from a client that stopped
+  std::uint64_t writes = 0;        // puts, conditional puts and deletes sent
+  std::uint64_t region_reads = 0;  // one-sided operations, by kind
+  std::uint64_t region_writes = 0;
+  std::uint64_t region_cas = 0;
+  std::uint64_t region_bytes_read = 0;
+  std::uint64_t ssd_reads = 0;     // counted by the devices
+  std::uint64_t ssd_bytes_read = 0;
+};
+
+// A connection to all shards of one store. One thread uses a Client (it has its own event loop and
+// is not thread-safe); a thread may have many operations in flight on it. Keys are 1 to 255 bytes.
+//
+// Arguments passed as string_view or span must stay valid until the operation's task has ended.
+//
+// Failures common to all operations: unavailable, timed_out, io_error, corrupt.
+class Client {
+ public:
+  // `uri` is "unix:/path" (same machine, shared memory) or "tcp:host:port". Blocks until connected to
+  // every shard. Failures: invalid (bad URI), unavailable, timed_out, busy (too many clients).
+  static Result<std::unique_ptr<Client>> connect(std::string_view uri, ClientOptions options = {});
+
+  // Every operation must have ended before the client is destroyed.
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // The key's value and version. Failures: not_found.
+  Task<Result<Record>> get(std::string_view key);
+
+  // Each key's get, all in flight together; results in the order of the keys.
+  Task<std::vector<Result<Record>>> multi_get(std::span<const std::string_view> keys);
+
+  // Durably sets the key's value and returns its new version. Failures: too_large, full, read_only;
+  // unknown if the connection was lost for good with the write in flight: it may or may not happen.
+  Task<Result<std::uint64_t>> put(std::string_view key, std::string_view value);
+
+  // The same if the key's version is `expected` (0: if the key does not exist). Failures: conflict,
+  // and those of put.
+  Task<Result<std::uint64_t>> put_if(std::string_view key, std::string_view value,
+                                     std::uint64_t expected);
+
+  // Durably removes the key, whether or not it exists; returns the deletion's version. Failures: as put.
+  Task<Result<std::uint64_t>> remove(std::string_view key);
+
+  // The server's statistics as JSON text (docs/operations.md lists the fields).
+  Task<Result<std::string>> stat();
+
+  // The blocking form: runs the event loop until the task has ended. Not from inside a task.
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> out;
+    auto body = [](Task<T> t, std::optional<T>* result) -> Task<void> {
+      result->emplace(co_await std::move(t));
+    };
+    run_to_end(body(std::move(task), &out));
+    return std::move(*out);
+  }
+  void run(Task<void> task) { run_to_end(std::move(task)); }
+
+  // Starts a task that runs beside others whenever run() runs. wait_all() runs until all have ended.
+  void spawn(Task<void> task);
+  void wait_all();
+
+  // The largest key + value, in bytes, that the store takes.
+  std::size_t inline_limit() const;
+  ClientCounters counters() const;
+
+ private:
+  struct Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+  void run_to_end(Task<void> task);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace scalio

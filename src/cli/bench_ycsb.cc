@@ -1,0 +1,142 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "cli/client_flags.h"
+#include "cli/command.h"
+#include "cli/progress_line.h"
+#include "cli/size.h"
+#include "ycsb/runner.h"
+
+namespace scalio::cli {
+namespace {
+
+struct Flags {
+  ClientFlags client;
+  std::string workload;
+  std::optional<std::uint64_t> records;
+  std::optional<std::uint64_t> operations;
+  std::optional<std::uint64_t> value_size;
+  std::string json;
+  bool quiet = false;
+  ycsb::RunOptions run;
+};
+
+// Opened before the run, so that a path that cannot be written does not cost one.
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+Status write(std::FILE* file, const std::string& path, const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), file) == text.size() && std::fflush(file) == 0)
+    return Status();
+  return {Code::io_error, fmt::format("cannot write {}", path)};
+}
+
+void show(ProgressLine& line, const ycsb::Progress& p) {
+  const double rate = p.seconds > 0 ? static_cast<double>(p.done) / p.seconds : 0;
+  std::string text = fmt::format("{:.0f} ops/s", rate);
+  if (p.done < p.total && rate > 0)
+    text += fmt::format(", {:.0f} s left", static_cast<double>(p.total - p.done) / rate);
+  if (p.errors > 0) text += fmt::format(", {} errors", p.errors);
+  line.update(p.phase, static_cast<double>(p.done) / static_cast<double>(p.total), text);
+  if (p.done == p.total) line.finish();
+}
+
+int bench(Flags& flags) {
+  Result<ycsb::Workload> workload = ycsb::load_workload(flags.workload);
+  // A file that is not there is bad use; exit status 1 is for keys.
+  if (!workload.ok()) return fail({Code::invalid, workload.status().message()});
+  if (flags.records) workload->records = *flags.records;
+  if (flags.operations) workload->operations = *flags.operations;
+  if (flags.value_size) workload->value_size = *flags.value_size;
+  if (!flags.quiet) {
+    for (const std::string& note : workload->notes) fmt::print(stderr, "scalio: note: {}\n", note);
+  }
+  flags.run.workload = *std::move(workload);
+  flags.run.server = flags.client.server;
+  flags.run.client = flags.client.options;
+
+  const bool json_to_stdout = flags.json == "-";
+  File json(nullptr, std::fclose);
+  if (!flags.json.empty() && !json_to_stdout) {
+    json.reset(std::fopen(flags.json.c_str(), "we"));
+    if (!json) return fail({Code::io_error, fmt::format("cannot create {}", flags.json)});
+  }
+
+  ProgressLine line(flags.quiet);
+  Result<ycsb::Report> report = ycsb::run(flags.run, [&line](const ycsb::Progress& p) { show(line, p); });
+  line.finish();
+  if (!report.ok()) return fail(report.status());
+  const std::string as_json = ycsb::to_json(*report) + "\n";
+  if (json) {
+    if (Status status = write(json.get(), flags.json, as_json); !status.ok()) return fail(status);
+  }
+  Status status = write(stdout, "to stdout", json_to_stdout ? as_json : ycsb::to_table(*report));
+  if (!status.ok()) return fail(status);
+  for (const std::optional<ycsb::Phase>* phase : {&report->load, &report->run}) {
+    if (*phase && !(*phase)->stopped.empty())
+      return fail({Code::unavailable, "stopped early: " + (*phase)->stopped});
+  }
+  if (std::uint64_t n = ycsb::errors(*report); n > 0) {
+    return fail(
+        {Code::unavailable, fmt::format("{} operations ended in errors; the report counts them by kind", n)});
+  }
+  return kSuccess;
+}
+
+}  // namespace
+
+Command add_bench_ycsb(CLI::App& parent) {
+  CLI::App* app = parent.add_subcommand("ycsb", "Run a YCSB workload against a server");
+  auto flags = std::make_shared<Flags>();
+  flags->client.add_to(*app);
+  app->add_option("--workload", flags->workload, "a, b, c, d or f, or a YCSB property file")
+      ->type_name("LETTER|FILE")
+      ->required();
+  app->add_option("--records", flags->records,
+                  "Records that the store has, or --load writes; default: recordcount, or 1000000")
+      ->type_name("N");
+  app->add_option("--operations", flags->operations,
+                  "Operations to run; 0: none; default: operationcount, or 1000000")
+      ->type_name("N");
+  app->add_flag("--load", flags->run.load, "First write all the records");
+  app->add_option("--threads", flags->run.threads, "Threads, each with a connection of its own")
+      ->type_name("N")
+      ->capture_default_str();
+  app->add_option("--depth", flags->run.depth, "Operations that each thread keeps in flight")
+      ->type_name("N")
+      ->capture_default_str();
+  app->add_option("--key-size", flags->run.key_size, "Bytes of a key: \"user\" and the record's number")
+      ->transform(size())
+      ->capture_default_str();
+  app->add_option("--value-size", flags->value_size,
+                  "Bytes of a value; default: fieldcount x fieldlength if set, or 64")
+      ->transform(size());
+  app->add_option("--seed", flags->run.seed,
+                  "Equal seeds choose equal operations; give processes that run at one time different ones")
+      ->type_name("N")
+      ->capture_default_str();
+  app->add_option("--json", flags->json, "Write the report to this file; - for stdout, instead of the table")
+      ->type_name("FILE");
+  app->add_option("--history", flags->run.history, "Write every operation to this file, a JSON line each")
+      ->type_name("FILE");
+  app->add_flag("--quiet", flags->quiet, "No progress, no notes");
+  app->footer(
+      "Workload e, and scanproportion in a file, are refused: records are placed by hash, so keys have no "
+      "order to scan in.\n"
+      "Beyond YCSB a file may set deleteproportion and conditionalputproportion (a get, and a put on its "
+      "version).\n"
+      "Figures that have no meaning for a run are null in the report. Exit status 3 if any operation ended "
+      "in an error.\n\n"
+      "Examples:\n"
+      "  scalio bench ycsb --server unix:/run/scalio.sock --workload a --records 1000000 --load --operations "
+      "0\n"
+      "  scalio bench ycsb --server unix:/run/scalio.sock --workload a --records 1000000 --threads 2 --depth "
+      "64 --json a.json\n"
+      "  scalio bench ycsb --server tcp:10.0.0.2:7000 --workload my.properties --history history.jsonl");
+  return {app, [flags] { return bench(*flags); }};
+}
+
+}  // namespace scalio::cli

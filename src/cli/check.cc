@@ -1,0 +1,58 @@
+#include "server/check.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/progress_line.h"
+
+namespace scalio::cli {
+namespace {
+
+struct Flags {
+  std::string dir;
+  bool json = false;
+};
+
+int check(const Flags& flags) {
+  ProgressLine progress(flags.json);
+  Result<server::CheckReport> report =
+      server::check_store(flags.dir, [&](double fraction) { progress.update("check", fraction, ""); });
+  progress.finish();
+  if (!report.ok()) return fail(report.status());
+  if (flags.json) {
+    nlohmann::ordered_json json = {
+        {"buckets_read", report->buckets_read}, {"records", report->records},
+        {"record_bytes", report->record_bytes}, {"log_records", report->log_records},
+        {"log_batches", report->log_batches},   {"full", report->full},
+        {"problems", report->problems}};
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  } else {
+    fmt::print(
+        "{} records ({} bytes) in {} buckets, {:.1f} % full\n"
+        "{} records in {} batches of the log\n",
+        report->records, report->record_bytes, report->buckets_read, report->full * 100, report->log_records,
+        report->log_batches);
+    for (const std::string& problem : report->problems) fmt::print("problem: {}\n", problem);
+  }
+  if (report->problems.empty()) return kSuccess;
+  return fail({Code::corrupt, fmt::format("{}: {} problems found", flags.dir, report->problems.size())});
+}
+
+}  // namespace
+
+Command add_check(CLI::App& parent) {
+  CLI::App* app = parent.add_subcommand("check", "Verify every checksum of a store that is not being served");
+  auto flags = std::make_shared<Flags>();
+  app->add_option("DIR", flags->dir, "The store's directory")->required();
+  app->add_flag("--json", flags->json, "Print the report as JSON");
+  app->footer(
+      "Reads the whole store and changes nothing. Exit status 3 if anything is damaged.\n\n"
+      "Example:\n"
+      "  scalio check /var/lib/scalio");
+  return {app, [flags] { return check(*flags); }};
+}
+
+}  // namespace scalio::cli

@@ -1,0 +1,26 @@
+#include "cli/client_flags.h"
+
+namespace scalio::cli {
+
+void ClientFlags::add_to(CLI::App& app) {
+  app.add_option("--server", server, "The server: unix:/path on this machine, or tcp:host:port")
+      ->envname("SCALIO_SERVER")
+      ->type_name("URI")
+      ->required();
+  app.add_option("--ssd", options.ssd_paths,
+                 "Where this machine sees the server's SSDs: once for each, in the order of `scalio stat`. "
+                 "Default: the paths that the server has")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
+  app.add_option_function<unsigned>(
+         "--timeout",
+         [this](unsigned seconds) {
+           options.connect_timeout = std::chrono::seconds(seconds);
+           options.operation_timeout = std::chrono::seconds(seconds);
+         },
+         "Longest wait for the server or an SSD; default: 5 to connect, 10 for an operation")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, 86400));
+}
+
+}  // namespace scalio::cli

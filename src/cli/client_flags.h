@@ -1,0 +1,21 @@
+// The options of every subcommand that talks to a server.
+#pragma once
+
+#include <scalio/client.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+namespace scalio::cli {
+
+struct ClientFlags {
+  std::string server;
+  ClientOptions options;
+
+  // Adds --server, --ssd and --timeout. `this` must outlive the parsing.
+  void add_to(CLI::App& app);
+  Result<std::unique_ptr<Client>> connect() const { return Client::connect(server, options); }
+};
+
+}  // namespace scalio::cli

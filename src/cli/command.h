@@ -1,0 +1,36 @@
+// The subcommands of `scalio`. Each has a file of its own, named after it.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace scalio::cli {
+
+// Exit statuses, which scripts rely on.
+constexpr int kSuccess = 0;
+constexpr int kNotFound = 1;
+constexpr int kBadUse = 2;
+constexpr int kFailure = 3;
+
+// A subcommand that was added to the command line, and what it does once it has been parsed: run() returns
+// the exit status.
+struct Command {
+  CLI::App* app;
+  std::function<int()> run;
+};
+
+Command add_format(CLI::App& parent);
+Command add_serve(CLI::App& parent);
+Command add_get(CLI::App& parent);
+Command add_put(CLI::App& parent);
+Command add_delete(CLI::App& parent);
+Command add_stat(CLI::App& parent);
+Command add_check(CLI::App& parent);
+Command add_bench_ycsb(CLI::App& parent);
+
+// Says on stderr what failed, and returns the exit status for it.
+int fail(const Status& status);
+
+}  // namespace scalio::cli

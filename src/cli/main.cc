@@ -1,0 +1,48 @@
+// scalio: the command line of a Scalio store.
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "cli/command.h"
+
+namespace scalio::cli {
+namespace {
+
+int main(int argc, char** argv) {
+  CLI::App app("A key-value store on SSDs that clients read without the server's CPU.", "scalio");
+  app.set_version_flag("--version", "scalio " SCALIO_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "A first store:\n"
+      "  scalio format --dir /tmp/store --ssds 4 --ssd-size 1G\n"
+      "  scalio serve --dir /tmp/store --cache 64M --listen unix:/tmp/store/socket &\n"
+      "  export SCALIO_SERVER=unix:/tmp/store/socket\n"
+      "  scalio put hello world\n"
+      "  scalio get hello\n\n"
+      "Exit status: 0 done, 1 no such key, 2 bad use, 3 failure. `scalio COMMAND --help` says more.");
+
+  std::vector<Command> commands;
+  for (auto add : {add_format, add_serve, add_get, add_put, add_delete, add_stat, add_check}) {
+    commands.push_back(add(app));
+  }
+  CLI::App* bench = app.add_subcommand("bench", "Measure a server");
+  bench->require_subcommand(1);
+  commands.push_back(add_bench_ycsb(*bench));
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    // --help and --version end the parsing too.
+    if (e.get_exit_code() == 0) return app.exit(e);
+    return fail({Code::invalid, fmt::format("{}; see `scalio --help` or `scalio COMMAND --help`", e.what())});
+  }
+  for (const Command& command : commands) {
+    if (command.app->parsed()) return command.run();
+  }
+  return kBadUse;
+}
+
+}  // namespace
+}  // namespace scalio::cli
+
+int main(int argc, char** argv) { return scalio::cli::main(argc, argv); }

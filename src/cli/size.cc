@@ -1,0 +1,44 @@
+#include "cli/size.h"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <charconv>
+#include <string>
+
+namespace scalio::cli {
+
+Result<std::uint64_t> parse_size(std::string_view text) {
+  std::uint64_t n = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  std::string unit;
+  for (const char* p = end; p != text.data() + text.size(); ++p) {
+    unit += static_cast<char>(std::toupper(static_cast<unsigned char>(*p)));
+  }
+  int shift = 0;
+  for (char prefix : std::string_view("KMGT")) {
+    shift += 10;
+    if (unit == std::string{prefix} || unit == std::string{prefix, 'B'} ||
+        unit == std::string{prefix, 'I', 'B'})
+      break;
+    if (prefix == 'T') shift = 0;
+  }
+  const bool known_unit = shift > 0 || unit.empty() || unit == "B";
+  if (error != std::errc() || !known_unit || n > (UINT64_MAX >> shift)) {
+    return {Code::invalid, fmt::format("'{}' is not a size such as 512, 64K, 64M or 1G", text)};
+  }
+  return n << shift;
+}
+
+CLI::Validator size() {
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        Result<std::uint64_t> bytes = parse_size(text);
+        if (!bytes.ok()) return bytes.status().message();
+        text = std::to_string(*bytes);
+        return "";
+      },
+      "SIZE", "size");
+}
+
+}  // namespace scalio::cli

@@ -1,0 +1,19 @@
+// Sizes in bytes as people write them.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string_view>
+
+namespace scalio::cli {
+
+// "512", "64K", "64M", "1G", "2T", each also as "64KB" or "64KiB", in either case: multiples are always
+// binary. Failures: invalid.
+Result<std::uint64_t> parse_size(std::string_view text);
+
+// For an option whose value is a size.
+CLI::Validator size();
+
+}  // namespace scalio::cli

@@ -1,0 +1,44 @@
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/client_flags.h"
+#include "cli/command.h"
+#include "cli/stat_table.h"
+
+namespace scalio::cli {
+namespace {
+
+struct Flags {
+  ClientFlags client;
+  bool json = false;
+};
+
+int stat(const Flags& flags) {
+  Result<std::unique_ptr<Client>> client = flags.client.connect();
+  if (!client.ok()) return fail(client.status());
+  Result<std::string> text = (*client)->run((*client)->stat());
+  if (!text.ok()) return fail(text.status());
+  auto json = nlohmann::ordered_json::parse(*text, nullptr, false);
+  if (!json.is_object()) return fail({Code::corrupt, "the server's statistics are not a JSON object"});
+  fmt::print("{}", flags.json ? json.dump(2) + "\n" : stat_table(json));
+  return kSuccess;
+}
+
+}  // namespace
+
+Command add_stat(CLI::App& parent) {
+  CLI::App* app = parent.add_subcommand("stat", "Print the server's statistics");
+  auto flags = std::make_shared<Flags>();
+  flags->client.add_to(*app);
+  app->add_flag("--json", flags->json, "Print them as JSON");
+  app->footer(
+      "Counts are since the server was started. docs/operations.md says what each one means.\n\n"
+      "Examples:\n"
+      "  scalio stat --server unix:/run/scalio.sock\n"
+      "  scalio stat --server unix:/run/scalio.sock --json | jq .ssd_writes");
+  return {app, [flags] { return stat(*flags); }};
+}
+
+}  // namespace scalio::cli

@@ -1,0 +1,77 @@
+// BlockView: one snapshot of a hash block, and what it says about a key (rule 4).
+#pragma once
+
+#include <algorithm>
+#include <optional>
+
+#include "layout/hash_block.h"
+
+namespace scalio::client {
+
+class BlockView {
+ public:
+  // `bytes` is the block as it was read, which may have been while it was written.
+  BlockView(const layout::RegionGeometry& geometry, uint64_t block, ByteView bytes)
+      : geometry_(geometry), block_(block), bytes_(bytes) {}
+
+  enum class Answer : uint8_t {
+    record,    // a readable slot has the key
+    replaced,  // a write slot with its tag is being written: read again, never fall through
+    filling,   // a client is reading the key (or one of the same tag) from SSD: slot() says where
+    none,
+  };
+  Answer look_up(std::string_view key, uint32_t tag) {
+    // A DIRTY or CLEAN write slot wins over every read slot.
+    for (uint32_t i = 0; i < geometry_.write_slots; ++i) {
+      const auto w = layout::WriteWord::unpack(word(geometry_.write_word(i)));
+      if (w.tag != tag || !w.readable()) continue;
+      record_ = body(geometry_.read_slots + i, w.generation);
+      if (!record_) return Answer::replaced;
+      slot_ = geometry_.read_slots + i;
+      if (record_->key == key) return Answer::record;
+    }
+    bool filling = false;
+    for (uint32_t i = 0; i < geometry_.read_slots; ++i) {
+      const auto w = read_word(i);
+      if (w.tag != tag || !w.visible) continue;
+      if (w.complete) {
+        record_ = body(i, w.generation);
+        slot_ = i;
+        if (record_ && record_->key == key) return Answer::record;
+      } else {
+        filling = true;
+        filling_slot_ = i;
+      }
+    }
+    if (filling) slot_ = filling_slot_;
+    return filling ? Answer::filling : Answer::none;
+  }
+  const layout::RecordView& record() const { return *record_; }
+  uint32_t slot() const { return slot_; }
+
+  uint64_t read_word_raw(uint32_t i) const { return word(geometry_.read_word(i)); }
+  layout::ReadWord read_word(uint32_t i) const { return layout::ReadWord::unpack(read_word_raw(i)); }
+  // Clock units since a slot was last touched or filled; a hint (clocks wrap, and anyone may write them).
+  uint32_t age(uint32_t slot, uint32_t now) const {
+    const uint32_t touched = now - load<uint32_t>(bytes_.data() + geometry_.clock(slot));
+    const uint16_t filled = static_cast<uint16_t>(layout::fill_clock_of(now) -
+                                                  layout::slot_filled(bytes_.subspan(geometry_.body(slot))));
+    return std::min<uint32_t>(touched, uint32_t{filled} << 3);
+  }
+
+ private:
+  uint64_t word(uint32_t offset) const { return load<uint64_t>(bytes_.data() + offset); }
+  std::optional<layout::RecordView> body(uint32_t slot, uint16_t generation) const {
+    return layout::decode_slot(bytes_.subspan(geometry_.body(slot), geometry_.slot_size),
+                               layout::slot_place(block_, slot, generation));
+  }
+
+  const layout::RegionGeometry& geometry_;
+  const uint64_t block_;
+  const ByteView bytes_;
+  std::optional<layout::RecordView> record_;
+  uint32_t slot_ = 0;
+  uint32_t filling_slot_ = 0;
+};
+
+}  // namespace scalio::client

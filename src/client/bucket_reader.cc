@@ -1,0 +1,88 @@
+#include "client/bucket_reader.h"
+
+#include <fmt/format.h>
+
+namespace scalio::client {
+
+using layout::Bucket;
+using layout::BucketState;
+
+namespace {
+// A bucket that fails its checksum is being written, or damaged. It is damaged if it still fails after so
+// many reads, which together take over a second.
+constexpr int kMaxTornReads = 24;
+constexpr Nanos kFirstTornWait = 20 * kMicrosecond;
+constexpr Nanos kMaxTornWait = 100 * kMillisecond;
+// Times that a home bucket may change under a reader before it gives up; each takes a merge of the server.
+constexpr int kMaxRestarts = 1000;
+}  // namespace
+
+class BucketReader::Lease {
+ public:
+  explicit Lease(BucketReader& reader) : reader_(reader) {
+    if (reader_.idle_.empty()) {
+      buffer_ = std::make_unique<block::Buffer>(reader_.geometry_.bucket_size);
+    } else {
+      buffer_ = std::move(reader_.idle_.back());
+      reader_.idle_.pop_back();
+    }
+  }
+  ~Lease() { reader_.idle_.push_back(std::move(buffer_)); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  block::Buffer& operator*() { return *buffer_; }
+
+ private:
+  BucketReader& reader_;
+  std::unique_ptr<block::Buffer> buffer_;
+};
+
+BucketReader::BucketReader(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry)
+    : executor_(executor), device_(device), geometry_(geometry), store_id_(geometry.store_id()) {}
+
+Task<Result<BucketState>> BucketReader::read(uint64_t number, block::Buffer& into) {
+  Nanos wait = kFirstTornWait;
+  for (int i = 0; i < kMaxTornReads; ++i) {
+    Status s = co_await device_.read(geometry_.bucket_at(number), into.span());
+    if (!s.ok()) co_return s;
+    const BucketState state = Bucket(into.span()).verify(store_id_, number);
+    if (state != BucketState::corrupt) co_return state;
+    co_await executor_.sleep(wait);
+    wait = std::min(2 * wait, kMaxTornWait);
+  }
+  co_return Status(Code::corrupt, fmt::format("bucket {} at offset {} of {} fails its checksum; run `scalio check` on the "
+                                              "server",
+                                              number, geometry_.bucket_at(number), device_.name()));
+}
+
+Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, uint64_t hash) {
+  const uint64_t home = geometry_.home_bucket(hash);
+  Lease lease(*this);
+  Bucket bucket((*lease).span());
+  const auto record_of = [](const layout::RecordView& r) -> Result<std::optional<Record>> {
+    if (r.kind != layout::Kind::value) return Status(Code::corrupt, "a record of a kind this version does not know");
+    return std::optional(Record{std::string(r.value), r.version});
+  };
+  for (int restart = 0; restart < kMaxRestarts; ++restart) {
+    Result<BucketState> state = co_await read(home, *lease);
+    if (!state.ok()) co_return state.status();
+    if (*state == BucketState::unwritten) co_return std::optional<Record>();
+    if (auto r = bucket.find(key)) co_return record_of(*r);
+    const uint32_t reach = bucket.reach(), moves = bucket.moves();
+    if (reach == 0) co_return std::optional<Record>();
+    for (uint32_t i = 1; i <= reach; ++i) {
+      state = co_await read(home + i, *lease);
+      if (!state.ok()) co_return state.status();
+      if (*state == BucketState::unwritten) continue;
+      if (auto r = bucket.find(key)) co_return record_of(*r);
+    }
+    // Did the record move from where we had yet to look to where we had looked? Then the home says so.
+    state = co_await read(home, *lease);
+    if (!state.ok()) co_return state.status();
+    if (auto r = bucket.find(key)) co_return record_of(*r);
+    if (bucket.reach() == reach && bucket.moves() == moves) co_return std::optional<Record>();
+  }
+  co_return Status(Code::timed_out, fmt::format("bucket {} of {} changed under {} reads", home, device_.name(), kMaxRestarts));
+}
+
+}  // namespace scalio::client

@@ -1,0 +1,35 @@
+// BucketReader: finds a record on an SSD by itself, with one read nearly always (design, section 3).
+#pragma once
+
+#include <scalio/client.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "block/block_device.h"
+#include "block/buffer.h"
+#include "layout/bucket.h"
+
+namespace scalio::client {
+
+class BucketReader {
+ public:
+  BucketReader(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry);
+
+  // The key's record as the SSD has it; nothing if it has none. The server may be writing meanwhile.
+  // Failures: corrupt (a bucket stays damaged: names it and its place), io_error.
+  Task<Result<std::optional<Record>>> find(std::string_view key, uint64_t hash);
+
+ private:
+  class Lease;
+  Task<Result<layout::BucketState>> read(uint64_t number, block::Buffer& into);
+
+  Executor& executor_;
+  block::BlockDevice& device_;
+  const layout::SsdGeometry geometry_;
+  const uint64_t store_id_;
+  std::vector<std::unique_ptr<block::Buffer>> idle_;  // one per read that was ever in flight at once
+};
+
+}  // namespace scalio::client

@@ -1,0 +1,250 @@
+#include <fmt/format.h>
+#include <scalio/client.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/hash.h"
+#include "block/buffer.h"
+#include "block/uring_device.h"
+#include "client/shard_client.h"
+#include "fabric/connect.h"
+#include "fabric/uri.h"
+#include "layout/superblock.h"
+
+namespace scalio {
+
+using client::Link;
+using client::ShardClient;
+using client::ShardLink;
+using layout::RequestKind;
+
+namespace {
+// GETs between two reports of hits and misses to the server: seldom enough to cost it nothing.
+constexpr uint64_t kReportEvery = 1 << 20;
+
+Nanos to_nanos(std::chrono::milliseconds ms) { return static_cast<Nanos>(ms.count()) * kMillisecond; }
+
+// The shard's SSD as this machine sees it, if that is what it is.
+Task<Result<std::unique_ptr<block::UringDevice>>> open_ssd(EventLoop& loop, std::string path, layout::SsdGeometry expected) {
+  auto device = block::UringDevice::open(loop, path, block::Access::read_only);
+  if (!device.ok()) co_return device.status();
+  block::Buffer buffer(layout::kSuperblockSize);
+  Status s = co_await (*device)->read(0, buffer.span());
+  if (!s.ok()) co_return s;
+  Result<layout::SsdGeometry> found = layout::decode_superblock(buffer.span(), (*device)->size());
+  if (!found.ok()) co_return Status(found.code(), fmt::format("{}: {}", path, found.status().message()));
+  if (found->uuid != expected.uuid || found->shard != expected.shard) {
+    co_return Status(Code::invalid, fmt::format("{} is SSD {} of store {}, not SSD {} of store {}", path, found->shard,
+                                                layout::to_string(found->uuid), expected.shard,
+                                                layout::to_string(expected.uuid)));
+  }
+  co_return std::move(*device);
+}
+
+}  // namespace
+
+struct Client::Impl {
+  struct Shard {
+    std::unique_ptr<ShardLink> link;
+    std::unique_ptr<ShardClient> client;
+  };
+  std::unique_ptr<EventLoop> loop;
+  ClientOptions options;
+  layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
+  std::vector<Shard> shards;
+  uint64_t gets = 0;
+
+  Task<Status> add_shard(fabric::Uri uri, uint32_t index);
+  Task<Status> connect(fabric::Uri uri);
+  Task<void> report();
+
+  ShardClient& shard_of(uint64_t hash) { return *shards[layout::shard_of(hash, geometry.shards)].client; }
+  Status check_key(std::string_view key) const {
+    if (!key.empty() && key.size() <= layout::kMaxKey) return Status();
+    return Status(Code::invalid, fmt::format("a key of {} bytes: keys have 1 to {}", key.size(), layout::kMaxKey));
+  }
+  Task<Result<uint64_t>> write(RequestKind kind, std::string_view key, std::string_view value, uint64_t expected);
+};
+
+Task<Status> Client::Impl::add_shard(fabric::Uri uri, uint32_t index) {
+  const fabric::ConnectOptions limits{to_nanos(options.connect_timeout), to_nanos(options.operation_timeout)};
+  ShardLink::Connector connector = [this, uri, index, limits](Bytes hello) {
+    return fabric::connect(*loop, uri, index, std::move(hello), limits);
+  };
+  Shard shard;
+  shard.link = std::make_unique<ShardLink>(*loop, std::move(connector), options);
+  Result<std::shared_ptr<Link>> link = co_await shard.link->get();
+  if (!link.ok()) co_return link.status();
+  const layout::HelloReply& hello = (*link)->hello;
+  if (hello.ssd.shard != index || (index > 0 && hello.ssd.uuid != geometry.uuid)) {
+    co_return Status(Code::unavailable, "the server's shards do not belong together");
+  }
+  if (index == 0) geometry = hello.ssd;
+
+  const std::string path = options.ssd_paths.empty() ? hello.device_path
+                           : index < options.ssd_paths.size() ? options.ssd_paths[index] : "";
+  Result<std::unique_ptr<block::UringDevice>> device =
+      path.empty() ? Status(Code::invalid, fmt::format("no path was given for SSD {}", index))
+                   : co_await open_ssd(*loop, path, hello.ssd);
+  Status no_device;
+  std::unique_ptr<block::BlockDevice> opened;
+  if (device.ok()) {
+    opened = std::move(*device);
+  } else if (options.ssd_paths.empty()) {
+    // Hits and writes need no SSD here: only a GET that misses fails.
+    no_device = Status(Code::unavailable,
+                       fmt::format("SSD {} cannot be read from here ({}); tell where this machine sees the server's "
+                                   "SSDs",
+                                   index, device.status().message()));
+  } else {
+    co_return device.status();
+  }
+  shard.client = std::make_unique<ShardClient>(*loop, *shard.link, hello.ssd, std::move(opened), no_device, options);
+  shards.push_back(std::move(shard));
+  co_return Status();
+}
+
+Task<Status> Client::Impl::connect(fabric::Uri uri) {
+  for (uint32_t i = 0; i < std::max<uint32_t>(1, geometry.shards); ++i) {
+    Status s = co_await add_shard(uri, i);
+    if (!s.ok()) co_return s;
+  }
+  co_return Status();
+}
+
+Task<void> Client::Impl::report() {
+  for (Shard& s : shards) co_await s.client->report();
+}
+
+Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, ClientOptions options) {
+  Result<fabric::Uri> uri = fabric::parse_uri(uri_text);
+  if (!uri.ok()) return uri.status();
+  auto impl = std::make_unique<Impl>();
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop.ok()) return loop.status();
+  impl->loop = std::move(*loop);
+  impl->options = std::move(options);
+  std::unique_ptr<Client> client(new Client(std::move(impl)));
+  Status s = client->run([](Impl& i, fabric::Uri u) -> Task<Status> { co_return co_await i.connect(std::move(u)); }(*client->impl_, *uri));
+  if (!s.ok()) return s;
+  return client;
+}
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Client::~Client() {
+  wait_all();
+  run_to_end(impl_->report());
+  // Connections go before the loop that they use.
+  impl_->shards.clear();
+}
+
+Task<Result<Record>> Client::get(std::string_view key) {
+  if (++impl_->gets % kReportEvery == 0) impl_->loop->spawn(impl_->report());
+  if (Status s = impl_->check_key(key); !s.ok()) {
+    return [](Status failure) -> Task<Result<Record>> { co_return failure; }(std::move(s));
+  }
+  const uint64_t hash = hash_key(key, impl_->geometry.hash_seed);
+  return impl_->shard_of(hash).get(key, hash);
+}
+
+Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_view> keys) {
+  std::vector<Result<Record>> results(keys.size(), Status(Code::unavailable, "not asked"));
+  size_t left = keys.size();
+  WaitList done(*impl_->loop);
+  const auto one = [](Client& c, std::string_view key, Result<Record>* out, size_t* count, WaitList* ended) -> Task<void> {
+    *out = co_await c.get(key);
+    if (--*count == 0) ended->wake_all();
+  };
+  for (size_t i = 0; i < keys.size(); ++i) impl_->loop->spawn(one(*this, keys[i], &results[i], &left, &done));
+  while (left > 0) co_await done.wait();
+  co_return results;
+}
+
+Task<Result<uint64_t>> Client::Impl::write(RequestKind kind, std::string_view key, std::string_view value, uint64_t expected) {
+  if (Status s = check_key(key); !s.ok()) co_return s;
+  if (key.size() + value.size() > geometry.inline_limit) {
+    co_return Status(Code::too_large, fmt::format("key and value have {} bytes, the store takes {}; format one with a larger "
+                                                  "--inline-limit",
+                                                  key.size() + value.size(), geometry.inline_limit));
+  }
+  co_return co_await shard_of(hash_key(key, geometry.hash_seed)).write(kind, key, value, expected);
+}
+
+Task<Result<uint64_t>> Client::put(std::string_view key, std::string_view value) {
+  return impl_->write(RequestKind::put, key, value, 0);
+}
+Task<Result<uint64_t>> Client::put_if(std::string_view key, std::string_view value, uint64_t expected) {
+  return impl_->write(RequestKind::put_if, key, value, expected);
+}
+Task<Result<uint64_t>> Client::remove(std::string_view key) { return impl_->write(RequestKind::remove, key, {}, 0); }
+
+Task<Result<std::string>> Client::stat() {
+  co_await impl_->report();
+  nlohmann::json shards = nlohmann::json::array();
+  uint64_t hits = 0, misses = 0, ssd_reads = 0, ssd_writes = 0;
+  for (Impl::Shard& s : impl_->shards) {
+    Result<std::string> text = co_await s.link->ask(RequestKind::stat, {});
+    if (!text.ok()) co_return text.status();
+    nlohmann::json j = nlohmann::json::parse(*text, nullptr, false);
+    if (!j.is_object()) co_return Status(Code::unavailable, "the server's statistics are malformed");
+    hits += j["cache"].value("hits", uint64_t{0});
+    misses += j["cache"].value("misses", uint64_t{0});
+    ssd_reads += j["ssd"].value("reads", uint64_t{0});
+    ssd_writes += j["ssd"].value("writes", uint64_t{0});
+    shards.push_back(std::move(j));
+  }
+  // Each shard tells of its process; it is the same one.
+  nlohmann::json all = shards[0]["process"];
+  for (auto& j : shards) j.erase("process");
+  all["hits"] = hits;
+  all["misses"] = misses;
+  all["hit_ratio"] = hits + misses == 0 ? nlohmann::json() : nlohmann::json(static_cast<double>(hits) / static_cast<double>(hits + misses));
+  all["ssd_reads"] = ssd_reads;
+  all["ssd_writes"] = ssd_writes;
+  all["inline_limit"] = impl_->geometry.inline_limit;
+  all["uuid"] = layout::to_string(impl_->geometry.uuid);
+  all["shards"] = std::move(shards);
+  co_return all.dump();
+}
+
+void Client::run_to_end(Task<void> task) {
+  bool done = false;
+  auto body = [](Task<void> t, bool* flag) -> Task<void> {
+    co_await std::move(t);
+    *flag = true;
+  };
+  impl_->loop->spawn(body(std::move(task), &done));
+  impl_->loop->run_until([&] { return done; });
+}
+
+void Client::spawn(Task<void> task) { impl_->loop->spawn(std::move(task)); }
+void Client::wait_all() {
+  impl_->loop->run_until([&] { return impl_->loop->spawned() == 0; });
+}
+
+size_t Client::inline_limit() const { return impl_->geometry.inline_limit; }
+
+ClientCounters Client::counters() const {
+  ClientCounters sum;
+  for (const Impl::Shard& s : impl_->shards) {
+    if (!s.client) continue;
+    const ClientCounters c = s.client->counters();
+    sum.gets += c.gets;
+    sum.hits += c.hits;
+    sum.misses += c.misses;
+    sum.fills += c.fills;
+    sum.bypasses += c.bypasses;
+    sum.steals += c.steals;
+    sum.writes += c.writes;
+    sum.region_reads += c.region_reads;
+    sum.region_writes += c.region_writes;
+    sum.region_cas += c.region_cas;
+    sum.region_bytes_read += c.region_bytes_read;
+    sum.ssd_reads += c.ssd_reads;
+    sum.ssd_bytes_read += c.ssd_bytes_read;
+  }
+  return sum;
+}
+
+}  // namespace scalio

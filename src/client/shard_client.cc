@@ -1,0 +1,287 @@
+#include "client/shard_client.h"
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+
+namespace scalio::client {
+
+using layout::ReadWord;
+using layout::RegionGeometry;
+using layout::WriteState;
+using layout::WriteWord;
+
+namespace {
+// One in so many hits writes the slot's access clock.
+constexpr uint32_t kTouchEvery = 8;
+// Rule 5: how long to wait for another client's fill before reading the SSD oneself. About what a loaded
+// SSD takes.
+constexpr Nanos kFillPoll = 25 * kMicrosecond;
+constexpr int kMaxFillPolls = 40;
+// Reads of a block whose write slot is being replaced before waiting between them.
+constexpr int kEagerRereads = 16;
+constexpr Nanos kReread = 10 * kMicrosecond;
+// Attempts to fill before reading without filling: each was lost to another client or a write.
+constexpr int kMaxFillAttempts = 3;
+
+constexpr std::byte kZero{0}, kOne{1};
+}  // namespace
+
+class ShardClient::Block {
+ public:
+  Block(ShardClient& client, size_t size) : client_(client) {
+    if (!client_.idle_blocks_.empty()) {
+      bytes_ = std::move(client_.idle_blocks_.back());
+      client_.idle_blocks_.pop_back();
+    }
+    bytes_.resize(size);
+  }
+  ~Block() { client_.idle_blocks_.push_back(std::move(bytes_)); }
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  ByteSpan span() { return bytes_; }
+
+ private:
+  ShardClient& client_;
+  Bytes bytes_;
+};
+
+ShardClient::ShardClient(Executor& executor, ShardLink& link, const layout::SsdGeometry& ssd,
+                         std::unique_ptr<block::BlockDevice> device, Status no_device, const ClientOptions& options)
+    : executor_(executor),
+      link_(link),
+      device_(std::move(device)),
+      no_device_(std::move(no_device)),
+      timeout_(static_cast<Nanos>(options.operation_timeout.count()) * kMillisecond) {
+  if (device_) reader_ = std::make_unique<BucketReader>(executor_, *device_, ssd);
+}
+
+void ShardClient::hit(const layout::RecordView& record, Result<Record>* out) {
+  ++counters_.hits;
+  if (record.kind == layout::Kind::tombstone) {
+    *out = Status(Code::not_found, "");
+  } else {
+    *out = Record{std::string(record.value), record.version};
+  }
+}
+
+// The common case in one coroutine: a live link, one READ, a record.
+Task<Result<Record>> ShardClient::get(std::string_view key, uint64_t hash) {
+  ++counters_.gets;
+  if (link_.alive()) {
+    const std::shared_ptr<Link>& link = link_.current();
+    const RegionGeometry& g = link->hello.region;
+    const uint64_t block = g.block_of(hash);
+    Block bytes(*this, g.block_size());
+    std::shared_ptr<Link> held;
+    fabric::Op read = link->connection->read(g.block_at(block), bytes.span());
+    if (!read.await_ready()) held = link;  // the link must outlive what is in flight on it
+    count_read(g.block_size());
+    if (co_await read == Code::ok) {
+      const std::shared_ptr<Link>& now = held ? held : link_.current();
+      BlockView view(now->hello.region, block, bytes.span());
+      if (view.look_up(key, layout::tag_of(hash)) == BlockView::Answer::record) {
+        Result<Record> out = Status(Code::not_found, "");
+        hit(view.record(), &out);
+        if (++touches_ % kTouchEvery == 0) touch(now, block, view.slot());
+        co_return out;
+      }
+    }
+  }
+  co_return co_await get_slowly(key, hash);
+}
+
+Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash) {
+  const Nanos deadline = executor_.now() + timeout_;
+  Result<Record> out = Status(Code::timed_out, "");
+  int rereads = 0, fills = 0, polls = 0;
+  for (;;) {
+    Result<std::shared_ptr<Link>> link = co_await link_.get();
+    if (!link.ok()) co_return link.status();
+    std::shared_ptr<Link> held = *link;
+    const RegionGeometry& g = held->hello.region;
+    const uint64_t block = g.block_of(hash);
+    Block bytes(*this, g.block_size());
+    count_read(g.block_size());
+    const Code code = co_await held->connection->read(g.block_at(block), bytes.span());
+    if (code == Code::ok) {
+      BlockView view(g, block, bytes.span());
+      const BlockView::Answer answer = view.look_up(key, layout::tag_of(hash));
+      if (answer == BlockView::Answer::record) {
+        hit(view.record(), &out);
+        co_return out;
+      }
+      if (answer == BlockView::Answer::replaced) {
+        if (++rereads > kEagerRereads) co_await executor_.sleep(kReread);
+      } else {
+        const bool wait = answer == BlockView::Answer::filling && polls < kMaxFillPolls;
+        if (wait && !may_steal(*held, block, view.slot(), view.read_word_raw(view.slot()))) {
+          ++polls;
+          co_await executor_.sleep(kFillPoll);
+          continue;
+        }
+        std::optional<uint32_t> victim;
+        if (fills < kMaxFillAttempts && (wait || answer == BlockView::Answer::none)) {
+          victim = wait ? view.slot() : choose_victim(*held, view, block);
+        }
+        if (!victim) {
+          // Rule 5: read and return without filling. The snapshot above has no write slot of the key, and
+          // the SSD is read after it.
+          ++counters_.bypasses;
+          ++counters_.misses;
+          co_return co_await read_ssd(key, hash);
+        }
+        ++fills;
+        const Next next = co_await fill(*held, key, hash, block, *victim, view.read_word_raw(*victim), &out);
+        if (next == Next::done) co_return out;
+        if (next == Next::bypass) fills = kMaxFillAttempts;
+      }
+    }
+    if (executor_.now() > deadline) {
+      co_return Status(Code::timed_out, "the key's block changed under every read of it, or the server could not be read");
+    }
+  }
+}
+
+// Rule 2. `seen` is the victim's word in the snapshot.
+Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint64_t hash, uint64_t block, uint32_t slot,
+                                          uint64_t seen, Result<Record>* out) {
+  const RegionGeometry& g = link.hello.region;
+  const uint64_t at = g.block_at(block);
+  const uint64_t word_at = at + g.read_word(slot);
+  const uint32_t tag = layout::tag_of(hash);
+  ReadWord mine = ReadWord::unpack(seen);
+  const bool stolen = mine.incomplete();
+  mine = ReadWord{true, false, static_cast<uint16_t>(mine.generation + 1), tag};
+
+  ++counters_.region_cas;
+  fabric::Op swap = link.connection->cas(word_at, seen, mine.pack());
+  if (co_await swap != Code::ok || swap.previous() != seen) co_return Next::again;
+  if (stolen) ++counters_.steals;
+
+  // Only now that the CAS has completed: a write that did not see our slot has stored LOCKED before.
+  std::array<std::byte, 8 * RegionGeometry::kMaxWriteSlots> words;
+  const ByteSpan write_words(words.data(), 8 * g.write_slots);
+  count_read(write_words.size());
+  if (co_await link.connection->read(at + g.write_words(), write_words) != Code::ok) co_return Next::again;
+  for (uint32_t i = 0; i < g.write_slots; ++i) {
+    const auto w = WriteWord::unpack(load<uint64_t>(words.data() + 8 * i));
+    if (w.state == WriteState::empty || w.tag != tag) continue;
+    co_await release(link, word_at);
+    // LOCKED will be DIRTY in a moment. Otherwise the next snapshot has the value, or it is another key's
+    // of the same tag: then ours is read without filling.
+    co_return w.state == WriteState::locked ? Next::again : Next::bypass;
+  }
+
+  ++counters_.misses;
+  *out = co_await read_ssd(key, hash);
+  if (!out->ok()) {
+    co_await release(link, word_at);
+    co_return Next::done;
+  }
+  const layout::RecordView record{key, (*out)->value, (*out)->version, layout::Kind::value};
+  Block body(*this, g.slot_size);
+  layout::encode_slot(body.span(), record, layout::slot_place(block, slot, mine.generation),
+                      layout::fill_clock_of(clock_now(link)));
+  counters_.region_writes += 2;
+  // The connection keeps their order: complete is set after the body is there.
+  fabric::Op put_body = link.connection->write(at + g.body(slot), body.span().first(layout::slot_bytes(record)));
+  fabric::Op put_complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&kOne, 1));
+  const Code body_code = co_await put_body;
+  const Code complete_code = co_await put_complete;
+  if (body_code == Code::ok && complete_code == Code::ok) ++counters_.fills;
+  co_return Next::done;
+}
+
+// Gives a slot back: free is (visible 0, complete 1). In this order, so that it is never valid.
+Task<void> ShardClient::release(Link& link, uint64_t word_at) {
+  counters_.region_writes += 2;
+  fabric::Op hide = link.connection->write(word_at + ReadWord::kVisibleByte, ByteView(&kZero, 1));
+  fabric::Op complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&kOne, 1));
+  // A lost connection leaves the slot incomplete; others take it over after the fill timeout.
+  co_await hide;
+  co_await complete;
+}
+
+Task<Result<Record>> ShardClient::read_ssd(std::string_view key, uint64_t hash) {
+  if (!reader_) co_return no_device_;
+  Result<std::optional<Record>> found = co_await reader_->find(key, hash);
+  if (!found.ok()) co_return found.status();
+  if (!*found) co_return Status(Code::not_found, "");
+  co_return std::move(**found);
+}
+
+// A free slot; else one that was left incomplete for too long; else the least recently used valid one.
+std::optional<uint32_t> ShardClient::choose_victim(Link& link, const BlockView& view, uint64_t block) {
+  std::optional<uint32_t> oldest, left;
+  uint32_t oldest_age = 0;
+  const uint32_t now = clock_now(link);
+  for (uint32_t i = 0; i < link.hello.region.read_slots; ++i) {
+    const ReadWord w = view.read_word(i);
+    if (w.free()) return i;
+    if (w.incomplete()) {
+      if (may_steal(link, block, i, view.read_word_raw(i))) left = i;
+    } else if (const uint32_t age = view.age(i, now); !oldest || age > oldest_age) {
+      oldest = i;
+      oldest_age = age;
+    }
+  }
+  return left ? left : oldest;
+}
+
+// Rule 6: whether this client, by its own clock, has seen the slot incomplete with the same word for longer
+// than the fill timeout.
+bool ShardClient::may_steal(Link& link, uint64_t block, uint32_t slot, uint64_t word) {
+  Seen& seen = seen_[mix(block * RegionGeometry::kMaxSlots + slot) % seen_.size()];
+  const Nanos now = executor_.now();
+  if (seen.block != block || seen.slot != slot || seen.word != word) {
+    seen = {block, slot, word, now};
+    return false;
+  }
+  return now - seen.since > link.hello.fill_timeout;
+}
+
+uint32_t ShardClient::clock_now(const Link& link) const {
+  return layout::clock_of(link.hello.server_now + (executor_.now() - link.connected_at));
+}
+
+void ShardClient::touch(std::shared_ptr<Link> link, uint64_t block, uint32_t slot) {
+  const RegionGeometry& g = link->hello.region;
+  const uint64_t offset = g.block_at(block) + g.clock(slot);
+  const uint32_t clock = clock_now(*link);
+  executor_.spawn(write_clock(std::move(link), offset, clock));
+}
+
+Task<void> ShardClient::write_clock(std::shared_ptr<Link> link, uint64_t offset, uint32_t clock) {
+  ++counters_.region_writes;
+  co_await link->connection->write(offset, std::as_bytes(std::span(&clock, 1)));
+}
+
+Task<Result<uint64_t>> ShardClient::write(layout::RequestKind kind, std::string_view key, std::string_view value,
+                                          uint64_t expected) {
+  ++counters_.writes;
+  co_return co_await link_.write(kind, key, value, expected);
+}
+
+ClientCounters ShardClient::counters() const {
+  ClientCounters c = counters_;
+  if (device_) {
+    c.ssd_reads = device_->counters().reads;
+    c.ssd_bytes_read = device_->counters().bytes_read;
+  }
+  return c;
+}
+
+Task<void> ShardClient::report() {
+  if (!link_.alive()) co_return;
+  Bytes figures;
+  ByteWriter w(figures);
+  w.put(counters_.hits - reported_hits_);
+  w.put(counters_.misses - reported_misses_);
+  reported_hits_ = counters_.hits;
+  reported_misses_ = counters_.misses;
+  // Statistics: a report that is lost is not worth a failure.
+  [[maybe_unused]] Result<std::string> answer = co_await link_.ask(layout::RequestKind::report, as_string(figures));
+}
+
+}  // namespace scalio::client

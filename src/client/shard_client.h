@@ -1,0 +1,76 @@
+// ShardClient: the operations of a client on one shard, and the client's side of the protocol (design,
+// section 4): the hit, the fill, the bypass, the steal.
+#pragma once
+
+#include <scalio/client.h>
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "block/block_device.h"
+#include "client/block_view.h"
+#include "client/bucket_reader.h"
+#include "client/shard_link.h"
+
+namespace scalio::client {
+
+class ShardClient {
+ public:
+  // `device` is the shard's SSD as this machine sees it, or null with the reason in `no_device`: then GETs
+  // that miss fail with it.
+  ShardClient(Executor& executor, ShardLink& link, const layout::SsdGeometry& ssd,
+              std::unique_ptr<block::BlockDevice> device, Status no_device, const ClientOptions& options);
+  // Operations must have ended.
+  ~ShardClient() = default;
+
+  Task<Result<Record>> get(std::string_view key, uint64_t hash);
+  Task<Result<uint64_t>> write(layout::RequestKind kind, std::string_view key, std::string_view value, uint64_t expected);
+
+  ShardLink& link() { return link_; }
+  ClientCounters counters() const;
+  // Tells the server what hits and misses there were since the last report, for its statistics.
+  Task<void> report();
+
+ private:
+  enum class Next : uint8_t { done, again, bypass };
+  class Block;  // a leased buffer for one hash block
+
+  Task<Result<Record>> get_slowly(std::string_view key, uint64_t hash);
+  Task<Next> attempt(Link& link, std::string_view key, uint64_t hash, bool may_fill, Result<Record>* out);
+  Task<Next> fill(Link& link, std::string_view key, uint64_t hash, uint64_t block, uint32_t slot, uint64_t seen, Result<Record>* out);
+  Task<Result<Record>> read_ssd(std::string_view key, uint64_t hash);
+  Task<void> release(Link& link, uint64_t word_at);
+  std::optional<uint32_t> choose_victim(Link& link, const BlockView& view, uint64_t block);
+  bool may_steal(Link& link, uint64_t block, uint32_t slot, uint64_t word);
+  void touch(std::shared_ptr<Link> link, uint64_t block, uint32_t slot);
+  Task<void> write_clock(std::shared_ptr<Link> link, uint64_t offset, uint32_t clock);
+  uint32_t clock_now(const Link& link) const;
+  void count_read(size_t bytes) {
+    ++counters_.region_reads;
+    counters_.region_bytes_read += bytes;
+  }
+  void hit(const layout::RecordView& record, Result<Record>* out);
+
+  // Where a slot was seen incomplete, and since when it has held the same word (rule 6).
+  struct Seen {
+    uint64_t block = ~0ULL;
+    uint32_t slot = 0;
+    uint64_t word = 0;
+    Nanos since = 0;
+  };
+
+  Executor& executor_;
+  ShardLink& link_;
+  const std::unique_ptr<block::BlockDevice> device_;
+  const Status no_device_;
+  const Nanos timeout_;
+  std::unique_ptr<BucketReader> reader_;
+  std::vector<Bytes> idle_blocks_;
+  std::array<Seen, 256> seen_;
+  uint32_t touches_ = 0;
+  uint64_t reported_hits_ = 0, reported_misses_ = 0;
+  ClientCounters counters_;
+};
+
+}  // namespace scalio::client

@@ -1,0 +1,156 @@
+#include "client/shard_link.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "layout/hash_block.h"
+
+namespace scalio::client {
+
+using layout::Reply;
+using layout::Request;
+using layout::RequestKind;
+
+namespace {
+constexpr Nanos kFirstRetry = 5 * kMillisecond;
+constexpr Nanos kMaxRetry = 100 * kMillisecond;
+// Calls are left over for requests that are not writes.
+constexpr size_t kMaxWritesInFlight = fabric::kMaxCalls - 16;
+
+Nanos to_nanos(std::chrono::milliseconds ms) { return static_cast<Nanos>(std::max<int64_t>(0, ms.count())) * kMillisecond; }
+}  // namespace
+
+ShardLink::ShardLink(Executor& executor, Connector connector, const ClientOptions& options)
+    : executor_(executor),
+      connector_(std::move(connector)),
+      operation_timeout_(to_nanos(options.operation_timeout)),
+      resume_timeout_(to_nanos(options.resume_timeout)),
+      connected_(executor),
+      window_(executor) {}
+
+Task<Result<std::shared_ptr<Link>>> ShardLink::connect_once() {
+  Bytes hello;
+  layout::encode(hello, layout::HelloRequest{session_->id});
+  Result<std::unique_ptr<fabric::Connection>> connection = co_await connector_(std::move(hello));
+  if (!connection.ok()) co_return connection.status();
+  auto reply = layout::decode_hello_reply((*connection)->hello());
+  if (!reply || (*connection)->region_size() < reply->region.size() ||
+      reply->region.slot_size < layout::slot_size_for(reply->ssd.inline_limit)) {
+    co_return Status(Code::unavailable, "the server's hello is malformed: is it of another version?");
+  }
+  if (link_ && (link_->hello.ssd.uuid != reply->ssd.uuid || link_->hello.ssd.shard != reply->ssd.shard)) {
+    co_return Status(Code::unavailable, "another store is served there now; connect anew");
+  }
+  auto link = std::make_shared<Link>();
+  link->connection = std::move(*connection);
+  link->hello = *reply;
+  link->connected_at = executor_.now();
+  if (reply->session != session_->id) {
+    // The old session is gone, with the outcome of what was in flight in it.
+    session_ = std::make_shared<Session>();
+    session_->id = reply->session;
+  }
+  link_ = link;
+  window_.wake_all();
+  co_return link;
+}
+
+Task<Result<std::shared_ptr<Link>>> ShardLink::get() {
+  while (!alive()) {
+    if (connecting_) {
+      co_await connected_.wait();
+      if (!alive() && !connecting_) co_return connect_failure_;
+      continue;
+    }
+    connecting_ = true;
+    const Nanos deadline = executor_.now() + resume_timeout_;
+    Nanos wait = kFirstRetry;
+    for (;;) {
+      Result<std::shared_ptr<Link>> made = co_await connect_once();
+      connect_failure_ = made.status();
+      const bool may_pass = made.code() == Code::unavailable || made.code() == Code::timed_out || made.code() == Code::busy;
+      if (made.ok() || !may_pass || executor_.now() + wait > deadline) break;
+      co_await executor_.sleep(wait);
+      wait = std::min(2 * wait, kMaxRetry);
+    }
+    connecting_ = false;
+    connected_.wake_all();
+    if (!connect_failure_.ok()) co_return connect_failure_;
+  }
+  co_return link_;
+}
+
+Task<ShardLink::Attempt> ShardLink::write_once(Request request, Nanos deadline) {
+  Result<std::shared_ptr<Link>> link = co_await get();
+  if (!link.ok()) co_return Attempt{link.status()};
+  while (calls_ >= kMaxWritesInFlight || session_->next_sequence >= session_->acknowledged() + layout::kSessionWindow) {
+    co_await window_.wait();
+  }
+  const std::shared_ptr<Session> session = session_;
+  request.sequence = session->next_sequence++;
+  session->in_flight.insert(request.sequence);
+  ++calls_;
+
+  std::optional<Attempt> outcome;
+  bool sent = false;
+  while (!outcome) {
+    // The same write again on the same session: the server knows it by its sequence.
+    link = co_await get();
+    if (!link.ok() || session != session_ || executor_.now() > deadline) {
+      const std::string why = !link.ok() ? link.status().message()
+                              : session != session_ ? "the server was restarted" : "the server does not answer";
+      outcome = Attempt{sent ? Status(Code::unknown, fmt::format("the write was sent and its outcome is not known: {}", why))
+                             : Status(Code::unavailable, fmt::format("the write was not sent: {}", why))};
+      break;
+    }
+    request.acknowledged = session->acknowledged();
+    Bytes message;
+    layout::encode(message, request);
+    sent = true;
+    Result<Bytes> answer = co_await (*link)->connection->call(message);
+    if (!answer.ok()) continue;
+    auto reply = layout::decode_reply(*answer);
+    if (!reply) {
+      outcome = Attempt{Status(Code::unknown, "the server's reply is malformed")};
+    } else if (reply->code == Code::ok) {
+      outcome = Attempt{reply->version};
+    } else {
+      outcome = Attempt{Status(reply->code, std::string(reply->text)), reply->code == Code::busy};
+    }
+  }
+  --calls_;
+  session->in_flight.erase(request.sequence);
+  window_.wake_all();
+  co_return std::move(*outcome);
+}
+
+Task<Result<uint64_t>> ShardLink::write(RequestKind kind, std::string_view key, std::string_view value, uint64_t expected) {
+  const Nanos deadline = executor_.now() + operation_timeout_;
+  Nanos wait = kFirstRetry;
+  const Request request{kind, 0, 0, expected, key, value};
+  for (;;) {
+    Attempt a = co_await write_once(request, deadline);
+    if (!a.busy || executor_.now() + wait > deadline) co_return std::move(a.result);
+    co_await executor_.sleep(wait);
+    wait = std::min(2 * wait, kMaxRetry);
+  }
+}
+
+Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view value) {
+  Result<std::shared_ptr<Link>> link = co_await get();
+  if (!link.ok()) co_return link.status();
+  Request request;
+  request.kind = kind;
+  request.value = value;
+  Bytes message;
+  layout::encode(message, request);
+  Result<Bytes> answer = co_await (*link)->connection->call(message);
+  if (!answer.ok()) co_return answer.status();
+  auto reply = layout::decode_reply(*answer);
+  if (!reply) co_return Status(Code::unavailable, "the server's reply is malformed");
+  if (reply->code != Code::ok) co_return Status(reply->code, std::string(reply->text));
+  co_return std::string(reply->text);
+}
+
+}  // namespace scalio::client

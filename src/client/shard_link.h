@@ -1,0 +1,73 @@
+// ShardLink: a client's way to one shard. It keeps a connection, makes a new one when it is lost, and holds
+// the session by which writes are done exactly once or reported unknown (rule 8).
+#pragma once
+
+#include <scalio/client.h>
+
+#include <functional>
+#include <memory>
+#include <set>
+
+#include "fabric/fabric.h"
+#include "layout/message.h"
+#include "task/sync.h"
+
+namespace scalio::client {
+
+// One connection and what the shard said of itself on it. Operations hold it while they use it.
+struct Link {
+  std::unique_ptr<fabric::Connection> connection;
+  layout::HelloReply hello;
+  Nanos connected_at = 0;  // by this client's clock, when the server's was hello.server_now
+
+  fabric::Connection* operator->() { return connection.get(); }
+};
+
+class ShardLink {
+ public:
+  // Makes one connection, with the given hello.
+  using Connector = std::function<Task<Result<std::unique_ptr<fabric::Connection>>>(Bytes hello)>;
+
+  ShardLink(Executor& executor, Connector connector, const ClientOptions& options);
+
+  // The live link, or null: then get() makes one.
+  const std::shared_ptr<Link>& current() const { return link_; }
+  bool alive() const { return link_ && link_->connection->alive(); }
+  // The link, after trying to connect again for the resume timeout if it is lost. Failures: unavailable,
+  // timed_out, or what the server refuses with.
+  Task<Result<std::shared_ptr<Link>>> get();
+
+  // Sends a write and awaits its reply: the new version, or what went wrong.
+  Task<Result<uint64_t>> write(layout::RequestKind kind, std::string_view key, std::string_view value, uint64_t expected);
+  // Sends any other request. Not repeated when the connection is lost.
+  Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value);
+
+ private:
+  struct Session {
+    uint64_t id = 0;
+    uint64_t next_sequence = 1;
+    std::set<uint64_t> in_flight;  // sequences without a reply yet
+
+    uint64_t acknowledged() const { return in_flight.empty() ? next_sequence : *in_flight.begin(); }
+  };
+  struct Attempt {
+    Result<uint64_t> result;
+    bool busy = false;  // refused before anything was done: may be sent again as a new write
+  };
+  Task<Result<std::shared_ptr<Link>>> connect_once();
+  Task<Attempt> write_once(layout::Request request, Nanos deadline);
+
+  Executor& executor_;
+  const Connector connector_;
+  const Nanos operation_timeout_;
+  const Nanos resume_timeout_;
+  std::shared_ptr<Link> link_;
+  std::shared_ptr<Session> session_ = std::make_shared<Session>();
+  bool connecting_ = false;
+  Status connect_failure_;
+  WaitList connected_;
+  WaitList window_;  // waits for the window of sequences to move on
+  size_t calls_ = 0;
+};
+
+}  // namespace scalio::client

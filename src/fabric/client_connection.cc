@@ -1,0 +1,132 @@
+#include "fabric/client_connection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace scalio::fabric {
+
+namespace {
+// No limit on what is queued: calls and TcpConnection's own limit bound it, and it is the server that may
+// stop reading.
+constexpr StreamLimits kLimits{};
+
+// Something invalid came from the server; to the caller, invalid would mean its own arguments.
+Status not_the_callers(const Status& status) {
+  return status.code() == Code::invalid ? Status(Code::unavailable, status.message()) : status;
+}
+}  // namespace
+
+ClientConnection::ClientConnection(EventLoop& loop, std::string name, Nanos call_timeout)
+    : loop_(loop),
+      name_(std::move(name)),
+      call_timeout_(call_timeout),
+      connect_timer_(loop, [this] { lose(Status(Code::timed_out, "no answer in time")); }),
+      call_timer_(loop, [this] { check_time(); }) {}
+
+void ClientConnection::begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline) {
+  stream_ = FrameStream::create(loop_, std::move(socket), *this, kLimits);
+  stream_->expect_descriptors();
+  const Bytes payload = encode(Hello{shard, hello});
+  stream_->send(FrameKind::hello, 0, payload);
+  connect_timer_.arm(deadline);
+}
+
+void ClientConnection::on_frame(const Frame& frame) {
+  answered_ = true;
+  Status status = handle(frame);
+  if (!status.ok()) lose(std::move(status));
+}
+
+Status ClientConnection::handle(const Frame& frame) {
+  if (phase_ == Phase::connecting) {
+    if (frame.kind == FrameKind::refused) return decode_refused(frame.payload);
+    if (frame.kind == FrameKind::welcome) return not_the_callers(on_welcome_frame(frame));
+  } else {
+    switch (frame.kind) {
+      case FrameKind::reply: return on_reply(frame);
+      case FrameKind::read_done:
+      case FrameKind::write_done:
+      case FrameKind::cas_done: return on_answer(frame);
+      default: break;
+    }
+  }
+  return Status(Code::unavailable, fmt::format("the server said {} out of turn", to_string(frame.kind)));
+}
+
+Status ClientConnection::on_welcome_frame(const Frame& frame) {
+  Result<Welcome> welcome = decode_welcome(frame.payload);
+  if (!welcome.ok()) return welcome.status();
+  if (Status s = on_welcome(*welcome, stream_->take_descriptors()); !s.ok()) return s;
+  region_size_ = welcome->region_size;
+  hello_.assign(welcome->answer.begin(), welcome->answer.end());
+  settle(Phase::alive);
+  return Status();
+}
+
+void ClientConnection::on_lost(const Status& why) { lose(not_the_callers(why)); }
+
+void ClientConnection::settle(Phase phase) {
+  const bool was_connecting = phase_ == Phase::connecting;
+  phase_ = phase;
+  if (!was_connecting) return;
+  connect_timer_.cancel();
+  if (waiting_) loop_.post(std::exchange(waiting_, nullptr));
+}
+
+void ClientConnection::lose(Status why) {
+  if (phase_ == Phase::lost) return;
+  lost_ = Status(why.code(), fmt::format("{}: {}", name_, why.message()));
+  settle(Phase::lost);
+  call_timer_.cancel();
+  if (stream_) stream_->stop();
+  for (Slot& slot : slots_) {
+    if (slot.call != nullptr) std::exchange(slot.call, nullptr)->complete(loop_, lost_);
+  }
+  drop_ops();
+}
+
+void ClientConnection::start(Call& call, ByteView request) {
+  if (!alive()) return call.complete(loop_, lost_);
+  if (free_slots_.empty()) {
+    SCALIO_ASSERT(slots_.size() < kMaxCalls);
+    free_slots_.push_back(static_cast<std::uint8_t>(slots_.size()));
+    slots_.emplace_back();
+  }
+  const std::uint8_t index = free_slots_.back();
+  free_slots_.pop_back();
+  Slot& slot = slots_[index];
+  slot.call = &call;
+  slot.started = loop_.now();
+  ++slot.uses;
+  stream_->send(FrameKind::request, slot.uses << 8 | index, request);
+  watch_time();
+}
+
+Status ClientConnection::on_reply(const Frame& frame) {
+  const std::size_t index = frame.id & 0xff;
+  if (index >= slots_.size() || slots_[index].call == nullptr || slots_[index].uses != frame.id >> 8) {
+    return Status(Code::unavailable, "the server replied to a call that is not in flight");
+  }
+  Call* call = std::exchange(slots_[index].call, nullptr);
+  free_slots_.push_back(static_cast<std::uint8_t>(index));
+  call->complete(loop_, Bytes(frame.payload.begin(), frame.payload.end()));
+  return Status();
+}
+
+void ClientConnection::watch_time() {
+  if (!call_timer_.armed()) call_timer_.arm(loop_.now() + call_timeout_);
+}
+
+void ClientConnection::check_time() {
+  std::optional<Nanos> oldest = oldest_op();
+  for (const Slot& slot : slots_) {
+    if (slot.call != nullptr) oldest = std::min(oldest.value_or(slot.started), slot.started);
+  }
+  if (!oldest) return;
+  if (*oldest + call_timeout_ > loop_.now()) return call_timer_.arm(*oldest + call_timeout_);
+  lose(Status(Code::timed_out,
+              fmt::format("the server did not answer for {} ms", call_timeout_ / kMillisecond)));
+}
+
+}  // namespace scalio::fabric

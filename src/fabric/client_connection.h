@@ -1,0 +1,100 @@
+// ClientConnection: what the client's ends of both transports have in common: the hello, calls, the bound
+// on everything in flight, and the end of the connection.
+#pragma once
+
+#include <coroutine>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fabric/fabric.h"
+#include "fabric/frame_stream.h"
+#include "fabric/timer.h"
+#include "task/event_loop.h"
+
+namespace scalio::fabric {
+
+class ClientConnection : public Connection, protected FrameStream::Handler {
+ public:
+  // `name` is of the server, for messages.
+  ClientConnection(EventLoop& loop, std::string name, Nanos call_timeout);
+
+  // Says hello over a socket that may still be connecting. Then settled() waits, at most until `deadline`,
+  // for the answer: alive() afterwards, or lost() says why not.
+  void begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline);
+  auto settled() {
+    struct Awaiter {
+      ClientConnection& connection;
+      bool await_ready() const noexcept { return connection.phase_ != Phase::connecting; }
+      void await_suspend(std::coroutine_handle<> h) noexcept { connection.waiting_ = h; }
+      void await_resume() const noexcept {}
+    };
+    return Awaiter{*this};
+  }
+  // A server has said something, if only no: trying another of its addresses makes no sense.
+  bool answered() const { return answered_; }
+
+  bool alive() const final { return phase_ == Phase::alive; }
+  Status lost() const final { return lost_; }
+  std::uint64_t region_size() const final { return region_size_; }
+  const Bytes& hello() const final { return hello_; }
+  Executor& executor() final { return loop_; }
+
+ protected:
+  void start(Call& call, ByteView request) final;
+  using Connection::start;
+
+  // The transport's part of the connection's begin; with the descriptors that came with the welcome. A
+  // failure loses the connection.
+  virtual Status on_welcome(const Welcome& welcome, std::vector<UniqueFd> descriptors) = 0;
+  // A frame that answers an operation. A failure loses the connection.
+  virtual Status on_answer(const Frame& frame) = 0;
+  // When the oldest operation in flight was started; nothing if there is none.
+  virtual std::optional<Nanos> oldest_op() const = 0;
+  // Completes all operations in flight as unavailable.
+  virtual void drop_ops() = 0;
+  void on_sent() override {}
+
+  // Ends the connection and completes everything in flight. Derived classes' destructors call it.
+  void lose(Status why);
+  // Something is in flight: sees to it that its time is bounded.
+  void watch_time();
+
+  EventLoop& loop_;
+  const std::string name_;
+  std::shared_ptr<FrameStream> stream_;
+
+ private:
+  enum class Phase { connecting, alive, lost };
+  struct Slot {
+    Call* call = nullptr;
+    Nanos started = 0;
+    std::uint64_t uses = 0;
+  };
+  void on_frame(const Frame& frame) final;
+  void on_lost(const Status& why) final;
+  Status handle(const Frame& frame);
+  Status on_welcome_frame(const Frame& frame);
+  Status on_reply(const Frame& frame);
+  void settle(Phase phase);
+  void check_time();
+
+  const Nanos call_timeout_;
+  Phase phase_ = Phase::connecting;
+  bool answered_ = false;
+  Status lost_;
+  std::coroutine_handle<> waiting_;  // for settled()
+  std::uint64_t region_size_ = 0;
+  Bytes hello_;
+
+  // Calls in flight. A call's id is its slot and how often that was used: a late or repeated reply can
+  // then not be taken for that of another call.
+  std::vector<Slot> slots_;
+  std::vector<std::uint8_t> free_slots_;
+  static_assert(kMaxCalls <= 256);
+
+  Timer connect_timer_;
+  Timer call_timer_;  // armed for the oldest call or operation of when it was armed, or an older one
+};
+
+}  // namespace scalio::fabric

@@ -1,0 +1,56 @@
+#include "fabric/epoch.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "fabric/region_access.h"
+
+namespace scalio::fabric {
+
+Result<std::unique_ptr<EpochFile>> EpochFile::open(const std::string& path) {
+  const auto failed = [&](std::string_view what) {
+    return Status(Code::io_error, fmt::format("epoch file {}: {}: {}", path, what, std::strerror(errno)));
+  };
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!fd) return failed("open");
+  struct stat st {};
+  if (fstat(fd.get(), &st) != 0) return failed("fstat");
+  if (S_ISREG(st.st_mode) && st.st_size == 0) {
+    if (ftruncate(fd.get(), kEpochFileSize) != 0) return failed("ftruncate");
+  } else if (!S_ISREG(st.st_mode) || st.st_size != kEpochFileSize) {
+    return Status(Code::corrupt, fmt::format("{} is not an epoch file: it must be a file of {} bytes; remove "
+                                             "it, if no server uses it, to have a new one made",
+                                             path, kEpochFileSize));
+  }
+  Result<Mapping> mapping = Mapping::create(fd.get(), kEpochFileSize, PROT_READ | PROT_WRITE, path);
+  if (!mapping.ok()) return mapping.status();
+  // Not by `path`: somebody may have put another file there meanwhile.
+  UniqueFd read_only(::open(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!read_only) return failed("open read-only");
+  return std::unique_ptr<EpochFile>(new EpochFile(std::move(*mapping), std::move(read_only)));
+}
+
+std::uint64_t EpochFile::advance() {
+  const std::uint64_t next = current() + 1;
+  store_word_release(mapping_.data(), next);
+  // Whatever this server changes from now on is changed after every client could see the new epoch.
+  full_fence();
+  return next;
+}
+
+std::uint64_t EpochFile::current() const { return load_word_acquire(mapping_.data()); }
+
+Result<Mapping> map_epoch(int fd) {
+  struct stat st {};
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size != kEpochFileSize) {
+    return Status(Code::invalid, "the server sent something that is not an epoch file");
+  }
+  return Mapping::create(fd, kEpochFileSize, PROT_READ, "the server's epoch file");
+}
+
+}  // namespace scalio::fabric

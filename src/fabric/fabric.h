@@ -1,0 +1,183 @@
+// Fabric: how clients reach one shard's memory region and its server thread, and the seam at which shm,
+// tcp, verbs and the simulator plug in.
+//
+// A Connection is to one shard. One-sided operations execute in the order they were posted, per
+// connection; nothing is ordered between connections. They do not involve the server's thread. Messages
+// are requests with one reply each; they may overtake one-sided operations and each other.
+//
+// Every object belongs to one executor's thread.
+#pragma once
+
+#include <scalio/status.h>
+#include <scalio/task.h>
+
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "task/executor.h"
+
+namespace scalio::fabric {
+
+// Limits every transport enforces, on both sides.
+constexpr std::size_t kMaxMessage = 128 * 1024;  // bytes of one message's payload
+constexpr std::size_t kMaxRead = 256 * 1024;     // bytes of one READ or WRITE
+constexpr std::size_t kMaxCalls = 256;           // requests in flight per connection
+
+class Connection;
+
+// A one-sided operation, in flight from its construction on; awaiting it gives ok or unavailable (the
+// connection was lost, whether or not the operation took effect). It must complete before it is
+// destroyed; its buffer must live until then. To chain operations, construct several, then await each.
+class [[nodiscard]] Op {
+ public:
+  enum class Kind : std::uint8_t { read, write, cas };
+  Op(Connection& connection, Kind kind, std::uint64_t offset, std::byte* data, std::size_t size,
+     std::uint64_t expected = 0, std::uint64_t desired = 0);
+  ~Op() { SCALIO_ASSERT(done_); }
+  Op(const Op&) = delete;
+  Op& operator=(const Op&) = delete;
+
+  bool await_ready() const noexcept { return done_; }
+  void await_suspend(std::coroutine_handle<> h) noexcept { waiter_ = h; }
+  Code await_resume() const noexcept { return code_; }
+
+  // After a CAS has completed with ok: the word's value before it. The swap happened if this equals
+  // `expected`.
+  std::uint64_t previous() const { return previous_; }
+
+  // For transports: ends the operation and resumes its awaiter on a later turn.
+  void complete(Executor& executor, Code code, std::uint64_t previous = 0) {
+    SCALIO_ASSERT(!done_);
+    done_ = true;
+    code_ = code;
+    previous_ = previous;
+    if (waiter_) executor.post(waiter_);
+  }
+
+  const Kind kind;
+  const std::uint64_t offset;
+  std::byte* const data;
+  const std::size_t size;
+  const std::uint64_t expected;
+  const std::uint64_t desired;
+
+ private:
+  bool done_ = false;
+  Code code_ = Code::ok;
+  std::coroutine_handle<> waiter_;
+  std::uint64_t previous_ = 0;
+};
+
+// A request in flight; awaiting it gives the reply's payload, or unavailable / timed_out, after which
+// the request may or may not have been handled. The request's bytes are copied at construction.
+class [[nodiscard]] Call {
+ public:
+  Call(Connection& connection, ByteView request);
+  ~Call() { SCALIO_ASSERT(done_); }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  bool await_ready() const noexcept { return done_; }
+  void await_suspend(std::coroutine_handle<> h) noexcept { waiter_ = h; }
+  Result<Bytes> await_resume() { return std::move(reply_); }
+
+  void complete(Executor& executor, Result<Bytes> reply) {
+    SCALIO_ASSERT(!done_);
+    done_ = true;
+    reply_ = std::move(reply);
+    if (waiter_) executor.post(waiter_);
+  }
+
+ private:
+  bool done_ = false;
+  Result<Bytes> reply_ = Status(Code::unavailable, "in flight");
+  std::coroutine_handle<> waiter_;
+};
+
+// The client's end. When the connection is lost (peer gone, protocol error, timeout, a newer epoch over
+// shared memory), every operation in flight completes with a failure and so does every later one.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+
+  // Ranges must lie in the region and be at most kMaxRead long; a CAS is 8 bytes at a multiple of 8.
+  Op read(std::uint64_t offset, ByteSpan into) {
+    return Op(*this, Op::Kind::read, offset, into.data(), into.size());
+  }
+  Op write(std::uint64_t offset, ByteView from) {
+    return Op(*this, Op::Kind::write, offset, const_cast<std::byte*>(from.data()), from.size());
+  }
+  Op cas(std::uint64_t offset, std::uint64_t expected, std::uint64_t desired) {
+    return Op(*this, Op::Kind::cas, offset, nullptr, sizeof(std::uint64_t), expected, desired);
+  }
+  // At most kMaxCalls in flight: the caller keeps to it (asserted).
+  Call call(ByteView request) { return Call(*this, request); }
+
+  virtual bool alive() const = 0;
+  // Why it was lost; ok while alive.
+  virtual Status lost() const = 0;
+  virtual std::uint64_t region_size() const = 0;  // bytes
+  // What the shard's service answered to the hello.
+  virtual const Bytes& hello() const = 0;
+  virtual Executor& executor() = 0;
+
+ protected:
+  friend class Op;
+  friend class Call;
+  virtual void start(Op& op) = 0;
+  virtual void start(Call& call, ByteView request) = 0;
+};
+
+inline Op::Op(Connection& connection, Kind k, std::uint64_t at, std::byte* buffer, std::size_t bytes,
+              std::uint64_t was, std::uint64_t becomes)
+    : kind(k), offset(at), data(buffer), size(bytes), expected(was), desired(becomes) {
+  SCALIO_ASSERT(bytes <= kMaxRead && at + bytes <= connection.region_size());
+  SCALIO_ASSERT(k != Kind::cas || at % sizeof(std::uint64_t) == 0);
+  connection.start(*this);
+}
+
+inline Call::Call(Connection& connection, ByteView request) {
+  SCALIO_ASSERT(request.size() <= kMaxMessage);
+  connection.start(*this, request);
+}
+
+// --- The server's end -------------------------------------------------------------------------------
+
+// One client's message channel, as the shard's thread sees it. The transport owns it.
+class Peer {
+ public:
+  // Answers request `call`. Silently dropped if the peer has gone: on_disconnect says so.
+  virtual void reply(std::uint64_t call, ByteView payload) = 0;
+  // Ends the connection, with a reason for the log and the client.
+  virtual void close(std::string reason) = 0;
+  // Who it is, for logs: "unix pid 123", "tcp 10.0.0.7:5000".
+  virtual const std::string& name() const = 0;
+
+  // For the service: what it keeps per peer.
+  void* context = nullptr;
+
+ protected:
+  ~Peer() = default;
+};
+
+// What a shard answers clients with. All calls are made on the shard's thread.
+class Service {
+ public:
+  // A client asks to connect, saying `request`. The payload of the hello's answer, or why it is refused.
+  // After an accepted hello the peer lives until on_disconnect.
+  virtual Result<Bytes> on_hello(Peer& peer, ByteView request) = 0;
+  // A request of at most kMaxMessage bytes; answered with peer.reply(call, ...), now or later. Replies
+  // may be given to another peer than the one that asked (a session that moved).
+  virtual void on_request(Peer& peer, std::uint64_t call, ByteView request) = 0;
+  virtual void on_disconnect(Peer& peer) = 0;
+
+ protected:
+  ~Service() = default;
+};
+
+}  // namespace scalio::fabric

@@ -1,0 +1,305 @@
+#include "fabric/frame_stream.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace scalio::fabric {
+
+namespace {
+
+// Where a thread's streams receive; between calls they keep only what is not a whole frame yet.
+constexpr std::size_t kReceiveSpace = 512 * 1024;
+static_assert(kReceiveSpace > kFrameHeader + kMaxPayload, "a frame must fit");
+// Received before others on the loop have their turn.
+constexpr std::size_t kReceiveAtOnce = 1024 * 1024;
+// Queued before it is sent without waiting for the turn's end.
+constexpr std::size_t kSendAtOnce = 256 * 1024;
+constexpr std::size_t kMaxDescriptors = 2;
+
+struct ReceiveSpace {
+  std::unique_ptr<std::byte[]> bytes = std::make_unique_for_overwrite<std::byte[]>(kReceiveSpace);
+  bool in_use = false;
+};
+ReceiveSpace& receive_space() {
+  thread_local ReceiveSpace space;
+  return space;
+}
+
+}  // namespace
+
+// A coroutine that runs once, on the loop's next turn; unlike Executor::spawn's tasks nobody counts it.
+class FrameStream::Deferred {
+ public:
+  struct promise_type {
+    Deferred get_return_object() const noexcept { return {}; }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_never final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
+  };
+};
+
+FrameStream::Deferred FrameStream::later(std::shared_ptr<FrameStream> self) {
+  co_await self->loop_.yield();
+  self->on_turn();
+}
+
+void FrameStream::defer() {
+  if (deferred_) return;
+  deferred_ = true;
+  later(shared_from_this());
+}
+
+std::shared_ptr<FrameStream> FrameStream::create(EventLoop& loop, UniqueFd socket, Handler& handler,
+                                                 StreamLimits limits) {
+  auto stream = std::make_shared<FrameStream>(Private{}, loop, std::move(socket), handler, limits);
+  // Hangups are watched for too, so that reading until a short receive is enough: see read_frames().
+  FrameStream* s = stream.get();
+  s->readable_.emplace(loop, s->socket_.get(), POLLIN | POLLRDHUP, [s](std::uint32_t events) {
+    s->hangup_ |= (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    s->read_frames();
+  });
+  return stream;
+}
+
+FrameStream::FrameStream(Private, EventLoop& loop, UniqueFd socket, Handler& handler, StreamLimits limits)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      handler_(&handler),
+      limits_(limits),
+      stall_timer_(loop, [this] {
+        if (sent_since_stall_ > 0) {
+          sent_since_stall_ = 0;
+          stall_timer_.arm(loop_.now() + limits_.stall_timeout);
+        } else {
+          lose(Status(Code::timed_out, fmt::format("the peer took nothing of {} bytes for {} s", queued(),
+                                                   limits_.stall_timeout / kSecond)));
+        }
+      }) {}
+
+FrameStream::~FrameStream() { SCALIO_ASSERT(state_ == State::stopped); }
+
+void FrameStream::send(FrameKind kind, std::uint64_t id, ByteView a, ByteView b) {
+  if (!open()) return;
+  ByteSpan to = send_space(kind, id, a.size() + b.size());
+  std::ranges::copy(a, to.begin());
+  std::ranges::copy(b, to.begin() + static_cast<std::ptrdiff_t>(a.size()));
+}
+
+ByteSpan FrameStream::send_space(FrameKind kind, std::uint64_t id, std::size_t size) {
+  SCALIO_ASSERT(open());
+  // So that the buffer stays in the CPU's caches. An error shows again in flush(), which can handle it.
+  if (queued() >= kSendAtOnce && !writable_) send_queued();
+  const ByteSpan frame = out_.append(kFrameHeader + size);
+  put_header(frame.data(), kind, id, size);
+  if (!writable_) defer();
+  return frame.subspan(kFrameHeader);
+}
+
+void FrameStream::attach(std::vector<int> fds) {
+  SCALIO_ASSERT(out_.empty() && fds.size() <= kMaxDescriptors);
+  attached_ = std::move(fds);
+}
+
+std::vector<UniqueFd> FrameStream::take_descriptors() {
+  expect_descriptors_ = false;
+  return std::move(descriptors_);
+}
+
+void FrameStream::on_turn() {
+  deferred_ = false;
+  if (state_ == State::failing) {
+    detach();
+    handler_->on_lost(why_);
+    return;
+  }
+  if (!open()) return;
+  flush();
+  if (open() && read_again_ && queued() <= limits_.max_queued / 2) read_frames();
+}
+
+// Reads and delivers frames until the socket is empty. Its watch tells of changes only, so that nothing
+// may be left unread, unless read_again_ remembers it. A receive that fills less than its space has
+// emptied the socket: whatever comes later is a change. Only an end of the stream, which may have come
+// before, is not seen then: in that case hangup_ is set, and reading goes on until the end.
+void FrameStream::read_frames() {
+  if (!open()) return;
+  read_again_ = true;
+  if (congested()) return;
+  ReceiveSpace& receiving = receive_space();
+  // A handler up the stack made the loop take completions.
+  if (receiving.in_use) return defer();
+  const auto self = shared_from_this();  // a handler may drop the stream
+  receiving.in_use = true;
+  read_again_ = false;
+  std::byte* space = receiving.bytes.get();
+  std::size_t have = partial_.size();
+  std::ranges::copy(partial_, space);
+  partial_ = {};
+  std::size_t received = 0;
+  for (bool drained = false;;) {
+    ByteView rest(space, have);
+    deliver(rest);
+    if (!open()) break;
+    read_again_ = congested() || received >= kReceiveAtOnce;
+    if (read_again_ || (drained && !hangup_)) {
+      partial_.assign(rest.begin(), rest.end());
+      if (read_again_ && !congested()) defer();
+      break;
+    }
+    std::memmove(space, rest.data(), rest.size());
+    have = rest.size();
+    const ByteSpan room(space + have, kReceiveSpace - have);
+    const ssize_t n = receive(room);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) {
+      partial_.assign(space, space + have);
+      break;
+    }
+    if (n <= 0) {
+      lose(Status(Code::unavailable,
+                  n == 0 ? "the peer closed the connection" : std::string(std::strerror(errno))));
+      break;
+    }
+    have += static_cast<std::size_t>(n);
+    received += static_cast<std::size_t>(n);
+    // Descriptors end a receive before the socket is empty.
+    drained = static_cast<std::size_t>(n) < room.size() && !expect_descriptors_;
+  }
+  receiving.in_use = false;
+}
+
+// Takes frames off `received` and hands them on, until only a part of one is left, or the peer's answers
+// pile up, or the stream has ended.
+void FrameStream::deliver(ByteView& received) {
+  while (open() && !congested()) {
+    Result<std::optional<Frame>> frame = take_frame(received);
+    if (!frame.ok()) return fail(frame.status());
+    if (!frame->has_value()) return;
+    if ((*frame)->kind == FrameKind::close) {
+      return lose(Status(Code::unavailable, "closed by the peer: " + printable((*frame)->payload)));
+    }
+    unparsed_ = received.size();
+    handler_->on_frame(**frame);
+  }
+}
+
+ssize_t FrameStream::receive(ByteSpan into) {
+  if (!expect_descriptors_) return recv(socket_.get(), into.data(), into.size(), MSG_DONTWAIT);
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))];
+  iovec iov{into.data(), into.size()};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t n = recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (n < 0) return n;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+      UniqueFd owned(fd);
+      if (descriptors_.size() < kMaxDescriptors) descriptors_.push_back(std::move(owned));
+    }
+  }
+  return n;
+}
+
+// Sends until nothing is queued or the socket takes no more. Returns 0, or the error: EAGAIN for the latter.
+int FrameStream::send_queued() {
+  while (!out_.empty()) {
+    const ByteView bytes = out_.bytes();
+    iovec iov{const_cast<std::byte*>(bytes.data()), bytes.size()};
+    msghdr message{};
+    message.msg_iov = &iov;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))];
+    if (!attached_.empty()) {
+      std::memset(control, 0, sizeof control);
+      message.msg_control = control;
+      message.msg_controllen = CMSG_SPACE(attached_.size() * sizeof(int));
+      cmsghdr* c = CMSG_FIRSTHDR(&message);
+      c->cmsg_level = SOL_SOCKET;
+      c->cmsg_type = SCM_RIGHTS;
+      c->cmsg_len = CMSG_LEN(attached_.size() * sizeof(int));
+      std::memcpy(CMSG_DATA(c), attached_.data(), attached_.size() * sizeof(int));
+    }
+    const ssize_t n = sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    attached_.clear();
+    sent_since_stall_ += static_cast<std::uint64_t>(n);
+    out_.consume(static_cast<std::size_t>(n));
+  }
+  return 0;
+}
+
+void FrameStream::flush() {
+  const int error = send_queued();
+  if (error == EAGAIN) {
+    if (writable_) return;
+    sent_since_stall_ = 0;
+    stall_timer_.arm(loop_.now() + limits_.stall_timeout);
+    writable_.emplace(loop_, socket_.get(), POLLOUT, [this](std::uint32_t) {
+      if (open()) defer();
+    });
+    return;
+  }
+  if (error == EPIPE || error == ECONNRESET) {
+    // What the peer said before it went away, perhaps why, is still there to be read.
+    hangup_ = true;
+    read_frames();
+  }
+  if (error != 0) return lose(Status(Code::unavailable, std::strerror(error)));
+  writable_.reset();
+  stall_timer_.cancel();
+  handler_->on_sent();
+}
+
+void FrameStream::fail(Status why) {
+  if (!open()) return;
+  send(FrameKind::close, 0, as_bytes(std::string_view(why.message()).substr(0, kMaxText)));
+  lose(std::move(why));
+}
+
+void FrameStream::lose(Status why) {
+  if (!open()) return;
+  state_ = State::failing;
+  why_ = std::move(why);
+  send_queued();
+  defer();
+}
+
+void FrameStream::stop() {
+  if (open()) send_queued();
+  detach();
+}
+
+Result<UniqueFd> FrameStream::release() {
+  const bool clean = open() && unparsed_ == 0 && out_.empty();
+  UniqueFd socket = clean ? std::move(socket_) : UniqueFd();
+  detach();
+  if (!clean) return Status(Code::invalid, "bytes beyond the frame that was expected");
+  return socket;
+}
+
+void FrameStream::detach() {
+  state_ = State::stopped;
+  readable_.reset();
+  writable_.reset();
+  stall_timer_.cancel();
+  // The kernel's poll holds the socket a little longer: closing alone would not tell the peer.
+  if (socket_) shutdown(socket_.get(), SHUT_RDWR);
+  socket_.reset();
+  out_.consume(out_.size());
+}
+
+}  // namespace scalio::fabric

@@ -1,0 +1,158 @@
+#include "fabric/frame_stream.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <random>
+#include <string>
+
+#include "fabric/io_thread.h"
+#include "fabric/test_util.h"
+
+namespace scalio::fabric {
+namespace {
+
+TEST(SendBuffer, IsAQueueOfBytes) {
+  std::mt19937 random(1);
+  SendBuffer buffer;
+  std::string model;
+  char next = 0;
+  for (int i = 0; i < 2000; ++i) {
+    if (random() % 2 == 0) {
+      ByteSpan room = buffer.append(random() % 3000);
+      for (std::byte& b : room) {
+        b = static_cast<std::byte>(next);
+        model.push_back(next++);
+      }
+    } else {
+      const std::size_t n = random() % (buffer.size() + 1);
+      buffer.consume(n);
+      model.erase(0, n);
+    }
+    ASSERT_EQ(buffer.size(), model.size());
+    ASSERT_EQ(as_string(buffer.bytes()), model);
+  }
+}
+
+// One end of a pair of streams; keeps what it hears.
+struct End final : FrameStream::Handler {
+  void on_frame(const Frame& frame) override {
+    heard.push_back(std::string(to_string(frame.kind)) + " " + std::to_string(frame.id) + " " +
+                    std::string(as_string(frame.payload)));
+    if (when_heard) when_heard();
+  }
+  void on_lost(const Status& why) override {
+    EXPECT_FALSE(lost.has_value());
+    lost = why;
+  }
+  void on_sent() override { ++sent; }
+
+  std::vector<std::string> heard;
+  std::function<void()> when_heard;
+  std::optional<Status> lost;
+  int sent = 0;
+  std::shared_ptr<FrameStream> stream;
+};
+
+class FrameStreamTest : public testing::Test {
+ protected:
+  FrameStreamTest() {
+    int fds[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    a_.stream = FrameStream::create(*loop_, UniqueFd(fds[0]), a_, StreamLimits{});
+    b_.stream = FrameStream::create(*loop_, UniqueFd(fds[1]), b_, StreamLimits{});
+  }
+  ~FrameStreamTest() override {
+    a_.stream->stop();
+    b_.stream->stop();
+    for (int i = 0; i < 4; ++i) loop_->turn(false);
+  }
+  std::unique_ptr<EventLoop> loop_ = make_loop();
+  End a_, b_;
+};
+
+TEST_F(FrameStreamTest, FramesArriveInOrderAndOfOneTurnTogether) {
+  a_.stream->send(FrameKind::request, 1, as_bytes("one "), as_bytes("two"));
+  a_.stream->send(FrameKind::request, 2);
+  const ByteSpan room = a_.stream->send_space(FrameKind::reply, 3, 1);
+  room[0] = std::byte{'x'};
+  EXPECT_GT(a_.stream->queued(), 0u);
+  turn_until(*loop_, [&] { return b_.heard.size() == 3; });
+  EXPECT_EQ(b_.heard, (std::vector<std::string>{"request 1 one two", "request 2 ", "reply 3 x"}));
+  EXPECT_EQ(a_.sent, 1);
+  EXPECT_EQ(a_.stream->queued(), 0u);
+}
+
+TEST_F(FrameStreamTest, FailTellsThePeerWhyAndTheOwnerLater) {
+  a_.stream->send(FrameKind::request, 1);
+  a_.stream->fail(Status(Code::invalid, "no good"));
+  EXPECT_FALSE(a_.lost.has_value());
+  EXPECT_FALSE(a_.stream->open());
+  a_.stream->send(FrameKind::request, 2);
+  turn_until(*loop_, [&] { return a_.lost && b_.lost; });
+  EXPECT_EQ(a_.lost->code(), Code::invalid);
+  EXPECT_EQ(b_.lost->code(), Code::unavailable);
+  EXPECT_EQ(b_.lost->message(), "closed by the peer: no good");
+  EXPECT_EQ(b_.heard.size(), 1u);
+}
+
+TEST_F(FrameStreamTest, AStoppedStreamCallsBackNoMore) {
+  b_.when_heard = [&] { b_.stream->stop(); };
+  a_.stream->send(FrameKind::request, 1);
+  a_.stream->send(FrameKind::request, 2);
+  turn_until(*loop_, [&] { return a_.lost.has_value(); });
+  EXPECT_EQ(b_.heard.size(), 1u);
+  EXPECT_FALSE(b_.lost.has_value());
+}
+
+TEST_F(FrameStreamTest, ASocketIsReleasedOnlyWhenNothingIsLeftInIt) {
+  std::optional<Result<UniqueFd>> socket;
+  b_.when_heard = [&] { socket = b_.stream->release(); };
+  a_.stream->send(FrameKind::hello, 1);
+  turn_until(*loop_, [&] { return socket.has_value(); });
+  EXPECT_TRUE(socket->ok());
+  EXPECT_FALSE(a_.lost.has_value());
+
+  b_.stream = FrameStream::create(*loop_, std::move(**socket), b_, StreamLimits{});
+  socket.reset();
+  a_.stream->send(FrameKind::hello, 1);
+  a_.stream->send(FrameKind::request, 2);
+  turn_until(*loop_, [&] { return socket.has_value(); });
+  EXPECT_EQ(socket->code(), Code::invalid);
+  turn_until(*loop_, [&] { return a_.lost.has_value(); });
+}
+
+TEST_F(FrameStreamTest, DescriptorsTravelToWhoExpectsThem) {
+  UniqueFd file(memfd_create("x", MFD_CLOEXEC));
+  ASSERT_EQ(ftruncate(file.get(), 12345), 0);
+  b_.stream->expect_descriptors();
+  a_.stream->attach({file.get(), file.get()});
+  a_.stream->send(FrameKind::welcome, 0);
+  turn_until(*loop_, [&] { return b_.heard.size() == 1; });
+  const std::vector<UniqueFd> got = b_.stream->take_descriptors();
+  ASSERT_EQ(got.size(), 2u);
+  struct stat st {};
+  ASSERT_EQ(fstat(got[1].get(), &st), 0);
+  EXPECT_EQ(st.st_size, 12345);
+}
+
+TEST(IoThread, RunsWhatItIsGivenAndItsPostedWork) {
+  Result<std::unique_ptr<IoThread>> io = IoThread::start("test");
+  ASSERT_TRUE(io.ok());
+  EventLoop& loop = (*io)->loop();
+  int steps = 0;
+  auto body = [](EventLoop& l, int* count) -> Task<void> {
+    ++*count;
+    co_await l.yield();
+    ++*count;
+  };
+  run_and_wait(loop, [&] { loop.spawn(body(loop, &steps)); });
+  EXPECT_EQ(steps, 2);
+  (*io)->stop();
+  EXPECT_GT((*io)->cpu_time(), 0u);
+}
+
+}  // namespace
+}  // namespace scalio::fabric

@@ -1,0 +1,37 @@
+// Region: the memory of one shard that clients reach with one-sided operations.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <memory>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "fabric/mapping.h"
+#include "fabric/unique_fd.h"
+
+namespace scalio::fabric {
+
+// Zeroed memory in a memfd, so that it can be mapped by clients on this machine. The memfd is sealed
+// against resizing: nobody who has it can make the others' accesses fault.
+//
+// Several processes, and a NIC, use the memory at once: access it with region_access.h only.
+class Region {
+ public:
+  // `bytes` > 0. Fails with unavailable (no memory, no memfd).
+  static Result<std::unique_ptr<Region>> create(std::size_t bytes);
+
+  ByteSpan span() { return mapping_.span(); }
+  int fd() const { return fd_.get(); }
+
+ private:
+  Region(UniqueFd fd, Mapping mapping) : fd_(std::move(fd)), mapping_(std::move(mapping)) {}
+  UniqueFd fd_;
+  Mapping mapping_;
+};
+
+// Maps a region received from another process, after checking that it has exactly `bytes` bytes and can
+// never have fewer. Fails with invalid.
+Result<Mapping> map_region(int fd, std::size_t bytes);
+
+}  // namespace scalio::fabric

@@ -1,0 +1,39 @@
+// SendBuffer: bytes queued for a socket. Memory is taken from a small pool of the thread's and given back
+// when the buffer runs empty: idle connections hold none, and busy ones reuse warm memory.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "base/bytes.h"
+
+namespace scalio::fabric {
+
+class SendBuffer {
+ public:
+  SendBuffer() = default;
+  ~SendBuffer();
+  SendBuffer(const SendBuffer&) = delete;
+  SendBuffer& operator=(const SendBuffer&) = delete;
+
+  bool empty() const { return begin_ == end_; }
+  std::size_t size() const { return end_ - begin_; }
+  ByteView bytes() const { return {block_.data.get() + begin_, size()}; }
+
+  // Room for `n` more bytes at the end, uninitialised. Invalidates what bytes() returned.
+  ByteSpan append(std::size_t n);
+  // Drops the first `n` bytes.
+  void consume(std::size_t n);
+
+  struct Block {
+    std::unique_ptr<std::byte[]> data;
+    std::size_t size = 0;
+  };
+
+ private:
+  Block block_;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+};
+
+}  // namespace scalio::fabric

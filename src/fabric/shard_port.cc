@@ -1,0 +1,178 @@
+#include "fabric/shard_port.h"
+
+#include <fmt/format.h>
+
+#include "fabric/acceptor.h"
+#include "fabric/frame_stream.h"
+
+namespace scalio::fabric {
+
+// A peer of either transport.
+class ServerPeer : public Peer {
+ public:
+  ServerPeer(ShardPort& port, std::string name) : port_(port), name_(std::move(name)) {}
+  virtual ~ServerPeer() = default;
+  const std::string& name() const override { return name_; }
+  void close(std::string reason) override {
+    port_.log_.warn(port_.loop().now(), fmt::format("{}: closed: {}", name_, reason));
+    end(reason);
+  }
+  // Ends the connection; unless the peer is destroyed first, ShardPort::forget follows, later.
+  virtual void end(const std::string& reason) = 0;
+
+ protected:
+  ShardPort& port_;
+
+ private:
+  const std::string name_;
+};
+
+class UnixPeer final : public ServerPeer, public FrameStream::Handler {
+ public:
+  UnixPeer(ShardPort& port, std::string name, UniqueFd socket)
+      : ServerPeer(port, std::move(name)),
+        stream_(FrameStream::create(port.loop(), std::move(socket), *this, stream_limits(port.limits_))) {}
+  ~UnixPeer() override { stream_->stop(); }
+
+  FrameStream& stream() { return *stream_; }
+  void welcome(ByteView answer) {
+    stream_->attach({port_.endpoint_.region->fd(), port_.epoch_fd_});
+    stream_->send(FrameKind::welcome, 0,
+                  encode(Welcome{port_.endpoint_.region->span().size(), port_.epoch_, answer}));
+  }
+
+  void reply(std::uint64_t call, ByteView payload) override {
+    SCALIO_ASSERT(calls_ > 0);
+    --calls_;
+    stream_->send(FrameKind::reply, call, payload);
+  }
+  void end(const std::string& reason) override { stream_->fail(Status(Code::unavailable, reason)); }
+
+  void on_frame(const Frame& frame) override {
+    if (frame.kind != FrameKind::request) {
+      return stream_->fail(
+          Status(Code::invalid,
+                 fmt::format("it said {}, which clients on a Unix socket do not", to_string(frame.kind))));
+    }
+    if (calls_ == kMaxCalls) {
+      return stream_->fail(Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
+    }
+    ++calls_;
+    port_.endpoint_.service->on_request(*this, frame.id, frame.payload);
+  }
+  void on_lost(const Status& why) override {
+    if (why.code() != Code::unavailable) {
+      port_.log_.warn(port_.loop().now(), fmt::format("{}: disconnected: {}", name(), why.message()));
+    }
+    port_.forget(*this);  // deletes this
+  }
+
+ private:
+  const std::shared_ptr<FrameStream> stream_;
+  std::size_t calls_ = 0;  // not replied to
+};
+
+class TcpPeer final : public ServerPeer {
+ public:
+  TcpPeer(ShardPort& port, std::shared_ptr<Link> link)
+      : ServerPeer(port, link->name), link_(std::move(link)) {
+    link_->peer = this;
+  }
+  ~TcpPeer() override { link_->peer = nullptr; }
+
+  void reply(std::uint64_t call, ByteView payload) override {
+    SCALIO_ASSERT(payload.size() <= kMaxMessage);
+    send(*port_.nic_, Message::Kind::reply, link_, call, payload);
+  }
+  // The NIC answers with gone; until then the service has the peer, but hears nothing from it.
+  void end(const std::string& reason) override {
+    if (std::exchange(closing_, true)) return;
+    send(*port_.nic_, Message::Kind::close, link_, 0, as_bytes(reason));
+  }
+  void on_request(std::uint64_t call, ByteView request) {
+    if (!closing_) port_.endpoint_.service->on_request(*this, call, request);
+  }
+
+ private:
+  const std::shared_ptr<Link> link_;
+  bool closing_ = false;
+};
+
+ShardPort::ShardPort(std::uint32_t shard, ShardEndpoint endpoint, std::uint64_t epoch, int epoch_fd,
+                     const Limits& limits)
+    : shard_(shard), endpoint_(endpoint), epoch_(epoch), epoch_fd_(epoch_fd), limits_(limits) {}
+
+ShardPort::~ShardPort() { SCALIO_ASSERT(peers_.empty()); }
+
+void ShardPort::hand_over(UniqueFd socket, const std::string& name, ByteView request) {
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  // In shared_ptrs, because what is run on a loop must be copyable.
+  auto fd = std::make_shared<UniqueFd>(std::move(socket));
+  auto bytes = std::make_shared<Bytes>(request.begin(), request.end());
+  endpoint_.loop->run_on_loop([this, fd, name, bytes] {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    admit_unix(std::move(*fd), name, *bytes);
+  });
+}
+
+void ShardPort::admit_unix(UniqueFd socket, std::string name, ByteView request) {
+  auto peer = std::make_unique<UnixPeer>(*this, std::move(name), std::move(socket));
+  Result<Bytes> answer = ask_service(*peer, request);
+  if (!answer.ok()) return refuse(peer->stream(), answer.status());
+  peer->welcome(*answer);
+  peers_.emplace(peer.get(), std::move(peer));
+}
+
+void ShardPort::admit_tcp(const std::shared_ptr<Link>& link, ByteView request) {
+  auto peer = std::make_unique<TcpPeer>(*this, link);
+  Result<Bytes> answer = ask_service(*peer, request);
+  if (!answer.ok()) {
+    send(*nic_, Message::Kind::refused, link, 0, encode_refused(answer.status()));
+    return;
+  }
+  send(*nic_, Message::Kind::welcome, link, 0, *answer);
+  peers_.emplace(peer.get(), std::move(peer));
+}
+
+Result<Bytes> ShardPort::ask_service(ServerPeer& peer, ByteView request) {
+  Result<Bytes> answer =
+      Status(Code::busy, fmt::format("shard {} has {} connections already", shard_, peers_.size()));
+  if (peers_.size() < limits_.max_connections) answer = endpoint_.service->on_hello(peer, request);
+  SCALIO_ASSERT(!answer.ok() || answer->size() <= kMaxMessage);
+  if (!answer.ok()) {
+    log_.warn(loop().now(), fmt::format("{}: refused: {}", peer.name(), answer.status().message()));
+  }
+  return answer;
+}
+
+void ShardPort::on_message(Message& message) {
+  TcpPeer* peer = message.link->peer;
+  switch (message.kind) {
+    case Message::Kind::hello: return admit_tcp(message.link, message.payload);
+    case Message::Kind::request:
+      if (peer != nullptr) peer->on_request(message.id, message.payload);
+      return;
+    case Message::Kind::gone:
+      if (peer != nullptr) forget(*peer);
+      send(*nic_, Message::Kind::released, message.link);
+      return;
+    default: SCALIO_ASSERT(false);
+  }
+}
+
+void ShardPort::forget(ServerPeer& peer) {
+  // Off the list first: the service may look for other peers.
+  auto node = peers_.extract(&peer);
+  SCALIO_ASSERT(!node.empty());
+  endpoint_.service->on_disconnect(peer);
+}
+
+void ShardPort::stop(const std::string& reason) {
+  while (!peers_.empty()) {
+    ServerPeer& peer = *peers_.begin()->first;
+    peer.end(reason);
+    forget(peer);
+  }
+}
+
+}  // namespace scalio::fabric

@@ -1,0 +1,35 @@
+// TcpConnection: the client's end over TCP. Operations become frames, which the server answers in order.
+#pragma once
+
+#include <deque>
+
+#include "fabric/client_connection.h"
+
+namespace scalio::fabric {
+
+class TcpConnection final : public ClientConnection {
+ public:
+  using ClientConnection::ClientConnection;
+  ~TcpConnection() override;
+
+ private:
+  struct Pending {
+    Op* op;
+    Nanos started;
+  };
+  void start(Op& op) override;
+  void on_sent() override { send_ops(); }
+  Status on_welcome(const Welcome&, std::vector<UniqueFd>) override { return Status(); }
+  Status on_answer(const Frame& frame) override;
+  std::optional<Nanos> oldest_op() const override;
+  void drop_ops() override;
+  void send_ops();
+
+  // In flight, in order; the first sent_ of them have been made frames. The first one's id is first_id_, and
+  // the others' follow.
+  std::deque<Pending> ops_;
+  std::size_t sent_ = 0;
+  std::uint64_t first_id_ = 0;
+};
+
+}  // namespace scalio::fabric

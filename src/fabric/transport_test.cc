@@ -1,0 +1,503 @@
+// Both transports, as their users see them.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <deque>
+
+#include "fabric/connect.h"
+#include "fabric/region_access.h"
+#include "fabric/socket.h"
+#include "fabric/test_server.h"
+
+namespace scalio::fabric {
+namespace {
+
+class Transport : public testing::TestWithParam<Uri::Scheme> {
+ protected:
+  std::unique_ptr<Connection> connect_to(TestServer& server, std::uint32_t shard = 0,
+                                         ConnectOptions options = {}) {
+    Result<std::unique_ptr<Connection>> c = try_connect(server.uri(GetParam()), shard, "me", options);
+    EXPECT_TRUE(c.ok()) << c.status().to_string();
+    return c.ok() ? std::move(*c) : nullptr;
+  }
+  Result<std::unique_ptr<Connection>> try_connect(const Uri& uri, std::uint32_t shard,
+                                                  const std::string& hello, ConnectOptions options = {}) {
+    return run(*loop_, connect(*loop_, uri, shard, TestService::bytes(hello), options));
+  }
+  // One call's reply.
+  Result<std::string> ask(Connection& connection, const std::string& request) {
+    auto body = [](Connection& c, const std::string& text) -> Task<Result<std::string>> {
+      Call call = c.call(as_bytes(text));
+      Result<Bytes> reply = co_await call;
+      if (!reply.ok()) co_return reply.status();
+      co_return std::string(as_string(*reply));
+    };
+    return run(*loop_, body(connection, request));
+  }
+  Code read(Connection& connection, std::uint64_t offset, ByteSpan into) {
+    auto body = [](Connection& c, std::uint64_t at, ByteSpan to) -> Task<Code> {
+      Op op = c.read(at, to);
+      co_return co_await op;
+    };
+    return run(*loop_, body(connection, offset, into));
+  }
+  void turn_until_lost(Connection& connection) {
+    turn_until(*loop_, [&] { return !connection.alive(); });
+  }
+
+  std::unique_ptr<EventLoop> loop_ = make_loop();
+};
+
+INSTANTIATE_TEST_SUITE_P(, Transport, testing::Values(Uri::Scheme::unix_socket, Uri::Scheme::tcp),
+                         [](const auto& instance) {
+                           return std::string(instance.param == Uri::Scheme::tcp ? "tcp" : "shm");
+                         });
+
+TEST_P(Transport, SaysHello) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server, 1);
+  EXPECT_TRUE(c->alive());
+  EXPECT_TRUE(c->lost().ok());
+  EXPECT_EQ(as_string(c->hello()), "hi me");
+  EXPECT_EQ(c->region_size(), TestServer::kRegion);
+  EXPECT_EQ(server.service(1).connected, 1);
+  EXPECT_EQ(server.service(0).connected, 0);
+  c.reset();
+  wait_until([&] { return server.service(1).disconnected == 1; });
+}
+
+TEST_P(Transport, IsRefusedWithTheServicesReason) {
+  TestServer server;
+  const auto c = try_connect(server.uri(GetParam()), 0, "refuse");
+  EXPECT_EQ(c.code(), Code::read_only);
+  EXPECT_NE(c.status().message().find("as it was asked to"), std::string::npos);
+  EXPECT_EQ(server.service().disconnected, 0);
+}
+
+TEST_P(Transport, IsRefusedForAShardThatIsNotThere) {
+  TestServer server;
+  EXPECT_EQ(try_connect(server.uri(GetParam()), 2, "me").code(), Code::invalid);
+}
+
+TEST_P(Transport, NobodyListening) {
+  TestServer server;
+  const Uri uri = server.uri(GetParam());
+  server.server.reset();
+  const auto c = try_connect(uri, 0, "me");
+  EXPECT_EQ(c.code(), Code::unavailable);
+}
+
+TEST_P(Transport, TooManyConnectionsAreBusy) {
+  Limits limits;
+  limits.max_connections = 2;
+  TestServer server(limits);
+  std::unique_ptr<Connection> first = connect_to(server), second = connect_to(server);
+  EXPECT_EQ(try_connect(server.uri(GetParam()), 0, "me").code(), Code::busy);
+  std::unique_ptr<Connection> other_shard = connect_to(server, 1);
+  first.reset();
+  wait_until([&] { return server.service().disconnected == 1; });
+  // Over TCP the NIC learns a little later that the shard has let go.
+  wait_until([&] { return try_connect(server.uri(GetParam()), 0, "me").ok(); });
+}
+
+TEST_P(Transport, OperationsAreDoneOnTheRegion) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server);
+  auto body = [](Connection& conn, Region& region) -> Task<void> {
+    Bytes out(1088);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::byte>(i * 7);
+    Op write = conn.write(64, out);
+    EXPECT_EQ(co_await write, Code::ok);
+    Bytes seen(out.size());
+    copy_from_region(seen.data(), region.span().data() + 64, seen.size());
+    EXPECT_EQ(seen, out);
+
+    store_word_release(region.span().data() + 4096, 5);
+    Op swap = conn.cas(4096, 5, 6);
+    EXPECT_EQ(co_await swap, Code::ok);
+    EXPECT_EQ(swap.previous(), 5u);
+    Op no_swap = conn.cas(4096, 5, 7);
+    EXPECT_EQ(co_await no_swap, Code::ok);
+    EXPECT_EQ(no_swap.previous(), 6u);
+    EXPECT_EQ(load_word_acquire(region.span().data() + 4096), 6u);
+
+    Bytes in(out.size());
+    Op read = conn.read(64, in);
+    EXPECT_EQ(co_await read, Code::ok);
+    EXPECT_EQ(in, out);
+  };
+  run(*loop_, body(*c, server.region()));
+}
+
+TEST_P(Transport, TheRegionsEdgesAreReached) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server);
+  auto body = [](Connection& conn) -> Task<void> {
+    const Bytes big(kMaxRead, std::byte{3});
+    Op write = conn.write(TestServer::kRegion - kMaxRead, big);
+    EXPECT_EQ(co_await write, Code::ok);
+    Bytes in(kMaxRead);
+    Op read = conn.read(TestServer::kRegion - kMaxRead, in);
+    EXPECT_EQ(co_await read, Code::ok);
+    EXPECT_EQ(in, big);
+    Op swap = conn.cas(TestServer::kRegion - 8, 0x0303030303030303, 1);
+    EXPECT_EQ(co_await swap, Code::ok);
+    EXPECT_EQ(swap.previous(), 0x0303030303030303u);
+    Op nothing = conn.read(TestServer::kRegion, ByteSpan());
+    EXPECT_EQ(co_await nothing, Code::ok);
+  };
+  run(*loop_, body(*c));
+}
+
+// Chained operations on one word: any other order than the posted one shows.
+TEST_P(Transport, OperationsHappenInTheOrderTheyWerePosted) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server);
+  constexpr std::uint64_t kChain = 2000;
+  auto body = [](Connection& conn) -> Task<void> {
+    std::deque<Op> ops;
+    std::deque<std::uint64_t> values;
+    for (std::uint64_t i = 0; i < kChain; ++i) {
+      const std::uint64_t& odd = values.emplace_back(2 * i + 1);
+      ops.emplace_back(conn, Op::Kind::write, 8,
+                       reinterpret_cast<std::byte*>(const_cast<std::uint64_t*>(&odd)), 8u);
+      ops.emplace_back(conn, Op::Kind::cas, 8, nullptr, 8u, 2 * i + 1, 2 * i + 2);
+      std::uint64_t& seen = values.emplace_back(0);
+      ops.emplace_back(conn, Op::Kind::read, 8, reinterpret_cast<std::byte*>(&seen), 8u);
+    }
+    for (Op& op : ops) EXPECT_EQ(co_await op, Code::ok);
+    for (std::uint64_t i = 0; i < kChain; ++i) {
+      EXPECT_EQ(ops[3 * i + 1].previous(), 2 * i + 1);
+      EXPECT_EQ(values[2 * i + 1], 2 * i + 2);
+    }
+  };
+  run(*loop_, body(*c));
+}
+
+// More than the sockets and the queues take at once: both sides have to wait for each other.
+TEST_P(Transport, ManyBigOperationsInFlight) {
+  Limits limits;
+  limits.max_queued = 512 * 1024;
+  TestServer server(limits);
+  std::unique_ptr<Connection> c = connect_to(server);
+  auto body = [](Connection& conn) -> Task<void> {
+    constexpr std::size_t kOps = 64;
+    std::vector<Bytes> buffers;
+    for (std::size_t i = 0; i < 2 * kOps; ++i) buffers.emplace_back(kMaxRead, static_cast<std::byte>(i / 2));
+    std::deque<Op> ops;
+    for (std::size_t i = 0; i < kOps; ++i) {
+      ops.emplace_back(conn, Op::Kind::write, 0, buffers[2 * i].data(), kMaxRead);
+      buffers[2 * i + 1].assign(kMaxRead, std::byte{0xff});
+      ops.emplace_back(conn, Op::Kind::read, 0, buffers[2 * i + 1].data(), kMaxRead);
+    }
+    for (Op& op : ops) EXPECT_EQ(co_await op, Code::ok);
+    for (std::size_t i = 0; i < kOps; ++i) EXPECT_EQ(buffers[2 * i], buffers[2 * i + 1]) << i;
+  };
+  run(*loop_, body(*c));
+}
+
+TEST_P(Transport, CallsAreAnswered) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server);
+  EXPECT_EQ(*ask(*c, "hello"), "hello");
+  EXPECT_EQ(*ask(*c, ""), "");
+  const std::string big(kMaxMessage, 'x');
+  EXPECT_TRUE(*ask(*c, big) == big);
+}
+
+TEST_P(Transport, AsManyCallsAsAllowedAreInFlightManyTimes) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server);
+  auto body = [](Connection& conn) -> Task<void> {
+    for (int round = 0; round < 20; ++round) {
+      std::deque<Call> calls;
+      std::deque<std::string> texts;
+      for (std::size_t i = 0; i < kMaxCalls; ++i) {
+        const std::string& text = texts.emplace_back(std::to_string(round) + "/" + std::to_string(i));
+        calls.emplace_back(conn, as_bytes(text));
+      }
+      for (std::size_t i = 0; i < kMaxCalls; ++i) {
+        Call& call = calls[i];
+        const Result<Bytes> reply = co_await call;
+        EXPECT_TRUE(reply.ok() && as_string(*reply) == texts[i]);
+      }
+    }
+  };
+  run(*loop_, body(*c));
+}
+
+// More in both directions than the sockets and the server's limit take.
+TEST_P(Transport, ManyBigCallsInFlight) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server);
+  auto body = [](Connection& conn) -> Task<void> {
+    const std::string text(kMaxMessage, 'y');
+    std::deque<Call> calls;
+    for (std::size_t i = 0; i < kMaxCalls; ++i) calls.emplace_back(conn, as_bytes(text));
+    for (Call& call : calls) {
+      const Result<Bytes> reply = co_await call;
+      EXPECT_TRUE(reply.ok() && as_string(*reply) == text);
+    }
+  };
+  run(*loop_, body(*c));
+}
+
+TEST_P(Transport, RepliesMayComeLaterAndOvertakeEachOther) {
+  TestServer server;
+  std::unique_ptr<Connection> a = connect_to(server), b = connect_to(server);
+  auto body = [](Connection& first, Connection& second) -> Task<void> {
+    Call held = first.call(as_bytes("hold"));
+    Call quick = first.call(as_bytes("quick"));
+    const Result<Bytes> overtaking = co_await quick;
+    EXPECT_TRUE(overtaking.ok());
+    EXPECT_FALSE(held.await_ready());
+    // The first one's reply is given while another peer is being served.
+    Call release = second.call(as_bytes("release"));
+    const Result<Bytes> done = co_await release;
+    EXPECT_TRUE(done.ok());
+    const Result<Bytes> released = co_await held;
+    EXPECT_TRUE(released.ok() && as_string(*released) == "released");
+  };
+  run(*loop_, body(*a, *b));
+}
+
+TEST_P(Transport, TheServiceMayCloseAConnection) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server), other = connect_to(server);
+  const Result<std::string> reply = ask(*c, "close");
+  EXPECT_EQ(reply.code(), Code::unavailable);
+  EXPECT_FALSE(c->alive());
+  EXPECT_NE(c->lost().message().find("because it was asked to"), std::string::npos);
+  wait_until([&] { return server.service().disconnected == 1; });
+  EXPECT_EQ(*ask(*other, "still here"), "still here");
+}
+
+TEST_P(Transport, DestroyingAConnectionEndsWhatIsInFlight) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server);
+  auto body = [](std::unique_ptr<Connection>& conn, TestService& service) -> Task<void> {
+    Call held = conn->call(as_bytes("hold"));
+    while (service.held == 0) co_await conn->executor().sleep(kMillisecond);
+    Bytes in(1024);
+    Op op = conn->read(0, in);
+    conn.reset();
+    (void)co_await op;
+    const Result<Bytes> reply = co_await held;
+    EXPECT_EQ(reply.code(), Code::unavailable);
+  };
+  run(*loop_, body(c, server.service()));
+  wait_until([&] { return server.service().disconnected == 1; });
+}
+
+TEST_P(Transport, AStoppingServerEndsWhatIsInFlight) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server);
+  auto body = [](Connection& conn) -> Task<Code> {
+    Call held = conn.call(as_bytes("hold"));
+    const Result<Bytes> reply = co_await held;
+    co_return reply.code();
+  };
+  std::thread stopper([&] {
+    wait_until([&] { return server.service().held == 1; });
+    server.server->stop();
+    EXPECT_EQ(server.service().disconnected, 1);
+  });
+  EXPECT_EQ(run(*loop_, body(*c)), Code::unavailable);
+  stopper.join();
+  EXPECT_FALSE(c->alive());
+  EXPECT_NE(c->lost().message().find("the server stops"), std::string::npos) << c->lost().message();
+  Bytes in(8);
+  EXPECT_EQ(read(*c, 0, in), Code::unavailable);
+  EXPECT_EQ(ask(*c, "x").code(), Code::unavailable);
+}
+
+TEST_P(Transport, ACallThatIsNotAnsweredTimesOut) {
+  TestServer server;
+  ConnectOptions options;
+  options.call_timeout = 50 * kMillisecond;
+  std::unique_ptr<Connection> c = connect_to(server, 0, options);
+  EXPECT_EQ(*ask(*c, "quick"), "quick");
+  EXPECT_EQ(ask(*c, "hold").code(), Code::timed_out);
+  EXPECT_EQ(c->lost().code(), Code::timed_out);
+}
+
+TEST_P(Transport, AServerThatSaysNothingTimesOut) {
+  TempDir dir;
+  const Uri uri = GetParam() == Uri::Scheme::tcp ? *parse_uri("tcp:127.0.0.1:0")
+                                                 : *parse_uri("unix:" + dir.path() + "/silent");
+  Result<Listener> silent = Listener::open(uri);
+  ASSERT_TRUE(silent.ok());
+  ConnectOptions options;
+  options.connect_timeout = 50 * kMillisecond;
+  EXPECT_EQ(try_connect(silent->uri(), 0, "me", options).code(), Code::timed_out);
+}
+
+TEST_P(Transport, ARestartedServerIsANewOne) {
+  TestServer server;
+  std::unique_ptr<Connection> c = connect_to(server);
+  server.server.reset();
+  server.start();
+  Bytes in(8);
+  EXPECT_EQ(read(*c, 0, in), Code::unavailable);
+  turn_until_lost(*c);
+  std::unique_ptr<Connection> next = connect_to(server);
+  EXPECT_EQ(read(*next, 0, in), Code::ok);
+}
+
+TEST_P(Transport, ClientsComeAndGoFromManyThreads) {
+  TestServer server;
+  std::vector<std::thread> clients;
+  for (int t = 0; t < 4; ++t) {
+    clients.emplace_back([&, t] {
+      std::unique_ptr<EventLoop> loop = make_loop();
+      auto body = [](EventLoop& l, Uri uri, int me) -> Task<void> {
+        for (int i = 0; i < 20; ++i) {
+          Bytes who = TestService::bytes(std::to_string(me));
+          Result<std::unique_ptr<Connection>> made =
+              co_await connect(l, uri, static_cast<std::uint32_t>(i % 2), std::move(who), ConnectOptions{});
+          EXPECT_TRUE(made.ok()) << made.status().to_string();
+          if (!made.ok()) co_return;
+          Connection& c = **made;
+          const auto mine = static_cast<std::uint64_t>(me) * 8192;
+          const Bytes out(4096, static_cast<std::byte>(me * 50 + i));
+          Bytes in(4096);
+          Op write = c.write(mine, out);
+          Call call = c.call(as_bytes("ping"));
+          Op read = c.read(mine, in);
+          EXPECT_EQ(co_await write, Code::ok);
+          EXPECT_EQ(co_await read, Code::ok);
+          EXPECT_EQ(in, out);
+          const Result<Bytes> reply = co_await call;
+          EXPECT_TRUE(reply.ok());
+        }
+      };
+      run(*loop, body(*loop, server.uri(GetParam()), t));
+    });
+  }
+  for (std::thread& t : clients) t.join();
+  wait_until([&] { return server.service(0).disconnected == 40 && server.service(1).disconnected == 40; });
+}
+
+// --- Shared memory ----------------------------------------------------------------------------------
+
+TEST(Shm, ANewEpochFailsOperationsAtOnce) {
+  TestServer server;
+  std::unique_ptr<EventLoop> loop = make_loop();
+  auto body = [](EventLoop& l, TestServer& s) -> Task<void> {
+    Bytes me;
+    Result<std::unique_ptr<Connection>> made =
+        co_await connect(l, s.uri(Uri::Scheme::unix_socket), 0, std::move(me), ConnectOptions{});
+    Connection& c = **made;
+    Bytes in(8);
+    Op before = c.read(0, in);
+    EXPECT_TRUE(before.await_ready());
+    EXPECT_EQ(co_await before, Code::ok);
+    Call held = c.call(as_bytes("hold"));
+    // As the next server does, before the socket shows anything.
+    s.epoch_file->advance();
+    Op after = c.read(0, in);
+    EXPECT_TRUE(after.await_ready());
+    EXPECT_EQ(co_await after, Code::unavailable);
+    EXPECT_FALSE(c.alive());
+    EXPECT_NE(c.lost().message().find("restarted"), std::string::npos);
+    const Result<Bytes> reply = co_await held;
+    EXPECT_EQ(reply.code(), Code::unavailable);
+    Op swap = c.cas(0, 0, 1);
+    EXPECT_EQ(co_await swap, Code::unavailable);
+    EXPECT_EQ(load_word_acquire(s.region().span().data()), 0u);
+  };
+  run(*loop, body(*loop, server));
+}
+
+TEST(Shm, WritesAndCasNoticeANewEpochToo) {
+  TestServer server;
+  std::unique_ptr<EventLoop> loop = make_loop();
+  for (int kind = 0; kind < 2; ++kind) {
+    auto body = [](EventLoop& l, TestServer& s, bool write) -> Task<void> {
+      // The server has told the epoch at its start, so that after an advance even a new client is refused.
+      Bytes me;
+      Result<std::unique_ptr<Connection>> made =
+          co_await connect(l, s.uri(Uri::Scheme::unix_socket), 0, std::move(me), ConnectOptions{});
+      EXPECT_TRUE(made.ok());
+      s.epoch_file->advance();
+      const Bytes out(8);
+      if (write) {
+        Op op = (*made)->write(0, out);
+        EXPECT_EQ(co_await op, Code::unavailable);
+      } else {
+        Op op = (*made)->cas(0, 0, 1);
+        EXPECT_EQ(co_await op, Code::unavailable);
+      }
+    };
+    run(*loop, body(*loop, server, kind == 0));
+    server.server.reset();
+    server.start();
+  }
+}
+
+TEST(Shm, AStaleSocketIsReplacedAndALiveOneIsNot) {
+  TestServer server;
+  const Uri uri = server.uri(Uri::Scheme::unix_socket);
+  EXPECT_EQ(Listener::open(uri).code(), Code::busy);
+  server.server.reset();
+  EXPECT_FALSE(std::filesystem::exists(uri.path));
+  {
+    // A socket that its process left behind.
+    const Result<Address> address = unix_address(uri.path);
+    UniqueFd fd(socket(AF_UNIX, SOCK_STREAM, 0));
+    ASSERT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address->storage), address->size), 0);
+  }
+  EXPECT_TRUE(std::filesystem::exists(uri.path));
+  server.start();
+  std::unique_ptr<EventLoop> loop = make_loop();
+  EXPECT_TRUE(run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{})).ok());
+}
+
+TEST(Shm, OtherFilesAreLeftAlone) {
+  TempDir dir;
+  const std::string path = dir.path() + "/file";
+  {
+    std::FILE* f = std::fopen(path.c_str(), "w");
+    std::fclose(f);
+  }
+  EXPECT_EQ(Listener::open(*parse_uri("unix:" + path)).code(), Code::invalid);
+  EXPECT_TRUE(std::filesystem::exists(path));
+  EXPECT_EQ(Listener::open(*parse_uri("unix:/" + std::string(200, 'x'))).code(), Code::invalid);
+}
+
+// --- TCP --------------------------------------------------------------------------------------------
+
+TEST(Tcp, APortInUseIsBusy) {
+  TestServer server;
+  EXPECT_EQ(Listener::open(server.uri(Uri::Scheme::tcp)).code(), Code::busy);
+}
+
+TEST(Tcp, TheNicsTimeIsCounted) {
+  TestServer server;
+  std::unique_ptr<EventLoop> loop = make_loop();
+  const Nanos before = server.server->nic_cpu_time();
+  EXPECT_TRUE(run(*loop, connect(*loop, server.uri(Uri::Scheme::tcp), 0, Bytes(), ConnectOptions{})).ok());
+  const Nanos after = server.server->nic_cpu_time();
+  EXPECT_GT(after, before);
+  server.server->stop();
+  EXPECT_GE(server.server->nic_cpu_time(), after);
+
+  const Uri local = *parse_uri("unix:" + server.dir() + "/other");
+  const auto without =
+      Server::start({server.shards[0]->endpoint()}, 1, *server.epoch_file, {local}, Limits{});
+  ASSERT_TRUE(without.ok());
+  EXPECT_EQ((*without)->nic_cpu_time(), 0u);
+}
+
+TEST(Tcp, NamesAreLookedUp) {
+  TestServer server;
+  std::unique_ptr<EventLoop> loop = make_loop();
+  Uri uri = server.uri(Uri::Scheme::tcp);
+  uri.host = "localhost";  // whichever of its addresses the server is at
+  EXPECT_TRUE(run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{})).ok());
+  uri.host = "no such host";
+  EXPECT_EQ(run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{})).code(), Code::invalid);
+}
+
+}  // namespace
+}  // namespace scalio::fabric

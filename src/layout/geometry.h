@@ -1,0 +1,92 @@
+// Where things are: on one SSD, in one shard's region, and which of these a key belongs to. All of it is
+// arithmetic, so that a client finds a record without asking and no DRAM is spent per key.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/assert.h"
+#include "base/hash.h"
+
+namespace scalio::layout {
+
+using Uuid = std::array<uint8_t, 16>;
+
+// One SSD: fixed when the store is formatted, kept in the superblock. Sizes and offsets in bytes.
+struct SsdGeometry {
+  // A record is in its home bucket or, when that is full, in one of the next kMaxReach buckets; so many
+  // extra buckets follow the last home bucket.
+  static constexpr uint32_t kMaxReach = 15;
+
+  Uuid uuid{};            // of the store
+  uint64_t hash_seed = 0;
+  uint64_t log_secret = 0;  // never told to clients (0 in a hello): they cannot forge log batches in values
+  uint32_t shards = 1;    // SSDs of the store
+  uint32_t shard = 0;     // this SSD's index
+  uint32_t block_size = 512;
+  uint32_t bucket_size = 1024;
+  uint32_t inline_limit = 240; // largest key + value
+  uint64_t log_offset = 0;
+  uint64_t log_size = 0;
+  uint64_t bucket_offset = 0;
+  uint64_t buckets = 0;   // home buckets
+  uint64_t device_size = 0;
+
+  // Distinguishes this store's bytes on an SSD from another's.
+  uint64_t store_id() const {
+    uint64_t a, b;
+    std::memcpy(&a, uuid.data(), 8);
+    std::memcpy(&b, uuid.data() + 8, 8);
+    return mix(a ^ mix(b + shard));
+  }
+  uint64_t log_id() const { return mix(store_id() ^ log_secret); }
+  uint64_t all_buckets() const { return buckets + kMaxReach; }
+  uint64_t bucket_at(uint64_t bucket) const {
+    SCALIO_ASSERT(bucket < all_buckets());
+    return bucket_offset + bucket * bucket_size;
+  }
+  uint64_t home_bucket(uint64_t hash) const { return scale(hash, buckets); }
+};
+
+// The shard, of `shards`, that a hash belongs to.
+inline uint32_t shard_of(uint64_t hash, uint32_t shards) {
+  return static_cast<uint32_t>(scale(mix(hash), shards));
+}
+
+// One shard's region: an array of hash blocks. Chosen when the server starts.
+struct RegionGeometry {
+  static constexpr uint32_t kMaxReadSlots = 16;
+  static constexpr uint32_t kMaxWriteSlots = 8;
+  static constexpr uint32_t kMaxSlots = kMaxReadSlots + kMaxWriteSlots;
+  static constexpr uint32_t kLine = 64;
+
+  uint64_t blocks = 0;
+  uint32_t read_slots = 8;
+  uint32_t write_slots = 2;
+  uint32_t slot_size = 96;  // a multiple of 8
+
+  uint32_t slots() const { return read_slots + write_slots; }
+  // Offsets inside a block: read-slot words, then write-slot words and access clocks, then slot bodies.
+  uint32_t read_word(uint32_t i) const { return 8 * i; }
+  uint32_t write_words() const { return (8 * read_slots + kLine - 1) / kLine * kLine; }
+  uint32_t write_word(uint32_t i) const { return write_words() + 8 * i; }
+  uint32_t clock(uint32_t slot) const { return write_words() + 8 * write_slots + 4 * slot; }
+  uint32_t header_size() const { return (clock(slots()) + kLine - 1) / kLine * kLine; }
+  uint32_t body(uint32_t slot) const { return header_size() + slot * slot_size; }
+  uint32_t block_size() const { return body(slots()); }
+
+  uint64_t size() const { return blocks * block_size(); }
+  uint64_t block_of(uint64_t hash) const { return scale(hash, blocks); }
+  uint64_t block_at(uint64_t block) const { return block * block_size(); }
+};
+
+// The access clocks: the server's time in units of 2^20 ns (about a millisecond), wrapping. A hint for
+// choosing victims, no more.
+inline uint32_t clock_of(uint64_t server_now) { return static_cast<uint32_t>(server_now >> 20); }
+// The coarser clock in slot bodies, in units of 8 of those: it wraps after 9 minutes.
+inline uint16_t fill_clock_of(uint32_t clock) { return static_cast<uint16_t>(clock >> 3); }
+
+// The part of a hash that slot words carry. Tags only select; the full key decides (rule 4).
+inline uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash); }
+
+}  // namespace scalio::layout

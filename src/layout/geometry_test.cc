@@ -1,0 +1,187 @@
+#include "layout/geometry.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace scalio::layout {
+namespace {
+
+constexpr int kKeys = 200'000;
+constexpr uint64_t kSeed = 0x5eed;
+
+uint64_t hash_of(int i) { return hash_key("user" + std::to_string(i), kSeed); }
+
+// Chi-square over as many degrees of freedom as cells has a mean of cells and a deviation of sqrt(2 cells).
+// Six deviations off are no accident.
+template <class F>
+void expect_uniform(uint64_t cells, F cell_of) {
+  std::vector<double> count(cells);
+  for (int i = 0; i < kKeys; ++i) {
+    const uint64_t cell = cell_of(hash_of(i));
+    ASSERT_LT(cell, cells);
+    ++count[cell];
+  }
+  const double expected = static_cast<double>(kKeys) / static_cast<double>(cells);
+  double chi = 0;
+  for (double c : count) chi += (c - expected) * (c - expected) / expected;
+  const double n = static_cast<double>(cells);
+  EXPECT_LT(chi, n + 6 * std::sqrt(2 * n));
+}
+
+TEST(Placement, IsUniform) {
+  for (uint32_t shards : {1, 2, 4, 7, 36}) {
+    expect_uniform(shards, [=](uint64_t hash) { return shard_of(hash, shards); });
+  }
+  SsdGeometry ssd;
+  ssd.buckets = 1000;
+  expect_uniform(1000, [&](uint64_t hash) { return ssd.home_bucket(hash); });
+  RegionGeometry region;
+  region.blocks = 777;
+  expect_uniform(777, [&](uint64_t hash) { return region.block_of(hash); });
+  expect_uniform(256, [](uint64_t hash) { return tag_of(hash) >> 24; });
+}
+
+// A shard sees only its own keys' hashes; their buckets and tags must not suffer from that choice.
+TEST(Placement, IsUniformWithinAShardAndABlock) {
+  constexpr uint64_t kBuckets = 64, kTags = 64;
+  std::vector<double> buckets(kBuckets), tags(kTags);
+  SsdGeometry ssd;
+  ssd.buckets = kBuckets;
+  RegionGeometry region;
+  region.blocks = 8;
+  double in_shard = 0, in_block = 0;
+  for (int i = 0; i < kKeys; ++i) {
+    const uint64_t hash = hash_of(i);
+    if (shard_of(hash, 4) == 2) ++in_shard, ++buckets[ssd.home_bucket(hash)];
+    if (region.block_of(hash) == 3) ++in_block, ++tags[tag_of(hash) % kTags];
+  }
+  auto chi = [](const std::vector<double>& count, double total) {
+    const double expected = total / static_cast<double>(count.size());
+    double sum = 0;
+    for (double c : count) sum += (c - expected) * (c - expected) / expected;
+    return sum;
+  };
+  EXPECT_LT(chi(buckets, in_shard), 64 + 6 * std::sqrt(128.0));
+  EXPECT_LT(chi(tags, in_block), 64 + 6 * std::sqrt(128.0));
+}
+
+// Placement is part of the format: another one would not find what is stored.
+TEST(Placement, IsWhatItWas) {
+  const uint64_t hash = hash_key("user1", 42);
+  EXPECT_EQ(hash, 1840288614121344159U);
+  EXPECT_EQ(shard_of(hash, 36), 10U);
+  SsdGeometry ssd;
+  ssd.buckets = 1'000'000;
+  EXPECT_EQ(ssd.home_bucket(hash), 99762U);
+  RegionGeometry region;
+  region.blocks = 1'000'000;
+  EXPECT_EQ(region.block_of(hash), 99762U);
+  EXPECT_EQ(tag_of(hash), 2296777887U);
+  ssd.uuid = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  ssd.shard = 3;
+  EXPECT_EQ(ssd.store_id(), 15918849976982045448U);
+}
+
+TEST(Placement, KeepsTheEndsOfTheHashRange) {
+  SsdGeometry ssd;
+  for (uint64_t n : {1ULL, 2ULL, 3ULL, 1'000'003ULL, 1ULL << 40}) {
+    ssd.buckets = n;
+    EXPECT_EQ(ssd.home_bucket(0), 0U);
+    EXPECT_EQ(ssd.home_bucket(~0ULL), n - 1);
+  }
+}
+
+// Merging a bucket concerns few blocks, and emptying a block few buckets: both cover the hashes in order.
+TEST(Placement, KeysOfOneBucketLieInAdjacentBlocks) {
+  struct Case {
+    uint64_t buckets, blocks;
+  };
+  for (const Case& c : {Case{1000, 250}, Case{1000, 1000}, Case{1000, 2500}, Case{997, 641}}) {
+    SsdGeometry ssd;
+    ssd.buckets = c.buckets;
+    RegionGeometry region;
+    region.blocks = c.blocks;
+    std::vector<uint64_t> low(c.buckets, ~0ULL), high(c.buckets, 0);
+    for (int i = 0; i < kKeys; ++i) {
+      const uint64_t bucket = ssd.home_bucket(hash_of(i)), block = region.block_of(hash_of(i));
+      low[bucket] = std::min(low[bucket], block);
+      high[bucket] = std::max(high[bucket], block);
+    }
+    const uint64_t most = (c.blocks + c.buckets - 1) / c.buckets + 1;
+    for (uint64_t b = 0; b < c.buckets; ++b) {
+      ASSERT_NE(low[b], ~0ULL) << "no key in bucket " << b;
+      EXPECT_LE(high[b] - low[b] + 1, most) << "bucket " << b;
+      if (b > 0) {
+        EXPECT_GE(low[b], high[b - 1]);
+      }
+    }
+  }
+}
+
+TEST(Clock, CountsMilliseconds) {
+  EXPECT_EQ(clock_of((1 << 20) - 1), 0U);
+  EXPECT_EQ(clock_of(1 << 20), 1U);
+  EXPECT_EQ(clock_of(1ULL << 52), 0U);  // wraps
+}
+
+TEST(StoreId, DiffersBetweenShardsAndStores) {
+  SsdGeometry a;
+  a.uuid[0] = 1;
+  SsdGeometry other_shard = a;
+  other_shard.shard = 1;
+  SsdGeometry other_store = a;
+  other_store.uuid[15] = 1;
+  EXPECT_NE(a.store_id(), other_shard.store_id());
+  EXPECT_NE(a.store_id(), other_store.store_id());
+}
+
+TEST(SsdGeometry, BucketsFollowEachOther) {
+  SsdGeometry ssd;
+  ssd.bucket_offset = 8192;
+  ssd.bucket_size = 1024;
+  ssd.buckets = 64;
+  EXPECT_EQ(ssd.all_buckets(), 79U);
+  EXPECT_EQ(ssd.bucket_at(0), 8192U);
+  EXPECT_EQ(ssd.bucket_at(78), 8192U + 78 * 1024);
+  EXPECT_DEATH(ssd.bucket_at(79), "bucket < all_buckets");
+}
+
+// The figures of the design: 16 B keys, 64 B values, 8 read and 2 write slots.
+TEST(RegionGeometry, DefaultBlockHas1088Bytes) {
+  RegionGeometry g;
+  g.blocks = 10;
+  EXPECT_EQ(g.read_word(7), 56U);
+  EXPECT_EQ(g.write_words(), 64U);
+  EXPECT_EQ(g.write_word(1), 72U);
+  EXPECT_EQ(g.clock(0), 80U);
+  EXPECT_EQ(g.clock(9), 116U);
+  EXPECT_EQ(g.header_size(), 128U);
+  EXPECT_EQ(g.body(0), 128U);
+  EXPECT_EQ(g.body(9), 128U + 9 * 96);
+  EXPECT_EQ(g.block_size(), 1088U);
+  EXPECT_EQ(g.size(), 10880U);
+  EXPECT_EQ(g.block_at(9), 9792U);
+}
+
+TEST(RegionGeometry, PartsOfABlockNeverOverlap) {
+  for (uint32_t reads = 1; reads <= RegionGeometry::kMaxReadSlots; ++reads) {
+    for (uint32_t writes = 1; writes <= RegionGeometry::kMaxWriteSlots; ++writes) {
+      RegionGeometry g;
+      g.read_slots = reads;
+      g.write_slots = writes;
+      EXPECT_LE(g.read_word(reads - 1) + 8, g.write_words());
+      EXPECT_EQ(g.write_words() % RegionGeometry::kLine, 0U);
+      EXPECT_EQ(g.write_word(writes - 1) + 8, g.clock(0));
+      EXPECT_LE(g.clock(g.slots() - 1) + 4, g.header_size());
+      EXPECT_EQ(g.header_size() % RegionGeometry::kLine, 0U);
+      EXPECT_EQ(g.body(g.slots() - 1) + g.slot_size, g.block_size());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace scalio::layout

@@ -1,0 +1,58 @@
+#include "layout/hash_block.h"
+
+#include "base/hash.h"
+
+namespace scalio::layout {
+
+namespace {
+// Body header: checksum:32 | version:48 key_length:8 kind:8 | value_length:16 | filled:16.
+constexpr uint32_t kMeta = 4;
+constexpr uint32_t kValueLength = 12;
+constexpr uint32_t kFilled = 14;
+
+uint32_t slot_checksum(ByteView covered, uint64_t place) {
+  return static_cast<uint32_t>(checksum(covered, place));
+}
+}  // namespace
+
+uint64_t slot_place(uint64_t block, uint32_t slot, uint16_t generation) {
+  return mix(block << 24 | uint64_t{slot} << 16 | generation);
+}
+
+uint32_t slot_bytes(const RecordView& record) {
+  return static_cast<uint32_t>(round_up(kSlotHeader + record.key.size() + record.value.size(), 8));
+}
+
+void encode_slot(ByteSpan out, const RecordView& record, uint64_t place, uint16_t filled) {
+  const size_t used = kSlotHeader + record.key.size() + record.value.size();
+  SCALIO_ASSERT(!record.key.empty() && record.key.size() <= kMaxKey && record.value.size() <= 0xffff);
+  SCALIO_ASSERT(record.kind != Kind::pointer && record.version <= kMaxVersion);
+  SCALIO_ASSERT(out.size() >= slot_bytes(record));
+  std::byte* p = out.data();
+  store(p + kMeta,
+        record.version | uint64_t{record.key.size()} << 48 | static_cast<uint64_t>(record.kind) << 56);
+  store(p + kValueLength, static_cast<uint16_t>(record.value.size()));
+  store(p + kFilled, filled);
+  std::memcpy(p + kSlotHeader, record.key.data(), record.key.size());
+  if (!record.value.empty()) {
+    std::memcpy(p + kSlotHeader + record.key.size(), record.value.data(), record.value.size());
+  }
+  std::memset(p + used, 0, slot_bytes(record) - used);
+  store(p, slot_checksum(out.subspan(kMeta, used - kMeta), place));
+}
+
+std::optional<RecordView> decode_slot(ByteView slot, uint64_t place) {
+  const std::byte* p = slot.data();
+  const auto meta = load<uint64_t>(p + kMeta);
+  const size_t key_length = meta >> 48 & 0xff;
+  const size_t value_length = load<uint16_t>(p + kValueLength);
+  const size_t used = kSlotHeader + key_length + value_length;
+  const auto kind = static_cast<Kind>(meta >> 56);
+  if (key_length == 0 || used > slot.size()) return std::nullopt;
+  if (kind != Kind::value && kind != Kind::tombstone) return std::nullopt;
+  if (load<uint32_t>(p) != slot_checksum(slot.subspan(kMeta, used - kMeta), place)) return std::nullopt;
+  const auto* text = reinterpret_cast<const char*>(p + kSlotHeader);
+  return RecordView{{text, key_length}, {text + key_length, value_length}, meta & kMaxVersion, kind};
+}
+
+}  // namespace scalio::layout

@@ -1,0 +1,84 @@
+// The hash block: slot words and slot bodies (docs/formats.md, "Region"). Pure: bytes and structs.
+//
+// Slots of a block are numbered read slots first, then write slots.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "layout/geometry.h"
+#include "layout/record.h"
+
+namespace scalio::layout {
+
+// A read-slot word: visible:8 | complete:8 | generation:16 | tag:32, lowest byte first.
+struct ReadWord {
+  static constexpr uint32_t kVisibleByte = 0;
+  static constexpr uint32_t kCompleteByte = 1;
+
+  bool visible = false;
+  bool complete = true;
+  uint16_t generation = 0;
+  uint32_t tag = 0;
+
+  static ReadWord unpack(uint64_t w) {
+    return {(w & 0xff) != 0, (w >> 8 & 0xff) != 0, static_cast<uint16_t>(w >> 16),
+            static_cast<uint32_t>(w >> 32)};
+  }
+  uint64_t pack() const {
+    return uint64_t{visible} | uint64_t{complete} << 8 | uint64_t{generation} << 16 | uint64_t{tag} << 32;
+  }
+  bool free() const { return !visible && complete; }
+  bool filling() const { return visible && !complete; }
+  bool valid() const { return visible && complete; }
+  bool incomplete() const { return !complete; }  // filling, or killed while filling
+};
+
+enum class WriteState : uint8_t {
+  empty = 0,
+  locked = 1,  // being published: not readable, hides nothing
+  dirty = 2,   // durable in the log, not yet in the bucket
+  clean = 3,   // merged into the bucket, still readable
+};
+
+// A write-slot word: state:8 | 0:8 | generation:16 | tag:32.
+struct WriteWord {
+  WriteState state = WriteState::empty;
+  uint16_t generation = 0;
+  uint32_t tag = 0;
+
+  static WriteWord unpack(uint64_t w) {
+    return {static_cast<WriteState>(w & 0xff), static_cast<uint16_t>(w >> 16),
+            static_cast<uint32_t>(w >> 32)};
+  }
+  uint64_t pack() const {
+    return static_cast<uint64_t>(state) | uint64_t{generation} << 16 | uint64_t{tag} << 32;
+  }
+  bool readable() const { return state == WriteState::dirty || state == WriteState::clean; }
+};
+
+// A slot body: a 16-byte header, the key, the value.
+constexpr uint32_t kSlotHeader = 16;
+
+// The slot size in which any record of key + value up to `inline_limit` bytes fits.
+constexpr uint32_t slot_size_for(uint32_t inline_limit) {
+  return static_cast<uint32_t>(round_up(kSlotHeader + inline_limit, 8));
+}
+
+// Where a body belongs: its checksum covers this, so that a reader never accepts a torn, late or
+// misplaced write (section 3 of the design).
+uint64_t slot_place(uint64_t block, uint32_t slot, uint16_t generation);
+
+// Bytes that encode_slot writes for this record, a multiple of 8.
+uint32_t slot_bytes(const RecordView& record);
+
+// Writes the body of `record` to the start of `out`, which must hold slot_bytes(record). `filled` is when,
+// in units of fill_clock_of(): a new record's access clock without a write of its own.
+void encode_slot(ByteSpan out, const RecordView& record, uint64_t place, uint16_t filled = 0);
+inline uint16_t slot_filled(ByteView slot) { return load<uint16_t>(slot.data() + 14); }
+
+// The record in a slot's bytes, as views into them; nothing unless the checksum matches `place`.
+std::optional<RecordView> decode_slot(ByteView slot, uint64_t place);
+
+}  // namespace scalio::layout

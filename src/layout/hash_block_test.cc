@@ -1,0 +1,211 @@
+#include "layout/hash_block.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/hash.h"
+#include "layout/test_bytes.h"
+
+namespace scalio::layout {
+namespace {
+
+constexpr uint64_t kBlock = 77;
+constexpr uint32_t kSlot = 3;
+constexpr uint16_t kGeneration = 9;
+
+Bytes encoded(const RecordView& record, uint64_t place) {
+  Bytes slot(slot_bytes(record));
+  encode_slot(slot, record, place);
+  return slot;
+}
+
+void expect_same(const RecordView& a, const RecordView& b) {
+  EXPECT_EQ(a.key, b.key);
+  EXPECT_EQ(a.value, b.value);
+  EXPECT_EQ(a.version, b.version);
+  EXPECT_EQ(a.kind, b.kind);
+}
+
+TEST(ReadWord, HasItsFormat) {
+  const ReadWord w{true, false, 0x1234, 0xdeadbeef};
+  EXPECT_EQ(w.pack(), 0xdeadbeef12340001ULL);
+  EXPECT_EQ((ReadWord{false, true, 0xffff, 1}).pack(), 0x00000001ffff0100ULL);
+  // Filler and server store single bytes of the word.
+  Bytes word(8);
+  store(word.data() + ReadWord::kVisibleByte, uint8_t{1});
+  EXPECT_EQ(load<uint64_t>(word.data()), (ReadWord{true, false, 0, 0}).pack());
+  store(word.data() + ReadWord::kCompleteByte, uint8_t{1});
+  EXPECT_EQ(load<uint64_t>(word.data()), (ReadWord{true, true, 0, 0}).pack());
+}
+
+TEST(ReadWord, HasFourStates) {
+  struct Case {
+    bool visible, complete, free, filling, valid, incomplete;
+  };
+  for (const Case& c :
+       {Case{false, true, true, false, false, false}, Case{true, false, false, true, false, true},
+        Case{true, true, false, false, true, false}, Case{false, false, false, false, false, true}}) {
+    const ReadWord w = ReadWord::unpack((ReadWord{c.visible, c.complete, 5, 6}).pack());
+    EXPECT_EQ(w.free(), c.free);
+    EXPECT_EQ(w.filling(), c.filling);
+    EXPECT_EQ(w.valid(), c.valid);
+    EXPECT_EQ(w.incomplete(), c.incomplete);
+    EXPECT_EQ(w.generation, 5);
+    EXPECT_EQ(w.tag, 6U);
+  }
+}
+
+TEST(WriteWord, HasItsFormat) {
+  EXPECT_EQ((WriteWord{WriteState::dirty, 0x1234, 0xdeadbeef}).pack(), 0xdeadbeef12340002ULL);
+  EXPECT_EQ((WriteWord{}).pack(), 0U);  // a zeroed region is empty
+  for (WriteState s : {WriteState::empty, WriteState::locked, WriteState::dirty, WriteState::clean}) {
+    const WriteWord w = WriteWord::unpack((WriteWord{s, 0xffff, 0x80000001}).pack());
+    EXPECT_EQ(w.state, s);
+    EXPECT_EQ(w.generation, 0xffff);
+    EXPECT_EQ(w.tag, 0x80000001);
+    EXPECT_EQ(w.readable(), s == WriteState::dirty || s == WriteState::clean);
+  }
+}
+
+TEST(Slot, HasItsFormat) {
+  const Bytes slot = encoded({"key", "value!", 0x0102030405, Kind::value}, slot_place(1, 2, 3));
+  EXPECT_EQ(hex(slot),
+            "465e9aaa"          // checksum
+            "050403020100"      // version
+            "03"                // key length
+            "00"                // kind
+            "06000000"          // value length
+            "6b6579"            // key
+            "76616c756521"      // value
+            "00000000000000");  // to a multiple of 8
+  const Bytes tombstone = encoded({"k", "", 7, Kind::tombstone}, slot_place(1, 2, 3));
+  EXPECT_EQ(hex(tombstone),
+            "7e07a55d"
+            "070000000000"
+            "01"
+            "01"
+            "00000000"
+            "6b"
+            "00000000000000");
+}
+
+TEST(Slot, SizesOfTheDesign) {
+  EXPECT_EQ(slot_size_for(80), 96U);
+  EXPECT_EQ(slot_size_for(81), 104U);
+  EXPECT_EQ(slot_bytes({std::string(16, 'k'), std::string(64, 'v')}), 96U);
+}
+
+TEST(Slot, RoundTripsAtEverySize) {
+  std::mt19937_64 random(1);
+  const uint64_t place = slot_place(kBlock, kSlot, kGeneration);
+  auto check = [&](size_t key_size, size_t value_size) {
+    const std::string key = random_text(random, key_size), value = random_text(random, value_size);
+    const RecordView record{key, value, random() & kMaxVersion,
+                            value_size == 0 ? Kind::tombstone : Kind::value};
+    const Bytes slot = encoded(record, place);  // of the exact size, so that an overrun is one
+    auto found = decode_slot(slot, place);
+    ASSERT_TRUE(found) << key_size << " + " << value_size;
+    expect_same(*found, record);
+  };
+  for (size_t key : {1, 2, 15, 16, 17, 254, 255}) {
+    for (size_t value = 0; value < 70; ++value) check(key, value);
+    for (size_t value : {255, 256, 1024, 32000, 65534, 65535}) check(key, value);
+  }
+}
+
+TEST(Slot, HoldsTheLargestVersion) {
+  const RecordView record{"k", "v", kMaxVersion, Kind::value};
+  const Bytes slot = encoded(record, 1);
+  auto found = decode_slot(slot, 1);
+  ASSERT_TRUE(found);
+  expect_same(*found, record);
+}
+
+// The rest of a slot keeps what an earlier, longer record left there.
+TEST(Slot, IgnoresWhatFollows) {
+  Bytes slot(96, std::byte{0xff});
+  encode_slot(slot, {"a long key of this", "and a long value", 1}, 5);
+  encode_slot(slot, {"key", "value", 2}, 5);
+  auto found = decode_slot(slot, 5);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->value, "value");
+}
+
+TEST(Slot, EverySingleBitFlipIsDetected) {
+  const uint64_t place = slot_place(kBlock, kSlot, kGeneration);
+  const std::string key(16, 'k'), value(61, 'v');
+  const Bytes good = encoded({key, value, 123456, Kind::value}, place);
+  const size_t used = kSlotHeader + key.size() + value.size();
+  for (size_t bit = 0; bit < used * 8; ++bit) {
+    Bytes bad = good;
+    flip(bad, bit);
+    EXPECT_FALSE(decode_slot(bad, place)) << "bit " << bit;
+  }
+}
+
+TEST(Slot, EveryTearBetweenTwoBodiesIsDetected) {
+  const uint64_t place = slot_place(kBlock, kSlot, kGeneration);
+  const Bytes was = encoded({"0123456789abcdef", std::string(64, 'a'), 1}, place);
+  const Bytes is = encoded({"0123456789abcdef", std::string(64, 'b'), 2}, place);
+  const size_t words = was.size() / 8;
+  int tears = 0;
+  for (size_t first = 0; first < words; ++first) {
+    for (size_t last = first + 1; last <= words; ++last) {
+      Bytes torn = was;
+      std::copy(is.begin() + first * 8, is.begin() + last * 8, torn.begin() + first * 8);
+      if (torn == was || torn == is) continue;  // words that both have
+      ++tears;
+      EXPECT_FALSE(decode_slot(torn, place)) << first << " to " << last;
+    }
+  }
+  EXPECT_GT(tears, 50);
+}
+
+TEST(Slot, IsRejectedAtAnotherPlace) {
+  const Bytes slot = encoded({"key", "value", 1}, slot_place(kBlock, kSlot, kGeneration));
+  EXPECT_TRUE(decode_slot(slot, slot_place(kBlock, kSlot, kGeneration)));
+  EXPECT_FALSE(decode_slot(slot, slot_place(kBlock + 1, kSlot, kGeneration)));
+  for (uint32_t s = 0; s < RegionGeometry::kMaxSlots; ++s) {
+    if (s != kSlot) {
+      EXPECT_FALSE(decode_slot(slot, slot_place(kBlock, s, kGeneration)));
+    }
+  }
+  for (uint32_t g = 0; g <= 0xffff; ++g) {
+    if (g != kGeneration) {
+      EXPECT_FALSE(decode_slot(slot, slot_place(kBlock, kSlot, static_cast<uint16_t>(g)))) << g;
+    }
+  }
+}
+
+TEST(Slot, EmptyAndRandomBytesAreNoRecord) {
+  std::mt19937_64 random(2);
+  for (uint32_t size : {24, 96, 256}) {
+    EXPECT_FALSE(decode_slot(Bytes(size), 1));
+    for (int i = 0; i < 20'000; ++i) {
+      Bytes slot = random_bytes(random, size);
+      if (i % 2 == 0) {  // lengths that could be
+        store(slot.data() + 10, static_cast<uint8_t>(1 + random() % size));
+        store(slot.data() + 12, static_cast<uint32_t>(random() % size));
+      }
+      EXPECT_FALSE(decode_slot(slot, 1));
+    }
+  }
+}
+
+// Kinds that this version does not know are not taken for values, even with a right checksum.
+TEST(Slot, OtherKindsAreNotReadable) {
+  for (int kind : {2, 3, 255}) {
+    Bytes slot = encoded({"key", "value", 1}, 5);
+    store(slot.data() + 11, static_cast<uint8_t>(kind));
+    store(slot.data(), static_cast<uint32_t>(checksum(ByteView(slot).subspan(4, 12 + 8), 5)));
+    EXPECT_FALSE(decode_slot(slot, 5)) << kind;
+    store(slot.data() + 11, uint8_t{0});
+    store(slot.data(), static_cast<uint32_t>(checksum(ByteView(slot).subspan(4, 12 + 8), 5)));
+    EXPECT_TRUE(decode_slot(slot, 5));
+  }
+}
+
+}  // namespace
+}  // namespace scalio::layout

@@ -1,0 +1,146 @@
+#include "layout/log.h"
+
+#include "base/hash.h"
+
+namespace scalio::layout {
+
+namespace {
+// Batch header: checksum:64 | store_id:64 | lsn:64 | tail:64 | version:64 | length:32 | records:32 | 0:128.
+// Record: checksum:64 | version:64 | body_length:32 | key_length:8 | kind:8 | 0:16 | key | body | padding
+// to 8.
+uint64_t header_checksum(ByteView header, uint64_t store_id) {
+  return checksum(header.subspan(8, kBatchHeader - 8), store_id);
+}
+uint64_t record_checksum(ByteView record, uint64_t store_id, uint64_t lsn) {
+  return checksum(record.subspan(8), mix(store_id ^ lsn));
+}
+// The size of the record at the start of `bytes` by its own account; 0 if it cannot be.
+uint64_t record_size_at(ByteView bytes) {
+  if (bytes.size() < kLogRecordHeader) return 0;
+  const uint64_t size = round_up(
+      uint64_t{kLogRecordHeader} + load<uint8_t>(bytes.data() + 20) + load<uint32_t>(bytes.data() + 16), 8);
+  return size <= bytes.size() ? size : 0;
+}
+}  // namespace
+
+void BatchBuilder::begin(ByteSpan buffer, uint64_t lsn) {
+  buffer_ = buffer;
+  lsn_ = lsn;
+  used_ = kBatchHeader;
+  records_ = 0;
+}
+
+uint64_t BatchBuilder::add(LogKind kind, uint64_t version, std::string_view key, ByteView body) {
+  const uint32_t size = record_size(key.size(), body.size());
+  SCALIO_ASSERT(fits(size) && key.size() <= kMaxKey && key.empty() == (kind == LogKind::image));
+  SCALIO_ASSERT(version <= kMaxVersion);
+  const uint64_t lsn = lsn_ + used_;
+  std::byte* p = buffer_.data() + used_;
+  std::memset(p, 0, kLogRecordHeader);
+  std::memset(p + size - 8, 0, 8);
+  store(p + 8, version);
+  store(p + 16, static_cast<uint32_t>(body.size()));
+  store(p + 20, static_cast<uint8_t>(key.size()));
+  store(p + 21, static_cast<uint8_t>(kind));
+  if (!key.empty()) std::memcpy(p + kLogRecordHeader, key.data(), key.size());
+  if (!body.empty()) std::memcpy(p + kLogRecordHeader + key.size(), body.data(), body.size());
+  store(p, record_checksum({p, size}, store_id_, lsn));
+  used_ += size;
+  ++records_;
+  return lsn;
+}
+
+ByteView BatchBuilder::finish(uint64_t tail, uint64_t version, uint32_t block_size) {
+  const auto length = static_cast<uint32_t>(round_up(used_, block_size));
+  SCALIO_ASSERT(length <= buffer_.size() && tail <= lsn_);
+  std::byte* p = buffer_.data();
+  std::memset(p + used_, 0, length - used_);
+  std::memset(p, 0, kBatchHeader);
+  store(p + 8, store_id_);
+  store(p + 16, lsn_);
+  store(p + 24, tail);
+  store(p + 32, version);
+  store(p + 40, length);
+  store(p + 44, records_);
+  store(p, header_checksum(buffer_, store_id_));
+  return buffer_.first(length);
+}
+
+std::optional<BatchHeader> decode_batch_header(ByteView bytes, uint64_t store_id, uint64_t ring_offset,
+                                               uint64_t log_size) {
+  const std::byte* p = bytes.data();
+  if (bytes.size() < kBatchHeader || load<uint64_t>(p + 8) != store_id) return std::nullopt;
+  if (load<uint64_t>(p) != header_checksum(bytes, store_id)) return std::nullopt;
+  BatchHeader h{load<uint64_t>(p + 16), load<uint64_t>(p + 24), load<uint64_t>(p + 32),
+                load<uint32_t>(p + 40), load<uint32_t>(p + 44)};
+  if (h.lsn % log_size != ring_offset || h.length < kBatchHeader || h.length > log_size - ring_offset ||
+      h.tail > h.lsn) {
+    return std::nullopt;
+  }
+  return h;
+}
+
+std::optional<LogRecordView> decode_log_record(ByteView bytes, uint64_t store_id, uint64_t lsn) {
+  const uint64_t size = record_size_at(bytes);
+  if (size == 0 || load<uint64_t>(bytes.data()) != record_checksum(bytes.first(size), store_id, lsn)) {
+    return std::nullopt;
+  }
+  const std::byte* p = bytes.data();
+  const auto version = load<uint64_t>(p + 8);
+  const size_t key = load<uint8_t>(p + 20), body = load<uint32_t>(p + 16);
+  const auto kind = static_cast<LogKind>(load<uint8_t>(p + 21));
+  // This holds for every record that was added; it is checked so that recovery need not.
+  const bool known = kind == LogKind::value || kind == LogKind::tombstone || kind == LogKind::image;
+  if (!known || (key == 0) != (kind == LogKind::image) || version > kMaxVersion) return std::nullopt;
+  const auto* text = reinterpret_cast<const char*>(p + kLogRecordHeader);
+  return LogRecordView{kind, lsn, version, {text, key}, bytes.subspan(kLogRecordHeader + key, body)};
+}
+
+uint32_t decode_batch(ByteView batch, const BatchHeader& header, uint64_t store_id,
+                      const std::function<void(const LogRecordView&)>& good) {
+  SCALIO_ASSERT(batch.size() >= header.length);
+  batch = batch.first(header.length);
+  uint32_t damaged = 0;
+  uint64_t offset = kBatchHeader;
+  for (uint32_t i = 0; i < header.records; ++i) {
+    const uint64_t size = record_size_at(batch.subspan(offset));
+    if (auto record = decode_log_record(batch.subspan(offset), store_id, header.lsn + offset)) {
+      good(*record);
+    } else {
+      // A damaged length would hide where the next record starts: go on only where the next bears it out.
+      const bool last = i + 1 == header.records;
+      if (!last && (size == 0 ||
+                    !decode_log_record(batch.subspan(offset + size), store_id, header.lsn + offset + size))) {
+        return damaged + header.records - i;
+      }
+      ++damaged;
+    }
+    offset += size;
+  }
+  return damaged;
+}
+
+uint32_t image_body_size(size_t buckets, uint32_t bucket_size) {
+  return static_cast<uint32_t>(buckets * (8 + bucket_size));
+}
+
+void encode_image(Bytes& out, const std::vector<ImageBucket>& buckets) {
+  ByteWriter w(out);
+  for (const ImageBucket& b : buckets) {
+    w.put(b.number);
+    w.bytes(b.bytes);
+  }
+}
+
+std::optional<std::vector<ImageBucket>> decode_image(ByteView body, uint32_t bucket_size) {
+  ByteReader r(body);
+  std::vector<ImageBucket> out;
+  while (r.ok() && r.remaining() > 0) {
+    const auto number = r.get<uint64_t>();
+    out.push_back({number, r.bytes(bucket_size)});
+  }
+  if (!r.done() || out.empty()) return std::nullopt;
+  return out;
+}
+
+}  // namespace scalio::layout

@@ -1,0 +1,95 @@
+// The write-ahead log: batches of records in a ring (docs/formats.md, "Log").
+//
+// An LSN is a byte position in the endless log; it lies at offset lsn % log_size of the ring. A batch is
+// contiguous in the ring: one that would cross the ring's end starts at the next lap instead.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "layout/geometry.h"
+#include "layout/record.h"
+
+namespace scalio::layout {
+
+constexpr uint32_t kBatchHeader = 64;
+constexpr uint32_t kLogRecordHeader = 24;
+
+struct BatchHeader {
+  uint64_t lsn = 0;
+  uint64_t tail = 0;         // recovery starts here: everything before is in the buckets
+  uint64_t version = 0;      // no version above it was assigned before this batch was closed
+  uint32_t length = 0;       // bytes, header and padding included; a multiple of the block size
+  uint32_t records = 0;
+};
+
+enum class LogKind : uint8_t {
+  value = 1,
+  tombstone = 2,
+  image = 3,  // buckets as they are about to be written in place, all or none
+  // 4 is reserved: a key whose value is a checked pointer into the value log.
+};
+
+// One record of a batch. For images, key is empty and body is the encoded buckets.
+struct LogRecordView {
+  LogKind kind;
+  uint64_t lsn;  // of the record itself
+  uint64_t version;
+  std::string_view key;
+  ByteView body;
+};
+
+// Builds one batch at a time in a buffer that the caller owns (its size a multiple of the block size).
+class BatchBuilder {
+ public:
+  explicit BatchBuilder(uint64_t store_id) : store_id_(store_id) {}
+
+  // Starts a batch, at `lsn`.
+  void begin(ByteSpan buffer, uint64_t lsn);
+  // The bytes a record takes.
+  static uint32_t record_size(size_t key, size_t body) {
+    return static_cast<uint32_t>(round_up(kLogRecordHeader + key + body, 8));
+  }
+  bool fits(uint32_t record_size) const { return used_ + record_size <= buffer_.size(); }
+  uint32_t records() const { return records_; }
+  uint32_t used() const { return used_; }
+  uint64_t lsn() const { return lsn_; }
+  // Adds a record, which must fit; returns its LSN.
+  uint64_t add(LogKind kind, uint64_t version, std::string_view key, ByteView body);
+  // Completes the batch and returns its bytes, padded to the block size.
+  ByteView finish(uint64_t tail, uint64_t version, uint32_t block_size);
+
+ private:
+  const uint64_t store_id_;
+  ByteSpan buffer_;
+  uint64_t lsn_ = 0;
+  uint32_t used_ = kBatchHeader;
+  uint32_t records_ = 0;
+};
+
+// The header at the start of `bytes` (at least kBatchHeader of them), if a batch of this store with the LSN
+// that belongs at this offset of the ring begins there.
+std::optional<BatchHeader> decode_batch_header(ByteView bytes, uint64_t store_id, uint64_t ring_offset,
+                                               uint64_t log_size);
+
+// Calls good(record) for each intact record of a batch, in order, and returns how many are damaged.
+uint32_t decode_batch(ByteView batch, const BatchHeader& header, uint64_t store_id,
+                      const std::function<void(const LogRecordView&)>& good);
+
+// The record at the start of `bytes`, if an intact one with this LSN begins there.
+std::optional<LogRecordView> decode_log_record(ByteView bytes, uint64_t store_id, uint64_t lsn);
+
+// The body of an image record: each bucket's number and bytes.
+struct ImageBucket {
+  uint64_t number;
+  ByteView bytes;
+};
+uint32_t image_body_size(size_t buckets, uint32_t bucket_size);
+void encode_image(Bytes& out, const std::vector<ImageBucket>& buckets);
+// Nothing if malformed.
+std::optional<std::vector<ImageBucket>> decode_image(ByteView body, uint32_t bucket_size);
+
+}  // namespace scalio::layout

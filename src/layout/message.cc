@@ -1,0 +1,110 @@
+#include "layout/message.h"
+
+#include "layout/superblock.h"
+
+namespace scalio::layout {
+
+namespace {
+constexpr Code kLastCode = Code::busy;
+
+// What a client relies on when it computes addresses from a region's geometry.
+bool sane(const RegionGeometry& g) {
+  return g.blocks > 0 && g.blocks < (1ULL << 40) && g.read_slots >= 1 &&
+         g.read_slots <= RegionGeometry::kMaxReadSlots && g.write_slots >= 1 &&
+         g.write_slots <= RegionGeometry::kMaxWriteSlots && g.slot_size % 8 == 0 && g.slot_size >= 24 &&
+         g.slot_size <= 65536;
+}
+}  // namespace
+
+void encode(Bytes& out, const HelloRequest& m) { ByteWriter(out).put(m.session); }
+
+std::optional<HelloRequest> decode_hello_request(ByteView in) {
+  ByteReader r(in);
+  HelloRequest m{r.get<uint64_t>()};
+  return r.done() ? std::optional(m) : std::nullopt;
+}
+
+void encode(Bytes& out, const HelloReply& m) {
+  ByteWriter w(out);
+  w.put(m.session);
+  // The superblock is the geometry's one encoding.
+  Bytes superblock(kSuperblockSize);
+  SsdGeometry told = m.ssd;
+  told.log_secret = 0;
+  encode_superblock(superblock, told);
+  w.bytes(superblock);
+  w.put(m.region.blocks);
+  w.put(m.region.read_slots);
+  w.put(m.region.write_slots);
+  w.put(m.region.slot_size);
+  w.put(m.server_now);
+  w.put(m.fill_timeout);
+  w.string(m.device_path);
+}
+
+std::optional<HelloReply> decode_hello_reply(ByteView in) {
+  ByteReader r(in);
+  HelloReply m;
+  m.session = r.get<uint64_t>();
+  ByteView superblock = r.bytes(kSuperblockSize);
+  if (superblock.size() != kSuperblockSize) return std::nullopt;
+  Result<SsdGeometry> ssd = decode_superblock(superblock, ~0ULL);
+  if (!ssd.ok()) return std::nullopt;
+  m.ssd = *ssd;
+  m.region.blocks = r.get<uint64_t>();
+  m.region.read_slots = r.get<uint32_t>();
+  m.region.write_slots = r.get<uint32_t>();
+  m.region.slot_size = r.get<uint32_t>();
+  m.server_now = r.get<uint64_t>();
+  m.fill_timeout = r.get<uint64_t>();
+  m.device_path = r.string();
+  if (!r.done() || !sane(m.region)) return std::nullopt;
+  return m;
+}
+
+void encode(Bytes& out, const Request& m) {
+  ByteWriter w(out);
+  w.put(static_cast<uint8_t>(m.kind));
+  w.put(m.sequence);
+  w.put(m.acknowledged);
+  w.put(m.expected);
+  w.string(m.key);
+  w.string(m.value);
+}
+
+std::optional<Request> decode_request(ByteView in) {
+  ByteReader r(in);
+  Request m;
+  const auto kind = r.get<uint8_t>();
+  m.sequence = r.get<uint64_t>();
+  m.acknowledged = r.get<uint64_t>();
+  m.expected = r.get<uint64_t>();
+  m.key = r.string();
+  m.value = r.string();
+  if (!r.done() || kind < static_cast<uint8_t>(RequestKind::put) ||
+      kind > static_cast<uint8_t>(RequestKind::report)) {
+    return std::nullopt;
+  }
+  m.kind = static_cast<RequestKind>(kind);
+  return m;
+}
+
+void encode(Bytes& out, const Reply& m) {
+  ByteWriter w(out);
+  w.put(static_cast<uint8_t>(m.code));
+  w.put(m.version);
+  w.string(m.text);
+}
+
+std::optional<Reply> decode_reply(ByteView in) {
+  ByteReader r(in);
+  Reply m;
+  const auto code = r.get<uint8_t>();
+  m.version = r.get<uint64_t>();
+  m.text = r.string();
+  if (!r.done() || code > static_cast<uint8_t>(kLastCode)) return std::nullopt;
+  m.code = static_cast<Code>(code);
+  return m;
+}
+
+}  // namespace scalio::layout

@@ -1,0 +1,71 @@
+// The messages between a client and a shard: hello, requests, replies (docs/formats.md, "Messages").
+//
+// A session is what makes writes exactly-once-or-unknown (rule 8): it outlives a connection for a while,
+// and each of its writes has a sequence number, counted from 1.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+#include "layout/geometry.h"
+#include "layout/record.h"
+
+namespace scalio::layout {
+
+// Writes a session may have in flight.
+constexpr uint64_t kSessionWindow = 256;
+
+struct HelloRequest {
+  uint64_t session = 0;  // 0: a new one; else the one to go on with
+};
+
+struct HelloReply {
+  uint64_t session = 0;  // another than asked for: the old one is gone
+  SsdGeometry ssd;
+  RegionGeometry region;
+  uint64_t server_now = 0;     // ns; access clocks are in units of it
+  uint64_t fill_timeout = 0;   // ns; rule 6
+  std::string device_path;     // where the server's machine sees the SSD
+};
+
+enum class RequestKind : uint8_t {
+  put = 1,
+  remove = 2,
+  put_if = 3,
+  stat = 4,
+  // What the client has done by itself since its last report, so that `stat` can tell the hit ratio:
+  // value is hits:64 | misses:64.
+  report = 5,
+};
+
+struct Request {
+  RequestKind kind = RequestKind::stat;
+  // Of writes. Every write of the session below `acknowledged` has had its reply seen.
+  uint64_t sequence = 0;
+  uint64_t acknowledged = 0;
+  uint64_t expected = 0;  // put_if: the version, 0 for absent
+  std::string_view key;
+  std::string_view value;
+};
+
+struct Reply {
+  Code code = Code::ok;
+  uint64_t version = 0;   // of writes that are ok; of put_if in conflict: the key's version
+  std::string_view text;  // failures: the message; stat: JSON
+};
+
+void encode(Bytes& out, const HelloRequest& m);
+void encode(Bytes& out, const HelloReply& m);
+void encode(Bytes& out, const Request& m);
+void encode(Bytes& out, const Reply& m);
+
+// Nothing if malformed. Views point into `in`.
+std::optional<HelloRequest> decode_hello_request(ByteView in);
+std::optional<HelloReply> decode_hello_reply(ByteView in);
+std::optional<Request> decode_request(ByteView in);
+std::optional<Reply> decode_reply(ByteView in);
+
+}  // namespace scalio::layout

@@ -1,0 +1,28 @@
+// The superblock: what an SSD of a store is (docs/formats.md, "Superblock"). Two copies: at the start and
+// in the last kSuperblockSize bytes of the device. Written once, by format.
+#pragma once
+
+#include <scalio/status.h>
+
+#include "base/bytes.h"
+#include "layout/geometry.h"
+
+namespace scalio::layout {
+
+constexpr uint32_t kSuperblockSize = 4096;
+constexpr uint32_t kFormatVersion = 1;
+
+// The geometry of an SSD of `device_size` bytes: superblock, log of `log_size`, buckets in all the rest.
+// `base` gives the other fields. Failures (invalid): sizes that do not fit together, saying which.
+Result<SsdGeometry> plan_ssd(SsdGeometry base, uint64_t device_size, uint64_t log_size);
+
+// Encodes into kSuperblockSize bytes.
+void encode_superblock(ByteSpan out, const SsdGeometry& geometry);
+
+// Failures: invalid (no superblock of Scalio; another format version, which is named whether or not the
+// checksum matches), corrupt (checksum, contradicting fields, or a truncated device). `device_size` is that of the device it was read from.
+Result<SsdGeometry> decode_superblock(ByteView in, uint64_t device_size);
+
+std::string to_string(const Uuid& uuid);
+
+}  // namespace scalio::layout

@@ -1,0 +1,87 @@
+// BlockTable: the server's side of the hash blocks. It owns the write slots: their truth is here, and what
+// stands in the region is a copy for clients. So whatever a client does to the region, no write is lost.
+//
+// The order of stores in publish() is rule 1 of the protocol.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layout/hash_block.h"
+#include "task/executor.h"
+
+namespace scalio::server {
+
+// One write slot, as the server knows it.
+struct WriteSlot {
+  uint64_t hash = 0;     // of the key it holds or is reserved for
+  uint64_t version = 0;  // of what is published in it
+  uint64_t lsn = 0;      // of the log record of that
+  uint16_t generation = 0;
+  layout::WriteState state = layout::WriteState::empty;  // never locked: publishing does not suspend
+  bool reserved = false;  // for a write on its way through the log
+  bool merging = false;
+  bool pinned = false;  // cannot be merged: its bucket is damaged, or the store is full
+
+  bool dirty() const { return state == layout::WriteState::dirty; }
+};
+
+class BlockTable {
+ public:
+  // `region` is geometry.size() bytes, aligned to a cache line, that clients access concurrently.
+  BlockTable(const layout::RegionGeometry& geometry, ByteSpan region);
+
+  // DRAM that one block takes: in the region and here.
+  static uint64_t bytes_per_block(const layout::RegionGeometry& geometry) {
+    return geometry.block_size() + geometry.write_slots * sizeof(WriteSlot);
+  }
+
+  const layout::RegionGeometry& geometry() const { return geometry_; }
+  WriteSlot& slot(uint64_t block, uint32_t i) { return slots_[block * geometry_.write_slots + i]; }
+
+  // The write slot of the block that has `key` published in it.
+  std::optional<uint32_t> find(uint64_t block, uint64_t hash, std::string_view key) const;
+
+  // Of the slots that may be reused (rule 7: EMPTY or CLEAN, and nobody's), the least recently used one.
+  std::optional<uint32_t> reusable(uint64_t block) const;
+
+  // Takes a reusable slot for a key: what it held is no longer readable there.
+  void reserve(uint64_t block, uint32_t i, uint64_t hash);
+
+  // Publishes a write that is durable in the log at `lsn` (rule 1). Into a slot that holds another write of
+  // the same key, the value is replaced; otherwise read slots of the key are killed first.
+  void publish(uint64_t block, uint32_t i, const layout::RecordView& record, uint64_t lsn, uint32_t now_clock);
+
+  // What is published in a slot. Nothing if a client has damaged the copy in the region.
+  struct Published {
+    std::string key;
+    std::string value;
+    uint64_t version;
+    layout::Kind kind;
+  };
+  std::optional<Published> read(uint64_t block, uint32_t i) const;
+
+  // The slot's write has been merged: DIRTY to CLEAN (rule 7).
+  void set_clean(uint64_t block, uint32_t i);
+
+  uint64_t dirty() const { return dirty_; }
+  uint64_t kills() const { return kills_; }
+
+ private:
+  const std::byte* body(uint64_t block, uint32_t i) const {
+    return region_.data() + geometry_.block_at(block) + geometry_.body(geometry_.read_slots + i);
+  }
+  void store_state(uint64_t block, uint32_t i, layout::WriteState state);
+  void kill_read_slots(uint64_t block, uint32_t tag);
+  bool holds(uint64_t block, uint32_t i, std::string_view key) const;
+
+  const layout::RegionGeometry geometry_;
+  ByteSpan region_;
+  std::vector<WriteSlot> slots_;
+  mutable Bytes scratch_;  // one slot body
+  uint64_t dirty_ = 0;
+  uint64_t kills_ = 0;
+};
+
+}  // namespace scalio::server

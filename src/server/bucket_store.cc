@@ -1,0 +1,276 @@
+#include "server/bucket_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace scalio::server {
+
+using layout::Bucket;
+using layout::BucketState;
+using layout::RecordView;
+using layout::SsdGeometry;
+
+struct BucketStore::Page {
+  Page(uint64_t bucket, uint32_t size) : number(bucket), buffer(size), bucket_view(buffer.span()) {}
+  uint64_t number;
+  block::Buffer buffer;
+  Bucket bucket_view;
+  bool damaged = false;
+  bool changed = false;
+  bool lost = false;  // a record was moved out of it since the last commit
+};
+
+// The buckets an operation has read: its home, which the caller locked, and neighbours, locked here.
+struct BucketStore::Window {
+  uint64_t home;
+  std::vector<std::unique_ptr<Page>> pages;
+
+  Bucket& home_bucket() { return pages[0]->bucket_view; }
+  bool beyond_home() const {
+    return std::any_of(pages.begin() + 1, pages.end(), [](const auto& p) { return p->changed; });
+  }
+};
+
+BucketStore::BucketStore(Executor& executor, block::BlockDevice& device, const SsdGeometry& geometry,
+                         ImageLog& images)
+    : executor_(executor), device_(device), geometry_(geometry), store_id_(geometry.store_id()), images_(images) {}
+
+Task<void> BucketStore::lock(uint64_t bucket) {
+  for (;;) {
+    auto [it, free] = locks_.try_emplace(bucket);
+    if (free) {
+      it->second = std::make_unique<WaitList>(executor_);
+      co_return;
+    }
+    co_await it->second->wait();
+  }
+}
+
+void BucketStore::unlock(uint64_t bucket) {
+  auto it = locks_.find(bucket);
+  SCALIO_ASSERT(it != locks_.end());
+  std::unique_ptr<WaitList> waiters = std::move(it->second);
+  locks_.erase(it);
+  waiters->wake_all();
+}
+
+Task<Status> BucketStore::read_page(uint64_t number, Page& page) {
+  Status s = co_await device_.read(geometry_.bucket_at(number), page.buffer.span());
+  if (!s.ok()) co_return s;
+  switch (page.bucket_view.verify(store_id_, number)) {
+    case BucketState::ok: break;
+    case BucketState::unwritten: page.bucket_view.clear(store_id_); break;
+    // Nobody writes it meanwhile: that is what the lock is for.
+    case BucketState::corrupt: page.damaged = true; break;
+  }
+  co_return Status();
+}
+
+// Reads the buckets up to home + reach, in ascending order.
+Task<Status> BucketStore::load(Window& w, uint32_t reach) {
+  SCALIO_ASSERT(reach <= SsdGeometry::kMaxReach);
+  while (w.pages.size() <= reach) {
+    const uint64_t number = w.home + w.pages.size();
+    if (number != w.home) co_await lock(number);
+    w.pages.push_back(std::make_unique<Page>(number, geometry_.bucket_size));
+    Status s = co_await read_page(number, *w.pages.back());
+    if (!s.ok()) co_return s;
+  }
+  for (uint32_t i = 0; i <= (w.pages[0]->damaged ? 0 : std::min(reach, w.home_bucket().reach())); ++i) {
+    if (!w.pages[i]->damaged) continue;
+    const uint64_t number = w.pages[i]->number;
+    co_return Status(Code::corrupt,
+                     fmt::format("bucket {} at offset {} of {} fails its checksum; its records cannot be read, all "
+                                 "others are served",
+                                 number, geometry_.bucket_at(number), device_.name()));
+  }
+  co_return Status();
+}
+
+void BucketStore::release(Window& w) {
+  for (size_t i = 1; i < w.pages.size(); ++i) unlock(w.pages[i]->number);
+}
+
+// Finds the page that holds the key's record; null if none does.
+Task<Status> BucketStore::locate(Window& w, std::string_view key, Page** page) {
+  *page = nullptr;
+  Status s = co_await load(w, 0);
+  for (uint32_t i = 0; s.ok() && i <= w.home_bucket().reach(); ++i) {
+    s = co_await load(w, i);
+    if (s.ok() && w.pages[i]->bucket_view.find(key)) {
+      *page = w.pages[i].get();
+      co_return s;
+    }
+  }
+  co_return s;
+}
+
+Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, uint64_t hash) {
+  const uint64_t home = geometry_.home_bucket(hash);
+  co_await lock(home);
+  Window w{home, {}};
+  Page* page = nullptr;
+  Status s = co_await locate(w, key, &page);
+  Found found;
+  if (s.ok()) {
+    found.applied = w.home_bucket().applied();
+    if (page) found.version = page->bucket_view.find(key)->version;
+  }
+  release(w);
+  unlock(home);
+  if (!s.ok()) co_return s;
+  co_return found;
+}
+
+Task<Status> BucketStore::remove(Window& w, Change& change) {
+  Page* page = nullptr;
+  Status s = co_await locate(w, change.key, &page);
+  if (!s.ok() || !page) co_return s;
+  if (page->bucket_view.find(change.key)->version >= change.version) co_return s;
+  s = co_await load(w, w.home_bucket().reach());
+  if (!s.ok()) co_return s;
+  page->bucket_view.erase(change.key);
+  page->changed = true;
+  shrink(w);
+  co_return s;
+}
+
+// After a removal: fetches one spilled record back into the home if it fits now (not more, so that the
+// images of one change stay few), and lets the reach end at the last bucket that still has one.
+void BucketStore::shrink(Window& w) {
+  Bucket& home = w.home_bucket();
+  if (home.reach() == 0) return;
+  uint32_t farthest = 0;
+  bool moved = w.beyond_home();
+  for (uint32_t i = 1; i <= home.reach(); ++i) {
+    Bucket& from = w.pages[i]->bucket_view;
+    std::optional<RecordView> fitting;
+    uint32_t ours = 0;
+    from.for_each([&](const RecordView& r) {
+      if (geometry_.home_bucket(hash_key(r.key, geometry_.hash_seed)) != w.home) return;
+      ++ours;
+      if (!moved && !fitting && home.fits(r.key.size(), r.value.size())) fitting = r;
+    });
+    if (fitting) {
+      home.append(*fitting);
+      home.count_move();
+      const std::string key(fitting->key);  // the view dies with the erasure
+      from.erase(key);
+      w.pages[i]->changed = w.pages[i]->lost = true;
+      moved = true;
+      --ours;
+    }
+    if (ours > 0) farthest = i;
+  }
+  home.set_reach(farthest);
+  w.pages[0]->changed = true;
+}
+
+Task<Status> BucketStore::place(Window& w, Change& change) {
+  Page* old = nullptr;
+  Status s = co_await locate(w, change.key, &old);
+  if (!s.ok()) co_return s;
+  const RecordView record{change.key, change.value, change.version, change.kind};
+  if (old) {
+    const RecordView stored = *old->bucket_view.find(change.key);
+    if (stored.version >= change.version) co_return s;
+    if (old->bucket_view.used() - stored.value.size() + change.value.size() <= geometry_.bucket_size) {
+      old->bucket_view.erase(change.key);
+      old->bucket_view.append(record);
+      old->changed = true;
+      co_return s;
+    }
+  }
+  // A new record, or one that has grown out of its bucket: the nearest bucket with room.
+  for (uint32_t i = 0; i <= SsdGeometry::kMaxReach; ++i) {
+    s = co_await load(w, i);
+    if (!s.ok()) co_return s;
+    Page& page = *w.pages[i];
+    if (&page == old || page.damaged || !page.bucket_view.fits(change.key.size(), change.value.size())) continue;
+    page.bucket_view.append(record);
+    page.changed = true;
+    if (old) {
+      old->bucket_view.erase(change.key);
+      old->changed = old->lost = true;
+      w.home_bucket().count_move();
+      w.pages[0]->changed = true;
+    }
+    if (i > w.home_bucket().reach()) {
+      w.home_bucket().set_reach(i);
+      w.pages[0]->changed = true;
+    }
+    co_return s;
+  }
+  change.full = true;
+  co_return s;
+}
+
+Task<Status> BucketStore::apply(uint64_t home, std::vector<Change>& changes, uint64_t applied) {
+  Window w{home, {}};
+  Status s = co_await load(w, 0);
+  bool all = true;
+  for (size_t i = 0; s.ok() && i < changes.size(); ++i) {
+    const bool removal = changes[i].kind == layout::Kind::tombstone;
+    s = removal ? co_await remove(w, changes[i]) : co_await place(w, changes[i]);
+    all &= !changes[i].full;
+    // At most one record moves between buckets in one commit: the order of writes below is right for one.
+    if (s.ok() && w.beyond_home()) s = co_await commit(w);
+  }
+  if (s.ok() && all && applied > w.home_bucket().applied()) {
+    w.home_bucket().set_applied(applied);
+    w.pages[0]->changed = true;
+  }
+  if (s.ok()) s = co_await commit(w);
+  release(w);
+  co_return s;
+}
+
+// Writes what has changed: the images to the log, then in place. A client may be reading these buckets,
+// home first. So a record that moved is written where it goes before the home tells of the move, and
+// removed where it was only after that: whoever misses it finds the home changed, and starts over.
+Task<Status> BucketStore::commit(Window& w) {
+  std::vector<layout::ImageBucket> image;
+  for (auto& page : w.pages) {
+    if (!page->changed) continue;
+    page->bucket_view.seal(page->number);
+    image.push_back({page->number, page->buffer.span()});
+  }
+  if (image.empty()) co_return Status();
+  SCALIO_ASSERT(image.size() <= kImagesPerChange);
+  uint64_t token = 0;
+  Status s = co_await images_.log_image(image, &token);
+  if (!s.ok()) co_return s;
+  auto rank = [&](const Page& p) { return &p == w.pages[0].get() ? 1 : p.lost ? 2 : 0; };
+  for (int phase = 0; phase <= 2 && s.ok(); ++phase) {
+    for (auto& page : w.pages) {
+      if (!page->changed || rank(*page) != phase) continue;
+      s = co_await device_.write(geometry_.bucket_at(page->number), page->buffer.span(), block::Durability::cached);
+      if (!s.ok()) break;
+    }
+  }
+  // A failed write may have torn the bucket: its image must stay in the log, so it is never reported in
+  // place. The shard stops writing.
+  if (!s.ok()) co_return s;
+  images_.image_in_place(token);
+  for (auto& page : w.pages) page->changed = page->lost = false;
+  co_return Status();
+}
+
+Task<Status> BucketStore::restore(const std::vector<layout::ImageBucket>& image) {
+  for (const layout::ImageBucket& b : image) {
+    if (b.number >= geometry_.all_buckets()) {
+      co_return Status(Code::corrupt, fmt::format("log of {}: image of bucket {}, of which there are {}",
+                                                  device_.name(), b.number, geometry_.all_buckets()));
+    }
+    block::Buffer buffer(geometry_.bucket_size);
+    std::copy(b.bytes.begin(), b.bytes.end(), buffer.data());
+    Status s = co_await device_.write(geometry_.bucket_at(b.number), buffer.span(), block::Durability::cached);
+    if (!s.ok()) co_return s;
+  }
+  co_return Status();
+}
+
+}  // namespace scalio::server

@@ -1,0 +1,179 @@
+#include "server/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <unordered_map>
+
+#include "base/hash.h"
+#include "block/buffer.h"
+#include "layout/bucket.h"
+#include "layout/superblock.h"
+#include "server/recovery.h"
+#include "server/store_files.h"
+
+namespace scalio::server {
+
+using layout::Bucket;
+using layout::BucketState;
+using layout::SsdGeometry;
+
+namespace {
+constexpr uint64_t kReadSize = 1 << 20;
+
+class Checker {
+ public:
+  Checker(OpenSsd& ssd, CheckReport& report) : device_(*ssd.device), g_(ssd.geometry), report_(report) {}
+
+  Task<Status> run(std::function<void(double)> progress) {
+    Status s = co_await check_superblocks();
+    if (s.ok()) s = co_await check_log();
+    if (s.ok()) s = co_await check_buckets(progress);
+    co_return s;
+  }
+
+ private:
+  // What the last kMaxReach + 1 buckets hold, for the records that spilled from one to another.
+  struct Seen {
+    bool known = false;  // not damaged
+    uint32_t reach = 0;
+    std::vector<uint64_t> hashes;
+  };
+
+  void problem(std::string text) {
+    if (report_.problems.size() < kMaxProblems) report_.problems.push_back(device_.name() + ": " + text);
+  }
+
+  Task<Status> check_superblocks() {
+    block::Buffer buffer(layout::kSuperblockSize);
+    for (uint64_t at : {uint64_t{0}, (device_.size() - buffer.size()) / buffer.size() * buffer.size()}) {
+      Status s = co_await device_.read(at, buffer.span());
+      if (!s.ok()) co_return s;
+      auto g = layout::decode_superblock(buffer.span(), device_.size());
+      if (!g.ok()) problem(fmt::format("superblock at offset {}: {}", at, g.status().message()));
+    }
+    co_return Status();
+  }
+
+  Task<Status> check_log() {
+    Result<LogScan> scan = co_await scan_log(device_, g_);
+    if (!scan.ok() && scan.code() != Code::corrupt) co_return scan.status();
+    if (!scan.ok()) {
+      problem(scan.status().message());
+      co_return Status();
+    }
+    for (const std::string& d : scan->damage) problem(d);
+    block::Buffer buffer(Log::batch_bytes(g_));
+    for (const layout::BatchHeader& batch : scan->live) {
+      const std::function<void(const layout::LogRecordView&)> look = [&](const layout::LogRecordView& r) {
+        ++report_.log_records;
+        if (r.kind != layout::LogKind::image) return;
+        auto image = layout::decode_image(r.body, g_.bucket_size);
+        if (!image) return problem(fmt::format("malformed image at LSN {}", r.lsn));
+        // Recovery puts these in place; the last of each bucket counts.
+        for (const auto& b : *image) images_[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
+      };
+      Result<uint32_t> damaged = co_await read_batch(device_, g_, batch, buffer, look);
+      if (!damaged.ok() && damaged.code() != Code::corrupt) co_return damaged.status();
+      ++report_.log_batches;
+      const bool torn_end = batch.lsn == scan->live.back().lsn;  // a crash, never acknowledged
+      if (!damaged.ok() || (*damaged > 0 && !torn_end)) {
+        problem(fmt::format("log batch at LSN {} (offset {}): damaged records", batch.lsn,
+                            g_.log_offset + batch.lsn % g_.log_size));
+      }
+    }
+    co_return Status();
+  }
+
+  Task<Status> check_buckets(const std::function<void(double)>& progress) {
+    const uint64_t per_read = std::max<uint64_t>(1, kReadSize / g_.bucket_size);
+    block::Buffer buffer(per_read * g_.bucket_size);
+    for (uint64_t first = 0; first < g_.all_buckets(); first += per_read) {
+      const uint64_t n = std::min(per_read, g_.all_buckets() - first);
+      Status s = co_await device_.read(g_.bucket_at(first), buffer.first(n * g_.bucket_size));
+      if (!s.ok()) co_return s;
+      for (uint64_t i = 0; i < n; ++i) {
+        ByteSpan bytes = buffer.span().subspan(i * g_.bucket_size, g_.bucket_size);
+        if (auto image = images_.find(first + i); image != images_.end()) {
+          std::copy(image->second.begin(), image->second.end(), bytes.begin());
+        }
+        check_bucket(first + i, Bucket(bytes));
+      }
+      report_.buckets_read += n;
+      progress(static_cast<double>(first) / static_cast<double>(g_.all_buckets()));
+    }
+    co_return Status();
+  }
+
+  void check_bucket(uint64_t number, const Bucket& bucket) {
+    Seen here;
+    const BucketState state = bucket.verify(g_.store_id(), number);
+    if (state == BucketState::corrupt) {
+      problem(fmt::format("bucket {} at offset {} fails its checksum", number, g_.bucket_at(number)));
+    }
+    here.known = state != BucketState::corrupt;
+    if (state == BucketState::ok) {
+      here.reach = bucket.reach();
+      bucket.for_each([&](const layout::RecordView& r) { check_record(number, r, here); });
+    }
+    window_.push_back(std::move(here));
+    if (window_.size() > SsdGeometry::kMaxReach) window_.pop_front();
+  }
+
+  void check_record(uint64_t number, const layout::RecordView& r, Seen& here) {
+    ++report_.records;
+    report_.record_bytes += layout::kBucketRecordHeader + r.key.size() + r.value.size();
+    const uint64_t hash = hash_key(r.key, g_.hash_seed);
+    const uint64_t home = g_.home_bucket(hash);
+    const auto place = [&] { return fmt::format("record in bucket {} at offset {} (version {})", number, g_.bucket_at(number), r.version); };
+    if (layout::shard_of(hash, g_.shards) != g_.shard) problem(place() + " belongs to another SSD");
+    if (home > number || number - home > SsdGeometry::kMaxReach) {
+      problem(place() + fmt::format(" belongs to bucket {}", home));
+    } else if (home < number) {
+      const Seen& h = window_[window_.size() - (number - home)];
+      if (h.known && h.reach < number - home) {
+        problem(place() + fmt::format(" is beyond the reach of its home bucket {}", home));
+      }
+      for (size_t i = window_.size() - (number - home); i < window_.size(); ++i) check_once(window_[i], hash, place);
+    }
+    check_once(here, hash, place);
+    here.hashes.push_back(hash);
+  }
+
+  template <class Place>
+  void check_once(const Seen& seen, uint64_t hash, Place place) {
+    if (std::find(seen.hashes.begin(), seen.hashes.end(), hash) != seen.hashes.end()) {
+      problem(place() + " is there twice");
+    }
+  }
+
+  block::BlockDevice& device_;
+  const SsdGeometry& g_;
+  CheckReport& report_;
+  std::unordered_map<uint64_t, Bytes> images_;
+  std::deque<Seen> window_;
+};
+}  // namespace
+
+Result<CheckReport> check_store(const std::string& dir, std::function<void(double)> progress) {
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop.ok()) return loop.status();
+  Result<std::vector<OpenSsd>> ssds = open_ssds(dir, {loop->get()});
+  if (!ssds.ok()) return ssds.status();
+  CheckReport report;
+  uint64_t room = 0;
+  for (size_t i = 0; i < ssds->size(); ++i) {
+    OpenSsd& ssd = (*ssds)[i];
+    room += ssd.geometry.buckets * (ssd.geometry.bucket_size - layout::kBucketHeader);
+    Checker checker(ssd, report);
+    const auto part = [&](double done) { progress((static_cast<double>(i) + done) / static_cast<double>(ssds->size())); };
+    Status s = run_to_end(**loop, checker.run(part));
+    if (!s.ok()) return s;
+  }
+  report.full = static_cast<double>(report.record_bytes) / static_cast<double>(room);
+  progress(1);
+  return report;
+}
+
+}  // namespace scalio::server

@@ -1,0 +1,28 @@
+// Checking a store that no server uses.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace scalio::server {
+
+struct CheckReport {
+  uint64_t buckets_read = 0;
+  uint64_t records = 0;       // in buckets
+  uint64_t record_bytes = 0;  // of these, with their headers
+  uint64_t log_records = 0;   // live: writes and images
+  uint64_t log_batches = 0;
+  std::vector<std::string> problems;  // each with its place; at most kMaxProblems
+  double full = 0;                    // of the buckets' room, 0 to 1
+};
+constexpr size_t kMaxProblems = 1000;
+
+// Verifies every checksum of superblocks, live log and buckets, and that every record is where a reader looks
+// for it, once. Changes nothing. Failures: the store cannot be read at all: invalid, corrupt, busy, io_error.
+Result<CheckReport> check_store(const std::string& dir, std::function<void(double)> progress);
+
+}  // namespace scalio::server

@@ -1,0 +1,38 @@
+// Making a new store.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace scalio::server {
+
+struct FormatOptions {
+  std::string dir;
+  // Either so many new files of ssd_size bytes in dir ...
+  unsigned ssds = 0;
+  uint64_t ssd_size = 0;
+  // ... or these devices or files, which dir will link to.
+  std::vector<std::string> ssd_paths;
+  uint32_t bucket_size = 1024;
+  uint32_t inline_limit = 240;  // the largest key + value, in bytes
+  uint64_t log_size = 0;        // bytes, per SSD; 0: an eighth of the SSD, at most 1 GiB
+  bool force = false;           // overwrite what is there
+};
+
+struct FormatSummary {
+  std::string uuid;
+  std::vector<std::string> paths;
+  uint64_t buckets = 0;
+  uint64_t log_bytes = 0;
+  uint64_t record_capacity_bytes = 0;
+};
+
+// `progress` is told the fraction done. Failures: invalid (options, or something is there already and force
+// is not set), busy (in use), io_error. After a failure there is no store.
+Result<FormatSummary> format_store(const FormatOptions& options, std::function<void(double)> progress);
+
+}  // namespace scalio::server

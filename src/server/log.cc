@@ -1,0 +1,163 @@
+#include "server/log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace scalio::server {
+
+using layout::BatchBuilder;
+
+namespace {
+constexpr uint32_t kLargestBatch = 1 << 20;
+}
+
+uint32_t Log::batch_bytes(const layout::SsdGeometry& g) {
+  const uint32_t image = BatchBuilder::record_size(
+      0, layout::image_body_size(layout::SsdGeometry::kMaxReach + 1, g.bucket_size));
+  const uint64_t least = round_up(layout::kBatchHeader + image, layout::SsdGeometry{}.block_size * 8);
+  const uint64_t ample = std::min<uint64_t>(kLargestBatch, g.log_size / 16 / 4096 * 4096);
+  return static_cast<uint32_t>(std::max(least, ample));
+}
+
+Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry, LogOptions options)
+    : executor_(executor),
+      device_(device),
+      geometry_(geometry),
+      options_(options),
+      log_id_(geometry.log_id()),
+      buffers_{block::Buffer(batch_bytes(geometry)), block::Buffer(batch_bytes(geometry))},
+      builder_(log_id_),
+      work_(executor),
+      room_(executor),
+      durable_{WaitList(executor), WaitList(executor)} {
+  SCALIO_ASSERT(options_.batch_max >= 1);
+}
+
+void Log::resume(Position p) {
+  version_ = p.version;
+  tail_ = durable_tail_ = p.tail;
+  starts_ = std::move(p.starts);
+  skips_ = std::move(p.skips);
+  open_batch(p.head);
+}
+
+void Log::open_batch(uint64_t after) {
+  SCALIO_ASSERT(after % geometry_.block_size == 0);
+  // A batch does not cross the ring's end.
+  if (geometry_.log_size - after % geometry_.log_size < buffers_[0].size()) {
+    after = round_up(after, geometry_.log_size);
+  }
+  builder_.begin(buffers_[current_].span(), after);
+  starts_.push_back(after);
+}
+
+uint64_t Log::free() const { return geometry_.log_size - std::min(geometry_.log_size, used()); }
+
+Task<void> Log::room(uint32_t key, uint32_t body) {
+  const uint32_t size = BatchBuilder::record_size(key, body);
+  while (failure_.ok() && (builder_.records() >= options_.batch_max || !builder_.fits(size))) {
+    co_await room_.wait();
+  }
+}
+
+Log::Ticket Log::add(layout::LogKind kind, uint64_t version, std::string_view key, ByteView body) {
+  SCALIO_ASSERT(!stopping_);
+  if (version == 0 && kind != layout::LogKind::image) version = ++version_;
+  SCALIO_ASSERT(version <= layout::kMaxVersion);
+  Ticket t{builder_.add(kind, version, key, body), version, open_number_};
+  SCALIO_ASSERT(used() <= geometry_.log_size);  // admission keeps the log from overwriting its tail
+  ++counters_.records;
+  if (kind == layout::LogKind::image) counters_.image_bytes += body.size();
+  work_.wake_one();
+  return t;
+}
+
+Task<Status> Log::durable(uint64_t batch) {
+  while (durable_number_ < batch && failure_.ok()) co_await durable_[batch & 1].wait();
+  if (durable_number_ >= batch) co_return Status();
+  co_return failure_;
+}
+
+Task<Status> Log::advance_tail(uint64_t lsn) {
+  SCALIO_ASSERT(lsn <= head());
+  auto next = std::upper_bound(starts_.begin(), starts_.end(), lsn);
+  if (next == starts_.begin()) co_return Status();
+  const uint64_t start = *(next - 1);
+  if (start > tail_) {
+    tail_ = start;
+    starts_.erase(starts_.begin(), next - 1);
+  }
+  if (tail_ <= durable_tail_) co_return Status();
+  tail_wanted_ = true;
+  work_.wake_one();
+  const uint64_t batch = open_number_;
+  co_return co_await durable(batch);
+}
+
+void Log::stop() {
+  stopping_ = true;
+  work_.wake_all();
+}
+
+Task<void> Log::run() {
+  while (failure_.ok()) {
+    if (builder_.records() == 0 && !tail_wanted_) {
+      if (stopping_) break;
+      co_await work_.wait();
+      continue;
+    }
+    // What else is ready in this turn joins the batch for free.
+    if (builder_.records() < options_.batch_max) {
+      if (options_.batch_linger > 0) {
+        co_await executor_.sleep(options_.batch_linger);
+      } else {
+        co_await executor_.yield();
+      }
+    }
+    tail_wanted_ = false;
+    const uint64_t declared_tail = tail_, number = open_number_, lsn = builder_.lsn();
+    const uint64_t offset = geometry_.log_offset + lsn % geometry_.log_size;
+    ByteView batch = builder_.finish(declared_tail, version_, geometry_.block_size);
+    ++open_number_;
+    current_ ^= 1;
+    open_batch(lsn + batch.size());
+    room_.wake_all();
+
+    Status s = co_await device_.write(offset, batch, block::Durability::stable);
+    if (!s.ok()) {
+      failure_ = std::move(s);
+    } else {
+      ++counters_.batches;
+      counters_.bytes += batch.size();
+      durable_number_ = number;
+      durable_tail_ = declared_tail;
+      while (!skips_.empty() && skips_.front() <= durable_tail_) skips_.pop_front();
+    }
+    durable_[number & 1].wake_all();
+  }
+  room_.wake_all();
+  durable_[0].wake_all();
+  durable_[1].wake_all();
+}
+
+Task<Result<layout::LogRecordView>> Log::read_record(uint64_t lsn, block::Buffer& storage) {
+  const uint64_t at = lsn % geometry_.log_size;
+  const uint64_t begin = at / geometry_.block_size * geometry_.block_size;
+  // No value record is longer than this; it does not reach beyond its batch, nor that beyond the ring.
+  const uint64_t end = std::min(
+      geometry_.log_size,
+      round_up(at + BatchBuilder::record_size(0, geometry_.inline_limit), geometry_.block_size));
+  SCALIO_ASSERT(end - begin <= storage.size());
+  Status s = co_await device_.read(geometry_.log_offset + begin, storage.first(end - begin));
+  if (!s.ok()) co_return s;
+  std::optional<layout::LogRecordView> r =
+      layout::decode_log_record(storage.first(end - begin).subspan(at - begin), log_id_, lsn);
+  if (!r || r->kind == layout::LogKind::image) {
+    co_return Status(Code::corrupt, fmt::format("log record at LSN {} (offset {} of {}) fails its checksum", lsn,
+                                                geometry_.log_offset + at, device_.name()));
+  }
+  co_return *r;
+}
+
+}  // namespace scalio::server

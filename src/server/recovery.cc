@@ -1,0 +1,254 @@
+#include "server/recovery.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/hash.h"
+
+namespace scalio::server {
+
+using layout::BatchHeader;
+using layout::LogKind;
+using layout::LogRecordView;
+
+namespace {
+constexpr uint64_t kScanChunk = 1 << 20;
+// Bound on the memory for the newest record of each key: the log is replayed in so many passes, each for a
+// part of the keys, that one pass stays below.
+constexpr uint64_t kReplayMemory = 16 << 20;
+constexpr uint64_t kBytesPerKey = 160;
+constexpr size_t kParallel = 32;
+
+// Runs up to kParallel tasks beside each other. The first failure is kept.
+class Parallel {
+ public:
+  explicit Parallel(Executor& executor) : executor_(executor), permits_(executor, kParallel), ended_(executor) {}
+  Task<void> start(Task<Status> task) {
+    co_await permits_.acquire();
+    ++running_;
+    executor_.spawn(run(std::move(task)));
+  }
+  Task<Status> join() {
+    while (running_ > 0) co_await ended_.wait();
+    co_return status_;
+  }
+
+ private:
+  Task<void> run(Task<Status> task) {
+    Status s = co_await std::move(task);
+    if (status_.ok()) status_ = std::move(s);
+    --running_;
+    permits_.release();
+    ended_.wake_all();
+  }
+  Executor& executor_;
+  Semaphore permits_;
+  WaitList ended_;
+  size_t running_ = 0;
+  Status status_;
+};
+
+// Bytes between the end of a batch and the next one's LSN when the rest of the ring was too short for it.
+uint64_t lap_skip(uint64_t end, const layout::SsdGeometry& g) {
+  const uint64_t rest = g.log_size - end % g.log_size;
+  return rest < Log::batch_bytes(g) ? rest : 0;
+}
+}  // namespace
+
+Task<Result<LogScan>> scan_log(block::BlockDevice& device, const layout::SsdGeometry& g) {
+  std::vector<BatchHeader> found;
+  block::Buffer chunk(kScanChunk);
+  for (uint64_t at = 0; at < g.log_size; at += kScanChunk) {
+    const ByteSpan bytes = chunk.first(std::min(kScanChunk, g.log_size - at));
+    Status s = co_await device.read(g.log_offset + at, bytes);
+    if (!s.ok()) co_return s;
+    for (uint64_t i = 0; i < bytes.size(); i += g.block_size) {
+      auto h = layout::decode_batch_header(bytes.subspan(i), g.log_id(), at + i, g.log_size);
+      if (h && h->length % g.block_size == 0) found.push_back(*h);
+    }
+  }
+  if (found.empty()) {
+    co_return Status(Code::corrupt, fmt::format("the log of {} (offset {}, {} bytes) has no intact batch: it was "
+                                                "overwritten; restore it, or format the store anew",
+                                                device.name(), g.log_offset, g.log_size));
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.lsn < b.lsn; });
+
+  LogScan scan;
+  uint64_t version = 0;
+  for (const BatchHeader& h : found) version = std::max(version, h.version);
+  const BatchHeader newest = found.back();
+  uint64_t expected = newest.tail;
+  for (const BatchHeader& h : found) {
+    if (h.lsn < newest.tail) continue;  // of an earlier lap, or dropped
+    const bool skipped = h.lsn >= expected + g.log_size;
+    uint64_t gap = h.lsn - expected;
+    if (skipped) gap -= g.log_size;
+    if (gap != 0 && gap != lap_skip(expected, g)) {
+      scan.damage.push_back(fmt::format("log of {}: {} bytes from LSN {} (offset {}) on are damaged", device.name(), gap,
+                                        expected, g.log_offset + expected % g.log_size));
+    }
+    if (skipped) scan.position.skips.push_back(h.lsn);
+    scan.live.push_back(h);
+    scan.position.starts.push_back(h.lsn);
+    expected = h.lsn + h.length;
+  }
+  scan.position.tail = newest.tail;
+  scan.position.head = expected + g.log_size;
+  scan.position.skips.push_back(scan.position.head);
+  // No more records than this can have been in batches that are lost.
+  scan.position.version = version + g.log_size / layout::kLogRecordHeader;
+  co_return scan;
+}
+
+Task<Result<uint32_t>> read_batch(block::BlockDevice& device, const layout::SsdGeometry& g, const BatchHeader& batch,
+                                  block::Buffer& buffer, const std::function<void(const LogRecordView&)>& record) {
+  if (batch.length > buffer.size()) {
+    co_return Status(Code::corrupt, fmt::format("log of {}: a batch of {} bytes at LSN {}", device.name(), batch.length,
+                                                batch.lsn));
+  }
+  Status s = co_await device.read(g.log_offset + batch.lsn % g.log_size, buffer.first(batch.length));
+  if (!s.ok()) co_return s;
+  co_return layout::decode_batch(buffer.first(batch.length), batch, g.log_id(), record);
+}
+
+namespace {
+
+struct Newest {
+  uint64_t lsn;
+  uint64_t version;
+};
+
+struct Replay {
+  Executor& executor;
+  block::BlockDevice& device;
+  const layout::SsdGeometry& geometry;
+  BlockTable& table;
+  Log& log;
+  Merger& merger;
+  RecoveryReport report;
+};
+
+Task<Status> restore_images(Replay& r, const LogScan& scan) {
+  block::Buffer buffer(Log::batch_bytes(r.geometry));
+  for (const BatchHeader& batch : scan.live) {
+    std::vector<std::vector<layout::ImageBucket>> images;
+    bool malformed = false;
+    const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
+      if (record.kind != LogKind::image) return;
+      auto image = layout::decode_image(record.body, r.geometry.bucket_size);
+      malformed |= !image;
+      if (image) images.push_back(std::move(*image));
+    };
+    Result<uint32_t> damaged = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+    if (!damaged.ok()) co_return damaged.status();
+    if (*damaged > 0 || malformed) {
+      const std::string where = fmt::format("log of {}: {} records of the batch at LSN {} (offset {})", r.device.name(),
+                                            *damaged, batch.lsn,
+                                            r.geometry.log_offset + batch.lsn % r.geometry.log_size);
+      if (batch.lsn == scan.live.back().lsn) {
+        spdlog::info("{} are incomplete: a crash interrupted it before it was acknowledged", where);
+      } else {
+        r.report.damage.push_back(where + " are damaged");
+      }
+    }
+    // The images of one batch are of different buckets: a bucket's next image is logged only when the
+    // one before is in place.
+    Parallel parallel(r.executor);
+    for (const auto& image : images) co_await parallel.start(r.merger.buckets().restore(image));
+    Status s = co_await parallel.join();
+    if (!s.ok()) co_return s;
+    r.report.images += images.size();
+  }
+  co_return co_await r.device.flush();
+}
+
+// Puts the newest logged write of a key into a write slot, unless its bucket has it.
+Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
+  const uint64_t hash = hash_key(key, r.geometry.hash_seed);
+  Result<BucketStore::Found> stored = co_await r.merger.buckets().find(key, hash);
+  // In a damaged bucket nothing is known to be there: the write waits in its slot.
+  if (!stored.ok() && stored.code() != Code::corrupt) co_return stored.status();
+  if (stored.ok() && (stored->version >= newest.version || newest.lsn < stored->applied)) co_return Status();
+
+  block::Buffer buffer(Log::batch_bytes(r.geometry));
+  Result<LogRecordView> record = co_await r.log.read_record(newest.lsn, buffer);
+  if (!record.ok()) co_return record.status();
+  const uint64_t block = r.table.geometry().block_of(hash);
+  std::optional<uint32_t> slot;
+  while (!(slot = r.table.reusable(block))) {
+    Status s = r.merger.relieve(block);
+    if (!s.ok()) co_return s;
+    co_await r.merger.wait_for(block);
+    if (!r.log.failure().ok()) co_return r.log.failure();
+  }
+  r.table.reserve(block, *slot, hash);
+  const layout::RecordView view{record->key, as_string(record->body), record->version,
+                                record->kind == LogKind::tombstone ? layout::Kind::tombstone : layout::Kind::value};
+  r.table.publish(block, *slot, view, newest.lsn, layout::clock_of(r.executor.now()));
+  r.table.slot(block, *slot).reserved = false;
+  r.merger.wake(block);
+  ++r.report.records_applied;
+  co_return Status();
+}
+
+Task<Status> replay_records(Replay& r, const LogScan& scan) {
+  uint64_t records = 0;
+  for (const BatchHeader& batch : scan.live) records += batch.records;
+  const uint64_t passes = records * kBytesPerKey / kReplayMemory + 1;
+  block::Buffer buffer(Log::batch_bytes(r.geometry));
+  for (uint64_t pass = 0; pass < passes; ++pass) {
+    std::unordered_map<std::string, Newest> newest;
+    const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
+      if (record.kind == LogKind::image || record.key.empty()) return;
+      if (mix(hash_key(record.key, r.geometry.hash_seed)) % passes != pass) return;
+      Newest& n = newest[std::string(record.key)];
+      // A write that could not be merged is in the log several times, with one version: the last counts.
+      if (record.version >= n.version) n = {record.lsn, record.version};
+    };
+    for (const BatchHeader& batch : scan.live) {
+      Result<uint32_t> damaged = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+      if (!damaged.ok()) co_return damaged.status();
+    }
+    Parallel parallel(r.executor);
+    for (const auto& [key, n] : newest) co_await parallel.start(replay_key(r, key, n));
+    Status s = co_await parallel.join();
+    if (!s.ok()) co_return s;
+  }
+  co_return Status();
+}
+
+}  // namespace
+
+Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& device,
+                                     const layout::SsdGeometry& geometry, BlockTable& table, Log& log,
+                                     Merger& merger) {
+  const Nanos began = executor.now();
+  Result<LogScan> scan = co_await scan_log(device, geometry);
+  if (!scan.ok()) co_return scan.status();
+  Replay r{executor, device, geometry, table, log, merger, {}};
+  r.report.batches = scan->live.size();
+  r.report.damage = scan->damage;
+  Status s = co_await restore_images(r, *scan);
+  if (!s.ok()) co_return s;
+
+  log.resume(scan->position);
+  executor.spawn(log.run());
+  merger.set_replaying(true);
+  s = co_await replay_records(r, *scan);
+  merger.set_replaying(false);
+  if (!s.ok()) {
+    log.stop();
+    co_return s;
+  }
+  for (const std::string& d : r.report.damage) {
+    spdlog::error("{}: acknowledged writes may be missing", d);
+  }
+  r.report.seconds = static_cast<double>(executor.now() - began) / kSecond;
+  co_return r.report;
+}
+
+}  // namespace scalio::server

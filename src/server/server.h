@@ -1,0 +1,49 @@
+// Server: a whole store, served: one thread per shard, and the transports.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "task/executor.h"
+
+namespace scalio::server {
+
+struct ServerOptions {
+  std::string dir;
+  uint64_t cache_bytes = 0;         // hash blocks and what the server keeps for them: a hard limit
+  std::vector<std::string> listen;  // URIs
+  unsigned read_slots = 8;          // per hash block
+  unsigned write_slots = 2;
+  unsigned batch_max = 256;         // records; 1: no batching
+  Nanos batch_linger = 0;
+  Nanos fill_timeout = 100 * kMillisecond;
+  unsigned max_clients = 1024;      // connections to a shard
+};
+
+class Server {
+ public:
+  // Replays the logs and listens; clients can connect when it returns. Failures: invalid (options, no
+  // store), busy (another server has the store or an address), corrupt, io_error, unavailable (io_uring,
+  // memory).
+  static Result<std::unique_ptr<Server>> start(const ServerOptions& options);
+  ~Server();  // stop()
+
+  // Disconnects the clients, merges everything and closes the log. Ok, or the first shard's failure: then
+  // the log has what is not in the buckets. Idempotent.
+  Status stop();
+
+  // Where it listens, with the ports the kernel picked.
+  std::vector<std::string> addresses() const;
+  // One line: the store, its SSDs, the cache, what was recovered.
+  std::string summary() const;
+
+ private:
+  struct Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace scalio::server

@@ -1,0 +1,81 @@
+#include "server/sessions.h"
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace scalio::server {
+
+std::optional<bool> Session::begin(uint64_t sequence, uint64_t acknowledged, uint64_t call) {
+  if (acknowledged < acknowledged_ || sequence < acknowledged ||
+      sequence >= acknowledged + layout::kSessionWindow) {
+    return std::nullopt;
+  }
+  acknowledged_ = acknowledged;
+  writes_.erase(writes_.begin(), writes_.lower_bound(acknowledged));
+  auto [it, fresh] = writes_.try_emplace(sequence);
+  Write& w = it->second;
+  w.call = call;
+  if (fresh) {
+    ++unfinished_;
+    return true;
+  }
+  if (w.finished && peer) peer->reply(call, w.reply);
+  return false;
+}
+
+void Session::finish(uint64_t sequence, Bytes reply) {
+  SCALIO_ASSERT(unfinished_ > 0);
+  --unfinished_;
+  auto it = writes_.find(sequence);
+  if (it == writes_.end()) return;  // the client claimed to have seen a reply that it cannot have
+  it->second.finished = true;
+  it->second.reply = std::move(reply);
+  if (peer) peer->reply(it->second.call, it->second.reply);
+}
+
+std::shared_ptr<Session> Sessions::attach(uint64_t id, fabric::Peer& peer, Nanos now) {
+  expire(now);
+  std::shared_ptr<Session> s = id != 0 ? find(id) : nullptr;
+  if (s && s->peer) {
+    s->peer->context = nullptr;
+    s->peer->close("its session has moved to a new connection");
+  }
+  if (!s) {
+    do {
+      id = mix(id_seed_ + ++count_);
+    } while (id == 0 || sessions_.contains(id));
+    s = std::make_shared<Session>(id);
+    sessions_[id] = s;
+  }
+  s->peer = &peer;
+  peer.context = s.get();
+  return s;
+}
+
+void Sessions::detach(fabric::Peer& peer, Nanos now) {
+  Session* s = of(peer);
+  if (!s) return;
+  peer.context = nullptr;
+  s->peer = nullptr;
+  s->lost_at = now;
+  expire(now);
+}
+
+std::shared_ptr<Session> Sessions::find(uint64_t id) {
+  auto it = sessions_.find(id);
+  return it == sessions_.end() ? nullptr : it->second;
+}
+
+void Sessions::expire(Nanos now) {
+  std::vector<Session*> lost;
+  for (auto& [id, s] : sessions_) {
+    if (!s->peer && s->unfinished() == 0) lost.push_back(s.get());
+  }
+  std::sort(lost.begin(), lost.end(), [](Session* a, Session* b) { return a->lost_at < b->lost_at; });
+  for (size_t i = 0; i < lost.size(); ++i) {
+    if (lost[i]->lost_at + kKeep <= now || lost.size() - i > kMaxLost) sessions_.erase(lost[i]->id());
+  }
+}
+
+}  // namespace scalio::server

@@ -1,0 +1,70 @@
+// Sessions: how a write that was sent twice is done once (rule 8).
+//
+// A session outlives its connection for a while. It keeps the reply to each of its writes until the client
+// says that it has seen it; a write that comes again is answered from there, or waits for the first to end.
+#pragma once
+
+#include <fabric/fabric.h>
+
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+#include "layout/message.h"
+#include "task/executor.h"
+
+namespace scalio::server {
+
+class Session {
+ public:
+  explicit Session(uint64_t id) : id_(id) {}
+  uint64_t id() const { return id_; }
+
+  // A write arrives as request `call`. True: it is new and must be done, ending in finish(). False: it was
+  // seen before and is answered, now or when the first ends. Nothing: its sequence breaks the window.
+  std::optional<bool> begin(uint64_t sequence, uint64_t acknowledged, uint64_t call);
+  void finish(uint64_t sequence, Bytes reply);
+  // Writes that have begun and not finished.
+  size_t unfinished() const { return unfinished_; }
+
+  fabric::Peer* peer = nullptr;  // null while disconnected
+  Nanos lost_at = 0;             // when it was
+
+ private:
+  struct Write {
+    uint64_t call;  // of the latest request for it
+    bool finished = false;
+    Bytes reply;
+  };
+  const uint64_t id_;
+  uint64_t acknowledged_ = 1;  // every sequence below has been
+  std::map<uint64_t, Write> writes_;
+  size_t unfinished_ = 0;
+};
+
+class Sessions {
+ public:
+  // How long a session waits for its client to come back, and how many may wait.
+  static constexpr Nanos kKeep = 30 * kSecond;
+  static constexpr size_t kMaxLost = 256;
+
+  // `id_seed` makes this incarnation's session numbers unlike those of others.
+  explicit Sessions(uint64_t id_seed) : id_seed_(id_seed) {}
+
+  // The session `id` if it still exists (its old connection, if it has one, is closed), else a new one.
+  std::shared_ptr<Session> attach(uint64_t id, fabric::Peer& peer, Nanos now);
+  // The peer has gone.
+  void detach(fabric::Peer& peer, Nanos now);
+  static Session* of(fabric::Peer& peer) { return static_cast<Session*>(peer.context); }
+  std::shared_ptr<Session> find(uint64_t id);
+  size_t size() const { return sessions_.size(); }
+
+ private:
+  void expire(Nanos now);
+
+  const uint64_t id_seed_;
+  uint64_t count_ = 0;
+  std::unordered_map<uint64_t, std::shared_ptr<Session>> sessions_;
+};
+
+}  // namespace scalio::server

@@ -1,0 +1,250 @@
+#include "task/event_loop.h"
+
+#include <fmt/format.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <limits>
+
+namespace scalio {
+
+namespace {
+constexpr unsigned kRingEntries = 256;
+// The kernel keeps completions beyond the ring's size in a list of its own; this size makes that rare.
+constexpr unsigned kCompletionEntries = 4096;
+// Completions handled before ready coroutines get their turn.
+constexpr unsigned kReapBatch = 256;
+// Entries queued before they are submitted without waiting for the turn's end. A burst of completions resumes
+// a burst of coroutines; their next I/Os should keep the device busy while the rest of them run.
+constexpr unsigned kSubmitBatch = 8;
+// A submission that takes nothing means that the kernel has no memory for it. So often in a row, it is over.
+constexpr unsigned kSubmitTries = 1000;
+// How long a loop that ends waits for the kernel to confirm cancellations.
+constexpr Nanos kCancelBound = kSecond;
+// The waker's poll, which is always there.
+constexpr std::size_t kWakers = 1;
+constexpr Nanos kNever = std::numeric_limits<Nanos>::max();
+
+// Creates the ring so that completions wait for the thread's next system call instead of interrupting it,
+// where the kernel can (Linux 5.19). Returns 0 or -errno.
+int init_ring(io_uring* ring) {
+  io_uring_params params{};
+  params.cq_entries = kCompletionEntries;
+  params.flags =
+      IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+  int rc = io_uring_queue_init_params(kRingEntries, ring, &params);
+  if (rc != -EINVAL) return rc;
+  params = {};
+  params.cq_entries = kCompletionEntries;
+  params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+  return io_uring_queue_init_params(kRingEntries, ring, &params);
+}
+
+// Errors after which the next turn tries again: the kernel is short of memory, or wants completions to be
+// taken first, or a signal or the timeout came.
+bool passing(int rc) { return rc >= 0 || rc == -EAGAIN || rc == -EBUSY || rc == -EINTR || rc == -ETIME; }
+}  // namespace
+
+class EventLoop::Waker final : public RingHandler {
+ public:
+  explicit Waker(EventLoop& loop) : loop_(loop), fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    SCALIO_ASSERT(fd_ >= 0);
+  }
+  ~Waker() { close(fd_); }
+  void arm() {
+    io_uring_sqe* sqe = loop_.prepare(this);
+    io_uring_prep_poll_multishot(sqe, fd_, POLLIN);
+  }
+  void on_completion(int, unsigned flags) override {
+    std::uint64_t count;
+    while (read(fd_, &count, sizeof count) > 0) {
+    }
+    loop_.drain_remote();
+    if (!(flags & IORING_CQE_F_MORE)) arm();
+  }
+  void wake() {
+    const std::uint64_t one = 1;
+    // EAGAIN means that a wake is pending already.
+    [[maybe_unused]] ssize_t n = write(fd_, &one, sizeof one);
+  }
+
+ private:
+  EventLoop& loop_;
+  int fd_;
+};
+
+EventLoop::EventLoop() : ring_(std::make_unique<io_uring>()) {}
+
+Result<std::unique_ptr<EventLoop>> EventLoop::create() {
+  std::unique_ptr<EventLoop> loop(new EventLoop);
+  if (int rc = init_ring(loop->ring_.get()); rc < 0) {
+    loop->ring_.reset();
+    return Status(Code::unavailable,
+                  fmt::format("io_uring_setup: {}; Scalio needs io_uring (kernel.io_uring_disabled=0, "
+                              "and a container's seccomp profile that allows it)",
+                              std::strerror(-rc)));
+  }
+  loop->waker_ = std::make_unique<Waker>(*loop);
+  loop->waker_->arm();
+  return loop;
+}
+
+EventLoop::~EventLoop() {
+  if (!ring_) return;
+  {
+    // What they refer to may be gone.
+    std::lock_guard lock(remote_mutex_);
+    remote_.clear();
+  }
+  // Handlers that were cancelled, as stopped watches are, free themselves when the kernel confirms. It may do
+  // so late, when they were armed by a thread that has ended.
+  const Nanos bound = now() + kCancelBound;
+  while (outstanding_ > kWakers && now() < bound) {
+    submit_and_wait(bound);
+    reap();
+  }
+  io_uring_queue_exit(ring_.get());
+}
+
+Nanos EventLoop::now() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<Nanos>(t.tv_sec) * kSecond + static_cast<Nanos>(t.tv_nsec);
+}
+
+void EventLoop::post(std::coroutine_handle<> h) { ready_.push_back(h); }
+
+void EventLoop::post_at(Nanos when, std::coroutine_handle<> h) { timers_.push({when, timer_order_++, h}); }
+
+io_uring_sqe* EventLoop::prepare(RingHandler* handler) {
+  if (io_uring_sq_ready(ring_.get()) >= kSubmitBatch) submit();
+  io_uring_sqe* sqe = io_uring_get_sqe(ring_.get());
+  for (unsigned tries = 0; !sqe; ++tries) {
+    SCALIO_ASSERT(tries < kSubmitTries);
+    submit();
+    sqe = io_uring_get_sqe(ring_.get());
+  }
+  ++outstanding_;
+  std::memset(sqe, 0, sizeof *sqe);
+  io_uring_sqe_set_data(sqe, handler);
+  return sqe;
+}
+
+void EventLoop::submit() {
+  const int rc = io_uring_submit(ring_.get());
+  SCALIO_ASSERT(passing(rc));
+}
+
+bool EventLoop::reap() {
+  unsigned handled = 0;
+  io_uring_cqe* cqe = nullptr;
+  while (handled < kReapBatch && io_uring_peek_cqe(ring_.get(), &cqe) == 0) {
+    auto* handler = static_cast<RingHandler*>(io_uring_cqe_get_data(cqe));
+    const int result = cqe->res;
+    const unsigned flags = cqe->flags;
+    io_uring_cqe_seen(ring_.get(), cqe);
+    if (!(flags & IORING_CQE_F_MORE)) --outstanding_;
+    if (handler) handler->on_completion(result, flags);
+    ++handled;
+  }
+  return handled > 0;
+}
+
+void EventLoop::resume_ready() {
+  if (!timers_.empty()) {
+    const Nanos t = now();
+    while (!timers_.empty() && timers_.top().when <= t) {
+      ready_.push_back(timers_.top().handle);
+      timers_.pop();
+    }
+  }
+  // Only what is ready now: a coroutine that posts itself again must not starve the ring.
+  for (std::size_t n = ready_.size(); n > 0; --n) {
+    auto h = ready_.front();
+    ready_.pop_front();
+    h.resume();
+  }
+}
+
+// Submits what is queued and sleeps until a completion (a wake from another thread is one) or `until`.
+void EventLoop::submit_and_wait(Nanos until) {
+  const Nanos t = now();
+  const Nanos left = until > t ? until - t : 0;
+  __kernel_timespec timeout{};
+  timeout.tv_sec = static_cast<long long>(left / kSecond);
+  timeout.tv_nsec = static_cast<long long>(left % kSecond);
+  io_uring_cqe* cqe = nullptr;
+  const int rc =
+      io_uring_submit_and_wait_timeout(ring_.get(), &cqe, 1, until == kNever ? nullptr : &timeout, nullptr);
+  SCALIO_ASSERT(passing(rc));
+}
+
+void EventLoop::turn(bool may_block) {
+  if (may_block && ready_.empty() && io_uring_cq_ready(ring_.get()) == 0) {
+    submit_and_wait(timers_.empty() ? kNever : timers_.top().when);
+  } else if (io_uring_sq_ready(ring_.get()) > 0) {
+    submit();
+  }
+  reap();
+  resume_ready();
+}
+
+void EventLoop::run_on_loop(std::function<void()> fn) {
+  {
+    std::lock_guard lock(remote_mutex_);
+    remote_.push_back(std::move(fn));
+  }
+  waker_->wake();
+}
+
+void EventLoop::drain_remote() {
+  std::vector<std::function<void()>> batch;
+  {
+    std::lock_guard lock(remote_mutex_);
+    batch.swap(remote_);
+  }
+  for (auto& fn : batch) fn();
+}
+
+class Watch::Poll final : public RingHandler {
+ public:
+  Poll(EventLoop& loop, int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback)
+      : loop_(loop), fd_(fd), events_(events), callback_(std::move(callback)) {
+    arm();
+  }
+  void on_completion(int result, unsigned flags) override {
+    if (!stopped_) callback_(result < 0 ? POLLERR : static_cast<std::uint32_t>(result));
+    if (flags & IORING_CQE_F_MORE) return;
+    if (stopped_)
+      delete this;
+    else
+      arm();
+  }
+  // No more callbacks; the poll's last completion, forced by the cancel if it is not on its way, deletes
+  // this.
+  void stop() {
+    stopped_ = true;
+    io_uring_prep_cancel(loop_.prepare(nullptr), static_cast<RingHandler*>(this), 0);
+  }
+
+ private:
+  void arm() { io_uring_prep_poll_multishot(loop_.prepare(this), fd_, events_); }
+
+  EventLoop& loop_;
+  const int fd_;
+  const std::uint32_t events_;
+  std::function<void(std::uint32_t)> callback_;
+  bool stopped_ = false;
+};
+
+Watch::Watch(EventLoop& loop, int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback)
+    : poll_(new Poll(loop, fd, events, std::move(callback))) {}
+
+Watch::~Watch() { poll_->stop(); }
+
+}  // namespace scalio

@@ -1,0 +1,102 @@
+// EventLoop: the real Executor. One thread, one io_uring: device I/O, socket readiness and the idle
+// wait all go through the ring, so an idle loop sleeps in one system call and costs no CPU.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <queue>
+#include <vector>
+
+#include "task/executor.h"
+
+struct io_uring;
+struct io_uring_sqe;
+
+namespace scalio {
+
+// Receives the completion of one submission queue entry (or each of a multishot one).
+class RingHandler {
+ public:
+  // `result` and `flags` are the completion queue entry's res and flags.
+  virtual void on_completion(int result, unsigned flags) = 0;
+
+ protected:
+  ~RingHandler() = default;
+};
+
+class EventLoop final : public Executor {
+ public:
+  // Fails (unavailable) where the kernel refuses io_uring, saying how to allow it. Another thread than this
+  // one may go on to use the loop.
+  static Result<std::unique_ptr<EventLoop>> create();
+  // Every Watch and device on the loop must be gone. Functions that run_on_loop() still holds are dropped.
+  ~EventLoop() override;
+
+  Nanos now() override;
+  void post(std::coroutine_handle<> h) override;
+  void post_at(Nanos when, std::coroutine_handle<> h) override;
+
+  // One turn: submits what is queued, handles completions, resumes what is ready. When nothing is ready and
+  // `may_block`, it waits for a completion, the next timer or a wake from another thread before that.
+  void turn(bool may_block);
+  // Turns until `done()`; it is asked after each turn.
+  template <class F>
+  void run_until(F done) {
+    while (!done()) turn(true);
+  }
+
+  // A zeroed submission queue entry whose completions go to `handler`, which must live until its last
+  // one (null: nobody is told). It is submitted by the next turn, or sooner by a later call, which it must be
+  // filled in before. Never null. The caller must not change its user_data.
+  io_uring_sqe* prepare(RingHandler* handler);
+
+  // Runs `fn` on the loop's thread. The one member that any thread may call.
+  void run_on_loop(std::function<void()> fn);
+
+ private:
+  EventLoop();
+  struct Timer {
+    Nanos when;
+    std::uint64_t order;  // equal times resume in the order they were posted
+    std::coroutine_handle<> handle;
+    bool operator>(const Timer& o) const { return when != o.when ? when > o.when : order > o.order; }
+  };
+  class Waker;
+
+  void submit();
+  void submit_and_wait(Nanos until);
+  bool reap();
+  void resume_ready();
+  void drain_remote();
+
+  std::unique_ptr<io_uring> ring_;
+  std::size_t outstanding_ = 0;  // entries prepared whose last completion has not come
+  std::deque<std::coroutine_handle<>> ready_;
+  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
+  std::uint64_t timer_order_ = 0;
+  std::unique_ptr<Waker> waker_;
+  std::mutex remote_mutex_;
+  std::vector<std::function<void()>> remote_;
+};
+
+// Watches one file descriptor for readiness (multishot poll). The callback gets the poll events (POLLERR also
+// when the descriptor cannot be watched), at first if it is ready already and then whenever more arrives: so
+// it must read or write until EAGAIN. Destruction ends it, also from inside the callback. The descriptor must
+// stay open until then.
+class Watch {
+ public:
+  Watch(EventLoop& loop, int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback);
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  class Poll;
+  Poll* poll_;  // outlives the Watch until the kernel has let go of it
+};
+
+}  // namespace scalio

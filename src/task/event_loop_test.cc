@@ -1,0 +1,303 @@
+#include "task/event_loop.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace scalio {
+namespace {
+
+class EventLoopTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto loop = EventLoop::create();
+    ASSERT_TRUE(loop.ok()) << loop.status().to_string();
+    loop_ = *std::move(loop);
+  }
+  void run_spawned() {
+    loop_->run_until([this] { return loop_->spawned() == 0; });
+  }
+  std::unique_ptr<EventLoop> loop_;
+};
+
+// Two connected, nonblocking descriptors.
+class Pair {
+ public:
+  Pair() { EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds_), 0); }
+  ~Pair() {
+    close_far();
+    close(fds_[0]);
+  }
+  int near() const { return fds_[0]; }
+  void send(const std::string& text) {
+    EXPECT_EQ(write(fds_[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+  // What has arrived at the near end; reads until EAGAIN or the end.
+  std::string receive() {
+    std::string text;
+    char buffer[64];
+    for (ssize_t n; (n = read(fds_[0], buffer, sizeof buffer)) > 0;) text.append(buffer, n);
+    return text;
+  }
+  void close_far() {
+    if (fds_[1] >= 0) close(fds_[1]);
+    fds_[1] = -1;
+  }
+
+ private:
+  int fds_[2] = {-1, -1};
+};
+
+Task<void> append(std::vector<int>* out, int value) {
+  out->push_back(value);
+  co_return;
+}
+
+Task<void> append_after_yields(Executor* executor, std::vector<int>* out, int value, int yields) {
+  for (int i = 0; i < yields; ++i) {
+    co_await executor->yield();
+    out->push_back(value);
+  }
+}
+
+Task<void> append_at(Executor* executor, std::vector<int>* out, int value, Nanos when) {
+  co_await executor->sleep_until(when);
+  EXPECT_GE(executor->now(), when);
+  out->push_back(value);
+}
+
+Task<int> sum_below(Executor* executor, int n) {
+  if (n == 0) co_return 0;
+  co_await executor->yield();
+  const int rest = co_await sum_below(executor, n - 1);
+  co_return n + rest;
+}
+
+Task<void> store_sum_below(Executor* executor, int n, int* out) { *out = co_await sum_below(executor, n); }
+
+TEST_F(EventLoopTest, SpawnRunsAtOnceUntilItSuspends) {
+  std::vector<int> out;
+  loop_->spawn(append(&out, 1));
+  EXPECT_EQ(out, std::vector<int>{1});
+  EXPECT_EQ(loop_->spawned(), 0u);
+
+  loop_->spawn(append_after_yields(loop_.get(), &out, 2, 1));
+  EXPECT_EQ(out, std::vector<int>{1});
+  EXPECT_EQ(loop_->spawned(), 1u);
+  loop_->turn(false);
+  EXPECT_EQ(out, (std::vector<int>{1, 2}));
+  EXPECT_EQ(loop_->spawned(), 0u);
+}
+
+TEST_F(EventLoopTest, YieldingCoroutinesTakeTurns) {
+  std::vector<int> out;
+  loop_->spawn(append_after_yields(loop_.get(), &out, 1, 3));
+  loop_->spawn(append_after_yields(loop_.get(), &out, 2, 3));
+  run_spawned();
+  EXPECT_EQ(out, (std::vector<int>{1, 2, 1, 2, 1, 2}));
+}
+
+TEST_F(EventLoopTest, TasksAwaitTasksAndGetTheirValues) {
+  int sum = 0;
+  loop_->spawn(store_sum_below(loop_.get(), 100, &sum));
+  run_spawned();
+  EXPECT_EQ(sum, 5050);
+}
+
+TEST_F(EventLoopTest, ManyPostedRunInOrder) {
+  constexpr int kMany = 100'000;
+  std::vector<int> out;
+  for (int i = 0; i < kMany; ++i) loop_->spawn(append_after_yields(loop_.get(), &out, i, 1));
+  EXPECT_EQ(loop_->spawned(), static_cast<std::size_t>(kMany));
+  run_spawned();
+  ASSERT_EQ(out.size(), static_cast<std::size_t>(kMany));
+  for (int i = 0; i < kMany; ++i) ASSERT_EQ(out[i], i);
+}
+
+TEST_F(EventLoopTest, TimersResumeByTimeAndThenByAge) {
+  std::vector<int> out;
+  const Nanos soon = loop_->now() + 2 * kMillisecond;
+  loop_->spawn(append_at(loop_.get(), &out, 4, soon + 2 * kMillisecond));
+  loop_->spawn(append_at(loop_.get(), &out, 2, soon));
+  loop_->spawn(append_at(loop_.get(), &out, 3, soon));
+  loop_->spawn(append_at(loop_.get(), &out, 1, soon - kMillisecond));
+  run_spawned();  // sleeps in the kernel: nothing else wakes it
+  EXPECT_EQ(out, (std::vector<int>{1, 2, 3, 4}));
+}
+
+TEST_F(EventLoopTest, ATimerInThePastIsDueAtTheNextTurn) {
+  std::vector<int> out;
+  loop_->spawn(append_at(loop_.get(), &out, 1, 0));
+  EXPECT_TRUE(out.empty());
+  loop_->turn(true);
+  EXPECT_EQ(out, std::vector<int>{1});
+}
+
+TEST_F(EventLoopTest, ATurnThatMayNotBlockReturnsWithNothingToDo) {
+  loop_->turn(false);  // would sleep forever
+  loop_->turn(false);
+}
+
+TEST_F(EventLoopTest, RunOnLoopWakesASleepingLoopAndKeepsOrder) {
+  constexpr int kThreads = 3, kEach = 1000;
+  std::vector<std::vector<int>> got(kThreads);
+  int total = 0;
+  const std::thread::id self = std::this_thread::get_id();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kEach; ++i) {
+        loop_->run_on_loop([&, t, i] {
+          EXPECT_EQ(std::this_thread::get_id(), self);
+          got[t].push_back(i);
+          ++total;
+        });
+      }
+    });
+  }
+  loop_->run_until([&] { return total == kThreads * kEach; });
+  for (std::thread& thread : threads) thread.join();
+  for (const std::vector<int>& one : got) {
+    for (int i = 0; i < kEach; ++i) ASSERT_EQ(one[i], i);
+  }
+}
+
+TEST_F(EventLoopTest, RunOnLoopFromTheLoopItself) {
+  bool ran = false;
+  loop_->run_on_loop([&] { loop_->run_on_loop([&] { ran = true; }); });
+  loop_->run_until([&] { return ran; });
+}
+
+TEST_F(EventLoopTest, FunctionsHeldAtTheEndAreDropped) {
+  bool ran = false;
+  auto held = std::make_shared<int>(0);
+  loop_->run_on_loop([&ran, held] { ran = true; });
+  loop_.reset();
+  EXPECT_FALSE(ran);
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+TEST_F(EventLoopTest, MayBeCreatedOnOneThreadAndRunOnAnother) {
+  Pair pair;
+  std::string got;
+  std::atomic<bool> stop = false;
+  // Armed here, ready there, stopped there.
+  auto watch = std::make_optional<Watch>(*loop_, pair.near(), POLLIN, [&](std::uint32_t) {
+    got += pair.receive();
+    stop = got == "hello";
+  });
+  std::thread thread([&] {
+    loop_->run_until([&] { return stop.load(); });
+    watch.reset();
+  });
+  pair.send("hello");
+  thread.join();
+  EXPECT_EQ(got, "hello");
+}
+
+TEST_F(EventLoopTest, WatchReportsWhatIsThereAndWhatComes) {
+  Pair pair;
+  pair.send("one");
+  std::string got;
+  std::uint32_t seen = 0;
+  Watch watch(*loop_, pair.near(), POLLIN, [&](std::uint32_t events) {
+    seen |= events;
+    got += pair.receive();
+  });
+  loop_->run_until([&] { return got == "one"; });
+  EXPECT_TRUE(seen & POLLIN);
+  for (int i = 0; i < 100; ++i) {
+    pair.send("x");
+    loop_->run_until([&] { return got.size() == 4u + i; });
+  }
+  pair.close_far();
+  loop_->run_until([&] { return (seen & POLLHUP) != 0; });
+}
+
+TEST_F(EventLoopTest, WatchOfABadDescriptorReportsAnError) {
+  std::uint32_t seen = 0;
+  std::optional<Watch> watch;
+  watch.emplace(*loop_, -1, POLLIN, [&](std::uint32_t events) {
+    seen = events;
+    watch.reset();
+  });
+  loop_->run_until([&] { return seen != 0; });
+  EXPECT_EQ(seen, static_cast<std::uint32_t>(POLLERR));
+}
+
+TEST_F(EventLoopTest, WatchMayBeDestroyedInItsCallback) {
+  Pair pair;
+  int calls = 0;
+  std::optional<Watch> watch;
+  auto marker = std::make_shared<int>(7);
+  watch.emplace(*loop_, pair.near(), POLLIN, [&, marker](std::uint32_t) {
+    ++calls;
+    watch.reset();
+    EXPECT_EQ(*marker, 7);  // what the callback holds lives until it returns
+  });
+  pair.send("1");
+  loop_->run_until([&] { return calls > 0; });
+  pair.send("2");
+  // Until the kernel let go of it: that frees what the callback held.
+  loop_->run_until([&] { return marker.use_count() == 1; });
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(EventLoopTest, WatchMayBeDestroyedAtOnce) {
+  Pair pair;
+  pair.send("ready");
+  auto marker = std::make_shared<int>(7);
+  int calls = 0;
+  {
+    Watch watch(*loop_, pair.near(), POLLIN, [&calls, marker](std::uint32_t) { ++calls; });
+    EXPECT_EQ(marker.use_count(), 2);
+  }
+  loop_->run_until([&] { return marker.use_count() == 1; });
+  EXPECT_EQ(calls, 0);
+}
+
+TEST_F(EventLoopTest, ManyWatchesComeAndGo) {
+  Pair pair;
+  auto marker = std::make_shared<int>(7);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<std::unique_ptr<Watch>> watches;
+    int calls = 0;
+    for (int i = 0; i < 50; ++i) {
+      watches.push_back(
+          std::make_unique<Watch>(*loop_, pair.near(), POLLIN, [&calls, marker](std::uint32_t) { ++calls; }));
+    }
+    pair.send("x");
+    loop_->run_until([&] { return calls >= 50; });
+    pair.receive();
+  }
+  loop_->run_until([&] { return marker.use_count() == 1; });
+}
+
+// Freed by the loop's destructor, not left to leak.
+TEST_F(EventLoopTest, LoopMayEndRightAfterItsWatches) {
+  Pair pair;
+  auto marker = std::make_shared<int>(7);
+  const auto hold = [marker](std::uint32_t) {};
+  {
+    Watch armed(*loop_, pair.near(), POLLIN, hold);
+    loop_->turn(false);
+    std::vector<std::unique_ptr<Watch>> fresh;
+    for (int i = 0; i < 600; ++i) {
+      fresh.push_back(std::make_unique<Watch>(*loop_, pair.near(), POLLIN, hold));
+    }
+  }
+  loop_.reset();
+  EXPECT_EQ(marker.use_count(), 2);  // here and in `hold`
+}
+
+}  // namespace
+}  // namespace scalio

@@ -1,0 +1,82 @@
+// The history of a run: one JSON line per operation, for a linearizability checker.
+//
+//   {"client":"1a2b3c4d-0-5","op":"put","key":"user000000000042","value":"...","version":7,
+//    "expected":null,"result":"ok","call":1000,"return":1900}
+//
+// client is unique among the processes that run at one time, and has one operation in flight; op is get, put,
+// delete or cput (put if the version is `expected`); value is what was read or written, null if absent;
+// version is the one the store returned, null if none; result is ok, not_found, conflict, unknown (a write
+// that may have happened or may yet) or error (a write that did not happen; a read without an answer); call
+// and return are CLOCK_MONOTONIC nanoseconds.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace scalio::ycsb {
+
+enum class HistoryOp { get, put, remove, put_if };
+
+struct HistoryLine {
+  std::string_view client;
+  HistoryOp op = HistoryOp::get;
+  std::string_view key;
+  std::optional<std::string_view> value = {};
+  std::uint64_t version = 0;   // 0: none
+  std::uint64_t expected = 0;  // of put_if
+  Code code = Code::ok;        // how it ended
+  std::uint64_t call = 0;
+  std::uint64_t ended = 0;
+};
+
+// Appends the line, its newline included. Bytes that are not UTF-8 are replaced.
+void append_line(std::string& out, const HistoryLine& line);
+
+// The file of a run. Thread-safe.
+class HistoryFile {
+ public:
+  // Replaces a file that is there. Failures: io_error.
+  static Result<std::unique_ptr<HistoryFile>> create(const std::string& path);
+  ~HistoryFile();
+  HistoryFile(const HistoryFile&) = delete;
+  HistoryFile& operator=(const HistoryFile&) = delete;
+
+  // Whole lines stay together. After a failure nothing more is written.
+  void append(std::string_view lines);
+  // The first failure of append: io_error.
+  Status status() const;
+
+ private:
+  HistoryFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+
+  const int fd_;
+  const std::string path_;
+  mutable std::mutex mutex_;
+  Status status_;
+};
+
+// One thread's share of the history, written to the file by the megabyte and at the end.
+class HistoryBuffer {
+ public:
+  // `file` null: keeps nothing.
+  explicit HistoryBuffer(HistoryFile* file) : file_(file) {}
+  ~HistoryBuffer() { flush(); }
+  HistoryBuffer(const HistoryBuffer&) = delete;
+  HistoryBuffer& operator=(const HistoryBuffer&) = delete;
+
+  bool enabled() const { return file_ != nullptr; }
+  void add(const HistoryLine& line);
+  void flush();
+
+ private:
+  HistoryFile* file_;
+  std::string lines_;
+};
+
+}  // namespace scalio::ycsb

@@ -1,0 +1,49 @@
+// Runs a workload against a server.
+#pragma once
+
+#include <scalio/client.h>
+#include <scalio/status.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "ycsb/report.h"
+#include "ycsb/workload.h"
+
+namespace scalio::ycsb {
+
+constexpr unsigned kMaxThreads = 1024;
+constexpr unsigned kMaxDepth = 1024;
+
+struct RunOptions {
+  std::string server;  // URI
+  ClientOptions client;
+  Workload workload;
+  bool load = false;     // write the workload's records first
+  unsigned threads = 1;  // each with a Client of its own
+  unsigned depth = 1;    // operations that each thread keeps in flight
+  std::uint64_t key_size = 16;
+  // Equal seeds choose equal operations; processes that run at one time should have different ones.
+  std::uint64_t seed = 1;
+  std::string history;  // a file to write each operation to; empty: none
+};
+
+struct Progress {
+  std::string_view phase;  // "load" or "run"
+  std::uint64_t done = 0;  // operations
+  std::uint64_t total = 0;
+  std::uint64_t errors = 0;
+  double seconds = 0;  // since the phase began
+};
+
+// Loads (if asked to) and runs (if the workload has operations), and reports. `progress` is called about five
+// times a second, from this thread, and once at the end of each phase.
+//
+// Operations that fail are counted and the run goes on; it stops early when nothing has succeeded for a while
+// (Phase::stopped says so). Failures: invalid, for options out of range; too_large, for records that the
+// store does not take; io_error, for a history that cannot be written; what Client::connect may fail with.
+Result<Report> run(const RunOptions& options, const std::function<void(const Progress&)>& progress);
+
+}  // namespace scalio::ycsb

@@ -1,0 +1,50 @@
+// Workload: what a benchmark run does, as YCSB's core workload properties say it.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace scalio::ycsb {
+
+enum class Distribution { zipfian, uniform, latest };
+std::string_view to_string(Distribution distribution);
+
+struct Workload {
+  std::string name;  // the letter, or the file's name
+  std::uint64_t records = 0;
+  std::uint64_t operations = 0;
+
+  // In proportion to these; they need not add up to 1.
+  double reads = 0;
+  double updates = 0;
+  double inserts = 0;
+  double read_modify_writes = 0;
+  // Not in YCSB: properties deleteproportion and conditionalputproportion. A conditional put gets the
+  // record and puts on the version it got, so that two of them never overwrite each other.
+  double deletes = 0;
+  double conditional_puts = 0;
+
+  Distribution distribution = Distribution::uniform;
+  double zipfian_constant = 0.99;
+  std::uint64_t value_size = 64;  // bytes
+
+  // What was in the file and has no effect, one sentence each.
+  std::vector<std::string> notes;
+};
+
+// A workload from the text of a property file. Properties that it does not set have YCSB's defaults, with
+// two exceptions: records and operations are 1,000,000 each, and values are 64 bytes unless fieldcount or
+// fieldlength is set; then they are the product of the two (YCSB's defaults: 10 and 100).
+// Failures: invalid, with the property and what it may be; scans, which a store without key order
+// cannot do, are invalid.
+Result<Workload> parse_workload(std::string name, std::string_view properties);
+
+// `which` is a letter, a to f, for the standard workload of that name, or the path of a property file.
+// Failures: those of parse_workload; not_found, if there is no such file.
+Result<Workload> load_workload(const std::string& which);
+
+}  // namespace scalio::ycsb

@@ -1,0 +1,285 @@
+// One client process of the stress tests: every operation, on few hot keys, many in flight; what it saw goes
+// to a history file (check/history.h) in such a way that a kill -9 loses nothing that matters: a write's
+// call is in the file before the write begins, and so is everything that was seen before it.
+//
+// Keys with an even number are never deleted. A value is NAME-NUMBER and filler that follows from that; the
+// history has NAME-NUMBER, or the whole value if the filler is not as it should be.
+//
+//   scalio-stress-client URI HISTORY NAME SEED SECONDS DEPTH KEYS RATE
+//
+// NAME is unique among the clients of a test. RATE: operations a second, at most. When the server is gone it
+// connects again, for at most kReconnect. Ends after SECONDS or on SIGTERM, when what is in flight has ended.
+// Exit status 0, or 1 with a message.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <scalio/client.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using scalio::Client;
+using scalio::Code;
+using scalio::Record;
+using scalio::Result;
+using scalio::Task;
+using Json = nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kReconnect{60};
+constexpr std::size_t kMaxFiller = 150;
+
+[[noreturn]] void fail(const std::string& message) {
+  std::fprintf(stderr, "scalio-stress-client: %s\n", message.c_str());
+  std::exit(1);
+}
+
+volatile sig_atomic_t stop = 0;
+
+std::int64_t now() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
+}
+
+// --- Values ------------------------------------------------------------------------------------------
+
+std::string full_value(std::string_view id) {
+  const std::size_t hash = std::hash<std::string_view>()(id);
+  std::string value = fmt::format("{}|", id);
+  value.append(hash % kMaxFiller, static_cast<char>('a' + hash % 26));
+  return value;
+}
+
+// The inverse; what is not such a value is returned as it is.
+std::string value_id(const std::string& value) {
+  const std::string id = value.substr(0, value.find('|'));
+  return full_value(id) == value ? id : value;
+}
+
+// --- The history file ----------------------------------------------------------------------------------
+
+class HistoryFile {
+ public:
+  HistoryFile(const char* path, std::string client)
+      : fd_(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)), client_(std::move(client)) {
+    if (fd_ < 0) fail(fmt::format("{}: {}", path, std::strerror(errno)));
+  }
+  ~HistoryFile() {
+    write_out();
+    close(fd_);
+  }
+  HistoryFile(const HistoryFile&) = delete;
+  HistoryFile& operator=(const HistoryFile&) = delete;
+
+  Json line(const char* op, const std::string& key, std::int64_t called) const {
+    return {{"client", client_}, {"op", op}, {"key", key}, {"call", called}};
+  }
+  // Gets may wait here; they matter to others only through the writes that follow.
+  void add(const Json& line) {
+    constexpr std::size_t kBuffer = 1 << 16;
+    buffer_ += line.dump(-1, ' ', false, Json::error_handler_t::replace);
+    buffer_ += '\n';
+    if (buffer_.size() > kBuffer) write_out();
+  }
+  void write_out() {
+    const ssize_t n = ::write(fd_, buffer_.data(), buffer_.size());
+    if (n != static_cast<ssize_t>(buffer_.size())) fail("cannot write the history");
+    buffer_.clear();
+  }
+
+ private:
+  const int fd_;
+  const std::string client_;
+  std::string buffer_;
+};
+
+// --- The load ------------------------------------------------------------------------------------------
+
+struct Plan {
+  bool over() const { return stop != 0 || Clock::now() >= end; }
+
+  std::string name;
+  Clock::time_point end;
+  int depth;
+  std::size_t keys;
+  double rate;
+};
+
+const char* outcome(bool is_write, Code code) {
+  switch (code) {
+    case Code::ok: return "ok";
+    case Code::not_found: return "not_found";
+    case Code::conflict: return "conflict";
+    case Code::unknown:
+    case Code::io_error:
+    case Code::corrupt: return is_write ? "unknown" : "error";
+    default: return "error";
+  }
+}
+
+class Load {
+ public:
+  Load(const Plan& plan, HistoryFile& history, std::uint64_t seed)
+      : plan_(plan), history_(history), random_(seed), versions_(plan.keys) {}
+
+  // Until the plan's end, or the connection is lost. In bursts, with pauses to keep to the plan's rate: while
+  // operations are in flight nothing delays them.
+  void run(Client& client) {
+    constexpr int kBurst = 20;  // operations of each worker
+    client_ = &client;
+    lost_ = false;
+    const auto pause = std::chrono::duration_cast<Clock::duration>(
+        std::chrono::duration<double>(plan_.depth * kBurst / plan_.rate));
+    while (!lost_ && !plan_.over()) {
+      const auto next = Clock::now() + pause;
+      for (int i = 0; i < plan_.depth; ++i) client.spawn(worker(kBurst));
+      client.wait_all();
+      std::this_thread::sleep_until(next);
+    }
+  }
+
+ private:
+  std::size_t below(std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_); }
+
+  // A few keys get most of the load.
+  std::size_t pick_key() { return std::min(below(plan_.keys), below(plan_.keys)); }
+  static std::string key_name(std::size_t key) { return fmt::format("hot-{}", key); }
+  std::string next_id() { return fmt::format("{}-{}", plan_.name, ++values_); }
+
+  Task<void> worker(int operations) {
+    for (int i = 0; i < operations && !lost_; ++i) {
+      const std::size_t key = pick_key();
+      const std::size_t dice = below(100);
+      if (dice < 50) {
+        co_await get(key);
+      } else if (dice < 55) {
+        co_await get_three();
+      } else if (dice < 75) {
+        co_await write("put", key, 0);
+      } else if (dice < 90) {
+        co_await write("cput", key, pick_expected(key));
+      } else if (key % 2 == 1) {
+        co_await write("delete", key, 0);
+      }
+    }
+  }
+
+  // Mostly what is current, as far as this client knows.
+  std::uint64_t pick_expected(std::size_t key) { return below(10) < 3 ? 0 : versions_[key]; }
+
+  void see(Json line, std::size_t key, bool is_write, Code code, std::uint64_t version) {
+    line["return"] = now();
+    line["result"] = outcome(is_write, code);
+    if (code == Code::ok) {
+      line["version"] = version;
+      versions_[key] = version;
+    }
+    if (code == Code::unavailable || code == Code::unknown || code == Code::timed_out) lost_ = true;
+    history_.add(line);
+  }
+  void see_get(Json line, std::size_t key, const Result<Record>& record) {
+    if (record.ok()) line["value"] = value_id(record->value);
+    see(std::move(line), key, false, record.code(), record.ok() ? record->version : 0);
+  }
+
+  Task<void> get(std::size_t key) {
+    const std::string name = key_name(key);
+    Json line = history_.line("get", name, now());
+    const Result<Record> record = co_await client_->get(name);
+    see_get(std::move(line), key, record);
+  }
+
+  Task<void> get_three() {
+    std::vector<std::size_t> keys;
+    std::vector<std::string> names;
+    std::vector<Json> lines;
+    const std::int64_t called = now();
+    for (int i = 0; i < 3; ++i) {
+      keys.push_back(pick_key());
+      names.push_back(key_name(keys.back()));
+      lines.push_back(history_.line("get", names.back(), called));
+    }
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    const std::vector<Result<Record>> records = co_await client_->multi_get(views);
+    for (std::size_t i = 0; i < keys.size(); ++i) see_get(std::move(lines[i]), keys[i], records[i]);
+  }
+
+  Task<void> write(const char* op, std::size_t key, std::uint64_t expected) {
+    const std::string name = key_name(key);
+    const std::string_view kind = op;
+    const std::string id = next_id();
+    const std::string value = full_value(id);
+    Json line = history_.line(op, name, now());
+    if (kind != "delete") line["value"] = id;
+    if (kind == "cput") line["expected"] = expected;
+    history_.add(line);
+    history_.write_out();
+    Result<std::uint64_t> version(0);
+    if (kind == "put") version = co_await client_->put(name, value);
+    if (kind == "cput") version = co_await client_->put_if(name, value, expected);
+    if (kind == "delete") version = co_await client_->remove(name);
+    see(std::move(line), key, true, version.code(), version.ok() ? *version : 0);
+  }
+
+  const Plan& plan_;
+  HistoryFile& history_;
+  std::mt19937_64 random_;
+  Client* client_ = nullptr;
+  bool lost_ = false;
+  std::vector<std::uint64_t> versions_;  // by key, the last one seen
+  std::uint64_t values_ = 0;
+};
+
+std::unique_ptr<Client> connect(const std::string& uri) {
+  const auto give_up = Clock::now() + kReconnect;
+  for (;;) {
+    Result<std::unique_ptr<Client>> client = Client::connect(uri);
+    if (client.ok()) return *std::move(client);
+    if (Clock::now() > give_up) fail("cannot connect: " + client.status().to_string());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+template <class T>
+T number(const char* text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text, text + std::strlen(text), value);
+  if (error != std::errc() || *end != '\0') fail(fmt::format("'{}' is not a number", text));
+  return value;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 9) fail("usage: scalio-stress-client URI HISTORY NAME SEED SECONDS DEPTH KEYS RATE");
+  const std::string uri = argv[1];
+  HistoryFile history(argv[2], argv[3]);
+  const Plan plan{.name = argv[3],
+                  .end = Clock::now() + std::chrono::seconds(number<int>(argv[5])),
+                  .depth = number<int>(argv[6]),
+                  .keys = number<std::size_t>(argv[7]),
+                  .rate = number<double>(argv[8])};
+  Load load(plan, history, number<std::uint64_t>(argv[4]));
+  signal(SIGTERM, [](int) { stop = 1; });
+  while (!plan.over()) {
+    std::unique_ptr<Client> client = connect(uri);
+    load.run(*client);
+  }
+  return 0;
+}

@@ -1,0 +1,107 @@
+#include "support/store.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace scalio::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+// A port that was free just now. The server must be able to bind it again after each kill.
+int free_port() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  SCALIO_ASSERT(bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  SCALIO_ASSERT(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+}  // namespace
+
+Finished scalio(const Scratch& scratch, const std::vector<std::string>& args, milliseconds bound) {
+  static int count = 0;
+  std::vector<std::string> argv = {SCALIO_PROGRAM};
+  argv.insert(argv.end(), args.begin(), args.end());
+  return run(argv, scratch / ("command-" + std::to_string(++count)), bound);
+}
+
+Store::Store(const Scratch& scratch, StoreOptions options)
+    : scratch_(scratch), options_(std::move(options)), dir_(scratch / "store"), port_(free_port()) {
+  std::vector<std::string> args = {
+      "format",     "--dir",          dir_.string(), "--ssds", std::to_string(options_.ssds),
+      "--ssd-size", options_.ssd_size};
+  args.insert(args.end(), options_.format.begin(), options_.format.end());
+  const Finished format = scalio(scratch, args);
+  EXPECT_EQ(format.status, 0) << format.out << format.err;
+}
+
+std::filesystem::path Store::ssd(int index) const {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(dir_)) {
+    if (entry.is_regular_file() && entry.file_size() > 1024 * 1024) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files.at(static_cast<std::size_t>(index));
+}
+
+std::vector<std::string> Store::serve_command() const {
+  std::vector<std::string> argv = {SCALIO_PROGRAM, "serve",    "--dir",    dir_.string(),
+                                   "--listen",     unix_uri(), "--listen", tcp_uri()};
+  argv.insert(argv.end(), options_.serve.begin(), options_.serve.end());
+  return argv;
+}
+
+bool Store::start() {
+  constexpr seconds kBound{60};
+  server_ = std::make_unique<Process>(serve_command(), scratch_ / ("server-" + std::to_string(++starts_)));
+  const auto deadline = steady_clock::now() + kBound;
+  while (("\n" + server_->out()).find("\nready") == std::string::npos) {
+    if (server_->wait(milliseconds(5))) {
+      ADD_FAILURE() << "the server ended instead of getting ready:\n" << log();
+      return false;
+    }
+    if (steady_clock::now() > deadline) {
+      ADD_FAILURE() << "the server was not ready after " << kBound.count() << " s:\n" << log();
+      return false;
+    }
+  }
+  return true;
+}
+
+void Store::stop() {
+  server_->signal(SIGTERM);
+  const std::optional<Exit> exit = server_->wait(seconds(60));
+  ASSERT_TRUE(exit) << "the server did not stop on SIGTERM:\n" << log();
+  EXPECT_FALSE(exit->signaled) << "the server was ended by signal " << exit->code << ":\n" << log();
+  EXPECT_EQ(exit->code, 0) << log();
+}
+
+void Store::kill() {
+  EXPECT_TRUE(running()) << "the server had ended by itself:\n" << log();
+  server_->kill();
+}
+
+int setting(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::atoi(text) : otherwise;
+}
+
+}  // namespace scalio::testing
