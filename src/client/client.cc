@@ -83,9 +83,8 @@ Task<Status> Client::Impl::add_shard(fabric::Uri uri, uint32_t index) {
 
   const std::string path = options.ssd_paths.empty() ? hello.device_path
                            : index < options.ssd_paths.size() ? options.ssd_paths[index] : "";
-  Result<std::unique_ptr<block::UringDevice>> device =
-      path.empty() ? Status(Code::invalid, fmt::format("no path was given for SSD {}", index))
-                   : co_await open_ssd(*loop, path, hello.ssd);
+  Result<std::unique_ptr<block::UringDevice>> device = Status(Code::invalid, fmt::format("no path was given for SSD {}", index));
+  if (!path.empty()) device = co_await open_ssd(*loop, path, hello.ssd);
   Status no_device;
   std::unique_ptr<block::BlockDevice> opened;
   if (device.ok()) {

@@ -213,8 +213,11 @@ Task<Status> BucketStore::apply(uint64_t home, std::vector<Change>& changes, uin
   Status s = co_await load(w, 0);
   bool all = true;
   for (size_t i = 0; s.ok() && i < changes.size(); ++i) {
-    const bool removal = changes[i].kind == layout::Kind::tombstone;
-    s = removal ? co_await remove(w, changes[i]) : co_await place(w, changes[i]);
+    if (changes[i].kind == layout::Kind::tombstone) {
+      s = co_await remove(w, changes[i]);
+    } else {
+      s = co_await place(w, changes[i]);
+    }
     all &= !changes[i].full;
     // At most one record moves between buckets in one commit: the order of writes below is right for one.
     if (s.ok() && w.beyond_home()) s = co_await commit(w);

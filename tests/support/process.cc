@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,7 +49,7 @@ Process::Process(const std::vector<std::string>& argv, const std::filesystem::pa
   pid_ = fork();
   SCALIO_ASSERT(pid_ >= 0);
   if (pid_ == 0) become(args, out_path, err_path, parent);
-  pidfd_ = pidfd_open(pid_, 0);
+  pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
   SCALIO_ASSERT(pidfd_ >= 0);
 }
 
