@@ -46,14 +46,13 @@ constexpr int kUntilStopped = 3600;
 
 TEST(ServerKilled, HotKeys) {
   Scratch scratch("crash");
-  kill_and_restart(scratch, {.serve = {"--cache", "64K"}}, {.seconds = kUntilStopped, .rate = 2000});
+  kill_and_restart(scratch, {.cache = "64K"}, {.seconds = kUntilStopped, .rate = 2000});
 }
 
 // More keys than write slots, and a log so small that it is full all the time: merges everywhere.
 TEST(ServerKilled, ManyKeysSmallLog) {
   Scratch scratch("crash");
-  kill_and_restart(scratch,
-                   {.ssd_size = "16M", .format = {"--log-size", "512K"}, .serve = {"--cache", "64K"}},
+  kill_and_restart(scratch, {.ssd_size = "16M", .format = {"--log-size", "512K"}, .cache = "64K"},
                    {.seconds = kUntilStopped, .keys = 5000, .rate = 2000});
 }
 

@@ -183,19 +183,23 @@ class Load {
   // Mostly what is current, as far as this client knows.
   std::uint64_t pick_expected(std::size_t key) { return below(10) < 3 ? 0 : versions_[key]; }
 
-  void see(Json line, std::size_t key, bool is_write, Code code, std::uint64_t version) {
+  void see(Json line, std::size_t key, const scalio::Status& status, std::uint64_t version) {
     line["return"] = now();
-    line["result"] = outcome(is_write, code);
+    const Code code = status.code();
+    line["result"] = outcome(line["op"] != "get", code);
     if (code == Code::ok) {
       line["version"] = version;
       versions_[key] = version;
+    }
+    if (code != Code::ok && code != Code::not_found && code != Code::conflict) {
+      line["why"] = status.to_string();  // for people
     }
     if (code == Code::unavailable || code == Code::unknown || code == Code::timed_out) lost_ = true;
     history_.add(line);
   }
   void see_get(Json line, std::size_t key, const Result<Record>& record) {
     if (record.ok()) line["value"] = value_id(record->value);
-    see(std::move(line), key, false, record.code(), record.ok() ? record->version : 0);
+    see(std::move(line), key, record.status(), record.ok() ? record->version : 0);
   }
 
   Task<void> get(std::size_t key) {
@@ -234,7 +238,7 @@ class Load {
     if (kind == "put") version = co_await client_->put(name, value);
     if (kind == "cput") version = co_await client_->put_if(name, value, expected);
     if (kind == "delete") version = co_await client_->remove(name);
-    see(std::move(line), key, true, version.code(), version.ok() ? *version : 0);
+    see(std::move(line), key, version.status(), version.ok() ? *version : 0);
   }
 
   const Plan& plan_;
@@ -269,6 +273,8 @@ T number(const char* text) {
 int main(int argc, char** argv) {
   if (argc != 9) fail("usage: scalio-stress-client URI HISTORY NAME SEED SECONDS DEPTH KEYS RATE");
   const std::string uri = argv[1];
+  signal(SIGTERM, [](int) { stop = 1; });
+  // From here on it may be told to end: the test waits for the file.
   HistoryFile history(argv[2], argv[3]);
   const Plan plan{.name = argv[3],
                   .end = Clock::now() + std::chrono::seconds(number<int>(argv[5])),
@@ -276,7 +282,6 @@ int main(int argc, char** argv) {
                   .keys = number<std::size_t>(argv[7]),
                   .rate = number<double>(argv[8])};
   Load load(plan, history, number<std::uint64_t>(argv[4]));
-  signal(SIGTERM, [](int) { stop = 1; });
   while (!plan.over()) {
     std::unique_ptr<Client> client = connect(uri);
     load.run(*client);

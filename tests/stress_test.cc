@@ -38,9 +38,8 @@ void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.name; }
 class Stress : public ::testing::TestWithParam<Shape> {
  protected:
   static std::vector<std::string> serve_options(const Shape& shape) {
-    return {"--cache",       shape.cache,
-            "--read-slots",  std::to_string(shape.read_slots),
-            "--write-slots", std::to_string(shape.write_slots)};
+    return {"--read-slots", std::to_string(shape.read_slots), "--write-slots",
+            std::to_string(shape.write_slots)};
   }
   std::string uri(std::size_t i) const {
     const auto& transports = GetParam().transports;
@@ -48,7 +47,7 @@ class Stress : public ::testing::TestWithParam<Shape> {
   }
 
   Scratch scratch_{"stress"};
-  Store store_{scratch_, {.ssds = 2, .serve = serve_options(GetParam())}};
+  Store store_{scratch_, {.cache = GetParam().cache, .serve = serve_options(GetParam())}};
 };
 
 TEST_P(Stress, EveryHistoryIsLinearizable) {
@@ -93,7 +92,7 @@ TEST(Slots, OfDeadClientsAreUsableAgain) {
   constexpr int kReadSlots = 8;
   Scratch scratch("slots");
   Store store(scratch,
-              {.ssds = 1, .serve = {"--cache", kTinyCache, "--read-slots", std::to_string(kReadSlots)}});
+              {.ssds = 1, .cache = kTinyCache, .serve = {"--read-slots", std::to_string(kReadSlots)}});
   ASSERT_TRUE(store.start());
   Crowd crowd(scratch, {.seconds = 60});
   for (int i = 0; i < 4; ++i) crowd.start(store.unix_uri());

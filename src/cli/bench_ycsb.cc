@@ -108,12 +108,11 @@ Command add_bench_ycsb(CLI::App& parent) {
   app->add_option("--depth", flags->run.depth, "Operations that each thread keeps in flight")
       ->type_name("N")
       ->capture_default_str();
-  app->add_option("--key-size", flags->run.key_size, "Bytes of a key: \"user\" and the record's number")
-      ->transform(size())
+  as_size(
+      app->add_option("--key-size", flags->run.key_size, "Bytes of a key: \"user\" and the record's number"))
       ->capture_default_str();
-  app->add_option("--value-size", flags->value_size,
-                  "Bytes of a value; default: fieldcount x fieldlength if set, or 64")
-      ->transform(size());
+  as_size(app->add_option("--value-size", flags->value_size,
+                          "Bytes of a value; default: fieldcount x fieldlength if set, or 64"));
   app->add_option("--seed", flags->run.seed,
                   "Equal seeds choose equal operations; give processes that run at one time different ones")
       ->type_name("N")

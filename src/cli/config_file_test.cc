@@ -16,7 +16,7 @@ namespace {
 class ConfigFileTest : public testing::Test {
  protected:
   ConfigFileTest() {
-    app_.add_option("--cache", cache_)->transform(size());
+    as_size(app_.add_option("--cache", cache_));
     app_.add_option("--listen", listen_)->allow_extra_args(false);
     app_.add_option("--batch-max", batch_max_)->check(CLI::Range(1, 1000));
     app_.add_flag("--force", force_);

@@ -61,7 +61,7 @@ Command add_format(CLI::App& parent) {
           ->type_name("N")
           ->check(CLI::Range(1, 1024));
   CLI::Option* ssd_size =
-      app->add_option("--ssd-size", o.ssd_size, "The size of each of these files")->transform(size());
+      as_size(app->add_option("--ssd-size", o.ssd_size, "The size of each of these files"));
   app->add_option("--ssd", o.ssd_paths, "Use this device or file as an SSD, all of it; once for each SSD")
       ->type_name("PATH")
       ->allow_extra_args(false)
@@ -69,16 +69,13 @@ Command add_format(CLI::App& parent) {
       ->excludes(ssd_size);
   ssds->needs(ssd_size);
   ssd_size->needs(ssds);
-  app->add_option("--bucket-size", o.bucket_size,
-                  "Bytes of a bucket, which a GET miss reads: a multiple of the block size")
-      ->transform(size())
+  as_size(app->add_option("--bucket-size", o.bucket_size,
+                          "Bytes of a bucket, which a GET miss reads: a multiple of the block size"))
       ->capture_default_str();
-  app->add_option("--inline-limit", o.inline_limit, "Most bytes of a key and its value together")
-      ->transform(size())
+  as_size(app->add_option("--inline-limit", o.inline_limit, "Most bytes of a key and its value together"))
       ->capture_default_str();
-  app->add_option("--log-size", o.log_size,
-                  "Bytes of the log on each SSD; default: an eighth of the SSD, at most 1G")
-      ->transform(size());
+  as_size(app->add_option("--log-size", o.log_size,
+                          "Bytes of the log on each SSD; default: an eighth of the SSD, at most 1G"));
   app->add_flag("--force", o.force, "Overwrite a store, or whatever else the devices and files hold");
   app->add_flag("--json", flags->json, "Print what was made as JSON");
   app->footer(

@@ -1,6 +1,7 @@
 // scalio: the command line of a Scalio store.
 #include <fmt/format.h>
 
+#include <string>
 #include <vector>
 
 #include "cli/command.h"
@@ -34,7 +35,13 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     // --help and --version end the parsing too.
     if (e.get_exit_code() == 0) return app.exit(e);
-    return fail({Code::invalid, fmt::format("{}; see `scalio --help` or `scalio COMMAND --help`", e.what())});
+    std::string what = e.what();
+    // CLI11 misses the subcommand first, and does not say that it was misspelt.
+    const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+    if (e.get_name() == "RequiredError" && !unknown.empty()) {
+      what = fmt::format("'{}' is not known", unknown[0]);
+    }
+    return fail({Code::invalid, fmt::format("{}; see `scalio --help` or `scalio COMMAND --help`", what)});
   }
   for (const Command& command : commands) {
     if (command.app->parsed()) return command.run();

@@ -22,8 +22,8 @@ void ProgressLine::update(std::string_view title, double fraction, std::string_v
   if (quiet_) return;
   fraction = std::clamp(fraction, 0.0, 1.0);
   const Clock::time_point now = Clock::now();
-  const bool last_one = fraction == 1;
-  if (!last_one && now - last_ < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kNextLine))) return;
+  const bool full = terminal_ && fraction == 1;
+  if (!full && now - last_ < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kNextLine))) return;
   last_ = now;
   if (!terminal_) {
     fmt::print(stderr, "{} {:.0f} %  {}\n", title, fraction * 100, text);

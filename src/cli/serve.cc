@@ -81,8 +81,7 @@ Command add_serve(CLI::App& parent) {
   auto flags = std::make_shared<Flags>();
   server::ServerOptions& o = flags->options;
   app->add_option("--dir", o.dir, "The store's directory")->type_name("DIR");
-  app->add_option("--cache", o.cache_bytes, "Memory for the cache, all SSDs together: a hard limit")
-      ->transform(size());
+  as_size(app->add_option("--cache", o.cache_bytes, "Memory for the cache, all SSDs together: a hard limit"));
   app->add_option(
          "--listen", o.listen,
          "Where clients connect: unix:/path for this machine, tcp:host:port for others; may be repeated")

@@ -30,15 +30,14 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   return n << shift;
 }
 
-CLI::Validator size() {
-  return CLI::Validator(
-      [](std::string& text) -> std::string {
-        Result<std::uint64_t> bytes = parse_size(text);
-        if (!bytes.ok()) return bytes.status().message();
-        text = std::to_string(*bytes);
-        return "";
-      },
-      "SIZE", "size");
+CLI::Option* as_size(CLI::Option* option) {
+  auto to_bytes = [](std::string& text) -> std::string {
+    Result<std::uint64_t> bytes = parse_size(text);
+    if (!bytes.ok()) return bytes.status().message();
+    text = std::to_string(*bytes);
+    return "";
+  };
+  return option->transform(CLI::Validator(to_bytes, "", "size"))->type_name("SIZE");
 }
 
 }  // namespace scalio::cli

@@ -13,7 +13,7 @@ namespace scalio::cli {
 // binary. Failures: invalid.
 Result<std::uint64_t> parse_size(std::string_view text);
 
-// For an option whose value is a size.
-CLI::Validator size();
+// Makes an integer option take sizes.
+CLI::Option* as_size(CLI::Option* option);
 
 }  // namespace scalio::cli

@@ -28,7 +28,7 @@ TEST(Size, NothingElseIsOne) {
 TEST(Size, OptionsTakeSizesThatFit) {
   CLI::App app;
   std::uint32_t bytes = 0;
-  app.add_option("--size", bytes)->transform(size());
+  as_size(app.add_option("--size", bytes));
   // CLI11 takes the arguments from the back.
   app.parse(std::vector<std::string>{"4K", "--size"});
   EXPECT_EQ(bytes, 4096U);

@@ -14,7 +14,7 @@ constexpr int kMaxTornReads = 24;
 constexpr Nanos kFirstTornWait = 20 * kMicrosecond;
 constexpr Nanos kMaxTornWait = 100 * kMillisecond;
 // Times that a home bucket may change under a reader before it gives up; each takes a merge of the server.
-constexpr int kMaxRestarts = 1000;
+constexpr int kMaxRestarts = 100;
 }  // namespace
 
 class BucketReader::Lease {

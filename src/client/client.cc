@@ -4,12 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
-#include "block/buffer.h"
+#include "block/superblock.h"
 #include "block/uring_device.h"
 #include "client/shard_client.h"
 #include "fabric/connect.h"
 #include "fabric/uri.h"
-#include "layout/superblock.h"
 
 namespace scalio {
 
@@ -28,11 +27,8 @@ Nanos to_nanos(std::chrono::milliseconds ms) { return static_cast<Nanos>(ms.coun
 Task<Result<std::unique_ptr<block::UringDevice>>> open_ssd(EventLoop& loop, std::string path, layout::SsdGeometry expected) {
   auto device = block::UringDevice::open(loop, path, block::Access::read_only);
   if (!device.ok()) co_return device.status();
-  block::Buffer buffer(layout::kSuperblockSize);
-  Status s = co_await (*device)->read(0, buffer.span());
-  if (!s.ok()) co_return s;
-  Result<layout::SsdGeometry> found = layout::decode_superblock(buffer.span(), (*device)->size());
-  if (!found.ok()) co_return Status(found.code(), fmt::format("{}: {}", path, found.status().message()));
+  Result<layout::SsdGeometry> found = co_await block::read_superblock(**device);
+  if (!found.ok()) co_return found.status();
   if (found->uuid != expected.uuid || found->shard != expected.shard) {
     co_return Status(Code::invalid, fmt::format("{} is SSD {} of store {}, not SSD {} of store {}", path, found->shard,
                                                 layout::to_string(found->uuid), expected.shard,

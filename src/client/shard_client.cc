@@ -124,17 +124,23 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
         if (fills < kMaxFillAttempts && (wait || answer == BlockView::Answer::none)) {
           victim = wait ? view.slot() : choose_victim(*held, view, block);
         }
-        if (!victim) {
+        if (victim) {
+          ++fills;
+          const Next next = co_await fill(*held, key, hash, block, *victim, view.read_word_raw(*victim), &out);
+          if (next == Next::done) co_return out;
+          if (next == Next::bypass) fills = kMaxFillAttempts;
+        } else {
           // Rule 5: read and return without filling. The snapshot above has no write slot of the key, and
           // the SSD is read after it.
           ++counters_.bypasses;
           ++counters_.misses;
-          co_return co_await read_ssd(key, hash);
+          out = co_await read_ssd(key, hash);
+          // A restarting server writes old images before newer ones: what was read counts only if the
+          // server that it was read under still lives (rule 9).
+          std::array<std::byte, 8> word;
+          count_read(word.size());
+          if (co_await held->connection->read(g.block_at(block), word) == Code::ok) co_return out;
         }
-        ++fills;
-        const Next next = co_await fill(*held, key, hash, block, *victim, view.read_word_raw(*victim), &out);
-        if (next == Next::done) co_return out;
-        if (next == Next::bypass) fills = kMaxFillAttempts;
       }
     }
     if (executor_.now() > deadline) {
@@ -175,10 +181,7 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
 
   ++counters_.misses;
   *out = co_await read_ssd(key, hash);
-  if (!out->ok()) {
-    co_await release(link, word_at);
-    co_return Next::done;
-  }
+  if (!out->ok()) co_return co_await release(link, word_at) ? Next::done : Next::again;
   const layout::RecordView record{key, (*out)->value, (*out)->version, layout::Kind::value};
   Block body(*this, g.slot_size);
   layout::encode_slot(body.span(), record, layout::slot_place(block, slot, mine.generation),
@@ -189,18 +192,21 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
   fabric::Op put_complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&kOne, 1));
   const Code body_code = co_await put_body;
   const Code complete_code = co_await put_complete;
-  if (body_code == Code::ok && complete_code == Code::ok) ++counters_.fills;
+  // Rule 9: what was read counts only if the server that it was read under still lives.
+  if (body_code != Code::ok || complete_code != Code::ok) co_return Next::again;
+  ++counters_.fills;
   co_return Next::done;
 }
 
-// Gives a slot back: free is (visible 0, complete 1). In this order, so that it is never valid.
-Task<void> ShardClient::release(Link& link, uint64_t word_at) {
+// Gives a slot back: free is (visible 0, complete 1). In this order, so that it is never valid. False if the
+// connection was lost: then the slot stays incomplete, and others take it over after the fill timeout.
+Task<bool> ShardClient::release(Link& link, uint64_t word_at) {
   counters_.region_writes += 2;
   fabric::Op hide = link.connection->write(word_at + ReadWord::kVisibleByte, ByteView(&kZero, 1));
   fabric::Op complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&kOne, 1));
-  // A lost connection leaves the slot incomplete; others take it over after the fill timeout.
-  co_await hide;
-  co_await complete;
+  const Code hide_code = co_await hide;
+  const Code complete_code = co_await complete;
+  co_return hide_code == Code::ok && complete_code == Code::ok;
 }
 
 Task<Result<Record>> ShardClient::read_ssd(std::string_view key, uint64_t hash) {

@@ -40,7 +40,7 @@ class ShardClient {
   Task<Next> attempt(Link& link, std::string_view key, uint64_t hash, bool may_fill, Result<Record>* out);
   Task<Next> fill(Link& link, std::string_view key, uint64_t hash, uint64_t block, uint32_t slot, uint64_t seen, Result<Record>* out);
   Task<Result<Record>> read_ssd(std::string_view key, uint64_t hash);
-  Task<void> release(Link& link, uint64_t word_at);
+  Task<bool> release(Link& link, uint64_t word_at);
   std::optional<uint32_t> choose_victim(Link& link, const BlockView& view, uint64_t block);
   bool may_steal(Link& link, uint64_t block, uint32_t slot, uint64_t word);
   void touch(std::shared_ptr<Link> link, uint64_t block, uint32_t slot);

@@ -60,7 +60,7 @@ Task<Result<std::shared_ptr<Link>>> ShardLink::get() {
   while (!alive()) {
     if (connecting_) {
       co_await connected_.wait();
-      if (!alive() && !connecting_) co_return connect_failure_;
+      if (!alive() && !connecting_ && !connect_failure_.ok()) co_return connect_failure_;
       continue;
     }
     connecting_ = true;
@@ -145,7 +145,11 @@ Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view valu
   request.value = value;
   Bytes message;
   layout::encode(message, request);
+  while (calls_ >= fabric::kMaxCalls) co_await window_.wait();
+  ++calls_;
   Result<Bytes> answer = co_await (*link)->connection->call(message);
+  --calls_;
+  window_.wake_all();
   if (!answer.ok()) co_return answer.status();
   auto reply = layout::decode_reply(*answer);
   if (!reply) co_return Status(Code::unavailable, "the server's reply is malformed");

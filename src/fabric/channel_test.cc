@@ -18,7 +18,7 @@ struct Note {
 
 TEST(Channel, DeliversEverythingInOrderPerSender) {
   constexpr int kSenders = 3, kNotes = 5000;
-  std::unique_ptr<EventLoop> loop = make_loop();
+  LoopPtr loop = make_loop();
   std::vector<int> seen(kSenders, 0);
   int total = 0;
   auto channel = Channel<Note>::create(*loop, [&](Note& note) {
@@ -36,7 +36,7 @@ TEST(Channel, DeliversEverythingInOrderPerSender) {
 }
 
 TEST(Channel, DropsWhatComesAfterClose) {
-  std::unique_ptr<EventLoop> loop = make_loop();
+  LoopPtr loop = make_loop();
   int delivered = 0;
   auto channel = Channel<Note>::create(*loop, [&](Note&) { ++delivered; });
   channel->send(std::make_unique<Note>(Note{0, 0}));

@@ -21,8 +21,9 @@ struct ConnectOptions {
 
 // Connects to one shard, saying `hello_request` (at most kMaxMessage bytes) to its service.
 //
-// The connection belongs to `loop`'s thread and must be destroyed before the loop; destroying it completes
-// whatever is in flight as unavailable. Over shared memory one-sided operations complete at once, without
+// The connection belongs to `loop`'s thread and must be destroyed before the loop, which must turn once after
+// that: the connection may have posted work to it. Destroying it completes whatever is in flight as
+// unavailable. Over shared memory one-sided operations complete at once, without
 // a system call; a client that does nothing else learns of a restarted server by the epoch, and of one
 // that died when its loop next turns.
 //

@@ -69,7 +69,7 @@ class FrameStreamTest : public testing::Test {
     b_.stream->stop();
     for (int i = 0; i < 4; ++i) loop_->turn(false);
   }
-  std::unique_ptr<EventLoop> loop_ = make_loop();
+  LoopPtr loop_ = make_loop();
   End a_, b_;
 };
 

@@ -9,6 +9,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <map>
 #include <random>
 
 #include "fabric/connect.h"
@@ -106,7 +107,7 @@ class Hostile : public testing::TestWithParam<Uri::Scheme> {
  protected:
   // A client that behaves, to see that it is not disturbed.
   void expect_undisturbed(TestServer& server) {
-    std::unique_ptr<EventLoop> loop = make_loop();
+    LoopPtr loop = make_loop();
     auto body = [](EventLoop& l, Uri uri) -> Task<void> {
       Bytes me;
       Result<std::unique_ptr<Connection>> c = co_await connect(l, uri, 0, std::move(me), ConnectOptions{});
@@ -371,23 +372,27 @@ TEST_P(Hostile, Fuzz) {
   });
 }
 
-// How often other threads of this process than this one have gone to sleep.
-long other_threads_sleeps() {
-  long total = 0;
+// The threads of this process, and how often each has gone to sleep.
+std::map<std::string, long> sleeps() {
+  std::map<std::string, long> counts;
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    if (task.path().filename() == std::to_string(gettid())) continue;
     std::ifstream status(task.path() / "status");
     for (std::string word; status >> word;) {
-      long n = 0;
-      if (word == "voluntary_ctxt_switches:" && status >> n) total += n;
+      if (word == "voluntary_ctxt_switches:") status >> counts[task.path().filename()];
     }
   }
-  return total;
+  return counts;
 }
 
 TEST_P(Hostile, AnIdleServerSleeps) {
+  const std::map<std::string, long> not_the_servers = sleeps();
   TestServer server;
-  std::unique_ptr<EventLoop> loop = make_loop();
+  const auto server_sleeps = [&] {
+    long total = 0;
+    for (const auto& [thread, count] : sleeps()) total += not_the_servers.contains(thread) ? 0 : count;
+    return total;
+  };
+  LoopPtr loop = make_loop();
   Result<std::unique_ptr<Connection>> c =
       run(*loop, connect(*loop, server.uri(GetParam()), 0, Bytes(), ConnectOptions{}));
   ASSERT_TRUE(c.ok());
@@ -396,10 +401,10 @@ TEST_P(Hostile, AnIdleServerSleeps) {
   long before = -1;
   wait_until([&] {
     pause();
-    return std::exchange(before, other_threads_sleeps()) == other_threads_sleeps();
+    return std::exchange(before, server_sleeps()) == server_sleeps();
   });
   pause();
-  EXPECT_EQ(other_threads_sleeps(), before);
+  EXPECT_EQ(server_sleeps(), before);
   if (tcp()) return;
   // Nor do one-sided operations over shared memory wake it.
   Bytes in(1088);
@@ -407,7 +412,7 @@ TEST_P(Hostile, AnIdleServerSleeps) {
     Op op = (*c)->read(0, in);
     ASSERT_TRUE(op.await_ready());
   }
-  EXPECT_EQ(other_threads_sleeps(), before);
+  EXPECT_EQ(server_sleeps(), before);
 }
 
 // --- Hostile servers --------------------------------------------------------------------------------
@@ -443,7 +448,7 @@ class HostileServer : public Hostile {
     TempDir dir;
     RawServer server(tcp() ? *parse_uri("tcp:127.0.0.1:0") : *parse_uri("unix:" + dir.path() + "/socket"),
                      std::move(with));
-    std::unique_ptr<EventLoop> loop = make_loop();
+    LoopPtr loop = make_loop();
     Result<std::unique_ptr<Connection>> c =
         run(*loop, connect(*loop, server.uri(), 0, Bytes(), ConnectOptions{}));
     if (!c.ok()) return c.code();
@@ -508,7 +513,7 @@ TEST(HostileShmServer, ForeignDescriptorsAreRefused) {
       std::memcpy(CMSG_DATA(c), fds.data(), fds.size() * sizeof(int));
       EXPECT_GT(sendmsg(fd, &message, MSG_NOSIGNAL), 0);
     });
-    std::unique_ptr<EventLoop> loop = make_loop();
+    LoopPtr loop = make_loop();
     EXPECT_EQ(run(*loop, connect(*loop, server.uri(), 0, Bytes(), ConnectOptions{})).code(),
               Code::unavailable);
   }

@@ -111,7 +111,7 @@ TEST(RegionAccess, HoldsUnderConcurrentUse) {
 // least one sees the other's store. (Without the fence a few rounds in a thousand fail, on two CPUs that do
 // nothing else.)
 TEST(OneSided, AWriteIsDoneBeforeALaterRead) {
-  constexpr std::uint64_t kRounds = 20000;
+  constexpr std::uint64_t kRounds = 5000;
   alignas(64) std::byte memory[256] = {};
   std::uint64_t saw[2] = {};
   std::uint64_t both_missed = 0;

@@ -16,6 +16,7 @@ class ShmConnection final : public ClientConnection {
   ~ShmConnection() override;
 
  private:
+  using ClientConnection::start;
   void start(Op& op) override;
   Status on_welcome(const Welcome& welcome, std::vector<UniqueFd> descriptors) override;
   Status on_answer(const Frame& frame) override;

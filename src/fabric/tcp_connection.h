@@ -17,6 +17,7 @@ class TcpConnection final : public ClientConnection {
     Op* op;
     Nanos started;
   };
+  using ClientConnection::start;
   void start(Op& op) override;
   void on_sent() override { send_ops(); }
   Status on_welcome(const Welcome&, std::vector<UniqueFd>) override { return Status(); }

@@ -74,7 +74,7 @@ class TestShard {
   TestService service;
 
  private:
-  std::unique_ptr<EventLoop> loop_;
+  LoopPtr loop_;
   std::unique_ptr<Region> region_;
   bool stop_ = false;
   std::thread thread_;

@@ -29,13 +29,22 @@ class TempDir {
   std::string path_;
 };
 
-inline std::unique_ptr<EventLoop> make_loop() {
+// A loop that turns once more when it goes, as connect.h asks for.
+struct TurnAndDelete {
+  void operator()(EventLoop* loop) const {
+    loop->turn(false);
+    delete loop;
+  }
+};
+using LoopPtr = std::unique_ptr<EventLoop, TurnAndDelete>;
+
+inline LoopPtr make_loop() {
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) {
     std::fprintf(stderr, "%s\n", loop.status().to_string().c_str());
     std::abort();
   }
-  return std::move(*loop);
+  return LoopPtr(loop->release());
 }
 
 // Turns the loop until `done()`. Ends the process if that never comes, so that a hang is a failure.

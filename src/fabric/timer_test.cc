@@ -8,7 +8,7 @@ namespace scalio::fabric {
 namespace {
 
 TEST(Timer, CallsBackOnceAndNotBeforeItsTime) {
-  std::unique_ptr<EventLoop> loop = make_loop();
+  LoopPtr loop = make_loop();
   int calls = 0;
   Timer timer(*loop, [&] { ++calls; });
   EXPECT_FALSE(timer.armed());
@@ -23,7 +23,7 @@ TEST(Timer, CallsBackOnceAndNotBeforeItsTime) {
 }
 
 TEST(Timer, CancelledReplacedAndDestroyedOnesDoNotCallBack) {
-  std::unique_ptr<EventLoop> loop = make_loop();
+  LoopPtr loop = make_loop();
   int wrong = 0, right = 0;
   Timer cancelled(*loop, [&] { ++wrong; });
   cancelled.arm(loop->now() + kMillisecond);
@@ -44,7 +44,7 @@ TEST(Timer, CancelledReplacedAndDestroyedOnesDoNotCallBack) {
 }
 
 TEST(Timer, MayBeArmedAgainAndDestroyedByItsCallback) {
-  std::unique_ptr<EventLoop> loop = make_loop();
+  LoopPtr loop = make_loop();
   int calls = 0;
   std::unique_ptr<Timer> timer;
   timer = std::make_unique<Timer>(*loop, [&] {

@@ -20,7 +20,7 @@ struct SsdGeometry {
 
   Uuid uuid{};            // of the store
   uint64_t hash_seed = 0;
-  uint64_t log_secret = 0;  // never told to clients (0 in a hello): they cannot forge log batches in values
+  uint64_t log_secret = 0;  // 0 in a hello, so that a remote client cannot forge a log batch inside a value
   uint32_t shards = 1;    // SSDs of the store
   uint32_t shard = 0;     // this SSD's index
   uint32_t block_size = 512;

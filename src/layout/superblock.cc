@@ -50,6 +50,7 @@ std::string contradiction(const SsdGeometry& g) {
 }  // namespace
 
 Result<SsdGeometry> plan_ssd(SsdGeometry g, uint64_t device_size, uint64_t log_size) {
+  device_size = device_size / kSuperblockSize * kSuperblockSize;  // where the second copy ends
   g.device_size = device_size;
   g.log_offset = kSuperblockSize;
   g.log_size = log_size;

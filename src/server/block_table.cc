@@ -9,6 +9,10 @@ using layout::RecordView;
 using layout::WriteState;
 using layout::WriteWord;
 
+namespace {
+constexpr uint8_t kMaxHeat = 64;
+}
+
 BlockTable::BlockTable(const layout::RegionGeometry& geometry, ByteSpan region)
     : geometry_(geometry),
       region_(region),
@@ -41,23 +45,26 @@ std::optional<uint32_t> BlockTable::find(uint64_t block, uint64_t hash, std::str
   return std::nullopt;
 }
 
-std::optional<uint32_t> BlockTable::reusable(uint64_t block) const {
+// Under a skewed load this keeps the keys that are written often, whose every replacement costs a merge.
+template <class Eligible>
+std::optional<uint32_t> BlockTable::coldest(uint64_t block, Eligible eligible) const {
   std::optional<uint32_t> best;
-  uint32_t best_clock = 0;
-  const std::byte* b = region_.data() + geometry_.block_at(block);
+  const WriteSlot* slots = &slots_[block * geometry_.write_slots];
   for (uint32_t i = 0; i < geometry_.write_slots; ++i) {
-    const WriteSlot& s = slots_[block * geometry_.write_slots + i];
-    if (s.reserved || s.merging || s.dirty()) continue;
-    if (s.state == WriteState::empty) return i;
-    uint32_t clock;
-    fabric::copy_from_region(reinterpret_cast<std::byte*>(&clock), b + geometry_.clock(geometry_.read_slots + i),
-                             sizeof clock);
-    if (!best || static_cast<int32_t>(clock - best_clock) < 0) {
-      best = i;
-      best_clock = clock;
-    }
+    if (!eligible(slots[i])) continue;
+    if (!best || std::pair(slots[i].heat, slots[i].lsn) < std::pair(slots[*best].heat, slots[*best].lsn)) best = i;
   }
   return best;
+}
+
+std::optional<uint32_t> BlockTable::reusable(uint64_t block) const {
+  return coldest(block, [](const WriteSlot& s) { return !s.reserved && !s.merging && !s.dirty(); });
+}
+
+std::optional<uint32_t> BlockTable::mergeable(uint64_t block, bool retry_full) const {
+  return coldest(block, [&](const WriteSlot& s) {
+    return s.dirty() && !s.merging && (s.stuck == Stuck::no || (s.stuck == Stuck::full && retry_full));
+  });
 }
 
 void BlockTable::store_state(uint64_t block, uint32_t i, WriteState state) {
@@ -71,10 +78,16 @@ void BlockTable::reserve(uint64_t block, uint32_t i, uint64_t hash) {
   SCALIO_ASSERT(!s.reserved && !s.merging && !s.dirty());
   s.state = WriteState::empty;
   store_state(block, i, WriteState::empty);
+  s.heat = 0;
+  // The others cool down as keys come and go around them.
+  for (uint32_t j = 0; j < geometry_.write_slots; ++j) {
+    WriteSlot& other = slot(block, j);
+    other.heat = static_cast<uint8_t>(other.heat - (other.heat + 3) / 4);
+  }
   s.reserved = true;
   s.hash = hash;
   s.version = s.lsn = 0;
-  s.pinned = false;
+  s.stuck = Stuck::no;
 }
 
 void BlockTable::kill_read_slots(uint64_t block, uint32_t tag) {
@@ -111,11 +124,12 @@ void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, u
   fabric::copy_to_region(
       region_.data() + geometry_.block_at(block) + geometry_.clock(geometry_.read_slots + i),
       reinterpret_cast<const std::byte*>(&now_clock), sizeof now_clock);
+  if (replaces && s.heat < kMaxHeat) ++s.heat;
   if (!s.dirty()) ++dirty_;
   s.version = record.version;
   s.lsn = lsn;
   s.state = WriteState::dirty;
-  s.pinned = false;
+  s.stuck = Stuck::no;
   store_state(block, i, WriteState::dirty);
   // Before the reply: the value is visible to all once it is acknowledged.
   fabric::full_fence();
@@ -133,7 +147,7 @@ void BlockTable::set_clean(uint64_t block, uint32_t i) {
   WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(s.dirty());
   s.state = WriteState::clean;
-  s.pinned = false;
+  s.stuck = Stuck::no;
   --dirty_;
   store_state(block, i, WriteState::clean);
 }

@@ -13,16 +13,21 @@
 
 namespace scalio::server {
 
+// Why a write cannot be merged: it found its bucket damaged, or no room.
+enum class Stuck : uint8_t { no, damaged, full };
+
 // One write slot, as the server knows it.
 struct WriteSlot {
   uint64_t hash = 0;     // of the key it holds or is reserved for
   uint64_t version = 0;  // of what is published in it
   uint64_t lsn = 0;      // of the log record of that
   uint16_t generation = 0;
+  uint8_t heat = 0;  // how often it was written again of late
   layout::WriteState state = layout::WriteState::empty;  // never locked: publishing does not suspend
   bool reserved = false;  // for a write on its way through the log
   bool merging = false;
-  bool pinned = false;  // cannot be merged: its bucket is damaged, or the store is full
+  Stuck stuck = Stuck::no;
+  uint16_t in_log = 0;  // writes of its key that are in the log and not published
 
   bool dirty() const { return state == layout::WriteState::dirty; }
 };
@@ -43,8 +48,11 @@ class BlockTable {
   // The write slot of the block that has `key` published in it.
   std::optional<uint32_t> find(uint64_t block, uint64_t hash, std::string_view key) const;
 
-  // Of the slots that may be reused (rule 7: EMPTY or CLEAN, and nobody's), the least recently used one.
+  // The slot that may be reused (rule 7: EMPTY or CLEAN, and nobody's) with the coldest key.
   std::optional<uint32_t> reusable(uint64_t block) const;
+  // The slot that should be merged next: the coldest of those that are DIRTY and can be.
+  // Those that found no room are among them if `retry_full`.
+  std::optional<uint32_t> mergeable(uint64_t block, bool retry_full) const;
 
   // Takes a reusable slot for a key: what it held is no longer readable there.
   void reserve(uint64_t block, uint32_t i, uint64_t hash);
@@ -72,6 +80,8 @@ class BlockTable {
   const std::byte* body(uint64_t block, uint32_t i) const {
     return region_.data() + geometry_.block_at(block) + geometry_.body(geometry_.read_slots + i);
   }
+  template <class Eligible>
+  std::optional<uint32_t> coldest(uint64_t block, Eligible eligible) const;
   void store_state(uint64_t block, uint32_t i, layout::WriteState state);
   void kill_read_slots(uint64_t block, uint32_t tag);
   bool holds(uint64_t block, uint32_t i, std::string_view key) const;

@@ -219,12 +219,12 @@ Task<Status> BucketStore::apply(uint64_t home, std::vector<Change>& changes, uin
       s = co_await place(w, changes[i]);
     }
     all &= !changes[i].full;
+    if (s.ok() && all && i + 1 == changes.size() && applied > w.home_bucket().applied()) {
+      w.home_bucket().set_applied(applied);
+      w.pages[0]->changed = true;
+    }
     // At most one record moves between buckets in one commit: the order of writes below is right for one.
     if (s.ok() && w.beyond_home()) s = co_await commit(w);
-  }
-  if (s.ok() && all && applied > w.home_bucket().applied()) {
-    w.home_bucket().set_applied(applied);
-    w.pages[0]->changed = true;
   }
   if (s.ok()) s = co_await commit(w);
   release(w);

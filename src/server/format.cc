@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "block/buffer.h"
+#include "fabric/epoch.h"
 #include "layout/bucket.h"
 #include "layout/log.h"
 #include "layout/superblock.h"
@@ -25,7 +26,7 @@ using layout::SsdGeometry;
 
 namespace {
 constexpr uint64_t kLargestDefaultLog = 1 << 30;
-constexpr uint64_t kZeroChunk = 1 << 20;
+constexpr uint64_t kZeroChunk = 4 << 20;
 // Where something that must not be overwritten shows: in the first and last bytes, or in one of so many
 // samples between.
 constexpr uint64_t kEdge = 1 << 20;
@@ -71,20 +72,23 @@ Task<Result<bool>> is_blank(block::BlockDevice& device) {
 }
 
 // The superblock comes last: until it is there, there is no store.
-Task<Status> write_ssd(block::BlockDevice& device, const SsdGeometry& g, const std::function<void(double)>& progress) {
+// A file is written over wholly: filesystems make the first write to each part of one much dearer than the
+// later ones. On a device buckets need no formatting: one without the new store's identity is empty.
+Task<Status> write_ssd(block::BlockDevice& device, const SsdGeometry& g, bool whole,
+                       const std::function<void(double)>& progress) {
   const uint64_t copies[] = {0, (device.size() - kSuperblockSize) / kSuperblockSize * kSuperblockSize};
   block::Buffer superblock(kSuperblockSize), chunk(kZeroChunk);
   for (uint64_t at : copies) {
     Status s = co_await device.write(at, superblock.span(), block::Durability::cached);
     if (!s.ok()) co_return s;
   }
-  // Buckets need no formatting: one without the new store's identity is empty. The log is written over, so
-  // that its blocks are allocated and nothing in it looks like a batch.
-  for (uint64_t at = 0; at < g.log_size; at += kZeroChunk) {
-    ByteSpan bytes = chunk.first(std::min(kZeroChunk, g.log_size - at));
-    Status s = co_await device.write(g.log_offset + at, bytes, block::Durability::cached);
+  // The log is always written over, so that nothing in it looks like a batch.
+  const uint64_t end = whole ? copies[1] : g.bucket_offset;
+  for (uint64_t at = g.log_offset; at < end; at += kZeroChunk) {
+    ByteSpan bytes = chunk.first(std::min(kZeroChunk, end - at));
+    Status s = co_await device.write(at, bytes, block::Durability::cached);
     if (!s.ok()) co_return s;
-    progress(static_cast<double>(at) / static_cast<double>(g.log_size));
+    progress(static_cast<double>(at) / static_cast<double>(end));
   }
   layout::BatchBuilder first(g.log_id());
   first.begin(chunk.span(), 0);
@@ -117,7 +121,10 @@ Status prepare_directory(EventLoop& loop, const FormatOptions& o) {
     fs::remove(ssd_path(o.dir, i), error);
     if (error) return Status(Code::io_error, fmt::format("{}: {}", ssd_path(o.dir, i), error.message()));
   }
-  fs::remove(epoch_path(o.dir), error);
+  // Rule 9, for clients of the old store's last server. The file stays: they look at it.
+  auto epoch = fabric::EpochFile::open(epoch_path(o.dir));
+  if (!epoch.ok()) return epoch.status();
+  (*epoch)->advance();
   return Status();
 }
 }  // namespace
@@ -192,7 +199,7 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   }
   for (uint32_t i = 0; i < shards; ++i) {
     const std::function<void(double)> part = [&](double done) { progress((i + done) / shards); };
-    Status s = run_to_end(**loop, write_ssd(*opened[i], geometries[i], part));
+    Status s = run_to_end(**loop, write_ssd(*opened[i], geometries[i], !devices, part));
     if (!s.ok()) return s;
     if (devices) {
       std::error_code error;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
+
 namespace scalio::server {
 
 using layout::BatchBuilder;
@@ -89,35 +91,48 @@ void Merger::image_in_place(uint64_t token) {
 
 // --- Merging --------------------------------------------------------------------------------------------
 
+void Merger::prepare(uint64_t block) {
+  if (full_ || !failure().ok() || table_.reusable(block)) return;
+  for (uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
+    if (table_.slot(block, i).merging) return;
+  }
+  if (auto coldest = table_.mergeable(block, !full_)) start(geometry_.home_bucket(table_.slot(block, *coldest).hash));
+}
+
 Status Merger::relieve(uint64_t block) {
-  const WriteSlot* oldest = nullptr;
-  const WriteSlot* stuck = nullptr;
+  if (!failure().ok()) return failure();
+  const WriteSlot* damaged = nullptr;
   for (uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
     const WriteSlot& s = table_.slot(block, i);
     // A slot on its way to being free, or to being dirty: there is something to wait for.
     if (s.merging || (s.reserved && !s.dirty())) return Status();
-    if (!s.dirty()) continue;
-    if (s.pinned) {
-      stuck = &s;
-    } else if (!oldest || s.lsn < oldest->lsn) {
-      oldest = &s;
-    }
+    if (s.stuck == Stuck::damaged) damaged = &s;
   }
-  if (oldest) {
-    start(geometry_.home_bucket(oldest->hash));
+  if (auto coldest = table_.mergeable(block, !full_)) {
+    start(geometry_.home_bucket(table_.slot(block, *coldest).hash));
     return Status();
   }
-  if (!stuck) return Status();
-  if (full_) return Status(Code::full, fmt::format("no room on {}: delete keys, or grow the store", device_.name()));
+  if (table_.reusable(block)) return Status();
+  if (!damaged) return no_room();
   return Status(Code::corrupt, fmt::format("bucket {} of {} is damaged and the writes waiting for it fill their block; "
                                            "run `scalio check`",
-                                           geometry_.home_bucket(stuck->hash), device_.name()));
+                                           geometry_.home_bucket(damaged->hash), device_.name()));
+}
+
+Status Merger::no_room() const {
+  return Status(Code::full, fmt::format("no room on {}; delete keys", device_.name()));
 }
 
 Task<void> Merger::wait_for(uint64_t block) {
   std::unique_ptr<WaitList>& waiters = block_waiters_[block];
   if (!waiters) waiters = std::make_unique<WaitList>(executor_);
   co_await waiters->wait();
+}
+
+Task<void> Merger::wait_for_slot(uint64_t block) {
+  ++starving_[block];
+  co_await wait_for(block);
+  if (--starving_[block] == 0) starving_.erase(block);
 }
 
 void Merger::wake(uint64_t block) {
@@ -134,6 +149,17 @@ void Merger::wake_all() {
   work_.wake_all();
 }
 
+Status Merger::failure() const { return failed_.ok() ? log_.failure() : failed_; }
+
+void Merger::give_up(const Status& why) {
+  if (failed_.ok()) failed_ = why;
+  fail_(why);
+}
+
+Task<void> Merger::drain() {
+  while (running_ > 0 || checkpointing_) co_await ended_.wait();
+}
+
 void Merger::start(uint64_t bucket) {
   if (!scheduled_.insert(bucket).second) return;
   ++running_;
@@ -141,7 +167,8 @@ void Merger::start(uint64_t bucket) {
 }
 
 Task<Status> Merger::capture(const Captured& at, Change* change) {
-  if (auto p = table_.read(at.block, at.slot)) {
+  const uint64_t hash = table_.slot(at.block, at.slot).hash;
+  if (auto p = table_.read(at.block, at.slot); p && hash_key(p->key, geometry_.hash_seed) == hash) {
     *change = {std::move(p->key), std::move(p->value), p->version, p->kind};
     co_return Status();
   }
@@ -157,6 +184,8 @@ Task<Status> Merger::capture(const Captured& at, Change* change) {
 }
 
 Task<void> Merger::merge(uint64_t bucket) {
+  // Whoever started it may be about to wait for its end.
+  co_await executor_.yield();
   co_await permits_.acquire();
   co_await buckets_.lock(bucket);
   scheduled_.erase(bucket);
@@ -181,7 +210,7 @@ Task<void> Merger::merge(uint64_t bucket) {
   const uint64_t applied =
       replaying_ ? 0 : unpublished_.empty() ? log_.open_lsn() : std::min(*unpublished_.begin(), log_.open_lsn());
 
-  Status status = log_.failure();
+  Status status = failure();
   std::vector<Change> changes(captured.size());
   for (size_t i = 0; status.ok() && i < captured.size(); ++i) status = co_await capture(captured[i], &changes[i]);
   if (status.ok() && !changes.empty()) status = co_await buckets_.apply(bucket, changes, applied);
@@ -195,7 +224,7 @@ Task<void> Merger::merge(uint64_t bucket) {
       spdlog::error("{}", status.message());
     }
   } else if (!status.ok()) {
-    fail_(status);
+    give_up(status);
   }
   for (size_t i = 0; i < captured.size(); ++i) {
     WriteSlot& s = table_.slot(captured[i].block, captured[i].slot);
@@ -203,12 +232,14 @@ Task<void> Merger::merge(uint64_t bucket) {
     // Rule 7: a value that changed meanwhile stays DIRTY.
     if (status.ok() && !changes[i].full && s.version == changes[i].version) {
       table_.set_clean(captured[i].block, captured[i].slot);
-    } else if (status.code() == Code::corrupt || changes[i].full) {
-      s.pinned = s.version == changes[i].version || status.code() == Code::corrupt;
+    } else if (status.code() == Code::corrupt) {
+      s.stuck = Stuck::damaged;
+    } else if (changes[i].full && s.version == changes[i].version) {
+      s.stuck = Stuck::full;
     }
     if (status.ok() && changes[i].kind == layout::Kind::tombstone) full_ = false;
     if (changes[i].full) {
-      if (!full_) spdlog::error("{} is full: writes of new keys are refused until keys are deleted", device_.name());
+      if (!full_) spdlog::error("{} has no room near bucket {}: puts are refused until keys are deleted", device_.name(), bucket);
       full_ = true;
     }
     wake(captured[i].block);
@@ -230,12 +261,18 @@ Task<Status> Merger::log_again(uint64_t block, uint32_t i) {
   if (!s.ok()) co_return s;
   co_await log_.room(static_cast<uint32_t>(change.key.size()), static_cast<uint32_t>(change.value.size()));
   if (!log_.failure().ok()) co_return log_.failure();
+  // A newer write that is in the log already must not be followed by this older one: recovery would take
+  // it for the newest.
+  WriteSlot& slot = table_.slot(block, i);
+  if (!slot.dirty() || slot.version != change.version || slot.in_log > 0) {
+    co_await executor_.yield();
+    co_return Status();
+  }
   const LogKind kind = change.kind == layout::Kind::tombstone ? LogKind::tombstone : LogKind::value;
   const Log::Ticket t = log_.add(kind, change.version, change.key, as_bytes(change.value));
   admit(t.lsn);
   s = co_await log_.durable(t.batch);
   settle(t.lsn);
-  WriteSlot& slot = table_.slot(block, i);
   if (s.ok() && slot.dirty() && slot.version == change.version) slot.lsn = t.lsn;
   co_return s;
 }
@@ -244,36 +281,37 @@ Task<Status> Merger::checkpoint(uint64_t target) {
   while (checkpointing_) co_await ended_.wait();
   checkpointing_ = true;
   ++counters_.checkpoints;
-  // A record that is not published yet would enter a slot behind the scan below.
+  // What is logged from now on, or logged and not published, would enter a slot behind the scan below.
+  target = std::min(target, log_.open_lsn());
   if (!unpublished_.empty()) target = std::min(target, *unpublished_.begin());
-  Status status = log_.failure();
-  bool retry_pinned = true;  // once: a bucket may have been repaired, or keys deleted
+  Status status = failure();
+  bool retry_stuck = true;  // once: a bucket may have been repaired, or keys deleted
   for (bool remaining = true; remaining && status.ok();) {
     remaining = false;
     for (uint64_t block = 0; block < table_.geometry().blocks && status.ok(); ++block) {
       for (uint32_t i = 0; i < table_.geometry().write_slots && status.ok(); ++i) {
         WriteSlot& s = table_.slot(block, i);
         if (!s.dirty() || s.lsn >= target) continue;
-        if (s.pinned && retry_pinned) s.pinned = false;
-        if (s.pinned) {
+        if (retry_stuck) s.stuck = Stuck::no;
+        remaining = true;
+        if (s.stuck != Stuck::no) {
           status = co_await log_again(block, i);
           continue;
         }
-        remaining = true;
         start(geometry_.home_bucket(s.hash));
         while (running_ >= kMaxMerges) co_await ended_.wait();
       }
       if (block % kScanStep == kScanStep - 1) co_await executor_.yield();
     }
-    retry_pinned = false;
+    retry_stuck = false;
     while (running_ > 0) co_await ended_.wait();
-    if (status.ok()) status = log_.failure();
+    if (status.ok()) status = failure();
   }
   if (status.ok()) {
     // Nor may images of buckets that are still being written be dropped.
     if (!images_.empty()) target = std::min(target, *images_.begin());
     status = co_await device_.flush();
-    if (!status.ok()) fail_(status);
+    if (!status.ok()) give_up(status);
   }
   if (status.ok()) status = co_await log_.advance_tail(target);
   checkpointing_ = false;
@@ -294,7 +332,7 @@ Task<void> Merger::run() {
     const uint64_t target = log_blocked_ ? log_.head() : log_.head() - log_.used() / 2;
     Status s = co_await checkpoint(target);
     if (!s.ok()) {
-      fail_(s);
+      give_up(s);
       break;
     }
     // Writes that cannot be merged may leave nothing to gain: try again when there is something new.

@@ -32,7 +32,9 @@ class Merger final : private BucketStore::ImageLog {
 
   BucketStore& buckets() { return buckets_; }
 
-  // Starts merging the least recently written bucket of a block whose write slots are all taken (rule 10).
+  // Starts merging a block's coldest write if the next new key would find no slot, so that it need not wait.
+  void prepare(uint64_t block);
+  // Starts merging the coldest write of a block whose write slots are all taken (rule 10).
   // Ok if a merge is under way; full or corrupt if none of the block's slots can be merged.
   Status relieve(uint64_t block);
   // Waits until a merge of the block has ended or a slot of it became free.
@@ -52,6 +54,9 @@ class Merger final : private BucketStore::ImageLog {
   // Starts checkpoints when the log fills up, until stop(). To be spawned once.
   Task<void> run();
   void stop();
+  // Writers that wait for a slot of a block. Others of the block give way to them.
+  bool starving(uint64_t block) const { return starving_.contains(block); }
+  Task<void> wait_for_slot(uint64_t block);
   // Wakes all waiters: a failure or the end. They look at why themselves.
   void wake_all();
 
@@ -59,6 +64,11 @@ class Merger final : private BucketStore::ImageLog {
   void set_replaying(bool replaying) { replaying_ = replaying; }
   // The last merge that needed room in a neighbourhood of buckets found none.
   bool full() const { return full_; }
+  Status no_room() const;
+  // Ok, or the device error after which nothing is written any more.
+  Status failure() const;
+  // Waits until no merge and no checkpoint runs.
+  Task<void> drain();
   const MergeCounters& counters() const { return counters_; }
 
  private:
@@ -68,6 +78,7 @@ class Merger final : private BucketStore::ImageLog {
     uint64_t lsn;
   };
   void start(uint64_t bucket);
+  void give_up(const Status& why);
   Task<void> merge(uint64_t bucket);
   Task<Status> capture(const Captured& at, Change* change);
   Task<Status> log_again(uint64_t block, uint32_t slot);
@@ -92,9 +103,11 @@ class Merger final : private BucketStore::ImageLog {
   std::multiset<uint64_t> unpublished_;     // LSNs of records added and not published
   std::multiset<uint64_t> images_;          // LSNs of images whose buckets are not yet in place
   std::unordered_map<uint64_t, std::unique_ptr<WaitList>> block_waiters_;
+  std::unordered_map<uint64_t, uint32_t> starving_;  // blocks, and how many wait
   WaitList ended_;      // a merge has ended
   WaitList log_space_;
   WaitList work_;
+  Status failed_;
   bool log_blocked_ = false;
   bool stopping_ = false;
   bool checkpointing_ = false;

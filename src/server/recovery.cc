@@ -84,14 +84,13 @@ Task<Result<LogScan>> scan_log(block::BlockDevice& device, const layout::SsdGeom
   uint64_t expected = newest.tail;
   for (const BatchHeader& h : found) {
     if (h.lsn < newest.tail) continue;  // of an earlier lap, or dropped
-    const bool skipped = h.lsn >= expected + g.log_size;
-    uint64_t gap = h.lsn - expected;
-    if (skipped) gap -= g.log_size;
+    const uint64_t laps = (h.lsn - expected) / g.log_size;
+    const uint64_t gap = (h.lsn - expected) % g.log_size;
     if (gap != 0 && gap != lap_skip(expected, g)) {
       scan.damage.push_back(fmt::format("log of {}: {} bytes from LSN {} (offset {}) on are damaged", device.name(), gap,
                                         expected, g.log_offset + expected % g.log_size));
     }
-    if (skipped) scan.position.skips.push_back(h.lsn);
+    scan.position.skips.insert(scan.position.skips.end(), laps, h.lsn);
     scan.live.push_back(h);
     scan.position.starts.push_back(h.lsn);
     expected = h.lsn + h.length;
@@ -181,9 +180,11 @@ Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
   std::optional<uint32_t> slot;
   while (!(slot = r.table.reusable(block))) {
     Status s = r.merger.relieve(block);
-    if (!s.ok()) co_return s;
+    if (!s.ok()) {
+      co_return Status(s.code(), s.message() + "; the log has more such writes than the cache has write slots for: start "
+                                               "with the --cache and --write-slots of before");
+    }
     co_await r.merger.wait_for(block);
-    if (!r.log.failure().ok()) co_return r.log.failure();
   }
   r.table.reserve(block, *slot, hash);
   const layout::RecordView view{record->key, as_string(record->body), record->version,
@@ -241,6 +242,7 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
   s = co_await replay_records(r, *scan);
   merger.set_replaying(false);
   if (!s.ok()) {
+    co_await merger.drain();
     log.stop();
     co_return s;
   }

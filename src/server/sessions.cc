@@ -7,12 +7,10 @@
 namespace scalio::server {
 
 std::optional<bool> Session::begin(uint64_t sequence, uint64_t acknowledged, uint64_t call) {
-  if (acknowledged < acknowledged_ || sequence < acknowledged ||
-      sequence >= acknowledged + layout::kSessionWindow) {
-    return std::nullopt;
-  }
-  acknowledged_ = acknowledged;
-  writes_.erase(writes_.begin(), writes_.lower_bound(acknowledged));
+  // Requests may overtake each other, so `acknowledged` may be an older one.
+  acknowledged_ = std::max(acknowledged_, std::min(acknowledged, sequence));
+  if (sequence < acknowledged_ || sequence >= acknowledged_ + layout::kSessionWindow) return std::nullopt;
+  writes_.erase(writes_.begin(), writes_.lower_bound(acknowledged_));
   auto [it, fresh] = writes_.try_emplace(sequence);
   Write& w = it->second;
   w.call = call;
@@ -31,7 +29,13 @@ void Session::finish(uint64_t sequence, Bytes reply) {
   if (it == writes_.end()) return;  // the client claimed to have seen a reply that it cannot have
   it->second.finished = true;
   it->second.reply = std::move(reply);
-  if (peer) peer->reply(it->second.call, it->second.reply);
+  if (peer && it->second.call) peer->reply(*it->second.call, it->second.reply);
+}
+
+void Session::move_to(fabric::Peer& to) {
+  peer = &to;
+  // Numbers of calls mean nothing on another connection.
+  for (auto& [sequence, write] : writes_) write.call.reset();
 }
 
 std::shared_ptr<Session> Sessions::attach(uint64_t id, fabric::Peer& peer, Nanos now) {
@@ -48,7 +52,7 @@ std::shared_ptr<Session> Sessions::attach(uint64_t id, fabric::Peer& peer, Nanos
     s = std::make_shared<Session>(id);
     sessions_[id] = s;
   }
-  s->peer = &peer;
+  s->move_to(peer);
   peer.context = s.get();
   return s;
 }

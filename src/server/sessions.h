@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include "layout/message.h"
@@ -24,6 +25,8 @@ class Session {
   // seen before and is answered, now or when the first ends. Nothing: its sequence breaks the window.
   std::optional<bool> begin(uint64_t sequence, uint64_t acknowledged, uint64_t call);
   void finish(uint64_t sequence, Bytes reply);
+  // Goes on with another connection: what was asked on the old one is answered when it is asked again.
+  void move_to(fabric::Peer& peer);
   // Writes that have begun and not finished.
   size_t unfinished() const { return unfinished_; }
 
@@ -32,7 +35,7 @@ class Session {
 
  private:
   struct Write {
-    uint64_t call;  // of the latest request for it
+    std::optional<uint64_t> call;  // of the latest request for it on the present connection
     bool finished = false;
     Bytes reply;
   };

@@ -16,7 +16,7 @@ using layout::RequestKind;
 
 namespace {
 // Checkpoints that a write waits for before the log is called full.
-constexpr int kMaxCheckpointsWaited = 4;
+constexpr int kMaxCheckpointsWaited = 64;
 
 bool is_write(RequestKind kind) {
   return kind == RequestKind::put || kind == RequestKind::remove || kind == RequestKind::put_if;
@@ -55,6 +55,7 @@ Task<Status> Shard::stop() {
   stopping_ = true;
   while (writes_in_flight_ > 0) co_await idle_.wait();
   merger_.stop();
+  co_await merger_.drain();
   Status s = failure_;
   if (s.ok()) s = co_await merger_.checkpoint(log_.head());
   log_.stop();
@@ -151,16 +152,19 @@ Status Shard::check(const Request& request) const {
 Task<Reply> Shard::write(const Request& request, std::string* text) {
   if (Status s = check(request); !s.ok()) co_return failed(s, text);
   const std::string name(request.key);
+  // A key that always has a write under way would keep its slot for ever: writers that wait for one go first.
+  const uint64_t block = table_.geometry().block_of(hash_key(name, ssd_.hash_seed));
+  while (merger_.starving(block) && failure_.ok()) co_await merger_.wait_for(block);
   auto& entry = in_flight_[name];
   if (!entry) entry = std::make_unique<InFlight>(executor_);
   InFlight& key = *entry;
   ++key.users;
   const Reply reply = co_await write_key(key, request, text);
   if (--key.users == 0) {
-    const uint64_t block = table_.geometry().block_of(hash_key(name, ssd_.hash_seed));
     if (key.slot) table_.slot(block, *key.slot).reserved = false;
     in_flight_.erase(name);
     merger_.wake(block);
+    merger_.prepare(block);
   }
   co_return reply;
 }
@@ -175,7 +179,7 @@ Task<Status> Shard::take_slot(InFlight& key, uint64_t block, uint64_t hash, std:
       break;
     }
     if (merger_.full() && !removal) {
-      co_return Status(Code::full, fmt::format("no room on {}: delete keys, or grow the store", device_.name()));
+      co_return merger_.no_room();
     }
     if (auto free = table_.reusable(block)) {
       table_.reserve(block, *free, hash);
@@ -185,7 +189,7 @@ Task<Status> Shard::take_slot(InFlight& key, uint64_t block, uint64_t hash, std:
     // Rule 10.
     Status s = merger_.relieve(block);
     if (!s.ok()) co_return s;
-    co_await merger_.wait_for(block);
+    co_await merger_.wait_for_slot(block);
   }
   co_return Status();
 }
@@ -201,6 +205,12 @@ Task<Result<uint64_t>> Shard::current_version(InFlight& key, uint64_t block, uin
   const WriteSlot& s = table_.slot(block, *slot);
   if (auto p = table_.read(block, *slot)) {
     co_return p->kind == layout::Kind::tombstone ? 0 : p->version;
+  }
+  if (!s.dirty()) {
+    // A client has damaged our copy in the region; the bucket has the value, the log may not any more.
+    Result<BucketStore::Found> found = co_await merger_.buckets().find(name, hash);
+    if (!found.ok()) co_return found.status();
+    co_return found->version;
   }
   block::Buffer storage(Log::batch_bytes(ssd_));
   Result<layout::LogRecordView> r = co_await log_.read_record(s.lsn, storage);
@@ -247,7 +257,10 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
   const uint32_t size = layout::BatchBuilder::record_size(key_size, value_size);
   for (int checkpoints = 0; failure_.ok();) {
     co_await log_.room(key_size, value_size);
-    if (!log_.failure().ok()) break;
+    if (!log_.failure().ok()) {
+      fail(log_.failure());
+      break;
+    }
     if (!conditional && key.exclusive) {
       co_await key.changed.wait();
     } else if (merger_.admits(size)) {
@@ -263,6 +276,7 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
   const Log::Ticket ticket = log_.add(removal ? LogKind::tombstone : LogKind::value, 0, request.key, as_bytes(request.value));
   merger_.admit(ticket.lsn);
   ++key.unpublished;
+  ++table_.slot(block, *key.slot).in_log;
   exclusive.release();
   Status s = co_await log_.durable(ticket.batch);
   if (s.ok()) {
@@ -278,6 +292,7 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
   }
   merger_.settle(ticket.lsn);
   --key.unpublished;
+  --table_.slot(block, *key.slot).in_log;
   key.changed.wake_all();
   if (!s.ok()) {
     co_return failed(Code::unknown, fmt::format("the log could not be written ({}): the write may be found after a restart, "

@@ -4,13 +4,12 @@
 
 #include <filesystem>
 
-#include "block/buffer.h"
+#include "block/superblock.h"
 #include "layout/superblock.h"
 
 namespace scalio::server {
 
 namespace fs = std::filesystem;
-using layout::kSuperblockSize;
 using layout::SsdGeometry;
 
 std::string ssd_path(const std::string& dir, unsigned index) { return fmt::format("{}/ssd-{}", dir, index); }
@@ -25,28 +24,6 @@ Result<unsigned> count_ssds(const std::string& dir) {
   return n;
 }
 
-Task<Result<SsdGeometry>> read_superblock(block::BlockDevice& device) {
-  if (device.size() < 2 * kSuperblockSize) {
-    co_return Status(Code::invalid, fmt::format("{}: {} bytes are too few for a store", device.name(), device.size()));
-  }
-  block::Buffer buffer(kSuperblockSize);
-  Status first;
-  for (uint64_t at : {uint64_t{0}, (device.size() - kSuperblockSize) / kSuperblockSize * kSuperblockSize}) {
-    Status s = co_await device.read(at, buffer.span());
-    if (s.ok()) {
-      Result<SsdGeometry> g = layout::decode_superblock(buffer.span(), device.size());
-      if (g.ok() && g->block_size < device.block_size()) {
-        g = Status(Code::invalid, fmt::format("formatted with blocks of {} bytes, the device has {}", g->block_size,
-                                              device.block_size()));
-      }
-      if (g.ok()) co_return g;
-      s = g.status();
-    }
-    if (first.ok()) first = s;
-  }
-  co_return Status(first.code(), fmt::format("{}: {}", device.name(), first.message()));
-}
-
 Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector<EventLoop*>& loops) {
   Result<unsigned> count = count_ssds(dir);
   if (!count.ok()) return count.status();
@@ -59,7 +36,7 @@ Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector
     Result<std::unique_ptr<block::UringDevice>> device =
         block::UringDevice::open(loop, path.string(), block::Access::exclusive);
     if (!device.ok()) return device.status();
-    Result<SsdGeometry> g = run_to_end(loop, read_superblock(**device));
+    Result<SsdGeometry> g = run_to_end(loop, block::read_superblock(**device));
     if (!g.ok()) return g.status();
     if (g->shard != i || g->shards != *count) {
       return Status(Code::invalid, fmt::format("{} is SSD {} of {} of its store, but stands as {} of {} in {}", path.string(),

@@ -16,10 +16,6 @@ namespace scalio::server {
 std::string ssd_path(const std::string& dir, unsigned index);
 std::string epoch_path(const std::string& dir);
 
-// The first intact copy of a device's superblock. Failures: invalid (not a Scalio SSD, another format
-// version), corrupt, io_error; the message names the device.
-Task<Result<layout::SsdGeometry>> read_superblock(block::BlockDevice& device);
-
 struct OpenSsd {
   std::unique_ptr<block::UringDevice> device;
   layout::SsdGeometry geometry;

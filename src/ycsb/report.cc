@@ -103,9 +103,7 @@ void put_phase(std::string& out, std::string_view title, const Phase& phase) {
   line(out, "SSD writes / PUT", figures.ssd_writes_per_put);
   line(out, "server CPU / operation", figures.server_cpu_us_per_op, " us");
   if (figures.nic_cpu_us_per_op) line(out, "NIC stand-in CPU / op", figures.nic_cpu_us_per_op, " us");
-  if (tally.not_found > 0) {
-    line(out, "not found", fmt::format("{} GETs (were the records loaded?)", tally.not_found));
-  }
+  if (tally.not_found > 0) line(out, "not found", fmt::format("{} GETs", tally.not_found));
   if (tally.conflicts > 0) line(out, "conflicts", fmt::format("{}", tally.conflicts));
   line(out, "errors", fmt::format("{}", tally.errors));
   for (const auto& [code, count] : tally.errors_by_code) line(out, "  " + code, fmt::format("{}", count));
@@ -217,7 +215,9 @@ std::string to_json(const Report& report) {
                    {"key_size", report.key_size},
                    {"value_size", report.workload.value_size},
                    {"seed", report.seed}};
-  return out.dump(2);
+  Json stat = Json::parse(report.server_stat, nullptr, false);
+  out["server"] = stat.is_discarded() ? Json(nullptr) : stat;
+  return out.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string to_table(const Report& report) {

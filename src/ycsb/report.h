@@ -80,6 +80,7 @@ struct Report {
   std::string server;         // its URI
   std::optional<Phase> load;  // absent: no records were loaded
   std::optional<Phase> run;   // absent: 0 operations were asked for
+  std::string server_stat;    // the server's statistics at the end, JSON
 };
 
 // Errors of both phases; a phase that was stopped counts as one more.

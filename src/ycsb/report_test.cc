@@ -32,6 +32,7 @@ Report report() {
   r.workload = *load_workload("a");
   r.workload.records = 77;
   r.server = "unix:/s";
+  r.server_stat = R"({"pid": 12})";
   r.threads = 2;
   r.depth = 8;
   r.run = phase();
@@ -58,6 +59,7 @@ TEST(Report, HasTheNamesThatScriptsRelyOn) {
   EXPECT_EQ(j["errors"], 0);
   EXPECT_EQ(j["config"]["server"], "unix:/s");
   EXPECT_EQ(j["config"]["depth"], 8);
+  EXPECT_EQ(j["server"]["pid"], 12);
 }
 
 TEST(Report, WhatHasNoMeaningIsNull) {
@@ -65,10 +67,11 @@ TEST(Report, WhatHasNoMeaningIsNull) {
   r.run->tally = Tally();
   r.run->tally.operations = 1000;
   r.run->server = ServerCounters();
+  r.server_stat.clear();
   json j = json::parse(to_json(r));
   for (const char* name :
        {"cache_hit_ratio", "ssd_reads_per_get_miss", "ssd_writes_per_put", "server_cpu_us_per_op",
-        "nic_cpu_us_per_op", "region_bytes_per_hit", "load", "stopped"}) {
+        "nic_cpu_us_per_op", "region_bytes_per_hit", "load", "stopped", "server"}) {
     ASSERT_TRUE(j.contains(name)) << name;
     EXPECT_TRUE(j[name].is_null()) << name;
   }

@@ -57,7 +57,8 @@ class Run {
   Status prepare();
   Result<Phase> run_phase(bool load);
   Assignment assignment(bool load, unsigned thread) const;
-  ServerCounters server_counters();
+  ServerCounters server_counters() { return ServerCounters::parse(server_stat()); }
+  std::string server_stat();
 
   const RunOptions& options_;
   const std::function<void(const Progress&)>& progress_;
@@ -129,6 +130,7 @@ Result<Report> Run::go() {
     if (!run.ok()) return run.status();
     report.run = *std::move(run);
   }
+  report.server_stat = server_stat();
   if (history_ && !history_->status().ok()) return history_->status();
   return report;
 }
@@ -149,9 +151,10 @@ Assignment Run::assignment(bool load, unsigned thread) const {
           .writer = {.process = process_, .thread = thread + (load ? 0 : options_.threads)}};
 }
 
-ServerCounters Run::server_counters() {
+// Empty if the server does not answer: then what depends on it is left out of the report.
+std::string Run::server_stat() {
   Result<std::string> stat = control_->run(control_->stat());
-  return stat.ok() ? ServerCounters::parse(*stat) : ServerCounters();
+  return stat.ok() ? *stat : std::string();
 }
 
 Result<Phase> Run::run_phase(bool load) {

@@ -21,7 +21,7 @@ class Crowd {
  public:
   Crowd(const Scratch& scratch, CrowdOptions options) : scratch_(scratch), options_(options) {}
 
-  // Starts one more client.
+  // Starts one more client, and waits until it can be told to stop.
   void start(const std::string& uri);
   std::size_t size() const { return clients_.size(); }
   Process& client(std::size_t i) { return clients_[i].process; }

@@ -20,7 +20,8 @@ struct StoreOptions {
   int ssds = 2;
   std::string ssd_size = "32M";
   std::vector<std::string> format = {};  // further options of scalio format
-  std::vector<std::string> serve = {};   // further options of scalio serve
+  std::string cache = "4M";
+  std::vector<std::string> serve = {};  // further options of scalio serve
 };
 
 // A formatted store in its own directory, served on a Unix socket and a TCP port that stay the same over

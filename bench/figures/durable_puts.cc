@@ -1,0 +1,93 @@
+// Durable PUTs a second at depth 64, with and without group commit, beside fio's flushed writes.
+//
+// Without batching a PUT is one write of one 512 B block to the log, durable before the next one begins. So
+// fio writes 512 B blocks in order, each with O_DSYNC (what RWF_DSYNC is to one write), one at a time, to a
+// file as large as the log that was written before, as the log is when it is formatted. Not to the log
+// itself: the store is in use.
+//
+// What is compared is the log, so the PUTs are of a few thousand records, which the write slots hold without
+// merging; the lines after these are with all the merging that PUTs all over the store take.
+#include <fstream>
+
+#include "check.h"
+#include "figure.h"
+#include "fio.h"
+#include "load.h"
+#include "numbers.h"
+#include "records.h"
+
+namespace scalio::bench {
+
+namespace {
+
+constexpr unsigned kDepth = 64;
+// Few enough that hardly ever three are in one of the cache's 57,000 blocks, which have two write slots.
+constexpr std::uint64_t kHot = 4000;
+
+std::filesystem::path make_file(const Store& store, std::uint64_t bytes) {
+  const std::filesystem::path path = store.ssd_path().parent_path() / "flushed-writes";
+  const std::vector<char> chunk(kMiB);
+  std::ofstream file(path, std::ios::binary);
+  for (std::uint64_t done = 0; done < bytes; done += chunk.size()) {
+    file.write(chunk.data(), static_cast<std::streamsize>(chunk.size()));
+  }
+  file.close();
+  if (!file) fail(fmt::format("cannot write {}", path.string()));
+  return path;
+}
+
+double puts_per_second(const Store& store, const Bench& bench, std::uint64_t records,
+                       const std::vector<std::string>& options) {
+  const auto server = store.serve(64 * kMiB, options);
+  const auto client = server->connect();
+  return run_puts(*client, {.depth = kDepth, .seconds = bench.round_seconds()}, uniform(records)).rate();
+}
+
+}  // namespace
+
+Rows durable_puts(const Bench& bench) {
+  constexpr double kOnReach = 5, kOffReach = 0.8;
+  const std::vector<std::string> no_batching = {"--batch-max", "1"};
+  const Store& store = bench.stores.with(bench.records());
+  const FioJob job{.file = make_file(store, store.ssd().log_size),
+                   .size = store.ssd().log_size,
+                   .write = true,
+                   .block = store.ssd().block_size,
+                   .seconds = bench.round_seconds()};
+  std::vector<double> on, off, flushed, on_merging, off_merging;
+  for (unsigned round = 0; round < bench.rounds(); ++round) {
+    on.push_back(puts_per_second(store, bench, kHot, {}));
+    off.push_back(puts_per_second(store, bench, kHot, no_batching));
+    flushed.push_back(fio(job));
+    on_merging.push_back(puts_per_second(store, bench, store.records(), {}));
+    off_merging.push_back(puts_per_second(store, bench, store.records(), no_batching));
+  }
+  std::filesystem::remove(job.file);
+
+  const std::string rounds = fmt::format("medians of {} rounds in turn; one client thread", bench.rounds());
+  const double with = median(on), without = median(off), disk = median(flushed);
+  const double with_merging = median(on_merging), without_merging = median(off_merging);
+  return {{.figure = "Durable PUTs, depth 64, batching on",
+           .reach = fmt::format("{} x off", kOnReach),
+           .yardstick = fmt::format("off: {}", per_second(without)),
+           .measured = per_second(with),
+           .ratio = with / without,
+           .met = with >= kOnReach * without,
+           .note = fmt::format("{}; {} records", rounds, kHot)},
+          {.figure = "Durable PUTs, depth 64, batching off",
+           .reach = fmt::format("{} of fio", kOffReach),
+           .yardstick = fmt::format("fio write {} B O_DSYNC: {}", job.block, per_second(disk)),
+           .measured = per_second(without),
+           .ratio = without / disk,
+           .met = without >= kOffReach * disk,
+           .note = fmt::format("{}; {} records", rounds, kHot)},
+          {.figure = "Durable PUTs over the whole store, merging included",
+           .reach = "-",
+           .yardstick = fmt::format("off: {}", per_second(without_merging)),
+           .measured = per_second(with_merging),
+           .ratio = with_merging / without_merging,
+           .met = std::nullopt,
+           .note = fmt::format("{}; {} records", rounds, store.records())}};
+}
+
+}  // namespace scalio::bench

@@ -1,0 +1,100 @@
+#include "load.h"
+
+#include <array>
+#include <chrono>
+#include <string>
+
+#include "check.h"
+#include "store.h"
+#include "ycsb/record.h"
+
+namespace scalio::bench {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// One run: what its tasks share.
+class Run {
+ public:
+  Run(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next)
+      : client_(client), bounds_(bounds), next_(next) {}
+
+  template <class Operate>
+  Ran go(Operate operate) {
+    const ClientCounters before = client_.counters();
+    begin_ = Clock::now();
+    for (unsigned i = 0; i < bounds_.depth; ++i) client_.spawn(operate(*this));
+    client_.wait_all();
+    return {begun_, seconds_since(begin_), since(client_.counters(), before)};
+  }
+
+  static Task<void> gets(Run& run) {
+    ycsb::KeyBuffer key(kKeySize);
+    while (run.more()) {
+      key.set(ycsb::Digits(run.next_()));
+      const Result<Record> got = co_await run.client_.get(key.view());
+      check(got.status());
+    }
+  }
+
+  static Task<void> puts(Run& run) {
+    ycsb::KeyBuffer key(kKeySize);
+    std::array<char, kValueSize> value;
+    while (run.more()) {
+      const ycsb::Digits digits(run.next_());
+      key.set(digits);
+      ycsb::make_value(value, digits, {.process = 0, .thread = 0}, run.begun_);
+      const std::string_view bytes(value.data(), value.size());
+      const Result<std::uint64_t> put = co_await run.client_.put(key.view(), bytes);
+      check(put.status());
+    }
+  }
+
+ private:
+  // Whether one more operation is to begin. The clock is not asked every time: that costs as much as a tenth
+  // of a GET.
+  bool more() {
+    if (begun_ == bounds_.operations) return false;
+    if (begun_ % kClockEvery == 0 && seconds_since(begin_) > bounds_.seconds) timed_out_ = true;
+    if (timed_out_) return false;
+    ++begun_;
+    return true;
+  }
+
+  static constexpr std::uint64_t kClockEvery = 64;
+
+  Client& client_;
+  const Bounds& bounds_;
+  const std::function<std::uint64_t()>& next_;
+  Clock::time_point begin_;
+  std::uint64_t begun_ = 0;
+  bool timed_out_ = false;
+};
+
+}  // namespace
+
+Ran run_gets(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next) {
+  return Run(client, bounds, next).go(Run::gets);
+}
+
+Ran run_puts(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next) {
+  return Run(client, bounds, next).go(Run::puts);
+}
+
+ClientCounters since(const ClientCounters& now, const ClientCounters& before) {
+  ClientCounters added;
+  added.gets = now.gets - before.gets;
+  added.hits = now.hits - before.hits;
+  added.misses = now.misses - before.misses;
+  added.region_bytes_read = now.region_bytes_read - before.region_bytes_read;
+  added.ssd_reads = now.ssd_reads - before.ssd_reads;
+  added.ssd_bytes_read = now.ssd_bytes_read - before.ssd_bytes_read;
+  return added;
+}
+
+}  // namespace scalio::bench

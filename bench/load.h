@@ -1,0 +1,34 @@
+// Load from one client thread, a number of operations always in flight.
+#pragma once
+
+#include <scalio/client.h>
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+
+namespace scalio::bench {
+
+// Ends at whichever bound is reached first.
+struct Bounds {
+  unsigned depth = 1;
+  std::uint64_t operations = std::numeric_limits<std::uint64_t>::max();
+  double seconds = 600;
+};
+
+struct Ran {
+  std::uint64_t operations = 0;
+  double seconds = 0;
+  ClientCounters counters;  // what was added
+
+  double rate() const { return static_cast<double>(operations) / seconds; }
+};
+
+// GETs or PUTs of the records that `next` names. An operation that fails ends the process.
+Ran run_gets(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next);
+Ran run_puts(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next);
+
+// What was added since `before`.
+ClientCounters since(const ClientCounters& now, const ClientCounters& before);
+
+}  // namespace scalio::bench

@@ -1,0 +1,176 @@
+#include "server/block_table.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "block/buffer.h"
+#include "fabric/region_access.h"
+
+namespace scalio::server {
+namespace {
+
+using layout::Kind;
+using layout::ReadWord;
+using layout::RecordView;
+using layout::WriteState;
+using layout::WriteWord;
+
+// Hashes of one block that share a tag or do not.
+constexpr uint64_t hash_of(uint32_t tag, uint64_t more = 0) { return more << 32 | tag; }
+
+class BlockTableTest : public ::testing::Test {
+ protected:
+  uint64_t read_word(uint32_t i, uint64_t block = 0) {
+    return load<uint64_t>(region_.data() + geometry_.block_at(block) + geometry_.read_word(i));
+  }
+  void set_read_word(uint32_t i, ReadWord w, uint64_t block = 0) {
+    store(region_.data() + geometry_.block_at(block) + geometry_.read_word(i), w.pack());
+  }
+  WriteWord write_word(uint32_t i) {
+    return WriteWord::unpack(load<uint64_t>(region_.data() + geometry_.write_word(i)));
+  }
+  std::byte* body(uint32_t i) { return region_.data() + geometry_.body(geometry_.read_slots + i); }
+  std::optional<RecordView> decode(uint32_t i) {
+    return layout::decode_slot({body(i), geometry_.slot_size},
+                               layout::slot_place(0, geometry_.read_slots + i, write_word(i).generation));
+  }
+  void publish(uint32_t i, uint64_t hash, const RecordView& r, uint32_t clock = 0) {
+    table_.reserve(0, i, hash);
+    table_.publish(0, i, r, r.version * 10, clock);
+    table_.slot(0, i).reserved = false;
+  }
+
+  const layout::RegionGeometry geometry_{.blocks = 512, .read_slots = 4, .write_slots = 2, .slot_size = 96};
+  block::Buffer region_{geometry_.size()};
+  BlockTable table_{geometry_, region_.span()};
+};
+
+TEST_F(BlockTableTest, ReadSlotsAreFreeAtFirst) {
+  for (uint32_t i = 0; i < geometry_.read_slots; ++i) {
+    EXPECT_TRUE(ReadWord::unpack(read_word(i)).free());
+    EXPECT_TRUE(ReadWord::unpack(read_word(i, 511)).free());
+  }
+  EXPECT_EQ(write_word(0).state, WriteState::empty);
+}
+
+TEST_F(BlockTableTest, PublishingKillsReadSlotsOfTheTag) {
+  const ReadWord valid{true, true, 7, 55}, filling{true, false, 8, 55}, other{true, true, 9, 56};
+  const ReadWord killed_before{false, false, 3, 55};
+  set_read_word(0, valid);
+  set_read_word(1, filling);
+  set_read_word(2, other);
+  set_read_word(3, killed_before);
+  publish(0, hash_of(55), {"key", "value", 3, Kind::value});
+
+  // Visible is cleared, and nothing else of the word: complete and generation are the clients'.
+  EXPECT_EQ(read_word(0), (ReadWord{false, true, 7, 55}.pack()));
+  EXPECT_EQ(read_word(1), (ReadWord{false, false, 8, 55}.pack()));
+  EXPECT_EQ(read_word(2), other.pack());
+  EXPECT_EQ(read_word(3), killed_before.pack());
+  EXPECT_EQ(table_.kills(), 2u);
+  EXPECT_EQ(write_word(0).state, WriteState::dirty);
+  EXPECT_EQ(write_word(0).tag, 55u);
+  auto r = decode(0);
+  ASSERT_TRUE(r);
+  EXPECT_EQ(r->key, "key");
+  EXPECT_EQ(r->value, "value");
+  EXPECT_EQ(r->version, 3u);
+}
+
+TEST_F(BlockTableTest, TheNextWriteOfTheKeyReplacesInPlace) {
+  publish(0, hash_of(55), {"key", "old", 3, Kind::value});
+  const uint16_t generation = write_word(0).generation;
+  set_read_word(0, {true, true, 7, 55});  // another key's of the tag: not of ours, which has a write slot
+  table_.slot(0, 0).reserved = true;
+  table_.publish(0, 0, {"key", "", 4, Kind::tombstone}, 40, 0);
+  EXPECT_EQ(write_word(0).generation, generation);
+  EXPECT_TRUE(ReadWord::unpack(read_word(0)).visible);
+  ASSERT_TRUE(decode(0));
+  EXPECT_EQ(decode(0)->kind, Kind::tombstone);
+  EXPECT_EQ(table_.dirty(), 1u);
+}
+
+TEST_F(BlockTableTest, ASlotIsReusedOnlyWhenEmptyOrClean) {
+  EXPECT_EQ(table_.reusable(0), 0u);
+  table_.reserve(0, 0, hash_of(1));
+  EXPECT_EQ(table_.reusable(0), 1u) << "the first is reserved";
+  table_.publish(0, 0, {"a", "1", 1, Kind::value}, 10, 0);
+  table_.slot(0, 0).reserved = false;
+  publish(1, hash_of(2), {"b", "2", 2, Kind::value});
+  EXPECT_EQ(table_.reusable(0), std::nullopt) << "both are dirty";
+
+  table_.set_clean(0, 1);
+  EXPECT_EQ(write_word(1).state, WriteState::clean);
+  EXPECT_EQ(table_.find(0, hash_of(2), "b"), 1u) << "clean, but still there";
+  EXPECT_EQ(table_.dirty(), 1u);
+  table_.slot(0, 1).merging = true;
+  EXPECT_EQ(table_.reusable(0), std::nullopt);
+  table_.slot(0, 1).merging = false;
+  EXPECT_EQ(table_.reusable(0), 1u);
+
+  const uint16_t generation = write_word(1).generation;
+  table_.reserve(0, 1, hash_of(3));
+  EXPECT_EQ(write_word(1).state, WriteState::empty);
+  EXPECT_EQ(table_.find(0, hash_of(2), "b"), std::nullopt);
+  table_.publish(0, 1, {"c", "3", 3, Kind::value}, 30, 0);
+  EXPECT_NE(write_word(1).generation, generation) << "the old body must not pass for the new one";
+}
+
+TEST_F(BlockTableTest, TheKeyThatIsWrittenMoreKeepsItsSlot) {
+  publish(0, hash_of(1), {"a", "1", 1, Kind::value}, 100);
+  publish(1, hash_of(2), {"b", "2", 2, Kind::value}, 200);
+  table_.set_clean(0, 0);
+  table_.set_clean(0, 1);
+  EXPECT_EQ(table_.reusable(0), 0u) << "the older one";
+  table_.slot(0, 0).reserved = true;
+  table_.publish(0, 0, {"a", "3", 3, Kind::value}, 30, 300);
+  table_.slot(0, 0).reserved = false;
+  table_.set_clean(0, 0);
+  EXPECT_EQ(table_.reusable(0), 1u);
+}
+
+TEST_F(BlockTableTest, KeysOfOneTagAreToldApart) {
+  publish(0, hash_of(5, 1), {"a", "1", 1, Kind::value});
+  EXPECT_EQ(table_.find(0, hash_of(5, 2), "b"), std::nullopt);
+  EXPECT_EQ(table_.find(0, hash_of(5, 1), "b"), std::nullopt) << "the key decides, not the hash";
+  publish(1, hash_of(5, 2), {"b", "2", 2, Kind::value});
+  EXPECT_EQ(table_.find(0, hash_of(5, 1), "a"), 0u);
+  EXPECT_EQ(table_.find(0, hash_of(5, 2), "b"), 1u);
+}
+
+TEST_F(BlockTableTest, ABodyThatAClientDamagedIsNotedAndNotRead) {
+  publish(0, hash_of(5), {"a", "1", 1, Kind::value});
+  ASSERT_TRUE(table_.read(0, 0));
+  EXPECT_EQ(table_.read(0, 0)->value, "1");
+  body(0)[layout::kSlotHeader] ^= std::byte{1};
+  EXPECT_FALSE(table_.read(0, 0));
+  EXPECT_EQ(table_.find(0, hash_of(5), "a"), 0u) << "the server still knows whose slot it is";
+}
+
+// Rule 1, as another processor sees it: whoever sees DIRTY sees the read slots of the tag killed.
+TEST_F(BlockTableTest, KillsAreVisibleBeforeTheValue) {
+  for (uint64_t block = 0; block < geometry_.blocks; ++block) set_read_word(3, {true, true, 1, 77}, block);
+  std::atomic<uint64_t> stale = 0, looked_at = 0;
+  std::thread reader([&] {
+    for (uint64_t block = 0; block < geometry_.blocks; ++block) {
+      const std::byte* b = region_.data() + geometry_.block_at(block);
+      while (WriteWord::unpack(fabric::load_word_acquire(b + geometry_.write_word(0))).state !=
+             WriteState::dirty) {
+      }
+      if (ReadWord::unpack(fabric::load_word_acquire(b + geometry_.read_word(3))).visible) ++stale;
+      ++looked_at;
+    }
+  });
+  for (uint64_t block = 0; block < geometry_.blocks; ++block) {
+    table_.reserve(block, 0, hash_of(77));
+    table_.publish(block, 0, {"key", "value", 1, Kind::value}, 10, 0);
+  }
+  reader.join();
+  EXPECT_EQ(looked_at, geometry_.blocks);
+  EXPECT_EQ(stale, 0u);
+}
+
+}  // namespace
+}  // namespace scalio::server

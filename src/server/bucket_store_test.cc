@@ -1,0 +1,265 @@
+#include "server/bucket_store.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "server/test_util.h"
+
+namespace scalio::server {
+namespace {
+
+using layout::Kind;
+
+// Takes images as the log would, and checks how they are used.
+struct TestImages final : BucketStore::ImageLog {
+  Task<Status> log_image(const std::vector<layout::ImageBucket>& image, uint64_t* token) override {
+    EXPECT_LE(image.size(), BucketStore::kImagesPerChange);
+    *token = ++count;
+    not_in_place.insert(count);
+    for (const auto& b : image) last[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
+    co_return failure;
+  }
+  void image_in_place(uint64_t token) override { EXPECT_EQ(not_in_place.erase(token), 1u); }
+  uint64_t count = 0;
+  std::set<uint64_t> not_in_place;
+  std::map<uint64_t, Bytes> last;
+  Status failure;
+};
+
+class BucketStoreTest : public ::testing::Test {
+ protected:
+  void open(uint64_t buckets, uint32_t bucket_size = 512) {
+    store_.reset();
+    geometry_ = test_geometry(buckets, bucket_size);
+    ssd_ = std::make_unique<MemorySsd>(*loop_, formatted(geometry_), 3);
+    device_ = std::make_unique<block::FaultyDevice>(*loop_, *ssd_);
+    store_ = std::make_unique<BucketStore>(*loop_, *device_, geometry_, images_);
+  }
+  uint64_t home_of(std::string_view key) { return geometry_.home_bucket(hash_key(key, geometry_.hash_seed)); }
+  // The i-th key whose home is `bucket`.
+  std::string key_in(uint64_t bucket, int i) {
+    for (int n = 0;; ++n) {
+      std::string key = "k" + std::to_string(n);
+      if (home_of(key) == bucket && i-- == 0) return key;
+    }
+  }
+  static Task<Status> locked_apply(BucketStore& store, uint64_t home, std::vector<Change>& changes,
+                                   uint64_t applied) {
+    co_await store.lock(home);
+    Status s = co_await store.apply(home, changes, applied);
+    store.unlock(home);
+    co_return s;
+  }
+  Status apply(uint64_t home, std::vector<Change>& changes, uint64_t applied = 0) {
+    return run(*loop_, locked_apply(*store_, home, changes, applied));
+  }
+  // One change; true unless the store is full.
+  bool put(const std::string& key, const std::string& value) {
+    std::vector<Change> changes{{key, value, ++version_, Kind::value}};
+    Status s = apply(home_of(key), changes);
+    EXPECT_TRUE(s.ok()) << s.to_string();
+    return !changes[0].full;
+  }
+  void remove(const std::string& key) {
+    std::vector<Change> changes{{key, "", ++version_, Kind::tombstone}};
+    Status s = apply(home_of(key), changes);
+    EXPECT_TRUE(s.ok()) << s.to_string();
+    EXPECT_FALSE(changes[0].full);
+  }
+  layout::Bucket bucket(uint64_t n) {
+    return layout::Bucket(ByteSpan(ssd_->contents()).subspan(geometry_.bucket_at(n), geometry_.bucket_size));
+  }
+  BucketStore::Found look_up(const std::string& key) {
+    Result<BucketStore::Found> found = run(*loop_, store_->find(key, hash_key(key, geometry_.hash_seed)));
+    EXPECT_TRUE(found.ok()) << found.status().to_string();
+    return *found;
+  }
+
+  std::unique_ptr<EventLoop> loop_ = make_loop();
+  layout::SsdGeometry geometry_;
+  TestImages images_;
+  std::unique_ptr<MemorySsd> ssd_;
+  std::unique_ptr<block::FaultyDevice> device_;
+  std::unique_ptr<BucketStore> store_;
+  uint64_t version_ = 0;
+};
+
+TEST_F(BucketStoreTest, UnwrittenBucketsAreEmpty) {
+  open(4);
+  EXPECT_EQ(look_up("key").version, 0u);
+  std::vector<Change> none;
+  EXPECT_TRUE(apply(0, none).ok());
+  remove("key");
+  EXPECT_EQ(images_.count, 0u) << "nothing has changed";
+}
+
+TEST_F(BucketStoreTest, OnlyNewerVersionsCount) {
+  open(4);
+  std::vector<Change> changes{{"key", "new", 10, Kind::value}};
+  ASSERT_TRUE(apply(home_of("key"), changes).ok());
+  for (const Change& old : {Change{"key", "old", 9, Kind::value}, Change{"key", "same", 10, Kind::value},
+                            Change{"key", "", 9, Kind::tombstone}}) {
+    changes = {old};
+    ASSERT_TRUE(apply(home_of("key"), changes).ok());
+    EXPECT_EQ(find_in_buckets(geometry_, ssd_->contents(), "key"), (Stored{"new", 10}));
+  }
+  changes = {{"key", "", 11, Kind::tombstone}};
+  ASSERT_TRUE(apply(home_of("key"), changes).ok());
+  EXPECT_EQ(look_up("key").version, 0u);
+  EXPECT_TRUE(images_.not_in_place.empty());
+}
+
+TEST_F(BucketStoreTest, AppliedIsRecordedAndNeverGoesBack) {
+  open(4);
+  std::vector<Change> changes{{"key", "value", 1, Kind::value}};
+  ASSERT_TRUE(apply(home_of("key"), changes, 1000).ok());
+  EXPECT_EQ(look_up("key").applied, 1000u);
+  changes[0].version = 2;
+  ASSERT_TRUE(apply(home_of("key"), changes, 900).ok());
+  EXPECT_EQ(look_up("key").applied, 1000u);
+}
+
+// What is full spills as far as the reach goes, and no farther.
+TEST_F(BucketStoreTest, SpillsToNeighbours) {
+  open(1);
+  const std::string value(100, 'v');
+  std::vector<std::string> stored;
+  while (put("key" + std::to_string(100 + stored.size()), value)) {
+    stored.push_back("key" + std::to_string(100 + stored.size()));
+  }
+  const size_t per_bucket = (512 - layout::kBucketHeader) / (layout::kBucketRecordHeader + 6 + value.size());
+  EXPECT_EQ(stored.size(), per_bucket * (layout::SsdGeometry::kMaxReach + 1));
+  EXPECT_EQ(bucket(0).reach(), layout::SsdGeometry::kMaxReach);
+  EXPECT_EQ(all_in_buckets(geometry_, ssd_->contents()).size(), stored.size());
+  for (const std::string& key : stored) EXPECT_NE(look_up(key).version, 0u) << key;
+
+  // One that is there can still be replaced by one of its size; deletions make room.
+  EXPECT_TRUE(put(stored[5], std::string(100, 'w')));
+  EXPECT_FALSE(put("another", value));
+  remove(stored[7]);
+  EXPECT_TRUE(put("another", value));
+
+  // Records are pulled back until home has them all, and the reach with them.
+  while (stored.size() > 2) {
+    remove(stored.back());
+    stored.pop_back();
+    all_in_buckets(geometry_, ssd_->contents());
+  }
+  remove("another");
+  EXPECT_EQ(bucket(0).reach(), 0u);
+  EXPECT_GT(bucket(0).moves(), 0u);
+  EXPECT_EQ(bucket(0).count(), 2u);
+}
+
+TEST_F(BucketStoreTest, ARecordThatGrowsMoves) {
+  open(4);
+  const std::string a = key_in(1, 0), b = key_in(1, 1), c = key_in(1, 2), d = key_in(1, 3);
+  for (const std::string& key : {a, b, c, d}) ASSERT_TRUE(put(key, std::string(100, 'v')));
+  EXPECT_EQ(bucket(1).reach(), 0u);
+  const uint32_t moves = bucket(1).moves();
+  ASSERT_TRUE(put(b, std::string(115, 'g')));  // it does not fit any more
+  EXPECT_EQ(bucket(1).reach(), 1u);
+  EXPECT_EQ(bucket(1).moves(), moves + 1);
+  EXPECT_TRUE(bucket(2).find(b));
+  EXPECT_EQ(all_in_buckets(geometry_, ssd_->contents()).size(), 4u);
+  ASSERT_TRUE(put(b, std::string(116, 'g')));  // it grows where it is
+  EXPECT_TRUE(bucket(2).find(b));
+  remove(a);
+  EXPECT_TRUE(bucket(1).find(b)) << "there is room at home again";
+  EXPECT_EQ(bucket(1).reach(), 0u);
+}
+
+// Random changes of neighbouring homes, some of them at once, against a map. At every write, each key
+// that is not being changed is found: a record on its way is in both places or in one, never in none.
+TEST_F(BucketStoreTest, EqualsAMapAndNeverHidesARecord) {
+  open(6);
+  std::mt19937_64 random(11);
+  std::map<std::string, Stored> model;
+  std::set<std::string> changing;
+  uint64_t checks = 0;
+  ssd_->on_change = [&] {
+    if (++checks % 7 != 0) return;
+    for (const auto& [key, stored] : model) {
+      if (changing.contains(key)) continue;
+      ASSERT_EQ(find_in_buckets(geometry_, ssd_->contents(), key), stored) << key;
+    }
+  };
+  for (int round = 0; round < 600; ++round) {
+    const bool grow = round / 100 % 2 == 0;
+    std::map<uint64_t, std::vector<Change>> changes;
+    for (uint64_t n = 1 + random() % 8; n > 0; --n) {
+      const std::string key = "key" + std::to_string(random() % 200);
+      if (!changing.insert(key).second) continue;
+      const bool removal = random() % 10 < (grow ? 1 : 6);
+      changes[home_of(key)].push_back({key, removal ? "" : std::string(random() % 110, 'a' + round % 26),
+                                       ++version_, removal ? Kind::tombstone : Kind::value});
+    }
+    size_t left = changes.size();
+    const auto one = [](BucketStore* store, uint64_t home, std::vector<Change>* c,
+                        size_t* count) -> Task<void> {
+      Status s = co_await locked_apply(*store, home, *c, 0);
+      EXPECT_TRUE(s.ok()) << s.to_string();
+      --*count;
+    };
+    for (auto& [home, list] : changes) loop_->spawn(one(store_.get(), home, &list, &left));
+    turn_until(*loop_, [&] { return left == 0; });
+    for (auto& [home, list] : changes) {
+      for (const Change& c : list) {
+        if (c.full) continue;
+        if (c.kind == Kind::tombstone) {
+          model.erase(c.key);
+        } else {
+          model[c.key] = {c.value, c.version};
+        }
+      }
+    }
+    changing.clear();
+    if (round % 20 == 0) {
+      ASSERT_EQ(all_in_buckets(geometry_, ssd_->contents()), model);
+    }
+  }
+  EXPECT_EQ(all_in_buckets(geometry_, ssd_->contents()), model);
+  EXPECT_TRUE(images_.not_in_place.empty());
+  // The images are what is in place.
+  for (const auto& [number, image] : images_.last) {
+    EXPECT_TRUE(std::equal(image.begin(), image.end(), bucket(number).bytes().begin()))
+        << "bucket " << number;
+  }
+}
+
+TEST_F(BucketStoreTest, ADamagedBucketIsNamedAndLeftAlone) {
+  open(4);
+  ASSERT_TRUE(put(key_in(1, 0), "value"));
+  ASSERT_TRUE(put(key_in(2, 0), "value"));
+  const uint64_t at = geometry_.bucket_at(1) + 40;
+  ssd_->contents()[at] ^= std::byte{1};
+  const Bytes before = ssd_->contents();
+  std::vector<Change> changes{{key_in(1, 1), "other", ++version_, Kind::value}};
+  Status s = apply(1, changes);
+  EXPECT_EQ(s.code(), Code::corrupt);
+  EXPECT_NE(s.message().find("bucket 1 at offset " + std::to_string(geometry_.bucket_at(1))),
+            std::string::npos)
+      << s.message();
+  EXPECT_EQ(ssd_->contents(), before);
+  EXPECT_NE(look_up(key_in(2, 0)).version, 0u);
+  EXPECT_TRUE(put(key_in(2, 1), "value"));
+}
+
+TEST_F(BucketStoreTest, ErrorsOfTheDeviceAndTheLogArePassedOn) {
+  open(4);
+  const std::string key = key_in(1, 0);
+  std::vector<Change> changes{{key, "value", 1, Kind::value}};
+  device_->fail(block::Io::Kind::read, 1);
+  EXPECT_EQ(apply(1, changes).code(), Code::io_error);
+  images_.failure = Status(Code::io_error, "the log");
+  EXPECT_EQ(apply(1, changes).code(), Code::io_error);
+  EXPECT_EQ(look_up(key).version, 0u) << "a bucket was written whose image is not in the log";
+  images_ = {};
+  device_->fail(block::Io::Kind::write, 1);
+  EXPECT_EQ(apply(1, changes).code(), Code::io_error);
+  EXPECT_EQ(images_.not_in_place.size(), 1u) << "the image is still needed";
+}
+
+}  // namespace
+}  // namespace scalio::server

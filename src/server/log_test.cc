@@ -1,0 +1,166 @@
+#include "server/log.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "server/recovery.h"
+#include "server/test_util.h"
+
+namespace scalio::server {
+namespace {
+
+using layout::LogKind;
+
+class LogTest : public ::testing::Test {
+ public:
+  void TearDown() override { stop(); }
+  // Opens the log as it is on the SSD; what was open before is dropped.
+  void open(LogOptions options = {}) {
+    stop();
+    Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
+    ASSERT_TRUE(scan.ok()) << scan.status().to_string();
+    EXPECT_EQ(scan->damage, std::vector<std::string>());
+    log_ = std::make_unique<Log>(*loop_, device_, geometry_, options);
+    log_->resume(std::move(scan->position));
+    loop_->spawn(log_->run());
+  }
+  void stop() {
+    if (!log_) return;
+    log_->stop();
+    turn_until(*loop_, [&] { return loop_->spawned() == 0; });
+    log_.reset();
+  }
+  static Task<Status> append(Log& log, std::string key, std::string value, Log::Ticket* ticket) {
+    co_await log.room(static_cast<uint32_t>(key.size()), static_cast<uint32_t>(value.size()));
+    if (!log.failure().ok()) co_return log.failure();
+    *ticket = log.add(LogKind::value, 0, key, as_bytes(value));
+    co_return co_await log.durable(ticket->batch);
+  }
+  Log::Ticket append(const std::string& key, const std::string& value) {
+    Log::Ticket ticket;
+    Status s = run(*loop_, append(*log_, key, value, &ticket));
+    EXPECT_TRUE(s.ok()) << s.to_string();
+    return ticket;
+  }
+  // The live records on the SSD, by LSN.
+  std::map<uint64_t, std::string> live() {
+    std::map<uint64_t, std::string> records;
+    Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
+    EXPECT_TRUE(scan.ok());
+    EXPECT_EQ(scan->damage, std::vector<std::string>());
+    block::Buffer buffer(Log::batch_bytes(geometry_));
+    for (const layout::BatchHeader& batch : scan->live) {
+      const std::function<void(const layout::LogRecordView&)> keep = [&](const layout::LogRecordView& r) {
+        records[r.lsn] = std::string(r.key) + "=" + std::string(as_string(r.body));
+      };
+      Result<uint32_t> damaged = run(*loop_, read_batch(device_, geometry_, batch, buffer, keep));
+      EXPECT_TRUE(damaged.ok() && *damaged == 0) << "batch at " << batch.lsn;
+    }
+    return records;
+  }
+
+  std::unique_ptr<EventLoop> loop_ = make_loop();
+  const layout::SsdGeometry geometry_ = test_geometry(16);
+  MemorySsd ssd_{*loop_, formatted(geometry_), 1};
+  block::FaultyDevice device_{*loop_, ssd_};
+  std::unique_ptr<Log> log_;
+};
+
+TEST_F(LogTest, WhatIsDurableIsReadBack) {
+  open();
+  const Log::Ticket a = append("a", "1"), b = append("b", "2");
+  EXPECT_EQ(b.version, a.version + 1);
+  EXPECT_EQ(live(), (std::map<uint64_t, std::string>{{a.lsn, "a=1"}, {b.lsn, "b=2"}}));
+  block::Buffer storage(Log::batch_bytes(geometry_));
+  Result<layout::LogRecordView> r = run(*loop_, log_->read_record(b.lsn, storage));
+  ASSERT_TRUE(r.ok());
+  EXPECT_EQ(r->key, "b");
+  EXPECT_EQ(as_string(r->body), "2");
+  EXPECT_EQ(r->version, b.version);
+
+  ssd_.contents()[geometry_.log_offset + b.lsn + layout::kLogRecordHeader] ^= std::byte{4};
+  r = run(*loop_, log_->read_record(b.lsn, storage));
+  EXPECT_EQ(r.code(), Code::corrupt);
+  EXPECT_NE(r.status().message().find(std::to_string(geometry_.log_offset + b.lsn)), std::string::npos);
+}
+
+TEST_F(LogTest, RecordsThatComeTogetherShareABatch) {
+  for (const auto& [batch_max, most] : {std::pair<uint32_t, uint64_t>{256, 2}, {10, 11}, {1, 100}}) {
+    open({.batch_max = batch_max});
+    std::vector<Log::Ticket> tickets(100);
+    int left = 100;
+    const auto one = [](Log* log, int i, Log::Ticket* ticket, int* count) -> Task<void> {
+      Status s = co_await append(*log, "key" + std::to_string(i), "v", ticket);
+      EXPECT_TRUE(s.ok());
+      --*count;
+    };
+    for (int i = 0; i < 100; ++i) loop_->spawn(one(log_.get(), i, &tickets[i], &left));
+    turn_until(*loop_, [&] { return left == 0; });
+    EXPECT_LE(log_->counters().batches, most);
+    EXPECT_GE(log_->counters().batches, 100 / batch_max);
+    EXPECT_EQ(log_->counters().records, 100u);
+  }
+}
+
+TEST_F(LogTest, LsnsAndVersionsAreNotUsedAgainAfterARestart) {
+  open();
+  Log::Ticket last = append("a", "1");
+  for (int i = 0; i < 40; ++i) {
+    open();
+    const Log::Ticket next = append("a", std::to_string(i));
+    EXPECT_GT(next.lsn, last.lsn + geometry_.log_size / 2);
+    EXPECT_GT(next.version, last.version);
+    last = next;
+  }
+  EXPECT_EQ(live().size(), 41u) << "the laps skipped cost no room";
+  EXPECT_LT(log_->used(), 50 * geometry_.block_size);
+  ASSERT_TRUE(run(*loop_, log_->advance_tail(last.lsn)).ok());
+  EXPECT_EQ(live().size(), 1u);
+  EXPECT_LE(log_->used(), 3 * geometry_.block_size);
+}
+
+// The ring is gone around many times, and what is live stays intact; the space that is said to be free is.
+TEST_F(LogTest, NeverOverwritesItsTail) {
+  open();
+  std::map<uint64_t, std::string> expected;
+  std::mt19937_64 random(5);
+  uint64_t turns = 0;
+  for (int i = 0; turns < 8; ++i) {
+    const std::string value(random() % 100, 'v');
+    if (log_->free() < 2 * Log::batch_bytes(geometry_)) {
+      auto keep = expected.begin();
+      std::advance(keep, expected.size() * (random() % 4) / 4 + 1);
+      if (keep == expected.end()) --keep;
+      ASSERT_TRUE(run(*loop_, log_->advance_tail(keep->first)).ok());
+      expected.erase(expected.begin(), keep);
+      ASSERT_EQ(live(), expected);
+    }
+    const Log::Ticket t = append("k" + std::to_string(i), value);
+    expected[t.lsn] = "k" + std::to_string(i) + "=" + value;
+    turns = t.lsn / geometry_.log_size;
+    if (i % 50 == 0) open();
+  }
+  EXPECT_EQ(live(), expected);
+}
+
+TEST_F(LogTest, AFailedWriteFailsEverybodyAndAllThatFollows) {
+  open({.batch_max = 1});
+  append("a", "1");
+  device_.fail(block::Io::Kind::write, 1);
+  std::vector<Status> outcomes;
+  const auto one = [](Log* log, std::vector<Status>* out) -> Task<void> {
+    Log::Ticket ticket;
+    Status s = co_await append(*log, "b", "2", &ticket);
+    out->push_back(s);
+  };
+  for (int i = 0; i < 5; ++i) loop_->spawn(one(log_.get(), &outcomes));
+  turn_until(*loop_, [&] { return outcomes.size() == 5; });
+  for (const Status& s : outcomes) EXPECT_EQ(s.code(), Code::io_error);
+  EXPECT_EQ(log_->failure().code(), Code::io_error);
+  EXPECT_EQ(run(*loop_, log_->advance_tail(log_->head())).code(), Code::io_error);
+  EXPECT_EQ(live().size(), 1u);
+}
+
+}  // namespace
+}  // namespace scalio::server

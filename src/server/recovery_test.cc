@@ -1,0 +1,316 @@
+// Recovery, after power cuts at any moment and after damage.
+#include "server/recovery.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "server/test_util.h"
+
+namespace scalio::server {
+namespace {
+
+using layout::RequestKind;
+using ::testing::HasSubstr;
+
+constexpr uint64_t kNotYet = ~0ULL;
+
+// One write of a key: what it left there, and its version once that is known.
+struct Write {
+  std::optional<std::string> value;  // nothing: a deletion
+  uint64_t version = kNotYet;
+};
+// All writes that a test has sent.
+struct History {
+  std::map<std::string, std::vector<Write>> writes;
+};
+// What was so at the moment of a power cut.
+struct Cut {
+  Bytes contents;
+  std::map<std::string, uint64_t> acknowledged;  // the highest version, by key
+  std::map<std::string, size_t> sent;            // how many writes, by key
+};
+
+class RecoveryTest : public ::testing::Test {
+ protected:
+  std::string key_of(uint64_t n) const { return "key" + std::to_string(n); }
+
+  // Runs random writes on a shard and cuts the power about every `every` device writes.
+  std::vector<Cut> run_and_cut(TestShard& s, History& history, int writes, uint64_t every, uint64_t seed) {
+    std::mt19937_64 random(seed);
+    std::vector<Cut> cuts;
+    std::map<std::string, uint64_t> acknowledged;
+    std::map<uint64_t, std::pair<std::string, size_t>> in_flight;
+    TestClient client(s.shard);
+    client.on_answer = [&](uint64_t call, const Answer& a) {
+      ASSERT_EQ(a.code, Code::ok) << a.text;
+      const auto [key, index] = in_flight.at(call);
+      in_flight.erase(call);
+      history.writes[key][index].version = a.version;
+      acknowledged[key] = std::max(acknowledged[key], a.version);
+    };
+    // What earlier lives have acknowledged still counts.
+    for (const auto& [key, list] : history.writes) {
+      for (const Write& w : list) {
+        if (w.version != kNotYet) acknowledged[key] = std::max(acknowledged[key], w.version);
+      }
+    }
+    s.ssd.on_change = [&] {
+      if (random() % every != 0) return;
+      Cut cut{s.ssd.after_power_cut(), acknowledged, {}};
+      for (const auto& [key, list] : history.writes) cut.sent[key] = list.size();
+      cuts.push_back(std::move(cut));
+    };
+    for (int i = 0; i < writes; ++i) {
+      const std::string key = key_of(random() % kKeys);
+      const bool removal = random() % 4 == 0;
+      const std::string value =
+          std::to_string(seed) + "-" + std::to_string(i) + std::string(random() % 90, 'v');
+      auto& list = history.writes[key];
+      list.push_back({removal ? std::nullopt : std::optional(value)});
+      // The number that the call will have.
+      in_flight[static_cast<uint64_t>(i) + 1] = {key, list.size() - 1};
+      EXPECT_EQ(client.send(removal ? RequestKind::remove : RequestKind::put, key, removal ? "" : value),
+                static_cast<uint64_t>(i) + 1);
+      if (random() % 10 == 0) turn_until(*s.loop, [&] { return client.in_flight() == 0; });
+      while (client.in_flight() > 100) s.loop->turn(true);
+    }
+    turn_until(*s.loop, [&] { return client.in_flight() == 0; });
+    s.ssd.on_change = [] {};
+    return cuts;
+  }
+
+  // Each key has what one of its writes left that was not overtaken when it was acknowledged.
+  void expect_consistent(TestShard& s, const History& history, const Cut& cut) {
+    for (const auto& [key, list] : history.writes) {
+      const auto found = s.get(key);
+      const auto sent = cut.sent.find(key);
+      const size_t known = sent == cut.sent.end() ? 0 : sent->second;
+      const auto last = cut.acknowledged.find(key);
+      const uint64_t at_least = last == cut.acknowledged.end() ? 0 : last->second;
+      bool explained = !found && at_least == 0;
+      for (size_t i = 0; i < known && !explained; ++i) {
+        const Write& w = list[i];
+        if (w.version < at_least) continue;
+        explained = found ? w.value == found->value && (w.version == kNotYet || w.version == found->version)
+                          : !w.value;
+      }
+      EXPECT_TRUE(explained) << key << ": found " << (found ? found->value : "nothing") << " of version "
+                             << (found ? found->version : 0) << ", acknowledged was " << at_least;
+    }
+  }
+
+  static constexpr uint64_t kKeys = 60;
+  const layout::SsdGeometry geometry_ = test_geometry(20);
+  const TestShard::Options options_{.blocks = 8, .write_slots = 2};
+};
+
+TEST_F(RecoveryTest, AnyPowerCutLeavesWhatWasAcknowledged) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    SCOPED_TRACE(seed);
+    TestShard::Options options = options_;
+    options.seed = seed;
+    options.batch_max = seed % 2 == 0 ? 4 : 256;
+    TestShard s(geometry_, formatted(geometry_), options);
+    ASSERT_TRUE(s.start().ok());
+    History history;
+    const std::vector<Cut> cuts = run_and_cut(s, history, 1200, 60, seed);
+    ASSERT_GT(cuts.size(), 10u);
+    for (const Cut& cut : cuts) {
+      options.seed += 100;
+      TestShard again(geometry_, cut.contents, options);
+      Status started = again.start();
+      ASSERT_TRUE(started.ok()) << started.to_string();
+      EXPECT_EQ(again.shard.recovery().damage, std::vector<std::string>());
+      expect_consistent(again, history, cut);
+      // And so it stays when all is merged.
+      ASSERT_TRUE(again.stop().ok());
+      std::fill_n(again.region.data(), again.region.size(), std::byte{0});
+      expect_consistent(again, history, cut);
+      all_in_buckets(geometry_, again.ssd.contents());
+      if (HasFailure()) return;
+    }
+  }
+}
+
+// Cut again and again, also while it recovers, with writes between.
+TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
+  Bytes contents = formatted(geometry_);
+  History history;
+  Cut last;
+  std::mt19937_64 random(77);
+  for (uint64_t life = 1; life <= 30; ++life) {
+    SCOPED_TRACE(life);
+    TestShard::Options options = options_;
+    options.seed = life;
+    TestShard s(geometry_, contents, options);
+    std::vector<Bytes> cut_while_starting;
+    s.ssd.on_change = [&] {
+      if (random() % 20 == 0) cut_while_starting.push_back(s.ssd.after_power_cut());
+    };
+    Status started = s.start();
+    ASSERT_TRUE(started.ok()) << started.to_string();
+    s.ssd.on_change = [] {};
+    EXPECT_EQ(s.shard.recovery().damage, std::vector<std::string>());
+    expect_consistent(s, history, last);
+    for (Bytes& bytes : cut_while_starting) {
+      TestShard again(geometry_, std::move(bytes), options);
+      ASSERT_TRUE(again.start().ok());
+      EXPECT_EQ(again.shard.recovery().damage, std::vector<std::string>());
+      expect_consistent(again, history, last);
+    }
+    if (HasFailure()) return;
+    // What was found is now the past.
+    for (auto& [key, list] : history.writes) {
+      const auto found = s.get(key);
+      const uint64_t acknowledged = last.acknowledged.contains(key) ? last.acknowledged[key] : 0;
+      if (found) {
+        list = {{found->value, found->version}};
+      } else {
+        list = {{std::nullopt, acknowledged}};
+      }
+    }
+    std::vector<Cut> cuts = run_and_cut(s, history, static_cast<int>(5 + random() % 80), 5, life);
+    ASSERT_FALSE(cuts.empty());
+    last = std::move(cuts[random() % cuts.size()]);
+    contents = last.contents;
+    // Only what had been sent by then can be found.
+    for (auto& [key, list] : history.writes) list.resize(last.sent.contains(key) ? last.sent[key] : 0);
+  }
+}
+
+// A bucket that a crash tore is put right from its image, and only then looked at.
+TEST_F(RecoveryTest, TornBucketsAreRestored) {
+  TestShard s(geometry_, formatted(geometry_), options_);
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  std::map<std::string, std::string> model;
+  for (uint64_t i = 0; i < 100; ++i) {
+    const std::string value(50, static_cast<char>('a' + i % 26));
+    ASSERT_EQ(s.put(client, key_of(i % 40), value).code, Code::ok);
+    model[key_of(i % 40)] = value;
+  }
+  Bytes torn = s.ssd.contents();
+  int buckets = 0;
+  for (uint64_t b = 0; b < geometry_.all_buckets(); ++b) {
+    layout::Bucket bucket(ByteSpan(torn).subspan(geometry_.bucket_at(b), geometry_.bucket_size));
+    if (bucket.verify(geometry_.store_id(), b) != layout::BucketState::ok) continue;
+    std::fill_n(bucket.bytes().data() + 256, 128, std::byte{0x5a});
+    ++buckets;
+  }
+  ASSERT_GT(buckets, 5);
+  TestShard again(geometry_, torn, options_);
+  ASSERT_TRUE(again.start().ok());
+  EXPECT_GT(again.shard.recovery().images, 0u);
+  for (const auto& [key, value] : model) {
+    ASSERT_TRUE(again.get(key)) << key;
+    EXPECT_EQ(again.get(key)->value, value);
+  }
+}
+
+// Bits flip in the middle of the log: what is damaged is told with its place, and all else is there.
+TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
+  TestShard s(geometry_, formatted(geometry_), {.blocks = 64});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  for (uint64_t i = 0; i < 30; ++i)
+    ASSERT_EQ(s.put(client, key_of(i), "value" + std::to_string(i)).code, Code::ok);
+  Result<LogScan> scan = run(*s.loop, scan_log(s.ssd, geometry_));
+  ASSERT_TRUE(scan.ok());
+  ASSERT_GE(scan->live.size(), 30u);
+
+  for (const bool header : {false, true}) {
+    SCOPED_TRACE(header ? "a batch's header" : "a record");
+    const layout::BatchHeader& batch = scan->live[12];
+    const uint64_t offset = geometry_.log_offset + batch.lsn % geometry_.log_size;
+    Bytes damaged = s.ssd.contents();
+    damaged[offset + (header ? 20 : layout::kBatchHeader + layout::kLogRecordHeader + 1)] ^= std::byte{8};
+    TestShard again(geometry_, std::move(damaged), {.blocks = 64});
+    ASSERT_TRUE(again.start().ok());
+    ASSERT_EQ(again.shard.recovery().damage.size(), 1u);
+    EXPECT_THAT(again.shard.recovery().damage[0], HasSubstr(std::to_string(offset)));
+    int missing = 0;
+    for (uint64_t i = 0; i < 30; ++i) {
+      auto found = again.get(key_of(i));
+      if (!found) {
+        ++missing;
+      } else {
+        EXPECT_EQ(found->value, "value" + std::to_string(i));
+      }
+    }
+    EXPECT_EQ(missing, 1);
+    TestClient after(again.shard);
+    EXPECT_GT(again.put(after, "new", "v").version, 30u);
+  }
+}
+
+TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
+  TestShard s(geometry_, formatted(geometry_), {.blocks = 64});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  for (uint64_t i = 0; i < 10; ++i) ASSERT_EQ(s.put(client, key_of(i), "v").code, Code::ok);
+  for (int i = 0; i < 20; ++i) client.send(RequestKind::put, "last", std::string(100, 'v'));
+  turn_until(*s.loop, [&] { return client.in_flight() == 0; });
+  Result<LogScan> scan = run(*s.loop, scan_log(s.ssd, geometry_));
+  ASSERT_TRUE(scan.ok());
+  const layout::BatchHeader last = scan->live.back();
+  ASSERT_GT(last.length, 1024u);
+  Bytes contents = s.ssd.contents();
+  // Its first block is there and its last is not.
+  std::fill_n(contents.begin() + static_cast<ptrdiff_t>(geometry_.log_offset + last.lsn % geometry_.log_size +
+                                                        last.length - 512),
+              512, std::byte{0});
+  // Nor does it become damage when the log goes on behind it.
+  for (int life = 0; life < 3; ++life) {
+    SCOPED_TRACE(life);
+    TestShard again(geometry_, contents, {.blocks = 64});
+    ASSERT_TRUE(again.start().ok());
+    EXPECT_EQ(again.shard.recovery().damage, std::vector<std::string>());
+    for (uint64_t i = 0; i < 10; ++i) EXPECT_TRUE(again.get(key_of(i))) << key_of(i);
+    TestClient after(again.shard);
+    ASSERT_EQ(again.put(after, "another", std::to_string(life)).code, Code::ok);
+    contents = again.ssd.contents();
+  }
+}
+
+TEST_F(RecoveryTest, ALogWithoutABatchIsRefused) {
+  Bytes contents = formatted(geometry_);
+  contents[geometry_.log_offset] ^= std::byte{1};
+  std::unique_ptr<EventLoop> loop = make_loop();
+  MemorySsd ssd(*loop, std::move(contents), 1);
+  Result<LogScan> scan = run(*loop, scan_log(ssd, geometry_));
+  EXPECT_EQ(scan.code(), Code::corrupt);
+  EXPECT_THAT(scan.status().message(), HasSubstr(ssd.name()));
+}
+
+// More keys in the log than write slots: recovery merges as it goes.
+TEST_F(RecoveryTest, ALogOfMoreKeysThanSlotsIsReplayed) {
+  const layout::SsdGeometry g = test_geometry(200, 512, 1 << 20);
+  TestShard s(g, formatted(g), {.blocks = 512});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  for (uint64_t i = 0; i < 500; ++i) {
+    client.send(RequestKind::put, key_of(i), std::to_string(i));
+    while (client.in_flight() > 100) s.loop->turn(true);
+  }
+  turn_until(*s.loop, [&] { return client.in_flight() == 0; });
+  TestShard again(g, s.ssd.contents(), {.blocks = 2, .write_slots = 1});
+  ASSERT_TRUE(again.start().ok());
+  EXPECT_GT(again.shard.recovery().records_applied, 400u);
+  for (uint64_t i = 0; i < 500; ++i) {
+    ASSERT_TRUE(again.get(key_of(i))) << i;
+    EXPECT_EQ(again.get(key_of(i))->value, std::to_string(i));
+  }
+}
+
+TEST_F(RecoveryTest, ADeviceErrorIsPassedOn) {
+  for (const block::Io::Kind kind : {block::Io::Kind::read, block::Io::Kind::flush}) {
+    TestShard s(geometry_, formatted(geometry_), options_);
+    s.device.fail(kind);
+    EXPECT_EQ(s.start().code(), Code::io_error);
+  }
+}
+
+}  // namespace
+}  // namespace scalio::server

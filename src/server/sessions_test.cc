@@ -1,0 +1,129 @@
+#include "server/sessions.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace scalio::server {
+namespace {
+
+struct TestPeer final : fabric::Peer {
+  void reply(uint64_t call, ByteView payload) override { replies.emplace_back(call, as_string(payload)); }
+  void close(std::string reason) override { closed = std::move(reason); }
+  const std::string& name() const override { return closed; }
+  std::vector<std::pair<uint64_t, std::string>> replies;
+  std::string closed;
+};
+using Replies = std::vector<std::pair<uint64_t, std::string>>;
+
+Bytes reply(std::string_view text) {
+  ByteView b = as_bytes(text);
+  return Bytes(b.begin(), b.end());
+}
+
+TEST(Session, AWriteThatComesAgainIsAnsweredAndNotDone) {
+  TestPeer peer;
+  Session s(1);
+  s.peer = &peer;
+  EXPECT_EQ(s.begin(1, 1, 100), true);
+  s.finish(1, reply("done"));
+  EXPECT_EQ(s.begin(1, 1, 101), false);
+  EXPECT_EQ(peer.replies, (Replies{{100, "done"}, {101, "done"}}));
+}
+
+TEST(Session, AWriteThatComesAgainBeforeItsEndIsAnsweredOnce) {
+  TestPeer peer;
+  Session s(1);
+  s.peer = &peer;
+  EXPECT_EQ(s.begin(1, 1, 100), true);
+  EXPECT_EQ(s.begin(1, 1, 101), false);
+  EXPECT_EQ(s.unfinished(), 1u);
+  EXPECT_TRUE(peer.replies.empty());
+  s.finish(1, reply("done"));
+  EXPECT_EQ(peer.replies, (Replies{{101, "done"}}));
+  EXPECT_EQ(s.unfinished(), 0u);
+}
+
+TEST(Session, WhatIsOutsideTheWindowIsRefused) {
+  Session s(1);
+  EXPECT_EQ(s.begin(layout::kSessionWindow + 1, 1, 1), std::nullopt);
+  EXPECT_EQ(s.begin(layout::kSessionWindow, 1, 1), true);
+  EXPECT_EQ(s.begin(0, 1, 2), std::nullopt) << "an acknowledged sequence";
+  EXPECT_EQ(s.begin(5, 5, 3), true);
+  EXPECT_EQ(s.begin(4, 5, 4), std::nullopt) << "an acknowledged sequence";
+  EXPECT_EQ(s.begin(6, 4, 5), std::nullopt) << "an acknowledgement taken back";
+  EXPECT_EQ(s.begin(~0ULL, ~0ULL, 6), std::nullopt) << "an overflow of the window";
+}
+
+TEST(Session, AnAcknowledgedWriteMayEndLate) {
+  TestPeer peer;
+  Session s(1);
+  s.peer = &peer;
+  EXPECT_EQ(s.begin(1, 1, 100), true);
+  EXPECT_EQ(s.begin(2, 2, 101), true);
+  s.finish(1, reply("nobody waits for it"));
+  s.finish(2, reply("done"));
+  EXPECT_EQ(peer.replies, (Replies{{101, "done"}}));
+  EXPECT_EQ(s.unfinished(), 0u);
+}
+
+TEST(Session, RepliesWaitForTheClientToComeBack) {
+  TestPeer peer;
+  Session s(1);
+  EXPECT_EQ(s.begin(1, 1, 100), true);
+  s.finish(1, reply("done"));
+  s.peer = &peer;
+  EXPECT_EQ(s.begin(1, 1, 7), false);
+  EXPECT_EQ(peer.replies, (Replies{{7, "done"}}));
+}
+
+TEST(Sessions, AreFoundAgainAndMove) {
+  Sessions sessions(9);
+  TestPeer first, second, other;
+  auto s = sessions.attach(0, first, 0);
+  EXPECT_NE(s->id(), 0u);
+  EXPECT_EQ(Sessions::of(first), s.get());
+  auto moved = sessions.attach(s->id(), second, 0);
+  EXPECT_EQ(moved, s);
+  EXPECT_EQ(Sessions::of(first), nullptr);
+  EXPECT_EQ(Sessions::of(second), s.get());
+  EXPECT_EQ(first.closed, "its session has moved to a new connection");
+  sessions.detach(first, 0);  // the old connection's end does not touch it
+  EXPECT_EQ(s->peer, &second);
+  EXPECT_NE(sessions.attach(s->id() + 1, other, 0)->id(), s->id() + 1)
+      << "an unknown session gets a new number";
+  EXPECT_EQ(sessions.size(), 2u);
+}
+
+TEST(Sessions, ForgetClientsThatStayAway) {
+  Sessions sessions(9);
+  TestPeer peer, busy, other;
+  const uint64_t gone = sessions.attach(0, peer, 0)->id();
+  auto working = sessions.attach(0, busy, 0);
+  EXPECT_EQ(working->begin(1, 1, 1), true);
+  sessions.detach(peer, 0);
+  sessions.detach(busy, 0);
+  auto last = sessions.attach(0, other, Sessions::kKeep - 1);
+  EXPECT_TRUE(sessions.find(gone));
+  sessions.detach(other, Sessions::kKeep);
+  EXPECT_FALSE(sessions.find(gone));
+  EXPECT_TRUE(sessions.find(working->id())) << "its write has not ended";
+}
+
+TEST(Sessions, KeepABoundedNumberOfLostOnes) {
+  Sessions sessions(9);
+  std::vector<uint64_t> ids;
+  TestPeer peer;
+  for (size_t i = 0; i < Sessions::kMaxLost + 10; ++i) {
+    ids.push_back(sessions.attach(0, peer, 0)->id());
+    sessions.detach(peer, i);
+  }
+  EXPECT_EQ(sessions.size(), Sessions::kMaxLost);
+  EXPECT_FALSE(sessions.find(ids[9])) << "the oldest go first";
+  EXPECT_TRUE(sessions.find(ids[10]));
+}
+
+}  // namespace
+}  // namespace scalio::server

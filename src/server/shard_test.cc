@@ -1,0 +1,520 @@
+#include "server/shard.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "server/test_util.h"
+
+namespace scalio::server {
+namespace {
+
+using layout::ReadWord;
+using layout::RequestKind;
+using layout::WriteState;
+using ::testing::HasSubstr;
+
+class ShardTest : public ::testing::Test {
+ protected:
+  void open(const layout::SsdGeometry& g, TestShard::Options options = {}) {
+    reopen(g, formatted(g), options);
+  }
+  // By value: they may be those of the shard that is open.
+  void reopen(layout::SsdGeometry g, Bytes contents, TestShard::Options options = {}) {
+    client_.reset();
+    s_.reset();
+    s_ = std::make_unique<TestShard>(g, std::move(contents), options);
+    Status started = s_->start();
+    ASSERT_TRUE(started.ok()) << started.to_string();
+    client_ = std::make_unique<TestClient>(s_->shard);
+  }
+  void turn_until_answered() {
+    turn_until(*s_->loop, [&] { return client_->in_flight() == 0; });
+  }
+  // The i-th key of a block.
+  std::string key_in_block(uint64_t block, int i) {
+    for (int n = 0;; ++n) {
+      std::string key = "key" + std::to_string(n);
+      if (s_->blocks.block_of(s_->hash(key)) == block && i-- == 0) return key;
+    }
+  }
+  // Waits until nothing that could go on by itself does.
+  void settle() {
+    for (int i = 0; i < 200; ++i) s_->loop->turn(false);
+  }
+  nlohmann::json stat() { return nlohmann::json::parse(s_->shard.stat()); }
+
+  std::unique_ptr<TestShard> s_;
+  std::unique_ptr<TestClient> client_;
+};
+
+TEST_F(ShardTest, WritesHaveGrowingVersionsAndAreReadable) {
+  open(test_geometry(16));
+  const Answer a = s_->put(*client_, "key", "one");
+  EXPECT_EQ(a.code, Code::ok);
+  EXPECT_EQ(s_->get("key"), (Stored{"one", a.version}));
+  const Answer b = s_->put(*client_, "key", "two");
+  EXPECT_GT(b.version, a.version);
+  EXPECT_EQ(s_->get("key"), (Stored{"two", b.version}));
+  const Answer c = s_->remove(*client_, "key");
+  EXPECT_EQ(c.code, Code::ok);
+  EXPECT_GT(c.version, b.version);
+  EXPECT_EQ(s_->get("key"), std::nullopt);
+  EXPECT_EQ(s_->remove(*client_, "never there").code, Code::ok);
+}
+
+TEST_F(ShardTest, ConditionalPutsLookAtTheVersion) {
+  open(test_geometry(16));
+  EXPECT_EQ(s_->put_if(*client_, "key", "v", 5).code, Code::conflict);
+  const Answer a = s_->put_if(*client_, "key", "first", 0);
+  EXPECT_EQ(a.code, Code::ok);
+  const Answer refused = s_->put_if(*client_, "key", "second", 0);
+  EXPECT_EQ(refused.code, Code::conflict);
+  EXPECT_EQ(refused.version, a.version) << "a conflict tells the version that is there";
+  EXPECT_EQ(s_->get("key"), (Stored{"first", a.version}));
+  const Answer b = s_->put_if(*client_, "key", "second", a.version);
+  EXPECT_EQ(b.code, Code::ok);
+  EXPECT_EQ(s_->remove(*client_, "key").code, Code::ok);
+  EXPECT_EQ(s_->put_if(*client_, "key", "third", b.version).code, Code::conflict);
+  const Answer c = s_->put_if(*client_, "key", "third", 0);
+  EXPECT_EQ(c.code, Code::ok);
+
+  // Once merged and out of its write slot, the version comes from the bucket.
+  const uint64_t block = s_->blocks.block_of(s_->hash("key"));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(s_->put(*client_, key_in_block(block, i), "x").code, Code::ok);
+  ASSERT_FALSE(s_->slot_of("key"));
+  EXPECT_EQ(s_->put_if(*client_, "key", "fourth", 0).code, Code::conflict);
+  EXPECT_EQ(s_->put_if(*client_, "key", "fourth", c.version).code, Code::ok);
+}
+
+// Of conditional puts in flight together, each expecting what the last reply said, exactly one wins a round.
+TEST_F(ShardTest, OneOfManyConditionalPutsWins) {
+  open(test_geometry(16));
+  uint64_t version = 0;
+  for (int round = 0; round < 20; ++round) {
+    std::vector<uint64_t> calls;
+    for (int i = 0; i < 10; ++i) {
+      calls.push_back(client_->send(RequestKind::put_if, "key", std::to_string(i), version));
+    }
+    turn_until_answered();
+    int won = 0;
+    for (int i = 0; i < 10; ++i) {
+      const Answer& a = client_->answers[calls[i]].front();
+      if (a.code == Code::ok) {
+        ++won;
+        version = a.version;
+        EXPECT_EQ(s_->get("key"), (Stored{std::to_string(i), version}));
+      } else {
+        EXPECT_EQ(a.code, Code::conflict);
+      }
+    }
+    EXPECT_EQ(won, 1);
+  }
+}
+
+TEST_F(ShardTest, SizesAreChecked) {
+  open(test_geometry(16));
+  EXPECT_EQ(s_->put(*client_, "", "v").code, Code::invalid);
+  EXPECT_EQ(s_->put(*client_, "k", std::string(119, 'v')).code, Code::ok);
+  EXPECT_EQ(s_->get("k")->value, std::string(119, 'v'));
+  const Answer a = s_->put(*client_, "k", std::string(120, 'v'));
+  EXPECT_EQ(a.code, Code::too_large);
+  EXPECT_THAT(a.text, HasSubstr("121"));
+  EXPECT_EQ(s_->put(*client_, std::string(120, 'k'), "").code, Code::ok);
+  EXPECT_EQ(s_->put(*client_, std::string(256, 'k'), "").code, Code::invalid);
+}
+
+TEST_F(ShardTest, AKeyOfAnotherShardIsRefused) {
+  layout::SsdGeometry g = test_geometry(16);
+  g.shards = 2;
+  open(g);
+  int refused = 0, taken = 0;
+  for (int i = 0; i < 20; ++i) {
+    const Answer a = s_->put(*client_, "key" + std::to_string(i), "v");
+    ++(a.code == Code::ok ? taken : refused);
+    EXPECT_TRUE(a.code == Code::ok || a.code == Code::invalid);
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_GT(taken, 0);
+}
+
+TEST_F(ShardTest, MalformedMessagesCloseThePeer) {
+  open(test_geometry(16));
+  const Bytes garbage(7, std::byte{0xee});
+  s_->shard.on_request(*client_, 1, garbage);
+  EXPECT_NE(client_->closed, "");
+  EXPECT_FALSE(s_->shard.on_hello(*client_, garbage).ok());
+}
+
+// --- Sessions -------------------------------------------------------------------------------------------
+
+TEST_F(ShardTest, AResendIsDoneOnce) {
+  open(test_geometry(16));
+  client_->send_as(101, 1, 1, RequestKind::put, "key", "v");
+  client_->send_as(102, 1, 1, RequestKind::put, "key", "v");  // while the first is in flight
+  turn_until(*s_->loop, [&] { return client_->answers.contains(102); });
+  client_->send_as(103, 1, 1, RequestKind::put, "key", "v");  // when it has ended
+  ASSERT_TRUE(client_->answers.contains(103));
+  EXPECT_FALSE(client_->answers.contains(101)) << "the resend's reply is the one that is waited for";
+  EXPECT_EQ(client_->answers[102].size(), 1u);
+  EXPECT_EQ(client_->answers[103].front().version, client_->answers[102].front().version);
+  EXPECT_EQ(stat()["writes"]["puts"], 1);
+  EXPECT_EQ(stat()["log"]["records"], 1);
+}
+
+TEST_F(ShardTest, AWriteOutsideTheWindowClosesThePeer) {
+  open(test_geometry(16));
+  client_->send_as(1, layout::kSessionWindow + 1, 1, RequestKind::put, "key", "v");
+  EXPECT_THAT(client_->closed, HasSubstr("window"));
+  settle();
+  EXPECT_TRUE(client_->answers.empty());
+  EXPECT_EQ(s_->get("key"), std::nullopt);
+}
+
+TEST_F(ShardTest, ASessionMovesToANewConnection) {
+  open(test_geometry(16));
+  client_->send_as(1, 1, 1, RequestKind::put, "key", "v");
+  TestClient second(s_->shard, client_->hello.session);
+  EXPECT_EQ(second.hello.session, client_->hello.session);
+  EXPECT_NE(client_->closed, "");
+  client_->send_as(9, 2, 1, RequestKind::put, "late", "v");  // still on its way on the old connection
+  second.send_as(5, 1, 1, RequestKind::put, "key", "v");
+  turn_until(*s_->loop, [&] { return second.answers.contains(5); });
+  settle();
+  EXPECT_TRUE(client_->answers.empty());
+  EXPECT_EQ(stat()["writes"]["puts"], 1);
+  EXPECT_EQ(s_->get("late"), std::nullopt);
+}
+
+TEST_F(ShardTest, AWriteEndsWithoutItsClientAndIsAnsweredWhenItComesBack) {
+  open(test_geometry(16));
+  client_->send_as(1, 1, 1, RequestKind::put, "key", "v");
+  client_->disconnect();
+  settle();
+  EXPECT_TRUE(client_->answers.empty());
+  ASSERT_TRUE(s_->get("key"));
+  TestClient second(s_->shard, client_->hello.session);
+  second.send_as(5, 1, 1, RequestKind::put, "key", "v");
+  ASSERT_TRUE(second.answers.contains(5));
+  EXPECT_EQ(second.answers[5].front().version, s_->get("key")->version);
+  EXPECT_EQ(stat()["writes"]["puts"], 1);
+}
+
+TEST_F(ShardTest, AnUnknownSessionIsReplaced) {
+  open(test_geometry(16));
+  TestClient second(s_->shard, 12345);
+  EXPECT_NE(second.hello.session, 12345u);
+  EXPECT_EQ(s_->put(second, "key", "v").code, Code::ok);
+}
+
+// --- Blocks and merges ----------------------------------------------------------------------------------
+
+TEST_F(ShardTest, AWriteKillsTheReadSlotsOfItsTag) {
+  open(test_geometry(16));
+  std::byte* word = s_->block_of("key") + s_->blocks.read_word(1);
+  const uint32_t tag = layout::tag_of(s_->hash("key"));
+  store(word, ReadWord{true, true, 9, tag}.pack());
+  ASSERT_EQ(s_->put(*client_, "key", "v").code, Code::ok);
+  EXPECT_EQ(load<uint64_t>(word), (ReadWord{false, true, 9, tag}.pack()));
+}
+
+TEST_F(ShardTest, AFullBlockIsMergedAndNothingIsLost) {
+  open(test_geometry(16), {.blocks = 1, .write_slots = 2});
+  for (int i = 0; i < 200; ++i) {
+    client_->send(RequestKind::put, "key" + std::to_string(i % 40), "v" + std::to_string(i));
+    if (i % 50 == 49) turn_until_answered();
+  }
+  turn_until_answered();
+  const auto outcome = client_->outcome();
+  EXPECT_EQ(outcome.size(), 40u);
+  for (const auto& [key, stored] : outcome) EXPECT_EQ(s_->get(key), stored) << key;
+  EXPECT_GT(stat()["merge"]["records"], 0);
+  client_.reset();
+  ASSERT_TRUE(s_->stop().ok());
+  EXPECT_EQ(all_in_buckets(s_->geometry, s_->ssd.contents()), outcome);
+}
+
+// Rule 7: a slot leaves DIRTY only when its bucket has the version.
+TEST_F(ShardTest, NoWriteSlotIsCleanBeforeItsBucketIsWritten) {
+  open(test_geometry(8), {.blocks = 2, .write_slots = 2});
+  std::vector<std::string> keys;
+  for (int i = 0; i < 12; ++i) keys.push_back("key" + std::to_string(i));
+  uint64_t clean_seen = 0;
+  s_->ssd.on_change = [&] {
+    for (const std::string& key : keys) {
+      auto slot = s_->slot_of(key);
+      if (!slot || slot->state != WriteState::clean) continue;
+      ++clean_seen;
+      auto stored = find_in_buckets(s_->geometry, s_->ssd.contents(), key);
+      if (slot->kind == layout::Kind::tombstone) {
+        EXPECT_EQ(stored, std::nullopt) << key;
+      } else {
+        EXPECT_EQ(stored, slot->stored) << key;
+      }
+    }
+  };
+  std::mt19937_64 random(2);
+  for (int i = 0; i < 600; ++i) {
+    const std::string& key = keys[random() % keys.size()];
+    if (random() % 3 == 0) {
+      client_->send(RequestKind::remove, key);
+    } else {
+      client_->send(RequestKind::put, key, std::to_string(i));
+    }
+    if (random() % 8 == 0) turn_until_answered();
+  }
+  turn_until_answered();
+  EXPECT_GT(clean_seen, 0u);
+}
+
+// Whatever a client writes over the region, no write is lost.
+TEST_F(ShardTest, ARegionThatAClientScribblesOverLosesNoWrite) {
+  open(test_geometry(16), {.blocks = 2});
+  std::mt19937_64 random(8);
+  std::map<std::string, std::string> model;
+  for (int i = 0; i < 300; ++i) {
+    const std::string key = "key" + std::to_string(random() % 30), value = std::to_string(i);
+    ASSERT_EQ(s_->put(*client_, key, value).code, Code::ok);
+    model[key] = value;
+    for (int n = 0; n < 4; ++n) s_->region.data()[random() % s_->region.size()] = std::byte(random());
+  }
+  client_.reset();
+  ASSERT_TRUE(s_->stop().ok());
+  auto all = all_in_buckets(s_->geometry, s_->ssd.contents());
+  EXPECT_EQ(all.size(), model.size());
+  for (const auto& [key, value] : model) EXPECT_EQ(all[key].value, value);
+}
+
+// The smallest log, under far more writes than it holds: it is emptied as it goes, and never runs over.
+TEST_F(ShardTest, ATinyLogTakesAnyNumberOfWrites) {
+  for (const uint32_t batch_max : {1u, 256u}) {
+    // Buckets nearly full, so that most changes spill and need several images.
+    open(test_geometry(40), {.blocks = 64, .batch_max = batch_max});
+    std::mt19937_64 random(batch_max);
+    for (int i = 0; i < 3000; ++i) {
+      const std::string key = "key" + std::to_string(random() % 120), value(random() % 110, 'a' + i % 26);
+      while (client_->in_flight() >= 200) s_->loop->turn(true);
+      if (random() % 10 == 0) {
+        client_->send(RequestKind::remove, key);
+      } else {
+        client_->send(RequestKind::put, key, value);
+      }
+    }
+    turn_until_answered();
+    for (const auto& [call, answers] : client_->answers) {
+      ASSERT_EQ(answers.front().code, Code::ok) << answers.front().text;
+    }
+    EXPECT_GT(stat()["log"]["checkpoints"], 0);
+    const auto outcome = client_->outcome();
+    client_.reset();
+    ASSERT_TRUE(s_->stop().ok());
+    EXPECT_EQ(all_in_buckets(s_->geometry, s_->ssd.contents()), outcome);
+  }
+}
+
+TEST_F(ShardTest, AfterAStopThereIsNothingToReplay) {
+  const layout::SsdGeometry g = test_geometry(16);
+  open(g);
+  for (int i = 0; i < 30; ++i) ASSERT_EQ(s_->put(*client_, "key" + std::to_string(i), "v").code, Code::ok);
+  const uint64_t last = s_->remove(*client_, "key7").version;
+  client_->disconnect();
+  ASSERT_TRUE(s_->stop().ok());
+  reopen(g, s_->ssd.contents());
+  EXPECT_EQ(s_->shard.recovery().records_applied, 0u);
+  EXPECT_TRUE(s_->shard.recovery().damage.empty());
+  EXPECT_TRUE(s_->get("key1"));
+  EXPECT_FALSE(s_->get("key7"));
+  EXPECT_GT(s_->put(*client_, "key7", "again").version, last);
+}
+
+TEST_F(ShardTest, AStoppingShardRefusesWrites) {
+  open(test_geometry(16));
+  client_->send(RequestKind::put, "in flight", "v");
+  s_->begin_stop();
+  const uint64_t late = client_->send(RequestKind::put, "late", "v");
+  turn_until_answered();
+  EXPECT_EQ(client_->answers[1].front().code, Code::ok);
+  EXPECT_EQ(client_->answers[late].front().code, Code::unavailable);
+}
+
+// --- A full store ---------------------------------------------------------------------------------------
+
+TEST_F(ShardTest, AFullStoreRefusesNewKeysUntilSomeAreDeleted) {
+  open(test_geometry(1, 512, 1 << 20), {.blocks = 4});
+  const std::string value(100, 'v');
+  std::vector<std::string> stored, refused;
+  for (int i = 0; refused.size() < 20; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    const Answer a = s_->put(*client_, key, value);
+    if (a.code == Code::ok) {
+      stored.push_back(key);
+    } else {
+      ASSERT_EQ(a.code, Code::full) << a.text;
+      EXPECT_THAT(a.text, HasSubstr("delete"));
+      refused.push_back(key);
+    }
+    ASSERT_LT(i, 1000);
+  }
+  EXPECT_TRUE(stat()["full"]);
+  EXPECT_GE(stored.size(), 64u) << "16 buckets of 4 records";
+  for (const std::string& key : stored) ASSERT_TRUE(s_->get(key)) << key;
+
+  // Every key can be deleted, whatever else waits in its block.
+  for (size_t i = 0; i < 24; ++i) {
+    const Answer a = s_->remove(*client_, stored[i]);
+    ASSERT_EQ(a.code, Code::ok) << stored[i] << ": " << a.text;
+  }
+  settle();
+  for (size_t i = 0; i < 10; ++i) {
+    const Answer a = s_->put(*client_, refused[i], value);
+    EXPECT_EQ(a.code, Code::ok) << refused[i] << ": " << a.text;
+  }
+  for (size_t i = 0; i < stored.size(); ++i) EXPECT_EQ(s_->get(stored[i]).has_value(), i >= 24) << stored[i];
+  client_.reset();
+  EXPECT_TRUE(s_->stop().ok());
+}
+
+// --- Faults ---------------------------------------------------------------------------------------------
+
+class ShardFaultTest : public ShardTest {
+ protected:
+  void SetUp() override {
+    open(test_geometry(16), {.blocks = 1, .write_slots = 2});
+    ASSERT_EQ(s_->put(*client_, "before", "v").code, Code::ok);
+  }
+  block::Extent log() const { return {s_->geometry.log_offset, s_->geometry.bucket_offset}; }
+  block::Extent buckets() const { return {s_->geometry.bucket_offset, s_->geometry.device_size}; }
+  // Writes are refused, saying why; what was written is still read.
+  void expect_read_only() {
+    const Answer a = s_->put(*client_, "after", "v");
+    EXPECT_EQ(a.code, Code::read_only);
+    EXPECT_THAT(a.text, HasSubstr("injected fault"));
+    EXPECT_EQ(s_->remove(*client_, "before").code, Code::read_only);
+    EXPECT_EQ(s_->shard.failure().code(), Code::read_only);
+    EXPECT_TRUE(stat()["read_only"].is_string());
+    EXPECT_FALSE(s_->get("after"));
+    ASSERT_TRUE(s_->get("before"));
+    EXPECT_EQ(s_->get("before")->value, "v");
+  }
+  // Fills the block, so that the next write needs a merge, until one is not ok.
+  Answer write_until_it_fails() {
+    Answer a;
+    for (int i = 0; i < 100 && a.code == Code::ok; ++i) a = s_->put(*client_, "key" + std::to_string(i), "v");
+    return a;
+  }
+};
+
+TEST_F(ShardFaultTest, AFailedLogWriteLeavesTheOutcomeUnknownAndTheShardReadOnly) {
+  s_->device.fail(block::Io::Kind::write, 1, log());
+  for (int i = 0; i < 5; ++i) client_->send(RequestKind::put, "unknown", std::to_string(i));
+  turn_until_answered();
+  for (uint64_t call = 2; call <= 6; ++call) EXPECT_EQ(client_->answers[call].front().code, Code::unknown);
+  EXPECT_THAT(client_->answers[2].front().text, HasSubstr("injected fault"));
+  EXPECT_FALSE(s_->get("unknown")) << "a write that is not durable was published";
+  expect_read_only();
+  client_.reset();
+  EXPECT_EQ(s_->stop().code(), Code::read_only);
+}
+
+TEST_F(ShardFaultTest, AFailedBucketReadTurnsTheShardReadOnly) {
+  s_->device.fail(block::Io::Kind::read, block::FaultyDevice::kEvery, buckets());
+  EXPECT_EQ(write_until_it_fails().code, Code::read_only);
+  expect_read_only();
+  client_.reset();
+  EXPECT_EQ(s_->stop().code(), Code::read_only);
+}
+
+TEST_F(ShardFaultTest, AFailedBucketWriteTurnsTheShardReadOnlyAndLosesNothing) {
+  s_->device.fail(block::Io::Kind::write, block::FaultyDevice::kEvery, buckets());
+  EXPECT_EQ(write_until_it_fails().code, Code::read_only);
+  expect_read_only();
+  client_.reset();
+  EXPECT_EQ(s_->stop().code(), Code::read_only);
+  reopen(s_->geometry, s_->ssd.contents());
+  EXPECT_TRUE(s_->get("before"));
+}
+
+// The same during a checkpoint, which has more to merge: it must give up, and the stop must end.
+TEST_F(ShardFaultTest, ACheckpointEndsWhenBucketsCannotBeWritten) {
+  open(test_geometry(64), {.blocks = 512});
+  s_->device.fail(block::Io::Kind::write, block::FaultyDevice::kEvery, buckets());
+  Answer a;
+  for (int i = 0; i < 5000 && a.code == Code::ok; ++i) a = s_->put(*client_, "key" + std::to_string(i), "v");
+  EXPECT_EQ(a.code, Code::read_only);
+  client_.reset();
+  EXPECT_FALSE(s_->stop().ok());
+}
+
+TEST_F(ShardFaultTest, AFailedFlushTurnsTheShardReadOnly) {
+  s_->device.fail(block::Io::Kind::flush);
+  Answer a;
+  for (int i = 0; i < 5000 && a.code == Code::ok; ++i)
+    a = s_->put(*client_, "key" + std::to_string(i % 50), "v");
+  EXPECT_EQ(a.code, Code::read_only);
+  expect_read_only();
+}
+
+TEST_F(ShardFaultTest, AStopThatCannotMergeSaysSo) {
+  open(test_geometry(16));
+  ASSERT_EQ(s_->put(*client_, "key", "v").code, Code::ok);
+  s_->device.fail(block::Io::Kind::write, block::FaultyDevice::kEvery, buckets());
+  client_.reset();
+  EXPECT_FALSE(s_->stop().ok());
+  reopen(s_->geometry, s_->ssd.contents());
+  EXPECT_TRUE(s_->get("key"));
+}
+
+// A damaged bucket: its keys are stuck, with a clear error; those of other buckets and blocks go on.
+TEST_F(ShardFaultTest, ADamagedBucketStopsItsOwnKeysOnly) {
+  open(test_geometry(16), {.blocks = 16, .write_slots = 2});
+  ASSERT_EQ(s_->put(*client_, "victim", "v").code, Code::ok);
+  const layout::SsdGeometry g = s_->geometry;
+  const uint64_t home = g.home_bucket(s_->hash("victim"));
+  client_->disconnect();
+  ASSERT_TRUE(s_->stop().ok());
+  Bytes damaged = s_->ssd.contents();
+  damaged[g.bucket_at(home) + 44] ^= std::byte{1};
+  reopen(g, std::move(damaged), {.blocks = 16, .write_slots = 2});
+
+  std::map<std::string, std::string> model;
+  int stuck = 0;
+  for (int i = 0; i < 400; ++i) {
+    const std::string key = "key" + std::to_string(i % 60), value = std::to_string(i);
+    const Answer a = s_->put(*client_, key, value);
+    if (a.code == Code::ok) {
+      model[key] = value;
+    } else {
+      ++stuck;
+      EXPECT_EQ(a.code, Code::corrupt) << a.text;
+      EXPECT_THAT(a.text, HasSubstr("bucket " + std::to_string(home)));
+      EXPECT_EQ(s_->blocks.block_of(s_->hash(key)), s_->blocks.block_of(s_->hash("victim"))) << key;
+    }
+  }
+  EXPECT_GT(stuck, 0);
+  EXPECT_EQ(stat()["merge"]["damaged_buckets"], 1);
+  EXPECT_TRUE(s_->shard.failure().ok());
+  for (const auto& [key, value] : model) {
+    auto slot = s_->slot_of(key);
+    if (!slot && g.home_bucket(s_->hash(key)) == home)
+      ADD_FAILURE() << key << " left its slot for a damaged bucket";
+    if (slot) {
+      EXPECT_EQ(slot->stored.value, value) << key;
+    } else if (g.home_bucket(s_->hash(key)) != home) {
+      ASSERT_TRUE(s_->get(key)) << key;
+      EXPECT_EQ(s_->get(key)->value, value) << key;
+    }
+  }
+  // The log may be dropped all the same: what is stuck is logged again.
+  client_->disconnect();
+  EXPECT_TRUE(s_->stop().ok());
+  reopen(g, s_->ssd.contents(), {.blocks = 16, .write_slots = 2});
+  for (const auto& [key, value] : model) {
+    if (g.home_bucket(s_->hash(key)) != home) continue;
+    ASSERT_TRUE(s_->slot_of(key)) << key;
+    EXPECT_EQ(s_->slot_of(key)->stored.value, value);
+  }
+}
+
+}  // namespace
+}  // namespace scalio::server

@@ -1,0 +1,493 @@
+// A whole store in this process: the server, its threads and transports, and clients of the public interface.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <scalio/client.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/hash.h"
+#include "layout/bucket.h"
+#include "layout/superblock.h"
+#include "server/check.h"
+#include "server/format.h"
+#include "server/server.h"
+#include "server/store_files.h"
+#include "support/scratch.h"
+
+namespace scalio::testing {
+namespace {
+
+using server::FormatOptions;
+using server::Server;
+using server::ServerOptions;
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+std::string key_of(int i) { return "key-" + std::to_string(i); }
+std::string value_of(int i) {
+  return "value-" + std::to_string(i) + std::string(static_cast<size_t>(i % 80), 'v');
+}
+void no_progress(double) {}
+
+FormatOptions two_ssds(const fs::path& dir) {
+  FormatOptions o;
+  o.dir = dir.string();
+  o.ssds = 2;
+  o.ssd_size = 16 << 20;
+  return o;
+}
+
+// A formatted store that is served here; whether over shared memory or TCP is the parameter.
+class StoreTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    auto made = server::format_store(two_ssds(dir_), no_progress);
+    ASSERT_TRUE(made.ok()) << made.status().to_string();
+    start();
+  }
+  bool tcp() const { return std::string_view(GetParam()) == "tcp"; }
+  ServerOptions options() const {
+    ServerOptions o;
+    o.dir = dir_.string();
+    o.cache_bytes = cache_;
+    // The port, once the kernel has picked one, stays.
+    o.listen = {tcp() ? (uri_.empty() ? "tcp:127.0.0.1:0" : uri_)
+                      : "unix:" + (scratch_.sockets() / "s").string()};
+    return o;
+  }
+  void start() {
+    auto s = Server::start(options());
+    ASSERT_TRUE(s.ok()) << s.status().to_string();
+    server_ = *std::move(s);
+    uri_ = server_->addresses().front();
+  }
+  void stop() {
+    Status s = server_->stop();
+    EXPECT_TRUE(s.ok()) << s.to_string();
+    server_.reset();
+  }
+  std::unique_ptr<Client> connected(ClientOptions o = {}) {
+    auto client = Client::connect(uri_, std::move(o));
+    EXPECT_TRUE(client.ok()) << client.status().to_string();
+    return client.ok() ? *std::move(client) : nullptr;
+  }
+  void put_records(Client& client, int n) {
+    for (int i = 0; i < n; ++i) {
+      auto put = client.run(client.put(key_of(i), value_of(i)));
+      ASSERT_TRUE(put.ok()) << put.status().to_string();
+    }
+  }
+  void expect_records(Client& client, int n) {
+    for (int i = 0; i < n; ++i) {
+      auto record = client.run(client.get(key_of(i)));
+      ASSERT_TRUE(record.ok()) << key_of(i) << ": " << record.status().to_string();
+      EXPECT_EQ(record->value, value_of(i));
+    }
+  }
+
+  Scratch scratch_{"store"};
+  const fs::path dir_ = scratch_ / "store";
+  uint64_t cache_ = 1 << 20;
+  std::string uri_;
+  std::unique_ptr<Server> server_;
+};
+INSTANTIATE_TEST_SUITE_P(Over, StoreTest, ::testing::Values("shm", "tcp"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(StoreTest, WhatIsPutIsGot) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  EXPECT_EQ(client->run(client->get("key")).code(), Code::not_found);
+  auto one = client->run(client->put("key", "one"));
+  ASSERT_TRUE(one.ok());
+  auto record = client->run(client->get("key"));
+  ASSERT_TRUE(record.ok());
+  EXPECT_EQ(record->value, "one");
+  EXPECT_EQ(record->version, *one);
+  auto two = client->run(client->put("key", "two"));
+  ASSERT_TRUE(two.ok());
+  EXPECT_GT(*two, *one);
+  auto other = connected();
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->run(other->get("key"))->value, "two");
+
+  auto removed = other->run(other->remove("key"));
+  ASSERT_TRUE(removed.ok());
+  EXPECT_GT(*removed, *two);
+  EXPECT_EQ(client->run(client->get("key")).code(), Code::not_found);
+  EXPECT_TRUE(client->run(client->remove("key")).ok()) << "whether or not it exists";
+}
+
+TEST_P(StoreTest, ConditionalPuts) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  auto first = client->run(client->put_if("key", "first", 0));
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(client->run(client->put_if("key", "no", 0)).code(), Code::conflict);
+  EXPECT_EQ(client->run(client->put_if("key", "no", *first + 1)).code(), Code::conflict);
+  EXPECT_EQ(client->run(client->get("key"))->value, "first");
+  ASSERT_TRUE(client->run(client->put_if("key", "second", *first)).ok());
+  ASSERT_TRUE(client->run(client->remove("key")).ok());
+  EXPECT_TRUE(client->run(client->put_if("key", "third", 0)).ok());
+}
+
+TEST_P(StoreTest, SizesFromEdgeToEdge) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  const size_t limit = client->inline_limit();
+  EXPECT_EQ(limit, FormatOptions{}.inline_limit);
+  for (const auto& [key, value] :
+       {std::pair<size_t, size_t>{1, 0}, {1, limit - 1}, {limit, 0}, {limit - 1, 1}}) {
+    const std::string k(key, 'k'), v(value, 'v');
+    ASSERT_TRUE(client->run(client->put(k, v)).ok()) << key << " + " << value;
+    auto record = client->run(client->get(k));
+    ASSERT_TRUE(record.ok());
+    EXPECT_EQ(record->value, v);
+  }
+  auto large = client->run(client->put("k", std::string(limit, 'v')));
+  EXPECT_EQ(large.code(), Code::too_large);
+  EXPECT_THAT(large.status().message(), HasSubstr(std::to_string(limit)));
+  EXPECT_EQ(client->run(client->put("", "v")).code(), Code::invalid);
+  EXPECT_EQ(client->run(client->get(std::string(256, 'k'))).code(), Code::invalid);
+}
+
+TEST_P(StoreTest, MultiGetKeepsTheOrderOfTheKeys) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  put_records(*client, 50);
+  std::vector<std::string> names;
+  for (int i = 60; i-- > 0;) names.push_back(key_of(i));
+  names.emplace_back("");
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  auto results = client->run(client->multi_get(keys));
+  ASSERT_EQ(results.size(), 61u);
+  for (int i = 0; i < 60; ++i) {
+    if (59 - i < 50) {
+      ASSERT_TRUE(results[i].ok());
+      EXPECT_EQ(results[i]->value, value_of(59 - i));
+    } else {
+      EXPECT_EQ(results[i].code(), Code::not_found);
+    }
+  }
+  EXPECT_EQ(results[60].code(), Code::invalid);
+  EXPECT_TRUE(client->run(client->multi_get({})).empty());
+}
+
+Task<void> put_and_get(Client& client, int i, int* done) {
+  const std::string key = key_of(i), value = value_of(i);
+  auto put = co_await client.put(key, value);
+  EXPECT_TRUE(put.ok()) << put.status().to_string();
+  auto record = co_await client.get(key);
+  EXPECT_TRUE(record.ok()) << record.status().to_string();
+  if (record.ok()) EXPECT_EQ(record->value, value);
+  ++*done;
+}
+
+TEST_P(StoreTest, ManyOperationsInFlight) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  int done = 0;
+  for (int i = 0; i < 3000; ++i) client->spawn(put_and_get(*client, i, &done));
+  client->wait_all();
+  EXPECT_EQ(done, 3000);
+  expect_records(*client, 3000);
+}
+
+// A miss reads the SSD and leaves the record in the cache; the next read is a hit, of any client.
+TEST_P(StoreTest, AMissFillsTheCache) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  put_records(*client, 200);
+  client.reset();
+  stop();
+  start();  // with an empty cache
+  client = connected();
+  ASSERT_TRUE(client);
+  expect_records(*client, 200);
+  const ClientCounters cold = client->counters();
+  EXPECT_EQ(cold.gets, 200u);
+  EXPECT_EQ(cold.misses, 200u);
+  EXPECT_EQ(cold.fills, 200u);
+  EXPECT_GE(cold.ssd_reads, 200u);
+  expect_records(*client, 200);
+  const ClientCounters warm = client->counters();
+  EXPECT_EQ(warm.hits, 200u);
+  EXPECT_EQ(warm.misses, 200u);
+  EXPECT_EQ(warm.ssd_reads, cold.ssd_reads);
+  auto other = connected();
+  ASSERT_TRUE(other);
+  expect_records(*other, 200);
+  EXPECT_EQ(other->counters().ssd_reads, 0u);
+  other.reset();  // which tells the server what it did
+  const auto stat = nlohmann::json::parse(*client->run(client->stat()));
+  EXPECT_EQ(stat["hits"], 400);
+  EXPECT_EQ(stat["misses"], 200);
+
+  // A write takes the cached value's place for everybody.
+  ASSERT_TRUE(client->run(client->put(key_of(7), "new")).ok());
+  EXPECT_EQ(client->run(client->get(key_of(7)))->value, "new");
+  ASSERT_TRUE(client->run(client->remove(key_of(8))).ok());
+  EXPECT_EQ(client->run(client->get(key_of(8))).code(), Code::not_found);
+}
+
+// A cache of a few blocks: everything is merged and evicted all the time.
+TEST_P(StoreTest, ACacheThatChurnsLosesNothing) {
+  stop();
+  cache_ = 64 << 10;
+  start();
+  auto client = connected();
+  ASSERT_TRUE(client);
+  int done = 0;
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 1000; ++i) client->spawn(put_and_get(*client, i, &done));
+    client->wait_all();
+  }
+  EXPECT_EQ(done, 5000);
+  expect_records(*client, 1000);
+}
+
+TEST_P(StoreTest, AStoppedServerIsReportedAndComesBack) {
+  ClientOptions impatient;
+  impatient.resume_timeout = milliseconds(50);
+  auto client = connected(impatient);
+  ASSERT_TRUE(client);
+  put_records(*client, 100);
+  const uint64_t version = *client->run(client->put("counter", "1"));
+  stop();
+  auto get = client->run(client->get(key_of(1)));
+  EXPECT_EQ(get.code(), Code::unavailable) << get.status().to_string();
+  EXPECT_NE(get.status().message(), "");
+  auto put = client->run(client->put(key_of(1), "v"));
+  EXPECT_EQ(put.code(), Code::unavailable);
+  EXPECT_NE(put.status().message(), "");
+  EXPECT_EQ(Client::connect(uri_, impatient).status().code(), Code::unavailable);
+
+  start();
+  expect_records(*client, 100);
+  auto next = client->run(client->put_if("counter", "2", version));
+  ASSERT_TRUE(next.ok()) << next.status().to_string();
+  EXPECT_GT(*next, version);
+}
+
+// Rule 9: a client that was connected before a restart never reads what the old server left in memory.
+TEST_P(StoreTest, ARestartLeavesNobodyOnTheOldRegion) {
+  auto old = connected();
+  ASSERT_TRUE(old);
+  ASSERT_TRUE(old->run(old->put("key", "old")).ok());
+  ASSERT_EQ(old->run(old->get("key"))->value, "old");
+  stop();
+  start();
+  auto fresh = connected();
+  ASSERT_TRUE(fresh);
+  ASSERT_TRUE(fresh->run(fresh->put("key", "new")).ok());
+  auto record = old->run(old->get("key"));
+  ASSERT_TRUE(record.ok()) << record.status().to_string();
+  EXPECT_EQ(record->value, "new");
+}
+
+TEST_P(StoreTest, WritesGoOnOverARestart) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(client->run(client->put("key" + std::to_string(round), "v")).ok());
+    stop();
+    start();
+  }
+  for (int round = 0; round < 3; ++round)
+    EXPECT_TRUE(client->run(client->get("key" + std::to_string(round))).ok());
+}
+
+TEST_P(StoreTest, SsdsThatAreNotTheServersAreRefused) {
+  put_records(*connected(), 5);
+  ClientOptions wrong;
+  wrong.ssd_paths = {server::ssd_path(dir_.string(), 1), server::ssd_path(dir_.string(), 0)};
+  auto swapped = Client::connect(uri_, wrong);
+  EXPECT_FALSE(swapped.ok());
+  EXPECT_THAT(swapped.status().message(), HasSubstr("ssd-1"));
+  wrong.ssd_paths = {"/nowhere", "/nowhere"};
+  auto missing = Client::connect(uri_, wrong);
+  EXPECT_FALSE(missing.ok());
+  EXPECT_THAT(missing.status().message(), HasSubstr("/nowhere"));
+  ClientOptions right;
+  right.ssd_paths = {server::ssd_path(dir_.string(), 0), server::ssd_path(dir_.string(), 1)};
+  auto client = connected(right);
+  ASSERT_TRUE(client);
+  expect_records(*client, 5);
+}
+
+TEST_P(StoreTest, TheStoreIsLockedWhileItIsServed) {
+  ServerOptions second = options();
+  second.listen = {"unix:" + (scratch_.sockets() / "second").string()};
+  auto refused = Server::start(second);
+  EXPECT_EQ(refused.code(), Code::busy) << refused.status().to_string();
+  EXPECT_EQ(server::check_store(dir_.string(), no_progress).code(), Code::busy);
+  FormatOptions again = two_ssds(dir_);
+  again.force = true;
+  EXPECT_EQ(server::format_store(again, no_progress).code(), Code::busy);
+  auto client = connected();
+  ASSERT_TRUE(client);
+  put_records(*client, 10);
+  expect_records(*client, 10);
+}
+
+// --- Without a server -----------------------------------------------------------------------------------
+
+void patch(const fs::path& path, uint64_t offset, std::string_view bytes) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(static_cast<std::streamoff>(offset));
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  ASSERT_TRUE(file.flush());
+}
+std::string read_at(const fs::path& path, uint64_t offset, size_t size) {
+  std::string bytes(size, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(offset));
+  file.read(bytes.data(), static_cast<std::streamsize>(size));
+  EXPECT_TRUE(file);
+  return bytes;
+}
+
+TEST(Format, RefusesWhatIsThere) {
+  Scratch scratch("format");
+  ASSERT_TRUE(server::format_store(two_ssds(scratch / "store"), no_progress).ok());
+  auto again = server::format_store(two_ssds(scratch / "store"), no_progress);
+  EXPECT_EQ(again.code(), Code::invalid);
+  EXPECT_THAT(again.status().message(), HasSubstr("--force"));
+  FormatOptions forced = two_ssds(scratch / "store");
+  forced.force = true;
+  forced.ssds = 1;  // the other SSD of the old store goes
+  ASSERT_TRUE(server::format_store(forced, no_progress).ok());
+  EXPECT_EQ(*server::count_ssds((scratch / "store").string()), 1u);
+  auto report = server::check_store((scratch / "store").string(), no_progress);
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  EXPECT_TRUE(report->problems.empty());
+  EXPECT_EQ(report->records, 0u);
+
+  FormatOptions taken;
+  taken.dir = (scratch / "other").string();
+  taken.ssd_paths = {(scratch / "file").string()};
+  std::ofstream(scratch / "file") << std::string(16 << 20, '\0') << "the last words of a long file"
+                                  << std::string(4067, '\0');
+  auto file = server::format_store(taken, no_progress);
+  EXPECT_EQ(file.code(), Code::invalid);
+  EXPECT_THAT(file.status().message(), HasSubstr("--force"));
+  EXPECT_FALSE(fs::exists(scratch / "other" / "ssd-0"));
+}
+
+TEST(Format, OptionsThatDoNotFitAreExplained) {
+  Scratch scratch("format");
+  const auto message_of = [&](auto change) {
+    FormatOptions o = two_ssds(scratch / "store");
+    change(o);
+    auto made = server::format_store(o, no_progress);
+    EXPECT_EQ(made.code(), Code::invalid);
+    EXPECT_FALSE(fs::exists(scratch / "store")) << "something was made before the options were checked";
+    return made.status().message();
+  };
+  EXPECT_THAT(message_of([](FormatOptions& o) { o.ssds = 0; }), HasSubstr("SSD"));
+  EXPECT_THAT(message_of([](FormatOptions& o) { o.bucket_size = 1000; }), HasSubstr("1000"));
+  EXPECT_THAT(message_of([](FormatOptions& o) { o.inline_limit = 1000; }), HasSubstr("1000"));
+  EXPECT_THAT(message_of([](FormatOptions& o) { o.log_size = 4096; }), HasSubstr("4096"));
+  EXPECT_THAT(message_of([](FormatOptions& o) { o.ssd_size = 64 << 10; }), HasSubstr("65536"));
+}
+
+// Every kind of damage is found, and an intact store has none.
+class CheckTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(server::format_store(two_ssds(dir_), no_progress).ok());
+    ServerOptions o;
+    o.dir = dir_.string();
+    o.cache_bytes = 1 << 20;
+    o.listen = {"unix:" + (scratch_.sockets() / "s").string()};
+    auto server = Server::start(o);
+    ASSERT_TRUE(server.ok()) << server.status().to_string();
+    auto client = Client::connect(o.listen[0]);
+    ASSERT_TRUE(client.ok());
+    int done = 0;
+    for (int i = 0; i < kRecords; ++i) (*client)->spawn(put_and_get(**client, i, &done));
+    (*client)->wait_all();
+    client->reset();
+    ASSERT_TRUE((*server)->stop().ok());
+    auto superblock = read_at(ssd_, 0, layout::kSuperblockSize);
+    auto g = layout::decode_superblock(as_bytes(superblock), fs::file_size(ssd_));
+    ASSERT_TRUE(g.ok());
+    geometry_ = *g;
+  }
+  std::vector<std::string> problems() {
+    auto report = server::check_store(dir_.string(), no_progress);
+    EXPECT_TRUE(report.ok()) << report.status().to_string();
+    if (!report.ok()) return {};
+    records_ = report->records;
+    return report->problems;
+  }
+  // The bucket of a key on SSD 0, and that key.
+  std::pair<uint64_t, std::string> a_record() {
+    for (int i = 0;; ++i) {
+      const uint64_t hash = hash_key(key_of(i), geometry_.hash_seed);
+      if (layout::shard_of(hash, 2) == 0) return {geometry_.home_bucket(hash), key_of(i)};
+    }
+  }
+
+  static constexpr int kRecords = 500;
+  Scratch scratch_{"check"};
+  const fs::path dir_ = scratch_ / "store";
+  const fs::path ssd_ = dir_ / "ssd-0";
+  layout::SsdGeometry geometry_;
+  uint64_t records_ = 0;
+};
+
+TEST_F(CheckTest, AnIntactStoreHasNoProblems) {
+  EXPECT_EQ(problems(), std::vector<std::string>());
+  EXPECT_EQ(records_, uint64_t{kRecords});
+}
+
+TEST_F(CheckTest, FlippedBitsAreFound) {
+  const auto [number, key] = a_record();
+  const uint64_t bucket_at = geometry_.bucket_at(number);
+  for (const auto& [offset, words] : std::vector<std::pair<uint64_t, std::string>>{
+           {100, "superblock at offset 0"},
+           {bucket_at + 45, "bucket " + std::to_string(number) + " at offset " + std::to_string(bucket_at)},
+           {bucket_at + 9, "bucket " + std::to_string(number)}}) {
+    const std::string before = read_at(ssd_, offset, 1);
+    patch(ssd_, offset, std::string(1, static_cast<char>(before[0] ^ 0x10)));
+    const auto found = problems();
+    ASSERT_EQ(found.size(), 1u) << ::testing::PrintToString(found);
+    EXPECT_THAT(found[0], HasSubstr(words));
+    EXPECT_THAT(found[0], HasSubstr("ssd-0"));
+    patch(ssd_, offset, before);
+  }
+  EXPECT_TRUE(problems().empty());
+}
+
+// A bucket that is intact but has a record that belongs elsewhere, or that stands twice.
+TEST_F(CheckTest, MisplacedRecordsAreFound) {
+  const auto [number, key] = a_record();
+  const std::string original = read_at(ssd_, geometry_.bucket_at(number), geometry_.bucket_size);
+  const auto found_in = [&](uint64_t target) {
+    std::string before = read_at(ssd_, geometry_.bucket_at(target), geometry_.bucket_size), bytes = before;
+    layout::Bucket bucket(ByteSpan(reinterpret_cast<std::byte*>(bytes.data()), bytes.size()));
+    if (bucket.verify(geometry_.store_id(), target) != layout::BucketState::ok)
+      bucket.clear(geometry_.store_id());
+    bucket.append({key, "misplaced", 1, layout::Kind::value});
+    bucket.seal(target);
+    patch(ssd_, geometry_.bucket_at(target), bytes);
+    auto found = problems();
+    patch(ssd_, geometry_.bucket_at(target), before);
+    return found;
+  };
+  auto far = found_in((number + geometry_.buckets / 2) % geometry_.buckets);
+  ASSERT_FALSE(far.empty());
+  EXPECT_THAT(far[0], HasSubstr("belongs to bucket " + std::to_string(number)));
+  auto beyond = found_in(number + 3);
+  ASSERT_FALSE(beyond.empty());
+  EXPECT_THAT(::testing::PrintToString(beyond), HasSubstr("reach"));
+  EXPECT_THAT(::testing::PrintToString(beyond), HasSubstr("twice"));
+}
+
+}  // namespace
+}  // namespace scalio::testing
