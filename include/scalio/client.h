@@ -52,7 +52,7 @@ struct ClientCounters {
   std::uint64_t region_writes = 0;
   std::uint64_t region_cas = 0;
   std::uint64_t region_bytes_read = 0;
-  std::uint64_t ssd_reads = 0;     // counted by the devices
+  std::uint64_t ssd_reads = 0;  // counted by the devices
   std::uint64_t ssd_bytes_read = 0;
 };
 
@@ -85,8 +85,7 @@ class Client {
 
   // The same if the key's version is `expected` (0: if the key does not exist). Failures: conflict,
   // and those of put.
-  Task<Result<std::uint64_t>> put_if(std::string_view key, std::string_view value,
-                                     std::uint64_t expected);
+  Task<Result<std::uint64_t>> put_if(std::string_view key, std::string_view value, std::uint64_t expected);
 
   // Durably removes the key, whether or not it exists; returns the deletion's version. Failures: as put.
   Task<Result<std::uint64_t>> remove(std::string_view key);

@@ -12,18 +12,18 @@ namespace scalio {
 
 enum class Code : std::uint8_t {
   ok = 0,
-  not_found = 1,      // the key has no value
-  conflict = 2,       // conditional put: the key's version is another one
-  unknown = 3,        // the write was sent and its outcome cannot be learnt: it may or may not happen
-  invalid = 4,        // the request itself is wrong: sizes, arguments, a malformed message
-  too_large = 5,      // key + value exceed the store's inline limit
-  full = 6,           // no room on the SSD; nothing was written
-  read_only = 7,      // the shard stopped taking writes after a device error; nothing was written
-  unavailable = 8,    // no connection, or it was lost; a write reported so was never sent
-  timed_out = 9,      // a bound on waiting passed; a write reported so was never sent
-  io_error = 10,      // a device reported an error
-  corrupt = 11,       // stored bytes fail their checksum or contradict each other
-  busy = 12,          // in use by another process, or a limit on sessions or requests is reached
+  not_found = 1,    // the key has no value
+  conflict = 2,     // conditional put: the key's version is another one
+  unknown = 3,      // the write was sent and its outcome cannot be learnt: it may or may not happen
+  invalid = 4,      // the request itself is wrong: sizes, arguments, a malformed message
+  too_large = 5,    // key + value exceed the store's inline limit
+  full = 6,         // no room on the SSD; nothing was written
+  read_only = 7,    // the shard stopped taking writes after a device error; nothing was written
+  unavailable = 8,  // no connection, or it was lost; a write reported so was never sent
+  timed_out = 9,    // a bound on waiting passed; a write reported so was never sent
+  io_error = 10,    // a device reported an error
+  corrupt = 11,     // stored bytes fail their checksum or contradict each other
+  busy = 12,        // in use by another process, or a limit on sessions or requests is reached
 };
 
 // The name of a code as it appears in messages, reports and histories, e.g. "not_found".

@@ -36,13 +36,9 @@ void store(std::byte* p, T v) {
 inline ByteView as_bytes(std::string_view s) {
   return {reinterpret_cast<const std::byte*>(s.data()), s.size()};
 }
-inline std::string_view as_string(ByteView b) {
-  return {reinterpret_cast<const char*>(b.data()), b.size()};
-}
+inline std::string_view as_string(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
 
-constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) {
-  return (n + unit - 1) / unit * unit;
-}
+constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) { return (n + unit - 1) / unit * unit; }
 
 // Appends to a byte vector.
 class ByteWriter {

@@ -80,8 +80,7 @@ class BlockDevice {
     return Io(*this, Io::Kind::read, offset, into.data(), into.size(), Durability::cached);
   }
   Io write(std::uint64_t offset, ByteView from, Durability durability) {
-    return Io(*this, Io::Kind::write, offset, const_cast<std::byte*>(from.data()), from.size(),
-              durability);
+    return Io(*this, Io::Kind::write, offset, const_cast<std::byte*>(from.data()), from.size(), durability);
   }
   // Makes every write that completed before it durable.
   Io flush() { return Io(*this, Io::Kind::flush, 0, nullptr, 0, Durability::stable); }

@@ -13,8 +13,8 @@ class Buffer {
  public:
   explicit Buffer(std::size_t size)
       : size_(size),
-        data_(static_cast<std::byte*>(std::aligned_alloc(
-            BlockDevice::kBufferAlignment, round_up(size, BlockDevice::kBufferAlignment)))) {
+        data_(static_cast<std::byte*>(std::aligned_alloc(BlockDevice::kBufferAlignment,
+                                                         round_up(size, BlockDevice::kBufferAlignment)))) {
     SCALIO_ASSERT(data_ != nullptr);
     std::memset(data_.get(), 0, size);
   }

@@ -11,7 +11,8 @@ using layout::SsdGeometry;
 
 Task<Result<SsdGeometry>> read_superblock(BlockDevice& device) {
   if (device.size() < 2 * kSuperblockSize) {
-    co_return Status(Code::invalid, fmt::format("{}: {} bytes are too few for a store", device.name(), device.size()));
+    co_return Status(Code::invalid,
+                     fmt::format("{}: {} bytes are too few for a store", device.name(), device.size()));
   }
   Buffer buffer(kSuperblockSize);
   Status first;
@@ -20,8 +21,8 @@ Task<Result<SsdGeometry>> read_superblock(BlockDevice& device) {
     if (s.ok()) {
       Result<SsdGeometry> g = layout::decode_superblock(buffer.span(), device.size());
       if (g.ok() && g->block_size < device.block_size()) {
-        g = Status(Code::invalid, fmt::format("formatted with blocks of {} bytes, the device has {}", g->block_size,
-                                              device.block_size()));
+        g = Status(Code::invalid, fmt::format("formatted with blocks of {} bytes, the device has {}",
+                                              g->block_size, device.block_size()));
       }
       if (g.ok()) co_return g;
       s = g.status();

@@ -97,10 +97,12 @@ Command add_bench_ycsb(CLI::App& parent) {
       ->required();
   app->add_option("--records", flags->records,
                   "Records that the store has, or --load writes; default: recordcount, or 1000000")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber.description(""));
   app->add_option("--operations", flags->operations,
                   "Operations to run; 0: none; default: operationcount, or 1000000")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber.description(""));
   app->add_flag("--load", flags->run.load, "First write all the records");
   app->add_option("--threads", flags->run.threads, "Threads, each with a connection of its own")
       ->type_name("N")
@@ -116,6 +118,7 @@ Command add_bench_ycsb(CLI::App& parent) {
   app->add_option("--seed", flags->run.seed,
                   "Equal seeds choose equal operations; give processes that run at one time different ones")
       ->type_name("N")
+      ->check(CLI::NonNegativeNumber.description(""))
       ->capture_default_str();
   app->add_option("--json", flags->json, "Write the report to this file; - for stdout, instead of the table")
       ->type_name("FILE");

@@ -57,7 +57,8 @@ Command add_put(CLI::App& parent) {
   flags->client.add_to(*app);
   app->add_option("--if-version", flags->if_version,
                   "Only if this is the key's version; 0: only if there is no such key")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber.description(""));
   app->add_flag("--json", flags->json, "Print the new version");
   app->footer(
       "Exit status 3 if the key's version is not that of --if-version.\n\n"

@@ -37,7 +37,8 @@ class BucketReader::Lease {
   std::unique_ptr<block::Buffer> buffer_;
 };
 
-BucketReader::BucketReader(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry)
+BucketReader::BucketReader(Executor& executor, block::BlockDevice& device,
+                           const layout::SsdGeometry& geometry)
     : executor_(executor), device_(device), geometry_(geometry), store_id_(geometry.store_id()) {}
 
 Task<Result<BucketState>> BucketReader::read(uint64_t number, block::Buffer& into) {
@@ -50,9 +51,10 @@ Task<Result<BucketState>> BucketReader::read(uint64_t number, block::Buffer& int
     co_await executor_.sleep(wait);
     wait = std::min(2 * wait, kMaxTornWait);
   }
-  co_return Status(Code::corrupt, fmt::format("bucket {} at offset {} of {} fails its checksum; run `scalio check` on the "
-                                              "server",
-                                              number, geometry_.bucket_at(number), device_.name()));
+  co_return Status(Code::corrupt,
+                   fmt::format("bucket {} at offset {} of {} fails its checksum; run `scalio check` on the "
+                               "server",
+                               number, geometry_.bucket_at(number), device_.name()));
 }
 
 Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, uint64_t hash) {
@@ -60,7 +62,8 @@ Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, uin
   Lease lease(*this);
   Bucket bucket((*lease).span());
   const auto record_of = [](const layout::RecordView& r) -> Result<std::optional<Record>> {
-    if (r.kind != layout::Kind::value) return Status(Code::corrupt, "a record of a kind this version does not know");
+    if (r.kind != layout::Kind::value)
+      return Status(Code::corrupt, "a record of a kind this version does not know");
     return std::optional(Record{std::string(r.value), r.version});
   };
   for (int restart = 0; restart < kMaxRestarts; ++restart) {
@@ -82,7 +85,8 @@ Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, uin
     if (auto r = bucket.find(key)) co_return record_of(*r);
     if (bucket.reach() == reach && bucket.moves() == moves) co_return std::optional<Record>();
   }
-  co_return Status(Code::timed_out, fmt::format("bucket {} of {} changed under {} reads", home, device_.name(), kMaxRestarts));
+  co_return Status(Code::timed_out,
+                   fmt::format("bucket {} of {} changed under {} reads", home, device_.name(), kMaxRestarts));
 }
 
 }  // namespace scalio::client

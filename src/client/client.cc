@@ -24,14 +24,15 @@ constexpr uint64_t kReportEvery = 1 << 20;
 Nanos to_nanos(std::chrono::milliseconds ms) { return static_cast<Nanos>(ms.count()) * kMillisecond; }
 
 // The shard's SSD as this machine sees it, if that is what it is.
-Task<Result<std::unique_ptr<block::UringDevice>>> open_ssd(EventLoop& loop, std::string path, layout::SsdGeometry expected) {
+Task<Result<std::unique_ptr<block::UringDevice>>> open_ssd(EventLoop& loop, std::string path,
+                                                           layout::SsdGeometry expected) {
   auto device = block::UringDevice::open(loop, path, block::Access::read_only);
   if (!device.ok()) co_return device.status();
   Result<layout::SsdGeometry> found = co_await block::read_superblock(**device);
   if (!found.ok()) co_return found.status();
   if (found->uuid != expected.uuid || found->shard != expected.shard) {
-    co_return Status(Code::invalid, fmt::format("{} is SSD {} of store {}, not SSD {} of store {}", path, found->shard,
-                                                layout::to_string(found->uuid), expected.shard,
+    co_return Status(Code::invalid, fmt::format("{} is SSD {} of store {}, not SSD {} of store {}", path,
+                                                found->shard, layout::to_string(found->uuid), expected.shard,
                                                 layout::to_string(expected.uuid)));
   }
   co_return std::move(*device);
@@ -57,9 +58,11 @@ struct Client::Impl {
   ShardClient& shard_of(uint64_t hash) { return *shards[layout::shard_of(hash, geometry.shards)].client; }
   Status check_key(std::string_view key) const {
     if (!key.empty() && key.size() <= layout::kMaxKey) return Status();
-    return Status(Code::invalid, fmt::format("a key of {} bytes: keys have 1 to {}", key.size(), layout::kMaxKey));
+    return Status(Code::invalid,
+                  fmt::format("a key of {} bytes: keys have 1 to {}", key.size(), layout::kMaxKey));
   }
-  Task<Result<uint64_t>> write(RequestKind kind, std::string_view key, std::string_view value, uint64_t expected);
+  Task<Result<uint64_t>> write(RequestKind kind, std::string_view key, std::string_view value,
+                               uint64_t expected);
 };
 
 Task<Status> Client::Impl::add_shard(fabric::Uri uri, uint32_t index) {
@@ -77,9 +80,11 @@ Task<Status> Client::Impl::add_shard(fabric::Uri uri, uint32_t index) {
   }
   if (index == 0) geometry = hello.ssd;
 
-  const std::string path = options.ssd_paths.empty() ? hello.device_path
-                           : index < options.ssd_paths.size() ? options.ssd_paths[index] : "";
-  Result<std::unique_ptr<block::UringDevice>> device = Status(Code::invalid, fmt::format("no path was given for SSD {}", index));
+  const std::string path = options.ssd_paths.empty()          ? hello.device_path
+                           : index < options.ssd_paths.size() ? options.ssd_paths[index]
+                                                              : "";
+  Result<std::unique_ptr<block::UringDevice>> device =
+      Status(Code::invalid, fmt::format("no path was given for SSD {}", index));
   if (!path.empty()) device = co_await open_ssd(*loop, path, hello.ssd);
   Status no_device;
   std::unique_ptr<block::BlockDevice> opened;
@@ -87,14 +92,16 @@ Task<Status> Client::Impl::add_shard(fabric::Uri uri, uint32_t index) {
     opened = std::move(*device);
   } else if (options.ssd_paths.empty()) {
     // Hits and writes need no SSD here: only a GET that misses fails.
-    no_device = Status(Code::unavailable,
-                       fmt::format("SSD {} cannot be read from here ({}); tell where this machine sees the server's "
-                                   "SSDs",
-                                   index, device.status().message()));
+    no_device =
+        Status(Code::unavailable,
+               fmt::format("SSD {} cannot be read from here ({}); tell where this machine sees the server's "
+                           "SSDs",
+                           index, device.status().message()));
   } else {
     co_return device.status();
   }
-  shard.client = std::make_unique<ShardClient>(*loop, *shard.link, hello.ssd, std::move(opened), no_device, options);
+  shard.client =
+      std::make_unique<ShardClient>(*loop, *shard.link, hello.ssd, std::move(opened), no_device, options);
   shards.push_back(std::move(shard));
   co_return Status();
 }
@@ -120,7 +127,9 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
   impl->loop = std::move(*loop);
   impl->options = std::move(options);
   std::unique_ptr<Client> client(new Client(std::move(impl)));
-  Status s = client->run([](Impl& i, fabric::Uri u) -> Task<Status> { co_return co_await i.connect(std::move(u)); }(*client->impl_, *uri));
+  Status s = client->run([](Impl& i, fabric::Uri u) -> Task<Status> {
+    co_return co_await i.connect(std::move(u));
+  }(*client->impl_, *uri));
   if (!s.ok()) return s;
   return client;
 }
@@ -147,7 +156,8 @@ Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_
   std::vector<Result<Record>> results(keys.size(), Status(Code::unavailable, "not asked"));
   size_t left = keys.size();
   WaitList done(*impl_->loop);
-  const auto one = [](Client& c, std::string_view key, Result<Record>* out, size_t* count, WaitList* ended) -> Task<void> {
+  const auto one = [](Client& c, std::string_view key, Result<Record>* out, size_t* count,
+                      WaitList* ended) -> Task<void> {
     *out = co_await c.get(key);
     if (--*count == 0) ended->wake_all();
   };
@@ -156,12 +166,14 @@ Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_
   co_return results;
 }
 
-Task<Result<uint64_t>> Client::Impl::write(RequestKind kind, std::string_view key, std::string_view value, uint64_t expected) {
+Task<Result<uint64_t>> Client::Impl::write(RequestKind kind, std::string_view key, std::string_view value,
+                                           uint64_t expected) {
   if (Status s = check_key(key); !s.ok()) co_return s;
   if (key.size() + value.size() > geometry.inline_limit) {
-    co_return Status(Code::too_large, fmt::format("key and value have {} bytes, the store takes {}; format one with a larger "
-                                                  "--inline-limit",
-                                                  key.size() + value.size(), geometry.inline_limit));
+    co_return Status(Code::too_large,
+                     fmt::format("key and value have {} bytes, the store takes {}; format one with a larger "
+                                 "--inline-limit",
+                                 key.size() + value.size(), geometry.inline_limit));
   }
   co_return co_await shard_of(hash_key(key, geometry.hash_seed)).write(kind, key, value, expected);
 }
@@ -172,7 +184,9 @@ Task<Result<uint64_t>> Client::put(std::string_view key, std::string_view value)
 Task<Result<uint64_t>> Client::put_if(std::string_view key, std::string_view value, uint64_t expected) {
   return impl_->write(RequestKind::put_if, key, value, expected);
 }
-Task<Result<uint64_t>> Client::remove(std::string_view key) { return impl_->write(RequestKind::remove, key, {}, 0); }
+Task<Result<uint64_t>> Client::remove(std::string_view key) {
+  return impl_->write(RequestKind::remove, key, {}, 0);
+}
 
 Task<Result<std::string>> Client::stat() {
   co_await impl_->report();
@@ -194,7 +208,9 @@ Task<Result<std::string>> Client::stat() {
   for (auto& j : shards) j.erase("process");
   all["hits"] = hits;
   all["misses"] = misses;
-  all["hit_ratio"] = hits + misses == 0 ? nlohmann::json() : nlohmann::json(static_cast<double>(hits) / static_cast<double>(hits + misses));
+  all["hit_ratio"] = hits + misses == 0
+                         ? nlohmann::json()
+                         : nlohmann::json(static_cast<double>(hits) / static_cast<double>(hits + misses));
   all["ssd_reads"] = ssd_reads;
   all["ssd_writes"] = ssd_writes;
   all["inline_limit"] = impl_->geometry.inline_limit;

@@ -47,7 +47,8 @@ class ShardClient::Block {
 };
 
 ShardClient::ShardClient(Executor& executor, ShardLink& link, const layout::SsdGeometry& ssd,
-                         std::unique_ptr<block::BlockDevice> device, Status no_device, const ClientOptions& options)
+                         std::unique_ptr<block::BlockDevice> device, Status no_device,
+                         const ClientOptions& options)
     : executor_(executor),
       link_(link),
       device_(std::move(device)),
@@ -126,7 +127,8 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
         }
         if (victim) {
           ++fills;
-          const Next next = co_await fill(*held, key, hash, block, *victim, view.read_word_raw(*victim), &out);
+          const Next next =
+              co_await fill(*held, key, hash, block, *victim, view.read_word_raw(*victim), &out);
           if (next == Next::done) co_return out;
           if (next == Next::bypass) fills = kMaxFillAttempts;
         } else {
@@ -144,14 +146,15 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
       }
     }
     if (executor_.now() > deadline) {
-      co_return Status(Code::timed_out, "the key's block changed under every read of it, or the server could not be read");
+      co_return Status(Code::timed_out,
+                       "the key's block changed under every read of it, or the server could not be read");
     }
   }
 }
 
 // Rule 2. `seen` is the victim's word in the snapshot.
-Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint64_t hash, uint64_t block, uint32_t slot,
-                                          uint64_t seen, Result<Record>* out) {
+Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint64_t hash, uint64_t block,
+                                          uint32_t slot, uint64_t seen, Result<Record>* out) {
   const RegionGeometry& g = link.hello.region;
   const uint64_t at = g.block_at(block);
   const uint64_t word_at = at + g.read_word(slot);
@@ -188,7 +191,8 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
                       layout::fill_clock_of(clock_now(link)));
   counters_.region_writes += 2;
   // The connection keeps their order: complete is set after the body is there.
-  fabric::Op put_body = link.connection->write(at + g.body(slot), body.span().first(layout::slot_bytes(record)));
+  fabric::Op put_body =
+      link.connection->write(at + g.body(slot), body.span().first(layout::slot_bytes(record)));
   fabric::Op put_complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&kOne, 1));
   const Code body_code = co_await put_body;
   const Code complete_code = co_await put_complete;
@@ -206,7 +210,7 @@ Task<bool> ShardClient::release(Link& link, uint64_t word_at) {
   fabric::Op complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&kOne, 1));
   const Code hide_code = co_await hide;
   const Code complete_code = co_await complete;
-  co_return hide_code == Code::ok && complete_code == Code::ok;
+  co_return hide_code == Code::ok&& complete_code == Code::ok;
 }
 
 Task<Result<Record>> ShardClient::read_ssd(std::string_view key, uint64_t hash) {
@@ -263,8 +267,8 @@ Task<void> ShardClient::write_clock(std::shared_ptr<Link> link, uint64_t offset,
   co_await link->connection->write(offset, std::as_bytes(std::span(&clock, 1)));
 }
 
-Task<Result<uint64_t>> ShardClient::write(layout::RequestKind kind, std::string_view key, std::string_view value,
-                                          uint64_t expected) {
+Task<Result<uint64_t>> ShardClient::write(layout::RequestKind kind, std::string_view key,
+                                          std::string_view value, uint64_t expected) {
   ++counters_.writes;
   co_return co_await link_.write(kind, key, value, expected);
 }
@@ -287,7 +291,8 @@ Task<void> ShardClient::report() {
   reported_hits_ = counters_.hits;
   reported_misses_ = counters_.misses;
   // Statistics: a report that is lost is not worth a failure.
-  [[maybe_unused]] Result<std::string> answer = co_await link_.ask(layout::RequestKind::report, as_string(figures));
+  [[maybe_unused]] Result<std::string> answer =
+      co_await link_.ask(layout::RequestKind::report, as_string(figures));
 }
 
 }  // namespace scalio::client

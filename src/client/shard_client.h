@@ -25,7 +25,8 @@ class ShardClient {
   ~ShardClient() = default;
 
   Task<Result<Record>> get(std::string_view key, uint64_t hash);
-  Task<Result<uint64_t>> write(layout::RequestKind kind, std::string_view key, std::string_view value, uint64_t expected);
+  Task<Result<uint64_t>> write(layout::RequestKind kind, std::string_view key, std::string_view value,
+                               uint64_t expected);
 
   ShardLink& link() { return link_; }
   ClientCounters counters() const;
@@ -38,7 +39,8 @@ class ShardClient {
 
   Task<Result<Record>> get_slowly(std::string_view key, uint64_t hash);
   Task<Next> attempt(Link& link, std::string_view key, uint64_t hash, bool may_fill, Result<Record>* out);
-  Task<Next> fill(Link& link, std::string_view key, uint64_t hash, uint64_t block, uint32_t slot, uint64_t seen, Result<Record>* out);
+  Task<Next> fill(Link& link, std::string_view key, uint64_t hash, uint64_t block, uint32_t slot,
+                  uint64_t seen, Result<Record>* out);
   Task<Result<Record>> read_ssd(std::string_view key, uint64_t hash);
   Task<bool> release(Link& link, uint64_t word_at);
   std::optional<uint32_t> choose_victim(Link& link, const BlockView& view, uint64_t block);

@@ -18,7 +18,9 @@ constexpr Nanos kMaxRetry = 100 * kMillisecond;
 // Calls are left over for requests that are not writes.
 constexpr size_t kMaxWritesInFlight = fabric::kMaxCalls - 16;
 
-Nanos to_nanos(std::chrono::milliseconds ms) { return static_cast<Nanos>(std::max<int64_t>(0, ms.count())) * kMillisecond; }
+Nanos to_nanos(std::chrono::milliseconds ms) {
+  return static_cast<Nanos>(std::max<int64_t>(0, ms.count())) * kMillisecond;
+}
 }  // namespace
 
 ShardLink::ShardLink(Executor& executor, Connector connector, const ClientOptions& options)
@@ -69,7 +71,8 @@ Task<Result<std::shared_ptr<Link>>> ShardLink::get() {
     for (;;) {
       Result<std::shared_ptr<Link>> made = co_await connect_once();
       connect_failure_ = made.status();
-      const bool may_pass = made.code() == Code::unavailable || made.code() == Code::timed_out || made.code() == Code::busy;
+      const bool may_pass =
+          made.code() == Code::unavailable || made.code() == Code::timed_out || made.code() == Code::busy;
       if (made.ok() || !may_pass || executor_.now() + wait > deadline) break;
       co_await executor_.sleep(wait);
       wait = std::min(2 * wait, kMaxRetry);
@@ -84,7 +87,8 @@ Task<Result<std::shared_ptr<Link>>> ShardLink::get() {
 Task<ShardLink::Attempt> ShardLink::write_once(Request request, Nanos deadline) {
   Result<std::shared_ptr<Link>> link = co_await get();
   if (!link.ok()) co_return Attempt{link.status()};
-  while (calls_ >= kMaxWritesInFlight || session_->next_sequence >= session_->acknowledged() + layout::kSessionWindow) {
+  while (calls_ >= kMaxWritesInFlight ||
+         session_->next_sequence >= session_->acknowledged() + layout::kSessionWindow) {
     co_await window_.wait();
   }
   const std::shared_ptr<Session> session = session_;
@@ -98,9 +102,11 @@ Task<ShardLink::Attempt> ShardLink::write_once(Request request, Nanos deadline) 
     // The same write again on the same session: the server knows it by its sequence.
     link = co_await get();
     if (!link.ok() || session != session_ || executor_.now() > deadline) {
-      const std::string why = !link.ok() ? link.status().message()
-                              : session != session_ ? "the server was restarted" : "the server does not answer";
-      outcome = Attempt{sent ? Status(Code::unknown, fmt::format("the write was sent and its outcome is not known: {}", why))
+      const std::string why = !link.ok()            ? link.status().message()
+                              : session != session_ ? "the server was restarted"
+                                                    : "the server does not answer";
+      outcome = Attempt{sent ? Status(Code::unknown,
+                                      fmt::format("the write was sent and its outcome is not known: {}", why))
                              : Status(Code::unavailable, fmt::format("the write was not sent: {}", why))};
       break;
     }
@@ -125,7 +131,8 @@ Task<ShardLink::Attempt> ShardLink::write_once(Request request, Nanos deadline) 
   co_return std::move(*outcome);
 }
 
-Task<Result<uint64_t>> ShardLink::write(RequestKind kind, std::string_view key, std::string_view value, uint64_t expected) {
+Task<Result<uint64_t>> ShardLink::write(RequestKind kind, std::string_view key, std::string_view value,
+                                        uint64_t expected) {
   const Nanos deadline = executor_.now() + operation_timeout_;
   Nanos wait = kFirstRetry;
   const Request request{kind, 0, 0, expected, key, value};

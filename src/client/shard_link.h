@@ -38,7 +38,8 @@ class ShardLink {
   Task<Result<std::shared_ptr<Link>>> get();
 
   // Sends a write and awaits its reply: the new version, or what went wrong.
-  Task<Result<uint64_t>> write(layout::RequestKind kind, std::string_view key, std::string_view value, uint64_t expected);
+  Task<Result<uint64_t>> write(layout::RequestKind kind, std::string_view key, std::string_view value,
+                               uint64_t expected);
   // Sends any other request. Not repeated when the connection is lost.
   Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value);
 

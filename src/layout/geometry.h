@@ -18,18 +18,18 @@ struct SsdGeometry {
   // extra buckets follow the last home bucket.
   static constexpr uint32_t kMaxReach = 15;
 
-  Uuid uuid{};            // of the store
+  Uuid uuid{};  // of the store
   uint64_t hash_seed = 0;
   uint64_t log_secret = 0;  // 0 in a hello, so that a remote client cannot forge a log batch inside a value
-  uint32_t shards = 1;    // SSDs of the store
-  uint32_t shard = 0;     // this SSD's index
+  uint32_t shards = 1;      // SSDs of the store
+  uint32_t shard = 0;       // this SSD's index
   uint32_t block_size = 512;
   uint32_t bucket_size = 1024;
-  uint32_t inline_limit = 240; // largest key + value
+  uint32_t inline_limit = 240;  // largest key + value
   uint64_t log_offset = 0;
   uint64_t log_size = 0;
   uint64_t bucket_offset = 0;
-  uint64_t buckets = 0;   // home buckets
+  uint64_t buckets = 0;  // home buckets
   uint64_t device_size = 0;
 
   // Distinguishes this store's bytes on an SSD from another's.

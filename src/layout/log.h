@@ -20,9 +20,9 @@ constexpr uint32_t kLogRecordHeader = 24;
 
 struct BatchHeader {
   uint64_t lsn = 0;
-  uint64_t tail = 0;         // recovery starts here: everything before is in the buckets
-  uint64_t version = 0;      // no version above it was assigned before this batch was closed
-  uint32_t length = 0;       // bytes, header and padding included; a multiple of the block size
+  uint64_t tail = 0;     // recovery starts here: everything before is in the buckets
+  uint64_t version = 0;  // no version above it was assigned before this batch was closed
+  uint32_t length = 0;   // bytes, header and padding included; a multiple of the block size
   uint32_t records = 0;
 };
 

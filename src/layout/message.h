@@ -26,9 +26,9 @@ struct HelloReply {
   uint64_t session = 0;  // another than asked for: the old one is gone
   SsdGeometry ssd;
   RegionGeometry region;
-  uint64_t server_now = 0;     // ns; access clocks are in units of it
-  uint64_t fill_timeout = 0;   // ns; rule 6
-  std::string device_path;     // where the server's machine sees the SSD
+  uint64_t server_now = 0;    // ns; access clocks are in units of it
+  uint64_t fill_timeout = 0;  // ns; rule 6
+  std::string device_path;    // where the server's machine sees the SSD
 };
 
 enum class RequestKind : uint8_t {

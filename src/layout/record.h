@@ -6,7 +6,7 @@
 
 namespace scalio::layout {
 
-constexpr std::size_t kMaxKey = 255;         // bytes; a key has at least 1
+constexpr std::size_t kMaxKey = 255;                // bytes; a key has at least 1
 constexpr uint64_t kMaxVersion = (1ULL << 48) - 1;  // versions are 48 bits everywhere
 
 enum class Kind : uint8_t {

@@ -11,7 +11,8 @@ namespace {
 constexpr char kMagic[8] = {'S', 'C', 'A', 'L', 'I', 'O', 'S', 'B'};
 // Fields: magic:64 | format_version:32 | 0:32 | uuid:128 | hash_seed:64 | shards:32 | shard:32 |
 // block_size:32 | bucket_size:32 | 0:32 | inline_limit:32 | log_offset:64 | log_size:64 |
-// bucket_offset:64 | buckets:64 | device_size:64 | log_secret:64; the checksum:64 of all before it ends the superblock.
+// bucket_offset:64 | buckets:64 | device_size:64 | log_secret:64; the checksum:64 of all before it ends the
+// superblock.
 constexpr size_t kChecksumAt = kSuperblockSize - 8;
 constexpr uint64_t kSuperblockPlace = 0x5355504552ULL;
 constexpr uint32_t kMaxShards = 1024;
@@ -78,7 +79,8 @@ void encode_superblock(ByteSpan out, const SsdGeometry& g) {
   w.bytes(std::as_bytes(std::span(g.uuid)));
   w.put(g.hash_seed);
   for (uint32_t v : {g.shards, g.shard, g.block_size, g.bucket_size, 0U, g.inline_limit}) w.put(v);
-  for (uint64_t v : {g.log_offset, g.log_size, g.bucket_offset, g.buckets, g.device_size, g.log_secret}) w.put(v);
+  for (uint64_t v : {g.log_offset, g.log_size, g.bucket_offset, g.buckets, g.device_size, g.log_secret})
+    w.put(v);
   std::memset(out.data(), 0, out.size());
   std::memcpy(out.data(), b.data(), b.size());
   store(out.data() + kChecksumAt, checksum(out.first(kChecksumAt), kSuperblockPlace));
@@ -108,7 +110,8 @@ Result<SsdGeometry> decode_superblock(ByteView in, uint64_t device_size) {
   for (uint32_t* v : {&g.shards, &g.shard, &g.block_size, &g.bucket_size, &reserved, &g.inline_limit}) {
     *v = r.get<uint32_t>();
   }
-  for (uint64_t* v : {&g.log_offset, &g.log_size, &g.bucket_offset, &g.buckets, &g.device_size, &g.log_secret}) {
+  for (uint64_t* v :
+       {&g.log_offset, &g.log_size, &g.bucket_offset, &g.buckets, &g.device_size, &g.log_secret}) {
     *v = r.get<uint64_t>();
   }
   if (std::string why = contradiction(g); !why.empty()) return Status(Code::corrupt, "superblock: " + why);

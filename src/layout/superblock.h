@@ -20,7 +20,8 @@ Result<SsdGeometry> plan_ssd(SsdGeometry base, uint64_t device_size, uint64_t lo
 void encode_superblock(ByteSpan out, const SsdGeometry& geometry);
 
 // Failures: invalid (no superblock of Scalio; another format version, which is named whether or not the
-// checksum matches), corrupt (checksum, contradicting fields, or a truncated device). `device_size` is that of the device it was read from.
+// checksum matches), corrupt (checksum, contradicting fields, or a truncated device). `device_size` is that
+// of the device it was read from.
 Result<SsdGeometry> decode_superblock(ByteView in, uint64_t device_size);
 
 std::string to_string(const Uuid& uuid);

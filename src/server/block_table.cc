@@ -52,7 +52,8 @@ std::optional<uint32_t> BlockTable::coldest(uint64_t block, Eligible eligible) c
   const WriteSlot* slots = &slots_[block * geometry_.write_slots];
   for (uint32_t i = 0; i < geometry_.write_slots; ++i) {
     if (!eligible(slots[i])) continue;
-    if (!best || std::pair(slots[i].heat, slots[i].lsn) < std::pair(slots[*best].heat, slots[*best].lsn)) best = i;
+    if (!best || std::pair(slots[i].heat, slots[i].lsn) < std::pair(slots[*best].heat, slots[*best].lsn))
+      best = i;
   }
   return best;
 }
@@ -103,7 +104,8 @@ void BlockTable::kill_read_slots(uint64_t block, uint32_t tag) {
   }
 }
 
-void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, uint64_t lsn, uint32_t now_clock) {
+void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, uint64_t lsn,
+                         uint32_t now_clock) {
   WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(s.reserved && record.version > s.version);
   const bool replaces = s.state != WriteState::empty;

@@ -22,9 +22,9 @@ struct WriteSlot {
   uint64_t version = 0;  // of what is published in it
   uint64_t lsn = 0;      // of the log record of that
   uint16_t generation = 0;
-  uint8_t heat = 0;  // how often it was written again of late
+  uint8_t heat = 0;                                      // how often it was written again of late
   layout::WriteState state = layout::WriteState::empty;  // never locked: publishing does not suspend
-  bool reserved = false;  // for a write on its way through the log
+  bool reserved = false;                                 // for a write on its way through the log
   bool merging = false;
   Stuck stuck = Stuck::no;
   uint16_t in_log = 0;  // writes of its key that are in the log and not published
@@ -59,7 +59,8 @@ class BlockTable {
 
   // Publishes a write that is durable in the log at `lsn` (rule 1). Into a slot that holds another write of
   // the same key, the value is replaced; otherwise read slots of the key are killed first.
-  void publish(uint64_t block, uint32_t i, const layout::RecordView& record, uint64_t lsn, uint32_t now_clock);
+  void publish(uint64_t block, uint32_t i, const layout::RecordView& record, uint64_t lsn,
+               uint32_t now_clock);
 
   // What is published in a slot. Nothing if a client has damaged the copy in the region.
   struct Published {

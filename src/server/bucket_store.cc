@@ -36,7 +36,11 @@ struct BucketStore::Window {
 
 BucketStore::BucketStore(Executor& executor, block::BlockDevice& device, const SsdGeometry& geometry,
                          ImageLog& images)
-    : executor_(executor), device_(device), geometry_(geometry), store_id_(geometry.store_id()), images_(images) {}
+    : executor_(executor),
+      device_(device),
+      geometry_(geometry),
+      store_id_(geometry.store_id()),
+      images_(images) {}
 
 Task<void> BucketStore::lock(uint64_t bucket) {
   for (;;) {
@@ -82,10 +86,11 @@ Task<Status> BucketStore::load(Window& w, uint32_t reach) {
   for (uint32_t i = 0; i <= (w.pages[0]->damaged ? 0 : std::min(reach, w.home_bucket().reach())); ++i) {
     if (!w.pages[i]->damaged) continue;
     const uint64_t number = w.pages[i]->number;
-    co_return Status(Code::corrupt,
-                     fmt::format("bucket {} at offset {} of {} fails its checksum; its records cannot be read, all "
-                                 "others are served",
-                                 number, geometry_.bucket_at(number), device_.name()));
+    co_return Status(
+        Code::corrupt,
+        fmt::format("bucket {} at offset {} of {} fails its checksum; its records cannot be read, all "
+                    "others are served",
+                    number, geometry_.bucket_at(number), device_.name()));
   }
   co_return Status();
 }
@@ -189,7 +194,8 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
     s = co_await load(w, i);
     if (!s.ok()) co_return s;
     Page& page = *w.pages[i];
-    if (&page == old || page.damaged || !page.bucket_view.fits(change.key.size(), change.value.size())) continue;
+    if (&page == old || page.damaged || !page.bucket_view.fits(change.key.size(), change.value.size()))
+      continue;
     page.bucket_view.append(record);
     page.changed = true;
     if (old) {
@@ -250,7 +256,8 @@ Task<Status> BucketStore::commit(Window& w) {
   for (int phase = 0; phase <= 2 && s.ok(); ++phase) {
     for (auto& page : w.pages) {
       if (!page->changed || rank(*page) != phase) continue;
-      s = co_await device_.write(geometry_.bucket_at(page->number), page->buffer.span(), block::Durability::cached);
+      s = co_await device_.write(geometry_.bucket_at(page->number), page->buffer.span(),
+                                 block::Durability::cached);
       if (!s.ok()) break;
     }
   }
@@ -262,18 +269,15 @@ Task<Status> BucketStore::commit(Window& w) {
   co_return Status();
 }
 
-Task<Status> BucketStore::restore(const std::vector<layout::ImageBucket>& image) {
-  for (const layout::ImageBucket& b : image) {
-    if (b.number >= geometry_.all_buckets()) {
-      co_return Status(Code::corrupt, fmt::format("log of {}: image of bucket {}, of which there are {}",
-                                                  device_.name(), b.number, geometry_.all_buckets()));
-    }
-    block::Buffer buffer(geometry_.bucket_size);
-    std::copy(b.bytes.begin(), b.bytes.end(), buffer.data());
-    Status s = co_await device_.write(geometry_.bucket_at(b.number), buffer.span(), block::Durability::cached);
-    if (!s.ok()) co_return s;
+Task<Status> BucketStore::restore(layout::ImageBucket image) {
+  if (image.number >= geometry_.all_buckets()) {
+    co_return Status(Code::corrupt, fmt::format("log of {}: image of bucket {}, of which there are {}",
+                                                device_.name(), image.number, geometry_.all_buckets()));
   }
-  co_return Status();
+  block::Buffer buffer(geometry_.bucket_size);
+  std::copy(image.bytes.begin(), image.bytes.end(), buffer.data());
+  co_return co_await device_.write(geometry_.bucket_at(image.number), buffer.span(),
+                                   block::Durability::cached);
 }
 
 }  // namespace scalio::server

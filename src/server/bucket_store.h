@@ -24,7 +24,7 @@ struct Change {
   std::string value;
   uint64_t version = 0;
   layout::Kind kind = layout::Kind::value;  // a tombstone removes
-  bool full = false;  // out: no room was found; what was stored of the key is untouched
+  bool full = false;                        // out: no room was found; what was stored of the key is untouched
 };
 
 class BucketStore {
@@ -61,8 +61,8 @@ class BucketStore {
   // was full. Failures: corrupt (nothing was changed), io_error and what the image log fails with.
   Task<Status> apply(uint64_t home, std::vector<Change>& changes, uint64_t applied);
 
-  // Writes buckets as the log has them: recovery's first step.
-  Task<Status> restore(const std::vector<layout::ImageBucket>& image);
+  // Writes a bucket as the log has it: recovery's first step.
+  Task<Status> restore(layout::ImageBucket image);
 
  private:
   struct Page;

@@ -126,7 +126,10 @@ class Checker {
     report_.record_bytes += layout::kBucketRecordHeader + r.key.size() + r.value.size();
     const uint64_t hash = hash_key(r.key, g_.hash_seed);
     const uint64_t home = g_.home_bucket(hash);
-    const auto place = [&] { return fmt::format("record in bucket {} at offset {} (version {})", number, g_.bucket_at(number), r.version); };
+    const auto place = [&] {
+      return fmt::format("record in bucket {} at offset {} (version {})", number, g_.bucket_at(number),
+                         r.version);
+    };
     if (layout::shard_of(hash, g_.shards) != g_.shard) problem(place() + " belongs to another SSD");
     if (home > number || number - home > SsdGeometry::kMaxReach) {
       problem(place() + fmt::format(" belongs to bucket {}", home));
@@ -135,7 +138,8 @@ class Checker {
       if (h.known && h.reach < number - home) {
         problem(place() + fmt::format(" is beyond the reach of its home bucket {}", home));
       }
-      for (size_t i = window_.size() - (number - home); i < window_.size(); ++i) check_once(window_[i], hash, place);
+      for (size_t i = window_.size() - (number - home); i < window_.size(); ++i)
+        check_once(window_[i], hash, place);
     }
     check_once(here, hash, place);
     here.hashes.push_back(hash);
@@ -167,7 +171,9 @@ Result<CheckReport> check_store(const std::string& dir, std::function<void(doubl
     OpenSsd& ssd = (*ssds)[i];
     room += ssd.geometry.buckets * (ssd.geometry.bucket_size - layout::kBucketHeader);
     Checker checker(ssd, report);
-    const auto part = [&](double done) { progress((static_cast<double>(i) + done) / static_cast<double>(ssds->size())); };
+    const auto part = [&](double done) {
+      progress((static_cast<double>(i) + done) / static_cast<double>(ssds->size()));
+    };
     Status s = run_to_end(**loop, checker.run(part));
     if (!s.ok()) return s;
   }

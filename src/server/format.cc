@@ -62,7 +62,8 @@ Task<Result<bool>> is_blank(block::BlockDevice& device) {
     ByteSpan bytes = buffer.first(std::min(length, (size - at) / device.block_size() * device.block_size()));
     Status s = co_await device.read(at, bytes);
     if (!s.ok()) co_return s;
-    if (std::any_of(bytes.begin(), bytes.end(), [](std::byte b) { return b != std::byte{0}; })) co_return false;
+    if (std::any_of(bytes.begin(), bytes.end(), [](std::byte b) { return b != std::byte{0}; }))
+      co_return false;
   }
   const uint64_t tail = std::min(kEdge, size) / device.block_size() * device.block_size();
   Status s = co_await device.read(size - tail, buffer.first(tail));
@@ -158,8 +159,9 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
     const uint64_t least = Log::min_size(g);
     if (o.log_size == 0) log = std::max(log, round_up(least, kSuperblockSize));
     if (log < least) {
-      return Status(Code::invalid, fmt::format("a log of {} bytes is too small for buckets of {}: {} at least", log,
-                                               g.bucket_size, least));
+      return Status(Code::invalid,
+                    fmt::format("a log of {} bytes is too small for buckets of {}: {} at least", log,
+                                g.bucket_size, least));
     }
     return layout::plan_ssd(g, size, log);
   };
@@ -186,7 +188,8 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
     if (devices && !o.force) {
       Result<bool> blank = run_to_end(**loop, is_blank(**device));
       if (!blank.ok()) return blank.status();
-      if (!*blank) return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites what is on it", path));
+      if (!*blank)
+        return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites what is on it", path));
     }
     auto g = plan(i, (*device)->size(), (*device)->block_size());
     if (!g.ok()) return Status(g.code(), fmt::format("{}: {}", path, g.status().message()));

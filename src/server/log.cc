@@ -20,7 +20,8 @@ uint32_t Log::batch_bytes(const layout::SsdGeometry& g) {
   return static_cast<uint32_t>(std::max(least, ample));
 }
 
-Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry, LogOptions options)
+Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
+         LogOptions options)
     : executor_(executor),
       device_(device),
       geometry_(geometry),
@@ -145,17 +146,17 @@ Task<Result<layout::LogRecordView>> Log::read_record(uint64_t lsn, block::Buffer
   const uint64_t at = lsn % geometry_.log_size;
   const uint64_t begin = at / geometry_.block_size * geometry_.block_size;
   // No value record is longer than this; it does not reach beyond its batch, nor that beyond the ring.
-  const uint64_t end = std::min(
-      geometry_.log_size,
-      round_up(at + BatchBuilder::record_size(0, geometry_.inline_limit), geometry_.block_size));
+  const uint64_t end =
+      std::min(geometry_.log_size,
+               round_up(at + BatchBuilder::record_size(0, geometry_.inline_limit), geometry_.block_size));
   SCALIO_ASSERT(end - begin <= storage.size());
   Status s = co_await device_.read(geometry_.log_offset + begin, storage.first(end - begin));
   if (!s.ok()) co_return s;
   std::optional<layout::LogRecordView> r =
       layout::decode_log_record(storage.first(end - begin).subspan(at - begin), log_id_, lsn);
   if (!r || r->kind == layout::LogKind::image) {
-    co_return Status(Code::corrupt, fmt::format("log record at LSN {} (offset {} of {}) fails its checksum", lsn,
-                                                geometry_.log_offset + at, device_.name()));
+    co_return Status(Code::corrupt, fmt::format("log record at LSN {} (offset {} of {}) fails its checksum",
+                                                lsn, geometry_.log_offset + at, device_.name()));
   }
   co_return *r;
 }

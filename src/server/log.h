@@ -28,12 +28,15 @@ struct LogCounters {
 
 class Log {
  public:
-  Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry, LogOptions options);
+  Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
+      LogOptions options);
 
   // The buffer size of a batch: room for one image of a merge's every bucket, at least.
   static uint32_t batch_bytes(const layout::SsdGeometry& geometry);
   // The smallest log that works for a geometry.
-  static uint64_t min_size(const layout::SsdGeometry& geometry) { return 16 * uint64_t{batch_bytes(geometry)}; }
+  static uint64_t min_size(const layout::SsdGeometry& geometry) {
+    return 16 * uint64_t{batch_bytes(geometry)};
+  }
 
   // Where the log goes on, as recovery found it.
   struct Position {
@@ -80,7 +83,13 @@ class Log {
   const Status& failure() const { return failure_; }
   const LogCounters& counters() const { return counters_; }
 
-  // Reads back the record at `lsn`, which must be durable and not before the tail, into `storage`.
+  // Reads back the record at `lsn`, which must be durable and not before the tail, into `storage`, which
+  // has record_storage() bytes.
+  static uint32_t record_storage(const layout::SsdGeometry& geometry) {
+    return static_cast<uint32_t>(
+        round_up(layout::BatchBuilder::record_size(0, geometry.inline_limit), geometry.block_size) +
+        2 * geometry.block_size);
+  }
   Task<Result<layout::LogRecordView>> read_record(uint64_t lsn, block::Buffer& storage);
 
  private:
@@ -98,9 +107,9 @@ class Log {
   uint64_t open_number_ = 1;     // of the open batch
   uint64_t durable_number_ = 0;  // of the last durable one
   uint64_t version_ = 0;
-  uint64_t tail_ = 0;          // as the next batch declares it
-  uint64_t durable_tail_ = 0;  // as a durable batch has declared it
-  bool tail_wanted_ = false;   // somebody waits for the next batch, even if empty
+  uint64_t tail_ = 0;            // as the next batch declares it
+  uint64_t durable_tail_ = 0;    // as a durable batch has declared it
+  bool tail_wanted_ = false;     // somebody waits for the next batch, even if empty
   std::deque<uint64_t> starts_;  // of batches from the tail on, the open one last
   std::deque<uint64_t> skips_;   // after the durable tail
   bool stopping_ = false;

@@ -96,7 +96,8 @@ void Merger::prepare(uint64_t block) {
   for (uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
     if (table_.slot(block, i).merging) return;
   }
-  if (auto coldest = table_.mergeable(block, !full_)) start(geometry_.home_bucket(table_.slot(block, *coldest).hash));
+  if (auto coldest = table_.mergeable(block, !full_))
+    start(geometry_.home_bucket(table_.slot(block, *coldest).hash));
 }
 
 Status Merger::relieve(uint64_t block) {
@@ -114,9 +115,10 @@ Status Merger::relieve(uint64_t block) {
   }
   if (table_.reusable(block)) return Status();
   if (!damaged) return no_room();
-  return Status(Code::corrupt, fmt::format("bucket {} of {} is damaged and the writes waiting for it fill their block; "
-                                           "run `scalio check`",
-                                           geometry_.home_bucket(damaged->hash), device_.name()));
+  return Status(Code::corrupt,
+                fmt::format("bucket {} of {} is damaged and the writes waiting for it fill their block; "
+                            "run `scalio check`",
+                            geometry_.home_bucket(damaged->hash), device_.name()));
 }
 
 Status Merger::no_room() const {
@@ -173,9 +175,9 @@ Task<Status> Merger::capture(const Captured& at, Change* change) {
     co_return Status();
   }
   // Clients can write the region, and one has damaged our copy: the log still has it.
-  spdlog::warn("write slot {} of block {} was overwritten in the region; reading it back from the log", at.slot,
-               at.block);
-  block::Buffer storage(Log::batch_bytes(geometry_));
+  spdlog::warn("write slot {} of block {} was overwritten in the region; reading it back from the log",
+               at.slot, at.block);
+  block::Buffer storage(Log::record_storage(geometry_));
   Result<layout::LogRecordView> r = co_await log_.read_record(at.lsn, storage);
   if (!r.ok()) co_return r.status();
   *change = {std::string(r->key), std::string(as_string(r->body)), r->version,
@@ -197,8 +199,8 @@ Task<void> Merger::merge(uint64_t bucket) {
   const auto last_hash = static_cast<uint64_t>(
       ((static_cast<unsigned __int128>(bucket + 1) << 64) + geometry_.buckets - 1) / geometry_.buckets - 1);
   std::vector<Captured> captured;
-  for (uint64_t block = table_.geometry().block_of(first_hash); block <= table_.geometry().block_of(last_hash);
-       ++block) {
+  for (uint64_t block = table_.geometry().block_of(first_hash);
+       block <= table_.geometry().block_of(last_hash); ++block) {
     for (uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
       WriteSlot& s = table_.slot(block, i);
       if (!s.dirty() || geometry_.home_bucket(s.hash) != bucket) continue;
@@ -207,12 +209,14 @@ Task<void> Merger::merge(uint64_t bucket) {
     }
   }
   captured_ += captured.size();
-  const uint64_t applied =
-      replaying_ ? 0 : unpublished_.empty() ? log_.open_lsn() : std::min(*unpublished_.begin(), log_.open_lsn());
+  const uint64_t applied = replaying_             ? 0
+                           : unpublished_.empty() ? log_.open_lsn()
+                                                  : std::min(*unpublished_.begin(), log_.open_lsn());
 
   Status status = failure();
   std::vector<Change> changes(captured.size());
-  for (size_t i = 0; status.ok() && i < captured.size(); ++i) status = co_await capture(captured[i], &changes[i]);
+  for (size_t i = 0; status.ok() && i < captured.size(); ++i)
+    status = co_await capture(captured[i], &changes[i]);
   if (status.ok() && !changes.empty()) status = co_await buckets_.apply(bucket, changes, applied);
 
   if (status.ok() && !changes.empty()) {
@@ -239,7 +243,9 @@ Task<void> Merger::merge(uint64_t bucket) {
     }
     if (status.ok() && changes[i].kind == layout::Kind::tombstone) full_ = false;
     if (changes[i].full) {
-      if (!full_) spdlog::error("{} has no room near bucket {}: puts are refused until keys are deleted", device_.name(), bucket);
+      if (!full_)
+        spdlog::error("{} has no room near bucket {}: puts are refused until keys are deleted",
+                      device_.name(), bucket);
       full_ = true;
     }
     wake(captured[i].block);

@@ -18,7 +18,7 @@
 namespace scalio::server {
 
 struct MergeCounters {
-  uint64_t merges = 0;          // buckets
+  uint64_t merges = 0;  // buckets
   uint64_t merged_records = 0;
   uint64_t checkpoints = 0;
   uint64_t damaged_buckets = 0;  // found by a merge
@@ -27,8 +27,8 @@ struct MergeCounters {
 class Merger final : private BucketStore::ImageLog {
  public:
   // `fail` is called with the first device error; nothing is written after it.
-  Merger(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry, BlockTable& table,
-         Log& log, std::function<void(Status)> fail);
+  Merger(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
+         BlockTable& table, Log& log, std::function<void(Status)> fail);
 
   BucketStore& buckets() { return buckets_; }
 
@@ -98,13 +98,13 @@ class Merger final : private BucketStore::ImageLog {
 
   std::unordered_set<uint64_t> scheduled_;  // buckets with a merge that has not gathered its writes yet
   Semaphore permits_;
-  uint64_t running_ = 0;                    // merges started and not ended
-  uint64_t captured_ = 0;                   // writes that running merges have gathered
-  std::multiset<uint64_t> unpublished_;     // LSNs of records added and not published
-  std::multiset<uint64_t> images_;          // LSNs of images whose buckets are not yet in place
+  uint64_t running_ = 0;                 // merges started and not ended
+  uint64_t captured_ = 0;                // writes that running merges have gathered
+  std::multiset<uint64_t> unpublished_;  // LSNs of records added and not published
+  std::multiset<uint64_t> images_;       // LSNs of images whose buckets are not yet in place
   std::unordered_map<uint64_t, std::unique_ptr<WaitList>> block_waiters_;
   std::unordered_map<uint64_t, uint32_t> starving_;  // blocks, and how many wait
-  WaitList ended_;      // a merge has ended
+  WaitList ended_;                                   // a merge has ended
   WaitList log_space_;
   WaitList work_;
   Status failed_;

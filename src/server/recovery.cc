@@ -25,7 +25,8 @@ constexpr size_t kParallel = 32;
 // Runs up to kParallel tasks beside each other. The first failure is kept.
 class Parallel {
  public:
-  explicit Parallel(Executor& executor) : executor_(executor), permits_(executor, kParallel), ended_(executor) {}
+  explicit Parallel(Executor& executor)
+      : executor_(executor), permits_(executor, kParallel), ended_(executor) {}
   Task<void> start(Task<Status> task) {
     co_await permits_.acquire();
     ++running_;
@@ -71,9 +72,10 @@ Task<Result<LogScan>> scan_log(block::BlockDevice& device, const layout::SsdGeom
     }
   }
   if (found.empty()) {
-    co_return Status(Code::corrupt, fmt::format("the log of {} (offset {}, {} bytes) has no intact batch: it was "
-                                                "overwritten; restore it, or format the store anew",
-                                                device.name(), g.log_offset, g.log_size));
+    co_return Status(Code::corrupt,
+                     fmt::format("the log of {} (offset {}, {} bytes) has no intact batch: it was "
+                                 "overwritten; restore it, or format the store anew",
+                                 device.name(), g.log_offset, g.log_size));
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.lsn < b.lsn; });
 
@@ -87,8 +89,8 @@ Task<Result<LogScan>> scan_log(block::BlockDevice& device, const layout::SsdGeom
     const uint64_t laps = (h.lsn - expected) / g.log_size;
     const uint64_t gap = (h.lsn - expected) % g.log_size;
     if (gap != 0 && gap != lap_skip(expected, g)) {
-      scan.damage.push_back(fmt::format("log of {}: {} bytes from LSN {} (offset {}) on are damaged", device.name(), gap,
-                                        expected, g.log_offset + expected % g.log_size));
+      scan.damage.push_back(fmt::format("log of {}: {} bytes from LSN {} (offset {}) on are damaged",
+                                        device.name(), gap, expected, g.log_offset + expected % g.log_size));
     }
     scan.position.skips.insert(scan.position.skips.end(), laps, h.lsn);
     scan.live.push_back(h);
@@ -103,11 +105,12 @@ Task<Result<LogScan>> scan_log(block::BlockDevice& device, const layout::SsdGeom
   co_return scan;
 }
 
-Task<Result<uint32_t>> read_batch(block::BlockDevice& device, const layout::SsdGeometry& g, const BatchHeader& batch,
-                                  block::Buffer& buffer, const std::function<void(const LogRecordView&)>& record) {
+Task<Result<uint32_t>> read_batch(block::BlockDevice& device, const layout::SsdGeometry& g,
+                                  const BatchHeader& batch, block::Buffer& buffer,
+                                  const std::function<void(const LogRecordView&)>& record) {
   if (batch.length > buffer.size()) {
-    co_return Status(Code::corrupt, fmt::format("log of {}: a batch of {} bytes at LSN {}", device.name(), batch.length,
-                                                batch.lsn));
+    co_return Status(Code::corrupt, fmt::format("log of {}: a batch of {} bytes at LSN {}", device.name(),
+                                                batch.length, batch.lsn));
   }
   Status s = co_await device.read(g.log_offset + batch.lsn % g.log_size, buffer.first(batch.length));
   if (!s.ok()) co_return s;
@@ -131,36 +134,71 @@ struct Replay {
   RecoveryReport report;
 };
 
-Task<Status> restore_images(Replay& r, const LogScan& scan) {
-  block::Buffer buffer(Log::batch_bytes(r.geometry));
+// Which record of the log has the newest image of each bucket, sorted by bucket.
+struct NewestImage {
+  uint64_t bucket;
+  uint64_t lsn;
+  auto operator<=>(const NewestImage&) const = default;
+};
+
+Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& scan, block::Buffer& buffer) {
+  std::vector<NewestImage> newest;
   for (const BatchHeader& batch : scan.live) {
-    std::vector<std::vector<layout::ImageBucket>> images;
     bool malformed = false;
     const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
       if (record.kind != LogKind::image) return;
       auto image = layout::decode_image(record.body, r.geometry.bucket_size);
       malformed |= !image;
-      if (image) images.push_back(std::move(*image));
+      for (size_t i = 0; image && i < image->size(); ++i) newest.push_back({(*image)[i].number, record.lsn});
     };
     Result<uint32_t> damaged = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
     if (!damaged.ok()) co_return damaged.status();
-    if (*damaged > 0 || malformed) {
-      const std::string where = fmt::format("log of {}: {} records of the batch at LSN {} (offset {})", r.device.name(),
-                                            *damaged, batch.lsn,
-                                            r.geometry.log_offset + batch.lsn % r.geometry.log_size);
-      if (batch.lsn == scan.live.back().lsn) {
-        spdlog::info("{} are incomplete: a crash interrupted it before it was acknowledged", where);
-      } else {
-        r.report.damage.push_back(where + " are damaged");
-      }
+    if (*damaged == 0 && !malformed) continue;
+    const std::string where =
+        fmt::format("log of {}: {} records of the batch at LSN {} (offset {})", r.device.name(), *damaged,
+                    batch.lsn, r.geometry.log_offset + batch.lsn % r.geometry.log_size);
+    if (batch.lsn == scan.live.back().lsn) {
+      spdlog::info("{} are incomplete: a crash interrupted it before it was acknowledged", where);
+    } else {
+      r.report.damage.push_back(where + " are damaged");
     }
-    // The images of one batch are of different buckets: a bucket's next image is logged only when the
-    // one before is in place.
+  }
+  std::sort(newest.begin(), newest.end());
+  const auto last_of_bucket = [&](size_t i) {
+    return i + 1 == newest.size() || newest[i + 1].bucket != newest[i].bucket;
+  };
+  size_t kept = 0;
+  for (size_t i = 0; i < newest.size(); ++i) {
+    if (last_of_bucket(i)) newest[kept++] = newest[i];
+  }
+  newest.resize(kept);
+  co_return newest;
+}
+
+// Writes back the newest image of each bucket. Older ones are left alone: clients of the server before may
+// still be reading.
+Task<Status> restore_images(Replay& r, const LogScan& scan) {
+  block::Buffer buffer(Log::batch_bytes(r.geometry));
+  Result<std::vector<NewestImage>> newest = co_await find_images(r, scan, buffer);
+  if (!newest.ok()) co_return newest.status();
+  for (const BatchHeader& batch : scan.live) {
+    std::vector<layout::ImageBucket> buckets;
+    const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
+      if (record.kind != LogKind::image) return;
+      auto image = layout::decode_image(record.body, r.geometry.bucket_size);
+      for (size_t i = 0; image && i < image->size(); ++i) {
+        const NewestImage here{(*image)[i].number, record.lsn};
+        if (std::binary_search(newest->begin(), newest->end(), here)) buckets.push_back((*image)[i]);
+      }
+    };
+    Result<uint32_t> damaged = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+    if (!damaged.ok()) co_return damaged.status();
     Parallel parallel(r.executor);
-    for (const auto& image : images) co_await parallel.start(r.merger.buckets().restore(image));
+    for (const layout::ImageBucket& bucket : buckets)
+      co_await parallel.start(r.merger.buckets().restore(bucket));
     Status s = co_await parallel.join();
     if (!s.ok()) co_return s;
-    r.report.images += images.size();
+    r.report.images += buckets.size();
   }
   co_return co_await r.device.flush();
 }
@@ -173,7 +211,7 @@ Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
   if (!stored.ok() && stored.code() != Code::corrupt) co_return stored.status();
   if (stored.ok() && (stored->version >= newest.version || newest.lsn < stored->applied)) co_return Status();
 
-  block::Buffer buffer(Log::batch_bytes(r.geometry));
+  block::Buffer buffer(Log::record_storage(r.geometry));
   Result<LogRecordView> record = co_await r.log.read_record(newest.lsn, buffer);
   if (!record.ok()) co_return record.status();
   const uint64_t block = r.table.geometry().block_of(hash);
@@ -181,14 +219,17 @@ Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
   while (!(slot = r.table.reusable(block))) {
     Status s = r.merger.relieve(block);
     if (!s.ok()) {
-      co_return Status(s.code(), s.message() + "; the log has more such writes than the cache has write slots for: start "
-                                               "with the --cache and --write-slots of before");
+      co_return Status(s.code(),
+                       s.message() +
+                           "; the log has more such writes than the cache has write slots for: start "
+                           "with the --cache and --write-slots of before");
     }
     co_await r.merger.wait_for(block);
   }
   r.table.reserve(block, *slot, hash);
-  const layout::RecordView view{record->key, as_string(record->body), record->version,
-                                record->kind == LogKind::tombstone ? layout::Kind::tombstone : layout::Kind::value};
+  const layout::RecordView view{
+      record->key, as_string(record->body), record->version,
+      record->kind == LogKind::tombstone ? layout::Kind::tombstone : layout::Kind::value};
   r.table.publish(block, *slot, view, newest.lsn, layout::clock_of(r.executor.now()));
   r.table.slot(block, *slot).reserved = false;
   r.merger.wake(block);
@@ -230,6 +271,9 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
   const Nanos began = executor.now();
   Result<LogScan> scan = co_await scan_log(device, geometry);
   if (!scan.ok()) co_return scan.status();
+  uint64_t records = 0;
+  for (const BatchHeader& batch : scan->live) records += batch.records;
+  spdlog::info("{}: replaying {} records of {} log batches", device.name(), records, scan->live.size());
   Replay r{executor, device, geometry, table, log, merger, {}};
   r.report.batches = scan->live.size();
   r.report.damage = scan->damage;

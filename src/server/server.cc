@@ -35,7 +35,8 @@ struct ShardThread {
   // Starts a task on the shard's thread.
   std::future<Status> begin(std::function<Task<Status>()> start) {
     auto done = std::make_shared<std::promise<Status>>();
-    auto body = [](std::function<Task<Status>()> f, std::shared_ptr<std::promise<Status>> result) -> Task<void> {
+    auto body = [](std::function<Task<Status>()> f,
+                   std::shared_ptr<std::promise<Status>> result) -> Task<void> {
       result->set_value(co_await f());
     };
     loop->run_on_loop([this, body, start, done] { loop->spawn(body(start, done)); });
@@ -55,7 +56,9 @@ uint64_t resident_bytes() {
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-uint64_t to_us(const timeval& t) { return static_cast<uint64_t>(t.tv_sec) * 1'000'000 + static_cast<uint64_t>(t.tv_usec); }
+uint64_t to_us(const timeval& t) {
+  return static_cast<uint64_t>(t.tv_sec) * 1'000'000 + static_cast<uint64_t>(t.tv_usec);
+}
 }  // namespace
 
 struct Server::Impl {
@@ -113,12 +116,15 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
     if (!uri.ok()) return uri.status();
     listen.push_back(*uri);
   }
-  if (listen.empty()) return Status(Code::invalid, "nothing to listen on; give --listen unix:PATH or tcp:HOST:PORT");
+  if (listen.empty())
+    return Status(Code::invalid, "nothing to listen on; give --listen unix:PATH or tcp:HOST:PORT");
   using layout::RegionGeometry;
   if (o.read_slots < 1 || o.read_slots > RegionGeometry::kMaxReadSlots || o.write_slots < 1 ||
       o.write_slots > RegionGeometry::kMaxWriteSlots || o.batch_max < 1) {
-    return Status(Code::invalid, fmt::format("a block has 1 to {} read slots and 1 to {} write slots, a batch at least 1 record",
-                                             +RegionGeometry::kMaxReadSlots, +RegionGeometry::kMaxWriteSlots));
+    return Status(
+        Code::invalid,
+        fmt::format("a block has 1 to {} read slots and 1 to {} write slots, a batch at least 1 record",
+                    +RegionGeometry::kMaxReadSlots, +RegionGeometry::kMaxWriteSlots));
   }
   Result<unsigned> count = count_ssds(o.dir);
   if (!count.ok()) return count.status();
@@ -148,8 +154,10 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   region.slot_size = layout::slot_size_for((*ssds)[0].geometry.inline_limit);
   region.blocks = o.cache_bytes / *count / BlockTable::bytes_per_block(region);
   if (region.blocks == 0) {
-    return Status(Code::invalid, fmt::format("a cache of {} bytes is too small: {} SSDs need at least one block of {} bytes each",
-                                             o.cache_bytes, *count, BlockTable::bytes_per_block(region)));
+    return Status(
+        Code::invalid,
+        fmt::format("a cache of {} bytes is too small: {} SSDs need at least one block of {} bytes each",
+                    o.cache_bytes, *count, BlockTable::bytes_per_block(region)));
   }
 
   uint64_t session_seed = mix(epoch_now ^ mix((*ssds)[0].geometry.hash_seed ^ impl->started));
@@ -167,7 +175,8 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
     options.device_path = ssd.path;
     options.session_seed = mix(session_seed + i);
     options.process_stat = [impl = impl.get()] { return impl->process_stat(); };
-    t.shard = std::make_unique<Shard>(*t.loop, *t.device, ssd.geometry, region, t.region->span(), std::move(options));
+    t.shard = std::make_unique<Shard>(*t.loop, *t.device, ssd.geometry, region, t.region->span(),
+                                      std::move(options));
     t.thread = std::thread([&t] { t.loop->run_until([&t] { return t.ended && t.loop->spawned() == 0; }); });
     starts.push_back(t.begin([shard = t.shard.get()] { return shard->start(); }));
   }
@@ -185,14 +194,16 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   for (auto& t : impl->shards) endpoints.push_back({t->loop.get(), t->region.get(), t->shard.get()});
   fabric::Limits limits;
   limits.max_connections = o.max_clients;
-  auto listening = fabric::Server::start(std::move(endpoints), epoch_now, *impl->epoch, std::move(listen), limits);
+  auto listening =
+      fabric::Server::start(std::move(endpoints), epoch_now, *impl->epoch, std::move(listen), limits);
   if (!listening.ok()) return listening.status();
   impl->fabric = std::move(*listening);
   impl->listening = impl->fabric.get();
 
-  impl->summary = fmt::format("store {} on {} SSDs, {} blocks of {} bytes in {} MiB of cache, {} writes recovered from the log",
-                              layout::to_string((*ssds)[0].geometry.uuid), *count, region.blocks * *count, region.block_size(),
-                              o.cache_bytes >> 20, replayed);
+  impl->summary = fmt::format(
+      "store {} on {} SSDs, {} blocks of {} bytes in {} MiB of cache, {} writes recovered from the log",
+      layout::to_string((*ssds)[0].geometry.uuid), *count, region.blocks * *count, region.block_size(),
+      o.cache_bytes >> 20, replayed);
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 

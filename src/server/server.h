@@ -17,10 +17,10 @@ struct ServerOptions {
   std::vector<std::string> listen;  // URIs
   unsigned read_slots = 8;          // per hash block
   unsigned write_slots = 2;
-  unsigned batch_max = 256;         // records; 1: no batching
+  unsigned batch_max = 256;  // records; 1: no batching
   Nanos batch_linger = 0;
   Nanos fill_timeout = 100 * kMillisecond;
-  unsigned max_clients = 1024;      // connections to a shard
+  unsigned max_clients = 1024;  // connections to a shard
 };
 
 class Server {

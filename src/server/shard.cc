@@ -26,7 +26,9 @@ Reply failed(Code code, std::string message, std::string* text) {
   *text = std::move(message);
   return {code, 0, *text};
 }
-Reply failed(const Status& status, std::string* text) { return failed(status.code(), status.message(), text); }
+Reply failed(const Status& status, std::string* text) {
+  return failed(status.code(), status.message(), text);
+}
 }  // namespace
 
 Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& ssd,
@@ -65,9 +67,10 @@ Task<Status> Shard::stop() {
 
 void Shard::fail(const Status& why) {
   if (!failure_.ok()) return;
-  failure_ = Status(Code::read_only, fmt::format("shard {} takes no more writes since: {}; reads go on; check the device, "
-                                                 "then restart the server",
-                                                 ssd_.shard, why.to_string()));
+  failure_ = Status(Code::read_only,
+                    fmt::format("shard {} takes no more writes since: {}; reads go on; check the device, "
+                                "then restart the server",
+                                ssd_.shard, why.to_string()));
   spdlog::critical("{}", failure_.message());
   merger_.wake_all();
   for (auto& [key, f] : in_flight_) f->changed.wake_all();
@@ -109,7 +112,8 @@ void Shard::on_request(fabric::Peer& peer, uint64_t call, ByteView message) {
   std::optional<bool> fresh = session->begin(request->sequence, request->acknowledged, call);
   if (!fresh) return peer.close("write sequence outside the session's window");
   if (!*fresh) return;
-  if (stopping_ || writes_in_flight_ >= kMaxWrites || write_bytes_in_flight_ + message.size() > kMaxWriteBytes) {
+  if (stopping_ || writes_in_flight_ >= kMaxWrites ||
+      write_bytes_in_flight_ + message.size() > kMaxWriteBytes) {
     Bytes reply;
     layout::encode(reply, Reply{stopping_ ? Code::unavailable : Code::busy, 0,
                                 stopping_ ? "the server is stopping; nothing was written"
@@ -136,12 +140,14 @@ Task<void> Shard::serve_write(std::shared_ptr<Session> session, Bytes message) {
 
 Status Shard::check(const Request& request) const {
   if (request.key.empty() || request.key.size() > layout::kMaxKey) {
-    return Status(Code::invalid, fmt::format("a key of {} bytes: keys have 1 to {}", request.key.size(), layout::kMaxKey));
+    return Status(Code::invalid,
+                  fmt::format("a key of {} bytes: keys have 1 to {}", request.key.size(), layout::kMaxKey));
   }
   if (request.key.size() + request.value.size() > ssd_.inline_limit) {
-    return Status(Code::too_large, fmt::format("key and value have {} bytes, the store takes {}; format one with a "
-                                               "larger --inline-limit",
-                                               request.key.size() + request.value.size(), ssd_.inline_limit));
+    return Status(Code::too_large,
+                  fmt::format("key and value have {} bytes, the store takes {}; format one with a "
+                              "larger --inline-limit",
+                              request.key.size() + request.value.size(), ssd_.inline_limit));
   }
   if (layout::shard_of(hash_key(request.key, ssd_.hash_seed), ssd_.shards) != ssd_.shard) {
     return Status(Code::invalid, fmt::format("the key does not belong to shard {}", ssd_.shard));
@@ -170,7 +176,8 @@ Task<Reply> Shard::write(const Request& request, std::string* text) {
 }
 
 // Gets the write slot that the key's writes go to.
-Task<Status> Shard::take_slot(InFlight& key, uint64_t block, uint64_t hash, std::string_view name, bool removal) {
+Task<Status> Shard::take_slot(InFlight& key, uint64_t block, uint64_t hash, std::string_view name,
+                              bool removal) {
   while (!key.slot) {
     if (!failure_.ok()) co_return failure_;
     if (auto held = table_.find(block, hash, name)) {
@@ -195,8 +202,10 @@ Task<Status> Shard::take_slot(InFlight& key, uint64_t block, uint64_t hash, std:
 }
 
 // The version of the key as of its last logged write. None of its writes may be unpublished.
-Task<Result<uint64_t>> Shard::current_version(InFlight& key, uint64_t block, uint64_t hash, std::string_view name) {
-  auto slot = key.slot && table_.slot(block, *key.slot).version != 0 ? key.slot : table_.find(block, hash, name);
+Task<Result<uint64_t>> Shard::current_version(InFlight& key, uint64_t block, uint64_t hash,
+                                              std::string_view name) {
+  auto slot =
+      key.slot && table_.slot(block, *key.slot).version != 0 ? key.slot : table_.find(block, hash, name);
   if (!slot) {
     Result<BucketStore::Found> found = co_await merger_.buckets().find(name, hash);
     if (!found.ok()) co_return found.status();
@@ -212,7 +221,7 @@ Task<Result<uint64_t>> Shard::current_version(InFlight& key, uint64_t block, uin
     if (!found.ok()) co_return found.status();
     co_return found->version;
   }
-  block::Buffer storage(Log::batch_bytes(ssd_));
+  block::Buffer storage(Log::record_storage(ssd_));
   Result<layout::LogRecordView> r = co_await log_.read_record(s.lsn, storage);
   if (!r.ok()) co_return r.status();
   co_return r->kind == LogKind::tombstone ? 0 : r->version;
@@ -223,10 +232,12 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
   const uint64_t block = table_.geometry().block_of(hash);
   const bool removal = request.kind == RequestKind::remove;
   const bool conditional = request.kind == RequestKind::put_if;
-  const auto key_size = static_cast<uint32_t>(request.key.size()), value_size = static_cast<uint32_t>(request.value.size());
+  const auto key_size = static_cast<uint32_t>(request.key.size()),
+             value_size = static_cast<uint32_t>(request.value.size());
 
   // The slot is taken before the record is logged, so that a durable write can be published at once.
-  if (Status s = co_await take_slot(key, block, hash, request.key, removal); !s.ok()) co_return failed(s, text);
+  if (Status s = co_await take_slot(key, block, hash, request.key, removal); !s.ok())
+    co_return failed(s, text);
 
   // A conditional put looks at the version when no write of the key is under way, and none may start until
   // its own record is in the log.
@@ -266,14 +277,17 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
     } else if (merger_.admits(size)) {
       break;
     } else if (checkpoints++ == kMaxCheckpointsWaited) {
-      co_return failed(Code::full, fmt::format("the log of {} is full of writes that cannot be merged", device_.name()), text);
+      co_return failed(Code::full,
+                       fmt::format("the log of {} is full of writes that cannot be merged", device_.name()),
+                       text);
     } else {
       co_await merger_.wait_for_log();
     }
   }
   if (!failure_.ok()) co_return failed(failure_, text);
 
-  const Log::Ticket ticket = log_.add(removal ? LogKind::tombstone : LogKind::value, 0, request.key, as_bytes(request.value));
+  const Log::Ticket ticket =
+      log_.add(removal ? LogKind::tombstone : LogKind::value, 0, request.key, as_bytes(request.value));
   merger_.admit(ticket.lsn);
   ++key.unpublished;
   ++table_.slot(block, *key.slot).in_log;
@@ -295,9 +309,10 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
   --table_.slot(block, *key.slot).in_log;
   key.changed.wake_all();
   if (!s.ok()) {
-    co_return failed(Code::unknown, fmt::format("the log could not be written ({}): the write may be found after a restart, "
-                                                "or not",
-                                                s.to_string()),
+    co_return failed(Code::unknown,
+                     fmt::format("the log could not be written ({}): the write may be found after a restart, "
+                                 "or not",
+                                 s.to_string()),
                      text);
   }
   ++(removal ? removes_ : conditional ? conditional_puts_ : puts_);
@@ -325,13 +340,37 @@ std::string Shard::stat() const {
         {"kills", table_.kills()},
         {"hits", reported_hits_},
         {"misses", reported_misses_}}},
-      {"writes", {{"puts", puts_}, {"deletes", removes_}, {"conditional_puts", conditional_puts_}, {"conflicts", conflicts_}, {"in_flight", writes_in_flight_}}},
+      {"writes",
+       {{"puts", puts_},
+        {"deletes", removes_},
+        {"conditional_puts", conditional_puts_},
+        {"conflicts", conflicts_},
+        {"in_flight", writes_in_flight_}}},
       {"log",
-       {{"size", ssd_.log_size}, {"used", log_.used()}, {"batches", l.batches}, {"records", l.records}, {"bytes", l.bytes}, {"image_bytes", l.image_bytes}, {"checkpoints", m.checkpoints}, {"version", log_.version()}}},
-      {"merge", {{"buckets", m.merges}, {"records", m.merged_records}, {"damaged_buckets", m.damaged_buckets}}},
+       {{"size", ssd_.log_size},
+        {"used", log_.used()},
+        {"batches", l.batches},
+        {"records", l.records},
+        {"bytes", l.bytes},
+        {"image_bytes", l.image_bytes},
+        {"checkpoints", m.checkpoints},
+        {"version", log_.version()}}},
+      {"merge",
+       {{"buckets", m.merges}, {"records", m.merged_records}, {"damaged_buckets", m.damaged_buckets}}},
       {"ssd",
-       {{"reads", d.reads}, {"writes", d.writes}, {"flushes", d.flushes}, {"bytes_read", d.bytes_read}, {"bytes_written", d.bytes_written}, {"errors", d.errors}, {"buckets", ssd_.buckets}, {"bucket_bytes", ssd_.bucket_size}}},
-      {"recovery", {{"records", recovery_.records_applied}, {"images", recovery_.images}, {"seconds", recovery_.seconds}, {"damage", recovery_.damage}}},
+       {{"reads", d.reads},
+        {"writes", d.writes},
+        {"flushes", d.flushes},
+        {"bytes_read", d.bytes_read},
+        {"bytes_written", d.bytes_written},
+        {"errors", d.errors},
+        {"buckets", ssd_.buckets},
+        {"bucket_bytes", ssd_.bucket_size}}},
+      {"recovery",
+       {{"records", recovery_.records_applied},
+        {"images", recovery_.images},
+        {"seconds", recovery_.seconds},
+        {"damage", recovery_.damage}}},
       {"process", nlohmann::json::parse(options_.process_stat())},
   };
   return j.dump();

@@ -20,7 +20,9 @@ Result<unsigned> count_ssds(const std::string& dir) {
   if (!fs::is_directory(dir, error)) return Status(Code::invalid, fmt::format("{} is not a directory", dir));
   unsigned n = 0;
   while (fs::exists(fs::symlink_status(ssd_path(dir, n), error))) ++n;
-  if (n == 0) return Status(Code::invalid, fmt::format("{} has no store (no {}); make one with `scalio format`", dir, ssd_path(dir, 0)));
+  if (n == 0)
+    return Status(Code::invalid, fmt::format("{} has no store (no {}); make one with `scalio format`", dir,
+                                             ssd_path(dir, 0)));
   return n;
 }
 
@@ -39,12 +41,14 @@ Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector
     Result<SsdGeometry> g = run_to_end(loop, block::read_superblock(**device));
     if (!g.ok()) return g.status();
     if (g->shard != i || g->shards != *count) {
-      return Status(Code::invalid, fmt::format("{} is SSD {} of {} of its store, but stands as {} of {} in {}", path.string(),
-                                               g->shard, g->shards, i, *count, dir));
+      return Status(Code::invalid,
+                    fmt::format("{} is SSD {} of {} of its store, but stands as {} of {} in {}",
+                                path.string(), g->shard, g->shards, i, *count, dir));
     }
     if (i > 0 && g->uuid != ssds[0].geometry.uuid) {
-      return Status(Code::invalid, fmt::format("{} belongs to store {}, {} to store {}", path.string(), layout::to_string(g->uuid),
-                                               ssds[0].path, layout::to_string(ssds[0].geometry.uuid)));
+      return Status(Code::invalid, fmt::format("{} belongs to store {}, {} to store {}", path.string(),
+                                               layout::to_string(g->uuid), ssds[0].path,
+                                               layout::to_string(ssds[0].geometry.uuid)));
     }
     ssds.push_back({std::move(*device), *g, path.string()});
   }

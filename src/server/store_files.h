@@ -33,7 +33,9 @@ Result<unsigned> count_ssds(const std::string& dir);
 template <class T>
 T run_to_end(EventLoop& loop, Task<T> task) {
   std::optional<T> out;
-  auto body = [](Task<T> t, std::optional<T>* result) -> Task<void> { result->emplace(co_await std::move(t)); };
+  auto body = [](Task<T> t, std::optional<T>* result) -> Task<void> {
+    result->emplace(co_await std::move(t));
+  };
   loop.spawn(body(std::move(task), &out));
   loop.run_until([&] { return out.has_value(); });
   return std::move(*out);

@@ -86,7 +86,10 @@ struct Report {
 // Errors of both phases; a phase that was stopped counts as one more.
 std::uint64_t errors(const Report& report);
 
-// For programs: docs/benchmarks.md lists the names.
+// For programs. Scripts rely on these names: workload, records, operations, seconds, throughput, latency_us
+// (get, put, cput, delete, rmw: each p50, p99, p99.9), cache_hit_ratio, ssd_reads_per_get_miss,
+// ssd_writes_per_put, server_cpu_us_per_op, nic_cpu_us_per_op, region_bytes_per_hit, hits, misses and errors;
+// those of the load are under "load". What has no meaning is null.
 std::string to_json(const Report& report);
 // The same for people.
 std::string to_table(const Report& report);

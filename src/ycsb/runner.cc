@@ -21,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kProgressInterval{200};
 // While loading, latency is nobody's question and durable writes are faster many at a time.
-constexpr unsigned kLoadDepth = 64;
+constexpr unsigned kLoadDepth = 256;
 
 double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
