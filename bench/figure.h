@@ -14,7 +14,7 @@
 namespace scalio::bench {
 
 enum class Scale {
-  quick,   // does it work? Figures mean little
+  quick,   // does it work? No figure is judged
   normal,  // minutes
   full,    // and the figures that take 20 M records
 };
@@ -41,7 +41,7 @@ struct Row {
   std::string yardstick;  // what it is held against, as measured in this run
   std::string measured;
   std::optional<double> ratio;  // measured : yardstick
-  std::optional<bool> met;      // absent: told for its own sake, or at a scale that the figure is not about
+  std::optional<bool> met;      // absent: measured at a scale that the figure is not about
   std::string note;             // what one must know to judge it
 };
 using Rows = std::vector<Row>;

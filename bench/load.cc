@@ -5,6 +5,7 @@
 #include <string>
 
 #include "check.h"
+#include "process.h"
 #include "store.h"
 #include "ycsb/record.h"
 
@@ -27,10 +28,13 @@ class Run {
   template <class Operate>
   Ran go(Operate operate) {
     const ClientCounters before = client_.counters();
+    const std::uint64_t cpu_before = thread_cpu_ns();
     begin_ = Clock::now();
     for (unsigned i = 0; i < bounds_.depth; ++i) client_.spawn(operate(*this));
     client_.wait_all();
-    return {begun_, seconds_since(begin_), since(client_.counters(), before)};
+    const double seconds = seconds_since(begin_);
+    const double cpu_seconds = static_cast<double>(thread_cpu_ns() - cpu_before) / 1e9;
+    return {begun_, seconds, cpu_seconds, since(client_.counters(), before)};
   }
 
   static Task<void> gets(Run& run) {

@@ -19,6 +19,7 @@ struct Bounds {
 struct Ran {
   std::uint64_t operations = 0;
   double seconds = 0;
+  double cpu_seconds = 0;   // of the client's thread
   ClientCounters counters;  // what was added
 
   double rate() const { return static_cast<double>(operations) / seconds; }

@@ -53,6 +53,9 @@ int run(const Flags& flags) {
     fmt::print(stderr, "{}: {}\n", figure.name, figure.what);
     std::ranges::move(figure.measure(bench), std::back_inserter(rows));
   }
+  if (flags.quick) {
+    for (Row& row : rows) row.met.reset();
+  }
   fmt::print("{}", flags.markdown ? to_markdown(rows) : to_table(rows));
   if (!flags.json.empty() && !(std::ofstream(flags.json) << to_json(rows)).flush()) {
     fail(fmt::format("cannot write {}", flags.json));

@@ -20,6 +20,12 @@ namespace scalio::bench {
 namespace {
 constexpr std::chrono::milliseconds kPoll{10};
 constexpr int kCannotStart = 127;
+
+std::optional<std::uint64_t> read_clock(clockid_t clock) {
+  timespec t;
+  if (clock_gettime(clock, &t) != 0) return std::nullopt;
+  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
+}
 }  // namespace
 
 Process::Process(const std::vector<std::string>& argv, const std::filesystem::path& out) {
@@ -66,11 +72,10 @@ void Process::signal(int number) {
 
 std::uint64_t Process::cpu_ns() const {
   clockid_t clock;
-  timespec t;
-  if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &t) != 0) {
-    fail(fmt::format("the CPU time of process {} cannot be read", pid_));
-  }
-  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
+  std::optional<std::uint64_t> used;
+  if (clock_getcpuclockid(pid_, &clock) == 0) used = read_clock(clock);
+  if (!used) fail(fmt::format("the CPU time of process {} cannot be read", pid_));
+  return *used;
 }
 
 std::uint64_t Process::peak_resident_bytes() const {
@@ -80,6 +85,10 @@ std::uint64_t Process::peak_resident_bytes() const {
   if (at == std::string::npos) fail(fmt::format("the memory of process {} cannot be read", pid_));
   return std::strtoull(status.c_str() + at + kField.size(), nullptr, 10) * 1024;
 }
+
+std::uint64_t thread_cpu_ns() { return *read_clock(CLOCK_THREAD_CPUTIME_ID); }
+
+std::uint64_t own_cpu_ns() { return *read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 
 std::string read_file(const std::filesystem::path& path) {
   std::ostringstream text;

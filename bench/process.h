@@ -38,6 +38,11 @@ class Process {
   std::optional<int> status_;
 };
 
+// CPU time of the calling thread.
+std::uint64_t thread_cpu_ns();
+// Of this whole process.
+std::uint64_t own_cpu_ns();
+
 std::string read_file(const std::filesystem::path& path);
 
 }  // namespace scalio::bench

@@ -1,4 +1,4 @@
-# What `cmake --install` puts where: the command line, the public headers, and the client library as the
+# What `cmake --install` puts where, beside the program: the public headers, and the client library as the
 # CMake package scalio, used as
 #
 #   find_package(scalio REQUIRED)
@@ -14,9 +14,6 @@ foreach(layer base task layout fabric block client)
 endforeach()
 install(EXPORT scalio NAMESPACE scalio:: FILE scalio-targets.cmake DESTINATION ${package_dir})
 install(DIRECTORY include/scalio DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
-if(TARGET scalio)
-  install(TARGETS scalio RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-endif()
 
 configure_package_config_file(cmake/scalio-config.cmake.in scalio-config.cmake INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(scalio-config-version.cmake COMPATIBILITY SameMinorVersion)

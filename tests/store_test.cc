@@ -96,7 +96,7 @@ class StoreTest : public ::testing::TestWithParam<const char*> {
   std::unique_ptr<Server> server_;
 };
 INSTANTIATE_TEST_SUITE_P(Over, StoreTest, ::testing::Values("shm", "tcp"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& test) { return std::string(test.param); });
 
 TEST_P(StoreTest, WhatIsPutIsGot) {
   auto client = connected();
@@ -183,7 +183,9 @@ Task<void> put_and_get(Client& client, int i, int* done) {
   EXPECT_TRUE(put.ok()) << put.status().to_string();
   auto record = co_await client.get(key);
   EXPECT_TRUE(record.ok()) << record.status().to_string();
-  if (record.ok()) EXPECT_EQ(record->value, value);
+  if (record.ok()) {
+    EXPECT_EQ(record->value, value);
+  }
   ++*done;
 }
 
@@ -220,8 +222,9 @@ TEST_P(StoreTest, AMissFillsTheCache) {
   EXPECT_EQ(warm.ssd_reads, cold.ssd_reads);
   auto other = connected();
   ASSERT_TRUE(other);
+  const uint64_t to_connect = other->counters().ssd_reads;  // the superblocks
   expect_records(*other, 200);
-  EXPECT_EQ(other->counters().ssd_reads, 0u);
+  EXPECT_EQ(other->counters().ssd_reads, to_connect);
   other.reset();  // which tells the server what it did
   const auto stat = nlohmann::json::parse(*client->run(client->stat()));
   EXPECT_EQ(stat["hits"], 400);
@@ -258,6 +261,9 @@ TEST_P(StoreTest, AStoppedServerIsReportedAndComesBack) {
   put_records(*client, 100);
   const uint64_t version = *client->run(client->put("counter", "1"));
   stop();
+  // Over shared memory a client may read what is in its cache until it hears of the end; this is when it
+  // does.
+  EXPECT_FALSE(client->run(client->stat()).ok());
   auto get = client->run(client->get(key_of(1)));
   EXPECT_EQ(get.code(), Code::unavailable) << get.status().to_string();
   EXPECT_NE(get.status().message(), "");
@@ -289,15 +295,22 @@ TEST_P(StoreTest, ARestartLeavesNobodyOnTheOldRegion) {
   EXPECT_EQ(record->value, "new");
 }
 
+// Rule 8: a write that meets the restart is done or reported as unknown, and nothing else.
 TEST_P(StoreTest, WritesGoOnOverARestart) {
   auto client = connected();
   ASSERT_TRUE(client);
-  for (int round = 0; round < 3; ++round) {
-    ASSERT_TRUE(client->run(client->put("key" + std::to_string(round), "v")).ok());
+  for (int round = 0; round < 4; ++round) {
+    const std::string key = "key" + std::to_string(round);
+    auto put = client->run(client->put(key, "v"));
+    if (!put.ok()) {
+      EXPECT_EQ(put.code(), Code::unknown) << put.status().to_string();
+      put = client->run(client->put(key, "v"));
+    }
+    ASSERT_TRUE(put.ok()) << put.status().to_string();
     stop();
     start();
   }
-  for (int round = 0; round < 3; ++round)
+  for (int round = 0; round < 4; ++round)
     EXPECT_TRUE(client->run(client->get("key" + std::to_string(round))).ok());
 }
 
@@ -413,6 +426,12 @@ class CheckTest : public ::testing::Test {
     (*client)->wait_all();
     client->reset();
     ASSERT_TRUE((*server)->stop().ok());
+    server = Status(Code::unavailable, "stopped");  // which lets go of the devices
+    // Once more, so that the log has no images any more, from which recovery would mend the buckets.
+    server = Server::start(o);
+    ASSERT_TRUE(server.ok()) << server.status().to_string();
+    ASSERT_TRUE((*server)->stop().ok());
+    server = Status(Code::unavailable, "stopped");
     auto superblock = read_at(ssd_, 0, layout::kSuperblockSize);
     auto g = layout::decode_superblock(as_bytes(superblock), fs::file_size(ssd_));
     ASSERT_TRUE(g.ok());

@@ -6,7 +6,7 @@
 // itself: the store is in use.
 //
 // What is compared is the log, so the PUTs are of a few thousand records, which the write slots hold without
-// merging; the lines after these are with all the merging that PUTs all over the store take.
+// merging. What merging adds is in writes_per_put.
 #include <fstream>
 
 #include "check.h"
@@ -36,11 +36,10 @@ std::filesystem::path make_file(const Store& store, std::uint64_t bytes) {
   return path;
 }
 
-double puts_per_second(const Store& store, const Bench& bench, std::uint64_t records,
-                       const std::vector<std::string>& options) {
+double puts_per_second(const Store& store, const Bench& bench, const std::vector<std::string>& options) {
   const auto server = store.serve(64 * kMiB, options);
   const auto client = server->connect();
-  return run_puts(*client, {.depth = kDepth, .seconds = bench.round_seconds()}, uniform(records)).rate();
+  return run_puts(*client, {.depth = kDepth, .seconds = bench.round_seconds()}, uniform(kHot)).rate();
 }
 
 }  // namespace
@@ -54,19 +53,16 @@ Rows durable_puts(const Bench& bench) {
                    .write = true,
                    .block = store.ssd().block_size,
                    .seconds = bench.round_seconds()};
-  std::vector<double> on, off, flushed, on_merging, off_merging;
+  std::vector<double> on, off, flushed;
   for (unsigned round = 0; round < bench.rounds(); ++round) {
-    on.push_back(puts_per_second(store, bench, kHot, {}));
-    off.push_back(puts_per_second(store, bench, kHot, no_batching));
+    on.push_back(puts_per_second(store, bench, {}));
+    off.push_back(puts_per_second(store, bench, no_batching));
     flushed.push_back(fio(job));
-    on_merging.push_back(puts_per_second(store, bench, store.records(), {}));
-    off_merging.push_back(puts_per_second(store, bench, store.records(), no_batching));
   }
   std::filesystem::remove(job.file);
 
   const std::string rounds = fmt::format("medians of {} rounds in turn; one client thread", bench.rounds());
   const double with = median(on), without = median(off), disk = median(flushed);
-  const double with_merging = median(on_merging), without_merging = median(off_merging);
   return {{.figure = "Durable PUTs, depth 64, batching on",
            .reach = fmt::format("{} x off", kOnReach),
            .yardstick = fmt::format("off: {}", per_second(without)),
@@ -80,14 +76,7 @@ Rows durable_puts(const Bench& bench) {
            .measured = per_second(without),
            .ratio = without / disk,
            .met = without >= kOffReach * disk,
-           .note = fmt::format("{}; {} records", rounds, kHot)},
-          {.figure = "Durable PUTs over the whole store, merging included",
-           .reach = "-",
-           .yardstick = fmt::format("off: {}", per_second(without_merging)),
-           .measured = per_second(with_merging),
-           .ratio = with_merging / without_merging,
-           .met = std::nullopt,
-           .note = fmt::format("{}; {} records", rounds, store.records())}};
+           .note = fmt::format("{}; {} records", rounds, kHot)}};
 }
 
 }  // namespace scalio::bench

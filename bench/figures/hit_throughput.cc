@@ -27,11 +27,12 @@ Rows hit_throughput(const Bench& bench) {
   const HitStage stage(bench);
   RegionCopy region(stage.server->process());
   const auto next = in_turn(stage.records);
-  std::vector<double> gets, copies;
+  std::vector<double> gets, copies, cpu_ns;
   for (unsigned round = 0; round < bench.rounds(); ++round) {
     const Ran ran = run_gets(*stage.client, {.depth = 64, .operations = count}, next);
     if (ran.counters.misses > 0) fail("some GETs were misses");
     gets.push_back(ran.rate());
+    cpu_ns.push_back(ran.cpu_seconds * 1e9 / static_cast<double>(ran.operations));
     copies.push_back(copies_per_second(region, count));
   }
   const double get = median(gets), copy = median(copies);
@@ -41,7 +42,8 @@ Rows hit_throughput(const Bench& bench) {
            .measured = per_second(get),
            .ratio = get / copy,
            .met = get >= kReach,
-           .note = fmt::format("medians of {} rounds of {} each, in turn", bench.rounds(), count)}};
+           .note = fmt::format("medians of {} rounds of {} each, in turn; {:.0f} ns of CPU per GET",
+                               bench.rounds(), count, median(cpu_ns))}};
 }
 
 }  // namespace scalio::bench

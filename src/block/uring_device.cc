@@ -12,7 +12,9 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "block/count.h"
@@ -26,6 +28,9 @@ constexpr std::uint32_t kSmallestBlock = 512;
 constexpr std::size_t kLargestTransfer = std::size_t{1} << 30;
 // EAGAIN and EINTR are passing shortages; a device that reports them this often in a row is broken.
 constexpr unsigned kMostRetries = 16;
+// How often, and at what distance, to try for the lock of an exclusive device: 2 s in all.
+constexpr int kMostLockTries = 100;
+constexpr std::chrono::milliseconds kLockWait{20};
 
 Status open_failure(const std::string& path, const std::string& what) {
   return Status(Code::invalid, fmt::format("{}: {}", path, what));
@@ -160,9 +165,11 @@ Result<std::unique_ptr<UringDevice>> UringDevice::open(EventLoop& loop, const st
   if (fd < 0) return open_failure(path, errno);
   std::unique_ptr<UringDevice> device(new UringDevice(loop, path, access, fd));
 
-  if (access == Access::exclusive && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+  // The kernel lets go of a killed process's files only when its io_uring requests have ended.
+  for (int tries = 0; access == Access::exclusive && flock(fd, LOCK_EX | LOCK_NB) < 0; ++tries) {
     if (errno != EWOULDBLOCK) return open_failure(path, errno);
-    return Status(Code::busy, path + " is in use by another process");
+    if (tries == kMostLockTries) return Status(Code::busy, path + " is in use by another process");
+    std::this_thread::sleep_for(kLockWait);
   }
 
   Result<Geometry> geometry = is_device ? device_geometry(fd, path) : file_geometry(fd, path);

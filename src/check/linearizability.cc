@@ -523,6 +523,11 @@ Operations part(const Operations& ops, const Problem& problem, std::size_t from,
 // The steps to try distances in: every one at first, then growing.
 std::size_t next_distance(std::size_t d) { return d < 16 ? d + 1 : d + d / 4; }
 
+bool only_looked(const Operation& op) {
+  return (op.kind == Kind::get && op.outcome == Outcome::ok) || op.outcome == Outcome::not_found ||
+         op.outcome == Outcome::conflict;
+}
+
 struct Part {
   const Operation* first;
   Operations ops;
@@ -545,18 +550,20 @@ Part smallest_part(const Operations& ops, const Problem& problem, std::size_t fu
     }
   }
   Part best{problem.writes[from].op, part(ops, problem, from, to)};
-  // Leaving out an operation that only looked leaves a history that is explained if the whole is.
-  constexpr std::size_t kMaxTries = 500;
-  for (std::size_t i = 0, tries = 0; i < best.ops.size() && tries < kMaxTries;) {
-    const Operation* op = best.ops[i];
-    const bool looked = (op->kind == Kind::get && op->outcome == Outcome::ok) ||
-                        op->outcome == Outcome::not_found || op->outcome == Outcome::conflict;
-    Operations fewer = best.ops;
-    fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
-    if (looked && ++tries > 0 && violates(fewer, best.first)) {
-      best.ops = std::move(fewer);
-    } else {
-      ++i;
+  // Leaving out operations that only looked leaves a history that is explained if the whole is. Many at once
+  // at first, then fewer.
+  for (std::size_t chunk = best.ops.size(); chunk > 0; chunk /= 2) {
+    for (std::size_t begin = 0; begin < best.ops.size();) {
+      Operations fewer;
+      for (std::size_t i = 0; i < best.ops.size(); ++i) {
+        const bool left_out = i >= begin && i < begin + chunk && only_looked(*best.ops[i]);
+        if (!left_out) fewer.push_back(best.ops[i]);
+      }
+      if (fewer.size() < best.ops.size() && violates(fewer, best.first)) {
+        best.ops = std::move(fewer);
+      } else {
+        begin += chunk;
+      }
     }
   }
   return best;

@@ -218,7 +218,8 @@ TEST(Linearizability, WitnessIsSmall) {
     history.push_back(get("v" + std::to_string(i), static_cast<std::uint64_t>(i), t + 3, t + 4));
     history.push_back(lost_put("lost" + std::to_string(i), t));
   }
-  history.push_back(get("v499", 499, 5'006, 5'007));  // v500 had been put, and was not yet overwritten
+  // v500 had been put, and was not yet overwritten.
+  for (Time i = 0; i < 2000; ++i) history.push_back(get("v499", 499, 5'006 + i, 5'007 + i));
   std::vector<Violation> found = violations(history);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_LE(found[0].witness.size(), 3u) << to_string(found[0]);

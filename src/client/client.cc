@@ -141,6 +141,7 @@ Client::~Client() {
   run_to_end(impl_->report());
   // Connections go before the loop that they use.
   impl_->shards.clear();
+  impl_->loop->turn(false);  // a connection's last posted work ends
 }
 
 Task<Result<Record>> Client::get(std::string_view key) {

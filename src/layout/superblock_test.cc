@@ -65,7 +65,7 @@ TEST(Superblock, HasItsFormat) {
             "a903000000000000"    // buckets
             "0000100000000000");  // device size
   for (std::byte p : ByteView(b).subspan(104, 4088 - 104)) EXPECT_EQ(p, std::byte{0});
-  EXPECT_EQ(hex(ByteView(b).subspan(4088)), "b7f0fde4122a060b");  // checksum
+  EXPECT_EQ(hex(ByteView(b).subspan(4088)), "ee46d7711c9f17ec");  // checksum
 }
 
 TEST(Superblock, RoundTrips) {
@@ -202,7 +202,7 @@ TEST(PlanSsd, FillsTheDevice) {
     EXPECT_EQ(g->bucket_offset, kSuperblockSize + kLog);
     const uint64_t end = g->bucket_at(g->all_buckets() - 1) + g->bucket_size + kSuperblockSize;
     EXPECT_LE(end, size);
-    EXPECT_GT(end + g->bucket_size, size);
+    EXPECT_GT(end + g->bucket_size, size / kSuperblockSize * kSuperblockSize);
   }
 }
 
@@ -217,7 +217,6 @@ TEST(PlanSsd, SaysWhatDoesNotFit) {
   says(base(), kDevice, kDevice, "too few");
   says(base(), kDevice, 0, "do not fit");
   says(base(), kDevice, 1000, "do not fit");
-  says(base(), kDevice + 1, kLog, "device size 1048577");
   says(base(), kDevice, ~0ULL - 4095, "do not fit");
   SsdGeometry g = base();
   g.bucket_size = 0;

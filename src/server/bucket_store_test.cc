@@ -40,7 +40,7 @@ class BucketStoreTest : public ::testing::Test {
   // The i-th key whose home is `bucket`.
   std::string key_in(uint64_t bucket, int i) {
     for (int n = 0;; ++n) {
-      std::string key = "k" + std::to_string(n);
+      std::string key = "k" + std::to_string(1000 + n);
       if (home_of(key) == bucket && i-- == 0) return key;
     }
   }
@@ -155,15 +155,15 @@ TEST_F(BucketStoreTest, SpillsToNeighbours) {
 TEST_F(BucketStoreTest, ARecordThatGrowsMoves) {
   open(4);
   const std::string a = key_in(1, 0), b = key_in(1, 1), c = key_in(1, 2), d = key_in(1, 3);
-  for (const std::string& key : {a, b, c, d}) ASSERT_TRUE(put(key, std::string(100, 'v')));
+  for (const std::string& key : {a, b, c, d}) ASSERT_TRUE(put(key, std::string(104, 'v')));
   EXPECT_EQ(bucket(1).reach(), 0u);
   const uint32_t moves = bucket(1).moves();
-  ASSERT_TRUE(put(b, std::string(115, 'g')));  // it does not fit any more
+  ASSERT_TRUE(put(b, std::string(110, 'g')));  // it does not fit any more
   EXPECT_EQ(bucket(1).reach(), 1u);
   EXPECT_EQ(bucket(1).moves(), moves + 1);
   EXPECT_TRUE(bucket(2).find(b));
   EXPECT_EQ(all_in_buckets(geometry_, ssd_->contents()).size(), 4u);
-  ASSERT_TRUE(put(b, std::string(116, 'g')));  // it grows where it is
+  ASSERT_TRUE(put(b, std::string(111, 'g')));  // it grows where it is
   EXPECT_TRUE(bucket(2).find(b));
   remove(a);
   EXPECT_TRUE(bucket(1).find(b)) << "there is room at home again";

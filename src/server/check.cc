@@ -65,7 +65,8 @@ class Checker {
     }
     for (const std::string& d : scan->damage) problem(d);
     block::Buffer buffer(Log::batch_bytes(g_));
-    for (const layout::BatchHeader& batch : scan->live) {
+    for (size_t i = 0; i < scan->live.size(); ++i) {
+      const layout::BatchHeader& batch = scan->live[i];
       const std::function<void(const layout::LogRecordView&)> look = [&](const layout::LogRecordView& r) {
         ++report_.log_records;
         if (r.kind != layout::LogKind::image) return;
@@ -77,8 +78,7 @@ class Checker {
       Result<uint32_t> damaged = co_await read_batch(device_, g_, batch, buffer, look);
       if (!damaged.ok() && damaged.code() != Code::corrupt) co_return damaged.status();
       ++report_.log_batches;
-      const bool torn_end = batch.lsn == scan->live.back().lsn;  // a crash, never acknowledged
-      if (!damaged.ok() || (*damaged > 0 && !torn_end)) {
+      if (!damaged.ok() || (*damaged > 0 && !scan->may_be_torn(i))) {
         problem(fmt::format("log batch at LSN {} (offset {}): damaged records", batch.lsn,
                             g_.log_offset + batch.lsn % g_.log_size));
       }

