@@ -17,11 +17,13 @@ namespace detail {
 
 struct PromiseBase {
   std::coroutine_handle<> continuation = std::noop_coroutine();
+  bool starting = false;  // inside the awaiter's await_suspend
 
   struct FinalAwaiter {
     bool await_ready() const noexcept { return false; }
     template <class P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> h) const noexcept {
+      if (h.promise().starting) return std::noop_coroutine();
       return h.promise().continuation;
     }
     void await_resume() const noexcept {}
@@ -71,9 +73,14 @@ class [[nodiscard]] Task {
   }
 
   bool await_ready() const noexcept { return false; }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) noexcept {
+  // Not by symmetric transfer: compilers make that a tail call only with optimization and without
+  // sanitizers, and else a loop over tasks that end at once would grow the stack without bound.
+  bool await_suspend(std::coroutine_handle<> awaiter) noexcept {
     h_.promise().continuation = awaiter;
-    return h_;
+    h_.promise().starting = true;
+    h_.resume();
+    h_.promise().starting = false;
+    return !h_.done();
   }
   T await_resume() { return h_.promise().take(); }
 

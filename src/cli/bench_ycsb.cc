@@ -95,14 +95,10 @@ Command add_bench_ycsb(CLI::App& parent) {
   app->add_option("--workload", flags->workload, "a, b, c, d or f, or a YCSB property file")
       ->type_name("LETTER|FILE")
       ->required();
-  app->add_option("--records", flags->records,
-                  "Records that the store has, or --load writes; default: recordcount, or 1000000")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber.description(""));
-  app->add_option("--operations", flags->operations,
-                  "Operations to run; 0: none; default: operationcount, or 1000000")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber.description(""));
+  as_count(app->add_option("--records", flags->records,
+                           "Records that the store has, or --load writes; default: recordcount, or 1000000"));
+  as_count(app->add_option("--operations", flags->operations,
+                           "Operations to run; 0: none; default: operationcount, or 1000000"));
   app->add_flag("--load", flags->run.load, "First write all the records");
   app->add_option("--threads", flags->run.threads, "Threads, each with a connection of its own")
       ->type_name("N")
@@ -115,10 +111,9 @@ Command add_bench_ycsb(CLI::App& parent) {
       ->capture_default_str();
   as_size(app->add_option("--value-size", flags->value_size,
                           "Bytes of a value; default: fieldcount x fieldlength if set, or 64"));
-  app->add_option("--seed", flags->run.seed,
-                  "Equal seeds choose equal operations; give processes that run at one time different ones")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber.description(""))
+  as_count(app->add_option(
+               "--seed", flags->run.seed,
+               "Equal seeds choose equal operations; give processes that run at one time different ones"))
       ->capture_default_str();
   app->add_option("--json", flags->json, "Write the report to this file; - for stdout, instead of the table")
       ->type_name("FILE");

@@ -7,6 +7,7 @@
 
 #include "cli/client_flags.h"
 #include "cli/command.h"
+#include "cli/size.h"
 
 namespace scalio::cli {
 namespace {
@@ -55,10 +56,8 @@ Command add_put(CLI::App& parent) {
   app->add_option("KEY", flags->key, "1 to 255 bytes")->required();
   app->add_option("VALUE", flags->value, "The value, or - to read it from stdin")->required();
   flags->client.add_to(*app);
-  app->add_option("--if-version", flags->if_version,
-                  "Only if this is the key's version; 0: only if there is no such key")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber.description(""));
+  as_count(app->add_option("--if-version", flags->if_version,
+                           "Only if this is the key's version; 0: only if there is no such key"));
   app->add_flag("--json", flags->json, "Print the new version");
   app->footer(
       "Exit status 3 if the key's version is not that of --if-version.\n\n"

@@ -40,4 +40,8 @@ CLI::Option* as_size(CLI::Option* option) {
   return option->transform(CLI::Validator(to_bytes, "", "size"))->type_name("SIZE");
 }
 
+CLI::Option* as_count(CLI::Option* option) {
+  return option->check(CLI::Range(std::int64_t{0}, INT64_MAX).description(""))->type_name("N");
+}
+
 }  // namespace scalio::cli

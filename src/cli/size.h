@@ -1,4 +1,4 @@
-// Sizes in bytes as people write them.
+// Numbers on the command line: sizes in bytes as people write them, and counts.
 #pragma once
 
 #include <scalio/status.h>
@@ -15,5 +15,8 @@ Result<std::uint64_t> parse_size(std::string_view text);
 
 // Makes an integer option take sizes.
 CLI::Option* as_size(CLI::Option* option);
+
+// Makes an integer option refuse what is below 0. (CLI11 takes -1 for the largest number of 64 bits.)
+CLI::Option* as_count(CLI::Option* option);
 
 }  // namespace scalio::cli

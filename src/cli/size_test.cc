@@ -36,5 +36,14 @@ TEST(Size, OptionsTakeSizesThatFit) {
   EXPECT_THROW(app.parse(std::vector<std::string>{"lots", "--size"}), CLI::ParseError);
 }
 
+TEST(Count, IsNotBelowZero) {
+  CLI::App app;
+  std::uint64_t n = 0;
+  as_count(app.add_option("--count", n));
+  app.parse(std::vector<std::string>{"7", "--count"});
+  EXPECT_EQ(n, 7U);
+  EXPECT_THROW(app.parse(std::vector<std::string>{"-1", "--count"}), CLI::ParseError);
+}
+
 }  // namespace
 }  // namespace scalio::cli

@@ -84,6 +84,23 @@ Task<int> sum_below(Executor* executor, int n) {
 
 Task<void> store_sum_below(Executor* executor, int n, int* out) { *out = co_await sum_below(executor, n); }
 
+Task<int> at_once(int value) { co_return value; }
+
+Task<void> add_up(Executor* executor, int n, std::uint64_t* sum) {
+  for (int i = 0; i < n; ++i) *sum += static_cast<std::uint64_t>(co_await at_once(i));
+  co_await executor->yield();
+  for (int i = 0; i < n; ++i) *sum += static_cast<std::uint64_t>(co_await at_once(i));
+}
+
+// In builds without tail calls too, as those of the sanitizers.
+TEST_F(EventLoopTest, AwaitingTasksThatEndAtOnceDoesNotGrowTheStack) {
+  std::uint64_t sum = 0;
+  constexpr int kTasks = 1'000'000;
+  loop_->spawn(add_up(loop_.get(), kTasks, &sum));
+  run_spawned();
+  EXPECT_EQ(sum, std::uint64_t{kTasks} * (kTasks - 1));
+}
+
 TEST_F(EventLoopTest, SpawnRunsAtOnceUntilItSuspends) {
   std::vector<int> out;
   loop_->spawn(append(&out, 1));
