@@ -21,7 +21,7 @@ namespace scalio::bench {
 namespace {
 
 constexpr std::uint64_t kBucketSize = 1024;
-constexpr std::uint64_t kLogSize = 256 * kMiB;
+constexpr std::uint64_t kLogSize = 1024 * kMiB;
 constexpr double kFull = 0.7;
 constexpr std::chrono::seconds kStartBound{120};
 // A clean stop merges what is pending.

@@ -141,6 +141,8 @@ class UringDevice::Operation final : public RingHandler {
         break;
       case Io::Kind::flush: io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC); break;
     }
+    // Somebody waits for each stable write, so it does not wait for the other work of this turn.
+    if (io_->durability == Durability::stable) device_->loop_.submit();
   }
 
   UringDevice* device_;

@@ -15,8 +15,8 @@ using Uuid = std::array<uint8_t, 16>;
 // One SSD: fixed when the store is formatted, kept in the superblock. Sizes and offsets in bytes.
 struct SsdGeometry {
   // A record is in its home bucket or, when that is full, in one of the next kMaxReach buckets; so many
-  // extra buckets follow the last home bucket.
-  static constexpr uint32_t kMaxReach = 15;
+  // extra buckets follow the last home bucket. Few keys need it: docs/operations.md, "SSDs and buckets".
+  static constexpr uint32_t kMaxReach = 127;
 
   Uuid uuid{};  // of the store
   uint64_t hash_seed = 0;

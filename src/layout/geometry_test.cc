@@ -144,10 +144,10 @@ TEST(SsdGeometry, BucketsFollowEachOther) {
   ssd.bucket_offset = 8192;
   ssd.bucket_size = 1024;
   ssd.buckets = 64;
-  EXPECT_EQ(ssd.all_buckets(), 79U);
+  EXPECT_EQ(ssd.all_buckets(), 191U);
   EXPECT_EQ(ssd.bucket_at(0), 8192U);
-  EXPECT_EQ(ssd.bucket_at(78), 8192U + 78 * 1024);
-  EXPECT_DEATH(ssd.bucket_at(79), "bucket < all_buckets");
+  EXPECT_EQ(ssd.bucket_at(190), 8192U + 190 * 1024);
+  EXPECT_DEATH(ssd.bucket_at(191), "bucket < all_buckets");
 }
 
 // The figures of the design: 16 B keys, 64 B values, 8 read and 2 write slots.

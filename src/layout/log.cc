@@ -139,7 +139,7 @@ std::optional<std::vector<ImageBucket>> decode_image(ByteView body, uint32_t buc
     const auto number = r.get<uint64_t>();
     out.push_back({number, r.bytes(bucket_size)});
   }
-  if (!r.done() || out.empty()) return std::nullopt;
+  if (!r.done() || out.empty() || out.size() > kMaxImageBuckets) return std::nullopt;
   return out;
 }
 

@@ -82,7 +82,9 @@ uint32_t decode_batch(ByteView batch, const BatchHeader& header, uint64_t store_
 // The record at the start of `bytes`, if an intact one with this LSN begins there.
 std::optional<LogRecordView> decode_log_record(ByteView bytes, uint64_t store_id, uint64_t lsn);
 
-// The body of an image record: each bucket's number and bytes.
+// The body of an image record: each bucket's number and bytes. At most three: where a record was, where it
+// goes, and its home.
+constexpr uint32_t kMaxImageBuckets = 3;
 struct ImageBucket {
   uint64_t number;
   ByteView bytes;

@@ -386,7 +386,7 @@ TEST(Image, HasItsFormat) {
 
 TEST(Image, RoundTripsThroughABatch) {
   std::mt19937_64 random(10);
-  for (size_t n : {1, 2, 16}) {
+  for (size_t n = 1; n <= kMaxImageBuckets; ++n) {
     std::vector<Bytes> bytes;
     std::vector<ImageBucket> buckets;
     for (size_t i = 0; i < n; ++i) bytes.push_back(random_bytes(random, 1024));
@@ -416,6 +416,9 @@ TEST(Image, MalformedIsNothing) {
     EXPECT_EQ(decode_image(exact, 512).has_value(), size == 520) << size;
   }
   EXPECT_FALSE(decode_image(body, 1024));
+  Bytes four;
+  encode_image(four, {{1, bucket}, {2, bucket}, {3, bucket}, {4, bucket}});
+  EXPECT_FALSE(decode_image(four, 512));
   body.push_back(std::byte{0});
   EXPECT_FALSE(decode_image(body, 512));
 }

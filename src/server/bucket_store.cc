@@ -248,7 +248,7 @@ Task<Status> BucketStore::commit(Window& w) {
     image.push_back({page->number, page->buffer.span()});
   }
   if (image.empty()) co_return Status();
-  SCALIO_ASSERT(image.size() <= kImagesPerChange);
+  SCALIO_ASSERT(image.size() <= layout::kMaxImageBuckets);
   uint64_t token = 0;
   Status s = co_await images_.log_image(image, &token);
   if (!s.ok()) co_return s;

@@ -39,9 +39,6 @@ class BucketStore {
     ~ImageLog() = default;
   };
 
-  // Bucket images that one change needs at most: where the record was, where it goes, and its home.
-  static constexpr uint32_t kImagesPerChange = 3;
-
   BucketStore(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
               ImageLog& images);
 

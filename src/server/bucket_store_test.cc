@@ -14,7 +14,7 @@ using layout::Kind;
 // Takes images as the log would, and checks how they are used.
 struct TestImages final : BucketStore::ImageLog {
   Task<Status> log_image(const std::vector<layout::ImageBucket>& image, uint64_t* token) override {
-    EXPECT_LE(image.size(), BucketStore::kImagesPerChange);
+    EXPECT_LE(image.size(), layout::kMaxImageBuckets);
     *token = ++count;
     not_in_place.insert(count);
     for (const auto& b : image) last[b.number] = Bytes(b.bytes.begin(), b.bytes.end());

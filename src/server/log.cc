@@ -13,8 +13,8 @@ constexpr uint32_t kLargestBatch = 1 << 20;
 }
 
 uint32_t Log::batch_bytes(const layout::SsdGeometry& g) {
-  const uint32_t image = BatchBuilder::record_size(
-      0, layout::image_body_size(layout::SsdGeometry::kMaxReach + 1, g.bucket_size));
+  const uint32_t image =
+      BatchBuilder::record_size(0, layout::image_body_size(layout::kMaxImageBuckets, g.bucket_size));
   const uint64_t least = round_up(layout::kBatchHeader + image, layout::SsdGeometry{}.block_size * 8);
   const uint64_t ample = std::min<uint64_t>(kLargestBatch, g.log_size / 16 / 4096 * 4096);
   return static_cast<uint32_t>(std::max(least, ample));

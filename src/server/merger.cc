@@ -37,10 +37,10 @@ Merger::Merger(Executor& executor, block::BlockDevice& device, const layout::Ssd
 
 uint64_t Merger::reserved_per_write() const {
   // At worst each image is a batch of its own.
-  return round_up(layout::kBatchHeader +
-                      BatchBuilder::record_size(
-                          0, layout::image_body_size(BucketStore::kImagesPerChange, geometry_.bucket_size)),
-                  geometry_.block_size);
+  return round_up(
+      layout::kBatchHeader + BatchBuilder::record_size(
+                                 0, layout::image_body_size(layout::kMaxImageBuckets, geometry_.bucket_size)),
+      geometry_.block_size);
 }
 
 bool Merger::admits(uint32_t record_size) const {

@@ -102,7 +102,7 @@ class RecoveryTest : public ::testing::Test {
   }
 
   static constexpr uint64_t kKeys = 60;
-  const layout::SsdGeometry geometry_ = test_geometry(20);
+  const layout::SsdGeometry geometry_ = test_geometry(20, 512, 256 << 10);
   const TestShard::Options options_{.blocks = 8, .write_slots = 2};
 };
 

@@ -53,6 +53,8 @@ class EventLoop final : public Executor {
   // one (null: nobody is told). It is submitted by the next turn, or sooner by a later call, which it must be
   // filled in before. Never null. The caller must not change its user_data.
   io_uring_sqe* prepare(RingHandler* handler);
+  // Submits now what is prepared.
+  void submit();
 
   // Runs `fn` on the loop's thread. The one member that any thread may call.
   void run_on_loop(std::function<void()> fn);
@@ -67,7 +69,6 @@ class EventLoop final : public Executor {
   };
   class Waker;
 
-  void submit();
   void submit_and_wait(Nanos until);
   bool reap();
   void resume_ready();
