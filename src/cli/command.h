@@ -28,6 +28,7 @@ Command add_put(CLI::App& parent);
 Command add_delete(CLI::App& parent);
 Command add_stat(CLI::App& parent);
 Command add_check(CLI::App& parent);
+Command add_sim(CLI::App& parent);
 Command add_bench_ycsb(CLI::App& parent);
 
 // Says on stderr what failed, and returns the exit status for it.

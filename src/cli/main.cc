@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
       "Exit status: 0 done, 1 no such key, 2 bad use, 3 failure. `scalio COMMAND --help` says more.");
 
   std::vector<Command> commands;
-  for (auto add : {add_format, add_serve, add_get, add_put, add_delete, add_stat, add_check}) {
+  for (auto add : {add_format, add_serve, add_get, add_put, add_delete, add_stat, add_check, add_sim}) {
     commands.push_back(add(app));
   }
   CLI::App* bench = app.add_subcommand("bench", "Measure a server");

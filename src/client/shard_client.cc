@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/rules.h"
 
 namespace scalio::client {
 
@@ -175,7 +176,7 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
   if (co_await link.connection->read(at + g.write_words(), write_words) != Code::ok) co_return Next::again;
   for (uint32_t i = 0; i < g.write_slots; ++i) {
     const auto w = WriteWord::unpack(load<uint64_t>(words.data() + 8 * i));
-    if (w.state == WriteState::empty || w.tag != tag) continue;
+    if (w.state == WriteState::empty || w.tag != tag || !kept(Rule::second_read)) continue;
     co_await release(link, word_at);
     // LOCKED will be DIRTY in a moment. Otherwise the next snapshot has the value, or it is another key's
     // of the same tag: then ours is read without filling.

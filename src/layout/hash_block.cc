@@ -1,6 +1,7 @@
 #include "layout/hash_block.h"
 
 #include "base/hash.h"
+#include "base/rules.h"
 
 namespace scalio::layout {
 
@@ -16,6 +17,8 @@ uint32_t slot_checksum(ByteView covered, uint64_t place) {
 }  // namespace
 
 uint64_t slot_place(uint64_t block, uint32_t slot, uint16_t generation) {
+  if (!kept(Rule::generation)) generation = 0;
+  if (!kept(Rule::position)) block = slot = 0;
   return mix(block << 24 | uint64_t{slot} << 16 | generation);
 }
 
@@ -50,7 +53,10 @@ std::optional<RecordView> decode_slot(ByteView slot, uint64_t place) {
   const auto kind = static_cast<Kind>(meta >> 56);
   if (key_length == 0 || used > slot.size()) return std::nullopt;
   if (kind != Kind::value && kind != Kind::tombstone) return std::nullopt;
-  if (load<uint32_t>(p) != slot_checksum(slot.subspan(kMeta, used - kMeta), place)) return std::nullopt;
+  if (load<uint32_t>(p) != slot_checksum(slot.subspan(kMeta, used - kMeta), place) &&
+      kept(Rule::slot_checksum)) {
+    return std::nullopt;
+  }
   const auto* text = reinterpret_cast<const char*>(p + kSlotHeader);
   return RecordView{{text, key_length}, {text + key_length, value_length}, meta & kMaxVersion, kind};
 }

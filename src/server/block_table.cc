@@ -1,5 +1,6 @@
 #include "server/block_table.h"
 
+#include "base/rules.h"
 #include "fabric/region_access.h"
 
 namespace scalio::server {
@@ -13,9 +14,11 @@ namespace {
 constexpr uint8_t kMaxHeat = 64;
 }
 
-BlockTable::BlockTable(const layout::RegionGeometry& geometry, ByteSpan region)
+BlockTable::BlockTable(const layout::RegionGeometry& geometry, ByteSpan region,
+                       std::function<void()> between_stores)
     : geometry_(geometry),
       region_(region),
+      between_stores_(std::move(between_stores)),
       slots_(geometry.blocks * geometry.write_slots),
       scratch_(geometry.slot_size) {
   SCALIO_ASSERT(region.size() >= geometry.size() && geometry.blocks > 0);
@@ -101,6 +104,7 @@ void BlockTable::kill_read_slots(uint64_t block, uint32_t tag) {
     // which is harmless; a store of the whole word could bring a killed slot back.
     fabric::store_byte(word + ReadWord::kVisibleByte, std::byte{0});
     ++kills_;
+    between_stores();
   }
 }
 
@@ -112,14 +116,16 @@ void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, u
   std::byte* to = const_cast<std::byte*>(body(block, i));
   if (!replaces) {
     ++s.generation;
-    store_state(block, i, WriteState::locked);
+    if (kept(Rule::locked)) store_state(block, i, WriteState::locked);
     // Rule 1: whoever fills a slot of this key either did so before the loads below, and is killed, or
     // reads the write-slot words after LOCKED was stored, and gives way.
     fabric::full_fence();
-    kill_read_slots(block, layout::tag_of(s.hash));
+    between_stores();
+    if (kept(Rule::kill) && kept(Rule::kill_before_publish)) kill_read_slots(block, layout::tag_of(s.hash));
     // The kills are done before the value can be seen.
     fabric::full_fence();
   }
+  between_stores();
   layout::encode_slot(scratch_, record, layout::slot_place(block, geometry_.read_slots + i, s.generation));
   // Replaced in place, a reader in between sees a checksum that does not match and reads again (rule 4).
   fabric::copy_to_region(to, scratch_.data(), layout::slot_bytes(record));
@@ -132,7 +138,10 @@ void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, u
   s.lsn = lsn;
   s.state = WriteState::dirty;
   s.stuck = Stuck::no;
+  between_stores();
   store_state(block, i, WriteState::dirty);
+  between_stores();
+  if (!replaces && !kept(Rule::kill_before_publish)) kill_read_slots(block, layout::tag_of(s.hash));
   // Before the reply: the value is visible to all once it is acknowledged.
   fabric::full_fence();
 }

@@ -4,6 +4,7 @@
 // The order of stores in publish() is rule 1 of the protocol.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,7 +36,10 @@ struct WriteSlot {
 class BlockTable {
  public:
   // `region` is geometry.size() bytes, aligned to a cache line, that clients access concurrently.
-  BlockTable(const layout::RegionGeometry& geometry, ByteSpan region);
+  // `between_stores`, if there is one, is called between two stores to it whose order matters: what clients
+  // can do there, the simulator does there.
+  BlockTable(const layout::RegionGeometry& geometry, ByteSpan region,
+             std::function<void()> between_stores = {});
 
   // DRAM that one block takes: in the region and here.
   static uint64_t bytes_per_block(const layout::RegionGeometry& geometry) {
@@ -83,12 +87,16 @@ class BlockTable {
   }
   template <class Eligible>
   std::optional<uint32_t> coldest(uint64_t block, Eligible eligible) const;
+  void between_stores() const {
+    if (between_stores_) between_stores_();
+  }
   void store_state(uint64_t block, uint32_t i, layout::WriteState state);
   void kill_read_slots(uint64_t block, uint32_t tag);
   bool holds(uint64_t block, uint32_t i, std::string_view key) const;
 
   const layout::RegionGeometry geometry_;
   ByteSpan region_;
+  const std::function<void()> between_stores_;
   std::vector<WriteSlot> slots_;
   mutable Bytes scratch_;  // one slot body
   uint64_t dirty_ = 0;

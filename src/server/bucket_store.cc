@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "base/rules.h"
 
 namespace scalio::server {
 
@@ -250,7 +251,8 @@ Task<Status> BucketStore::commit(Window& w) {
   if (image.empty()) co_return Status();
   SCALIO_ASSERT(image.size() <= layout::kMaxImageBuckets);
   uint64_t token = 0;
-  Status s = co_await images_.log_image(image, &token);
+  Status s;
+  if (kept(Rule::bucket_images)) s = co_await images_.log_image(image, &token);
   if (!s.ok()) co_return s;
   auto rank = [&](const Page& p) { return &p == w.pages[0].get() ? 1 : p.lost ? 2 : 0; };
   for (int phase = 0; phase <= 2 && s.ok(); ++phase) {
@@ -264,7 +266,7 @@ Task<Status> BucketStore::commit(Window& w) {
   // A failed write may have torn the bucket: its image must stay in the log, so it is never reported in
   // place. The shard stops writing.
   if (!s.ok()) co_return s;
-  images_.image_in_place(token);
+  if (kept(Rule::bucket_images)) images_.image_in_place(token);
   for (auto& page : w.pages) page->changed = page->lost = false;
   co_return Status();
 }

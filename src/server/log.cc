@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/rules.h"
+
 namespace scalio::server {
 
 using layout::BatchBuilder;
@@ -125,7 +127,9 @@ Task<void> Log::run() {
     open_batch(lsn + batch.size());
     room_.wake_all();
 
-    Status s = co_await device_.write(offset, batch, block::Durability::stable);
+    const auto durability =
+        kept(Rule::log_before_reply) ? block::Durability::stable : block::Durability::cached;
+    Status s = co_await device_.write(offset, batch, durability);
     if (!s.ok()) {
       failure_ = std::move(s);
     } else {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "base/rules.h"
 
 namespace scalio::server {
 
@@ -217,7 +218,8 @@ Task<void> Merger::merge(uint64_t bucket) {
   std::vector<Change> changes(captured.size());
   for (size_t i = 0; status.ok() && i < captured.size(); ++i)
     status = co_await capture(captured[i], &changes[i]);
-  if (status.ok() && !changes.empty()) status = co_await buckets_.apply(bucket, changes, applied);
+  if (status.ok() && !changes.empty() && kept(Rule::merge_before_free))
+    status = co_await buckets_.apply(bucket, changes, applied);
 
   if (status.ok() && !changes.empty()) {
     ++counters_.merges;
@@ -234,7 +236,8 @@ Task<void> Merger::merge(uint64_t bucket) {
     WriteSlot& s = table_.slot(captured[i].block, captured[i].slot);
     s.merging = false;
     // Rule 7: a value that changed meanwhile stays DIRTY.
-    if (status.ok() && !changes[i].full && s.version == changes[i].version) {
+    if (status.ok() && !changes[i].full &&
+        (s.version == changes[i].version || !kept(Rule::dirty_if_changed))) {
       table_.set_clean(captured[i].block, captured[i].slot);
     } else if (status.code() == Code::corrupt) {
       s.stuck = Stuck::damaged;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "base/rules.h"
 
 namespace scalio::server {
 
@@ -15,7 +16,7 @@ std::optional<bool> Session::begin(uint64_t sequence, uint64_t acknowledged, uin
   auto [it, fresh] = writes_.try_emplace(sequence);
   Write& w = it->second;
   w.call = call;
-  if (fresh) {
+  if (fresh || !kept(Rule::session)) {
     ++unfinished_;
     return true;
   }

@@ -37,7 +37,7 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
       device_(device),
       ssd_(ssd),
       options_(std::move(options)),
-      table_(region_geometry, region),
+      table_(region_geometry, region, options_.between_stores),
       log_(executor, device, ssd_, options_.log),
       merger_(executor, device, ssd_, table_, log_, [this](const Status& why) { fail(why); }),
       sessions_(options_.session_seed),

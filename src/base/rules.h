@@ -1,0 +1,54 @@
+// The rules of the protocol (docs/protocol.md), by name, where code keeps them: `if (kept(Rule::kill)) ...`.
+//
+// In the product every rule is kept, and the compiler drops the question. Only the test program that is
+// built with SCALIO_LEAVE_OUT_RULES can leave one out, to show that the simulator notices.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+namespace scalio {
+
+enum class Rule : std::uint8_t {
+  none,
+  locked,               // rule 1: LOCKED is stored before the kill
+  kill,                 // rule 1: read slots of the key are killed
+  kill_before_publish,  // rule 1: before DIRTY, not after
+  second_read,          // rule 2: the write-slot words are read again after the CAS
+  generation,           // rule 6: checksums of slots cover the generation
+  position,             // section 3: checksums of slots cover the slot's place
+  slot_checksum,        // rule 4: slots are readable only with their checksum
+  merge_before_free,    // rule 7: the bucket is written before the slot is clean
+  dirty_if_changed,     // rule 7: a value that changed during its merge stays DIRTY
+  log_before_reply,     // rule 1: the log is durable before the write is published
+  epoch,                // rule 9: a client notices that the server was restarted
+  session,              // rule 8: a write that is sent again is done once
+  bucket_images,        // section 3: buckets are logged before they are overwritten
+};
+
+constexpr std::array<std::pair<Rule, std::string_view>, 13> kRules{{
+    {Rule::locked, "locked"},
+    {Rule::kill, "kill"},
+    {Rule::kill_before_publish, "kill-before-publish"},
+    {Rule::second_read, "second-read"},
+    {Rule::generation, "generation"},
+    {Rule::position, "position"},
+    {Rule::slot_checksum, "slot-checksum"},
+    {Rule::merge_before_free, "merge-before-free"},
+    {Rule::dirty_if_changed, "dirty-if-changed"},
+    {Rule::log_before_reply, "log-before-reply"},
+    {Rule::epoch, "epoch"},
+    {Rule::session, "session"},
+    {Rule::bucket_images, "bucket-images"},
+}};
+
+#ifdef SCALIO_LEAVE_OUT_RULES
+inline Rule left_out = Rule::none;
+inline bool kept(Rule rule) { return rule != left_out; }
+#else
+constexpr bool kept(Rule) { return true; }
+#endif
+
+}  // namespace scalio

@@ -1,0 +1,175 @@
+#include "sim/disk.h"
+
+#include <algorithm>
+
+#include "block/count.h"
+#include "layout/bucket.h"
+
+namespace scalio::sim {
+
+using block::Io;
+
+namespace {
+constexpr Nanos kRead = 80 * kMicrosecond;
+constexpr Nanos kWrite = 20 * kMicrosecond;
+constexpr Nanos kSectors = 5 * kMicrosecond;  // between two sectors of one operation
+constexpr std::uint64_t kTornPerMillion = 150'000;
+constexpr std::uint64_t kErrorPerMillion = 100;
+constexpr std::uint64_t kMisreadPerMillion = 2'000;
+}  // namespace
+
+ByteView Disk::older_sector(std::uint64_t number) const {
+  auto it = open_.find(number);
+  return it == open_.end() ? sector(number) : ByteView(it->second.front().bytes);
+}
+
+void Disk::store(std::uint64_t number, ByteView bytes) {
+  const ByteView now = sector(number);
+  std::deque<Version>& versions = open_[number];
+  if (versions.empty()) versions.push_back({0, Bytes(now.begin(), now.end())});
+  versions.push_back({++stores_, Bytes(bytes.begin(), bytes.end())});
+  std::copy(bytes.begin(), bytes.end(), contents_.begin() + static_cast<std::ptrdiff_t>(number * kSector));
+}
+
+void Disk::durable(std::uint64_t number, std::uint64_t point) {
+  auto it = open_.find(number);
+  if (it == open_.end()) return;
+  while (it->second.size() > 1 && it->second[1].stored <= point) it->second.pop_front();
+  if (it->second.size() == 1) open_.erase(it);
+}
+
+void Disk::all_durable(std::uint64_t point) {
+  std::vector<std::uint64_t> numbers;
+  for (const auto& [number, versions] : open_) numbers.push_back(number);
+  for (std::uint64_t number : numbers) durable(number, point);
+}
+
+void Disk::cut_power() {
+  for (const auto& [number, versions] : open_) {
+    const Bytes& left = versions[world_.random().below(versions.size())].bytes;
+    std::copy(left.begin(), left.end(), contents_.begin() + static_cast<std::ptrdiff_t>(number * kSector));
+  }
+  open_.clear();
+}
+
+void SimDevice::start(Io& io) {
+  World& world = disk_.world();
+  auto operation = std::make_shared<Operation>();
+  operation->io = &io;
+  operation->flush_point = disk_.stores();
+  for (std::uint64_t at = io.offset; at < io.offset + io.size; at += Disk::kSector) {
+    operation->sectors.push_back(at / Disk::kSector);
+  }
+  if (io.kind == Io::Kind::read) {
+    operation->fails = world.strikes(Fault::read_error, kErrorPerMillion);
+  } else {
+    operation->fails = world.strikes(Fault::write_error, kErrorPerMillion);
+  }
+  // In order, backwards, or in any order.
+  auto& sectors = operation->sectors;
+  if (sectors.size() > 1 && world.random().coin()) std::reverse(sectors.begin(), sectors.end());
+  if (sectors.size() > 1 && world.random().chance(kTornPerMillion)) {
+    for (std::size_t i = sectors.size() - 1; i > 0; --i) {
+      std::swap(sectors[i], sectors[world.random().below(i + 1)]);
+    }
+  }
+  running_.push_back(operation);
+  // The device goes on whatever becomes of the process, until abandon().
+  world.after(world.delay(io.kind == Io::Kind::read ? kRead : kWrite),
+              [this, operation] { go_on(operation); });
+}
+
+void SimDevice::transfer(Operation& operation) {
+  const std::uint64_t number = operation.sectors.front();
+  operation.sectors.erase(operation.sectors.begin());
+  Io& io = *operation.io;
+  std::byte* data = io.data + (number * Disk::kSector - io.offset);
+  if (io.kind == Io::Kind::write) {
+    disk_.store(number, ByteView(data, Disk::kSector));
+    return;
+  }
+  World& world = disk_.world();
+  ByteView from = disk_.sector(number);
+  if (number * Disk::kSector >= disk_.faulty_from()) {
+    if (world.strikes(Fault::misdirected_read, kMisreadPerMillion)) {
+      // The same part of another bucket. If that was never written, nothing tells it from this one: it is
+      // empty by definition, and so is what is read.
+      const std::uint64_t bucket = io.offset / io.size - disk_.faulty_from() / io.size;
+      const std::uint64_t other = world.random().below((disk_.size() - disk_.faulty_from()) / io.size);
+      const std::uint64_t begin = disk_.faulty_from() + other * io.size;
+      const ByteView header = disk_.sector(begin / Disk::kSector);
+      const bool written = std::any_of(header.begin(), header.begin() + layout::kBucketHeader,
+                                       [](std::byte b) { return b != std::byte{0}; });
+      if (written && other != bucket) {
+        from = disk_.sector((begin + number * Disk::kSector - io.offset) / Disk::kSector);
+      }
+      // Not the first: that alone may be a whole bucket as it was, which nothing tells from the right one.
+    } else if (number * Disk::kSector != io.offset && world.strikes(Fault::stale_read, kMisreadPerMillion)) {
+      from = disk_.older_sector(number);
+    }
+  }
+  std::copy(from.begin(), from.end(), data);
+}
+
+void SimDevice::go_on(const std::shared_ptr<Operation>& operation) {
+  if (abandoned_) return;
+  World& world = disk_.world();
+  // An operation that fails stops anywhere.
+  if (operation->fails && (operation->sectors.empty() || world.random().coin())) return finish(operation);
+  while (!operation->sectors.empty()) {
+    transfer(*operation);
+    if (!operation->sectors.empty() && world.random().chance(kTornPerMillion)) {
+      world.after(world.delay(kSectors), [this, operation] { go_on(operation); });
+      return;
+    }
+  }
+  finish(operation);
+}
+
+void SimDevice::note(const Io& io, bool failed) {
+  const std::uint64_t end = io.offset + io.size;
+  disk_.world().note("{} {} {}{}{}", process_.name(), name(),
+                     io.kind == Io::Kind::read    ? "read"
+                     : io.kind == Io::Kind::write ? "written"
+                                                  : "flushed",
+                     io.kind == Io::Kind::flush ? ""
+                     : io.offset < disk_.faulty_from()
+                         ? fmt::format(", log, {} to {}", io.offset, end)
+                         : fmt::format(", bucket area, {} to {}", io.offset - disk_.faulty_from(),
+                                       end - disk_.faulty_from()),
+                     failed ? ": failed" : "");
+}
+
+void SimDevice::finish(const std::shared_ptr<Operation>& operation) {
+  Io& io = *operation->io;
+  Status status;
+  if (operation->fails) {
+    status = Status(Code::io_error, fmt::format("{} of {} bytes at offset {} of {}: simulated error",
+                                                io.kind == Io::Kind::read    ? "read"
+                                                : io.kind == Io::Kind::write ? "write"
+                                                                             : "flush",
+                                                io.size, io.offset, name()));
+  } else if (io.kind == Io::Kind::flush) {
+    disk_.all_durable(operation->flush_point);
+  } else if (io.kind == Io::Kind::write && io.durability == block::Durability::stable) {
+    for (std::uint64_t at = io.offset; at < io.offset + io.size; at += Disk::kSector) {
+      disk_.durable(at / Disk::kSector, disk_.stores());
+    }
+  }
+  note(io, operation->fails);
+  std::erase(running_, operation);
+  block::count(counters_, io, status);
+  if (process_.alive()) io.complete(process_, std::move(status));
+}
+
+void SimDevice::abandon() {
+  abandoned_ = true;
+  for (const auto& operation : running_) {
+    if (operation->io->kind != Io::Kind::write) continue;
+    for (std::size_t left = disk_.world().random().below(operation->sectors.size() + 1); left > 0; --left) {
+      transfer(*operation);
+    }
+  }
+}
+
+}  // namespace scalio::sim

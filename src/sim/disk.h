@@ -1,0 +1,96 @@
+// Disk: a simulated SSD, and SimDevice: one process's handle on it.
+//
+// Every sector has the bytes that reads find and, until they are durable, those that it had before: a power
+// cut leaves any of these, for each sector by itself. Writes reach the sectors one by one, and reads look at
+// them one by one, at different moments.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "block/block_device.h"
+#include "sim/world.h"
+
+namespace scalio::sim {
+
+class Disk {
+ public:
+  static constexpr std::uint32_t kSector = 512;
+
+  // `faulty_from`: reads of what lies before (log, superblock) are never misdirected or stale: what a log
+  // has lost that way is lost.
+  Disk(World& world, std::string name, Bytes contents, std::uint64_t faulty_from)
+      : world_(world), name_(std::move(name)), contents_(std::move(contents)), faulty_from_(faulty_from) {}
+
+  World& world() { return world_; }
+  const std::string& name() const { return name_; }
+  std::uint64_t size() const { return contents_.size(); }
+  // What a read of everything would find now.
+  const Bytes& contents() const { return contents_; }
+  std::uint64_t faulty_from() const { return faulty_from_; }
+
+  ByteView sector(std::uint64_t number) const {
+    return ByteView(contents_).subspan(number * kSector, kSector);
+  }
+  // Another state that the sector has had and may go back to; its present one if there is none.
+  ByteView older_sector(std::uint64_t number) const;
+  void store(std::uint64_t number, ByteView bytes);
+  // The point that a later durable() refers to.
+  std::uint64_t stores() const { return stores_; }
+  // What was in this sector (or in all) when stores() was `point` is durable.
+  void durable(std::uint64_t number, std::uint64_t point);
+  void all_durable(std::uint64_t point);
+  // Writes that were not durable are lost or stay, sector by sector.
+  void cut_power();
+
+ private:
+  struct Version {
+    std::uint64_t stored;  // when, in stores()
+    Bytes bytes;
+  };
+  World& world_;
+  const std::string name_;
+  Bytes contents_;
+  const std::uint64_t faulty_from_;
+  std::uint64_t stores_ = 0;
+  std::map<std::uint64_t, std::deque<Version>> open_;  // sectors; the first version is durable
+};
+
+class SimDevice final : public block::BlockDevice {
+ public:
+  SimDevice(Process& process, Disk& disk) : process_(process), disk_(disk) {}
+
+  const std::string& name() const override { return disk_.name(); }
+  std::uint64_t size() const override { return disk_.size(); }
+  std::uint32_t block_size() const override { return Disk::kSector; }
+  const block::Counters& counters() const override { return counters_; }
+
+  // The process has died: of each write in flight some sectors still arrive, now; nothing later.
+  void abandon();
+
+ protected:
+  void start(block::Io& io) override;
+
+ private:
+  struct Operation {
+    block::Io* io;
+    std::vector<std::uint64_t> sectors;  // left to do, in the order in which they are done
+    bool fails = false;
+    std::uint64_t flush_point = 0;
+  };
+  void go_on(const std::shared_ptr<Operation>& operation);
+  void transfer(Operation& operation);
+  void note(const block::Io& io, bool failed);
+  void finish(const std::shared_ptr<Operation>& operation);
+
+  Process& process_;
+  Disk& disk_;
+  block::Counters counters_;
+  std::vector<std::shared_ptr<Operation>> running_;
+  bool abandoned_ = false;
+};
+
+}  // namespace scalio::sim

@@ -1,0 +1,104 @@
+// The simulated fabric: connections whose one-sided operations happen in small steps, each at its own moment.
+//
+// Per connection, operations happen in order; between connections in any. A READ or WRITE may be torn into
+// parts anywhere. A CAS is a read and, later, a write: atomic with the CAS of others, not with the stores of
+// the server's CPU or with WRITEs. Messages overtake each other and one-sided operations.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "fabric/fabric.h"
+#include "sim/world.h"
+
+namespace scalio::sim {
+
+class Channel;
+
+// One incarnation of a shard's server.
+struct Host {
+  Host(Process& server, fabric::Service& shard, ByteSpan memory, std::uint64_t number)
+      : process(server), service(shard), region(memory), epoch(number) {}
+  Process& process;
+  fabric::Service& service;
+  const ByteSpan region;
+  const std::uint64_t epoch;
+  std::set<std::uint64_t> swapping;  // words whose CAS has read and not yet written
+  std::vector<std::shared_ptr<Channel>> channels;
+};
+
+// Where a shard is reached, whichever its server is.
+struct Endpoint {
+  World& world;
+  // Over shared memory, operations on a dead server's region go on succeeding (rule 9); else they fail.
+  const bool shared_memory;
+  std::uint64_t epoch = 0;     // of the newest server, from before it accepts anything
+  std::shared_ptr<Host> host;  // the server that accepts connections, if there is one
+};
+
+// One connection: the queue pair, and the message channel.
+class Channel final : public fabric::Peer, public std::enable_shared_from_this<Channel> {
+ public:
+  Channel(Endpoint& endpoint, std::shared_ptr<Host> host, Process& client)
+      : world_(endpoint.world),
+        endpoint_(endpoint),
+        host_(std::move(host)),
+        client_(client),
+        name_(client.name()) {}
+
+  // Makes a connection from `client`, with the given hello.
+  static Task<Result<std::unique_ptr<fabric::Connection>>> connect(Endpoint& endpoint, Process& client,
+                                                                   Bytes hello);
+
+  // The connection breaks: what was posted may still happen, in part.
+  void lose(const std::string& why);
+  // Does one step of what is posted. False if there is nothing.
+  bool step();
+  // The server's process has died.
+  void server_died();
+
+  bool lost() const { return !lost_.ok(); }
+  const Process& client() const { return client_; }
+
+  void reply(std::uint64_t call, ByteView payload) override;
+  void close(std::string reason) override { lose(reason); }
+  const std::string& name() const override { return name_; }
+
+ private:
+  class End;
+  struct Posted {
+    fabric::Op* op;
+    std::vector<std::pair<std::size_t, std::size_t>> parts;  // begin, end; in the order in which they happen
+    bool swap_read = false;                                  // of a CAS: the word has been read
+    std::uint64_t word = 0;
+    bool done = false;
+  };
+  void post(fabric::Op& op);
+  void post(fabric::Call& call, ByteView request);
+  void schedule();
+  void happened(const std::shared_ptr<Posted>& posted);
+
+  World& world_;
+  Endpoint& endpoint_;
+  const std::shared_ptr<Host> host_;
+  Process& client_;
+  const std::string name_;
+  Bytes hello_;
+  bool greeted_ = false;  // the server has accepted the hello
+  Status lost_;
+  std::deque<std::shared_ptr<Posted>> queue_;
+  std::vector<std::shared_ptr<Posted>> open_;  // not yet completed
+  bool scheduled_ = false;
+  Nanos last_completion_ = 0;
+  std::map<std::uint64_t, fabric::Call*> calls_;
+  std::uint64_t last_call_ = 0;
+};
+
+// Between two stores of the server's CPU to its region: others act (BlockTable's `between_stores`).
+void interleave(World& world, Host& host);
+
+}  // namespace scalio::sim

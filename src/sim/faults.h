@@ -1,0 +1,37 @@
+// The faults that a simulation can inject, by name.
+#pragma once
+
+#include <array>
+#include <bitset>
+#include <cstdint>
+#include <string_view>
+
+namespace scalio::sim {
+
+enum class Fault : std::uint8_t {
+  slow,           // an operation takes a thousand times as long as others
+  torn_read,      // the parts of a READ are of different moments, in any order
+  torn_write,     // the parts of a WRITE become visible at different moments, in any order
+  split_cas,      // the NIC's CAS reads the word, the CPU or others store into it, the CAS writes it
+  freeze_client,  // a client stands still for a while, at any await
+  kill_client,    // a client dies, at any await
+  lose_connection,
+  freeze_server,
+  kill_server,  // and starts again, with clients holding the old epoch
+  power_cut,    // the same, and writes that were not flushed are lost or torn
+  read_error,   // of an SSD
+  write_error,
+  misdirected_read,  // one sector is another one's
+  stale_read,        // one sector of several, not the first, is what it was before
+};
+constexpr std::size_t kFaults = 14;
+
+constexpr std::array<std::string_view, kFaults> kFaultNames{
+    "slow",        "torn-read",       "torn-write",       "split-cas",   "freeze-client",
+    "kill-client", "lose-connection", "freeze-server",    "kill-server", "power-cut",
+    "read-error",  "write-error",     "misdirected-read", "stale-read"};
+
+using FaultSet = std::bitset<kFaults>;
+using FaultCounts = std::array<std::uint64_t, kFaults>;
+
+}  // namespace scalio::sim

@@ -1,0 +1,243 @@
+#include "sim/load.h"
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace scalio::sim {
+
+using check::Operation;
+using layout::RequestKind;
+
+namespace {
+constexpr std::uint64_t kKillPerMillion = 100;
+constexpr Nanos kThink = 20 * kMicrosecond;
+constexpr Nanos kNextClient = 10 * kMillisecond;
+
+check::Time time_of(Nanos t) { return static_cast<check::Time>(t); }
+
+Operation::Outcome outcome_of(Code code, bool is_write) {
+  switch (code) {
+    case Code::ok: return Operation::Outcome::ok;
+    case Code::not_found: return Operation::Outcome::not_found;
+    case Code::conflict: return Operation::Outcome::conflict;
+    case Code::unknown: return is_write ? Operation::Outcome::unknown : Operation::Outcome::error;
+    default: return Operation::Outcome::error;
+  }
+}
+}  // namespace
+
+Load::Load(World& world, std::vector<std::unique_ptr<SimShard>>& shards, const LoadShape& shape)
+    : world_(world), shards_(shards), shape_(shape) {
+  options_.operation_timeout = std::chrono::milliseconds(shape.operation_timeout / kMillisecond);
+  options_.resume_timeout = std::chrono::milliseconds(shape.resume_timeout / kMillisecond);
+}
+
+void Load::start() {
+  for (std::uint32_t i = 0; i < shape_.clients; ++i) {
+    SimClient& client = add_client();
+    client.process->spawn(connect(client));
+  }
+}
+
+Load::SimClient& Load::add_client() {
+  auto owned = std::make_unique<SimClient>();
+  SimClient& client = *owned;
+  clients_.push_back(std::move(owned));
+  client.process =
+      std::make_unique<Process>(world_, fmt::format("c{}", clients_.size()), Fault::freeze_client,
+                                [this, c = &client] { consider_fate(*c); });
+  client.versions.resize(shape_.keys);
+  for (const auto& shard : shards_) {
+    SimClient::Shard s;
+    s.link = std::make_unique<client::ShardLink>(
+        *client.process,
+        [endpoint = &shard->endpoint(), process = client.process.get()](Bytes hello) {
+          return Channel::connect(*endpoint, *process, std::move(hello));
+        },
+        options_);
+    s.client = std::make_unique<client::ShardClient>(
+        *client.process, *s.link, shard->ssd(), std::make_unique<SimDevice>(*client.process, shard->disk()),
+        Status(), options_);
+    client.shards.push_back(std::move(s));
+  }
+  return client;
+}
+
+Task<void> Load::connect(SimClient& client) {
+  for (std::uint32_t i = 0; i < shape_.tasks; ++i) {
+    ++client.running;
+    ++running_;
+    client.process->spawn(task(client));
+  }
+  co_return;
+}
+
+Task<void> Load::task(SimClient& client) {
+  Random& random = world_.random();
+  while (asked_ < shape_.operations) {
+    ++asked_;
+    // A few keys get most of the load.
+    const auto key =
+        static_cast<std::uint32_t>(std::min(random.below(shape_.keys), random.below(shape_.keys)));
+    const std::uint64_t dice = random.below(100);
+    if (dice < 55) {
+      co_await get(client, key);
+    } else if (dice < 75) {
+      co_await write(client, RequestKind::put, key);
+    } else if (dice < 90) {
+      co_await write(client, RequestKind::put_if, key);
+    } else {
+      co_await write(client, RequestKind::remove, key);
+    }
+    if (random.coin()) co_await client.process->sleep(world_.delay(kThink));
+  }
+  --client.running;
+  --running_;
+  if (client.running == 0) collect(client);
+}
+
+SimShard& Load::shard_of(const std::string& key, std::uint64_t* hash) {
+  *hash = hash_key(key, shards_[0]->ssd().hash_seed);
+  return *shards_[layout::shard_of(*hash, static_cast<std::uint32_t>(shards_.size()))];
+}
+
+Task<void> Load::get(SimClient& client, std::uint32_t number) {
+  const std::string key = name_of(number);
+  std::uint64_t hash = 0;
+  SimShard& shard = shard_of(key, &hash);
+  Operation operation;
+  operation.client = client.process->name();
+  operation.kind = Operation::Kind::get;
+  operation.key = key;
+  operation.called = time_of(world_.now());
+  Result<Record> record = co_await client.shards[shard.ssd().shard].client->get(key, hash);
+  operation.returned = time_of(world_.now());
+  operation.outcome = outcome_of(record.code(), false);
+  if (record.ok()) {
+    operation.value = record->value;
+    operation.version = client.versions[number] = record->version;
+    shard.acknowledged(key, record->version, false);
+  }
+  world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
+  world_.note("{}{}", check::to_string(operation, 0), record.ok() ? "" : ": " + record.status().message());
+  history_.push_back(std::move(operation));
+}
+
+Task<void> Load::write(SimClient& client, RequestKind kind, std::uint32_t number) {
+  const std::string key = name_of(number);
+  std::uint64_t hash = 0;
+  SimShard& shard = shard_of(key, &hash);
+  // In the history from the start: the client may die, and the write happen all the same.
+  const std::size_t at = history_.size();
+  history_.emplace_back();
+  {
+    Operation& operation = history_[at];
+    operation.client = client.process->name();
+    operation.kind = kind == RequestKind::put      ? Operation::Kind::put
+                     : kind == RequestKind::remove ? Operation::Kind::remove
+                                                   : Operation::Kind::put_if;
+    operation.key = key;
+    if (kind != RequestKind::remove) {
+      operation.value = fmt::format("{}.{}", client.process->name(), ++values_);
+      operation.value->append(world_.random().below(30), 'x');
+    }
+    // Mostly what is current, as far as this client knows.
+    if (kind == RequestKind::put_if) {
+      operation.expected = world_.random().below(10) < 3 ? 0 : client.versions[number];
+    }
+    operation.called = time_of(world_.now());
+    world_.note("{} asks", check::to_string(operation, 0));
+  }
+  const std::string value = history_[at].value.value_or("");
+  if (kind == RequestKind::remove) shard.removal_begins(key);
+  Result<std::uint64_t> version =
+      co_await client.shards[shard.ssd().shard].client->write(kind, key, value, history_[at].expected);
+  Operation& operation = history_[at];
+  operation.outcome = outcome_of(version.code(), true);
+  operation.returned = time_of(world_.now());
+  if (version.ok()) {
+    operation.version = *version;
+    client.versions[number] = kind == RequestKind::remove ? 0 : *version;
+    shard.acknowledged(key, *version, kind == RequestKind::remove);
+  }
+  if (kind == RequestKind::remove && operation.outcome != Operation::Outcome::unknown)
+    shard.removal_ends(key);
+  world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
+  world_.note("{}{}", check::to_string(operation, 0), version.ok() ? "" : ": " + version.status().message());
+}
+
+void Load::consider_fate(SimClient& client) {
+  if (client.running > 0 && world_.strikes(Fault::kill_client, kKillPerMillion)) kill(client);
+}
+
+void Load::kill(SimClient& client) {
+  world_.note("{} is killed", client.process->name());
+  client.process->kill();
+  running_ -= client.running;
+  client.running = 0;
+  collect(client);
+  for (const auto& shard : shards_) {
+    if (!shard->endpoint().host) continue;
+    for (const auto& channel : shard->endpoint().host->channels) {
+      if (&channel->client() != client.process.get()) continue;
+      world_.after(world_.delay(kMillisecond), [channel] { channel->lose("its client has died"); });
+    }
+  }
+  // Another one takes its place.
+  world_.after(world_.delay(kNextClient), [this] {
+    if (asked_ >= shape_.operations) return;
+    SimClient& next = add_client();
+    next.process->spawn(connect(next));
+  });
+}
+
+void Load::kill_all() {
+  for (std::size_t i = clients_.size(); i > 0; --i) {
+    if (clients_[i - 1]->running > 0) kill(*clients_[i - 1]);
+  }
+}
+
+void Load::start_reading_all() {
+  SimClient& client = add_client();
+  client.running = 1;
+  ++running_;
+  client.process->spawn(read_all(client));
+}
+
+// Each key three times, farther apart than the fill timeout: slots that were left incomplete are taken over.
+// And once more at once: that must be a hit.
+Task<void> Load::read_all(SimClient& client) {
+  for (std::uint32_t key = 0; key < shape_.keys; ++key) {
+    for (int i = 0; i < 3; ++i) {
+      co_await get(client, key);
+      co_await client.process->sleep(kSecond);
+    }
+    const std::string name = name_of(key);
+    std::uint64_t hash = 0;
+    client::ShardClient& c = *client.shards[shard_of(name, &hash).ssd().shard].client;
+    co_await get(client, key);
+    const std::uint64_t misses = c.counters().misses;
+    co_await get(client, key);
+    // What does not exist is in no slot.
+    if (client.versions[key] != 0 && history_.back().outcome == Operation::Outcome::ok) {
+      rereads_that_missed_ += c.counters().misses - misses;
+    }
+  }
+  client.running = 0;
+  --running_;
+  collect(client);
+}
+
+void Load::collect(SimClient& client) {
+  for (const auto& s : client.shards) {
+    const ClientCounters c = s.client->counters();
+    counters_.hits += c.hits;
+    counters_.misses += c.misses;
+    counters_.steals += c.steals;
+    counters_.fills += c.fills;
+    counters_.bypasses += c.bypasses;
+  }
+}
+
+}  // namespace scalio::sim

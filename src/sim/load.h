@@ -1,0 +1,77 @@
+// Load: simulated clients that use the store, and what each of their operations saw.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "check/history.h"
+#include "client/shard_client.h"
+#include "sim/store.h"
+
+namespace scalio::sim {
+
+struct LoadShape {
+  std::uint32_t clients = 3;
+  std::uint32_t tasks = 2;  // operations in flight of each client
+  std::uint32_t keys = 2;
+  std::uint64_t operations = 2000;
+  Nanos operation_timeout = kSecond;
+  Nanos resume_timeout = 500 * kMillisecond;
+};
+
+class Load {
+ public:
+  Load(World& world, std::vector<std::unique_ptr<SimShard>>& shards, const LoadShape& shape);
+
+  void start();
+  // All operations have been asked, and have ended or died with their client.
+  bool ended() const { return asked_ >= shape_.operations && running_ == 0; }
+  std::uint64_t running() const { return running_; }
+  // The clients' machine has died.
+  void kill_all();
+
+  // A GET of every key, one after the other, by a new client.
+  void start_reading_all();
+
+  const std::vector<check::Operation>& history() const { return history_; }
+  const ClientCounters& counters() const { return counters_; }
+  std::uint64_t rereads_that_missed() const { return rereads_that_missed_; }
+
+ private:
+  struct SimClient {
+    std::unique_ptr<Process> process;
+    struct Shard {
+      std::unique_ptr<client::ShardLink> link;
+      std::unique_ptr<client::ShardClient> client;
+    };
+    std::vector<Shard> shards;
+    std::uint64_t running = 0;            // tasks
+    std::vector<std::uint64_t> versions;  // by key, the last that it saw
+  };
+  SimClient& add_client();
+  Task<void> connect(SimClient& client);
+  Task<void> task(SimClient& client);
+  Task<void> read_all(SimClient& client);
+  Task<void> get(SimClient& client, std::uint32_t key);
+  Task<void> write(SimClient& client, layout::RequestKind kind, std::uint32_t key);
+  void consider_fate(SimClient& client);
+  void kill(SimClient& client);
+  SimShard& shard_of(const std::string& key, std::uint64_t* hash);
+  std::string name_of(std::uint32_t key) const { return fmt::format("key-{}", key); }
+  void collect(SimClient& client);
+
+  World& world_;
+  std::vector<std::unique_ptr<SimShard>>& shards_;
+  const LoadShape shape_;
+  ClientOptions options_;
+  std::vector<std::unique_ptr<SimClient>> clients_;
+  std::vector<check::Operation> history_;
+  std::uint64_t asked_ = 0;
+  std::uint64_t running_ = 0;  // tasks of clients that live
+  std::uint64_t values_ = 0;
+  std::uint64_t rereads_that_missed_ = 0;
+  ClientCounters counters_;
+};
+
+}  // namespace scalio::sim

@@ -1,0 +1,178 @@
+#include "sim/run.h"
+
+#include "check/linearizability.h"
+#include "sim/load.h"
+#include "sim/store.h"
+
+namespace scalio::sim {
+
+namespace {
+// Steps between two looks at the regions and disks.
+constexpr std::uint64_t kLookEvery = 64;
+// Once nothing fails any more, everything that is under way ends within this time.
+constexpr Nanos kBound = 60 * kSecond;
+// A run that takes more steps than this goes round in circles.
+constexpr std::uint64_t kMostSteps = 50'000'000;
+
+StoreShape store_shape(Random& random) {
+  StoreShape s;
+  s.shards = random.chance(300'000) ? 2 : 1;
+  s.bucket_size = random.coin() ? 512 : 1024;
+  s.buckets = random.between(1, 6);
+  s.blocks = random.between(1, 3);
+  s.read_slots = static_cast<std::uint32_t>(random.between(1, 3));
+  s.write_slots = static_cast<std::uint32_t>(random.between(1, 2));
+  s.batch_max = random.coin() ? 256 : static_cast<std::uint32_t>(random.between(1, 4));
+  s.batch_linger = random.chance(300'000) ? random.below(50 * kMicrosecond) : 0;
+  s.fill_timeout = random.between(500 * kMicrosecond, 20 * kMillisecond);
+  s.shared_memory = random.coin();
+  return s;
+}
+
+LoadShape load_shape(Random& random, std::uint64_t operations) {
+  LoadShape s;
+  s.clients = static_cast<std::uint32_t>(random.between(2, 5));
+  s.tasks = static_cast<std::uint32_t>(random.between(1, 4));
+  s.keys = static_cast<std::uint32_t>(random.between(1, 6));
+  s.operations = operations;
+  return s;
+}
+
+// Each of the faults that may be chosen, or not; none in some runs.
+FaultSet choose_faults(Random& random, FaultSet from) {
+  FaultSet chosen;
+  if (random.chance(50'000)) return chosen;
+  for (std::size_t i = 0; i < kFaults; ++i) chosen.set(i, random.coin());
+  return chosen & from;
+}
+
+class Simulation {
+ public:
+  Simulation(const RunOptions& options, Random chosen)
+      : world_(options.seed, choose_faults(chosen, options.faults), options.trace) {
+    const StoreShape store = store_shape(chosen);
+    for (std::uint32_t i = 0; i < store.shards; ++i) {
+      shards_.push_back(std::make_unique<SimShard>(world_, store, i,
+                                                   [this, i, store] { cut_power(i, store.shared_memory); }));
+    }
+    load_ = std::make_unique<Load>(world_, shards_, load_shape(chosen, options.operations));
+  }
+
+  RunResult run() {
+    go();
+    RunResult result;
+    result.violations = std::move(violations_);
+    for (const check::Operation& o : load_->history()) {
+      if (o.returned == check::kNever) continue;
+      ++result.operations;
+      result.unknown += o.outcome == check::Operation::Outcome::unknown;
+      result.errors += o.outcome == check::Operation::Outcome::error;
+    }
+    result.hits = load_->counters().hits;
+    result.misses = load_->counters().misses;
+    result.steals = load_->counters().steals;
+    result.steps = world_.steps();
+    for (auto& shard : shards_) result.restarts += shard->starts() - 1;
+    result.struck = world_.struck();
+    result.digest = world_.digest();
+    return result;
+  }
+
+ private:
+  void go() {
+    for (auto& shard : shards_) shard->start();
+    load_->start();
+    if (!until(
+            "the load", [&] { return load_->ended(); }, ~Nanos{0}))
+      return;
+    world_.heal();
+    // Shards that take no more writes after a device error do again after a restart.
+    for (auto& shard : shards_) shard->kill(false);
+    const auto serving = [&] { return all([](SimShard& s) { return s.serving(); }); };
+    if (!until("the restart", serving, kBound)) return;
+    load_->start_reading_all();
+    if (!until(
+            "reading all keys", [&] { return load_->ended(); }, kBound))
+      return;
+    if (load_->rereads_that_missed() > 0) {
+      violations_.push_back(fmt::format("{} GETs missed that should have hit: slots of the cache are lost",
+                                        load_->rereads_that_missed()));
+      return;
+    }
+    // And all of it is on the disks after a clean stop.
+    for (auto& shard : shards_) shard->stop();
+    if (!until(
+            "the stop", [&] { return all([](SimShard& s) { return s.stopped(); }); }, kBound))
+      return;
+    for (auto& shard : shards_) {
+      shard->disk().cut_power();
+      shard->start();
+    }
+    if (!until("the last start", serving, kBound)) return;
+    load_->start_reading_all();
+    if (!until(
+            "reading all keys again", [&] { return load_->ended(); }, kBound))
+      return;
+    check_history();
+  }
+
+  template <class F>
+  bool all(F f) {
+    return std::all_of(shards_.begin(), shards_.end(), [&](auto& s) { return f(*s); });
+  }
+
+  // Goes on until `done`: true; or to a violation, or the bound, which is one.
+  template <class F>
+  bool until(const char* what, F done, Nanos bound) {
+    const Nanos begin = world_.now();
+    while (violations_.empty() && !done()) {
+      if (world_.now() - begin > bound || world_.steps() > kMostSteps || !world_.step()) {
+        violations_.push_back(fmt::format("{} did not end ({} tasks are left)", what, load_->running()));
+        break;
+      }
+      if (world_.steps() % kLookEvery == 0) look();
+    }
+    return violations_.empty();
+  }
+
+  // Shards that are reached over a network have a machine each. Else everything is on one.
+  void cut_power(std::uint32_t shard, bool one_machine) {
+    for (std::uint32_t i = 0; i < shards_.size(); ++i) {
+      if (i == shard || one_machine) shards_[i]->kill(true);
+    }
+    if (one_machine) load_->kill_all();
+  }
+
+  void look() {
+    for (auto& shard : shards_) {
+      if (std::string found = shard->find_violation(); !found.empty()) {
+        violations_.push_back(std::move(found));
+        return;
+      }
+    }
+  }
+
+  void check_history() {
+    Result<std::vector<check::Violation>> found = check::check(load_->history());
+    if (!found.ok()) {
+      violations_.push_back(found.status().to_string());
+      return;
+    }
+    for (const check::Violation& v : *found) violations_.push_back(check::to_string(v));
+  }
+
+  World world_;
+  std::vector<std::unique_ptr<SimShard>> shards_;
+  std::unique_ptr<Load> load_;
+  std::vector<std::string> violations_;
+};
+}  // namespace
+
+RunResult run(const RunOptions& options) {
+  // What the store and the load are like does not depend on which faults were allowed.
+  auto* simulation = new Simulation(options, Random(mix(options.seed)));
+  // Not freed: killed processes are as they were (world.h).
+  return simulation->run();
+}
+
+}  // namespace scalio::sim

@@ -1,0 +1,34 @@
+// One simulation: a store of a few shards with its real server and client code, clients that load it, and
+// faults; all of it from one seed. Then: was everything as promised?
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/faults.h"
+
+namespace scalio::sim {
+
+struct RunOptions {
+  std::uint64_t seed = 0;
+  std::uint64_t operations = 2000;     // of clients
+  FaultSet faults = FaultSet().set();  // those that may be chosen
+  bool trace = false;                  // prints what happens to stdout
+};
+
+struct RunResult {
+  std::vector<std::string> violations;  // none: all was as promised
+  std::uint64_t operations = 0;         // that ended
+  std::uint64_t unknown = 0;            // writes whose outcome was not known
+  std::uint64_t errors = 0;             // operations that failed otherwise
+  std::uint64_t hits = 0, misses = 0, steals = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t restarts = 0;  // of servers
+  FaultCounts struck{};
+  std::uint64_t digest = 0;  // equal for equal runs
+};
+
+RunResult run(const RunOptions& options);
+
+}  // namespace scalio::sim

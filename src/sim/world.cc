@@ -1,0 +1,68 @@
+#include "sim/world.h"
+
+#include <cstdio>
+
+namespace scalio::sim {
+
+namespace {
+constexpr std::uint64_t kSlowPerMillion = 2'000;
+constexpr std::uint64_t kFreezePerMillion = 300;
+constexpr Nanos kLongestFreeze = 400 * kMillisecond;
+}  // namespace
+
+void World::at(Nanos when, std::function<void()> event) {
+  SCALIO_ASSERT(when >= now_);
+  events_.push({when, order_++, std::move(event)});
+}
+
+bool World::step() {
+  if (events_.empty()) return false;
+  // The queue's top is const, but is removed at once.
+  Event event = std::move(const_cast<Event&>(events_.top()));
+  events_.pop();
+  now_ = event.when;
+  ++steps_;
+  digest(event.when ^ event.order << 40);
+  event.run();
+  return true;
+}
+
+bool World::strikes(Fault fault, std::uint64_t per_million) {
+  if (!enabled(fault) || !random_.chance(per_million)) return false;
+  ++struck_[static_cast<std::size_t>(fault)];
+  digest(static_cast<std::uint64_t>(fault) + 1);
+  note("fault: {}", kFaultNames[static_cast<std::size_t>(fault)]);
+  return true;
+}
+
+Nanos World::delay(Nanos typical) {
+  const Nanos usual = typical / 2 + random_.below(typical + 1);
+  return strikes(Fault::slow, kSlowPerMillion) ? usual * random_.between(10, 2000) : usual;
+}
+
+void World::print(const std::string& line) {
+  fmt::print("{:>12.3f} us  {}\n", static_cast<double>(now_ - kSecond) / 1e3, line);
+}
+
+void Process::deliver(Nanos delay, std::function<void()> what) {
+  world_.after(delay, [this, what = std::move(what)]() mutable { run(std::move(what)); });
+}
+
+void Process::run(std::function<void()> what) {
+  if (alive_) fate_();
+  if (!alive_) {
+    dropped_.push_back(std::move(what));
+    return;
+  }
+  if (world_.now() >= frozen_until_ && world_.strikes(freeze_, kFreezePerMillion)) {
+    frozen_until_ = world_.now() + world_.random().below(kLongestFreeze);
+    world_.note("{} stands still for {} us", name_, (frozen_until_ - world_.now()) / kMicrosecond);
+  }
+  if (world_.now() < frozen_until_) {
+    world_.at(frozen_until_, [this, what = std::move(what)]() mutable { run(std::move(what)); });
+    return;
+  }
+  what();
+}
+
+}  // namespace scalio::sim

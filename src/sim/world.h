@@ -1,0 +1,117 @@
+// World: the virtual time, the chance and the record of one simulation, and the processes in it.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <functional>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include "sim/faults.h"
+#include "sim/random.h"
+#include "task/executor.h"
+
+namespace scalio::sim {
+
+class World {
+ public:
+  // Faults in `enabled` may strike. With `trace`, what happens is printed to stdout.
+  World(std::uint64_t seed, FaultSet enabled, bool trace) : random_(seed), enabled_(enabled), trace_(trace) {}
+
+  Nanos now() const { return now_; }
+  Random& random() { return random_; }
+
+  // Runs `event` at `when` (not before now), after those that were scheduled for that time before.
+  void at(Nanos when, std::function<void()> event);
+  void after(Nanos delay, std::function<void()> event) { at(now_ + delay, std::move(event)); }
+  // Runs the next event. False if there is none.
+  bool step();
+  std::uint64_t steps() const { return steps_; }
+
+  // Whether `fault` strikes now: in `per_million` of the cases, if it is enabled. Counts it if so.
+  bool strikes(Fault fault, std::uint64_t per_million);
+  bool enabled(Fault fault) const { return enabled_.test(static_cast<std::size_t>(fault)); }
+  // No more faults from now on.
+  void heal() { enabled_.reset(); }
+  const FaultCounts& struck() const { return struck_; }
+
+  // A duration around `typical`; sometimes much longer.
+  Nanos delay(Nanos typical);
+
+  bool traces() const { return trace_; }
+  template <class... Args>
+  void note(fmt::format_string<Args...> format, Args&&... args) {
+    if (trace_) print(fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  // A fingerprint of everything that has happened: equal runs have equal ones.
+  std::uint64_t digest() const { return digest_; }
+  void digest(std::uint64_t what) { digest_ = mix(digest_ ^ what); }
+
+ private:
+  struct Event {
+    Nanos when;
+    std::uint64_t order;
+    std::function<void()> run;
+    bool operator>(const Event& o) const { return when != o.when ? when > o.when : order > o.order; }
+  };
+  void print(const std::string& line);
+
+  Nanos now_ = kSecond;
+  std::uint64_t steps_ = 0;
+  std::uint64_t order_ = 0;
+  std::uint64_t digest_ = 0;
+  Random random_;
+  FaultSet enabled_;
+  FaultCounts struck_{};
+  const bool trace_;
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+};
+
+// A process of the simulated machines: the executor of its code. It can be frozen and killed, at any await.
+//
+// What a killed process was doing is never resumed. Its coroutines and objects stay where they are, as they
+// were, and are not freed: a simulation is short, and a program that runs many of them runs a few in a
+// process of the real machine (runner.h).
+class Process final : public Executor {
+ public:
+  // `fate` is asked before each step of the process, and may kill it.
+  Process(World& world, std::string name, Fault freeze, std::function<void()> fate)
+      : world_(world),
+        name_(std::move(name)),
+        freeze_(freeze),
+        fate_(std::move(fate)),
+        skew_(world.random().below(kSecond)) {}
+
+  // By this process's clock.
+  Nanos now() override { return world_.now() + skew_; }
+  void post(std::coroutine_handle<> h) override {
+    deliver(0, [h] { h.resume(); });
+  }
+  void post_at(Nanos when, std::coroutine_handle<> h) override {
+    const Nanos t = now();
+    deliver(when > t ? when - t : 0, [h] { h.resume(); });
+  }
+  // Runs `what` in this process after `delay`, if it is alive then; later if it is frozen.
+  void deliver(Nanos delay, std::function<void()> what);
+
+  bool alive() const { return alive_; }
+  void kill() { alive_ = false; }
+  const std::string& name() const { return name_; }
+
+ private:
+  void run(std::function<void()> what);
+
+  World& world_;
+  const std::string name_;
+  const Fault freeze_;
+  const std::function<void()> fate_;
+  const Nanos skew_;
+  Nanos frozen_until_ = 0;  // by the world's clock
+  bool alive_ = true;
+  std::vector<std::function<void()>> dropped_;  // what it would have done
+};
+
+}  // namespace scalio::sim
