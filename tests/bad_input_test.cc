@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <fstream>
 #include <map>
 #include <random>
@@ -189,7 +190,7 @@ class Devices : public ::testing::Test {
 TEST_F(Devices, Missing) {
   const fs::path ssd = store_.ssd(1);
   fs::rename(ssd, scratch_ / "away");
-  expect_refused({"SSD 0 of 2"});
+  expect_refused({"ssd-1 is missing (the store has 2 SSDs)"});
   fs::rename(scratch_ / "away", ssd);
   expect_all_served();
 }
@@ -255,7 +256,10 @@ TEST_F(Devices, OneDamagedSuperblockIsSurvived) {
   for (std::uint64_t copy : copies) {
     const std::string intact = read_file(ssd).substr(copy, layout::kSuperblockSize);
     patch(ssd, copy + 100, "damage");
-    expect_all_served();
+    ASSERT_TRUE(store_.start());
+    EXPECT_THAT(store_.log(), HasSubstr("superblock at offset " + std::to_string(copy)));
+    EXPECT_TRUE(get_records(store_.unix_uri(), 0, 100).empty());
+    store_.stop();
     EXPECT_EQ(scalio(scratch_, {"check", store_.dir()}).status, kFailure) << "check must report the damage";
     patch(ssd, copy, intact);
   }
@@ -457,6 +461,81 @@ TEST(Clients, CommandLine) {
   const Finished alone = scalio(scratch, {"get", "--server", uri, "k"});
   EXPECT_EQ(alone.status, kFailure);
   EXPECT_THAT(alone.err, HasSubstr(uri));
+}
+
+TEST(Clients, OutputThatCannotBeWritten) {
+  Scratch scratch("full-output");
+  Store store(scratch, {});
+  ASSERT_TRUE(store.start());
+  const std::string server = " --server " + store.unix_uri();
+  ASSERT_EQ(scalio(scratch, {"put", "--server", store.unix_uri(), "k", "v"}).status, 0);
+  const auto into_full = [&](const std::string& args) {
+    return run({"/bin/sh", "-c", SCALIO_PROGRAM " " + args + " > /dev/full"}, scratch / "shell");
+  };
+  for (const std::string& args : {"get k" + server, "put --json k v" + server, "stat" + server,
+                                  "stat --json" + server, std::string("--help"), std::string("--version")}) {
+    const Finished finished = into_full(args);
+    EXPECT_EQ(finished.status, kFailure) << args;
+    EXPECT_THAT(finished.err, HasSubstr("stdout")) << args;
+  }
+  store.stop();
+  EXPECT_EQ(into_full("check " + store.dir()).status, kFailure);
+}
+
+TEST(Bench, InterruptedReportsWhatItDid) {
+  Scratch scratch("bench");
+  Store store(scratch, {});
+  ASSERT_TRUE(store.start());
+  const fs::path report = scratch / "report.json", history = scratch / "history.jsonl";
+  write_file(report, "an earlier one");
+  Process bench(
+      {SCALIO_PROGRAM, "bench", "ycsb", "--server", store.unix_uri(), "--workload", "a", "--records", "100",
+       "--load", "--operations", "1000000000", "--json", report.string(), "--history", history.string()},
+      scratch / "bench-ycsb");
+  // The history is written by the megabyte.
+  for (const auto end = Clock::now() + std::chrono::seconds(60); Clock::now() < end;) {
+    if (std::error_code none; fs::exists(history) && fs::file_size(history, none) > 0) break;
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_EQ(read_file(report), "an earlier one");
+  bench.signal(SIGINT);
+  const auto exit = bench.wait(std::chrono::seconds(60));
+  ASSERT_TRUE(exit.has_value());
+  EXPECT_EQ(exit->code, 130) << bench.err();
+  EXPECT_THAT(bench.out(), HasSubstr("interrupted"));
+  EXPECT_THAT(read_file(report), HasSubstr("\"stopped\": \"interrupted\""));
+  EXPECT_EQ(read_file(history).back(), '\n');
+  store.stop();
+}
+
+TEST(Bench, StopsWhenTheServerIsGone) {
+  Scratch scratch("bench");
+  Store store(scratch, {});
+  ASSERT_TRUE(store.start());
+  Process bench({SCALIO_PROGRAM, "bench", "ycsb", "--server", store.unix_uri(), "--workload", "a",
+                 "--records", "100", "--threads", "2", "--load", "--operations", "1000000000", "--json", "-"},
+                scratch / "bench-ycsb");
+  while (bench.running() && bench.err().find("run") == std::string::npos) {
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+  store.kill();
+  const auto exit = bench.wait(std::chrono::seconds(60));
+  ASSERT_TRUE(exit.has_value());
+  EXPECT_EQ(exit->code, kFailure);
+  EXPECT_THAT(bench.out(), HasSubstr("\"stopped\": \"no thread can reach the server"));
+}
+
+TEST(Bench, AHistoryThatCannotBeWrittenCostsNoReport) {
+  Scratch scratch("bench");
+  Store store(scratch, {});
+  ASSERT_TRUE(store.start());
+  const Finished bench =
+      scalio(scratch, {"bench", "ycsb", "--server", store.unix_uri(), "--workload", "a", "--records", "100",
+                       "--load", "--operations", "100", "--history", "/dev/full"});
+  EXPECT_EQ(bench.status, kFailure);
+  EXPECT_THAT(bench.out, HasSubstr("load: 100 operations"));
+  EXPECT_THAT(bench.err, HasSubstr("/dev/full"));
+  store.stop();
 }
 
 TEST(Server, SecondOneOnAStoreIsRefused) {

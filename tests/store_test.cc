@@ -391,6 +391,97 @@ TEST(Format, RefusesWhatIsThere) {
   EXPECT_FALSE(fs::exists(scratch / "other" / "ssd-0"));
 }
 
+// Whatever is wrong with the new store, the old one is whole.
+TEST(Format, TheOldStoreStaysUntilAllIsChecked) {
+  Scratch scratch("format");
+  const fs::path dir = scratch / "store";
+  auto made = server::format_store(two_ssds(dir), no_progress);
+  ASSERT_TRUE(made.ok()) << made.status().to_string();
+  std::ofstream(scratch / "file") << std::string(16 << 20, '\0');
+  fs::create_symlink(scratch / "file", scratch / "link");
+  const auto refused = [&](std::vector<std::string> ssds, Code code = Code::invalid) {
+    FormatOptions o;
+    o.dir = dir.string();
+    o.ssd_paths = std::move(ssds);
+    o.force = true;
+    Status s = server::format_store(o, no_progress).status();
+    EXPECT_EQ(s.code(), code) << s.to_string();
+    auto report = server::check_store(dir.string(), no_progress);
+    EXPECT_TRUE(report.ok() && report->problems.empty()) << s.to_string();
+    return s.message();
+  };
+  const std::string file = (scratch / "file").string();
+  EXPECT_THAT(refused({file, "/nope"}), HasSubstr("/nope"));
+  EXPECT_THAT(refused({(dir / "ssd-0").string()}), HasSubstr("own directory"));
+  EXPECT_THAT(refused({file, (scratch / "link").string()}), HasSubstr("twice"));
+  std::ofstream(scratch / "small") << std::string(8192, '\0');
+  EXPECT_THAT(refused({file, (scratch / "small").string()}), HasSubstr("small"));
+
+  FormatOptions huge = two_ssds(dir);
+  huge.ssd_size = 1ULL << 50;
+  huge.force = true;
+  EXPECT_THAT(server::format_store(huge, no_progress).status().message(), HasSubstr("MiB are free"));
+  EXPECT_TRUE(server::check_store(dir.string(), no_progress).ok());
+
+  // A store on files of its own elsewhere is formatted again in place.
+  FormatOptions again;
+  again.dir = (scratch / "other").string();
+  again.ssd_paths = {file};
+  ASSERT_TRUE(server::format_store(again, no_progress).ok());
+  again.force = true;
+  auto second = server::format_store(again, no_progress);
+  EXPECT_TRUE(second.ok()) << second.status().to_string();
+}
+
+TEST(Format, WhatIsAnywhereInAFileIsSeen) {
+  Scratch scratch("format");
+  const fs::path file = scratch / "file";
+  std::ofstream(file).close();
+  fs::resize_file(file, 64 << 20);
+  FormatOptions o;
+  o.dir = (scratch / "store").string();
+  o.ssd_paths = {file.string()};
+  {
+    std::fstream f(file, std::ios::binary | std::ios::in | std::ios::out);
+    f.seekp((7 << 20) + 12345);
+    f << "precious";
+  }
+  EXPECT_THAT(server::format_store(o, no_progress).status().message(), HasSubstr("--force"));
+  fs::resize_file(file, 0);
+  fs::resize_file(file, 64 << 20);
+  auto made = server::format_store(o, no_progress);
+  EXPECT_TRUE(made.ok()) << made.status().to_string();
+}
+
+TEST(Format, ForceTakesAllOfAStoreWithGapsAway) {
+  Scratch scratch("format");
+  const std::string dir = (scratch / "store").string();
+  FormatOptions four = two_ssds(dir);
+  four.ssds = 4;
+  ASSERT_TRUE(server::format_store(four, no_progress).ok());
+  fs::remove(server::ssd_path(dir, 0));
+  EXPECT_EQ(server::count_ssds(dir).status().message(), dir + "/ssd-0 is missing (the store has 4 SSDs)");
+  fs::remove(server::ssd_path(dir, 3));
+  FormatOptions forced = two_ssds(dir);
+  forced.force = true;
+  ASSERT_TRUE(server::format_store(forced, no_progress).ok());
+  EXPECT_EQ(*server::count_ssds(dir), 2u);
+  fs::remove(server::ssd_path(dir, 1));
+  EXPECT_EQ(server::count_ssds(dir).status().message(), dir + "/ssd-1 is missing (the store has 2 SSDs)");
+}
+
+TEST(Serve, ACacheLargerThanTheMemoryIsRefused) {
+  Scratch scratch("cache");
+  ASSERT_TRUE(server::format_store(two_ssds(scratch / "store"), no_progress).ok());
+  ServerOptions o;
+  o.dir = (scratch / "store").string();
+  o.cache_bytes = 100ULL << 40;
+  o.listen = {"unix:" + (scratch.sockets() / "s").string()};
+  auto server = Server::start(o);
+  EXPECT_EQ(server.code(), Code::invalid);
+  EXPECT_THAT(server.status().message(), HasSubstr("104857600 MiB"));
+}
+
 TEST(Format, OptionsThatDoNotFitAreExplained) {
   Scratch scratch("format");
   const auto message_of = [&](auto change) {
@@ -402,6 +493,7 @@ TEST(Format, OptionsThatDoNotFitAreExplained) {
     return made.status().message();
   };
   EXPECT_THAT(message_of([](FormatOptions& o) { o.ssds = 0; }), HasSubstr("SSD"));
+  EXPECT_THAT(message_of([](FormatOptions& o) { o.bucket_size = 0; }), HasSubstr("bucket size 0"));
   EXPECT_THAT(message_of([](FormatOptions& o) { o.bucket_size = 1000; }), HasSubstr("1000"));
   EXPECT_THAT(message_of([](FormatOptions& o) { o.inline_limit = 1000; }), HasSubstr("1000"));
   EXPECT_THAT(message_of([](FormatOptions& o) { o.log_size = 4096; }), HasSubstr("4096"));

@@ -17,8 +17,7 @@ enum class Rule : std::uint8_t {
   kill,                 // rule 1: read slots of the key are killed
   kill_before_publish,  // rule 1: before DIRTY, not after
   second_read,          // rule 2: the write-slot words are read again after the CAS
-  generation,           // rule 6: checksums of slots cover the generation
-  position,             // section 3: checksums of slots cover the slot's place
+  place,                // rule 6: checksums of slots cover position and generation
   slot_checksum,        // rule 4: slots are readable only with their checksum
   merge_before_free,    // rule 7: the bucket is written before the slot is clean
   dirty_if_changed,     // rule 7: a value that changed during its merge stays DIRTY
@@ -28,13 +27,12 @@ enum class Rule : std::uint8_t {
   bucket_images,        // section 3: buckets are logged before they are overwritten
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 13> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 12> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
     {Rule::second_read, "second-read"},
-    {Rule::generation, "generation"},
-    {Rule::position, "position"},
+    {Rule::place, "place"},
     {Rule::slot_checksum, "slot-checksum"},
     {Rule::merge_before_free, "merge-before-free"},
     {Rule::dirty_if_changed, "dirty-if-changed"},

@@ -1,14 +1,20 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <chrono>
+#include <atomic>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/progress_line.h"
 #include "cli/size.h"
+#include "cli/stop_signals.h"
 #include "ycsb/runner.h"
 
 namespace scalio::cli {
@@ -25,14 +31,51 @@ struct Flags {
   ycsb::RunOptions run;
 };
 
-// Opened before the run, so that a path that cannot be written does not cost one.
-using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+struct Interrupt {
+  std::atomic<int> signal = 0;
+  std::atomic<bool> set = false;
+};
 
-Status write(std::FILE* file, const std::string& path, const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), file) == text.size() && std::fflush(file) == 0)
+// The file of --json. What is there stays until the new report is whole: it is written beside it and renamed.
+class JsonFile {
+ public:
+  JsonFile() = default;
+  JsonFile(const JsonFile&) = delete;
+  JsonFile& operator=(const JsonFile&) = delete;
+  ~JsonFile() {
+    if (file_) std::fclose(file_);
+    if (written_to_ != path_) ::unlink(written_to_.c_str());
+  }
+
+  // Before the run, so that a path that cannot be written does not cost one.
+  Status open(const std::string& path) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    path_ = fs::exists(path, error) ? fs::canonical(path, error).string() : path;
+    // A device or pipe has nothing to keep.
+    const bool replace = !fs::exists(path_, error) || fs::is_regular_file(path_, error);
+    written_to_ = replace ? path_ + ".part" : path_;
+    file_ = std::fopen(written_to_.c_str(), "we");
+    return file_ ? Status() : failure("create");
+  }
+
+  Status finish(const std::string& text) {
+    const bool written = std::fwrite(text.data(), 1, text.size(), file_) == text.size();
+    if (std::fclose(std::exchange(file_, nullptr)) != 0 || !written) return failure("write");
+    if (written_to_ != path_ && std::rename(written_to_.c_str(), path_.c_str()) != 0) return failure("write");
+    written_to_ = path_;
     return Status();
-  return {Code::io_error, fmt::format("cannot write {}", path)};
-}
+  }
+
+ private:
+  Status failure(const char* what) const {
+    return {Code::io_error, fmt::format("cannot {} {}: {}", what, path_, std::strerror(errno))};
+  }
+
+  std::string path_;
+  std::string written_to_;
+  std::FILE* file_ = nullptr;
+};
 
 void show(ProgressLine& line, const ycsb::Progress& p) {
   const double rate = p.seconds > 0 ? static_cast<double>(p.done) / p.seconds : 0;
@@ -52,36 +95,48 @@ int bench(Flags& flags) {
   if (flags.operations) workload->operations = *flags.operations;
   if (flags.value_size) workload->value_size = *flags.value_size;
   if (!flags.quiet) {
-    for (const std::string& note : workload->notes) fmt::print(stderr, "scalio: note: {}\n", note);
+    for (const std::string& note : workload->notes) say("note: " + note);
   }
   flags.run.workload = *std::move(workload);
   flags.run.server = flags.client.server;
   flags.run.client = flags.client.options;
 
+  if (flags.run.history == "-") {
+    return fail({Code::invalid, "--history -: stdout is for the report; give a file"});
+  }
   const bool json_to_stdout = flags.json == "-";
-  File json(nullptr, std::fclose);
+  JsonFile json;
   if (!flags.json.empty() && !json_to_stdout) {
-    json.reset(std::fopen(flags.json.c_str(), "we"));
-    if (!json) return fail({Code::io_error, fmt::format("cannot create {}", flags.json)});
+    if (Status status = json.open(flags.json); !status.ok()) return fail(status);
   }
 
+  // The thread of the signals may outlive the run.
+  auto interrupt = std::make_shared<Interrupt>();
+  on_stop_signal([interrupt](int signal) {
+    interrupt->signal = signal;
+    interrupt->set = true;
+  });
+  flags.run.interrupted = &interrupt->set;
   ProgressLine line(flags.quiet);
   Result<ycsb::Report> report = ycsb::run(flags.run, [&line](const ycsb::Progress& p) { show(line, p); });
   line.finish();
   if (!report.ok()) return fail(report.status());
   const std::string as_json = ycsb::to_json(*report) + "\n";
-  if (json) {
-    if (Status status = write(json.get(), flags.json, as_json); !status.ok()) return fail(status);
+  const int printed = print(json_to_stdout ? as_json : ycsb::to_table(*report));
+  if (!flags.json.empty() && !json_to_stdout) {
+    if (Status status = json.finish(as_json); !status.ok()) return fail(status);
   }
-  Status status = write(stdout, "to stdout", json_to_stdout ? as_json : ycsb::to_table(*report));
-  if (!status.ok()) return fail(status);
+  if (printed != kSuccess) return printed;
+  if (!report->history.ok()) return fail(report->history);
   for (const std::optional<ycsb::Phase>* phase : {&report->load, &report->run}) {
-    if (*phase && !(*phase)->stopped.empty())
-      return fail({Code::unavailable, "stopped early: " + (*phase)->stopped});
+    if (!*phase || (*phase)->stopped.empty()) continue;
+    const int status = fail({Code::unavailable, "stopped early: " + (*phase)->stopped});
+    return interrupt->set ? kSignalled + interrupt->signal : status;
   }
   if (std::uint64_t n = ycsb::errors(*report); n > 0) {
     return fail(
-        {Code::unavailable, fmt::format("{} operations ended in errors; the report counts them by kind", n)});
+        {Code::unavailable, fmt::format("{} operation{} ended in errors; the report counts them by kind", n,
+                                        n == 1 ? "" : "s")});
   }
   return kSuccess;
 }
@@ -99,11 +154,12 @@ Command add_bench_ycsb(CLI::App& parent) {
                            "Records that the store has, or --load writes; default: recordcount, or 1000000"));
   as_count(app->add_option("--operations", flags->operations,
                            "Operations to run; 0: none; default: operationcount, or 1000000"));
-  app->add_flag("--load", flags->run.load, "First write all the records");
-  app->add_option("--threads", flags->run.threads, "Threads, each with a connection of its own")
+  app->add_flag("--load", flags->run.load,
+                "First write all the records, with at least 256 in flight in each thread");
+  app->add_option("--threads", flags->run.threads, "Threads, each with a connection of its own; 1 to 1000")
       ->type_name("N")
       ->capture_default_str();
-  app->add_option("--depth", flags->run.depth, "Operations that each thread keeps in flight")
+  app->add_option("--depth", flags->run.depth, "Operations that each thread keeps in flight; 1 to 1024")
       ->type_name("N")
       ->capture_default_str();
   as_size(
@@ -126,7 +182,8 @@ Command add_bench_ycsb(CLI::App& parent) {
       "Beyond YCSB a file may set deleteproportion and conditionalputproportion (a get, and a put on its "
       "version).\n"
       "Figures that have no meaning for a run are null in the report. Exit status 3 if any operation ended "
-      "in an error.\n\n"
+      "in an error.\n"
+      "SIGINT or SIGTERM ends the run with a report and exit status 130 or 143, a second one at once.\n\n"
       "Examples:\n"
       "  scalio bench ycsb --server unix:/run/scalio.sock --workload a --records 1000000 --load --operations "
       "0\n"

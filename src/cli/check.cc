@@ -22,23 +22,26 @@ int check(const Flags& flags) {
       server::check_store(flags.dir, [&](double fraction) { progress.update("check", fraction, ""); });
   progress.finish();
   if (!report.ok()) return fail(report.status());
+  std::string out;
   if (flags.json) {
     nlohmann::ordered_json json = {
         {"buckets_read", report->buckets_read}, {"records", report->records},
         {"record_bytes", report->record_bytes}, {"log_records", report->log_records},
         {"log_batches", report->log_batches},   {"full", report->full},
         {"problems", report->problems}};
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    out = json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   } else {
-    fmt::print(
+    out = fmt::format(
         "{} records ({} bytes) in {} buckets, {:.1f} % full\n"
         "{} records in {} batches of the log\n",
         report->records, report->record_bytes, report->buckets_read, report->full * 100, report->log_records,
         report->log_batches);
-    for (const std::string& problem : report->problems) fmt::print("problem: {}\n", problem);
+    for (const std::string& problem : report->problems) out += "problem: " + problem + "\n";
   }
-  if (report->problems.empty()) return kSuccess;
-  return fail({Code::corrupt, fmt::format("{}: {} problems found", flags.dir, report->problems.size())});
+  const int printed = print(out);
+  const size_t n = report->problems.size();
+  if (n == 0 || printed != kSuccess) return printed;
+  return fail({Code::corrupt, fmt::format("{}: {} problem{} found", flags.dir, n, n == 1 ? "" : "s")});
 }
 
 }  // namespace

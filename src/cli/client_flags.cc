@@ -5,8 +5,10 @@ namespace scalio::cli {
 void ClientFlags::add_to(CLI::App& app) {
   app.add_option("--server", server, "The server: unix:/path on this machine, or tcp:host:port")
       ->envname("SCALIO_SERVER")
-      ->type_name("URI")
-      ->required();
+      ->type_name("URI");
+  app.callback([this] {
+    if (server.empty()) throw CLI::RequiredError("--server URI, or SCALIO_SERVER in the environment,");
+  });
   app.add_option("--ssd", options.ssd_paths,
                  "Where this machine sees the server's SSDs: once for each, in the order of `scalio stat`. "
                  "Default: the paths that the server has")

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string_view>
 
 namespace scalio::cli {
 
@@ -13,6 +14,7 @@ constexpr int kSuccess = 0;
 constexpr int kNotFound = 1;
 constexpr int kBadUse = 2;
 constexpr int kFailure = 3;
+constexpr int kSignalled = 128;  // + the signal's number
 
 // A subcommand that was added to the command line, and what it does once it has been parsed: run() returns
 // the exit status.
@@ -30,6 +32,12 @@ Command add_stat(CLI::App& parent);
 Command add_check(CLI::App& parent);
 Command add_sim(CLI::App& parent);
 Command add_bench_ycsb(CLI::App& parent);
+
+// Writes to stdout, now, and returns the exit status: kFailure, with the reason on stderr, if that fails.
+int print(std::string_view text);
+
+// A line on stderr. That it cannot be written is no failure.
+void say(std::string_view text);
 
 // Says on stderr what failed, and returns the exit status for it.
 int fail(const Status& status);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <vector>
 
@@ -54,9 +56,14 @@ Status apply(CLI::App& app, const std::string& key, const toml::node& node) {
 }  // namespace
 
 Status apply_config_file(CLI::App& app, const std::string& path) {
+  std::ifstream file(path);
+  // A directory can be opened.
+  if (std::error_code ignored; !file || std::filesystem::is_directory(path, ignored)) {
+    return {Code::invalid, fmt::format("cannot read the configuration file {}", path)};
+  }
   toml::table table;
   try {
-    table = toml::parse_file(path);
+    table = toml::parse(file, path);
   } catch (const toml::parse_error& e) {
     return {Code::invalid, fmt::format("{}, line {}: {}", path, e.source().begin.line, e.description())};
   }

@@ -77,7 +77,10 @@ TEST_F(ConfigFileTest, BadFilesAreNamed) {
   Status status = apply("cache = \n");
   EXPECT_EQ(status.code(), Code::invalid);
   EXPECT_NE(status.message().find("line 1"), std::string::npos) << status.message();
-  EXPECT_EQ(apply_config_file(app_, "/nonexistent.toml").code(), Code::invalid);
+  for (const char* no_file : {"/nonexistent.toml", "/tmp"}) {
+    EXPECT_EQ(apply_config_file(app_, no_file).message(),
+              std::string("cannot read the configuration file ") + no_file);
+  }
 }
 
 }  // namespace

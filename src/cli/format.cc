@@ -33,18 +33,16 @@ int format(const Flags& flags) {
                                    {"buckets", made->buckets},
                                    {"log_bytes", made->log_bytes},
                                    {"record_capacity_bytes", made->record_capacity_bytes}};
-    fmt::print("{}\n", json.dump(2));
-    return kSuccess;
+    return print(json.dump(2) + "\n");
   }
-  fmt::print(
-      "store {} in {}\n"
-      "  SSDs      {}\n"
-      "  buckets   {} of {} bytes\n"
-      "  log       {} MiB\n"
-      "  capacity  {} MiB of records\n",
-      made->uuid, flags.options.dir, fmt::join(made->paths, " "), made->buckets, flags.options.bucket_size,
-      made->log_bytes >> 20, made->record_capacity_bytes >> 20);
-  return kSuccess;
+  return print(
+      fmt::format("store {} in {}\n"
+                  "  SSDs      {}\n"
+                  "  buckets   {} of {} bytes\n"
+                  "  log       {} MiB\n"
+                  "  capacity  {} MiB of records\n",
+                  made->uuid, flags.options.dir, fmt::join(made->paths, " "), made->buckets,
+                  flags.options.bucket_size, made->log_bytes >> 20, made->record_capacity_bytes >> 20));
 }
 
 }  // namespace
@@ -80,7 +78,8 @@ Command add_format(CLI::App& parent) {
   app->add_flag("--json", flags->json, "Print what was made as JSON");
   app->footer(
       "Sizes are in bytes or with a unit: 512, 64K, 64M, 1G, 1GiB, all binary.\n"
-      "Nothing that holds data is overwritten without --force.\n\n"
+      "Nothing that holds data is overwritten without --force. Files are read wholly for that; of a device, "
+      "the first and last MiB and 64 places between.\n\n"
       "Examples:\n"
       "  scalio format --dir /var/lib/scalio --ssds 4 --ssd-size 1G\n"
       "  scalio format --dir /etc/scalio --ssd /dev/nvme0n1 --ssd /dev/nvme1n1 --bucket-size 4K "

@@ -36,8 +36,7 @@ int get(const Flags& flags) {
                                    {"version", record->version}};
     out = json.dump() + "\n";
   }
-  bool written = std::fwrite(out.data(), 1, out.size(), stdout) == out.size() && std::fflush(stdout) == 0;
-  return written ? kSuccess : fail({Code::io_error, "cannot write to stdout"});
+  return print(out);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // scalio: the command line of a Scalio store.
 #include <fmt/format.h>
 
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -34,17 +35,32 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     // --help and --version end the parsing too.
-    if (e.get_exit_code() == 0) return app.exit(e);
+    if (e.get_exit_code() == 0) {
+      std::ostringstream out;
+      app.exit(e, out);
+      return print(out.str());
+    }
     std::string what = e.what();
     // CLI11 misses the subcommand first, and does not say that it was misspelt.
     const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
     if (e.get_name() == "RequiredError" && !unknown.empty()) {
       what = fmt::format("'{}' is not known", unknown[0]);
     }
-    return fail({Code::invalid, fmt::format("{}; see `scalio --help` or `scalio COMMAND --help`", what)});
+    if (const std::size_t at = what.find(": At Most 1 required"); at != std::string::npos) {
+      what.replace(at, std::string::npos, " is given more than once");
+    }
+    std::string command = "scalio";
+    for (CLI::App* at = &app; !at->get_subcommands().empty();) {
+      at = at->get_subcommands()[0];
+      command += " " + at->get_name();
+    }
+    return fail({Code::invalid, fmt::format("{}; see `{} --help`", what, command)});
   }
   for (const Command& command : commands) {
-    if (command.app->parsed()) return command.run();
+    if (!command.app->parsed()) continue;
+    const int status = command.run();
+    // What was printed may still wait to be written.
+    return status == kSuccess ? print("") : status;
   }
   return kBadUse;
 }

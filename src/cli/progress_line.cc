@@ -26,18 +26,18 @@ void ProgressLine::update(std::string_view title, double fraction, std::string_v
   if (!full && now - last_ < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kNextLine))) return;
   last_ = now;
   if (!terminal_) {
-    fmt::print(stderr, "{} {:.0f} %  {}\n", title, fraction * 100, text);
+    std::fputs(fmt::format("{} {:.0f} %  {}\n", title, fraction * 100, text).c_str(), stderr);
     return;
   }
   const auto filled = static_cast<std::size_t>(fraction * kBarWidth);
-  line_ = fmt::format("{:<6}[{:#<{}}{:.<{}}] {:3.0f} %  {}", title, "", filled, "", kBarWidth - filled,
+  line_ = fmt::format("{:<7}[{:#<{}}{:.<{}}] {:3.0f} %  {}", title, "", filled, "", kBarWidth - filled,
                       fraction * 100, text);
   // Back to the start, and away with what a longer line left.
-  fmt::print(stderr, "\r{}\x1b[K", line_);
+  std::fputs(fmt::format("\r{}\x1b[K", line_).c_str(), stderr);
 }
 
 void ProgressLine::finish() {
-  if (!line_.empty()) fmt::print(stderr, "\n");
+  if (!line_.empty()) std::fputs("\n", stderr);
   line_.clear();
 }
 

@@ -33,9 +33,15 @@ int put(Flags& flags) {
   if (!connected.ok()) return fail(connected.status());
   Client& client = **connected;
   if (flags.value == "-") {
-    // One byte more than the store can take is enough for it to refuse.
-    Result<std::string> in = read_stdin(client.inline_limit() + 1);
+    const std::size_t limit = client.inline_limit();
+    Result<std::string> in = read_stdin(limit + 1);
     if (!in.ok()) return fail(in.status());
+    if (in->size() > limit) {
+      return fail({Code::too_large,
+                   fmt::format("put '{}': the value has more than the {} bytes that the store takes for key "
+                               "and value; format one with a larger --inline-limit",
+                               flags.key, limit)});
+    }
     flags.value = *std::move(in);
   }
   Result<std::uint64_t> version =
@@ -44,8 +50,7 @@ int put(Flags& flags) {
   if (!version.ok()) {
     return fail({version.code(), fmt::format("put '{}': {}", flags.key, version.status().to_string())});
   }
-  if (flags.json) fmt::print("{}\n", nlohmann::json{{"version", *version}}.dump());
-  return kSuccess;
+  return flags.json ? print(nlohmann::json{{"version", *version}}.dump() + "\n") : kSuccess;
 }
 
 }  // namespace

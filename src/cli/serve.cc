@@ -1,16 +1,16 @@
 #include <fmt/format.h>
-#include <pthread.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <chrono>
+#include <atomic>
 #include <csignal>
-#include <cstdio>
+#include <future>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/config_file.h"
 #include "cli/size.h"
+#include "cli/stop_signals.h"
 #include "server/server.h"
 
 namespace scalio::cli {
@@ -22,27 +22,10 @@ struct Flags {
   std::string log_level = "info";
 };
 
-// SIGTERM and SIGINT, held back from every thread that is started from now on.
-class StopSignals {
- public:
-  StopSignals() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-
-  // Returns at the first one. From then on they do what they do by default: a second one ends the process at
-  // once.
-  std::string wait() {
-    int signal = 0;
-    sigwait(&signals_, &signal);
-    pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
-    return signal == SIGTERM ? "SIGTERM" : "SIGINT";
-  }
-
- private:
-  sigset_t signals_;
+// The thread of the signals may outlive serve().
+struct Stop {
+  std::atomic<bool> ready = false;
+  std::promise<int> signal;
 };
 
 int serve(CLI::App& app, Flags& flags) {
@@ -58,17 +41,22 @@ int serve(CLI::App& app, Flags& flags) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("scalio"));
   spdlog::set_level(spdlog::level::from_str(flags.log_level));
 
-  StopSignals signals;
+  auto stop = std::make_shared<Stop>();
+  on_stop_signal([stop](int signal) {
+    // Nothing has been acknowledged yet, and the store bears a start that is cut short like any crash.
+    if (!stop->ready) end_at_once(signal, "before the server was ready: ended at once");
+    stop->signal.set_value(signal);
+  });
   // A client that goes away is an error of a write, not the end of the server.
   std::signal(SIGPIPE, SIG_IGN);
   Result<std::unique_ptr<server::Server>> server = server::Server::start(options);
   if (!server.ok()) return fail(server.status());
   spdlog::info("{}", (*server)->summary());
   for (const std::string& address : (*server)->addresses()) spdlog::info("listening on {}", address);
-  fmt::print("ready\n");
-  std::fflush(stdout);
+  stop->ready = true;
+  if (int status = print("ready\n"); status != kSuccess) return status;
 
-  spdlog::info("{}: stopping", signals.wait());
+  spdlog::info("{}: stopping", signal_name(stop->signal.get_future().get()));
   if (Status status = (*server)->stop(); !status.ok()) return fail(status);
   spdlog::info("stopped");
   return kSuccess;
@@ -99,6 +87,7 @@ Command add_serve(CLI::App& parent) {
       ->capture_default_str();
   app->add_option("--batch-max", o.batch_max, "Most writes that share one write of the log; 1: no batching")
       ->type_name("N")
+      ->check(CLI::Range(1, 65536).description(""))
       ->capture_default_str();
   app->add_option_function<std::uint64_t>(
          "--batch-linger", [&o](std::uint64_t us) { o.batch_linger = us * kMicrosecond; },
@@ -112,13 +101,15 @@ Command add_serve(CLI::App& parent) {
       ->check(CLI::Range(1, 60'000));
   app->add_option("--max-clients", o.max_clients, "Most clients at one time")
       ->type_name("N")
+      ->check(CLI::Range(1, 65536).description(""))
       ->capture_default_str();
   app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
       ->capture_default_str();
   app->footer(
-      "Prints \"ready\" on stdout when clients can connect. SIGTERM or SIGINT stops it cleanly; a second one "
-      "at once.\n"
+      "Prints \"ready\" on stdout when clients can connect. SIGTERM or SIGINT stops it cleanly; a second "
+      "one, "
+      "or one before \"ready\", at once.\n"
       "Every option but --config can stand in the configuration file: cache = \"64M\", listen = "
       "[\"unix:/run/s.sock\"].\n"
       "The command line wins.\n\n"

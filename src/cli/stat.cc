@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -22,8 +20,7 @@ int stat(const Flags& flags) {
   if (!text.ok()) return fail(text.status());
   auto json = nlohmann::ordered_json::parse(*text, nullptr, false);
   if (!json.is_object()) return fail({Code::corrupt, "the server's statistics are not a JSON object"});
-  fmt::print("{}", flags.json ? json.dump(2) + "\n" : stat_table(json));
-  return kSuccess;
+  return print(flags.json ? json.dump(2) + "\n" : stat_table(json));
 }
 
 }  // namespace

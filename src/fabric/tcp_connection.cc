@@ -21,7 +21,8 @@ void TcpConnection::start(Op& op) {
 }
 
 void TcpConnection::send_ops() {
-  for (; sent_ < ops_.size() && stream_->queued() < kMaxQueued; ++sent_) {
+  // A stream that is failing is lost on its next turn, and then all operations with it.
+  for (; stream_->open() && sent_ < ops_.size() && stream_->queued() < kMaxQueued; ++sent_) {
     const Op& op = *ops_[sent_].op;
     const std::uint64_t id = first_id_ + sent_;
     switch (op.kind) {

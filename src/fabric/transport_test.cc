@@ -274,6 +274,25 @@ TEST_P(Transport, TheServiceMayCloseAConnection) {
   EXPECT_EQ(*ask(*other, "still here"), "still here");
 }
 
+// Whoever starts an operation in the moment the connection is closed gets its failure, too.
+TEST_P(Transport, OperationsGoOnBeingStartedWhileItIsClosed) {
+  TestServer server;
+  constexpr int kReaders = 16;
+  auto reader = [](Connection& conn, int* left) -> Task<void> {
+    Bytes in(64);
+    while (co_await conn.read(0, in) == Code::ok) co_await conn.executor().yield();
+    --*left;
+  };
+  for (int round = 0; round < 50; ++round) {
+    std::unique_ptr<Connection> c = connect_to(server);
+    int left = kReaders;
+    for (int i = 0; i < kReaders; ++i) loop_->spawn(reader(*c, &left));
+    const Result<std::string> reply = ask(*c, "close");
+    EXPECT_EQ(reply.code(), Code::unavailable);
+    loop_->run_until([&] { return left == 0; });
+  }
+}
+
 TEST_P(Transport, DestroyingAConnectionEndsWhatIsInFlight) {
   TestServer server;
   std::unique_ptr<Connection> c = connect_to(server);

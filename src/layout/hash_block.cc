@@ -17,8 +17,7 @@ uint32_t slot_checksum(ByteView covered, uint64_t place) {
 }  // namespace
 
 uint64_t slot_place(uint64_t block, uint32_t slot, uint16_t generation) {
-  if (!kept(Rule::generation)) generation = 0;
-  if (!kept(Rule::position)) block = slot = 0;
+  if (!kept(Rule::place)) return 0;
   return mix(block << 24 | uint64_t{slot} << 16 | generation);
 }
 

@@ -8,8 +8,8 @@
 
 #include "base/hash.h"
 #include "block/buffer.h"
+#include "block/superblock.h"
 #include "layout/bucket.h"
-#include "layout/superblock.h"
 #include "server/recovery.h"
 #include "server/store_files.h"
 
@@ -46,13 +46,9 @@ class Checker {
   }
 
   Task<Status> check_superblocks() {
-    block::Buffer buffer(layout::kSuperblockSize);
-    for (uint64_t at : {uint64_t{0}, (device_.size() - buffer.size()) / buffer.size() * buffer.size()}) {
-      Status s = co_await device_.read(at, buffer.span());
-      if (!s.ok()) co_return s;
-      auto g = layout::decode_superblock(buffer.span(), device_.size());
-      if (!g.ok()) problem(fmt::format("superblock at offset {}: {}", at, g.status().message()));
-    }
+    Result<std::vector<std::string>> damaged = co_await block::damaged_superblocks(device_);
+    if (!damaged.ok()) co_return damaged.status();
+    for (const std::string& d : *damaged) problem(d);
     co_return Status();
   }
 

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,8 +29,8 @@ using layout::SsdGeometry;
 namespace {
 constexpr uint64_t kLargestDefaultLog = 1 << 30;
 constexpr uint64_t kZeroChunk = 4 << 20;
-// Where something that must not be overwritten shows: in the first and last bytes, or in one of so many
-// samples between.
+// Where something on a device that must not be overwritten shows: in the first and last bytes, or in one of
+// so many samples between.
 constexpr uint64_t kEdge = 1 << 20;
 constexpr uint64_t kSamples = 64;
 
@@ -43,18 +45,45 @@ Status randomize(T& value) {
 }
 
 Status create_file(const std::string& path, uint64_t size) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return system_error(path);
   Status s;
-  // Old contents are dropped, and the room is there when it is needed.
-  if (ftruncate(fd, 0) != 0 || (errno = posix_fallocate(fd, 0, static_cast<off_t>(size))) != 0) {
+  // So that the room is there when it is needed.
+  if ((errno = posix_fallocate(fd, 0, static_cast<off_t>(size))) != 0) {
     s = Status(Code::io_error, fmt::format("making {} of {} bytes: {}", path, size, std::strerror(errno)));
   }
   ::close(fd);
   return s;
 }
 
-Task<Result<bool>> is_blank(block::BlockDevice& device) {
+bool all_zero(ByteView bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+// Of a file everything is looked at but holes, of a device its ends and samples between.
+Result<bool> is_blank_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return system_error(path);
+  Bytes buffer(kEdge);
+  bool blank = true;
+  int error = 0;
+  for (off_t at = 0; blank && error == 0;) {
+    at = lseek(fd, at, SEEK_DATA);
+    const ssize_t n = at < 0 ? -1 : pread(fd, buffer.data(), buffer.size(), at);
+    if (n < 0) error = errno;
+    if (n == 0) break;
+    if (n > 0) blank = all_zero(ByteView(buffer).first(static_cast<size_t>(n)));
+    at += n;
+  }
+  ::close(fd);
+  // ENXIO: no more data behind.
+  if (error != 0 && error != ENXIO) {
+    return Status(Code::io_error, fmt::format("{}: {}", path, std::strerror(error)));
+  }
+  return blank;
+}
+
+Task<Result<bool>> is_blank_device(block::BlockDevice& device) {
   block::Buffer buffer(kEdge);
   const uint64_t size = device.size(), step = std::max<uint64_t>(size / kSamples / 4096 * 4096, 4096);
   for (uint64_t at = 0; at < size; at += step) {
@@ -62,14 +91,12 @@ Task<Result<bool>> is_blank(block::BlockDevice& device) {
     ByteSpan bytes = buffer.first(std::min(length, (size - at) / device.block_size() * device.block_size()));
     Status s = co_await device.read(at, bytes);
     if (!s.ok()) co_return s;
-    if (std::any_of(bytes.begin(), bytes.end(), [](std::byte b) { return b != std::byte{0}; }))
-      co_return false;
+    if (!all_zero(bytes)) co_return false;
   }
   const uint64_t tail = std::min(kEdge, size) / device.block_size() * device.block_size();
   Status s = co_await device.read(size - tail, buffer.first(tail));
   if (!s.ok()) co_return s;
-  ByteSpan last = buffer.first(tail);
-  co_return std::all_of(last.begin(), last.end(), [](std::byte b) { return b == std::byte{0}; });
+  co_return all_zero(buffer.first(tail));
 }
 
 // The superblock comes last: until it is there, there is no store.
@@ -103,25 +130,99 @@ Task<Status> write_ssd(block::BlockDevice& device, const SsdGeometry& g, bool wh
   co_return s;
 }
 
-// Makes the directory, empty of any store.
-Status prepare_directory(EventLoop& loop, const FormatOptions& o) {
+// Paths that format made, removed again unless it succeeds.
+class Made {
+ public:
+  Made() = default;
+  Made(const Made&) = delete;
+  Made& operator=(const Made&) = delete;
+  ~Made() {
+    std::error_code ignored;
+    for (auto path = paths_.rbegin(); path != paths_.rend(); ++path) fs::remove(*path, ignored);
+  }
+  void add(std::string path) { paths_.push_back(std::move(path)); }
+  void keep() { paths_.clear(); }
+
+ private:
+  std::vector<std::string> paths_;
+};
+
+// The devices or files of --ssd, without links.
+Result<std::vector<std::string>> resolve(const FormatOptions& o) {
+  std::vector<std::string> paths;
   std::error_code error;
-  fs::create_directories(o.dir, error);
-  if (error) return Status(Code::invalid, fmt::format("{}: {}", o.dir, error.message()));
-  if (fs::is_empty(o.dir, error)) return Status();
+  const fs::path dir = fs::weakly_canonical(o.dir, error);
+  for (const std::string& given : o.ssd_paths) {
+    const fs::path path = fs::canonical(given, error);
+    if (error) return Status(Code::invalid, fmt::format("{}: {}", given, error.message()));
+    if (std::find(paths.begin(), paths.end(), path.string()) != paths.end()) {
+      return Status(Code::invalid, fmt::format("{} is given twice", path.string()));
+    }
+    if (path.parent_path() == dir) {
+      return Status(Code::invalid,
+                    fmt::format("{} is in the store's own directory; keep it elsewhere, or make "
+                                "files there with --ssds and --ssd-size",
+                                path.string()));
+    }
+    paths.push_back(path.string());
+  }
+  return paths;
+}
+
+// What the directory has of an older store, to be removed. `taken` are opened already. Changes nothing.
+Result<std::vector<std::string>> old_ssds(EventLoop& loop, const FormatOptions& o,
+                                          const std::vector<std::string>& taken) {
+  std::error_code error;
+  std::vector<std::string> paths;
+  if (!fs::exists(o.dir, error) || fs::is_empty(o.dir, error)) return paths;
+  Result<std::vector<unsigned>> found = list_ssds(o.dir);
+  if (!found.ok()) return found.status();
   if (!o.force) {
     return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites the store in it", o.dir));
   }
-  Result<unsigned> old = count_ssds(o.dir);
-  for (unsigned i = 0; old.ok() && i < *old; ++i) {
-    // A running server holds the device's lock.
-    if (auto held = block::UringDevice::open(loop, ssd_path(o.dir, i), block::Access::exclusive);
+  for (unsigned i : *found) {
+    paths.push_back(ssd_path(o.dir, i));
+    if (fs::is_directory(fs::symlink_status(paths.back(), error))) {
+      return Status(Code::invalid, paths.back() + " is a directory");
+    }
+    const fs::path target = fs::canonical(paths.back(), error);
+    if (std::find(taken.begin(), taken.end(), target.string()) != taken.end()) continue;
+    // A running server holds the device's lock. One that cannot be opened for another reason is in no use.
+    if (auto held = block::UringDevice::open(loop, paths.back(), block::Access::exclusive);
         held.code() == Code::busy) {
       return held.status();
     }
-    fs::remove(ssd_path(o.dir, i), error);
-    if (error) return Status(Code::io_error, fmt::format("{}: {}", ssd_path(o.dir, i), error.message()));
   }
+  return paths;
+}
+
+// Whether the filesystem has room for the files, with that of the old ones.
+Status check_room(const FormatOptions& o, const std::vector<std::string>& old) {
+  std::error_code error;
+  fs::path place = fs::absolute(o.dir, error);
+  while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
+  struct statvfs fs_stat;
+  if (statvfs(place.c_str(), &fs_stat) != 0) return system_error(place.string());
+  uint64_t room = uint64_t{fs_stat.f_bavail} * fs_stat.f_frsize;
+  struct stat st;
+  for (const std::string& path : old) {
+    if (lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode)) room += uint64_t(st.st_blocks) * 512;
+  }
+  if (o.ssd_size <= room / o.ssds) return Status();
+  return Status(Code::invalid, fmt::format("{} x {} MiB do not fit into {}: {} MiB are free", o.ssds,
+                                           o.ssd_size >> 20, o.dir, room >> 20));
+}
+
+// Takes the old store away, and makes the directory if it is not there.
+Status prepare_directory(const FormatOptions& o, const std::vector<std::string>& old, Made& made) {
+  std::error_code error;
+  if (fs::create_directories(o.dir, error)) made.add(o.dir);
+  if (error) return Status(Code::invalid, fmt::format("{}: {}", o.dir, error.message()));
+  for (const std::string& path : old) {
+    fs::remove(path, error);
+    if (error) return Status(Code::io_error, fmt::format("{}: {}", path, error.message()));
+  }
+  if (!fs::exists(epoch_path(o.dir), error)) return Status();
   // Rule 9, for clients of the old store's last server. The file stays: they look at it.
   auto epoch = fabric::EpochFile::open(epoch_path(o.dir));
   if (!epoch.ok()) return epoch.status();
@@ -134,6 +235,9 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   const bool devices = !o.ssd_paths.empty();
   const auto shards = static_cast<uint32_t>(devices ? o.ssd_paths.size() : o.ssds);
   if (shards == 0) return Status(Code::invalid, "a store needs at least one SSD");
+  if (o.bucket_size == 0) {
+    return Status(Code::invalid, "bucket size 0: it is a multiple of the device's block size, 512 to 32768");
+  }
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
 
@@ -147,7 +251,7 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   base.uuid[6] = static_cast<uint8_t>((base.uuid[6] & 0x0f) | 0x40);  // RFC 4122, version 4
   base.uuid[8] = static_cast<uint8_t>((base.uuid[8] & 0x3f) | 0x80);
 
-  // What can be wrong with the sizes is found before anything is touched.
+  // Everything that can be wrong is found before anything is touched.
   const auto plan = [&](uint32_t shard, uint64_t size, uint32_t block_size) -> Result<SsdGeometry> {
     SsdGeometry g = base;
     g.shard = shard;
@@ -169,29 +273,14 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
     if (auto g = plan(0, o.ssd_size, 512); !g.ok()) return g.status();
   }
 
-  if (Status s = prepare_directory(**loop, o); !s.ok()) return s;
   FormatSummary summary;
   summary.uuid = layout::to_string(base.uuid);
   std::vector<std::unique_ptr<block::UringDevice>> opened;
   std::vector<SsdGeometry> geometries;
-  for (uint32_t i = 0; i < shards; ++i) {
-    std::string path = ssd_path(o.dir, i);
-    if (devices) {
-      std::error_code error;
-      path = fs::canonical(o.ssd_paths[i], error).string();
-      if (error) return Status(Code::invalid, fmt::format("{}: {}", o.ssd_paths[i], error.message()));
-    } else if (Status s = create_file(path, o.ssd_size); !s.ok()) {
-      return s;
-    }
+  const auto open_ssd = [&](const std::string& path) -> Status {
     auto device = block::UringDevice::open(**loop, path, block::Access::exclusive);
     if (!device.ok()) return device.status();
-    if (devices && !o.force) {
-      Result<bool> blank = run_to_end(**loop, is_blank(**device));
-      if (!blank.ok()) return blank.status();
-      if (!*blank)
-        return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites what is on it", path));
-    }
-    auto g = plan(i, (*device)->size(), (*device)->block_size());
+    auto g = plan(static_cast<uint32_t>(opened.size()), (*device)->size(), (*device)->block_size());
     if (!g.ok()) return Status(g.code(), fmt::format("{}: {}", path, g.status().message()));
     summary.paths.push_back(path);
     summary.buckets += g->buckets;
@@ -199,6 +288,31 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
     summary.record_capacity_bytes += g->buckets * (g->bucket_size - layout::kBucketHeader);
     geometries.push_back(*g);
     opened.push_back(std::move(*device));
+    return Status();
+  };
+  Result<std::vector<std::string>> paths = resolve(o);
+  if (!paths.ok()) return paths.status();
+  for (const std::string& path : *paths) {
+    if (Status s = open_ssd(path); !s.ok()) return s;
+    if (o.force) continue;
+    Result<bool> blank =
+        fs::is_regular_file(path) ? is_blank_file(path) : run_to_end(**loop, is_blank_device(*opened.back()));
+    if (!blank.ok()) return blank.status();
+    if (!*blank)
+      return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites what is on it", path));
+  }
+  Result<std::vector<std::string>> old = old_ssds(**loop, o, summary.paths);
+  if (!old.ok()) return old.status();
+  if (!devices) {
+    if (Status s = check_room(o, *old); !s.ok()) return s;
+  }
+
+  Made made;
+  if (Status s = prepare_directory(o, *old, made); !s.ok()) return s;
+  for (uint32_t i = 0; !devices && i < shards; ++i) {
+    made.add(ssd_path(o.dir, i));
+    if (Status s = create_file(ssd_path(o.dir, i), o.ssd_size); !s.ok()) return s;
+    if (Status s = open_ssd(ssd_path(o.dir, i)); !s.ok()) return s;
   }
   for (uint32_t i = 0; i < shards; ++i) {
     const std::function<void(double)> part = [&](double done) { progress((i + done) / shards); };
@@ -206,10 +320,12 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
     if (!s.ok()) return s;
     if (devices) {
       std::error_code error;
+      made.add(ssd_path(o.dir, i));
       fs::create_symlink(summary.paths[i], ssd_path(o.dir, i), error);
       if (error) return Status(Code::io_error, fmt::format("{}: {}", ssd_path(o.dir, i), error.message()));
     }
   }
+  made.keep();
   progress(1);
   return summary;
 }

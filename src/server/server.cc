@@ -5,12 +5,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdio>
 #include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/hash.h"
+#include "block/superblock.h"
 #include "fabric/epoch.h"
 #include "fabric/region.h"
 #include "fabric/server.h"
@@ -56,6 +59,16 @@ uint64_t resident_bytes() {
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+// What can be allocated without swapping; no limit if the kernel does not tell.
+uint64_t available_bytes() {
+  std::ifstream meminfo("/proc/meminfo");
+  for (std::string line; std::getline(meminfo, line);) {
+    unsigned long long kib = 0;
+    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kib) == 1) return kib << 10;
+  }
+  return UINT64_MAX;
+}
+
 uint64_t to_us(const timeval& t) {
   return static_cast<uint64_t>(t.tv_sec) * 1'000'000 + static_cast<uint64_t>(t.tv_usec);
 }
@@ -69,12 +82,17 @@ struct Server::Impl {
   std::atomic<fabric::Server*> listening = nullptr;
   std::string summary;
   Nanos started = 0;
+  // With the pid, it tells this process from any other.
+  const int64_t started_unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                      std::chrono::system_clock::now().time_since_epoch())
+                                      .count();
 
   std::string process_stat() const {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     const fabric::Server* f = listening;
     return nlohmann::json{{"pid", getpid()},
+                          {"started_unix_ms", started_unix_ms},
                           {"process_cpu_us", to_us(usage.ru_utime) + to_us(usage.ru_stime)},
                           {"nic_cpu_us", f ? f->nic_cpu_time() / kMicrosecond : 0},
                           {"rss_bytes", resident_bytes()},
@@ -126,6 +144,10 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
         fmt::format("a block has 1 to {} read slots and 1 to {} write slots, a batch at least 1 record",
                     +RegionGeometry::kMaxReadSlots, +RegionGeometry::kMaxWriteSlots));
   }
+  if (const uint64_t available = available_bytes(); o.cache_bytes > available) {
+    return Status(Code::invalid, fmt::format("a cache of {} MiB is too large: {} MiB of memory are available",
+                                             o.cache_bytes >> 20, available >> 20));
+  }
   Result<unsigned> count = count_ssds(o.dir);
   if (!count.ok()) return count.status();
 
@@ -141,6 +163,11 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   impl->started = loops[0]->now();
   Result<std::vector<OpenSsd>> ssds = open_ssds(o.dir, loops);
   if (!ssds.ok()) return ssds.status();
+  for (unsigned i = 0; i < *count; ++i) {
+    auto damaged = run_to_end(*loops[i], block::damaged_superblocks(*(*ssds)[i].device));
+    if (!damaged.ok()) return damaged.status();
+    for (const std::string& d : *damaged) spdlog::warn("{}: {}; the other copy is used", (*ssds)[i].path, d);
+  }
 
   // Rule 9: before anything is accepted. The lock on the SSDs is held, so this server is the only one.
   auto epoch = fabric::EpochFile::open(epoch_path(o.dir));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include "block/superblock.h"
@@ -15,15 +17,45 @@ using layout::SsdGeometry;
 std::string ssd_path(const std::string& dir, unsigned index) { return fmt::format("{}/ssd-{}", dir, index); }
 std::string epoch_path(const std::string& dir) { return dir + "/epoch"; }
 
-Result<unsigned> count_ssds(const std::string& dir) {
+Result<std::vector<unsigned>> list_ssds(const std::string& dir) {
+  std::vector<unsigned> found;
   std::error_code error;
-  if (!fs::is_directory(dir, error)) return Status(Code::invalid, fmt::format("{} is not a directory", dir));
-  unsigned n = 0;
-  while (fs::exists(fs::symlink_status(ssd_path(dir, n), error))) ++n;
-  if (n == 0)
+  for (fs::directory_iterator entry(dir, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    unsigned index = 0;
+    if (!name.starts_with("ssd-")) continue;
+    std::from_chars(name.data() + 4, name.data() + name.size(), index);
+    if (ssd_path(dir, index) == dir + "/" + name) found.push_back(index);
+  }
+  if (error) return Status(Code::invalid, fmt::format("{}: {}", dir, error.message()));
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Result<unsigned> count_ssds(const std::string& dir) {
+  Result<std::vector<unsigned>> found = list_ssds(dir);
+  if (!found.ok()) return found.status();
+  if (found->empty())
     return Status(Code::invalid, fmt::format("{} has no store (no {}); make one with `scalio format`", dir,
                                              ssd_path(dir, 0)));
-  return n;
+  auto loop = EventLoop::create();
+  if (!loop.ok()) return loop.status();
+  // Any intact superblock tells how many there are.
+  unsigned n = found->back() + 1;
+  for (unsigned i : *found) {
+    auto device = block::UringDevice::open(**loop, ssd_path(dir, i), block::Access::read_only);
+    if (!device.ok()) continue;
+    Result<SsdGeometry> g = run_to_end(**loop, block::read_superblock(**device));
+    if (!g.ok()) continue;
+    n = g->shards;
+    break;
+  }
+  for (unsigned i = 0; i < n; ++i) {
+    if (std::find(found->begin(), found->end(), i) != found->end()) continue;
+    return Status(Code::invalid, fmt::format("{} is missing (the store has {} SSDs)", ssd_path(dir, i), n));
+  }
+  // Any more do not belong there; open_ssds() says so.
+  return static_cast<unsigned>(found->size());
 }
 
 Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector<EventLoop*>& loops) {

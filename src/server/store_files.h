@@ -26,7 +26,12 @@ struct OpenSsd {
 // left). Checks that they are of one store, complete and in order.
 Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector<EventLoop*>& loops);
 
-// How many SSDs a store's directory has. Failures: invalid (no such directory, or no store in it).
+// The numbers of the SSDs that stand in a directory, in order; there may be gaps. Failures: invalid (no such
+// directory).
+Result<std::vector<unsigned>> list_ssds(const std::string& dir);
+
+// How many SSDs the store in a directory has; all are there. Failures: invalid (no such directory, no store
+// in it, or an SSD is missing).
 Result<unsigned> count_ssds(const std::string& dir);
 
 // Runs a task to its end on a loop that nothing else runs.

@@ -17,19 +17,20 @@ enum class Fault : std::uint8_t {
   kill_client,    // a client dies, at any await
   lose_connection,
   freeze_server,
-  kill_server,  // and starts again, with clients holding the old epoch
-  power_cut,    // the same, and writes that were not flushed are lost or torn
-  read_error,   // of an SSD
+  preempt_server,  // between two stores to its region
+  kill_server,     // and starts again, with clients holding the old epoch
+  power_cut,       // the same, and writes that were not flushed are lost or torn
+  read_error,      // of an SSD
   write_error,
   misdirected_read,  // one sector is another one's
   stale_read,        // one sector of several, not the first, is what it was before
 };
-constexpr std::size_t kFaults = 14;
+constexpr std::size_t kFaults = 15;
 
 constexpr std::array<std::string_view, kFaults> kFaultNames{
-    "slow",        "torn-read",       "torn-write",       "split-cas",   "freeze-client",
-    "kill-client", "lose-connection", "freeze-server",    "kill-server", "power-cut",
-    "read-error",  "write-error",     "misdirected-read", "stale-read"};
+    "slow",        "torn-read",       "torn-write",    "split-cas",        "freeze-client",
+    "kill-client", "lose-connection", "freeze-server", "preempt-server",   "kill-server",
+    "power-cut",   "read-error",      "write-error",   "misdirected-read", "stale-read"};
 
 using FaultSet = std::bitset<kFaults>;
 using FaultCounts = std::array<std::uint64_t, kFaults>;

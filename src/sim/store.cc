@@ -15,6 +15,7 @@ using layout::WriteWord;
 
 namespace {
 constexpr std::uint64_t kKillPerMillion = 60;
+constexpr std::uint64_t kPreemptPerMillion = 10'000;
 constexpr std::uint64_t kCutPerMillion = 60;
 constexpr Nanos kLongestDown = 300 * kMillisecond;
 constexpr std::uint32_t kInlineLimit = 64;
@@ -79,6 +80,7 @@ void SimShard::start() {
     if (!l->host) return;
     world_.note("{} stores; {}", l->process->name(), describe(0));
     interleave(world_, *l->host);
+    if (world_.strikes(Fault::preempt_server, kPreemptPerMillion)) l->process->preempt();
   };
   life->shard = std::make_unique<server::Shard>(*life->process, *life->device, ssd_, blocks_, region,
                                                 std::move(options));

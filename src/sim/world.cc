@@ -7,6 +7,7 @@ namespace scalio::sim {
 namespace {
 constexpr std::uint64_t kSlowPerMillion = 2'000;
 constexpr std::uint64_t kFreezePerMillion = 300;
+constexpr std::uint64_t kLongestPreemption = 100;  // steps of the world
 constexpr Nanos kLongestFreeze = 400 * kMillisecond;
 }  // namespace
 
@@ -48,7 +49,20 @@ void Process::deliver(Nanos delay, std::function<void()> what) {
   world_.after(delay, [this, what = std::move(what)]() mutable { run(std::move(what)); });
 }
 
+void Process::preempt() {
+  if (preempted_) return;
+  preempted_ = true;
+  for (std::uint64_t steps = world_.random().below(kLongestPreemption); steps > 0 && world_.step(); --steps) {
+  }
+  preempted_ = false;
+  for (auto& what : std::exchange(waiting_, {})) deliver(0, std::move(what));
+}
+
 void Process::run(std::function<void()> what) {
+  if (preempted_) {
+    waiting_.push_back(std::move(what));
+    return;
+  }
   if (alive_) fate_();
   if (!alive_) {
     dropped_.push_back(std::move(what));

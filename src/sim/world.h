@@ -99,6 +99,9 @@ class Process final : public Executor {
 
   bool alive() const { return alive_; }
   void kill() { alive_ = false; }
+  // In the middle of a step of this process its CPU is taken away from it for a while: the world goes on, and
+  // what comes for this process waits.
+  void preempt();
   const std::string& name() const { return name_; }
 
  private:
@@ -111,6 +114,8 @@ class Process final : public Executor {
   const Nanos skew_;
   Nanos frozen_until_ = 0;  // by the world's clock
   bool alive_ = true;
+  bool preempted_ = false;
+  std::vector<std::function<void()>> waiting_;  // came while it was preempted
   std::vector<std::function<void()>> dropped_;  // what it would have done
 };
 

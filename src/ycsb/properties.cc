@@ -7,6 +7,7 @@
 namespace scalio::ycsb {
 namespace {
 
+constexpr std::size_t kMostQuoted = 60;
 constexpr std::string_view kBlanks = " \t\r\f";
 
 std::string_view trim(std::string_view s) {
@@ -24,6 +25,13 @@ std::string_view take_line(std::string_view& text) {
 
 }  // namespace
 
+std::string quotable(std::string_view text) {
+  std::string out(text.substr(0, kMostQuoted));
+  std::ranges::replace_if(
+      out, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return text.size() > kMostQuoted ? out + "..." : out;
+}
+
 Result<Properties> parse_properties(std::string_view text) {
   Properties out;
   for (int number = 1; !text.empty(); ++number) {
@@ -37,7 +45,8 @@ Result<Properties> parse_properties(std::string_view text) {
     }
     std::size_t end = line.find_first_of("=: \t");
     if (end == 0 || end == line.npos) {
-      return {Code::invalid, fmt::format("line {}: '{}' is not of the form name=value", first_number, line)};
+      return {Code::invalid,
+              fmt::format("line {}: '{}' is not of the form name=value", first_number, quotable(line))};
     }
     // Blanks may stand around the separator, or be it.
     std::string_view value = trim(std::string_view(line).substr(end));

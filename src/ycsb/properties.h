@@ -16,4 +16,7 @@ using Properties = std::map<std::string, std::string, std::less<>>;
 // at the end of a line joins the next one to it. Failures: invalid, naming the line.
 Result<Properties> parse_properties(std::string_view text);
 
+// Text from a file as a message can quote it: not too long, and '?' for what is not printable ASCII.
+std::string quotable(std::string_view text);
+
 }  // namespace scalio::ycsb

@@ -107,6 +107,7 @@ void put_phase(std::string& out, std::string_view title, const Phase& phase) {
   if (tally.conflicts > 0) line(out, "conflicts", fmt::format("{}", tally.conflicts));
   line(out, "errors", fmt::format("{}", tally.errors));
   for (const auto& [code, count] : tally.errors_by_code) line(out, "  " + code, fmt::format("{}", count));
+  if (!figures.no_server_figures.empty()) line(out, "server figures", figures.no_server_figures);
   if (!phase.stopped.empty()) line(out, "stopped early", phase.stopped);
 }
 
@@ -141,52 +142,82 @@ void Tally::merge(const Tally& other) {
 
 ServerCounters ServerCounters::parse(std::string_view stat_json) {
   ServerCounters out;
-  Json stat = Json::parse(stat_json, nullptr, false);
-  auto number = [&stat](const char* name) -> std::optional<std::uint64_t> {
-    if (!stat.is_object() || !stat.contains(name) || !stat[name].is_number_unsigned()) return std::nullopt;
-    return stat[name].get<std::uint64_t>();
+  const Json stat = Json::parse(stat_json, nullptr, false);
+  auto number = [](const Json& in, const char* name) -> std::optional<std::uint64_t> {
+    if (!in.is_object() || !in.contains(name) || !in[name].is_number_unsigned()) return std::nullopt;
+    return in[name].get<std::uint64_t>();
   };
-  out.process_cpu_us = number("process_cpu_us");
-  out.nic_cpu_us = number("nic_cpu_us");
-  out.ssd_reads = number("ssd_reads");
-  out.ssd_writes = number("ssd_writes");
+  out.process_cpu_us = number(stat, "process_cpu_us");
+  out.nic_cpu_us = number(stat, "nic_cpu_us");
+  out.ssd_reads = number(stat, "ssd_reads");
+  out.ssd_writes = number(stat, "ssd_writes");
+  out.pid = number(stat, "pid");
+  out.started_unix_ms = number(stat, "started_unix_ms");
+  if (stat.is_object() && stat.contains("shards")) {
+    for (const Json& shard : stat["shards"]) {
+      if (!shard.is_object() || !shard.contains("writes")) continue;
+      for (const char* kind : {"puts", "deletes", "conditional_puts", "conflicts"}) {
+        out.writes = out.writes.value_or(0) + number(shard["writes"], kind).value_or(0);
+      }
+    }
+  }
   return out;
 }
 
 ServerCounters ServerCounters::since(const ServerCounters& before) const {
+  if (pid != before.pid || started_unix_ms != before.started_unix_ms) return {};
   auto added = [](std::optional<std::uint64_t> now, std::optional<std::uint64_t> then) {
-    // Fewer than before: the server was restarted in between.
     return now && then && *now >= *then ? std::optional(*now - *then) : std::nullopt;
   };
   return {.process_cpu_us = added(process_cpu_us, before.process_cpu_us),
           .nic_cpu_us = added(nic_cpu_us, before.nic_cpu_us),
           .ssd_reads = added(ssd_reads, before.ssd_reads),
-          .ssd_writes = added(ssd_writes, before.ssd_writes)};
+          .ssd_writes = added(ssd_writes, before.ssd_writes),
+          .writes = added(writes, before.writes),
+          .pid = pid,
+          .started_unix_ms = started_unix_ms};
 }
 
 Figures::Figures(const Phase& phase) {
-  const ClientCounters& counters = phase.tally.counters;
-  std::optional operations(phase.tally.operations);
+  const Tally& tally = phase.tally;
+  const ClientCounters& counters = tally.counters;
+  std::optional operations(tally.operations);
   std::optional hits(counters.hits);
-  throughput = ratio(operations, std::optional(phase.seconds));
-  cache_hit_ratio = ratio(hits, std::optional(counters.hits + counters.misses));
-  ssd_reads_per_get_miss = ratio(std::optional(counters.ssd_reads), std::optional(counters.misses));
-  ssd_writes_per_put = ratio(phase.server.ssd_writes, std::optional(phase.tally.writes));
-  std::uint64_t nic = phase.server.nic_cpu_us.value_or(0);
-  if (phase.server.process_cpu_us && *phase.server.process_cpu_us >= nic) {
-    server_cpu_us_per_op = ratio(std::optional(*phase.server.process_cpu_us - nic), operations);
+  throughput = ratio(std::optional(tally.operations - tally.errors), std::optional(phase.seconds));
+  // Misses that could not read an SSD are errors, and tell nothing about the cache.
+  if (counters.misses == 0 || counters.ssd_reads > 0) {
+    cache_hit_ratio = ratio(hits, std::optional(counters.hits + counters.misses));
+    ssd_reads_per_get_miss = ratio(std::optional(counters.ssd_reads), std::optional(counters.misses));
   }
-  // Over shared memory nothing stands in for the NIC.
-  if (nic > 0) nic_cpu_us_per_op = ratio(std::optional(nic), operations);
   if (counters.misses <= counters.gets / 100) {
     region_bytes_per_hit = ratio(std::optional(counters.region_bytes_read), hits);
   }
+
+  const ServerCounters& server = phase.server;
+  // A write that ended in an error may have been done.
+  const std::uint64_t ours = tally.writes + tally.errors;
+  if (!server.process_cpu_us && !server.ssd_writes) {
+    no_server_figures = "none: it was restarted, or did not answer";
+    return;
+  }
+  if (server.writes && *server.writes > ours + ours / 100) {
+    no_server_figures =
+        fmt::format("none: it had {} writes, of which this run sent {} at most", *server.writes, ours);
+    return;
+  }
+  ssd_writes_per_put = ratio(server.ssd_writes, std::optional(tally.writes));
+  std::uint64_t nic = server.nic_cpu_us.value_or(0);
+  if (server.process_cpu_us && *server.process_cpu_us >= nic) {
+    server_cpu_us_per_op = ratio(std::optional(*server.process_cpu_us - nic), operations);
+  }
+  // Over shared memory nothing stands in for the NIC.
+  if (nic > 0) nic_cpu_us_per_op = ratio(std::optional(nic), operations);
 }
 
 std::uint64_t errors(const Report& report) {
   std::uint64_t n = 0;
   for (const std::optional<Phase>* phase : {&report.load, &report.run}) {
-    if (*phase) n += (*phase)->tally.errors + ((*phase)->stopped.empty() ? 0 : 1);
+    if (*phase) n += (*phase)->tally.errors;
   }
   return n;
 }
@@ -201,6 +232,11 @@ std::string to_json(const Report& report) {
   if (!report.run) out["seconds"] = nullptr;
   // One number to look at, whichever phase failed.
   out["errors"] = errors(report);
+  Tally both;
+  for (const std::optional<Phase>* phase : {&report.load, &report.run}) {
+    if (*phase) both.merge((*phase)->tally);
+  }
+  out["errors_by_code"] = Json(both.errors_by_code);
   out["load"] = nullptr;
   if (report.load) {
     Json& load = out["load"] = Json::object();
@@ -212,6 +248,7 @@ std::string to_json(const Report& report) {
                    {"zipfian_constant", report.workload.zipfian_constant},
                    {"threads", report.threads},
                    {"depth", report.depth},
+                   {"load_depth", report.load_depth == 0 ? Json(nullptr) : Json(report.load_depth)},
                    {"key_size", report.key_size},
                    {"value_size", report.workload.value_size},
                    {"seed", report.seed}};

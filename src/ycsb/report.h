@@ -42,15 +42,19 @@ struct ServerCounters {
   std::optional<std::uint64_t> nic_cpu_us;      // of it, the thread that stands in for the NIC
   std::optional<std::uint64_t> ssd_reads;       // all devices together
   std::optional<std::uint64_t> ssd_writes;
+  std::optional<std::uint64_t> writes = {};  // of clients: puts of all kinds and deletes
+  // Which process it is: what it counted before says nothing about another.
+  std::optional<std::uint64_t> pid = {};
+  std::optional<std::uint64_t> started_unix_ms = {};
 
   // From the JSON of Client::stat(); of anything else, nothing.
   static ServerCounters parse(std::string_view stat_json);
-  // What was added since `before`; absent where either is.
+  // What was added since `before`; absent where either is, and everything if it was another process.
   ServerCounters since(const ServerCounters& before) const;
 };
 
 struct Phase {
-  double seconds = 0;
+  double seconds = 0;  // to the last success, if it ended before its time
   Tally tally;
   ServerCounters server;  // what was added
   std::string stopped;    // why it ended before its time; empty if it did not
@@ -60,7 +64,7 @@ struct Phase {
 struct Figures {
   explicit Figures(const Phase& phase);
 
-  std::optional<double> throughput;              // operations a second
+  std::optional<double> throughput;              // operations that succeeded, a second
   std::optional<double> cache_hit_ratio;         // of GETs, 0..1
   std::optional<double> ssd_reads_per_get_miss;  // read by the clients
   std::optional<double> ssd_writes_per_put;      // by the server: log and merges; per write of any kind
@@ -69,27 +73,32 @@ struct Figures {
   // Region bytes read / hits. Misses read the region too, so it is given only if 1 % of GETs or less missed,
   // and is then at most 3 % too high.
   std::optional<double> region_bytes_per_hit;
+  // Why none of the server's figures is given; empty if they are.
+  std::string no_server_figures;
 };
 
 struct Report {
   Workload workload;
   unsigned threads = 0;
   unsigned depth = 0;
+  unsigned load_depth = 0;     // 0: no records were loaded
   std::uint64_t key_size = 0;  // bytes
   std::uint64_t seed = 0;
   std::string server;         // its URI
   std::optional<Phase> load;  // absent: no records were loaded
   std::optional<Phase> run;   // absent: 0 operations were asked for
   std::string server_stat;    // the server's statistics at the end, JSON
+  Status history;             // the first failure to write it
 };
 
-// Errors of both phases; a phase that was stopped counts as one more.
+// Operations of both phases that ended in errors.
 std::uint64_t errors(const Report& report);
 
 // For programs. Scripts rely on these names: workload, records, operations, seconds, throughput, latency_us
 // (get, put, cput, delete, rmw: each p50, p99, p99.9), cache_hit_ratio, ssd_reads_per_get_miss,
 // ssd_writes_per_put, server_cpu_us_per_op, nic_cpu_us_per_op, region_bytes_per_hit, hits, misses and errors;
-// those of the load are under "load". What has no meaning is null.
+// those of the load are under "load", but errors and errors_by_code, which are of both phases. What has no
+// meaning is null.
 std::string to_json(const Report& report);
 // The same for people.
 std::string to_table(const Report& report);

@@ -98,18 +98,54 @@ TEST(Report, LoadWithoutARun) {
   EXPECT_TRUE(j["throughput"].is_null());
   EXPECT_TRUE(j["seconds"].is_null());
   EXPECT_EQ(j["load"]["records"], 77);
-  EXPECT_EQ(j["load"]["throughput"], 500.0);
+  EXPECT_EQ(j["load"]["throughput"], 498.5);
   EXPECT_EQ(j["load"]["errors"], 3);
   EXPECT_EQ(j["errors"], 3);
 }
 
-TEST(Report, StoppingEarlyIsAnError) {
+TEST(Report, ErrorsAreTheSumOfTheirKinds) {
   Report r = report();
-  EXPECT_EQ(errors(r), 0U);
+  r.load = phase();
+  r.load->tally.errors = 3;
+  r.load->tally.errors_by_code = {{"full", 3}};
+  r.run->tally.errors = 2;
+  r.run->tally.errors_by_code = {{"full", 1}, {"unavailable", 1}};
   r.run->stopped = "the server is gone";
-  EXPECT_EQ(errors(r), 1U);
-  EXPECT_EQ(json::parse(to_json(r))["stopped"], "the server is gone");
+  json j = json::parse(to_json(r));
+  EXPECT_EQ(j["errors"], 5);
+  EXPECT_EQ(j["errors_by_code"], (json{{"full", 4}, {"unavailable", 1}}));
+  EXPECT_EQ(j["load"]["errors"], 3);
+  EXPECT_EQ(j["load"]["errors_by_code"], (json{{"full", 3}}));
+  EXPECT_EQ(j["stopped"], "the server is gone");
   EXPECT_NE(to_table(r).find("the server is gone"), std::string::npos);
+}
+
+TEST(Figures, CountOnlyWhatSucceeded) {
+  Phase p = phase();
+  p.tally.errors = 400;
+  EXPECT_EQ(*Figures(p).throughput, 300);
+}
+
+TEST(Figures, MissesThatReadNothingTellNothing) {
+  Phase p = phase();
+  p.tally.counters.hits = 0;
+  p.tally.counters.ssd_reads = 0;
+  EXPECT_FALSE(Figures(p).cache_hit_ratio);
+  EXPECT_FALSE(Figures(p).ssd_reads_per_get_miss);
+}
+
+TEST(Figures, OtherClientsWritesSpoilTheServers) {
+  Phase p = phase();
+  p.server.writes = 202;  // 200 and 1 %
+  EXPECT_EQ(*Figures(p).ssd_writes_per_put, 0.25);
+  EXPECT_TRUE(Figures(p).no_server_figures.empty());
+  p.server.writes = 203;
+  EXPECT_FALSE(Figures(p).ssd_writes_per_put);
+  EXPECT_FALSE(Figures(p).server_cpu_us_per_op);
+  EXPECT_FALSE(Figures(p).nic_cpu_us_per_op);
+  Report r = report();
+  r.run = p;
+  EXPECT_NE(to_table(r).find("203 writes, of which this run sent 200"), std::string::npos) << to_table(r);
 }
 
 TEST(Report, TableSaysTheSame) {
@@ -137,7 +173,12 @@ TEST(Tally, Merges) {
 
 TEST(ServerCounters, AreReadFromTheStatistics) {
   ServerCounters c = ServerCounters::parse(
-      R"({"process_cpu_us": 10, "nic_cpu_us": 0, "ssd_writes": 7, "ssd_reads": "many", "other": 1})");
+      R"({"process_cpu_us": 10, "nic_cpu_us": 0, "ssd_writes": 7, "ssd_reads": "many", "other": 1, "pid": 4,
+          "started_unix_ms": 5, "shards": [{"writes": {"puts": 1, "deletes": 2, "in_flight": 9}},
+                                           {"writes": {"conditional_puts": 4, "conflicts": 8}}, 3]})");
+  EXPECT_EQ(c.pid, 4U);
+  EXPECT_EQ(c.started_unix_ms, 5U);
+  EXPECT_EQ(c.writes, 15U);
   EXPECT_EQ(c.process_cpu_us, 10U);
   EXPECT_EQ(c.nic_cpu_us, 0U);
   EXPECT_EQ(c.ssd_writes, 7U);
@@ -154,6 +195,16 @@ TEST(ServerCounters, DifferencesNeedBothAndOneServer) {
   EXPECT_EQ(added.nic_cpu_us, 0U);
   EXPECT_FALSE(added.ssd_reads);
   EXPECT_FALSE(added.ssd_writes);
+
+  // A restarted server has counted from 0, and may have come further than the one before.
+  before.pid = after.pid = 7;
+  before.started_unix_ms = 1000;
+  after.started_unix_ms = 2000;
+  EXPECT_FALSE(after.since(before).process_cpu_us);
+  after.started_unix_ms = 1000;
+  EXPECT_EQ(after.since(before).process_cpu_us, 15U);
+  after.pid = 8;
+  EXPECT_FALSE(after.since(before).process_cpu_us);
 }
 
 }  // namespace

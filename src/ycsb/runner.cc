@@ -57,14 +57,17 @@ class Run {
   Status prepare();
   Result<Phase> run_phase(bool load);
   Assignment assignment(bool load, unsigned thread) const;
-  ServerCounters server_counters() { return ServerCounters::parse(server_stat()); }
-  std::string server_stat();
+  unsigned load_depth() const { return std::max(options_.depth, kLoadDepth); }
+  bool history_broken() const { return history_ && !history_->status().ok(); }
+  bool interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
+  ServerCounters server_counters();
 
   const RunOptions& options_;
   const std::function<void(const Progress&)>& progress_;
   const std::uint32_t process_;      // this process among all that run a benchmark
   std::unique_ptr<Client> control_;  // asks for statistics
   std::unique_ptr<HistoryFile> history_;
+  std::string last_stat_;
 };
 
 Status Run::check_options() const {
@@ -124,14 +127,18 @@ Result<Report> Run::go() {
     Result<Phase> load = run_phase(true);
     if (!load.ok()) return load.status();
     report.load = *std::move(load);
+    report.load_depth = load_depth();
   }
-  if (options_.workload.operations > 0 && (!report.load || report.load->stopped.empty())) {
+  if (options_.workload.operations > 0 && (!report.load || report.load->stopped.empty()) &&
+      !history_broken()) {
     Result<Phase> run = run_phase(false);
     if (!run.ok()) return run.status();
     report.run = *std::move(run);
   }
-  report.server_stat = server_stat();
-  if (history_ && !history_->status().ok()) return history_->status();
+  // A server that did not answer just now is not asked again.
+  if (!last_stat_.empty()) server_counters();
+  report.server_stat = last_stat_;
+  if (history_) report.history = history_->status();
   return report;
 }
 
@@ -143,18 +150,21 @@ Assignment Run::assignment(bool load, unsigned thread) const {
   return {.load = load,
           .first_record = share * thread + std::min<std::uint64_t>(thread, rest),
           .operations = share + (thread < rest ? 1 : 0),
-          .depth = load ? std::max(options_.depth, kLoadDepth) : options_.depth,
+          .depth = load ? load_depth() : options_.depth,
           .key_size = options_.key_size,
           .value_size = options_.workload.value_size,
+          .resume_timeout =
+              static_cast<std::uint64_t>(std::chrono::nanoseconds(options_.client.resume_timeout).count()),
           .seed = mix(options_.seed) + thread,
           // The phases have different writers, because each counts its values from 0.
           .writer = {.process = process_, .thread = thread + (load ? 0 : options_.threads)}};
 }
 
-// Empty if the server does not answer: then what depends on it is left out of the report.
-std::string Run::server_stat() {
+// Nothing if the server does not answer: then what depends on it is left out of the report.
+ServerCounters Run::server_counters() {
   Result<std::string> stat = control_->run(control_->stat());
-  return stat.ok() ? *stat : std::string();
+  last_stat_ = stat.ok() ? *stat : std::string();
+  return ServerCounters::parse(last_stat_);
 }
 
 Result<Phase> Run::run_phase(bool load) {
@@ -209,11 +219,18 @@ Result<Phase> Run::run_phase(bool load) {
   bool more = true;
   while (more) {
     more = !done.wait_for(threads, kProgressInterval);
-    if (history_ && !history_->status().ok()) stopper.stop(history_->status().message());
+    if (more && interrupted()) stopper.stop("interrupted");
+    if (more && history_broken()) stopper.stop(history_->status().message());
     state.done = state.errors = 0;
+    unsigned lost = 0, ended_well = 0;
     for (const auto& worker : workers) {
       state.done += worker->done();
       state.errors += worker->errors();
+      lost += worker->lost() ? 1 : 0;
+      ended_well += worker->ended() && !worker->lost() ? 1 : 0;
+    }
+    if (more && lost > 0 && lost + ended_well == threads) {
+      stopper.stop("no thread can reach the server any more");
     }
     state.seconds = seconds(Clock::now() - begin);
     progress_(state);
@@ -223,8 +240,15 @@ Result<Phase> Run::run_phase(bool load) {
   phase.server = server_counters().since(before);
   leave.count_down();
   pool.clear();
-  phase.seconds = seconds(*std::ranges::max_element(ended) - begin);
   phase.stopped = stopper.reason();
+  Clock::time_point end = *std::ranges::max_element(ended);
+  if (!phase.stopped.empty()) {
+    end = begin;
+    for (const auto& worker : workers) {
+      end = std::max(end, Clock::time_point(std::chrono::nanoseconds(worker->last_success())));
+    }
+  }
+  phase.seconds = seconds(end - begin);
   for (const auto& worker : workers) phase.tally.merge(worker->tally());
   return phase;
 }

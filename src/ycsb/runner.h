@@ -4,6 +4,7 @@
 #include <scalio/client.h>
 #include <scalio/status.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -14,7 +15,8 @@
 
 namespace scalio::ycsb {
 
-constexpr unsigned kMaxThreads = 1024;
+// With one connection more, for statistics, as many as a server takes by default.
+constexpr unsigned kMaxThreads = 1000;
 constexpr unsigned kMaxDepth = 1024;
 
 struct RunOptions {
@@ -28,6 +30,8 @@ struct RunOptions {
   // Equal seeds choose equal operations; processes that run at one time should have different ones.
   std::uint64_t seed = 1;
   std::string history;  // a file to write each operation to; empty: none
+  // Set, from any thread, to have it stop early and report.
+  const std::atomic<bool>* interrupted = nullptr;
 };
 
 struct Progress {
@@ -41,9 +45,11 @@ struct Progress {
 // Loads (if asked to) and runs (if the workload has operations), and reports. `progress` is called about five
 // times a second, from this thread, and once at the end of each phase.
 //
-// Operations that fail are counted and the run goes on; it stops early when nothing has succeeded for a while
-// (Phase::stopped says so). Failures: invalid, for options out of range; too_large, for records that the
-// store does not take; io_error, for a history that cannot be written; what Client::connect may fail with.
+// Operations that fail are counted and the run goes on; it stops early when the server is gone for every
+// thread, when nothing has succeeded for a while, when the history cannot be written, or when it is
+// interrupted (Phase::stopped says so). Failures: invalid, for options out of range; too_large, for records
+// that the store does not take; io_error, for a history that cannot be made; what Client::connect may fail
+// with.
 Result<Report> run(const RunOptions& options, const std::function<void(const Progress&)>& progress);
 
 }  // namespace scalio::ycsb

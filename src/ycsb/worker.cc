@@ -79,6 +79,7 @@ void Worker::run() {
   for (Slot& slot : slots_) client_.spawn(operate(slot));
   client_.wait_all();
   history_.flush();
+  ended_.store(true, std::memory_order_relaxed);
 
   const ClientCounters after = client_.counters();
   tally_.counters.gets = after.gets - before.gets;
@@ -127,8 +128,7 @@ Task<void> Worker::operate(Slot& slot) {
       if (step.operation == Operation::insert) shared_.inserts.ended(step.record);
     }
     if (good) {
-      failures_ = 0;
-      last_success_ = end;
+      succeed(end);
       if (step.operation == Operation::read_modify_write) time(Timed::read_modify_write, begin, end);
     }
     done_.store(++tally_.operations, std::memory_order_relaxed);
@@ -198,10 +198,20 @@ bool Worker::finish_write(const Slot& slot, Operation operation, const Result<st
   return true;
 }
 
+void Worker::succeed(std::uint64_t at) {
+  failures_ = 0;
+  last_success_ = at;
+  if (lost()) lost_.store(false, std::memory_order_relaxed);
+}
+
 void Worker::fail(std::string_view code, const std::string& message, std::uint64_t at) {
   errors_.store(++tally_.errors, std::memory_order_relaxed);
   ++tally_.errors_by_code[std::string(code)];
   ++failures_;
+  // A device that cannot be read is `unavailable` as well, but at once, and not for all operations.
+  if (code == scalio::to_string(Code::unavailable) && at - last_success_ >= assignment_.resume_timeout) {
+    lost_.store(true, std::memory_order_relaxed);
+  }
   // Those that were in flight together fail together, and count as one.
   if (failures_ >= kMaxFailures + assignment_.depth || at - last_success_ >= kMaxFailing) {
     shared_.stopper.stop(

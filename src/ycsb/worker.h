@@ -51,6 +51,7 @@ struct Assignment {
   unsigned depth = 1;
   std::uint64_t key_size = 0;
   std::uint64_t value_size = 0;
+  std::uint64_t resume_timeout = 0;  // the client's, ns
   std::uint64_t seed = 0;
   Writer writer;
 };
@@ -64,9 +65,15 @@ class Worker {
   void run();
   const Tally& tally() const { return tally_; }
 
+  // When the last operation succeeded, or run() began: CLOCK_MONOTONIC, ns.
+  std::uint64_t last_success() const { return last_success_; }
+
   // Thread-safe, while run() runs.
   std::uint64_t done() const { return done_.load(std::memory_order_relaxed); }
   std::uint64_t errors() const { return errors_.load(std::memory_order_relaxed); }
+  // The server could not be reached, for as long as the client tries, and nothing has succeeded since.
+  bool lost() const { return lost_.load(std::memory_order_relaxed); }
+  bool ended() const { return ended_.load(std::memory_order_relaxed); }
 
  private:
   struct Step {
@@ -91,6 +98,7 @@ class Worker {
   void time(Timed timed, std::uint64_t begin, std::uint64_t end) {
     tally_.latency[static_cast<std::size_t>(timed)].record(end - begin);
   }
+  void succeed(std::uint64_t now);
   void fail(std::string_view code, const std::string& message, std::uint64_t now);
 
   Client& client_;
@@ -108,6 +116,8 @@ class Worker {
   Tally tally_;
   std::atomic<std::uint64_t> done_{0};
   std::atomic<std::uint64_t> errors_{0};
+  std::atomic<bool> lost_{false};
+  std::atomic<bool> ended_{false};
 };
 
 }  // namespace scalio::ycsb

@@ -4,17 +4,19 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "ycsb/properties.h"
 #include "ycsb/record.h"
 
 namespace scalio::ycsb {
 namespace {
+
+constexpr std::size_t kMaxFileSize = 1 << 20;
 
 struct Standard {
   std::string_view letter;
@@ -68,7 +70,7 @@ class Reader {
     std::string value = text(name, "");
     std::uint64_t n = 0;
     if (!parse(value, n) || n > most) {
-      fail(fmt::format("{}={}: must be a whole number from 0 to {}", name, value, most));
+      fail(fmt::format("{}={}: must be a whole number from 0 to {}", name, quotable(value), most));
     }
     return n;
   }
@@ -78,7 +80,7 @@ class Reader {
     std::string value = text(name, "");
     double n = 0;
     if (!parse(value, n) || !std::isfinite(n) || n < 0) {
-      fail(fmt::format("{}={}: must be a number of 0 or more", name, value));
+      fail(fmt::format("{}={}: must be a number of 0 or more", name, quotable(value)));
     }
     return n;
   }
@@ -106,7 +108,7 @@ Distribution read_distribution(Reader& in) {
   for (Distribution d : {Distribution::zipfian, Distribution::uniform, Distribution::latest}) {
     if (name == to_string(d)) return d;
   }
-  in.fail(fmt::format("requestdistribution={}: must be zipfian, uniform or latest", name));
+  in.fail(fmt::format("requestdistribution={}: must be zipfian, uniform or latest", quotable(name)));
   return Distribution::uniform;
 }
 
@@ -116,7 +118,7 @@ void note_rest(const Properties& rest, std::vector<std::string>& notes) {
       notes.push_back(
           fmt::format("{} has no effect: a record is one key and one value, placed by hash", name));
     } else {
-      notes.push_back(fmt::format("{} is not known here and has no effect", name));
+      notes.push_back(fmt::format("{} is not known here and has no effect", quotable(name)));
     }
   }
 }
@@ -134,7 +136,7 @@ std::string_view to_string(Distribution distribution) {
 
 Result<Workload> parse_workload(std::string name, std::string_view properties) {
   Result<Properties> parsed = parse_properties(properties);
-  if (!parsed.ok()) return parsed.status();
+  if (!parsed.ok()) return {Code::invalid, fmt::format("workload {}: {}", name, parsed.status().message())};
   Reader in(std::move(*parsed));
 
   Workload w;
@@ -164,10 +166,10 @@ Result<Workload> parse_workload(std::string name, std::string_view properties) {
   }
   if (std::string length = in.text("fieldlengthdistribution", "constant"); length != "constant") {
     w.notes.push_back(fmt::format("fieldlengthdistribution={} has no effect: all values have {} bytes",
-                                  length, w.value_size));
+                                  quotable(length), w.value_size));
   }
   if (std::string c = in.text("workload", "CoreWorkload"); !c.ends_with("CoreWorkload")) {
-    in.fail(fmt::format("workload={}: only the core workload can be run", c));
+    in.fail(fmt::format("workload={}: only the core workload can be run", quotable(c)));
   }
   if (!in.status().ok())
     return {Code::invalid, fmt::format("workload {}: {}", w.name, in.status().message())};
@@ -177,17 +179,25 @@ Result<Workload> parse_workload(std::string name, std::string_view properties) {
 
 Result<Workload> load_workload(const std::string& which) {
   for (const Standard& standard : kStandard) {
-    if (which == standard.letter) return parse_workload(which, standard.properties);
+    if (which.size() == 1 && std::tolower(static_cast<unsigned char>(which[0])) == standard.letter[0]) {
+      return parse_workload(std::string(standard.letter), standard.properties);
+    }
   }
-  std::ifstream file(which);
-  std::ostringstream text;
-  text << file.rdbuf();
+  std::ifstream file(which, std::ios::binary);
   // A directory can be opened, and reads as if it were empty.
   if (std::error_code ignored; !file.is_open() || std::filesystem::is_directory(which, ignored)) {
     return {Code::not_found,
             fmt::format("workload {}: neither one of a, b, c, d, f nor a file that can be read", which)};
   }
-  return parse_workload(std::filesystem::path(which).filename(), text.str());
+  std::string text(kMaxFileSize + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kMaxFileSize) {
+    return {Code::invalid, fmt::format("workload {}: larger than 1 MiB, so no property file", which)};
+  }
+  Result<Workload> workload = parse_workload(which, text);
+  if (workload.ok()) workload->name = std::filesystem::path(which).filename();
+  return workload;
 }
 
 }  // namespace scalio::ycsb

@@ -43,8 +43,8 @@ struct Workload {
 // cannot do, are invalid.
 Result<Workload> parse_workload(std::string name, std::string_view properties);
 
-// `which` is a letter, a to f, for the standard workload of that name, or the path of a property file.
-// Failures: those of parse_workload; not_found, if there is no such file.
+// `which` is a letter, a to f in either case, for the standard workload of that name, or the path of a
+// property file of 1 MiB at most. Failures: those of parse_workload; not_found, if there is no such file.
 Result<Workload> load_workload(const std::string& which);
 
 }  // namespace scalio::ycsb
