@@ -64,7 +64,8 @@ int main(int argc, char** argv) {
   }
   for (const auto& [rule, name] : scalio::kRules) {
     if (name != arguments[0]) continue;
-    if (arguments.size() == 3 && arguments[1] == "--trace") return trace(rule, std::strtoull(argv[3], nullptr, 10));
+    if (arguments.size() == 3 && arguments[1] == "--trace")
+      return trace(rule, std::strtoull(argv[3], nullptr, 10));
     return find(rule, name, arguments.size() > 1 ? std::strtoull(argv[2], nullptr, 10) : 3000);
   }
   return usage();
