@@ -213,20 +213,32 @@ Status check_room(const FormatOptions& o, const std::vector<std::string>& old) {
                                            o.ssd_size >> 20, o.dir, room >> 20));
 }
 
+// The block size that files in the directory have. Failures also: no direct I/O there.
+Result<uint32_t> block_size_in(EventLoop& loop, const std::string& dir) {
+  const std::string path = dir + "/format-probe";
+  if (Status s = create_file(path, kSuperblockSize); !s.ok()) return s;
+  Made made;
+  made.add(path);
+  auto device = block::UringDevice::open(loop, path, block::Access::exclusive);
+  if (!device.ok()) return device.status();
+  return (*device)->block_size();
+}
+
 // Takes the old store away, and makes the directory if it is not there.
 Status prepare_directory(const FormatOptions& o, const std::vector<std::string>& old, Made& made) {
   std::error_code error;
   if (fs::create_directories(o.dir, error)) made.add(o.dir);
   if (error) return Status(Code::invalid, fmt::format("{}: {}", o.dir, error.message()));
+  if (fs::exists(epoch_path(o.dir), error)) {
+    // Rule 9, for clients of the old store's last server. The file stays: they look at it.
+    auto epoch = fabric::EpochFile::open(epoch_path(o.dir));
+    if (!epoch.ok()) return epoch.status();
+    (*epoch)->advance();
+  }
   for (const std::string& path : old) {
     fs::remove(path, error);
     if (error) return Status(Code::io_error, fmt::format("{}: {}", path, error.message()));
   }
-  if (!fs::exists(epoch_path(o.dir), error)) return Status();
-  // Rule 9, for clients of the old store's last server. The file stays: they look at it.
-  auto epoch = fabric::EpochFile::open(epoch_path(o.dir));
-  if (!epoch.ok()) return epoch.status();
-  (*epoch)->advance();
   return Status();
 }
 }  // namespace
@@ -305,6 +317,11 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   if (!old.ok()) return old.status();
   if (!devices) {
     if (Status s = check_room(o, *old); !s.ok()) return s;
+    if (!old->empty()) {
+      Result<uint32_t> block_size = block_size_in(**loop, o.dir);
+      if (!block_size.ok()) return block_size.status();
+      if (auto g = plan(0, o.ssd_size, *block_size); !g.ok()) return g.status();
+    }
   }
 
   Made made;

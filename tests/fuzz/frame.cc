@@ -1,0 +1,61 @@
+// What is on the sockets: frames, and the payload of each kind.
+#include "fabric/frame.h"
+
+#include "target.h"
+
+namespace scalio::fuzz {
+
+using namespace fabric;
+
+void run(ByteView input) {
+  for (ByteView rest = input; !rest.empty();) {
+    const std::size_t before = rest.size();
+    Result<std::optional<Frame>> frame = take_frame(rest);
+    if (!frame.ok() || !*frame) {
+      require(rest.size() == before);
+      return;
+    }
+    const Frame& f = **frame;
+    require(f.payload.size() <= max_payload(f.kind) && rest.size() < before);
+    require(!to_string(f.kind).empty());
+    switch (f.kind) {
+      case FrameKind::hello: (void)decode_hello(f.payload); break;
+      case FrameKind::welcome: (void)decode_welcome(f.payload); break;
+      case FrameKind::refused: require(!decode_refused(f.payload).ok()); break;
+      case FrameKind::read: (void)decode_read(f.payload); break;
+      case FrameKind::write: (void)decode_write(f.payload); break;
+      case FrameKind::cas: (void)decode_cas(f.payload); break;
+      default: require(printable(f.payload).size() <= 4 * kMaxText);
+    }
+  }
+}
+
+namespace {
+Bytes frame(FrameKind kind, ByteView payload) {
+  Bytes out(kFrameHeader);
+  put_header(out.data(), kind, 5, payload.size());
+  out.insert(out.end(), payload.begin(), payload.end());
+  return out;
+}
+}  // namespace
+
+std::vector<Bytes> seeds() {
+  Bytes read(kReadPayload), cas(kCasPayload);
+  encode(ReadFrame{4096, 1088}, read);
+  encode(CasFrame{8, 1, 2}, cas);
+  std::vector<Bytes> out = {
+      frame(FrameKind::hello, encode(Hello{1, as_bytes("request")})),
+      frame(FrameKind::welcome, encode(Welcome{1 << 20, 3, as_bytes("answer")})),
+      frame(FrameKind::refused, encode_refused(Status(Code::busy, "too many"))),
+      frame(FrameKind::read, read),
+      frame(FrameKind::cas, cas),
+      frame(FrameKind::write, as_bytes("01234567the bytes")),
+      frame(FrameKind::close, as_bytes("why")),
+  };
+  Bytes all;
+  for (const Bytes& f : out) all.insert(all.end(), f.begin(), f.end());
+  out.push_back(all);
+  return out;
+}
+
+}  // namespace scalio::fuzz

@@ -1,0 +1,47 @@
+// Hash blocks, as a client reads them from a region that other clients write.
+#include "base/hash.h"
+
+#include <algorithm>
+#include <string>
+#include "client/block_view.h"
+#include "target.h"
+
+namespace scalio::fuzz {
+
+using namespace layout;
+
+namespace {
+constexpr std::string_view kKey = "key";
+const RegionGeometry kGeometry{1, 4, 2, 48};
+const std::uint64_t kHash = hash_key(kKey, 1);
+}  // namespace
+
+void run(ByteView input) {
+  Bytes bytes(kGeometry.block_size());
+  std::copy_n(input.begin(), std::min<std::size_t>(input.size(), bytes.size()), bytes.begin());
+  client::BlockView view(kGeometry, 0, bytes);
+  if (view.look_up(kKey, tag_of(kHash)) == client::BlockView::Answer::record) {
+    require(view.record().key == kKey && view.slot() < kGeometry.slots());
+    require(view.record().value.size() <= kGeometry.slot_size);
+  }
+  for (std::uint32_t i = 0; i < kGeometry.read_slots; ++i) (void)view.age(i, 12345);
+}
+
+std::vector<Bytes> seeds() {
+  std::vector<Bytes> out;
+  for (const bool written : {false, true}) {
+    Bytes bytes(kGeometry.block_size());
+    const std::uint32_t slot = written ? kGeometry.read_slots : 1;
+    encode_slot(ByteSpan(bytes).subspan(kGeometry.body(slot), kGeometry.slot_size),
+                {kKey, "value", 9, Kind::value}, slot_place(0, slot, 3));
+    if (written) {
+      store(bytes.data() + kGeometry.write_word(0), WriteWord{WriteState::dirty, 3, tag_of(kHash)}.pack());
+    } else {
+      store(bytes.data() + kGeometry.read_word(1), ReadWord{true, true, 3, tag_of(kHash)}.pack());
+    }
+    out.push_back(bytes);
+  }
+  return out;
+}
+
+}  // namespace scalio::fuzz

@@ -1,0 +1,54 @@
+// What clients and shards tell each other: hello, requests, replies.
+#include "layout/message.h"
+
+#include "layout/superblock.h"
+
+#include "target.h"
+
+namespace scalio::fuzz {
+
+using namespace layout;
+
+void run(ByteView input) {
+  if (auto m = decode_hello_request(input)) {
+    Bytes again;
+    encode(again, *m);
+    require(decode_hello_request(again)->session == m->session);
+  }
+  if (auto m = decode_hello_reply(input)) {
+    Bytes again;
+    encode(again, *m);
+    require(decode_hello_reply(again).has_value());
+    // What clients compute with it.
+    (void)m->region.size();
+    require(m->region.slots() <= RegionGeometry::kMaxSlots);
+  }
+  if (auto m = decode_request(input)) {
+    Bytes again;
+    encode(again, *m);
+    auto same = decode_request(again);
+    require(same && same->key == m->key && same->value == m->value && same->sequence == m->sequence);
+  }
+  if (auto m = decode_reply(input)) {
+    Bytes again;
+    encode(again, *m);
+    auto same = decode_reply(again);
+    require(same && same->code == m->code && same->text == m->text);
+  }
+}
+
+std::vector<Bytes> seeds() {
+  std::vector<Bytes> out(5);
+  encode(out[0], HelloRequest{77});
+  HelloReply hello;
+  hello.ssd = *plan_ssd(SsdGeometry{}, 1 << 20, 128 * 1024);
+  hello.region.blocks = 10;
+  hello.device_path = "/dev/nvme0n1";
+  encode(out[1], hello);
+  encode(out[2], Request{RequestKind::put, 3, 2, 0, "key", "value"});
+  encode(out[3], Request{RequestKind::put_if, 9, 9, 8, "another key", std::string_view()});
+  encode(out[4], Reply{Code::conflict, 17, "the key's version is 17"});
+  return out;
+}
+
+}  // namespace scalio::fuzz
