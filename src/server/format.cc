@@ -51,6 +51,7 @@ Status create_file(const std::string& path, uint64_t size) {
   // So that the room is there when it is needed.
   if ((errno = posix_fallocate(fd, 0, static_cast<off_t>(size))) != 0) {
     s = Status(Code::io_error, fmt::format("making {} of {} bytes: {}", path, size, std::strerror(errno)));
+    ::unlink(path.c_str());
   }
   ::close(fd);
   return s;
@@ -307,8 +308,10 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   for (const std::string& path : *paths) {
     if (Status s = open_ssd(path); !s.ok()) return s;
     if (o.force) continue;
-    Result<bool> blank =
-        fs::is_regular_file(path) ? is_blank_file(path) : run_to_end(**loop, is_blank_device(*opened.back()));
+    std::error_code error;
+    Result<bool> blank = fs::is_regular_file(path, error)
+                             ? is_blank_file(path)
+                             : run_to_end(**loop, is_blank_device(*opened.back()));
     if (!blank.ok()) return blank.status();
     if (!*blank)
       return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites what is on it", path));
@@ -327,8 +330,8 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   Made made;
   if (Status s = prepare_directory(o, *old, made); !s.ok()) return s;
   for (uint32_t i = 0; !devices && i < shards; ++i) {
-    made.add(ssd_path(o.dir, i));
     if (Status s = create_file(ssd_path(o.dir, i), o.ssd_size); !s.ok()) return s;
+    made.add(ssd_path(o.dir, i));
     if (Status s = open_ssd(ssd_path(o.dir, i)); !s.ok()) return s;
   }
   for (uint32_t i = 0; i < shards; ++i) {
@@ -337,9 +340,9 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
     if (!s.ok()) return s;
     if (devices) {
       std::error_code error;
-      made.add(ssd_path(o.dir, i));
       fs::create_symlink(summary.paths[i], ssd_path(o.dir, i), error);
       if (error) return Status(Code::io_error, fmt::format("{}: {}", ssd_path(o.dir, i), error.message()));
+      made.add(ssd_path(o.dir, i));
     }
   }
   made.keep();

@@ -14,6 +14,7 @@ constexpr Nanos kBetweenParts = 3 * kMicrosecond;
 constexpr Nanos kMessage = 10 * kMicrosecond;
 constexpr Nanos kNotice = 2 * kMillisecond;  // until an end learns that the other is gone
 constexpr std::uint64_t kTornPerMillion = 200'000;
+constexpr std::size_t kWord = 8;
 constexpr std::uint64_t kSplitPerMillion = 300'000;
 constexpr std::uint64_t kLosePerMillion = 150;
 constexpr std::uint64_t kInterleavePerMillion = 300'000;
@@ -86,8 +87,10 @@ void Channel::post(Op& op) {
   if (torn) {
     for (std::uint64_t cuts = world_.random().between(1, 3); cuts > 0; --cuts) {
       auto& part = parts[world_.random().below(parts.size())];
-      if (part.second - part.first < 2) continue;
-      const std::size_t cut = world_.random().between(part.first + 1, part.second - 1);
+      // Words are whole: transports see to that, and NICs read and write cache lines.
+      const std::size_t words = (part.second - part.first) / kWord;
+      if (words < 2) continue;
+      const std::size_t cut = part.first + kWord * world_.random().between(1, words - 1);
       const std::size_t end = part.second;
       part.second = cut;
       parts.push_back({cut, end});

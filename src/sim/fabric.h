@@ -1,8 +1,8 @@
 // The simulated fabric: connections whose one-sided operations happen in small steps, each at its own moment.
 //
 // Per connection, operations happen in order; between connections in any. A READ or WRITE may be torn into
-// parts anywhere. A CAS is a read and, later, a write: atomic with the CAS of others, not with the stores of
-// the server's CPU or with WRITEs. Messages overtake each other and one-sided operations.
+// parts between any two words. A CAS is a read and, later, a write: atomic with the CAS of others, not with
+// the stores of the server's CPU or with WRITEs. Messages overtake each other and one-sided operations.
 #pragma once
 
 #include <deque>
