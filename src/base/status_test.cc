@@ -53,7 +53,7 @@ TEST(Result, HoldsAFailure) {
 TEST(ResultDeathTest, AFailureHasNoValueAndAnOkStatusIsNone) {
   Result<std::string> result(Code::busy, "in use");
   EXPECT_EXIT(result->size(), testing::KilledBySignal(SIGABRT), "");
-  EXPECT_EXIT(Result<int>{Status{}}, testing::KilledBySignal(SIGABRT), "");
+  EXPECT_EXIT([[maybe_unused]] Result<int> none{Status{}}, testing::KilledBySignal(SIGABRT), "");
 }
 
 }  // namespace

@@ -25,8 +25,9 @@ std::optional<std::vector<std::string>> texts(const toml::node& node) {
   std::vector<std::string> out;
   auto add = [&out](const toml::node& value) {
     std::optional<std::string> t = text(value);
-    if (t) out.push_back(*std::move(t));
-    return t.has_value();
+    if (!t) return false;
+    out.push_back(*std::move(t));
+    return true;
   };
   if (const toml::array* array = node.as_array()) {
     for (const toml::node& value : *array) {

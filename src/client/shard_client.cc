@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/rules.h"
+#include "fabric/region_access.h"
 
 namespace scalio::client {
 
@@ -26,6 +27,10 @@ constexpr Nanos kReread = 10 * kMicrosecond;
 constexpr int kMaxFillAttempts = 3;
 
 constexpr std::byte kZero{0}, kOne{1};
+
+// Rule 4: the slot words of a block are read whole.
+static_assert(RegionGeometry{.read_slots = RegionGeometry::kMaxReadSlots}.write_word(
+                  RegionGeometry::kMaxWriteSlots) <= fabric::kWholeWords);
 }  // namespace
 
 class ShardClient::Block {

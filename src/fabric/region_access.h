@@ -78,8 +78,10 @@ inline std::uint64_t cas_word(std::byte* p, std::uint64_t expected, std::uint64_
   return expected;
 }
 
-namespace detail {
+// Where copy_from_region() keeps words whole.
 constexpr std::size_t kWholeWords = 192;
+
+namespace detail {
 // For blocks and bodies memcpy is three times as fast as a loop over words: more cache misses in flight.
 // ThreadSanitizer takes it for a plain access, so that its builds have the loop alone.
 inline bool use_memcpy([[maybe_unused]] std::size_t n) {
@@ -106,7 +108,7 @@ inline void put_byte(std::byte* p, std::byte v) {
 // atomic by byte, and no more is needed, because a checksum tells readers whether a body is whole.
 inline void copy_from_region(std::byte* dst, const std::byte* src, std::size_t n) {
   if (detail::use_memcpy(n) && detail::aligned(src)) {
-    const std::size_t words = n < detail::kWholeWords ? n / 8 * 8 : detail::kWholeWords;
+    const std::size_t words = n < kWholeWords ? n / 8 * 8 : kWholeWords;
     for (std::size_t i = 0; i < words; i += 8) store(dst + i, load_word_relaxed(src + i));
     detail::compiler_fence();
     std::memcpy(dst + words, src + words, n - words);

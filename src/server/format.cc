@@ -49,8 +49,8 @@ Status create_file(const std::string& path, uint64_t size) {
   if (fd < 0) return system_error(path);
   Status s;
   // So that the room is there when it is needed.
-  if ((errno = posix_fallocate(fd, 0, static_cast<off_t>(size))) != 0) {
-    s = Status(Code::io_error, fmt::format("making {} of {} bytes: {}", path, size, std::strerror(errno)));
+  if (const int error = posix_fallocate(fd, 0, static_cast<off_t>(size)); error != 0) {
+    s = Status(Code::io_error, fmt::format("making {} of {} bytes: {}", path, size, std::strerror(error)));
     ::unlink(path.c_str());
   }
   ::close(fd);

@@ -25,7 +25,7 @@ Result<std::vector<unsigned>> list_ssds(const std::string& dir) {
     unsigned index = 0;
     if (!name.starts_with("ssd-")) continue;
     std::from_chars(name.data() + 4, name.data() + name.size(), index);
-    if (ssd_path(dir, index) == dir + "/" + name) found.push_back(index);
+    if (ssd_path(dir, index) == fmt::format("{}/{}", dir, name)) found.push_back(index);
   }
   if (error) return Status(Code::invalid, fmt::format("{}: {}", dir, error.message()));
   std::sort(found.begin(), found.end());

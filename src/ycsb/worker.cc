@@ -65,7 +65,7 @@ Worker::Worker(Client& client, Shared shared, RecordChooser records, Assignment 
                HistoryFile* history)
     : client_(client),
       shared_(shared),
-      records_(std::move(records)),
+      records_(records),
       assignment_(assignment),
       random_(assignment.seed),
       history_(history) {
