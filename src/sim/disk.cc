@@ -13,6 +13,7 @@ namespace {
 constexpr Nanos kRead = 80 * kMicrosecond;
 constexpr Nanos kWrite = 20 * kMicrosecond;
 constexpr Nanos kSectors = 5 * kMicrosecond;  // between two sectors of one operation
+constexpr Nanos kReport = 10 * kMicrosecond;  // from the last sector's write to its report
 constexpr std::uint64_t kTornPerMillion = 150'000;
 constexpr std::uint64_t kErrorPerMillion = 100;
 constexpr std::uint64_t kMisreadPerMillion = 2'000;
@@ -122,6 +123,12 @@ void SimDevice::go_on(const std::shared_ptr<Operation>& operation) {
       world.after(world.delay(kSectors), [this, operation] { go_on(operation); });
       return;
     }
+  }
+  // Others may read what was written before the writer hears of it.
+  if (operation->io->kind == Io::Kind::write && !operation->reported && world.random().coin()) {
+    operation->reported = true;
+    world.after(world.delay(kReport), [this, operation] { go_on(operation); });
+    return;
   }
   finish(operation);
 }

@@ -79,6 +79,7 @@ class SimDevice final : public block::BlockDevice {
     block::Io* io;
     std::vector<std::uint64_t> sectors;  // left to do, in the order in which they are done
     bool fails = false;
+    bool reported = false;  // a write: its report is on its way
     std::uint64_t flush_point = 0;
   };
   void go_on(const std::shared_ptr<Operation>& operation);
