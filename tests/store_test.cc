@@ -577,7 +577,9 @@ TEST_F(CheckTest, FlippedBitsAreFound) {
 
 // A bucket that is intact but has a record that belongs elsewhere, or that stands twice.
 TEST_F(CheckTest, MisplacedRecordsAreFound) {
-  const auto [number, key] = a_record();
+  const auto record = a_record();
+  const uint64_t number = record.first;
+  const std::string key = record.second;
   const std::string original = read_at(ssd_, geometry_.bucket_at(number), geometry_.bucket_size);
   const auto found_in = [&](uint64_t target) {
     std::string before = read_at(ssd_, geometry_.bucket_at(target), geometry_.bucket_size), bytes = before;
