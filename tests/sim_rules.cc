@@ -24,8 +24,23 @@ int usage() {
   return 2;
 }
 
-// What each rule is for does not show in every kind of load: these faults alone show it soonest.
-scalio::sim::RunOptions options_for(Rule) { return {}; }
+// The faults that a rule is there for show its loss sooner when others do not get in the way.
+scalio::sim::RunOptions options_for(Rule rule) {
+  using scalio::sim::Fault;
+  scalio::sim::RunOptions options;
+  const auto only = [&](std::initializer_list<Fault> faults) {
+    options.choose = false;
+    options.faults.reset();
+    for (const Fault fault : faults) options.faults.set(static_cast<std::size_t>(fault));
+  };
+  switch (rule) {
+    case Rule::kill_before_publish: only({Fault::torn_read, Fault::preempt_server}); break;
+    case Rule::bucket_images: only({Fault::power_cut, Fault::slow}); break;
+    case Rule::epoch: only({Fault::kill_server, Fault::freeze_client, Fault::slow}); break;
+    default: break;
+  }
+  return options;
+}
 
 int find(Rule rule, std::string_view name, std::uint64_t most) {
   scalio::left_out = rule;

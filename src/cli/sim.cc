@@ -46,7 +46,8 @@ std::string replay(const Flags& flags, std::uint64_t seed) {
 }
 
 int run_one(const Flags& flags) {
-  const sim::RunResult r = sim::run({flags.seed, flags.operations, faults_of(flags.faults), flags.trace});
+  const sim::RunResult r =
+      sim::run({flags.seed, flags.operations, faults_of(flags.faults), true, flags.trace});
   fmt::print("seed {}: {} operations ({} unknown, {} failed), {} hits, {} misses, {} restarts, run {:016x}\n",
              flags.seed, r.operations, r.unknown, r.errors, r.hits, r.misses, r.restarts, r.digest);
   if (r.violations.empty()) return kSuccess;
@@ -91,7 +92,10 @@ int run_seeds(const Flags& flags) {
   };
   ProgressLine progress(flags.json);
   Result<sim::RunnerResult> result = sim::run_many(
-      {flags.first_seed, flags.seeds, flags.jobs, {0, flags.operations, faults_of(flags.faults), false}},
+      {flags.first_seed,
+       flags.seeds,
+       flags.jobs,
+       {0, flags.operations, faults_of(flags.faults), true, false}},
       [&](const sim::Totals& t) {
         progress.update("sim", static_cast<double>(t.seeds) / static_cast<double>(flags.seeds),
                         fmt::format("{:.0f} seeds a minute", static_cast<double>(t.seeds) * 60 / seconds()));

@@ -25,7 +25,8 @@ class BlockView {
     for (uint32_t i = 0; i < geometry_.write_slots; ++i) {
       const auto w = layout::WriteWord::unpack(word(geometry_.write_word(i)));
       if (w.tag != tag || !w.readable()) continue;
-      record_ = body(geometry_.read_slots + i, w.generation);
+      record_ = body(geometry_.read_slots + i, w.generation,
+                     load<uint32_t>(bytes_.data() + geometry_.upper_checksum(i)));
       if (!record_) return Answer::replaced;
       slot_ = geometry_.read_slots + i;
       if (record_->key == key) return Answer::record;
@@ -61,9 +62,10 @@ class BlockView {
 
  private:
   uint64_t word(uint32_t offset) const { return load<uint64_t>(bytes_.data() + offset); }
-  std::optional<layout::RecordView> body(uint32_t slot, uint16_t generation) const {
+  std::optional<layout::RecordView> body(uint32_t slot, uint16_t generation,
+                                         std::optional<uint32_t> upper_checksum = {}) const {
     return layout::decode_slot(bytes_.subspan(geometry_.body(slot), geometry_.slot_size),
-                               layout::slot_place(block_, slot, generation));
+                               layout::slot_place(block_, slot, generation), upper_checksum);
   }
 
   const layout::RegionGeometry& geometry_;

@@ -66,11 +66,13 @@ struct RegionGeometry {
   uint32_t slot_size = 96;  // a multiple of 8
 
   uint32_t slots() const { return read_slots + write_slots; }
-  // Offsets inside a block: read-slot words, then write-slot words and access clocks, then slot bodies.
+  // Offsets inside a block: read-slot words, then write-slot words, access clocks of the read slots and upper
+  // checksums of the write slots, then slot bodies.
   uint32_t read_word(uint32_t i) const { return 8 * i; }
   constexpr uint32_t write_words() const { return (8 * read_slots + kLine - 1) / kLine * kLine; }
   constexpr uint32_t write_word(uint32_t i) const { return write_words() + 8 * i; }
-  uint32_t clock(uint32_t slot) const { return write_words() + 8 * write_slots + 4 * slot; }
+  uint32_t clock(uint32_t read_slot) const { return write_words() + 8 * write_slots + 4 * read_slot; }
+  uint32_t upper_checksum(uint32_t write_slot) const { return clock(read_slots + write_slot); }
   uint32_t header_size() const { return (clock(slots()) + kLine - 1) / kLine * kLine; }
   uint32_t body(uint32_t slot) const { return header_size() + slot * slot_size; }
   uint32_t block_size() const { return body(slots()); }

@@ -11,9 +11,8 @@ constexpr uint32_t kMeta = 4;
 constexpr uint32_t kValueLength = 12;
 constexpr uint32_t kFilled = 14;
 
-uint32_t slot_checksum(ByteView covered, uint64_t place) {
-  return static_cast<uint32_t>(checksum(covered, place));
-}
+uint32_t lower_half(uint64_t checksum) { return static_cast<uint32_t>(checksum); }
+uint32_t upper_half(uint64_t checksum) { return static_cast<uint32_t>(checksum >> 32); }
 }  // namespace
 
 uint64_t slot_place(uint64_t block, uint32_t slot, uint16_t generation) {
@@ -25,7 +24,7 @@ uint32_t slot_bytes(const RecordView& record) {
   return static_cast<uint32_t>(round_up(kSlotHeader + record.key.size() + record.value.size(), 8));
 }
 
-void encode_slot(ByteSpan out, const RecordView& record, uint64_t place, uint16_t filled) {
+uint32_t encode_slot(ByteSpan out, const RecordView& record, uint64_t place, uint16_t filled) {
   const size_t used = kSlotHeader + record.key.size() + record.value.size();
   SCALIO_ASSERT(!record.key.empty() && record.key.size() <= kMaxKey && record.value.size() <= 0xffff);
   SCALIO_ASSERT(record.kind != Kind::pointer && record.version <= kMaxVersion);
@@ -40,10 +39,12 @@ void encode_slot(ByteSpan out, const RecordView& record, uint64_t place, uint16_
     std::memcpy(p + kSlotHeader + record.key.size(), record.value.data(), record.value.size());
   }
   std::memset(p + used, 0, slot_bytes(record) - used);
-  store(p, slot_checksum(out.subspan(kMeta, used - kMeta), place));
+  const uint64_t sum = checksum(out.subspan(kMeta, used - kMeta), place);
+  store(p, lower_half(sum));
+  return upper_half(sum);
 }
 
-std::optional<RecordView> decode_slot(ByteView slot, uint64_t place) {
+std::optional<RecordView> decode_slot(ByteView slot, uint64_t place, std::optional<uint32_t> upper) {
   const std::byte* p = slot.data();
   const auto meta = load<uint64_t>(p + kMeta);
   const size_t key_length = meta >> 48 & 0xff;
@@ -52,10 +53,9 @@ std::optional<RecordView> decode_slot(ByteView slot, uint64_t place) {
   const auto kind = static_cast<Kind>(meta >> 56);
   if (key_length == 0 || used > slot.size()) return std::nullopt;
   if (kind != Kind::value && kind != Kind::tombstone) return std::nullopt;
-  if (load<uint32_t>(p) != slot_checksum(slot.subspan(kMeta, used - kMeta), place) &&
-      kept(Rule::slot_checksum)) {
-    return std::nullopt;
-  }
+  const uint64_t sum = checksum(slot.subspan(kMeta, used - kMeta), place);
+  const bool matches = load<uint32_t>(p) == lower_half(sum) && (!upper || *upper == upper_half(sum));
+  if (!matches && kept(Rule::slot_checksum)) return std::nullopt;
   const auto* text = reinterpret_cast<const char*>(p + kSlotHeader);
   return RecordView{{text, key_length}, {text + key_length, value_length}, meta & kMaxVersion, kind};
 }

@@ -75,10 +75,15 @@ uint32_t slot_bytes(const RecordView& record);
 
 // Writes the body of `record` to the start of `out`, which must hold slot_bytes(record). `filled` is when,
 // in units of fill_clock_of(): a new record's access clock without a write of its own.
-void encode_slot(ByteSpan out, const RecordView& record, uint64_t place, uint16_t filled = 0);
+//
+// Returns the upper half of the checksum, whose lower half is in the body. Write slots, which are replaced
+// while clients read them, keep it in the block's header: half a checksum would let a mixture of old and new
+// pass too often for a key that is hot enough.
+uint32_t encode_slot(ByteSpan out, const RecordView& record, uint64_t place, uint16_t filled = 0);
 inline uint16_t slot_filled(ByteView slot) { return load<uint16_t>(slot.data() + 14); }
 
-// The record in a slot's bytes, as views into them; nothing unless the checksum matches `place`.
-std::optional<RecordView> decode_slot(ByteView slot, uint64_t place);
+// The record in a slot's bytes, as views into them; nothing unless the checksum matches `place`, and its
+// upper half is `upper`, if that is given.
+std::optional<RecordView> decode_slot(ByteView slot, uint64_t place, std::optional<uint32_t> upper = {});
 
 }  // namespace scalio::layout

@@ -28,6 +28,14 @@ void expect_same(const RecordView& a, const RecordView& b) {
   EXPECT_EQ(a.kind, b.kind);
 }
 
+TEST(SlotBody, TheUpperHalfOfTheChecksumIsCompared) {
+  Bytes slot(64);
+  const uint32_t upper = encode_slot(slot, {"key", "value", 2}, 5);
+  EXPECT_TRUE(decode_slot(slot, 5));
+  EXPECT_TRUE(decode_slot(slot, 5, upper));
+  for (uint32_t bit = 0; bit < 32; ++bit) EXPECT_FALSE(decode_slot(slot, 5, upper ^ 1U << bit));
+}
+
 TEST(ReadWord, HasItsFormat) {
   const ReadWord w{true, false, 0x1234, 0xdeadbeef};
   EXPECT_EQ(w.pack(), 0xdeadbeef12340001ULL);

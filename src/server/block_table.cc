@@ -108,8 +108,7 @@ void BlockTable::kill_read_slots(uint64_t block, uint32_t tag) {
   }
 }
 
-void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, uint64_t lsn,
-                         uint32_t now_clock) {
+void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, uint64_t lsn) {
   WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(s.reserved && record.version > s.version);
   const bool replaces = s.state != WriteState::empty;
@@ -126,12 +125,12 @@ void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, u
     fabric::full_fence();
   }
   between_stores();
-  layout::encode_slot(scratch_, record, layout::slot_place(block, geometry_.read_slots + i, s.generation));
+  const uint32_t upper = layout::encode_slot(
+      scratch_, record, layout::slot_place(block, geometry_.read_slots + i, s.generation));
   // Replaced in place, a reader in between sees a checksum that does not match and reads again (rule 4).
   fabric::copy_to_region(to, scratch_.data(), layout::slot_bytes(record));
-  fabric::copy_to_region(
-      region_.data() + geometry_.block_at(block) + geometry_.clock(geometry_.read_slots + i),
-      reinterpret_cast<const std::byte*>(&now_clock), sizeof now_clock);
+  fabric::copy_to_region(region_.data() + geometry_.block_at(block) + geometry_.upper_checksum(i),
+                         reinterpret_cast<const std::byte*>(&upper), sizeof upper);
   if (replaces && s.heat < kMaxHeat) ++s.heat;
   if (!s.dirty()) ++dirty_;
   s.version = record.version;

@@ -63,8 +63,7 @@ class BlockTable {
 
   // Publishes a write that is durable in the log at `lsn` (rule 1). Into a slot that holds another write of
   // the same key, the value is replaced; otherwise read slots of the key are killed first.
-  void publish(uint64_t block, uint32_t i, const layout::RecordView& record, uint64_t lsn,
-               uint32_t now_clock);
+  void publish(uint64_t block, uint32_t i, const layout::RecordView& record, uint64_t lsn);
 
   // What is published in a slot. Nothing if a client has damaged the copy in the region.
   struct Published {

@@ -34,11 +34,12 @@ class BlockTableTest : public ::testing::Test {
   std::byte* body(uint32_t i) { return region_.data() + geometry_.body(geometry_.read_slots + i); }
   std::optional<RecordView> decode(uint32_t i) {
     return layout::decode_slot({body(i), geometry_.slot_size},
-                               layout::slot_place(0, geometry_.read_slots + i, write_word(i).generation));
+                               layout::slot_place(0, geometry_.read_slots + i, write_word(i).generation),
+                               load<uint32_t>(region_.data() + geometry_.upper_checksum(i)));
   }
-  void publish(uint32_t i, uint64_t hash, const RecordView& r, uint32_t clock = 0) {
+  void publish(uint32_t i, uint64_t hash, const RecordView& r) {
     table_.reserve(0, i, hash);
-    table_.publish(0, i, r, r.version * 10, clock);
+    table_.publish(0, i, r, r.version * 10);
     table_.slot(0, i).reserved = false;
   }
 
@@ -84,7 +85,7 @@ TEST_F(BlockTableTest, TheNextWriteOfTheKeyReplacesInPlace) {
   const uint16_t generation = write_word(0).generation;
   set_read_word(0, {true, true, 7, 55});  // another key's of the tag: not of ours, which has a write slot
   table_.slot(0, 0).reserved = true;
-  table_.publish(0, 0, {"key", "", 4, Kind::tombstone}, 40, 0);
+  table_.publish(0, 0, {"key", "", 4, Kind::tombstone}, 40);
   EXPECT_EQ(write_word(0).generation, generation);
   EXPECT_TRUE(ReadWord::unpack(read_word(0)).visible);
   ASSERT_TRUE(decode(0));
@@ -96,7 +97,7 @@ TEST_F(BlockTableTest, ASlotIsReusedOnlyWhenEmptyOrClean) {
   EXPECT_EQ(table_.reusable(0), 0u);
   table_.reserve(0, 0, hash_of(1));
   EXPECT_EQ(table_.reusable(0), 1u) << "the first is reserved";
-  table_.publish(0, 0, {"a", "1", 1, Kind::value}, 10, 0);
+  table_.publish(0, 0, {"a", "1", 1, Kind::value}, 10);
   table_.slot(0, 0).reserved = false;
   publish(1, hash_of(2), {"b", "2", 2, Kind::value});
   EXPECT_EQ(table_.reusable(0), std::nullopt) << "both are dirty";
@@ -114,18 +115,18 @@ TEST_F(BlockTableTest, ASlotIsReusedOnlyWhenEmptyOrClean) {
   table_.reserve(0, 1, hash_of(3));
   EXPECT_EQ(write_word(1).state, WriteState::empty);
   EXPECT_EQ(table_.find(0, hash_of(2), "b"), std::nullopt);
-  table_.publish(0, 1, {"c", "3", 3, Kind::value}, 30, 0);
+  table_.publish(0, 1, {"c", "3", 3, Kind::value}, 30);
   EXPECT_NE(write_word(1).generation, generation) << "the old body must not pass for the new one";
 }
 
 TEST_F(BlockTableTest, TheKeyThatIsWrittenMoreKeepsItsSlot) {
-  publish(0, hash_of(1), {"a", "1", 1, Kind::value}, 100);
-  publish(1, hash_of(2), {"b", "2", 2, Kind::value}, 200);
+  publish(0, hash_of(1), {"a", "1", 1, Kind::value});
+  publish(1, hash_of(2), {"b", "2", 2, Kind::value});
   table_.set_clean(0, 0);
   table_.set_clean(0, 1);
   EXPECT_EQ(table_.reusable(0), 0u) << "the older one";
   table_.slot(0, 0).reserved = true;
-  table_.publish(0, 0, {"a", "3", 3, Kind::value}, 30, 300);
+  table_.publish(0, 0, {"a", "3", 3, Kind::value}, 30);
   table_.slot(0, 0).reserved = false;
   table_.set_clean(0, 0);
   EXPECT_EQ(table_.reusable(0), 1u);
@@ -165,7 +166,7 @@ TEST_F(BlockTableTest, KillsAreVisibleBeforeTheValue) {
   });
   for (uint64_t block = 0; block < geometry_.blocks; ++block) {
     table_.reserve(block, 0, hash_of(77));
-    table_.publish(block, 0, {"key", "value", 1, Kind::value}, 10, 0);
+    table_.publish(block, 0, {"key", "value", 1, Kind::value}, 10);
   }
   reader.join();
   EXPECT_EQ(looked_at, geometry_.blocks);

@@ -231,7 +231,7 @@ Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
   const layout::RecordView view{
       record->key, as_string(record->body), record->version,
       record->kind == LogKind::tombstone ? layout::Kind::tombstone : layout::Kind::value};
-  r.table.publish(block, *slot, view, newest.lsn, layout::clock_of(r.executor.now()));
+  r.table.publish(block, *slot, view, newest.lsn);
   r.table.slot(block, *slot).reserved = false;
   r.merger.wake(block);
   ++r.report.records_applied;

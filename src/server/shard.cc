@@ -299,7 +299,7 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
     if (ticket.version > table_.slot(block, *key.slot).version) {
       const layout::RecordView record{request.key, request.value, ticket.version,
                                       removal ? layout::Kind::tombstone : layout::Kind::value};
-      table_.publish(block, *key.slot, record, ticket.lsn, layout::clock_of(executor_.now()));
+      table_.publish(block, *key.slot, record, ticket.lsn);
     }
   } else {
     fail(s);

@@ -366,7 +366,8 @@ class TestShard {
       if (!w.readable()) continue;
       const uint32_t at = blocks.read_slots + i;
       auto r = layout::decode_slot(ByteView(block_of(key) + blocks.body(at), blocks.slot_size),
-                                   layout::slot_place(block, at, w.generation));
+                                   layout::slot_place(block, at, w.generation),
+                                   load<uint32_t>(block_of(key) + blocks.upper_checksum(i)));
       if (r && r->key == key) return Slot{w.state, r->kind, {std::string(r->value), r->version}};
     }
     return std::nullopt;

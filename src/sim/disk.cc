@@ -15,7 +15,7 @@ constexpr Nanos kWrite = 20 * kMicrosecond;
 constexpr Nanos kSectors = 5 * kMicrosecond;  // between two sectors of one operation
 constexpr Nanos kReport = 10 * kMicrosecond;  // from the last sector's write to its report
 constexpr std::uint64_t kTornPerMillion = 150'000;
-constexpr std::uint64_t kErrorPerMillion = 100;
+constexpr std::uint64_t kErrorPerMillion = 200;
 constexpr std::uint64_t kMisreadPerMillion = 2'000;
 }  // namespace
 

@@ -14,8 +14,9 @@ constexpr Nanos kBetweenParts = 3 * kMicrosecond;
 constexpr Nanos kMessage = 10 * kMicrosecond;
 constexpr Nanos kNotice = 2 * kMillisecond;  // until an end learns that the other is gone
 constexpr std::uint64_t kTornPerMillion = 200'000;
-constexpr std::size_t kWord = 8;
+constexpr std::size_t kWord = 8, kLine = 64;
 constexpr std::uint64_t kSplitPerMillion = 300'000;
+constexpr Nanos kResent = 2 * kMillisecond;
 constexpr std::uint64_t kLosePerMillion = 150;
 constexpr std::uint64_t kInterleavePerMillion = 300'000;
 constexpr int kHelloPolls = 200;
@@ -79,28 +80,38 @@ void Channel::post(Op& op) {
     world_.after(world_.random().below(kMillisecond),
                  [self = shared_from_this()] { self->lose("cable cut"); });
   }
-  auto& parts = posted->parts;
-  parts.push_back({0, op.size});
-  const bool torn =
-      op.kind != Op::Kind::cas && op.size > 1 &&
-      world_.strikes(op.kind == Op::Kind::read ? Fault::torn_read : Fault::torn_write, kTornPerMillion);
-  if (torn) {
-    for (std::uint64_t cuts = world_.random().between(1, 3); cuts > 0; --cuts) {
-      auto& part = parts[world_.random().below(parts.size())];
-      // Words are whole: transports see to that, and NICs read and write cache lines.
-      const std::size_t words = (part.second - part.first) / kWord;
-      if (words < 2) continue;
-      const std::size_t cut = part.first + kWord * world_.random().between(1, words - 1);
-      const std::size_t end = part.second;
-      part.second = cut;
-      parts.push_back({cut, end});
-    }
-    for (std::size_t i = parts.size() - 1; i > 0; --i)
-      std::swap(parts[i], parts[world_.random().below(i + 1)]);
-  }
-  if (op.kind == Op::Kind::cas && world_.strikes(Fault::split_cas, kSplitPerMillion)) parts.push_back({0, 0});
+  posted->parts.push_back({0, op.size});
+  if (op.kind == Op::Kind::read && world_.strikes(Fault::torn_read, kTornPerMillion)) tear(*posted);
+  if (op.kind == Op::Kind::write && world_.strikes(Fault::torn_write, kTornPerMillion)) tear(*posted);
+  if (op.kind == Op::Kind::cas && world_.strikes(Fault::split_cas, kSplitPerMillion))
+    posted->parts.push_back({0, 0});
   queue_.push_back(std::move(posted));
   schedule();
+}
+
+// Into parts that happen at different moments. Words are whole: transports see to that, and NICs read and
+// write cache lines.
+void Channel::tear(Posted& posted) {
+  Random& random = world_.random();
+  auto& parts = posted.parts;
+  const std::size_t size = parts[0].second;
+  if (size >= 2 * kLine && random.coin()) {
+    // The packet with one cache line is lost and sent again.
+    const std::size_t begin = kLine * random.below(size / kLine), end = std::min(begin + kLine, size);
+    parts = {{0, begin}, {end, size}, {begin, end}};
+    posted.resent = true;
+    return;
+  }
+  for (std::uint64_t cuts = random.between(1, 3); cuts > 0; --cuts) {
+    auto& part = parts[random.below(parts.size())];
+    const std::size_t words = (part.second - part.first) / kWord;
+    if (words < 2) continue;
+    const std::size_t cut = part.first + kWord * random.between(1, words - 1);
+    const std::size_t end = part.second;
+    part.second = cut;
+    parts.push_back({cut, end});
+  }
+  for (std::size_t i = parts.size() - 1; i > 0; --i) std::swap(parts[i], parts[random.below(i + 1)]);
 }
 
 void Channel::schedule() {
@@ -108,7 +119,9 @@ void Channel::schedule() {
   scheduled_ = true;
   const Posted& next = *queue_.front();
   const bool begun = next.swap_read || next.parts.size() > 1;
-  world_.after(world_.delay(begun ? kBetweenParts : kNic), [self = shared_from_this()] {
+  Nanos delay = world_.delay(begun ? kBetweenParts : kNic);
+  if (next.resent && next.parts.size() == 1) delay = world_.random().below(kResent);
+  world_.after(delay, [self = shared_from_this()] {
     self->scheduled_ = false;
     self->step();
     self->schedule();

@@ -73,11 +73,13 @@ class Channel final : public fabric::Peer, public std::enable_shared_from_this<C
   struct Posted {
     fabric::Op* op;
     std::vector<std::pair<std::size_t, std::size_t>> parts;  // begin, end; in the order in which they happen
+    bool resent = false;                                     // the last part comes much later
     bool swap_read = false;                                  // of a CAS: the word has been read
     std::uint64_t word = 0;
     bool done = false;
   };
   void post(fabric::Op& op);
+  void tear(Posted& posted);
   void post(fabric::Call& call, ByteView request);
   void schedule();
   void happened(const std::shared_ptr<Posted>& posted);

@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint64_t kKillPerMillion = 100;
 constexpr Nanos kThink = 20 * kMicrosecond;
 constexpr Nanos kNextClient = 10 * kMillisecond;
+constexpr Nanos kReadAllPause = 100 * kMillisecond;  // more than any fill timeout
 
 check::Time time_of(Nanos t) { return static_cast<check::Time>(t); }
 
@@ -211,7 +212,7 @@ Task<void> Load::read_all(SimClient& client) {
   for (std::uint32_t key = 0; key < shape_.keys; ++key) {
     for (int i = 0; i < 3; ++i) {
       co_await get(client, key);
-      co_await client.process->sleep(kSecond);
+      co_await client.process->sleep(kReadAllPause);
     }
     const std::string name = name_of(key);
     std::uint64_t hash = 0;

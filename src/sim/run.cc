@@ -33,13 +33,15 @@ LoadShape load_shape(Random& random, std::uint64_t operations) {
   LoadShape s;
   s.clients = static_cast<std::uint32_t>(random.between(2, 5));
   s.tasks = static_cast<std::uint32_t>(random.between(1, 4));
-  s.keys = static_cast<std::uint32_t>(random.between(1, 6));
+  // Few keys are hot; many fill their buckets, so that records spill and move.
+  s.keys = static_cast<std::uint32_t>(random.chance(400'000) ? random.between(8, 24) : random.between(1, 6));
   s.operations = operations;
   return s;
 }
 
 // Each of the faults that may be chosen, or not; none in some runs.
-FaultSet choose_faults(Random& random, FaultSet from) {
+FaultSet choose_faults(Random& random, FaultSet from, bool choose) {
+  if (!choose) return from;
   FaultSet chosen;
   if (random.chance(50'000)) return chosen;
   for (std::size_t i = 0; i < kFaults; ++i) chosen.set(i, random.coin());
@@ -49,7 +51,7 @@ FaultSet choose_faults(Random& random, FaultSet from) {
 class Simulation {
  public:
   Simulation(const RunOptions& options, Random chosen)
-      : world_(options.seed, choose_faults(chosen, options.faults), options.trace) {
+      : world_(options.seed, choose_faults(chosen, options.faults, options.choose), options.trace) {
     const StoreShape store = store_shape(chosen);
     for (std::uint32_t i = 0; i < store.shards; ++i) {
       shards_.push_back(std::make_unique<SimShard>(world_, store, i,

@@ -14,6 +14,7 @@ struct RunOptions {
   std::uint64_t seed = 0;
   std::uint64_t operations = 2000;     // of clients
   FaultSet faults = FaultSet().set();  // those that may be chosen
+  bool choose = true;                  // else all of them are on
   bool trace = false;                  // prints what happens to stdout
 };
 

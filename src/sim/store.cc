@@ -15,7 +15,7 @@ using layout::WriteWord;
 
 namespace {
 constexpr std::uint64_t kKillPerMillion = 60;
-constexpr std::uint64_t kPreemptPerMillion = 10'000;
+constexpr std::uint64_t kPreemptPerMillion = 30'000;
 constexpr std::uint64_t kCutPerMillion = 60;
 constexpr Nanos kLongestDown = 300 * kMillisecond;
 constexpr std::uint32_t kInlineLimit = 64;

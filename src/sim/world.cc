@@ -7,7 +7,7 @@ namespace scalio::sim {
 namespace {
 constexpr std::uint64_t kSlowPerMillion = 2'000;
 constexpr std::uint64_t kFreezePerMillion = 300;
-constexpr std::uint64_t kLongestPreemption = 100;  // steps of the world
+constexpr std::uint64_t kLongestPreemption = 300;  // steps of the world
 constexpr Nanos kLongestFreeze = 400 * kMillisecond;
 }  // namespace
 

@@ -32,9 +32,11 @@ std::vector<Bytes> seeds() {
   for (const bool written : {false, true}) {
     Bytes bytes(kGeometry.block_size());
     const std::uint32_t slot = written ? kGeometry.read_slots : 1;
-    encode_slot(ByteSpan(bytes).subspan(kGeometry.body(slot), kGeometry.slot_size),
-                {kKey, "value", 9, Kind::value}, slot_place(0, slot, 3));
+    const std::uint32_t upper =
+        encode_slot(ByteSpan(bytes).subspan(kGeometry.body(slot), kGeometry.slot_size),
+                    {kKey, "value", 9, Kind::value}, slot_place(0, slot, 3));
     if (written) {
+      store(bytes.data() + kGeometry.upper_checksum(0), upper);
       store(bytes.data() + kGeometry.write_word(0), WriteWord{WriteState::dirty, 3, tag_of(kHash)}.pack());
     } else {
       store(bytes.data() + kGeometry.read_word(1), ReadWord{true, true, 3, tag_of(kHash)}.pack());
