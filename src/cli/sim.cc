@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -98,7 +99,10 @@ int run_seeds(const Flags& flags) {
        {0, flags.operations, faults_of(flags.faults), true, false}},
       [&](const sim::Totals& t) {
         progress.update("sim", static_cast<double>(t.seeds) / static_cast<double>(flags.seeds),
-                        fmt::format("{:.0f} seeds a minute", static_cast<double>(t.seeds) * 60 / seconds()));
+                        fmt::format("{:.0f} seeds a minute, {} of {} faults met",
+                                    static_cast<double>(t.seeds) * 60 / seconds(),
+                                    sim::kFaults - static_cast<std::size_t>(std::ranges::count(t.struck, 0U)),
+                                    sim::kFaults));
         return stop == 0;
       });
   progress.finish();
