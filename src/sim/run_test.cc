@@ -3,6 +3,11 @@
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
 
+// What a killed process was doing is never freed (world.h).
+extern "C" const char* __asan_default_options() {
+  return "detect_leaks=0";
+}  // NOLINT(bugprone-reserved-identifier)
+
 namespace scalio::sim {
 namespace {
 
