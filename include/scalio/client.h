@@ -54,6 +54,8 @@ struct ClientCounters {
   std::uint64_t region_bytes_read = 0;
   std::uint64_t ssd_reads = 0;  // counted by the devices
   std::uint64_t ssd_bytes_read = 0;
+
+  ClientCounters& operator+=(const ClientCounters& o);
 };
 
 // A connection to all shards of one store. One thread uses a Client (it has its own event loop and

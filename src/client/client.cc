@@ -237,24 +237,27 @@ void Client::wait_all() {
 
 size_t Client::inline_limit() const { return impl_->geometry.inline_limit; }
 
+ClientCounters& ClientCounters::operator+=(const ClientCounters& o) {
+  gets += o.gets;
+  hits += o.hits;
+  misses += o.misses;
+  fills += o.fills;
+  bypasses += o.bypasses;
+  steals += o.steals;
+  writes += o.writes;
+  region_reads += o.region_reads;
+  region_writes += o.region_writes;
+  region_cas += o.region_cas;
+  region_bytes_read += o.region_bytes_read;
+  ssd_reads += o.ssd_reads;
+  ssd_bytes_read += o.ssd_bytes_read;
+  return *this;
+}
+
 ClientCounters Client::counters() const {
   ClientCounters sum;
   for (const Impl::Shard& s : impl_->shards) {
-    if (!s.client) continue;
-    const ClientCounters c = s.client->counters();
-    sum.gets += c.gets;
-    sum.hits += c.hits;
-    sum.misses += c.misses;
-    sum.fills += c.fills;
-    sum.bypasses += c.bypasses;
-    sum.steals += c.steals;
-    sum.writes += c.writes;
-    sum.region_reads += c.region_reads;
-    sum.region_writes += c.region_writes;
-    sum.region_cas += c.region_cas;
-    sum.region_bytes_read += c.region_bytes_read;
-    sum.ssd_reads += c.ssd_reads;
-    sum.ssd_bytes_read += c.ssd_bytes_read;
+    if (s.client) sum += s.client->counters();
   }
   return sum;
 }

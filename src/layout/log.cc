@@ -66,6 +66,12 @@ ByteView BatchBuilder::finish(uint64_t tail, uint64_t version, uint32_t block_si
   return buffer_.first(length);
 }
 
+ByteView first_batch(ByteSpan buffer, uint64_t store_id, uint32_t block_size) {
+  BatchBuilder builder(store_id);
+  builder.begin(buffer, 0);
+  return builder.finish(0, 0, block_size);
+}
+
 std::optional<BatchHeader> decode_batch_header(ByteView bytes, uint64_t store_id, uint64_t ring_offset,
                                                uint64_t log_size) {
   const std::byte* p = bytes.data();

@@ -70,6 +70,10 @@ class BatchBuilder {
   uint32_t records_ = 0;
 };
 
+// What a formatted log begins with: an empty batch at LSN 0, written to the start of `buffer`, which holds a
+// block. Returns its bytes.
+ByteView first_batch(ByteSpan buffer, uint64_t store_id, uint32_t block_size);
+
 // The header at the start of `bytes` (at least kBatchHeader of them), if a batch of this store with the LSN
 // that belongs at this offset of the ring begins there.
 std::optional<BatchHeader> decode_batch_header(ByteView bytes, uint64_t store_id, uint64_t ring_offset,

@@ -119,9 +119,8 @@ Task<Status> write_ssd(block::BlockDevice& device, const SsdGeometry& g, bool wh
     if (!s.ok()) co_return s;
     progress(static_cast<double>(at) / static_cast<double>(end));
   }
-  layout::BatchBuilder first(g.log_id());
-  first.begin(chunk.span(), 0);
-  Status s = co_await device.write(g.log_offset, first.finish(0, 0, g.block_size), block::Durability::cached);
+  const ByteView first = layout::first_batch(chunk.span(), g.log_id(), g.block_size);
+  Status s = co_await device.write(g.log_offset, first, block::Durability::cached);
   if (s.ok()) s = co_await device.flush();
   layout::encode_superblock(superblock.span(), g);
   for (uint64_t at : copies) {

@@ -156,11 +156,7 @@ inline layout::SsdGeometry test_geometry(uint64_t buckets, uint32_t bucket_size 
 // The bytes of an SSD that was just formatted, but for the superblocks.
 inline Bytes formatted(const layout::SsdGeometry& g) {
   Bytes bytes(g.device_size);
-  Bytes batch(4096);
-  layout::BatchBuilder first(g.log_id());
-  first.begin(batch, 0);
-  ByteView empty = first.finish(0, 0, g.block_size);
-  std::copy(empty.begin(), empty.end(), bytes.begin() + static_cast<ptrdiff_t>(g.log_offset));
+  layout::first_batch(ByteSpan(bytes).subspan(g.log_offset, g.log_size), g.log_id(), g.block_size);
   return bytes;
 }
 

@@ -37,7 +37,7 @@ Load::Load(World& world, std::vector<std::unique_ptr<SimShard>>& shards, const L
 void Load::start() {
   for (std::uint32_t i = 0; i < shape_.clients; ++i) {
     SimClient& client = add_client();
-    client.process->spawn(connect(client));
+    start_tasks(client);
   }
 }
 
@@ -65,13 +65,12 @@ Load::SimClient& Load::add_client() {
   return client;
 }
 
-Task<void> Load::connect(SimClient& client) {
+void Load::start_tasks(SimClient& client) {
   for (std::uint32_t i = 0; i < shape_.tasks; ++i) {
     ++client.running;
     ++running_;
     client.process->spawn(task(client));
   }
-  co_return;
 }
 
 Task<void> Load::task(SimClient& client) {
@@ -189,7 +188,7 @@ void Load::kill(SimClient& client) {
   world_.after(world_.delay(kNextClient), [this] {
     if (asked_ >= shape_.operations) return;
     SimClient& next = add_client();
-    next.process->spawn(connect(next));
+    start_tasks(next);
   });
 }
 
@@ -231,14 +230,7 @@ Task<void> Load::read_all(SimClient& client) {
 }
 
 void Load::collect(SimClient& client) {
-  for (const auto& s : client.shards) {
-    const ClientCounters c = s.client->counters();
-    counters_.hits += c.hits;
-    counters_.misses += c.misses;
-    counters_.steals += c.steals;
-    counters_.fills += c.fills;
-    counters_.bypasses += c.bypasses;
-  }
+  for (const auto& s : client.shards) counters_ += s.client->counters();
 }
 
 }  // namespace scalio::sim

@@ -50,7 +50,7 @@ class Load {
     std::vector<std::uint64_t> versions;  // by key, the last that it saw
   };
   SimClient& add_client();
-  Task<void> connect(SimClient& client);
+  void start_tasks(SimClient& client);
   Task<void> task(SimClient& client);
   Task<void> read_all(SimClient& client);
   Task<void> get(SimClient& client, std::uint32_t key);

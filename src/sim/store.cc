@@ -41,11 +41,7 @@ layout::SsdGeometry geometry_of(World& world, const StoreShape& shape, std::uint
 // As `scalio format` leaves it.
 Bytes formatted(const layout::SsdGeometry& g) {
   Bytes bytes(g.device_size);
-  Bytes batch(4096);
-  layout::BatchBuilder first(g.log_id());
-  first.begin(batch, 0);
-  const ByteView empty = first.finish(0, 0, g.block_size);
-  std::copy(empty.begin(), empty.end(), bytes.begin() + static_cast<std::ptrdiff_t>(g.log_offset));
+  layout::first_batch(ByteSpan(bytes).subspan(g.log_offset, g.log_size), g.log_id(), g.block_size);
   return bytes;
 }
 }  // namespace

@@ -42,7 +42,6 @@ class SimShard {
   bool stopped() const { return stopped_; }
   std::uint64_t starts() const { return starts_; }
 
-  World& world() { return world_; }
   Endpoint& endpoint() { return endpoint_; }
   Disk& disk() { return disk_; }
   const layout::SsdGeometry& ssd() const { return ssd_; }
