@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 namespace scalio {
 
@@ -78,6 +79,52 @@ class EventLoop::Waker final : public RingHandler {
   int fd_;
 };
 
+// What a Watch has with the kernel.
+class WatchPoll final : public RingHandler {
+ public:
+  WatchPoll(EventLoop& loop, int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback)
+      : loop_(loop), fd_(fd), events_(events), callback_(std::move(callback)) {
+    arm();
+  }
+  void on_completion(int result, unsigned flags) override {
+    ready_ |= result < 0 ? POLLERR : static_cast<std::uint32_t>(result);
+    armed_ = flags & IORING_CQE_F_MORE;
+    if (!std::exchange(queued_, true)) loop_.ready_watches_.push_back(this);
+  }
+  // Deletes this if it was stopped and the kernel has let go of it.
+  void call() {
+    queued_ = false;
+    const std::uint32_t ready = std::exchange(ready_, 0);
+    if (!stopped_) callback_(ready);
+    if (armed_) return;
+    if (stopped_) {
+      delete this;
+    } else {
+      arm();
+    }
+  }
+  // No more callbacks. The poll's last completion, forced by the cancel if it is not on its way, ends this.
+  void stop() {
+    stopped_ = true;
+    io_uring_prep_cancel(loop_.prepare(nullptr), static_cast<RingHandler*>(this), 0);
+  }
+
+ private:
+  void arm() {
+    armed_ = true;
+    io_uring_prep_poll_multishot(loop_.prepare(this), fd_, events_);
+  }
+
+  EventLoop& loop_;
+  const int fd_;
+  const std::uint32_t events_;
+  const std::function<void(std::uint32_t)> callback_;
+  bool armed_ = false;
+  bool queued_ = false;  // in ready_watches_
+  bool stopped_ = false;
+  std::uint32_t ready_ = 0;  // since the last call
+};
+
 EventLoop::EventLoop() : ring_(std::make_unique<io_uring>()) {}
 
 Result<std::unique_ptr<EventLoop>> EventLoop::create() {
@@ -104,9 +151,11 @@ EventLoop::~EventLoop() {
   // Handlers that were cancelled, as stopped watches are, free themselves when the kernel confirms. It may do
   // so late, when they were armed by a thread that has ended.
   const Nanos bound = now() + kCancelBound;
+  call_watches();
   while (outstanding_ > kWakers && now() < bound) {
     submit_and_wait(bound);
     reap();
+    call_watches();
   }
   io_uring_queue_exit(ring_.get());
 }
@@ -171,6 +220,15 @@ void EventLoop::resume_ready() {
   }
 }
 
+// Those that are ready now, each once.
+void EventLoop::call_watches() {
+  for (std::size_t n = ready_watches_.size(); n > 0; --n) {
+    WatchPoll* watch = ready_watches_.front();
+    ready_watches_.pop_front();
+    watch->call();
+  }
+}
+
 // Submits what is queued and sleeps until a completion (a wake from another thread is one) or `until`.
 void EventLoop::submit_and_wait(Nanos until) {
   const Nanos t = now();
@@ -192,6 +250,7 @@ void EventLoop::turn(bool may_block) {
   }
   reap();
   resume_ready();
+  call_watches();
 }
 
 void EventLoop::run_on_loop(std::function<void()> fn) {
@@ -211,39 +270,8 @@ void EventLoop::drain_remote() {
   for (auto& fn : batch) fn();
 }
 
-class Watch::Poll final : public RingHandler {
- public:
-  Poll(EventLoop& loop, int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback)
-      : loop_(loop), fd_(fd), events_(events), callback_(std::move(callback)) {
-    arm();
-  }
-  void on_completion(int result, unsigned flags) override {
-    if (!stopped_) callback_(result < 0 ? POLLERR : static_cast<std::uint32_t>(result));
-    if (flags & IORING_CQE_F_MORE) return;
-    if (stopped_)
-      delete this;
-    else
-      arm();
-  }
-  // No more callbacks; the poll's last completion, forced by the cancel if it is not on its way, deletes
-  // this.
-  void stop() {
-    stopped_ = true;
-    io_uring_prep_cancel(loop_.prepare(nullptr), static_cast<RingHandler*>(this), 0);
-  }
-
- private:
-  void arm() { io_uring_prep_poll_multishot(loop_.prepare(this), fd_, events_); }
-
-  EventLoop& loop_;
-  const int fd_;
-  const std::uint32_t events_;
-  std::function<void(std::uint32_t)> callback_;
-  bool stopped_ = false;
-};
-
 Watch::Watch(EventLoop& loop, int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback)
-    : poll_(new Poll(loop, fd, events, std::move(callback))) {}
+    : poll_(new WatchPoll(loop, fd, events, std::move(callback))) {}
 
 Watch::~Watch() { poll_->stop(); }
 

@@ -28,6 +28,8 @@ class RingHandler {
   ~RingHandler() = default;
 };
 
+class WatchPoll;
+
 class EventLoop final : public Executor {
  public:
   // Fails (unavailable) where the kernel refuses io_uring, saying how to allow it. Another thread than this
@@ -40,8 +42,9 @@ class EventLoop final : public Executor {
   void post(std::coroutine_handle<> h) override;
   void post_at(Nanos when, std::coroutine_handle<> h) override;
 
-  // One turn: submits what is queued, handles completions, resumes what is ready. When nothing is ready and
-  // `may_block`, it waits for a completion, the next timer or a wake from another thread before that.
+  // One turn: submits what is queued, handles completions, resumes what is ready, then calls the watches:
+  // devices get their next work before sockets are read. When nothing is ready and `may_block`, it waits for
+  // a completion, the next timer or a wake from another thread before that.
   void turn(bool may_block);
   // Turns until `done()`; it is asked after each turn.
   template <class F>
@@ -60,6 +63,7 @@ class EventLoop final : public Executor {
   void run_on_loop(std::function<void()> fn);
 
  private:
+  friend class WatchPoll;
   EventLoop();
   struct Timer {
     Nanos when;
@@ -72,6 +76,7 @@ class EventLoop final : public Executor {
   void submit_and_wait(Nanos until);
   bool reap();
   void resume_ready();
+  void call_watches();
   void drain_remote();
 
   std::unique_ptr<io_uring> ring_;
@@ -79,6 +84,7 @@ class EventLoop final : public Executor {
   std::deque<std::coroutine_handle<>> ready_;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
   std::uint64_t timer_order_ = 0;
+  std::deque<WatchPoll*> ready_watches_;
   std::unique_ptr<Waker> waker_;
   std::mutex remote_mutex_;
   std::vector<std::function<void()>> remote_;
@@ -96,8 +102,7 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
 
  private:
-  class Poll;
-  Poll* poll_;  // outlives the Watch until the kernel has let go of it
+  WatchPoll* poll_;  // outlives the Watch until the kernel has let go of it
 };
 
 }  // namespace scalio
