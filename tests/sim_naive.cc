@@ -177,7 +177,7 @@ std::string run(Order order, std::uint64_t seed, bool trace) {
   std::vector<std::array<std::byte, 64>> memory((blocks.size() + 63) / 64);
   const ByteSpan region(memory[0].data(), blocks.size());
   NaiveShard shard(world, server, device, ssd, blocks, region, order);
-  Endpoint endpoint{world, false, 1, std::make_shared<Host>(server, shard, region, 1)};
+  Endpoint endpoint{world, false, 1, std::make_shared<Host>(server, shard, blocks, region, 1)};
   std::vector<check::Operation> history;
   std::vector<std::unique_ptr<NaiveClient>> clients;
   for (const char* name : {"writer", "reader-A", "reader-B", "reader-C", "reader-D"}) {

@@ -35,6 +35,7 @@ scalio::sim::RunOptions options_for(Rule rule) {
   };
   switch (rule) {
     case Rule::kill_before_publish: only({Fault::torn_read, Fault::preempt_server}); break;
+    case Rule::position: only({Fault::misplaced_write, Fault::kill_client}); break;
     case Rule::bucket_images: only({Fault::power_cut, Fault::slow}); break;
     case Rule::epoch: only({Fault::kill_server, Fault::freeze_client, Fault::slow}); break;
     default: break;

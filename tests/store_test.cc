@@ -325,6 +325,10 @@ TEST_P(StoreTest, SsdsThatAreNotTheServersAreRefused) {
   auto missing = Client::connect(uri_, wrong);
   EXPECT_FALSE(missing.ok());
   EXPECT_THAT(missing.status().message(), HasSubstr("/nowhere"));
+  wrong.ssd_paths.assign(3, server::ssd_path(dir_.string(), 0));
+  wrong.ssd_paths[1] = server::ssd_path(dir_.string(), 1);
+  auto too_many = Client::connect(uri_, wrong);
+  EXPECT_EQ(too_many.code(), Code::invalid);
   ClientOptions right;
   right.ssd_paths = {server::ssd_path(dir_.string(), 0), server::ssd_path(dir_.string(), 1)};
   auto client = connected(right);

@@ -17,7 +17,8 @@ enum class Rule : std::uint8_t {
   kill,                 // rule 1: read slots of the key are killed
   kill_before_publish,  // rule 1: before DIRTY, not after
   second_read,          // rule 2: the write-slot words are read again after the CAS
-  place,                // rule 6: checksums of slots cover position and generation
+  position,             // section 3: checksums of slots cover where the slot is
+  generation,           // rule 6: and which filling of the slot it is
   slot_checksum,        // rule 4: slots are readable only with their checksum
   merge_before_free,    // rule 7: the bucket is written before the slot is clean
   dirty_if_changed,     // rule 7: a value that changed during its merge stays DIRTY
@@ -27,12 +28,13 @@ enum class Rule : std::uint8_t {
   bucket_images,        // section 3: buckets are logged before they are overwritten
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 12> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 13> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
     {Rule::second_read, "second-read"},
-    {Rule::place, "place"},
+    {Rule::position, "position"},
+    {Rule::generation, "generation"},
     {Rule::slot_checksum, "slot-checksum"},
     {Rule::merge_before_free, "merge-before-free"},
     {Rule::dirty_if_changed, "dirty-if-changed"},

@@ -111,6 +111,10 @@ Task<Status> Client::Impl::connect(fabric::Uri uri) {
     Status s = co_await add_shard(uri, i);
     if (!s.ok()) co_return s;
   }
+  if (options.ssd_paths.size() > geometry.shards) {
+    co_return Status(Code::invalid, fmt::format("{} paths of SSDs were given; the store has {}",
+                                                options.ssd_paths.size(), geometry.shards));
+  }
   co_return Status();
 }
 

@@ -16,7 +16,8 @@ uint32_t upper_half(uint64_t checksum) { return static_cast<uint32_t>(checksum >
 }  // namespace
 
 uint64_t slot_place(uint64_t block, uint32_t slot, uint16_t generation) {
-  if (!kept(Rule::place)) return 0;
+  if (!kept(Rule::position)) block = slot = 0;
+  if (!kept(Rule::generation)) generation = 0;
   return mix(block << 24 | uint64_t{slot} << 16 | generation);
 }
 

@@ -15,6 +15,7 @@ constexpr Nanos kMessage = 10 * kMicrosecond;
 constexpr Nanos kNotice = 2 * kMillisecond;  // until an end learns that the other is gone
 constexpr std::uint64_t kTornPerMillion = 200'000;
 constexpr std::size_t kWord = 8, kLine = 64;
+constexpr std::uint64_t kMisplacedPerMillion = 200'000;
 constexpr std::uint64_t kSplitPerMillion = 300'000;
 constexpr Nanos kResent = 2 * kMillisecond;
 constexpr std::uint64_t kLosePerMillion = 150;
@@ -71,6 +72,7 @@ Task<Result<std::unique_ptr<fabric::Connection>>> Channel::connect(Endpoint& end
 void Channel::post(Op& op) {
   auto posted = std::make_shared<Posted>();
   posted->op = &op;
+  posted->offset = op.offset;
   open_.push_back(posted);
   if (lost()) {
     happened(posted);
@@ -83,6 +85,7 @@ void Channel::post(Op& op) {
   posted->parts.push_back({0, op.size});
   if (op.kind == Op::Kind::read && world_.strikes(Fault::torn_read, kTornPerMillion)) tear(*posted);
   if (op.kind == Op::Kind::write && world_.strikes(Fault::torn_write, kTornPerMillion)) tear(*posted);
+  if (op.kind == Op::Kind::write) misplace(*posted);
   if (op.kind == Op::Kind::cas && world_.strikes(Fault::split_cas, kSplitPerMillion))
     posted->parts.push_back({0, 0});
   queue_.push_back(std::move(posted));
@@ -114,6 +117,17 @@ void Channel::tear(Posted& posted) {
   for (std::size_t i = parts.size() - 1; i > 0; --i) std::swap(parts[i], parts[random.below(i + 1)]);
 }
 
+// The body of a read slot, to the place of another one's. Nothing else: the words and what the server writes
+// are not protected against that.
+void Channel::misplace(Posted& posted) {
+  const layout::RegionGeometry& g = host_->blocks;
+  const std::uint64_t in_block = posted.offset % g.block_size();
+  const bool is_body = in_block >= g.body(0) && in_block < g.body(g.read_slots);
+  if (!is_body || !world_.strikes(Fault::misplaced_write, kMisplacedPerMillion)) return;
+  const std::uint64_t block = world_.random().below(g.blocks);
+  posted.offset = g.block_at(block) + g.body(static_cast<std::uint32_t>(world_.random().below(g.read_slots)));
+}
+
 void Channel::schedule() {
   if (scheduled_ || queue_.empty()) return;
   scheduled_ = true;
@@ -134,7 +148,7 @@ bool Channel::step() {
   if (!endpoint_.shared_memory && !host_->process.alive()) return false;
   const std::shared_ptr<Posted> posted = queue_.front();
   Op& op = *posted->op;
-  std::byte* memory = host_->region.data() + op.offset;
+  std::byte* memory = host_->region.data() + posted->offset;
   if (op.kind == Op::Kind::cas) {
     if (!posted->swap_read) {
       if (!host_->swapping.insert(op.offset).second) return false;
@@ -155,7 +169,7 @@ bool Channel::step() {
       std::copy(op.data + begin, op.data + end, memory + begin);
     }
     world_.note("{} {} {:#x}, bytes {} to {} of {}", name_, op.kind == Op::Kind::read ? "READ" : "WRITE",
-                op.offset, begin, end, op.size);
+                posted->offset, begin, end, op.size);
     if (!posted->parts.empty()) return true;
   }
   queue_.pop_front();

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fabric/fabric.h"
+#include "layout/geometry.h"
 #include "sim/world.h"
 
 namespace scalio::sim {
@@ -21,10 +22,12 @@ class Channel;
 
 // One incarnation of a shard's server.
 struct Host {
-  Host(Process& server, fabric::Service& shard, ByteSpan memory, std::uint64_t number)
-      : process(server), service(shard), region(memory), epoch(number) {}
+  Host(Process& server, fabric::Service& shard, const layout::RegionGeometry& geometry, ByteSpan memory,
+       std::uint64_t number)
+      : process(server), service(shard), blocks(geometry), region(memory), epoch(number) {}
   Process& process;
   fabric::Service& service;
+  const layout::RegionGeometry blocks;
   const ByteSpan region;
   const std::uint64_t epoch;
   std::set<std::uint64_t> swapping;  // words whose CAS has read and not yet written
@@ -72,6 +75,7 @@ class Channel final : public fabric::Peer, public std::enable_shared_from_this<C
   class End;
   struct Posted {
     fabric::Op* op;
+    std::uint64_t offset;                                    // in the region, where it happens
     std::vector<std::pair<std::size_t, std::size_t>> parts;  // begin, end; in the order in which they happen
     bool resent = false;                                     // the last part comes much later
     bool swap_read = false;                                  // of a CAS: the word has been read
@@ -80,6 +84,7 @@ class Channel final : public fabric::Peer, public std::enable_shared_from_this<C
   };
   void post(fabric::Op& op);
   void tear(Posted& posted);
+  void misplace(Posted& posted);
   void post(fabric::Call& call, ByteView request);
   void schedule();
   void happened(const std::shared_ptr<Posted>& posted);

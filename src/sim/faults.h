@@ -9,12 +9,14 @@
 namespace scalio::sim {
 
 enum class Fault : std::uint8_t {
-  slow,           // an operation takes a thousand times as long as others
-  torn_read,      // the parts of a READ are of different moments, in any order
-  torn_write,     // the parts of a WRITE become visible at different moments, in any order
-  split_cas,      // the NIC's CAS reads the word, the CPU or others store into it, the CAS writes it
-  freeze_client,  // a client stands still for a while, at any await
-  kill_client,    // a client dies, at any await
+  slow,             // an operation takes a thousand times as long as others
+  torn_read,        // the parts of a READ are of different moments, in any order
+  torn_write,       // the parts of a WRITE become visible at different moments, in any order
+  misplaced_write,  // the body of a read slot is written over another one's
+  split_cas,        // the NIC's CAS reads the word, the CPU or others store into it, the CAS writes it
+  clock_drift,      // the clock of a client or server is too fast or too slow
+  freeze_client,    // a client stands still for a while, at any await
+  kill_client,      // a client dies, at any await
   lose_connection,
   freeze_server,
   preempt_server,  // between two stores to its region
@@ -25,12 +27,12 @@ enum class Fault : std::uint8_t {
   misdirected_read,  // one sector is another one's
   stale_read,        // one sector of several, not the first, is what it was before
 };
-constexpr std::size_t kFaults = 15;
+constexpr std::size_t kFaults = 17;
 
 constexpr std::array<std::string_view, kFaults> kFaultNames{
-    "slow",        "torn-read",       "torn-write",    "split-cas",        "freeze-client",
-    "kill-client", "lose-connection", "freeze-server", "preempt-server",   "kill-server",
-    "power-cut",   "read-error",      "write-error",   "misdirected-read", "stale-read"};
+    "slow",          "torn-read",   "torn-write",      "misplaced-write",  "split-cas",      "clock-drift",
+    "freeze-client", "kill-client", "lose-connection", "freeze-server",    "preempt-server", "kill-server",
+    "power-cut",     "read-error",  "write-error",     "misdirected-read", "stale-read"};
 
 using FaultSet = std::bitset<kFaults>;
 using FaultCounts = std::array<std::uint64_t, kFaults>;

@@ -94,7 +94,7 @@ Task<void> SimShard::begin(Incarnation& life) {
     co_return;
   }
   const ByteSpan region(life.memory[0].data(), blocks_.size());
-  life.host = std::make_shared<Host>(*life.process, *life.shard, region, endpoint_.epoch);
+  life.host = std::make_shared<Host>(*life.process, *life.shard, blocks_, region, endpoint_.epoch);
   endpoint_.host = life.host;
   world_.note("{} serves", life.process->name());
 }

@@ -9,6 +9,9 @@ constexpr std::uint64_t kSlowPerMillion = 2'000;
 constexpr std::uint64_t kFreezePerMillion = 300;
 constexpr std::uint64_t kLongestPreemption = 300;  // steps of the world
 constexpr Nanos kLongestFreeze = 400 * kMillisecond;
+constexpr std::uint64_t kDriftPerMillion = 300'000;
+// In nanoseconds a millisecond: far more than a real clock.
+constexpr std::int64_t kLargestDrift = 100'000;
 }  // namespace
 
 void World::at(Nanos when, std::function<void()> event) {
@@ -43,6 +46,22 @@ Nanos World::delay(Nanos typical) {
 
 void World::print(const std::string& line) {
   fmt::print("{:>12.3f} us  {}\n", static_cast<double>(now_ - kSecond) / 1e3, line);
+}
+
+std::int64_t Process::choose_drift(World& world) {
+  if (!world.strikes(Fault::clock_drift, kDriftPerMillion)) return 0;
+  return static_cast<std::int64_t>(world.random().between(0, 2 * kLargestDrift)) - kLargestDrift;
+}
+
+Nanos Process::drifted(Nanos duration) const {
+  return static_cast<Nanos>(static_cast<std::int64_t>(duration) * drift_ /
+                            static_cast<std::int64_t>(kMillisecond));
+}
+
+Nanos Process::by_the_world(Nanos duration) const {
+  if (drift_ == 0) return duration;
+  constexpr Nanos kRounding = 3;  // rather late than early
+  return duration * kMillisecond / (kMillisecond + static_cast<Nanos>(drift_)) + kRounding;
 }
 
 void Process::deliver(Nanos delay, std::function<void()> what) {

@@ -83,16 +83,17 @@ class Process final : public Executor {
         name_(std::move(name)),
         freeze_(freeze),
         fate_(std::move(fate)),
-        skew_(world.random().below(kSecond)) {}
+        skew_(world.random().below(kSecond)),
+        drift_(choose_drift(world)) {}
 
   // By this process's clock.
-  Nanos now() override { return world_.now() + skew_; }
+  Nanos now() override { return skew_ + world_.now() + drifted(world_.now()); }
   void post(std::coroutine_handle<> h) override {
     deliver(0, [h] { h.resume(); });
   }
   void post_at(Nanos when, std::coroutine_handle<> h) override {
     const Nanos t = now();
-    deliver(when > t ? when - t : 0, [h] { h.resume(); });
+    deliver(when > t ? by_the_world(when - t) : 0, [h] { h.resume(); });
   }
   // Runs `what` in this process after `delay`, if it is alive then; later if it is frozen.
   void deliver(Nanos delay, std::function<void()> what);
@@ -105,6 +106,11 @@ class Process final : public Executor {
   const std::string& name() const { return name_; }
 
  private:
+  static std::int64_t choose_drift(World& world);
+  // What this clock has gained in `duration` of the world's.
+  Nanos drifted(Nanos duration) const;
+  // The time in which this clock advances by `duration`.
+  Nanos by_the_world(Nanos duration) const;
   void run(std::function<void()> what);
 
   World& world_;
@@ -112,7 +118,8 @@ class Process final : public Executor {
   const Fault freeze_;
   const std::function<void()> fate_;
   const Nanos skew_;
-  Nanos frozen_until_ = 0;  // by the world's clock
+  const std::int64_t drift_;  // ns that this clock gains in a millisecond
+  Nanos frozen_until_ = 0;    // by the world's clock
   bool alive_ = true;
   bool preempted_ = false;
   std::vector<std::function<void()>> waiting_;  // came while it was preempted
