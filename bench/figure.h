@@ -63,5 +63,7 @@ Rows durable_puts(const Bench& bench);
 Rows writes_per_put(const Bench& bench);
 Rows memory(const Bench& bench);
 Rows growth(const Bench& bench);
+Rows nvme_tcp(const Bench& bench);
+Rows nvmf_misses(const Bench& bench);
 
 }  // namespace scalio::bench

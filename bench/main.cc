@@ -26,6 +26,8 @@ constexpr std::array kFigures = {
     Figure{"writes-per-put", "SSD writes per PUT under YCSB A", writes_per_put},
     Figure{"memory", "the server's memory", memory},
     Figure{"growth", "GET cost as the records grow", growth},
+    Figure{"nvme-tcp", "reads over NVMe/TCP beside plain sockets", nvme_tcp},
+    Figure{"nvmf-misses", "GET misses over NVMe/TCP beside the file, and the server's CPU", nvmf_misses},
 };
 
 struct Flags {

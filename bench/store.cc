@@ -61,7 +61,9 @@ Server::~Server() {
   if (process_.wait(kStopBound) != 0) fail("the server did not stop as it should");
 }
 
-std::unique_ptr<Client> Server::connect() const { return expect(Client::connect(uri_)); }
+std::unique_ptr<Client> Server::connect(ClientOptions options) const {
+  return expect(Client::connect(uri_, std::move(options)));
+}
 
 Store::Store(std::filesystem::path dir, std::uint64_t records, double full)
     : dir_(std::move(dir)), records_(records) {

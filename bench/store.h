@@ -30,7 +30,7 @@ class Server {
   // Stops it cleanly: everything is merged into the buckets.
   ~Server();
 
-  std::unique_ptr<Client> connect() const;
+  std::unique_ptr<Client> connect(ClientOptions options = {}) const;
   const Process& process() const { return process_; }
   const std::string& uri() const { return uri_; }
 
@@ -69,6 +69,8 @@ class StoreCache {
   explicit StoreCache(std::filesystem::path dir) : dir_(std::move(dir)) {}
   // Loaded with the records 0 .. records-1, 70 % full.
   const Store& with(std::uint64_t records);
+  // Where else a figure may put files.
+  const std::filesystem::path& dir() const { return dir_; }
 
  private:
   const std::filesystem::path dir_;

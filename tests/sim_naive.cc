@@ -60,7 +60,7 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
 
   Result<Bytes> on_hello(fabric::Peer&, ByteView) override {
     Bytes out;
-    layout::encode(out, layout::HelloReply{1, ssd_, blocks_, process_.now(), 100 * kMillisecond, ""});
+    layout::encode(out, layout::HelloReply{1, ssd_, blocks_, process_.now(), 100 * kMillisecond, "", {}});
     return out;
   }
   void on_request(fabric::Peer& peer, std::uint64_t call, ByteView message) override {
@@ -119,7 +119,9 @@ class NaiveClient {
             process_,
             [&endpoint, this](Bytes hello) { return Channel::connect(endpoint, process_, std::move(hello)); },
             options_),
-        client_(process_, link_, ssd, std::make_unique<SimDevice>(process_, disk), Status(), options_),
+        client_(
+            process_, link_, [this, &disk](layout::HelloReply) { return open_disk(process_, disk); },
+            options_),
         hash_(hash_key(kKey, ssd.hash_seed)) {}
 
   void start(bool writes, std::vector<check::Operation>* history) { process_.spawn(work(writes, history)); }

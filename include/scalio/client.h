@@ -21,9 +21,18 @@
 
 namespace scalio {
 
+// How a client reads the server's SSDs.
+enum class SsdAccess : std::uint8_t {
+  // direct on the server's machine ("unix:" URIs) if they can be opened, else nvmf if the server offers it.
+  automatic,
+  direct,  // the files or block devices themselves
+  nvmf,    // through the NVMe-oF target that the server names
+};
+
 struct ClientOptions {
-  // Where this machine sees the server's SSDs, one path per shard in the order of `scalio stat`.
-  // Empty: the paths the server advertises (right on the server's own machine).
+  SsdAccess ssd_access = SsdAccess::automatic;
+  // For direct access: where this machine sees the server's SSDs, one path per shard in the order of
+  // `scalio stat`. Empty: the paths the server advertises (right on the server's own machine).
   std::vector<std::string> ssd_paths;
   // Bound on connecting, for each attempt to reach the server.
   std::chrono::milliseconds connect_timeout{5000};
@@ -52,6 +61,9 @@ struct ClientCounters {
   std::uint64_t region_writes = 0;
   std::uint64_t region_cas = 0;
   std::uint64_t region_bytes_read = 0;
+  // One-sided operations given to a NIC, counted at the queue pairs of the present connections; 0 where there
+  // is no NIC.
+  std::uint64_t nic_operations = 0;
   std::uint64_t ssd_reads = 0;  // counted by the devices
   std::uint64_t ssd_bytes_read = 0;
 
@@ -66,8 +78,8 @@ struct ClientCounters {
 // Failures common to all operations: unavailable, timed_out, io_error, corrupt.
 class Client {
  public:
-  // `uri` is "unix:/path" (same machine, shared memory) or "tcp:host:port". Blocks until connected to
-  // every shard. Failures: invalid (bad URI), unavailable, timed_out, busy (too many clients).
+  // `uri` is "unix:/path" (same machine, shared memory), "tcp:host:port" or "rdma:host:port". Blocks until
+  // connected to every shard. Failures: invalid (bad URI), unavailable, timed_out, busy (too many clients).
   static Result<std::unique_ptr<Client>> connect(std::string_view uri, ClientOptions options = {});
 
   // Every operation must have ended before the client is destroyed.

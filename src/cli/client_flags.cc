@@ -1,19 +1,30 @@
 #include "cli/client_flags.h"
 
+#include <map>
+
 namespace scalio::cli {
 
 void ClientFlags::add_to(CLI::App& app) {
-  app.add_option("--server", server, "The server: unix:/path on this machine, or tcp:host:port")
+  app.add_option("--server", server,
+                 "The server: unix:/path on this machine, tcp:host:port, or rdma:host:port")
       ->envname("SCALIO_SERVER")
       ->type_name("URI");
   app.callback([this] {
     if (server.empty()) throw CLI::RequiredError("--server URI, or SCALIO_SERVER in the environment,");
   });
-  app.add_option("--ssd", options.ssd_paths,
-                 "Where this machine sees the server's SSDs: once for each, in the order of `scalio stat`. "
-                 "Default: the paths that the server has")
+  app.add_option(
+         "--ssd", options.ssd_paths,
+         "For direct access, where this machine sees the server's SSDs: once for each, in the order of "
+         "`scalio stat`. Default: the paths that the server has")
       ->type_name("PATH")
       ->allow_extra_args(false);
+  static const std::map<std::string, SsdAccess> kAccess = {{"direct", SsdAccess::direct},
+                                                           {"nvmf", SsdAccess::nvmf}};
+  app.add_option("--ssd-access", options.ssd_access,
+                 "How to read the SSDs: direct, as files or devices of this machine, or nvmf, through the "
+                 "NVMe-oF target that the server names. Default: direct for unix: if that works, else nvmf")
+      ->type_name("")
+      ->transform(CLI::CheckedTransformer(kAccess).description("direct|nvmf"));
   app.add_option_function<unsigned>(
          "--timeout",
          [this](unsigned seconds) {

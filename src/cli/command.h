@@ -25,6 +25,7 @@ struct Command {
 
 Command add_format(CLI::App& parent);
 Command add_serve(CLI::App& parent);
+Command add_nvmf_target(CLI::App& parent);
 Command add_get(CLI::App& parent);
 Command add_put(CLI::App& parent);
 Command add_delete(CLI::App& parent);
@@ -32,6 +33,8 @@ Command add_stat(CLI::App& parent);
 Command add_check(CLI::App& parent);
 Command add_sim(CLI::App& parent);
 Command add_bench_ycsb(CLI::App& parent);
+Command add_target_configure(CLI::App& parent);
+Command add_target_remove(CLI::App& parent);
 
 // Writes to stdout, now, and returns the exit status: kFailure, with the reason on stderr, if that fails.
 int print(std::string_view text);

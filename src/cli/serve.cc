@@ -11,6 +11,8 @@
 #include "cli/config_file.h"
 #include "cli/size.h"
 #include "cli/stop_signals.h"
+#include "cli/target_process.h"
+#include "fabric/uri.h"
 #include "server/server.h"
 
 namespace scalio::cli {
@@ -18,6 +20,8 @@ namespace {
 
 struct Flags {
   server::ServerOptions options;
+  std::string nvmf;
+  std::string nvmf_target;
   std::string config;
   std::string log_level = "info";
 };
@@ -28,11 +32,67 @@ struct Stop {
   std::promise<int> signal;
 };
 
+constexpr std::string_view kNone = "none";
+
+// Where to start a target of the server's own; nothing if there is to be none.
+Result<std::optional<fabric::Uri>> own_target(const Flags& flags) {
+  if (flags.nvmf == kNone) return std::optional<fabric::Uri>();
+  if (!flags.nvmf.empty()) {
+    if (!flags.nvmf_target.empty()) return Status(Code::invalid, "either --nvmf or --nvmf-target, not both");
+    Result<fabric::Uri> uri = fabric::parse_uri("tcp:" + flags.nvmf);
+    if (!uri.ok()) return uri.status();
+    return std::optional(*uri);
+  }
+  if (!flags.nvmf_target.empty()) return std::optional<fabric::Uri>();
+  // Not beside unix: alone. Who may open that socket is the filesystem's to say, and a port is open to all.
+  for (const std::string& text : flags.options.listen) {
+    Result<fabric::Uri> uri = fabric::parse_uri(text);
+    if (!uri.ok()) return uri.status();
+    if (uri->scheme == fabric::Uri::Scheme::unix_socket) continue;
+    fabric::Uri beside;
+    beside.scheme = fabric::Uri::Scheme::tcp;
+    beside.host = uri->host;
+    return std::optional(beside);
+  }
+  return std::optional<fabric::Uri>();
+}
+
+bool is_wildcard(const std::string& host) { return host.empty() || host == "0.0.0.0" || host == "::"; }
+
+layout::SsdTarget target_at(const fabric::Uri& uri) {
+  using Transport = layout::SsdTarget::Transport;
+  return {uri.scheme == fabric::Uri::Scheme::rdma ? Transport::rdma : Transport::tcp, uri.port,
+          is_wildcard(uri.host) ? "" : uri.host};
+}
+
+// Makes the server offer its SSDs as the flags say. The target's process lives as long as `process`.
+Status offer_ssds(Flags& flags, std::shared_ptr<std::unique_ptr<TargetProcess>> process) {
+  Result<std::optional<fabric::Uri>> own = own_target(flags);
+  if (!own.ok()) return own.status();
+  if (*own) {
+    flags.options.offer_ssds = [process, listen = **own, level = flags.log_level](
+                                   const std::vector<std::string>& ssds) -> Result<layout::SsdTarget> {
+      Result<std::unique_ptr<TargetProcess>> started = TargetProcess::start(listen, ssds, level);
+      if (!started.ok()) return started.status();
+      *process = std::move(*started);
+      return target_at((*process)->address());
+    };
+    flags.options.target_cpu_time = [process] { return *process ? (*process)->cpu_time() : std::nullopt; };
+  } else if (!flags.nvmf_target.empty()) {
+    Result<fabric::Uri> at = fabric::parse_uri(flags.nvmf_target);
+    if (!at.ok()) return at.status();
+    if (at->scheme == fabric::Uri::Scheme::unix_socket || at->port == 0) {
+      return {Code::invalid, "--nvmf-target takes tcp:HOST:PORT or rdma:HOST:PORT"};
+    }
+    flags.options.offer_ssds = [at = *at](const auto&) -> Result<layout::SsdTarget> { return target_at(at); };
+  }
+  return Status();
+}
+
 int serve(CLI::App& app, Flags& flags) {
   if (!flags.config.empty()) {
     if (Status status = apply_config_file(app, flags.config); !status.ok()) return fail(status);
   }
-  const server::ServerOptions& options = flags.options;
   for (const char* name : {"--dir", "--cache", "--listen"}) {
     if (app.get_option(name)->count() == 0) {
       return fail({Code::invalid, fmt::format("{} is required, here or in the file of --config", name)});
@@ -49,10 +109,13 @@ int serve(CLI::App& app, Flags& flags) {
   });
   // A client that goes away is an error of a write, not the end of the server.
   std::signal(SIGPIPE, SIG_IGN);
-  Result<std::unique_ptr<server::Server>> server = server::Server::start(options);
+  auto target = std::make_shared<std::unique_ptr<TargetProcess>>();
+  if (Status status = offer_ssds(flags, target); !status.ok()) return fail(status);
+  Result<std::unique_ptr<server::Server>> server = server::Server::start(flags.options);
   if (!server.ok()) return fail(server.status());
   spdlog::info("{}", (*server)->summary());
   for (const std::string& address : (*server)->addresses()) spdlog::info("listening on {}", address);
+  if (*target) spdlog::info("SSDs are offered over NVMe/TCP, read-only, on {}", (*target)->address().text());
   stop->ready = true;
   if (int status = print("ready\n"); status != kSuccess) return status;
 
@@ -72,9 +135,20 @@ Command add_serve(CLI::App& parent) {
   as_size(app->add_option("--cache", o.cache_bytes, "Memory for the cache, all SSDs together: a hard limit"));
   app->add_option(
          "--listen", o.listen,
-         "Where clients connect: unix:/path for this machine, tcp:host:port for others; may be repeated")
+         "Where clients connect: unix:/path for this machine, tcp:host:port for others, or, beside neither, "
+         "rdma:host:port; may be repeated")
       ->type_name("URI")
       ->allow_extra_args(false);
+  app->add_option(
+         "--nvmf", flags->nvmf,
+         "Where the SSDs are offered over NVMe/TCP, read-only, by a process of its own; none: not at "
+         "all. Default: the host of the first tcp: or rdma: listener, a free port")
+      ->type_name("HOST:PORT|none");
+  app->add_option(
+         "--nvmf-target", flags->nvmf_target,
+         "Clients are to read the SSDs at this NVMe-oF target, which is there already (`scalio target "
+         "configure`)")
+      ->type_name("URI");
   app->add_option("--config", flags->config, "Read options that are not given here from this TOML file")
       ->type_name("FILE")
       ->configurable(false);

@@ -4,11 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
-#include "block/superblock.h"
-#include "block/uring_device.h"
+#include "client/open_ssd.h"
 #include "client/shard_client.h"
 #include "fabric/connect.h"
 #include "fabric/uri.h"
+#include "layout/superblock.h"
 
 namespace scalio {
 
@@ -22,22 +22,6 @@ namespace {
 constexpr uint64_t kReportEvery = 1 << 20;
 
 Nanos to_nanos(std::chrono::milliseconds ms) { return static_cast<Nanos>(ms.count()) * kMillisecond; }
-
-// The shard's SSD as this machine sees it, if that is what it is.
-Task<Result<std::unique_ptr<block::UringDevice>>> open_ssd(EventLoop& loop, std::string path,
-                                                           layout::SsdGeometry expected) {
-  auto device = block::UringDevice::open(loop, path, block::Access::read_only);
-  if (!device.ok()) co_return device.status();
-  Result<layout::SsdGeometry> found = co_await block::read_superblock(**device);
-  if (!found.ok()) co_return found.status();
-  if (found->uuid != expected.uuid || found->shard != expected.shard) {
-    co_return Status(Code::invalid, fmt::format("{} is SSD {} of store {}, not SSD {} of store {}", path,
-                                                found->shard, layout::to_string(found->uuid), expected.shard,
-                                                layout::to_string(expected.uuid)));
-  }
-  co_return std::move(*device);
-}
-
 }  // namespace
 
 struct Client::Impl {
@@ -50,9 +34,13 @@ struct Client::Impl {
   layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
   std::vector<Shard> shards;
   uint64_t gets = 0;
+  size_t tasks = 0;  // of Client::spawn, that have not ended
 
   Task<Status> add_shard(fabric::Uri uri, uint32_t index);
   Task<Status> connect(fabric::Uri uri);
+  // Whether the options say how to read the SSDs.
+  bool chosen() const { return !options.ssd_paths.empty() || options.ssd_access != SsdAccess::automatic; }
+  Task<Result<std::unique_ptr<block::BlockDevice>>> open_ssd(fabric::Uri uri, layout::HelloReply hello);
   Task<void> report();
 
   ShardClient& shard_of(uint64_t hash) { return *shards[layout::shard_of(hash, geometry.shards)].client; }
@@ -80,30 +68,26 @@ Task<Status> Client::Impl::add_shard(fabric::Uri uri, uint32_t index) {
   }
   if (index == 0) geometry = hello.ssd;
 
-  const std::string path = options.ssd_paths.empty()          ? hello.device_path
-                           : index < options.ssd_paths.size() ? options.ssd_paths[index]
-                                                              : "";
-  Result<std::unique_ptr<block::UringDevice>> device =
-      Status(Code::invalid, fmt::format("no path was given for SSD {}", index));
-  if (!path.empty()) device = co_await open_ssd(*loop, path, hello.ssd);
-  Status no_device;
-  std::unique_ptr<block::BlockDevice> opened;
-  if (device.ok()) {
-    opened = std::move(*device);
-  } else if (options.ssd_paths.empty()) {
-    // Hits and writes need no SSD here: only a GET that misses fails.
-    no_device =
-        Status(Code::unavailable,
-               fmt::format("SSD {} cannot be read from here ({}); tell where this machine sees the server's "
-                           "SSDs",
-                           index, device.status().message()));
-  } else {
-    co_return device.status();
-  }
-  shard.client =
-      std::make_unique<ShardClient>(*loop, *shard.link, hello.ssd, std::move(opened), no_device, options);
+  client::Ssd::Opener opener = [this, uri](layout::HelloReply h) { return open_ssd(uri, std::move(h)); };
+  shard.client = std::make_unique<ShardClient>(*loop, *shard.link, std::move(opener), options);
+  // Hits and writes need no SSD here: only a GET that misses fails, unless the way to the SSDs was chosen.
+  const std::shared_ptr<Link> held = *link;
+  Status opened = co_await shard.client->ssd().open(held->hello);
+  if (!opened.ok() && chosen()) co_return opened;
   shards.push_back(std::move(shard));
   co_return Status();
+}
+
+Task<Result<std::unique_ptr<block::BlockDevice>>> Client::Impl::open_ssd(fabric::Uri uri,
+                                                                         layout::HelloReply hello) {
+  const uint32_t shard = hello.ssd.shard;
+  Result<std::unique_ptr<block::BlockDevice>> device =
+      co_await client::open_ssd(*loop, std::move(uri), std::move(hello), options);
+  if (device.ok() || chosen()) co_return device;
+  co_return Status(Code::unavailable,
+                   fmt::format("SSD {} cannot be read from here ({}); tell where this machine sees the "
+                               "server's SSDs",
+                               shard, device.status().message()));
 }
 
 Task<Status> Client::Impl::connect(fabric::Uri uri) {
@@ -143,7 +127,11 @@ Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Client::~Client() {
   wait_all();
   run_to_end(impl_->report());
-  // Connections go before the loop that they use.
+  // Connections go before the loop that they use. First those that connect again for as long as they live.
+  for (Impl::Shard& s : impl_->shards) {
+    if (s.client) s.client->ssd().close();
+  }
+  impl_->loop->run_until([&] { return impl_->loop->spawned() == 0; });
   impl_->shards.clear();
   impl_->loop->turn(false);  // a connection's last posted work ends
 }
@@ -234,9 +222,17 @@ void Client::run_to_end(Task<void> task) {
   impl_->loop->run_until([&] { return done; });
 }
 
-void Client::spawn(Task<void> task) { impl_->loop->spawn(std::move(task)); }
+void Client::spawn(Task<void> task) {
+  auto body = [](Task<void> t, size_t* count) -> Task<void> {
+    co_await std::move(t);
+    --*count;
+  };
+  ++impl_->tasks;
+  impl_->loop->spawn(body(std::move(task), &impl_->tasks));
+}
+
 void Client::wait_all() {
-  impl_->loop->run_until([&] { return impl_->loop->spawned() == 0; });
+  impl_->loop->run_until([&] { return impl_->tasks == 0; });
 }
 
 size_t Client::inline_limit() const { return impl_->geometry.inline_limit; }
@@ -253,6 +249,7 @@ ClientCounters& ClientCounters::operator+=(const ClientCounters& o) {
   region_writes += o.region_writes;
   region_cas += o.region_cas;
   region_bytes_read += o.region_bytes_read;
+  nic_operations += o.nic_operations;
   ssd_reads += o.ssd_reads;
   ssd_bytes_read += o.ssd_bytes_read;
   return *this;

@@ -52,16 +52,12 @@ class ShardClient::Block {
   Bytes bytes_;
 };
 
-ShardClient::ShardClient(Executor& executor, ShardLink& link, const layout::SsdGeometry& ssd,
-                         std::unique_ptr<block::BlockDevice> device, Status no_device,
+ShardClient::ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener,
                          const ClientOptions& options)
     : executor_(executor),
       link_(link),
-      device_(std::move(device)),
-      no_device_(std::move(no_device)),
-      timeout_(static_cast<Nanos>(options.operation_timeout.count()) * kMillisecond) {
-  if (device_) reader_ = std::make_unique<BucketReader>(executor_, *device_, ssd);
-}
+      timeout_(static_cast<Nanos>(options.operation_timeout.count()) * kMillisecond),
+      ssd_(executor, std::move(opener)) {}
 
 void ShardClient::hit(const layout::RecordView& record, Result<Record>* out) {
   ++counters_.hits;
@@ -94,26 +90,35 @@ Task<Result<Record>> ShardClient::get(std::string_view key, uint64_t hash) {
         if (has_clock && ++touches_ % kTouchEvery == 0) touch(now, block, view.slot());
         co_return out;
       }
+      co_return co_await get_slowly(key, hash, now, &bytes);
     }
   }
-  co_return co_await get_slowly(key, hash);
+  co_return co_await get_slowly(key, hash, nullptr, nullptr);
 }
 
-Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash) {
+// `seen`, if not null, is the key's block as it was read on the link `held` just now.
+Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash, std::shared_ptr<Link> held,
+                                             Block* seen) {
   const Nanos deadline = executor_.now() + timeout_;
   Result<Record> out = Status(Code::timed_out, "");
   int rereads = 0, fills = 0, polls = 0;
-  for (;;) {
-    Result<std::shared_ptr<Link>> link = co_await link_.get();
-    if (!link.ok()) co_return link.status();
-    std::shared_ptr<Link> held = *link;
+  for (;; seen = nullptr) {
+    if (seen == nullptr) {
+      Result<std::shared_ptr<Link>> link = co_await link_.get();
+      if (!link.ok()) co_return link.status();
+      held = *link;
+    }
     const RegionGeometry& g = held->hello.region;
     const uint64_t block = g.block_of(hash);
-    Block bytes(*this, g.block_size());
-    count_read(g.block_size());
-    const Code code = co_await held->connection->read(g.block_at(block), bytes.span());
+    std::optional<Block> fresh;
+    Code code = Code::ok;
+    if (seen == nullptr) {
+      fresh.emplace(*this, g.block_size());
+      count_read(g.block_size());
+      code = co_await held->connection->read(g.block_at(block), fresh->span());
+    }
     if (code == Code::ok) {
-      BlockView view(g, block, bytes.span());
+      BlockView view(g, block, seen != nullptr ? seen->span() : fresh->span());
       const BlockView::Answer answer = view.look_up(key, layout::tag_of(hash));
       if (answer == BlockView::Answer::record) {
         hit(view.record(), &out);
@@ -143,7 +148,7 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
           // the SSD is read after it.
           ++counters_.bypasses;
           ++counters_.misses;
-          out = co_await read_ssd(key, hash);
+          out = co_await read_ssd(*held, key, hash);
           // A restarting server writes old images before newer ones: what was read counts only if the
           // server that it was read under still lives (rule 9).
           std::array<std::byte, 8> word;
@@ -190,7 +195,7 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
   }
 
   ++counters_.misses;
-  *out = co_await read_ssd(key, hash);
+  *out = co_await read_ssd(link, key, hash);
   if (!out->ok()) co_return co_await release(link, word_at) ? Next::done : Next::again;
   const layout::RecordView record{key, (*out)->value, (*out)->version, layout::Kind::value};
   Block body(*this, g.slot_size);
@@ -220,9 +225,8 @@ Task<bool> ShardClient::release(Link& link, uint64_t word_at) {
   co_return hide_code == Code::ok&& complete_code == Code::ok;
 }
 
-Task<Result<Record>> ShardClient::read_ssd(std::string_view key, uint64_t hash) {
-  if (!reader_) co_return no_device_;
-  Result<std::optional<Record>> found = co_await reader_->find(key, hash);
+Task<Result<Record>> ShardClient::read_ssd(const Link& link, std::string_view key, uint64_t hash) {
+  Result<std::optional<Record>> found = co_await ssd_.find(link.hello, key, hash);
   if (!found.ok()) co_return found.status();
   if (!*found) co_return Status(Code::not_found, "");
   co_return std::move(**found);
@@ -282,10 +286,8 @@ Task<Result<uint64_t>> ShardClient::write(layout::RequestKind kind, std::string_
 
 ClientCounters ShardClient::counters() const {
   ClientCounters c = counters_;
-  if (device_) {
-    c.ssd_reads = device_->counters().reads;
-    c.ssd_bytes_read = device_->counters().bytes_read;
-  }
+  if (link_.current()) c.nic_operations = link_.current()->connection->nic_operations();
+  ssd_.count(c);
   return c;
 }
 

@@ -8,19 +8,16 @@
 #include <memory>
 #include <vector>
 
-#include "block/block_device.h"
 #include "client/block_view.h"
-#include "client/bucket_reader.h"
 #include "client/shard_link.h"
+#include "client/ssd.h"
 
 namespace scalio::client {
 
 class ShardClient {
  public:
-  // `device` is the shard's SSD as this machine sees it, or null with the reason in `no_device`: then GETs
-  // that miss fail with it.
-  ShardClient(Executor& executor, ShardLink& link, const layout::SsdGeometry& ssd,
-              std::unique_ptr<block::BlockDevice> device, Status no_device, const ClientOptions& options);
+  // `opener` opens the shard's SSD as this machine sees it. While that fails, so do GETs that miss.
+  ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener, const ClientOptions& options);
   // Operations must have ended.
   ~ShardClient() = default;
 
@@ -29,6 +26,7 @@ class ShardClient {
                                uint64_t expected);
 
   ShardLink& link() { return link_; }
+  Ssd& ssd() { return ssd_; }
   ClientCounters counters() const;
   // Tells the server what hits and misses there were since the last report, for its statistics.
   Task<void> report();
@@ -37,11 +35,12 @@ class ShardClient {
   enum class Next : uint8_t { done, again, bypass };
   class Block;  // a leased buffer for one hash block
 
-  Task<Result<Record>> get_slowly(std::string_view key, uint64_t hash);
+  Task<Result<Record>> get_slowly(std::string_view key, uint64_t hash, std::shared_ptr<Link> held,
+                                  Block* seen);
   Task<Next> attempt(Link& link, std::string_view key, uint64_t hash, bool may_fill, Result<Record>* out);
   Task<Next> fill(Link& link, std::string_view key, uint64_t hash, uint64_t block, uint32_t slot,
                   uint64_t seen, Result<Record>* out);
-  Task<Result<Record>> read_ssd(std::string_view key, uint64_t hash);
+  Task<Result<Record>> read_ssd(const Link& link, std::string_view key, uint64_t hash);
   Task<bool> release(Link& link, uint64_t word_at);
   std::optional<uint32_t> choose_victim(Link& link, const BlockView& view, uint64_t block);
   bool may_steal(Link& link, uint64_t block, uint32_t slot, uint64_t word);
@@ -64,10 +63,8 @@ class ShardClient {
 
   Executor& executor_;
   ShardLink& link_;
-  const std::unique_ptr<block::BlockDevice> device_;
-  const Status no_device_;
   const Nanos timeout_;
-  std::unique_ptr<BucketReader> reader_;
+  Ssd ssd_;
   std::vector<Bytes> idle_blocks_;
   std::array<Seen, 256> seen_;
   uint32_t touches_ = 0;

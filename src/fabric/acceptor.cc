@@ -11,7 +11,7 @@ constexpr Nanos kRetryAccept = 100 * kMillisecond;
 
 StreamLimits stream_limits(const Limits& limits) { return {limits.max_queued, limits.stall_timeout}; }
 
-void refuse(FrameStream& stream, const Status& why) {
+void refuse(MessageStream& stream, const Status& why) {
   stream.send(FrameKind::refused, 0, encode_refused(why));
   stream.stop();
 }

@@ -48,6 +48,6 @@ class Acceptor {
 // What FrameStream needs of a server's limits.
 StreamLimits stream_limits(const Limits& limits);
 // Tells the peer why it is refused, and ends the stream.
-void refuse(FrameStream& stream, const Status& why);
+void refuse(MessageStream& stream, const Status& why);
 
 }  // namespace scalio::fabric

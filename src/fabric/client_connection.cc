@@ -7,10 +7,6 @@
 namespace scalio::fabric {
 
 namespace {
-// No limit on what is queued: calls and TcpConnection's own limit bound it, and it is the server that may
-// stop reading.
-constexpr StreamLimits kLimits{};
-
 // Something invalid came from the server; to the caller, invalid would mean its own arguments.
 Status not_the_callers(const Status& status) {
   return status.code() == Code::invalid ? Status(Code::unavailable, status.message()) : status;
@@ -24,11 +20,10 @@ ClientConnection::ClientConnection(EventLoop& loop, std::string name, Nanos call
       connect_timer_(loop, [this] { lose(Status(Code::timed_out, "no answer in time")); }),
       call_timer_(loop, [this] { check_time(); }) {}
 
-void ClientConnection::begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline) {
-  stream_ = FrameStream::create(loop_, std::move(socket), *this, kLimits);
-  stream_->expect_descriptors();
-  const Bytes payload = encode(Hello{shard, hello});
-  stream_->send(FrameKind::hello, 0, payload);
+void ClientConnection::begin(std::shared_ptr<MessageStream> stream, std::uint32_t shard, ByteView hello,
+                             Nanos deadline) {
+  messages_ = std::move(stream);
+  messages_->send(FrameKind::hello, 0, encode(Hello{shard, hello}));
   connect_timer_.arm(deadline);
 }
 
@@ -57,11 +52,15 @@ Status ClientConnection::handle(const Frame& frame) {
 Status ClientConnection::on_welcome_frame(const Frame& frame) {
   Result<Welcome> welcome = decode_welcome(frame.payload);
   if (!welcome.ok()) return welcome.status();
-  if (Status s = on_welcome(*welcome, stream_->take_descriptors()); !s.ok()) return s;
+  if (Status s = on_welcome(*welcome); !s.ok()) return s;
   region_size_ = welcome->region_size;
   hello_.assign(welcome->answer.begin(), welcome->answer.end());
   settle(Phase::alive);
   return Status();
+}
+
+Status ClientConnection::on_answer(const Frame&) {
+  return Status(Code::unavailable, "the server answered an operation that it was not asked for");
 }
 
 void ClientConnection::on_lost(const Status& why) { lose(not_the_callers(why)); }
@@ -79,7 +78,7 @@ void ClientConnection::lose(Status why) {
   lost_ = Status(why.code(), fmt::format("{}: {}", name_, why.message()));
   settle(Phase::lost);
   call_timer_.cancel();
-  if (stream_) stream_->stop();
+  if (messages_) messages_->stop();
   for (Slot& slot : slots_) {
     if (slot.call != nullptr) std::exchange(slot.call, nullptr)->complete(loop_, lost_);
   }
@@ -99,7 +98,7 @@ void ClientConnection::start(Call& call, ByteView request) {
   slot.call = &call;
   slot.started = loop_.now();
   ++slot.uses;
-  stream_->send(FrameKind::request, slot.uses << 8 | index, request);
+  messages_->send(FrameKind::request, slot.uses << 8 | index, request);
   watch_time();
 }
 

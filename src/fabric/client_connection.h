@@ -1,5 +1,5 @@
-// ClientConnection: what the client's ends of both transports have in common: the hello, calls, the bound
-// on everything in flight, and the end of the connection.
+// ClientConnection: what the client's ends of all transports have in common: the hello, calls, the bound on
+// everything in flight, and the end of the connection.
 #pragma once
 
 #include <coroutine>
@@ -8,20 +8,19 @@
 #include <vector>
 
 #include "fabric/fabric.h"
-#include "fabric/frame_stream.h"
+#include "fabric/message_stream.h"
 #include "fabric/timer.h"
 #include "task/event_loop.h"
 
 namespace scalio::fabric {
 
-class ClientConnection : public Connection, protected FrameStream::Handler {
+class ClientConnection : public Connection, protected MessageStream::Handler {
  public:
   // `name` is of the server, for messages.
   ClientConnection(EventLoop& loop, std::string name, Nanos call_timeout);
 
-  // Says hello over a socket that may still be connecting. Then settled() waits, at most until `deadline`,
-  // for the answer: alive() afterwards, or lost() says why not.
-  void begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline);
+  // After a transport's begin(): waits, at most until its deadline, for the answer to the hello. alive()
+  // afterwards, or lost() says why not.
   auto settled() {
     struct Awaiter {
       ClientConnection& connection;
@@ -41,14 +40,15 @@ class ClientConnection : public Connection, protected FrameStream::Handler {
   Executor& executor() final { return loop_; }
 
  protected:
+  // Says hello over a stream, whose handler this is and that may still be connecting.
+  void begin(std::shared_ptr<MessageStream> stream, std::uint32_t shard, ByteView hello, Nanos deadline);
   void start(Call& call, ByteView request) final;
   using Connection::start;
 
-  // The transport's part of the connection's begin; with the descriptors that came with the welcome. A
-  // failure loses the connection.
-  virtual Status on_welcome(const Welcome& welcome, std::vector<UniqueFd> descriptors) = 0;
-  // A frame that answers an operation. A failure loses the connection.
-  virtual Status on_answer(const Frame& frame) = 0;
+  // The transport's part of the connection's begin. A failure loses the connection.
+  virtual Status on_welcome(const Welcome& welcome) = 0;
+  // A frame that answers an operation, where operations are frames. A failure loses the connection.
+  virtual Status on_answer(const Frame& frame);
   // When the oldest operation in flight was started; nothing if there is none.
   virtual std::optional<Nanos> oldest_op() const = 0;
   // Completes all operations in flight as unavailable.
@@ -62,7 +62,6 @@ class ClientConnection : public Connection, protected FrameStream::Handler {
 
   EventLoop& loop_;
   const std::string name_;
-  std::shared_ptr<FrameStream> stream_;
 
  private:
   enum class Phase { connecting, alive, lost };
@@ -80,6 +79,7 @@ class ClientConnection : public Connection, protected FrameStream::Handler {
   void check_time();
 
   const Nanos call_timeout_;
+  std::shared_ptr<MessageStream> messages_;
   Phase phase_ = Phase::connecting;
   bool answered_ = false;
   Status lost_;

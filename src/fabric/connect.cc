@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
-#include <system_error>
-#include <thread>
+#include <type_traits>
 
+#include "fabric/find_host.h"
 #include "fabric/shm_connection.h"
 #include "fabric/socket.h"
 #include "fabric/tcp_connection.h"
+#include "fabric/verbs_connection.h"
 
 namespace scalio::fabric {
 
@@ -16,49 +16,30 @@ namespace {
 
 constexpr Nanos kRetry = 2 * kMillisecond;
 
-// A host's addresses. Names are looked up on a thread of their own, because the C library's only portable
-// way blocks, for longer than any bound of ours; a lookup that takes too long is left to end alone.
-Task<Result<std::vector<Address>>> find_host(EventLoop& loop, std::string host, std::uint16_t port,
-                                             Nanos deadline) {
-  Result<std::vector<Address>> numeric = resolve(host, port, true, false);
-  if (numeric.ok()) co_return numeric;
-
-  struct Lookup {
-    std::atomic<bool> done{false};
-    Result<std::vector<Address>> result = Status(Code::timed_out, "");
-  };
-  auto lookup = std::make_shared<Lookup>();
-  Status started;
-  try {
-    std::thread([lookup, host, port] {
-      lookup->result = resolve(host, port, false, false);
-      lookup->done.store(true, std::memory_order_release);
-    }).detach();
-  } catch (const std::system_error& e) {
-    started = Status(Code::unavailable, fmt::format("cannot start a thread: {}", e.what()));
-  }
-  if (!started.ok()) co_return started;
-  while (!lookup->done.load(std::memory_order_acquire)) {
-    if (loop.now() >= deadline) {
-      co_return Status(Code::timed_out, fmt::format("looking up host {} takes too long", host));
-    }
-    co_await loop.sleep(kRetry);
-  }
-  co_return std::move(lookup->result);
-}
+struct Attempt {
+  Result<std::unique_ptr<Connection>> connection;
+  bool answered = false;  // by a server, if only with a no
+};
 
 // One attempt at one address, until `deadline`.
-Task<Status> say_hello(EventLoop& loop, ClientConnection& connection, Address address, std::uint32_t shard,
-                       const Bytes& hello, Nanos deadline) {
-  Result<UniqueFd> socket = start_connecting(address);
-  while (socket.code() == Code::busy && loop.now() < deadline) {
-    co_await loop.sleep(kRetry);
-    socket = start_connecting(address);
+template <class Transport>
+Task<Attempt> attempt(EventLoop& loop, std::string name, Address address, std::uint32_t shard,
+                      const Bytes& hello, Nanos deadline, Nanos call_timeout) {
+  auto connection = std::make_unique<Transport>(loop, std::move(name), call_timeout);
+  if constexpr (std::is_same_v<Transport, VerbsConnection>) {
+    connection->begin(address, shard, hello, deadline);
+  } else {
+    Result<UniqueFd> socket = start_connecting(address);
+    while (socket.code() == Code::busy && loop.now() < deadline) {
+      co_await loop.sleep(kRetry);
+      socket = start_connecting(address);
+    }
+    if (!socket.ok()) co_return Attempt{socket.status()};
+    connection->begin(std::move(*socket), shard, hello, deadline);
   }
-  if (!socket.ok()) co_return socket.status();
-  connection.begin(std::move(*socket), shard, hello, deadline);
-  co_await connection.settled();
-  co_return connection.lost();
+  co_await connection->settled();
+  if (!connection->alive()) co_return Attempt{connection->lost(), connection->answered()};
+  co_return Attempt{std::unique_ptr<Connection>(std::move(connection)), true};
 }
 
 }  // namespace
@@ -84,19 +65,18 @@ Task<Result<std::unique_ptr<Connection>>> connect(EventLoop& loop, Uri uri, std:
 
   Status failure;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    std::unique_ptr<ClientConnection> connection;
-    if (local) {
-      connection = std::make_unique<ShmConnection>(loop, uri.text(), options.call_timeout);
-    } else {
-      connection = std::make_unique<TcpConnection>(loop, uri.text(), options.call_timeout);
-    }
     // An address that does not answer must leave time for the others.
     const Nanos now = loop.now();
     const Nanos left = deadline > now ? deadline - now : 0;
     const Nanos until = now + left / (addresses.size() - i);
-    failure = co_await say_hello(loop, *connection, addresses[i], shard, hello_request, until);
-    if (failure.ok()) co_return std::unique_ptr<Connection>(std::move(connection));
-    if (connection->answered()) break;
+    const auto begin = local                            ? attempt<ShmConnection>
+                       : uri.scheme == Uri::Scheme::tcp ? attempt<TcpConnection>
+                                                        : attempt<VerbsConnection>;
+    Attempt made =
+        co_await begin(loop, uri.text(), addresses[i], shard, hello_request, until, options.call_timeout);
+    failure = made.connection.status();
+    if (made.connection.ok()) co_return std::move(made.connection);
+    if (made.answered) break;
   }
   co_return failure;
 }

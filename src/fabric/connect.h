@@ -1,4 +1,4 @@
-// connect(): the client's way to a server's shard, over shared memory or TCP.
+// connect(): the client's way to a server's shard, over shared memory, TCP or RDMA.
 #pragma once
 
 #include <scalio/status.h>
@@ -27,8 +27,8 @@ struct ConnectOptions {
 // a system call; a client that does nothing else learns of a restarted server by the epoch, and of one
 // that died when its loop next turns.
 //
-// Failures: unavailable (nobody listens, or what is there is not a Scalio server), timed_out, busy (too
-// many clients), invalid (URI, shard), and whatever the service refuses the hello with.
+// Failures: unavailable (nobody listens, what is there is not a Scalio server, or no RDMA device), timed_out,
+// busy (too many clients), invalid (URI, shard), and whatever the service refuses the hello with.
 Task<Result<std::unique_ptr<Connection>>> connect(EventLoop& loop, Uri uri, std::uint32_t shard,
                                                   Bytes hello_request, ConnectOptions options);
 

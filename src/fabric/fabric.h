@@ -2,7 +2,8 @@
 // tcp, verbs and the simulator plug in.
 //
 // A Connection is to one shard. One-sided operations execute in the order they were posted, per
-// connection; nothing is ordered between connections. They do not involve the server's thread. Messages
+// connection, but for this: a READ in flight may also return what operations posted after it wrote (RDMA
+// without fences). Nothing is ordered between connections. They do not involve the server's thread. Messages
 // are requests with one reply each; they may overtake one-sided operations and each other.
 //
 // Every object belongs to one executor's thread.
@@ -122,6 +123,8 @@ class Connection {
   // Why it was lost; ok while alive.
   virtual Status lost() const = 0;
   virtual std::uint64_t region_size() const = 0;  // bytes
+  // One-sided operations given to a NIC's queue pair so far; 0 where there is none.
+  virtual std::uint64_t nic_operations() const { return 0; }
   // What the shard's service answered to the hello.
   virtual const Bytes& hello() const = 0;
   virtual Executor& executor() = 0;

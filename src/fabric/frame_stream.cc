@@ -32,19 +32,7 @@ ReceiveSpace& receive_space() {
 
 }  // namespace
 
-// A coroutine that runs once, on the loop's next turn; unlike Executor::spawn's tasks nobody counts it.
-class FrameStream::Deferred {
- public:
-  struct promise_type {
-    Deferred get_return_object() const noexcept { return {}; }
-    std::suspend_never initial_suspend() const noexcept { return {}; }
-    std::suspend_never final_suspend() const noexcept { return {}; }
-    void return_void() const noexcept {}
-    [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
-  };
-};
-
-FrameStream::Deferred FrameStream::later(std::shared_ptr<FrameStream> self) {
+Detached FrameStream::later(std::shared_ptr<FrameStream> self) {
   co_await self->loop_.yield();
   self->on_turn();
 }
@@ -84,11 +72,8 @@ FrameStream::FrameStream(Private, EventLoop& loop, UniqueFd socket, Handler& han
 
 FrameStream::~FrameStream() { SCALIO_ASSERT(state_ == State::stopped); }
 
-void FrameStream::send(FrameKind kind, std::uint64_t id, ByteView a, ByteView b) {
-  if (!open()) return;
-  ByteSpan to = send_space(kind, id, a.size() + b.size());
-  std::ranges::copy(a, to.begin());
-  std::ranges::copy(b, to.begin() + static_cast<std::ptrdiff_t>(a.size()));
+void FrameStream::send(FrameKind kind, std::uint64_t id, ByteView payload) {
+  if (open()) std::ranges::copy(payload, send_space(kind, id, payload.size()).begin());
 }
 
 ByteSpan FrameStream::send_space(FrameKind kind, std::uint64_t id, std::size_t size) {

@@ -1,4 +1,4 @@
-// FrameStream: frames over one non-blocking stream socket. Every end of both transports uses it.
+// FrameStream: frames over one non-blocking stream socket.
 //
 // Frames queued in one turn of the loop leave in one system call; as many as the kernel has arrive in one.
 // A stream with nothing underway holds no buffer. Belongs to one loop's thread.
@@ -10,7 +10,8 @@
 #include <optional>
 #include <vector>
 
-#include "fabric/frame.h"
+#include "fabric/detached.h"
+#include "fabric/message_stream.h"
 #include "fabric/send_buffer.h"
 #include "fabric/timer.h"
 #include "fabric/unique_fd.h"
@@ -18,42 +19,16 @@
 
 namespace scalio::fabric {
 
-struct StreamLimits {
-  // Bytes to send; beyond, it stops reading until half of them have gone. For one side only: two that do
-  // could wait for each other.
-  std::size_t max_queued = SIZE_MAX;
-  // With bytes to send and a peer that takes none.
-  Nanos stall_timeout = 30 * kSecond;
-};
-
-// Held by shared_ptr, because work it has posted to the loop may run after its owner has let go. The owner
-// calls stop() before that.
-class FrameStream : public std::enable_shared_from_this<FrameStream> {
+class FrameStream final : public MessageStream, public std::enable_shared_from_this<FrameStream> {
  public:
-  class Handler {
-   public:
-    // Not a close. The payload is valid during the call. The handler may stop the stream.
-    virtual void on_frame(const Frame& frame) = 0;
-    // The stream has ended: the peer closed it (unavailable, with its reason), the connection broke
-    // (unavailable), it sent no valid frame (invalid), it takes nothing (timed_out), or fail() was called.
-    // Called once, from the loop; nothing is called after it.
-    virtual void on_lost(const Status& why) = 0;
-    // What was queued has been sent.
-    virtual void on_sent() {}
-
-   protected:
-    ~Handler() = default;
-  };
-
   // The socket may still be connecting. The handler must live until stop() or on_lost.
   static std::shared_ptr<FrameStream> create(EventLoop& loop, UniqueFd socket, Handler& handler,
                                              StreamLimits limits);
-  ~FrameStream();
+  ~FrameStream() override;
 
   void set_handler(Handler& handler) { handler_ = &handler; }
 
-  // Queues a frame; its payload is `a` followed by `b`. Once the stream has failed frames are dropped.
-  void send(FrameKind kind, std::uint64_t id, ByteView a = {}, ByteView b = {});
+  void send(FrameKind kind, std::uint64_t id, ByteView payload) override;
   // Queues a frame and returns the room for its payload, to be filled before anything else is done with
   // the stream. Not on a failed stream.
   ByteSpan send_space(FrameKind kind, std::uint64_t id, std::size_t size);
@@ -69,11 +44,8 @@ class FrameStream : public std::enable_shared_from_this<FrameStream> {
   // Bytes queued and not yet taken by the kernel.
   std::size_t queued() const { return out_.size(); }
 
-  // Ends the stream because of what the peer did, or is to be told: sends it the reason, as far as the
-  // socket takes it at once. on_lost follows on a later turn.
-  void fail(Status why);
-  // Ends it without another callback. Sends what is queued as far as the socket takes it at once.
-  void stop();
+  void fail(Status why) override;
+  void stop() override;
   // From on_frame: gives up the socket, if nothing was received after this frame and nothing is queued; fails
   // with invalid otherwise. The stream is stopped in both cases.
   Result<UniqueFd> release();
@@ -86,8 +58,7 @@ class FrameStream : public std::enable_shared_from_this<FrameStream> {
   FrameStream(Private, EventLoop& loop, UniqueFd socket, Handler& handler, StreamLimits limits);
 
  private:
-  class Deferred;
-  static Deferred later(std::shared_ptr<FrameStream> self);
+  static Detached later(std::shared_ptr<FrameStream> self);
   void defer();
   void on_turn();
 

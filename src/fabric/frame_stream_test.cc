@@ -74,8 +74,8 @@ class FrameStreamTest : public testing::Test {
 };
 
 TEST_F(FrameStreamTest, FramesArriveInOrderAndOfOneTurnTogether) {
-  a_.stream->send(FrameKind::request, 1, as_bytes("one "), as_bytes("two"));
-  a_.stream->send(FrameKind::request, 2);
+  a_.stream->send(FrameKind::request, 1, as_bytes("one two"));
+  a_.stream->send(FrameKind::request, 2, {});
   const ByteSpan room = a_.stream->send_space(FrameKind::reply, 3, 1);
   room[0] = std::byte{'x'};
   EXPECT_GT(a_.stream->queued(), 0u);
@@ -86,11 +86,11 @@ TEST_F(FrameStreamTest, FramesArriveInOrderAndOfOneTurnTogether) {
 }
 
 TEST_F(FrameStreamTest, FailTellsThePeerWhyAndTheOwnerLater) {
-  a_.stream->send(FrameKind::request, 1);
+  a_.stream->send(FrameKind::request, 1, {});
   a_.stream->fail(Status(Code::invalid, "no good"));
   EXPECT_FALSE(a_.lost.has_value());
   EXPECT_FALSE(a_.stream->open());
-  a_.stream->send(FrameKind::request, 2);
+  a_.stream->send(FrameKind::request, 2, {});
   turn_until(*loop_, [&] { return a_.lost && b_.lost; });
   EXPECT_EQ(a_.lost->code(), Code::invalid);
   EXPECT_EQ(b_.lost->code(), Code::unavailable);
@@ -100,8 +100,8 @@ TEST_F(FrameStreamTest, FailTellsThePeerWhyAndTheOwnerLater) {
 
 TEST_F(FrameStreamTest, AStoppedStreamCallsBackNoMore) {
   b_.when_heard = [&] { b_.stream->stop(); };
-  a_.stream->send(FrameKind::request, 1);
-  a_.stream->send(FrameKind::request, 2);
+  a_.stream->send(FrameKind::request, 1, {});
+  a_.stream->send(FrameKind::request, 2, {});
   turn_until(*loop_, [&] { return a_.lost.has_value(); });
   EXPECT_EQ(b_.heard.size(), 1u);
   EXPECT_FALSE(b_.lost.has_value());
@@ -110,15 +110,15 @@ TEST_F(FrameStreamTest, AStoppedStreamCallsBackNoMore) {
 TEST_F(FrameStreamTest, ASocketIsReleasedOnlyWhenNothingIsLeftInIt) {
   std::optional<Result<UniqueFd>> socket;
   b_.when_heard = [&] { socket = b_.stream->release(); };
-  a_.stream->send(FrameKind::hello, 1);
+  a_.stream->send(FrameKind::hello, 1, {});
   turn_until(*loop_, [&] { return socket.has_value(); });
   EXPECT_TRUE(socket->ok());
   EXPECT_FALSE(a_.lost.has_value());
 
   b_.stream = FrameStream::create(*loop_, std::move(**socket), b_, StreamLimits{});
   socket.reset();
-  a_.stream->send(FrameKind::hello, 1);
-  a_.stream->send(FrameKind::request, 2);
+  a_.stream->send(FrameKind::hello, 1, {});
+  a_.stream->send(FrameKind::request, 2, {});
   turn_until(*loop_, [&] { return socket.has_value(); });
   EXPECT_EQ(socket->code(), Code::invalid);
   turn_until(*loop_, [&] { return a_.lost.has_value(); });
@@ -129,7 +129,7 @@ TEST_F(FrameStreamTest, DescriptorsTravelToWhoExpectsThem) {
   ASSERT_EQ(ftruncate(file.get(), 12345), 0);
   b_.stream->expect_descriptors();
   a_.stream->attach({file.get(), file.get()});
-  a_.stream->send(FrameKind::welcome, 0);
+  a_.stream->send(FrameKind::welcome, 0, {});
   turn_until(*loop_, [&] { return b_.heard.size() == 1; });
   const std::vector<UniqueFd> got = b_.stream->take_descriptors();
   ASSERT_EQ(got.size(), 2u);

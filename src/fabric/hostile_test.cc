@@ -123,12 +123,10 @@ class Hostile : public testing::TestWithParam<Uri::Scheme> {
 };
 
 INSTANTIATE_TEST_SUITE_P(, Hostile, testing::Values(Uri::Scheme::unix_socket, Uri::Scheme::tcp),
-                         [](const auto& instance) {
-                           return std::string(instance.param == Uri::Scheme::tcp ? "tcp" : "shm");
-                         });
+                         transport_name);
 
 TEST_P(Hostile, GarbageInsteadOfHello) {
-  TestServer server;
+  TestServer server(GetParam());
   RawClient c(server.uri(GetParam()));
   c.send(as_bytes("GET / HTTP/1.1\r\n\r\n"));
   EXPECT_NE(c.closed_with().find("not a Scalio frame"), std::string::npos);
@@ -136,7 +134,7 @@ TEST_P(Hostile, GarbageInsteadOfHello) {
 }
 
 TEST_P(Hostile, AnotherFrameInsteadOfHello) {
-  TestServer server;
+  TestServer server(GetParam());
   RawClient c(server.uri(GetParam()));
   c.send(FrameKind::request, 1, as_bytes("x"));
   EXPECT_NE(c.closed_with().find("instead of hello"), std::string::npos);
@@ -144,7 +142,7 @@ TEST_P(Hostile, AnotherFrameInsteadOfHello) {
 }
 
 TEST_P(Hostile, AnotherVersion) {
-  TestServer server;
+  TestServer server(GetParam());
   RawClient c(server.uri(GetParam()));
   Bytes hello = encode(Hello{0, {}});
   hello[8] = std::byte{99};
@@ -153,7 +151,7 @@ TEST_P(Hostile, AnotherVersion) {
 }
 
 TEST_P(Hostile, NoPatienceForTheWelcome) {
-  TestServer server;
+  TestServer server(GetParam());
   RawClient c(server.uri(GetParam()));
   const Bytes hello = encode(Hello{0, {}});
   Bytes both(kFrameHeader);
@@ -168,7 +166,7 @@ TEST_P(Hostile, NoPatienceForTheWelcome) {
 }
 
 TEST_P(Hostile, GarbageAfterTheWelcome) {
-  TestServer server;
+  TestServer server(GetParam());
   RawClient c(server.uri(GetParam()));
   ASSERT_TRUE(c.say_hello());
   c.send(Bytes(64, std::byte{0xff}));
@@ -178,7 +176,7 @@ TEST_P(Hostile, GarbageAfterTheWelcome) {
 }
 
 TEST_P(Hostile, AFrameThatOnlyServersSend) {
-  TestServer server;
+  TestServer server(GetParam());
   for (FrameKind kind : {FrameKind::welcome, FrameKind::refused, FrameKind::reply, FrameKind::read_done,
                          FrameKind::write_done, FrameKind::cas_done, FrameKind::hello}) {
     RawClient c(server.uri(GetParam()));
@@ -189,7 +187,7 @@ TEST_P(Hostile, AFrameThatOnlyServersSend) {
 }
 
 TEST_P(Hostile, AHugeLength) {
-  TestServer server;
+  TestServer server(GetParam());
   RawClient c(server.uri(GetParam()));
   ASSERT_TRUE(c.say_hello());
   Bytes header(kFrameHeader);
@@ -200,7 +198,7 @@ TEST_P(Hostile, AHugeLength) {
 }
 
 TEST_P(Hostile, MoreCallsThanAllowed) {
-  TestServer server;
+  TestServer server(GetParam());
   RawClient c(server.uri(GetParam()));
   ASSERT_TRUE(c.say_hello());
   for (std::size_t i = 0; i <= kMaxCalls; ++i) c.send(FrameKind::request, i, as_bytes("hold"));
@@ -210,7 +208,7 @@ TEST_P(Hostile, MoreCallsThanAllowed) {
 }
 
 TEST_P(Hostile, OneSidedFramesAreForTcpAndInsideTheRegion) {
-  TestServer server;
+  TestServer server(GetParam());
   constexpr std::uint64_t kEnd = TestServer::kRegion;
   const std::vector<std::pair<FrameKind, Bytes>> bad = {
       {FrameKind::read, read_payload(kEnd, 1)},
@@ -248,7 +246,7 @@ TEST_P(Hostile, OneSidedFramesAreForTcpAndInsideTheRegion) {
 TEST_P(Hostile, SayingNothingAtAll) {
   Limits limits;
   limits.hello_timeout = 50 * kMillisecond;
-  TestServer server(limits);
+  TestServer server(GetParam(), limits);
   RawClient silent(server.uri(GetParam()));
   RawClient half(server.uri(GetParam()));
   half.send(Bytes(3));
@@ -262,7 +260,7 @@ TEST_P(Hostile, NotReadingTheReplies) {
   Limits limits;
   limits.max_queued = 256 * 1024;
   limits.stall_timeout = 300 * kMillisecond;
-  TestServer server(limits);
+  TestServer server(GetParam(), limits);
   RawClient c(server.uri(GetParam()));
   ASSERT_TRUE(c.say_hello());
   rusage before{}, after{};
@@ -283,7 +281,7 @@ TEST_P(Hostile, NotReadingTheReplies) {
 }
 
 TEST_P(Hostile, DyingInTheMiddleOfAFrame) {
-  TestServer server;
+  TestServer server(GetParam());
   for (int stage = 0; stage < 4; ++stage) {
     RawClient c(server.uri(GetParam()));
     if (stage == 0) c.send(Bytes(7));
@@ -316,7 +314,7 @@ TEST_P(Hostile, KilledClientsAreNoticed) {
     c.send(FrameKind::request, 1, as_bytes("hold"));
     for (;;) pause();
   }
-  TestServer server;
+  TestServer server(GetParam());
   const std::string uri = server.uri(GetParam()).text();
   ASSERT_EQ(write(to.get(), uri.data(), uri.size()), static_cast<ssize_t>(uri.size()));
   wait_until([&] { return server.service().held == 1; });
@@ -328,7 +326,7 @@ TEST_P(Hostile, KilledClientsAreNoticed) {
 
 // Short runs of a mixture of good frames, damaged frames and noise, cut and closed anywhere.
 TEST_P(Hostile, Fuzz) {
-  TestServer server;
+  TestServer server(GetParam());
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937_64 random(seed);
@@ -386,7 +384,7 @@ std::map<std::string, long> sleeps() {
 
 TEST_P(Hostile, AnIdleServerSleeps) {
   const std::map<std::string, long> not_the_servers = sleeps();
-  TestServer server;
+  TestServer server(GetParam());
   const auto server_sleeps = [&] {
     long total = 0;
     for (const auto& [thread, count] : sleeps()) total += not_the_servers.contains(thread) ? 0 : count;
@@ -458,9 +456,7 @@ class HostileServer : public Hostile {
 };
 
 INSTANTIATE_TEST_SUITE_P(, HostileServer, testing::Values(Uri::Scheme::unix_socket, Uri::Scheme::tcp),
-                         [](const auto& instance) {
-                           return std::string(instance.param == Uri::Scheme::tcp ? "tcp" : "shm");
-                         });
+                         transport_name);
 
 TEST_P(HostileServer, ClientsTakeNoNonsense) {
   EXPECT_EQ(connect_to([](int) {}), Code::unavailable);

@@ -92,7 +92,7 @@ class NicConnection final : public FrameStream::Handler {
       return out_of_bounds("write", write->offset, write->bytes.size());
     }
     memory_.write(write->offset, write->bytes.data(), write->bytes.size());
-    stream_->send(FrameKind::write_done, frame.id);
+    stream_->send(FrameKind::write_done, frame.id, {});
   }
   void on_cas(const Frame& frame) {
     const Result<CasFrame> cas = decode_cas(frame.payload);

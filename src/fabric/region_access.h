@@ -68,11 +68,16 @@ inline void release_fence() {
 }
 
 // Stores `desired` if the word is `expected`; returns what it was. Atomic with other CPUs (not with a NIC's
-// CAS, nor a NIC's with a CPU's). Everything before it is done before it, everything after it after it.
+// CAS, nor a NIC's with a CPU's). Everything before it is done before it, everything after it after it, also
+// if it stores nothing.
 inline std::uint64_t cas_word(std::byte* p, std::uint64_t expected, std::uint64_t desired) {
+#if defined(__x86_64__)  // where a locked instruction is a full fence itself
   __atomic_compare_exchange_n(reinterpret_cast<std::uint64_t*>(p), &expected, desired, false,
                               __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-#if !defined(__x86_64__)  // where a locked instruction is a full fence itself
+#else  // where it orders for other CPUs at most, and an exchange that fails hardly at all
+  full_fence();
+  __atomic_compare_exchange_n(reinterpret_cast<std::uint64_t*>(p), &expected, desired, false,
+                              __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   full_fence();
 #endif
   return expected;

@@ -1,12 +1,74 @@
 #include "fabric/server.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
 #include "fabric/acceptor.h"
 #include "fabric/io_thread.h"
 #include "fabric/nic.h"
 #include "fabric/shard_port.h"
 #include "fabric/socket.h"
+#include "fabric/verbs_acceptor.h"
 
 namespace scalio::fabric {
+
+namespace {
+
+// What listens, by transport.
+struct Listeners {
+  std::vector<Listener> local;
+  std::vector<Listener> tcp;
+  std::vector<VerbsListener> rdma;
+  std::vector<Uri> addresses;  // all, in their order
+};
+
+Result<Listeners> open_listeners(const std::vector<Uri>& uris) {
+  const auto is_rdma = [](const Uri& uri) { return uri.scheme == Uri::Scheme::rdma; };
+  if (std::ranges::any_of(uris, is_rdma) && !std::ranges::all_of(uris, is_rdma)) {
+    return Status(
+        Code::invalid,
+        "rdma: cannot be served beside unix: or tcp:, because a NIC's compare-and-swap is not atomic "
+        "with the CPU's; listen at rdma: addresses only, or at none");
+  }
+  Listeners all;
+  for (const Uri& uri : uris) {
+    if (is_rdma(uri)) {
+      Result<VerbsListener> listener = VerbsListener::open(uri);
+      if (!listener.ok()) return listener.status();
+      if (!all.rdma.empty() && listener->device() != all.rdma[0].device()) {
+        return Status(Code::invalid,
+                      fmt::format("{} and {} are of two RDMA devices, and compare-and-swaps are atomic only "
+                                  "within one; listen at addresses of one",
+                                  all.rdma[0].uri().text(), uri.text()));
+      }
+      all.addresses.push_back(listener->uri());
+      all.rdma.push_back(std::move(*listener));
+    } else {
+      Result<Listener> listener = Listener::open(uri);
+      if (!listener.ok()) return listener.status();
+      all.addresses.push_back(listener->uri());
+      auto& list = uri.scheme == Uri::Scheme::unix_socket ? all.local : all.tcp;
+      list.push_back(std::move(*listener));
+    }
+  }
+  return all;
+}
+
+Result<VerbsRegion> register_region(ibv_context* device, ByteSpan region) {
+  VerbsRegion r;
+  r.domain.reset(ibv_alloc_pd(device));
+  if (!r.domain) return verbs_failure("make a protection domain", errno);
+  constexpr int kAccess =
+      IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
+  Result<Registration> registration = register_memory(r.domain.get(), region, kAccess);
+  if (!registration.ok()) return registration.status();
+  r.registration = std::move(*registration);
+  return r;
+}
+
+}  // namespace
 
 struct Server::Impl {
   std::vector<ShardEndpoint> shards;
@@ -15,9 +77,10 @@ struct Server::Impl {
   bool stopped = false;
 
   std::vector<std::unique_ptr<ShardPort>> ports;  // each used on its shard's thread
-  // Accepts on Unix sockets; what it accepts is then the shards'.
+  // Accepts on Unix sockets, or by RDMA; what it accepts is then the shards'.
   std::unique_ptr<IoThread> accept_thread;
   std::unique_ptr<Acceptor> unix_acceptor;
+  std::unique_ptr<VerbsAcceptor> verbs_acceptor;
   // Everything of TCP clients but their requests.
   std::unique_ptr<IoThread> nic_thread;
   std::unique_ptr<Acceptor> tcp_acceptor;
@@ -27,30 +90,32 @@ struct Server::Impl {
 
   void start_unix(std::vector<Listener> listeners);
   void start_tcp(std::vector<Listener> listeners, std::uint64_t epoch);
+  void start_rdma(std::vector<VerbsListener> listeners, std::vector<VerbsRegion> regions);
   void stop();
 };
 
 Result<std::unique_ptr<Server>> Server::start(std::vector<ShardEndpoint> shards, std::uint64_t epoch,
                                               EpochFile& epoch_file, std::vector<Uri> listen, Limits limits) {
   SCALIO_ASSERT(!shards.empty() && epoch != 0);
-  std::vector<Listener> unix_listeners, tcp_listeners;
-  std::vector<Uri> addresses;
-  for (const Uri& uri : listen) {
-    Result<Listener> listener = Listener::open(uri);
-    if (!listener.ok()) return listener.status();
-    addresses.push_back(listener->uri());
-    auto& list = uri.scheme == Uri::Scheme::unix_socket ? unix_listeners : tcp_listeners;
-    list.push_back(std::move(*listener));
-  }
+  Result<Listeners> listeners = open_listeners(listen);
+  if (!listeners.ok()) return listeners.status();
 
   // Everything that can fail comes before the first connection is accepted.
+  std::vector<VerbsRegion> regions;
+  if (!listeners->rdma.empty()) {
+    for (const ShardEndpoint& shard : shards) {
+      Result<VerbsRegion> region = register_region(listeners->rdma[0].device(), shard.region->span());
+      if (!region.ok()) return region.status();
+      regions.push_back(std::move(*region));
+    }
+  }
   std::unique_ptr<IoThread> accept_thread, nic_thread;
-  if (!unix_listeners.empty()) {
+  if (!listeners->local.empty() || !listeners->rdma.empty()) {
     Result<std::unique_ptr<IoThread>> thread = IoThread::start("scalio-accept");
     if (!thread.ok()) return thread.status();
     accept_thread = std::move(*thread);
   }
-  if (!tcp_listeners.empty()) {
+  if (!listeners->tcp.empty()) {
     Result<std::unique_ptr<IoThread>> thread = IoThread::start("scalio-nic");
     if (!thread.ok()) return thread.status();
     nic_thread = std::move(*thread);
@@ -60,15 +125,16 @@ Result<std::unique_ptr<Server>> Server::start(std::vector<ShardEndpoint> shards,
   Impl& impl = *server->impl_;
   impl.shards = std::move(shards);
   impl.limits = limits;
-  impl.addresses = std::move(addresses);
+  impl.addresses = std::move(listeners->addresses);
   for (std::uint32_t i = 0; i < impl.shards.size(); ++i) {
     impl.ports.push_back(
         std::make_unique<ShardPort>(i, impl.shards[i], epoch, epoch_file.read_only_fd(), limits));
   }
   impl.accept_thread = std::move(accept_thread);
   impl.nic_thread = std::move(nic_thread);
-  if (impl.accept_thread) impl.start_unix(std::move(unix_listeners));
-  if (impl.nic_thread) impl.start_tcp(std::move(tcp_listeners), epoch);
+  if (!listeners->local.empty()) impl.start_unix(std::move(listeners->local));
+  if (!listeners->tcp.empty()) impl.start_tcp(std::move(listeners->tcp), epoch);
+  if (!listeners->rdma.empty()) impl.start_rdma(std::move(listeners->rdma), std::move(regions));
   return server;
 }
 
@@ -107,11 +173,26 @@ void Server::Impl::start_tcp(std::vector<Listener> listeners, std::uint64_t epoc
   });
 }
 
+void Server::Impl::start_rdma(std::vector<VerbsListener> listeners, std::vector<VerbsRegion> regions) {
+  std::vector<ShardPort*> all;
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    ports[i]->offer_rdma(std::move(regions[i]));
+    all.push_back(ports[i].get());
+  }
+  run_and_wait(accept_thread->loop(), [&] {
+    verbs_acceptor =
+        std::make_unique<VerbsAcceptor>(accept_thread->loop(), std::move(listeners), std::move(all));
+  });
+}
+
 // From the outside in: who takes connections first, so that nothing new reaches the shards, then the shards.
 void Server::Impl::stop() {
   if (std::exchange(stopped, true)) return;
   if (accept_thread) {
-    run_and_wait(accept_thread->loop(), [this] { unix_acceptor.reset(); });
+    run_and_wait(accept_thread->loop(), [this] {
+      unix_acceptor.reset();
+      verbs_acceptor.reset();
+    });
     accept_thread->stop();
   }
   if (nic_thread) {

@@ -1,10 +1,14 @@
-// Server: the server's end of the shm and tcp transports for all shards of one store.
+// Server: the server's end of the shm, tcp and verbs transports for all shards of one store.
 //
 // Clients over a Unix socket get the region's memfd and use the memory themselves; the socket carries
 // messages, and its hangup says that a side has gone. It is served by the shard's own thread. Clients over
 // TCP are served by one thread that stands in for the NIC: it executes their one-sided operations on the
 // region, checking every address, and hands their requests to the shards' threads. Its CPU time is
-// reported apart, because with a real NIC it would not exist.
+// reported apart, because with a real NIC it would not exist. Clients over RDMA have the NIC for that; the
+// shard's own thread has their messages.
+//
+// RDMA excludes the others: a NIC's compare-and-swap is not atomic with a CPU's, nor with another NIC's, and
+// two fillers would own one slot (docs/protocol.md, rule 3).
 #pragma once
 
 #include <scalio/status.h>
@@ -47,7 +51,8 @@ class Server {
   //
   // Who may write to a Unix socket's file (see umask) may use the store. A socket file that nobody listens on
   // any more is replaced. Failures: busy (somebody listens there), invalid (no such host, path too long or
-  // not a socket), unavailable (io_uring or threads refused).
+  // not a socket; rdma: beside others or of several devices), unavailable (io_uring or threads refused, no
+  // RDMA device, or its memory cannot be pinned).
   static Result<std::unique_ptr<Server>> start(std::vector<ShardEndpoint> shards, std::uint64_t epoch,
                                                EpochFile& epoch_file, std::vector<Uri> listen, Limits limits);
 

@@ -4,10 +4,18 @@
 
 #include "fabric/acceptor.h"
 #include "fabric/frame_stream.h"
+#include "fabric/verbs_handshake.h"
+#include "fabric/verbs_stream.h"
 
 namespace scalio::fabric {
 
-// A peer of either transport.
+namespace {
+// A machine that lost its power never says that its connections are gone: its NIC is asked so often. What is
+// asked is answered, or given up, within seconds.
+constexpr Nanos kProbeRdma = 30 * kSecond;
+}  // namespace
+
+// A peer of any transport.
 class ServerPeer : public Peer {
  public:
   ServerPeer(ShardPort& port, std::string name) : port_(port), name_(std::move(name)) {}
@@ -27,49 +35,124 @@ class ServerPeer : public Peer {
   const std::string name_;
 };
 
-class UnixPeer final : public ServerPeer, public FrameStream::Handler {
+// A peer whose stream the shard's thread has.
+class StreamPeer : public ServerPeer, protected MessageStream::Handler {
  public:
-  UnixPeer(ShardPort& port, std::string name, UniqueFd socket)
-      : ServerPeer(port, std::move(name)),
-        stream_(FrameStream::create(port.loop(), std::move(socket), *this, stream_limits(port.limits_))) {}
-  ~UnixPeer() override { stream_->stop(); }
-
-  FrameStream& stream() { return *stream_; }
-  void welcome(ByteView answer) {
-    stream_->attach({port_.endpoint_.region->fd(), port_.epoch_fd_});
-    stream_->send(FrameKind::welcome, 0,
-                  encode(Welcome{port_.endpoint_.region->span().size(), port_.epoch_, answer}));
-  }
+  using ServerPeer::ServerPeer;
 
   void reply(std::uint64_t call, ByteView payload) override {
     SCALIO_ASSERT(calls_ > 0);
     --calls_;
-    stream_->send(FrameKind::reply, call, payload);
+    stream().send(FrameKind::reply, call, payload);
   }
-  void end(const std::string& reason) override { stream_->fail(Status(Code::unavailable, reason)); }
+  void end(const std::string& reason) override { stream().fail(Status(Code::unavailable, reason)); }
 
+ protected:
+  virtual MessageStream& stream() = 0;
+
+  void welcome(ByteView answer) {
+    stream().send(FrameKind::welcome, 0,
+                  encode(Welcome{port_.endpoint_.region->span().size(), port_.epoch_, answer}));
+  }
   void on_frame(const Frame& frame) override {
     if (frame.kind != FrameKind::request) {
-      return stream_->fail(
-          Status(Code::invalid,
-                 fmt::format("it said {}, which clients on a Unix socket do not", to_string(frame.kind))));
+      return stream().fail(Status(Code::invalid, fmt::format("it said {}, which its clients do not say here",
+                                                             to_string(frame.kind))));
     }
     if (calls_ == kMaxCalls) {
-      return stream_->fail(Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
+      return stream().fail(Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
     }
     ++calls_;
     port_.endpoint_.service->on_request(*this, frame.id, frame.payload);
   }
   void on_lost(const Status& why) override {
-    if (why.code() != Code::unavailable) {
-      port_.log_.warn(port_.loop().now(), fmt::format("{}: disconnected: {}", name(), why.message()));
-    }
+    log_end(why);
     port_.forget(*this);  // deletes this
+  }
+  void log_end(const Status& why) {
+    if (why.code() == Code::unavailable) return;
+    port_.log_.warn(port_.loop().now(), fmt::format("{}: disconnected: {}", name(), why.message()));
+  }
+
+ private:
+  std::size_t calls_ = 0;  // not replied to
+};
+
+class UnixPeer final : public StreamPeer {
+ public:
+  UnixPeer(ShardPort& port, std::string name, UniqueFd socket)
+      : StreamPeer(port, std::move(name)),
+        stream_(FrameStream::create(port.loop(), std::move(socket), *this, stream_limits(port.limits_))) {}
+  ~UnixPeer() override { stream_->stop(); }
+
+  FrameStream& stream() override { return *stream_; }
+  void welcome(ByteView answer) {
+    stream_->attach({port_.endpoint_.region->fd(), port_.epoch_fd_});
+    StreamPeer::welcome(answer);
   }
 
  private:
   const std::shared_ptr<FrameStream> stream_;
-  std::size_t calls_ = 0;  // not replied to
+};
+
+// An RDMA client. Its one-sided operations are its and the NIC's affair; here are its messages, first of all
+// the hello.
+class VerbsPeer final : public StreamPeer {
+ public:
+  VerbsPeer(ShardPort& port, std::string name)
+      : StreamPeer(port, std::move(name)),
+        hello_timeout_(port.loop(),
+                       [this] { stream_->fail(Status(Code::timed_out, "it did not say hello in time")); }),
+        probe_(port.loop(), [this] {
+          stream_->probe();
+          probe_.arm(port_.loop().now() + kProbeRdma);
+        }) {}
+  ~VerbsPeer() override {
+    if (stream_) stream_->stop();
+  }
+
+  Status accept(VerbsRequest request) {
+    const ibv_mr& region = *port_.verbs_region_.registration;
+    const VerbsAccept answer{region.rkey, reinterpret_cast<std::uintptr_t>(region.addr), region.length};
+    auto stream = VerbsStream::accept(port_.loop(), std::move(request), port_.verbs_region_.domain.get(),
+                                      encode(answer), *this, stream_limits(port_.limits_));
+    if (!stream.ok()) return stream.status();
+    stream_ = std::move(*stream);
+    hello_timeout_.arm(port_.loop().now() + port_.limits_.hello_timeout);
+    return Status();
+  }
+  MessageStream& stream() override { return *stream_; }
+  void welcome(ByteView answer) {
+    welcomed_ = true;
+    hello_timeout_.cancel();
+    probe_.arm(port_.loop().now() + kProbeRdma);
+    StreamPeer::welcome(answer);
+  }
+
+ private:
+  void on_frame(const Frame& frame) override {
+    if (welcomed_) return StreamPeer::on_frame(frame);
+    if (frame.kind != FrameKind::hello) {
+      return stream_->fail(
+          Status(Code::invalid, fmt::format("it said {} instead of hello", to_string(frame.kind))));
+    }
+    const Result<Hello> hello = decode_hello(frame.payload);
+    if (!hello.ok()) return stream_->fail(hello.status());
+    if (hello->shard != port_.shard_) {
+      return stream_->fail(Status(Code::invalid, "it asked for one shard and greets another"));
+    }
+    port_.greet(*this, hello->request);  // may delete this
+  }
+  void on_lost(const Status& why) override {
+    if (welcomed_) return StreamPeer::on_lost(why);
+    log_end(why);
+    port_.newcomers_.erase(this);  // deletes this
+  }
+
+  std::shared_ptr<VerbsStream> stream_;
+  bool welcomed_ = false;
+  Timer hello_timeout_;
+  Timer probe_;
 };
 
 class TcpPeer final : public ServerPeer {
@@ -102,7 +185,7 @@ ShardPort::ShardPort(std::uint32_t shard, ShardEndpoint endpoint, std::uint64_t 
                      const Limits& limits)
     : shard_(shard), endpoint_(endpoint), epoch_(epoch), epoch_fd_(epoch_fd), limits_(limits) {}
 
-ShardPort::~ShardPort() { SCALIO_ASSERT(peers_.empty()); }
+ShardPort::~ShardPort() { SCALIO_ASSERT(peers_.empty() && newcomers_.empty()); }
 
 void ShardPort::hand_over(UniqueFd socket, const std::string& name, ByteView request) {
   waiting_.fetch_add(1, std::memory_order_relaxed);
@@ -112,6 +195,15 @@ void ShardPort::hand_over(UniqueFd socket, const std::string& name, ByteView req
   endpoint_.loop->run_on_loop([this, fd, name, bytes] {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
     admit_unix(std::move(*fd), name, *bytes);
+  });
+}
+
+void ShardPort::hand_over(VerbsRequest request) {
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  auto shared = std::make_shared<VerbsRequest>(std::move(request));
+  endpoint_.loop->run_on_loop([this, shared] {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    admit_verbs(std::move(*shared));
   });
 }
 
@@ -131,6 +223,23 @@ void ShardPort::admit_tcp(const std::shared_ptr<Link>& link, ByteView request) {
     return;
   }
   send(*nic_, Message::Kind::welcome, link, 0, *answer);
+  peers_.emplace(peer.get(), std::move(peer));
+}
+
+void ShardPort::admit_verbs(VerbsRequest request) {
+  if (newcomers_.size() >= limits_.max_connections) return;  // dropping the request rejects it
+  auto peer = std::make_unique<VerbsPeer>(*this, request.name);
+  if (Status s = peer->accept(std::move(request)); !s.ok()) {
+    return log_.warn(loop().now(), fmt::format("{}: not accepted: {}", peer->name(), s.message()));
+  }
+  newcomers_.emplace(peer.get(), std::move(peer));
+}
+
+void ShardPort::greet(VerbsPeer& newcomer, ByteView request) {
+  std::unique_ptr<VerbsPeer> peer = std::move(newcomers_.extract(&newcomer).mapped());
+  Result<Bytes> answer = ask_service(*peer, request);
+  if (!answer.ok()) return refuse(peer->stream(), answer.status());
+  peer->welcome(*answer);
   peers_.emplace(peer.get(), std::move(peer));
 }
 
@@ -168,6 +277,7 @@ void ShardPort::forget(ServerPeer& peer) {
 }
 
 void ShardPort::stop(const std::string& reason) {
+  newcomers_.clear();
   while (!peers_.empty()) {
     ServerPeer& peer = *peers_.begin()->first;
     peer.end(reason);

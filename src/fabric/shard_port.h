@@ -1,4 +1,4 @@
-// ShardPort: one shard's end of all of its connections, of both transports, on the shard's thread.
+// ShardPort: one shard's end of all of its connections, of all transports, on the shard's thread.
 #pragma once
 
 #include <atomic>
@@ -11,10 +11,19 @@
 #include "fabric/limited_log.h"
 #include "fabric/server.h"
 #include "fabric/unique_fd.h"
+#include "fabric/verbs_queue.h"
 
 namespace scalio::fabric {
 
 class ServerPeer;
+class VerbsPeer;
+
+// A shard's region as an RDMA device has it: registered once, in a protection domain of its own, so that the
+// shard's clients reach nothing else.
+struct VerbsRegion {
+  ProtectionDomain domain;
+  Registration registration;
+};
 
 class ShardPort {
  public:
@@ -29,8 +38,13 @@ class ShardPort {
   // For the accepting thread: takes over a Unix socket whose hello was read.
   void hand_over(UniqueFd socket, const std::string& name, ByteView request);
 
-  // The rest on the shard's thread only.
+  // For the accepting thread: takes over a client that asks to connect by RDMA, after offer_rdma().
+  void hand_over(VerbsRequest request);
 
+  // The rest on the shard's thread only, once connections are accepted.
+
+  // What RDMA clients get.
+  void offer_rdma(VerbsRegion region) { verbs_region_ = std::move(region); }
   // How replies to TCP clients reach the NIC. Before its first message.
   void set_nic(std::shared_ptr<MessageChannel> nic) { nic_ = std::move(nic); }
   // From the NIC.
@@ -40,10 +54,14 @@ class ShardPort {
 
  private:
   friend class ServerPeer;
+  friend class StreamPeer;
   friend class UnixPeer;
   friend class TcpPeer;
+  friend class VerbsPeer;
   void admit_unix(UniqueFd socket, std::string name, ByteView request);
   void admit_tcp(const std::shared_ptr<Link>& link, ByteView request);
+  void admit_verbs(VerbsRequest request);
+  void greet(VerbsPeer& newcomer, ByteView request);
   Result<Bytes> ask_service(ServerPeer& peer, ByteView request);
   void forget(ServerPeer& peer);
   EventLoop& loop() { return *endpoint_.loop; }
@@ -54,8 +72,10 @@ class ShardPort {
   const int epoch_fd_;
   const Limits limits_;
   std::shared_ptr<MessageChannel> nic_;
-  std::unordered_map<ServerPeer*, std::unique_ptr<ServerPeer>> peers_;  // those the service knows
-  std::atomic<std::size_t> waiting_{0};                                 // handed over, not yet taken
+  VerbsRegion verbs_region_;
+  std::unordered_map<ServerPeer*, std::unique_ptr<ServerPeer>> peers_;    // those the service knows
+  std::unordered_map<VerbsPeer*, std::unique_ptr<VerbsPeer>> newcomers_;  // they have not said hello
+  std::atomic<std::size_t> waiting_{0};                                   // handed over, not yet taken
   LimitedLog log_;
 };
 

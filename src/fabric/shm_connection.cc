@@ -15,7 +15,14 @@ Status restarted() {
 
 ShmConnection::~ShmConnection() { lose(Status(Code::unavailable, "the connection was closed here")); }
 
-Status ShmConnection::on_welcome(const Welcome& welcome, std::vector<UniqueFd> fds) {
+void ShmConnection::begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline) {
+  stream_ = FrameStream::create(loop_, std::move(socket), *this, StreamLimits{});
+  stream_->expect_descriptors();
+  ClientConnection::begin(stream_, shard, hello, deadline);
+}
+
+Status ShmConnection::on_welcome(const Welcome& welcome) {
+  const std::vector<UniqueFd> fds = stream_->take_descriptors();
   if (fds.size() != 2) return Status(Code::unavailable, "the server sent no region");
   Result<Mapping> region = map_region(fds[0].get(), welcome.region_size);
   if (!region.ok()) return region.status();
@@ -26,10 +33,6 @@ Status ShmConnection::on_welcome(const Welcome& welcome, std::vector<UniqueFd> f
   epoch_ = welcome.epoch;
   memory_ = OneSided(region_.span());
   return same_epoch() ? Status() : restarted();
-}
-
-Status ShmConnection::on_answer(const Frame&) {
-  return Status(Code::unavailable, "the server answered an operation that it was not asked for");
 }
 
 bool ShmConnection::same_epoch() const { return load_word_acquire(epoch_file_.data()) == epoch_; }

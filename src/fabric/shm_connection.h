@@ -5,6 +5,7 @@
 #include <string>
 
 #include "fabric/client_connection.h"
+#include "fabric/frame_stream.h"
 #include "fabric/mapping.h"
 #include "fabric/one_sided.h"
 
@@ -15,15 +16,18 @@ class ShmConnection final : public ClientConnection {
   using ClientConnection::ClientConnection;
   ~ShmConnection() override;
 
+  // Says hello over a socket that may still be connecting; await settled() then.
+  void begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline);
+
  private:
   using ClientConnection::start;
   void start(Op& op) override;
-  Status on_welcome(const Welcome& welcome, std::vector<UniqueFd> descriptors) override;
-  Status on_answer(const Frame& frame) override;
+  Status on_welcome(const Welcome& welcome) override;
   std::optional<Nanos> oldest_op() const override { return std::nullopt; }
   void drop_ops() override {}
   bool same_epoch() const;
 
+  std::shared_ptr<FrameStream> stream_;
   Mapping region_;
   Mapping epoch_file_;
   std::uint64_t epoch_ = 0;

@@ -21,16 +21,6 @@ Status failed(Code code, std::string_view what, int error) {
 
 const sockaddr* generic(const Address& a) { return reinterpret_cast<const sockaddr*>(&a.storage); }
 
-std::string name_of(const sockaddr* address, socklen_t size) {
-  char host[NI_MAXHOST], port[NI_MAXSERV];
-  if (getnameinfo(address, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) !=
-      0) {
-    return "?";
-  }
-  return address->sa_family == AF_INET6 ? fmt::format("[{}]:{}", host, port)
-                                        : fmt::format("{}:{}", host, port);
-}
-
 void tune_tcp(int fd) {
   const int on = 1;
   // Frames are batched by FrameStream: the kernel must not wait for more.
@@ -66,6 +56,17 @@ Status remove_stale(const std::string& path, const Address& address) {
 
 }  // namespace
 
+std::string name_of(const sockaddr* address) {
+  const socklen_t size = address->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  char host[NI_MAXHOST], port[NI_MAXSERV];
+  if (getnameinfo(address, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) !=
+      0) {
+    return "?";
+  }
+  return address->sa_family == AF_INET6 ? fmt::format("[{}]:{}", host, port)
+                                        : fmt::format("{}:{}", host, port);
+}
+
 Result<Address> unix_address(const std::string& path) {
   Address a;
   auto* un = reinterpret_cast<sockaddr_un*>(&a.storage);
@@ -94,7 +95,7 @@ Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port
     Address a;
     std::memcpy(&a.storage, i->ai_addr, i->ai_addrlen);
     a.size = i->ai_addrlen;
-    a.text = name_of(i->ai_addr, i->ai_addrlen);
+    a.text = name_of(i->ai_addr);
     addresses.push_back(std::move(a));
   }
   freeaddrinfo(found);
@@ -185,7 +186,7 @@ Result<Listener::Accepted> Listener::accept() {
       accepted.name = fmt::format("unix pid {}", who.pid);
     } else {
       tune_tcp(accepted.fd.get());
-      accepted.name = "tcp " + name_of(reinterpret_cast<sockaddr*>(&peer), size);
+      accepted.name = "tcp " + name_of(reinterpret_cast<sockaddr*>(&peer));
     }
     return accepted;
   }

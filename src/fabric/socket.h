@@ -52,6 +52,8 @@ class Listener {
   struct stat file_ {};  // of a Unix socket
 };
 
+// An address of IPv4 or IPv6 as people write it: "10.0.0.7:5000".
+std::string name_of(const sockaddr* address);
 // Fails with invalid if the path does not fit into a socket address.
 Result<Address> unix_address(const std::string& path);
 // The addresses of a host, at least one. Blocks for name servers, unless `numeric_only`; then a name is a

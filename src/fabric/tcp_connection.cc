@@ -13,6 +13,12 @@ constexpr std::size_t kMaxQueued = 1024 * 1024;
 
 TcpConnection::~TcpConnection() { lose(Status(Code::unavailable, "the connection was closed here")); }
 
+void TcpConnection::begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline) {
+  // No limit on what is queued: calls and kMaxQueued bound it, and it is the server that may stop reading.
+  stream_ = FrameStream::create(loop_, std::move(socket), *this, StreamLimits{});
+  ClientConnection::begin(stream_, shard, hello, deadline);
+}
+
 void TcpConnection::start(Op& op) {
   if (!alive()) return op.complete(loop_, Code::unavailable);
   ops_.push_back({&op, loop_.now()});

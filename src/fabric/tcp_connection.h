@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "fabric/client_connection.h"
+#include "fabric/frame_stream.h"
 
 namespace scalio::fabric {
 
@@ -11,6 +12,9 @@ class TcpConnection final : public ClientConnection {
  public:
   using ClientConnection::ClientConnection;
   ~TcpConnection() override;
+
+  // Says hello over a socket that may still be connecting; await settled() then.
+  void begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline);
 
  private:
   struct Pending {
@@ -20,12 +24,13 @@ class TcpConnection final : public ClientConnection {
   using ClientConnection::start;
   void start(Op& op) override;
   void on_sent() override { send_ops(); }
-  Status on_welcome(const Welcome&, std::vector<UniqueFd>) override { return Status(); }
+  Status on_welcome(const Welcome&) override { return Status(); }
   Status on_answer(const Frame& frame) override;
   std::optional<Nanos> oldest_op() const override;
   void drop_ops() override;
   void send_ops();
 
+  std::shared_ptr<FrameStream> stream_;
   // In flight, in order; the first sent_ of them have been made frames. The first one's id is first_id_, and
   // the others' follow.
   std::deque<Pending> ops_;

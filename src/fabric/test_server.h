@@ -12,6 +12,7 @@
 #include "fabric/connect.h"
 #include "fabric/server.h"
 #include "fabric/test_util.h"
+#include "fabric/verbs.h"
 
 namespace scalio::fabric {
 
@@ -84,7 +85,9 @@ class TestServer {
  public:
   static constexpr std::size_t kRegion = 1024 * 1024;
 
-  explicit TestServer(Limits limits = {}, int shards = 2) : limits_(limits) {
+  // Serves `scheme`, and everything that can be served beside it.
+  explicit TestServer(Uri::Scheme scheme, Limits limits = {}, int shards = 2)
+      : rdma_(scheme == Uri::Scheme::rdma), limits_(limits) {
     for (int i = 0; i < shards; ++i) this->shards.push_back(std::make_unique<TestShard>(kRegion));
     Result<std::unique_ptr<EpochFile>> file = EpochFile::open(dir_.path() + "/epoch");
     EXPECT_TRUE(file.ok());
@@ -95,23 +98,22 @@ class TestServer {
   void start() {
     std::vector<ShardEndpoint> endpoints;
     for (auto& shard : shards) endpoints.push_back(shard->endpoint());
-    const Uri local = *parse_uri("unix:" + dir_.path() + "/socket");
-    const Uri remote = *parse_uri("tcp:127.0.0.1:0");
+    std::vector<Uri> listen = {*parse_uri("unix:" + dir_.path() + "/socket"), *parse_uri("tcp:127.0.0.1:0")};
+    if (rdma_) listen = {*parse_uri("rdma:" + rdma_addresses().front() + ":0")};
     const std::uint64_t epoch = epoch_file->advance();
     Result<std::unique_ptr<Server>> started =
-        Server::start(std::move(endpoints), epoch, *epoch_file, {local, remote}, limits_);
+        Server::start(std::move(endpoints), epoch, *epoch_file, std::move(listen), limits_);
     EXPECT_TRUE(started.ok()) << started.status().to_string();
     server = std::move(*started);
   }
-  Uri uri(Uri::Scheme scheme) const {
-    return server->addresses()[scheme == Uri::Scheme::unix_socket ? 0 : 1];
-  }
+  Uri uri(Uri::Scheme scheme) const { return server->addresses()[scheme == Uri::Scheme::tcp ? 1 : 0]; }
   TestService& service(std::size_t shard = 0) { return shards[shard]->service; }
   Region& region(std::size_t shard = 0) { return shards[shard]->region(); }
   const std::string& dir() const { return dir_.path(); }
 
  private:
   TempDir dir_;
+  const bool rdma_;
   const Limits limits_;
 
  public:
@@ -119,6 +121,15 @@ class TestServer {
   std::unique_ptr<EpochFile> epoch_file;
   std::unique_ptr<Server> server;
 };
+
+// What a test of a transport needs of the machine; null if it is there.
+inline const char* lacking(Uri::Scheme scheme) {
+  static const bool rdma = !rdma_addresses().empty();
+  return scheme == Uri::Scheme::rdma && !rdma ? "this machine has no RDMA device" : nullptr;
+}
+inline std::string transport_name(const testing::TestParamInfo<Uri::Scheme>& info) {
+  return info.param == Uri::Scheme::unix_socket ? "shm" : info.param == Uri::Scheme::tcp ? "tcp" : "rdma";
+}
 
 // Waits, without a loop, for what other threads do.
 template <class F>

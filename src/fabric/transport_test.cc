@@ -1,19 +1,24 @@
-// Both transports, as their users see them.
+// All transports, as their users see them.
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <deque>
+#include <optional>
 
 #include "fabric/connect.h"
 #include "fabric/region_access.h"
 #include "fabric/socket.h"
 #include "fabric/test_server.h"
+#include "fabric/verbs_acceptor.h"
 
 namespace scalio::fabric {
 namespace {
 
 class Transport : public testing::TestWithParam<Uri::Scheme> {
  protected:
+  void SetUp() override {
+    if (const char* what = lacking(GetParam())) GTEST_SKIP() << what;
+  }
   std::unique_ptr<Connection> connect_to(TestServer& server, std::uint32_t shard = 0,
                                          ConnectOptions options = {}) {
     Result<std::unique_ptr<Connection>> c = try_connect(server.uri(GetParam()), shard, "me", options);
@@ -48,13 +53,12 @@ class Transport : public testing::TestWithParam<Uri::Scheme> {
   LoopPtr loop_ = make_loop();
 };
 
-INSTANTIATE_TEST_SUITE_P(, Transport, testing::Values(Uri::Scheme::unix_socket, Uri::Scheme::tcp),
-                         [](const auto& instance) {
-                           return std::string(instance.param == Uri::Scheme::tcp ? "tcp" : "shm");
-                         });
+INSTANTIATE_TEST_SUITE_P(, Transport,
+                         testing::Values(Uri::Scheme::unix_socket, Uri::Scheme::tcp, Uri::Scheme::rdma),
+                         transport_name);
 
 TEST_P(Transport, SaysHello) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server, 1);
   EXPECT_TRUE(c->alive());
   EXPECT_TRUE(c->lost().ok());
@@ -67,7 +71,7 @@ TEST_P(Transport, SaysHello) {
 }
 
 TEST_P(Transport, IsRefusedWithTheServicesReason) {
-  TestServer server;
+  TestServer server(GetParam());
   const auto c = try_connect(server.uri(GetParam()), 0, "refuse");
   EXPECT_EQ(c.code(), Code::read_only);
   EXPECT_NE(c.status().message().find("as it was asked to"), std::string::npos);
@@ -75,12 +79,12 @@ TEST_P(Transport, IsRefusedWithTheServicesReason) {
 }
 
 TEST_P(Transport, IsRefusedForAShardThatIsNotThere) {
-  TestServer server;
+  TestServer server(GetParam());
   EXPECT_EQ(try_connect(server.uri(GetParam()), 2, "me").code(), Code::invalid);
 }
 
 TEST_P(Transport, NobodyListening) {
-  TestServer server;
+  TestServer server(GetParam());
   const Uri uri = server.uri(GetParam());
   server.server.reset();
   const auto c = try_connect(uri, 0, "me");
@@ -90,7 +94,7 @@ TEST_P(Transport, NobodyListening) {
 TEST_P(Transport, TooManyConnectionsAreBusy) {
   Limits limits;
   limits.max_connections = 2;
-  TestServer server(limits);
+  TestServer server(GetParam(), limits);
   std::unique_ptr<Connection> first = connect_to(server), second = connect_to(server);
   EXPECT_EQ(try_connect(server.uri(GetParam()), 0, "me").code(), Code::busy);
   std::unique_ptr<Connection> other_shard = connect_to(server, 1);
@@ -101,7 +105,7 @@ TEST_P(Transport, TooManyConnectionsAreBusy) {
 }
 
 TEST_P(Transport, OperationsAreDoneOnTheRegion) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn, Region& region) -> Task<void> {
     Bytes out(1088);
@@ -130,7 +134,7 @@ TEST_P(Transport, OperationsAreDoneOnTheRegion) {
 }
 
 TEST_P(Transport, TheRegionsEdgesAreReached) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn) -> Task<void> {
     const Bytes big(kMaxRead, std::byte{3});
@@ -149,9 +153,10 @@ TEST_P(Transport, TheRegionsEdgesAreReached) {
   run(*loop_, body(*c));
 }
 
-// Chained operations on one word: any other order than the posted one shows.
+// Chained operations on one word: any other order than the posted one shows. (A READ may see what was posted
+// after it.)
 TEST_P(Transport, OperationsHappenInTheOrderTheyWerePosted) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server);
   constexpr std::uint64_t kChain = 2000;
   auto body = [](Connection& conn) -> Task<void> {
@@ -168,7 +173,7 @@ TEST_P(Transport, OperationsHappenInTheOrderTheyWerePosted) {
     for (Op& op : ops) EXPECT_EQ(co_await op, Code::ok);
     for (std::uint64_t i = 0; i < kChain; ++i) {
       EXPECT_EQ(ops[3 * i + 1].previous(), 2 * i + 1);
-      EXPECT_EQ(values[2 * i + 1], 2 * i + 2);
+      EXPECT_GE(values[2 * i + 1], 2 * i + 2);
     }
   };
   run(*loop_, body(*c));
@@ -178,7 +183,7 @@ TEST_P(Transport, OperationsHappenInTheOrderTheyWerePosted) {
 TEST_P(Transport, ManyBigOperationsInFlight) {
   Limits limits;
   limits.max_queued = 512 * 1024;
-  TestServer server(limits);
+  TestServer server(GetParam(), limits);
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn) -> Task<void> {
     constexpr std::size_t kOps = 24;
@@ -197,7 +202,7 @@ TEST_P(Transport, ManyBigOperationsInFlight) {
 }
 
 TEST_P(Transport, CallsAreAnswered) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server);
   EXPECT_EQ(*ask(*c, "hello"), "hello");
   EXPECT_EQ(*ask(*c, ""), "");
@@ -206,7 +211,7 @@ TEST_P(Transport, CallsAreAnswered) {
 }
 
 TEST_P(Transport, AsManyCallsAsAllowedAreInFlightManyTimes) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn) -> Task<void> {
     for (int round = 0; round < 20; ++round) {
@@ -230,7 +235,7 @@ TEST_P(Transport, AsManyCallsAsAllowedAreInFlightManyTimes) {
 TEST_P(Transport, ManyBigCallsInFlight) {
   Limits limits;
   limits.max_queued = 512 * 1024;
-  TestServer server(limits);
+  TestServer server(GetParam(), limits);
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn) -> Task<void> {
     const std::string text(kMaxMessage, 'y');
@@ -245,7 +250,7 @@ TEST_P(Transport, ManyBigCallsInFlight) {
 }
 
 TEST_P(Transport, RepliesMayComeLaterAndOvertakeEachOther) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> a = connect_to(server), b = connect_to(server);
   auto body = [](Connection& first, Connection& second) -> Task<void> {
     Call held = first.call(as_bytes("hold"));
@@ -264,7 +269,7 @@ TEST_P(Transport, RepliesMayComeLaterAndOvertakeEachOther) {
 }
 
 TEST_P(Transport, TheServiceMayCloseAConnection) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server), other = connect_to(server);
   const Result<std::string> reply = ask(*c, "close");
   EXPECT_EQ(reply.code(), Code::unavailable);
@@ -276,7 +281,7 @@ TEST_P(Transport, TheServiceMayCloseAConnection) {
 
 // Whoever starts an operation in the moment the connection is closed gets its failure, too.
 TEST_P(Transport, OperationsGoOnBeingStartedWhileItIsClosed) {
-  TestServer server;
+  TestServer server(GetParam());
   constexpr int kReaders = 16;
   auto reader = [](Connection& conn, int* left) -> Task<void> {
     Bytes in(64);
@@ -296,7 +301,7 @@ TEST_P(Transport, OperationsGoOnBeingStartedWhileItIsClosed) {
 }
 
 TEST_P(Transport, DestroyingAConnectionEndsWhatIsInFlight) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](std::unique_ptr<Connection>& conn, TestService& service) -> Task<void> {
     Call held = conn->call(as_bytes("hold"));
@@ -313,7 +318,7 @@ TEST_P(Transport, DestroyingAConnectionEndsWhatIsInFlight) {
 }
 
 TEST_P(Transport, AStoppingServerEndsWhatIsInFlight) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn) -> Task<Code> {
     Call held = conn.call(as_bytes("hold"));
@@ -335,7 +340,7 @@ TEST_P(Transport, AStoppingServerEndsWhatIsInFlight) {
 }
 
 TEST_P(Transport, ACallThatIsNotAnsweredTimesOut) {
-  TestServer server;
+  TestServer server(GetParam());
   ConnectOptions options;
   options.call_timeout = 50 * kMillisecond;
   std::unique_ptr<Connection> c = connect_to(server, 0, options);
@@ -346,17 +351,25 @@ TEST_P(Transport, ACallThatIsNotAnsweredTimesOut) {
 
 TEST_P(Transport, AServerThatSaysNothingTimesOut) {
   TempDir dir;
-  const Uri uri = GetParam() == Uri::Scheme::tcp ? *parse_uri("tcp:127.0.0.1:0")
-                                                 : *parse_uri("unix:" + dir.path() + "/silent");
-  Result<Listener> silent = Listener::open(uri);
-  ASSERT_TRUE(silent.ok());
+  std::optional<Listener> socket;
+  std::optional<VerbsListener> rdma;
+  Uri uri;
+  if (GetParam() == Uri::Scheme::rdma) {
+    rdma = std::move(*VerbsListener::open(*parse_uri("rdma:" + rdma_addresses().front() + ":0")));
+    uri = rdma->uri();
+  } else {
+    const bool tcp = GetParam() == Uri::Scheme::tcp;
+    socket.emplace(
+        std::move(*Listener::open(*parse_uri(tcp ? "tcp:127.0.0.1:0" : "unix:" + dir.path() + "/silent"))));
+    uri = socket->uri();
+  }
   ConnectOptions options;
   options.connect_timeout = 50 * kMillisecond;
-  EXPECT_EQ(try_connect(silent->uri(), 0, "me", options).code(), Code::timed_out);
+  EXPECT_EQ(try_connect(uri, 0, "me", options).code(), Code::timed_out);
 }
 
 TEST_P(Transport, ARestartedServerIsANewOne) {
-  TestServer server;
+  TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server);
   server.server.reset();
   server.start();
@@ -368,7 +381,7 @@ TEST_P(Transport, ARestartedServerIsANewOne) {
 }
 
 TEST_P(Transport, ClientsComeAndGoFromManyThreads) {
-  TestServer server;
+  TestServer server(GetParam());
   std::vector<std::thread> clients;
   for (int t = 0; t < 4; ++t) {
     clients.emplace_back([&, t] {
@@ -404,7 +417,7 @@ TEST_P(Transport, ClientsComeAndGoFromManyThreads) {
 // --- Shared memory ----------------------------------------------------------------------------------
 
 TEST(Shm, ANewEpochFailsOperationsAtOnce) {
-  TestServer server;
+  TestServer server(Uri::Scheme::unix_socket);
   LoopPtr loop = make_loop();
   auto body = [](EventLoop& l, TestServer& s) -> Task<void> {
     Bytes me;
@@ -433,7 +446,7 @@ TEST(Shm, ANewEpochFailsOperationsAtOnce) {
 }
 
 TEST(Shm, WritesAndCasNoticeANewEpochToo) {
-  TestServer server;
+  TestServer server(Uri::Scheme::unix_socket);
   LoopPtr loop = make_loop();
   for (int kind = 0; kind < 2; ++kind) {
     auto body = [](EventLoop& l, TestServer& s, bool write) -> Task<void> {
@@ -459,7 +472,7 @@ TEST(Shm, WritesAndCasNoticeANewEpochToo) {
 }
 
 TEST(Shm, AStaleSocketIsReplacedAndALiveOneIsNot) {
-  TestServer server;
+  TestServer server(Uri::Scheme::unix_socket);
   const Uri uri = server.uri(Uri::Scheme::unix_socket);
   EXPECT_EQ(Listener::open(uri).code(), Code::busy);
   server.server.reset();
@@ -491,12 +504,12 @@ TEST(Shm, OtherFilesAreLeftAlone) {
 // --- TCP --------------------------------------------------------------------------------------------
 
 TEST(Tcp, APortInUseIsBusy) {
-  TestServer server;
+  TestServer server(Uri::Scheme::tcp);
   EXPECT_EQ(Listener::open(server.uri(Uri::Scheme::tcp)).code(), Code::busy);
 }
 
 TEST(Tcp, TheNicsTimeIsCounted) {
-  TestServer server;
+  TestServer server(Uri::Scheme::tcp);
   LoopPtr loop = make_loop();
   const Nanos before = server.server->nic_cpu_time();
   EXPECT_TRUE(run(*loop, connect(*loop, server.uri(Uri::Scheme::tcp), 0, Bytes(), ConnectOptions{})).ok());
@@ -513,7 +526,7 @@ TEST(Tcp, TheNicsTimeIsCounted) {
 }
 
 TEST(Tcp, NamesAreLookedUp) {
-  TestServer server;
+  TestServer server(Uri::Scheme::tcp);
   LoopPtr loop = make_loop();
   Uri uri = server.uri(Uri::Scheme::tcp);
   uri.host = "localhost";  // whichever of its addresses the server is at

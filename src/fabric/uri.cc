@@ -8,16 +8,17 @@ namespace scalio::fabric {
 
 namespace {
 Status bad(std::string_view text, std::string_view why) {
-  return Status(Code::invalid, fmt::format("\"{}\" is not a server's address: {}; write unix:/path or "
-                                           "tcp:host:port (an IPv6 address in brackets)",
+  return Status(Code::invalid, fmt::format("\"{}\" is not a server's address: {}; write unix:/path, "
+                                           "tcp:host:port or rdma:host:port (an IPv6 address in brackets)",
                                            text, why));
 }
 }  // namespace
 
 std::string Uri::text() const {
   if (scheme == Scheme::unix_socket) return "unix:" + path;
+  const char* kind = scheme == Scheme::tcp ? "tcp" : "rdma";
   const bool v6 = host.find(':') != std::string::npos;
-  return v6 ? fmt::format("tcp:[{}]:{}", host, port) : fmt::format("tcp:{}:{}", host, port);
+  return v6 ? fmt::format("{}:[{}]:{}", kind, host, port) : fmt::format("{}:{}:{}", kind, host, port);
 }
 
 Result<Uri> parse_uri(std::string_view text) {
@@ -30,9 +31,14 @@ Result<Uri> parse_uri(std::string_view text) {
     if (uri.path.empty()) return bad(text, "the path is missing");
     return uri;
   }
-  if (!rest.starts_with("tcp:")) return bad(text, "it begins with neither unix: nor tcp:");
-  rest.remove_prefix(4);
-  uri.scheme = Uri::Scheme::tcp;
+  if (rest.starts_with("tcp:")) {
+    uri.scheme = Uri::Scheme::tcp;
+  } else if (rest.starts_with("rdma:")) {
+    uri.scheme = Uri::Scheme::rdma;
+  } else {
+    return bad(text, "it begins with neither unix:, tcp: nor rdma:");
+  }
+  rest.remove_prefix(rest.find(':') + 1);
   std::string_view port;
   if (rest.starts_with('[')) {
     const std::size_t end = rest.find("]:");

@@ -2,6 +2,7 @@
 //
 //   unix:/run/scalio.sock      same machine: shared memory
 //   tcp:10.0.0.7:5000          the network; a name or an address, IPv6 in brackets: tcp:[::1]:5000
+//   rdma:10.0.0.7:5000         the network, by RDMA; the address is of an RDMA device
 #pragma once
 
 #include <scalio/status.h>
@@ -13,11 +14,11 @@
 namespace scalio::fabric {
 
 struct Uri {
-  enum class Scheme : std::uint8_t { unix_socket, tcp };
+  enum class Scheme : std::uint8_t { unix_socket, tcp, rdma };
   Scheme scheme = Scheme::unix_socket;
   std::string path;        // unix_socket: of the socket
-  std::string host;        // tcp: without brackets
-  std::uint16_t port = 0;  // tcp: 0, for listening only, lets the kernel pick one
+  std::string host;        // tcp, rdma: without brackets
+  std::uint16_t port = 0;  // tcp, rdma: 0, for listening only, lets the kernel pick one
 
   // The same URI as text; parse_uri gives it back.
   std::string text() const;

@@ -40,6 +40,9 @@ void encode(Bytes& out, const HelloReply& m) {
   w.put(m.server_now);
   w.put(m.fill_timeout);
   w.string(m.device_path);
+  w.put(static_cast<uint8_t>(m.target.transport));
+  w.put(m.target.port);
+  w.string(m.target.host);
 }
 
 std::optional<HelloReply> decode_hello_reply(ByteView in) {
@@ -58,7 +61,13 @@ std::optional<HelloReply> decode_hello_reply(ByteView in) {
   m.server_now = r.get<uint64_t>();
   m.fill_timeout = r.get<uint64_t>();
   m.device_path = r.string();
-  if (!r.done() || !sane(m.region)) return std::nullopt;
+  const auto transport = r.get<uint8_t>();
+  m.target.port = r.get<uint16_t>();
+  m.target.host = r.string();
+  if (!r.done() || !sane(m.region) || transport > static_cast<uint8_t>(SsdTarget::Transport::rdma)) {
+    return std::nullopt;
+  }
+  m.target.transport = static_cast<SsdTarget::Transport>(transport);
   return m;
 }
 

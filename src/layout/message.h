@@ -22,6 +22,15 @@ struct HelloRequest {
   uint64_t session = 0;  // 0: a new one; else the one to go on with
 };
 
+// The NVMe-oF target that offers the store's SSDs: subsystem nvmf::store_nqn(), namespace shard + 1.
+struct SsdTarget {
+  enum class Transport : uint8_t { none, tcp, rdma };
+  Transport transport = Transport::none;
+  uint16_t port = 0;
+  std::string host;  // empty: the server's, as the client reaches it
+  bool operator==(const SsdTarget&) const = default;
+};
+
 struct HelloReply {
   uint64_t session = 0;  // another than asked for: the old one is gone
   SsdGeometry ssd;
@@ -29,6 +38,7 @@ struct HelloReply {
   uint64_t server_now = 0;    // ns; access clocks are in units of it
   uint64_t fill_timeout = 0;  // ns; rule 6
   std::string device_path;    // where the server's machine sees the SSD
+  SsdTarget target;           // where others see it
 };
 
 enum class RequestKind : uint8_t {

@@ -28,6 +28,7 @@ HelloReply hello_reply() {
   m.server_now = 5;
   m.fill_timeout = 6;
   m.device_path = "/dev/nvme0n1";
+  m.target = {SsdTarget::Transport::tcp, 4420, "ssds"};
   return m;
 }
 
@@ -60,11 +61,14 @@ TEST(HelloReply, HasItsFormat) {
   EXPECT_EQ(hex(ByteView(b).first(8)), "0300000000000000");
   EXPECT_EQ(hex(ByteView(b).subspan(8, 4096)), hex(superblock));
   EXPECT_EQ(hex(ByteView(b).subspan(4104)),
-            "6400000000000000"                    // blocks
-            "080000000200000060000000"            // read slots, write slots, slot size
-            "0500000000000000"                    // server_now
-            "0600000000000000"                    // fill_timeout
-            "0c0000002f6465762f6e766d65306e31");  // device_path
+            "6400000000000000"                  // blocks
+            "080000000200000060000000"          // read slots, write slots, slot size
+            "0500000000000000"                  // server_now
+            "0600000000000000"                  // fill_timeout
+            "0c0000002f6465762f6e766d65306e31"  // device_path
+            "01"
+            "4411"
+            "0400000073736473");  // target: transport, port, host
 }
 
 TEST(HelloReply, RoundTrips) {
@@ -81,6 +85,9 @@ TEST(HelloReply, RoundTrips) {
   EXPECT_EQ(found->server_now, 5U);
   EXPECT_EQ(found->fill_timeout, 6U);
   EXPECT_EQ(found->device_path, "/dev/nvme0n1");
+  EXPECT_EQ(found->target.transport, SsdTarget::Transport::tcp);
+  EXPECT_EQ(found->target.port, 4420);
+  EXPECT_EQ(found->target.host, "ssds");
 }
 
 TEST(HelloReply, OnlyWholeMessagesAreOne) { expect_only_whole(encoded(hello_reply()), decode_hello_reply); }

@@ -81,6 +81,7 @@ struct Server::Impl {
   // Set when listening: a shard may be asked for its figures from then on.
   std::atomic<fabric::Server*> listening = nullptr;
   std::string summary;
+  std::function<std::optional<Nanos>()> target_cpu_time;
   Nanos started = 0;
   // With the pid, it tells this process from any other.
   const int64_t started_unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -91,10 +92,12 @@ struct Server::Impl {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     const fabric::Server* f = listening;
+    const std::optional<Nanos> target = target_cpu_time ? target_cpu_time() : std::nullopt;
     return nlohmann::json{{"pid", getpid()},
                           {"started_unix_ms", started_unix_ms},
                           {"process_cpu_us", to_us(usage.ru_utime) + to_us(usage.ru_stime)},
                           {"nic_cpu_us", f ? f->nic_cpu_time() / kMicrosecond : 0},
+                          {"target_cpu_us", target ? nlohmann::json(*target / kMicrosecond) : nullptr},
                           {"rss_bytes", resident_bytes()},
                           {"uptime_seconds", static_cast<double>(shards[0]->loop->now() - started) / kSecond}}
         .dump();
@@ -135,7 +138,8 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
     listen.push_back(*uri);
   }
   if (listen.empty())
-    return Status(Code::invalid, "nothing to listen on; give --listen unix:PATH or tcp:HOST:PORT");
+    return Status(Code::invalid,
+                  "nothing to listen on; give --listen unix:PATH, tcp:HOST:PORT or rdma:HOST:PORT");
   using layout::RegionGeometry;
   if (o.read_slots < 1 || o.read_slots > RegionGeometry::kMaxReadSlots || o.write_slots < 1 ||
       o.write_slots > RegionGeometry::kMaxWriteSlots || o.batch_max < 1) {
@@ -160,6 +164,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
     impl->shards.back()->loop = std::move(*loop);
     loops.push_back(impl->shards.back()->loop.get());
   }
+  impl->target_cpu_time = o.target_cpu_time;
   impl->started = loops[0]->now();
   Result<std::vector<OpenSsd>> ssds = open_ssds(o.dir, loops);
   if (!ssds.ok()) return ssds.status();
@@ -187,6 +192,15 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
                     o.cache_bytes, *count, BlockTable::bytes_per_block(region)));
   }
 
+  layout::SsdTarget target;
+  if (o.offer_ssds) {
+    std::vector<std::string> paths;
+    for (const OpenSsd& ssd : *ssds) paths.push_back(ssd.path);
+    Result<layout::SsdTarget> offered = o.offer_ssds(paths);
+    if (!offered.ok()) return offered.status();
+    target = *offered;
+  }
+
   uint64_t session_seed = mix(epoch_now ^ mix((*ssds)[0].geometry.hash_seed ^ impl->started));
   std::vector<std::future<Status>> starts;
   for (unsigned i = 0; i < *count; ++i) {
@@ -200,6 +214,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
     options.log = {o.batch_max, o.batch_linger};
     options.fill_timeout = o.fill_timeout;
     options.device_path = ssd.path;
+    options.target = target;
     options.session_seed = mix(session_seed + i);
     options.process_stat = [impl = impl.get()] { return impl->process_stat(); };
     t.shard = std::make_unique<Shard>(*t.loop, *t.device, ssd.geometry, region, t.region->span(),

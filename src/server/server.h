@@ -3,10 +3,13 @@
 
 #include <scalio/status.h>
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "layout/message.h"
 #include "task/executor.h"
 
 namespace scalio::server {
@@ -21,6 +24,11 @@ struct ServerOptions {
   Nanos batch_linger = 0;
   Nanos fill_timeout = 100 * kMillisecond;
   unsigned max_clients = 1024;  // connections to a shard
+  // Offers the SSDs at these paths over NVMe-oF and says where clients find them. Called once, when the SSDs
+  // have been opened, before any client. Null: they are not offered.
+  std::function<Result<layout::SsdTarget>(const std::vector<std::string>& ssds)> offer_ssds;
+  // CPU time of the process that offers them, for `stat`; nothing if that is not known.
+  std::function<std::optional<Nanos>()> target_cpu_time;
 };
 
 class Server {

@@ -85,7 +85,7 @@ Result<Bytes> Shard::on_hello(fabric::Peer& peer, ByteView request) {
   auto session = sessions_.attach(hello->session, peer, executor_.now());
   Bytes out;
   layout::encode(out, layout::HelloReply{session->id(), ssd_, table_.geometry(), executor_.now(),
-                                         options_.fill_timeout, options_.device_path});
+                                         options_.fill_timeout, options_.device_path, options_.target});
   return out;
 }
 

@@ -21,6 +21,7 @@ struct ShardOptions {
   LogOptions log;
   Nanos fill_timeout = 100 * kMillisecond;  // told to clients: rule 6
   std::string device_path;                  // told to clients
+  layout::SsdTarget target;                 // likewise
   uint64_t session_seed = 0;
   std::function<void()> between_stores;  // of BlockTable
   // Figures of the whole process for `stat`, as a JSON object's text.

@@ -179,4 +179,8 @@ void SimDevice::abandon() {
   }
 }
 
+Task<Result<std::unique_ptr<block::BlockDevice>>> open_disk(Process& process, Disk& disk) {
+  co_return std::unique_ptr<block::BlockDevice>(std::make_unique<SimDevice>(process, disk));
+}
+
 }  // namespace scalio::sim

@@ -94,4 +94,7 @@ class SimDevice final : public block::BlockDevice {
   bool abandoned_ = false;
 };
 
+// The disk, opened by a process, as a task.
+Task<Result<std::unique_ptr<block::BlockDevice>>> open_disk(Process& process, Disk& disk);
+
 }  // namespace scalio::sim

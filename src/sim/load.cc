@@ -26,6 +26,7 @@ Operation::Outcome outcome_of(Code code, bool is_write) {
     default: return Operation::Outcome::error;
   }
 }
+
 }  // namespace
 
 Load::Load(World& world, std::vector<std::unique_ptr<SimShard>>& shards, const LoadShape& shape)
@@ -58,8 +59,11 @@ Load::SimClient& Load::add_client() {
         },
         options_);
     s.client = std::make_unique<client::ShardClient>(
-        *client.process, *s.link, shard->ssd(), std::make_unique<SimDevice>(*client.process, shard->disk()),
-        Status(), options_);
+        *client.process, *s.link,
+        [process = client.process.get(), disk = &shard->disk()](layout::HelloReply) {
+          return open_disk(*process, *disk);
+        },
+        options_);
     client.shards.push_back(std::move(s));
   }
   return client;

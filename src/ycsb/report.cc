@@ -56,6 +56,7 @@ void put_phase(Json& out, const Phase& phase) {
   out["ssd_writes_per_put"] = json_or_null(figures.ssd_writes_per_put);
   out["server_cpu_us_per_op"] = json_or_null(figures.server_cpu_us_per_op);
   out["nic_cpu_us_per_op"] = json_or_null(figures.nic_cpu_us_per_op);
+  out["target_cpu_us_per_op"] = json_or_null(figures.target_cpu_us_per_op);
   out["region_bytes_per_hit"] = json_or_null(figures.region_bytes_per_hit);
   out["gets"] = tally.gets;
   out["writes"] = tally.writes;
@@ -103,6 +104,7 @@ void put_phase(std::string& out, std::string_view title, const Phase& phase) {
   line(out, "SSD writes / PUT", figures.ssd_writes_per_put);
   line(out, "server CPU / operation", figures.server_cpu_us_per_op, " us");
   if (figures.nic_cpu_us_per_op) line(out, "NIC stand-in CPU / op", figures.nic_cpu_us_per_op, " us");
+  if (figures.target_cpu_us_per_op) line(out, "NVMe target CPU / op", figures.target_cpu_us_per_op, " us");
   if (tally.not_found > 0) line(out, "not found", fmt::format("{} GETs", tally.not_found));
   if (tally.conflicts > 0) line(out, "conflicts", fmt::format("{}", tally.conflicts));
   line(out, "errors", fmt::format("{}", tally.errors));
@@ -149,6 +151,7 @@ ServerCounters ServerCounters::parse(std::string_view stat_json) {
   };
   out.process_cpu_us = number(stat, "process_cpu_us");
   out.nic_cpu_us = number(stat, "nic_cpu_us");
+  out.target_cpu_us = number(stat, "target_cpu_us");
   out.ssd_reads = number(stat, "ssd_reads");
   out.ssd_writes = number(stat, "ssd_writes");
   out.pid = number(stat, "pid");
@@ -175,7 +178,8 @@ ServerCounters ServerCounters::since(const ServerCounters& before) const {
           .ssd_writes = added(ssd_writes, before.ssd_writes),
           .writes = added(writes, before.writes),
           .pid = pid,
-          .started_unix_ms = started_unix_ms};
+          .started_unix_ms = started_unix_ms,
+          .target_cpu_us = added(target_cpu_us, before.target_cpu_us)};
 }
 
 Figures::Figures(const Phase& phase) {
@@ -212,6 +216,7 @@ Figures::Figures(const Phase& phase) {
   }
   // Over shared memory nothing stands in for the NIC.
   if (nic > 0) nic_cpu_us_per_op = ratio(std::optional(nic), operations);
+  target_cpu_us_per_op = ratio(server.target_cpu_us, operations);
 }
 
 std::uint64_t errors(const Report& report) {

@@ -46,6 +46,8 @@ struct ServerCounters {
   // Which process it is: what it counted before says nothing about another.
   std::optional<std::uint64_t> pid = {};
   std::optional<std::uint64_t> started_unix_ms = {};
+  // Of the process that offers the SSDs over NVMe/TCP, in place of a NIC.
+  std::optional<std::uint64_t> target_cpu_us = {};
 
   // From the JSON of Client::stat(); of anything else, nothing.
   static ServerCounters parse(std::string_view stat_json);
@@ -70,6 +72,7 @@ struct Figures {
   std::optional<double> ssd_writes_per_put;      // by the server: log and merges; per write of any kind
   std::optional<double> server_cpu_us_per_op;    // without the NIC's stand-in
   std::optional<double> nic_cpu_us_per_op;
+  std::optional<double> target_cpu_us_per_op;
   // Region bytes read / hits. Misses read the region too, so it is given only if 1 % of GETs or less missed,
   // and is then at most 3 % too high.
   std::optional<double> region_bytes_per_hit;
@@ -96,9 +99,9 @@ std::uint64_t errors(const Report& report);
 
 // For programs. Scripts rely on these names: workload, records, operations, seconds, throughput, latency_us
 // (get, put, cput, delete, rmw: each p50, p99, p99.9), cache_hit_ratio, ssd_reads_per_get_miss,
-// ssd_writes_per_put, server_cpu_us_per_op, nic_cpu_us_per_op, region_bytes_per_hit, hits, misses and errors;
-// those of the load are under "load", but errors and errors_by_code, which are of both phases. What has no
-// meaning is null.
+// ssd_writes_per_put, server_cpu_us_per_op, nic_cpu_us_per_op, target_cpu_us_per_op, region_bytes_per_hit,
+// hits, misses and errors; those of the load are under "load", but errors and errors_by_code, which are of
+// both phases. What has no meaning is null.
 std::string to_json(const Report& report);
 // The same for people.
 std::string to_table(const Report& report);

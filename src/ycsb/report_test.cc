@@ -23,6 +23,7 @@ Phase phase() {
   p.tally.latency[static_cast<std::size_t>(Timed::get)].record(1500);
   p.server.process_cpu_us = 3000;
   p.server.nic_cpu_us = 1000;
+  p.server.target_cpu_us = 500;
   p.server.ssd_writes = 50;
   return p;
 }
@@ -54,6 +55,7 @@ TEST(Report, HasTheNamesThatScriptsRelyOn) {
   EXPECT_EQ(j["ssd_writes_per_put"], 0.25);
   EXPECT_EQ(j["server_cpu_us_per_op"], 2.0);
   EXPECT_EQ(j["nic_cpu_us_per_op"], 1.0);
+  EXPECT_EQ(j["target_cpu_us_per_op"], 0.5);
   EXPECT_EQ(j["hits"], 600);
   EXPECT_EQ(j["misses"], 200);
   EXPECT_EQ(j["errors"], 0);
@@ -71,7 +73,7 @@ TEST(Report, WhatHasNoMeaningIsNull) {
   json j = json::parse(to_json(r));
   for (const char* name :
        {"cache_hit_ratio", "ssd_reads_per_get_miss", "ssd_writes_per_put", "server_cpu_us_per_op",
-        "nic_cpu_us_per_op", "region_bytes_per_hit", "load", "stopped", "server"}) {
+        "nic_cpu_us_per_op", "target_cpu_us_per_op", "region_bytes_per_hit", "load", "stopped", "server"}) {
     ASSERT_TRUE(j.contains(name)) << name;
     EXPECT_TRUE(j[name].is_null()) << name;
   }
@@ -173,7 +175,7 @@ TEST(Tally, Merges) {
 
 TEST(ServerCounters, AreReadFromTheStatistics) {
   ServerCounters c = ServerCounters::parse(
-      R"({"process_cpu_us": 10, "nic_cpu_us": 0, "ssd_writes": 7, "ssd_reads": "many", "other": 1, "pid": 4,
+      R"({"process_cpu_us": 10, "nic_cpu_us": 0, "ssd_writes": 7, "ssd_reads": "many", "other": 1, "pid": 4, "target_cpu_us": 6,
           "started_unix_ms": 5, "shards": [{"writes": {"puts": 1, "deletes": 2, "in_flight": 9}},
                                            {"writes": {"conditional_puts": 4, "conflicts": 8}}, 3]})");
   EXPECT_EQ(c.pid, 4U);
@@ -181,6 +183,7 @@ TEST(ServerCounters, AreReadFromTheStatistics) {
   EXPECT_EQ(c.writes, 15U);
   EXPECT_EQ(c.process_cpu_us, 10U);
   EXPECT_EQ(c.nic_cpu_us, 0U);
+  EXPECT_EQ(c.target_cpu_us, 6U);
   EXPECT_EQ(c.ssd_writes, 7U);
   EXPECT_FALSE(c.ssd_reads);
   EXPECT_FALSE(ServerCounters::parse("no JSON").process_cpu_us);

@@ -63,8 +63,14 @@ std::filesystem::path Store::ssd(int index) const {
 }
 
 std::vector<std::string> Store::serve_command() const {
-  std::vector<std::string> argv = {SCALIO_PROGRAM, "serve",    "--dir",   dir_.string(), "--listen",
-                                   unix_uri(),     "--listen", tcp_uri(), "--cache",     options_.cache};
+  std::vector<std::string> argv = {SCALIO_PROGRAM, "serve",   "--dir",
+                                   dir_.string(),  "--cache", options_.cache};
+  const std::vector<std::string> all =
+      options_.rdma.empty() ? std::vector{unix_uri(), tcp_uri()} : std::vector{rdma_uri()};
+  for (const std::string& uri : all) {
+    argv.push_back("--listen");
+    argv.push_back(uri);
+  }
   argv.insert(argv.end(), options_.serve.begin(), options_.serve.end());
   return argv;
 }

@@ -22,10 +22,11 @@ struct StoreOptions {
   std::vector<std::string> format = {};  // further options of scalio format
   std::string cache = "4M";
   std::vector<std::string> serve = {};  // further options of scalio serve
+  std::string rdma = {};                // listen by RDMA at this address, and nowhere else
 };
 
-// A formatted store in its own directory, served on a Unix socket and a TCP port that stay the same over
-// restarts.
+// A formatted store in its own directory, served on a Unix socket and a TCP port, or by RDMA, that stay the
+// same over restarts.
 class Store {
  public:
   // Formats; fails the test if that fails.
@@ -49,6 +50,7 @@ class Store {
   std::string unix_uri() const { return "unix:" + unix_path(); }
   int port() const { return port_; }
   std::string tcp_uri() const { return "tcp:127.0.0.1:" + std::to_string(port_); }
+  std::string rdma_uri() const { return "rdma:" + options_.rdma + ":" + std::to_string(port_); }
   pid_t pid() const { return server_->pid(); }
 
  private:

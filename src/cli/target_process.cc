@@ -1,0 +1,217 @@
+#include "cli/target_process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+extern char** environ;
+
+namespace scalio::cli {
+
+using fabric::UniqueFd;
+
+namespace {
+constexpr std::chrono::seconds kPause{1};      // between two starts
+constexpr std::chrono::seconds kStopBound{5};  // then it is killed
+constexpr int kReadyBound = 10'000;            // ms
+constexpr std::size_t kLongestLine = 1 << 20;
+
+struct Pipe {
+  UniqueFd read, write;
+};
+
+Result<Pipe> make_pipe() {
+  std::array<int, 2> fds;
+  if (pipe2(fds.data(), O_CLOEXEC) != 0) {
+    return Status(Code::unavailable, fmt::format("pipe: {}", std::strerror(errno)));
+  }
+  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+// In a process group of its own: a Ctrl-C at the terminal is for the server, which ends it in its turn.
+Result<pid_t> spawn(const std::vector<std::string>& arguments, int in, int out) {
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  std::vector<char*> argv;
+  for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+  argv.push_back(nullptr);
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, "/proc/self/exe", &files, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&files);
+  if (error != 0) {
+    return Status(Code::unavailable,
+                  fmt::format("cannot start the NVMe/TCP target: {}", std::strerror(error)));
+  }
+  return pid;
+}
+
+// The first line that comes out of `fd`.
+Result<std::string> read_line(int fd) {
+  std::string line;
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::milliseconds(kReadyBound);
+  while (line.find('\n') == std::string::npos && line.size() < kLongestLine) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(bound - std::chrono::steady_clock::now());
+    pollfd readable{fd, POLLIN, 0};
+    if (left.count() <= 0 || (poll(&readable, 1, static_cast<int>(left.count())) == 0)) {
+      return Status(Code::timed_out, "the NVMe/TCP target does not get ready");
+    }
+    std::array<char, 4096> buffer;
+    const ssize_t n = read(fd, buffer.data(), buffer.size());
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (n <= 0) {
+      return Status(Code::unavailable,
+                    "the NVMe/TCP target did not start, for the reason above; --nvmf none does without");
+    }
+    line.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+  return line;
+}
+
+Result<fabric::Uri> address_in(const std::string& line) {
+  const nlohmann::json ready = nlohmann::json::parse(line, nullptr, false);
+  if (ready.is_discarded() || !ready.contains("listen") || !ready["listen"].is_array() ||
+      ready["listen"].empty() || !ready["listen"][0].is_string()) {
+    return Status(Code::unavailable,
+                  "the NVMe/TCP target says something else than that it is ready: " + line);
+  }
+  return fabric::parse_uri(ready["listen"][0].get<std::string>());
+}
+
+// How a process ended, for people; and its CPU time.
+struct End {
+  std::string how;
+  Nanos cpu_time = 0;
+};
+
+End wait_for(pid_t pid) {
+  int status = 0;
+  rusage usage{};
+  while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR) {
+  }
+  const auto nanos = [](const timeval& t) {
+    return static_cast<Nanos>(t.tv_sec) * kSecond + static_cast<Nanos>(t.tv_usec) * kMicrosecond;
+  };
+  return {WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
+                              : fmt::format("exit status {}", WEXITSTATUS(status)),
+          nanos(usage.ru_utime) + nanos(usage.ru_stime)};
+}
+}  // namespace
+
+Result<std::unique_ptr<TargetProcess>> TargetProcess::start(fabric::Uri listen, std::vector<std::string> ssds,
+                                                            std::string log_level) {
+  std::unique_ptr<TargetProcess> target(
+      new TargetProcess(std::move(listen), std::move(ssds), std::move(log_level)));
+  if (Status s = target->launch(); !s.ok()) return s;
+  target->supervisor_ = std::thread([t = target.get()] { t->supervise(); });
+  return target;
+}
+
+TargetProcess::TargetProcess(fabric::Uri listen, std::vector<std::string> ssds, std::string log_level)
+    : ssds_(std::move(ssds)), log_level_(std::move(log_level)), address_(std::move(listen)) {}
+
+TargetProcess::~TargetProcess() {
+  if (!supervisor_.joinable()) return;
+  {
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    stdin_.reset();
+    changed_.notify_all();
+    if (!changed_.wait_for(lock, kStopBound, [this] { return pid_ == -1; })) {
+      spdlog::error("the NVMe/TCP target does not stop: it is killed");
+      kill(pid_, SIGKILL);
+    }
+  }
+  supervisor_.join();
+}
+
+// At `address_`, which gets the port that the kernel picked.
+Status TargetProcess::launch() {
+  Result<Pipe> in = make_pipe(), out = make_pipe();
+  if (!in.ok()) return in.status();
+  if (!out.ok()) return out.status();
+  std::vector<std::string> arguments = {"scalio",           "nvmf-target",    "--json",
+                                        "--end-with-stdin", "--log-level",    log_level_,
+                                        "--listen",         address().text(), "--ns"};
+  arguments.insert(arguments.end(), ssds_.begin(), ssds_.end());
+  Result<pid_t> pid = spawn(arguments, in->read.get(), out->write.get());
+  if (!pid.ok()) return pid.status();
+  out->write.reset();
+  Result<std::string> line = read_line(out->read.get());
+  Result<fabric::Uri> address = line.ok() ? address_in(*line) : Result<fabric::Uri>(line.status());
+  if (!address.ok()) {
+    kill(*pid, SIGKILL);
+    wait_for(*pid);
+    return address.status();
+  }
+  std::lock_guard lock(mutex_);
+  address_ = *address;
+  pid_ = *pid;
+  stdin_ = std::move(in->write);
+  return Status();
+}
+
+void TargetProcess::supervise() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_ || pid_ != -1) {
+    if (pid_ == -1) {
+      changed_.wait_for(lock, kPause, [this] { return stopping_; });
+      if (stopping_) return;
+      lock.unlock();
+      if (Status s = launch(); !s.ok()) spdlog::error("{}", s.message());
+      lock.lock();
+      continue;
+    }
+    const pid_t pid = pid_;
+    lock.unlock();
+    siginfo_t ignored;
+    while (waitid(P_PID, static_cast<id_t>(pid), &ignored, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    }
+    lock.lock();
+    const End end = wait_for(pid);
+    ended_cpu_time_ += end.cpu_time;
+    pid_ = -1;
+    changed_.notify_all();
+    if (!stopping_) {
+      spdlog::error("the NVMe/TCP target has ended with {}: GETs that miss fail until it runs again",
+                    end.how);
+    }
+  }
+}
+
+std::optional<Nanos> TargetProcess::cpu_time() const {
+  std::lock_guard lock(mutex_);
+  if (pid_ == -1) return ended_cpu_time_;
+  clockid_t clock;
+  timespec t{};
+  if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &t) != 0) return std::nullopt;
+  return ended_cpu_time_ + static_cast<Nanos>(t.tv_sec) * kSecond + static_cast<Nanos>(t.tv_nsec);
+}
+
+}  // namespace scalio::cli

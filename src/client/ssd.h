@@ -1,0 +1,70 @@
+// Ssd: a shard's SSD as one client reaches it, which may change when the server is restarted.
+#pragma once
+
+#include <scalio/client.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "block/block_device.h"
+#include "client/bucket_reader.h"
+#include "layout/message.h"
+#include "task/sync.h"
+
+namespace scalio::client {
+
+class Ssd {
+ public:
+  // Opens the SSD of the shard that said this hello.
+  using Opener = std::function<Task<Result<std::unique_ptr<block::BlockDevice>>>(layout::HelloReply hello)>;
+
+  Ssd(Executor& executor, Opener opener)
+      : executor_(executor), opener_(std::move(opener)), changed_(executor) {}
+
+  // Ok when it is open: as `hello`, the server's last one, says. After a failure it is tried again once a
+  // second at most, and the failure given meanwhile. `hello` must live until the task has ended.
+  Task<Status> open(const layout::HelloReply& hello);
+
+  // As BucketReader::find; and the failures of open().
+  Task<Result<std::optional<Record>>> find(const layout::HelloReply& hello, std::string_view key,
+                                           uint64_t hash);
+
+  // Lets go of the device. No find() may be under way.
+  void close() { way_.reset(); }
+
+  // Adds what its devices have counted.
+  void count(ClientCounters& counters) const;
+
+ private:
+  // One way to it. The last user of an old one closes it.
+  struct Way {
+    Way(Ssd& of, std::unique_ptr<block::BlockDevice> opened, const layout::HelloReply& hello);
+    ~Way() { ssd.add(*device, ssd.closed_); }
+    Ssd& ssd;
+    const std::unique_ptr<block::BlockDevice> device;
+    const layout::SsdTarget target;
+    BucketReader reader;
+  };
+  struct Reads {
+    uint64_t reads = 0;
+    uint64_t bytes = 0;
+  };
+  static void add(const block::BlockDevice& device, Reads& to) {
+    to.reads += device.counters().reads;
+    to.bytes += device.counters().bytes_read;
+  }
+
+  Executor& executor_;
+  const Opener opener_;
+  Reads closed_;  // of ways that are no more
+  std::shared_ptr<Way> way_;
+  bool opening_ = false;
+  WaitList changed_;
+  Status failure_;  // of the last attempt
+  layout::SsdTarget failed_target_;
+  Nanos failed_at_ = 0;
+};
+
+}  // namespace scalio::client

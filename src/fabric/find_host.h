@@ -1,0 +1,20 @@
+// Looking up a host without blocking the loop.
+#pragma once
+
+#include <scalio/status.h>
+#include <scalio/task.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fabric/socket.h"
+#include "task/event_loop.h"
+
+namespace scalio::fabric {
+
+// A host's addresses, at least one. Failures: invalid (no such host), timed_out (at `deadline`), unavailable.
+Task<Result<std::vector<Address>>> find_host(EventLoop& loop, std::string host, std::uint16_t port,
+                                             Nanos deadline);
+
+}  // namespace scalio::fabric

@@ -1,0 +1,128 @@
+// The SSDs that a server offers over NVMe/TCP, by a process that it starts: clients that know the server's
+// address alone, and what happens when either process dies.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <scalio/client.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "support/store.h"
+
+namespace scalio::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+
+constexpr int kRecords = 40;
+
+std::string key(int i) { return "key-" + std::to_string(i); }
+
+bool soon(const std::function<bool()>& what) {
+  for (int i = 0; i < 1000 && !what(); ++i) std::this_thread::sleep_for(milliseconds(20));
+  return what();
+}
+
+class OfferedSsds : public ::testing::Test {
+ protected:
+  // Records that are in their buckets and not in the cache.
+  void fill(Store& store) {
+    ASSERT_TRUE(store.start());
+    auto client = Client::connect(store.unix_uri());
+    ASSERT_TRUE(client.ok()) << client.status().to_string();
+    for (int i = 0; i < kRecords; ++i) ASSERT_TRUE((*client)->run((*client)->put(key(i), "value")).ok());
+    client->reset();
+    store.stop();
+    ASSERT_TRUE(store.start());
+  }
+
+  // The target's process.
+  static pid_t target_of(const Store& store) {
+    const std::string tasks = "/proc/" + std::to_string(store.pid()) + "/task";
+    for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+      std::ifstream children(task.path() / "children");
+      if (pid_t child = 0; children >> child) return child;
+    }
+    return 0;
+  }
+
+  Scratch scratch_{"offered"};
+};
+
+TEST_F(OfferedSsds, AreAllThatATcpClientNeeds) {
+  Store store(scratch_, {});
+  ASSERT_NO_FATAL_FAILURE(fill(store));
+  auto client = Client::connect(store.tcp_uri());
+  ASSERT_TRUE(client.ok()) << client.status().to_string();
+  for (int i = 0; i < kRecords; ++i) {
+    auto got = (*client)->run((*client)->get(key(i)));
+    ASSERT_TRUE(got.ok()) << got.status().to_string();
+    EXPECT_EQ(got->value, "value");
+  }
+  EXPECT_EQ((*client)->counters().misses, static_cast<unsigned>(kRecords));
+  auto stat = (*client)->run((*client)->stat());
+  ASSERT_TRUE(stat.ok());
+  EXPECT_GT(nlohmann::json::parse(*stat)["target_cpu_us"], 0);
+}
+
+TEST_F(OfferedSsds, CanBeChosenOnTheServersMachine) {
+  Store store(scratch_, {});
+  ASSERT_NO_FATAL_FAILURE(fill(store));
+  for (const char* access : {"direct", "nvmf"}) {
+    const Finished got =
+        scalio(scratch_, {"get", "--server", store.unix_uri(), "--ssd-access", access, key(3)});
+    EXPECT_EQ(got.status, 0) << got.err;
+    EXPECT_EQ(got.out, "value");
+  }
+}
+
+TEST_F(OfferedSsds, AreNotIfTheServerIsToldNotTo) {
+  Store store(scratch_, {.serve = {"--nvmf", "none"}});
+  ASSERT_NO_FATAL_FAILURE(fill(store));
+  EXPECT_EQ(target_of(store), 0);
+  const Finished got = scalio(scratch_, {"get", "--server", store.tcp_uri(), "--ssd-access", "nvmf", key(3)});
+  EXPECT_EQ(got.status, 2);
+  EXPECT_THAT(got.err, HasSubstr("offers its SSDs over no NVMe-oF target"));
+}
+
+TEST_F(OfferedSsds, AreOfferedAgainWhenTheTargetDies) {
+  Store store(scratch_, {});
+  ASSERT_NO_FATAL_FAILURE(fill(store));
+  auto client = Client::connect(store.tcp_uri());
+  ASSERT_TRUE(client.ok());
+  ASSERT_TRUE((*client)->run((*client)->get(key(0))).ok());
+  const pid_t target = target_of(store);
+  ASSERT_GT(target, 0);
+  ASSERT_EQ(kill(target, SIGKILL), 0);
+  // A hit needs no SSD.
+  EXPECT_TRUE((*client)->run((*client)->get(key(0))).ok());
+  EXPECT_TRUE(soon([&] { return (*client)->run((*client)->get(key(1))).ok(); }));
+  EXPECT_NE(target_of(store), target);
+  EXPECT_THAT(store.log(), HasSubstr("target has ended with signal 9"));
+}
+
+// The next server's target has another port, which clients learn when they connect again.
+TEST_F(OfferedSsds, AreFoundAgainWhenTheServerIsRestarted) {
+  Store store(scratch_, {});
+  ASSERT_NO_FATAL_FAILURE(fill(store));
+  auto client = Client::connect(store.tcp_uri());
+  ASSERT_TRUE(client.ok());
+  ASSERT_TRUE((*client)->run((*client)->get(key(0))).ok());
+  const pid_t target = target_of(store);
+  ASSERT_GT(target, 0);
+  store.kill();
+  // It sees its standard input end.
+  EXPECT_TRUE(soon([&] { return kill(target, 0) != 0; }));
+  ASSERT_TRUE(store.start());
+  EXPECT_TRUE(soon([&] { return (*client)->run((*client)->get(key(1))).ok(); }));
+  client->reset();
+  store.stop();
+}
+
+}  // namespace
+}  // namespace scalio::testing
