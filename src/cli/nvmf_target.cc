@@ -80,7 +80,7 @@ int say_ready(const nvmf::Target& target, bool json) {
                                  {"size_bytes", n.size},
                                  {"block_size", n.block_size}});
   }
-  return print(out.dump() + "\n");
+  return print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 int serve(const Flags& flags) {

@@ -34,6 +34,10 @@ struct Stop {
 
 constexpr std::string_view kNone = "none";
 
+bool is_loopback(const std::string& host) {
+  return host.starts_with("127.") || host == "::1" || host == "localhost";
+}
+
 // Where to start a target of the server's own; nothing if there is to be none.
 Result<std::optional<fabric::Uri>> own_target(const Flags& flags) {
   if (flags.nvmf == kNone) return std::optional<fabric::Uri>();
@@ -45,16 +49,18 @@ Result<std::optional<fabric::Uri>> own_target(const Flags& flags) {
   }
   if (!flags.nvmf_target.empty()) return std::optional<fabric::Uri>();
   // Not beside unix: alone. Who may open that socket is the filesystem's to say, and a port is open to all.
+  std::optional<fabric::Uri> beside;
   for (const std::string& text : flags.options.listen) {
     Result<fabric::Uri> uri = fabric::parse_uri(text);
     if (!uri.ok()) return uri.status();
     if (uri->scheme == fabric::Uri::Scheme::unix_socket) continue;
-    fabric::Uri beside;
-    beside.scheme = fabric::Uri::Scheme::tcp;
-    beside.host = uri->host;
-    return std::optional(beside);
+    // Others cannot reach this machine's loopback, and it can reach what they can.
+    if (beside && !is_loopback(beside->host)) continue;
+    beside.emplace();
+    beside->scheme = fabric::Uri::Scheme::tcp;
+    beside->host = uri->host;
   }
-  return std::optional<fabric::Uri>();
+  return beside;
 }
 
 bool is_wildcard(const std::string& host) { return host.empty() || host == "0.0.0.0" || host == "::"; }
@@ -142,7 +148,7 @@ Command add_serve(CLI::App& parent) {
   app->add_option(
          "--nvmf", flags->nvmf,
          "Where the SSDs are offered over NVMe/TCP, read-only, by a process of its own; none: not at "
-         "all. Default: the host of the first tcp: or rdma: listener, a free port")
+         "all. Default: the host of the first tcp: or rdma: listener that others can reach, a free port")
       ->type_name("HOST:PORT|none");
   app->add_option(
          "--nvmf-target", flags->nvmf_target,

@@ -143,7 +143,9 @@ TargetProcess::~TargetProcess() {
     stopping_ = true;
     stdin_.reset();
     changed_.notify_all();
-    if (!changed_.wait_for(lock, kStopBound, [this] { return pid_ == -1; })) {
+    // It may be being started again at this moment, which has a bound of its own.
+    while (!changed_.wait_for(lock, kStopBound, [this] { return supervised_; })) {
+      if (pid_ == -1) continue;
       spdlog::error("the NVMe/TCP target does not stop: it is killed");
       kill(pid_, SIGKILL);
     }
@@ -173,12 +175,18 @@ Status TargetProcess::launch() {
   std::lock_guard lock(mutex_);
   address_ = *address;
   pid_ = *pid;
-  stdin_ = std::move(in->write);
+  if (!stopping_) stdin_ = std::move(in->write);
   return Status();
 }
 
 void TargetProcess::supervise() {
   std::unique_lock lock(mutex_);
+  keep_running(lock);
+  supervised_ = true;
+  changed_.notify_all();
+}
+
+void TargetProcess::keep_running(std::unique_lock<std::mutex>& lock) {
   while (!stopping_ || pid_ != -1) {
     if (pid_ == -1) {
       changed_.wait_for(lock, kPause, [this] { return stopping_; });
@@ -197,7 +205,6 @@ void TargetProcess::supervise() {
     const End end = wait_for(pid);
     ended_cpu_time_ += end.cpu_time;
     pid_ = -1;
-    changed_.notify_all();
     if (!stopping_) {
       spdlog::error("the NVMe/TCP target has ended with {}: GETs that miss fail until it runs again",
                     end.how);

@@ -43,6 +43,7 @@ class TargetProcess {
   TargetProcess(fabric::Uri listen, std::vector<std::string> ssds, std::string log_level);
   Status launch();
   void supervise();
+  void keep_running(std::unique_lock<std::mutex>& lock);
 
   const std::vector<std::string> ssds_;
   const std::string log_level_;
@@ -53,6 +54,7 @@ class TargetProcess {
   pid_t pid_ = -1;          // -1: none runs
   fabric::UniqueFd stdin_;  // its end is what ends the process
   bool stopping_ = false;
+  bool supervised_ = false;   // the supervisor has done its work
   Nanos ended_cpu_time_ = 0;  // of processes that have ended
 
   std::thread supervisor_;

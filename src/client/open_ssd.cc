@@ -52,18 +52,46 @@ Task<Opened> open_nvmf(EventLoop& loop, fabric::Uri server, HelloReply hello, Cl
   co_return std::unique_ptr<block::BlockDevice>(std::move(*device));
 }
 
+// What a reader of buckets goes by: reads by another geometry could be beyond the device's end.
+bool same_layout(const layout::SsdGeometry& a, const layout::SsdGeometry& b) {
+  return a.hash_seed == b.hash_seed && a.shards == b.shards && a.block_size == b.block_size &&
+         a.bucket_size == b.bucket_size && a.bucket_offset == b.bucket_offset && a.buckets == b.buckets &&
+         a.device_size == b.device_size;
+}
+
+// The device, if it is the SSD that the hello is of.
+Task<Opened> checked(Opened device, layout::SsdGeometry expected) {
+  if (!device.ok()) co_return device;
+  Result<layout::SsdGeometry> found = co_await block::read_superblock(**device);
+  if (!found.ok()) co_return found.status();
+  const std::string& name = (*device)->name();
+  if (found->uuid != expected.uuid || found->shard != expected.shard) {
+    co_return Status(Code::invalid, fmt::format("{} is SSD {} of store {}, not SSD {} of store {}", name,
+                                                found->shard, layout::to_string(found->uuid), expected.shard,
+                                                layout::to_string(expected.uuid)));
+  }
+  if (!same_layout(*found, expected) || (*device)->size() < expected.device_size ||
+      (*device)->block_size() > expected.block_size) {
+    co_return Status(Code::invalid,
+                     fmt::format("{} is laid out otherwise than the server says: is it a copy?", name));
+  }
+  co_return device;
+}
+
 Task<Opened> open_as_asked(EventLoop& loop, fabric::Uri server, HelloReply hello, ClientOptions options) {
   const bool offered = hello.target.transport != SsdTarget::Transport::none;
   const bool local = server.scheme == fabric::Uri::Scheme::unix_socket;
   if (!options.ssd_paths.empty() || options.ssd_access == SsdAccess::direct) {
-    co_return open_direct(loop, hello, options);
+    Opened direct = open_direct(loop, hello, options);
+    co_return co_await checked(std::move(direct), hello.ssd);
   }
-  if (options.ssd_access == SsdAccess::nvmf || (offered && !local)) {
-    co_return co_await open_nvmf(loop, server, hello, options);
+  if (options.ssd_access == SsdAccess::automatic && (local || !offered)) {
+    Opened direct = open_direct(loop, hello, options);
+    direct = co_await checked(std::move(direct), hello.ssd);
+    if (direct.ok() || !offered) co_return direct;
   }
-  Opened direct = open_direct(loop, hello, options);
-  if (direct.ok() || !offered) co_return direct;
-  co_return co_await open_nvmf(loop, server, hello, options);
+  Opened remote = co_await open_nvmf(loop, server, hello, options);
+  co_return co_await checked(std::move(remote), hello.ssd);
 }
 }  // namespace
 
@@ -71,17 +99,7 @@ Task<Opened> open_ssd(EventLoop& loop, fabric::Uri uri, HelloReply hello, Client
   if (!options.ssd_paths.empty() && options.ssd_access == SsdAccess::nvmf) {
     co_return Status(Code::invalid, "paths of SSDs are of no use when they are read over NVMe-oF");
   }
-  Opened device = co_await open_as_asked(loop, uri, hello, options);
-  if (!device.ok()) co_return device.status();
-  Result<layout::SsdGeometry> found = co_await block::read_superblock(**device);
-  if (!found.ok()) co_return found.status();
-  if (found->uuid != hello.ssd.uuid || found->shard != hello.ssd.shard) {
-    co_return Status(
-        Code::invalid,
-        fmt::format("{} is SSD {} of store {}, not SSD {} of store {}", (*device)->name(), found->shard,
-                    layout::to_string(found->uuid), hello.ssd.shard, layout::to_string(hello.ssd.uuid)));
-  }
-  co_return std::move(*device);
+  co_return co_await open_as_asked(loop, std::move(uri), std::move(hello), std::move(options));
 }
 
 }  // namespace scalio::client

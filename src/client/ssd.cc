@@ -7,12 +7,16 @@ constexpr Nanos kRetry = kSecond;
 }
 
 Ssd::Way::Way(Ssd& of, std::unique_ptr<block::BlockDevice> opened, const layout::HelloReply& hello)
-    : ssd(of), device(std::move(opened)), target(hello.target), reader(of.executor_, *device, hello.ssd) {}
+    : ssd(of),
+      device(std::move(opened)),
+      target(hello.target),
+      session(hello.session),
+      reader(of.executor_, *device, hello.ssd) {}
 
 Task<Status> Ssd::open(const layout::HelloReply& hello) {
   while (opening_) co_await changed_.wait();
-  if (way_ && way_->target == hello.target) co_return Status();
-  const bool tried = !failure_.ok() && failed_target_ == hello.target;
+  if (is_open(hello)) co_return Status();
+  const bool tried = !failure_.ok() && failed_session_ == hello.session;
   if (tried && executor_.now() < failed_at_ + kRetry) co_return failure_;
   opening_ = true;
   Result<std::unique_ptr<block::BlockDevice>> device = co_await opener_(hello);
@@ -20,7 +24,7 @@ Task<Status> Ssd::open(const layout::HelloReply& hello) {
   changed_.wake_all();
   failure_ = device.status();
   if (!device.ok()) {
-    failed_target_ = hello.target;
+    failed_session_ = hello.session;
     failed_at_ = executor_.now();
     co_return failure_;
   }
@@ -30,7 +34,7 @@ Task<Status> Ssd::open(const layout::HelloReply& hello) {
 
 Task<Result<std::optional<Record>>> Ssd::find(const layout::HelloReply& hello, std::string_view key,
                                               uint64_t hash) {
-  if (!way_ || way_->target != hello.target) {
+  if (!is_open(hello)) {
     Status s = co_await open(hello);
     if (!s.ok()) co_return s;
   }

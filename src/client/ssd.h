@@ -23,8 +23,10 @@ class Ssd {
   Ssd(Executor& executor, Opener opener)
       : executor_(executor), opener_(std::move(opener)), changed_(executor) {}
 
-  // Ok when it is open: as `hello`, the server's last one, says. After a failure it is tried again once a
-  // second at most, and the failure given meanwhile. `hello` must live until the task has ended.
+  // Ok when it is open: as `hello`, the server's last one, says, and since this session began. Another
+  // session may be another server's, to which the same path or address leads elsewhere. After a failure it is
+  // tried again once a second at most, and the failure given meanwhile. `hello` must live until the task has
+  // ended.
   Task<Status> open(const layout::HelloReply& hello);
 
   // As BucketReader::find; and the failures of open().
@@ -45,8 +47,12 @@ class Ssd {
     Ssd& ssd;
     const std::unique_ptr<block::BlockDevice> device;
     const layout::SsdTarget target;
+    const uint64_t session;
     BucketReader reader;
   };
+  bool is_open(const layout::HelloReply& hello) const {
+    return way_ && way_->session == hello.session && way_->target == hello.target;
+  }
   struct Reads {
     uint64_t reads = 0;
     uint64_t bytes = 0;
@@ -63,7 +69,7 @@ class Ssd {
   bool opening_ = false;
   WaitList changed_;
   Status failure_;  // of the last attempt
-  layout::SsdTarget failed_target_;
+  uint64_t failed_session_ = 0;
   Nanos failed_at_ = 0;
 };
 

@@ -56,6 +56,12 @@ Result<Registration> register_memory(ibv_pd* domain, ByteSpan memory, int access
 class RegisteredMemory {
  public:
   RegisteredMemory() = default;
+  RegisteredMemory(RegisteredMemory&&) = default;
+  RegisteredMemory& operator=(RegisteredMemory&& o) noexcept {
+    registration_ = std::move(o.registration_);  // the old one first: its memory is still there
+    memory_ = std::move(o.memory_);
+    return *this;
+  }
   static Result<RegisteredMemory> create(ibv_pd* domain, std::size_t size, int access);
 
   std::byte* data() const { return memory_.get(); }

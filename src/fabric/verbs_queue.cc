@@ -29,7 +29,7 @@ constexpr std::uint64_t kSignalEvery = 16;
 constexpr int kPollAtOnce = 32;
 // When a connection is ended here: how long to wait for the peer's NIC to have what was posted. It takes
 // microseconds.
-constexpr Nanos kFinishSending = 50 * kMillisecond;
+constexpr Nanos kFinishSending = 2 * kMillisecond;
 
 int set_non_blocking(int fd) { return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -79,6 +79,11 @@ Result<std::shared_ptr<VerbsQueue>> VerbsQueue::accept(EventLoop& loop, VerbsReq
     if (rdma_accept(queue->id_.get(), &param) != 0) made = verbs_failure("accept an RDMA connection", errno);
   }
   if (!made.ok()) {
+    queue->stop();
+    return made;
+  }
+  if (queue->state_ != State::connecting) {  // a receive could not be posted
+    made = queue->why_;
     queue->stop();
     return made;
   }
@@ -344,6 +349,10 @@ void VerbsQueue::on_completion(const ibv_wc& c) {
     // earlier completion.
     const char* what = c.status == IBV_WC_WR_FLUSH_ERR ? "the connection broke" : ibv_wc_status_str(c.status);
     return lose(Status(Code::unavailable, fmt::format("RDMA: {}", what)));
+  }
+  // Who has the region's key can also send a WRITE that takes a receive and says how long the WRITE was.
+  if (c.opcode == IBV_WC_RECV_RDMA_WITH_IMM) {
+    return lose(Status(Code::invalid, "RDMA: a WRITE with immediate data, which nothing here sends"));
   }
   if ((c.opcode & IBV_WC_RECV) != 0) {
     handler_->on_received(c.wr_id, c.byte_len, (c.wc_flags & IBV_WC_WITH_IMM) != 0 ? ntohl(c.imm_data) : 0);

@@ -118,7 +118,7 @@ void VerbsStream::send_buffer(std::size_t bytes) {
 void VerbsStream::on_done() {
   --sending_;
   ++sent_since_stall_;
-  if (!out_.empty()) queue_->defer();
+  if (!out_.empty() || owed_ >= kBuffers / 2) queue_->defer();
 }
 
 void VerbsStream::on_stall() {
@@ -131,7 +131,10 @@ void VerbsStream::on_stall() {
 }
 
 void VerbsStream::probe() {
-  if (ended_ || !queue_->open() || probe_.in_flight) return;
+  if (ended_ || !queue_->open()) return;
+  if (probe_.in_flight) {
+    return fail(Status(Code::timed_out, "the peer has not acknowledged anything since the last probe"));
+  }
   probe_.in_flight = true;
   ibv_send_wr request{};
   request.opcode = IBV_WR_RDMA_WRITE;  // of no bytes: needs no memory of the peer's and no key
@@ -145,7 +148,10 @@ void VerbsStream::on_received(std::uint64_t buffer, std::size_t bytes, std::uint
     return fail(Status(Code::invalid, "it gave credits for more buffers than there are"));
   }
   credits_ += credits;
+  if (bytes > kBufferSize) return fail(Status(Code::invalid, "it sent more than a buffer holds"));
   if (credits > 0 && !out_.empty()) queue_->defer();
+  // Credits alone are never kept waiting: those behind them may be what the peer waits for.
+  if (bytes == 0) return give_buffer(buffer);
   received_.push_back({buffer, bytes});
   deliver();
 }

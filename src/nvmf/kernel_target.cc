@@ -400,6 +400,11 @@ Result<Configured> configure_kernel_target(const KernelTarget& target, NvmetDire
       std::remove(record.c_str());
       return failure;
     }
+    // The others were never begun: they are somebody else's if they are there.
+    if (Status s = write_record({steps.begin(), steps.begin() + static_cast<ptrdiff_t>(i)}, record);
+        !s.ok()) {
+      return s;
+    }
     return Status(
         failure.code(),
         fmt::format("{}; what had been made could not all be removed: {}; try `scalio target remove`",
@@ -413,6 +418,10 @@ Result<bool> remove_kernel_target(NvmetDirectory& nvmet, const std::string& reco
   if (!steps.ok()) return steps.status();
   if (!*steps) return false;
   const bool any = !(*steps)->empty();
+  // Else nothing found would pass for gone.
+  if (any) {
+    if (Status s = nvmet.available(); !s.ok()) return s;
+  }
   const std::vector<std::string> left = undo(**steps, nvmet);
   if (!left.empty()) {
     return Status(Code::busy,

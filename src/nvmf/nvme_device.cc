@@ -271,7 +271,8 @@ void NvmeDevice::Link::start(block::Io& io) {
   if (transfer->all_issued) return finish(*transfer);
 
   watch_time();
-  if (phase_ == Phase::connected && waiting_.empty()) issue(*transfer);
+  const bool alive = phase_ == Phase::connected && association_->io_queue().alive();
+  if (alive && waiting_.empty()) issue(*transfer);
   if (!transfer->all_issued) waiting_.push_back(transfer);
 }
 
@@ -308,7 +309,8 @@ void NvmeDevice::Link::issue(Transfer& transfer) {
 }
 
 void NvmeDevice::Link::issue_waiting() {
-  if (waiting_.empty() || phase_ != Phase::connected) return;
+  // Its requests are told that the queue is lost before this is.
+  if (waiting_.empty() || phase_ != Phase::connected || !association_->io_queue().alive()) return;
   const Nanos now = loop_.now();
   while (!waiting_.empty() && in_flight_ < depth_) {
     Transfer& transfer = *waiting_.front();
@@ -366,7 +368,8 @@ std::string NvmeDevice::Link::describe(const block::Io& io) const {
 
 void NvmeDevice::Link::watch_time() {
   if (!tick_.armed())
-    tick_.arm(loop_.now() + std::min(options_.command_timeout, options_.reconnect_wait) / kTicks);
+    tick_.arm(loop_.now() +
+              std::max(kMillisecond, std::min(options_.command_timeout, options_.reconnect_wait) / kTicks));
 }
 
 void NvmeDevice::Link::on_tick() {

@@ -115,6 +115,10 @@ void PduSocket::flush() {
     const int error = send_queued();
     if (state_ == State::closed) return;
     if (error == EAGAIN) {
+      // What has been sent is forgotten also while there is always more.
+      pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(first_));
+      tokens_.erase(tokens_.begin(), tokens_.begin() + static_cast<std::ptrdiff_t>(first_));
+      first_ = 0;
       if (!writable_) {
         took_at_ = loop_.now();
         watch_time();

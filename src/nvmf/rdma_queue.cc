@@ -92,6 +92,7 @@ Task<Status> RdmaQueue::connect() {
     if (!failure.ok()) continue;
     co_await settled();
     if (phase_ == Phase::alive) co_return Status();
+    told_ = true;  // connect() says it
     failure = lost_;
   }
   phase_ = Phase::lost;
@@ -105,6 +106,7 @@ Status RdmaQueue::begin(const fabric::Address& address, Nanos until) {
                                      .inline_bytes = 0,
                                      .poll_for = 0,
                                      .peer_reads = true};
+  memory_ = {};  // before the protection domain of the attempt before goes
   auto verbs = fabric::VerbsQueue::connect(loop_, address, connect_request(options_.id, options_.depth),
                                            options, *this);
   if (!verbs.ok()) return verbs.status();

@@ -40,7 +40,7 @@ Subsystem::~Subsystem() {
 }
 
 void Subsystem::adopt(fabric::UniqueFd socket, std::string name) {
-  if (closed_ || connections_.size() >= limits().max_connections) {
+  if (closed_ || connections_.size() + closing_ >= limits().max_connections) {
     if (!closed_) log_.warn(loop().now(), name + ": refused: there are too many connections");
     return;
   }

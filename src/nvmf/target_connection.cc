@@ -26,11 +26,6 @@ bool passing(StatusCode code) {
          code == StatusCode::write_fault;
 }
 
-// Hosts that look what there is come and go.
-spdlog::level::level_enum log_level(const Controller& controller) {
-  return controller.type() == ControllerType::discovery ? spdlog::level::debug : spdlog::level::info;
-}
-
 // The address that a connection has reached.
 TargetPort local_address(int socket) {
   sockaddr_storage storage{};
@@ -149,8 +144,8 @@ void TargetConnection::leave_controller(const std::string& why) {
   if (!controller_) return;
   const std::shared_ptr<Controller> controller = std::exchange(controller_, nullptr);
   if (queue_id_ == 0) {
-    spdlog::log(log_level(*controller), "{}: controller {} of {} ended: {}", name_, controller->id(),
-                controller->host().host_nqn, why);
+    spdlog::debug("{}: controller {} of {} ended: {}", name_, controller->id(), controller->host().host_nqn,
+                  why);
   }
   subsystem_.disconnect(controller, queue_id_);
 }
@@ -296,7 +291,7 @@ void TargetConnection::on_connect(Slot& slot, ByteView data) {
   entries_ = command.queue_size + 1U;
   flow_control_ = (command.attributes & ConnectCommand::kNoFlowControl) == 0;
   if (queue_id_ == 0) {
-    spdlog::log(log_level(*controller_), "{}: controller {} of {}", name_, controller_->id(), who->host_nqn);
+    spdlog::debug("{}: controller {} of {}", name_, controller_->id(), who->host_nqn);
   } else {
     spdlog::debug("{}: queue {} of controller {}, {} entries", name_, queue_id_, controller_->id(), entries_);
   }

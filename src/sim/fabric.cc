@@ -99,8 +99,9 @@ void Channel::tear(Posted& posted) {
   auto& parts = posted.parts;
   const std::size_t size = parts[0].second;
   if (size >= 2 * kLine && random.coin()) {
-    // The packet with one cache line is lost and sent again.
-    const std::size_t begin = kLine * random.below(size / kLine), end = std::min(begin + kLine, size);
+    // The packet with one cache line is lost and sent again: often one of those with the words.
+    const std::size_t lines = size / kLine, begin = kLine * random.below(random.coin() ? 2 : lines);
+    const std::size_t end = std::min(begin + kLine, size);
     parts = {{0, begin}, {end, size}, {begin, end}};
     posted.resent = true;
     return;
