@@ -124,5 +124,35 @@ TEST_F(OfferedSsds, AreFoundAgainWhenTheServerIsRestarted) {
   store.stop();
 }
 
+// A client on the server's machine has the files open. A store that was put back from a copy is other files
+// of the same names, and what the old ones hold must not get into the new server's cache.
+TEST_F(OfferedSsds, AreReadWhereTheRestartedServerHasThem) {
+  Store store(scratch_, {});
+  ASSERT_NO_FATAL_FAILURE(fill(store));
+  auto client = Client::connect(store.unix_uri());
+  ASSERT_TRUE(client.ok());
+  // On both SSDs.
+  for (int i = 0; i < kRecords / 2; ++i) ASSERT_TRUE((*client)->run((*client)->get(key(i))).ok());
+  store.stop();
+  for (int i = 0; i < 2; ++i) {
+    const std::filesystem::path copy = store.ssd(i).string() + ".copy";
+    std::filesystem::copy_file(store.ssd(i), copy);
+    std::filesystem::rename(copy, store.ssd(i));
+  }
+  ASSERT_TRUE(store.start());
+  for (int i = 0; i < kRecords; ++i) {
+    const Finished put = scalio(scratch_, {"put", "--server", store.unix_uri(), key(i), "newer"});
+    ASSERT_EQ(put.status, 0) << put.err;
+  }
+  // Now it is in the buckets, and no longer in the cache.
+  store.stop();
+  ASSERT_TRUE(store.start());
+  for (int i = 0; i < kRecords; ++i) {
+    auto got = (*client)->run((*client)->get(key(i)));
+    ASSERT_TRUE(got.ok()) << got.status().to_string();
+    EXPECT_EQ(got->value, "newer");
+  }
+}
+
 }  // namespace
 }  // namespace scalio::testing

@@ -427,6 +427,35 @@ TEST_F(HostileControllerTest, CommandsInFlightAreReportedAndLaterOnesWait) {
   expect_works();
 }
 
+// What has not been sent when the connection is lost has not happened, and waits for the next one.
+TEST_F(HostileControllerTest, OperationsBeyondTheDepthOutliveTheConnection) {
+  constexpr unsigned kDepth = 4, kCommands = 3 * kDepth;
+  InitiatorOptions options = test_options();
+  options.queue_depth = kDepth;
+  connect_for(
+      [this](FakePeer& peer, int nth) {
+        if (nth == 1) {
+          for (unsigned i = 0; i < kDepth; ++i) peer.expect(PduType::capsule_cmd);
+          return;
+        }
+        while (std::optional<Received> got = peer.receive()) {
+          peer.send_data(got->command.cid, 0, Bytes(512), kLastPdu | kSuccess);
+        }
+      },
+      options);
+  block::Buffer data(kCommands * 512);
+  std::vector<Status> statuses(kCommands);
+  unsigned ended = 0;
+  for (unsigned i = 0; i < kCommands; ++i) {
+    loop_->spawn(read_one(*device_, i * 512, data.span().subspan(i * 512, 512), &statuses[i], &ended));
+  }
+  turn_until(*loop_, [&] { return ended == kCommands; });
+  for (unsigned i = 0; i < kCommands; ++i) {
+    EXPECT_EQ(statuses[i].code(), i < kDepth ? Code::unavailable : Code::ok)
+        << i << ": " << statuses[i].message();
+  }
+}
+
 TEST_F(HostileControllerTest, APeerThatDiesInThePduLeavesTheBufferAlone) {
   connect_for([this](FakePeer& peer, int nth) {
     if (nth > 1) return serve_reads(peer);
