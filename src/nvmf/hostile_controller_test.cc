@@ -433,7 +433,7 @@ TEST_F(HostileControllerTest, OperationsBeyondTheDepthOutliveTheConnection) {
   InitiatorOptions options = test_options();
   options.queue_depth = kDepth;
   connect_for(
-      [this](FakePeer& peer, int nth) {
+      [](FakePeer& peer, int nth) {
         if (nth == 1) {
           for (unsigned i = 0; i < kDepth; ++i) peer.expect(PduType::capsule_cmd);
           return;
