@@ -17,7 +17,7 @@
 #include "figure.h"
 #include "memory_target.h"
 #include "numbers.h"
-#include "nvmf/tcp_initiator.h"
+#include "nvmf/initiator.h"
 
 namespace scalio::bench {
 
@@ -73,8 +73,11 @@ class Initiator {
  public:
   explicit Initiator(const MemoryTarget& target) : target_(target), loop_(expect(EventLoop::create())) {
     auto connect = [](Initiator* self) -> Task<void> {
-      nvmf::NvmeAddress address{"127.0.0.1", self->target_.port(), self->target_.nqn(), self->target_.nsid()};
-      self->device_ = expect(co_await nvmf::connect_tcp(*self->loop_, address, nvmf::InitiatorOptions()));
+      const MemoryTarget& to = self->target_;
+      fabric::Uri controller{fabric::Uri::Scheme::tcp, "", "127.0.0.1", to.port()};
+      nvmf::NamespaceAddress address{std::move(controller), to.nqn(), to.nsid()};
+      self->device_ =
+          expect(co_await nvmf::connect_namespace(*self->loop_, address, nvmf::InitiatorOptions()));
     };
     loop_->spawn(connect(this));
     loop_->run_until([this] { return device_ != nullptr; });

@@ -61,8 +61,7 @@ struct ClientCounters {
   std::uint64_t region_writes = 0;
   std::uint64_t region_cas = 0;
   std::uint64_t region_bytes_read = 0;
-  // One-sided operations given to a NIC, counted at the queue pairs of the present connections; 0 where there
-  // is no NIC.
+  // One-sided operations given to a NIC, counted at the queue pairs; 0 where there is no NIC.
   std::uint64_t nic_operations = 0;
   std::uint64_t ssd_reads = 0;  // counted by the devices
   std::uint64_t ssd_bytes_read = 0;

@@ -5,9 +5,8 @@
 #include "block/superblock.h"
 #include "block/uring_device.h"
 #include "layout/superblock.h"
+#include "nvmf/initiator.h"
 #include "nvmf/namespace_table.h"
-#include "nvmf/rdma_initiator.h"
-#include "nvmf/tcp_initiator.h"
 
 namespace scalio::client {
 
@@ -30,11 +29,17 @@ Opened open_direct(EventLoop& loop, const HelloReply& hello, const ClientOptions
 }
 
 Task<Opened> open_nvmf(EventLoop& loop, fabric::Uri server, HelloReply hello, ClientOptions options) {
-  nvmf::NvmeAddress address;
-  address.host = !hello.target.host.empty() ? hello.target.host
-                 : server.host.empty()      ? "127.0.0.1"
-                                            : server.host;
-  address.port = hello.target.port;
+  nvmf::NamespaceAddress address;
+  switch (hello.target.transport) {
+    case SsdTarget::Transport::none:
+      co_return Status(Code::invalid, "the server offers its SSDs over no NVMe-oF target");
+    case SsdTarget::Transport::tcp: address.controller.scheme = fabric::Uri::Scheme::tcp; break;
+    case SsdTarget::Transport::rdma: address.controller.scheme = fabric::Uri::Scheme::rdma; break;
+  }
+  address.controller.host = !hello.target.host.empty() ? hello.target.host
+                            : server.host.empty()      ? "127.0.0.1"
+                                                       : server.host;
+  address.controller.port = hello.target.port;
   address.subsystem_nqn = nvmf::store_nqn(hello.ssd.uuid);
   address.nsid = hello.ssd.shard + 1;
   nvmf::InitiatorOptions limits;
@@ -42,12 +47,7 @@ Task<Opened> open_nvmf(EventLoop& loop, fabric::Uri server, HelloReply hello, Cl
   limits.command_timeout = to_nanos(options.operation_timeout);
   limits.reconnect_wait = to_nanos(options.resume_timeout);
   Result<std::unique_ptr<nvmf::NvmeDevice>> device =
-      Status(Code::invalid, "the server offers its SSDs over no NVMe-oF target");
-  switch (hello.target.transport) {
-    case SsdTarget::Transport::none: break;
-    case SsdTarget::Transport::tcp: device = co_await nvmf::connect_tcp(loop, address, limits); break;
-    case SsdTarget::Transport::rdma: device = co_await nvmf::connect_rdma(loop, address, limits); break;
-  }
+      co_await nvmf::connect_namespace(loop, std::move(address), std::move(limits));
   if (!device.ok()) co_return device.status();
   co_return std::unique_ptr<block::BlockDevice>(std::move(*device));
 }

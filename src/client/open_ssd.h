@@ -14,7 +14,8 @@ namespace scalio::client {
 
 // The SSD of the shard that said `hello`, of the server at `uri`, read as options.ssd_access says. What it
 // opens holds that shard's superblock. Failures: invalid (paths that do not go with the access, another SSD,
-// an access that the server does not offer), as UringDevice::open, as nvmf::connect_tcp, as read_superblock.
+// an access that the server does not offer), as UringDevice::open, as nvmf::connect_namespace, as
+// read_superblock.
 Task<Result<std::unique_ptr<block::BlockDevice>>> open_ssd(EventLoop& loop, fabric::Uri uri,
                                                            layout::HelloReply hello, ClientOptions options);
 

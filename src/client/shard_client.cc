@@ -286,7 +286,7 @@ Task<Result<uint64_t>> ShardClient::write(layout::RequestKind kind, std::string_
 
 ClientCounters ShardClient::counters() const {
   ClientCounters c = counters_;
-  if (link_.current()) c.nic_operations = link_.current()->connection->nic_operations();
+  c.nic_operations = link_.nic_operations();
   ssd_.count(c);
   return c;
 }

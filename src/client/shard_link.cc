@@ -31,6 +31,10 @@ ShardLink::ShardLink(Executor& executor, Connector connector, const ClientOption
       connected_(executor),
       window_(executor) {}
 
+uint64_t ShardLink::nic_operations() const {
+  return earlier_nic_operations_ + (link_ ? link_->connection->nic_operations() : 0);
+}
+
 Task<Result<std::shared_ptr<Link>>> ShardLink::connect_once() {
   Bytes hello;
   layout::encode(hello, layout::HelloRequest{session_->id});
@@ -53,6 +57,7 @@ Task<Result<std::shared_ptr<Link>>> ShardLink::connect_once() {
     session_ = std::make_shared<Session>();
     session_->id = reply->session;
   }
+  earlier_nic_operations_ = nic_operations();
   link_ = link;
   window_.wake_all();
   co_return link;

@@ -33,6 +33,8 @@ class ShardLink {
   // The live link, or null: then get() makes one.
   const std::shared_ptr<Link>& current() const { return link_; }
   bool alive() const { return link_ && link_->connection->alive(); }
+  // One-sided operations that a NIC was given, on all connections so far.
+  uint64_t nic_operations() const;
   // The link, after trying to connect again for the resume timeout if it is lost. Failures: unavailable,
   // timed_out, or what the server refuses with.
   Task<Result<std::shared_ptr<Link>>> get();
@@ -63,6 +65,7 @@ class ShardLink {
   const Nanos operation_timeout_;
   const Nanos resume_timeout_;
   std::shared_ptr<Link> link_;
+  uint64_t earlier_nic_operations_ = 0;  // of the links before it
   std::shared_ptr<Session> session_ = std::make_shared<Session>();
   bool connecting_ = false;
   Status connect_failure_;

@@ -227,7 +227,9 @@ void ShardPort::admit_tcp(const std::shared_ptr<Link>& link, ByteView request) {
 }
 
 void ShardPort::admit_verbs(VerbsRequest request) {
-  if (newcomers_.size() >= limits_.max_connections) return;  // dropping the request rejects it
+  if (newcomers_.size() >= limits_.max_connections) {
+    return reject(request.id.get(), encode_reject(Status(Code::busy, "too many clients are connecting")));
+  }
   auto peer = std::make_unique<VerbsPeer>(*this, request.name);
   if (Status s = peer->accept(std::move(request)); !s.ok()) {
     return log_.warn(loop().now(), fmt::format("{}: not accepted: {}", peer->name(), s.message()));

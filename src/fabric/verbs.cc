@@ -68,6 +68,10 @@ Result<CmId> open_cm_id(rdma_event_channel* channel) {
   return CmId(id);
 }
 
+void reject(rdma_cm_id* id, ByteView reason) {
+  rdma_reject(id, reason.data(), static_cast<std::uint8_t>(reason.size()));
+}
+
 std::string peer_name(rdma_cm_id* id) { return name_of(rdma_get_peer_addr(id)); }
 
 std::vector<std::string> rdma_addresses() {

@@ -43,6 +43,9 @@ Result<CmChannel> open_cm_channel();
 // Without a queue pair. Fails with unavailable.
 Result<CmId> open_cm_id(rdma_event_channel* channel);
 
+// Answers somebody who asks to connect with a refusal, which carries `reason`: 148 bytes at most.
+void reject(rdma_cm_id* id, ByteView reason);
+
 // "10.0.0.7:5000", of the other side.
 std::string peer_name(rdma_cm_id* id);
 // The addresses of this machine (IPv4) that are an RDMA device's; none if there is no such device.

@@ -85,8 +85,7 @@ void VerbsAcceptor::on_events(VerbsListener& listener) {
     rdma_ack_cm_event(event);
     if (Status s = pass_on(listener, id, hello, max_reads); !s.ok()) {
       log_.warn(loop_.now(), fmt::format("rdma {}: refused: {}", peer_name(id.get()), s.message()));
-      const Bytes reason = encode_reject(s);
-      rdma_reject(id.get(), reason.data(), static_cast<std::uint8_t>(reason.size()));
+      reject(id.get(), encode_reject(s));
     }
   }
 }

@@ -266,7 +266,7 @@ void VerbsQueue::on_turn() {
   if (open()) {
     post_collected();
   } else if (state_ == State::failing) {
-    finish_sending();
+    if (!has_sent() && loop_.now() < give_up_) return defer();
     close();
     handler_->on_lost(why_);
   }
@@ -379,6 +379,7 @@ void VerbsQueue::fail(Status why) {
   if (state_ != State::open && state_ != State::connecting) return;  // posting failed
   state_ = State::failing;
   why_ = std::move(why);
+  give_up_ = loop_.now() + kFinishSending;
   defer();
 }
 
@@ -389,17 +390,22 @@ void VerbsQueue::stop() {
   close();
 }
 
-// The other way to wait, for a completion of each connection that ends, would need something that outlives
-// its owner and the server.
-void VerbsQueue::finish_sending() {
-  const Nanos until = loop_.now() + kFinishSending;
-  while (!broken_ && first_ != posted_ && loop_.now() < until) {
+// Whether what was posted has all been sent, or never will be.
+bool VerbsQueue::has_sent() {
+  int n = 1;
+  while (!broken_ && first_ != posted_ && n > 0) {
     ibv_wc c;
-    const int n = ibv_poll_cq(queue_.get(), 1, &c);
+    n = ibv_poll_cq(queue_.get(), 1, &c);
     broken_ = n < 0 || (n > 0 && c.status != IBV_WC_SUCCESS);
     if (n > 0 && (c.opcode & IBV_WC_RECV) == 0) first_ = c.wr_id + 1;
-    if (n == 0) std::this_thread::yield();
   }
+  return broken_ || first_ == posted_;
+}
+
+// Not to wait here would need something that outlives the connection's owner and the server.
+void VerbsQueue::finish_sending() {
+  const Nanos give_up = loop_.now() + kFinishSending;
+  while (!has_sent() && loop_.now() < give_up) std::this_thread::yield();
 }
 
 void VerbsQueue::close() {

@@ -103,11 +103,11 @@ class VerbsQueue final : public std::enable_shared_from_this<VerbsQueue> {
   void defer();
 
   // Ends the connection because of something on this side: what was collected is posted and, as far as that
-  // takes a few milliseconds, sent; on_lost follows on a later turn.
+  // takes a few milliseconds, sent while the loop goes on turning; on_lost follows on a later turn.
   void fail(Status why);
   // The same, but nothing more is sent: the connection broke, or the peer has said that it goes.
   void lose(Status why);
-  // As fail(), at once and without another callback.
+  // As fail(), at once and without another callback: the thread waits until all is sent.
   void stop();
 
  private:
@@ -134,6 +134,7 @@ class VerbsQueue final : public std::enable_shared_from_this<VerbsQueue> {
   void poll_or_sleep();
   void poll();
   void on_completion(const ibv_wc& completion);
+  bool has_sent();
   void finish_sending();
   void close();
 
@@ -142,6 +143,7 @@ class VerbsQueue final : public std::enable_shared_from_this<VerbsQueue> {
   Handler* handler_;
   State state_ = State::connecting;
   Status why_;                   // while failing
+  Nanos give_up_ = 0;            // and until when to go on sending
   bool broken_ = false;          // nothing that is posted can still get through
   Bytes hello_;                  // for the connect request
   unsigned max_reads_ = 0;       // READs and atomics in flight that the device can have as a requester

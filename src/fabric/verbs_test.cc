@@ -274,6 +274,34 @@ TEST_F(Verbs, NonsenseAfterTheWelcome) {
   expect_undisturbed(server);
 }
 
+// It takes a receive buffer without filling it, and its length is its own: nothing of it is to be believed.
+TEST_F(Verbs, AWriteWithImmediateDataIsNoMessage) {
+  TestServer server(Uri::Scheme::rdma);
+  RawEnd c;
+  welcomed(c, server);
+  const std::string welcome = c.received;
+  c.one_sided(IBV_WR_RDMA_WRITE_WITH_IMM, c.accepted.address, c.accepted.key, 64);
+  turn_until(*loop_, [&] { return !c.lost.ok(); });
+  EXPECT_EQ(c.received, welcome) << "the server took its buffer for a message";
+  wait_until([&] { return server.service().disconnected == 1; });
+  EXPECT_EQ(server.service().requests, 0);
+  expect_undisturbed(server);
+}
+
+TEST_F(Verbs, WhoComesWhenTooManyAreConnectingIsTold) {
+  Limits limits;
+  limits.max_connections = 1;
+  TestServer server(Uri::Scheme::rdma, limits);
+  RawEnd first;
+  first.connect(*loop_, uri(server), encode(VerbsHello{0}));
+  ASSERT_TRUE(first.connected) << first.lost.message();
+  RawEnd second;
+  second.connect(*loop_, uri(server), encode(VerbsHello{0}));
+  EXPECT_EQ(second.lost.code(), Code::busy) << second.lost.to_string();
+  first.say_hello(*loop_);
+  EXPECT_NE(first.received.find("hi raw"), std::string::npos) << first.lost.message();
+}
+
 TEST_F(Verbs, MoreCallsThanAllowed) {
   TestServer server(Uri::Scheme::rdma);
   RawEnd c;

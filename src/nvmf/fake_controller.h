@@ -214,9 +214,7 @@ class FakeController {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  NvmeAddress address() const {
-    return {"127.0.0.1", listener_->uri().port, "nqn.2024-01.io.scalio:fake", 1};
-  }
+  NamespaceAddress address() const { return {listener_->uri(), "nqn.2024-01.io.scalio:fake", 1}; }
 
  private:
   void accept() {

@@ -29,7 +29,7 @@ class HostileControllerTest : public testing::Test {
   Status connect(FakeController::Script script, InitiatorOptions options = test_options()) {
     fake_ = std::make_unique<FakeController>(std::move(script));
     Result<std::unique_ptr<NvmeDevice>> device =
-        run(*loop_, connect_tcp(*loop_, fake_->address(), std::move(options)));
+        run(*loop_, connect_namespace(*loop_, fake_->address(), std::move(options)));
     if (!device.ok()) return device.status();
     device_ = *std::move(device);
     return Status();

@@ -4,22 +4,23 @@
 #include <cstdint>
 #include <string>
 
+#include "fabric/uri.h"
 #include "nvmf/host_identity.h"
 #include "task/executor.h"
 
 namespace scalio::nvmf {
 
 // A namespace of a subsystem, and a way to it.
-struct NvmeAddress {
-  std::string host;  // a name or an address, IPv6 without brackets
-  std::uint16_t port = 4420;
+struct NamespaceAddress {
+  fabric::Uri controller;  // tcp: or rdma:
   std::string subsystem_nqn;
   std::uint32_t nsid = 1;
 };
 
 struct InitiatorOptions {
   HostIdentity identity = default_identity();
-  // NVMe/TCP's CRC32C of headers and of data. If the controller refuses, so does connect().
+  // NVMe/TCP's CRC32C of headers and of data; NVMe/RDMA has none. If the controller refuses, so does
+  // connecting.
   bool header_digest = false;
   bool data_digest = false;
   // I/O commands in flight at most, 1 to 1024; fewer if the controller takes no more.

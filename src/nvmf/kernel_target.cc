@@ -351,20 +351,54 @@ Result<std::optional<std::vector<Step>>> read_record(const std::string& path) {
   return std::optional(std::move(steps));
 }
 
+Status cannot_write(const std::string& path) {
+  return Status(Code::unavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+}
+
+std::string record_line(const Step& step) {
+  if (step.kind == Kind::make) return fmt::format("{} {}\n", kMake, step.path);
+  if (step.kind == Kind::link) return fmt::format("{} {}\n", kLink, step.path);
+  return "";
+}
+
 // Complete or not at all: whoever reads it next may do so after a kill.
 Status write_record(const std::vector<Step>& steps, const std::string& path) {
   const std::string unfinished = path + ".new";
   std::ofstream out(unfinished, std::ios::trunc);
   out << kBoot << ' ' << this_boot() << '\n';
-  for (const Step& step : steps) {
-    if (step.kind == Kind::make) out << kMake << ' ' << step.path << '\n';
-    if (step.kind == Kind::link) out << kLink << ' ' << step.path << '\n';
-  }
+  for (const Step& step : steps) out << record_line(step);
   out.close();
   if (out && std::rename(unfinished.c_str(), path.c_str()) == 0) return {};
-  const Status failure(Code::unavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+  const Status failure = cannot_write(path);
   std::remove(unfinished.c_str());
   return failure;
+}
+
+// A line that a kill cut short would make all of it unreadable: it goes by one write.
+Status add_to_record(const Step& step, const std::string& path) {
+  const std::string line = record_line(step);
+  if (line.empty()) return {};
+  const fabric::UniqueFd fd(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  if (!fd) return cannot_write(path);
+  const ssize_t written = ::write(fd.get(), line.data(), line.size());
+  if (written == static_cast<ssize_t>(line.size())) return {};
+  if (written >= 0) errno = ENOSPC;
+  return cannot_write(path);
+}
+
+// After a failure: undoes the steps before it, and says what it was.
+Status take_back(const std::vector<Step>& done, Status failure, NvmetDirectory& nvmet,
+                 const std::string& record) {
+  const std::vector<std::string> left = undo(done, nvmet);
+  if (left.empty()) {
+    std::remove(record.c_str());
+    return failure;
+  }
+  // Without the step that failed: if what it was to make is there, it is somebody else's.
+  if (Status s = write_record(done, record); !s.ok()) return s;
+  return Status(failure.code(),
+                fmt::format("{}; what had been made could not all be removed: {}; try `scalio target remove`",
+                            failure.message(), fmt::join(left, ", ")));
 }
 
 }  // namespace
@@ -382,33 +416,17 @@ Result<Configured> configure_kernel_target(const KernelTarget& target, NvmetDire
   }
   const Result<std::vector<Step>> plan = plan_kernel_target(target, nvmet);
   if (!plan.ok()) return plan.status();
-  const std::vector<Step>& steps = *plan;
-  if (Status s = write_record(steps, record); !s.ok()) return s;
+  if (Status s = write_record({}, record); !s.ok()) return s;
 
   Configured configured;
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const int error = perform(steps[i], nvmet);
-    if (steps[i].kind == Kind::offer) {
-      if (error == ENOENT) continue;
-      configured.offered = error == 0;
-    }
-    if (error == 0) continue;
-    const std::vector<std::string> left =
-        undo({steps.begin(), steps.begin() + static_cast<ptrdiff_t>(i)}, nvmet);
-    Status failure = failed(steps[i], error, nvmet);
-    if (left.empty()) {
-      std::remove(record.c_str());
-      return failure;
-    }
-    // The others were never begun: they are somebody else's if they are there.
-    if (Status s = write_record({steps.begin(), steps.begin() + static_cast<ptrdiff_t>(i)}, record);
-        !s.ok()) {
-      return s;
-    }
-    return Status(
-        failure.code(),
-        fmt::format("{}; what had been made could not all be removed: {}; try `scalio target remove`",
-                    failure.message(), fmt::join(left, ", ")));
+  std::vector<Step> done;
+  for (const Step& step : *plan) {
+    if (Status s = add_to_record(step, record); !s.ok()) return take_back(done, std::move(s), nvmet, record);
+    const int error = perform(step, nvmet);
+    if (step.kind == Kind::offer && error == ENOENT) continue;
+    if (error != 0) return take_back(done, failed(step, error, nvmet), nvmet, record);
+    if (step.kind == Kind::offer) configured.offered = true;
+    done.push_back(step);
   }
   return configured;
 }

@@ -1,9 +1,9 @@
 // The Linux kernel's NVMe-oF target, nvmet, made to offer a store's SSDs: what is to be made and written in
 // configfs, doing it, and undoing exactly that.
 //
-// The plan is a list of steps and touches nothing, so that it can be shown. Before it is carried out, what it
-// will make goes into a record file. Thus it can be taken away again whoever was killed in between, and
-// nothing else is. Not thread-safe.
+// The plan is a list of steps and touches nothing, so that it can be shown. While it is carried out, what is
+// about to be made goes into a record file, one thing after the other. Thus it can be taken away again
+// whoever was killed in between, and nothing else is. Not thread-safe.
 #pragma once
 
 #include <scalio/status.h>

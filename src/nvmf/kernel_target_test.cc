@@ -285,6 +285,17 @@ TEST_F(KernelTargetTest, WhereverItIsKilledRemoveCleansUp) {
   EXPECT_EQ(n, 24);
 }
 
+TEST_F(KernelTargetTest, WhatOthersMadeAfterAKillStays) {
+  nvmet_.killed_after = 5;
+  EXPECT_THROW((void)configure(two_ssds()), FakeNvmet::Killed);
+  nvmet_.killed_after.reset();
+  FakeNvmet others;
+  others.state = before_;
+  for (FakeNvmet* nvmet : {&nvmet_, &others}) ASSERT_EQ(nvmet->make("ports/2"), 0);  // the plan's, unreached
+  ASSERT_TRUE(remove().ok());
+  EXPECT_TRUE(nvmet_.state == others.state);
+}
+
 TEST_F(KernelTargetTest, WhatOthersUseByNowStays) {
   ASSERT_TRUE(configure(two_ssds()).ok());
   ASSERT_EQ(nvmet_.link("subsystems/nqn.other/allowed_hosts/nqn.host", "hosts/nqn.host"), 0);

@@ -13,8 +13,8 @@
 #include "block/buffer.h"
 #include "block/memory_device.h"
 #include "fabric/test_util.h"
+#include "nvmf/initiator.h"
 #include "nvmf/target.h"
-#include "nvmf/tcp_initiator.h"
 
 namespace scalio::nvmf {
 
@@ -67,9 +67,8 @@ inline std::unique_ptr<Target> start_target(TargetOptions options) {
   return *std::move(target);
 }
 
-inline NvmeAddress address_of(const Target& target) {
-  const fabric::Uri& uri = target.addresses().front();
-  return {uri.host, uri.port, target.nqn(), target.offers().front().nsid};
+inline NamespaceAddress address_of(const Target& target) {
+  return {target.addresses().front(), target.nqn(), target.offers().front().nsid};
 }
 
 // Bounds that are short where tests wait for them to pass.

@@ -21,8 +21,7 @@
 
 #include "block/buffer.h"
 #include "fabric/uri.h"
-#include "nvmf/rdma_initiator.h"
-#include "nvmf/tcp_initiator.h"
+#include "nvmf/initiator.h"
 #include "task/event_loop.h"
 
 namespace scalio {
@@ -55,12 +54,8 @@ void must(const Status& status) {
 Task<Result<std::unique_ptr<NvmeDevice>>> connect(EventLoop& loop, const Flags& flags) {
   Result<fabric::Uri> uri = fabric::parse_uri(flags.address);
   must(uri.status());
-  nvmf::NvmeAddress address{uri->host, uri->port, flags.nqn, flags.nsid};
-  nvmf::InitiatorOptions options = flags.options;
-  if (uri->scheme == fabric::Uri::Scheme::rdma) {
-    co_return co_await nvmf::connect_rdma(loop, std::move(address), std::move(options));
-  }
-  co_return co_await nvmf::connect_tcp(loop, std::move(address), std::move(options));
+  nvmf::NamespaceAddress address{*std::move(uri), flags.nqn, flags.nsid};
+  co_return co_await nvmf::connect_namespace(loop, std::move(address), flags.options);
 }
 
 // Runs on a thread of its own, with a device of its own.

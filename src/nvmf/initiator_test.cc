@@ -1,5 +1,5 @@
 // The initiator against the project's own target, on loopback.
-#include "nvmf/tcp_initiator.h"
+#include "nvmf/initiator.h"
 
 #include <fmt/format.h>
 
@@ -15,9 +15,9 @@ namespace {
 
 constexpr std::uint64_t kSize = 8 * 1024 * 1024;
 
-std::unique_ptr<NvmeDevice> connect(EventLoop& loop, NvmeAddress address, InitiatorOptions options) {
+std::unique_ptr<NvmeDevice> connect(EventLoop& loop, NamespaceAddress address, InitiatorOptions options) {
   Result<std::unique_ptr<NvmeDevice>> device =
-      run(loop, connect_tcp(loop, std::move(address), std::move(options)));
+      run(loop, connect_namespace(loop, std::move(address), std::move(options)));
   if (!device.ok()) {
     ADD_FAILURE() << device.status().to_string();
     std::abort();
@@ -51,7 +51,7 @@ Task<void> write_and_check(block::BlockDevice& device, std::uint64_t first, std:
   ++*done;
 }
 
-TEST(TcpInitiatorTest, ReadsWhatTheNamespaceHas) {
+TEST(InitiatorTest, ReadsWhatTheNamespaceHas) {
   const auto target = start_target(memory_target_options(kSize));
   const LoopPtr loop = make_loop();
   const auto device = connect(*loop, address_of(*target), test_options());
@@ -103,7 +103,7 @@ INSTANTIATE_TEST_SUITE_P(All, TransportTest,
                                           testing::Values(1, 7)),
                          name_of_setting);
 
-TEST(TcpInitiatorTest, MoreThanTheQueueTakesWaitsInTheDevice) {
+TEST(InitiatorTest, MoreThanTheQueueTakesWaitsInTheDevice) {
   TargetOptions target_options = memory_target_options(kSize);
   target_options.limits.queue_depth = 4;
   const auto target = start_target(std::move(target_options));
@@ -117,7 +117,7 @@ TEST(TcpInitiatorTest, MoreThanTheQueueTakesWaitsInTheDevice) {
   EXPECT_EQ(device->counters().errors, 0U);
 }
 
-TEST(TcpInitiatorTest, LargeOperationsAreSplitAsTheControllerSays) {
+TEST(InitiatorTest, LargeOperationsAreSplitAsTheControllerSays) {
   TargetOptions target_options = memory_target_options(kSize, 4096);
   target_options.limits.max_transfer = 8192;
   const auto target = start_target(std::move(target_options));
@@ -129,7 +129,7 @@ TEST(TcpInitiatorTest, LargeOperationsAreSplitAsTheControllerSays) {
   EXPECT_EQ(device->counters().writes, 2U);
 }
 
-TEST(TcpInitiatorTest, AWriteToAProtectedNamespaceIsInvalid) {
+TEST(InitiatorTest, AWriteToAProtectedNamespaceIsInvalid) {
   TargetOptions target_options = memory_target_options(kSize);
   target_options.writable = false;
   const auto target = start_target(std::move(target_options));
@@ -145,14 +145,14 @@ TEST(TcpInitiatorTest, AWriteToAProtectedNamespaceIsInvalid) {
   EXPECT_TRUE(run(*loop, read(*device, 0, data.span())).ok());
 }
 
-TEST(TcpInitiatorTest, RefusalsSayWhy) {
+TEST(InitiatorTest, RefusalsSayWhy) {
   TargetOptions target_options = memory_target_options(kSize);
   target_options.allowed_hosts = {"nqn.2024-01.io.scalio:another"};
   const auto target = start_target(std::move(target_options));
   const LoopPtr loop = make_loop();
-  const NvmeAddress right = address_of(*target);
-  const auto failure = [&](const NvmeAddress& address, const InitiatorOptions& options) {
-    return run(*loop, connect_tcp(*loop, address, options)).status();
+  const NamespaceAddress right = address_of(*target);
+  const auto failure = [&](const NamespaceAddress& address, const InitiatorOptions& options) {
+    return run(*loop, connect_namespace(*loop, address, options)).status();
   };
   const Status refused = failure(right, test_options());
   EXPECT_EQ(refused.code(), Code::invalid) << refused.to_string();
@@ -161,7 +161,7 @@ TEST(TcpInitiatorTest, RefusalsSayWhy) {
   InitiatorOptions allowed = test_options();
   allowed.identity = identity_for("nqn.2024-01.io.scalio:another");
   EXPECT_TRUE(failure(right, allowed).ok());
-  NvmeAddress wrong = right;
+  NamespaceAddress wrong = right;
   wrong.subsystem_nqn = "nqn.2024-01.io.scalio:nothing";
   EXPECT_EQ(failure(wrong, allowed).code(), Code::invalid);
   wrong = right;
@@ -171,31 +171,34 @@ TEST(TcpInitiatorTest, RefusalsSayWhy) {
   wrong.subsystem_nqn = kDiscoveryNqn;
   EXPECT_EQ(failure(wrong, allowed).code(), Code::invalid);
   wrong = right;
-  wrong.port = 1;
+  wrong.controller.port = 1;
   EXPECT_EQ(failure(wrong, allowed).code(), Code::unavailable);
+  wrong = right;
+  wrong.controller = {fabric::Uri::Scheme::unix_socket, "/run/nvme.sock", "", 0};
+  EXPECT_EQ(failure(wrong, allowed).code(), Code::invalid);
   wrong = right;
   wrong.subsystem_nqn = "not an nqn";
   EXPECT_EQ(failure(wrong, allowed).code(), Code::invalid);
 }
 
-TEST(TcpInitiatorTest, DiscoveryFindsTheSubsystem) {
+TEST(InitiatorTest, DiscoveryFindsTheSubsystem) {
   const auto target = start_target(memory_target_options(kSize));
   const LoopPtr loop = make_loop();
-  const NvmeAddress address = address_of(*target);
-  const auto entries = run(*loop, discover_tcp(*loop, address.host, address.port, test_options()));
+  const NamespaceAddress address = address_of(*target);
+  const auto entries = run(*loop, discover_at(*loop, address.controller, test_options()));
   ASSERT_TRUE(entries.ok()) << entries.status().to_string();
   bool found = false;
   for (const DiscoveryEntry& entry : *entries) {
     if (entry.subsystem_nqn != address.subsystem_nqn) continue;
     found = true;
     EXPECT_EQ(entry.transport, TransportType::tcp);
-    EXPECT_EQ(entry.service, std::to_string(address.port));
+    EXPECT_EQ(entry.service, std::to_string(address.controller.port));
     EXPECT_EQ(entry.address, "127.0.0.1");
   }
   EXPECT_TRUE(found);
 }
 
-TEST(TcpInitiatorTest, ARestartedTargetIsFoundAgain) {
+TEST(InitiatorTest, ARestartedTargetIsFoundAgain) {
   TargetOptions target_options = memory_target_options(kSize);
   auto target = start_target(target_options);
   const LoopPtr loop = make_loop();
@@ -223,7 +226,7 @@ TEST(TcpInitiatorTest, ARestartedTargetIsFoundAgain) {
   EXPECT_TRUE(equal(data.span(), filled(kSize, 1).first(4096)));
 }
 
-TEST(TcpInitiatorTest, ADeviceMayGoWhileItConnectsAgain) {
+TEST(InitiatorTest, ADeviceMayGoWhileItConnectsAgain) {
   auto target = start_target(memory_target_options(kSize));
   const LoopPtr loop = make_loop();
   auto device = connect(*loop, address_of(*target), test_options());
