@@ -25,6 +25,7 @@ ByteView Disk::older_sector(std::uint64_t number) const {
 }
 
 void Disk::store(std::uint64_t number, ByteView bytes) {
+  if (watcher_ != nullptr) watcher_->on_store(number);
   const ByteView now = sector(number);
   std::deque<Version>& versions = open_[number];
   if (versions.empty()) versions.push_back({0, Bytes(now.begin(), now.end())});
@@ -35,8 +36,11 @@ void Disk::store(std::uint64_t number, ByteView bytes) {
 void Disk::durable(std::uint64_t number, std::uint64_t point) {
   auto it = open_.find(number);
   if (it == open_.end()) return;
-  while (it->second.size() > 1 && it->second[1].stored <= point) it->second.pop_front();
-  if (it->second.size() == 1) open_.erase(it);
+  std::deque<Version>& versions = it->second;
+  const std::size_t before = versions.size();
+  while (versions.size() > 1 && versions[1].stored <= point) versions.pop_front();
+  if (watcher_ != nullptr && versions.size() < before) watcher_->on_durable(number, versions.front().bytes);
+  if (versions.size() == 1) open_.erase(it);
 }
 
 void Disk::all_durable(std::uint64_t point) {
@@ -49,6 +53,7 @@ void Disk::cut_power() {
   for (const auto& [number, versions] : open_) {
     const Bytes& left = versions[world_.random().below(versions.size())].bytes;
     std::copy(left.begin(), left.end(), contents_.begin() + static_cast<std::ptrdiff_t>(number * kSector));
+    if (watcher_ != nullptr) watcher_->on_durable(number, left);
   }
   open_.clear();
 }

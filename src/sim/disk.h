@@ -16,6 +16,16 @@
 
 namespace scalio::sim {
 
+// Told what happens to a disk's sectors.
+class DiskWatcher {
+ public:
+  virtual void on_store(std::uint64_t sector) = 0;  // is about to get other bytes
+  virtual void on_durable(std::uint64_t sector, ByteView bytes) = 0;
+
+ protected:
+  ~DiskWatcher() = default;
+};
+
 class Disk {
  public:
   static constexpr std::uint32_t kSector = 512;
@@ -24,6 +34,9 @@ class Disk {
   // has lost that way is lost.
   Disk(World& world, std::string name, Bytes contents, std::uint64_t faulty_from)
       : world_(world), name_(std::move(name)), contents_(std::move(contents)), faulty_from_(faulty_from) {}
+
+  // `watcher` must live as long as the disk is used.
+  void watch(DiskWatcher& watcher) { watcher_ = &watcher; }
 
   World& world() { return world_; }
   const std::string& name() const { return name_; }
@@ -55,6 +68,7 @@ class Disk {
   const std::string name_;
   Bytes contents_;
   const std::uint64_t faulty_from_;
+  DiskWatcher* watcher_ = nullptr;
   std::uint64_t stores_ = 0;
   std::map<std::uint64_t, std::deque<Version>> open_;  // sectors; the first version is durable
 };

@@ -54,7 +54,10 @@ SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index,
       ssd_(geometry_of(world, shape, index)),
       blocks_{shape.blocks, shape.read_slots, shape.write_slots, layout::slot_size_for(kInlineLimit)},
       disk_(world, fmt::format("ssd-{}", index), formatted(ssd_), ssd_.bucket_offset),
-      endpoint_{world, shape.shared_memory, 0, nullptr} {}
+      log_guard_(ssd_, disk_),
+      endpoint_{world, shape.shared_memory, 0, nullptr} {
+  disk_.watch(log_guard_);
+}
 
 void SimShard::start() {
   if (!lives_.empty() && lives_.back()->process->alive()) return;
@@ -142,6 +145,7 @@ void SimShard::acknowledged(std::string_view key, std::uint64_t version, bool re
 }
 
 std::string SimShard::find_violation() const {
+  if (!log_guard_.violation().empty()) return log_guard_.violation();
   if (!endpoint_.host) return "";
   const ByteSpan region = endpoint_.host->region;
   for (const auto& [key, newest] : acknowledged_) {

@@ -11,6 +11,7 @@
 #include "server/shard.h"
 #include "sim/disk.h"
 #include "sim/fabric.h"
+#include "sim/log_guard.h"
 
 namespace scalio::sim {
 
@@ -77,6 +78,7 @@ class SimShard {
   const layout::SsdGeometry ssd_;
   const layout::RegionGeometry blocks_;
   Disk disk_;
+  LogGuard log_guard_;
   Endpoint endpoint_;
   std::vector<std::unique_ptr<Incarnation>> lives_;  // the last one may be running
   std::uint64_t starts_ = 0;
