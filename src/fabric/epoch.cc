@@ -2,15 +2,23 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
 
+#include "base/process_identity.h"
 #include "fabric/region_access.h"
 
 namespace scalio::fabric {
+
+namespace {
+constexpr std::size_t kProcessOffset = 8;
+// Nothing to tell anybody.
+constexpr std::chrono::milliseconds kUsual{200};
+}  // namespace
 
 Result<std::unique_ptr<EpochFile>> EpochFile::open(const std::string& path) {
   const auto failed = [&](std::string_view what) {
@@ -35,7 +43,22 @@ Result<std::unique_ptr<EpochFile>> EpochFile::open(const std::string& path) {
   return std::unique_ptr<EpochFile>(new EpochFile(std::move(*mapping), std::move(read_only)));
 }
 
-std::uint64_t EpochFile::advance() {
+Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
+  const auto before = load<ProcessIdentity>(mapping_.data() + kProcessOffset);
+  const ProcessIdentity self = this_process();
+  if (before != self) {
+    Status ended = wait_for_end(before, kUsual);
+    if (ended.code() == Code::busy) {
+      spdlog::warn("the server before this one, process {}, is still ending; waiting for it", before.pid);
+      ended = wait_for_end(before, patience);
+    }
+    if (!ended.ok()) {
+      return Status(ended.code(), fmt::format("the server before this one must be gone before clients may "
+                                              "trust this one: {}",
+                                              ended.message()));
+    }
+    store(mapping_.data() + kProcessOffset, self);
+  }
   const std::uint64_t next = current() + 1;
   store_word_release(mapping_.data(), next);
   // Whatever this server changes from now on is changed after every client could see the new epoch.

@@ -1,15 +1,21 @@
-// EpochFile: how clients over shared memory learn that their server was restarted.
+// EpochFile: how a region dies with its server (rule 9).
 //
-// After a server's death its clients' operations on the orphaned region would succeed for ever. So every
-// server of a store maps one small file, the same for all of the server's incarnations, and each of them
-// raises the number in it before it accepts anything. Clients get a read-only descriptor of the file with
-// their hello and look at it after every operation on the region.
+// Over shared memory, clients' operations on a dead server's region would succeed for ever. So every server
+// of a store maps one small file, the same for all of the server's incarnations, and each of them raises the
+// number in it before it accepts anything. Clients get a read-only descriptor of the file with their hello
+// and look at it after every operation on the region.
 //
-// Format: 4 KiB; bytes 0-7 the epoch, little-endian; the rest zero.
+// Over RDMA they succeed until the kernel has destroyed the dead process's queue pairs, which takes a while
+// for thousands of them, and may be after it has let go of the lock on the SSDs. It is done when the process
+// has ended, as its parent and a pidfd see it. So the file also says which process the server is, and the
+// next one waits for its end.
+//
+// Format: docs/formats.md, "Epoch file".
 #pragma once
 
 #include <scalio/status.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -27,9 +33,10 @@ class EpochFile {
   // lock. Fails with io_error, or corrupt if it is something else than an epoch file.
   static Result<std::unique_ptr<EpochFile>> open(const std::string& path);
 
-  // Invalidates every older epoch and returns the new one, which is never 0. For a starting server, before
-  // it accepts anything.
-  std::uint64_t advance();
+  // Waits until the process that did this before has ended, if it was another one; then invalidates every
+  // older epoch and returns the new one, which is never 0. For a starting server, before it accepts anything.
+  // A process of another PID namespace cannot be seen, and is not waited for. Fails with busy, unavailable.
+  Result<std::uint64_t> advance(std::chrono::milliseconds patience = std::chrono::seconds(60));
   std::uint64_t current() const;
   // What clients are given: they can map it, and not change it.
   int read_only_fd() const { return read_only_fd_.get(); }

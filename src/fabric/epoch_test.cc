@@ -1,7 +1,10 @@
 #include "fabric/epoch.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -20,7 +23,7 @@ TEST(EpochFile, GrowsWithEveryIncarnationAndClientsSeeIt) {
   {
     Result<std::unique_ptr<EpochFile>> file = EpochFile::open(path);
     ASSERT_TRUE(file.ok()) << file.status().to_string();
-    first = (*file)->advance();
+    first = *(*file)->advance();
     EXPECT_NE(first, 0u);
     EXPECT_EQ((*file)->current(), first);
     Result<Mapping> mapped = map_epoch((*file)->read_only_fd());
@@ -31,8 +34,36 @@ TEST(EpochFile, GrowsWithEveryIncarnationAndClientsSeeIt) {
   Result<std::unique_ptr<EpochFile>> next = EpochFile::open(path);
   ASSERT_TRUE(next.ok());
   EXPECT_EQ((*next)->current(), first);
-  EXPECT_EQ((*next)->advance(), first + 1);
+  EXPECT_EQ(*(*next)->advance(), first + 1);
   EXPECT_EQ(load_word_acquire(client.data()), first + 1);
+}
+
+// Its memory may be read, by RDMA, for as long as it has not ended.
+TEST(EpochFile, AServerThatHasNotEndedIsWaitedFor) {
+  TempDir dir;
+  const std::string path = dir.path() + "/epoch";
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t server = fork();
+  if (server == 0) {
+    const bool ok = (*EpochFile::open(path))->advance().ok();
+    if (write(ends[1], &ok, 1) == 1) sleep(60);
+    _exit(0);
+  }
+  bool advanced = false;
+  ASSERT_EQ(read(ends[0], &advanced, 1), 1);
+  for (const int end : ends) close(end);
+  EXPECT_TRUE(advanced);
+  Result<std::unique_ptr<EpochFile>> file = EpochFile::open(path);
+  ASSERT_TRUE(file.ok());
+  const std::uint64_t epoch = (*file)->current();
+  const Result<std::uint64_t> too_early = (*file)->advance(std::chrono::milliseconds(10));
+  EXPECT_EQ(too_early.code(), Code::busy);
+  EXPECT_NE(too_early.status().message().find(std::to_string(server)), std::string::npos);
+  EXPECT_EQ((*file)->current(), epoch);
+  kill(server, SIGKILL);
+  EXPECT_EQ(*(*file)->advance(), epoch + 1) << "it has ended, though nobody has waited for it";
+  waitpid(server, nullptr, 0);
 }
 
 TEST(EpochFile, ClientsCannotWrite) {

@@ -100,9 +100,10 @@ class TestServer {
     for (auto& shard : shards) endpoints.push_back(shard->endpoint());
     std::vector<Uri> listen = {*parse_uri("unix:" + dir_.path() + "/socket"), *parse_uri("tcp:127.0.0.1:0")};
     if (rdma_) listen = {*parse_uri("rdma:" + rdma_addresses().front() + ":0")};
-    const std::uint64_t epoch = epoch_file->advance();
+    const Result<std::uint64_t> epoch = epoch_file->advance();
+    EXPECT_TRUE(epoch.ok()) << epoch.status().to_string();
     Result<std::unique_ptr<Server>> started =
-        Server::start(std::move(endpoints), epoch, *epoch_file, std::move(listen), limits_);
+        Server::start(std::move(endpoints), *epoch, *epoch_file, std::move(listen), limits_);
     EXPECT_TRUE(started.ok()) << started.status().to_string();
     server = std::move(*started);
   }
@@ -134,7 +135,8 @@ inline std::string transport_name(const testing::TestParamInfo<Uri::Scheme>& inf
 // Waits, without a loop, for what other threads do.
 template <class F>
 void wait_until(F done) {
-  for (int i = 0; i < 60'000; ++i) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (std::chrono::steady_clock::now() < end) {
     if (done()) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

@@ -430,7 +430,7 @@ TEST(Shm, ANewEpochFailsOperationsAtOnce) {
     EXPECT_EQ(co_await before, Code::ok);
     Call held = c.call(as_bytes("hold"));
     // As the next server does, before the socket shows anything.
-    s.epoch_file->advance();
+    EXPECT_TRUE(s.epoch_file->advance().ok());
     Op after = c.read(0, in);
     EXPECT_TRUE(after.await_ready());
     EXPECT_EQ(co_await after, Code::unavailable);
@@ -455,7 +455,7 @@ TEST(Shm, WritesAndCasNoticeANewEpochToo) {
       Result<std::unique_ptr<Connection>> made =
           co_await connect(l, s.uri(Uri::Scheme::unix_socket), 0, std::move(me), ConnectOptions{});
       EXPECT_TRUE(made.ok());
-      s.epoch_file->advance();
+      EXPECT_TRUE(s.epoch_file->advance().ok());
       const Bytes out(8);
       if (write) {
         Op op = (*made)->write(0, out);

@@ -17,6 +17,7 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "base/process_identity.h"
 #include "fabric/unique_fd.h"
 #include "layout/superblock.h"
 
@@ -315,14 +316,7 @@ constexpr const char* kBoot = "boot";
 constexpr const char* kMake = "make";
 constexpr const char* kLink = "link";
 
-// configfs is empty after each boot, so that a record is worth nothing in the next.
-std::string this_boot() {
-  std::string id;
-  std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
-  return id;
-}
-
-// Nothing, if there is no record; no steps, if it is of an earlier boot.
+// Nothing, if there is no record; no steps, if it is of an earlier boot: configfs is empty after each.
 Result<std::optional<std::vector<Step>>> read_record(const std::string& path) {
   std::ifstream in(path);
   if (!in) {
@@ -347,7 +341,7 @@ Result<std::optional<std::vector<Step>>> read_record(const std::string& path) {
                                 path, line));
     }
   }
-  if (boot != this_boot()) steps.clear();
+  if (boot != boot_id()) steps.clear();
   return std::optional(std::move(steps));
 }
 
@@ -365,7 +359,7 @@ std::string record_line(const Step& step) {
 Status write_record(const std::vector<Step>& steps, const std::string& path) {
   const std::string unfinished = path + ".new";
   std::ofstream out(unfinished, std::ios::trunc);
-  out << kBoot << ' ' << this_boot() << '\n';
+  out << kBoot << ' ' << boot_id() << '\n';
   for (const Step& step : steps) out << record_line(step);
   out.close();
   if (out && std::rename(unfinished.c_str(), path.c_str()) == 0) return {};

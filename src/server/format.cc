@@ -233,7 +233,7 @@ Status prepare_directory(const FormatOptions& o, const std::vector<std::string>&
     // Rule 9, for clients of the old store's last server. The file stays: they look at it.
     auto epoch = fabric::EpochFile::open(epoch_path(o.dir));
     if (!epoch.ok()) return epoch.status();
-    (*epoch)->advance();
+    if (const auto next = (*epoch)->advance(); !next.ok()) return next.status();
   }
   for (const std::string& path : old) {
     fs::remove(path, error);

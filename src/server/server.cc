@@ -178,7 +178,8 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   auto epoch = fabric::EpochFile::open(epoch_path(o.dir));
   if (!epoch.ok()) return epoch.status();
   impl->epoch = std::move(*epoch);
-  const uint64_t epoch_now = impl->epoch->advance();
+  const Result<uint64_t> epoch_now = impl->epoch->advance();
+  if (!epoch_now.ok()) return epoch_now.status();
 
   RegionGeometry region;
   region.read_slots = o.read_slots;
@@ -201,7 +202,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
     target = *offered;
   }
 
-  uint64_t session_seed = mix(epoch_now ^ mix((*ssds)[0].geometry.hash_seed ^ impl->started));
+  uint64_t session_seed = mix(*epoch_now ^ mix((*ssds)[0].geometry.hash_seed ^ impl->started));
   std::vector<std::future<Status>> starts;
   for (unsigned i = 0; i < *count; ++i) {
     ShardThread& t = *impl->shards[i];
@@ -237,7 +238,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   fabric::Limits limits;
   limits.max_connections = o.max_clients;
   auto listening =
-      fabric::Server::start(std::move(endpoints), epoch_now, *impl->epoch, std::move(listen), limits);
+      fabric::Server::start(std::move(endpoints), *epoch_now, *impl->epoch, std::move(listen), limits);
   if (!listening.ok()) return listening.status();
   impl->fabric = std::move(*listening);
   impl->listening = impl->fabric.get();
