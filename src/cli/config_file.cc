@@ -45,6 +45,9 @@ Status apply(CLI::App& app, const std::string& key, const toml::node& node) {
   if (option->count() > 0) return Status();
   std::optional<std::vector<std::string>> values = texts(node);
   if (!values) return {Code::invalid, "must be a text, a number, true or false, or an array of these"};
+  // CLI11 takes it that an option which is given has a value.
+  if (values->empty()) return {Code::invalid, "the array is empty: name a value, or leave the key out"};
+  if (values->size() > 1 && option->get_expected_max() <= 1) return {Code::invalid, "takes one value"};
   try {
     option->add_result(*values);
     option->run_callback();

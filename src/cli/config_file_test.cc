@@ -71,6 +71,10 @@ TEST_F(ConfigFileTest, ValuesAreCheckedAsOnTheCommandLine) {
   EXPECT_EQ(apply("batch-max = 0\n").code(), Code::invalid);
   EXPECT_EQ(apply("batch-max = -1\n").code(), Code::invalid);
   EXPECT_EQ(apply("[cache]\nsize = 1\n").code(), Code::invalid);
+  EXPECT_EQ(apply("force = []\n").code(), Code::invalid);
+  EXPECT_EQ(apply("listen = []\n").code(), Code::invalid);
+  EXPECT_EQ(apply("force = [true, false]\n").code(), Code::invalid);
+  EXPECT_EQ(apply("batch-max = [1, 2]\n").code(), Code::invalid);
 }
 
 TEST_F(ConfigFileTest, BadFilesAreNamed) {
