@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/process_identity.h"
 #include "support/store.h"
 
 namespace scalio::testing {
@@ -115,9 +116,10 @@ TEST_F(OfferedSsds, AreFoundAgainWhenTheServerIsRestarted) {
   ASSERT_TRUE((*client)->run((*client)->get(key(0))).ok());
   const pid_t target = target_of(store);
   ASSERT_GT(target, 0);
+  const ProcessIdentity old_target = identity_of(static_cast<std::uint64_t>(target));
   store.kill();
   // It sees its standard input end.
-  EXPECT_TRUE(soon([&] { return kill(target, 0) != 0; }));
+  EXPECT_TRUE(wait_for_end(old_target, std::chrono::seconds(20)).ok());
   ASSERT_TRUE(store.start());
   EXPECT_TRUE(soon([&] { return (*client)->run((*client)->get(key(1))).ok(); }));
   client->reset();

@@ -59,14 +59,16 @@ std::string boot_id() {
   return id;
 }
 
-ProcessIdentity this_process() {
+ProcessIdentity identity_of(std::uint64_t pid) {
   ProcessIdentity process;
-  process.pid = static_cast<std::uint64_t>(getpid());
-  process.started = start_of(process.pid);
+  process.pid = pid;
+  process.started = start_of(pid);
   process.pid_namespace = pid_namespace();
   boot_id().copy(process.boot.data(), process.boot.size());
   return process;
 }
+
+ProcessIdentity this_process() { return identity_of(static_cast<std::uint64_t>(getpid())); }
 
 Status wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience) {
   const ProcessIdentity self = this_process();

@@ -23,6 +23,8 @@ struct ProcessIdentity {
 };
 static_assert(sizeof(ProcessIdentity) == 64);
 
+// Of a process that has not been waited for, in this one's PID namespace.
+ProcessIdentity identity_of(std::uint64_t pid);
 ProcessIdentity this_process();
 
 // Waits until the process has ended: all its threads have, and the kernel has closed what only it had open.
