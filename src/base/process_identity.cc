@@ -73,14 +73,19 @@ ProcessIdentity this_process() { return identity_of(static_cast<std::uint64_t>(g
 Status wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience) {
   const ProcessIdentity self = this_process();
   if (process.pid == 0 || process.boot != self.boot || process.pid_namespace != self.pid_namespace) return {};
-  const auto unwatched = [&] {
+  const auto unwatched = [&](int why) {
     return Status(Code::unavailable,
-                  fmt::format("cannot watch process {}: {}", process.pid, std::strerror(errno)));
+                  fmt::format("cannot watch process {}: {}", process.pid, std::strerror(why)));
   };
   const PidFd fd(process.pid);
-  if (fd.get() < 0) return errno == ESRCH ? Status() : unwatched();
-  // Asked after opening: whatever has this number now is what was opened, or that has ended.
-  if (start_of(process.pid) != process.started) return {};
+  const int error = fd.get() < 0 ? errno : 0;
+  // Nobody has this number, or a thread or a process group has: not a process, which it belonged to.
+  if (error == ESRCH || error == EINVAL || error == ENOENT) return {};
+  // Asked after opening: whatever has this number now is what was opened, or that has ended. Unknown (0), it
+  // may be the one that is meant.
+  const std::uint64_t started = start_of(process.pid);
+  if (started != 0 && started != process.started) return {};
+  if (error != 0) return unwatched(error);
   const auto end = std::chrono::steady_clock::now() + patience;
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
@@ -88,7 +93,7 @@ Status wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds pa
     const int n = poll(&ended, 1, static_cast<int>(std::max(left.count(), std::int64_t{0})));
     if (n > 0) return {};
     if (n == 0) return Status(Code::busy, fmt::format("process {} has not ended", process.pid));
-    if (errno != EINTR) return unwatched();
+    if (errno != EINTR) return unwatched(errno);
   }
 }
 

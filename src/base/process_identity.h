@@ -27,9 +27,10 @@ static_assert(sizeof(ProcessIdentity) == 64);
 ProcessIdentity identity_of(std::uint64_t pid);
 ProcessIdentity this_process();
 
-// Waits until the process has ended: all its threads have, and the kernel has closed what only it had open.
-// Whether its parent has noticed does not matter. A process of another PID namespace cannot be seen and
-// counts as ended. Failures: busy (it still runs after `patience`), unavailable (it cannot be watched).
+// Waits until the process has ended: all its threads have, and the kernel has closed the files that only it
+// had open, except those that its io_uring requests were using. Whether its parent has noticed does not
+// matter. A process of another PID namespace cannot be seen and counts as ended. Failures: busy (it still
+// runs after `patience`), unavailable (it cannot be watched).
 Status wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience);
 
 }  // namespace scalio

@@ -5,6 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <future>
+#include <thread>
+
 namespace scalio {
 namespace {
 
@@ -22,8 +25,9 @@ class Child {
       if (write(ends[1], &me, sizeof me) == sizeof me) sleep(60);
       _exit(0);
     }
+    close(ends[1]);
     EXPECT_EQ(read(ends[0], &identity_, sizeof identity_), static_cast<ssize_t>(sizeof identity_));
-    for (const int end : ends) close(end);
+    close(ends[0]);
   }
   ~Child() {
     if (pid_ == 0) return;
@@ -72,6 +76,20 @@ TEST(ProcessIdentity, AnotherProcessWithItsNumberIsNot) {
   elsewhere.pid_namespace += 1;
   EXPECT_TRUE(wait_for_end(elsewhere, milliseconds(0)).ok());
   EXPECT_TRUE(wait_for_end(ProcessIdentity(), milliseconds(0)).ok());
+}
+
+TEST(ProcessIdentity, NorIsAThreadWithItsNumber) {
+  std::promise<std::uint64_t> number;
+  std::promise<void> end;
+  std::thread thread([&] {
+    number.set_value(static_cast<std::uint64_t>(gettid()));
+    end.get_future().wait();
+  });
+  ProcessIdentity earlier = this_process();
+  earlier.pid = number.get_future().get();
+  EXPECT_TRUE(wait_for_end(earlier, milliseconds(0)).ok());
+  end.set_value();
+  thread.join();
 }
 
 }  // namespace

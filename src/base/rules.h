@@ -26,9 +26,10 @@ enum class Rule : std::uint8_t {
   epoch,                // rule 9: a client notices that the server was restarted
   session,              // rule 8: a write that is sent again is done once
   bucket_images,        // section 3: buckets are logged before they are overwritten
+  log_space,            // section 3: a write is admitted when the log has room before its tail
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 13> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 14> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -42,6 +43,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 13> kRules{{
     {Rule::epoch, "epoch"},
     {Rule::session, "session"},
     {Rule::bucket_images, "bucket-images"},
+    {Rule::log_space, "log-space"},
 }};
 
 #ifdef SCALIO_LEAVE_OUT_RULES

@@ -1,6 +1,8 @@
 #include "cli/config_file.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -30,7 +32,8 @@ class ConfigFileTest : public testing::Test {
     return apply_config_file(app_, path_);
   }
 
-  const std::filesystem::path path_ = std::filesystem::path(testing::TempDir()) / "scalio_config_test.toml";
+  const std::filesystem::path path_ =
+      std::filesystem::path(testing::TempDir()) / fmt::format("scalio-config-{}.toml", getpid());
   CLI::App app_;
   std::uint64_t cache_ = 0;
   std::vector<std::string> listen_;

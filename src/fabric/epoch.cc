@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -47,10 +48,10 @@ Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
   const auto before = load<ProcessIdentity>(mapping_.data() + kProcessOffset);
   const ProcessIdentity self = this_process();
   if (before != self) {
-    Status ended = wait_for_end(before, kUsual);
-    if (ended.code() == Code::busy) {
+    Status ended = wait_for_end(before, std::min(kUsual, patience));
+    if (ended.code() == Code::busy && patience > kUsual) {
       spdlog::warn("the server before this one, process {}, is still ending; waiting for it", before.pid);
-      ended = wait_for_end(before, patience);
+      ended = wait_for_end(before, patience - kUsual);
     }
     if (!ended.ok()) {
       return Status(ended.code(), fmt::format("the server before this one must be gone before clients may "
@@ -64,6 +65,11 @@ Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
   // Whatever this server changes from now on is changed after every client could see the new epoch.
   full_fence();
   return next;
+}
+
+void EpochFile::retire() {
+  std::byte* process = mapping_.data() + kProcessOffset;
+  if (load<ProcessIdentity>(process) == this_process()) store(process, ProcessIdentity());
 }
 
 std::uint64_t EpochFile::current() const { return load_word_acquire(mapping_.data()); }

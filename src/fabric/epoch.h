@@ -37,6 +37,8 @@ class EpochFile {
   // older epoch and returns the new one, which is never 0. For a starting server, before it accepts anything.
   // A process of another PID namespace cannot be seen, and is not waited for. Fails with busy, unavailable.
   Result<std::uint64_t> advance(std::chrono::milliseconds patience = std::chrono::seconds(60));
+  // For a server that has ended all its connections: the next one need not wait for its process.
+  void retire();
   std::uint64_t current() const;
   // What clients are given: they can map it, and not change it.
   int read_only_fd() const { return read_only_fd_.get(); }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/process_identity.h"
 #include "fabric/region_access.h"
 #include "fabric/test_util.h"
 
@@ -50,9 +51,10 @@ TEST(EpochFile, AServerThatHasNotEndedIsWaitedFor) {
     if (write(ends[1], &ok, 1) == 1) sleep(60);
     _exit(0);
   }
+  close(ends[1]);
   bool advanced = false;
-  ASSERT_EQ(read(ends[0], &advanced, 1), 1);
-  for (const int end : ends) close(end);
+  EXPECT_EQ(read(ends[0], &advanced, 1), 1);
+  close(ends[0]);
   EXPECT_TRUE(advanced);
   Result<std::unique_ptr<EpochFile>> file = EpochFile::open(path);
   ASSERT_TRUE(file.ok());
@@ -64,6 +66,31 @@ TEST(EpochFile, AServerThatHasNotEndedIsWaitedFor) {
   kill(server, SIGKILL);
   EXPECT_EQ(*(*file)->advance(), epoch + 1) << "it has ended, though nobody has waited for it";
   waitpid(server, nullptr, 0);
+}
+
+// docs/formats.md, "Epoch file".
+TEST(EpochFile, NamesTheServersProcessUntilItRetires) {
+  TempDir dir;
+  const std::string path = dir.path() + "/epoch";
+  const auto bytes = [&] {
+    Bytes all(kEpochFileSize);
+    std::ifstream(path, std::ios::binary).read(reinterpret_cast<char*>(all.data()), kEpochFileSize);
+    return all;
+  };
+  Result<std::unique_ptr<EpochFile>> file = EpochFile::open(path);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->advance().ok());
+  const ProcessIdentity me = this_process();
+  const Bytes serving = bytes();
+  EXPECT_EQ(load<std::uint64_t>(serving.data()), 1U);
+  EXPECT_EQ(load<std::uint64_t>(serving.data() + 8), me.pid);
+  EXPECT_EQ(load<std::uint64_t>(serving.data() + 16), me.started);
+  EXPECT_EQ(load<std::uint64_t>(serving.data() + 24), me.pid_namespace);
+  EXPECT_EQ(as_string(ByteView(serving).subspan(32, 36)), boot_id());
+  (*file)->retire();
+  Bytes retired(kEpochFileSize);
+  retired[0] = std::byte{1};
+  EXPECT_EQ(bytes(), retired);
 }
 
 TEST(EpochFile, ClientsCannotWrite) {

@@ -228,7 +228,9 @@ void ShardPort::admit_tcp(const std::shared_ptr<Link>& link, ByteView request) {
 
 void ShardPort::admit_verbs(VerbsRequest request) {
   if (newcomers_.size() >= limits_.max_connections) {
-    return reject(request.id.get(), encode_reject(Status(Code::busy, "too many clients are connecting")));
+    const Status why(Code::busy, "too many clients are connecting");
+    log_.warn(loop().now(), fmt::format("{}: refused: {}", request.name, why.message()));
+    return reject(request.id.get(), encode_reject(why));
   }
   auto peer = std::make_unique<VerbsPeer>(*this, request.name);
   if (Status s = peer->accept(std::move(request)); !s.ok()) {

@@ -54,7 +54,7 @@ void VerbsConnection::start(Op& op) {
   watch_time();
 }
 
-// A queue pair that is failing is lost on its next turn, and then all operations with it.
+// A queue pair that is failing is lost soon, and then all operations with it.
 void VerbsConnection::post_ops() {
   while (posted_ < ops_.size() && posted_ < kMaxPosted && stream_->queue().open() && post(ops_[posted_])) {
     ++posted_;

@@ -107,7 +107,7 @@ class VerbsQueue final : public std::enable_shared_from_this<VerbsQueue> {
   void fail(Status why);
   // The same, but nothing more is sent: the connection broke, or the peer has said that it goes.
   void lose(Status why);
-  // As fail(), at once and without another callback: the thread waits until all is sent.
+  // As fail(), at once and without another callback: the thread waits for it, 2 ms at most.
   void stop();
 
  private:

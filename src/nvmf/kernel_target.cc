@@ -324,14 +324,16 @@ Result<std::optional<std::vector<Step>>> read_record(const std::string& path) {
     return Status(Code::unavailable, fmt::format("{}: {}", path, std::strerror(errno)));
   }
   std::vector<Step> steps;
-  std::string line, boot;
-  while (std::getline(in, line)) {
+  bool begun = false;
+  // A last line that is not complete is of a step that was never begun.
+  for (std::string line; std::getline(in, line) && !in.eof();) {
     const std::size_t blank = line.find(' ');
     const std::string word = line.substr(0, blank);
     const std::string rest = blank == line.npos ? "" : line.substr(blank + 1);
-    if (boot.empty() && word == kBoot) {
-      boot = rest;
-    } else if (!boot.empty() && (word == kMake || word == kLink) && !rest.empty() && !rest.starts_with('/') &&
+    if (!begun && word == kBoot) {
+      if (rest != boot_id()) break;
+      begun = true;
+    } else if (begun && (word == kMake || word == kLink) && !rest.empty() && !rest.starts_with('/') &&
                rest.find("..") == rest.npos) {
       steps.push_back({word == kMake ? Kind::make : Kind::link, rest, {}});
     } else {
@@ -341,84 +343,88 @@ Result<std::optional<std::vector<Step>>> read_record(const std::string& path) {
                                 path, line));
     }
   }
-  if (boot != boot_id()) steps.clear();
   return std::optional(std::move(steps));
 }
 
-Status cannot_write(const std::string& path) {
-  return Status(Code::unavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno)));
-}
+// The record while it is written, a line for each thing before that is made.
+class Record {
+ public:
+  // Fails with unavailable. What a kill leaves of it counts as a record without steps.
+  static Result<Record> create(const std::string& path) {
+    Record record(path, open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!record.fd_) return record.failure();
+    if (Status s = record.write(fmt::format("{} {}\n", kBoot, boot_id())); !s.ok()) {
+      record.remove();
+      return s;
+    }
+    return record;
+  }
+  Status add(const Step& step) {
+    last_ = lseek(fd_.get(), 0, SEEK_CUR);
+    if (step.kind == Kind::make) return write(fmt::format("{} {}\n", kMake, step.path));
+    if (step.kind == Kind::link) return write(fmt::format("{} {}\n", kLink, step.path));
+    return {};
+  }
+  // Takes back the last step that was added: if what it was to make is there, it is somebody else's.
+  Status drop_last() { return ftruncate(fd_.get(), last_) == 0 ? Status() : failure(); }
+  void remove() const { std::remove(path_.c_str()); }
 
-std::string record_line(const Step& step) {
-  if (step.kind == Kind::make) return fmt::format("{} {}\n", kMake, step.path);
-  if (step.kind == Kind::link) return fmt::format("{} {}\n", kLink, step.path);
-  return "";
-}
+ private:
+  Record(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  Status failure() const {
+    return Status(Code::unavailable, fmt::format("cannot write {}: {}", path_, std::strerror(errno)));
+  }
+  Status write(const std::string& line) {
+    const ssize_t written = ::write(fd_.get(), line.data(), line.size());
+    if (written == static_cast<ssize_t>(line.size())) return {};
+    if (written >= 0) errno = ENOSPC;
+    return failure();
+  }
 
-// Complete or not at all: whoever reads it next may do so after a kill.
-Status write_record(const std::vector<Step>& steps, const std::string& path) {
-  const std::string unfinished = path + ".new";
-  std::ofstream out(unfinished, std::ios::trunc);
-  out << kBoot << ' ' << boot_id() << '\n';
-  for (const Step& step : steps) out << record_line(step);
-  out.close();
-  if (out && std::rename(unfinished.c_str(), path.c_str()) == 0) return {};
-  const Status failure = cannot_write(path);
-  std::remove(unfinished.c_str());
-  return failure;
-}
-
-// A line that a kill cut short would make all of it unreadable: it goes by one write.
-Status add_to_record(const Step& step, const std::string& path) {
-  const std::string line = record_line(step);
-  if (line.empty()) return {};
-  const fabric::UniqueFd fd(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
-  if (!fd) return cannot_write(path);
-  const ssize_t written = ::write(fd.get(), line.data(), line.size());
-  if (written == static_cast<ssize_t>(line.size())) return {};
-  if (written >= 0) errno = ENOSPC;
-  return cannot_write(path);
-}
+  std::string path_;
+  fabric::UniqueFd fd_;
+  off_t last_ = 0;
+};
 
 // After a failure: undoes the steps before it, and says what it was.
-Status take_back(const std::vector<Step>& done, Status failure, NvmetDirectory& nvmet,
-                 const std::string& record) {
+Status take_back(const std::vector<Step>& done, Status failure, NvmetDirectory& nvmet, Record& record) {
+  const Status dropped = record.drop_last();
   const std::vector<std::string> left = undo(done, nvmet);
   if (left.empty()) {
-    std::remove(record.c_str());
+    record.remove();
     return failure;
   }
-  // Without the step that failed: if what it was to make is there, it is somebody else's.
-  if (Status s = write_record(done, record); !s.ok()) return s;
-  return Status(failure.code(),
-                fmt::format("{}; what had been made could not all be removed: {}; try `scalio target remove`",
-                            failure.message(), fmt::join(left, ", ")));
+  std::string message = fmt::format("{}; what had been made could not all be removed: {}; ",
+                                    failure.message(), fmt::join(left, ", "));
+  message += dropped.ok() ? "try `scalio target remove`" : dropped.message();
+  return Status(failure.code(), std::move(message));
 }
 
 }  // namespace
 
 Result<Configured> configure_kernel_target(const KernelTarget& target, NvmetDirectory& nvmet,
-                                           const std::string& record) {
+                                           const std::string& record_path) {
   if (Status s = nvmet.available(); !s.ok()) return s;
-  auto earlier = read_record(record);
+  auto earlier = read_record(record_path);
   if (!earlier.ok()) return earlier.status();
   if (*earlier && !(*earlier)->empty()) {
     return Status(Code::busy,
                   fmt::format("this store is configured already, as {} says; `scalio target remove` "
                               "undoes it",
-                              record));
+                              record_path));
   }
   const Result<std::vector<Step>> plan = plan_kernel_target(target, nvmet);
   if (!plan.ok()) return plan.status();
-  if (Status s = write_record({}, record); !s.ok()) return s;
+  Result<Record> record = Record::create(record_path);
+  if (!record.ok()) return record.status();
 
   Configured configured;
   std::vector<Step> done;
   for (const Step& step : *plan) {
-    if (Status s = add_to_record(step, record); !s.ok()) return take_back(done, std::move(s), nvmet, record);
+    if (Status s = record->add(step); !s.ok()) return take_back(done, std::move(s), nvmet, *record);
     const int error = perform(step, nvmet);
     if (step.kind == Kind::offer && error == ENOENT) continue;
-    if (error != 0) return take_back(done, failed(step, error, nvmet), nvmet, record);
+    if (error != 0) return take_back(done, failed(step, error, nvmet), nvmet, *record);
     if (step.kind == Kind::offer) configured.offered = true;
     done.push_back(step);
   }

@@ -3,7 +3,8 @@
 //
 // The plan is a list of steps and touches nothing, so that it can be shown. While it is carried out, what is
 // about to be made goes into a record file, one thing after the other. Thus it can be taken away again
-// whoever was killed in between, and nothing else is. Not thread-safe.
+// whoever was killed in between, and nothing else is, but for one case: somebody else makes the very thing
+// that was next when this was killed. Not thread-safe.
 #pragma once
 
 #include <scalio/status.h>
@@ -80,11 +81,11 @@ struct Configured {
   bool offered = false;  // this kernel has what Kind::offer asks for
 };
 
-// Plans, and carries it out. `record` is the path of the record file. If a step fails, those before it are
+// Plans, and carries it out. `record_path`: of the record file. If a step fails, those before it are
 // undone. Failures: as of the plan; busy (there is a record already), unavailable (nvmet, or the right to
 // change it), io_error.
 Result<Configured> configure_kernel_target(const KernelTarget& target, NvmetDirectory& nvmet,
-                                           const std::string& record);
+                                           const std::string& record_path);
 
 // Undoes what `record` says, also what was only half done, and removes it; what is gone already is passed
 // over. Result: whether there was anything to undo (a reboot leaves nothing). Failures: busy (something is in

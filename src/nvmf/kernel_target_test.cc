@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +14,8 @@
 #include <optional>
 #include <set>
 #include <sstream>
+
+#include "base/process_identity.h"
 
 namespace scalio::nvmf {
 namespace {
@@ -335,13 +339,48 @@ TEST_F(KernelTargetTest, ARecordOfAnEarlierBootIsWorthNothing) {
 }
 
 TEST_F(KernelTargetTest, AStrangeRecordIsNotFollowed) {
-  for (const char* text : {"make hosts/nqn.other-host\n", "boot x\nmake ../elsewhere\n",
-                           "boot x\nmake /tmp\n", "boot x\nerase hosts\n", "boot x\nmake \n"}) {
+  const std::string boot = "boot " + boot_id() + "\n";
+  for (const std::string& text : {std::string("make hosts/nqn.other-host\n"), boot + "make ../elsewhere\n",
+                                  boot + "make /tmp\n", boot + "erase hosts\n", boot + "make \n"}) {
     std::ofstream(record_) << text;
     EXPECT_EQ(remove().code(), Code::corrupt) << text;
     EXPECT_EQ(configure(two_ssds()).code(), Code::corrupt) << text;
     EXPECT_TRUE(nvmet_.state == before_);
   }
+}
+
+// ports/1 is somebody else's, and ports/12 was never begun.
+TEST_F(KernelTargetTest, ALineThatWasCutShortIsNotFollowed) {
+  nvmet_.state.links.clear();  // so that it could be removed
+  before_ = nvmet_.state;
+  std::ofstream(record_) << "boot " << boot_id() << "\nmake ports/1";
+  ASSERT_TRUE(remove().ok());
+  EXPECT_TRUE(nvmet_.state == before_);
+  EXPECT_FALSE(fs::exists(record_));
+}
+
+TEST_F(KernelTargetTest, ARecordThatCannotBeWrittenStopsIt) {
+  EXPECT_EQ(configure_kernel_target(two_ssds(), nvmet_, "/no/such/directory/record").code(),
+            Code::unavailable);
+  EXPECT_TRUE(nvmet_.state == before_);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  int failures = 0;
+  for (rlim_t size = 0;; size += 20) {
+    const rlimit small{size, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+    auto configured = configure(two_ssds());
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+    if (configured.ok()) break;
+    ++failures;
+    EXPECT_EQ(configured.code(), Code::unavailable) << configured.status().to_string();
+    EXPECT_THAT(configured.status().message(), HasSubstr(record_));
+    EXPECT_TRUE(nvmet_.state == before_) << "with " << size << " bytes";
+    EXPECT_FALSE(fs::exists(record_));
+  }
+  signal(SIGXFSZ, handler);
+  EXPECT_GT(failures, 10);
 }
 
 TEST_F(KernelTargetTest, WhatIsTakenIsNamed) {

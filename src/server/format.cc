@@ -169,31 +169,35 @@ Result<std::vector<std::string>> resolve(const FormatOptions& o) {
   return paths;
 }
 
-// What the directory has of an older store, to be removed. `taken` are opened already. Changes nothing.
-Result<std::vector<std::string>> old_ssds(EventLoop& loop, const FormatOptions& o,
-                                          const std::vector<std::string>& taken) {
-  std::error_code error;
+// What the directory has of an older store, to be removed. Until then nobody can begin to serve it.
+struct OldStore {
   std::vector<std::string> paths;
-  if (!fs::exists(o.dir, error) || fs::is_empty(o.dir, error)) return paths;
+  std::vector<std::unique_ptr<block::UringDevice>> locked;
+};
+
+// `taken` are opened already. Changes nothing.
+Result<OldStore> old_store(EventLoop& loop, const FormatOptions& o, const std::vector<std::string>& taken) {
+  std::error_code error;
+  OldStore old;
+  if (!fs::exists(o.dir, error) || fs::is_empty(o.dir, error)) return old;
   Result<std::vector<unsigned>> found = list_ssds(o.dir);
   if (!found.ok()) return found.status();
   if (!o.force) {
     return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites the store in it", o.dir));
   }
   for (unsigned i : *found) {
-    paths.push_back(ssd_path(o.dir, i));
-    if (fs::is_directory(fs::symlink_status(paths.back(), error))) {
-      return Status(Code::invalid, paths.back() + " is a directory");
+    const std::string& path = old.paths.emplace_back(ssd_path(o.dir, i));
+    if (fs::is_directory(fs::symlink_status(path, error))) {
+      return Status(Code::invalid, path + " is a directory");
     }
-    const fs::path target = fs::canonical(paths.back(), error);
+    const fs::path target = fs::canonical(path, error);
     if (std::find(taken.begin(), taken.end(), target.string()) != taken.end()) continue;
     // A running server holds the device's lock. One that cannot be opened for another reason is in no use.
-    if (auto held = block::UringDevice::open(loop, paths.back(), block::Access::exclusive);
-        held.code() == Code::busy) {
-      return held.status();
-    }
+    auto device = block::UringDevice::open(loop, path, block::Access::exclusive);
+    if (device.code() == Code::busy) return device.status();
+    if (device.ok()) old.locked.push_back(*std::move(device));
   }
-  return paths;
+  return old;
 }
 
 // Whether the filesystem has room for the files, with that of the old ones.
@@ -315,11 +319,11 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
     if (!*blank)
       return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites what is on it", path));
   }
-  Result<std::vector<std::string>> old = old_ssds(**loop, o, summary.paths);
+  Result<OldStore> old = old_store(**loop, o, summary.paths);
   if (!old.ok()) return old.status();
   if (!devices) {
-    if (Status s = check_room(o, *old); !s.ok()) return s;
-    if (!old->empty()) {
+    if (Status s = check_room(o, old->paths); !s.ok()) return s;
+    if (!old->paths.empty()) {
       Result<uint32_t> block_size = block_size_in(**loop, o.dir);
       if (!block_size.ok()) return block_size.status();
       if (auto g = plan(0, o.ssd_size, *block_size); !g.ok()) return g.status();
@@ -327,7 +331,8 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   }
 
   Made made;
-  if (Status s = prepare_directory(o, *old, made); !s.ok()) return s;
+  if (Status s = prepare_directory(o, old->paths, made); !s.ok()) return s;
+  old->locked.clear();
   for (uint32_t i = 0; !devices && i < shards; ++i) {
     if (Status s = create_file(ssd_path(o.dir, i), o.ssd_size); !s.ok()) return s;
     made.add(ssd_path(o.dir, i));

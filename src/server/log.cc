@@ -69,7 +69,8 @@ Log::Ticket Log::add(layout::LogKind kind, uint64_t version, std::string_view ke
   if (version == 0 && kind != layout::LogKind::image) version = ++version_;
   SCALIO_ASSERT(version <= layout::kMaxVersion);
   Ticket t{builder_.add(kind, version, key, body), version, open_number_};
-  SCALIO_ASSERT(used() <= geometry_.log_size);  // admission keeps the log from overwriting its tail
+  // Admission keeps the log from overwriting its tail.
+  SCALIO_ASSERT(used() <= geometry_.log_size || !kept(Rule::log_space));
   ++counters_.records;
   if (kind == layout::LogKind::image) counters_.image_bytes += body.size();
   work_.wake_one();

@@ -106,6 +106,7 @@ struct Server::Impl {
   Status stop() {
     listening = nullptr;
     if (fabric) fabric->stop();
+    if (epoch) epoch->retire();
     std::vector<std::future<Status>> ends;
     for (auto& s : shards) {
       if (s->serving) ends.push_back(s->begin([shard = s->shard.get()] { return shard->stop(); }));

@@ -155,6 +155,7 @@ class Simulation {
   }
 
   void check_history() {
+    look();
     Result<std::vector<check::Violation>> found = check::check(load_->history());
     if (!found.ok()) {
       violations_.push_back(found.status().to_string());
