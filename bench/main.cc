@@ -80,7 +80,7 @@ int main(int argc, char** argv) {
       ->check(CLI::ExistingDirectory)
       ->required();
   CLI::Option* quick = app.add_flag("--quick", flags.quick, "See that it works: little data, short rounds");
-  app.add_flag("--full", flags.full, "Also what takes 20 M records: an hour, 4 GB of disk, 6 GB of memory")
+  app.add_flag("--full", flags.full, "Also what takes 20 M records: an hour, 4 GB of disk, 8 GB of memory")
       ->excludes(quick);
   app.add_flag("--markdown", flags.markdown, "Print the results as a table in Markdown");
   app.add_option("--json", flags.json, "Write the results to this file, too")->type_name("FILE");

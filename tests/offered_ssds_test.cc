@@ -107,6 +107,29 @@ TEST_F(OfferedSsds, AreOfferedAgainWhenTheTargetDies) {
   EXPECT_THAT(store.log(), HasSubstr("target has ended with signal 9"));
 }
 
+// It has taken their commands when it dies: the device fails these, and they are done again.
+TEST_F(OfferedSsds, GetsUnderWayWhenTheTargetDiesWaitForTheNext) {
+  Store store(scratch_, {});
+  ASSERT_NO_FATAL_FAILURE(fill(store));
+  auto client = Client::connect(store.tcp_uri());
+  ASSERT_TRUE(client.ok());
+  ASSERT_TRUE((*client)->run((*client)->get(key(0))).ok());
+  const pid_t target = target_of(store);
+  ASSERT_GT(target, 0);
+  ASSERT_EQ(kill(target, SIGSTOP), 0);
+  std::thread killer([target] {
+    std::this_thread::sleep_for(milliseconds(300));
+    kill(target, SIGKILL);
+  });
+  std::vector<std::string> names;
+  for (int i = 1; i <= 20; ++i) names.push_back(key(i));
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  const auto found = (*client)->run((*client)->multi_get(keys));
+  killer.join();
+  ASSERT_EQ(found.size(), keys.size());
+  for (const Result<Record>& r : found) EXPECT_TRUE(r.ok()) << r.status().to_string();
+}
+
 // The next server's target has another port, which clients learn when they connect again.
 TEST_F(OfferedSsds, AreFoundAgainWhenTheServerIsRestarted) {
   Store store(scratch_, {});

@@ -1,6 +1,7 @@
 #include "cli/client_flags.h"
 
-#include <map>
+#include <algorithm>
+#include <string>
 
 namespace scalio::cli {
 
@@ -18,18 +19,20 @@ void ClientFlags::add_to(CLI::App& app) {
          "`scalio stat`. Default: the paths that the server has")
       ->type_name("PATH")
       ->allow_extra_args(false);
-  static const std::map<std::string, SsdAccess> kAccess = {{"direct", SsdAccess::direct},
-                                                           {"nvmf", SsdAccess::nvmf}};
-  app.add_option("--ssd-access", options.ssd_access,
-                 "How to read the SSDs: direct, as files or devices of this machine, or nvmf, through the "
-                 "NVMe-oF target that the server names. Default: direct for unix: if that works, else nvmf")
-      ->type_name("")
-      ->transform(CLI::CheckedTransformer(kAccess).description("direct|nvmf"));
+  app.add_option_function<std::string>(
+         "--ssd-access",
+         [this](const std::string& access) {
+           options.ssd_access = access == "nvmf" ? SsdAccess::nvmf : SsdAccess::direct;
+         },
+         "How to read the SSDs: direct, as files or devices of this machine, or nvmf, through the "
+         "NVMe-oF target that the server names. Default: direct for unix: if that works, else nvmf")
+      ->check(CLI::IsMember({"direct", "nvmf"}));
   app.add_option_function<unsigned>(
          "--timeout",
          [this](unsigned seconds) {
            options.connect_timeout = std::chrono::seconds(seconds);
            options.operation_timeout = std::chrono::seconds(seconds);
+           options.resume_timeout = std::min(options.resume_timeout, options.operation_timeout);
          },
          "Longest wait for the server or an SSD; default: 5 to connect, 10 for an operation")
       ->type_name("SECONDS")

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "cli/command.h"
+#include "cli/network_address.h"
 #include "cli/stop_signals.h"
 #include "fabric/uri.h"
 #include "nvmf/target.h"
@@ -55,7 +56,7 @@ void stop_with_stdin(std::shared_ptr<Stop> stop) {
 Result<nvmf::TargetOptions> options_of(const Flags& flags) {
   nvmf::TargetOptions options = flags.options;
   for (const std::string& at : flags.listen) {
-    Result<fabric::Uri> uri = fabric::parse_uri(at.starts_with("tcp:") ? at : "tcp:" + at);
+    Result<fabric::Uri> uri = parse_host_port("--listen", at);
     if (!uri.ok()) return uri.status();
     options.listen.push_back(*uri);
   }

@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/config_file.h"
+#include "cli/network_address.h"
 #include "cli/size.h"
 #include "cli/stop_signals.h"
 #include "cli/target_process.h"
@@ -43,7 +44,7 @@ Result<std::optional<fabric::Uri>> own_target(const Flags& flags) {
   if (flags.nvmf == kNone) return std::optional<fabric::Uri>();
   if (!flags.nvmf.empty()) {
     if (!flags.nvmf_target.empty()) return Status(Code::invalid, "either --nvmf or --nvmf-target, not both");
-    Result<fabric::Uri> uri = fabric::parse_uri("tcp:" + flags.nvmf);
+    Result<fabric::Uri> uri = parse_host_port("--nvmf", flags.nvmf);
     if (!uri.ok()) return uri.status();
     return std::optional(*uri);
   }
@@ -55,7 +56,7 @@ Result<std::optional<fabric::Uri>> own_target(const Flags& flags) {
     if (!uri.ok()) return uri.status();
     if (uri->scheme == fabric::Uri::Scheme::unix_socket) continue;
     // Others cannot reach this machine's loopback, and it can reach what they can.
-    if (beside && !is_loopback(beside->host)) continue;
+    if (beside && (!is_loopback(beside->host) || is_loopback(uri->host))) continue;
     beside.emplace();
     beside->scheme = fabric::Uri::Scheme::tcp;
     beside->host = uri->host;
@@ -85,11 +86,9 @@ Status offer_ssds(Flags& flags, std::shared_ptr<std::unique_ptr<TargetProcess>> 
     };
     flags.options.target_cpu_time = [process] { return *process ? (*process)->cpu_time() : std::nullopt; };
   } else if (!flags.nvmf_target.empty()) {
-    Result<fabric::Uri> at = fabric::parse_uri(flags.nvmf_target);
+    Result<fabric::Uri> at = parse_network_uri("--nvmf-target", flags.nvmf_target);
     if (!at.ok()) return at.status();
-    if (at->scheme == fabric::Uri::Scheme::unix_socket || at->port == 0) {
-      return {Code::invalid, "--nvmf-target takes tcp:HOST:PORT or rdma:HOST:PORT"};
-    }
+    if (at->port == 0) return {Code::invalid, "--nvmf-target: a port of 0 cannot be connected to"};
     flags.options.offer_ssds = [at = *at](const auto&) -> Result<layout::SsdTarget> { return target_at(at); };
   }
   return Status();
@@ -187,9 +186,8 @@ Command add_serve(CLI::App& parent) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
       ->capture_default_str();
   app->footer(
-      "Prints \"ready\" on stdout when clients can connect. SIGTERM or SIGINT stops it cleanly; a second "
-      "one, "
-      "or one before \"ready\", at once.\n"
+      "Prints \"ready\" on stdout when clients can connect. SIGTERM or SIGINT stops it cleanly; another one "
+      "later, or one before \"ready\", at once.\n"
       "Every option but --config can stand in the configuration file: cache = \"64M\", listen = "
       "[\"unix:/run/s.sock\"].\n"
       "The command line wins.\n\n"

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <thread>
 #include <utility>
@@ -12,6 +13,8 @@
 
 namespace scalio::cli {
 namespace {
+
+constexpr std::chrono::milliseconds kOne{500};
 
 int wait_for(const sigset_t& signals) {
   int signal = 0;
@@ -29,7 +32,11 @@ void on_stop_signal(std::function<void(int signal)> first) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::thread([signals, first = std::move(first)] {
     first(wait_for(signals));
-    end_at_once(wait_for(signals), "again: ended at once");
+    const auto begin = std::chrono::steady_clock::now();
+    int signal = 0;
+    do signal = wait_for(signals);
+    while (std::chrono::steady_clock::now() - begin < kOne);
+    end_at_once(signal, "again: ended at once");
   }).detach();
 }
 

@@ -6,8 +6,10 @@
 
 namespace scalio::cli {
 
-// From now on the first SIGTERM or SIGINT calls `first` with its number, on a thread of its own; a second one
-// ends the process at once. Call it once, before any other thread is started: those must not get the signals.
+// From now on the first SIGTERM or SIGINT calls `first` with its number, on a thread of its own; a second
+// one, half a second later or more, ends the process at once: what comes with the first is meant as one,
+// since timeout(1) and some supervisors signal a process and then its group. Call it once, before any other
+// thread is started: those must not get the signals.
 void on_stop_signal(std::function<void(int signal)> first);
 
 // "SIGTERM" or "SIGINT".

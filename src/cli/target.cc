@@ -9,6 +9,7 @@
 #include "block/superblock.h"
 #include "block/uring_device.h"
 #include "cli/command.h"
+#include "cli/network_address.h"
 #include "layout/superblock.h"
 #include "nvmf/kernel_target.h"
 #include "nvmf/namespace_table.h"
@@ -69,7 +70,7 @@ int configure(const Flags& flags) {
   nvmf::KernelTarget target;
   target.offload = !flags.no_offload;
   for (const std::string& text : flags.listen) {
-    Result<fabric::Uri> uri = fabric::parse_uri(text);
+    Result<fabric::Uri> uri = parse_network_uri("--listen", text);
     if (!uri.ok()) return fail(uri.status());
     target.ports.push_back(*uri);
   }
@@ -98,6 +99,11 @@ int configure(const Flags& flags) {
 }
 
 int remove(const Flags& flags) {
+  // Else a mistyped name would look like success.
+  if (Result<std::vector<unsigned>> ssds = server::list_ssds(flags.dir);
+      !ssds.ok() || (ssds->empty() && !std::filesystem::exists(record_path(flags.dir)))) {
+    return fail(ssds.ok() ? Status(Code::invalid, flags.dir + " has no store") : ssds.status());
+  }
   nvmf::NvmetDirectory nvmet(flags.configfs);
   Result<bool> removed = nvmf::remove_kernel_target(nvmet, record_path(flags.dir));
   if (!removed.ok()) return fail(removed.status());

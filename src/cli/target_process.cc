@@ -206,8 +206,8 @@ void TargetProcess::keep_running(std::unique_lock<std::mutex>& lock) {
     ended_cpu_time_ += end.cpu_time;
     pid_ = -1;
     if (!stopping_) {
-      spdlog::error("the NVMe/TCP target has ended with {}: GETs that miss fail until it runs again",
-                    end.how);
+      spdlog::warn("the NVMe/TCP target has ended with {}; it is started again, and GETs that miss wait",
+                   end.how);
     }
   }
 }

@@ -81,13 +81,13 @@ Task<Status> Client::Impl::add_shard(fabric::Uri uri, uint32_t index) {
 Task<Result<std::unique_ptr<block::BlockDevice>>> Client::Impl::open_ssd(fabric::Uri uri,
                                                                          layout::HelloReply hello) {
   const uint32_t shard = hello.ssd.shard;
+  const bool offered = hello.target.transport != layout::SsdTarget::Transport::none;
   Result<std::unique_ptr<block::BlockDevice>> device =
       co_await client::open_ssd(*loop, std::move(uri), std::move(hello), options);
   if (device.ok() || chosen()) co_return device;
-  co_return Status(Code::unavailable,
-                   fmt::format("SSD {} cannot be read from here ({}); tell where this machine sees the "
-                               "server's SSDs",
-                               shard, device.status().message()));
+  std::string why = fmt::format("SSD {} cannot be read from here: {}", shard, device.status().message());
+  if (!offered) why += "; tell where this machine sees the server's SSDs";
+  co_return Status(Code::unavailable, std::move(why));
 }
 
 Task<Status> Client::Impl::connect(fabric::Uri uri) {

@@ -4,6 +4,7 @@ namespace scalio::client {
 
 namespace {
 constexpr Nanos kRetry = kSecond;
+constexpr Nanos kAtOnce = kSecond;
 }
 
 Ssd::Way::Way(Ssd& of, std::unique_ptr<block::BlockDevice> opened, const layout::HelloReply& hello)
@@ -39,7 +40,14 @@ Task<Result<std::optional<Record>>> Ssd::find(const layout::HelloReply& hello, s
     if (!s.ok()) co_return s;
   }
   const std::shared_ptr<Way> way = way_;
-  co_return co_await way->reader.find(key, hash);
+  const Nanos began = executor_.now();
+  Result<std::optional<Record>> found = co_await way->reader.find(key, hash);
+  // A device that is somewhere else waits for a lost connection to come back, but fails the reads that were
+  // under way when it was lost: at once, and these may be done again. Then they wait, too.
+  if (found.code() == Code::unavailable && executor_.now() - began < kAtOnce) {
+    found = co_await way->reader.find(key, hash);
+  }
+  co_return found;
 }
 
 void Ssd::count(ClientCounters& counters) const {

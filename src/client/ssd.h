@@ -29,7 +29,7 @@ class Ssd {
   // ended.
   Task<Status> open(const layout::HelloReply& hello);
 
-  // As BucketReader::find; and the failures of open().
+  // As BucketReader::find, and once more if it was cut off; and the failures of open().
   Task<Result<std::optional<Record>>> find(const layout::HelloReply& hello, std::string_view key,
                                            uint64_t hash);
 

@@ -134,8 +134,9 @@ Nic::~Nic() {
 void Nic::adopt(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
   Shard& shard = shards_[hello.shard];
   if (shard.links >= limits_.max_connections) {
-    return refuse(*stream, Status(Code::busy, fmt::format("shard {} has {} connections already", hello.shard,
-                                                          limits_.max_connections)));
+    return refuse(*stream,
+                  Status(Code::busy, fmt::format("shard {} has {} connections already, which is the most",
+                                                 hello.shard, limits_.max_connections)));
   }
   ++shard.links;
   auto link = std::make_shared<Link>();

@@ -24,14 +24,10 @@ struct Listeners {
   std::vector<Uri> addresses;  // all, in their order
 };
 
+bool is_rdma(const Uri& uri) { return uri.scheme == Uri::Scheme::rdma; }
+
 Result<Listeners> open_listeners(const std::vector<Uri>& uris) {
-  const auto is_rdma = [](const Uri& uri) { return uri.scheme == Uri::Scheme::rdma; };
-  if (std::ranges::any_of(uris, is_rdma) && !std::ranges::all_of(uris, is_rdma)) {
-    return Status(
-        Code::invalid,
-        "rdma: cannot be served beside unix: or tcp:, because a NIC's compare-and-swap is not atomic "
-        "with the CPU's; listen at rdma: addresses only, or at none");
-  }
+  if (Status s = check_listen(uris); !s.ok()) return s;
   Listeners all;
   for (const Uri& uri : uris) {
     if (is_rdma(uri)) {
@@ -69,6 +65,22 @@ Result<VerbsRegion> register_region(ibv_context* device, ByteSpan region) {
 }
 
 }  // namespace
+
+Status check_listen(const std::vector<Uri>& listen) {
+  if (std::ranges::any_of(listen, is_rdma) && !std::ranges::all_of(listen, is_rdma)) {
+    return Status(
+        Code::invalid,
+        "rdma: cannot be served beside unix: or tcp:, because a NIC's compare-and-swap is not atomic "
+        "with the CPU's; listen either at rdma: addresses only, or at unix: and tcp: only");
+  }
+  for (auto uri = listen.begin(); uri != listen.end(); ++uri) {
+    const bool picked = uri->scheme != Uri::Scheme::unix_socket && uri->port == 0;
+    if (!picked && std::find(listen.begin(), uri, *uri) != uri) {
+      return Status(Code::invalid, fmt::format("{} is given more than once", uri->text()));
+    }
+  }
+  return Status();
+}
 
 struct Server::Impl {
   std::vector<ShardEndpoint> shards;

@@ -43,6 +43,10 @@ struct Limits {
   Nanos stall_timeout = 30 * kSecond;
 };
 
+// Whether a server could listen at these, as far as that can be told without doing it. Fails with invalid: an
+// address is given twice, or rdma: beside others.
+Status check_listen(const std::vector<Uri>& listen);
+
 class Server {
  public:
   // Listens at every URI of `listen`. `epoch` is what epoch_file.advance() returned. The shards' loops
@@ -51,7 +55,7 @@ class Server {
   //
   // Who may write to a Unix socket's file (see umask) may use the store. A socket file that nobody listens on
   // any more is replaced. Failures: busy (somebody listens there), invalid (no such host, path too long or
-  // not a socket; rdma: beside others or of several devices), unavailable (io_uring or threads refused, no
+  // not a socket; as check_listen; rdma: of several devices), unavailable (io_uring or threads refused, no
   // RDMA device, or its memory cannot be pinned).
   static Result<std::unique_ptr<Server>> start(std::vector<ShardEndpoint> shards, std::uint64_t epoch,
                                                EpochFile& epoch_file, std::vector<Uri> listen, Limits limits);

@@ -249,7 +249,8 @@ void ShardPort::greet(VerbsPeer& newcomer, ByteView request) {
 
 Result<Bytes> ShardPort::ask_service(ServerPeer& peer, ByteView request) {
   Result<Bytes> answer =
-      Status(Code::busy, fmt::format("shard {} has {} connections already", shard_, peers_.size()));
+      Status(Code::busy,
+             fmt::format("shard {} has {} connections already, which is the most", shard_, peers_.size()));
   if (peers_.size() < limits_.max_connections) answer = endpoint_.service->on_hello(peer, request);
   SCALIO_ASSERT(!answer.ok() || answer->size() <= kMaxMessage);
   if (!answer.ok()) {

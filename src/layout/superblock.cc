@@ -50,8 +50,8 @@ std::string contradiction(const SsdGeometry& g) {
 }
 }  // namespace
 
-Result<SsdGeometry> plan_ssd(SsdGeometry g, uint64_t device_size, uint64_t log_size) {
-  device_size = device_size / kSuperblockSize * kSuperblockSize;  // where the second copy ends
+Result<SsdGeometry> plan_ssd(SsdGeometry g, uint64_t given_size, uint64_t log_size) {
+  const uint64_t device_size = given_size / kSuperblockSize * kSuperblockSize;  // where the second copy ends
   g.device_size = device_size;
   g.log_offset = kSuperblockSize;
   g.log_size = log_size;
@@ -62,7 +62,7 @@ Result<SsdGeometry> plan_ssd(SsdGeometry g, uint64_t device_size, uint64_t log_s
         Code::invalid,
         fmt::format("{} bytes are too few for a log of {} bytes and 64 buckets of {}; give a larger "
                     "SSD or a smaller log",
-                    device_size, log_size, g.bucket_size));
+                    given_size, log_size, g.bucket_size));
   }
   g.buckets = (device_size - taken) / g.bucket_size;
   if (std::string why = contradiction(g); !why.empty()) return Status(Code::invalid, why);

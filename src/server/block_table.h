@@ -23,15 +23,16 @@ struct WriteSlot {
   uint64_t version = 0;  // of what is published in it
   uint64_t lsn = 0;      // of the log record of that
   uint16_t generation = 0;
+  uint16_t in_log = 0;                                   // writes of its key that are logged, not published
   uint8_t heat = 0;                                      // how often it was written again of late
   layout::WriteState state = layout::WriteState::empty;  // never locked: publishing does not suspend
-  bool reserved = false;                                 // for a write on its way through the log
-  bool merging = false;
   Stuck stuck = Stuck::no;
-  uint16_t in_log = 0;  // writes of its key that are in the log and not published
+  bool reserved : 1 = false;  // for a write on its way through the log
+  bool merging : 1 = false;
 
   bool dirty() const { return state == layout::WriteState::dirty; }
 };
+static_assert(sizeof(WriteSlot) == 32);  // counts against the cache
 
 class BlockTable {
  public:

@@ -183,7 +183,11 @@ Result<OldStore> old_store(EventLoop& loop, const FormatOptions& o, const std::v
   Result<std::vector<unsigned>> found = list_ssds(o.dir);
   if (!found.ok()) return found.status();
   if (!o.force) {
-    return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites the store in it", o.dir));
+    return Status(
+        Code::invalid,
+        found->empty()
+            ? fmt::format("{} is not empty, and has no store; --force makes one beside what is there", o.dir)
+            : fmt::format("{} is not empty; --force overwrites the store in it", o.dir));
   }
   for (unsigned i : *found) {
     const std::string& path = old.paths.emplace_back(ssd_path(o.dir, i));
@@ -251,6 +255,7 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   const bool devices = !o.ssd_paths.empty();
   const auto shards = static_cast<uint32_t>(devices ? o.ssd_paths.size() : o.ssds);
   if (shards == 0) return Status(Code::invalid, "a store needs at least one SSD");
+  if (o.dir.empty()) return Status(Code::invalid, "the store's directory has no name");
   if (o.bucket_size == 0) {
     return Status(Code::invalid, "bucket size 0: it is a multiple of the device's block size, 512 to 32768");
   }

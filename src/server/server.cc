@@ -141,6 +141,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   if (listen.empty())
     return Status(Code::invalid,
                   "nothing to listen on; give --listen unix:PATH, tcp:HOST:PORT or rdma:HOST:PORT");
+  if (Status s = fabric::check_listen(listen); !s.ok()) return s;
   using layout::RegionGeometry;
   if (o.read_slots < 1 || o.read_slots > RegionGeometry::kMaxReadSlots || o.write_slots < 1 ||
       o.write_slots > RegionGeometry::kMaxWriteSlots || o.batch_max < 1) {
@@ -222,6 +223,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
     t.shard = std::make_unique<Shard>(*t.loop, *t.device, ssd.geometry, region, t.region->span(),
                                       std::move(options));
     t.thread = std::thread([&t] { t.loop->run_until([&t] { return t.ended && t.loop->spawned() == 0; }); });
+    pthread_setname_np(t.thread.native_handle(), fmt::format("shard-{}", i).c_str());
     starts.push_back(t.begin([shard = t.shard.get()] { return shard->start(); }));
   }
   Status failure;

@@ -1,0 +1,19 @@
+// Addresses of the network on the command line, where a server's own URI would allow more.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <string>
+#include <string_view>
+
+#include "fabric/uri.h"
+
+namespace scalio::cli {
+
+// "HOST:PORT", as a tcp: URI. Fails with invalid, naming the option.
+Result<fabric::Uri> parse_host_port(std::string_view option, const std::string& text);
+
+// "tcp:HOST:PORT" or "rdma:HOST:PORT". Likewise.
+Result<fabric::Uri> parse_network_uri(std::string_view option, const std::string& text);
+
+}  // namespace scalio::cli
