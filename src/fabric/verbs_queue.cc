@@ -93,6 +93,8 @@ Result<std::shared_ptr<VerbsQueue>> VerbsQueue::accept(EventLoop& loop, VerbsReq
   return queue;
 }
 
+// Only channels are polled, never the device itself: io_uring may keep a polled file open when its process
+// has ended, and the device's file keeps the queue pairs (rule 9).
 void VerbsQueue::watch_connection() {
   connection_watch_.emplace(loop_, channel_->fd, POLLIN, [this](std::uint32_t) { on_connection_events(); });
 }
