@@ -91,62 +91,59 @@ TEST_F(OfferedSsds, AreNotIfTheServerIsToldNotTo) {
   EXPECT_THAT(got.err, HasSubstr("offers its SSDs over no NVMe-oF target"));
 }
 
-TEST_F(OfferedSsds, AreOfferedAgainWhenTheTargetDies) {
-  Store store(scratch_, {});
-  ASSERT_NO_FATAL_FAILURE(fill(store));
-  auto client = Client::connect(store.tcp_uri());
-  ASSERT_TRUE(client.ok());
-  ASSERT_TRUE((*client)->run((*client)->get(key(0))).ok());
-  const pid_t target = target_of(store);
-  ASSERT_GT(target, 0);
-  ASSERT_EQ(kill(target, SIGKILL), 0);
-  // A hit needs no SSD.
-  EXPECT_TRUE((*client)->run((*client)->get(key(0))).ok());
-  EXPECT_TRUE(soon([&] { return (*client)->run((*client)->get(key(1))).ok(); }));
-  EXPECT_NE(target_of(store), target);
-  EXPECT_THAT(store.log(), HasSubstr("target has ended with signal 9"));
+// A client that has read from the target, before something happens.
+class OfferedSsdsInUse : public OfferedSsds {
+ protected:
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(fill(store_));
+    auto client = Client::connect(store_.tcp_uri());
+    ASSERT_TRUE(client.ok()) << client.status().to_string();
+    client_ = *std::move(client);
+    ASSERT_TRUE(get(0));
+    target_ = target_of(store_);
+    ASSERT_GT(target_, 0);
+  }
+  bool get(int i) { return client_->run(client_->get(key(i))).ok(); }
+
+  Store store_{scratch_, {}};
+  std::unique_ptr<Client> client_;
+  pid_t target_ = 0;
+};
+
+TEST_F(OfferedSsdsInUse, AreOfferedAgainWhenTheTargetDies) {
+  ASSERT_EQ(kill(target_, SIGKILL), 0);
+  EXPECT_TRUE(get(0)) << "a hit needs no SSD";
+  EXPECT_TRUE(soon([&] { return get(1); }));
+  EXPECT_NE(target_of(store_), target_);
+  EXPECT_THAT(store_.log(), HasSubstr("target has ended with signal 9"));
 }
 
 // It has taken their commands when it dies: the device fails these, and they are done again.
-TEST_F(OfferedSsds, GetsUnderWayWhenTheTargetDiesWaitForTheNext) {
-  Store store(scratch_, {});
-  ASSERT_NO_FATAL_FAILURE(fill(store));
-  auto client = Client::connect(store.tcp_uri());
-  ASSERT_TRUE(client.ok());
-  ASSERT_TRUE((*client)->run((*client)->get(key(0))).ok());
-  const pid_t target = target_of(store);
-  ASSERT_GT(target, 0);
-  ASSERT_EQ(kill(target, SIGSTOP), 0);
-  std::thread killer([target] {
+TEST_F(OfferedSsdsInUse, GetsUnderWayWhenTheTargetDiesWaitForTheNext) {
+  ASSERT_EQ(kill(target_, SIGSTOP), 0);
+  std::thread killer([this] {
     std::this_thread::sleep_for(milliseconds(300));
-    kill(target, SIGKILL);
+    kill(target_, SIGKILL);
   });
   std::vector<std::string> names;
   for (int i = 1; i <= 20; ++i) names.push_back(key(i));
   const std::vector<std::string_view> keys(names.begin(), names.end());
-  const auto found = (*client)->run((*client)->multi_get(keys));
+  const auto found = client_->run(client_->multi_get(keys));
   killer.join();
   ASSERT_EQ(found.size(), keys.size());
   for (const Result<Record>& r : found) EXPECT_TRUE(r.ok()) << r.status().to_string();
 }
 
 // The next server's target has another port, which clients learn when they connect again.
-TEST_F(OfferedSsds, AreFoundAgainWhenTheServerIsRestarted) {
-  Store store(scratch_, {});
-  ASSERT_NO_FATAL_FAILURE(fill(store));
-  auto client = Client::connect(store.tcp_uri());
-  ASSERT_TRUE(client.ok());
-  ASSERT_TRUE((*client)->run((*client)->get(key(0))).ok());
-  const pid_t target = target_of(store);
-  ASSERT_GT(target, 0);
-  const ProcessIdentity old_target = identity_of(static_cast<std::uint64_t>(target));
-  store.kill();
+TEST_F(OfferedSsdsInUse, AreFoundAgainWhenTheServerIsRestarted) {
+  const ProcessIdentity old_target = identity_of(static_cast<std::uint64_t>(target_));
+  store_.kill();
   // It sees its standard input end.
   EXPECT_TRUE(wait_for_end(old_target, std::chrono::seconds(20)).ok());
-  ASSERT_TRUE(store.start());
-  EXPECT_TRUE(soon([&] { return (*client)->run((*client)->get(key(1))).ok(); }));
-  client->reset();
-  store.stop();
+  ASSERT_TRUE(store_.start());
+  EXPECT_TRUE(soon([&] { return get(1); }));
+  client_.reset();
+  store_.stop();
 }
 
 // A client on the server's machine has the files open. A store that was put back from a copy is other files
