@@ -125,7 +125,7 @@ TEST(NvmfTarget, BadUse) {
   const std::string any = "127.0.0.1:0";
   expect_refused({"--listen", any}, "--ns is required");
   expect_refused({"--ns", file}, "--listen is required");
-  expect_refused({"--listen", "127.0.0.1", "--ns", file}, "the port is missing");
+  expect_refused({"--listen", "127.0.0.1", "--ns", file}, "--listen takes HOST:PORT");
   expect_refused({"--listen", any, "--ns", scratch / "missing"}, "No such file");
   expect_refused({"--listen", any, "--ns", scratch.path().string()},
                  "neither a regular file nor a block device");
