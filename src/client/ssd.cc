@@ -5,7 +5,7 @@ namespace scalio::client {
 namespace {
 constexpr Nanos kRetry = kSecond;
 constexpr Nanos kAtOnce = kSecond;
-}
+}  // namespace
 
 Ssd::Way::Way(Ssd& of, std::unique_ptr<block::BlockDevice> opened, const layout::HelloReply& hello)
     : ssd(of),

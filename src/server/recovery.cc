@@ -274,7 +274,8 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
   if (!scan.ok()) co_return scan.status();
   uint64_t records = 0;
   for (const BatchHeader& batch : scan->live) records += batch.records;
-  spdlog::info("{}: going through {} records (writes and bucket images) in {} log batches", device.name(), records, scan->live.size());
+  spdlog::info("{}: going through {} records (writes and bucket images) in {} log batches", device.name(),
+               records, scan->live.size());
   Replay r{executor, device, geometry, table, log, merger, {}};
   r.report.batches = scan->live.size();
   r.report.damage = scan->damage;
