@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <pthread.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -90,6 +91,8 @@ int serve(const Flags& flags) {
   Result<nvmf::TargetOptions> options = options_of(flags);
   if (!options.ok()) return fail(options.status());
 
+  // Started by a server, it is /proc/self/exe, and would be called "exe" by ps and top.
+  pthread_setname_np(pthread_self(), "scalio-target");
   const auto stop = std::make_shared<Stop>();
   on_stop_signal([stop](int signal) { stop->ask(std::string(signal_name(signal))); });
   std::signal(SIGPIPE, SIG_IGN);
