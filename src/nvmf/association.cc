@@ -366,13 +366,15 @@ Task<Result<IdentifyNamespace>> Association::identify_namespace(std::uint32_t ns
 Task<void> Association::shut_down() {
   if (lost_) co_return;
   deadline_ = loop_.now() + kShutdownBound;
+  // First, because some controllers end it when they shut down, and that is no loss of the association.
+  io_queue_.reset();
   const std::uint32_t page = (capabilities_.min_page_shift - 12U) << 7;
   Result<Completion> set = co_await admin(
       make_property_set(Property::configuration, kEnable | kIoEntrySizes | page | kShutdownNormal), {});
-  while (set.ok() && left() > 0) {
+  for (Nanos pause = kFirstPause; set.ok() && left() > 0; pause = std::min(2 * pause, kLongestPause)) {
     Result<std::uint64_t> status = co_await property(Property::status);
     if (!status.ok() || (*status & kShutdownStatusMask) == kShutdownComplete) break;
-    Pause sleep(*this, kFirstPause);
+    Pause sleep(*this, pause);
     co_await sleep;
   }
   lose(Status(Code::unavailable, "the connection was closed here"));

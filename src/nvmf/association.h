@@ -50,8 +50,8 @@ class Association {
   Task<Result<Completion>> admin(Command command, ByteSpan data);
   Task<Result<IdentifyNamespace>> identify_namespace(std::uint32_t nsid);
 
-  // Tells the controller that it is no longer needed and waits, briefly, until it has written back its
-  // cache. Then it is lost to its queues.
+  // Ends the I/O queue, then tells the controller that it is no longer needed, and waits until it says that
+  // its shutdown is complete, 2 s at most. Then it is lost to its queues.
   Task<void> shut_down();
 
   // Ends the connections now; whatever waits on them, connect() too, ends with `why` on a later turn.

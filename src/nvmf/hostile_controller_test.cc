@@ -628,6 +628,39 @@ TEST_F(HostileControllerTest, ADeviceMayGoAtAnyTimeOfConnectingAgain) {
   }
 }
 
+// As some controllers do it: the shutdown ends the I/O queues first, and is complete only later.
+TEST_F(HostileControllerTest, TheShutdownIsWaitedFor) {
+  constexpr std::uint64_t kShutdownOccurring = 1 << 2;
+  constexpr int kLooks = 5;
+  std::atomic<bool> asked{false}, ended_by_host{false}, io_ended{false};
+  std::atomic<int> looks{0};
+  FakeController::Script script;
+  script.io = [&](FakePeer& peer, int) {
+    while (!asked) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ended_by_host = !peer.quiet();
+    io_ended = true;
+  };
+  script.admin = [&](FakePeer& peer, const Command& command) {
+    if (command.opcode != kFabricsOpcode) return false;
+    const PropertyAccess access = parse_property(command);
+    const bool set = fabrics_type(command) == FabricsType::property_set;
+    if (set && (access.value & kShutdownMask) != 0) {
+      asked = true;
+      while (!io_ended) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // so that the host sees it
+      return false;
+    }
+    if (!asked || fabrics_type(command) != FabricsType::property_get || ++looks >= kLooks) return false;
+    peer.send_response(command.cid, StatusCode::success, kReady | kShutdownOccurring);
+    return true;
+  };
+  ASSERT_TRUE(connect(std::move(script)).ok());
+  run(*loop_, device_->close());
+  EXPECT_TRUE(ended_by_host);
+  EXPECT_EQ(looks, kLooks);
+  end();
+}
+
 TEST_F(HostileControllerTest, NamespacesThatCannotBeUsedAreRefused) {
   for (const bool metadata : {false, true}) {
     FakeController::Script script;
