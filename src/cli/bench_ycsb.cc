@@ -60,7 +60,9 @@ class JsonFile {
   }
 
   Status finish(const std::string& text) {
-    const bool written = std::fwrite(text.data(), 1, text.size(), file_) == text.size();
+    bool written = std::fwrite(text.data(), 1, text.size(), file_) == text.size() && std::fflush(file_) == 0;
+    // Else a power cut could leave neither the earlier file nor this one.
+    if (written && written_to_ != path_) written = fsync(fileno(file_)) == 0;
     if (std::fclose(std::exchange(file_, nullptr)) != 0 || !written) return failure("write");
     if (written_to_ != path_ && std::rename(written_to_.c_str(), path_.c_str()) != 0) return failure("write");
     written_to_ = path_;

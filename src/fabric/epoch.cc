@@ -29,22 +29,28 @@ Result<std::unique_ptr<EpochFile>> EpochFile::open(const std::string& path) {
   if (!fd) return failed("open");
   struct stat st {};
   if (fstat(fd.get(), &st) != 0) return failed("fstat");
-  if (S_ISREG(st.st_mode) && st.st_size == 0) {
-    if (ftruncate(fd.get(), kEpochFileSize) != 0) return failed("ftruncate");
-  } else if (!S_ISREG(st.st_mode) || st.st_size != kEpochFileSize) {
+  const bool empty = S_ISREG(st.st_mode) && st.st_size == 0;
+  if (!empty && (!S_ISREG(st.st_mode) || st.st_size != kEpochFileSize)) {
     return Status(Code::corrupt, fmt::format("{} is not an epoch file: it must be a file of {} bytes; remove "
                                              "it, if no server uses it, to have a new one made",
                                              path, kEpochFileSize));
+  }
+  // Also if it has its size, which alone gives it no room.
+  if (const int error = posix_fallocate(fd.get(), 0, kEpochFileSize); error != 0) {
+    if (empty) (void)!ftruncate(fd.get(), 0);
+    errno = error;
+    return failed("cannot be allocated");
   }
   Result<Mapping> mapping = Mapping::create(fd.get(), kEpochFileSize, PROT_READ | PROT_WRITE, path);
   if (!mapping.ok()) return mapping.status();
   // Not by `path`: somebody may have put another file there meanwhile.
   UniqueFd read_only(::open(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), O_RDONLY | O_CLOEXEC));
   if (!read_only) return failed("open read-only");
-  return std::unique_ptr<EpochFile>(new EpochFile(std::move(*mapping), std::move(read_only)));
+  return std::unique_ptr<EpochFile>(new EpochFile(std::move(*mapping), std::move(read_only), path));
 }
 
 Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
+  if (Status s = mapping_.populate(path_); !s.ok()) return s;
   const auto before = load<ProcessIdentity>(mapping_.data() + kProcessOffset);
   const ProcessIdentity self = this_process();
   if (before != self) {
@@ -68,6 +74,9 @@ Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
 }
 
 void EpochFile::retire() {
+  // A file system that copies on write may need room for every store. The next server then waits for the end
+  // of this process as for one that was killed.
+  if (!mapping_.populate(path_).ok()) return;
   std::byte* process = mapping_.data() + kProcessOffset;
   if (load<ProcessIdentity>(process) == this_process()) store(process, ProcessIdentity());
 }

@@ -30,7 +30,8 @@ constexpr std::size_t kEpochFileSize = 4096;
 class EpochFile {
  public:
   // Opens the file, creating it if there is none. One server at a time: the caller holds the store's
-  // lock. Fails with io_error, or corrupt if it is something else than an epoch file.
+  // lock. It is allocated, so that a full disk is an error here. Fails with io_error, or corrupt if it is
+  // something else than an epoch file.
   static Result<std::unique_ptr<EpochFile>> open(const std::string& path);
 
   // Waits until the process that did this before has ended, if it was another one; then invalidates every
@@ -44,10 +45,11 @@ class EpochFile {
   int read_only_fd() const { return read_only_fd_.get(); }
 
  private:
-  EpochFile(Mapping mapping, UniqueFd read_only_fd)
-      : mapping_(std::move(mapping)), read_only_fd_(std::move(read_only_fd)) {}
+  EpochFile(Mapping mapping, UniqueFd read_only_fd, std::string path)
+      : mapping_(std::move(mapping)), read_only_fd_(std::move(read_only_fd)), path_(std::move(path)) {}
   Mapping mapping_;
   UniqueFd read_only_fd_;
+  const std::string path_;
 };
 
 // Maps an epoch file received from a server, read-only. Fails with invalid.

@@ -1,13 +1,18 @@
 #include "fabric/epoch.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <optional>
 
 #include "base/process_identity.h"
 #include "fabric/region_access.h"
@@ -91,6 +96,67 @@ TEST(EpochFile, NamesTheServersProcessUntilItRetires) {
   Bytes retired(kEpochFileSize);
   retired[0] = std::byte{1};
   EXPECT_EQ(bytes(), retired);
+}
+
+// Mounts a full file system at `directory`, for this process alone. False where that is not allowed.
+bool mount_full(const std::string& directory) {
+  if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      mount("full", directory.c_str(), "tmpfs", 0, "size=64k") != 0) {
+    return false;
+  }
+  std::ofstream filler(directory + "/filler");
+  while (filler << std::string(4096, 'x') << std::flush) {
+  }
+  return true;
+}
+
+// How it ends in a process with a full file system at `directory`; nothing where there cannot be one.
+std::optional<int> ends_on_full(const std::string& directory, const std::function<bool()>& test) {
+  constexpr int kNoMount = 77;
+  const pid_t child = fork();
+  if (child == 0) _exit(!mount_full(directory) ? kNoMount : test() ? 0 : 1);
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kNoMount) return std::nullopt;
+  return status;
+}
+
+// A store to a page for which there is no room would end the process (SIGBUS).
+TEST(EpochFile, AFullFileSystemIsAnError) {
+  TempDir dir;
+  const std::string path = dir.path() + "/epoch";
+  const auto refused = [&] {
+    Result<std::unique_ptr<EpochFile>> file = EpochFile::open(path);
+    const Status status = file.ok() ? (*file)->advance().status() : file.status();
+    return status.code() == Code::io_error &&
+           status.message().find("No space left on device") != std::string::npos;
+  };
+  const auto new_file = ends_on_full(dir.path(), refused);
+  if (!new_file) GTEST_SKIP() << "needs the right to mount a tmpfs in a namespace of its own";
+  EXPECT_EQ(*new_file, 0) << "wait status";
+  // What a server that was killed while it made the file has left.
+  EXPECT_EQ(*ends_on_full(dir.path(),
+                          [&] {
+                            const UniqueFd sparse(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+                            return sparse && ftruncate(sparse.get(), kEpochFileSize) == 0 && refused();
+                          }),
+            0)
+      << "wait status";
+  // One that is there needs no room, and one that was refused leaves nothing in the way of the next.
+  EXPECT_EQ(*ends_on_full(dir.path(),
+                          [&] {
+                            if (!refused()) return false;
+                            std::filesystem::remove(dir.path() + "/filler");
+                            Result<std::unique_ptr<EpochFile>> file = EpochFile::open(path);
+                            if (!file.ok() || !(*file)->advance().ok()) return false;
+                            std::ofstream filler(dir.path() + "/filler");
+                            while (filler << std::string(4096, 'x') << std::flush) {
+                            }
+                            return (*file)->advance().ok();
+                          }),
+            0)
+      << "wait status";
 }
 
 TEST(EpochFile, ClientsCannotWrite) {

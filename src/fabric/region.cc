@@ -33,6 +33,7 @@ Result<std::unique_ptr<Region>> Region::create(std::size_t bytes) {
   if (fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return failed("sealing");
   Result<Mapping> mapping = map_memfd(fd.get(), bytes);
   if (!mapping.ok()) return mapping.status();
+  if (Status s = mapping->populate("a shard's region"); !s.ok()) return s;
   return std::unique_ptr<Region>(new Region(std::move(fd), std::move(*mapping)));
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -29,6 +30,16 @@ TEST(Region, IsZeroedSharedAndCannotBeResized) {
   EXPECT_EQ(ftruncate(region.fd(), 4096), -1);
   EXPECT_EQ(errno, EPERM);
   EXPECT_EQ(ftruncate(region.fd(), 1 << 20), -1);
+}
+
+// A store to a page that cannot be had would end the process, at any time after the start.
+TEST(Region, HasItsMemoryFromTheStart) {
+  constexpr std::size_t kBytes = 1 << 20;
+  const Result<std::unique_ptr<Region>> made = Region::create(kBytes);
+  ASSERT_TRUE(made.ok());
+  struct stat st {};
+  ASSERT_EQ(fstat((*made)->fd(), &st), 0);
+  EXPECT_GE(static_cast<std::size_t>(st.st_blocks) * 512, kBytes);
 }
 
 TEST(Region, ForeignMemoryIsNotMapped) {
