@@ -3,11 +3,15 @@
 #include <gtest/gtest.h>
 #include <scalio/client.h>
 #include <spdlog/spdlog.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/hash.h"
 #include "layout/bucket.h"
@@ -17,6 +21,22 @@
 #include "server/server.h"
 #include "server/store_files.h"
 #include "support/scratch.h"
+
+namespace {
+// What this process has synced, by path.
+std::mutex synced_mutex;
+std::set<std::filesystem::path> synced;
+}  // namespace
+
+// Instead of the C library's.
+extern "C" int fsync(int fd) {
+  {
+    std::lock_guard lock(synced_mutex);
+    std::error_code ignored;
+    synced.insert(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), ignored));
+  }
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
 
 namespace scalio::testing {
 namespace {
@@ -460,6 +480,25 @@ TEST(Format, WhatIsAnywhereInAFileIsSeen) {
   fs::resize_file(file, 64 << 20);
   auto made = server::format_store(o, no_progress);
   EXPECT_TRUE(made.ok()) << made.status().to_string();
+}
+
+// A store that was said to be made must be there after a power cut: so must be every name on the way to it.
+TEST(Format, TheNamesOfWhatWasMadeAreDurable) {
+  Scratch scratch("format");
+  std::ofstream(scratch / "file") << std::string(16 << 20, '\0');
+  FormatOptions linked;
+  linked.dir = (scratch / "one/two/store").string();
+  linked.ssd_paths = {(scratch / "file").string()};
+  for (const FormatOptions& o : {linked, two_ssds(scratch / "one/three")}) {
+    synced.clear();
+    auto made = server::format_store(o, no_progress);
+    ASSERT_TRUE(made.ok()) << made.status().to_string();
+    for (fs::path path = fs::canonical(o.dir); path != fs::canonical(scratch / "one");
+         path = path.parent_path()) {
+      EXPECT_TRUE(synced.contains(path)) << path;
+    }
+  }
+  EXPECT_TRUE(synced.contains(fs::canonical(scratch / "one"))) << "it names `three`";
 }
 
 TEST(Format, ForceTakesAllOfAStoreWithGapsAway) {

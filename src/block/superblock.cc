@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 
 #include "block/buffer.h"
 
@@ -12,9 +12,18 @@ using layout::kSuperblockSize;
 using layout::SsdGeometry;
 
 namespace {
-// Where the two copies stand.
-std::array<uint64_t, 2> places(const BlockDevice& device) {
-  return {0, (device.size() - kSuperblockSize) / kSuperblockSize * kSuperblockSize};
+// Where the second copy stands on a device that had `size` bytes when it was formatted.
+uint64_t second_place(uint64_t size) { return (size - kSuperblockSize) / kSuperblockSize * kSuperblockSize; }
+
+Task<Result<SsdGeometry>> read_copy(BlockDevice& device, uint64_t at, Buffer& buffer) {
+  Status s = co_await device.read(at, buffer.span());
+  if (!s.ok()) co_return s;
+  Result<SsdGeometry> g = layout::decode_superblock(buffer.span(), device.size());
+  if (g.ok() && g->block_size < device.block_size()) {
+    co_return Status(Code::invalid, fmt::format("formatted with blocks of {} bytes, the device has {}",
+                                                g->block_size, device.block_size()));
+  }
+  co_return g;
 }
 }  // namespace
 
@@ -24,33 +33,51 @@ Task<Result<SsdGeometry>> read_superblock(BlockDevice& device) {
                      fmt::format("{}: {} bytes are too few for a store", device.name(), device.size()));
   }
   Buffer buffer(kSuperblockSize);
-  Status first;
-  for (uint64_t at : places(device)) {
-    Status s = co_await device.read(at, buffer.span());
-    if (s.ok()) {
-      Result<SsdGeometry> g = layout::decode_superblock(buffer.span(), device.size());
-      if (g.ok() && g->block_size < device.block_size()) {
-        g = Status(Code::invalid, fmt::format("formatted with blocks of {} bytes, the device has {}",
-                                              g->block_size, device.block_size()));
-      }
-      if (g.ok()) co_return g;
-      s = g.status();
-    }
-    if (first.ok()) first = s;
-  }
-  co_return Status(first.code(), fmt::format("{}: {}", device.name(), first.message()));
+  Result<SsdGeometry> first = co_await read_copy(device, 0, buffer);
+  if (first.ok()) co_return first;
+  // If the device has also grown, this is not where it was.
+  Result<SsdGeometry> second = co_await read_copy(device, second_place(device.size()), buffer);
+  if (second.ok()) co_return second;
+  co_return Status(first.code(), fmt::format("{}: {}", device.name(), first.status().message()));
 }
 
-Task<Result<std::vector<std::string>>> damaged_superblocks(BlockDevice& device) {
-  Buffer buffer(kSuperblockSize);
-  std::vector<std::string> damaged;
-  for (uint64_t at : places(device)) {
-    Status s = co_await device.read(at, buffer.span());
-    if (!s.ok()) co_return s;
-    Result<SsdGeometry> g = layout::decode_superblock(buffer.span(), device.size());
-    if (!g.ok()) damaged.push_back(fmt::format("superblock at offset {}: {}", at, g.status().message()));
+Task<std::vector<SuperblockDamage>> damaged_superblocks(BlockDevice& device, SsdGeometry geometry) {
+  Buffer wanted(kSuperblockSize), buffer(kSuperblockSize);
+  layout::encode_superblock(wanted.span(), geometry);
+  std::vector<SuperblockDamage> damaged;
+  for (uint64_t at : {uint64_t{0}, second_place(geometry.device_size)}) {
+    Result<SsdGeometry> copy = co_await read_copy(device, at, buffer);
+    if (!copy.ok()) {
+      damaged.push_back({at, copy.status().message()});
+    } else if (!std::ranges::equal(buffer.span(), wanted.span())) {
+      damaged.push_back({at, fmt::format("that of another store or format: SSD {} of store {}", copy->shard,
+                                         layout::to_string(copy->uuid))});
+    }
   }
   co_return damaged;
+}
+
+Task<Status> write_superblocks(BlockDevice& device, SsdGeometry geometry) {
+  Buffer superblock(kSuperblockSize);
+  layout::encode_superblock(superblock.span(), geometry);
+  for (uint64_t at : {uint64_t{0}, second_place(geometry.device_size)}) {
+    Status s = co_await device.write(at, superblock.span(), Durability::cached);
+    if (!s.ok()) co_return s;
+  }
+  co_return co_await device.flush();
+}
+
+Task<Status> restore_superblock(BlockDevice& device, SsdGeometry geometry, uint64_t at) {
+  Buffer superblock(kSuperblockSize), now(kSuperblockSize);
+  layout::encode_superblock(superblock.span(), geometry);
+  Status s = co_await device.write(at, superblock.span(), Durability::cached);
+  if (s.ok()) s = co_await device.flush();
+  if (s.ok()) s = co_await device.read(at, now.span());
+  if (s.ok() && !std::ranges::equal(now.span(), superblock.span())) {
+    s = Status(Code::io_error,
+               fmt::format("{} returns something else than was written at offset {}", device.name(), at));
+  }
+  co_return s;
 }
 
 }  // namespace scalio::block

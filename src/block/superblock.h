@@ -4,6 +4,7 @@
 #include <scalio/status.h>
 #include <scalio/task.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,20 @@ namespace scalio::block {
 // version), corrupt, io_error; the message names the device.
 Task<Result<layout::SsdGeometry>> read_superblock(BlockDevice& device);
 
-// What is wrong with each copy of the superblock that is not intact, with its offset. Failures: io_error.
-Task<Result<std::vector<std::string>>> damaged_superblocks(BlockDevice& device);
+// A copy of the superblock that is not what it should be.
+struct SuperblockDamage {
+  uint64_t offset;
+  std::string what;
+};
+
+// What is wrong with the copies, by `geometry`, which is that of an intact one. A device that has grown since
+// it was formatted has its second copy where its end was.
+Task<std::vector<SuperblockDamage>> damaged_superblocks(BlockDevice& device, layout::SsdGeometry geometry);
+
+// Writes both copies, durably. Failures: io_error.
+Task<Status> write_superblocks(BlockDevice& device, layout::SsdGeometry geometry);
+
+// Writes the copy at `offset` anew, durably, and reads it back. Failures: io_error.
+Task<Status> restore_superblock(BlockDevice& device, layout::SsdGeometry geometry, uint64_t offset);
 
 }  // namespace scalio::block

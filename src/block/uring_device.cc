@@ -32,6 +32,8 @@ constexpr unsigned kMostRetries = 16;
 constexpr int kMostLockTries = 100;
 constexpr std::chrono::milliseconds kLockWait{20};
 
+bool writable(Access access) { return access == Access::read_write || access == Access::exclusive; }
+
 Status open_failure(const std::string& path, const std::string& what) {
   return Status(Code::invalid, fmt::format("{}: {}", path, what));
 }
@@ -161,14 +163,16 @@ Result<std::unique_ptr<UringDevice>> UringDevice::open(EventLoop& loop, const st
     return open_failure(path, "is neither a regular file nor a block device");
   }
 
-  int flags = O_DIRECT | O_CLOEXEC | (access == Access::read_only ? O_RDONLY : O_RDWR);
-  if (is_device && access == Access::exclusive) flags |= O_EXCL;
+  const bool locked = access == Access::exclusive || access == Access::shared;
+  int flags = O_DIRECT | O_CLOEXEC | (writable(access) ? O_RDWR : O_RDONLY);
+  if (is_device && locked) flags |= O_EXCL;
   const int fd = ::open(path.c_str(), flags);
   if (fd < 0) return open_failure(path, errno);
   std::unique_ptr<UringDevice> device(new UringDevice(loop, path, access, fd));
 
   // The kernel lets go of a killed process's files only when its io_uring requests have ended.
-  for (int tries = 0; access == Access::exclusive && flock(fd, LOCK_EX | LOCK_NB) < 0; ++tries) {
+  const int lock = (access == Access::exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
+  for (int tries = 0; locked && flock(fd, lock) < 0; ++tries) {
     if (errno != EWOULDBLOCK) return open_failure(path, errno);
     if (tries == kMostLockTries) return Status(Code::busy, path + " is in use by another process");
     std::this_thread::sleep_for(kLockWait);
@@ -206,7 +210,7 @@ UringDevice::~UringDevice() {
 }
 
 void UringDevice::start(Io& io) {
-  if (io.kind == Io::Kind::write && access_ == Access::read_only) {
+  if (io.kind == Io::Kind::write && !writable(access_)) {
     Status status(Code::invalid, failure(io, "it is open for reading only").message());
     count(counters_, io, status);
     io.complete(loop_, std::move(status));

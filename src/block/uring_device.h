@@ -17,6 +17,7 @@ namespace scalio::block {
 
 enum class Access : std::uint8_t {
   read_only,   // writes fail (invalid)
+  shared,      // read_only, while nobody has it exclusively
   read_write,  // others may have it open too
   exclusive,   // read_write, and one opener at a time: the server's
 };
@@ -27,8 +28,9 @@ class UringDevice final : public BlockDevice {
  public:
   static constexpr unsigned kInFlight = 256;
 
-  // Opens what is there; never creates or changes it. `exclusive` holds an flock on it until the device is
-  // destroyed, and of a block device the kernel's claim too (so that it cannot be mounted meanwhile).
+  // Opens what is there; never creates or changes it. `exclusive` and `shared` hold an flock on it until the
+  // device is destroyed, and of a block device the kernel's claim too, which is one opener's alone (so that
+  // it cannot be mounted meanwhile).
   //
   // The block size is the smallest unit of direct I/O where the kernel tells it (Linux 6.1), else the
   // device's logical block, or 4096 for a file. A file's size is taken once, rounded down to whole blocks.

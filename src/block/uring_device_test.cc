@@ -237,6 +237,19 @@ TEST_F(UringDeviceTest, ExclusiveMeansOneAtATime) {
   EXPECT_TRUE(open_status(path_, Access::exclusive).ok());
 }
 
+// As `check` reads a store: beside other readers, and never beside a server.
+TEST_F(UringDeviceTest, SharedIsNeverBesideExclusive) {
+  {
+    auto first = open(Access::shared);
+    EXPECT_TRUE(open_status(path_, Access::shared).ok());
+    EXPECT_EQ(open_status(path_, Access::exclusive).code(), Code::busy);
+    Buffer one(first->block_size());
+    EXPECT_EQ(write(*first, 0, one.span()).code(), Code::invalid);
+  }
+  auto first = open(Access::exclusive);
+  EXPECT_EQ(open_status(path_, Access::shared).code(), Code::busy);
+}
+
 TEST_F(UringDeviceTest, OpenSaysWhyItFails) {
   const Status missing = open_status(directory_ + "/missing");
   EXPECT_EQ(missing.code(), Code::invalid);

@@ -14,21 +14,26 @@ namespace {
 struct Flags {
   std::string dir;
   bool json = false;
+  server::CheckOptions options;
 };
 
 int check(const Flags& flags) {
   ProgressLine progress(flags.json);
-  Result<server::CheckReport> report =
-      server::check_store(flags.dir, [&](double fraction) { progress.update("check", fraction, ""); });
+  Result<server::CheckReport> report = server::check_store(
+      flags.dir, [&](double fraction) { progress.update("check", fraction, ""); }, flags.options);
   progress.finish();
   if (!report.ok()) return fail(report.status());
   std::string out;
   if (flags.json) {
-    nlohmann::ordered_json json = {
-        {"buckets_read", report->buckets_read}, {"records", report->records},
-        {"record_bytes", report->record_bytes}, {"log_records", report->log_records},
-        {"log_batches", report->log_batches},   {"full", report->full},
-        {"problems", report->problems}};
+    nlohmann::ordered_json json = {{"buckets_read", report->buckets_read},
+                                   {"records", report->records},
+                                   {"record_bytes", report->record_bytes},
+                                   {"log_records", report->log_records},
+                                   {"log_batches", report->log_batches},
+                                   {"full", report->full},
+                                   {"problems", report->problems},
+                                   {"repaired", report->repaired},
+                                   {"notes", report->notes}};
     out = json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   } else {
     out = fmt::format(
@@ -36,6 +41,8 @@ int check(const Flags& flags) {
         "{} records in {} batches of the log\n",
         report->records, report->record_bytes, report->buckets_read, report->full * 100, report->log_records,
         report->log_batches);
+    for (const std::string& note : report->notes) out += "note: " + note + "\n";
+    for (const std::string& repaired : report->repaired) out += "repaired: " + repaired + "\n";
     for (const std::string& problem : report->problems) out += "problem: " + problem + "\n";
   }
   const int printed = print(out);
@@ -50,11 +57,18 @@ Command add_check(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("check", "Verify every checksum of a store that is not being served");
   auto flags = std::make_shared<Flags>();
   app->add_option("DIR", flags->dir, "The store's directory")->required();
+  app->add_flag("--repair", flags->options.repair,
+                "Write a superblock that is lost anew, from its other copy; nothing else can be repaired");
   app->add_flag("--json", flags->json, "Print the report as JSON");
   app->footer(
-      "Reads the whole store and changes nothing. Exit status 3 if anything is damaged.\n\n"
-      "Example:\n"
-      "  scalio check /var/lib/scalio");
+      "Reads the whole store; without --repair it changes nothing, and may do so on a read-only file "
+      "system.\n"
+      "Exit status 0: nothing is damaged, or all of it was repaired; 2: no store that can be read is there; "
+      "3: "
+      "there is damage, or the store is in use.\n\n"
+      "Examples:\n"
+      "  scalio check /var/lib/scalio\n"
+      "  scalio check /var/lib/scalio --repair");
   return {app, [flags] { return check(*flags); }};
 }
 

@@ -6,11 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "block/superblock.h"
-#include "block/uring_device.h"
 #include "cli/command.h"
 #include "cli/network_address.h"
-#include "layout/superblock.h"
 #include "nvmf/kernel_target.h"
 #include "nvmf/namespace_table.h"
 #include "server/store_files.h"
@@ -33,25 +30,12 @@ std::string record_path(const std::string& dir) { return dir + "/kernel-target";
 
 // The SSDs of a store, which may be served meanwhile.
 Result<std::vector<nvmf::KernelNamespace>> namespaces_of(const std::string& dir) {
-  Result<unsigned> count = server::count_ssds(dir);
-  if (!count.ok()) return count.status();
-  auto loop = EventLoop::create();
-  if (!loop.ok()) return loop.status();
+  Result<std::vector<server::SsdPlace>> ssds = server::find_ssds(dir);
+  if (!ssds.ok()) return ssds.status();
   std::vector<nvmf::KernelNamespace> namespaces;
-  for (unsigned i = 0; i < *count; ++i) {
-    std::error_code error;
-    const std::string path = std::filesystem::canonical(server::ssd_path(dir, i), error).string();
-    if (error) return Status(Code::invalid, fmt::format("{}: {}", server::ssd_path(dir, i), error.message()));
-    auto device = block::UringDevice::open(**loop, path, block::Access::read_only);
-    if (!device.ok()) return device.status();
-    Result<layout::SsdGeometry> ssd = server::run_to_end(**loop, block::read_superblock(**device));
-    if (!ssd.ok()) return ssd.status();
+  for (const auto& [path, ssd, moved] : *ssds) {
     namespaces.push_back(
-        {nvmf::store_nqn(ssd->uuid), ssd->shard + 1, nvmf::store_namespace_id(ssd->uuid, ssd->shard), path});
-    if (ssd->shard != i || namespaces.back().nqn != namespaces.front().nqn) {
-      return Status(Code::invalid, fmt::format("{} is SSD {} of store {}: it does not belong there", path,
-                                               ssd->shard, layout::to_string(ssd->uuid)));
-    }
+        {nvmf::store_nqn(ssd.uuid), ssd.shard + 1, nvmf::store_namespace_id(ssd.uuid, ssd.shard), path});
   }
   return namespaces;
 }

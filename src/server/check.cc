@@ -24,11 +24,12 @@ constexpr uint64_t kReadSize = 1 << 20;
 
 class Checker {
  public:
-  Checker(OpenSsd& ssd, CheckReport& report) : device_(*ssd.device), g_(ssd.geometry), report_(report) {}
+  Checker(OpenSsd& ssd, const CheckOptions& options, CheckReport& report)
+      : device_(*ssd.device), g_(ssd.geometry), options_(options), report_(report) {}
 
   Task<Status> run(std::function<void(double)> progress) {
-    Status s = co_await check_superblocks();
-    if (s.ok()) s = co_await check_log();
+    Status s = co_await check_log();
+    if (s.ok()) s = co_await check_superblocks();
     if (s.ok()) s = co_await check_buckets(progress);
     co_return s;
   }
@@ -46,9 +47,26 @@ class Checker {
   }
 
   Task<Status> check_superblocks() {
-    Result<std::vector<std::string>> damaged = co_await block::damaged_superblocks(device_);
-    if (!damaged.ok()) co_return damaged.status();
-    for (const std::string& d : *damaged) problem(d);
+    if (const uint64_t more = device_.size() / layout::kSuperblockSize * layout::kSuperblockSize;
+        more > g_.device_size) {
+      report_.notes.push_back(fmt::format(
+          "{} has {} bytes more than when it was formatted; they are not used, and the store's end "
+          "is still at {}",
+          device_.name(), more - g_.device_size, g_.device_size));
+    }
+    for (const block::SuperblockDamage& d : co_await block::damaged_superblocks(device_, g_)) {
+      const std::string what = fmt::format("superblock at offset {}: {}", d.offset, d.what);
+      if (!options_.repair) {
+        problem(what + "; the other copy is intact, and `scalio check --repair` writes it there");
+      } else if (!log_is_ours_) {
+        problem(what + "; the log does not bear out that the other copy is right, so nothing was repaired");
+      } else {
+        Status s = co_await block::restore_superblock(device_, g_, d.offset);
+        if (!s.ok()) co_return s;
+        report_.repaired.push_back(
+            fmt::format("{}: {}; written anew from the other copy", device_.name(), what));
+      }
+    }
     co_return Status();
   }
 
@@ -59,6 +77,7 @@ class Checker {
       problem(scan.status().message());
       co_return Status();
     }
+    log_is_ours_ = true;
     for (const std::string& d : scan->damage) problem(d);
     block::Buffer buffer(Log::batch_bytes(g_));
     for (size_t i = 0; i < scan->live.size(); ++i) {
@@ -150,23 +169,28 @@ class Checker {
 
   block::BlockDevice& device_;
   const SsdGeometry& g_;
+  const CheckOptions& options_;
   CheckReport& report_;
+  bool log_is_ours_ = false;  // has an intact batch, whose checksum the superblock's identity is part of
   std::unordered_map<uint64_t, Bytes> images_;
   std::deque<Seen> window_;
 };
 }  // namespace
 
-Result<CheckReport> check_store(const std::string& dir, std::function<void(double)> progress) {
+Result<CheckReport> check_store(const std::string& dir, std::function<void(double)> progress,
+                                const CheckOptions& options) {
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
-  Result<std::vector<OpenSsd>> ssds = open_ssds(dir, {loop->get()});
+  Result<std::vector<OpenSsd>> ssds =
+      open_ssds(dir, {loop->get()}, options.repair ? block::Access::exclusive : block::Access::shared);
   if (!ssds.ok()) return ssds.status();
   CheckReport report;
   uint64_t room = 0;
   for (size_t i = 0; i < ssds->size(); ++i) {
     OpenSsd& ssd = (*ssds)[i];
+    if (!ssd.moved.empty()) report.notes.push_back(ssd.moved);
     room += ssd.geometry.buckets * (ssd.geometry.bucket_size - layout::kBucketHeader);
-    Checker checker(ssd, report);
+    Checker checker(ssd, options, report);
     const auto part = [&](double done) {
       progress((static_cast<double>(i) + done) / static_cast<double>(ssds->size()));
     };

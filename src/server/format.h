@@ -31,10 +31,10 @@ struct FormatSummary {
   uint64_t record_capacity_bytes = 0;
 };
 
-// `progress` is told the fraction done. Failures: invalid (options, no room, or something is there already
-// and force is not set) and busy (in use), which leave everything as it was; io_error, after which there is
-// no store. Without force nothing is overwritten but zeros; of a device only both ends and samples between
-// are looked at.
+// `progress` is told the fraction done. Failures: invalid (options, or something is there already and force
+// is not set), full (no room) and busy (in use), which leave everything as it was; io_error, after which
+// there is no store, and nothing of what was made. Without force nothing is overwritten but zeros; of a
+// device only both ends and samples between are looked at.
 Result<FormatSummary> format_store(const FormatOptions& options, std::function<void(double)> progress);
 
 }  // namespace scalio::server

@@ -171,9 +171,14 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   Result<std::vector<OpenSsd>> ssds = open_ssds(o.dir, loops);
   if (!ssds.ok()) return ssds.status();
   for (unsigned i = 0; i < *count; ++i) {
-    auto damaged = run_to_end(*loops[i], block::damaged_superblocks(*(*ssds)[i].device));
-    if (!damaged.ok()) return damaged.status();
-    for (const std::string& d : *damaged) spdlog::warn("{}: {}; the other copy is used", (*ssds)[i].path, d);
+    const OpenSsd& ssd = (*ssds)[i];
+    if (!ssd.moved.empty()) spdlog::warn("{}", ssd.moved);
+    for (const auto& d : run_to_end(*loops[i], block::damaged_superblocks(*ssd.device, ssd.geometry))) {
+      spdlog::warn(
+          "{}: superblock at offset {}: {}; the other copy is used, and `scalio check --repair` writes "
+          "it there",
+          ssd.path, d.offset, d.what);
+    }
   }
 
   // Rule 9: before anything is accepted. The lock on the SSDs is held, so this server is the only one.
