@@ -52,12 +52,12 @@ class BlockView {
 
   uint64_t read_word_raw(uint32_t i) const { return word(geometry_.read_word(i)); }
   layout::ReadWord read_word(uint32_t i) const { return layout::ReadWord::unpack(read_word_raw(i)); }
-  // Clock units since a slot was last touched or filled; a hint (clocks wrap, and anyone may write them).
+  // Clock units since a slot was last touched or filled; a hint (anyone may write the clocks).
   uint32_t age(uint32_t slot, uint32_t now) const {
-    const uint32_t touched = now - load<uint32_t>(bytes_.data() + geometry_.clock(slot));
-    const uint16_t filled = static_cast<uint16_t>(layout::fill_clock_of(now) -
-                                                  layout::slot_filled(bytes_.subspan(geometry_.body(slot))));
-    return std::min<uint32_t>(touched, uint32_t{filled} << 3);
+    const auto touched = load<uint32_t>(bytes_.data() + geometry_.clock(slot));
+    const uint32_t filled =
+        read_word(slot).filled | layout::slot_filled(bytes_.subspan(geometry_.body(slot)));
+    return std::min(layout::clock_age(now, touched), layout::clock_age(now, filled));
   }
 
  private:

@@ -173,7 +173,8 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
   const uint32_t tag = layout::tag_of(hash);
   ReadWord mine = ReadWord::unpack(seen);
   const bool stolen = mine.incomplete();
-  mine = ReadWord{true, false, static_cast<uint16_t>(mine.generation + 1), tag};
+  const uint32_t clock = clock_now(link);
+  mine = ReadWord{true, false, static_cast<uint16_t>(mine.generation + 1), tag, clock};
 
   ++counters_.region_cas;
   fabric::Op swap = link.connection->cas(word_at, seen, mine.pack());
@@ -200,12 +201,13 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
   const layout::RecordView record{key, (*out)->value, (*out)->version, layout::Kind::value};
   Block body(*this, g.slot_size);
   layout::encode_slot(body.span(), record, layout::slot_place(block, slot, mine.generation),
-                      layout::fill_clock_of(clock_now(link)));
+                      static_cast<uint16_t>(clock));
   counters_.region_writes += 2;
   // The connection keeps their order: complete is set after the body is there.
   fabric::Op put_body =
       link.connection->write(at + g.body(slot), body.span().first(layout::slot_bytes(record)));
-  fabric::Op put_complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&kOne, 1));
+  const std::byte complete{ReadWord::complete_at(clock)};
+  fabric::Op put_complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&complete, 1));
   const Code body_code = co_await put_body;
   const Code complete_code = co_await put_complete;
   // Rule 9: what was read counts only if the server that it was read under still lives.

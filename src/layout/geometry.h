@@ -82,11 +82,21 @@ struct RegionGeometry {
   uint64_t block_at(uint64_t block) const { return block * block_size(); }
 };
 
-// The access clocks: the server's time in units of 2^20 ns (about a millisecond), wrapping. A hint for
-// choosing victims, no more.
-inline uint32_t clock_of(uint64_t server_now) { return static_cast<uint32_t>(server_now >> 20); }
-// The coarser clock in slot bodies, in units of 8 of those: it wraps after 9 minutes.
-inline uint16_t fill_clock_of(uint32_t clock) { return static_cast<uint16_t>(clock >> 3); }
+// The access clock: the server's time in units of 2^23 ns (8 ms). A hint for choosing victims, no more. It
+// goes round in 413 days, which is what a read slot's word and body have room for (ReadWord). A clock that
+// goes round sooner makes slots that nobody has touched for that long look young, and those in use go in
+// their place.
+constexpr uint64_t kClockRound = uint64_t{255} * 255 << 16;
+inline uint32_t clock_of(uint64_t server_now) {
+  return static_cast<uint32_t>((server_now >> 23) % kClockRound);
+}
+// How long before `now` it was `then`. Clients' ideas of the server's time differ: `then` may be ahead of
+// `now` by up to a day, and is not long ago for that.
+inline uint32_t clock_age(uint32_t now, uint32_t then) {
+  constexpr uint64_t kDay = uint64_t{86'400} * 1'000'000'000 >> 23;
+  const uint64_t age = (now + kClockRound - then % kClockRound) % kClockRound;
+  return age < kClockRound - kDay ? static_cast<uint32_t>(age) : 0;
+}
 
 // The part of a hash that slot words carry. Tags only select; the full key decides (rule 4).
 inline uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash); }

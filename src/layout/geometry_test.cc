@@ -122,10 +122,22 @@ TEST(Placement, KeysOfOneBucketLieInAdjacentBlocks) {
   }
 }
 
-TEST(Clock, CountsMilliseconds) {
-  EXPECT_EQ(clock_of((1 << 20) - 1), 0U);
-  EXPECT_EQ(clock_of(1 << 20), 1U);
-  EXPECT_EQ(clock_of(1ULL << 52), 0U);  // wraps
+TEST(Clock, CountsUnitsOf8Milliseconds) {
+  EXPECT_EQ(clock_of((1 << 23) - 1), 0U);
+  EXPECT_EQ(clock_of(1 << 23), 1U);
+  EXPECT_EQ(clock_of((kClockRound - 1) << 23), kClockRound - 1);
+  EXPECT_EQ(clock_of(kClockRound << 23), 0U);  // 413 days
+}
+
+TEST(Clock, TellsAges) {
+  constexpr uint32_t kLast = kClockRound - 1;
+  EXPECT_EQ(clock_age(100, 100), 0U);
+  EXPECT_EQ(clock_age(100, 1), 99U);
+  EXPECT_EQ(clock_age(1, kLast), 2U);  // it has gone round
+  EXPECT_EQ(clock_age(kLast, 0), 0U);  // or `then` is a little ahead
+  EXPECT_EQ(clock_age(100, 101), 0U);
+  EXPECT_EQ(clock_age(100, 100'000'000), kClockRound + 100 - 100'000'000);
+  EXPECT_EQ(clock_age(100, ~0U), clock_age(100, static_cast<uint32_t>(~0U % kClockRound)));  // anyone's bytes
 }
 
 TEST(StoreId, DiffersBetweenShardsAndStores) {

@@ -13,6 +13,9 @@
 namespace scalio::layout {
 
 // A read-slot word: visible:8 | complete:8 | generation:16 | tag:32, lowest byte first.
+//
+// A byte that says no is 0. One that says yes also tells a part of when the slot was filled: 1 + a digit, to
+// the base 255, of the access clock's upper half. Its lower half is in the body.
 struct ReadWord {
   static constexpr uint32_t kVisibleByte = 0;
   static constexpr uint32_t kCompleteByte = 1;
@@ -21,18 +24,28 @@ struct ReadWord {
   bool complete = true;
   uint16_t generation = 0;
   uint32_t tag = 0;
+  uint32_t filled = 0;  // the access clock when it was filled, less its lower 16 bits
 
   static ReadWord unpack(uint64_t w) {
-    return {(w & 0xff) != 0, (w >> 8 & 0xff) != 0, static_cast<uint16_t>(w >> 16),
-            static_cast<uint32_t>(w >> 32)};
+    const auto visible = static_cast<uint8_t>(w), complete = static_cast<uint8_t>(w >> 8);
+    return {visible != 0, complete != 0, static_cast<uint16_t>(w >> 16), static_cast<uint32_t>(w >> 32),
+            (digit(visible) * 255 + digit(complete)) << 16};
   }
   uint64_t pack() const {
-    return uint64_t{visible} | uint64_t{complete} << 8 | uint64_t{generation} << 16 | uint64_t{tag} << 32;
+    const uint8_t visible_byte = visible ? static_cast<uint8_t>(1 + (filled >> 16) / 255) : 0;
+    const uint8_t complete_byte = complete ? complete_at(filled) : 0;
+    return uint64_t{visible_byte} | uint64_t{complete_byte} << 8 | uint64_t{generation} << 16 |
+           uint64_t{tag} << 32;
   }
+  // The byte `complete` of a slot that was filled at this time.
+  static uint8_t complete_at(uint32_t clock) { return static_cast<uint8_t>(1 + (clock >> 16) % 255); }
   bool free() const { return !visible && complete; }
   bool filling() const { return visible && !complete; }
   bool valid() const { return visible && complete; }
   bool incomplete() const { return !complete; }  // filling, or killed while filling
+
+ private:
+  static uint32_t digit(uint8_t byte) { return byte == 0 ? 0 : byte - 1U; }
 };
 
 enum class WriteState : uint8_t {
@@ -74,7 +87,7 @@ uint64_t slot_place(uint64_t block, uint32_t slot, uint16_t generation);
 uint32_t slot_bytes(const RecordView& record);
 
 // Writes the body of `record` to the start of `out`, which must hold slot_bytes(record). `filled` is when,
-// in units of fill_clock_of(): a new record's access clock without a write of its own.
+// the lower half of the access clock: a new record's access clock without a write of its own.
 //
 // Returns the upper half of the checksum, whose lower half is in the body. Write slots, which are replaced
 // while clients read them, keep it in the block's header: half a checksum would let a mixture of old and new

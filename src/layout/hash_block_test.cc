@@ -48,6 +48,24 @@ TEST(ReadWord, HasItsFormat) {
   EXPECT_EQ(load<uint64_t>(word.data()), (ReadWord{true, true, 0, 0}).pack());
 }
 
+// With the lower half, which is in the body: whatever the access clock can be.
+TEST(ReadWord, TellsWhenTheSlotWasFilled) {
+  EXPECT_EQ((ReadWord{true, true, 0x1234, 0xdeadbeef, 0x3a110000}).pack(), 0xdeadbeef12344c3bULL)
+      << "0x3a11 is 58 * 255 + 75";
+  constexpr uint32_t kUpper = kClockRound >> 16;
+  for (uint32_t upper = 0; upper < kUpper; ++upper) {
+    const ReadWord w{true, true, 5, 6, upper << 16};
+    EXPECT_EQ(ReadWord::unpack(w.pack()).filled, upper << 16);
+    // As a filler writes it.
+    Bytes word(8);
+    store(word.data(), (ReadWord{true, false, 5, 6, upper << 16}).pack());
+    EXPECT_TRUE(ReadWord::unpack(load<uint64_t>(word.data())).filling());
+    store(word.data() + ReadWord::kCompleteByte, ReadWord::complete_at(upper << 16 | 0xffff));
+    EXPECT_EQ(load<uint64_t>(word.data()), w.pack());
+    EXPECT_TRUE(ReadWord::unpack(w.pack()).valid());
+  }
+}
+
 TEST(ReadWord, HasFourStates) {
   struct Case {
     bool visible, complete, free, filling, valid, incomplete;

@@ -1,0 +1,182 @@
+#include "client/shard_client.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "base/hash.h"
+#include "block/memory_device.h"
+#include "layout/bucket.h"
+#include "layout/superblock.h"
+
+namespace scalio::client {
+namespace {
+
+constexpr Nanos kHour = 3600 * kSecond;
+constexpr Nanos kDay = 24 * kHour;
+constexpr uint32_t kInlineLimit = 80;
+
+// Resumes what is ready; nothing waits for a time.
+class Turns final : public Executor {
+ public:
+  Nanos now() override { return 0; }
+  void post(std::coroutine_handle<> h) override { ready_.push_back(h); }
+  void post_at(Nanos, std::coroutine_handle<> h) override { post(h); }
+  void run() {
+    for (; !ready_.empty(); ready_.pop_front()) ready_.front().resume();
+  }
+
+ private:
+  std::deque<std::coroutine_handle<>> ready_;
+};
+
+// A region in this process: an operation has ended when its construction has.
+class LocalConnection final : public fabric::Connection {
+ public:
+  LocalConnection(Executor& executor, ByteSpan region, Bytes hello)
+      : executor_(executor), region_(region), hello_(std::move(hello)) {}
+
+  bool alive() const override { return true; }
+  Status lost() const override { return {}; }
+  uint64_t region_size() const override { return region_.size(); }
+  const Bytes& hello() const override { return hello_; }
+  Executor& executor() override { return executor_; }
+
+ protected:
+  void start(fabric::Op& op) override {
+    std::byte* here = region_.data() + op.offset;
+    uint64_t previous = 0;
+    switch (op.kind) {
+      case fabric::Op::Kind::read: std::memcpy(op.data, here, op.size); break;
+      case fabric::Op::Kind::write: std::memcpy(here, op.data, op.size); break;
+      case fabric::Op::Kind::cas:
+        previous = load<uint64_t>(here);
+        if (previous == op.expected) store(here, op.desired);
+        break;
+    }
+    op.complete(executor_, Code::ok, previous);
+  }
+  void start(fabric::Call& call, ByteView) override {
+    call.complete(executor_, Status(Code::unavailable, "no server"));
+  }
+
+ private:
+  Executor& executor_;
+  const ByteSpan region_;
+  const Bytes hello_;
+};
+
+layout::SsdGeometry geometry_of_ssd() {
+  layout::SsdGeometry g;
+  g.uuid.fill(7);
+  g.inline_limit = kInlineLimit;
+  Result<layout::SsdGeometry> planned = layout::plan_ssd(g, 1 << 20, 64 << 10);
+  SCALIO_ASSERT(planned.ok());
+  return *planned;
+}
+
+// One block of a shard whose server does nothing, and its SSD.
+class ShardClientTest : public testing::Test {
+ protected:
+  ShardClientTest() { clear_region(); }
+  void clear_region() {
+    region_.assign(blocks_.size(), std::byte{0});
+    for (uint32_t i = 0; i < blocks_.read_slots; ++i) {
+      store(region_.data() + blocks_.read_word(i), layout::ReadWord{}.pack());
+    }
+  }
+
+  // A client, and what connects it at this time of the server's.
+  struct Connected {
+    Connected(ShardClientTest& test, Nanos server_now)
+        : link(test.turns_,
+               [&test, server_now](Bytes) -> Task<Result<std::unique_ptr<fabric::Connection>>> {
+                 Bytes hello;
+                 layout::encode(hello,
+                                layout::HelloReply{1, test.ssd_, test.blocks_, server_now, kSecond, "", {}});
+                 co_return std::make_unique<LocalConnection>(test.turns_, test.region_, std::move(hello));
+               },
+               {}),
+          client(test.turns_, link,
+                 [&test](layout::HelloReply) -> Task<Result<std::unique_ptr<block::BlockDevice>>> {
+                   auto device =
+                       std::make_unique<block::MemoryDevice>(test.turns_, "ssd", test.ssd_.device_size, 512);
+                   std::ranges::copy(test.contents_, device->contents().begin());
+                   co_return device;
+                 },
+                 {}) {}
+    ShardLink link;
+    ShardClient client;
+  };
+  Result<Record> get(Connected& c, std::string_view key) {
+    std::optional<Result<Record>> out;
+    auto body = [](Task<Result<Record>> t, std::optional<Result<Record>>* to) -> Task<void> {
+      to->emplace(co_await std::move(t));
+    };
+    turns_.spawn(body(c.client.get(key, hash_key(key, ssd_.hash_seed)), &out));
+    turns_.run();
+    return *std::move(out);
+  }
+  // Whether a client that connects at this time finds the key in the cache.
+  bool hits(std::string_view key, Nanos server_now) {
+    Connected c(*this, server_now);
+    (void)get(c, key);
+    return c.client.counters().hits == 1;
+  }
+  // Hits the key so often that its access clock is written.
+  void touch(std::string_view key, Nanos server_now) {
+    Connected c(*this, server_now);
+    for (int i = 0; i < 9; ++i) EXPECT_TRUE(get(c, key).ok());  // the first one connects
+    EXPECT_EQ(c.client.counters().region_writes, 1U);
+  }
+  // Puts a record into its bucket, as a merge does.
+  void merge(std::string_view key, std::string_view value) {
+    const uint64_t number = ssd_.home_bucket(hash_key(key, ssd_.hash_seed));
+    layout::Bucket bucket(ByteSpan(contents_).subspan(ssd_.bucket_at(number), ssd_.bucket_size));
+    bucket.clear(ssd_.store_id());
+    bucket.append({key, value, 5});
+    bucket.seal(number);
+  }
+
+  Turns turns_;
+  const layout::SsdGeometry ssd_ = geometry_of_ssd();
+  const layout::RegionGeometry blocks_{1, 2, 1, layout::slot_size_for(kInlineLimit)};
+  Bytes region_;
+  Bytes contents_ = Bytes(ssd_.device_size);
+};
+
+// However long ago: a clock that has gone round must not make the slot of a record that nobody asks for look
+// younger than that of one in use.
+TEST_F(ShardClientTest, TheSlotThatWasFilledFirstGoesFirst) {
+  // What the clocks of earlier layouts went round in: 16 bits of 8 ms, 32 bits of 1 ms.
+  constexpr Nanos kRound16 = Nanos{1} << 39, kRound32 = Nanos{1} << 52;
+  for (const char* key : {"old", "in use", "new"}) merge(key, "value");
+  for (const Nanos began : {Nanos{1}, kHour, 100 * kDay}) {
+    for (const Nanos later : {kSecond, kRound16, kRound16 * 3, kDay, kRound32, 300 * kDay}) {
+      for (const bool touched : {false, true}) {
+        SCOPED_TRACE(testing::Message() << "from " << began / kSecond << " s, after " << later / kSecond
+                                        << " s" << (touched ? ", touched" : ""));
+        clear_region();
+        EXPECT_FALSE(hits("old", began));
+        if (touched) touch("old", began);
+        EXPECT_FALSE(hits("in use", began + later - kSecond / 2));
+        // By now the old one was filled a moment ago, by a clock that has gone round.
+        EXPECT_FALSE(hits("new", began + later + kSecond / 4));
+        EXPECT_TRUE(hits("in use", began + later + kSecond / 4));
+        EXPECT_TRUE(hits("new", began + later + kSecond / 4));
+      }
+    }
+  }
+}
+
+// Another client's idea of the server's time may be ahead of ours.
+TEST_F(ShardClientTest, ASlotThatWasFilledAMomentAheadOfOurClockIsNew) {
+  for (const char* key : {"old", "ahead", "new"}) merge(key, "value");
+  EXPECT_FALSE(hits("old", kHour));
+  EXPECT_FALSE(hits("ahead", kHour + 2 * kSecond));
+  EXPECT_FALSE(hits("new", kHour + kSecond));
+  EXPECT_TRUE(hits("ahead", kHour + 2 * kSecond));
+}
+
+}  // namespace
+}  // namespace scalio::client
