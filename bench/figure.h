@@ -55,6 +55,7 @@ struct Figure {
 // Each in the file of its name in figures/.
 Rows server_cpu(const Bench& bench);
 Rows miss_reads(const Bench& bench);
+Rows absent_gets(const Bench& bench);
 Rows hit_bytes(const Bench& bench);
 Rows hit_latency(const Bench& bench);
 Rows hit_throughput(const Bench& bench);

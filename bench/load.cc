@@ -46,6 +46,16 @@ class Run {
     }
   }
 
+  static Task<void> absent_gets(Run& run) {
+    ycsb::KeyBuffer key(kKeySize);
+    while (run.more()) {
+      key.set(ycsb::Digits(run.next_()));
+      const Result<Record> got = co_await run.client_.get(key.view());
+      if (got.ok()) fail(fmt::format("'{}' exists, and should not", key.view()));
+      if (got.code() != Code::not_found) check(got.status());
+    }
+  }
+
   static Task<void> puts(Run& run) {
     ycsb::KeyBuffer key(kKeySize);
     std::array<char, kValueSize> value;
@@ -86,6 +96,10 @@ Ran run_gets(Client& client, const Bounds& bounds, const std::function<std::uint
   return Run(client, bounds, next).go(Run::gets);
 }
 
+Ran run_absent_gets(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next) {
+  return Run(client, bounds, next).go(Run::absent_gets);
+}
+
 Ran run_puts(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next) {
   return Run(client, bounds, next).go(Run::puts);
 }
@@ -95,6 +109,7 @@ ClientCounters since(const ClientCounters& now, const ClientCounters& before) {
   added.gets = now.gets - before.gets;
   added.hits = now.hits - before.hits;
   added.misses = now.misses - before.misses;
+  added.region_cas = now.region_cas - before.region_cas;
   added.region_bytes_read = now.region_bytes_read - before.region_bytes_read;
   added.ssd_reads = now.ssd_reads - before.ssd_reads;
   added.ssd_bytes_read = now.ssd_bytes_read - before.ssd_bytes_read;

@@ -18,6 +18,7 @@ namespace {
 constexpr std::array kFigures = {
     Figure{"server-cpu", "server CPU per GET", server_cpu},
     Figure{"miss-reads", "SSD reads and bytes per GET miss", miss_reads},
+    Figure{"absent-gets", "GETs of keys that do not exist, once and again", absent_gets},
     Figure{"hit-bytes", "bytes moved per GET hit", hit_bytes},
     Figure{"hit-latency", "GET hit at depth 1 beside a copy of the same bytes", hit_latency},
     Figure{"hit-throughput", "GET hits of one client thread", hit_throughput},

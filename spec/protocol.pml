@@ -28,9 +28,9 @@
  *
  * WHAT IS ABSTRACTED, AND WHY THAT HIDES NO ERROR
  *
- *   - A value is its version number. A deletion is a version like any other. (A deleted key is not filled
- *     into the cache; here a filler may or may not fill whatever it has read, which covers that and I/O
- *     errors.) Telling two deletions apart, which users cannot, makes the property stronger.
+ *   - A value is its version number. A deletion is a version like any other, and so is a key's absence: the
+ *     code fills a tombstone of version 0, here it has the number of the deletion that made it, or 0 if there
+ *     was none. Telling two deletions apart, which users cannot, makes the property stronger.
  *   - A checksum is a comparison: a body carries the generation and the key that it was written with. It is in
  *     the right slot, because a writer's address is never wrong: its position needs no comparison. A mixture of
  *     two bodies fits no generation; a reader treats it like a body of another generation, which it can meet
@@ -462,6 +462,9 @@ inline forget_the_rest() {
 
 /* The GET is over, or starts over: no difference here. */
 inline over() {
+#ifdef RESTORE_VICTIM
+  v.visible = 0; v.complete = 0; v.generation = 0; v.tag = 0;
+#endif
   at = SNAPSHOT; k = 0; floor = 0; got = 0; slot = 0; found = NONE; mine = 0; value = 0;
   forget_words(); forget_the_rest()
 }
@@ -552,6 +555,9 @@ proctype Reader(byte me) {
   byte slot;      /* the read slot that is being filled */
   byte mine;      /* its generation */
   byte value;     /* the version read */
+#ifdef RESTORE_VICTIM
+  ReadSlot v;     /* the word that its CAS replaced */
+#endif
 
 end:
   do
@@ -644,6 +650,10 @@ end:
             mine = r[slot].generation + 1;
 #endif
             found = NONE;
+#ifdef RESTORE_VICTIM
+            v.visible = r[slot].visible; v.complete = r[slot].complete;
+            v.generation = r[slot].generation; v.tag = r[slot].tag;
+#endif
             d_step { forget_words() }
 #ifdef SECOND_READ_BEFORE_CAS
             at = MUTANT
@@ -738,10 +748,24 @@ end:
        over()
      }
 #endif
-  /* The key was not found, or not read. */
+  /* The bucket could not be read, or its record fits no slot. */
   :: d_step { at == WRITE -> mine = 0; value = 0; at = GIVE_BACK }
   /* Give the slot back: first visible = 0, then complete = 1. */
+#ifdef RESTORE_VICTIM  /* even by a CAS that leaves a killed slot alone */
+  :: d_step { at == GIVE_BACK && v.visible && v.complete ->
+       if
+       :: rs[slot].visible && !rs[slot].complete && rs[slot].generation == v.generation + 1 &&
+          rs[slot].tag == TAG(k) ->
+            rs[slot].complete = 1; rs[slot].generation = v.generation; rs[slot].tag = v.tag;
+            printf("reader %d: gives read slot %d back to its victim: generation %d\n", me, slot, v.generation)
+       :: else
+       fi;
+       over()
+     }
+  :: d_step { at == GIVE_BACK && !(v.visible && v.complete) ->
+#else
   :: d_step { at == GIVE_BACK ->
+#endif
 #ifdef GIVE_BACK_REVERSED
        rs[slot].complete = 1;
        printf("reader %d: gives read slot %d back: WRITE complete = 1\n", me, slot);

@@ -262,6 +262,46 @@ TEST_P(StoreTest, AMissFillsTheCache) {
   EXPECT_EQ(client->run(client->get(key_of(8))).code(), Code::not_found);
 }
 
+TEST_P(StoreTest, ThatAKeyIsAbsentIsCached) {
+  auto client = connected(), other = connected();
+  ASSERT_TRUE(client && other);
+  EXPECT_EQ(client->run(client->get("key")).code(), Code::not_found);
+  const ClientCounters first = client->counters();
+  EXPECT_EQ(first.fills, 1u);
+  for (Client* c : {client.get(), other.get()}) {
+    const uint64_t hits = c->counters().hits;
+    EXPECT_EQ(c->run(c->get("key")).code(), Code::not_found);
+    EXPECT_EQ(c->counters().hits, hits + 1);
+  }
+  EXPECT_EQ(client->counters().ssd_reads, first.ssd_reads);
+  EXPECT_EQ(client->counters().region_cas, first.region_cas);
+
+  // A write takes its place for everybody, whatever it found.
+  ASSERT_TRUE(client->run(client->put_if("key", "value", 0)).ok());
+  EXPECT_EQ(other->run(other->get("key"))->value, "value");
+  ASSERT_TRUE(client->run(client->remove("key")).ok());
+  EXPECT_EQ(other->run(other->get("key")).code(), Code::not_found);
+  stop();
+  start();  // with an empty cache, and the deletion merged
+  for (Client* c : {client.get(), other.get()}) {
+    EXPECT_EQ(c->run(c->get("key")).code(), Code::not_found);
+  }
+  EXPECT_EQ(other->counters().hits, 4u);
+  ASSERT_TRUE(other->run(other->put_if("key", "again", 0)).ok());
+  EXPECT_EQ(client->run(client->get("key"))->value, "again");
+}
+
+// Longer than the inline limit: the store cannot have it, a slot cannot hold it.
+TEST_P(StoreTest, AKeyThatNoSlotHoldsIsAbsent) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  const std::string key(250, 'k');
+  ASSERT_LT(client->inline_limit(), key.size());
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(client->run(client->get(key)).code(), Code::not_found);
+  EXPECT_EQ(client->counters().region_cas, 0u);
+  EXPECT_EQ(client->counters().misses, 2u);
+}
+
 // A cache of a few blocks: everything is merged and evicted all the time.
 TEST_P(StoreTest, ACacheThatChurnsLosesNothing) {
   stop();

@@ -53,7 +53,7 @@ struct ClientCounters {
   std::uint64_t gets = 0;
   std::uint64_t hits = 0;          // GETs answered from the server's memory
   std::uint64_t misses = 0;        // GETs that read an SSD
-  std::uint64_t fills = 0;         // misses that left their record in the cache
+  std::uint64_t fills = 0;         // misses that left in the cache what they found, or that there is none
   std::uint64_t bypasses = 0;      // misses that did not try to, or gave up
   std::uint64_t steals = 0;        // slots taken over from a client that stopped
   std::uint64_t writes = 0;        // puts, conditional puts and deletes sent

@@ -17,6 +17,7 @@ enum class Rule : std::uint8_t {
   kill,                 // rule 1: read slots of the key are killed
   kill_before_publish,  // rule 1: before DIRTY, not after
   second_read,          // rule 2: the write-slot words are read again after the CAS
+  victim_lost,          // rule 2: a slot that is given back is free: its victim does not come back
   position,             // section 3: checksums of slots cover where the slot is
   generation,           // rule 6: and which filling of the slot it is
   slot_checksum,        // rule 4: slots are readable only with their checksum
@@ -29,11 +30,12 @@ enum class Rule : std::uint8_t {
   log_space,            // section 3: a write is admitted when the log has room before its tail
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 14> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 15> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
     {Rule::second_read, "second-read"},
+    {Rule::victim_lost, "victim-lost"},
     {Rule::position, "position"},
     {Rule::generation, "generation"},
     {Rule::slot_checksum, "slot-checksum"},

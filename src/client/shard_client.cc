@@ -28,6 +28,13 @@ constexpr int kMaxFillAttempts = 3;
 
 constexpr std::byte kZero{0}, kOne{1};
 
+// What a GET answers when its SSD has this of the key.
+Result<Record> answer_of(Result<std::optional<Record>> found) {
+  if (!found.ok()) return found.status();
+  if (!*found) return Status(Code::not_found, "");
+  return std::move(**found);
+}
+
 // Rule 4: the slot words of a block are read whole.
 static_assert(RegionGeometry{.read_slots = RegionGeometry::kMaxReadSlots}.write_word(
                   RegionGeometry::kMaxWriteSlots) <= fabric::kWholeWords);
@@ -133,8 +140,10 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
           co_await executor_.sleep(kFillPoll);
           continue;
         }
+        // What cannot be cached displaces nothing.
+        const bool fits = layout::slot_bytes({key, {}}) <= g.slot_size;
         std::optional<uint32_t> victim;
-        if (fills < kMaxFillAttempts && (wait || answer == BlockView::Answer::none)) {
+        if (fits && fills < kMaxFillAttempts && (wait || answer == BlockView::Answer::none)) {
           victim = wait ? view.slot() : choose_victim(*held, view, block);
         }
         if (victim) {
@@ -148,7 +157,7 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
           // the SSD is read after it.
           ++counters_.bypasses;
           ++counters_.misses;
-          out = co_await read_ssd(*held, key, hash);
+          out = answer_of(co_await ssd_.find(held->hello, key, hash));
           // A restarting server writes old images before newer ones: what was read counts only if the
           // server that it was read under still lives (rule 9).
           std::array<std::byte, 8> word;
@@ -164,7 +173,7 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
   }
 }
 
-// Rule 2. `seen` is the victim's word in the snapshot.
+// Rule 2. `seen` is the victim's word in the snapshot. That a key is absent is cached as a record is.
 Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint64_t hash, uint64_t block,
                                           uint32_t slot, uint64_t seen, Result<Record>* out) {
   const RegionGeometry& g = link.hello.region;
@@ -189,16 +198,21 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
   for (uint32_t i = 0; i < g.write_slots; ++i) {
     const auto w = WriteWord::unpack(load<uint64_t>(words.data() + 8 * i));
     if (w.state == WriteState::empty || w.tag != tag || !kept(Rule::second_read)) continue;
-    co_await release(link, word_at);
+    co_await release(link, word_at, mine.pack(), seen);
     // LOCKED will be DIRTY in a moment. Otherwise the next snapshot has the value, or it is another key's
     // of the same tag: then ours is read without filling.
     co_return w.state == WriteState::locked ? Next::again : Next::bypass;
   }
 
   ++counters_.misses;
-  *out = co_await read_ssd(link, key, hash);
-  if (!out->ok()) co_return co_await release(link, word_at) ? Next::done : Next::again;
-  const layout::RecordView record{key, (*out)->value, (*out)->version, layout::Kind::value};
+  Result<std::optional<Record>> found = co_await ssd_.find(link.hello, key, hash);
+  const bool was_read = found.ok(), absent = was_read && !*found;
+  *out = answer_of(std::move(found));
+  layout::RecordView record{key, {}, 0, layout::Kind::tombstone};
+  if (out->ok()) record = {key, (*out)->value, (*out)->version, layout::Kind::value};
+  if (!was_read || layout::slot_bytes(record) > g.slot_size || (absent && !kept(Rule::victim_lost))) {
+    co_return co_await release(link, word_at, mine.pack(), seen) ? Next::done : Next::again;
+  }
   Block body(*this, g.slot_size);
   layout::encode_slot(body.span(), record, layout::slot_place(block, slot, mine.generation),
                       static_cast<uint16_t>(clock));
@@ -218,20 +232,19 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
 
 // Gives a slot back: free is (visible 0, complete 1). In this order, so that it is never valid. False if the
 // connection was lost: then the slot stays incomplete, and others take it over after the fill timeout.
-Task<bool> ShardClient::release(Link& link, uint64_t word_at) {
+//
+// Not to `victim`, which it held before it was `mine`: a write of the victim's key that was published
+// meanwhile has killed what it saw, and it did not see the victim.
+Task<bool> ShardClient::release(Link& link, uint64_t word_at, uint64_t mine, uint64_t victim) {
+  if (!kept(Rule::victim_lost) && ReadWord::unpack(victim).valid()) {
+    co_return co_await link.connection->cas(word_at, mine, victim) == Code::ok;
+  }
   counters_.region_writes += 2;
   fabric::Op hide = link.connection->write(word_at + ReadWord::kVisibleByte, ByteView(&kZero, 1));
   fabric::Op complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&kOne, 1));
   const Code hide_code = co_await hide;
   const Code complete_code = co_await complete;
   co_return hide_code == Code::ok&& complete_code == Code::ok;
-}
-
-Task<Result<Record>> ShardClient::read_ssd(const Link& link, std::string_view key, uint64_t hash) {
-  Result<std::optional<Record>> found = co_await ssd_.find(link.hello, key, hash);
-  if (!found.ok()) co_return found.status();
-  if (!*found) co_return Status(Code::not_found, "");
-  co_return std::move(**found);
 }
 
 // A free slot; else one that was left incomplete for too long; else the least recently used valid one.

@@ -37,11 +37,9 @@ class ShardClient {
 
   Task<Result<Record>> get_slowly(std::string_view key, uint64_t hash, std::shared_ptr<Link> held,
                                   Block* seen);
-  Task<Next> attempt(Link& link, std::string_view key, uint64_t hash, bool may_fill, Result<Record>* out);
   Task<Next> fill(Link& link, std::string_view key, uint64_t hash, uint64_t block, uint32_t slot,
                   uint64_t seen, Result<Record>* out);
-  Task<Result<Record>> read_ssd(const Link& link, std::string_view key, uint64_t hash);
-  Task<bool> release(Link& link, uint64_t word_at);
+  Task<bool> release(Link& link, uint64_t word_at, uint64_t mine, uint64_t victim);
   std::optional<uint32_t> choose_victim(Link& link, const BlockView& view, uint64_t block);
   bool may_steal(Link& link, uint64_t block, uint32_t slot, uint64_t word);
   void touch(std::shared_ptr<Link> link, uint64_t block, uint32_t slot);

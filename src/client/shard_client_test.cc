@@ -78,7 +78,12 @@ layout::SsdGeometry geometry_of_ssd() {
 // One block of a shard whose server does nothing, and its SSD.
 class ShardClientTest : public testing::Test {
  protected:
-  ShardClientTest() { clear_region(); }
+  ShardClientTest() {
+    clear_region();
+    for (const uint64_t at : {uint64_t{0}, ssd_.device_size - layout::kSuperblockSize}) {
+      layout::encode_superblock(ByteSpan(contents_).subspan(at, layout::kSuperblockSize), ssd_);
+    }
+  }
   void clear_region() {
     region_.assign(blocks_.size(), std::byte{0});
     for (uint32_t i = 0; i < blocks_.read_slots; ++i) {
@@ -90,7 +95,8 @@ class ShardClientTest : public testing::Test {
   struct Connected {
     Connected(ShardClientTest& test, Nanos server_now)
         : link(test.turns_,
-               [&test, server_now](Bytes) -> Task<Result<std::unique_ptr<fabric::Connection>>> {
+               [&test, server_now](const Bytes&,
+                                   auto...) -> Task<Result<std::unique_ptr<fabric::Connection>>> {
                  Bytes hello;
                  layout::encode(hello,
                                 layout::HelloReply{1, test.ssd_, test.blocks_, server_now, kSecond, "", {}});
@@ -144,6 +150,48 @@ class ShardClientTest : public testing::Test {
   Bytes region_;
   Bytes contents_ = Bytes(ssd_.device_size);
 };
+
+TEST_F(ShardClientTest, AbsenceIsCached) {
+  Connected c(*this, kHour);
+  EXPECT_EQ(get(c, "absent").code(), Code::not_found);
+  const ClientCounters first = c.client.counters();
+  EXPECT_EQ(first.misses, 1U);
+  EXPECT_EQ(first.fills, 1U);
+  EXPECT_EQ(get(c, "absent").code(), Code::not_found);
+  const ClientCounters again = c.client.counters();
+  EXPECT_EQ(again.hits, 1U);
+  EXPECT_EQ(again.ssd_reads, first.ssd_reads);
+  EXPECT_EQ(again.region_cas, first.region_cas);
+  EXPECT_EQ(again.region_bytes_read - first.region_bytes_read, blocks_.block_size());
+}
+
+TEST_F(ShardClientTest, AKeyLongerThanASlotTakesNone) {
+  Connected c(*this, kHour);
+  for (const size_t size : {kInlineLimit + 1, 250U}) {
+    EXPECT_EQ(get(c, std::string(size, 'k')).code(), Code::not_found);
+  }
+  EXPECT_EQ(c.client.counters().region_cas, 0U);
+  EXPECT_EQ(c.client.counters().bypasses, 2U);
+  EXPECT_EQ(get(c, std::string(kInlineLimit, 'k')).code(), Code::not_found);
+  EXPECT_EQ(c.client.counters().fills, 1U);
+}
+
+// No server writes one, but whoever can write the SSD can.
+TEST_F(ShardClientTest, ARecordLongerThanASlotIsReadAndNotCached) {
+  const std::string value(500, 'v');
+  merge("key", value);
+  Connected c(*this, kHour);
+  for (uint64_t i = 1; i <= 2; ++i) {
+    const Result<Record> record = get(c, "key");
+    ASSERT_TRUE(record.ok()) << record.status().to_string();
+    EXPECT_EQ(record->value, value);
+    EXPECT_EQ(c.client.counters().misses, i);
+  }
+  EXPECT_EQ(c.client.counters().fills, 0U);
+  for (uint32_t i = 0; i < blocks_.read_slots; ++i) {
+    EXPECT_TRUE(layout::ReadWord::unpack(load<uint64_t>(region_.data() + blocks_.read_word(i))).free());
+  }
+}
 
 // However long ago: a clock that has gone round must not make the slot of a record that nobody asks for look
 // younger than that of one in use.
