@@ -1,6 +1,7 @@
 // The files of a store as people treat them: without room, limited, renamed, moved, lost in part, read-only.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -203,6 +204,24 @@ TEST_F(Names, TheNameThatWasGivenIsKept) {
   const Finished again = scalio(scratch_, {"format", "--force", "--dir", dir(), "--ssd", entry(0).string()});
   EXPECT_EQ(again.status, 0) << again.err;
   EXPECT_EQ(fs::read_symlink(entry(0)), by_id / "first");
+}
+
+TEST_F(Names, ADescriptorsNameIsNotKept) {
+  const fs::path a = blank_file(scratch_ / "disk0", 16 << 20);
+  const Finished made =
+      shell(scratch_, "exec 3<\"$1\"; exec \"$0\" format --dir \"$2\" --ssd /dev/fd/3", {a.string(), dir()});
+  ASSERT_EQ(made.status, 0) << made.err;
+  EXPECT_EQ(fs::read_symlink(entry(0)), fs::canonical(a));
+}
+
+TEST_F(Names, ANoteThatIsNoneIsRefused) {
+  format({blank_file(scratch_ / "disk0", 16 << 20)});
+  const fs::path note = scratch_ / "store/uuid";
+  std::ofstream(note) << "0123";
+  EXPECT_THAT(check().err, HasSubstr("does not hold a UUID"));
+  fs::remove(note);
+  ASSERT_EQ(mkfifo(note.c_str(), 0600), 0);
+  EXPECT_THAT(check().err, HasSubstr("does not hold a UUID")) << "or it waits for ever";
 }
 
 TEST_F(Names, SwappedSsdsAreToldApart) {

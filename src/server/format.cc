@@ -224,6 +224,8 @@ Result<GivenSsd> resolve(const std::string& given, const fs::path& dir) {
   while (fs::weakly_canonical(name.parent_path(), error) == dir && fs::is_symlink(name, error)) {
     name = name.parent_path() / fs::read_symlink(name, error);
   }
+  // A descriptor's name (/dev/fd/3) means nothing to another process.
+  if (fs::weakly_canonical(name.parent_path(), error).native().starts_with("/proc/")) name = path;
   if (path.parent_path() == dir) {
     return Status(Code::invalid, fmt::format("{} is in the store's own directory; keep it elsewhere, or make "
                                              "files there with --ssds and --ssd-size",

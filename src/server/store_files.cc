@@ -48,13 +48,19 @@ namespace {
 // The store's UUID as its directory notes it; nothing if it does not.
 Result<std::optional<Uuid>> noted_uuid(const std::string& dir) {
   const std::string path = uuid_path(dir);
-  std::ifstream in(path);
-  if (!in) {
-    if (errno == ENOENT) return std::optional<Uuid>();
-    return Status(Code::invalid, fmt::format("{}: {}", path, std::strerror(errno)));
+  std::error_code error;
+  const fs::file_status there = fs::status(path, error);
+  if (!fs::exists(there)) {
+    if (there.type() == fs::file_type::not_found) return std::optional<Uuid>();
+    return Status(Code::invalid, fmt::format("{}: {}", path, error.message()));
   }
   std::string line;
-  std::getline(in, line);
+  // To open a FIFO would wait for a writer.
+  if (fs::is_regular_file(there)) {
+    std::ifstream in(path);
+    if (!in) return Status(Code::invalid, fmt::format("{}: {}", path, std::strerror(errno)));
+    std::getline(in, line);
+  }
   std::string digits = line;
   std::erase(digits, '-');
   Uuid uuid{};
