@@ -21,7 +21,11 @@ constexpr Nanos kLongestPause = 50 * kMillisecond;
 // For a shutdown: the host waits no longer, whatever the controller still does.
 constexpr Nanos kShutdownBound = 2 * kSecond;
 
-Code code_of(StatusCode status) {
+Code code_of(StatusCode status, CommandKind of) {
+  // Other numbers mean the same, or something alike, in every command.
+  if (status == StatusCode::connect_controller_busy) {
+    return of == CommandKind::fabrics ? Code::busy : Code::invalid;
+  }
   switch (status) {
     case StatusCode::invalid_opcode:
     case StatusCode::invalid_field:
@@ -32,16 +36,30 @@ Code code_of(StatusCode status) {
     case StatusCode::connect_incompatible_format:
     case StatusCode::connect_invalid_parameters:
     case StatusCode::connect_invalid_host: return Code::invalid;
-    case StatusCode::connect_controller_busy: return Code::busy;
     default: return Code::io_error;
   }
 }
 }  // namespace
 
-Status failure_of(const Completion& completion, const std::string& what) {
+Status failure_of(const Completion& completion, CommandKind of, const std::string& what) {
   const StatusCode status = status_code(completion);
-  return Status(code_of(status), fmt::format("{}: {}", what, name_of(status)));
+  return Status(code_of(status, of), fmt::format("{}: {}", what, name_of(status, of)));
 }
+
+namespace {
+// Of a Connect command. `who`: the subsystem.
+Status refusal_of(const Completion& completion, const std::string& who, const std::string& host) {
+  switch (status_code(completion)) {
+    case StatusCode::connect_invalid_host:
+      return failure_of(completion, CommandKind::fabrics, fmt::format("{} refuses host {}", who, host));
+    case StatusCode::connect_invalid_parameters: {
+      const Status s = failure_of(completion, CommandKind::fabrics, who + " refuses to connect");
+      return Status(s.code(), fmt::format("{} ({})", s.message(), connect_field(completion.dw0)));
+    }
+    default: return failure_of(completion, CommandKind::fabrics, who + " refuses to connect");
+  }
+}
+}  // namespace
 
 // A sleep that the end of the association ends.
 class Association::Pause {
@@ -180,9 +198,11 @@ Task<Result<Completion>> Association::run(Queue& queue, Command command, ByteSpa
 Task<Result<Completion>> Association::admin(Command command, ByteSpan data) {
   Result<Completion> result = co_await run(*admin_queue_, command, data);
   if (!result.ok() || status_code(*result) == StatusCode::success) co_return result;
-  const bool fabrics = command.opcode == kFabricsOpcode;
-  co_return failure_of(*result, fmt::format("{} command {:#04x} at {}", fabrics ? "fabrics" : "admin",
-                                            fabrics ? command.nsid : command.opcode, name()));
+  const CommandKind kind = kind_of(command, true);
+  const bool fabrics = kind == CommandKind::fabrics;
+  co_return failure_of(*result, kind,
+                       fmt::format("{} command {:#04x} at {}", fabrics ? "fabrics" : "admin",
+                                   fabrics ? command.nsid : command.opcode, name()));
 }
 
 Task<Result<std::uint64_t>> Association::property(Property p) {
@@ -234,13 +254,13 @@ Task<Status> Association::connect_admin_queue() {
     }
     // It takes exception to something in the command, not in the connect data: perhaps it cannot do without
     // flow control. That it is told so only now costs it a connection.
-    const bool in_command = (answer->dw0 >> 16 & 1) == 0;
+    const bool in_command = (answer->dw0 & kInConnectData) == 0;
     if (status == StatusCode::connect_invalid_parameters && in_command &&
         !std::exchange(flow_control_, true)) {
       continue;
     }
-    co_return failure_of(*answer, fmt::format("{} at {} refuses host {}", connect_data_.subsystem_nqn, name(),
-                                              connect_data_.host_nqn));
+    co_return refusal_of(*answer, fmt::format("{} at {}", connect_data_.subsystem_nqn, name()),
+                         connect_data_.host_nqn);
   }
 }
 
@@ -336,8 +356,9 @@ Task<Status> Association::connect_io_queue() {
   deadline_ = 0;
   if (!answer.ok()) co_return answer.status();
   if (status_code(*answer) != StatusCode::success) {
-    co_return failure_of(*answer,
-                         fmt::format("{} at {} gives no I/O queue", connect_data_.subsystem_nqn, name()));
+    const Status refused = refusal_of(*answer, fmt::format("{} at {}", connect_data_.subsystem_nqn, name()),
+                                      connect_data_.host_nqn);
+    co_return Status(refused.code(), "no I/O queue: " + refused.message());
   }
   co_return lost_ ? *lost_ : Status();
 }

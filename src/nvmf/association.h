@@ -97,7 +97,7 @@ class Association {
 };
 
 // The Status of a command that the controller has completed with another status than success: invalid if the
-// host asked for what cannot be, else io_error. `what` was done, to what.
-Status failure_of(const Completion& completion, const std::string& what);
+// host asked for what cannot be, busy, or io_error. `what` was done, to what.
+Status failure_of(const Completion& completion, CommandKind of, const std::string& what);
 
 }  // namespace scalio::nvmf

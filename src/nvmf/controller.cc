@@ -7,6 +7,8 @@
 #include <bit>
 #include <utility>
 
+#include "fabric/frame.h"
+
 namespace scalio::nvmf {
 
 namespace {
@@ -28,6 +30,7 @@ constexpr std::uint8_t kLogOffsets = 1 << 2;          // LPA
 constexpr std::uint32_t kSgls = 1 << 0;               // SGLS
 constexpr std::uint32_t kSglOffsets = 1 << 20;        // SGLS
 constexpr std::uint32_t kTransportSgls = 1 << 21;     // SGLS
+constexpr std::uint16_t kSelectFeatures = 1 << 4;     // ONCS
 constexpr std::uint32_t kSetFeaturesSave = 1U << 31;  // in cdw10
 constexpr std::uint32_t kEverySet = 0xffffffff;       // the broadcast NSID
 constexpr std::uint32_t kSmallestPage = 4096;         // CAP.MPSMIN
@@ -92,6 +95,9 @@ Controller::Controller(const ControllerModel& model, ControllerType type, std::u
   if (type_ == ControllerType::discovery && keep_alive_ms == 0) keep_alive_ms = kDiscoveryKeepAliveMs;
   start_keep_alive(keep_alive_ms);
 }
+
+// It may be any text.
+std::string Controller::host_name() const { return fabric::printable(as_bytes(host_.host_nqn)); }
 
 Controller::~Controller() { SCALIO_ASSERT(queues_.empty()); }
 
@@ -158,7 +164,10 @@ void Controller::configure(std::uint32_t value) {
     status_ = 0;
     end_io_queues("the host reset the controller");
   }
-  if ((value & kShutdownMask) != 0) status_ |= kShutdownComplete;
+  if ((value & kShutdownMask) != 0) {
+    status_ |= kShutdownComplete;
+    spdlog::debug("controller {} of {}: shut down by its host", id_, host_name());
+  }
   if ((value & kShutdownMask) == 0) status_ &= ~kShutdownStatusMask;
 }
 
@@ -182,15 +191,12 @@ void Controller::on_keep_alive_timer() {
 
 Answer Controller::execute(const Command& command, std::uint32_t room) {
   if (!ready()) return failed(StatusCode::command_sequence_error);
-  const bool discovery = type_ == ControllerType::discovery;
   Answer answer;
   switch (static_cast<AdminOpcode>(command.opcode)) {
     case AdminOpcode::keep_alive: return {};  // that it came is all
     case AdminOpcode::identify: answer = identify(command); break;
     case AdminOpcode::get_log_page: answer = get_log_page(command); break;
-    case AdminOpcode::get_features:
-      answer = discovery ? failed(StatusCode::invalid_opcode) : get_features(command);
-      break;
+    case AdminOpcode::get_features: answer = get_features(command); break;
     case AdminOpcode::set_features: answer = set_features(command); break;
     default: return failed(StatusCode::invalid_opcode);
   }
@@ -275,6 +281,7 @@ Answer Controller::identify_controller() const {
   c.mdts = static_cast<std::uint8_t>(std::countr_zero(model_.limits.max_transfer / kSmallestPage));
   if (!discovery) {
     c.log_attributes |= kEffectsLog;
+    c.commands_supported = kSelectFeatures;
     c.namespaces = model_.namespaces.largest_nsid();
     c.volatile_write_cache = model_.writable;
   }
@@ -310,24 +317,60 @@ Answer Controller::get_log_page(const Command& command) const {
   return answer;
 }
 
-Answer Controller::get_features(const Command& command) const {
-  constexpr std::uint32_t kSelectCurrent = 0, kSelectDefault = 1;
-  const std::uint32_t select = command.cdw10 >> 8 & 7;
-  if (select != kSelectCurrent && select != kSelectDefault) return failed(StatusCode::invalid_field);
-  Answer answer;
-  switch (static_cast<Feature>(command.cdw10 & 0xff)) {
-    case Feature::volatile_write_cache: answer.dw0 = model_.writable ? 1 : 0; break;
-    case Feature::number_of_queues: {
-      const std::uint32_t queues = model_.limits.max_io_queues - 1U;
-      answer.dw0 = queues << 16 | queues;
-      break;
+// --- Features (Base 5.27; which are mandatory: Base 3.1.2) ---
+
+std::optional<Controller::FeatureValue> Controller::feature(Feature id, std::uint32_t cdw11) const {
+  constexpr std::uint32_t kNoLimit = 7;  // of the arbitration burst
+  constexpr std::uint32_t kNeverTooHot = 0xffff;
+  const bool discovery = type_ == ControllerType::discovery;
+  const auto fixed = [](std::uint32_t value) { return FeatureValue{value, value}; };
+  if (id == Feature::asynchronous_events) return FeatureValue{event_mask_, 0, true};
+  if (id == Feature::keep_alive_timer) {
+    return FeatureValue{keep_alive_ms_, discovery ? kDiscoveryKeepAliveMs : 0, true};
+  }
+  if (discovery) return std::nullopt;
+  switch (id) {
+    case Feature::arbitration: return fixed(kNoLimit);
+    case Feature::power_management: return fixed(0);
+    case Feature::temperature_threshold: {
+      // There is no sensor; the composite temperature is always there.
+      const std::uint32_t sensor = cdw11 >> 16 & 0xf, over_or_under = cdw11 >> 20 & 3;
+      if (sensor != 0 || over_or_under > 1) return std::nullopt;
+      return fixed(over_or_under == 0 ? kNeverTooHot : 0);
     }
-    case Feature::asynchronous_events: answer.dw0 = event_mask_; break;
-    case Feature::keep_alive_timer: answer.dw0 = keep_alive_ms_; break;
-    case Feature::host_identifier:
-      // Of 16 bytes: the only form over fabrics.
-      if ((command.cdw11 & 1) == 0) return failed(StatusCode::invalid_field);
-      answer.data.assign(host_.host_id.begin(), host_.host_id.end());
+    case Feature::error_recovery: return FeatureValue{.of_namespace = true};
+    case Feature::volatile_write_cache:
+      if (!model_.writable) return std::nullopt;
+      return fixed(1);
+    case Feature::number_of_queues: {
+      // What is granted, whatever was asked; the host takes what it needs of it.
+      const std::uint32_t queues = model_.limits.max_io_queues - 1U;
+      return FeatureValue{queues << 16 | queues, queues << 16 | queues, true};
+    }
+    case Feature::write_atomicity: return fixed(0);
+    default: return std::nullopt;
+  }
+}
+
+Answer Controller::get_features(const Command& command) const {
+  enum : std::uint32_t { kCurrent, kDefault, kSaved, kCapabilities };
+  constexpr std::uint32_t kOfNamespace = 1 << 1, kChangeable = 1 << 2;  // none can be saved
+  const auto id = static_cast<Feature>(command.cdw10 & 0xff);
+  Answer answer;
+  if (id == Feature::host_identifier && type_ == ControllerType::io) {
+    // Of 16 bytes: the only form over fabrics.
+    if ((command.cdw11 & 1) == 0) return failed(StatusCode::invalid_field);
+    answer.data.assign(host_.host_id.begin(), host_.host_id.end());
+    return answer;
+  }
+  const std::optional<FeatureValue> value = feature(id, command.cdw11);
+  if (!value) return failed(StatusCode::invalid_field);
+  switch (command.cdw10 >> 8 & 7) {
+    case kCurrent: answer.dw0 = value->now; break;
+    case kDefault:
+    case kSaved: answer.dw0 = value->initial; break;
+    case kCapabilities:
+      answer.dw0 = (value->of_namespace ? kOfNamespace : 0) | (value->changeable ? kChangeable : 0);
       break;
     default: return failed(StatusCode::invalid_field);
   }
@@ -336,17 +379,28 @@ Answer Controller::get_features(const Command& command) const {
 
 Answer Controller::set_features(const Command& command) {
   if ((command.cdw10 & kSetFeaturesSave) != 0) return failed(StatusCode::feature_not_saveable);
+  const auto id = static_cast<Feature>(command.cdw10 & 0xff);
+  // Connect has told it (Fabrics 3.3).
+  if (id == Feature::host_identifier && type_ == ControllerType::io) {
+    return failed(StatusCode::command_sequence_error);
+  }
+  const std::optional<FeatureValue> value = feature(id, command.cdw11);
+  if (!value) return failed(StatusCode::invalid_field);
+  if (command.nsid != 0 && command.nsid != kEverySet) {
+    if (!value->of_namespace) return failed(StatusCode::feature_not_namespace_specific);
+    if (model_.namespaces.find(command.nsid) == nullptr) {
+      return failed(StatusCode::invalid_namespace_or_format);
+    }
+  }
   Answer answer;
-  switch (static_cast<Feature>(command.cdw10 & 0xff)) {
+  switch (id) {
     case Feature::number_of_queues: {
-      // What is granted, whatever was asked; the host takes what it needs of it.
       constexpr std::uint32_t kNotAllowed = 0xffff;
-      if ((command.cdw11 & 0xffff) == kNotAllowed || command.cdw11 >> 16 == kNotAllowed ||
-          type_ == ControllerType::discovery) {
+      if ((command.cdw11 & 0xffff) == kNotAllowed || command.cdw11 >> 16 == kNotAllowed) {
         return failed(StatusCode::invalid_field);
       }
-      const std::uint32_t queues = model_.limits.max_io_queues - 1U;
-      answer.dw0 = queues << 16 | queues;
+      if (queues_.size() > 1) return failed(StatusCode::command_sequence_error);
+      answer.dw0 = value->now;
       break;
     }
     case Feature::asynchronous_events: event_mask_ = command.cdw11; break;
@@ -354,7 +408,11 @@ Answer Controller::set_features(const Command& command) {
       start_keep_alive(command.cdw11);
       answer.dw0 = keep_alive_ms_;
       break;
-    default: return failed(StatusCode::invalid_field);
+    case Feature::temperature_threshold:
+      if ((command.cdw11 & 0xffff) != value->now) return failed(StatusCode::feature_not_changeable);
+      break;
+    default:
+      if (command.cdw11 != value->now) return failed(StatusCode::feature_not_changeable);
   }
   return answer;
 }

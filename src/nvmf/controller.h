@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,7 @@ class Controller : public std::enable_shared_from_this<Controller> {
 
   std::uint16_t id() const { return id_; }
   const ConnectData& host() const { return host_; }
+  std::string host_name() const;  // for logs
   ControllerType type() const { return type_; }
 
   // A command came from the host, on whichever queue: it is alive.
@@ -88,6 +90,15 @@ class Controller : public std::enable_shared_from_this<Controller> {
   Answer identify(const Command& command) const;
   Answer identify_controller() const;
   Answer get_log_page(const Command& command) const;
+  // A feature that is a number; nothing if the controller does not have it. `cdw11` may select one of
+  // several.
+  struct FeatureValue {
+    std::uint32_t now = 0;
+    std::uint32_t initial = 0;
+    bool changeable = false;
+    bool of_namespace = false;
+  };
+  std::optional<FeatureValue> feature(Feature id, std::uint32_t cdw11) const;
   Answer get_features(const Command& command) const;
   Answer set_features(const Command& command);
   void configure(std::uint32_t value);

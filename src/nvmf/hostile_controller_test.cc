@@ -661,6 +661,45 @@ TEST_F(HostileControllerTest, TheShutdownIsWaitedFor) {
   end();
 }
 
+TEST_F(HostileControllerTest, ARefusedConnectSaysWhatIsWrong) {
+  struct Case {
+    StatusCode status;
+    std::uint32_t where;
+    std::string_view said;
+  };
+  constexpr std::uint32_t kInData = 1 << 16;
+  for (const Case& c :
+       {Case{StatusCode::connect_invalid_parameters, 44, "Connect Invalid Parameters (SQSIZE)"},
+        Case{StatusCode::connect_invalid_parameters, kInData | 256, "Connect Invalid Parameters (SUBNQN)"},
+        Case{StatusCode::connect_invalid_parameters, 60,
+             "Connect Invalid Parameters (byte 60 of the command)"},
+        Case{StatusCode::connect_invalid_host, kInData | 512,
+             "refuses host nqn.2024-01.io.scalio:test-host: Connect Invalid Host"}}) {
+    FakeController::Script script;
+    script.io = [](FakePeer&, int) {};
+    script.admin = [=](FakePeer& peer, const Command& command) {
+      peer.send_response(command.cid, c.status, c.where);
+      return true;
+    };
+    const Status status = connect(std::move(script));
+    EXPECT_EQ(status.code(), Code::invalid);
+    EXPECT_NE(status.message().find(c.said), std::string::npos) << status.message();
+    EXPECT_EQ(status.message().find("Read Only"), std::string::npos) << status.message();
+  }
+}
+
+TEST_F(HostileControllerTest, AStatusIsNamedByItsCommand) {
+  connect_for([](FakePeer& peer, int) {
+    while (const auto got = peer.receive()) {
+      peer.send_response(got->command.cid, StatusCode::connect_invalid_parameters);
+    }
+  });
+  const Status status = write_all();
+  EXPECT_EQ(status.code(), Code::invalid);
+  EXPECT_NE(status.message().find("Attempted Write to Read Only Range"), std::string::npos);
+  EXPECT_EQ(status.message().find("Connect"), std::string::npos) << status.message();
+}
+
 TEST_F(HostileControllerTest, NamespacesThatCannotBeUsedAreRefused) {
   for (const bool metadata : {false, true}) {
     FakeController::Script script;

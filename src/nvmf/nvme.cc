@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <span>
 
 #include "base/assert.h"
 
@@ -61,6 +62,23 @@ struct StatusName {
   StatusCode code;
   std::string_view name;
 };
+// Of I/O commands, where these differ (NVM 3.2, 5.1).
+constexpr std::array kIoStatusNames = {
+    StatusName{StatusCode{0x180}, "Conflicting Attributes"},
+    StatusName{StatusCode{0x181}, "Invalid Protection Information"},
+    StatusName{StatusCode{0x182}, "Attempted Write to Read Only Range"},
+    StatusName{StatusCode{0x183}, "Command Size Limit Exceeded"},
+};
+// Of Fabrics commands, likewise (Fabrics 3).
+constexpr std::array kFabricsStatusNames = {
+    StatusName{StatusCode::connect_incompatible_format, "Connect Incompatible Format"},
+    StatusName{StatusCode::connect_controller_busy, "Connect Controller Busy"},
+    StatusName{StatusCode::connect_invalid_parameters, "Connect Invalid Parameters"},
+    StatusName{StatusCode::connect_restart_discovery, "Connect Restart Discovery"},
+    StatusName{StatusCode::connect_invalid_host, "Connect Invalid Host"},
+    StatusName{StatusCode::discovery_restart, "Discover Restart"},
+    StatusName{StatusCode::authentication_required, "Authentication Required"},
+};
 constexpr std::array kStatusNames = {
     StatusName{StatusCode::success, "Success"},
     StatusName{StatusCode::invalid_opcode, "Invalid Command Opcode"},
@@ -96,14 +114,6 @@ constexpr std::array kStatusNames = {
     StatusName{StatusCode::feature_not_saveable, "Feature Identifier Not Saveable"},
     StatusName{StatusCode::feature_not_changeable, "Feature Not Changeable"},
     StatusName{StatusCode::feature_not_namespace_specific, "Feature Not Namespace Specific"},
-    StatusName{StatusCode::connect_incompatible_format, "Connect Incompatible Format"},
-    StatusName{StatusCode::connect_controller_busy, "Connect Controller Busy"},
-    StatusName{StatusCode::connect_invalid_parameters,
-               "Connect Invalid Parameters, or Attempted Write to Read Only Range"},
-    StatusName{StatusCode::connect_restart_discovery, "Connect Restart Discovery"},
-    StatusName{StatusCode::connect_invalid_host, "Connect Invalid Host"},
-    StatusName{StatusCode::discovery_restart, "Discover Restart"},
-    StatusName{StatusCode::authentication_required, "Authentication Required"},
     StatusName{StatusCode::write_fault, "Write Fault"},
     StatusName{StatusCode::unrecovered_read_error, "Unrecovered Read Error"},
     StatusName{StatusCode::end_to_end_guard_check, "End-to-end Guard Check Error"},
@@ -190,9 +200,19 @@ StatusCode status_code(const Completion& completion) {
   return static_cast<StatusCode>(completion.status >> 1 & 0x7ff);
 }
 
-std::string name_of(StatusCode code) {
-  const auto* i = std::ranges::find(kStatusNames, code, &StatusName::code);
-  if (i != kStatusNames.end()) return std::string(i->name);
+CommandKind kind_of(const Command& command, bool admin_queue) {
+  if (command.opcode == kFabricsOpcode) return CommandKind::fabrics;
+  return admin_queue ? CommandKind::admin : CommandKind::io;
+}
+
+std::string name_of(StatusCode code, CommandKind of) {
+  std::span<const StatusName> own;
+  if (of == CommandKind::io) own = kIoStatusNames;
+  if (of == CommandKind::fabrics) own = kFabricsStatusNames;
+  for (const std::span<const StatusName> names : {own, std::span<const StatusName>(kStatusNames)}) {
+    const auto i = std::ranges::find(names, code, &StatusName::code);
+    if (i != names.end()) return std::string(i->name);
+  }
   return fmt::format("status {:#05x}", static_cast<unsigned>(code));
 }
 
@@ -404,13 +424,31 @@ Result<ConnectData> decode_connect_data(ByteView in) {
   d.controller_id = load<std::uint16_t>(in.data() + 16);
   for (const auto& [at, nqn] : {std::pair{kSubsystemNqnAt, &d.subsystem_nqn}, {kHostNqnAt, &d.host_nqn}}) {
     const std::string_view field = as_string(in.subspan(at, kNqnField));
-    const std::size_t end = field.find('\0');
-    if (end == field.npos || end > kMaxNqn) {
-      return Status(Code::invalid, fmt::format("the NQN at {} of the connect data has no end", at));
-    }
-    *nqn = field.substr(0, end);
+    *nqn = field.substr(0, field.find('\0'));
   }
   return d;
+}
+
+std::string connect_field(std::uint32_t dw0) {
+  struct Field {
+    std::uint32_t at;
+    std::string_view name;
+  };
+  constexpr std::array kFields = {
+      Field{40, "RECFMT"},
+      Field{kQueueIdAt, "QID"},
+      Field{kQueueSizeAt, "SQSIZE"},
+      Field{46, "CATTR"},
+      Field{48, "KATO"},
+      Field{kInConnectData, "HOSTID"},
+      Field{kInConnectData | kControllerIdAt, "CNTLID"},
+      Field{kInConnectData | kSubsystemNqnAt, "SUBNQN"},
+      Field{kInConnectData | kHostNqnAt, "HOSTNQN"},
+  };
+  const std::uint32_t at = dw0 & (kInConnectData | 0xffff);
+  const auto* const field = std::ranges::find(kFields, at, &Field::at);
+  if (field != kFields.end()) return std::string(field->name);
+  return fmt::format("byte {} of the {}", at & 0xffff, (at & kInConnectData) != 0 ? "data" : "command");
 }
 
 Command make_connect(const ConnectCommand& c) {

@@ -153,8 +153,7 @@ enum class StatusCode : std::uint16_t {
   feature_not_saveable = 0x10d,
   feature_not_changeable = 0x10e,
   feature_not_namespace_specific = 0x10f,
-  // Answers to connect. The NVM command set has another meaning for the same numbers: 0x182 is a write to a
-  // range that can only be read.
+  // Answers to Connect. The NVM command set has other meanings for the same numbers: see name_of().
   connect_incompatible_format = 0x180,
   connect_controller_busy = 0x181,
   connect_invalid_parameters = 0x182,
@@ -175,8 +174,11 @@ constexpr std::uint16_t kDoNotRetry = 0x8000;
 std::uint16_t status_field(StatusCode code, bool do_not_retry = false);
 // Of a received completion. Codes that this header does not name come out as their number.
 StatusCode status_code(const Completion& completion);
+// Whose command it is that a status answers. The same number can mean different things.
+enum class CommandKind : std::uint8_t { admin, io, fabrics };
+CommandKind kind_of(const Command& command, bool admin_queue);
 // "LBA Out of Range"; of codes without a name "status 0x7c0".
-std::string name_of(StatusCode code);
+std::string name_of(StatusCode code, CommandKind of);
 
 // --- Properties (Base 3.1.3) ---
 
@@ -294,8 +296,10 @@ enum class Feature : std::uint8_t {
   arbitration = 0x01,
   power_management = 0x02,
   temperature_threshold = 0x04,
+  error_recovery = 0x05,
   volatile_write_cache = 0x06,
   number_of_queues = 0x07,
+  write_atomicity = 0x0a,
   asynchronous_events = 0x0b,
   keep_alive_timer = 0x0f,
   host_identifier = 0x81,
@@ -322,11 +326,15 @@ struct ConnectData {
   std::string host_nqn;
 };
 void encode(const ConnectData& d, ByteSpan out);  // kConnectDataSize bytes; the NQNs fit their fields
-// Failures: invalid (too short, an NQN that is not ended). The NQNs may be any text otherwise.
+// Failures: invalid (too short). The NQNs may be any text; one that has no end fills its field.
 Result<ConnectData> decode_connect_data(ByteView in);
-// Where the NQNs stand in the connect data: what a failed connect's completion refers to.
-constexpr std::size_t kSubsystemNqnAt = 256;
-constexpr std::size_t kHostNqnAt = 512;
+// Where fields stand in the Connect command and in its data: what DW0 of a failed Connect refers to, the
+// data's with kInConnectData.
+constexpr std::uint32_t kQueueIdAt = 42, kQueueSizeAt = 44;
+constexpr std::uint32_t kInConnectData = 1 << 16;
+constexpr std::uint32_t kControllerIdAt = 16, kSubsystemNqnAt = 256, kHostNqnAt = 512;
+// The name of what DW0 refers to: "SQSIZE", "byte 60 of the command".
+std::string connect_field(std::uint32_t dw0);
 
 struct ConnectCommand {
   std::uint16_t record_format = 0;

@@ -323,7 +323,7 @@ void NvmeDevice::Link::issue_waiting() {
 
 void NvmeDevice::Link::on_done(Piece& piece, const Completion& completion) {
   if (status_code(completion) == StatusCode::success) return end_piece(piece, Status());
-  end_piece(piece, failure_of(completion, describe(*piece.transfer->io)));
+  end_piece(piece, failure_of(completion, CommandKind::io, describe(*piece.transfer->io)));
 }
 
 void NvmeDevice::Link::on_piece_lost(Piece& piece, const Status& why) {

@@ -134,8 +134,17 @@ TEST(NvmeTest, StatusesHaveNames) {
   EXPECT_EQ(status_code(c), StatusCode::lba_out_of_range);
   c.status |= 1;  // the phase tag means nothing here
   EXPECT_EQ(status_code(c), StatusCode::lba_out_of_range);
-  EXPECT_EQ(name_of(status_code(c)), "LBA Out of Range");
-  EXPECT_EQ(name_of(static_cast<StatusCode>(0x7c0)), "status 0x7c0");
+  for (const CommandKind kind : {CommandKind::admin, CommandKind::io, CommandKind::fabrics}) {
+    EXPECT_EQ(name_of(status_code(c), kind), "LBA Out of Range");
+    EXPECT_EQ(name_of(static_cast<StatusCode>(0x7c0), kind), "status 0x7c0");
+  }
+  // The same number, of different commands.
+  EXPECT_EQ(name_of(StatusCode{0x182}, CommandKind::fabrics), "Connect Invalid Parameters");
+  EXPECT_EQ(name_of(StatusCode{0x182}, CommandKind::io), "Attempted Write to Read Only Range");
+  EXPECT_EQ(name_of(StatusCode{0x182}, CommandKind::admin), "status 0x182");
+  EXPECT_EQ(kind_of(make_identify(Cns::controller), true), CommandKind::admin);
+  EXPECT_EQ(kind_of(make_io(IoOpcode::flush, 1, {}, false), false), CommandKind::io);
+  EXPECT_EQ(kind_of(make_connect({}), false), CommandKind::fabrics);
 }
 
 TEST(NvmeTest, IdentifyControllerIsReadBack) {
@@ -293,8 +302,11 @@ TEST(NvmeTest, ConnectDataIsReadBack) {
   EXPECT_EQ(back->subsystem_nqn, d.subsystem_nqn);
   EXPECT_EQ(back->host_nqn, d.host_nqn);
   EXPECT_EQ(decode_connect_data(ByteView(bytes).first(1023)).code(), Code::invalid);
-  std::fill_n(bytes.begin() + 512, 256, std::byte{'x'});
-  EXPECT_EQ(decode_connect_data(bytes).code(), Code::invalid);
+  // Without an end, it is what its field has, and no more.
+  std::fill_n(bytes.begin() + 256, 256, std::byte{'x'});
+  std::fill_n(bytes.begin() + 768, 256, std::byte{'y'});
+  EXPECT_EQ(decode_connect_data(bytes)->subsystem_nqn, std::string(256, 'x'));
+  EXPECT_EQ(decode_connect_data(bytes)->host_nqn, d.host_nqn);
 }
 
 TEST(NvmeTest, NqnsAreChecked) {

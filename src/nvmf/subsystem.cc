@@ -18,10 +18,7 @@ constexpr std::uint16_t kLastControllerId = 0xffef;
 
 constexpr std::uint32_t kLeastAdminEntries = 32;
 
-// Where in the Connect command, or in its data, an invalid parameter is: what the completion says.
-constexpr std::uint32_t kInData = 1 << 16;
-constexpr std::uint32_t kQueueIdAt = 42, kQueueSizeAt = 44, kControllerIdAt = 16;
-
+// `where`: in the Connect command or its data.
 Answer invalid_parameter(std::uint32_t where) { return {StatusCode::connect_invalid_parameters, where}; }
 
 }  // namespace
@@ -75,11 +72,13 @@ Subsystem::Connected Subsystem::connect(const ConnectCommand& command, const Con
   if (entries < 2 || entries > most) return {invalid_parameter(kQueueSizeAt), nullptr};
   const bool discovery = data.subsystem_nqn == kDiscoveryNqn;
   if (!discovery && data.subsystem_nqn != model_.nqn) {
-    return {invalid_parameter(kInData | kSubsystemNqnAt), nullptr};
+    return {invalid_parameter(kInConnectData | kSubsystemNqnAt), nullptr};
   }
-  // Whoever asks what there is may learn that there is nothing for it.
-  if (!check_nqn(data.host_nqn).ok() || (!discovery && !allowed(data.host_nqn))) {
-    return {{StatusCode::connect_invalid_host, kInData | kHostNqnAt}, nullptr};
+  if (data.host_nqn.size() > kMaxNqn) return {invalid_parameter(kInConnectData | kHostNqnAt), nullptr};
+  // Whoever asks what there is may learn that there is nothing for it. Where any host may connect, it may
+  // have any name, or none: there are hosts that have none, and a name proves nothing.
+  if (!discovery && !allowed(data.host_nqn)) {
+    return {{StatusCode::connect_invalid_host, kInConnectData | kHostNqnAt}, nullptr};
   }
   return command.queue_id == 0 ? connect_admin(command, data, queue, local)
                                : connect_io(command, data, queue);
@@ -87,7 +86,8 @@ Subsystem::Connected Subsystem::connect(const ConnectCommand& command, const Con
 
 Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command, const ConnectData& data,
                                               Controller::Queue& queue, const TargetPort& local) {
-  if (data.controller_id != kAnyController) return {invalid_parameter(kInData | kControllerIdAt), nullptr};
+  if (data.controller_id != kAnyController)
+    return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
   // There are fewer connections than numbers, so one is free.
   SCALIO_ASSERT(controllers_.size() < kLastControllerId);
   do {
@@ -107,12 +107,12 @@ Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command, con
 Subsystem::Connected Subsystem::connect_io(const ConnectCommand& command, const ConnectData& data,
                                            Controller::Queue& queue) {
   const auto found = controllers_.find(data.controller_id);
-  if (found == controllers_.end()) return {invalid_parameter(kInData | kControllerIdAt), nullptr};
+  if (found == controllers_.end()) return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
   const std::shared_ptr<Controller>& controller = found->second;
   const ConnectData& owner = controller->host();
   if (owner.host_nqn != data.host_nqn || owner.host_id != data.host_id ||
       owner.subsystem_nqn != data.subsystem_nqn) {
-    return {invalid_parameter(kInData | kControllerIdAt), nullptr};
+    return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
   }
   if (controller->type() == ControllerType::discovery || command.queue_id > limits().max_io_queues) {
     return {invalid_parameter(kQueueIdAt), nullptr};
@@ -138,7 +138,8 @@ Bytes Subsystem::discovery_log(const std::string& host_nqn, const TargetPort& lo
   std::vector<DiscoveryEntry> entries;
   for (const TargetPort& port : ports_) {
     if (!allowed(host_nqn)) break;
-    // A port of every address is reached at the one that the host has reached.
+    // A port of every address is reached at the one that the host has reached, if that is of its family.
+    if (port.address.empty() && port.family != local.family && !port.both_families) continue;
     const TargetPort& at = port.address.empty() ? local : port;
     DiscoveryEntry entry;
     entry.family = at.family;

@@ -23,7 +23,8 @@ class TargetConnection;
 // A port that a subsystem is reached at, for the discovery log page.
 struct TargetPort {
   AddressFamily family = AddressFamily::ipv4;
-  std::string address;  // numeric; empty: every address of this machine
+  std::string address;         // numeric; empty: every address of this machine, of the family
+  bool both_families = false;  // of IPv6, every address: IPv4's too
   std::uint16_t port = 0;
 };
 

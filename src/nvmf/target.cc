@@ -64,6 +64,11 @@ TargetPort port_of(const fabric::Listener& listener) {
     port.family = AddressFamily::ipv6;
     const in6_addr& a = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
     if (!IN6_IS_ADDR_UNSPECIFIED(&a)) port.address = inet_ntop(AF_INET6, &a, text, sizeof text);
+    int v6_only = 0;
+    socklen_t option = sizeof v6_only;
+    const int got = getsockopt(listener.fd(), IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &option);
+    SCALIO_ASSERT(got == 0);
+    port.both_families = v6_only == 0;
   } else {
     const in_addr& a = reinterpret_cast<const sockaddr_in&>(storage).sin_addr;
     if (a.s_addr != INADDR_ANY) port.address = inet_ntop(AF_INET, &a, text, sizeof text);

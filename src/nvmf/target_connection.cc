@@ -26,6 +26,12 @@ bool passing(StatusCode code) {
          code == StatusCode::write_fault;
 }
 
+std::string why_refused(const Answer& answer) {
+  const std::string name = name_of(answer.status, CommandKind::fabrics);
+  if (answer.status != StatusCode::connect_invalid_parameters) return name;
+  return fmt::format("{} ({})", name, connect_field(answer.dw0));
+}
+
 // The address that a connection has reached.
 TargetPort local_address(int socket) {
   sockaddr_storage storage{};
@@ -144,8 +150,7 @@ void TargetConnection::leave_controller(const std::string& why) {
   if (!controller_) return;
   const std::shared_ptr<Controller> controller = std::exchange(controller_, nullptr);
   if (queue_id_ == 0) {
-    spdlog::debug("{}: controller {} of {} ended: {}", name_, controller->id(), controller->host().host_nqn,
-                  why);
+    spdlog::debug("{}: controller {} of {} ended: {}", name_, controller->id(), controller->host_name(), why);
   }
   subsystem_.disconnect(controller, queue_id_);
 }
@@ -271,9 +276,7 @@ void TargetConnection::on_connect(Slot& slot, ByteView data) {
   if (sgl.length != kConnectDataSize || data.size() != kConnectDataSize) {
     return complete(slot, {StatusCode::data_sgl_length_invalid});
   }
-  if (!who.ok()) {
-    return complete(slot, {StatusCode::connect_invalid_parameters, kSubsystemNqnAt | 1U << 16});
-  }
+  SCALIO_ASSERT(who.ok());  // its size is all that can be wrong
   const ConnectCommand command = parse_connect(slot.command);
   const Subsystem::Connected connected =
       subsystem_.connect(command, *who, *this, local_address(socket_->fd()));
@@ -281,7 +284,7 @@ void TargetConnection::on_connect(Slot& slot, ByteView data) {
     subsystem_.log().warn(
         subsystem_.loop().now(),
         fmt::format("{}: {} may not connect to {}: {}", name_, fabric::printable(as_bytes(who->host_nqn)),
-                    fabric::printable(as_bytes(who->subsystem_nqn)), name_of(connected.answer.status)));
+                    fabric::printable(as_bytes(who->subsystem_nqn)), why_refused(connected.answer)));
     return complete(slot, connected.answer);
   }
   connect_timeout_.cancel();
@@ -291,7 +294,7 @@ void TargetConnection::on_connect(Slot& slot, ByteView data) {
   entries_ = command.queue_size + 1U;
   flow_control_ = (command.attributes & ConnectCommand::kNoFlowControl) == 0;
   if (queue_id_ == 0) {
-    spdlog::debug("{}: controller {} of {}", name_, controller_->id(), who->host_nqn);
+    spdlog::debug("{}: controller {} of {}", name_, controller_->id(), controller_->host_name());
   } else {
     spdlog::debug("{}: queue {} of controller {}, {} entries", name_, queue_id_, controller_->id(), entries_);
   }

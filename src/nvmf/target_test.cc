@@ -233,6 +233,32 @@ class Host {
     encode(*data, payload);
     return run(make_connect(*command), payload);
   }
+  // The admin queue of a discovery controller, which is not enabled yet.
+  void find_discovery() {
+    greet();
+    ConnectData d = who();
+    d.subsystem_nqn = kDiscoveryNqn;
+    EXPECT_EQ(connect(0, kAnyController, {}, d).status(), StatusCode::success);
+  }
+  std::vector<DiscoveryEntry> discovered() {
+    find_discovery();
+    run(make_property_set(Property::configuration, kEnable));
+    Command read = make_get_log_page(kDiscoveryLogPage, 16384, 0);
+    read.sgl = Sgl::transport(16384);
+    const Bytes log = run(read).data;
+    std::vector<DiscoveryEntry> entries;
+    for (std::size_t i = 1; i <= decode_discovery_header(log)->records; ++i) {
+      entries.push_back(*decode_discovery_entry(ByteView(log).subspan(i * kDiscoveryEntry)));
+    }
+    return entries;
+  }
+  Outcome get_feature(Feature f, std::uint32_t cdw11 = 0, std::uint32_t select = 0) {
+    Command c;
+    c.opcode = static_cast<std::uint8_t>(AdminOpcode::get_features);
+    c.cdw10 = static_cast<std::uint32_t>(f) | select << 8;
+    c.cdw11 = cdw11;
+    return run(c);
+  }
   ConnectData who() const {
     ConnectData d;
     d.host_id.fill(std::byte{9});
@@ -323,10 +349,7 @@ TEST(Target, Discovery) {
   o.listen.push_back(*fabric::parse_uri("tcp:0.0.0.0:0"));
   const auto target = start(std::move(o));
   Host host(*target);
-  host.greet();
-  ConnectData who = host.who();
-  who.subsystem_nqn = kDiscoveryNqn;
-  ASSERT_EQ(host.connect(0, kAnyController, {}, who).status(), StatusCode::success);
+  host.find_discovery();
   // Discovery needs no entry sizes.
   EXPECT_EQ(host.run(make_property_set(Property::configuration, kEnable)).status(), StatusCode::success);
 
@@ -355,6 +378,60 @@ TEST(Target, Discovery) {
   EXPECT_TRUE(std::ranges::equal(second.data, ByteView(log.data).subspan(1024, 1024)));
   EXPECT_EQ(host.run(make_get_log_page(0x02, 512, 0)).status(), StatusCode::invalid_log_page);
   EXPECT_EQ(host.run(make_identify(Cns::active_namespaces)).status(), StatusCode::invalid_field);
+}
+
+TEST(Target, DiscoveryKnowsTheFeaturesThatItHas) {
+  const auto target = start();
+  Host host(*target);
+  host.find_discovery();
+  host.run(make_property_set(Property::configuration, kEnable));
+  const auto value = [&](Feature f) {
+    const Host::Outcome o = host.get_feature(f);
+    EXPECT_EQ(o.status(), StatusCode::success);
+    return o.completion.dw0;
+  };
+  EXPECT_EQ(value(Feature::keep_alive_timer), 120'000U);
+  EXPECT_EQ(host.run(make_set_features(Feature::keep_alive_timer, 30'000)).completion.dw0, 30'000U);
+  EXPECT_EQ(value(Feature::keep_alive_timer), 30'000U);
+  EXPECT_EQ(host.get_feature(Feature::keep_alive_timer, 0, 1).completion.dw0, 120'000U);
+  EXPECT_EQ(value(Feature::asynchronous_events), 0U);
+  EXPECT_EQ(host.run(make_set_features(Feature::asynchronous_events, 1U << 31)).status(),
+            StatusCode::success);
+  EXPECT_EQ(value(Feature::asynchronous_events), 1U << 31);
+  for (const Feature f :
+       {Feature::arbitration, Feature::power_management, Feature::temperature_threshold,
+        Feature::volatile_write_cache, Feature::number_of_queues, Feature::host_identifier}) {
+    EXPECT_EQ(host.get_feature(f, 1).status(), StatusCode::invalid_field);
+    EXPECT_EQ(host.run(make_set_features(f, 0)).status(), StatusCode::invalid_field);
+  }
+}
+
+// Of IPv4 and IPv6, a listener at every address is listed at the one that was reached, where it can be.
+TEST(Target, DiscoveryListsAddressesOfTheFamilyThatReachesThem) {
+  const auto listening_at = [](std::vector<std::string_view> addresses) {
+    TargetOptions o = options();
+    o.listen.clear();
+    for (const std::string_view a : addresses) o.listen.push_back(*fabric::parse_uri(a));
+    return Target::start(std::move(o));
+  };
+  const auto by_ipv6 = listening_at({"tcp:[::1]:0", "tcp:0.0.0.0:0", "tcp:[::]:0", "tcp:127.0.0.1:0"});
+  if (!by_ipv6.ok()) GTEST_SKIP() << "no IPv6 here: " << by_ipv6.status().message();
+  const auto port = [](const Target& t, std::size_t i) { return std::to_string(t.addresses()[i].port); };
+  {
+    const Target& t = **by_ipv6;
+    const std::vector<DiscoveryEntry> found = Host(t).discovered();
+    ASSERT_EQ(found.size(), 3U);
+    EXPECT_EQ(found[0].address + " " + found[0].service, "::1 " + port(t, 0));
+    EXPECT_EQ(found[1].address + " " + found[1].service, "::1 " + port(t, 2));
+    EXPECT_EQ(found[2].address + " " + found[2].service, "127.0.0.1 " + port(t, 3));
+    EXPECT_EQ(found[2].family, AddressFamily::ipv4);
+  }
+  const auto by_ipv4 = listening_at({"tcp:127.0.0.1:0", "tcp:[::]:0"});
+  ASSERT_TRUE(by_ipv4.ok());
+  const std::vector<DiscoveryEntry> found = Host(**by_ipv4).discovered();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[1].address + " " + found[1].service, "127.0.0.1 " + port(**by_ipv4, 1));
+  EXPECT_EQ(found[1].family, AddressFamily::ipv4);
 }
 
 TEST(Target, PropertiesAndReset) {
@@ -484,23 +561,81 @@ TEST(Target, LogPagesAndFeatures) {
             63U << 16 | 63);
   EXPECT_EQ(admin.run(make_set_features(Feature::asynchronous_events, 0x100)).status(), StatusCode::success);
   EXPECT_EQ(admin.run(make_set_features(Feature::keep_alive_timer, 1050)).completion.dw0, 1100U);
-  EXPECT_EQ(admin.run(make_set_features(Feature::arbitration, 0)).status(), StatusCode::invalid_field);
   Command saved = make_set_features(Feature::asynchronous_events, 0);
   saved.cdw10 |= 1U << 31;
   EXPECT_EQ(admin.run(saved).status(), StatusCode::feature_not_saveable);
 
-  const auto get = [&](Feature f) {
-    Command c;
-    c.opcode = static_cast<std::uint8_t>(AdminOpcode::get_features);
-    c.cdw10 = static_cast<std::uint32_t>(f);
-    c.cdw11 = 1;
-    return admin.run(c);
+  EXPECT_EQ(admin.get_feature(Feature::asynchronous_events).completion.dw0, 0x100U);
+  EXPECT_EQ(admin.get_feature(Feature::asynchronous_events, 0, 1).completion.dw0, 0U);
+  EXPECT_EQ(admin.get_feature(Feature::keep_alive_timer).completion.dw0, 1100U);
+  EXPECT_EQ(admin.get_feature(Feature::number_of_queues).completion.dw0, 63U << 16 | 63);
+  EXPECT_EQ(admin.get_feature(Feature::host_identifier, 1).data, Bytes(16, std::byte{9}));
+  EXPECT_EQ(admin.get_feature(Feature::host_identifier, 0).status(), StatusCode::invalid_field);
+  EXPECT_EQ(admin.run(make_set_features(Feature::host_identifier, 1)).status(),
+            StatusCode::command_sequence_error);
+}
+
+// Features that a controller must have, though here they are as they are. What is the case may be set.
+TEST(Target, MandatoryFeatures) {
+  const auto target = start();
+  Host admin(*target);
+  const std::uint16_t id = admin.make_controller();
+  struct Case {
+    Feature feature;
+    std::uint32_t selector;
+    std::uint32_t value;
   };
-  EXPECT_EQ(get(Feature::asynchronous_events).completion.dw0, 0x100U);
-  EXPECT_EQ(get(Feature::keep_alive_timer).completion.dw0, 1100U);
-  EXPECT_EQ(get(Feature::volatile_write_cache).completion.dw0, 0U);
-  EXPECT_EQ(get(Feature::host_identifier).data, Bytes(16, std::byte{9}));
-  EXPECT_EQ(get(Feature::power_management).status(), StatusCode::invalid_field);
+  constexpr std::uint32_t kUnderTemperature = 1 << 20;
+  for (const Case& c : {Case{Feature::arbitration, 0, 7}, Case{Feature::power_management, 0, 0},
+                        Case{Feature::temperature_threshold, 0, 0xffff},
+                        Case{Feature::temperature_threshold, kUnderTemperature, 0},
+                        Case{Feature::error_recovery, 0, 0}, Case{Feature::write_atomicity, 0, 0}}) {
+    const Host::Outcome got = admin.get_feature(c.feature, c.selector);
+    EXPECT_EQ(got.status(), StatusCode::success) << static_cast<int>(c.feature);
+    EXPECT_EQ(got.completion.dw0, c.value) << static_cast<int>(c.feature);
+    EXPECT_EQ(admin.get_feature(c.feature, c.selector, 1).completion.dw0, c.value);
+    EXPECT_EQ(admin.run(make_set_features(c.feature, c.selector | c.value)).status(), StatusCode::success);
+    EXPECT_EQ(admin.run(make_set_features(c.feature, c.selector | (c.value ^ 1))).status(),
+              StatusCode::feature_not_changeable);
+  }
+  // A sensor that is not there; a cache that is not there; what is of PCIe alone.
+  EXPECT_EQ(admin.get_feature(Feature::temperature_threshold, 1 << 16).status(), StatusCode::invalid_field);
+  for (const Feature f : {Feature::volatile_write_cache, Feature{0x08}, Feature{0x09}, Feature{0xff}}) {
+    EXPECT_EQ(admin.get_feature(f).status(), StatusCode::invalid_field);
+    EXPECT_EQ(admin.run(make_set_features(f, 0)).status(), StatusCode::invalid_field);
+  }
+  // What can be selected: now, default, saved, capabilities.
+  EXPECT_EQ(admin.get_feature(Feature::arbitration, 0, 3).completion.dw0, 0U);
+  EXPECT_EQ(admin.get_feature(Feature::error_recovery, 0, 3).completion.dw0, 2U);
+  EXPECT_EQ(admin.get_feature(Feature::asynchronous_events, 0, 3).completion.dw0, 4U);
+  EXPECT_EQ(admin.get_feature(Feature::arbitration, 0, 2).completion.dw0, 7U);
+  EXPECT_EQ(admin.get_feature(Feature::arbitration, 0, 4).status(), StatusCode::invalid_field);
+  // Of one namespace, where there is one.
+  Command of_one = make_set_features(Feature::arbitration, 7);
+  of_one.nsid = 1;
+  EXPECT_EQ(admin.run(of_one).status(), StatusCode::feature_not_namespace_specific);
+  of_one = make_set_features(Feature::error_recovery, 0);
+  of_one.nsid = 1;
+  EXPECT_EQ(admin.run(of_one).status(), StatusCode::success);
+  of_one.nsid = 3;
+  EXPECT_EQ(admin.run(of_one).status(), StatusCode::invalid_namespace_or_format);
+  // How many queues there are is settled when there are some.
+  Host io(*target);
+  io.make_queue(id);
+  EXPECT_EQ(admin.run(make_set_features(Feature::number_of_queues, 0)).status(),
+            StatusCode::command_sequence_error);
+}
+
+TEST(Target, AWritableOneHasACache) {
+  TargetOptions o = options();
+  o.writable = true;
+  const auto target = start(std::move(o));
+  Host admin(*target);
+  admin.make_controller();
+  EXPECT_EQ(admin.get_feature(Feature::volatile_write_cache).completion.dw0, 1U);
+  EXPECT_EQ(admin.run(make_set_features(Feature::volatile_write_cache, 1)).status(), StatusCode::success);
+  EXPECT_EQ(admin.run(make_set_features(Feature::volatile_write_cache, 0)).status(),
+            StatusCode::feature_not_changeable);
 }
 
 TEST(Target, WhoMayConnect) {
@@ -529,8 +664,10 @@ TEST(Target, WhoMayConnect) {
   const auto stranger = [](ConnectData& d) { d.host_nqn = "nqn.2014-08.org.example:stranger"; };
   EXPECT_EQ(refused(0, kAnyController, fine, stranger), P(StatusCode::connect_invalid_host, kInData | 512));
   EXPECT_EQ(refused(1, id, fine, stranger), P(StatusCode::connect_invalid_host, kInData | 512));
-  EXPECT_EQ(refused(0, kAnyController, fine, [](ConnectData& d) { d.host_nqn = "me"; }),
-            P(StatusCode::connect_invalid_host, kInData | 512));
+  for (const std::string_view odd : {"", "me"}) {
+    EXPECT_EQ(refused(0, kAnyController, fine, [=](ConnectData& d) { d.host_nqn = odd; }),
+              P(StatusCode::connect_invalid_host, kInData | 512));
+  }
   EXPECT_EQ(refused(0, kAnyController, fine, [](ConnectData& d) { d.subsystem_nqn += "x"; }),
             P(invalid, kInData | 256));
   EXPECT_EQ(refused(0, id, fine, same), P(invalid, kInData | 16));
@@ -559,6 +696,46 @@ TEST(Target, WhoMayConnect) {
     h.run(make_property_set(Property::configuration, kEnable));
     const Host::Outcome log = h.run(make_get_log_page(kDiscoveryLogPage, 4096, 0));
     EXPECT_EQ(decode_discovery_header(log.data)->records, known ? 1U : 0U);
+  }
+}
+
+// Where any host may connect, its name is its own affair: there are some that have none.
+TEST(Target, AnyHostIsAny) {
+  const auto target = start();
+  for (const std::string_view name : {"", "me", "nqn.2014-08.org.example:a host"}) {
+    Host admin(*target), io(*target), discovery(*target);
+    ConnectData d = admin.who();
+    d.host_nqn = name;
+    admin.greet();
+    const Host::Outcome connected = admin.connect(0, kAnyController, {}, d);
+    ASSERT_EQ(connected.status(), StatusCode::success) << name;
+    admin.enable();
+    io.greet();
+    EXPECT_EQ(io.connect(1, static_cast<std::uint16_t>(connected.completion.dw0), {}, d).status(),
+              StatusCode::success);
+    d.subsystem_nqn = kDiscoveryNqn;
+    discovery.greet();
+    EXPECT_EQ(discovery.connect(0, kAnyController, {}, d).status(), StatusCode::success);
+  }
+}
+
+// Names that are too long, or without end, are refused for what they are.
+TEST(Target, NamesThatAreTooLong) {
+  const auto target = start();
+  for (const std::size_t at : {kSubsystemNqnAt, kHostNqnAt}) {
+    for (const std::size_t length : {std::size_t{224}, std::size_t{255}, std::size_t{256}}) {
+      Host h(*target);
+      h.greet();
+      Bytes payload(kConnectDataSize);
+      ConnectData d = h.who();
+      d.controller_id = kAnyController;
+      encode(d, payload);
+      const std::string name = "nqn." + std::string(length - 4, 'x');
+      std::ranges::copy(as_bytes(name), payload.begin() + static_cast<std::ptrdiff_t>(at));
+      const Host::Outcome o = h.run(make_connect({.queue_size = 31}), payload);
+      EXPECT_EQ(o.status(), StatusCode::connect_invalid_parameters);
+      EXPECT_EQ(o.completion.dw0, 1U << 16 | at) << length;
+    }
   }
 }
 
@@ -785,7 +962,7 @@ TEST(Target, BadCommands) {
   io.make_queue(admin.make_controller());
   const auto expect_refused = [&io](const Command& c, StatusCode code) {
     const Host::Outcome o = io.run(c);
-    EXPECT_EQ(o.status(), code) << name_of(o.status());
+    EXPECT_EQ(o.status(), code) << name_of(o.status(), CommandKind::io);
     EXPECT_FALSE(o.may_retry());
     EXPECT_TRUE(o.data.empty());
   };

@@ -35,7 +35,12 @@ void look(ByteView input, const PduRules& rules) {
       (void)parse_property(command);
       break;
     }
-    case PduType::capsule_resp: require(!name_of(status_code(completion_of(pdu))).empty()); break;
+    case PduType::capsule_resp:
+      for (const CommandKind kind : {CommandKind::admin, CommandKind::io, CommandKind::fabrics}) {
+        require(!name_of(status_code(completion_of(pdu)), kind).empty());
+      }
+      require(!connect_field(completion_of(pdu).dw0).empty());
+      break;
     case PduType::h2c_data:
     case PduType::c2h_data: require(transfer_of(pdu).length == pdu.data_size && pdu.data_size > 0); break;
     case PduType::r2t: (void)transfer_of(pdu); break;
@@ -53,7 +58,7 @@ void decode_structures(ByteView input) {
   (void)decode_namespace_descriptors(input, id);
   require(decode_namespace_list(input).size() <= kIdentifySize / 4);
   if (const auto d = decode_connect_data(input); d.ok()) {
-    require(d->subsystem_nqn.size() <= kMaxNqn && d->host_nqn.size() <= kMaxNqn);
+    require(d->subsystem_nqn.size() <= kNqnField && d->host_nqn.size() <= kNqnField);
     (void)check_nqn(d->host_nqn);
   }
   (void)decode_discovery_header(input);
