@@ -129,7 +129,7 @@ Client::~Client() {
   run_to_end(impl_->report());
   // Connections go before the loop that they use. First those that connect again for as long as they live.
   for (Impl::Shard& s : impl_->shards) {
-    if (s.client) s.client->ssd().close();
+    if (s.client) impl_->loop->spawn(s.client->ssd().close());
   }
   impl_->loop->run_until([&] { return impl_->loop->spawned() == 0; });
   impl_->shards.clear();

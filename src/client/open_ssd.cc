@@ -102,4 +102,8 @@ Task<Opened> open_ssd(EventLoop& loop, fabric::Uri uri, HelloReply hello, Client
   co_return co_await open_as_asked(loop, std::move(uri), std::move(hello), std::move(options));
 }
 
+Task<void> close_ssd(block::BlockDevice& device) {
+  if (auto* remote = dynamic_cast<nvmf::NvmeDevice*>(&device)) co_await remote->close();
+}
+
 }  // namespace scalio::client

@@ -19,4 +19,7 @@ namespace scalio::client {
 Task<Result<std::unique_ptr<block::BlockDevice>>> open_ssd(EventLoop& loop, fabric::Uri uri,
                                                            layout::HelloReply hello, ClientOptions options);
 
+// Before such a device goes: where there is a controller, it is told, and waited for, 2 s at most.
+Task<void> close_ssd(block::BlockDevice& device);
+
 }  // namespace scalio::client

@@ -1,5 +1,9 @@
 #include "client/ssd.h"
 
+#include <utility>
+
+#include "client/open_ssd.h"
+
 namespace scalio::client {
 
 namespace {
@@ -48,6 +52,11 @@ Task<Result<std::optional<Record>>> Ssd::find(const layout::HelloReply& hello, s
     found = co_await way->reader.find(key, hash);
   }
   co_return found;
+}
+
+Task<void> Ssd::close() {
+  const std::shared_ptr<Way> way = std::exchange(way_, nullptr);
+  if (way) co_await close_ssd(*way->device);
 }
 
 void Ssd::count(ClientCounters& counters) const {

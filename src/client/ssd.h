@@ -33,8 +33,8 @@ class Ssd {
   Task<Result<std::optional<Record>>> find(const layout::HelloReply& hello, std::string_view key,
                                            uint64_t hash);
 
-  // Lets go of the device. No find() may be under way.
-  void close() { way_.reset(); }
+  // Lets go of the device, as close_ssd() does. No find() may be under way.
+  Task<void> close();
 
   // Adds what its devices have counted.
   void count(ClientCounters& counters) const;
