@@ -1,7 +1,10 @@
 // `scalio nvmf-target` as a program: what it says, when it ends, what it refuses.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -33,9 +36,9 @@ class Running {
  public:
   // `output`: its output's name in `scratch`, each used once.
   Running(const Scratch& scratch, const std::string& options, const std::string& input = "/dev/null",
-          const std::string& output = "target")
+          const std::string& output = "target", const std::string& listen = "127.0.0.1:0")
       : process_({"/bin/sh", "-c",
-                  "exec " SCALIO_PROGRAM " nvmf-target --listen 127.0.0.1:0 " + options + " <" + input},
+                  "exec " SCALIO_PROGRAM " nvmf-target --listen " + listen + " " + options + " <" + input},
                  scratch / output) {}
   std::string first_line() {
     const auto until = std::chrono::steady_clock::now() + kBound;
@@ -56,6 +59,24 @@ class Running {
 
  private:
   Process process_;
+};
+
+// A TCP connection to "tcp:127.0.0.1:PORT".
+class Connected {
+ public:
+  explicit Connected(const std::string& uri) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(uri.substr(uri.rfind(':') + 1))));
+    EXPECT_EQ(connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  }
+  ~Connected() { close(fd_); }
+  Connected(const Connected&) = delete;
+  Connected& operator=(const Connected&) = delete;
+
+ private:
+  const int fd_;
 };
 
 TEST(NvmfTarget, SaysWhereItListensAndStopsCleanly) {
@@ -85,6 +106,21 @@ TEST(NvmfTarget, SaysWhereItListensAndStopsCleanly) {
   EXPECT_THAT(second.err, HasSubstr("cannot listen at " + taken));
   target.process().signal(SIGINT);
   target.expect_success();
+}
+
+// The kernel frees a killed process's port a little later than the process.
+TEST(NvmfTarget, StartsAtOnceAfterItWasKilled) {
+  const Scratch scratch("nvmf-target-killed");
+  const std::string file = make_file(scratch / "file", 1 << 20);
+  std::string listen = "127.0.0.1:0";
+  for (int i = 0; i < 20; ++i) {
+    Running target(scratch, "--json --ns " + file, "/dev/null", "target-" + std::to_string(i), listen);
+    const nlohmann::json ready = nlohmann::json::parse(target.first_line(), nullptr, false);
+    ASSERT_FALSE(ready.is_discarded()) << i << ": " << target.process().err();
+    listen = ready["listen"][0];
+    const Connected host(listen);  // with nobody there the kernel is quicker
+    target.process().kill();
+  }
 }
 
 TEST(NvmfTarget, EndsWithWhoStartedIt) {

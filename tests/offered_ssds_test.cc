@@ -71,6 +71,42 @@ TEST_F(OfferedSsds, AreAllThatATcpClientNeeds) {
   EXPECT_GT(nlohmann::json::parse(*stat)["target_cpu_us"], 0);
 }
 
+TEST_F(OfferedSsds, AreLeftByAnOrderlyShutdown) {
+  Store store(scratch_, {.serve = {"--log-level", "debug"}});
+  ASSERT_NO_FATAL_FAILURE(fill(store));
+  auto client = Client::connect(store.tcp_uri());
+  ASSERT_TRUE(client.ok()) << client.status().to_string();
+  ASSERT_TRUE((*client)->run((*client)->get(key(0))).ok());
+  client->reset();
+  EXPECT_THAT(store.log(), HasSubstr("shut down by its host"));
+}
+
+// However "every address" is spelled, a client looks for them at the address where it found the server.
+TEST_F(OfferedSsds, AreWhereTheServerIs) {
+  Store store(scratch_, {.serve = {"--nvmf-target", "tcp:0:1"}});
+  ASSERT_TRUE(store.start());
+  const Finished got = scalio(scratch_, {"get", "--server", store.tcp_uri(), "--ssd-access", "nvmf", key(3)});
+  EXPECT_NE(got.status, 0);
+  EXPECT_THAT(got.err, HasSubstr("tcp:127.0.0.1:1"));
+}
+
+// Before the store is touched; a port that was asked for is the one that is named.
+TEST_F(OfferedSsds, AndTheServerNeedAddressesOfThisMachine) {
+  Store store(scratch_, {});
+  const auto expect_refused = [&](const std::string& listen, std::vector<std::string> more,
+                                  const std::string& why) {
+    std::vector<std::string> args = {"serve", "--dir", store.dir(), "--cache", "4M", "--listen", listen};
+    args.insert(args.end(), more.begin(), more.end());
+    const Finished served = scalio(scratch_, args);
+    EXPECT_NE(served.status, 0);
+    EXPECT_THAT(served.err, HasSubstr(why));
+    EXPECT_FALSE(std::filesystem::exists(store.dir() + "/epoch")) << "it was opened";
+  };
+  expect_refused("tcp:192.0.2.1:7000", {}, "cannot listen at tcp:192.0.2.1:7000");
+  expect_refused("unix:/missing/directory/socket", {}, "cannot listen at /missing/directory/socket");
+  expect_refused(store.tcp_uri(), {"--nvmf", "192.0.2.1:4420"}, "cannot listen at tcp:192.0.2.1:4420");
+}
+
 TEST_F(OfferedSsds, CanBeChosenOnTheServersMachine) {
   Store store(scratch_, {});
   ASSERT_NO_FATAL_FAILURE(fill(store));

@@ -13,6 +13,8 @@
 #include "cli/size.h"
 #include "cli/stop_signals.h"
 #include "cli/target_process.h"
+#include "fabric/server.h"
+#include "fabric/socket.h"
 #include "fabric/uri.h"
 #include "server/server.h"
 
@@ -35,10 +37,6 @@ struct Stop {
 
 constexpr std::string_view kNone = "none";
 
-bool is_loopback(const std::string& host) {
-  return host.starts_with("127.") || host == "::1" || host == "localhost";
-}
-
 // Where to start a target of the server's own; nothing if there is to be none.
 Result<std::optional<fabric::Uri>> own_target(const Flags& flags) {
   if (flags.nvmf == kNone) return std::optional<fabric::Uri>();
@@ -46,6 +44,8 @@ Result<std::optional<fabric::Uri>> own_target(const Flags& flags) {
     if (!flags.nvmf_target.empty()) return Status(Code::invalid, "either --nvmf or --nvmf-target, not both");
     Result<fabric::Uri> uri = parse_host_port("--nvmf", flags.nvmf);
     if (!uri.ok()) return uri.status();
+    // Now, and not when the store has been opened.
+    if (Status s = fabric::check_listen({*uri}); !s.ok()) return s;
     return std::optional(*uri);
   }
   if (!flags.nvmf_target.empty()) return std::optional<fabric::Uri>();
@@ -56,7 +56,7 @@ Result<std::optional<fabric::Uri>> own_target(const Flags& flags) {
     if (!uri.ok()) return uri.status();
     if (uri->scheme == fabric::Uri::Scheme::unix_socket) continue;
     // Others cannot reach this machine's loopback, and it can reach what they can.
-    if (beside && (!is_loopback(beside->host) || is_loopback(uri->host))) continue;
+    if (beside && (!fabric::is_loopback(beside->host) || fabric::is_loopback(uri->host))) continue;
     beside.emplace();
     beside->scheme = fabric::Uri::Scheme::tcp;
     beside->host = uri->host;
@@ -64,12 +64,10 @@ Result<std::optional<fabric::Uri>> own_target(const Flags& flags) {
   return beside;
 }
 
-bool is_wildcard(const std::string& host) { return host.empty() || host == "0.0.0.0" || host == "::"; }
-
 layout::SsdTarget target_at(const fabric::Uri& uri) {
   using Transport = layout::SsdTarget::Transport;
   return {uri.scheme == fabric::Uri::Scheme::rdma ? Transport::rdma : Transport::tcp, uri.port,
-          is_wildcard(uri.host) ? "" : uri.host};
+          fabric::is_every_address(uri.host) ? "" : uri.host};
 }
 
 // Makes the server offer its SSDs as the flags say. The target's process lives as long as `process`.

@@ -26,8 +26,24 @@ struct Listeners {
 
 bool is_rdma(const Uri& uri) { return uri.scheme == Uri::Scheme::rdma; }
 
+Status check_together(const std::vector<Uri>& listen) {
+  if (std::ranges::any_of(listen, is_rdma) && !std::ranges::all_of(listen, is_rdma)) {
+    return Status(
+        Code::invalid,
+        "rdma: cannot be served beside unix: or tcp:, because a NIC's compare-and-swap is not atomic "
+        "with the CPU's; listen either at rdma: addresses only, or at unix: and tcp: only");
+  }
+  for (auto uri = listen.begin(); uri != listen.end(); ++uri) {
+    const bool picked = uri->scheme != Uri::Scheme::unix_socket && uri->port == 0;
+    if (!picked && std::find(listen.begin(), uri, *uri) != uri) {
+      return Status(Code::invalid, fmt::format("{} is given more than once", uri->text()));
+    }
+  }
+  return Status();
+}
+
 Result<Listeners> open_listeners(const std::vector<Uri>& uris) {
-  if (Status s = check_listen(uris); !s.ok()) return s;
+  if (Status s = check_together(uris); !s.ok()) return s;
   Listeners all;
   for (const Uri& uri : uris) {
     if (is_rdma(uri)) {
@@ -66,21 +82,7 @@ Result<VerbsRegion> register_region(ibv_context* device, ByteSpan region) {
 
 }  // namespace
 
-Status check_listen(const std::vector<Uri>& listen) {
-  if (std::ranges::any_of(listen, is_rdma) && !std::ranges::all_of(listen, is_rdma)) {
-    return Status(
-        Code::invalid,
-        "rdma: cannot be served beside unix: or tcp:, because a NIC's compare-and-swap is not atomic "
-        "with the CPU's; listen either at rdma: addresses only, or at unix: and tcp: only");
-  }
-  for (auto uri = listen.begin(); uri != listen.end(); ++uri) {
-    const bool picked = uri->scheme != Uri::Scheme::unix_socket && uri->port == 0;
-    if (!picked && std::find(listen.begin(), uri, *uri) != uri) {
-      return Status(Code::invalid, fmt::format("{} is given more than once", uri->text()));
-    }
-  }
-  return Status();
-}
+Status check_listen(const std::vector<Uri>& listen) { return open_listeners(listen).status(); }
 
 struct Server::Impl {
   std::vector<ShardEndpoint> shards;

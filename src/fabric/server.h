@@ -43,8 +43,8 @@ struct Limits {
   Nanos stall_timeout = 30 * kSecond;
 };
 
-// Whether a server could listen at these, as far as that can be told without doing it. Fails with invalid: an
-// address is given twice, or rdma: beside others.
+// Whether a server could listen at these now: it is tried, and given up again before anything is accepted.
+// Failures: as Server::start; invalid: an address is given twice, or rdma: beside others.
 Status check_listen(const std::vector<Uri>& listen);
 
 class Server {

@@ -54,7 +54,36 @@ Status remove_stale(const std::string& path, const Address& address) {
   return Status();
 }
 
+// An address of either family as one of IPv6; nothing for a name.
+std::optional<in6_addr> numeric(const std::string& host) {
+  const Result<std::vector<Address>> found = resolve(host, 0, true, false);
+  if (!found.ok()) return std::nullopt;
+  const sockaddr_storage& storage = found->front().storage;
+  if (storage.ss_family == AF_INET6) return reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
+  in6_addr mapped{};
+  mapped.s6_addr[10] = mapped.s6_addr[11] = 0xff;
+  std::memcpy(mapped.s6_addr + 12, &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, 4);
+  return mapped;
+}
+
+std::uint32_t ipv4_of(const in6_addr& mapped) {
+  std::uint32_t address = 0;
+  std::memcpy(&address, mapped.s6_addr + 12, sizeof address);
+  return ntohl(address);
+}
+
 }  // namespace
+
+bool is_every_address(const std::string& host) {
+  const std::optional<in6_addr> a = numeric(host);
+  return a && (IN6_IS_ADDR_V4MAPPED(&*a) ? ipv4_of(*a) == INADDR_ANY : IN6_IS_ADDR_UNSPECIFIED(&*a));
+}
+
+bool is_loopback(const std::string& host) {
+  if (host == "localhost") return true;
+  const std::optional<in6_addr> a = numeric(host);
+  return a && (IN6_IS_ADDR_V4MAPPED(&*a) ? ipv4_of(*a) >> 24 == IN_LOOPBACKNET : IN6_IS_ADDR_LOOPBACK(&*a));
+}
 
 std::string name_of(const sockaddr* address) {
   const socklen_t size = address->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
@@ -114,7 +143,8 @@ Result<UniqueFd> start_connecting(const Address& address) {
 }
 
 Result<Listener> Listener::open(const Uri& uri) {
-  return uri.scheme == Uri::Scheme::unix_socket ? open_unix(uri) : open_tcp(uri);
+  return listen_patiently(
+      [&] { return uri.scheme == Uri::Scheme::unix_socket ? open_unix(uri) : open_tcp(uri); });
 }
 
 Result<Listener> Listener::open_unix(const Uri& uri) {

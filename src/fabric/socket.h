@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "fabric/unique_fd.h"
@@ -25,7 +27,8 @@ struct Address {
 // one it made.
 class Listener {
  public:
-  // Blocks while it resolves a host's name. Failures: as Server::start.
+  // Blocks while it resolves a host's name, and for 2 s while somebody else listens there. Failures: as
+  // Server::start.
   static Result<Listener> open(const Uri& uri);
   Listener(Listener&&) noexcept = default;
   Listener& operator=(Listener&&) = delete;
@@ -51,6 +54,23 @@ class Listener {
   Uri uri_;
   struct stat file_ {};  // of a Unix socket
 };
+
+// Does `open` again for as long as somebody listens there, 2 s at most: the kernel lets go of a killed
+// process's sockets only when its io_uring requests have ended.
+template <class Open>
+auto listen_patiently(Open open) {
+  constexpr int kMostTries = 100;
+  for (int tries = 0;; ++tries) {
+    auto listener = open();
+    if (listener.code() != Code::busy || tries == kMostTries) return listener;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+// Whether a host is every address of a machine, or one that only the machine itself reaches, however that is
+// spelled: 0.0.0.0, 0, ::, 0:0::0; 127.0.0.1, 127.1, ::1, localhost. Other names are not looked up.
+bool is_every_address(const std::string& host);
+bool is_loopback(const std::string& host);
 
 // An address of IPv4 or IPv6 as people write it: "10.0.0.7:5000".
 std::string name_of(const sockaddr* address);

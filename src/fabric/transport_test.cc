@@ -1,9 +1,11 @@
 // All transports, as their users see them.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <optional>
+#include <thread>
 
 #include "fabric/connect.h"
 #include "fabric/region_access.h"
@@ -489,6 +491,23 @@ TEST(Shm, AStaleSocketIsReplacedAndALiveOneIsNot) {
   EXPECT_TRUE(run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{})).ok());
 }
 
+// As the kernel frees a killed process's: a little later.
+TEST(Shm, ASocketThatIsFreedSoonIsWaitedFor) {
+  TempDir dir;
+  const Uri uri = *parse_uri("unix:" + dir.path() + "/socket");
+  const Result<Address> address = unix_address(uri.path);
+  UniqueFd held(socket(AF_UNIX, SOCK_STREAM, 0));
+  ASSERT_EQ(bind(held.get(), reinterpret_cast<const sockaddr*>(&address->storage), address->size), 0);
+  ASSERT_EQ(listen(held.get(), 1000), 0);
+  std::thread later([&held] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    held.reset();
+  });
+  const Status again = Listener::open(uri).status();
+  EXPECT_TRUE(again.ok()) << again.to_string();
+  later.join();
+}
+
 TEST(Shm, OtherFilesAreLeftAlone) {
   TempDir dir;
   const std::string path = dir.path() + "/file";
@@ -506,6 +525,34 @@ TEST(Shm, OtherFilesAreLeftAlone) {
 TEST(Tcp, APortInUseIsBusy) {
   TestServer server(Uri::Scheme::tcp);
   EXPECT_EQ(Listener::open(server.uri(Uri::Scheme::tcp)).code(), Code::busy);
+}
+
+TEST(Tcp, APortThatIsFreedSoonIsWaitedFor) {
+  std::optional<Listener> held = *Listener::open(*parse_uri("tcp:127.0.0.1:0"));
+  const Uri uri = held->uri();
+  std::thread later([&held] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    held.reset();
+  });
+  const Status again = Listener::open(uri).status();
+  EXPECT_TRUE(again.ok()) << again.to_string();
+  later.join();
+}
+
+TEST(Tcp, EverySpellingOfAnAddressMeansIt) {
+  for (const char* host : {"0.0.0.0", "0", "0x0", "0.0", "::", "0::0", "0:0:0:0:0:0:0:0", "::ffff:0.0.0.0"}) {
+    EXPECT_TRUE(is_every_address(host)) << host;
+    EXPECT_FALSE(is_loopback(host)) << host;
+  }
+  for (const char* host :
+       {"127.0.0.1", "127.1", "127.8.8.8", "::1", "0::1", "::ffff:127.0.0.1", "localhost"}) {
+    EXPECT_FALSE(is_every_address(host)) << host;
+    EXPECT_TRUE(is_loopback(host)) << host;
+  }
+  for (const char* host : {"10.0.0.7", "fe80::1", "example.com", "zero", ""}) {
+    EXPECT_FALSE(is_every_address(host)) << host;
+    EXPECT_FALSE(is_loopback(host)) << host;
+  }
 }
 
 TEST(Tcp, TheNicsTimeIsCounted) {

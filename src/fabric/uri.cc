@@ -51,7 +51,8 @@ Result<Uri> parse_uri(std::string_view text) {
     uri.host = rest.substr(0, colon);
     port = rest.substr(colon + 1);
   }
-  if (uri.host.empty()) return bad(text, "the host is missing");
+  if (uri.host.empty()) return bad(text, "the host is missing (every address is 0.0.0.0, or [::] for both)");
+  if (uri.host == "*") return bad(text, "every address is written 0.0.0.0, or [::] for IPv4 and IPv6");
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), uri.port);
   if (error != std::errc() || end != port.data() + port.size()) {
     return bad(text, "the port is not a number from 0 to 65535");

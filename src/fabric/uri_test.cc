@@ -37,11 +37,28 @@ TEST(Uri, TakesIpv6InBrackets) {
 
 TEST(Uri, RefusesEverythingElse) {
   using namespace std::string_view_literals;
-  for (std::string_view text :
-       {""sv,          "unix:"sv,      "unix"sv,       "/run/x"sv,         "tcp:"sv,        "tcp:host"sv,
-        "tcp::5"sv,    "tcp:host:"sv,  "tcp:host:x"sv, "tcp:host:65536"sv, "tcp:host:-1"sv, "tcp:host:5 "sv,
-        "tcp:::1:5"sv, "tcp:[::1]"sv,  "tcp:[::1"sv,   "tcp:[]:5"sv,       "rdma:"sv,       "rdma:host"sv,
-        "rdma"sv,      "udp:host:5"sv, "unix:/a\0b"sv}) {
+  for (std::string_view text : {""sv,
+                                "unix:"sv,
+                                "unix"sv,
+                                "/run/x"sv,
+                                "tcp:"sv,
+                                "tcp:host"sv,
+                                "tcp::5"sv,
+                                "tcp:*:5"sv,
+                                "tcp:host:"sv,
+                                "tcp:host:x"sv,
+                                "tcp:host:65536"sv,
+                                "tcp:host:-1"sv,
+                                "tcp:host:5 "sv,
+                                "tcp:::1:5"sv,
+                                "tcp:[::1]"sv,
+                                "tcp:[::1"sv,
+                                "tcp:[]:5"sv,
+                                "rdma:"sv,
+                                "rdma:host"sv,
+                                "rdma"sv,
+                                "udp:host:5"sv,
+                                "unix:/a\0b"sv}) {
     const Result<Uri> uri = parse_uri(text);
     EXPECT_EQ(uri.code(), Code::invalid) << text;
   }

@@ -40,6 +40,10 @@ Result<ibv_context*> device_of(rdma_cm_id* id, const Uri& uri) {
 }  // namespace
 
 Result<VerbsListener> VerbsListener::open(const Uri& uri) {
+  return listen_patiently([&] { return open_now(uri); });
+}
+
+Result<VerbsListener> VerbsListener::open_now(const Uri& uri) {
   Result<CmChannel> channel = open_cm_channel();
   if (!channel.ok()) return channel.status();
   Result<std::vector<Address>> addresses = resolve(uri.host, uri.port, false, true);

@@ -16,8 +16,8 @@ namespace scalio::fabric {
 class VerbsListener {
  public:
   // Blocks while it resolves a host's name. Failures: unavailable (no RDMA device, or none with this address,
-  // or one without atomics), busy (somebody listens there), invalid (no such host; or an address of every
-  // device, where there are several).
+  // or one without atomics), busy (somebody listens there, after 2 s), invalid (no such host; or an address
+  // of every device, where there are several).
   static Result<VerbsListener> open(const Uri& uri);
 
   rdma_event_channel* channel() const { return channel_.get(); }
@@ -25,6 +25,8 @@ class VerbsListener {
   const Uri& uri() const { return uri_; }  // with the real port
 
  private:
+  static Result<VerbsListener> open_now(const Uri& uri);
+
   CmChannel channel_;
   CmId id_;
   ibv_context* device_ = nullptr;
