@@ -32,7 +32,7 @@ Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeomet
       buffers_{block::Buffer(batch_bytes(geometry)), block::Buffer(batch_bytes(geometry))},
       builder_(log_id_),
       work_(executor),
-      room_(executor),
+      line_(executor),
       durable_{WaitList(executor), WaitList(executor)} {
   SCALIO_ASSERT(options_.batch_max >= 1);
 }
@@ -59,8 +59,25 @@ uint64_t Log::free() const { return geometry_.log_size - std::min(geometry_.log_
 
 Task<void> Log::room(uint32_t key, uint32_t body) {
   const uint32_t size = BatchBuilder::record_size(key, body);
-  while (failure_.ok() && (builder_.records() >= options_.batch_max || !builder_.fits(size))) {
-    co_await room_.wait();
+  // Who comes later may not take the room of those that were called.
+  if (in_line_.empty() && called_ == 0 && (!failure_.ok() || has_room(size))) co_return;
+  do {
+    in_line_.push_back(size);
+    co_await line_.wait();
+    --called_;
+    called_bytes_ -= size;
+  } while (failure_.ok() && !has_room(size));
+  // Should those that were called add nothing after all, the next ones are called.
+  if (called_ == 0 && !in_line_.empty()) work_.wake_one();
+}
+
+// Calls the first in line for whom there is room; all of them after a failure.
+void Log::call_in_line() {
+  while (!in_line_.empty() && (!failure_.ok() || has_room(in_line_.front()))) {
+    ++called_;
+    called_bytes_ += in_line_.front();
+    in_line_.pop_front();
+    line_.wake_one();
   }
 }
 
@@ -108,6 +125,7 @@ Task<void> Log::run() {
   while (failure_.ok()) {
     if (builder_.records() == 0 && !tail_wanted_) {
       if (stopping_) break;
+      call_in_line();
       co_await work_.wait();
       continue;
     }
@@ -126,7 +144,7 @@ Task<void> Log::run() {
     ++open_number_;
     current_ ^= 1;
     open_batch(lsn + batch.size());
-    room_.wake_all();
+    call_in_line();
 
     const auto durability =
         kept(Rule::log_before_reply) ? block::Durability::stable : block::Durability::cached;
@@ -142,7 +160,7 @@ Task<void> Log::run() {
     }
     durable_[number & 1].wake_all();
   }
-  room_.wake_all();
+  call_in_line();
   durable_[0].wake_all();
   durable_[1].wake_all();
 }

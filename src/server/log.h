@@ -60,8 +60,8 @@ class Log {
     uint64_t version = 0;
     uint64_t batch = 0;
   };
-  // Waits until a record of these sizes fits the open batch, or failure() is set. The add must follow
-  // without suspending.
+  // Waits until a record of these sizes fits the open batch, or failure() is set, in the order of the calls.
+  // The add must follow without suspending, or not at all.
   Task<void> room(uint32_t key, uint32_t body);
   // Adds a record that fits. `version` 0: assigns the next one.
   Ticket add(layout::LogKind kind, uint64_t version, std::string_view key, ByteView body);
@@ -94,6 +94,11 @@ class Log {
 
  private:
   void open_batch(uint64_t after);
+  bool has_room(uint32_t size) const {
+    return builder_.records() + called_ < options_.batch_max &&
+           builder_.fits(static_cast<uint32_t>(called_bytes_ + size));
+  }
+  void call_in_line();
 
   Executor& executor_;
   block::BlockDevice& device_;
@@ -115,7 +120,12 @@ class Log {
   bool stopping_ = false;
   Status failure_;
   WaitList work_;
-  WaitList room_;
+  // Records that wait for room, in line. A new batch calls those that it has room for, and not all the others
+  // with them.
+  std::deque<uint32_t> in_line_;  // their sizes
+  WaitList line_;
+  uint32_t called_ = 0;  // and not yet back
+  uint64_t called_bytes_ = 0;
   WaitList durable_[2];  // by the parity of the batch number
   LogCounters counters_;
 };

@@ -104,6 +104,57 @@ TEST_F(LogTest, RecordsThatComeTogetherShareABatch) {
   }
 }
 
+// An executor that counts how often it is asked to resume something.
+class CountingExecutor final : public Executor {
+ public:
+  explicit CountingExecutor(Executor& executor) : executor_(executor) {}
+  Nanos now() override { return executor_.now(); }
+  void post(std::coroutine_handle<> h) override {
+    ++posts;
+    executor_.post(h);
+  }
+  void post_at(Nanos when, std::coroutine_handle<> h) override { executor_.post_at(when, h); }
+  uint64_t posts = 0;
+
+ private:
+  Executor& executor_;
+};
+
+// However many wait: those that have room are woken, in the order in which they came, and nobody else.
+TEST_F(LogTest, ABatchWakesThoseThatItHasRoomFor) {
+  constexpr int kRecords = 2000;
+  constexpr uint32_t kPerBatch = 4;
+  CountingExecutor counting(*loop_);
+  Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
+  ASSERT_TRUE(scan.ok());
+  Log log(counting, device_, geometry_, {.batch_max = kPerBatch});
+  log.resume(std::move(scan->position));
+  std::vector<int> order;
+  int left = kRecords;
+  const auto one = [&](int i) -> Task<void> {
+    co_await log.room(8, 8);
+    order.push_back(i);
+    // Every third has changed its mind.
+    if (i % 3 != 0) {
+      const Log::Ticket ticket = log.add(LogKind::value, 0, "key" + std::to_string(10000 + i), Bytes(8));
+      EXPECT_TRUE((co_await log.durable(ticket.batch)).ok());
+      if (i % 100 == 1) {
+        EXPECT_TRUE((co_await log.advance_tail(ticket.lsn)).ok());
+      }
+    }
+    --left;
+  };
+  for (int i = 0; i < kRecords; ++i) loop_->spawn(one(i));
+  loop_->spawn(log.run());
+  turn_until(*loop_, [&] { return left == 0; });
+  log.stop();
+  turn_until(*loop_, [&] { return loop_->spawned() == 0; });
+  ASSERT_EQ(order.size(), static_cast<size_t>(kRecords));
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+  // For room, for its batch, and the log's own turns.
+  EXPECT_LT(counting.posts, 5 * kRecords);
+}
+
 TEST_F(LogTest, LsnsAndVersionsAreNotUsedAgainAfterARestart) {
   open();
   Log::Ticket last = append("a", "1");
