@@ -25,6 +25,9 @@
  *   - CAS is a read and a write of the word, with CPU stores and clients' WRITEs in between. CASes of clients
  *     exclude each other: one NIC does them all (-DTWO_NICS: not).
  *   - An SSD read that overlaps the bucket's write returns the old content or the new, each time anew.
+ *   - With -DDAMAGES: a stray WRITE damages the word of a write slot, which then looks EMPTY, or its body, whose
+ *     checksum then fails. The server knows what it stored. A GET promises nothing if a word was damaged, and
+ *     not yet put right, at any time while it ran.
  *
  * WHAT IS ABSTRACTED, AND WHY THAT HIDES NO ERROR
  *
@@ -74,6 +77,9 @@
 #ifndef FILLS
 #define FILLS 3    /* of each read slot */
 #endif
+#ifndef DAMAGES
+#define DAMAGES 0  /* of write slots */
+#endif
 
 /* Keys with ONE_TAG cannot be told apart by slot words. */
 #ifdef ONE_TAG
@@ -109,6 +115,27 @@ byte merged;       /* the version that is being written */
 byte newest[KEYS]; /* the last version that the server began to publish */
 byte written;      /* puts so far */
 byte known[KEYS];  /* for the property alone: the newest version acknowledged or returned */
+
+#if DAMAGES > 0
+bit unseen[WSLOTS];     /* the word is damaged: it looks EMPTY. ws[] has what the server stored */
+bit torn[WSLOTS];       /* the body is damaged */
+byte damages;           /* so far */
+byte mending;           /* the write slot that is being put right, plus 1; 0: none */
+bit misled;             /* a word was damaged, and is not yet put right */
+bit excused[READERS+1]; /* by reader: its GET may return anything */
+#ifdef REPAIR_BY_LOCKED
+#define SEEN(i) (unseen[i] -> EMPTY : (mending == (i) + 1 && ws[i].state != EMPTY -> LOCKED : ws[i].state))
+#else
+#define SEEN(i) (unseen[i] -> EMPTY : ws[i].state)
+#endif
+#define SEEN_BODY(i) (torn[i] -> TORN : ws[i].body)
+#define DAMAGED(i) (unseen[i] || torn[i] && ws[i].state == DIRTY)
+#define EXCUSED excused[me]
+#else
+#define SEEN(i) ws[i].state
+#define SEEN_BODY(i) ws[i].body
+#define EXCUSED 0
+#endif
 
 byte h;            /* scratch within a step */
 
@@ -166,6 +193,7 @@ byte h;            /* scratch within a step */
 #define REPLACE 7
 #define SSD     8
 #define FREE    9
+#define MENDED  10
 #if defined(NO_LOCKED)
 #define FIRST         KILL
 #define AFTER_KILL    BODY
@@ -222,12 +250,32 @@ inline reply() {
   if :: known[k] < newest[k] -> known[k] = newest[k] :: else fi;
   k = 0; w = 0; phase = IDLE
 }
+#if DAMAGES > 0
+#define NOW_AFTER_KILL (mending -> MENDED : AFTER_KILL)
+#else
+#define NOW_AFTER_KILL AFTER_KILL
+#endif
 inline next_read_slot() {
-  if :: r + 1 < RSLOTS -> r++; phase = KILL :: else -> r = 0; phase = AFTER_KILL fi
+  if :: r + 1 < RSLOTS -> r++; phase = KILL :: else -> r = 0; phase = NOW_AFTER_KILL fi
+}
+
+/* Rule 11: the word of slot i is stored as it should be, in a generation that no body has; then the kill. */
+inline begin_mending(i) {
+  printf("server: write slot %d was damaged: its word is stored again\n", i);
+#ifdef NO_REPAIR_KILL
+  unseen[i] = 0; torn[i] = 0; misled = 0
+#else
+  w = i; k = ws[i].body_key; unseen[i] = 0;
+  ws[i].generation++;
+  mending = i + 1; phase = KILL
+#endif
 }
 
 proctype Server() {
   byte phase = IDLE, k, w, r;
+#if DAMAGES > 0
+  bit replying;
+#endif
 #if defined(KILL_BY_WORD) || defined(KILL_BY_CAS)
   bit seen_complete; byte seen_generation, seen_tag;
 #endif
@@ -327,7 +375,35 @@ end:
   :: d_step { phase == REPLACE ->
        ws[w].body = newest[k]; ws[w].state = DIRTY;
        printf("server: write slot %d: body is version %d of key %d; DIRTY\n", w, newest[k], k);
+#if DAMAGES > 0
+       torn[w] = 0;
+       if
+       :: unseen[w] ->
+            begin_mending(w);
+#ifdef NO_REPAIR_KILL
+            reply()
+#else
+            replying = 1
+#endif
+       :: else -> reply()
+       fi
+#else
        reply()
+#endif
+     }
+#endif
+#if DAMAGES > 0
+  /* The walk has found something. */
+  :: atomic { phase == IDLE && SOME(DAMAGED) -> PICK(DAMAGED); d_step { begin_mending(w); if :: phase == IDLE -> w = 0 :: else fi } }
+  /* The read slots are killed. A body that is damaged and not in the log any more stays so. */
+  :: d_step { phase == MENDED ->
+       if :: ws[w].state != EMPTY -> ws[w].body_generation = ws[w].generation :: else fi;
+       if :: ws[w].state != CLEAN -> torn[w] = 0 :: else fi;
+       printf("server: write slot %d is right again\n", w);
+       mending = 0; misled = 0;
+       for (h : 0 .. WSLOTS-1) { misled = misled || unseen[h] }
+       h = 0;
+       if :: replying -> replying = 0; reply() :: else -> k = 0; w = 0; phase = IDLE fi
      }
 #endif
 #if defined(AFTER_PUBLISH) || defined(NAIVE)
@@ -360,7 +436,10 @@ end:
          if
          :: ws[h].state == DIRTY && ws[h].body_key == merging - 1 && UNCHANGED ->
               ws[h].state = CLEAN;
-              printf("server: write slot %d: CLEAN\n", h)
+              printf("server: write slot %d: CLEAN\n", h);
+#if DAMAGES > 0
+              if :: unseen[h] -> begin_mending(h) :: else fi
+#endif
          :: else
          fi
        }
@@ -377,7 +456,12 @@ end:
 #endif
        ws[w].state = EMPTY;
        printf("server: write slot %d: EMPTY\n", w);
+#if DAMAGES > 0
+       torn[w] = 0;
+       if :: unseen[w] -> d_step { begin_mending(w); if :: phase == IDLE -> w = 0 :: else fi } :: else -> w = 0 fi
+#else
        w = 0
+#endif
 #endif
      }
 #ifdef KILL_AT_MERGE_ONLY
@@ -442,9 +526,9 @@ end:
 /* A GET returns version v. */
 inline returns(v) {
   printf("reader %d: GET of key %d returns version %d; version %d was known when it began\n", me, k, v, floor);
-  assert(v >= floor);
+  assert(EXCUSED || v >= floor);
   assert(v <= newest[k]);
-  if :: known[k] < v -> known[k] = v :: else fi
+  if :: known[k] < v && !EXCUSED -> known[k] = v :: else fi
 }
 
 inline forget_words() {
@@ -464,6 +548,9 @@ inline forget_the_rest() {
 inline over() {
 #ifdef RESTORE_VICTIM
   v.visible = 0; v.complete = 0; v.generation = 0; v.tag = 0;
+#endif
+#if DAMAGES > 0
+  excused[me] = 0;
 #endif
   at = SNAPSHOT; k = 0; floor = 0; got = 0; slot = 0; found = NONE; mine = 0; value = 0;
   forget_words(); forget_the_rest()
@@ -505,7 +592,14 @@ inline look_in_read_slots() {
 /* `part` of the block has been read. */
 inline have(part) {
   h = 0;
-  if :: got == 0 -> floor = known[k] :: else fi;
+  if
+  :: got == 0 ->
+       floor = known[k];
+#if DAMAGES > 0
+       excused[me] = misled
+#endif
+  :: else
+  fi;
   got = got | part;
   if
   :: got != ALL
@@ -535,9 +629,9 @@ inline read_ssd() {
 
 /* Rule 2: READ the word of write slot i again. With two of them, in either order. */
 inline read_again(i) {
-  printf("reader %d: READ the word of write slot %d again: %e\n", me, i, ws[i].state);
+  printf("reader %d: READ the word of write slot %d again: %e\n", me, i, SEEN(i));
   if
-  :: GIVES_WAY(ws[i].state) && ws[i].tag == TAG(k) -> got = 0; mine = 0; floor = 0; at = GIVE_BACK
+  :: GIVES_WAY(SEEN(i)) && ws[i].tag == TAG(k) -> got = 0; mine = 0; floor = 0; at = GIVE_BACK
   :: else ->
        got = got | (1 << i);
        if :: got + 1 == (1 << WSLOTS) -> got = 0; at = NVME :: else fi
@@ -582,13 +676,13 @@ end:
      }
   :: d_step { MAY_READ(WRITE_WORDS) ->
        for (h : 0 .. WSLOTS-1) {
-         x[h].state = ws[h].state;
+         x[h].state = SEEN(h);
 #ifdef TORN_WRITE_WORD
          printf("reader %d: READ the state of write slot %d: %e\n", me, h, ws[h].state)
 #else
          x[h].generation = ws[h].generation; x[h].tag = ws[h].tag;
          printf("reader %d: READ the word of write slot %d: %e, generation %d\n",
-                me, h, ws[h].state, ws[h].generation)
+                me, h, SEEN(h), ws[h].generation)
 #endif
        }
        have(WRITE_WORDS)
@@ -621,9 +715,10 @@ end:
      }
   :: d_step { MAY_READ(WRITE_BODIES) ->
        for (h : 0 .. WSLOTS-1) {
-         x[h].body_generation = ws[h].body_generation; x[h].body_key = ws[h].body_key; x[h].body = ws[h].body;
+         x[h].body_generation = ws[h].body_generation; x[h].body_key = ws[h].body_key;
+         x[h].body = SEEN_BODY(h);
          printf("reader %d: READ the body of write slot %d: generation %d, version %d\n",
-                me, h, ws[h].body_generation, ws[h].body)
+                me, h, ws[h].body_generation, SEEN_BODY(h))
        }
        have(WRITE_BODIES)
      }
@@ -788,8 +883,35 @@ end:
   od
 }
 
+#if DAMAGES > 0
+#define MAY_DAMAGE(i) (READABLE(ws[i].state) && !unseen[i] && !torn[i])
+proctype Stray() {
+  byte w;
+end:
+  do
+  :: atomic { damages < DAMAGES && SOME(MAY_DAMAGE) ->
+       PICK(MAY_DAMAGE);
+       damages++;
+       if
+       :: unseen[w] = 1; misled = 1;
+          for (h : 1 .. READERS) { excused[h] = 1 }
+          h = 0;
+          printf("server: a stray WRITE damages the word of write slot %d\n", w)
+       :: torn[w] = 1; printf("server: a stray WRITE damages the body of write slot %d\n", w)
+       fi;
+       w = 0
+     }
+  od
+}
+#endif
+
 #ifdef INVARIANTS
-#define HIDDEN_STALE(i) (rs[i].visible && rs[i].complete && rs[i].body_key != NOBODY && \
+#if DAMAGES > 0
+#define MISLED misled
+#else
+#define MISLED 0
+#endif
+#define HIDDEN_STALE(i) (!MISLED && rs[i].visible && rs[i].complete && rs[i].body_key != NOBODY && \
                          rs[i].generation == rs[i].body_generation && rs[i].body < known[rs[i].body_key])
 proctype Invariant() {
 end:
@@ -807,6 +929,9 @@ init {
     for (h : 0 .. RSLOTS-1) { rs[h].complete = 1; rs[h].body_key = NOBODY }
     for (h : 0 .. WSLOTS-1) { ws[h].state = EMPTY; ws[h].body_key = NOBODY }
     run Server();
+#if DAMAGES > 0
+    run Stray();
+#endif
     for (h : 1 .. READERS) { run Reader(h) }
 #ifdef INVARIANTS
     run Invariant();

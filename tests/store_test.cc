@@ -12,9 +12,13 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 
 #include "base/hash.h"
+#include "fabric/connect.h"
+#include "fabric/uri.h"
 #include "layout/bucket.h"
+#include "layout/message.h"
 #include "layout/superblock.h"
 #include "server/check.h"
 #include "server/format.h"
@@ -122,6 +126,47 @@ class StoreTest : public ::testing::TestWithParam<const char*> {
 };
 INSTANTIATE_TEST_SUITE_P(Over, StoreTest, ::testing::Values("shm", "tcp"),
                          [](const auto& test) { return std::string(test.param); });
+
+// Empties the word of every write slot of a shard, as a stray WRITE does.
+Task<void> damage_write_slots(EventLoop& loop, std::string uri, uint32_t shard) {
+  Bytes hello;
+  layout::encode(hello, layout::HelloRequest{0});
+  auto c = co_await fabric::connect(loop, *fabric::parse_uri(uri), shard, std::move(hello), {});
+  EXPECT_TRUE(c.ok()) << c.status().to_string();
+  if (!c.ok()) co_return;
+  const layout::RegionGeometry g = layout::decode_hello_reply((*c)->hello())->region;
+  const Bytes zeros(8 * g.write_slots);
+  for (uint64_t block = 0; block < g.blocks; ++block) {
+    const Code code = co_await (*c)->write(g.block_at(block) + g.write_words(), zeros);
+    EXPECT_EQ(code, Code::ok);
+  }
+}
+
+// Nobody writes the keys again: it is the server's walk that finds it.
+TEST_P(StoreTest, DamagedWriteSlotsArePutRight) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  put_records(*client, 20);
+  auto loop = EventLoop::create();
+  ASSERT_TRUE(loop.ok());
+  for (const uint32_t shard : {0u, 1u}) {
+    auto damage = [&]() -> Task<Status> {
+      co_await damage_write_slots(**loop, uri_, shard);
+      co_return Status();
+    };
+    ASSERT_TRUE(server::run_to_end(**loop, damage()).ok());
+  }
+  const auto intact = [&] {
+    for (int i = 0; i < 20; ++i) {
+      auto record = client->run(client->get(key_of(i)));
+      if (!record.ok() || record->value != value_of(i)) return false;
+    }
+    return true;
+  };
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!intact() && std::chrono::steady_clock::now() < bound) std::this_thread::sleep_for(milliseconds(50));
+  EXPECT_TRUE(intact());
+}
 
 TEST_P(StoreTest, WhatIsPutIsGot) {
   auto client = connected();

@@ -27,10 +27,11 @@ enum class Rule : std::uint8_t {
   epoch,                // rule 9: a client notices that the server was restarted
   session,              // rule 8: a write that is sent again is done once
   bucket_images,        // section 3: buckets are logged before they are overwritten
+  repair_kill,          // rule 11: read slots are killed before a damaged write-slot word is put right
   log_space,            // section 3: a write is admitted when the log has room before its tail
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 15> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 16> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -45,6 +46,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 15> kRules{{
     {Rule::epoch, "epoch"},
     {Rule::session, "session"},
     {Rule::bucket_images, "bucket-images"},
+    {Rule::repair_kill, "repair-kill"},
     {Rule::log_space, "log-space"},
 }};
 

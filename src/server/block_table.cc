@@ -1,7 +1,6 @@
 #include "server/block_table.h"
 
 #include "base/rules.h"
-#include "fabric/region_access.h"
 
 namespace scalio::server {
 
@@ -12,7 +11,12 @@ using layout::WriteWord;
 
 namespace {
 constexpr uint8_t kMaxHeat = 64;
+
+// The word of a slot in this state. An EMPTY slot has no key, and so no tag.
+uint64_t word_of(const WriteSlot& s) {
+  return WriteWord{s.state, s.generation, s.state == WriteState::empty ? 0 : layout::tag_of(s.hash)}.pack();
 }
+}  // namespace
 
 BlockTable::BlockTable(const layout::RegionGeometry& geometry, ByteSpan region,
                        std::function<void()> between_stores)
@@ -71,17 +75,26 @@ std::optional<uint32_t> BlockTable::mergeable(uint64_t block, bool retry_full) c
   });
 }
 
-void BlockTable::store_state(uint64_t block, uint32_t i, WriteState state) {
-  const WriteSlot& s = slot(block, i);
-  fabric::store_word_release(region_.data() + geometry_.block_at(block) + geometry_.write_word(i),
-                             WriteWord{state, s.generation, layout::tag_of(s.hash)}.pack());
+bool BlockTable::word_intact(uint64_t block, uint32_t i) const {
+  const WriteSlot& s = slots_[block * geometry_.write_slots + i];
+  return fabric::load_word_relaxed(word_at(block, i)) == word_of(s);
+}
+
+// Stores the word that the slot's state asks for. What a client wrote over the one before may have hidden the
+// slot, and somebody may have filled a read slot with what the SSD has: then that is killed (rule 11).
+void BlockTable::store_state(uint64_t block, uint32_t i, uint64_t stored) {
+  const uint64_t word = word_of(slot(block, i));
+  if (replace_word(block, i, stored, word)) return;
+  if (kept(Rule::repair_kill)) return mend(block, i);
+  fabric::store_word_release(word_at(block, i), word);
 }
 
 void BlockTable::reserve(uint64_t block, uint32_t i, uint64_t hash) {
   WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(!s.reserved && !s.merging && !s.dirty());
+  const uint64_t stored = word_of(s);
   s.state = WriteState::empty;
-  store_state(block, i, WriteState::empty);
+  store_state(block, i, stored);
   s.heat = 0;
   // The others cool down as keys come and go around them.
   for (uint32_t j = 0; j < geometry_.write_slots; ++j) {
@@ -108,14 +121,31 @@ void BlockTable::kill_read_slots(uint64_t block, uint32_t tag) {
   }
 }
 
+void BlockTable::store_body(uint64_t block, uint32_t i, const RecordView& record) {
+  const WriteSlot& s = slot(block, i);
+  const uint32_t upper = layout::encode_slot(
+      scratch_, record, layout::slot_place(block, geometry_.read_slots + i, s.generation));
+  fabric::copy_to_region(const_cast<std::byte*>(body(block, i)), scratch_.data(), layout::slot_bytes(record));
+  fabric::copy_to_region(upper_checksum_at(block, i), reinterpret_cast<const std::byte*>(&upper),
+                         sizeof upper);
+}
+
 void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, uint64_t lsn) {
   WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(s.reserved && record.version > s.version);
   const bool replaces = s.state != WriteState::empty;
-  std::byte* to = const_cast<std::byte*>(body(block, i));
+  uint64_t stored = word_of(s);
   if (!replaces) {
     ++s.generation;
-    if (kept(Rule::locked)) store_state(block, i, WriteState::locked);
+    if (kept(Rule::locked)) {
+      const uint64_t locked = WriteWord{WriteState::locked, s.generation, layout::tag_of(s.hash)}.pack();
+      // Damage to the word of an EMPTY slot has hidden no write, and the kill follows.
+      if (!replace_word(block, i, stored, locked)) {
+        ++damaged_words_;
+        fabric::store_word_release(word_at(block, i), locked);
+      }
+      stored = locked;
+    }
     // Rule 1: whoever fills a slot of this key either did so before the loads below, and is killed, or
     // reads the write-slot words after LOCKED was stored, and gives way.
     fabric::full_fence();
@@ -125,12 +155,8 @@ void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, u
     fabric::full_fence();
   }
   between_stores();
-  const uint32_t upper = layout::encode_slot(
-      scratch_, record, layout::slot_place(block, geometry_.read_slots + i, s.generation));
   // Replaced in place, a reader in between sees a checksum that does not match and reads again (rule 4).
-  fabric::copy_to_region(to, scratch_.data(), layout::slot_bytes(record));
-  fabric::copy_to_region(region_.data() + geometry_.block_at(block) + geometry_.upper_checksum(i),
-                         reinterpret_cast<const std::byte*>(&upper), sizeof upper);
+  store_body(block, i, record);
   if (replaces && s.heat < kMaxHeat) ++s.heat;
   if (!s.dirty()) ++dirty_;
   s.version = record.version;
@@ -138,28 +164,78 @@ void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, u
   s.state = WriteState::dirty;
   s.stuck = Stuck::no;
   between_stores();
-  store_state(block, i, WriteState::dirty);
+  store_state(block, i, stored);
   between_stores();
   if (!replaces && !kept(Rule::kill_before_publish)) kill_read_slots(block, layout::tag_of(s.hash));
   // Before the reply: the value is visible to all once it is acknowledged.
   fabric::full_fence();
 }
 
-std::optional<BlockTable::Published> BlockTable::read(uint64_t block, uint32_t i) const {
+std::optional<RecordView> BlockTable::look(uint64_t block, uint32_t i) const {
   const WriteSlot& s = slots_[block * geometry_.write_slots + i];
+  uint32_t upper = 0;
   fabric::copy_from_region(scratch_.data(), body(block, i), scratch_.size());
-  auto r = layout::decode_slot(scratch_, layout::slot_place(block, geometry_.read_slots + i, s.generation));
-  if (!r || r->version != s.version) return std::nullopt;
+  fabric::copy_from_region(reinterpret_cast<std::byte*>(&upper), upper_checksum_at(block, i), sizeof upper);
+  auto r =
+      layout::decode_slot(scratch_, layout::slot_place(block, geometry_.read_slots + i, s.generation), upper);
+  return r && r->version == s.version ? r : std::nullopt;
+}
+
+std::optional<BlockTable::Published> BlockTable::read(uint64_t block, uint32_t i) const {
+  const auto r = look(block, i);
+  if (!r) return std::nullopt;
   return Published{std::string(r->key), std::string(r->value), r->version, r->kind};
+}
+
+// Rule 11: what LOCKED is to a publish. The word says that the key is here, in a generation that no body has
+// yet: whoever fills a slot of it gives way, and nobody reads what is older meanwhile, as behind LOCKED.
+void BlockTable::hide(uint64_t block, uint32_t i) {
+  WriteSlot& s = slot(block, i);
+  ++s.generation;
+  fabric::store_word_release(word_at(block, i), word_of(s));
+  fabric::full_fence();
+  between_stores();
+  if (kept(Rule::repair_kill)) kill_read_slots(block, layout::tag_of(s.hash));
+  fabric::full_fence();
+  between_stores();
+}
+
+void BlockTable::mend(uint64_t block, uint32_t i) {
+  const bool empty = slot(block, i).state == WriteState::empty;
+  const std::optional<Published> published = empty ? std::nullopt : read(block, i);
+  ++damaged_words_;
+  hide(block, i);
+  if (published) store_body(block, i, published->view());
+  fabric::full_fence();
+}
+
+void BlockTable::republish(uint64_t block, uint32_t i, const RecordView& record) {
+  const WriteSlot& s = slot(block, i);
+  SCALIO_ASSERT(s.state != WriteState::empty && record.version == s.version);
+  ++damaged_bodies_;
+  hide(block, i);
+  store_body(block, i, record);
+  fabric::full_fence();
+}
+
+void BlockTable::discard(uint64_t block, uint32_t i) {
+  WriteSlot& s = slot(block, i);
+  SCALIO_ASSERT(s.state == WriteState::clean && !s.reserved && !s.merging);
+  ++damaged_bodies_;
+  const uint64_t stored = word_of(s);
+  s.state = WriteState::empty;
+  store_state(block, i, stored);
+  s.version = s.lsn = 0;
 }
 
 void BlockTable::set_clean(uint64_t block, uint32_t i) {
   WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(s.dirty());
+  const uint64_t stored = word_of(s);
   s.state = WriteState::clean;
   s.stuck = Stuck::no;
   --dirty_;
-  store_state(block, i, WriteState::clean);
+  store_state(block, i, stored);
 }
 
 }  // namespace scalio::server

@@ -1,7 +1,7 @@
 // BlockTable: the server's side of the hash blocks. It owns the write slots: their truth is here, and what
 // stands in the region is a copy for clients. So whatever a client does to the region, no write is lost.
 //
-// The order of stores in publish() is rule 1 of the protocol.
+// The order of stores in publish() is rule 1 of the protocol, what mend() and republish() do is rule 11.
 #pragma once
 
 #include <functional>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fabric/region_access.h"
 #include "layout/hash_block.h"
 #include "task/executor.h"
 
@@ -66,20 +67,36 @@ class BlockTable {
   // the same key, the value is replaced; otherwise read slots of the key are killed first.
   void publish(uint64_t block, uint32_t i, const layout::RecordView& record, uint64_t lsn);
 
-  // What is published in a slot. Nothing if a client has damaged the copy in the region.
+  // What is published in a slot, until the next call. Nothing if a client has damaged the body in the region.
+  std::optional<layout::RecordView> look(uint64_t block, uint32_t i) const;
   struct Published {
     std::string key;
     std::string value;
     uint64_t version;
     layout::Kind kind;
+    layout::RecordView view() const { return {key, value, version, kind}; }
   };
   std::optional<Published> read(uint64_t block, uint32_t i) const;
 
   // The slot's write has been merged: DIRTY to CLEAN (rule 7).
   void set_clean(uint64_t block, uint32_t i);
 
+  // Whether the slot's word is the one that was stored there last.
+  bool word_intact(uint64_t block, uint32_t i) const;
+  // Puts a damaged word right (rule 11); the slot keeps its state, version and LSN. A body that is damaged
+  // too stays so.
+  void mend(uint64_t block, uint32_t i);
+  // Publishes what a slot holds once more, because its body is damaged: `record` is of the slot's version.
+  // State, version and LSN stay (rule 11).
+  void republish(uint64_t block, uint32_t i, const layout::RecordView& record);
+  // Empties a slot that is CLEAN, and nobody's, and whose body is damaged: the bucket has its value (rule 7).
+  void discard(uint64_t block, uint32_t i);
+
   uint64_t dirty() const { return dirty_; }
   uint64_t kills() const { return kills_; }
+  // Found and put right.
+  uint64_t damaged_words() const { return damaged_words_; }
+  uint64_t damaged_bodies() const { return damaged_bodies_; }
 
  private:
   const std::byte* body(uint64_t block, uint32_t i) const {
@@ -90,7 +107,20 @@ class BlockTable {
   void between_stores() const {
     if (between_stores_) between_stores_();
   }
-  void store_state(uint64_t block, uint32_t i, layout::WriteState state);
+  std::byte* word_at(uint64_t block, uint32_t i) const {
+    return region_.data() + geometry_.block_at(block) + geometry_.write_word(i);
+  }
+  std::byte* upper_checksum_at(uint64_t block, uint32_t i) const {
+    return region_.data() + geometry_.block_at(block) + geometry_.upper_checksum(i);
+  }
+  // Stores the slot's word if it is still the one that was `stored` there last. It is a CAS, so that nothing
+  // that a client has written there is overwritten unseen.
+  bool replace_word(uint64_t block, uint32_t i, uint64_t stored, uint64_t word) {
+    return fabric::cas_word(word_at(block, i), stored, word) == stored;
+  }
+  void store_state(uint64_t block, uint32_t i, uint64_t stored);
+  void store_body(uint64_t block, uint32_t i, const layout::RecordView& record);
+  void hide(uint64_t block, uint32_t i);
   void kill_read_slots(uint64_t block, uint32_t tag);
   bool holds(uint64_t block, uint32_t i, std::string_view key) const;
 
@@ -101,6 +131,8 @@ class BlockTable {
   mutable Bytes scratch_;  // one slot body
   uint64_t dirty_ = 0;
   uint64_t kills_ = 0;
+  uint64_t damaged_words_ = 0;
+  uint64_t damaged_bodies_ = 0;
 };
 
 }  // namespace scalio::server

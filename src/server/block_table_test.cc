@@ -43,6 +43,7 @@ class BlockTableTest : public ::testing::Test {
     table_.slot(0, i).reserved = false;
   }
 
+  uint64_t last_version_ = 0;
   const layout::RegionGeometry geometry_{.blocks = 512, .read_slots = 4, .write_slots = 2, .slot_size = 96};
   block::Buffer region_{geometry_.size()};
   BlockTable table_{geometry_, region_.span()};
@@ -148,6 +149,75 @@ TEST_F(BlockTableTest, ABodyThatAClientDamagedIsNotedAndNotRead) {
   body(0)[layout::kSlotHeader] ^= std::byte{1};
   EXPECT_FALSE(table_.read(0, 0));
   EXPECT_EQ(table_.find(0, hash_of(5), "a"), 0u) << "the server still knows whose slot it is";
+}
+
+// Rule 11: the word looked EMPTY for a while, and a client has cached what the SSD has.
+TEST_F(BlockTableTest, EveryStoreOverADamagedWordKillsFirst) {
+  const ReadWord cached{true, true, 7, 55};
+  enum class Store { replace, clean, reuse, mend };
+  for (const Store by : {Store::replace, Store::clean, Store::reuse, Store::mend}) {
+    for (const uint64_t damage : {uint64_t{0}, WriteWord{WriteState::dirty, 9, 56}.pack(), ~uint64_t{0}}) {
+      const uint64_t version = ++last_version_;
+      publish(0, hash_of(55), {"key", "value", version, Kind::value});
+      if (by == Store::reuse) table_.set_clean(0, 0);
+      set_read_word(0, cached);
+      EXPECT_TRUE(table_.word_intact(0, 0));
+      store(region_.data() + geometry_.write_word(0), damage);
+      EXPECT_FALSE(table_.word_intact(0, 0));
+      const uint64_t found = table_.damaged_words();
+      if (by == Store::replace) {
+        table_.slot(0, 0).reserved = true;
+        table_.publish(0, 0, {"key", "value", ++last_version_, Kind::value}, 10 * last_version_);
+        table_.slot(0, 0).reserved = false;
+      } else if (by == Store::clean) {
+        table_.set_clean(0, 0);
+      } else if (by == Store::mend) {
+        table_.mend(0, 0);
+      }
+      if (by != Store::reuse) {
+        EXPECT_EQ(write_word(0).state, by == Store::clean ? WriteState::clean : WriteState::dirty);
+        EXPECT_EQ(write_word(0).tag, 55u);
+        ASSERT_TRUE(decode(0)) << "with the body that belongs to the word";
+        EXPECT_EQ(decode(0)->version, last_version_);
+      }
+      if (table_.slot(0, 0).dirty()) table_.set_clean(0, 0);
+      table_.reserve(0, 0, hash_of(1));
+      EXPECT_EQ(write_word(0).state, WriteState::empty);
+      EXPECT_TRUE(table_.word_intact(0, 0));
+      table_.slot(0, 0).reserved = false;
+      EXPECT_FALSE(ReadWord::unpack(read_word(0)).visible);
+      EXPECT_EQ(table_.damaged_words(), found + 1);
+    }
+  }
+}
+
+TEST_F(BlockTableTest, ABodyIsPublishedAgainInANewGeneration) {
+  publish(0, hash_of(55), {"key", "value", 3, Kind::value});
+  const WriteWord word = write_word(0);
+  set_read_word(0, {true, true, 7, 55});
+  store(region_.data() + geometry_.upper_checksum(0), uint32_t{0});
+  EXPECT_FALSE(table_.look(0, 0));
+  table_.republish(0, 0, {"key", "value", 3, Kind::value});
+  EXPECT_EQ(write_word(0).state, WriteState::dirty);
+  EXPECT_NE(write_word(0).generation, word.generation) << "a reader must not mix it with what was there";
+  EXPECT_FALSE(ReadWord::unpack(read_word(0)).visible);
+  ASSERT_TRUE(table_.look(0, 0));
+  EXPECT_EQ(decode(0)->value, "value");
+  EXPECT_EQ(table_.slot(0, 0).lsn, 30u);
+  EXPECT_EQ(table_.dirty(), 1u);
+}
+
+TEST_F(BlockTableTest, DamageToAnEmptySlotIsNoted) {
+  EXPECT_TRUE(table_.word_intact(0, 0));
+  const WriteWord dirty{WriteState::dirty, 0, 55};
+  store(region_.data() + geometry_.write_word(0), dirty.pack());
+  EXPECT_FALSE(table_.word_intact(0, 0));
+  table_.mend(0, 0);
+  EXPECT_EQ(write_word(0).state, WriteState::empty);
+  store(region_.data() + geometry_.write_word(0), dirty.pack());
+  publish(0, hash_of(55), {"key", "value", 3, Kind::value});
+  EXPECT_TRUE(table_.word_intact(0, 0));
+  EXPECT_EQ(table_.damaged_words(), 2u);
 }
 
 // Rule 1, as another processor sees it: whoever sees DIRTY sees the read slots of the tag killed.

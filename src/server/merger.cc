@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "base/hash.h"
 #include "base/rules.h"
 
 namespace scalio::server {
@@ -21,12 +20,13 @@ constexpr uint64_t kScanStep = 4096;
 }  // namespace
 
 Merger::Merger(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
-               BlockTable& table, Log& log, std::function<void(Status)> fail)
+               BlockTable& table, Log& log, SlotRepair& repair, std::function<void(Status)> fail)
     : executor_(executor),
       device_(device),
       geometry_(geometry),
       table_(table),
       log_(log),
+      repair_(repair),
       fail_(std::move(fail)),
       buckets_(executor, device, geometry, *this),
       permits_(executor, kMaxMerges),
@@ -171,19 +171,9 @@ void Merger::start(uint64_t bucket) {
 }
 
 Task<Status> Merger::capture(const Captured& at, Change* change) {
-  const uint64_t hash = table_.slot(at.block, at.slot).hash;
-  if (auto p = table_.read(at.block, at.slot); p && hash_key(p->key, geometry_.hash_seed) == hash) {
-    *change = {std::move(p->key), std::move(p->value), p->version, p->kind};
-    co_return Status();
-  }
-  // Clients can write the region, and one has damaged our copy: the log still has it.
-  spdlog::warn("write slot {} of block {} was overwritten in the region; reading it back from the log",
-               at.slot, at.block);
-  block::Buffer storage(Log::record_storage(geometry_));
-  Result<layout::LogRecordView> r = co_await log_.read_record(at.lsn, storage);
-  if (!r.ok()) co_return r.status();
-  *change = {std::string(r->key), std::string(as_string(r->body)), r->version,
-             r->kind == LogKind::tombstone ? layout::Kind::tombstone : layout::Kind::value};
+  Result<BlockTable::Published> p = co_await repair_.read(at.block, at.slot);
+  if (!p.ok()) co_return p.status();
+  *change = {std::move(p->key), std::move(p->value), p->version, p->kind};
   co_return Status();
 }
 
@@ -207,7 +197,7 @@ Task<void> Merger::merge(uint64_t bucket) {
       WriteSlot& s = table_.slot(block, i);
       if (!s.dirty() || geometry_.home_bucket(s.hash) != bucket) continue;
       s.merging = true;
-      captured.push_back({block, i, s.lsn});
+      captured.push_back({block, i});
     }
   }
   captured_ += captured.size();
@@ -266,8 +256,7 @@ Task<void> Merger::merge(uint64_t bucket) {
 // A write that cannot be merged is added to the log once more, so that it does not hold the tail.
 Task<Status> Merger::log_again(uint64_t block, uint32_t i) {
   Change change;
-  const Captured at{block, i, table_.slot(block, i).lsn};
-  Status s = co_await capture(at, &change);
+  Status s = co_await capture({block, i}, &change);
   if (!s.ok()) co_return s;
   co_await log_.room(static_cast<uint32_t>(change.key.size()), static_cast<uint32_t>(change.value.size()));
   if (!log_.failure().ok()) co_return log_.failure();

@@ -14,6 +14,7 @@
 #include "server/block_table.h"
 #include "server/bucket_store.h"
 #include "server/log.h"
+#include "server/slot_repair.h"
 
 namespace scalio::server {
 
@@ -28,7 +29,7 @@ class Merger final : private BucketStore::ImageLog {
  public:
   // `fail` is called with the first device error; nothing is written after it.
   Merger(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
-         BlockTable& table, Log& log, std::function<void(Status)> fail);
+         BlockTable& table, Log& log, SlotRepair& repair, std::function<void(Status)> fail);
 
   BucketStore& buckets() { return buckets_; }
 
@@ -75,7 +76,6 @@ class Merger final : private BucketStore::ImageLog {
   struct Captured {
     uint64_t block;
     uint32_t slot;
-    uint64_t lsn;
   };
   void start(uint64_t bucket);
   void give_up(const Status& why);
@@ -93,6 +93,7 @@ class Merger final : private BucketStore::ImageLog {
   const layout::SsdGeometry& geometry_;
   BlockTable& table_;
   Log& log_;
+  SlotRepair& repair_;
   std::function<void(Status)> fail_;
   BucketStore buckets_;
 

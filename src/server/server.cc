@@ -17,6 +17,7 @@
 #include "fabric/epoch.h"
 #include "fabric/region.h"
 #include "fabric/server.h"
+#include "fabric/timer.h"
 #include "layout/superblock.h"
 #include "server/shard.h"
 #include "server/store_files.h"
@@ -31,6 +32,7 @@ struct ShardThread {
   std::unique_ptr<block::UringDevice> device;
   std::unique_ptr<fabric::Region> region;
   std::unique_ptr<Shard> shard;
+  std::unique_ptr<fabric::Timer> scrub;  // while it serves; used on the thread alone
   std::thread thread;
   bool serving = false;  // start() has succeeded, stop() has not been called
   bool ended = false;    // the thread may end; used on it alone
@@ -44,6 +46,19 @@ struct ShardThread {
     };
     loop->run_on_loop([this, body, start, done] { loop->spawn(body(start, done)); });
     return done->get_future();
+  }
+  void begin_scrubbing() {
+    loop->run_on_loop([this] {
+      scrub = std::make_unique<fabric::Timer>(*loop, [this] {
+        shard->scrub();
+        scrub->arm(loop->now() + Scrubber::kInterval);
+      });
+      scrub->arm(loop->now() + Scrubber::kInterval);
+    });
+  }
+  Task<Status> stop() {
+    scrub.reset();
+    return shard->stop();
   }
   void join() {
     if (!thread.joinable()) return;
@@ -109,7 +124,7 @@ struct Server::Impl {
     if (epoch) epoch->retire();
     std::vector<std::future<Status>> ends;
     for (auto& s : shards) {
-      if (s->serving) ends.push_back(s->begin([shard = s->shard.get()] { return shard->stop(); }));
+      if (s->serving) ends.push_back(s->begin([t = s.get()] { return t->stop(); }));
     }
     Status first;
     for (auto& end : ends) {
@@ -242,7 +257,10 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   if (!failure.ok()) return failure;
 
   std::vector<fabric::ShardEndpoint> endpoints;
-  for (auto& t : impl->shards) endpoints.push_back({t->loop.get(), t->region.get(), t->shard.get()});
+  for (auto& t : impl->shards) {
+    endpoints.push_back({t->loop.get(), t->region.get(), t->shard.get()});
+    t->begin_scrubbing();
+  }
   fabric::Limits limits;
   limits.max_connections = o.max_clients;
   auto listening =

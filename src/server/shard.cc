@@ -39,7 +39,9 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
       options_(std::move(options)),
       table_(region_geometry, region, options_.between_stores),
       log_(executor, device, ssd_, options_.log),
-      merger_(executor, device, ssd_, table_, log_, [this](const Status& why) { fail(why); }),
+      repair_(executor, ssd_, table_, log_),
+      merger_(executor, device, ssd_, table_, log_, repair_, [this](const Status& why) { fail(why); }),
+      scrubber_(executor, table_, repair_),
       sessions_(options_.session_seed),
       idle_(executor) {
   SCALIO_ASSERT(region_geometry.slot_size >= layout::slot_size_for(ssd_.inline_limit));
@@ -55,6 +57,7 @@ Task<Status> Shard::start() {
 
 Task<Status> Shard::stop() {
   stopping_ = true;
+  co_await scrubber_.stop();
   while (writes_in_flight_ > 0) co_await idle_.wait();
   merger_.stop();
   co_await merger_.drain();
@@ -212,19 +215,19 @@ Task<Result<uint64_t>> Shard::current_version(InFlight& key, uint64_t block, uin
     co_return found->version;
   }
   const WriteSlot& s = table_.slot(block, *slot);
-  if (auto p = table_.read(block, *slot)) {
+  if (s.dirty()) {
+    Result<BlockTable::Published> p = co_await repair_.read(block, *slot);
+    if (!p.ok() && s.dirty()) co_return p.status();
+    if (p.ok()) co_return p->kind == layout::Kind::tombstone ? 0 : p->version;
+  }
+  if (repair_.intact(block, *slot)) {
+    const auto p = table_.look(block, *slot);
     co_return p->kind == layout::Kind::tombstone ? 0 : p->version;
   }
-  if (!s.dirty()) {
-    // A client has damaged our copy in the region; the bucket has the value, the log may not any more.
-    Result<BucketStore::Found> found = co_await merger_.buckets().find(name, hash);
-    if (!found.ok()) co_return found.status();
-    co_return found->version;
-  }
-  block::Buffer storage(Log::record_storage(ssd_));
-  Result<layout::LogRecordView> r = co_await log_.read_record(s.lsn, storage);
-  if (!r.ok()) co_return r.status();
-  co_return r->kind == LogKind::tombstone ? 0 : r->version;
+  // CLEAN, and a client has damaged our copy in the region: the bucket has the value, the log may not.
+  Result<BucketStore::Found> found = co_await merger_.buckets().find(name, hash);
+  if (!found.ok()) co_return found.status();
+  co_return found->version;
 }
 
 Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string* text) {
@@ -338,6 +341,8 @@ std::string Shard::stat() const {
         {"slot_bytes", table_.geometry().slot_size},
         {"dirty", table_.dirty()},
         {"kills", table_.kills()},
+        {"damaged_words", table_.damaged_words()},
+        {"damaged_bodies", table_.damaged_bodies()},
         {"hits", reported_hits_},
         {"misses", reported_misses_}}},
       {"writes",

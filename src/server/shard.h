@@ -13,6 +13,7 @@
 #include "server/log.h"
 #include "server/merger.h"
 #include "server/recovery.h"
+#include "server/scrubber.h"
 #include "server/sessions.h"
 
 namespace scalio::server {
@@ -43,6 +44,8 @@ class Shard final : public fabric::Service {
   // Finishes the writes in flight and merges everything, so that the next start has nothing to replay. No
   // client may be connected any more.
   Task<Status> stop();
+  // To be called every Scrubber::kInterval while it serves.
+  void scrub() { scrubber_.step(); }
 
   Result<Bytes> on_hello(fabric::Peer& peer, ByteView request) override;
   void on_request(fabric::Peer& peer, uint64_t call, ByteView request) override;
@@ -78,7 +81,9 @@ class Shard final : public fabric::Service {
   const ShardOptions options_;
   BlockTable table_;
   Log log_;
+  SlotRepair repair_;
   Merger merger_;
+  Scrubber scrubber_;
   Sessions sessions_;
   RecoveryReport recovery_;
   std::unordered_map<std::string, std::unique_ptr<InFlight>> in_flight_;

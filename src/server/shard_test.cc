@@ -289,6 +289,129 @@ TEST_F(ShardTest, ARegionThatAClientScribblesOverLosesNoWrite) {
   for (const auto& [key, value] : model) EXPECT_EQ(all[key].value, value);
 }
 
+// What a client can do to a write slot, word or body.
+enum class Damage { empty_word, other_tag, garbage_word, body, checksum, all };
+constexpr std::array kDamages{Damage::empty_word, Damage::other_tag, Damage::garbage_word,
+                              Damage::body,       Damage::checksum,  Damage::all};
+
+class ShardRepairTest : public ShardTest {
+ protected:
+  // Damages the first write slot of the key's block, which must be the key's, and leaves what a client may
+  // have cached meanwhile.
+  void damage(std::string_view key, Damage how) {
+    std::byte* block = s_->block_of(key);
+    const layout::RegionGeometry& g = s_->blocks;
+    std::byte* word = block + g.write_word(0);
+    std::byte* body = block + g.body(g.read_slots);
+    switch (how) {
+      case Damage::empty_word: store(word, uint64_t{0}); break;
+      case Damage::other_tag: store(word, load<uint64_t>(word) ^ uint64_t{1} << 40); break;
+      case Damage::garbage_word: store(word, ~uint64_t{0}); break;
+      case Damage::body: body[layout::kSlotHeader] ^= std::byte{1}; break;
+      case Damage::checksum: store(block + g.upper_checksum(0), uint32_t{0}); break;
+      case Damage::all: std::memset(block, 0x5a, g.block_size()); break;
+    }
+    const layout::ReadWord cached{true, true, 7, layout::tag_of(s_->hash(key))};
+    store(block + g.read_word(0), cached.pack());
+  }
+  bool cached(std::string_view key) {
+    return layout::ReadWord::unpack(load<uint64_t>(s_->block_of(key) + s_->blocks.read_word(0))).visible;
+  }
+  void scrub() {
+    const size_t before = s_->loop->spawned();
+    s_->shard.scrub();
+    turn_until(*s_->loop, [&] { return s_->loop->spawned() == before; });
+  }
+};
+
+TEST_F(ShardRepairTest, TheWalkPublishesADirtySlotAgain) {
+  for (const Damage how : kDamages) {
+    for (const bool removed : {false, true}) {
+      open(test_geometry(16), {.blocks = 300});
+      const uint64_t version =
+          (removed ? s_->remove(*client_, "key") : s_->put(*client_, "key", "value")).version;
+      damage("key", how);
+      scrub();
+      const auto slot = s_->slot_of("key");
+      ASSERT_TRUE(slot) << "damage " << static_cast<int>(how);
+      EXPECT_EQ(slot->state, layout::WriteState::dirty);
+      EXPECT_EQ(slot->kind, removed ? layout::Kind::tombstone : layout::Kind::value);
+      EXPECT_EQ(slot->stored, (Stored{removed ? "" : "value", version}));
+      EXPECT_FALSE(cached("key"));
+      EXPECT_EQ(s_->put_if(*client_, "key", "next", removed ? 0 : version).code, Code::ok);
+      EXPECT_EQ(s_->get("key")->value, "next");
+    }
+  }
+}
+
+// Then the bucket has the value, and the log may not.
+TEST_F(ShardRepairTest, TheWalkPutsACleanSlotRightOrFreesIt) {
+  for (const Damage how : kDamages) {
+    open(test_geometry(16), {.blocks = 1, .write_slots = 1});
+    const uint64_t version = s_->put(*client_, "key", "value").version;
+    // It is merged, because the next new key would need its slot.
+    turn_until(*s_->loop, [&] { return s_->slot_of("key")->state == layout::WriteState::clean; });
+    damage("key", how);
+    scrub();
+    const bool word_only =
+        how == Damage::empty_word || how == Damage::other_tag || how == Damage::garbage_word;
+    EXPECT_EQ(s_->slot_of("key").has_value(), word_only) << "damage " << static_cast<int>(how);
+    if (!word_only) {
+      EXPECT_EQ(load<uint64_t>(s_->block_of("key") + s_->blocks.write_word(0)) & 0xff, 0u) << "EMPTY";
+    }
+    EXPECT_EQ(s_->get("key"), (Stored{"value", version}));
+    // A body alone may be damaged without anybody having cached anything.
+    if (word_only || how == Damage::all) {
+      EXPECT_FALSE(cached("key"));
+    }
+    EXPECT_EQ(s_->put_if(*client_, "key", "next", version).code, Code::ok);
+    EXPECT_EQ(s_->get("key")->value, "next");
+    EXPECT_FALSE(cached("key"));
+  }
+}
+
+TEST_F(ShardRepairTest, AMergeLeavesAReadableSlot) {
+  for (const Damage how : kDamages) {
+    open(test_geometry(1), {.blocks = 1, .write_slots = 2});
+    const uint64_t version = s_->put(*client_, "key", "value").version;
+    damage("key", how);
+    // The second slot is taken: now a merge of the bucket, of both, begins.
+    ASSERT_EQ(s_->put(*client_, "other", "value").code, Code::ok);
+    turn_until(*s_->loop, [&] { return stat()["cache"]["dirty"] == 0; });
+    const auto slot = s_->slot_of("key");
+    ASSERT_TRUE(slot) << "damage " << static_cast<int>(how);
+    EXPECT_EQ(slot->state, layout::WriteState::clean);
+    EXPECT_EQ(slot->stored, (Stored{"value", version}));
+    EXPECT_FALSE(cached("key"));
+  }
+}
+
+TEST_F(ShardRepairTest, AWriteInPlaceKillsWhatTheDamageLetIn) {
+  for (const Damage how : {Damage::empty_word, Damage::other_tag, Damage::garbage_word, Damage::all}) {
+    open(test_geometry(16), {.blocks = 300});
+    ASSERT_EQ(s_->put(*client_, "key", "value").code, Code::ok);
+    damage("key", how);
+    ASSERT_EQ(s_->put(*client_, "key", "next").code, Code::ok);
+    EXPECT_FALSE(cached("key")) << "damage " << static_cast<int>(how);
+    EXPECT_EQ(s_->slot_of("key")->stored.value, "next");
+  }
+}
+
+TEST_F(ShardRepairTest, RepairsAreCounted) {
+  open(test_geometry(16), {.blocks = 300});
+  ASSERT_EQ(s_->put(*client_, "key", "value").code, Code::ok);
+  scrub();
+  EXPECT_EQ(stat()["cache"]["damaged_words"], 0);
+  EXPECT_EQ(stat()["cache"]["damaged_bodies"], 0);
+  damage("key", Damage::empty_word);
+  scrub();
+  EXPECT_EQ(stat()["cache"]["damaged_words"], 1);
+  damage("key", Damage::body);
+  scrub();
+  EXPECT_EQ(stat()["cache"]["damaged_words"], 1);
+  EXPECT_EQ(stat()["cache"]["damaged_bodies"], 1);
+}
+
 // The smallest log, under far more writes than it holds: it is emptied as it goes, and never runs over.
 TEST_F(ShardTest, ATinyLogTakesAnyNumberOfWrites) {
   for (const uint32_t batch_max : {1u, 256u}) {

@@ -3,10 +3,13 @@
 #include <algorithm>
 
 #include "base/rules.h"
+#include "layout/hash_block.h"
 
 namespace scalio::sim {
 
 using fabric::Op;
+using layout::WriteState;
+using layout::WriteWord;
 
 namespace {
 constexpr Nanos kNic = 2 * kMicrosecond;
@@ -19,10 +22,74 @@ constexpr std::uint64_t kMisplacedPerMillion = 200'000;
 constexpr std::uint64_t kSplitPerMillion = 300'000;
 constexpr Nanos kResent = 2 * kMillisecond;
 constexpr std::uint64_t kLosePerMillion = 150;
+constexpr std::uint64_t kDamagePerMillion = 10'000;
+// The byte of a write-slot word that is 0 in all that a server stores, and in no damaged one: so what is
+// there says whether the server has put it right.
+constexpr std::uint32_t kUnusedByte = 1;
 constexpr std::uint64_t kInterleavePerMillion = 300'000;
 constexpr int kHelloPolls = 200;
 constexpr Nanos kHelloPoll = kMillisecond;
 }  // namespace
+
+std::optional<std::uint64_t> Host::damage(World& world) {
+  Random& random = world.random();
+  const std::uint64_t number = random.below(blocks.blocks);
+  const auto i = static_cast<std::uint32_t>(random.below(blocks.write_slots));
+  std::byte* block = region.data() + blocks.block_at(number);
+  if (random.coin()) {
+    const bool in_body = random.chance(700'000);
+    std::byte* at =
+        in_body ? block + blocks.body(blocks.read_slots + i) + kWord * random.below(blocks.slot_size / kWord)
+                : block + blocks.upper_checksum(i);
+    store(at, load<std::uint32_t>(at) ^ static_cast<std::uint32_t>(random.between(1, ~std::uint32_t{0})));
+    hit_bodies_.insert({number, i});
+    world.note("a stray WRITE hits the body of write slot {} of block {}", i, number);
+    return std::nullopt;
+  }
+  std::byte* at = block + blocks.write_word(i);
+  WriteWord w = WriteWord::unpack(load<std::uint64_t>(at));
+  switch (random.below(6)) {
+    case 0:
+    case 1: w.state = WriteState::empty; break;
+    case 2: w.state = static_cast<WriteState>(random.below(4)); break;
+    case 3: w.tag ^= 1; break;
+    case 4: --w.generation; break;
+    default: w = WriteWord::unpack(random.next()); break;
+  }
+  store(at, w.pack());
+  at[kUnusedByte] = static_cast<std::byte>(random.between(1, 255));
+  world.note("a stray WRITE hits the word of write slot {} of block {}: {:016x}", i, number,
+             load<std::uint64_t>(at));
+  return number;
+}
+
+bool Host::word_damaged(std::uint64_t block, std::uint32_t slot) const {
+  return region[blocks.block_at(block) + blocks.write_word(slot) + kUnusedByte] != std::byte{0};
+}
+
+bool Host::body_damaged(std::uint64_t number, std::uint32_t i) const {
+  if (!hit_bodies_.contains({number, i})) return false;
+  const ByteView block = ByteView(region).subspan(blocks.block_at(number), blocks.block_size());
+  const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks.write_word(i)));
+  const std::uint32_t slot = blocks.read_slots + i;
+  return w.readable() && !layout::decode_slot(block.subspan(blocks.body(slot), blocks.slot_size),
+                                              layout::slot_place(number, slot, w.generation),
+                                              load<std::uint32_t>(block.data() + blocks.upper_checksum(i)));
+}
+
+bool Host::misleads(std::uint64_t block) const {
+  for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
+    if (word_damaged(block, i)) return true;
+  }
+  return false;
+}
+
+bool Host::damaged(std::uint64_t block) const {
+  for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
+    if (word_damaged(block, i) || body_damaged(block, i)) return true;
+  }
+  return false;
+}
 
 // The client's end.
 class Channel::End final : public fabric::Connection {
@@ -118,8 +185,8 @@ void Channel::tear(Posted& posted) {
   for (std::size_t i = parts.size() - 1; i > 0; --i) std::swap(parts[i], parts[random.below(i + 1)]);
 }
 
-// The body of a read slot, to the place of another one's. Nothing else: the words and what the server writes
-// are not protected against that.
+// The body of a read slot, to the place of another one's. Read-slot words are not protected against that; for
+// what the server writes there is a fault of its own.
 void Channel::misplace(Posted& posted) {
   const layout::RegionGeometry& g = host_->blocks;
   const std::uint64_t in_block = posted.offset % g.block_size();
@@ -172,6 +239,9 @@ bool Channel::step() {
     world_.note("{} {} {:#x}, bytes {} to {} of {}", name_, op.kind == Op::Kind::read ? "READ" : "WRITE",
                 posted->offset, begin, end, op.size);
     if (!posted->parts.empty()) return true;
+    if (op.kind == Op::Kind::write && world_.strikes(Fault::damage_write_slot, kDamagePerMillion)) {
+      if (const auto block = host_->damage(world_)) ++endpoint_.damages[*block];
+    }
   }
   queue_.pop_front();
   // Rule 9. A real transport does this over shared memory (fabric/shm_connection.cc).

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,6 +33,17 @@ struct Host {
   const std::uint64_t epoch;
   std::set<std::uint64_t> swapping;  // words whose CAS has read and not yet written
   std::vector<std::shared_ptr<Channel>> channels;
+
+  // A stray WRITE hits a write slot. Returns its block if it is the word that was hit.
+  std::optional<std::uint64_t> damage(World& world);
+  // Whether such damage to the block is still there: to a word, which can mislead readers; to anything.
+  bool misleads(std::uint64_t block) const;
+  bool damaged(std::uint64_t block) const;
+
+ private:
+  bool word_damaged(std::uint64_t block, std::uint32_t slot) const;
+  bool body_damaged(std::uint64_t block, std::uint32_t slot) const;
+  std::set<std::pair<std::uint64_t, std::uint32_t>> hit_bodies_;  // ever
 };
 
 // Where a shard is reached, whichever its server is.
@@ -39,8 +51,9 @@ struct Endpoint {
   World& world;
   // Over shared memory, operations on a dead server's region go on succeeding (rule 9); else they fail.
   const bool shared_memory;
-  std::uint64_t epoch = 0;     // of the newest server, from before it accepts anything
-  std::shared_ptr<Host> host;  // the server that accepts connections, if there is one
+  std::uint64_t epoch = 0;                         // of the newest server, from before it accepts anything
+  std::shared_ptr<Host> host;                      // the server that accepts connections, if there is one
+  std::map<std::uint64_t, std::uint64_t> damages;  // of write-slot words, ever, by block
 };
 
 // One connection: the queue pair, and the message channel.

@@ -24,15 +24,30 @@ enum class Fault : std::uint8_t {
   power_cut,       // the same, and writes that were not flushed are lost or torn
   read_error,      // of an SSD
   write_error,
-  misdirected_read,  // one sector is another one's
-  stale_read,        // one sector of several, not the first, is what it was before
+  misdirected_read,   // one sector is another one's
+  stale_read,         // one sector of several, not the first, is what it was before
+  damage_write_slot,  // a stray WRITE of a client hits the word or the body of a write slot
 };
-constexpr std::size_t kFaults = 17;
+constexpr std::size_t kFaults = 18;
 
-constexpr std::array<std::string_view, kFaults> kFaultNames{
-    "slow",          "torn-read",   "torn-write",      "misplaced-write",  "split-cas",      "clock-drift",
-    "freeze-client", "kill-client", "lose-connection", "freeze-server",    "preempt-server", "kill-server",
-    "power-cut",     "read-error",  "write-error",     "misdirected-read", "stale-read"};
+constexpr std::array<std::string_view, kFaults> kFaultNames{"slow",
+                                                            "torn-read",
+                                                            "torn-write",
+                                                            "misplaced-write",
+                                                            "split-cas",
+                                                            "clock-drift",
+                                                            "freeze-client",
+                                                            "kill-client",
+                                                            "lose-connection",
+                                                            "freeze-server",
+                                                            "preempt-server",
+                                                            "kill-server",
+                                                            "power-cut",
+                                                            "read-error",
+                                                            "write-error",
+                                                            "misdirected-read",
+                                                            "stale-read",
+                                                            "damage-write-slot"};
 
 using FaultSet = std::bitset<kFaults>;
 using FaultCounts = std::array<std::uint64_t, kFaults>;

@@ -115,10 +115,15 @@ Task<void> Load::get(SimClient& client, std::uint32_t number) {
   operation.kind = Operation::Kind::get;
   operation.key = key;
   operation.called = time_of(world_.now());
+  const std::uint64_t block = shard.blocks().block_of(hash), damages = shard.damages(block);
+  const bool misled = shard.misleads(block);
   Result<Record> record = co_await client.shards[shard.ssd().shard].client->get(key, hash);
   operation.returned = time_of(world_.now());
   operation.outcome = outcome_of(record.code(), false);
-  if (record.ok()) {
+  // While the word of a write slot is damaged nothing is promised: as if it had not been asked.
+  if (misled || shard.damages(block) != damages) {
+    operation.outcome = Operation::Outcome::error;
+  } else if (record.ok()) {
     operation.value = record->value;
     operation.version = client.versions[number] = record->version;
     shard.acknowledged(key, record->version, false);

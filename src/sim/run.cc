@@ -26,6 +26,7 @@ StoreShape store_shape(Random& random) {
   s.batch_linger = random.chance(300'000) ? random.below(50 * kMicrosecond) : 0;
   s.fill_timeout = random.between(500 * kMicrosecond, 20 * kMillisecond);
   s.shared_memory = random.coin();
+  s.scrub_interval = random.between(kMillisecond, 20 * kMillisecond);
   return s;
 }
 

@@ -55,7 +55,7 @@ SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index,
       blocks_{shape.blocks, shape.read_slots, shape.write_slots, layout::slot_size_for(kInlineLimit)},
       disk_(world, fmt::format("ssd-{}", index), formatted(ssd_), ssd_.bucket_offset),
       log_guard_(ssd_, disk_),
-      endpoint_{world, shape.shared_memory, 0, nullptr} {
+      endpoint_{world, shape.shared_memory, 0, nullptr, {}} {
   disk_.watch(log_guard_);
 }
 
@@ -100,6 +100,27 @@ Task<void> SimShard::begin(Incarnation& life) {
   life.host = std::make_shared<Host>(*life.process, *life.shard, blocks_, region, endpoint_.epoch);
   endpoint_.host = life.host;
   world_.note("{} serves", life.process->name());
+  scrub_later(life);
+}
+
+void SimShard::scrub_later(Incarnation& life) {
+  life.process->deliver(shape_.scrub_interval, [this, &life] {
+    life.shard->scrub();
+    scrub_later(life);
+  });
+}
+
+std::uint64_t SimShard::damages(std::uint64_t block) const {
+  const auto found = endpoint_.damages.find(block);
+  return found == endpoint_.damages.end() ? 0 : found->second;
+}
+
+// Until the next server serves, clients may go on with the region of the one before.
+bool SimShard::misleads(std::uint64_t block) const {
+  for (auto life = lives_.rbegin(); life != lives_.rend(); ++life) {
+    if ((*life)->host) return (*life)->host->misleads(block);
+  }
+  return false;
 }
 
 void SimShard::kill(bool power_cut) {
@@ -153,6 +174,8 @@ std::string SimShard::find_violation() const {
     if (version == 0) continue;
     const std::uint64_t hash = hash_key(key, ssd_.hash_seed);
     const std::uint64_t number = blocks_.block_of(hash);
+    // What is damaged promises nothing until the server has put it right.
+    const bool misleads = endpoint_.host->misleads(number), is_damaged = endpoint_.host->damaged(number);
     const ByteView block = ByteView(region).subspan(blocks_.block_at(number), blocks_.block_size());
     const auto record_in = [&](std::uint32_t slot, std::uint16_t generation) {
       auto r = layout::decode_slot(block.subspan(blocks_.body(slot), blocks_.slot_size),
@@ -161,7 +184,7 @@ std::string SimShard::find_violation() const {
     };
     for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
       const auto w = ReadWord::unpack(load<std::uint64_t>(block.data() + blocks_.read_word(i)));
-      if (!w.valid() || w.tag != layout::tag_of(hash)) continue;
+      if (!w.valid() || w.tag != layout::tag_of(hash) || misleads) continue;
       auto r = record_in(i, w.generation);
       // That the key is absent has no version of its own: it is right if a deletion is the last, or may be.
       const bool absent = r && r->kind == layout::Kind::tombstone;
@@ -178,7 +201,7 @@ std::string SimShard::find_violation() const {
       auto r = record_in(blocks_.read_slots + i, w.generation);
       in_slot |= r && r->version >= version;
     }
-    if (in_slot) continue;
+    if (in_slot || is_damaged) continue;
     // Then it was merged: the bucket has it, or nothing older if it was a deletion.
     const std::uint64_t home = ssd_.home_bucket(hash);
     std::uint32_t reach = 0;

@@ -26,6 +26,7 @@ struct StoreShape {
   std::uint32_t batch_max = 256;
   Nanos batch_linger = 0;
   Nanos fill_timeout = 5 * kMillisecond;
+  Nanos scrub_interval = 5 * kMillisecond;
   bool shared_memory = false;
 };
 
@@ -47,6 +48,10 @@ class SimShard {
   Disk& disk() { return disk_; }
   const layout::SsdGeometry& ssd() const { return ssd_; }
   const layout::RegionGeometry& blocks() const { return blocks_; }
+
+  // Damage of write-slot words: of the block, ever; and whether a GET that begins now may meet some.
+  std::uint64_t damages(std::uint64_t block) const;
+  bool misleads(std::uint64_t block) const;
 
   // A write of `key` with this version was acknowledged, or seen by a reader: from now on it must be found.
   void acknowledged(std::string_view key, std::uint64_t version, bool removal);
@@ -70,6 +75,7 @@ class SimShard {
   };
   Task<void> begin(Incarnation& incarnation);
   Task<void> end(Incarnation& incarnation);
+  void scrub_later(Incarnation& incarnation);
   void consider_fate();
 
   World& world_;

@@ -1,0 +1,36 @@
+// SlotRepair: the write slots in the region are a copy that clients can damage. What is published in one is
+// read here, whatever they have done to it, and put right where it is damaged (rule 11).
+#pragma once
+
+#include "fabric/limited_log.h"
+#include "server/block_table.h"
+#include "server/log.h"
+
+namespace scalio::server {
+
+class SlotRepair {
+ public:
+  SlotRepair(Executor& executor, const layout::SsdGeometry& geometry, BlockTable& table, Log& log)
+      : executor_(executor), geometry_(geometry), table_(table), log_(log) {}
+
+  // What is published in a slot that is DIRTY: from the region, or else from the log, and then the slot is
+  // published again. Fails if the log cannot be read, which it need not be any more once the slot is CLEAN.
+  Task<Result<BlockTable::Published>> read(uint64_t block, uint32_t i);
+
+  // Whether the region has what the server stored in the slot.
+  bool intact(uint64_t block, uint32_t i) const;
+  // Puts a slot right that is not intact, if that can be done now; else a later write or call does it.
+  Task<void> repair(uint64_t block, uint32_t i);
+
+ private:
+  bool body_intact(uint64_t block, uint32_t i) const;
+  void warn(uint64_t block, uint32_t i, std::string_view what);
+
+  Executor& executor_;
+  const layout::SsdGeometry& geometry_;
+  BlockTable& table_;
+  Log& log_;
+  fabric::LimitedLog warnings_;
+};
+
+}  // namespace scalio::server
