@@ -17,6 +17,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/error_text.h"
 #include "block/count.h"
 
 namespace scalio::block {
@@ -40,6 +41,9 @@ Status open_failure(const std::string& path, const std::string& what) {
 
 Status open_failure(const std::string& path, int error) {
   switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM: return Status(Code::unavailable, fmt::format("{}: {}", path, error_text(error)));
     case EBUSY: return Status(Code::busy, path + " is in use: mounted, or opened by another process");
     case EINVAL:
       return open_failure(path,

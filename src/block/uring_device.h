@@ -36,7 +36,8 @@ class UringDevice final : public BlockDevice {
   // device's logical block, or 4096 for a file. A file's size is taken once, rounded down to whole blocks.
   //
   // Failures: invalid (no such file, no permission, no file or block device, less than one block, a
-  // filesystem without direct I/O), busy (another process has it, or it is mounted), io_error.
+  // filesystem without direct I/O), busy (another process has it, or it is mounted), unavailable (this
+  // process is out of descriptors or memory), io_error.
   static Result<std::unique_ptr<UringDevice>> open(EventLoop& loop, const std::string& path, Access access);
 
   // Every operation must have completed.

@@ -4,8 +4,8 @@
 
 #include <atomic>
 #include <memory>
-#include <system_error>
-#include <thread>
+
+#include "task/thread.h"
 
 namespace scalio::fabric {
 
@@ -25,16 +25,12 @@ Task<Result<std::vector<Address>>> find_host(EventLoop& loop, std::string host, 
     Result<std::vector<Address>> result = Status(Code::timed_out, "");
   };
   auto lookup = std::make_shared<Lookup>();
-  Status started;
-  try {
-    std::thread([lookup, host, port] {
-      lookup->result = resolve(host, port, false, false);
-      lookup->done.store(true, std::memory_order_release);
-    }).detach();
-  } catch (const std::system_error& e) {
-    started = Status(Code::unavailable, fmt::format("cannot start a thread: {}", e.what()));
-  }
-  if (!started.ok()) co_return started;
+  Result<std::thread> thread = start_thread("scalio-lookup", [lookup, host, port] {
+    lookup->result = resolve(host, port, false, false);
+    lookup->done.store(true, std::memory_order_release);
+  });
+  if (!thread.ok()) co_return thread.status();
+  thread->detach();
   while (!lookup->done.load(std::memory_order_acquire)) {
     if (loop.now() >= deadline) {
       co_return Status(Code::timed_out, fmt::format("looking up host {} takes too long", host));

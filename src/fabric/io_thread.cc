@@ -1,12 +1,11 @@
 #include "fabric/io_thread.h"
 
-#include <fmt/format.h>
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include <future>
-#include <system_error>
+
+#include "task/thread.h"
 
 namespace scalio::fabric {
 
@@ -39,23 +38,13 @@ Result<std::unique_ptr<IoThread>> IoThread::start(const char* name) {
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
   std::unique_ptr<IoThread> io(new IoThread(std::move(*loop)));
-  // Signals are for the program's own threads.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  Status status;
-  try {
-    io->thread_ = std::thread([t = io.get()] {
-      t->loop_->run_until([t] { return t->stopping_; });
-      for (int i = 0; i < kLastTurns; ++i) t->loop_->turn(false);
-      t->cpu_time_ = read_clock(CLOCK_THREAD_CPUTIME_ID);
-    });
-    pthread_setname_np(io->thread_.native_handle(), name);
-  } catch (const std::system_error& e) {
-    status = Status(Code::unavailable, fmt::format("cannot start a thread: {}", e.what()));
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (!status.ok()) return status;
+  Result<std::thread> thread = start_thread(name, [t = io.get()] {
+    t->loop_->run_until([t] { return t->stopping_; });
+    for (int i = 0; i < kLastTurns; ++i) t->loop_->turn(false);
+    t->cpu_time_ = read_clock(CLOCK_THREAD_CPUTIME_ID);
+  });
+  if (!thread.ok()) return thread.status();
+  io->thread_ = *std::move(thread);
   return io;
 }
 

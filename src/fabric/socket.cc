@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/error_text.h"
+
 namespace scalio::fabric {
 
 namespace {
@@ -16,7 +18,7 @@ namespace {
 constexpr int kSocketFlags = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 Status failed(Code code, std::string_view what, int error) {
-  return Status(code, fmt::format("{}: {}", what, std::strerror(error)));
+  return Status(code, fmt::format("{}: {}", what, error_text(error)));
 }
 
 const sockaddr* generic(const Address& a) { return reinterpret_cast<const sockaddr*>(&a.storage); }

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "base/assert.h"
+#include "base/error_text.h"
 
 namespace scalio::fabric {
 
@@ -36,7 +36,7 @@ Status verbs_failure(std::string_view what, int error) {
                          fmt::join(rdma_addresses(), " "));
   }
   return Status(error == EADDRINUSE ? Code::busy : Code::unavailable,
-                fmt::format("cannot {}: {}{}", what, std::strerror(error), advice));
+                fmt::format("cannot {}: {}{}", what, error_text(error), advice));
 }
 
 Result<CmChannel> open_cm_channel() {
@@ -47,6 +47,7 @@ Result<CmChannel> open_cm_channel() {
         "for soft-RoCE: rdma link add rxe0 type rxe netdev eth0)");
   }
   CmChannel channel(rdma_create_event_channel());
+  if (!channel && (errno == EMFILE || errno == ENFILE)) return verbs_failure("use RDMA", errno);
   if (!channel) {
     return Status(
         Code::unavailable,
@@ -107,7 +108,7 @@ Result<RegisteredMemory> RegisteredMemory::create(ibv_pd* domain, std::size_t si
   RegisteredMemory m;
   size = round_up(size, kPage);
   m.memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kPage, size)));
-  SCALIO_ASSERT(m.memory_ != nullptr);
+  if (!m.memory_) return verbs_failure(fmt::format("allocate {} bytes", size), ENOMEM);
   std::memset(m.memory_.get(), 0, size);
   Result<Registration> registration = register_memory(domain, {m.data(), size}, access);
   if (!registration.ok()) return registration.status();

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "task/thread.h"
 #include "ycsb/worker.h"
 
 namespace scalio::ycsb {
@@ -43,6 +44,25 @@ class Arrivals {
   std::mutex mutex_;
   std::condition_variable changed_;
   unsigned count_ = 0;
+};
+
+// Joins what it has started.
+class Threads {
+ public:
+  ~Threads() { join(); }
+  Status start(std::function<void()> body) {
+    Result<std::thread> thread = start_thread("scalio-bench", std::move(body));
+    if (!thread.ok()) return thread.status();
+    threads_.push_back(*std::move(thread));
+    return Status();
+  }
+  void join() {
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+ private:
+  std::vector<std::thread> threads_;
 };
 
 class Run {
@@ -198,8 +218,13 @@ Result<Phase> Run::run_phase(bool load) {
     // The disconnecting is not part of the run that the server's statistics are about.
     leave.wait();
   };
-  std::vector<std::jthread> pool;
-  for (unsigned i = 0; i < threads; ++i) pool.emplace_back(thread_main, i);
+  Threads pool;
+  for (unsigned i = 0; i < threads; ++i) {
+    Status status = pool.start([&thread_main, i] { thread_main(i); });
+    if (status.ok()) continue;
+    connected[i] = std::move(status);
+    ready.arrive();
+  }
 
   while (!ready.wait_for(threads, kProgressInterval)) {
   }
@@ -239,7 +264,7 @@ Result<Phase> Run::run_phase(bool load) {
   Phase phase;
   phase.server = server_counters().since(before);
   leave.count_down();
-  pool.clear();
+  pool.join();
   phase.stopped = stopper.reason();
   Clock::time_point end = *std::ranges::max_element(ended);
   if (!phase.stopped.empty()) {
