@@ -69,12 +69,26 @@ struct ClientCounters {
   ClientCounters& operator+=(const ClientCounters& o);
 };
 
-// A connection to all shards of one store. One thread uses a Client (it has its own event loop and
+// A connection to all shards of one store. One thread at a time uses a Client (it has its own event loop and
 // is not thread-safe); a thread may have many operations in flight on it. Keys are 1 to 255 bytes.
+//
+// A Client may be kept anywhere, also in a static or thread_local variable. It shares nothing with others.
 //
 // Arguments passed as string_view or span must stay valid until the operation's task has ended.
 //
-// Failures common to all operations: unavailable, timed_out, io_error, corrupt.
+// Failures common to all operations: unavailable, timed_out, io_error, corrupt. What the system refuses
+// (descriptors, memory maps, threads) is unavailable, and says what to raise.
+//
+// Tasks take turns. An operation that completes at once, as a GET from shared memory does, leaves the turn to
+// the same task, but only so often in a row: then others go on, and what has arrived is handled. A task that
+// does other work for long calls yield() now and then; time in which it does not counts for the timeouts of
+// all the others.
+//
+// fork(): a Client belongs to the process that connected it. In a child every operation fails with
+// unavailable, what was in flight goes on in the parent alone, wait_all() returns at once, and destroying the
+// Client does nothing: its descriptors stay open and its memory in use until the child ends or runs another
+// program. A child that connects a Client of its own may use that. (run() of a task that waits for one begun
+// before the fork could never end: it ends the child.)
 class Client {
  public:
   // `uri` is "unix:/path" (same machine, shared memory), "tcp:host:port" or "rdma:host:port". Blocks until
@@ -105,6 +119,9 @@ class Client {
 
   // The server's statistics as JSON text (docs/operations.md lists the fields).
   Task<Result<std::string>> stat();
+
+  // Lets the other tasks that are ready go on first, and handles what has arrived.
+  Task<void> yield();
 
   // The blocking form: runs the event loop until the task has ended. Not from inside a task.
   template <class T>

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <scalio/client.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
@@ -125,6 +127,11 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Client::~Client() {
+  if (impl_->loop->forked()) {
+    // What it has is the parent's as well: closing a connection here would end it there.
+    [[maybe_unused]] Impl* left = impl_.release();
+    return;
+  }
   wait_all();
   run_to_end(impl_->report());
   // Connections go before the loop that they use. First those that connect again for as long as they live.
@@ -139,7 +146,10 @@ Client::~Client() {
 Task<Result<Record>> Client::get(std::string_view key) {
   if (++impl_->gets % kReportEvery == 0) impl_->loop->spawn(impl_->report());
   if (Status s = impl_->check_key(key); !s.ok()) {
-    return [](Status failure) -> Task<Result<Record>> { co_return failure; }(std::move(s));
+    return [](Executor& executor, Status failure) -> Task<Result<Record>> {
+      if (!executor.may_go_on()) co_await executor.yield();
+      co_return failure;
+    }(*impl_->loop, std::move(s));
   }
   const uint64_t hash = hash_key(key, impl_->geometry.hash_seed);
   return impl_->shard_of(hash).get(key, hash);
@@ -154,13 +164,17 @@ Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_
     *out = co_await c.get(key);
     if (--*count == 0) ended->wake_all();
   };
-  for (size_t i = 0; i < keys.size(); ++i) impl_->loop->spawn(one(*this, keys[i], &results[i], &left, &done));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!impl_->loop->may_go_on()) co_await impl_->loop->yield();
+    impl_->loop->spawn(one(*this, keys[i], &results[i], &left, &done));
+  }
   while (left > 0) co_await done.wait();
   co_return results;
 }
 
 Task<Result<uint64_t>> Client::Impl::write(RequestKind kind, std::string_view key, std::string_view value,
                                            uint64_t expected) {
+  if (!loop->may_go_on()) co_await loop->yield();
   if (Status s = check_key(key); !s.ok()) co_return s;
   if (key.size() + value.size() > geometry.inline_limit) {
     co_return Status(Code::too_large,
@@ -212,6 +226,7 @@ Task<Result<std::string>> Client::stat() {
   co_return all.dump();
 }
 
+// In a forked process an operation fails at once, and what waits for anything else can never end.
 void Client::run_to_end(Task<void> task) {
   bool done = false;
   auto body = [](Task<void> t, bool* flag) -> Task<void> {
@@ -220,6 +235,11 @@ void Client::run_to_end(Task<void> task) {
   };
   impl_->loop->spawn(body(std::move(task), &done));
   impl_->loop->run_until([&] { return done; });
+  if (!done) {
+    std::fputs("scalio: run() in a forked process of a task that waits for one begun before the fork\n",
+               stderr);
+    std::abort();
+  }
 }
 
 void Client::spawn(Task<void> task) {
@@ -234,6 +254,8 @@ void Client::spawn(Task<void> task) {
 void Client::wait_all() {
   impl_->loop->run_until([&] { return impl_->tasks == 0; });
 }
+
+Task<void> Client::yield() { co_await impl_->loop->yield(); }
 
 size_t Client::inline_limit() const { return impl_->geometry.inline_limit; }
 

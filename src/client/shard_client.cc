@@ -78,6 +78,7 @@ void ShardClient::hit(const layout::RecordView& record, Result<Record>* out) {
 // The common case in one coroutine: a live link, one READ, a record.
 Task<Result<Record>> ShardClient::get(std::string_view key, uint64_t hash) {
   ++counters_.gets;
+  if (!executor_.may_go_on()) co_await executor_.yield();
   if (link_.alive()) {
     const std::shared_ptr<Link>& link = link_.current();
     const RegionGeometry& g = link->hello.region;

@@ -64,6 +64,7 @@ Task<Result<std::shared_ptr<Link>>> ShardLink::connect_once() {
 }
 
 Task<Result<std::shared_ptr<Link>>> ShardLink::get() {
+  if (link_ && executor_.forked()) co_return link_->connection->lost();  // for good
   while (!alive()) {
     if (connecting_) {
       co_await connected_.wait();

@@ -20,6 +20,13 @@ ClientConnection::ClientConnection(EventLoop& loop, std::string name, Nanos call
       connect_timer_(loop, [this] { lose(Status(Code::timed_out, "no answer in time")); }),
       call_timer_(loop, [this] { check_time(); }) {}
 
+Status ClientConnection::lost() const {
+  if (!loop_.forked()) return lost_;
+  return Status(
+      Code::unavailable,
+      fmt::format("{}: this process was forked from the one that connected; connect anew in it", name_));
+}
+
 void ClientConnection::begin(std::shared_ptr<MessageStream> stream, std::uint32_t shard, ByteView hello,
                              Nanos deadline) {
   messages_ = std::move(stream);
@@ -86,7 +93,7 @@ void ClientConnection::lose(Status why) {
 }
 
 void ClientConnection::start(Call& call, ByteView request) {
-  if (!alive()) return call.complete(loop_, lost_);
+  if (!alive()) return call.complete(loop_, lost());
   if (free_slots_.empty()) {
     SCALIO_ASSERT(slots_.size() < kMaxCalls);
     free_slots_.push_back(static_cast<std::uint8_t>(slots_.size()));

@@ -33,13 +33,15 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
   // A server has said something, if only no: trying another of its addresses makes no sense.
   bool answered() const { return answered_; }
 
-  bool alive() const final { return phase_ == Phase::alive; }
-  Status lost() const final { return lost_; }
+  bool alive() const final { return up() && !loop_.forked(); }
+  Status lost() const final;
   std::uint64_t region_size() const final { return region_size_; }
   const Bytes& hello() const final { return hello_; }
   Executor& executor() final { return loop_; }
 
  protected:
+  // alive() for one-sided operations, which nobody starts in a forked process: there its owner is not alive.
+  bool up() const { return phase_ == Phase::alive; }
   // Says hello over a stream, whose handler this is and that may still be connecting.
   void begin(std::shared_ptr<MessageStream> stream, std::uint32_t shard, ByteView hello, Nanos deadline);
   void start(Call& call, ByteView request) final;

@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
+
+#include "base/error_text.h"
 
 namespace scalio::fabric {
 
 namespace {
 
-// Where a thread's streams receive; between calls they keep only what is not a whole frame yet.
 constexpr std::size_t kReceiveSpace = 512 * 1024;
 static_assert(kReceiveSpace > kFrameHeader + kMaxPayload, "a frame must fit");
 // Received before others on the loop have their turn.
@@ -21,16 +23,13 @@ constexpr std::size_t kReceiveAtOnce = 1024 * 1024;
 constexpr std::size_t kSendAtOnce = 256 * 1024;
 constexpr std::size_t kMaxDescriptors = 2;
 
+}  // namespace
+
+// Where a loop's streams receive; between calls they keep only what is not a whole frame yet.
 struct ReceiveSpace {
   std::unique_ptr<std::byte[]> bytes = std::make_unique_for_overwrite<std::byte[]>(kReceiveSpace);
   bool in_use = false;
 };
-ReceiveSpace& receive_space() {
-  thread_local ReceiveSpace space;
-  return space;
-}
-
-}  // namespace
 
 Detached FrameStream::later(std::shared_ptr<FrameStream> self) {
   co_await self->loop_.yield();
@@ -57,9 +56,11 @@ std::shared_ptr<FrameStream> FrameStream::create(EventLoop& loop, UniqueFd socke
 
 FrameStream::FrameStream(Private, EventLoop& loop, UniqueFd socket, Handler& handler, StreamLimits limits)
     : loop_(loop),
+      receiving_(loop.local<ReceiveSpace>()),
       socket_(std::move(socket)),
       handler_(&handler),
       limits_(limits),
+      out_(loop.local<SendBuffer::Pool>()),
       stall_timer_(loop, [this] {
         if (sent_since_stall_ > 0) {
           sent_since_stall_ = 0;
@@ -91,9 +92,14 @@ void FrameStream::attach(std::vector<int> fds) {
   attached_ = std::move(fds);
 }
 
-std::vector<UniqueFd> FrameStream::take_descriptors() {
+Result<std::vector<UniqueFd>> FrameStream::take_descriptors() {
   expect_descriptors_ = false;
-  return std::move(descriptors_);
+  std::vector<UniqueFd> taken = std::exchange(descriptors_, {});
+  if (std::exchange(descriptors_cut_, false)) {
+    return Status(Code::unavailable,
+                  "cannot take the descriptors that the peer sends: " + error_text(EMFILE));
+  }
+  return taken;
 }
 
 void FrameStream::on_turn() {
@@ -116,13 +122,12 @@ void FrameStream::read_frames() {
   if (!open()) return;
   read_again_ = true;
   if (congested()) return;
-  ReceiveSpace& receiving = receive_space();
   // A handler up the stack made the loop take completions.
-  if (receiving.in_use) return defer();
+  if (receiving_.in_use) return defer();
   const auto self = shared_from_this();  // a handler may drop the stream
-  receiving.in_use = true;
+  receiving_.in_use = true;
   read_again_ = false;
-  std::byte* space = receiving.bytes.get();
+  std::byte* space = receiving_.bytes.get();
   std::size_t have = partial_.size();
   std::ranges::copy(partial_, space);
   partial_ = {};
@@ -156,7 +161,7 @@ void FrameStream::read_frames() {
     // Descriptors end a receive before the socket is empty.
     drained = static_cast<std::size_t>(n) < room.size() && !expect_descriptors_;
   }
-  receiving.in_use = false;
+  receiving_.in_use = false;
 }
 
 // Takes frames off `received` and hands them on, until only a part of one is left, or the peer's answers
@@ -185,6 +190,7 @@ ssize_t FrameStream::receive(ByteSpan into) {
   message.msg_controllen = sizeof control;
   const ssize_t n = recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (n < 0) return n;
+  descriptors_cut_ |= (message.msg_flags & MSG_CTRUNC) != 0;
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);

@@ -19,6 +19,8 @@
 
 namespace scalio::fabric {
 
+struct ReceiveSpace;
+
 class FrameStream final : public MessageStream, public std::enable_shared_from_this<FrameStream> {
  public:
   // The socket may still be connecting. The handler must live until stop() or on_lost.
@@ -36,9 +38,10 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   // must stay open until on_sent.
   void attach(std::vector<int> fds);
 
-  // Accepts descriptors from the peer, on a Unix socket, until take_descriptors().
+  // Accepts descriptors from the peer, on a Unix socket, until take_descriptors(), which fails (unavailable)
+  // if this process could not take all that were sent.
   void expect_descriptors() { expect_descriptors_ = true; }
-  std::vector<UniqueFd> take_descriptors();
+  Result<std::vector<UniqueFd>> take_descriptors();
 
   bool open() const { return state_ == State::open; }
   // Bytes queued and not yet taken by the kernel.
@@ -72,26 +75,28 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   bool congested() const { return queued() > limits_.max_queued; }
 
   EventLoop& loop_;
+  ReceiveSpace& receiving_;
   UniqueFd socket_;
   Handler* handler_;
   const StreamLimits limits_;
   State state_ = State::open;
   Status why_;  // while failing
 
+  SendBuffer out_;
   std::optional<Watch> readable_;
   std::optional<Watch> writable_;  // only while the socket takes no more
   Timer stall_timer_;              // likewise
   std::uint64_t sent_since_stall_ = 0;
 
   Bytes partial_;  // received and not yet delivered: part of a frame, or frames while congested
-  SendBuffer out_;
   std::vector<int> attached_;
   std::vector<UniqueFd> descriptors_;
   bool expect_descriptors_ = false;
-  std::size_t unparsed_ = 0;  // bytes received after the frame being handled
-  bool read_again_ = false;   // left off reading before the socket was empty
-  bool hangup_ = false;       // the peer will send no more than what is there
-  bool deferred_ = false;     // on_turn() is posted
+  bool descriptors_cut_ = false;  // more were sent than could be taken
+  std::size_t unparsed_ = 0;      // bytes received after the frame being handled
+  bool read_again_ = false;       // left off reading before the socket was empty
+  bool hangup_ = false;           // the peer will send no more than what is there
+  bool deferred_ = false;         // on_turn() is posted
 };
 
 }  // namespace scalio::fabric

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -16,7 +17,8 @@ namespace {
 
 TEST(SendBuffer, IsAQueueOfBytes) {
   std::mt19937 random(1);
-  SendBuffer buffer;
+  SendBuffer::Pool pool;
+  SendBuffer buffer(pool);
   std::string model;
   char next = 0;
   for (int i = 0; i < 2000; ++i) {
@@ -131,11 +133,32 @@ TEST_F(FrameStreamTest, DescriptorsTravelToWhoExpectsThem) {
   a_.stream->attach({file.get(), file.get()});
   a_.stream->send(FrameKind::welcome, 0, {});
   turn_until(*loop_, [&] { return b_.heard.size() == 1; });
-  const std::vector<UniqueFd> got = b_.stream->take_descriptors();
-  ASSERT_EQ(got.size(), 2u);
+  const Result<std::vector<UniqueFd>> got = b_.stream->take_descriptors();
+  ASSERT_TRUE(got.ok());
+  ASSERT_EQ(got->size(), 2u);
   struct stat st {};
-  ASSERT_EQ(fstat(got[1].get(), &st), 0);
+  ASSERT_EQ(fstat((*got)[1].get(), &st), 0);
   EXPECT_EQ(st.st_size, 12345);
+}
+
+TEST_F(FrameStreamTest, DescriptorsThatFindNoRoomAreAFailure) {
+  UniqueFd file(memfd_create("x", MFD_CLOEXEC));
+  for (int room = 0; room < 2; ++room) {
+    b_.heard.clear();
+    b_.stream->expect_descriptors();
+    a_.stream->attach({file.get(), file.get()});
+    a_.stream->send(FrameKind::welcome, 0, {});
+    const UniqueFd next(dup(file.get()));
+    rlimit before{};
+    getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit few{static_cast<rlim_t>(next.get() + 1 + room), before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    turn_until(*loop_, [&] { return b_.heard.size() == 1; });
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    const Result<std::vector<UniqueFd>> got = b_.stream->take_descriptors();
+    EXPECT_EQ(got.code(), Code::unavailable);
+    EXPECT_NE(got.status().message().find("Too many open files"), std::string::npos);
+  }
 }
 
 TEST(IoThread, RunsWhatItIsGivenAndItsPostedWork) {

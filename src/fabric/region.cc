@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstring>
+#include "base/error_text.h"
 
 namespace scalio::fabric {
 
@@ -25,7 +25,7 @@ Result<std::unique_ptr<Region>> Region::create(std::size_t bytes) {
   SCALIO_ASSERT(bytes > 0);
   const auto failed = [&](std::string_view what) {
     return Status(Code::unavailable,
-                  fmt::format("cannot make a region of {} bytes: {}: {}", bytes, what, std::strerror(errno)));
+                  fmt::format("cannot make a region of {} bytes: {}: {}", bytes, what, error_text(errno)));
   };
   UniqueFd fd(memfd_create("scalio-region", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return failed("memfd_create");
@@ -46,7 +46,12 @@ Result<Mapping> map_region(int fd, std::size_t bytes) {
         Code::invalid,
         fmt::format("the server's region is not a memfd of {} bytes sealed against shrinking", bytes));
   }
-  return map_memfd(fd, bytes);
+  Result<Mapping> mapping = map_memfd(fd, bytes);
+  // A client's forks have no part in its connections.
+  if (mapping.ok() && madvise(mapping->data(), bytes, MADV_DONTFORK) != 0) {
+    return Status(Code::unavailable, "madvise(MADV_DONTFORK): " + error_text(errno));
+  }
+  return mapping;
 }
 
 }  // namespace scalio::fabric

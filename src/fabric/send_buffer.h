@@ -1,9 +1,12 @@
-// SendBuffer: bytes queued for a socket. Memory is taken from a small pool of the thread's and given back
-// when the buffer runs empty: idle connections hold none, and busy ones reuse warm memory.
+// SendBuffer: bytes queued for a socket. Memory is taken from a small pool, which the buffers of one thread
+// share, and given back when the buffer runs empty: idle connections hold none, and busy ones reuse warm
+// memory.
 #pragma once
 
 #include <cstddef>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -11,8 +14,22 @@ namespace scalio::fabric {
 
 class SendBuffer {
  public:
-  SendBuffer() = default;
-  ~SendBuffer();
+  struct Block {
+    std::unique_ptr<std::byte[]> data;
+    std::size_t size = 0;
+  };
+  class Pool {
+   public:
+    Block take(std::size_t size);
+    void give_back(Block block);
+
+   private:
+    std::vector<Block> blocks_;
+  };
+
+  // The pool must outlive it.
+  explicit SendBuffer(Pool& pool) : pool_(pool) {}
+  ~SendBuffer() { pool_.give_back(std::move(block_)); }
   SendBuffer(const SendBuffer&) = delete;
   SendBuffer& operator=(const SendBuffer&) = delete;
 
@@ -25,12 +42,8 @@ class SendBuffer {
   // Drops the first `n` bytes.
   void consume(std::size_t n);
 
-  struct Block {
-    std::unique_ptr<std::byte[]> data;
-    std::size_t size = 0;
-  };
-
  private:
+  Pool& pool_;
   Block block_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

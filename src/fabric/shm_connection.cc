@@ -22,11 +22,12 @@ void ShmConnection::begin(UniqueFd socket, std::uint32_t shard, ByteView hello, 
 }
 
 Status ShmConnection::on_welcome(const Welcome& welcome) {
-  const std::vector<UniqueFd> fds = stream_->take_descriptors();
-  if (fds.size() != 2) return Status(Code::unavailable, "the server sent no region");
-  Result<Mapping> region = map_region(fds[0].get(), welcome.region_size);
+  const Result<std::vector<UniqueFd>> fds = stream_->take_descriptors();
+  if (!fds.ok()) return fds.status();
+  if (fds->size() != 2) return Status(Code::unavailable, "the server sent no region");
+  Result<Mapping> region = map_region((*fds)[0].get(), welcome.region_size);
   if (!region.ok()) return region.status();
-  Result<Mapping> epoch_file = map_epoch(fds[1].get());
+  Result<Mapping> epoch_file = map_epoch((*fds)[1].get());
   if (!epoch_file.ok()) return epoch_file.status();
   region_ = std::move(*region);
   epoch_file_ = std::move(*epoch_file);
@@ -38,7 +39,7 @@ Status ShmConnection::on_welcome(const Welcome& welcome) {
 bool ShmConnection::same_epoch() const { return load_word_acquire(epoch_file_.data()) == epoch_; }
 
 void ShmConnection::start(Op& op) {
-  if (!alive()) return op.complete(loop_, Code::unavailable);
+  if (!up()) return op.complete(loop_, Code::unavailable);
   std::uint64_t previous = 0;
   switch (op.kind) {
     case Op::Kind::read: memory_.read(op.offset, op.data, op.size); break;

@@ -5,19 +5,22 @@
 namespace scalio::fabric {
 
 // One arming of the timer.
-class Timer::Shot final : public RingHandler {
+class Timer::Shot final : public RingHandler, public TurnEnd {
  public:
-  Shot(Timer& timer, Nanos when) : timer_(&timer) {
+  Shot(Timer& timer, Nanos when) : loop_(timer.loop_), timer_(&timer) {
     when_.tv_sec = static_cast<long long>(when / kSecond);
     when_.tv_nsec = static_cast<long long>(when % kSecond);
-    io_uring_prep_timeout(timer.loop_.prepare(this), &when_, 0, IORING_TIMEOUT_ABS);
+    io_uring_prep_timeout(loop_.prepare(this), &when_, 0, IORING_TIMEOUT_ABS);
   }
   void cancel() {
-    EventLoop& loop = timer_->loop_;
     timer_ = nullptr;
-    io_uring_prep_cancel(loop.prepare(nullptr), static_cast<RingHandler*>(this), 0);
+    if (!completed_) io_uring_prep_cancel(loop_.prepare(nullptr), static_cast<RingHandler*>(this), 0);
   }
   void on_completion(int, unsigned) override {
+    completed_ = true;
+    loop_.at_turn_end(this);
+  }
+  void on_turn_end() override {
     Timer* timer = timer_;
     delete this;
     if (timer == nullptr) return;
@@ -27,7 +30,9 @@ class Timer::Shot final : public RingHandler {
   }
 
  private:
+  EventLoop& loop_;
   Timer* timer_;  // null once cancelled
+  bool completed_ = false;
   __kernel_timespec when_{};
 };
 

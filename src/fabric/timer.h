@@ -1,5 +1,8 @@
 // Timer: calls back once at a point of time, unless it is cancelled first. Costs nothing while it is not
 // armed, so that an idle loop stays asleep.
+//
+// It calls back at the end of a turn of the loop: a loop that comes late has then handled what arrived in
+// time.
 #pragma once
 
 #include <functional>

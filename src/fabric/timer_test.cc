@@ -1,8 +1,13 @@
 #include "fabric/timer.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <string>
 
 #include "fabric/test_util.h"
+#include "fabric/unique_fd.h"
 
 namespace scalio::fabric {
 namespace {
@@ -20,6 +25,25 @@ TEST(Timer, CallsBackOnceAndNotBeforeItsTime) {
   EXPECT_FALSE(timer.armed());
   for (int i = 0; i < 10; ++i) loop->turn(false);
   EXPECT_EQ(calls, 1);
+}
+
+TEST(Timer, ALoopThatComesLateHandlesFirstWhatArrived) {
+  LoopPtr loop = make_loop();
+  UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  std::string order;
+  Watch watch(*loop, event.get(), POLLIN, [&](std::uint32_t) {
+    std::uint64_t count;
+    if (read(event.get(), &count, sizeof count) > 0) order += "arrival ";
+  });
+  Timer timer(*loop, [&] { order += "deadline "; });
+  const Nanos deadline = loop->now() + 5 * kMillisecond;
+  timer.arm(deadline);
+  loop->turn(false);
+  ASSERT_EQ(eventfd_write(event.get(), 1), 0);
+  while (loop->now() < deadline + kMillisecond) {
+  }
+  turn_until(*loop, [&] { return order.size() > 10; });
+  EXPECT_EQ(order, "arrival deadline ");
 }
 
 TEST(Timer, CancelledReplacedAndDestroyedOnesDoNotCallBack) {

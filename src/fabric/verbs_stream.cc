@@ -23,9 +23,12 @@ VerbsOptions options(std::uint32_t work, Nanos poll_for) {
 }  // namespace
 
 VerbsStream::VerbsStream(EventLoop& loop, Handler& handler, Connecting* connecting, StreamLimits limits)
-    : loop_(loop), handler_(&handler), connecting_(connecting), limits_(limits), stall_timer_(loop, [this] {
-        on_stall();
-      }) {}
+    : loop_(loop),
+      handler_(&handler),
+      connecting_(connecting),
+      limits_(limits),
+      out_(loop.local<SendBuffer::Pool>()),
+      stall_timer_(loop, [this] { on_stall(); }) {}
 
 Result<std::shared_ptr<VerbsStream>> VerbsStream::connect(EventLoop& loop, const Address& address,
                                                           Bytes hello, std::uint32_t work,

@@ -21,7 +21,8 @@ static_assert(TcpProtocol::kMaxDepth == 1U << kSlotBits);
 constexpr std::uint32_t kCidAt = 8, kOffsetAt = 12, kLengthAt = 16, kResponseCidAt = 20, kDigestsAt = 11;
 }  // namespace
 
-TcpProtocol::TcpProtocol(const Settings& settings) : settings_(settings), slots_(settings.depth) {
+TcpProtocol::TcpProtocol(fabric::SendBuffer::Pool& pool, const Settings& settings)
+    : settings_(settings), slots_(settings.depth), out_(pool) {
   SCALIO_ASSERT(settings.depth >= 1 && settings.depth <= kMaxDepth);
   for (std::uint32_t i = settings.depth; i > 0; --i) {
     slots_[i - 1].cid = static_cast<std::uint16_t>(i - 1);

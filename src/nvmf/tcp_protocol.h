@@ -32,8 +32,8 @@ class TcpProtocol {
     bool data_digest = false;
   };
 
-  // out() has the ICReq from the beginning.
-  explicit TcpProtocol(const Settings& settings);
+  // out() has the ICReq from the beginning. The pool must outlive it.
+  TcpProtocol(fabric::SendBuffer::Pool& pool, const Settings& settings);
 
   // The controller has answered the ICReq.
   bool connected() const { return connected_; }

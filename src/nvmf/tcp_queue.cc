@@ -77,7 +77,7 @@ Task<Status> TcpQueue::connect() {
 
 void TcpQueue::begin(fabric::UniqueFd socket, Nanos until) {
   socket_ = std::move(socket);
-  protocol_ = std::make_unique<TcpProtocol>(settings_);
+  protocol_ = std::make_unique<TcpProtocol>(loop_.local<fabric::SendBuffer::Pool>(), settings_);
   phase_ = Phase::connecting;
   told_ = false;
   hangup_ = false;

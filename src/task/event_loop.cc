@@ -12,6 +12,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/error_text.h"
+
 namespace scalio {
 
 namespace {
@@ -29,6 +31,8 @@ constexpr unsigned kSubmitTries = 1000;
 constexpr Nanos kCancelBound = kSecond;
 // The waker's poll, which is always there.
 constexpr std::size_t kWakers = 1;
+// Operations that a coroutine may do at once before others have their turn (Executor::may_go_on).
+constexpr std::int64_t kAtOnce = 128;
 constexpr Nanos kNever = std::numeric_limits<Nanos>::max();
 
 // Creates the ring so that completions wait for the thread's next system call instead of interrupting it,
@@ -48,14 +52,26 @@ int init_ring(io_uring* ring) {
 
 // Errors after which the next turn tries again: the kernel is short of memory, or wants completions to be
 // taken first, or a signal or the timeout came.
-bool passing(int rc) { return rc >= 0 || rc == -EAGAIN || rc == -EBUSY || rc == -EINTR || rc == -ETIME; }
+bool passing(int rc) {
+  return rc >= 0 || rc == -EAGAIN || rc == -EBUSY || rc == -EINTR || rc == -ETIME || rc == -ENOMEM;
+}
+
+Status no_ring(int error) {
+  const char* advice = "";
+  if (error == ENOMEM) {
+    advice = "; older kernels count it as locked memory: raise that limit (ulimit -l, LimitMEMLOCK=)";
+  } else if (error != EMFILE && error != ENFILE) {
+    advice =
+        "; Scalio needs io_uring (kernel.io_uring_disabled=0, and a container's seccomp profile that "
+        "allows it)";
+  }
+  return Status(Code::unavailable, fmt::format("io_uring_setup: {}{}", error_text(error), advice));
+}
 }  // namespace
 
 class EventLoop::Waker final : public RingHandler {
  public:
-  explicit Waker(EventLoop& loop) : loop_(loop), fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    SCALIO_ASSERT(fd_ >= 0);
-  }
+  Waker(EventLoop& loop, int fd) : loop_(loop), fd_(fd) {}
   ~Waker() { close(fd_); }
   void arm() {
     io_uring_sqe* sqe = loop_.prepare(this);
@@ -76,7 +92,7 @@ class EventLoop::Waker final : public RingHandler {
 
  private:
   EventLoop& loop_;
-  int fd_;
+  const int fd_;
 };
 
 // What a Watch has with the kernel.
@@ -125,20 +141,29 @@ class WatchPoll final : public RingHandler {
   std::uint32_t ready_ = 0;  // since the last call
 };
 
-EventLoop::EventLoop() : ring_(std::make_unique<io_uring>()) {}
+EventLoop::EventLoop(ForkMark mark) : mark_(std::move(mark)) { let_go_on(kAtOnce); }
 
 Result<std::unique_ptr<EventLoop>> EventLoop::create() {
-  std::unique_ptr<EventLoop> loop(new EventLoop);
-  if (int rc = init_ring(loop->ring_.get()); rc < 0) {
-    loop->ring_.reset();
-    return Status(Code::unavailable,
-                  fmt::format("io_uring_setup: {}; Scalio needs io_uring (kernel.io_uring_disabled=0, "
-                              "and a container's seccomp profile that allows it)",
-                              std::strerror(-rc)));
-  }
-  loop->waker_ = std::make_unique<Waker>(*loop);
-  loop->waker_->arm();
+  Result<ForkMark> mark = ForkMark::create();
+  if (!mark.ok()) return mark.status();
+  std::unique_ptr<EventLoop> loop(new EventLoop(*std::move(mark)));
+  if (Status s = loop->open(); !s.ok()) return s;
   return loop;
+}
+
+Status EventLoop::open() {
+  auto ring = std::make_unique<io_uring>();
+  if (const int rc = init_ring(ring.get()); rc < 0) return no_ring(-rc);
+  ring_ = std::move(ring);
+  // The memory of the queues is shared with the kernel, and would be with every child.
+  if (const int rc = io_uring_ring_dontfork(ring_.get()); rc < 0) {
+    return Status(Code::unavailable, "madvise(MADV_DONTFORK): " + error_text(-rc));
+  }
+  const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) return Status(Code::unavailable, "eventfd: " + error_text(errno));
+  waker_ = std::make_unique<Waker>(*this, fd);
+  waker_->arm();
+  return Status();
 }
 
 EventLoop::~EventLoop() {
@@ -152,10 +177,12 @@ EventLoop::~EventLoop() {
   // so late, when they were armed by a thread that has ended.
   const Nanos bound = now() + kCancelBound;
   call_watches();
+  call_turn_ends();
   while (outstanding_ > kWakers && now() < bound) {
     submit_and_wait(bound);
     reap();
     call_watches();
+    call_turn_ends();
   }
   io_uring_queue_exit(ring_.get());
 }
@@ -216,7 +243,9 @@ void EventLoop::resume_ready() {
   for (std::size_t n = ready_.size(); n > 0; --n) {
     auto h = ready_.front();
     ready_.pop_front();
+    let_go_on(kAtOnce);
     h.resume();
+    if (forked()) return;
   }
 }
 
@@ -226,6 +255,14 @@ void EventLoop::call_watches() {
     WatchPoll* watch = ready_watches_.front();
     ready_watches_.pop_front();
     watch->call();
+  }
+}
+
+void EventLoop::call_turn_ends() {
+  for (std::size_t n = turn_ends_.size(); n > 0; --n) {
+    TurnEnd* end = turn_ends_.front();
+    turn_ends_.pop_front();
+    end->on_turn_end();
   }
 }
 
@@ -250,7 +287,9 @@ void EventLoop::turn(bool may_block) {
   }
   reap();
   resume_ready();
+  if (forked()) return;
   call_watches();
+  call_turn_ends();
 }
 
 void EventLoop::run_on_loop(std::function<void()> fn) {

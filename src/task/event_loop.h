@@ -9,9 +9,12 @@
 #include <memory>
 #include <mutex>
 #include <queue>
+#include <typeindex>
+#include <unordered_map>
 #include <vector>
 
 #include "task/executor.h"
+#include "task/fork_mark.h"
 
 struct io_uring;
 struct io_uring_sqe;
@@ -28,12 +31,22 @@ class RingHandler {
   ~RingHandler() = default;
 };
 
+// Called when a turn of the loop has handled all else.
+class TurnEnd {
+ public:
+  virtual void on_turn_end() = 0;
+
+ protected:
+  ~TurnEnd() = default;
+};
+
 class WatchPoll;
 
 class EventLoop final : public Executor {
  public:
-  // Fails (unavailable) where the kernel refuses io_uring, saying how to allow it. Another thread than this
-  // one may go on to use the loop.
+  // Fails (unavailable) where the kernel refuses what it needs, saying how to allow it. Another thread than
+  // this one may go on to use the loop, but no forked process: its memory and the kernel's end are the
+  // parent's.
   static Result<std::unique_ptr<EventLoop>> create();
   // Every Watch and device on the loop must be gone. Functions that run_on_loop() still holds are dropped.
   ~EventLoop() override;
@@ -41,15 +54,18 @@ class EventLoop final : public Executor {
   Nanos now() override;
   void post(std::coroutine_handle<> h) override;
   void post_at(Nanos when, std::coroutine_handle<> h) override;
+  bool forked() const override { return mark_.forked(); }
 
   // One turn: submits what is queued, handles completions, resumes what is ready, then calls the watches:
-  // devices get their next work before sockets are read. When nothing is ready and `may_block`, it waits for
-  // a completion, the next timer or a wake from another thread before that.
+  // devices get their next work before sockets are read. Then come those that wait for the turn's end. When
+  // nothing is ready and `may_block`, it waits for a completion, the next timer or a wake from another thread
+  // before that.
   void turn(bool may_block);
-  // Turns until `done()`; it is asked after each turn.
+  // Turns until `done()`; it is asked after each turn. Returns at once in a forked process, also in one that
+  // was forked in the turn.
   template <class F>
   void run_until(F done) {
-    while (!done()) turn(true);
+    while (!done() && !forked()) turn(true);
   }
 
   // A zeroed submission queue entry whose completions go to `handler`, which must live until its last
@@ -59,12 +75,25 @@ class EventLoop final : public Executor {
   // Submits now what is prepared.
   void submit();
 
+  // Calls `end`, once, at the end of this turn, or of the next one if none is under way.
+  void at_turn_end(TurnEnd* end) { turn_ends_.push_back(end); }
+
   // Runs `fn` on the loop's thread. The one member that any thread may call.
   void run_on_loop(std::function<void()> fn);
 
+  // The loop's own T, made when it is first asked for. What would be a thread's lives and ends with the loop
+  // instead: a thread's variables may be gone before the loop is.
+  template <class T>
+  T& local() {
+    std::shared_ptr<void>& held = locals_[typeid(T)];
+    if (!held) held = std::make_shared<T>();
+    return *static_cast<T*>(held.get());
+  }
+
  private:
   friend class WatchPoll;
-  EventLoop();
+  explicit EventLoop(ForkMark mark);
+  Status open();
   struct Timer {
     Nanos when;
     std::uint64_t order;  // equal times resume in the order they were posted
@@ -77,14 +106,18 @@ class EventLoop final : public Executor {
   bool reap();
   void resume_ready();
   void call_watches();
+  void call_turn_ends();
   void drain_remote();
 
-  std::unique_ptr<io_uring> ring_;
-  std::size_t outstanding_ = 0;  // entries prepared whose last completion has not come
+  const ForkMark mark_;
+  std::unordered_map<std::type_index, std::shared_ptr<void>> locals_;
+  std::unique_ptr<io_uring> ring_;  // null if it could not be made
+  std::size_t outstanding_ = 0;     // entries prepared whose last completion has not come
   std::deque<std::coroutine_handle<>> ready_;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
   std::uint64_t timer_order_ = 0;
   std::deque<WatchPoll*> ready_watches_;
+  std::deque<TurnEnd*> turn_ends_;
   std::unique_ptr<Waker> waker_;
   std::mutex remote_mutex_;
   std::vector<std::function<void()>> remote_;

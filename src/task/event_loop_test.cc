@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -99,6 +101,70 @@ TEST_F(EventLoopTest, AwaitingTasksThatEndAtOnceDoesNotGrowTheStack) {
   loop_->spawn(add_up(loop_.get(), kTasks, &sum));
   run_spawned();
   EXPECT_EQ(sum, std::uint64_t{kTasks} * (kTasks - 1));
+}
+
+TEST_F(EventLoopTest, WithoutDescriptorsItIsNotCreatedAndSaysWhy) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  int created = 0, refused = 0;
+  for (rlim_t limit = 0; limit < 40; ++limit) {
+    const rlimit few{limit, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    const auto loop = EventLoop::create();
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ++(loop.ok() ? created : refused);
+    if (loop.ok()) continue;
+    EXPECT_EQ(loop.code(), Code::unavailable);
+    EXPECT_NE(loop.status().message().find("Too many open files"), std::string::npos);
+  }
+  EXPECT_GT(created, 0);
+  EXPECT_GT(refused, 3);
+}
+
+TEST_F(EventLoopTest, HasOneOfAKindUntilItEnds) {
+  const auto held = std::make_shared<int>(1);
+  using Local = std::shared_ptr<int>;
+  loop_->local<Local>() = held;
+  EXPECT_EQ(&loop_->local<Local>(), &loop_->local<Local>());
+  auto other = EventLoop::create();
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ((*other)->local<Local>(), nullptr);
+  loop_.reset();
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+Task<void> do_at_once(EventLoop* loop, int n, std::vector<int>* out) {
+  for (int i = 0; i < n; ++i) {
+    if (!loop->may_go_on()) co_await loop->yield();
+    out->push_back(n);
+  }
+}
+
+TEST_F(EventLoopTest, WhoMayNotGoOnLeavesTheTurnToOthers) {
+  constexpr int kMany = 1000, kFew = 10;
+  std::vector<int> out;
+  loop_->spawn(do_at_once(loop_.get(), kMany, &out));
+  loop_->spawn(do_at_once(loop_.get(), kFew, &out));
+  run_spawned();
+  ASSERT_EQ(out.size(), static_cast<std::size_t>(kMany + kFew));
+  EXPECT_EQ(out.back(), kMany);
+}
+
+// The parent's end of the ring and its sockets are as they were.
+TEST_F(EventLoopTest, KnowsThatItIsInAForkedProcess) {
+  Pair pair;
+  std::string got;
+  Watch watch(*loop_, pair.near(), POLLIN, [&](std::uint32_t) { got += pair.receive(); });
+  EXPECT_FALSE(loop_->forked());
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) _exit(loop_->forked() ? 0 : 1);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_FALSE(loop_->forked());
+  pair.send("after");
+  loop_->run_until([&] { return got == "after"; });
 }
 
 TEST_F(EventLoopTest, SpawnRunsAtOnceUntilItSuspends) {

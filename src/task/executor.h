@@ -8,6 +8,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "base/assert.h"
 
@@ -28,6 +29,8 @@ class Executor {
   virtual void post(std::coroutine_handle<> h) = 0;
   // Resumes `h` on the first turn at or after `when`.
   virtual void post_at(Nanos when, std::coroutine_handle<> h) = 0;
+  // Whether this process was forked from the executor's own. Here it resumes nothing ever.
+  virtual bool forked() const { return false; }
 
   // Starts a task that nobody awaits. It runs at once until it first suspends.
   void spawn(Task<void> task) { detach(std::move(task)); }
@@ -45,16 +48,22 @@ class Executor {
     return Awaiter{*this, when};
   }
   auto sleep(Nanos duration) { return sleep_until(now() + duration); }
-  // Lets everything that is ready run first.
+  // Lets everything that is ready run first. Where nothing else can run, it goes on at once.
   auto yield() {
     struct Awaiter {
       Executor& executor;
-      bool await_ready() const noexcept { return false; }
+      bool await_ready() const noexcept { return executor.forked(); }
       void await_suspend(std::coroutine_handle<> h) { executor.post(h); }
       void await_resume() const noexcept {}
     };
     return Awaiter{*this};
   }
+  // Asked by every operation that may complete at once, without a turn of the loop: false if so many have
+  // been done since the last one that it should yield() first.
+  bool may_go_on() { return --left_ >= 0; }
+
+ protected:
+  void let_go_on(std::int64_t operations) { left_ = operations; }
 
  private:
   struct Detached {
@@ -73,6 +82,8 @@ class Executor {
   }
 
   std::size_t spawned_ = 0;
+  // Without limit where turns are not counted.
+  std::int64_t left_ = std::numeric_limits<std::int64_t>::max();
 };
 
 }  // namespace scalio

@@ -130,7 +130,8 @@ void run_connection(ByteView input) {
   settings.in_capsule = 512;
   settings.header_digest = (how & kFeedHeaderDigest) != 0;
   settings.data_digest = (how & kFeedDataDigest) != 0;
-  TcpProtocol protocol(settings);
+  fabric::SendBuffer::Pool pool;
+  TcpProtocol protocol(pool, settings);
   std::array<std::byte, kIcLength> hello;
   IcResp answer;
   answer.header_digest = settings.header_digest;
