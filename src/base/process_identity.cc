@@ -68,11 +68,19 @@ ProcessIdentity identity_of(std::uint64_t pid) {
   return process;
 }
 
-ProcessIdentity this_process() { return identity_of(static_cast<std::uint64_t>(getpid())); }
+Result<ProcessIdentity> this_process() {
+  const ProcessIdentity self = identity_of(static_cast<std::uint64_t>(getpid()));
+  if (self.started != 0 && self.pid_namespace != 0 && self.boot[0] != 0) return self;
+  return Status(Code::unavailable,
+                "cannot learn from /proc who this process is: it is not mounted, or the process may open no "
+                "more files (ulimit -n)");
+}
 
 Status wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience) {
-  const ProcessIdentity self = this_process();
-  if (process.pid == 0 || process.boot != self.boot || process.pid_namespace != self.pid_namespace) return {};
+  if (process.pid == 0) return {};
+  const Result<ProcessIdentity> self = this_process();
+  if (!self.ok()) return self.status();
+  if (process.boot != self->boot || process.pid_namespace != self->pid_namespace) return {};
   const auto unwatched = [&](int why) {
     return Status(Code::unavailable,
                   fmt::format("cannot watch process {}: {}", process.pid, std::strerror(why)));

@@ -21,7 +21,7 @@ class Child {
     EXPECT_EQ(pipe(ends), 0);
     pid_ = fork();
     if (pid_ == 0) {
-      const ProcessIdentity me = this_process();
+      const ProcessIdentity me = *this_process();
       if (write(ends[1], &me, sizeof me) == sizeof me) sleep(60);
       _exit(0);
     }
@@ -44,12 +44,12 @@ class Child {
 };
 
 TEST(ProcessIdentity, IsTheSameForAsLongAsTheProcessLives) {
-  const ProcessIdentity me = this_process();
+  const ProcessIdentity me = *this_process();
   EXPECT_EQ(me.pid, static_cast<std::uint64_t>(getpid()));
   EXPECT_NE(me.started, 0U);
   EXPECT_NE(me.pid_namespace, 0U);
   EXPECT_EQ(std::string(me.boot.data()), boot_id());
-  EXPECT_EQ(me, this_process());
+  EXPECT_EQ(me, *this_process());
   EXPECT_NE(me, Child().identity());
 }
 
@@ -85,7 +85,7 @@ TEST(ProcessIdentity, NorIsAThreadWithItsNumber) {
     number.set_value(static_cast<std::uint64_t>(gettid()));
     end.get_future().wait();
   });
-  ProcessIdentity earlier = this_process();
+  ProcessIdentity earlier = *this_process();
   earlier.pid = number.get_future().get();
   EXPECT_TRUE(wait_for_end(earlier, milliseconds(0)).ok());
   end.set_value();

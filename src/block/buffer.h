@@ -1,9 +1,9 @@
 // An aligned, fixed-size buffer for device I/O, zeroed at first.
 #pragma once
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 
 #include "block/block_device.h"
 
@@ -13,9 +13,8 @@ class Buffer {
  public:
   explicit Buffer(std::size_t size)
       : size_(size),
-        data_(static_cast<std::byte*>(std::aligned_alloc(BlockDevice::kBufferAlignment,
-                                                         round_up(size, BlockDevice::kBufferAlignment)))) {
-    SCALIO_ASSERT(data_ != nullptr);
+        data_(
+            static_cast<std::byte*>(operator new(round_up(size, BlockDevice::kBufferAlignment), kAligned))) {
     std::memset(data_.get(), 0, size);
   }
   ByteSpan span() { return {data_.get(), size_}; }
@@ -24,8 +23,9 @@ class Buffer {
   std::size_t size() const { return size_; }
 
  private:
+  static constexpr std::align_val_t kAligned{BlockDevice::kBufferAlignment};
   struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
+    void operator()(std::byte* p) const { operator delete(p, kAligned); }
   };
   std::size_t size_;
   std::unique_ptr<std::byte, Free> data_;

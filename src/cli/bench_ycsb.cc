@@ -114,10 +114,11 @@ int bench(Flags& flags) {
 
   // The thread of the signals may outlive the run.
   auto interrupt = std::make_shared<Interrupt>();
-  on_stop_signal([interrupt](int signal) {
+  Status watched = on_stop_signal([interrupt](int signal) {
     interrupt->signal = signal;
     interrupt->set = true;
   });
+  if (!watched.ok()) return fail(watched);
   flags.run.interrupted = &interrupt->set;
   ProgressLine line(flags.quiet);
   Result<ycsb::Report> report = ycsb::run(flags.run, [&line](const ycsb::Progress& p) { show(line, p); });
@@ -185,7 +186,9 @@ Command add_bench_ycsb(CLI::App& parent) {
       "version).\n"
       "Figures that have no meaning for a run are null in the report. Exit status 3 if any operation ended "
       "in an error.\n"
-      "SIGINT or SIGTERM ends the run with a report and exit status 130 or 143, a second one at once.\n\n"
+      "SIGINT, SIGTERM or SIGHUP ends the run with a report and exit status 128 + the signal's number, a "
+      "second "
+      "one at once.\n\n"
       "Examples:\n"
       "  scalio bench ycsb --server unix:/run/scalio.sock --workload a --records 1000000 --load --operations "
       "0\n"

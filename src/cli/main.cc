@@ -1,20 +1,18 @@
 // scalio: the command line of a Scalio store.
 #include <fmt/format.h>
 
-#include <csignal>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/process_start.h"
 
 namespace scalio::cli {
 namespace {
 
 int main(int argc, char** argv) {
-  // A file that would be larger than it may be (ulimit -f) is an error of a write, not the end of the
-  // program.
-  std::signal(SIGXFSZ, SIG_IGN);
+  prepare_process();
   CLI::App app("A key-value store on SSDs that clients read without the server's CPU.", "scalio");
   app.set_version_flag("--version", "scalio " SCALIO_VERSION);
   app.require_subcommand(1);

@@ -10,16 +10,19 @@
 #include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <thread>
 
+#include "base/descriptor_limit.h"
 #include "cli/command.h"
 #include "cli/network_address.h"
 #include "cli/stop_signals.h"
 #include "fabric/uri.h"
 #include "nvmf/target.h"
+#include "task/thread.h"
 
 namespace scalio::cli {
 namespace {
+
+constexpr std::size_t kOwnDescriptors = 64;
 
 struct Flags {
   std::vector<std::string> listen;
@@ -44,14 +47,16 @@ class Stop {
 };
 
 // Asks to stop when stdin ends. The kernel closes a pipe whose writer has died, however it died.
-void stop_with_stdin(std::shared_ptr<Stop> stop) {
-  std::thread([stop = std::move(stop)] {
+Status stop_with_stdin(std::shared_ptr<Stop> stop) {
+  Result<std::thread> thread = start_thread("scalio-stdin", [stop = std::move(stop)] {
     char ignored[256];
     ssize_t n = 0;
     do n = ::read(STDIN_FILENO, ignored, sizeof ignored);
     while (n > 0 || (n < 0 && errno == EINTR));
     stop->ask("stdin was closed");
-  }).detach();
+  });
+  if (thread.ok()) thread->detach();
+  return thread.status();
 }
 
 Result<nvmf::TargetOptions> options_of(const Flags& flags) {
@@ -94,9 +99,14 @@ int serve(const Flags& flags) {
   // Started by a server, it is /proc/self/exe, and would be called "exe" by ps and top.
   pthread_setname_np(pthread_self(), "scalio-target");
   const auto stop = std::make_shared<Stop>();
-  on_stop_signal([stop](int signal) { stop->ask(std::string(signal_name(signal))); });
+  Status watched = on_stop_signal([stop](int signal) { stop->ask(signal_name(signal)); });
+  if (watched.ok() && flags.end_with_stdin) watched = stop_with_stdin(stop);
+  if (!watched.ok()) return fail(watched);
   std::signal(SIGPIPE, SIG_IGN);
-  if (flags.end_with_stdin) stop_with_stdin(stop);
+  const std::size_t connections = options->limits.max_connections;
+  const std::string few = too_few_descriptors(fmt::format("{} connections of hosts", connections),
+                                              connections + options->namespaces.size() + kOwnDescriptors);
+  if (!few.empty()) spdlog::warn("{}", few);
   Result<std::unique_ptr<nvmf::Target>> target = nvmf::Target::start(std::move(*options));
   if (!target.ok()) return fail(target.status());
   if (int status = say_ready(**target, flags.json); status != kSuccess) return status;
@@ -138,7 +148,8 @@ Command add_nvmf_target(CLI::App& parent) {
       "server. It\n"
       "never writes: a host that could would be able to destroy every record. SSDs of one store become the\n"
       "namespaces 1, 2, ... in the order of the store.\n"
-      "Prints \"ready\" on stdout when hosts can connect. SIGTERM or SIGINT stops it cleanly; a second one "
+      "Prints \"ready\" on stdout when hosts can connect. SIGTERM, SIGINT or SIGHUP stops it cleanly; a "
+      "second one "
       "at once.\n\n"
       "Examples:\n"
       "  scalio nvmf-target --listen 0.0.0.0:4420 --ns /var/lib/scalio/ssd-*\n"

@@ -105,11 +105,12 @@ int serve(CLI::App& app, Flags& flags) {
   spdlog::set_level(spdlog::level::from_str(flags.log_level));
 
   auto stop = std::make_shared<Stop>();
-  on_stop_signal([stop](int signal) {
+  Status watched = on_stop_signal([stop](int signal) {
     // Nothing has been acknowledged yet, and the store bears a start that is cut short like any crash.
     if (!stop->ready) end_at_once(signal, "before the server was ready: ended at once");
     stop->signal.set_value(signal);
   });
+  if (!watched.ok()) return fail(watched);
   // A client that goes away is an error of a write, not the end of the server.
   std::signal(SIGPIPE, SIG_IGN);
   auto target = std::make_shared<std::unique_ptr<TargetProcess>>();
@@ -184,8 +185,9 @@ Command add_serve(CLI::App& parent) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
       ->capture_default_str();
   app->footer(
-      "Prints \"ready\" on stdout when clients can connect. SIGTERM or SIGINT stops it cleanly; another one "
-      "later, or one before \"ready\", at once.\n"
+      "Prints \"ready\" on stdout when clients can connect. SIGTERM, SIGINT or SIGHUP stops it cleanly; "
+      "another "
+      "one later, or one before \"ready\", at once.\n"
       "Every option but --config can stand in the configuration file: cache = \"64M\", listen = "
       "[\"unix:/run/s.sock\"].\n"
       "The command line wins.\n\n"

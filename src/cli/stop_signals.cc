@@ -6,10 +6,11 @@
 
 #include <chrono>
 #include <csignal>
-#include <thread>
+#include <cstring>
 #include <utility>
 
 #include "cli/command.h"
+#include "task/thread.h"
 
 namespace scalio::cli {
 namespace {
@@ -22,25 +23,34 @@ int wait_for(const sigset_t& signals) {
   return signal;
 }
 
+// Blocked, it would be taken even so.
+bool ignored(int signal) {
+  struct sigaction action {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
-void on_stop_signal(std::function<void(int signal)> first) {
+Status on_stop_signal(std::function<void(int signal)> first) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  if (!ignored(SIGHUP)) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::thread([signals, first = std::move(first)] {
+  Result<std::thread> thread = start_thread("scalio-signals", [signals, first = std::move(first)] {
     first(wait_for(signals));
     const auto begin = std::chrono::steady_clock::now();
     int signal = 0;
     do signal = wait_for(signals);
     while (std::chrono::steady_clock::now() - begin < kOne);
     end_at_once(signal, "again: ended at once");
-  }).detach();
+  });
+  if (thread.ok()) thread->detach();
+  return thread.status();
 }
 
-std::string_view signal_name(int signal) { return signal == SIGTERM ? "SIGTERM" : "SIGINT"; }
+std::string signal_name(int signal) { return fmt::format("SIG{}", sigabbrev_np(signal)); }
 
 void end_at_once(int signal, std::string_view why) {
   say(fmt::format("{} {}", signal_name(signal), why));

@@ -17,6 +17,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "task/thread.h"
+
 extern char** environ;
 
 namespace scalio::cli {
@@ -129,7 +131,13 @@ Result<std::unique_ptr<TargetProcess>> TargetProcess::start(fabric::Uri listen, 
   std::unique_ptr<TargetProcess> target(
       new TargetProcess(std::move(listen), std::move(ssds), std::move(log_level)));
   if (Status s = target->launch(); !s.ok()) return s;
-  target->supervisor_ = std::thread([t = target.get()] { t->supervise(); });
+  Result<std::thread> supervisor = start_thread("scalio-target", [t = target.get()] { t->supervise(); });
+  if (!supervisor.ok()) {
+    kill(target->pid_, SIGKILL);
+    wait_for(target->pid_);
+    return supervisor.status();
+  }
+  target->supervisor_ = std::move(*supervisor);
   return target;
 }
 

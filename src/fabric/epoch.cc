@@ -52,8 +52,9 @@ Result<std::unique_ptr<EpochFile>> EpochFile::open(const std::string& path) {
 Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
   if (Status s = mapping_.populate(path_); !s.ok()) return s;
   const auto before = load<ProcessIdentity>(mapping_.data() + kProcessOffset);
-  const ProcessIdentity self = this_process();
-  if (before != self) {
+  const Result<ProcessIdentity> self = this_process();
+  if (!self.ok()) return self.status();
+  if (before != *self) {
     Status ended = wait_for_end(before, std::min(kUsual, patience));
     if (ended.code() == Code::busy && patience > kUsual) {
       spdlog::warn("the server before this one, process {}, is still ending; waiting for it", before.pid);
@@ -64,7 +65,7 @@ Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
                                               "trust this one: {}",
                                               ended.message()));
     }
-    store(mapping_.data() + kProcessOffset, self);
+    store(mapping_.data() + kProcessOffset, *self);
   }
   const std::uint64_t next = current() + 1;
   store_word_release(mapping_.data(), next);
@@ -78,7 +79,9 @@ void EpochFile::retire() {
   // of this process as for one that was killed.
   if (!mapping_.populate(path_).ok()) return;
   std::byte* process = mapping_.data() + kProcessOffset;
-  if (load<ProcessIdentity>(process) == this_process()) store(process, ProcessIdentity());
+  const Result<ProcessIdentity> self = this_process();
+  // Unknown, it stays: the next server waits for this one's end.
+  if (self.ok() && load<ProcessIdentity>(process) == *self) store(process, ProcessIdentity());
 }
 
 std::uint64_t EpochFile::current() const { return load_word_acquire(mapping_.data()); }

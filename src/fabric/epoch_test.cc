@@ -85,7 +85,7 @@ TEST(EpochFile, NamesTheServersProcessUntilItRetires) {
   Result<std::unique_ptr<EpochFile>> file = EpochFile::open(path);
   ASSERT_TRUE(file.ok());
   ASSERT_TRUE((*file)->advance().ok());
-  const ProcessIdentity me = this_process();
+  const ProcessIdentity me = *this_process();
   const Bytes serving = bytes();
   EXPECT_EQ(load<std::uint64_t>(serving.data()), 1U);
   EXPECT_EQ(load<std::uint64_t>(serving.data() + 8), me.pid);

@@ -3,8 +3,8 @@
 
 #include <array>
 #include <bit>
-#include <cstdlib>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "base/assert.h"
@@ -19,8 +19,9 @@ class BufferPool {
   static constexpr std::size_t kMaxKept = 8 * 1024 * 1024;
   static constexpr std::size_t kMaxBuffer = 1024 * 1024;
 
+  static constexpr std::align_val_t kAligned{block::BlockDevice::kBufferAlignment};
   struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
+    void operator()(std::byte* p) const { operator delete(p, kAligned); }
   };
   using Buffer = std::unique_ptr<std::byte, Free>;
 
@@ -30,12 +31,7 @@ class BufferPool {
   // Room for `size` bytes, 1 to kMaxBuffer.
   Buffer take(std::size_t size) {
     const std::size_t c = class_of(size);
-    if (kept_[c].empty()) {
-      Buffer fresh(
-          static_cast<std::byte*>(std::aligned_alloc(block::BlockDevice::kBufferAlignment, kSmallest << c)));
-      SCALIO_ASSERT(fresh != nullptr);
-      return fresh;
-    }
+    if (kept_[c].empty()) return Buffer(static_cast<std::byte*>(operator new(kSmallest << c, kAligned)));
     Buffer buffer = std::move(kept_[c].back());
     kept_[c].pop_back();
     kept_bytes_ -= kSmallest << c;

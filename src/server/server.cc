@@ -6,12 +6,13 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/available_memory.h"
+#include "base/descriptor_limit.h"
 #include "base/hash.h"
 #include "block/superblock.h"
 #include "fabric/epoch.h"
@@ -21,6 +22,7 @@
 #include "layout/superblock.h"
 #include "server/shard.h"
 #include "server/store_files.h"
+#include "task/thread.h"
 
 namespace scalio::server {
 
@@ -34,9 +36,18 @@ struct ShardThread {
   std::unique_ptr<Shard> shard;
   std::unique_ptr<fabric::Timer> scrub;  // while it serves; used on the thread alone
   std::thread thread;
-  bool serving = false;  // start() has succeeded, stop() has not been called
-  bool ended = false;    // the thread may end; used on it alone
+  std::future<Status> starting;  // of shard->start(), until await_start()
+  bool serving = false;          // start() has succeeded, stop() has not been called
+  bool ended = false;            // the thread may end; used on it alone
 
+  Status start_thread(unsigned i) {
+    Result<std::thread> started = scalio::start_thread(fmt::format("shard-{}", i).c_str(), [this] {
+      loop->run_until([this] { return ended && loop->spawned() == 0; });
+    });
+    if (!started.ok()) return started.status();
+    thread = std::move(*started);
+    return Status();
+  }
   // Starts a task on the shard's thread.
   std::future<Status> begin(std::function<Task<Status>()> start) {
     auto done = std::make_shared<std::promise<Status>>();
@@ -60,6 +71,13 @@ struct ShardThread {
     scrub.reset();
     return shard->stop();
   }
+  // How the shard's start ended, once it has; ok if that is known already.
+  Status await_start() {
+    if (!starting.valid()) return Status();
+    Status s = starting.get();
+    serving = s.ok();
+    return s;
+  }
   void join() {
     if (!thread.joinable()) return;
     loop->run_on_loop([this] { ended = true; });
@@ -74,16 +92,6 @@ uint64_t resident_bytes() {
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-// What can be allocated without swapping; no limit if the kernel does not tell.
-uint64_t available_bytes() {
-  std::ifstream meminfo("/proc/meminfo");
-  for (std::string line; std::getline(meminfo, line);) {
-    unsigned long long kib = 0;
-    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kib) == 1) return kib << 10;
-  }
-  return UINT64_MAX;
-}
-
 uint64_t to_us(const timeval& t) {
   return static_cast<uint64_t>(t.tv_sec) * 1'000'000 + static_cast<uint64_t>(t.tv_usec);
 }
@@ -91,6 +99,10 @@ uint64_t to_us(const timeval& t) {
 
 struct Server::Impl {
   std::vector<std::unique_ptr<ShardThread>> shards;
+  std::vector<OpenSsd> ssds;  // their devices are the shards' once these exist
+  layout::RegionGeometry region;
+  layout::SsdTarget target;
+  uint64_t epoch_now = 0;
   std::unique_ptr<fabric::EpochFile> epoch;
   std::unique_ptr<fabric::Server> fabric;
   // Set when listening: a shard may be asked for its figures from then on.
@@ -118,12 +130,21 @@ struct Server::Impl {
         .dump();
   }
 
+  Status open_store(const ServerOptions& o);
+  Status make_regions(const ServerOptions& o);
+  Status offer_ssds(const ServerOptions& o);
+  void make_shard(unsigned i, const ServerOptions& o);
+  Status start_shards(const ServerOptions& o);
+  Status listen(const ServerOptions& o, std::vector<fabric::Uri> at);
+
+  // Whatever has been started, and however far.
   Status stop() {
     listening = nullptr;
     if (fabric) fabric->stop();
     if (epoch) epoch->retire();
     std::vector<std::future<Status>> ends;
     for (auto& s : shards) {
+      (void)s->await_start();  // whose failure is start_shards()'s to report
       if (s->serving) ends.push_back(s->begin([t = s.get()] { return t->stop(); }));
     }
     Status first;
@@ -146,7 +167,8 @@ struct Server::Impl {
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
-Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
+namespace {
+Result<std::vector<fabric::Uri>> listen_uris(const ServerOptions& o) {
   std::vector<fabric::Uri> listen;
   for (const std::string& text : o.listen) {
     Result<fabric::Uri> uri = fabric::parse_uri(text);
@@ -157,6 +179,17 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
     return Status(Code::invalid,
                   "nothing to listen on; give --listen unix:PATH, tcp:HOST:PORT or rdma:HOST:PORT");
   if (Status s = fabric::check_listen(listen); !s.ok()) return s;
+  return listen;
+}
+
+// What a server with all its clients has open: for each client and shard a socket, or two channels by RDMA.
+uint64_t descriptors_for(uint64_t clients, uint64_t shards, const std::vector<fabric::Uri>& at) {
+  constexpr uint64_t kOwn = 64, kOfAShard = 8;
+  const uint64_t of_a_connection = at[0].scheme == fabric::Uri::Scheme::rdma ? 2 : 1;
+  return kOwn + shards * (kOfAShard + clients * of_a_connection);
+}
+
+Status check(const ServerOptions& o) {
   using layout::RegionGeometry;
   if (o.read_slots < 1 || o.read_slots > RegionGeometry::kMaxReadSlots || o.write_slots < 1 ||
       o.write_slots > RegionGeometry::kMaxWriteSlots || o.batch_max < 1) {
@@ -165,28 +198,49 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
         fmt::format("a block has 1 to {} read slots and 1 to {} write slots, a batch at least 1 record",
                     +RegionGeometry::kMaxReadSlots, +RegionGeometry::kMaxWriteSlots));
   }
-  if (const uint64_t available = available_bytes(); o.cache_bytes > available) {
-    return Status(Code::invalid, fmt::format("a cache of {} MiB is too large: {} MiB of memory are available",
-                                             o.cache_bytes >> 20, available >> 20));
+  if (const AvailableMemory available = available_memory(); o.cache_bytes > available.bytes) {
+    return Status(Code::invalid,
+                  fmt::format("a cache of {} MiB is too large: {} has {} MiB of memory available",
+                              o.cache_bytes >> 20, available.of, available.bytes >> 20));
   }
+  return Status();
+}
+}  // namespace
+
+// What can fail by itself comes first, then the shards' threads, then what they do. Whatever fails, Impl's
+// end stops what there is by then.
+Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
+  Result<std::vector<fabric::Uri>> at = listen_uris(o);
+  if (!at.ok()) return at.status();
+  if (Status s = check(o); !s.ok()) return s;
+  auto impl = std::make_unique<Impl>();
+  Status s = impl->open_store(o);
+  if (s.ok()) s = impl->make_regions(o);
+  if (s.ok()) s = impl->offer_ssds(o);
+  if (s.ok()) s = impl->start_shards(o);
+  if (s.ok()) s = impl->listen(o, *std::move(at));
+  if (!s.ok()) return s;
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+Status Server::Impl::open_store(const ServerOptions& o) {
   Result<unsigned> count = count_ssds(o.dir);
   if (!count.ok()) return count.status();
-
-  auto impl = std::make_unique<Impl>();
   std::vector<EventLoop*> loops;
   for (unsigned i = 0; i < *count; ++i) {
     auto loop = EventLoop::create();
     if (!loop.ok()) return loop.status();
-    impl->shards.push_back(std::make_unique<ShardThread>());
-    impl->shards.back()->loop = std::move(*loop);
-    loops.push_back(impl->shards.back()->loop.get());
+    shards.push_back(std::make_unique<ShardThread>());
+    shards.back()->loop = std::move(*loop);
+    loops.push_back(shards.back()->loop.get());
   }
-  impl->target_cpu_time = o.target_cpu_time;
-  impl->started = loops[0]->now();
-  Result<std::vector<OpenSsd>> ssds = open_ssds(o.dir, loops);
-  if (!ssds.ok()) return ssds.status();
+  target_cpu_time = o.target_cpu_time;
+  started = loops[0]->now();
+  Result<std::vector<OpenSsd>> opened = open_ssds(o.dir, loops);
+  if (!opened.ok()) return opened.status();
+  ssds = std::move(*opened);
   for (unsigned i = 0; i < *count; ++i) {
-    const OpenSsd& ssd = (*ssds)[i];
+    const OpenSsd& ssd = ssds[i];
     if (!ssd.moved.empty()) spdlog::warn("{}", ssd.moved);
     for (const auto& d : run_to_end(*loops[i], block::damaged_superblocks(*ssd.device, ssd.geometry))) {
       spdlog::warn(
@@ -197,83 +251,95 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   }
 
   // Rule 9: before anything is accepted. The lock on the SSDs is held, so this server is the only one.
-  auto epoch = fabric::EpochFile::open(epoch_path(o.dir));
-  if (!epoch.ok()) return epoch.status();
-  impl->epoch = std::move(*epoch);
-  const Result<uint64_t> epoch_now = impl->epoch->advance();
-  if (!epoch_now.ok()) return epoch_now.status();
+  auto opened_epoch = fabric::EpochFile::open(epoch_path(o.dir));
+  if (!opened_epoch.ok()) return opened_epoch.status();
+  epoch = std::move(*opened_epoch);
+  const Result<uint64_t> advanced = epoch->advance();
+  if (!advanced.ok()) return advanced.status();
+  epoch_now = *advanced;
+  return Status();
+}
 
-  RegionGeometry region;
+Status Server::Impl::make_regions(const ServerOptions& o) {
   region.read_slots = o.read_slots;
   region.write_slots = o.write_slots;
-  region.slot_size = layout::slot_size_for((*ssds)[0].geometry.inline_limit);
-  region.blocks = o.cache_bytes / *count / BlockTable::bytes_per_block(region);
+  region.slot_size = layout::slot_size_for(ssds[0].geometry.inline_limit);
+  region.blocks = o.cache_bytes / shards.size() / BlockTable::bytes_per_block(region);
   if (region.blocks == 0) {
     return Status(
         Code::invalid,
         fmt::format("a cache of {} bytes is too small: {} SSDs need at least one block of {} bytes each",
-                    o.cache_bytes, *count, BlockTable::bytes_per_block(region)));
+                    o.cache_bytes, shards.size(), BlockTable::bytes_per_block(region)));
   }
-
-  layout::SsdTarget target;
-  if (o.offer_ssds) {
-    std::vector<std::string> paths;
-    for (const OpenSsd& ssd : *ssds) paths.push_back(ssd.path);
-    Result<layout::SsdTarget> offered = o.offer_ssds(paths);
-    if (!offered.ok()) return offered.status();
-    target = *offered;
-  }
-
-  uint64_t session_seed = mix(*epoch_now ^ mix((*ssds)[0].geometry.hash_seed ^ impl->started));
-  std::vector<std::future<Status>> starts;
-  for (unsigned i = 0; i < *count; ++i) {
-    ShardThread& t = *impl->shards[i];
-    OpenSsd& ssd = (*ssds)[i];
+  for (auto& t : shards) {
     auto memory = fabric::Region::create(region.size());
     if (!memory.ok()) return memory.status();
-    t.region = std::move(*memory);
-    t.device = std::move(ssd.device);
-    ShardOptions options;
-    options.log = {o.batch_max, o.batch_linger};
-    options.fill_timeout = o.fill_timeout;
-    options.device_path = ssd.path;
-    options.target = target;
-    options.session_seed = mix(session_seed + i);
-    options.process_stat = [impl = impl.get()] { return impl->process_stat(); };
-    t.shard = std::make_unique<Shard>(*t.loop, *t.device, ssd.geometry, region, t.region->span(),
-                                      std::move(options));
-    t.thread = std::thread([&t] { t.loop->run_until([&t] { return t.ended && t.loop->spawned() == 0; }); });
-    pthread_setname_np(t.thread.native_handle(), fmt::format("shard-{}", i).c_str());
-    starts.push_back(t.begin([shard = t.shard.get()] { return shard->start(); }));
+    t->region = std::move(*memory);
   }
-  Status failure;
-  uint64_t replayed = 0;
-  for (unsigned i = 0; i < *count; ++i) {
-    Status s = starts[i].get();
-    impl->shards[i]->serving = s.ok();
-    if (failure.ok()) failure = std::move(s);
-    replayed += impl->shards[i]->shard->recovery().records_applied;
-  }
-  if (!failure.ok()) return failure;
+  return Status();
+}
 
+Status Server::Impl::offer_ssds(const ServerOptions& o) {
+  if (!o.offer_ssds) return Status();
+  std::vector<std::string> paths;
+  for (const OpenSsd& ssd : ssds) paths.push_back(ssd.path);
+  Result<layout::SsdTarget> offered = o.offer_ssds(paths);
+  if (offered.ok()) target = *offered;
+  return offered.status();
+}
+
+void Server::Impl::make_shard(unsigned i, const ServerOptions& o) {
+  ShardThread& t = *shards[i];
+  t.device = std::move(ssds[i].device);
+  const uint64_t session_seed = mix(epoch_now ^ mix(ssds[0].geometry.hash_seed ^ started));
+  ShardOptions options;
+  options.log = {o.batch_max, o.batch_linger};
+  options.fill_timeout = o.fill_timeout;
+  options.device_path = ssds[i].path;
+  options.target = target;
+  options.session_seed = mix(session_seed + i);
+  options.process_stat = [this] { return process_stat(); };
+  t.shard = std::make_unique<Shard>(*t.loop, *t.device, ssds[i].geometry, region, t.region->span(),
+                                    std::move(options));
+}
+
+Status Server::Impl::start_shards(const ServerOptions& o) {
+  for (unsigned i = 0; i < shards.size(); ++i) make_shard(i, o);
+  for (unsigned i = 0; i < shards.size(); ++i) {
+    if (Status s = shards[i]->start_thread(i); !s.ok()) return s;
+  }
+  for (auto& t : shards) t->starting = t->begin([shard = t->shard.get()] { return shard->start(); });
+  Status failure;
+  for (auto& t : shards) {
+    Status s = t->await_start();
+    if (failure.ok()) failure = std::move(s);
+  }
+  return failure;
+}
+
+Status Server::Impl::listen(const ServerOptions& o, std::vector<fabric::Uri> at) {
   std::vector<fabric::ShardEndpoint> endpoints;
-  for (auto& t : impl->shards) {
+  for (auto& t : shards) {
     endpoints.push_back({t->loop.get(), t->region.get(), t->shard.get()});
     t->begin_scrubbing();
   }
+  const std::string few = too_few_descriptors(fmt::format("{} clients (--max-clients)", o.max_clients),
+                                              descriptors_for(o.max_clients, shards.size(), at));
+  if (!few.empty()) spdlog::warn("{}", few);
   fabric::Limits limits;
   limits.max_connections = o.max_clients;
-  auto listening =
-      fabric::Server::start(std::move(endpoints), *epoch_now, *impl->epoch, std::move(listen), limits);
-  if (!listening.ok()) return listening.status();
-  impl->fabric = std::move(*listening);
-  impl->listening = impl->fabric.get();
+  auto server = fabric::Server::start(std::move(endpoints), epoch_now, *epoch, std::move(at), limits);
+  if (!server.ok()) return server.status();
+  fabric = std::move(*server);
+  listening = fabric.get();
 
-  impl->summary = fmt::format(
+  uint64_t replayed = 0;
+  for (auto& t : shards) replayed += t->shard->recovery().records_applied;
+  summary = fmt::format(
       "store {} on {} SSDs, {} blocks of {} bytes in {} MiB of cache, {} writes recovered from the log",
-      layout::to_string((*ssds)[0].geometry.uuid), *count, region.blocks * *count, region.block_size(),
-      o.cache_bytes >> 20, replayed);
-  return std::unique_ptr<Server>(new Server(std::move(impl)));
+      layout::to_string(ssds[0].geometry.uuid), shards.size(), region.blocks * shards.size(),
+      region.block_size(), o.cache_bytes >> 20, replayed);
+  return Status();
 }
 
 Status Server::stop() { return impl_->stop(); }

@@ -16,6 +16,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/shortage.h"
 #include "block/superblock.h"
 #include "layout/superblock.h"
 
@@ -39,7 +40,10 @@ Result<std::vector<unsigned>> list_ssds(const std::string& dir) {
     std::from_chars(name.data() + 4, name.data() + name.size(), index);
     if (ssd_path(dir, index) == fmt::format("{}/{}", dir, name)) found.push_back(index);
   }
-  if (error) return Status(Code::invalid, fmt::format("{}: {}", dir, error.message()));
+  if (error) {
+    return Status(is_shortage(error.value()) ? Code::unavailable : Code::invalid,
+                  fmt::format("{}: {}", dir, error.message()));
+  }
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -58,7 +62,10 @@ Result<std::optional<Uuid>> noted_uuid(const std::string& dir) {
   // To open a FIFO would wait for a writer.
   if (fs::is_regular_file(there)) {
     std::ifstream in(path);
-    if (!in) return Status(Code::invalid, fmt::format("{}: {}", path, std::strerror(errno)));
+    if (!in) {
+      return Status(is_shortage(errno) ? Code::unavailable : Code::invalid,
+                    fmt::format("{}: {}", path, std::strerror(errno)));
+    }
     std::getline(in, line);
   }
   std::string digits = line;

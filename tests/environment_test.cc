@@ -1,0 +1,168 @@
+// What a program gets from who starts it: limits, descriptors, signals. Whatever is missing, it says so and
+// ends.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <scalio/client.h>
+
+#include <chrono>
+#include <csignal>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/store.h"
+
+namespace scalio::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr int kFailure = 3;      // exit status
+constexpr seconds kNoHang{60};   // far more than anything here takes
+constexpr int kMostSteps = 400;  // of a sweep, which ends when the limit is large enough
+
+class Environment : public ::testing::Test {
+ protected:
+  // The server, begun by a shell after `setup`; `redirect` stands behind its command.
+  Process serve(const std::string& setup, const std::string& redirect = "") {
+    std::vector<std::string> argv = {"/bin/bash", "-c", setup + " exec \"$@\" " + redirect, "serve"};
+    for (std::string& argument : store_.serve_command()) argv.push_back(std::move(argument));
+    return Process(argv, scratch_ / ("server-" + std::to_string(++starts_)));
+  }
+  static bool ready(const Process& server) { return server.out().find("ready\n") != std::string::npos; }
+  // Waits until the server is ready (true) or has ended.
+  static bool get_ready(Process& server) {
+    const auto bound = std::chrono::steady_clock::now() + kNoHang;
+    while (!ready(server) && server.running()) {
+      if (std::chrono::steady_clock::now() > bound) {
+        ADD_FAILURE() << "it neither gets ready nor ends:\n" << server.err();
+        return false;
+      }
+      std::this_thread::sleep_for(milliseconds(2));
+    }
+    return ready(server);
+  }
+  // A client, once the server listens; null if it ends instead.
+  std::unique_ptr<Client> connected(Process& server) {
+    const auto bound = std::chrono::steady_clock::now() + kNoHang;
+    while (server.running() && std::chrono::steady_clock::now() < bound) {
+      auto client = Client::connect(store_.unix_uri());
+      if (client.ok()) return *std::move(client);
+    }
+    return nullptr;
+  }
+  static void expect_clean_end(Process& server, int signal) {
+    server.signal(signal);
+    const std::optional<Exit> exit = server.wait(kNoHang);
+    ASSERT_TRUE(exit) << "it does not stop:\n" << server.err();
+    EXPECT_FALSE(exit->signaled) << "ended by signal " << exit->code;
+    EXPECT_EQ(exit->code, 0) << server.err();
+  }
+  // Whether the loader can start the program at all.
+  bool can_begin(const std::string& setup) {
+    return run({"/bin/bash", "-c", setup + " exec " SCALIO_PROGRAM " --version"}, scratch_ / "version")
+               .status == 0;
+  }
+  // Starts the server under one limit after the other, until `enough` starts in a row have succeeded: each
+  // start that fails gets further than the one before, and ends with a reason.
+  template <class Limit>
+  void sweep(int enough, Limit limit_of) {
+    int failed = 0;
+    for (int step = 0, succeeded = 0; succeeded < enough; ++step) {
+      ASSERT_LT(step, kMostSteps) << "no limit sufficed";
+      const std::string limit = limit_of(step);
+      if (!can_begin(limit)) continue;
+      SCOPED_TRACE(limit);
+      Process server = serve(limit);
+      if (get_ready(server)) {
+        expect_clean_end(server, SIGTERM);
+        ++succeeded;
+        continue;
+      }
+      ASSERT_FALSE(HasFailure());
+      ++failed;
+      succeeded = 0;
+      const Exit exit = *server.wait(milliseconds(0));
+      ASSERT_FALSE(exit.signaled) << "ended by signal " << exit.code << ":\n" << server.err();
+      ASSERT_EQ(exit.code, kFailure) << server.err();
+      ASSERT_THAT(server.err(), HasSubstr("scalio: "));
+    }
+    EXPECT_GT(failed, 0) << "the first limit sufficed";
+  }
+
+  Scratch scratch_{"environment"};
+  Store store_{scratch_, {.cache = "64M"}};
+  int starts_ = 0;
+};
+
+TEST_F(Environment, TooFewDescriptorsEndTheStart) {
+  sweep(3, [](int step) { return "ulimit -n " + std::to_string(3 + step) + ";"; });
+}
+
+TEST_F(Environment, TooLittleMemoryEndsTheStart) {
+  constexpr int kStepKib = 4 << 10;
+  // Heaps of threads, which are large and may be refused, make it no question of more or less.
+  sweep(20, [](int step) { return "ulimit -v " + std::to_string((step + 1) * kStepKib) + ";"; });
+}
+
+// A stack takes 1 GiB of addresses, so that it is threads that fail.
+TEST_F(Environment, TooFewThreadsEndTheStart) {
+  constexpr int kGib = 1 << 20;
+  sweep(2, [](int step) {
+    return "ulimit -s " + std::to_string(kGib) + "; ulimit -v " + std::to_string(step * kGib + kGib / 2) +
+           ";";
+  });
+}
+
+TEST_F(Environment, TheSoftLimitOnDescriptorsIsRaised) {
+  Process server = serve("ulimit -Sn 64; ulimit -Hn 600;");
+  ASSERT_TRUE(get_ready(server));
+  EXPECT_THAT(read_file("/proc/" + std::to_string(server.pid()) + "/limits"),
+              ContainsRegex("Max open files +600 +600 "));
+  EXPECT_THAT(server.err(), HasSubstr("--max-clients) may need"));
+  EXPECT_THAT(server.err(), HasSubstr("may have 600 open"));
+  expect_clean_end(server, SIGTERM);
+}
+
+// Else the first files that a program opens get their numbers: an SSD would be what it prints to.
+TEST_F(Environment, ClosedStandardDescriptorsDoNoHarm) {
+  for (const std::string closed : {"<&-", "2>&-", "1>&-", "<&- 1>&- 2>&-"}) {
+    SCOPED_TRACE(closed);
+    Process server = serve("", closed);
+    std::unique_ptr<Client> client = connected(server);
+    ASSERT_TRUE(client) << server.err();
+    EXPECT_TRUE(client->run(client->put("key", closed)).ok());
+    EXPECT_EQ(client->run(client->get("key"))->value, closed);
+    client.reset();
+    if (closed.find("1>") == std::string::npos) {
+      ASSERT_TRUE(get_ready(server));
+      expect_clean_end(server, SIGTERM);
+    } else {
+      server.kill();  // nobody can see when it is ready to be stopped
+    }
+    const std::vector<std::string> argv = {
+        "/bin/bash", "-c", "exec \"$@\" " + closed, "get", SCALIO_PROGRAM, "check", store_.dir()};
+    EXPECT_EQ(run(argv, scratch_ / "check").status, 0);
+  }
+}
+
+TEST_F(Environment, AHangupIsACleanStop) {
+  Process server = serve("");
+  ASSERT_TRUE(get_ready(server));
+  expect_clean_end(server, SIGHUP);
+  EXPECT_THAT(server.err(), HasSubstr("SIGHUP"));
+
+  Process detached = serve("trap '' HUP;");  // as nohup does
+  ASSERT_TRUE(get_ready(detached));
+  detached.signal(SIGHUP);
+  ASSERT_TRUE(connected(detached));
+  expect_clean_end(detached, SIGTERM);
+  EXPECT_THAT(detached.err(), Not(HasSubstr("SIGHUP")));
+}
+
+}  // namespace
+}  // namespace scalio::testing
