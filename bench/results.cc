@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/json.h"
+
 namespace scalio::bench {
 
 namespace {
@@ -92,7 +94,7 @@ std::string to_json(const Rows& rows) {
                        {"met", row.met ? Json(*row.met) : Json()},
                        {"note", row.note}});
   }
-  return Json{{"machine", machine()}, {"date", today()}, {"figures", figures}}.dump(2) + "\n";
+  return json_text(Json{{"machine", machine()}, {"date", today()}, {"figures", figures}}, 2) + "\n";
 }
 
 }  // namespace scalio::bench

@@ -31,6 +31,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/json.h"
+
 namespace {
 
 using scalio::Client;
@@ -93,7 +95,7 @@ class HistoryFile {
   // Gets may wait here; they matter to others only through the writes that follow.
   void add(const Json& line) {
     constexpr std::size_t kBuffer = 1 << 16;
-    buffer_ += line.dump(-1, ' ', false, Json::error_handler_t::replace);
+    buffer_ += scalio::json_text(line);
     buffer_ += '\n';
     if (buffer_.size() > kBuffer) write_out();
   }

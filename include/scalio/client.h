@@ -122,6 +122,8 @@ class Client {
 
   // Lets the other tasks that are ready go on first, and handles what has arrived.
   Task<void> yield();
+  // Ends after this time, for tasks that pace themselves; other tasks go on meanwhile.
+  Task<void> sleep(std::chrono::nanoseconds time);
 
   // The blocking form: runs the event loop until the task has ended. Not from inside a task.
   template <class T>

@@ -10,6 +10,8 @@
 #include <tuple>
 #include <utility>
 
+#include "base/json.h"
+
 namespace scalio::check {
 namespace {
 
@@ -87,7 +89,7 @@ Result<Operation> parse(const Json& line) {
   Fields fields{line};
   Operation op;
   if (const Json* client = fields.find("client"); client != nullptr && client->is_number_integer()) {
-    op.client = client->dump();
+    op.client = json_text(*client);
   } else {
     op.client = fields.text("client").value_or("");
   }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "cli/client_flags.h"
 #include "cli/command.h"
@@ -23,6 +24,8 @@ namespace {
 struct Flags {
   ClientFlags client;
   std::string workload;
+  std::vector<std::string> properties;
+  std::optional<unsigned> threads;
   std::optional<std::uint64_t> records;
   std::optional<std::uint64_t> operations;
   std::optional<std::uint64_t> value_size;
@@ -90,12 +93,13 @@ void show(ProgressLine& line, const ycsb::Progress& p) {
 }
 
 int bench(Flags& flags) {
-  Result<ycsb::Workload> workload = ycsb::load_workload(flags.workload);
+  Result<ycsb::Workload> workload = ycsb::load_workload(flags.workload, flags.properties);
   // A file that is not there is bad use; exit status 1 is for keys.
   if (!workload.ok()) return fail({Code::invalid, workload.status().message()});
   if (flags.records) workload->records = *flags.records;
   if (flags.operations) workload->operations = *flags.operations;
   if (flags.value_size) workload->value_size = *flags.value_size;
+  flags.run.threads = flags.threads.value_or(workload->threads.value_or(1));
   if (!flags.quiet) {
     for (const std::string& note : workload->notes) say("note: " + note);
   }
@@ -153,15 +157,19 @@ Command add_bench_ycsb(CLI::App& parent) {
   app->add_option("--workload", flags->workload, "a, b, c, d or f, or a YCSB property file")
       ->type_name("LETTER|FILE")
       ->required();
+  app->add_option("-p,--property", flags->properties,
+                  "A property, as a line of the file would set it; may be repeated")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
   as_count(app->add_option("--records", flags->records,
                            "Records that the store has, or --load writes; default: recordcount, or 1000000"));
   as_count(app->add_option("--operations", flags->operations,
                            "Operations to run; 0: none; default: operationcount, or 1000000"));
   app->add_flag("--load", flags->run.load,
                 "First write all the records, with at least 256 in flight in each thread");
-  app->add_option("--threads", flags->run.threads, "Threads, each with a connection of its own; 1 to 1000")
-      ->type_name("N")
-      ->capture_default_str();
+  app->add_option("--threads", flags->threads,
+                  "Threads, each with a connection of its own; 1 to 1000; default: threadcount, or 1")
+      ->type_name("N");
   app->add_option("--depth", flags->run.depth, "Operations that each thread keeps in flight; 1 to 1024")
       ->type_name("N")
       ->capture_default_str();
@@ -182,6 +190,10 @@ Command add_bench_ycsb(CLI::App& parent) {
   app->footer(
       "Workload e, and scanproportion in a file, are refused: records are placed by hash, so keys have no "
       "order to scan in.\n"
+      "Honoured are, beside the workload itself, insertstart and insertcount (the part of the records that "
+      "this "
+      "process loads and uses), threadcount, target (operations a second) and maxexecutiontime (seconds). A "
+      "property that is not known is refused.\n"
       "Beyond YCSB a file may set deleteproportion and conditionalputproportion (a get, and a put on its "
       "version).\n"
       "Figures that have no meaning for a run are null in the report. Exit status 3 if any operation ended "
@@ -194,7 +206,8 @@ Command add_bench_ycsb(CLI::App& parent) {
       "0\n"
       "  scalio bench ycsb --server unix:/run/scalio.sock --workload a --records 1000000 --threads 2 --depth "
       "64 --json a.json\n"
-      "  scalio bench ycsb --server tcp:10.0.0.2:7000 --workload my.properties --history history.jsonl");
+      "  scalio bench ycsb --server tcp:10.0.0.2:7000 --workload my.properties --history history.jsonl\n"
+      "  scalio bench ycsb --server tcp:10.0.0.2:7000 --workload b -p target=20000 -p maxexecutiontime=60");
   return {app, [flags] { return bench(*flags); }};
 }
 

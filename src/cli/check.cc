@@ -5,6 +5,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/progress_line.h"
 
@@ -34,16 +36,16 @@ int check(const Flags& flags) {
                                    {"problems", report->problems},
                                    {"repaired", report->repaired},
                                    {"notes", report->notes}};
-    out = json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+    out = json_text(json, 2) + "\n";
   } else {
     out = fmt::format(
         "{} records ({} bytes) in {} buckets, {:.1f} % full\n"
         "{} records in {} batches of the log\n",
         report->records, report->record_bytes, report->buckets_read, report->full * 100, report->log_records,
         report->log_batches);
-    for (const std::string& note : report->notes) out += "note: " + note + "\n";
-    for (const std::string& repaired : report->repaired) out += "repaired: " + repaired + "\n";
-    for (const std::string& problem : report->problems) out += "problem: " + problem + "\n";
+    for (const std::string& note : report->notes) out += "note: " + printable(note) + "\n";
+    for (const std::string& repaired : report->repaired) out += "repaired: " + printable(repaired) + "\n";
+    for (const std::string& problem : report->problems) out += "problem: " + printable(problem) + "\n";
   }
   const int printed = print(out);
   const size_t n = report->problems.size();

@@ -39,7 +39,8 @@ Command add_target_remove(CLI::App& parent);
 // Writes to stdout, now, and returns the exit status: kFailure, with the reason on stderr, if that fails.
 int print(std::string_view text);
 
-// A line on stderr. That it cannot be written is no failure.
+// A line on stderr, with what a terminal might obey shown as \xNN: keys and paths are in it, and answers of
+// servers. That it cannot be written is no failure.
 void say(std::string_view text);
 
 // Says on stderr what failed, and returns the exit status for it.

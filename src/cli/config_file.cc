@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <vector>
 
+#include "base/read_file.h"
+
 namespace scalio::cli {
 namespace {
+
+constexpr std::size_t kMaxFileSize = 1 << 20;
 
 // The value as it would stand on the command line.
 std::optional<std::string> text(const toml::node& node) {
@@ -60,14 +62,12 @@ Status apply(CLI::App& app, const std::string& key, const toml::node& node) {
 }  // namespace
 
 Status apply_config_file(CLI::App& app, const std::string& path) {
-  std::ifstream file(path);
-  // A directory can be opened.
-  if (std::error_code ignored; !file || std::filesystem::is_directory(path, ignored)) {
-    return {Code::invalid, fmt::format("cannot read the configuration file {}", path)};
-  }
+  // All of it first: the parser takes nothing from a pipe, such as a shell's <(...), that cannot seek.
+  const Result<std::string> file = read_file(path, kMaxFileSize);
+  if (!file.ok()) return {Code::invalid, "configuration file: " + file.status().message()};
   toml::table table;
   try {
-    table = toml::parse(file, path);
+    table = toml::parse(*file, path);
   } catch (const toml::parse_error& e) {
     return {Code::invalid, fmt::format("{}, line {}: {}", path, e.source().begin.line, e.description())};
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/progress_line.h"
 #include "cli/size.h"
@@ -33,7 +34,7 @@ int format(const Flags& flags) {
                                    {"buckets", made->buckets},
                                    {"log_bytes", made->log_bytes},
                                    {"record_capacity_bytes", made->record_capacity_bytes}};
-    return print(json.dump(2) + "\n");
+    return print(json_text(json, 2) + "\n");
   }
   return print(
       fmt::format("store {} in {}\n"

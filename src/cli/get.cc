@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
 
@@ -18,8 +19,7 @@ struct Flags {
 // A value that is not UTF-8 has no JSON form.
 nlohmann::json value_or_null(const std::string& value) {
   nlohmann::json json = value;
-  std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
-  return nlohmann::json::parse(text) == json ? json : nlohmann::json();
+  return nlohmann::json::parse(json_text(json)) == json ? json : nlohmann::json();
 }
 
 int get(const Flags& flags) {
@@ -34,7 +34,7 @@ int get(const Flags& flags) {
                                    {"value", value_or_null(record->value)},
                                    {"bytes", record->value.size()},
                                    {"version", record->version}};
-    out = json.dump() + "\n";
+    out = json_text(json) + "\n";
   }
   return print(out);
 }

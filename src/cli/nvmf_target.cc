@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 #include <pthread.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -12,7 +11,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/descriptor_limit.h"
+#include "base/json.h"
 #include "cli/command.h"
+#include "cli/logging.h"
 #include "cli/network_address.h"
 #include "cli/stop_signals.h"
 #include "fabric/uri.h"
@@ -87,12 +88,11 @@ int say_ready(const nvmf::Target& target, bool json) {
                                  {"size_bytes", n.size},
                                  {"block_size", n.block_size}});
   }
-  return print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  return print(json_text(out) + "\n");
 }
 
 int serve(const Flags& flags) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("scalio"));
-  spdlog::set_level(spdlog::level::from_str(flags.log_level));
+  start_logging(flags.log_level);
   Result<nvmf::TargetOptions> options = options_of(flags);
   if (!options.ok()) return fail(options.status());
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/json.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/size.h"
@@ -50,7 +51,7 @@ int put(Flags& flags) {
   if (!version.ok()) {
     return fail({version.code(), fmt::format("put '{}': {}", flags.key, version.status().to_string())});
   }
-  return flags.json ? print(nlohmann::json{{"version", *version}}.dump() + "\n") : kSuccess;
+  return flags.json ? print(json_text(nlohmann::json{{"version", *version}}) + "\n") : kSuccess;
 }
 
 }  // namespace

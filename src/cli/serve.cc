@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <atomic>
@@ -9,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/config_file.h"
+#include "cli/logging.h"
 #include "cli/network_address.h"
 #include "cli/size.h"
 #include "cli/stop_signals.h"
@@ -101,8 +101,7 @@ int serve(CLI::App& app, Flags& flags) {
       return fail({Code::invalid, fmt::format("{} is required, here or in the file of --config", name)});
     }
   }
-  spdlog::set_default_logger(spdlog::stderr_color_mt("scalio"));
-  spdlog::set_level(spdlog::level::from_str(flags.log_level));
+  start_logging(flags.log_level);
 
   auto stop = std::make_shared<Stop>();
   Status watched = on_stop_signal([stop](int signal) {

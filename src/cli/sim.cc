@@ -8,6 +8,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/progress_line.h"
 #include "cli/size.h"
@@ -72,7 +73,7 @@ void print_totals(const Flags& flags, const sim::Totals& t, double seconds) {
                                          {"restarts", t.restarts},
                                          {"steps", t.steps},
                                          {"faults", faults}};
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}\n", json_text(json, 2));
     return;
   }
   fmt::print("{} seeds from {} on, {} operations in {:.1f} s ({:.0f} seeds a minute)\n", t.seeds,

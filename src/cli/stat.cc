@@ -1,6 +1,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/stat_table.h"
@@ -20,7 +21,7 @@ int stat(const Flags& flags) {
   if (!text.ok()) return fail(text.status());
   auto json = nlohmann::ordered_json::parse(*text, nullptr, false);
   if (!json.is_object()) return fail({Code::corrupt, "the server's statistics are not a JSON object"});
-  return print(flags.json ? json.dump(2) + "\n" : stat_table(json));
+  return print(flags.json ? json_text(json, 2) + "\n" : stat_table(json));
 }
 
 }  // namespace

@@ -8,6 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
+#include "base/text.h"
+
 namespace scalio::cli {
 namespace {
 
@@ -22,9 +25,9 @@ using Rows = std::vector<Row>;
 
 std::string text(const Json& value) {
   if (value.is_null()) return "-";
-  if (value.is_string()) return value.get<std::string>();
+  if (value.is_string()) return printable(value.get<std::string>());
   if (value.is_number_float()) return fmt::format("{:.3f}", value.get<double>());
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return printable(json_text(value));
 }
 
 bool is_table(const Json& value) {
@@ -36,7 +39,7 @@ bool is_table(const Json& value) {
 void put_column(Rows& rows, std::size_t column, std::size_t columns, const std::string& prefix,
                 const Json& object) {
   for (const auto& [key, value] : object.items()) {
-    std::string name = prefix + key;
+    std::string name = prefix + printable(key);
     if (value.is_object()) {
       put_column(rows, column, columns, name + ".", value);
       continue;
@@ -74,7 +77,7 @@ std::string stat_table(const Json& stat) {
     }
     Rows rows;
     for (std::size_t i = 0; i < value.size(); ++i) put_column(rows, i, value.size(), "", value[i]);
-    tables += "\n" + key + "\n";
+    tables += "\n" + printable(key) + "\n";
     print(tables, rows);
   }
   Rows rows;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "client/open_ssd.h"
 #include "client/shard_client.h"
 #include "fabric/connect.h"
@@ -195,6 +196,14 @@ Task<Result<uint64_t>> Client::remove(std::string_view key) {
   return impl_->write(RequestKind::remove, key, {}, 0);
 }
 
+namespace {
+// 0 if it is not there: it is the server's JSON, and of whatever version.
+uint64_t count_in(const nlohmann::json& json, const char* path) {
+  const nlohmann::json::json_pointer at(path);
+  return json.contains(at) && json[at].is_number_unsigned() ? json[at].get<uint64_t>() : 0;
+}
+}  // namespace
+
 Task<Result<std::string>> Client::stat() {
   co_await impl_->report();
   nlohmann::json shards = nlohmann::json::array();
@@ -204,14 +213,15 @@ Task<Result<std::string>> Client::stat() {
     if (!text.ok()) co_return text.status();
     nlohmann::json j = nlohmann::json::parse(*text, nullptr, false);
     if (!j.is_object()) co_return Status(Code::unavailable, "the server's statistics are malformed");
-    hits += j["cache"].value("hits", uint64_t{0});
-    misses += j["cache"].value("misses", uint64_t{0});
-    ssd_reads += j["ssd"].value("reads", uint64_t{0});
-    ssd_writes += j["ssd"].value("writes", uint64_t{0});
+    hits += count_in(j, "/cache/hits");
+    misses += count_in(j, "/cache/misses");
+    ssd_reads += count_in(j, "/ssd/reads");
+    ssd_writes += count_in(j, "/ssd/writes");
     shards.push_back(std::move(j));
   }
   // Each shard tells of its process; it is the same one.
-  nlohmann::json all = shards[0]["process"];
+  nlohmann::json all = shards[0].value("process", nlohmann::json());
+  if (!all.is_object()) co_return Status(Code::unavailable, "the server's statistics are malformed");
   for (auto& j : shards) j.erase("process");
   all["hits"] = hits;
   all["misses"] = misses;
@@ -223,7 +233,7 @@ Task<Result<std::string>> Client::stat() {
   all["inline_limit"] = impl_->geometry.inline_limit;
   all["uuid"] = layout::to_string(impl_->geometry.uuid);
   all["shards"] = std::move(shards);
-  co_return all.dump();
+  co_return json_text(all);
 }
 
 // In a forked process an operation fails at once, and what waits for anything else can never end.
@@ -256,6 +266,9 @@ void Client::wait_all() {
 }
 
 Task<void> Client::yield() { co_await impl_->loop->yield(); }
+Task<void> Client::sleep(std::chrono::nanoseconds time) {
+  if (time.count() > 0) co_await impl_->loop->sleep(static_cast<Nanos>(time.count()));
+}
 
 size_t Client::inline_limit() const { return impl_->geometry.inline_limit; }
 

@@ -13,7 +13,8 @@
 
 namespace scalio::fabric {
 
-// A host's addresses, at least one. Failures: invalid (no such host), timed_out (at `deadline`), unavailable.
+// A host's addresses, at least one. Failures: timed_out (at `deadline`), unavailable (no such host, or the
+// name service does not answer).
 Task<Result<std::vector<Address>>> find_host(EventLoop& loop, std::string host, std::uint16_t port,
                                              Nanos deadline);
 

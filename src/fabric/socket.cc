@@ -21,6 +21,13 @@ Status failed(Code code, std::string_view what, int error) {
   return Status(code, fmt::format("{}: {}", what, error_text(error)));
 }
 
+// Not `invalid`: a name may be unknown for a moment, where machines come and go.
+Status no_address(const std::string& host, int rc, int error) {
+  return Status(Code::unavailable, fmt::format("cannot find host {}: {}{}", host,
+                                               rc == EAI_SYSTEM ? std::strerror(error) : gai_strerror(rc),
+                                               rc == EAI_AGAIN ? "; the name service may answer later" : ""));
+}
+
 const sockaddr* generic(const Address& a) { return reinterpret_cast<const sockaddr*>(&a.storage); }
 
 void tune_tcp(int fd) {
@@ -119,7 +126,7 @@ Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port
   hints.ai_flags = AI_NUMERICSERV | (numeric_only ? AI_NUMERICHOST : 0) | (to_listen ? AI_PASSIVE : 0);
   addrinfo* found = nullptr;
   if (int rc = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found); rc != 0) {
-    return Status(Code::invalid, fmt::format("cannot find host {}: {}", host, gai_strerror(rc)));
+    return no_address(host, rc, errno);
   }
   std::vector<Address> addresses;
   for (const addrinfo* i = found; i != nullptr; i = i->ai_next) {

@@ -77,7 +77,7 @@ std::string name_of(const sockaddr* address);
 // Fails with invalid if the path does not fit into a socket address.
 Result<Address> unix_address(const std::string& path);
 // The addresses of a host, at least one. Blocks for name servers, unless `numeric_only`; then a name is a
-// failure. Fails with invalid.
+// failure. Fails with unavailable.
 Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port, bool numeric_only,
                                      bool to_listen);
 

@@ -14,6 +14,7 @@
 #include "base/available_memory.h"
 #include "base/descriptor_limit.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "block/superblock.h"
 #include "fabric/epoch.h"
 #include "fabric/region.h"
@@ -120,14 +121,14 @@ struct Server::Impl {
     getrusage(RUSAGE_SELF, &usage);
     const fabric::Server* f = listening;
     const std::optional<Nanos> target = target_cpu_time ? target_cpu_time() : std::nullopt;
-    return nlohmann::json{{"pid", getpid()},
-                          {"started_unix_ms", started_unix_ms},
-                          {"process_cpu_us", to_us(usage.ru_utime) + to_us(usage.ru_stime)},
-                          {"nic_cpu_us", f ? f->nic_cpu_time() / kMicrosecond : 0},
-                          {"target_cpu_us", target ? nlohmann::json(*target / kMicrosecond) : nullptr},
-                          {"rss_bytes", resident_bytes()},
-                          {"uptime_seconds", static_cast<double>(shards[0]->loop->now() - started) / kSecond}}
-        .dump();
+    return json_text(
+        nlohmann::json{{"pid", getpid()},
+                       {"started_unix_ms", started_unix_ms},
+                       {"process_cpu_us", to_us(usage.ru_utime) + to_us(usage.ru_stime)},
+                       {"nic_cpu_us", f ? f->nic_cpu_time() / kMicrosecond : 0},
+                       {"target_cpu_us", target ? nlohmann::json(*target / kMicrosecond) : nullptr},
+                       {"rss_bytes", resident_bytes()},
+                       {"uptime_seconds", static_cast<double>(shards[0]->loop->now() - started) / kSecond}});
   }
 
   Status open_store(const ServerOptions& o);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/json.h"
 
 namespace scalio::server {
 
@@ -378,7 +379,7 @@ std::string Shard::stat() const {
         {"damage", recovery_.damage}}},
       {"process", nlohmann::json::parse(options_.process_stat())},
   };
-  return j.dump();
+  return json_text(j);
 }
 
 }  // namespace scalio::server

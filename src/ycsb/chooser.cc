@@ -34,31 +34,36 @@ Operation OperationChooser::next(Random& random) const {
   return static_cast<Operation>(i);
 }
 
-std::uint64_t expected_records(const Workload& workload) {
+std::uint64_t expected_inserts(const Workload& workload) {
   double inserts = proportions(workload)[static_cast<std::size_t>(Operation::insert)];
-  return workload.records +
-         static_cast<std::uint64_t>(2 * inserts * static_cast<double>(workload.operations));
+  return static_cast<std::uint64_t>(2 * inserts * static_cast<double>(workload.operations));
+}
+
+std::uint64_t expected_records(const Workload& workload) {
+  return workload.records + expected_inserts(workload);
 }
 
 RecordChooser::Generator RecordChooser::make(const Workload& workload) {
   switch (workload.distribution) {
-    case Distribution::uniform: return Uniform{workload.records};
+    case Distribution::uniform: return Uniform{workload.loaded()};
     // The popularity of records must not change as others are inserted, so the space includes those to come.
     case Distribution::zipfian:
-      return ScrambledZipfianGenerator(expected_records(workload), workload.zipfian_constant);
+      return ScrambledZipfianGenerator(workload.loaded() + expected_inserts(workload),
+                                       workload.zipfian_constant);
     case Distribution::latest: return LatestGenerator(workload.records, workload.zipfian_constant);
   }
-  return Uniform{workload.records};
+  return Uniform{workload.loaded()};
 }
 
-RecordChooser::RecordChooser(const Workload& workload) : generator_(make(workload)) {}
+RecordChooser::RecordChooser(const Workload& workload)
+    : first_(workload.insert_start), generator_(make(workload)) {}
 
 std::uint64_t RecordChooser::next(Random& random, std::uint64_t existing) {
   if (auto* latest = std::get_if<LatestGenerator>(&generator_)) return latest->next(random, existing - 1);
-  if (auto* uniform = std::get_if<Uniform>(&generator_)) return random.below(uniform->records);
+  if (auto* uniform = std::get_if<Uniform>(&generator_)) return first_ + random.below(uniform->records);
   auto& zipfian = std::get<ScrambledZipfianGenerator>(generator_);
-  std::uint64_t record = zipfian.next(random);
-  while (record >= existing) record = zipfian.next(random);
+  std::uint64_t record = first_ + zipfian.next(random);
+  while (record >= existing) record = first_ + zipfian.next(random);
   return record;
 }
 

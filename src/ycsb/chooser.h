@@ -29,11 +29,11 @@ class OperationChooser {
 // take 20 ns a record.
 class RecordChooser {
  public:
-  // `workload.records` > 0.
+  // `workload.loaded()` > 0, and they are among its records.
   explicit RecordChooser(const Workload& workload);
 
-  // One of the records 0 .. existing-1; `existing` is at least workload.records and never less than in an
-  // earlier call.
+  // One of the records insert_start .. existing-1, or of 0 .. existing-1 if it is `latest`; `existing` is at
+  // least workload.records and never less than in an earlier call.
   std::uint64_t next(Random& random, std::uint64_t existing);
 
  private:
@@ -43,11 +43,12 @@ class RecordChooser {
   using Generator = std::variant<Uniform, ScrambledZipfianGenerator, LatestGenerator>;
   static Generator make(const Workload& workload);
 
+  std::uint64_t first_;
   Generator generator_;
 };
 
-// How many records a run can come to have: those it starts with and twice the inserts expected of it, as in
-// YCSB.
+// Twice the inserts expected of a run, as in YCSB; and how many records it can so come to have.
+std::uint64_t expected_inserts(const Workload& workload);
 std::uint64_t expected_records(const Workload& workload);
 
 }  // namespace scalio::ycsb

@@ -59,6 +59,20 @@ TEST(RecordChooser, ReachesInsertedRecords) {
   }
 }
 
+TEST(RecordChooser, KeepsToThePartThatIsMeant) {
+  for (const char* distribution : {"zipfian", "uniform"}) {
+    const Workload w = workload(std::string("recordcount=50\ninsertstart=20\ninsertcount=10\n") +
+                                "requestdistribution=" + distribution);
+    RecordChooser chooser(w);
+    Random random(1);
+    std::set<std::uint64_t> seen;
+    for (int i = 0; i < 10'000; ++i) seen.insert(chooser.next(random, 50));
+    EXPECT_EQ(seen.size(), 10U) << distribution;
+    EXPECT_EQ(*seen.begin(), 20U) << distribution;
+    EXPECT_EQ(*seen.rbegin(), 29U) << distribution;
+  }
+}
+
 TEST(ExpectedRecords, AreThoseThereAndTwiceTheInserts) {
   EXPECT_EQ(expected_records(workload("recordcount=10\noperationcount=100")), 10U);
   EXPECT_EQ(expected_records(

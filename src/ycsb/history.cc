@@ -10,6 +10,8 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+
 namespace scalio::ycsb {
 namespace {
 
@@ -54,7 +56,7 @@ void append_string(std::string& out, std::string_view s) {
     out += s;
     out += '"';
   } else {
-    out += nlohmann::json(s).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    out += json_text(nlohmann::json(s));
   }
 }
 

@@ -5,6 +5,9 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+#include "base/text.h"
+
 namespace scalio::ycsb {
 namespace {
 
@@ -76,7 +79,7 @@ std::string brief(double v) {
 }
 
 void line(std::string& out, std::string_view name, std::string_view value) {
-  fmt::format_to(std::back_inserter(out), "  {:<24}{}\n", name, value);
+  fmt::format_to(std::back_inserter(out), "  {:<24}{}\n", printable(name), printable(value));
 }
 
 void line(std::string& out, std::string_view name, const std::optional<double>& value,
@@ -245,12 +248,15 @@ std::string to_json(const Report& report) {
   out["load"] = nullptr;
   if (report.load) {
     Json& load = out["load"] = Json::object();
-    load["records"] = report.workload.records;
+    load["records"] = report.workload.loaded();
     put_phase(load, *report.load);
   }
   out["config"] = {{"server", report.server},
                    {"distribution", to_string(report.workload.distribution)},
                    {"zipfian_constant", report.workload.zipfian_constant},
+                   {"insert_start", report.workload.insert_start},
+                   {"target", report.workload.target == 0 ? Json(nullptr) : Json(report.workload.target)},
+                   {"max_seconds", json_or_null(report.workload.max_seconds)},
                    {"threads", report.threads},
                    {"depth", report.depth},
                    {"load_depth", report.load_depth == 0 ? Json(nullptr) : Json(report.load_depth)},
@@ -259,14 +265,14 @@ std::string to_json(const Report& report) {
                    {"seed", report.seed}};
   Json stat = Json::parse(report.server_stat, nullptr, false);
   out["server"] = stat.is_discarded() ? Json(nullptr) : stat;
-  return out.dump(2, ' ', false, Json::error_handler_t::replace);
+  return json_text(out, 2);
 }
 
 std::string to_table(const Report& report) {
   std::string out =
       fmt::format("workload {}, {} records of {} + {} bytes, {} thread{} x {} in flight\n",
-                  report.workload.name, report.workload.records, report.key_size, report.workload.value_size,
-                  report.threads, report.threads == 1 ? "" : "s", report.depth);
+                  printable(report.workload.name), report.workload.records, report.key_size,
+                  report.workload.value_size, report.threads, report.threads == 1 ? "" : "s", report.depth);
   if (report.load) put_phase(out, "load", *report.load);
   if (report.run) put_phase(out, "run", *report.run);
   return out;

@@ -21,6 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kProgressInterval{200};
+constexpr Clock::duration kShortest = std::chrono::milliseconds(1);
 // While loading, latency is nobody's question and durable writes are faster many at a time.
 constexpr unsigned kLoadDepth = 256;
 
@@ -77,6 +78,9 @@ class Run {
   Status prepare();
   Result<Phase> run_phase(bool load);
   Assignment assignment(bool load, unsigned thread) const;
+  std::uint64_t phase_total(bool load) const {
+    return load ? options_.workload.loaded() : options_.workload.operations;
+  }
   unsigned load_depth() const { return std::max(options_.depth, kLoadDepth); }
   bool history_broken() const { return history_ && !history_->status().ok(); }
   bool interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
@@ -100,6 +104,11 @@ Status Run::check_options() const {
     return invalid(fmt::format("depth {}: must be 1 to {}", options_.depth, kMaxDepth));
   }
   if (w.records < 1) return invalid("0 records: there must be one or more");
+  if (w.insert_start >= w.records || w.loaded() < 1 || w.loaded() > w.records - w.insert_start) {
+    return invalid(
+        fmt::format("insertstart {}{}: they must name some of the {} records (recordcount)", w.insert_start,
+                    w.insert_count ? fmt::format(", insertcount {}", *w.insert_count) : "", w.records));
+  }
   if (options_.key_size <= kKeyPrefix.size() || options_.key_size > kMaxKeySize ||
       key_capacity(options_.key_size) < expected_records(w)) {
     return invalid(
@@ -164,20 +173,22 @@ Result<Report> Run::go() {
 
 // An equal share of the phase for each thread.
 Assignment Run::assignment(bool load, unsigned thread) const {
-  const std::uint64_t total = load ? options_.workload.records : options_.workload.operations;
+  const std::uint64_t total = phase_total(load);
   const std::uint64_t share = total / options_.threads;
   const std::uint64_t rest = total % options_.threads;
-  return {.load = load,
-          .first_record = share * thread + std::min<std::uint64_t>(thread, rest),
-          .operations = share + (thread < rest ? 1 : 0),
-          .depth = load ? load_depth() : options_.depth,
-          .key_size = options_.key_size,
-          .value_size = options_.workload.value_size,
-          .resume_timeout =
-              static_cast<std::uint64_t>(std::chrono::nanoseconds(options_.client.resume_timeout).count()),
-          .seed = mix(options_.seed) + thread,
-          // The phases have different writers, because each counts its values from 0.
-          .writer = {.process = process_, .thread = thread + (load ? 0 : options_.threads)}};
+  return {
+      .load = load,
+      .first_record = options_.workload.insert_start + share * thread + std::min<std::uint64_t>(thread, rest),
+      .operations = share + (thread < rest ? 1 : 0),
+      .depth = load ? load_depth() : options_.depth,
+      .rate = options_.workload.target / options_.threads,
+      .key_size = options_.key_size,
+      .value_size = options_.workload.value_size,
+      .resume_timeout =
+          static_cast<std::uint64_t>(std::chrono::nanoseconds(options_.client.resume_timeout).count()),
+      .seed = mix(options_.seed) + thread,
+      // The phases have different writers, because each counts its values from 0.
+      .writer = {.process = process_, .thread = thread + (load ? 0 : options_.threads)}};
 }
 
 // Nothing if the server does not answer: then what depends on it is left out of the report.
@@ -239,11 +250,14 @@ Result<Phase> Run::run_phase(bool load) {
   const ServerCounters before = server_counters();
   const Clock::time_point begin = Clock::now();
   start.count_down();
-  Progress state{.phase = load ? "load" : "run",
-                 .total = load ? options_.workload.records : options_.workload.operations};
+  Progress state{.phase = load ? "load" : "run", .total = phase_total(load)};
   bool more = true;
+  const auto limit = options_.workload.max_seconds;
   while (more) {
-    more = !done.wait_for(threads, kProgressInterval);
+    Clock::duration wait = kProgressInterval;
+    if (limit) wait = std::clamp(begin + std::chrono::seconds(*limit) - Clock::now(), kShortest, wait);
+    more = !done.wait_for(threads, wait);
+    if (more && limit && Clock::now() - begin >= std::chrono::seconds(*limit)) stopper.finish();
     if (more && interrupted()) stopper.stop("interrupted");
     if (more && history_broken()) stopper.stop(history_->status().message());
     state.done = state.errors = 0;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <ctime>
 
 #include "base/assert.h"
@@ -13,6 +15,8 @@ namespace {
 // and more of the same tells nothing.
 constexpr unsigned kMaxFailures = 100;
 constexpr std::uint64_t kMaxFailing = 30'000'000'000;  // ns
+// After which one that waits for its turn sees that the run is over.
+constexpr std::chrono::nanoseconds kLongestSleep = std::chrono::milliseconds(50);
 
 std::uint64_t now() {
   timespec t;
@@ -75,7 +79,7 @@ Worker::Worker(Client& client, Shared shared, RecordChooser records, Assignment 
 
 void Worker::run() {
   const ClientCounters before = client_.counters();
-  last_success_ = now();
+  last_success_ = begin_ = now();
   for (Slot& slot : slots_) client_.spawn(operate(slot));
   client_.wait_all();
   history_.flush();
@@ -105,6 +109,7 @@ bool Worker::take(Step& step) {
 Task<void> Worker::operate(Slot& slot) {
   Step step;
   while (take(step)) {
+    if (assignment_.rate > 0 && !co_await turn(taken_ - 1)) co_return;
     const Digits digits(step.record);
     slot.key.set(digits);
 
@@ -133,6 +138,17 @@ Task<void> Worker::operate(Slot& slot) {
     }
     done_.store(++tally_.operations, std::memory_order_relaxed);
   }
+}
+
+Task<bool> Worker::turn(std::uint64_t number) {
+  const auto due = begin_ + static_cast<std::uint64_t>(static_cast<double>(number) / assignment_.rate * 1e9);
+  for (std::uint64_t at = now(); at < due; at = now()) {
+    if (shared_.stopper.stopped()) co_return false;
+    co_await client_.sleep(std::min(std::chrono::nanoseconds(due - at), kLongestSleep));
+  }
+  // Waiting for one's turn is no failure to succeed.
+  last_success_ = std::max(last_success_, due);
+  co_return true;
 }
 
 Task<Result<std::uint64_t>> Worker::start_write(Operation operation, const Slot& slot,

@@ -25,8 +25,10 @@ namespace scalio::ycsb {
 class Stopper {
  public:
   void stop(std::string reason);
+  // Begins no more operations; what was done is all that was asked for.
+  void finish() { stop(""); }
   bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
-  // Empty if not stopped.
+  // Empty if not stopped before its time.
   std::string reason() const;
 
  private:
@@ -49,6 +51,7 @@ struct Assignment {
   std::uint64_t first_record = 0;
   std::uint64_t operations = 0;
   unsigned depth = 1;
+  double rate = 0;  // operations begun a second, at most; 0: no limit
   std::uint64_t key_size = 0;
   std::uint64_t value_size = 0;
   std::uint64_t resume_timeout = 0;  // the client's, ns
@@ -89,6 +92,8 @@ class Worker {
   };
 
   Task<void> operate(Slot& slot);
+  // Waits until the operation of this number, counted from 0, may begin; false if none may any more.
+  Task<bool> turn(std::uint64_t number);
   bool take(Step& step);
   Task<Result<std::uint64_t>> start_write(Operation operation, const Slot& slot, std::uint64_t version);
   bool finish_get(const Slot& slot, const Digits& digits, const Result<Record>& got, std::uint64_t begin,
@@ -109,6 +114,7 @@ class Worker {
   HistoryBuffer history_;
   std::vector<Slot> slots_;
 
+  std::uint64_t begin_ = 0;     // of run(): CLOCK_MONOTONIC, ns
   std::uint64_t taken_ = 0;     // operations begun
   std::uint64_t sequence_ = 0;  // of values written
   unsigned failures_ = 0;       // since an operation succeeded

@@ -8,8 +8,8 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
+#include "base/read_file.h"
 #include "ycsb/properties.h"
 #include "ycsb/record.h"
 
@@ -17,6 +17,7 @@ namespace scalio::ycsb {
 namespace {
 
 constexpr std::size_t kMaxFileSize = 1 << 20;
+constexpr std::uint64_t kMostSeconds = 1'000'000'000;
 
 struct Standard {
   std::string_view letter;
@@ -112,15 +113,29 @@ Distribution read_distribution(Reader& in) {
   return Distribution::uniform;
 }
 
-void note_rest(const Properties& rest, std::vector<std::string>& notes) {
-  for (const auto& [name, value] : rest) {
-    if (std::ranges::find(kNotApplicable, name) != kNotApplicable.end()) {
-      notes.push_back(
-          fmt::format("{} has no effect: a record is one key and one value, placed by hash", name));
-    } else {
-      notes.push_back(fmt::format("{} is not known here and has no effect", quotable(name)));
+// What has no meaning here is noted; what is not known must not change a measurement without a word.
+void finish(Reader& in, std::vector<std::string>& notes) {
+  for (const auto& [name, value] : in.rest()) {
+    if (std::ranges::find(kNotApplicable, name) == kNotApplicable.end()) {
+      in.fail(fmt::format("{}={} is not known here; leave it out, or see `scalio bench ycsb --help`",
+                          quotable(name), quotable(value)));
     }
+    notes.push_back(fmt::format("{} has no effect: a record is one key and one value, placed by hash", name));
   }
+}
+
+void read_extent(Reader& in, Workload& w) {
+  w.records = in.count("recordcount", 1'000'000, kMaxRecords);
+  w.operations = in.count("operationcount", 1'000'000, UINT64_MAX);
+  w.insert_start = in.count("insertstart", 0, kMaxRecords);
+  if (in.has("insertcount")) w.insert_count = in.count("insertcount", 0, kMaxRecords);
+}
+
+void read_pace(Reader& in, Workload& w) {
+  if (in.has("threadcount")) w.threads = static_cast<unsigned>(in.count("threadcount", 1, UINT32_MAX));
+  w.target = in.number("target", 0);
+  // YCSB takes 0 for no limit.
+  if (const std::uint64_t seconds = in.count("maxexecutiontime", 0, kMostSeconds)) w.max_seconds = seconds;
 }
 
 }  // namespace
@@ -137,12 +152,16 @@ std::string_view to_string(Distribution distribution) {
 Result<Workload> parse_workload(std::string name, std::string_view properties) {
   Result<Properties> parsed = parse_properties(properties);
   if (!parsed.ok()) return {Code::invalid, fmt::format("workload {}: {}", name, parsed.status().message())};
-  Reader in(std::move(*parsed));
+  return make_workload(std::move(name), *std::move(parsed));
+}
+
+Result<Workload> make_workload(std::string name, Properties properties) {
+  Reader in(std::move(properties));
 
   Workload w;
   w.name = std::move(name);
-  w.records = in.count("recordcount", 1'000'000, kMaxRecords);
-  w.operations = in.count("operationcount", 1'000'000, UINT64_MAX);
+  read_extent(in, w);
+  read_pace(in, w);
   w.reads = in.number("readproportion", 0.95);
   w.updates = in.number("updateproportion", 0.05);
   w.inserts = in.number("insertproportion", 0);
@@ -165,38 +184,57 @@ Result<Workload> parse_workload(std::string name, std::string_view properties) {
     w.value_size = fields * in.count("fieldlength", 100, 1'000'000);
   }
   if (std::string length = in.text("fieldlengthdistribution", "constant"); length != "constant") {
-    w.notes.push_back(fmt::format("fieldlengthdistribution={} has no effect: all values have {} bytes",
-                                  quotable(length), w.value_size));
+    in.fail(fmt::format("fieldlengthdistribution={}: must be constant, all values have one size",
+                        quotable(length)));
   }
   if (std::string c = in.text("workload", "CoreWorkload"); !c.ends_with("CoreWorkload")) {
     in.fail(fmt::format("workload={}: only the core workload can be run", quotable(c)));
   }
+  finish(in, w.notes);
   if (!in.status().ok())
     return {Code::invalid, fmt::format("workload {}: {}", w.name, in.status().message())};
-  note_rest(in.rest(), w.notes);
   return w;
 }
 
-Result<Workload> load_workload(const std::string& which) {
+namespace {
+
+struct Source {
+  std::string name;  // of the workload
+  std::string text;
+};
+
+Result<Source> read_source(const std::string& which) {
   for (const Standard& standard : kStandard) {
     if (which.size() == 1 && std::tolower(static_cast<unsigned char>(which[0])) == standard.letter[0]) {
-      return parse_workload(std::string(standard.letter), standard.properties);
+      return Source{std::string(standard.letter), std::string(standard.properties)};
     }
   }
-  std::ifstream file(which, std::ios::binary);
-  // A directory can be opened, and reads as if it were empty.
-  if (std::error_code ignored; !file.is_open() || std::filesystem::is_directory(which, ignored)) {
-    return {Code::not_found,
-            fmt::format("workload {}: neither one of a, b, c, d, f nor a file that can be read", which)};
+  Result<std::string> text = read_file(which, kMaxFileSize);
+  if (text.code() == Code::not_found || text.code() == Code::io_error) {
+    return {Code::not_found, fmt::format("workload {}: neither one of a, b, c, d, f nor a file that can be "
+                                         "read ({})",
+                                         which, text.status().message())};
   }
-  std::string text(kMaxFileSize + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kMaxFileSize) {
-    return {Code::invalid, fmt::format("workload {}: larger than 1 MiB, so no property file", which)};
+  if (!text.ok()) return {Code::invalid, fmt::format("workload: {}", text.status().message())};
+  return Source{which, *std::move(text)};
+}
+
+}  // namespace
+
+Result<Workload> load_workload(const std::string& which, const std::vector<std::string>& changes) {
+  Result<Source> source = read_source(which);
+  if (!source.ok()) return source.status();
+  Result<Properties> properties = parse_properties(source->text);
+  if (!properties.ok()) {
+    return {Code::invalid, fmt::format("workload {}: {}", source->name, properties.status().message())};
   }
-  Result<Workload> workload = parse_workload(which, text);
-  if (workload.ok()) workload->name = std::filesystem::path(which).filename();
+  for (const std::string& change : changes) {
+    Result<Properties> changed = parse_properties(change);
+    if (!changed.ok()) return {Code::invalid, "property: " + changed.status().message()};
+    for (auto& [name, value] : *changed) properties->insert_or_assign(name, std::move(value));
+  }
+  Result<Workload> workload = make_workload(source->name, *std::move(properties));
+  if (workload.ok()) workload->name = std::filesystem::path(workload->name).filename();
   return workload;
 }
 

@@ -4,9 +4,12 @@
 #include <scalio/status.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "ycsb/properties.h"
 
 namespace scalio::ycsb {
 
@@ -17,6 +20,15 @@ struct Workload {
   std::string name;  // the letter, or the file's name
   std::uint64_t records = 0;
   std::uint64_t operations = 0;
+  // Loading writes the records insert_start .. insert_start + loaded() - 1, and a run that is not `latest` is
+  // about these and those that it inserts: so several processes share one store, each with a part of it.
+  std::uint64_t insert_start = 0;
+  std::optional<std::uint64_t> insert_count;  // absent: all from insert_start on
+  std::uint64_t loaded() const { return insert_count.value_or(records - insert_start); }
+
+  std::optional<unsigned> threads;
+  double target = 0;                         // operations a second, of all threads together; 0: no limit
+  std::optional<std::uint64_t> max_seconds;  // after which loading, and running, end with what was done
 
   // In proportion to these; they need not add up to 1.
   double reads = 0;
@@ -32,19 +44,21 @@ struct Workload {
   double zipfian_constant = 0.99;
   std::uint64_t value_size = 64;  // bytes
 
-  // What was in the file and has no effect, one sentence each.
+  // What was in the file and has no effect here, one sentence each.
   std::vector<std::string> notes;
 };
 
-// A workload from the text of a property file. Properties that it does not set have YCSB's defaults, with
+// A workload from a property file. Properties that it does not set have YCSB's defaults, with
 // two exceptions: records and operations are 1,000,000 each, and values are 64 bytes unless fieldcount or
 // fieldlength is set; then they are the product of the two (YCSB's defaults: 10 and 100).
-// Failures: invalid, with the property and what it may be; scans, which a store without key order
-// cannot do, are invalid.
+// Failures: invalid, with the property and what it may be: scans, which a store without key order cannot do,
+// and properties that are not known.
+Result<Workload> make_workload(std::string name, Properties properties);
 Result<Workload> parse_workload(std::string name, std::string_view properties);
 
 // `which` is a letter, a to f in either case, for the standard workload of that name, or the path of a
-// property file of 1 MiB at most. Failures: those of parse_workload; not_found, if there is no such file.
-Result<Workload> load_workload(const std::string& which);
+// property file of 1 MiB at most; `changes` are lines of such a file that come after it. Failures: those of
+// make_workload; not_found, if there is no such file.
+Result<Workload> load_workload(const std::string& which, const std::vector<std::string>& changes = {});
 
 }  // namespace scalio::ycsb

@@ -92,12 +92,39 @@ TEST(Workload, FieldsMakeTheValueSize) {
   EXPECT_EQ(parse_workload("t", "fieldcount=2\nfieldlength=50")->value_size, 100U);
 }
 
-TEST(Workload, UnknownPropertiesAreReported) {
-  Result<Workload> w = parse_workload("t", "frobnicate=1\nfieldlengthdistribution=zipfian\n");
-  ASSERT_TRUE(w.ok());
-  ASSERT_EQ(w->notes.size(), 2U);
-  EXPECT_NE(w->notes[0].find("fieldlengthdistribution"), std::string::npos);
-  EXPECT_EQ(w->notes[1], "frobnicate is not known here and has no effect");
+TEST(Workload, WhatIsNotHonouredIsRefused) {
+  EXPECT_NE(failure("frobnicate=1").find("frobnicate=1"), std::string::npos);
+  EXPECT_NE(failure("fieldlengthdistribution=zipfian").find("fieldlengthdistribution=zipfian"),
+            std::string::npos);
+}
+
+TEST(Workload, LoadersAreSpreadAndHeld) {
+  Result<Workload> w =
+      parse_workload("t",
+                     "recordcount=1000\ninsertstart=250\ninsertcount=500\nthreadcount=7\ntarget=2500.5\n"
+                     "maxexecutiontime=60\n");
+  ASSERT_TRUE(w.ok()) << w.status().to_string();
+  EXPECT_EQ(w->insert_start, 250U);
+  EXPECT_EQ(w->loaded(), 500U);
+  EXPECT_EQ(w->threads, 7U);
+  EXPECT_EQ(w->target, 2500.5);
+  EXPECT_EQ(w->max_seconds, 60U);
+  EXPECT_TRUE(w->notes.empty());
+
+  w = parse_workload("t", "recordcount=1000\ninsertstart=250\nmaxexecutiontime=0\n");
+  EXPECT_EQ(w->loaded(), 750U);
+  EXPECT_FALSE(w->max_seconds);
+  EXPECT_FALSE(w->threads);
+}
+
+TEST(Workload, PropertiesOfTheCommandLineComeLast) {
+  Result<Workload> w = load_workload("a", {"target=10", "readproportion = 1"});
+  ASSERT_TRUE(w.ok()) << w.status().to_string();
+  EXPECT_EQ(w->name, "a");
+  EXPECT_EQ(w->target, 10);
+  EXPECT_EQ(w->reads, 1);
+  EXPECT_EQ(load_workload("a", {"target"}).code(), Code::invalid);
+  EXPECT_EQ(load_workload("a", {"frobnicate=1"}).code(), Code::invalid);
 }
 
 TEST(Workload, BadPropertiesAreNamed) {
@@ -121,7 +148,7 @@ TEST(Workload, IsReadFromAFile) {
   EXPECT_EQ(w->records, 42U);
   EXPECT_EQ(w->name, "scalio_workload_test");
   EXPECT_EQ(load_workload(path).code(), Code::not_found);
-  EXPECT_EQ(load_workload(testing::TempDir()).code(), Code::not_found);
+  EXPECT_EQ(load_workload(testing::TempDir()).code(), Code::invalid);
 }
 
 TEST(Workload, FilesThatAreNoneAreNamed) {

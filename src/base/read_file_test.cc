@@ -1,0 +1,38 @@
+#include "base/read_file.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace scalio {
+namespace {
+
+TEST(ReadFile, TakesFilesUpToTheirBound) {
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / fmt::format("scalio-read-file-{}", getpid());
+  std::ofstream(path) << "0123456789";
+  EXPECT_EQ(*read_file(path, 10), "0123456789");
+  const Status more = read_file(path, 9).status();
+  EXPECT_EQ(more.code(), Code::invalid);
+  EXPECT_NE(more.message().find(path.string()), std::string::npos) << more.message();
+  std::filesystem::remove(path);
+  EXPECT_EQ(read_file(path, 10).code(), Code::not_found);
+  EXPECT_EQ(read_file(testing::TempDir(), 10).code(), Code::invalid);
+  EXPECT_EQ(read_file("/dev/zero", 10).code(), Code::invalid);
+}
+
+TEST(ReadFile, TakesPipes) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ASSERT_EQ(::write(ends[1], "text", 4), 4);
+  ::close(ends[1]);
+  EXPECT_EQ(*read_file(fmt::format("/dev/fd/{}", ends[0]), 10), "text");
+  ::close(ends[0]);
+}
+
+}  // namespace
+}  // namespace scalio
