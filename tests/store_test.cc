@@ -615,6 +615,22 @@ TEST(Serve, ACacheLargerThanTheMemoryIsRefused) {
   EXPECT_THAT(server.status().message(), HasSubstr("104857600 MiB"));
 }
 
+// Every client is told of it in one message.
+TEST(Serve, TheHostOfATargetHasABound) {
+  Scratch scratch("target");
+  ASSERT_TRUE(server::format_store(two_ssds(scratch / "store"), no_progress).ok());
+  ServerOptions o;
+  o.dir = (scratch / "store").string();
+  o.cache_bytes = 1 << 20;
+  o.listen = {"unix:" + (scratch.sockets() / "s").string()};
+  o.offer_ssds = [](const auto&) -> Result<layout::SsdTarget> {
+    return layout::SsdTarget{layout::SsdTarget::Transport::tcp, 4420, std::string(200'000, 'h')};
+  };
+  auto server = Server::start(o);
+  EXPECT_EQ(server.code(), Code::invalid);
+  EXPECT_THAT(server.status().message(), HasSubstr("200000"));
+}
+
 TEST(Format, OptionsThatDoNotFitAreExplained) {
   Scratch scratch("format");
   const auto message_of = [&](auto change) {
@@ -631,6 +647,72 @@ TEST(Format, OptionsThatDoNotFitAreExplained) {
   EXPECT_THAT(message_of([](FormatOptions& o) { o.inline_limit = 1000; }), HasSubstr("1000"));
   EXPECT_THAT(message_of([](FormatOptions& o) { o.log_size = 4096; }), HasSubstr("4096"));
   EXPECT_THAT(message_of([](FormatOptions& o) { o.ssd_size = 64 << 10; }), HasSubstr("65536"));
+}
+
+// The largest record of the store goes through every path: log, write slot, bucket, read slot.
+void expect_largest_record_works(Client& client, const std::string& key, bool stored) {
+  const std::string value(client.inline_limit() - key.size(), 'v');
+  if (!stored) {
+    auto put = client.run(client.put(key, value));
+    ASSERT_TRUE(put.ok()) << put.status().to_string();
+  }
+  EXPECT_EQ(client.run(client.get("-")).code(), Code::not_found);
+  for (int read = 0; read < 2; ++read) {
+    auto record = client.run(client.get(key));
+    ASSERT_TRUE(record.ok()) << record.status().to_string();
+    EXPECT_EQ(record->value, value);
+  }
+}
+
+// Every geometry that format and serve take works with every number of slots; what cannot is refused, with
+// the numbers.
+TEST(Geometry, WhatIsServedWorksAndTheRestIsRefused) {
+  struct Shape {
+    uint32_t bucket_size, inline_limit;
+  };
+  struct Slots {
+    unsigned read, write;
+  };
+  int served = 0, refused = 0;
+  for (const Shape shape :
+       {Shape{512, 2}, Shape{512, 470}, Shape{4096, 4054}, Shape{32768, 30'000}, Shape{32768, 32'726}}) {
+    Scratch scratch("geometry");
+    FormatOptions f;
+    f.dir = (scratch / "store").string();
+    f.ssds = 1;
+    f.ssd_size = 16 << 20;
+    f.bucket_size = shape.bucket_size;
+    f.inline_limit = shape.inline_limit;
+    ASSERT_TRUE(server::format_store(f, no_progress).ok());
+    bool stored = false;
+    for (const Slots slots : {Slots{1, 1}, Slots{8, 2}, Slots{5, 2}, Slots{16, 8}}) {
+      SCOPED_TRACE(std::to_string(shape.inline_limit) + " bytes, slots " + std::to_string(slots.read) + "+" +
+                   std::to_string(slots.write));
+      ServerOptions o;
+      o.dir = f.dir;
+      o.cache_bytes = 4 << 20;
+      o.read_slots = slots.read;
+      o.write_slots = slots.write;
+      o.listen = {"unix:" + (scratch.sockets() / "s").string()};
+      auto server = Server::start(o);
+      if (!server.ok()) {
+        ++refused;
+        EXPECT_EQ(server.code(), Code::invalid);
+        EXPECT_THAT(server.status().message(), HasSubstr("262144"));
+        EXPECT_GT((slots.read + slots.write) * shape.inline_limit, 250'000u);
+        continue;
+      }
+      ++served;
+      auto client = Client::connect(o.listen[0]);
+      ASSERT_TRUE(client.ok()) << client.status().to_string();
+      expect_largest_record_works(**client, "k", stored);
+      stored = true;
+      client->reset();
+      ASSERT_TRUE((*server)->stop().ok());
+    }
+  }
+  EXPECT_EQ(served, 16);
+  EXPECT_EQ(refused, 4);
 }
 
 // Every kind of damage is found, and an intact store has none.

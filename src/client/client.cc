@@ -66,7 +66,7 @@ Task<Status> Client::Impl::add_shard(fabric::Uri uri, uint32_t index) {
   Result<std::shared_ptr<Link>> link = co_await shard.link->get();
   if (!link.ok()) co_return link.status();
   const layout::HelloReply& hello = (*link)->hello;
-  if (hello.ssd.shard != index || (index > 0 && hello.ssd.uuid != geometry.uuid)) {
+  if (hello.ssd.shard != index || (index > 0 && !layout::same_store(hello.ssd, geometry))) {
     co_return Status(Code::unavailable, "the server's shards do not belong together");
   }
   if (index == 0) geometry = hello.ssd;

@@ -35,6 +35,7 @@ Result<Record> answer_of(Result<std::optional<Record>> found) {
   return std::move(**found);
 }
 
+static_assert(layout::kMaxBlockSize <= fabric::kMaxRead && layout::kMaxMessageSize <= fabric::kMaxMessage);
 // Rule 4: the slot words of a block are read whole.
 static_assert(RegionGeometry{.read_slots = RegionGeometry::kMaxReadSlots}.write_word(
                   RegionGeometry::kMaxWriteSlots) <= fabric::kWholeWords);

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "layout/hash_block.h"
-
 namespace scalio::client {
 
 using layout::Reply;
@@ -41,11 +39,11 @@ Task<Result<std::shared_ptr<Link>>> ShardLink::connect_once() {
   Result<std::unique_ptr<fabric::Connection>> connection = co_await connector_(std::move(hello));
   if (!connection.ok()) co_return connection.status();
   auto reply = layout::decode_hello_reply((*connection)->hello());
-  if (!reply || (*connection)->region_size() < reply->region.size() ||
-      reply->region.slot_size < layout::slot_size_for(reply->ssd.inline_limit)) {
+  if (!reply || (*connection)->region_size() < reply->region.size()) {
     co_return Status(Code::unavailable, "the server's hello is malformed: is it of another version?");
   }
-  if (link_ && (link_->hello.ssd.uuid != reply->ssd.uuid || link_->hello.ssd.shard != reply->ssd.shard)) {
+  if (link_ &&
+      (!layout::same_store(link_->hello.ssd, reply->ssd) || link_->hello.ssd.shard != reply->ssd.shard)) {
     co_return Status(Code::unavailable, "another store is served there now; connect anew");
   }
   auto link = std::make_shared<Link>();

@@ -2,6 +2,8 @@
 // arithmetic, so that a client finds a record without asking and no DRAM is spent per key.
 #pragma once
 
+#include <scalio/status.h>
+
 #include <array>
 #include <cstdint>
 
@@ -11,6 +13,13 @@
 namespace scalio::layout {
 
 using Uuid = std::array<uint8_t, 16>;
+
+// What the layers that carry these things can carry. Who uses both asserts that they agree.
+constexpr uint32_t kMaxBlockSize = 256 << 10;    // of a hash block: a GET reads it with one READ
+constexpr uint32_t kMaxMessageSize = 128 << 10;  // a request has the largest record in it
+
+constexpr uint32_t kMinBucketSize = 512;
+constexpr uint32_t kMaxBucketSize = 32 << 10;
 
 // One SSD: fixed when the store is formatted, kept in the superblock. Sizes and offsets in bytes.
 struct SsdGeometry {
@@ -65,22 +74,34 @@ struct RegionGeometry {
   uint32_t write_slots = 2;
   uint32_t slot_size = 96;  // a multiple of 8
 
-  uint32_t slots() const { return read_slots + write_slots; }
+  constexpr uint32_t slots() const { return read_slots + write_slots; }
   // Offsets inside a block: read-slot words, then write-slot words, access clocks of the read slots and upper
   // checksums of the write slots, then slot bodies.
   uint32_t read_word(uint32_t i) const { return 8 * i; }
   constexpr uint32_t write_words() const { return (8 * read_slots + kLine - 1) / kLine * kLine; }
   constexpr uint32_t write_word(uint32_t i) const { return write_words() + 8 * i; }
-  uint32_t clock(uint32_t read_slot) const { return write_words() + 8 * write_slots + 4 * read_slot; }
-  uint32_t upper_checksum(uint32_t write_slot) const { return clock(read_slots + write_slot); }
-  uint32_t header_size() const { return (clock(slots()) + kLine - 1) / kLine * kLine; }
-  uint32_t body(uint32_t slot) const { return header_size() + slot * slot_size; }
-  uint32_t block_size() const { return body(slots()); }
+  constexpr uint32_t clock(uint32_t read_slot) const {
+    return write_words() + 8 * write_slots + 4 * read_slot;
+  }
+  constexpr uint32_t upper_checksum(uint32_t write_slot) const { return clock(read_slots + write_slot); }
+  constexpr uint32_t header_size() const { return (clock(slots()) + kLine - 1) / kLine * kLine; }
+  constexpr uint32_t body(uint32_t slot) const { return header_size() + slot * slot_size; }
+  constexpr uint32_t block_size() const { return body(slots()); }
 
   uint64_t size() const { return blocks * block_size(); }
   uint64_t block_of(uint64_t hash) const { return scale(hash, blocks); }
   uint64_t block_at(uint64_t block) const { return block * block_size(); }
 };
+
+// Whether stores and regions can be like that. All that makes or takes a geometry asks here: format, serve,
+// and who decodes a superblock or a hello. Failures: invalid, with the numbers.
+Status check(const SsdGeometry& ssd);
+Status check(const RegionGeometry& region, const SsdGeometry& ssd);
+// The geometry of an SSD of `device_size` bytes: superblock, log of `log_size`, buckets in all the rest.
+// `base` gives the other fields. Failures (invalid): sizes that do not fit together, saying which.
+Result<SsdGeometry> plan_ssd(SsdGeometry base, uint64_t device_size, uint64_t log_size);
+// Whether two SSDs are of one store, by all that is the same on each.
+bool same_store(const SsdGeometry& a, const SsdGeometry& b);
 
 // The access clock: the server's time in units of 2^23 ns (8 ms). A hint for choosing victims, no more. It
 // goes round in 413 days, which is what a read slot's word and body have room for (ReadWord). A clock that

@@ -7,6 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "layout/bucket.h"
+#include "layout/hash_block.h"
+#include "layout/log.h"
+#include "layout/message.h"
+
 namespace scalio::layout {
 namespace {
 
@@ -193,6 +198,90 @@ TEST(RegionGeometry, PartsOfABlockNeverOverlap) {
       EXPECT_EQ(g.body(g.slots() - 1) + g.slot_size, g.block_size());
     }
   }
+}
+
+// What check() accepts works: the largest record goes through every place that it passes. What it refuses is
+// refused with the number that is too large. Over the whole grid of buckets, inline limits and slots.
+class Grid : public ::testing::Test {
+ protected:
+  static void expect_record_passes(const SsdGeometry& ssd) {
+    const std::string value(ssd.inline_limit - 1, 'v');
+    const RecordView record{"k", value, 1, Kind::value};
+    Bytes slot(slot_size_for(ssd.inline_limit));
+    ASSERT_LE(slot_bytes(record), slot.size());
+    encode_slot(slot, record, 7);
+    ASSERT_EQ(decode_slot(slot, 7)->value, value);
+
+    Bytes page(ssd.bucket_size);
+    Bucket bucket(page);
+    bucket.clear(ssd.store_id());
+    ASSERT_TRUE(bucket.fits(1, value.size()));
+    bucket.append(record);
+    bucket.seal(0);
+
+    Bytes buffer(max_batch(ssd)), image;
+    BatchBuilder batch(ssd.log_id());
+    batch.begin(buffer, 0);
+    ASSERT_TRUE(batch.fits(BatchBuilder::record_size(1, value.size())));
+    batch.add(LogKind::value, 1, "k", as_bytes(value));
+    batch.finish(0, 1, ssd.block_size);
+    encode_image(image, {{0, page}, {1, page}, {2, page}});
+    batch.begin(buffer, 0);
+    ASSERT_TRUE(batch.fits(BatchBuilder::record_size(0, image.size())));
+    ASSERT_GE(ssd.log_size, 16 * uint64_t{max_batch(ssd)});
+    ASSERT_EQ(max_batch(ssd) % ssd.block_size, 0u);
+
+    Bytes message;
+    encode(message, Request{RequestKind::put, 1, 1, 0, "k", value});
+    ASSERT_LE(message.size(), kMaxMessageSize);
+  }
+};
+
+TEST_F(Grid, WhatIsAcceptedWorksAndTheRestIsRefusedWithItsNumbers) {
+  int accepted = 0, refused = 0;
+  for (uint32_t block = 256; block <= 8192; block *= 2) {
+    for (uint32_t bucket = 512; bucket <= 33 << 10; bucket += bucket < 4096 ? 512 : 4096) {
+      for (uint32_t limit : {1U, 2U, 240U, bucket / 2, bucket - 43, bucket - 42, bucket - 41}) {
+        SsdGeometry base;
+        base.block_size = block;
+        base.bucket_size = bucket;
+        base.inline_limit = limit;
+        const bool good = block >= 512 && block <= 4096 && bucket % block == 0 && bucket <= 32768 &&
+                          limit >= 2 && limit <= bucket - 42;
+        auto ssd = plan_ssd(base, 64 << 20, min_log_size(base));
+        ASSERT_EQ(ssd.ok(), good) << block << " " << bucket << " " << limit << ssd.status().to_string();
+        if (!good) continue;
+        expect_record_passes(*ssd);
+        for (uint32_t reads = 0; reads <= RegionGeometry::kMaxReadSlots + 1; ++reads) {
+          for (uint32_t writes = 0; writes <= RegionGeometry::kMaxWriteSlots + 1; ++writes) {
+            const RegionGeometry region{1, reads, writes, slot_size_for(limit)};
+            const Status s = check(region, *ssd);
+            const bool slots = reads >= 1 && reads <= 16 && writes >= 1 && writes <= 8;
+            ASSERT_EQ(s.ok(), slots && region.block_size() <= kMaxBlockSize) << s.to_string();
+            ++(s.ok() ? accepted : refused);
+            if (s.ok() || !slots) continue;
+            for (uint32_t number : {region.block_size(), kMaxBlockSize, reads, writes, limit}) {
+              ASSERT_NE(s.message().find(std::to_string(number)), std::string::npos) << s.message();
+            }
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(accepted, 1000);
+  EXPECT_GT(refused, 1000);
+}
+
+TEST(RegionGeometry, AsManySlotsAsItSaysDoFit) {
+  SsdGeometry base;
+  base.bucket_size = 32768;
+  base.inline_limit = 30'000;
+  auto ssd = plan_ssd(base, 64 << 20, min_log_size(base));
+  ASSERT_TRUE(ssd.ok());
+  const Status s = check(RegionGeometry{1, 8, 2, slot_size_for(30'000)}, *ssd);
+  EXPECT_NE(s.message().find("with 8 slots together"), std::string::npos) << s.message();
+  EXPECT_TRUE(check(RegionGeometry{1, 6, 2, slot_size_for(30'000)}, *ssd).ok());
+  EXPECT_FALSE(check(RegionGeometry{1, 7, 2, slot_size_for(30'000)}, *ssd).ok());
 }
 
 }  // namespace

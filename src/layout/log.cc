@@ -1,6 +1,11 @@
 #include "layout/log.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "base/hash.h"
+#include "layout/bucket.h"
 
 namespace scalio::layout {
 
@@ -21,7 +26,36 @@ uint64_t record_size_at(ByteView bytes) {
       uint64_t{kLogRecordHeader} + load<uint8_t>(bytes.data() + 20) + load<uint32_t>(bytes.data() + 16), 8);
   return size <= bytes.size() ? size : 0;
 }
+
+constexpr uint64_t kLargestBatch = 1 << 20;
+constexpr uint64_t kBatchUnit = 4096;     // a multiple of every block size
+constexpr uint64_t kMinRecord = 32;       // a key of a byte
+constexpr uint64_t kMaxLsn = 1ULL << 62;  // so that no sum with one overflows
+
+uint64_t least_batch(const SsdGeometry& ssd) {
+  return round_up(
+      kBatchHeader + kLogRecordHeader + uint64_t{kMaxImageBuckets} * (8 + uint64_t{ssd.bucket_size}),
+      kBatchUnit);
+}
+
+// Whether a bucket could have been logged like that at `lsn`, when no version above `version` was assigned.
+bool plausible(const ImageBucket& image, uint64_t lsn, uint64_t version, const SsdGeometry& ssd) {
+  if (image.number >= ssd.all_buckets()) return false;
+  Bytes copy(image.bytes.begin(), image.bytes.end());
+  const Bucket bucket(copy);
+  if (bucket.verify(ssd.store_id(), image.number) != BucketState::ok || bucket.applied() > lsn) return false;
+  bool all = true;
+  bucket.for_each([&](const RecordView& r) { all &= r.version >= 1 && r.version <= version; });
+  return all;
+}
 }  // namespace
+
+uint32_t max_batch(const SsdGeometry& ssd) {
+  const uint64_t ample = std::min(kLargestBatch, ssd.log_size / 16 / kBatchUnit * kBatchUnit);
+  return static_cast<uint32_t>(std::max(least_batch(ssd), ample));
+}
+
+uint64_t min_log_size(const SsdGeometry& ssd) { return 16 * least_batch(ssd); }
 
 void BatchBuilder::begin(ByteSpan buffer, uint64_t lsn) {
   buffer_ = buffer;
@@ -84,6 +118,49 @@ std::optional<BatchHeader> decode_batch_header(ByteView bytes, uint64_t store_id
     return std::nullopt;
   }
   return h;
+}
+
+bool holds_log_id(std::string_view key, std::string_view value, uint64_t log_id) {
+  char bytes[sizeof log_id];
+  std::memcpy(bytes, &log_id, sizeof bytes);
+  const std::string_view id(bytes, sizeof bytes);
+  if (key.find(id) != key.npos || value.find(id) != value.npos) return true;
+  // In the log the value follows the key.
+  std::string seam(key.substr(key.size() - std::min(key.size(), sizeof bytes - 1)));
+  seam += value.substr(0, sizeof bytes - 1);
+  return seam.find(id) != seam.npos;
+}
+
+std::string implausible(const BatchHeader& h, const SsdGeometry& ssd) {
+  if (h.lsn > kMaxLsn) return "no log becomes so long";
+  if (h.length % ssd.block_size != 0 || h.length > max_batch(ssd)) {
+    return fmt::format("batches have whole blocks of {} bytes and at most {}", ssd.block_size,
+                       max_batch(ssd));
+  }
+  if (h.lsn % ssd.log_size + max_batch(ssd) > ssd.log_size) {
+    return fmt::format("none begins in the last {} bytes of the log", max_batch(ssd));
+  }
+  if (h.records > (h.length - kBatchHeader) / kMinRecord) {
+    return fmt::format("{} records do not fit {} bytes", h.records, h.length);
+  }
+  // Versions are counted up by records, and by each start of a server, which skips log_size LSNs, by as many
+  // as that has room for headers of records.
+  if (h.version > (h.lsn + h.length) / kLogRecordHeader) {
+    return fmt::format("it says that {} versions were assigned, and its LSN is reached with {} at most",
+                       h.version, (h.lsn + h.length) / kLogRecordHeader);
+  }
+  return "";
+}
+
+bool plausible(const LogRecordView& r, const BatchHeader& h, const SsdGeometry& ssd) {
+  if (r.kind == LogKind::image) {
+    auto image = decode_image(r.body, ssd.bucket_size);
+    return image && std::all_of(image->begin(), image->end(),
+                                [&](const ImageBucket& b) { return plausible(b, r.lsn, h.version, ssd); });
+  }
+  if (r.version < 1 || r.version > h.version || r.key.size() + r.body.size() > ssd.inline_limit) return false;
+  if (r.kind == LogKind::tombstone && !r.body.empty()) return false;
+  return shard_of(hash_key(r.key, ssd.hash_seed), ssd.shards) == ssd.shard;
 }
 
 std::optional<LogRecordView> decode_log_record(ByteView bytes, uint64_t store_id, uint64_t lsn) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/bytes.h"
@@ -17,6 +18,11 @@ namespace scalio::layout {
 
 constexpr uint32_t kBatchHeader = 64;
 constexpr uint32_t kLogRecordHeader = 24;
+
+// The most bytes of a batch: room for one image of a merge's every bucket, at least.
+uint32_t max_batch(const SsdGeometry& ssd);
+// The smallest log that works.
+uint64_t min_log_size(const SsdGeometry& ssd);
 
 struct BatchHeader {
   uint64_t lsn = 0;
@@ -79,6 +85,14 @@ ByteView first_batch(ByteSpan buffer, uint64_t store_id, uint32_t block_size);
 std::optional<BatchHeader> decode_batch_header(ByteView bytes, uint64_t store_id, uint64_t ring_offset,
                                                uint64_t log_size);
 
+// Whether the log id is in a record of these. No value that a client makes up has it; one that does could be
+// a batch, or a copy of one.
+bool holds_log_id(std::string_view key, std::string_view value, uint64_t log_id);
+
+// Why the log cannot have this batch, which is intact; empty if it can. Somebody who knows the store id can
+// make bytes that look like a batch, and what goes by them must have a bound.
+std::string implausible(const BatchHeader& header, const SsdGeometry& ssd);
+
 // Calls good(record) for each intact record of a batch, in order, and returns how many are damaged.
 uint32_t decode_batch(ByteView batch, const BatchHeader& header, uint64_t store_id,
                       const std::function<void(const LogRecordView&)>& good);
@@ -97,5 +111,8 @@ uint32_t image_body_size(size_t buckets, uint32_t bucket_size);
 void encode_image(Bytes& out, const std::vector<ImageBucket>& buckets);
 // Nothing if malformed.
 std::optional<std::vector<ImageBucket>> decode_image(ByteView body, uint32_t bucket_size);
+
+// Whether a batch of this header can have this record, which is intact: as implausible().
+bool plausible(const LogRecordView& record, const BatchHeader& header, const SsdGeometry& ssd);
 
 }  // namespace scalio::layout

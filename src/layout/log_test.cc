@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "layout/bucket.h"
 #include "layout/test_bytes.h"
 
 namespace scalio::layout {
@@ -169,6 +170,118 @@ TEST(Batch, BuilderStartsAnew) {
   const Read r = read(batch);
   ASSERT_EQ(r.records.size(), 1U);
   EXPECT_EQ(r.records[0].key, "k");
+}
+
+// --- What the log cannot have -----------------------------------------------------------------------------
+
+SsdGeometry small_ssd() {
+  SsdGeometry base;
+  base.shards = 2;
+  auto g = plan_ssd(base, 1 << 20, kLogSize);
+  EXPECT_TRUE(g.ok());
+  return *g;
+}
+
+TEST(Implausible, WhatNoServerWrites) {
+  const SsdGeometry g = small_ssd();
+  const auto why = [&](auto change) {
+    BatchHeader h{kLsn, kLsn, 99, 1024, 4};
+    change(h);
+    return implausible(h, g);
+  };
+  using H = BatchHeader;
+  EXPECT_EQ(why([](H&) {}), "");
+  EXPECT_EQ(why([&](H& h) { h.length = max_batch(g); }), "");
+  EXPECT_NE(why([&](H& h) { h.length = max_batch(g) + 512; }), "");
+  EXPECT_NE(why([](H& h) { h.length = 1000; }), "");
+  EXPECT_EQ(why([&](H& h) { h.lsn = 4 * kLogSize - max_batch(g); }), "");
+  EXPECT_NE(why([&](H& h) { h.lsn = 4 * kLogSize - max_batch(g) + 512; }), "");
+  EXPECT_EQ(why([](H& h) { h.records = (1024 - 64) / 32; }), "");
+  EXPECT_NE(why([](H& h) { h.records = (1024 - 64) / 32 + 1; }), "");
+  EXPECT_EQ(why([](H& h) { h.version = (kLsn + 1024) / 24; }), "");
+  EXPECT_NE(why([](H& h) { h.version = (kLsn + 1024) / 24 + 1; }), "");
+  EXPECT_NE(why([](H& h) { h.version = kMaxVersion; }), "");
+  EXPECT_NE(why([](H& h) { h.lsn = (1ULL << 63) + 4096; }), "");
+  EXPECT_NE(why([](H& h) { h.lsn = ~0ULL - 61439; }), "");
+}
+
+// However long a log is used and however often its server is started, its own batches are plausible.
+TEST(Implausible, IsNoBatchOfALogEver) {
+  const SsdGeometry g = small_ssd();
+  std::mt19937_64 random(21);
+  uint64_t lsn = 0, version = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    if (random() % 8 == 0) {  // a start
+      lsn += kLogSize;
+      version += kLogSize / kLogRecordHeader;
+    }
+    if (kLogSize - lsn % kLogSize < max_batch(g)) lsn = round_up(lsn, kLogSize);
+    const auto records = static_cast<uint32_t>(random() % 100);
+    const auto length = static_cast<uint32_t>(round_up(kBatchHeader + 32 * records, kBlockSize));
+    version += records;
+    ASSERT_EQ(implausible({lsn, lsn, version, length, records}, g), "") << i;
+    lsn += length;
+  }
+}
+
+TEST(Plausible, RecordsHaveBounds) {
+  SsdGeometry g = small_ssd();
+  const BatchHeader h{kLsn, kLsn, 99, 1024, 4};
+  std::string key = "k0";
+  while (shard_of(hash_key(key, g.hash_seed), 2) != 0) ++key[1];
+  const std::string largest(g.inline_limit - 2, 'v');
+  const auto ok = [&](LogKind kind, uint64_t version, std::string_view value) {
+    return plausible(LogRecordView{kind, kLsn + 64, version, key, as_bytes(value)}, h, g);
+  };
+  EXPECT_TRUE(ok(LogKind::value, 1, largest));
+  EXPECT_TRUE(ok(LogKind::value, 99, ""));
+  EXPECT_TRUE(ok(LogKind::tombstone, 99, ""));
+  EXPECT_FALSE(ok(LogKind::value, 0, "v"));
+  EXPECT_FALSE(ok(LogKind::value, 100, "v"));
+  EXPECT_FALSE(ok(LogKind::value, kMaxVersion, "v"));
+  EXPECT_FALSE(ok(LogKind::value, 1, largest + "v"));
+  EXPECT_FALSE(ok(LogKind::tombstone, 1, "v"));
+  g.shard = 1;
+  EXPECT_FALSE(ok(LogKind::value, 1, "v"));  // a key of the other SSD
+}
+
+TEST(Plausible, ImagesAreOfBucketsThatCanBe) {
+  const SsdGeometry g = small_ssd();
+  const BatchHeader h{kLsn, kLsn, 99, 4096, 1};
+  const auto ok = [&](uint64_t number, uint64_t version, uint64_t applied, int flipped = -1) {
+    Bytes page(g.bucket_size), body;
+    Bucket bucket(page);
+    bucket.clear(g.store_id());
+    bucket.append({"k", "v", version, Kind::value});
+    bucket.set_applied(applied);
+    bucket.seal(number);
+    if (flipped >= 0) flip(page, static_cast<size_t>(flipped));
+    encode_image(body, {{number, page}});
+    return plausible(LogRecordView{LogKind::image, kLsn + 64, 0, "", body}, h, g);
+  };
+  EXPECT_TRUE(ok(0, 99, kLsn + 64));
+  EXPECT_TRUE(ok(g.all_buckets() - 1, 1, 0));
+  EXPECT_FALSE(ok(g.all_buckets(), 1, 0));
+  EXPECT_FALSE(ok(~0ULL, 1, 0));
+  EXPECT_FALSE(ok(0, 100, 0));
+  EXPECT_FALSE(ok(0, 0, 0));
+  EXPECT_FALSE(ok(0, 1, kLsn + 65));
+  EXPECT_FALSE(ok(0, 1, 0, 300 * 8));
+}
+
+TEST(LogId, IsFoundAnywhereInARecord) {
+  const uint64_t id = 0x0102030405060708;
+  const std::string bytes("\x08\x07\x06\x05\x04\x03\x02\x01", 8);
+  const std::string filler(100, '\x08');
+  EXPECT_FALSE(holds_log_id("", "", id));
+  EXPECT_FALSE(holds_log_id(filler, filler, id));
+  EXPECT_FALSE(holds_log_id("k", bytes.substr(0, 7), id));
+  EXPECT_TRUE(holds_log_id(filler + bytes, "", id));
+  EXPECT_TRUE(holds_log_id("k", filler + bytes + filler, id));
+  for (size_t in_key = 0; in_key <= 8; ++in_key) {
+    EXPECT_TRUE(holds_log_id(filler + bytes.substr(0, in_key), bytes.substr(in_key) + filler, id)) << in_key;
+    EXPECT_TRUE(holds_log_id(bytes.substr(0, in_key), bytes.substr(in_key), id)) << in_key;
+  }
 }
 
 TEST(Batch, FitsToTheLastByte) {

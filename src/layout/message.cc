@@ -6,14 +6,6 @@ namespace scalio::layout {
 
 namespace {
 constexpr Code kLastCode = Code::busy;
-
-// What a client relies on when it computes addresses from a region's geometry.
-bool sane(const RegionGeometry& g) {
-  return g.blocks > 0 && g.blocks < (1ULL << 40) && g.read_slots >= 1 &&
-         g.read_slots <= RegionGeometry::kMaxReadSlots && g.write_slots >= 1 &&
-         g.write_slots <= RegionGeometry::kMaxWriteSlots && g.slot_size % 8 == 0 && g.slot_size >= 24 &&
-         g.slot_size <= 65536;
-}
 }  // namespace
 
 void encode(Bytes& out, const HelloRequest& m) { ByteWriter(out).put(m.session); }
@@ -25,6 +17,8 @@ std::optional<HelloRequest> decode_hello_request(ByteView in) {
 }
 
 void encode(Bytes& out, const HelloReply& m) {
+  SCALIO_ASSERT(m.device_path.size() <= kMaxPath && m.target.host.size() <= kMaxHost);
+  SCALIO_ASSERT(check(m.region, m.ssd).ok());
   ByteWriter w(out);
   w.put(m.session);
   // The superblock is the geometry's one encoding.
@@ -64,7 +58,8 @@ std::optional<HelloReply> decode_hello_reply(ByteView in) {
   const auto transport = r.get<uint8_t>();
   m.target.port = r.get<uint16_t>();
   m.target.host = r.string();
-  if (!r.done() || !sane(m.region) || transport > static_cast<uint8_t>(SsdTarget::Transport::rdma)) {
+  if (!r.done() || !check(m.region, m.ssd).ok() || m.device_path.size() > kMaxPath ||
+      m.target.host.size() > kMaxHost || transport > static_cast<uint8_t>(SsdTarget::Transport::rdma)) {
     return std::nullopt;
   }
   m.target.transport = static_cast<SsdTarget::Transport>(transport);
@@ -102,7 +97,7 @@ void encode(Bytes& out, const Reply& m) {
   ByteWriter w(out);
   w.put(static_cast<uint8_t>(m.code));
   w.put(m.version);
-  w.string(m.text);
+  w.string(m.code == Code::ok ? m.text : m.text.substr(0, kMaxFailureText));
 }
 
 std::optional<Reply> decode_reply(ByteView in) {

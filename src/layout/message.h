@@ -18,6 +18,15 @@ namespace scalio::layout {
 // Writes a session may have in flight.
 constexpr uint64_t kSessionWindow = 256;
 
+// No message is longer than kMaxMessageSize, because all that is in one has a bound: keys and values that of
+// the store, and these.
+constexpr size_t kMaxPath = 4096;         // a device's path
+constexpr size_t kMaxHost = 255;          // a host's name or address
+constexpr size_t kMaxFailureText = 4096;  // what is longer is cut
+
+// What a request takes beside its key and value.
+constexpr uint32_t kRequestHeader = 33;
+
 struct HelloRequest {
   uint64_t session = 0;  // 0: a new one; else the one to go on with
 };
@@ -27,7 +36,7 @@ struct SsdTarget {
   enum class Transport : uint8_t { none, tcp, rdma };
   Transport transport = Transport::none;
   uint16_t port = 0;
-  std::string host;  // empty: the server's, as the client reaches it
+  std::string host;  // at most kMaxHost; empty: the server's, as the client reaches it
   bool operator==(const SsdTarget&) const = default;
 };
 
@@ -37,7 +46,7 @@ struct HelloReply {
   RegionGeometry region;
   uint64_t server_now = 0;    // ns; access clocks are in units of it
   uint64_t fill_timeout = 0;  // ns; rule 6
-  std::string device_path;    // where the server's machine sees the SSD
+  std::string device_path;    // where the server's machine sees the SSD; at most kMaxPath
   SsdTarget target;           // where others see it
 };
 

@@ -21,6 +21,7 @@ HelloReply hello_reply() {
   SsdGeometry base;
   base.uuid[0] = 1;
   base.hash_seed = 2;
+  base.inline_limit = 80;
   HelloReply m;
   m.session = 3;
   m.ssd = *plan_ssd(base, 1 << 20, 64 * 1024);
@@ -92,16 +93,23 @@ TEST(HelloReply, RoundTrips) {
 
 TEST(HelloReply, OnlyWholeMessagesAreOne) { expect_only_whole(encoded(hello_reply()), decode_hello_reply); }
 
-// A client computes addresses and sizes from these.
-TEST(HelloReply, AnAbsurdRegionIsRejected) {
-  auto decodes = [](auto change) {
-    HelloReply m = hello_reply();
-    change(m.region);
-    return decode_hello_reply(encoded(m)).has_value();
+// A client computes addresses and sizes from these, and reads a block at once.
+TEST(HelloReply, ARegionThatCannotBeIsRejected) {
+  const Bytes good = encoded(hello_reply());
+  auto decodes = [&](auto change) {
+    RegionGeometry r = hello_reply().region;
+    change(r);
+    Bytes b = good;
+    store(b.data() + 4104, r.blocks);
+    store(b.data() + 4112, r.read_slots);
+    store(b.data() + 4116, r.write_slots);
+    store(b.data() + 4120, r.slot_size);
+    return decode_hello_reply(b).has_value();
   };
   using R = RegionGeometry;
-  EXPECT_TRUE(decodes([](R& r) { r.read_slots = 16, r.write_slots = 8, r.slot_size = 65536; }));
-  EXPECT_TRUE(decodes([](R& r) { r.blocks = r.read_slots = r.write_slots = 1, r.slot_size = 24; }));
+  EXPECT_TRUE(decodes([](R& r) { r.read_slots = 16, r.write_slots = 8; }));
+  EXPECT_TRUE(decodes([](R& r) { r.blocks = r.read_slots = r.write_slots = 1; }));
+  EXPECT_TRUE(decodes([](R& r) { r.slot_size = 104; }));
   EXPECT_FALSE(decodes([](R& r) { r.blocks = 0; }));
   EXPECT_FALSE(decodes([](R& r) { r.blocks = 1ULL << 40; }));
   EXPECT_FALSE(decodes([](R& r) { r.read_slots = 0; }));
@@ -109,9 +117,30 @@ TEST(HelloReply, AnAbsurdRegionIsRejected) {
   EXPECT_FALSE(decodes([](R& r) { r.write_slots = 0; }));
   EXPECT_FALSE(decodes([](R& r) { r.write_slots = 9; }));
   EXPECT_FALSE(decodes([](R& r) { r.slot_size = 0; }));
-  EXPECT_FALSE(decodes([](R& r) { r.slot_size = 16; }));
+  EXPECT_FALSE(decodes([](R& r) { r.slot_size = 88; }));  // holds no record of 80 bytes
   EXPECT_FALSE(decodes([](R& r) { r.slot_size = 100; }));
-  EXPECT_FALSE(decodes([](R& r) { r.slot_size = 65536 + 8; }));
+  EXPECT_FALSE(decodes([](R& r) { r.slot_size = ~7U; }));
+  EXPECT_TRUE(decodes([](R& r) { r.slot_size = (kMaxBlockSize - 128) / 10 / 8 * 8; }));
+  EXPECT_FALSE(decodes([](R& r) { r.slot_size = kMaxBlockSize / 10 / 8 * 8 + 8; }));
+}
+
+// Whatever a server has to tell, each message is one.
+TEST(Messages, HaveABound) {
+  HelloReply hello = hello_reply();
+  hello.device_path = std::string(kMaxPath, 'p');
+  hello.target.host = std::string(kMaxHost, 'h');
+  const Bytes b = encoded(hello);
+  EXPECT_LE(b.size(), kMaxMessageSize);
+  EXPECT_TRUE(decode_hello_reply(b));
+  hello.device_path += 'p';
+  EXPECT_DEATH(encoded(hello), "kMaxPath");
+  hello = hello_reply();
+  hello.target.host = std::string(kMaxHost + 1, 'h');
+  EXPECT_DEATH(encoded(hello), "kMaxHost");
+
+  const Bytes failure = encoded(Reply{Code::io_error, 0, std::string(1 << 20, 't')});
+  EXPECT_LE(failure.size(), kMaxMessageSize);
+  EXPECT_EQ(decode_reply(failure)->text.size(), kMaxFailureText);
 }
 
 TEST(HelloReply, ADamagedGeometryIsRejected) {
@@ -132,6 +161,7 @@ TEST(Request, HasItsFormat) {
             "0605000000000000"
             "030000006b6579"
             "0500000076616c7565");
+  EXPECT_EQ(b.size(), kRequestHeader + 3 + 5);
   EXPECT_EQ(hex(encoded(Request{})).substr(0, 2), "04");
   EXPECT_EQ(static_cast<int>(RequestKind::put), 1);
   EXPECT_EQ(static_cast<int>(RequestKind::remove), 2);

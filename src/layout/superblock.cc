@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "layout/bucket.h"
-#include "layout/log.h"
+#include "base/hash.h"
 
 namespace scalio::layout {
 
@@ -15,62 +14,10 @@ constexpr char kMagic[8] = {'S', 'C', 'A', 'L', 'I', 'O', 'S', 'B'};
 // superblock.
 constexpr size_t kChecksumAt = kSuperblockSize - 8;
 constexpr uint64_t kSuperblockPlace = 0x5355504552ULL;
-constexpr uint32_t kMaxShards = 1024;
-constexpr uint64_t kMaxDevice = 1ULL << 60;  // so that no sum of sizes below overflows
-
-bool power_of_two(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }
-
-// The first rule that the geometry breaks, or an empty string.
-std::string contradiction(const SsdGeometry& g) {
-  if (g.shards == 0 || g.shards > kMaxShards || g.shard >= g.shards) {
-    return fmt::format("SSD {} of {}: at most {} SSDs make a store", g.shard, g.shards, kMaxShards);
-  }
-  if (!power_of_two(g.block_size) || g.block_size < 512 || g.block_size > kSuperblockSize) {
-    return fmt::format("block size {} is not a power of two from 512 to {}", g.block_size, kSuperblockSize);
-  }
-  if (g.bucket_size % g.block_size != 0 || g.bucket_size < 512 || g.bucket_size > 32768) {
-    return fmt::format("bucket size {} is not a multiple of the device's block size {} up to 32768",
-                       g.bucket_size, g.block_size);
-  }
-  if (g.inline_limit < 2 || g.inline_limit > max_inline_limit(g.bucket_size)) {
-    return fmt::format("inline limit {} is not from 2 to {}, what a bucket of {} bytes can hold",
-                       g.inline_limit, max_inline_limit(g.bucket_size), g.bucket_size);
-  }
-  if (g.device_size % g.block_size != 0) {
-    return fmt::format("device size {} is not a multiple of the block size {}", g.device_size, g.block_size);
-  }
-  if (g.device_size > kMaxDevice || g.log_size > g.device_size || g.log_size == 0 ||
-      g.log_offset != kSuperblockSize || g.log_size % kSuperblockSize != 0 ||
-      g.bucket_offset != g.log_offset + g.log_size || g.buckets == 0 ||
-      g.buckets > g.device_size / g.bucket_size ||
-      g.bucket_offset + g.all_buckets() * g.bucket_size + kSuperblockSize > g.device_size) {
-    return "log and buckets do not fit the device";
-  }
-  return "";
-}
 }  // namespace
 
-Result<SsdGeometry> plan_ssd(SsdGeometry g, uint64_t given_size, uint64_t log_size) {
-  const uint64_t device_size = given_size / kSuperblockSize * kSuperblockSize;  // where the second copy ends
-  g.device_size = device_size;
-  g.log_offset = kSuperblockSize;
-  g.log_size = log_size;
-  g.bucket_offset = g.log_offset + log_size;
-  const uint64_t taken = g.bucket_offset + uint64_t{SsdGeometry::kMaxReach} * g.bucket_size + kSuperblockSize;
-  if (g.bucket_size == 0 || device_size < taken + 64 * uint64_t{g.bucket_size}) {
-    return Status(
-        Code::invalid,
-        fmt::format("{} bytes are too few for a log of {} bytes and 64 buckets of {}; give a larger "
-                    "SSD or a smaller log",
-                    given_size, log_size, g.bucket_size));
-  }
-  g.buckets = (device_size - taken) / g.bucket_size;
-  if (std::string why = contradiction(g); !why.empty()) return Status(Code::invalid, why);
-  return g;
-}
-
 void encode_superblock(ByteSpan out, const SsdGeometry& g) {
-  SCALIO_ASSERT(out.size() == kSuperblockSize && contradiction(g).empty());
+  SCALIO_ASSERT(out.size() == kSuperblockSize && check(g).ok());
   Bytes b;
   ByteWriter w(b);
   w.bytes(std::as_bytes(std::span(kMagic)));
@@ -114,7 +61,7 @@ Result<SsdGeometry> decode_superblock(ByteView in, uint64_t device_size) {
        {&g.log_offset, &g.log_size, &g.bucket_offset, &g.buckets, &g.device_size, &g.log_secret}) {
     *v = r.get<uint64_t>();
   }
-  if (std::string why = contradiction(g); !why.empty()) return Status(Code::corrupt, "superblock: " + why);
+  if (Status s = check(g); !s.ok()) return Status(Code::corrupt, "superblock: " + s.message());
   if (device_size < g.device_size) {
     return Status(Code::corrupt, fmt::format("the device has {} bytes, the store was formatted for {}: it is "
                                              "truncated",

@@ -12,10 +12,6 @@ namespace scalio::layout {
 constexpr uint32_t kSuperblockSize = 4096;
 constexpr uint32_t kFormatVersion = 1;
 
-// The geometry of an SSD of `device_size` bytes: superblock, log of `log_size`, buckets in all the rest.
-// `base` gives the other fields. Failures (invalid): sizes that do not fit together, saying which.
-Result<SsdGeometry> plan_ssd(SsdGeometry base, uint64_t device_size, uint64_t log_size);
-
 // Encodes into kSuperblockSize bytes.
 void encode_superblock(ByteSpan out, const SsdGeometry& geometry);
 

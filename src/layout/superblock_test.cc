@@ -194,6 +194,17 @@ TEST(Superblock, SizesThatOverflowAreCorrupt) {
   EXPECT_EQ(decode_superblock(b, kDevice).code(), Code::corrupt);
 }
 
+// The server writes batches of a size that follows from the buckets', and a log has room for 16.
+TEST(Superblock, ATooSmallLogIsCorrupt) {
+  Bytes b = encoded(planned());
+  store(b.data() + 72, uint64_t{4096});
+  store(b.data() + 80, uint64_t{8192});
+  reseal(b);
+  auto found = decode_superblock(b, kDevice);
+  EXPECT_EQ(found.code(), Code::corrupt);
+  EXPECT_NE(found.status().message().find("65536 at least"), std::string::npos) << found.status().message();
+}
+
 TEST(PlanSsd, FillsTheDevice) {
   for (uint64_t size : {kDevice, kDevice + 512, kDevice + 5120, uint64_t{1} << 40}) {
     auto g = plan_ssd(base(), size, kLog);
@@ -217,10 +228,11 @@ TEST(PlanSsd, SaysWhatDoesNotFit) {
   says(base(), kDevice, kDevice, "too few");
   says(base(), kDevice, 0, "do not fit");
   says(base(), kDevice, 1000, "do not fit");
+  says(base(), kDevice, kLog - 4096, "65536 at least");
   says(base(), kDevice, ~0ULL - 4095, "do not fit");
   SsdGeometry g = base();
   g.bucket_size = 0;
-  says(g, kDevice, kLog, "too few");
+  says(g, kDevice, kLog, "bucket size 0");
   g.bucket_size = 700;
   says(g, kDevice, kLog, "bucket size 700");
   g = base();

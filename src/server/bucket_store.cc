@@ -272,10 +272,6 @@ Task<Status> BucketStore::commit(Window& w) {
 }
 
 Task<Status> BucketStore::restore(layout::ImageBucket image) {
-  if (image.number >= geometry_.all_buckets()) {
-    co_return Status(Code::corrupt, fmt::format("log of {}: image of bucket {}, of which there are {}",
-                                                device_.name(), image.number, geometry_.all_buckets()));
-  }
   block::Buffer buffer(geometry_.bucket_size);
   std::copy(image.bytes.begin(), image.bytes.end(), buffer.data());
   co_return co_await device_.write(geometry_.bucket_at(image.number), buffer.span(),

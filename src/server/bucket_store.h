@@ -58,7 +58,7 @@ class BucketStore {
   // was full. Failures: corrupt (nothing was changed), io_error and what the image log fails with.
   Task<Status> apply(uint64_t home, std::vector<Change>& changes, uint64_t applied);
 
-  // Writes a bucket as the log has it: recovery's first step.
+  // Writes a bucket, which must exist, as the log has it: recovery's first step.
   Task<Status> restore(layout::ImageBucket image);
 
  private:

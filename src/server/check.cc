@@ -10,7 +10,7 @@
 #include "block/buffer.h"
 #include "block/superblock.h"
 #include "layout/bucket.h"
-#include "server/recovery.h"
+#include "server/log_scan.h"
 #include "server/store_files.h"
 
 namespace scalio::server {
@@ -78,24 +78,29 @@ class Checker {
       co_return Status();
     }
     log_is_ours_ = true;
-    for (const std::string& d : scan->damage) problem(d);
-    block::Buffer buffer(Log::batch_bytes(g_));
+    for (const Findings* all : {&scan->damage, &scan->not_believed}) {
+      for (const std::string& d : all->named()) problem(d);
+      if (all->more() > 0) problem(fmt::format("{} more of these in the log", all->more()));
+    }
+    block::Buffer buffer(layout::max_batch(g_));
     for (size_t i = 0; i < scan->live.size(); ++i) {
       const layout::BatchHeader& batch = scan->live[i];
       const std::function<void(const layout::LogRecordView&)> look = [&](const layout::LogRecordView& r) {
         ++report_.log_records;
         if (r.kind != layout::LogKind::image) return;
-        auto image = layout::decode_image(r.body, g_.bucket_size);
-        if (!image) return problem(fmt::format("malformed image at LSN {}", r.lsn));
         // Recovery puts these in place; the last of each bucket counts.
-        for (const auto& b : *image) images_[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
+        const auto image = *layout::decode_image(r.body, g_.bucket_size);
+        for (const auto& b : image) images_[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
       };
-      Result<uint32_t> damaged = co_await read_batch(device_, g_, batch, buffer, look);
-      if (!damaged.ok() && damaged.code() != Code::corrupt) co_return damaged.status();
+      Result<BatchContents> contents = co_await read_batch(device_, g_, batch, buffer, look);
+      if (!contents.ok()) co_return contents.status();
       ++report_.log_batches;
-      if (!damaged.ok() || (*damaged > 0 && !scan->may_be_torn(i))) {
-        problem(fmt::format("log batch at LSN {} (offset {}): damaged records", batch.lsn,
-                            g_.log_offset + batch.lsn % g_.log_size));
+      const std::string where =
+          fmt::format("log batch at LSN {} (offset {})", batch.lsn, g_.log_offset + batch.lsn % g_.log_size);
+      if (contents->damaged > 0 && !scan->may_be_torn(i)) problem(where + ": damaged records");
+      if (contents->not_believed > 0) {
+        problem(fmt::format("{}: {} records that cannot be, which a server leaves out", where,
+                            contents->not_believed));
       }
     }
     co_return Status();

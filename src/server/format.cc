@@ -19,7 +19,6 @@
 #include "layout/bucket.h"
 #include "layout/log.h"
 #include "layout/superblock.h"
-#include "server/log.h"
 #include "server/store_files.h"
 
 namespace scalio::server {
@@ -356,9 +355,6 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   const auto shards = static_cast<uint32_t>(devices ? o.ssd_paths.size() : o.ssds);
   if (shards == 0) return Status(Code::invalid, "a store needs at least one SSD");
   if (o.dir.empty()) return Status(Code::invalid, "the store's directory has no name");
-  if (o.bucket_size == 0) {
-    return Status(Code::invalid, "bucket size 0: it is a multiple of the device's block size, 512 to 32768");
-  }
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
 
@@ -380,14 +376,7 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
     uint64_t log = o.log_size;
     if (log == 0) log = std::min(kLargestDefaultLog, size / 8);
     log = log / kSuperblockSize * kSuperblockSize;
-    g.log_size = log;
-    const uint64_t least = Log::min_size(g);
-    if (o.log_size == 0) log = std::max(log, round_up(least, kSuperblockSize));
-    if (log < least) {
-      return Status(Code::invalid,
-                    fmt::format("a log of {} bytes is too small for buckets of {}: {} at least", log,
-                                g.bucket_size, least));
-    }
+    if (o.log_size == 0) log = std::max(log, layout::min_log_size(g));
     return layout::plan_ssd(g, size, log);
   };
   if (!devices) {

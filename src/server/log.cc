@@ -10,18 +10,6 @@ namespace scalio::server {
 
 using layout::BatchBuilder;
 
-namespace {
-constexpr uint32_t kLargestBatch = 1 << 20;
-}
-
-uint32_t Log::batch_bytes(const layout::SsdGeometry& g) {
-  const uint32_t image =
-      BatchBuilder::record_size(0, layout::image_body_size(layout::kMaxImageBuckets, g.bucket_size));
-  const uint64_t least = round_up(layout::kBatchHeader + image, layout::SsdGeometry{}.block_size * 8);
-  const uint64_t ample = std::min<uint64_t>(kLargestBatch, g.log_size / 16 / 4096 * 4096);
-  return static_cast<uint32_t>(std::max(least, ample));
-}
-
 Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
          LogOptions options)
     : executor_(executor),
@@ -29,7 +17,7 @@ Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeomet
       geometry_(geometry),
       options_(options),
       log_id_(geometry.log_id()),
-      buffers_{block::Buffer(batch_bytes(geometry)), block::Buffer(batch_bytes(geometry))},
+      buffers_{block::Buffer(layout::max_batch(geometry)), block::Buffer(layout::max_batch(geometry))},
       builder_(log_id_),
       work_(executor),
       line_(executor),
@@ -60,15 +48,22 @@ uint64_t Log::free() const { return geometry_.log_size - std::min(geometry_.log_
 Task<void> Log::room(uint32_t key, uint32_t body) {
   const uint32_t size = BatchBuilder::record_size(key, body);
   // Who comes later may not take the room of those that were called.
-  if (in_line_.empty() && called_ == 0 && (!failure_.ok() || has_room(size))) co_return;
-  do {
-    in_line_.push_back(size);
-    co_await line_.wait();
-    --called_;
-    called_bytes_ -= size;
-  } while (failure_.ok() && !has_room(size));
-  // Should those that were called add nothing after all, the next ones are called.
-  if (called_ == 0 && !in_line_.empty()) work_.wake_one();
+  if (!in_line_.empty() || called_ > 0 || (failure_.ok() && !has_room(size))) {
+    do {
+      in_line_.push_back(size);
+      co_await line_.wait();
+      --called_;
+      called_bytes_ -= size;
+    } while (failure_.ok() && !has_room(size));
+    // Should those that were called add nothing after all, the next ones are called.
+    if (called_ == 0 && !in_line_.empty()) work_.wake_one();
+  }
+  if (version_ < layout::kMaxVersion || !failure_.ok()) co_return;
+  failure_ =
+      Status(Code::read_only, fmt::format("the log of {} has given its last version, {}; copy the store "
+                                          "to a new one",
+                                          device_.name(), version_));
+  work_.wake_all();
 }
 
 // Calls the first in line for whom there is room; all of them after a failure.

@@ -31,13 +31,6 @@ class Log {
   Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
       LogOptions options);
 
-  // The buffer size of a batch: room for one image of a merge's every bucket, at least.
-  static uint32_t batch_bytes(const layout::SsdGeometry& geometry);
-  // The smallest log that works for a geometry.
-  static uint64_t min_size(const layout::SsdGeometry& geometry) {
-    return 16 * uint64_t{batch_bytes(geometry)};
-  }
-
   // Where the log goes on, as recovery found it.
   struct Position {
     uint64_t head = 0;  // the next batch begins here or after

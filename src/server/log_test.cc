@@ -20,7 +20,7 @@ class LogTest : public ::testing::Test {
     stop();
     Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
     ASSERT_TRUE(scan.ok()) << scan.status().to_string();
-    EXPECT_EQ(scan->damage, std::vector<std::string>());
+    EXPECT_TRUE(scan->damage.empty() && scan->not_believed.empty());
     log_ = std::make_unique<Log>(*loop_, device_, geometry_, options);
     log_->resume(std::move(scan->position));
     loop_->spawn(log_->run());
@@ -48,14 +48,15 @@ class LogTest : public ::testing::Test {
     std::map<uint64_t, std::string> records;
     Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
     EXPECT_TRUE(scan.ok());
-    EXPECT_EQ(scan->damage, std::vector<std::string>());
-    block::Buffer buffer(Log::batch_bytes(geometry_));
+    EXPECT_TRUE(scan->damage.empty() && scan->not_believed.empty());
+    block::Buffer buffer(layout::max_batch(geometry_));
     for (const layout::BatchHeader& batch : scan->live) {
       const std::function<void(const layout::LogRecordView&)> keep = [&](const layout::LogRecordView& r) {
         records[r.lsn] = std::string(r.key) + "=" + std::string(as_string(r.body));
       };
-      Result<uint32_t> damaged = run(*loop_, read_batch(device_, geometry_, batch, buffer, keep));
-      EXPECT_TRUE(damaged.ok() && *damaged == 0) << "batch at " << batch.lsn;
+      Result<BatchContents> contents = run(*loop_, read_batch(device_, geometry_, batch, buffer, keep));
+      EXPECT_TRUE(contents.ok() && contents->damaged == 0 && contents->not_believed == 0)
+          << "batch at " << batch.lsn;
     }
     return records;
   }
@@ -67,12 +68,26 @@ class LogTest : public ::testing::Test {
   std::unique_ptr<Log> log_;
 };
 
+TEST_F(LogTest, AfterTheLastVersionNothingIsTaken) {
+  Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
+  ASSERT_TRUE(scan.ok());
+  scan->position.version = layout::kMaxVersion - 2;
+  log_ = std::make_unique<Log>(*loop_, device_, geometry_, LogOptions{});
+  log_->resume(std::move(scan->position));
+  loop_->spawn(log_->run());
+  EXPECT_EQ(append("k", "v").version, layout::kMaxVersion - 1);
+  EXPECT_EQ(append("k", "v").version, layout::kMaxVersion);
+  Log::Ticket ticket;
+  EXPECT_EQ(run(*loop_, append(*log_, "k", "v", &ticket)).code(), Code::read_only);
+  EXPECT_EQ(log_->failure().code(), Code::read_only);
+}
+
 TEST_F(LogTest, WhatIsDurableIsReadBack) {
   open();
   const Log::Ticket a = append("a", "1"), b = append("b", "2");
   EXPECT_EQ(b.version, a.version + 1);
   EXPECT_EQ(live(), (std::map<uint64_t, std::string>{{a.lsn, "a=1"}, {b.lsn, "b=2"}}));
-  block::Buffer storage(Log::batch_bytes(geometry_));
+  block::Buffer storage(layout::max_batch(geometry_));
   Result<layout::LogRecordView> r = run(*loop_, log_->read_record(b.lsn, storage));
   ASSERT_TRUE(r.ok());
   EXPECT_EQ(r->key, "b");
@@ -180,7 +195,7 @@ TEST_F(LogTest, NeverOverwritesItsTail) {
   uint64_t turns = 0;
   for (int i = 0; turns < 8; ++i) {
     const std::string value(random() % 100, 'v');
-    if (log_->free() < 2 * Log::batch_bytes(geometry_)) {
+    if (log_->free() < 2 * layout::max_batch(geometry_)) {
       auto keep = expected.begin();
       std::advance(keep, expected.size() * (random() % 4) / 4 + 1);
       if (keep == expected.end()) --keep;

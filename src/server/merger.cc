@@ -47,7 +47,7 @@ uint64_t Merger::reserved_per_write() const {
 bool Merger::admits(uint32_t record_size) const {
   if (!kept(Rule::log_space)) return true;
   // Slack: what may be lost at the ring's end, and the batches that declare the new tail.
-  const uint64_t slack = 2 * uint64_t{Log::batch_bytes(geometry_)};
+  const uint64_t slack = 2 * uint64_t{layout::max_batch(geometry_)};
   return log_.free() >= (obligations() + 1) * reserved_per_write() + layout::kBatchHeader +
                             round_up(record_size, geometry_.block_size) + slack;
 }

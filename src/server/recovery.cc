@@ -15,7 +15,6 @@ using layout::LogKind;
 using layout::LogRecordView;
 
 namespace {
-constexpr uint64_t kScanChunk = 1 << 20;
 // Bound on the memory for the newest record of each key: the log is replayed in so many passes, each for a
 // part of the keys, that one pass stays below.
 constexpr uint64_t kReplayMemory = 16 << 20;
@@ -52,73 +51,6 @@ class Parallel {
   Status status_;
 };
 
-// Bytes between the end of a batch and the next one's LSN when the rest of the ring was too short for it.
-uint64_t lap_skip(uint64_t end, const layout::SsdGeometry& g) {
-  const uint64_t rest = g.log_size - end % g.log_size;
-  return rest < Log::batch_bytes(g) ? rest : 0;
-}
-}  // namespace
-
-Task<Result<LogScan>> scan_log(block::BlockDevice& device, const layout::SsdGeometry& g) {
-  std::vector<BatchHeader> found;
-  block::Buffer chunk(kScanChunk);
-  for (uint64_t at = 0; at < g.log_size; at += kScanChunk) {
-    const ByteSpan bytes = chunk.first(std::min(kScanChunk, g.log_size - at));
-    Status s = co_await device.read(g.log_offset + at, bytes);
-    if (!s.ok()) co_return s;
-    for (uint64_t i = 0; i < bytes.size(); i += g.block_size) {
-      auto h = layout::decode_batch_header(bytes.subspan(i), g.log_id(), at + i, g.log_size);
-      if (h && h->length % g.block_size == 0) found.push_back(*h);
-    }
-  }
-  if (found.empty()) {
-    co_return Status(Code::corrupt,
-                     fmt::format("the log of {} (offset {}, {} bytes) has no intact batch: it was "
-                                 "overwritten; restore it, or format the store anew",
-                                 device.name(), g.log_offset, g.log_size));
-  }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.lsn < b.lsn; });
-
-  LogScan scan;
-  uint64_t version = 0;
-  for (const BatchHeader& h : found) version = std::max(version, h.version);
-  const BatchHeader newest = found.back();
-  uint64_t expected = newest.tail;
-  for (const BatchHeader& h : found) {
-    if (h.lsn < newest.tail) continue;  // of an earlier lap, or dropped
-    const uint64_t laps = (h.lsn - expected) / g.log_size;
-    const uint64_t gap = (h.lsn - expected) % g.log_size;
-    if (gap != 0 && gap != lap_skip(expected, g)) {
-      scan.damage.push_back(fmt::format("log of {}: {} bytes from LSN {} (offset {}) on are damaged",
-                                        device.name(), gap, expected, g.log_offset + expected % g.log_size));
-    }
-    scan.position.skips.insert(scan.position.skips.end(), laps, h.lsn);
-    scan.live.push_back(h);
-    scan.position.starts.push_back(h.lsn);
-    expected = h.lsn + h.length;
-  }
-  scan.position.tail = newest.tail;
-  scan.position.head = expected + g.log_size;
-  scan.position.skips.push_back(scan.position.head);
-  // No more records than this can have been in batches that are lost.
-  scan.position.version = version + g.log_size / layout::kLogRecordHeader;
-  co_return scan;
-}
-
-Task<Result<uint32_t>> read_batch(block::BlockDevice& device, const layout::SsdGeometry& g,
-                                  const BatchHeader& batch, block::Buffer& buffer,
-                                  const std::function<void(const LogRecordView&)>& record) {
-  if (batch.length > buffer.size()) {
-    co_return Status(Code::corrupt, fmt::format("log of {}: a batch of {} bytes at LSN {}", device.name(),
-                                                batch.length, batch.lsn));
-  }
-  Status s = co_await device.read(g.log_offset + batch.lsn % g.log_size, buffer.first(batch.length));
-  if (!s.ok()) co_return s;
-  co_return layout::decode_batch(buffer.first(batch.length), batch, g.log_id(), record);
-}
-
-namespace {
-
 struct Newest {
   uint64_t lsn;
   uint64_t version;
@@ -145,23 +77,27 @@ Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& sca
   std::vector<NewestImage> newest;
   for (size_t n = 0; n < scan.live.size(); ++n) {
     const BatchHeader& batch = scan.live[n];
-    bool malformed = false;
     const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
       if (record.kind != LogKind::image) return;
-      auto image = layout::decode_image(record.body, r.geometry.bucket_size);
-      malformed |= !image;
-      for (size_t i = 0; image && i < image->size(); ++i) newest.push_back({(*image)[i].number, record.lsn});
+      const auto image = *layout::decode_image(record.body, r.geometry.bucket_size);
+      for (const layout::ImageBucket& bucket : image) newest.push_back({bucket.number, record.lsn});
     };
-    Result<uint32_t> damaged = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
-    if (!damaged.ok()) co_return damaged.status();
-    if (*damaged == 0 && !malformed) continue;
-    const std::string where =
-        fmt::format("log of {}: {} records of the batch at LSN {} (offset {})", r.device.name(), *damaged,
-                    batch.lsn, r.geometry.log_offset + batch.lsn % r.geometry.log_size);
+    Result<BatchContents> contents = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+    if (!contents.ok()) co_return contents.status();
+    const auto where = [&](uint32_t records) {
+      return fmt::format("log of {}: {} records of the batch at LSN {} (offset {})", r.device.name(), records,
+                         batch.lsn, r.geometry.log_offset + batch.lsn % r.geometry.log_size);
+    };
+    if (contents->not_believed > 0) {
+      r.report.not_believed.add(where(contents->not_believed) +
+                                " are not believed: their versions, sizes or places cannot be");
+    }
+    if (contents->damaged == 0) continue;
     if (scan.may_be_torn(n)) {
-      spdlog::info("{} are incomplete: a crash interrupted it before it was acknowledged", where);
+      spdlog::info("{} are incomplete: a crash interrupted it before it was acknowledged",
+                   where(contents->damaged));
     } else {
-      r.report.damage.push_back(where + " are damaged");
+      r.report.damage.add(where(contents->damaged) + " are damaged");
     }
   }
   std::sort(newest.begin(), newest.end());
@@ -179,21 +115,21 @@ Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& sca
 // Writes back the newest image of each bucket. Older ones are left alone: clients of the server before may
 // still be reading.
 Task<Status> restore_images(Replay& r, const LogScan& scan) {
-  block::Buffer buffer(Log::batch_bytes(r.geometry));
+  block::Buffer buffer(layout::max_batch(r.geometry));
   Result<std::vector<NewestImage>> newest = co_await find_images(r, scan, buffer);
   if (!newest.ok()) co_return newest.status();
   for (const BatchHeader& batch : scan.live) {
     std::vector<layout::ImageBucket> buckets;
     const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
       if (record.kind != LogKind::image) return;
-      auto image = layout::decode_image(record.body, r.geometry.bucket_size);
-      for (size_t i = 0; image && i < image->size(); ++i) {
-        const NewestImage here{(*image)[i].number, record.lsn};
-        if (std::binary_search(newest->begin(), newest->end(), here)) buckets.push_back((*image)[i]);
+      const auto image = *layout::decode_image(record.body, r.geometry.bucket_size);
+      for (const layout::ImageBucket& bucket : image) {
+        const NewestImage here{bucket.number, record.lsn};
+        if (std::binary_search(newest->begin(), newest->end(), here)) buckets.push_back(bucket);
       }
     };
-    Result<uint32_t> damaged = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
-    if (!damaged.ok()) co_return damaged.status();
+    Result<BatchContents> contents = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+    if (!contents.ok()) co_return contents.status();
     Parallel parallel(r.executor);
     for (const layout::ImageBucket& bucket : buckets)
       co_await parallel.start(r.merger.buckets().restore(bucket));
@@ -242,19 +178,19 @@ Task<Status> replay_records(Replay& r, const LogScan& scan) {
   uint64_t records = 0;
   for (const BatchHeader& batch : scan.live) records += batch.records;
   const uint64_t passes = records * kBytesPerKey / kReplayMemory + 1;
-  block::Buffer buffer(Log::batch_bytes(r.geometry));
+  block::Buffer buffer(layout::max_batch(r.geometry));
   for (uint64_t pass = 0; pass < passes; ++pass) {
     std::unordered_map<std::string, Newest> newest;
     const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
-      if (record.kind == LogKind::image || record.key.empty()) return;
+      if (record.kind == LogKind::image) return;
       if (mix(hash_key(record.key, r.geometry.hash_seed)) % passes != pass) return;
       Newest& n = newest[std::string(record.key)];
       // A write that could not be merged is in the log several times, with one version: the last counts.
       if (record.version >= n.version) n = {record.lsn, record.version};
     };
     for (const BatchHeader& batch : scan.live) {
-      Result<uint32_t> damaged = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
-      if (!damaged.ok()) co_return damaged.status();
+      Result<BatchContents> contents = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+      if (!contents.ok()) co_return contents.status();
     }
     Parallel parallel(r.executor);
     for (const auto& [key, n] : newest) co_await parallel.start(replay_key(r, key, n));
@@ -279,6 +215,7 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
   Replay r{executor, device, geometry, table, log, merger, {}};
   r.report.batches = scan->live.size();
   r.report.damage = scan->damage;
+  r.report.not_believed = scan->not_believed;
   Status s = co_await restore_images(r, *scan);
   if (!s.ok()) co_return s;
 
@@ -292,8 +229,11 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
     log.stop();
     co_return s;
   }
-  for (const std::string& d : r.report.damage) {
+  for (const std::string& d : r.report.damage.named())
     spdlog::error("{}: acknowledged writes may be missing", d);
+  for (const std::string& d : r.report.not_believed.named()) spdlog::error("{}", d);
+  if (const uint64_t more = r.report.damage.more() + r.report.not_believed.more(); more > 0) {
+    spdlog::error("log of {}: {} more of these", device.name(), more);
   }
   r.report.seconds = static_cast<double>(executor.now() - began) / kSecond;
   co_return r.report;

@@ -190,15 +190,24 @@ uint64_t descriptors_for(uint64_t clients, uint64_t shards, const std::vector<fa
   return kOwn + shards * (kOfAShard + clients * of_a_connection);
 }
 
-Status check(const ServerOptions& o) {
-  using layout::RegionGeometry;
-  if (o.read_slots < 1 || o.read_slots > RegionGeometry::kMaxReadSlots || o.write_slots < 1 ||
-      o.write_slots > RegionGeometry::kMaxWriteSlots || o.batch_max < 1) {
+// The region of each shard.
+Result<layout::RegionGeometry> plan_region(const ServerOptions& o, const layout::SsdGeometry& ssd) {
+  layout::RegionGeometry region{1, o.read_slots, o.write_slots, layout::slot_size_for(ssd.inline_limit)};
+  if (Status s = layout::check(region, ssd); !s.ok()) return s;
+  const uint64_t bytes = BlockTable::bytes_per_block(region);
+  region.blocks = o.cache_bytes / ssd.shards / bytes;
+  if (region.blocks == 0) {
     return Status(
         Code::invalid,
-        fmt::format("a block has 1 to {} read slots and 1 to {} write slots, a batch at least 1 record",
-                    +RegionGeometry::kMaxReadSlots, +RegionGeometry::kMaxWriteSlots));
+        fmt::format("a cache of {} bytes is too small: {} SSDs need at least one block of {} bytes each",
+                    o.cache_bytes, ssd.shards, bytes));
   }
+  if (Status s = layout::check(region, ssd); !s.ok()) return s;
+  return region;
+}
+
+Status check(const ServerOptions& o) {
+  if (o.batch_max < 1) return Status(Code::invalid, "a batch has at least 1 record");
   if (const AvailableMemory available = available_memory(); o.cache_bytes > available.bytes) {
     return Status(Code::invalid,
                   fmt::format("a cache of {} MiB is too large: {} has {} MiB of memory available",
@@ -262,16 +271,9 @@ Status Server::Impl::open_store(const ServerOptions& o) {
 }
 
 Status Server::Impl::make_regions(const ServerOptions& o) {
-  region.read_slots = o.read_slots;
-  region.write_slots = o.write_slots;
-  region.slot_size = layout::slot_size_for(ssds[0].geometry.inline_limit);
-  region.blocks = o.cache_bytes / shards.size() / BlockTable::bytes_per_block(region);
-  if (region.blocks == 0) {
-    return Status(
-        Code::invalid,
-        fmt::format("a cache of {} bytes is too small: {} SSDs need at least one block of {} bytes each",
-                    o.cache_bytes, shards.size(), BlockTable::bytes_per_block(region)));
-  }
+  Result<layout::RegionGeometry> planned = plan_region(o, ssds[0].geometry);
+  if (!planned.ok()) return planned.status();
+  region = *planned;
   for (auto& t : shards) {
     auto memory = fabric::Region::create(region.size());
     if (!memory.ok()) return memory.status();
@@ -285,8 +287,13 @@ Status Server::Impl::offer_ssds(const ServerOptions& o) {
   std::vector<std::string> paths;
   for (const OpenSsd& ssd : ssds) paths.push_back(ssd.path);
   Result<layout::SsdTarget> offered = o.offer_ssds(paths);
-  if (offered.ok()) target = *offered;
-  return offered.status();
+  if (!offered.ok()) return offered.status();
+  if (offered->host.size() > layout::kMaxHost) {
+    return Status(Code::invalid, fmt::format("the target's host has a name of {} bytes: at most {}",
+                                             offered->host.size(), layout::kMaxHost));
+  }
+  target = *offered;
+  return Status();
 }
 
 void Server::Impl::make_shard(unsigned i, const ServerOptions& o) {

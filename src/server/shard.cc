@@ -16,6 +16,8 @@ using layout::Request;
 using layout::RequestKind;
 
 namespace {
+static_assert(layout::kMaxMessageSize <= fabric::kMaxMessage);
+
 // Checkpoints that a write waits for before the log is called full.
 constexpr int kMaxCheckpointsWaited = 64;
 
@@ -45,7 +47,7 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
       scrubber_(executor, table_, repair_),
       sessions_(options_.session_seed),
       idle_(executor) {
-  SCALIO_ASSERT(region_geometry.slot_size >= layout::slot_size_for(ssd_.inline_limit));
+  SCALIO_ASSERT(layout::check(region_geometry, ssd_).ok());
 }
 
 Task<Status> Shard::start() {
@@ -155,6 +157,12 @@ Status Shard::check(const Request& request) const {
   }
   if (layout::shard_of(hash_key(request.key, ssd_.hash_seed), ssd_.shards) != ssd_.shard) {
     return Status(Code::invalid, fmt::format("the key does not belong to shard {}", ssd_.shard));
+  }
+  if (layout::holds_log_id(request.key, request.value, ssd_.log_id())) {
+    return Status(
+        Code::invalid,
+        "the record contains the id of this store's log, which stands on its SSDs only: a copy of the log "
+        "cannot be kept in the store itself");
   }
   return failure_;
 }
@@ -330,7 +338,8 @@ std::string Shard::stat() const {
   nlohmann::json j = {
       {"shard", ssd_.shard},
       {"device", options_.device_path},
-      {"read_only", failure_.ok() ? nlohmann::json() : nlohmann::json(failure_.message())},
+      {"read_only", failure_.ok() ? nlohmann::json()
+                                  : nlohmann::json(failure_.message().substr(0, layout::kMaxFailureText))},
       {"full", merger_.full()},
       {"sessions", sessions_.size()},
       {"cache",
@@ -376,7 +385,10 @@ std::string Shard::stat() const {
        {{"records", recovery_.records_applied},
         {"images", recovery_.images},
         {"seconds", recovery_.seconds},
-        {"damage", recovery_.damage}}},
+        {"damage", recovery_.damage.named()},
+        {"damage_more", recovery_.damage.more()},
+        {"not_believed", recovery_.not_believed.named()},
+        {"not_believed_more", recovery_.not_believed.more()}}},
       {"process", nlohmann::json::parse(options_.process_stat())},
   };
   return json_text(j);

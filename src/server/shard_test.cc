@@ -125,6 +125,44 @@ TEST_F(ShardTest, SizesAreChecked) {
   EXPECT_EQ(s_->put(*client_, std::string(256, 'k'), "").code, Code::invalid);
 }
 
+// Recovery would find it in the log.
+TEST_F(ShardTest, ACopyOfTheLogIsRefused) {
+  open(test_geometry(16));
+  EXPECT_EQ(s_->put(*client_, "before", "v").code, Code::ok);
+  const std::string copy(as_string(ByteView(s_->ssd.contents()).subspan(s_->geometry.log_offset, 64)));
+  const Answer a = s_->put(*client_, "copy", "of " + copy);
+  EXPECT_EQ(a.code, Code::invalid);
+  EXPECT_THAT(a.text, HasSubstr("copy of the log"));
+  EXPECT_EQ(s_->put_if(*client_, "copy", copy, 0).code, Code::invalid);
+  EXPECT_EQ(s_->put(*client_, copy, "").code, Code::invalid);
+  EXPECT_EQ(s_->put(*client_, "k" + copy.substr(0, 12), copy.substr(12)).code, Code::invalid);
+  EXPECT_EQ(s_->get("copy"), std::nullopt);
+  EXPECT_EQ(s_->put(*client_, "copy", copy.substr(0, 15)).code, Code::ok);
+}
+
+// A log that is damaged all over has more to tell than a message holds.
+TEST_F(ShardTest, StatIsAMessageWhateverRecoveryFound) {
+  const layout::SsdGeometry g = test_geometry(16, 512, 4 << 20);
+  open(g, {.blocks = 512, .batch_max = 1});
+  for (int i = 0; i < 4000; ++i) {
+    client_->send(RequestKind::put, "key" + std::to_string(i % 50), "v");
+    turn_until(*s_->loop, [&] { return client_->ready(100); });
+  }
+  turn_until_answered();
+  Bytes contents = s_->ssd.contents();
+  for (uint64_t at = 0; at < 4000 * 512; at += 1024) contents[g.log_offset + at] ^= std::byte{1};
+  reopen(g, std::move(contents), {.blocks = 512, .device_path = std::string(4095, '\x01') + '\xff'});
+  const nlohmann::json recovery = stat()["recovery"];
+  EXPECT_EQ(recovery["damage"].size(), Findings::kMaxNamed);
+  EXPECT_GT(recovery["damage"].size() + recovery["damage_more"].get<uint64_t>(), 500u);
+  Bytes request;
+  layout::encode(request, layout::Request{});
+  client_->largest = 0;
+  s_->shard.on_request(*client_, 1 << 20, request);
+  EXPECT_GT(client_->largest, 4096u);
+  EXPECT_LE(client_->largest, fabric::kMaxMessage);
+}
+
 TEST_F(ShardTest, AKeyOfAnotherShardIsRefused) {
   layout::SsdGeometry g = test_geometry(16);
   g.shards = 2;

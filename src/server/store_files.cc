@@ -314,6 +314,13 @@ Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector
     if (g->uuid != place.geometry.uuid || g->shard != place.geometry.shard) {
       return Status(Code::busy, fmt::format("{} has become another SSD just now", place.path));
     }
+    if (!ssds.empty() && !layout::same_store(*g, ssds[0].geometry)) {
+      return Status(
+          Code::corrupt,
+          fmt::format("the superblocks of {} and {} contradict each other: hash seed, bucket size and "
+                      "inline limit are the same on all SSDs of a store",
+                      place.path, ssds[0].path));
+    }
     ssds.push_back({*std::move(device), *g, std::move(place.path), std::move(place.moved)});
   }
   return ssds;

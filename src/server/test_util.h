@@ -146,7 +146,7 @@ inline layout::SsdGeometry test_geometry(uint64_t buckets, uint32_t bucket_size 
   g.bucket_size = bucket_size;
   g.inline_limit = 120;
   g.log_offset = 4096;
-  g.log_size = log_size != 0 ? log_size : Log::min_size(g);
+  g.log_size = log_size != 0 ? log_size : layout::min_log_size(g);
   g.bucket_offset = g.log_offset + g.log_size;
   g.buckets = buckets;
   g.device_size = g.bucket_offset + g.all_buckets() * g.bucket_size + 4096;
@@ -261,6 +261,7 @@ class TestClient final : public fabric::Peer {
   }
 
   void reply(uint64_t call, ByteView payload) override {
+    largest = std::max(largest, payload.size());
     auto r = layout::decode_reply(payload);
     SCALIO_ASSERT(r.has_value());
     const Answer answer{r->code, r->version, std::string(r->text)};
@@ -273,6 +274,7 @@ class TestClient final : public fabric::Peer {
   layout::HelloReply hello;
   std::map<uint64_t, std::vector<Answer>> answers;  // by call
   std::string closed;
+  size_t largest = 0;  // bytes of a reply
   std::function<void(uint64_t, const Answer&)> on_answer = [](uint64_t, const Answer&) {};
 
  private:
@@ -297,6 +299,7 @@ class TestShard {
     uint32_t write_slots = 2;
     uint32_t batch_max = 256;
     uint64_t seed = 1;
+    std::string device_path = "memory-ssd";
   };
   TestShard(const layout::SsdGeometry& ssd_geometry, Bytes contents, Options options)
       : loop(make_loop()),
@@ -389,6 +392,7 @@ class TestShard {
     ShardOptions o;
     o.log.batch_max = options.batch_max;
     o.session_seed = options.seed;
+    o.device_path = options.device_path;
     return o;
   }
 

@@ -31,7 +31,7 @@ layout::SsdGeometry geometry_of(World& world, const StoreShape& shape, std::uint
   g.bucket_size = shape.bucket_size;
   g.inline_limit = kInlineLimit;
   g.log_offset = layout::kSuperblockSize;
-  g.log_size = server::Log::min_size(g);
+  g.log_size = layout::min_log_size(g);
   g.bucket_offset = g.log_offset + g.log_size;
   g.buckets = shape.buckets;
   g.device_size = g.bucket_offset + g.all_buckets() * g.bucket_size + layout::kSuperblockSize;

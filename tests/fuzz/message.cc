@@ -20,7 +20,7 @@ void run(ByteView input) {
     encode(again, *m);
     require(decode_hello_reply(again).has_value());
     // What clients compute with it.
-    (void)m->region.size();
+    require(m->region.block_size() <= kMaxBlockSize && m->region.size() >= m->region.blocks);
     require(m->region.slots() <= RegionGeometry::kMaxSlots);
   }
   if (auto m = decode_request(input)) {
@@ -43,6 +43,7 @@ std::vector<Bytes> seeds() {
   HelloReply hello;
   hello.ssd = *plan_ssd(SsdGeometry{}, 1 << 20, 128 * 1024);
   hello.region.blocks = 10;
+  hello.region.slot_size = 256;
   hello.device_path = "/dev/nvme0n1";
   encode(out[1], hello);
   encode(out[2], Request{RequestKind::put, 3, 2, 0, "key", "value"});

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/hash.h"
+#include "layout/log.h"
 #include "target.h"
 
 namespace scalio::fuzz {
@@ -12,7 +13,7 @@ namespace scalio::fuzz {
 using namespace layout;
 
 namespace {
-constexpr std::uint64_t kDevice = 1 << 20;
+constexpr std::uint64_t kDevice = 2 << 20;
 
 void use(ByteView bytes) {
   Result<SsdGeometry> g = decode_superblock(bytes, kDevice);
@@ -22,6 +23,7 @@ void use(ByteView bytes) {
   require(g->log_offset + g->log_size <= g->bucket_offset);
   require(g->bucket_at(g->all_buckets() - 1) + g->bucket_size <= kDevice);
   require(g->home_bucket(~0ULL) < g->buckets);
+  require(g->log_size >= 16 * std::uint64_t{max_batch(*g)});
 }
 }  // namespace
 
@@ -42,7 +44,7 @@ std::vector<Bytes> seeds() {
     base.shards = 4;
     base.bucket_size = bucket;
     base.inline_limit = 80;
-    Result<SsdGeometry> g = plan_ssd(base, kDevice, 128 * 1024);
+    Result<SsdGeometry> g = plan_ssd(base, kDevice, min_log_size(base));
     require(g.ok());
     out.emplace_back(kSuperblockSize);
     encode_superblock(out.back(), *g);
