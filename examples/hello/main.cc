@@ -3,6 +3,7 @@
 #include <scalio/client.h>
 
 #include <array>
+#include <charconv>
 #include <iostream>
 
 namespace {
@@ -13,8 +14,15 @@ scalio::Task<scalio::Status> increment(scalio::Client& client, std::string_view 
   for (;;) {
     auto now = co_await client.get(key);
     if (!now.ok() && now.code() != scalio::Code::not_found) co_return now.status();
-    const std::uint64_t version = now.ok() ? now->version : 0;
-    const std::string next = std::to_string(now.ok() ? std::stoull(now->value) + 1 : 1);
+    std::uint64_t number = 0, version = 0;
+    if (now.ok()) {
+      const char* end = now->value.data() + now->value.size();
+      const auto [rest, error] = std::from_chars(now->value.data(), end, number);
+      if (error != std::errc() || rest != end)
+        co_return scalio::Status(scalio::Code::invalid, std::string(key) + " is no number");
+      version = now->version;
+    }
+    const std::string next = std::to_string(number + 1);
     auto put = co_await client.put_if(key, next, version);
     if (put.code() != scalio::Code::conflict) co_return put.status();
   }
