@@ -39,19 +39,24 @@ Task<Status> Ssd::open(const layout::HelloReply& hello) {
 
 Task<Result<std::optional<Record>>> Ssd::find(const layout::HelloReply& hello, std::string_view key,
                                               uint64_t hash) {
-  if (!is_open(hello)) {
-    Status s = co_await open(hello);
-    if (!s.ok()) co_return s;
+  for (bool again = false;; again = true) {
+    Status opened;
+    if (!is_open(hello)) opened = co_await open(hello);
+    if (opened.code() == Code::invalid) opened = Status(Code::unavailable, opened.message());
+    if (!opened.ok()) co_return opened;
+    const std::shared_ptr<Way> way = way_;
+    const Nanos began = executor_.now();
+    Result<std::optional<Record>> found = co_await way->reader.find(key, hash);
+    // Nobody goes this way any more. What it leads to by now is told by opening it.
+    const bool replaced = found.code() == Code::invalid;
+    if (replaced && way_ == way) way_.reset();
+    // A device that is somewhere else waits for a lost connection to come back, but fails the reads that were
+    // under way when it was lost: at once, and these may be done again. Then they wait, too.
+    const bool cut_off = found.code() == Code::unavailable && executor_.now() - began < kAtOnce;
+    if ((replaced || cut_off) && !again) continue;
+    if (replaced) co_return Status(Code::unavailable, found.status().message());
+    co_return found;
   }
-  const std::shared_ptr<Way> way = way_;
-  const Nanos began = executor_.now();
-  Result<std::optional<Record>> found = co_await way->reader.find(key, hash);
-  // A device that is somewhere else waits for a lost connection to come back, but fails the reads that were
-  // under way when it was lost: at once, and these may be done again. Then they wait, too.
-  if (found.code() == Code::unavailable && executor_.now() - began < kAtOnce) {
-    found = co_await way->reader.find(key, hash);
-  }
-  co_return found;
 }
 
 Task<void> Ssd::close() {

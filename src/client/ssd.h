@@ -29,7 +29,8 @@ class Ssd {
   // ended.
   Task<Status> open(const layout::HelloReply& hello);
 
-  // As BucketReader::find, and once more if it was cut off; and the failures of open().
+  // As BucketReader::find, and once more if it was cut off, or if the device turned out to be another one by
+  // now: then it is opened anew. And the failures of open(); never invalid: that is of a caller's arguments.
   Task<Result<std::optional<Record>>> find(const layout::HelloReply& hello, std::string_view key,
                                            uint64_t hash);
 

@@ -36,6 +36,11 @@ Code code_of(StatusCode status, CommandKind of) {
     case StatusCode::connect_incompatible_format:
     case StatusCode::connect_invalid_parameters:
     case StatusCode::connect_invalid_host: return Code::invalid;
+    case StatusCode::ana_persistent_loss:
+    case StatusCode::ana_inaccessible:
+    case StatusCode::ana_transition:
+    case StatusCode::internal_path_error:
+    case StatusCode::controller_pathing_error: return Code::unavailable;
     default: return Code::io_error;
   }
 }
@@ -152,6 +157,32 @@ class Association::KeepAlive final : public Request {
   unsigned missed_ = 0;  // intervals that ended without the answer
 };
 
+// Waits for the controller to tell of an event.
+class Association::Events final : public Request {
+ public:
+  Events(Association& association, std::function<void()> on_event)
+      : association_(association), on_event_(std::move(on_event)) {
+    command.opcode = static_cast<std::uint8_t>(AdminOpcode::asynchronous_event_request);
+  }
+  void ask() {
+    if (association_.lost_ || std::exchange(in_flight_, true)) return;
+    association_.admin_queue_->submit(*this);
+  }
+  void on_done(const Completion& completion) override {
+    in_flight_ = false;
+    // A controller that refuses has no events.
+    if (status_code(completion) != StatusCode::success) return;
+    // Others were not asked for; what they are about makes no difference here.
+    if (decode_event(completion).of_namespaces()) return on_event_();
+  }
+  void on_lost(const Status&) override {}
+
+ private:
+  Association& association_;
+  const std::function<void()> on_event_;
+  bool in_flight_ = false;
+};
+
 Association::Association(EventLoop& loop, Transport& transport, const InitiatorOptions& options,
                          std::function<void(const Status&)> on_lost)
     : loop_(loop), transport_(transport), options_(options), on_lost_(std::move(on_lost)) {}
@@ -213,10 +244,10 @@ Task<Result<std::uint64_t>> Association::property(Property p) {
 
 // --- Connecting ---
 
-Task<Status> Association::connect(std::string subsystem_nqn) {
+Task<Status> Association::connect(std::string subsystem_nqn, Nanos bound) {
   if (Status s = check_nqn(subsystem_nqn); !s.ok()) co_return s;
   if (Status s = check_nqn(options_.identity.nqn); !s.ok()) co_return s;
-  deadline_ = loop_.now() + options_.connect_timeout;
+  deadline_ = loop_.now() + bound;
   connect_data_.host_id = options_.identity.id;
   connect_data_.host_nqn = options_.identity.nqn;
   connect_data_.subsystem_nqn = std::move(subsystem_nqn);
@@ -382,6 +413,30 @@ Task<Result<IdentifyNamespace>> Association::identify_namespace(std::uint32_t ns
     co_return *lost_;
   }
   co_return found;
+}
+
+Task<Status> Association::watch_namespaces(std::function<void()> on_event) {
+  if ((controller_.async_events & kNamespaceNotices) == 0) co_return Status();
+  // A controller that takes no configuration tells what it tells.
+  Result<Completion> set =
+      co_await admin(make_set_features(Feature::asynchronous_events, kNamespaceNotices), {});
+  if (lost_) co_return *lost_;
+  if (!set.ok() && set.code() != Code::invalid) co_return set.status();
+  events_ = std::make_unique<Events>(*this, std::move(on_event));
+  events_->ask();
+  co_return Status();
+}
+
+void Association::ask_for_event() { events_->ask(); }
+
+Task<Result<bool>> Association::changed(std::uint32_t nsid) {
+  Bytes page(kIdentifySize);
+  Command command = make_get_log_page(kChangedNamespacesLogPage, static_cast<std::uint32_t>(page.size()), 0);
+  command.nsid = kTooManyNamespaces;  // of all
+  Result<Completion> done = co_await admin(command, page);
+  if (!done.ok()) co_return done.status();
+  const std::vector<std::uint32_t> list = decode_namespace_list(page);
+  co_return std::ranges::any_of(list, [&](std::uint32_t n) { return n == nsid || n == kTooManyNamespaces; });
 }
 
 Task<void> Association::shut_down() {

@@ -29,12 +29,19 @@ class Association {
   // Drops the connections; what is in flight on them ends as lost. The loop must turn once more after it.
   ~Association();
 
-  // Connects the admin queue to the subsystem, enables the controller and identifies it. The options'
-  // connect_timeout bounds this and all that follows, until connect_io_queue() or shut_down(). Failures:
+  // Connects the admin queue to the subsystem, enables the controller and identifies it. `bound` is the time
+  // that this and all that follows may take, until connect_io_queue() or shut_down(). Failures:
   // unavailable, timed_out, invalid (the subsystem refuses this host or does not exist, or is a discovery
   // subsystem where none is asked for or the other way about), io_error (any other status; its name is in the
   // message).
-  Task<Status> connect(std::string subsystem_nqn);
+  Task<Status> connect(std::string subsystem_nqn, Nanos bound);
+  // Then, where wanted: from now on the controller is to tell when namespaces change. `on_event` is called
+  // once, from the loop; then changed() says which, and ask_for_event() asks for the next. A controller that
+  // has no such events never calls.
+  Task<Status> watch_namespaces(std::function<void()> on_event);
+  void ask_for_event();
+  // Whether the controller lists this namespace as changed since it was asked last.
+  Task<Result<bool>> changed(std::uint32_t nsid);
   // Then, where wanted: the I/O queue.
   Task<Status> connect_io_queue();
 
@@ -60,6 +67,7 @@ class Association {
 
  private:
   class AdminCommand;
+  class Events;
   class KeepAlive;
   class Pause;
 
@@ -90,6 +98,7 @@ class Association {
   std::uint64_t max_transfer_ = 0;
   std::uint32_t io_depth_ = 0;
   std::unique_ptr<KeepAlive> keep_alive_;
+  std::unique_ptr<Events> events_;
 
   // After what their requests refer to.
   std::unique_ptr<Queue> admin_queue_;

@@ -50,7 +50,7 @@ Task<Result<std::vector<DiscoveryEntry>>> read_log(Association& association) {
 Task<Result<std::vector<DiscoveryEntry>>> discover(EventLoop& loop, Transport& transport,
                                                    const InitiatorOptions& options) {
   Association association(loop, transport, options, [](const Status&) {});
-  Status status = co_await association.connect(std::string(kDiscoveryNqn));
+  Status status = co_await association.connect(std::string(kDiscoveryNqn), options.connect_timeout);
   if (!status.ok()) co_return status;
   Result<std::vector<DiscoveryEntry>> entries = co_await read_log(association);
   co_await association.shut_down();

@@ -191,7 +191,8 @@ class FakeController {
     std::function<bool(FakePeer& peer, int nth)> ic = nullptr;
     // What the nth association sees.
     std::function<IdentifyNamespace(int nth)> name_space = [](int) { return fake_namespace(); };
-    std::uint32_t in_capsule = 0;  // bytes
+    std::uint32_t in_capsule = 0;    // bytes
+    std::uint32_t async_events = 0;  // OAES
     std::uint8_t mdts = 0;
     std::uint16_t max_commands = 0;
     IcResp ic_resp = {};
@@ -265,6 +266,8 @@ class FakeController {
 
   void answer(FakePeer& peer, const Command& command, int association) {
     constexpr auto kIdentify = static_cast<std::uint8_t>(AdminOpcode::identify);
+    // There is no event.
+    if (command.opcode == static_cast<std::uint8_t>(AdminOpcode::asynchronous_event_request)) return;
     std::uint64_t value = 0;
     if (command.opcode == kFabricsOpcode && fabrics_type(command) == FabricsType::connect) {
       value = 1;  // the controller's number
@@ -279,6 +282,7 @@ class FakeController {
       switch (static_cast<Cns>(command.cdw10 & 0xff)) {
         case Cns::controller: {
           IdentifyController c;
+          c.async_events = script_.async_events;
           c.mdts = script_.mdts;
           c.max_commands = script_.max_commands;
           c.keep_alive_granularity = 1;

@@ -524,9 +524,12 @@ TEST_F(HostileControllerTest, AnotherNamespaceIsNotTakenForTheOldOne) {
   ASSERT_TRUE(connect(std::move(script), options).ok());
   EXPECT_EQ(read_all().code(), Code::unavailable);
   const Status status = read_all();
-  EXPECT_EQ(status.code(), Code::unavailable);
+  EXPECT_EQ(status.code(), Code::invalid);
   EXPECT_NE(status.message().find("it was not sent"), std::string::npos) << status.message();
-  EXPECT_NE(status.message().find("another one than before"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("another one than before: expected NGUID 01010101"), std::string::npos)
+      << status.message();
+  EXPECT_NE(status.message().find("2048 blocks of 512 bytes, there is NGUID 0"), std::string::npos)
+      << status.message();
   turn_until(*loop_, [&] { return seen >= 4; });
   EXPECT_EQ(device_->reconnects(), 0U);
   back = true;
@@ -535,7 +538,196 @@ TEST_F(HostileControllerTest, AnotherNamespaceIsNotTakenForTheOldOne) {
   end();
 }
 
+// --- Namespaces that change under a live connection ---
+
+// What a namespace of this number is from now on, and who waits to be told.
+struct Replaceable {
+  std::atomic<bool> replaced{false};
+  std::atomic<FakePeer*> admin{nullptr};
+  std::atomic<int> event{-1};  // the command that waits for one
+
+  void script(FakeController::Script& script) {
+    script.async_events = kNamespaceNotices;
+    script.name_space = [this](int) { return fake_namespace(replaced ? 2 : 1); };
+    script.admin = [this](FakePeer& peer, const Command& command) {
+      if (command.opcode == static_cast<std::uint8_t>(AdminOpcode::asynchronous_event_request)) {
+        admin = &peer;
+        event = command.cid;
+        return true;
+      }
+      if (command.opcode != static_cast<std::uint8_t>(AdminOpcode::get_log_page)) return false;
+      EXPECT_EQ(parse_get_log_page(command).id, kChangedNamespacesLogPage);
+      Bytes page(kIdentifySize);
+      encode_namespace_list({1}, page);
+      peer.send_data(command.cid, 0, page, kLastPdu);
+      peer.send_response(command.cid);
+      return true;
+    };
+  }
+  void tell() {
+    constexpr std::uint32_t kNotice = 2, kNamespaceChanged = 0;
+    admin.load()->send_response(static_cast<std::uint16_t>(event.exchange(-1)), StatusCode::success,
+                                kNotice | kNamespaceChanged << 8 | kChangedNamespacesLogPage << 16);
+  }
+};
+
+TEST_F(HostileControllerTest, AReplacedNamespaceIsNoticedByItsEvent) {
+  InitiatorOptions options = test_options();
+  options.reconnect_wait = 300 * kMillisecond;
+  Replaceable it;
+  FakeController::Script script;
+  it.script(script);
+  script.io = [this](FakePeer& peer, int) { serve_reads(peer); };
+  ASSERT_TRUE(connect(std::move(script), options).ok());
+  EXPECT_TRUE(read_all().ok());
+  // An event that changes nothing about this namespace, and one that does.
+  turn_until(*loop_, [&] { return it.event >= 0; });
+  it.tell();
+  turn_until(*loop_, [&] { return it.event >= 0; });
+  EXPECT_TRUE(read_all().ok());
+  EXPECT_EQ(device_->reconnects(), 0U);
+  it.replaced = true;
+  it.tell();
+  Status status;
+  turn_until(*loop_, [&] { return !(status = read_all()).ok(); });
+  if (status.code() == Code::unavailable) status = read_all();
+  EXPECT_EQ(status.code(), Code::invalid) << status.to_string();
+  EXPECT_NE(status.message().find("another one than before"), std::string::npos) << status.message();
+  end();
+}
+
+TEST_F(HostileControllerTest, AnUnknownNamespaceIsIdentifiedAgain) {
+  InitiatorOptions options = test_options();
+  options.reconnect_wait = 300 * kMillisecond;
+  Replaceable it;
+  FakeController::Script script;
+  it.script(script);
+  script.async_events = 0;
+  script.io = [&](FakePeer& peer, int nth) {
+    if (nth > 1) return serve_reads(peer);
+    it.replaced = true;
+    peer.send_response(peer.expect(PduType::capsule_cmd).command.cid,
+                       StatusCode::invalid_namespace_or_format);
+    serve_reads(peer);
+  };
+  ASSERT_TRUE(connect(std::move(script), options).ok());
+  Status status = read_all();
+  EXPECT_EQ(status.code(), Code::unavailable) << status.to_string();
+  EXPECT_NE(status.message().find("is the namespace still there?"), std::string::npos) << status.message();
+  status = read_all();
+  EXPECT_EQ(status.code(), Code::invalid) << status.to_string();
+  it.replaced = false;
+  turn_until(*loop_, [&] { return device_->reconnects() == 1; });
+  EXPECT_TRUE(read_all().ok());
+  end();
+}
+
+TEST_F(HostileControllerTest, ADeviceMayGoWhileItsNamespaceIsIdentifiedAgain) {
+  Replaceable it;
+  FakeController::Script script;
+  it.script(script);
+  script.io = [this](FakePeer& peer, int) { serve_reads(peer); };
+  const auto answer = script.admin;
+  std::atomic<int> log_pages{0};
+  script.admin = [&, answer](FakePeer& peer, const Command& command) {
+    const bool log = command.opcode == static_cast<std::uint8_t>(AdminOpcode::get_log_page);
+    if (log) ++log_pages;
+    return log || answer(peer, command);  // a log page is never told
+  };
+  ASSERT_TRUE(connect(std::move(script)).ok());
+  turn_until(*loop_, [&] { return it.event >= 0; });
+  it.tell();
+  turn_until(*loop_, [&] { return log_pages == 1; });
+  device_.reset();
+  turn_until(*loop_, [&] { return loop_->spawned() == 0; });
+  end();
+}
+
+// --- Paths that are inaccessible ---
+
+TEST_F(HostileControllerTest, AnInaccessiblePathIsWaitedFor) {
+  connect_for([this](FakePeer& peer, int) {
+    for (const StatusCode status : {StatusCode::ana_inaccessible, StatusCode::ana_transition,
+                                    StatusCode::ana_inaccessible, StatusCode::internal_path_error}) {
+      peer.send_response(peer.expect(PduType::capsule_cmd).command.cid, status);
+    }
+    serve_reads(peer);
+  });
+  const Status status = read_all();
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_TRUE(equal(buffer_.span(), content_.span()));
+  EXPECT_EQ(device_->reconnects(), 0U);
+}
+
+TEST_F(HostileControllerTest, APathThatStaysInaccessibleIsReportedByName) {
+  InitiatorOptions options = test_options();
+  options.reconnect_wait = 200 * kMillisecond;
+  std::atomic<int> asked{0};
+  connect_for(
+      [&](FakePeer& peer, int) {
+        while (const auto got = peer.receive()) {
+          ++asked;
+          peer.send_response(got->command.cid, StatusCode::ana_inaccessible);
+        }
+      },
+      options);
+  const Nanos began = loop_->now();
+  const Status status = read_all();
+  EXPECT_EQ(status.code(), Code::unavailable);
+  EXPECT_NE(status.message().find("Asymmetric Access Inaccessible"), std::string::npos) << status.message();
+  EXPECT_GE(loop_->now() - began, options.reconnect_wait);
+  EXPECT_GE(asked, 3);
+  end();
+}
+
+TEST_F(HostileControllerTest, APathThatIsLostForGoodIsReportedAtOnce) {
+  connect_for([](FakePeer& peer, int) {
+    peer.send_response(peer.expect(PduType::capsule_cmd).command.cid, StatusCode::ana_persistent_loss);
+    peer.expect_end();
+  });
+  const Status status = read_all();
+  EXPECT_EQ(status.code(), Code::unavailable) << status.to_string();
+  EXPECT_NE(status.message().find("Asymmetric Access Persistent Loss"), std::string::npos);
+}
+
+// --- Outages ---
+
+// The port answers nobody for 1.5 s: what was asked meanwhile is done soon afterwards.
+TEST_F(HostileControllerTest, AnOutageThatEndsInTimeIsWaitedOut) {
+  InitiatorOptions options = test_options();
+  options.reconnect_wait = 2 * kSecond;
+  std::atomic<std::int64_t> back_at{0};
+  const auto now = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };
+  FakeController::Script script;
+  script.io = [&](FakePeer& peer, int nth) {
+    if (nth > 1) return serve_reads(peer);
+    peer.expect(PduType::capsule_cmd);
+    back_at = now() + 1'500'000'000;
+  };
+  script.ic = [&](FakePeer&, int) { return now() < back_at; };
+  ASSERT_TRUE(connect(std::move(script), options).ok());
+  EXPECT_EQ(read_all().code(), Code::unavailable);
+  const Status status = read_all();
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  end();
+}
+
 // --- Controllers that cannot be connected to ---
+
+TEST_F(HostileControllerTest, APortThatMayDemandTlsIsSaidToBeOne) {
+  for (const bool alert : {false, true}) {
+    FakeController::Script script;
+    script.ic = [&](FakePeer& peer, int) {
+      // TLS 1.2's record of a fatal alert.
+      const std::uint8_t bytes[] = {0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46};
+      if (alert) peer.send(std::as_bytes(std::span(bytes)));
+      return true;
+    };
+    const Status status = connect(std::move(script));
+    EXPECT_EQ(status.code(), Code::unavailable) << status.to_string();
+    EXPECT_NE(status.message().find("TLS"), std::string::npos) << status.message();
+  }
+}
 
 TEST_F(HostileControllerTest, BadAnswersToTheFirstPduAreRefused) {
   struct Case {

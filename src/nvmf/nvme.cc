@@ -119,6 +119,13 @@ constexpr std::array kStatusNames = {
     StatusName{StatusCode::end_to_end_guard_check, "End-to-end Guard Check Error"},
     StatusName{StatusCode::compare_failure, "Compare Failure"},
     StatusName{StatusCode::access_denied, "Access Denied"},
+    StatusName{StatusCode::internal_path_error, "Internal Path Error"},
+    StatusName{StatusCode::ana_persistent_loss, "Asymmetric Access Persistent Loss"},
+    StatusName{StatusCode::ana_inaccessible, "Asymmetric Access Inaccessible"},
+    StatusName{StatusCode::ana_transition, "Asymmetric Access Transition"},
+    StatusName{StatusCode::controller_pathing_error, "Controller Pathing Error"},
+    StatusName{StatusCode::host_pathing_error, "Host Pathing Error"},
+    StatusName{StatusCode::aborted_by_host, "Command Aborted By Host"},
 };
 
 // Identify Controller (Base 5.17.2.1) and Identify Namespace (NVM 4.1.5.1): where the fields stand.
@@ -530,6 +537,11 @@ Command make_set_features(Feature feature, std::uint32_t value) {
   c.cdw10 = static_cast<std::uint32_t>(feature);
   c.cdw11 = value;
   return c;
+}
+
+AsyncEvent decode_event(const Completion& completion) {
+  return {static_cast<std::uint8_t>(completion.dw0 & 7), static_cast<std::uint8_t>(completion.dw0 >> 8),
+          static_cast<std::uint8_t>(completion.dw0 >> 16)};
 }
 
 Command make_io(IoOpcode opcode, std::uint32_t nsid, BlockRange range, bool force_unit_access) {

@@ -166,6 +166,14 @@ enum class StatusCode : std::uint16_t {
   end_to_end_guard_check = 0x282,
   compare_failure = 0x285,
   access_denied = 0x286,
+  // Of the path, not of the namespace: the command was not carried out.
+  internal_path_error = 0x300,
+  ana_persistent_loss = 0x301,
+  ana_inaccessible = 0x302,
+  ana_transition = 0x303,
+  controller_pathing_error = 0x360,
+  host_pathing_error = 0x370,
+  aborted_by_host = 0x371,
 };
 
 constexpr std::uint16_t kDoNotRetry = 0x8000;
@@ -369,6 +377,7 @@ Command make_identify(Cns cns, std::uint32_t nsid = 0);
 constexpr std::uint8_t kErrorLogPage = 0x01;
 constexpr std::uint8_t kSmartLogPage = 0x02;
 constexpr std::uint8_t kFirmwareLogPage = 0x03;
+constexpr std::uint8_t kChangedNamespacesLogPage = 0x04;
 constexpr std::uint8_t kEffectsLogPage = 0x05;
 constexpr std::uint8_t kDiscoveryLogPage = 0x70;
 // Log page `id`: `size` bytes, a multiple of 4 and not 0, from `offset`.
@@ -380,6 +389,22 @@ struct LogPageRequest {
 };
 LogPageRequest parse_get_log_page(const Command& command);
 Command make_set_features(Feature feature, std::uint32_t value);
+
+// The changed namespace list (Base 5.16.1.5) is a namespace list; of more than fit, this number alone.
+constexpr std::uint32_t kTooManyNamespaces = 0xffffffff;
+
+// Asynchronous events (Base 5.2): which are wanted, in OAES and the feature; and one, in its completion.
+constexpr std::uint32_t kNamespaceNotices = 1 << 8;
+struct AsyncEvent {
+  std::uint8_t type = 0;
+  std::uint8_t information = 0;
+  std::uint8_t log_page = 0;
+
+  static constexpr std::uint8_t kNotice = 2;
+  static constexpr std::uint8_t kNamespaceChanged = 0;  // a notice
+  bool of_namespaces() const { return type == kNotice && information == kNamespaceChanged; }
+};
+AsyncEvent decode_event(const Completion& completion);
 
 // A read or write of whole blocks.
 struct BlockRange {

@@ -15,11 +15,38 @@
 namespace scalio::nvmf {
 
 namespace {
-// Between attempts to connect again.
+// Between attempts to connect again, and to use a path that is inaccessible; while nobody waits for it,
+// longer.
 constexpr Nanos kFirstPause = 10 * kMillisecond;
-constexpr Nanos kLongestPause = kSecond;
+constexpr Nanos kLongestPause = 100 * kMillisecond;
+constexpr Nanos kLongestIdlePause = kSecond;
+// The first attempt to connect again gets so long, later ones longer: a packet that is lost in an outage is
+// sent again only after a second.
+constexpr Nanos kFirstAttempt = 500 * kMillisecond;
+// Between an event and asking for the next, so that no controller can keep a host busy with them.
+constexpr Nanos kEventPause = 10 * kMillisecond;
 // Bounds on operations are kept to this fraction of them.
 constexpr Nanos kTicks = 8;
+
+// Whether the namespace cannot be reached this way, but perhaps soon. The command was not carried out.
+bool path_may_come_back(StatusCode code) {
+  return code == StatusCode::ana_inaccessible || code == StatusCode::ana_transition ||
+         code == StatusCode::internal_path_error || code == StatusCode::controller_pathing_error;
+}
+
+std::string describe(const IdentifyNamespace& n) {
+  std::string names;
+  const auto add = [&](std::string_view kind, const auto& value) {
+    if (value == std::remove_cvref_t<decltype(value)>{}) return;
+    names += fmt::format("{} ", kind);
+    for (const std::byte b : value) names += fmt::format("{:02x}", std::to_integer<unsigned>(b));
+    names += ", ";
+  };
+  add("NGUID", n.id.nguid);
+  add("UUID", n.id.uuid);
+  add("EUI64", n.id.eui64);
+  return fmt::format("{}{} blocks of {} bytes", names, n.blocks, n.block_size);
+}
 }  // namespace
 
 class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
@@ -61,11 +88,15 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
     Link& link;
     Transfer* transfer = nullptr;  // null: idle
     Nanos since = 0;
+    Nanos inaccessible_since = 0;  // its path; 0 if it was not
+    bool parked = false;           // and so it is not with the queue
   };
 
-  Task<Status> attach();
+  Task<Status> attach(Nanos bound);
   Task<void> reconnect();
   void on_association_lost(const Status& why);
+  void doubt();
+  Task<void> check_again();
   Status check_namespace(const IdentifyNamespace& found) const;
 
   void issue(Transfer& transfer);
@@ -73,11 +104,19 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
   void on_done(Piece& piece, const Completion& completion);
   void on_piece_lost(Piece& piece, const Status& why);
   void end_piece(Piece& piece, Status status);
+  void park(Piece& piece, StatusCode why);
+  void try_parked();
+  void drop_parked(const Status& why);
+  bool may_issue() const {
+    return phase_ == Phase::connected && !doubted_ && association_->io_queue().alive();
+  }
   void finish(Transfer& transfer);
   std::string describe(const block::Io& io) const;
 
   void watch_time();
   void on_tick();
+  // When an operation that waits for a connection has waited long enough.
+  Nanos end_of_wait(const Transfer& t) const { return std::max(t.since, lost_at_) + options_.reconnect_wait; }
 
   class Pause;
 
@@ -92,6 +131,11 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
   Nanos lost_at_ = 0;
   Pause* pause_ = nullptr;
   std::unique_ptr<Association> association_;
+  bool event_ = false;     // of namespaces, on this association
+  bool suspect_ = false;   // something says that the namespace may have changed
+  bool doubted_ = false;   // and it has not been identified since: nothing more is sent to it
+  bool checking_ = false;  // a coroutine uses the association
+  bool abandoned_ = false;
 
   // Made once, or reused: no allocation per Io.
   std::vector<Piece> pieces_;
@@ -103,14 +147,19 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
   // Whose commands wait for others to end, or for a connection. Only the first may have been issued in part.
   std::deque<Transfer*> waiting_;
 
+  std::vector<Piece*> parked_;
+  Nanos parked_pause_ = kFirstPause;
+
   fabric::Timer tick_;
+  fabric::Timer parked_timer_;
 };
 
-// A sleep that the end of the device ends.
+// A sleep that the end of the device, or of its association, ends.
 class NvmeDevice::Link::Pause {
  public:
-  Pause(Link& link, Nanos duration) : link_(link), timer_(link.loop_, [this] { wake(); }) {
-    timer_.arm(link.loop_.now() + duration);
+  Pause(Link& link, Nanos duration)
+      : link_(link), until_(link.loop_.now() + duration), timer_(link.loop_, [this] { wake(); }) {
+    timer_.arm(until_);
     link.pause_ = this;
   }
   ~Pause() { link_.pause_ = nullptr; }
@@ -121,12 +170,18 @@ class NvmeDevice::Link::Pause {
     timer_.cancel();
     if (waiter_) link_.loop_.post(std::exchange(waiter_, nullptr));
   }
+  // Somebody waits for its end.
+  void hurry() {
+    const Nanos soon = link_.loop_.now() + kLongestPause;
+    if (until_ > soon && waiter_) timer_.arm(until_ = soon);
+  }
   bool await_ready() const noexcept { return link_.phase_ == Phase::closed; }
   void await_suspend(std::coroutine_handle<> h) noexcept { waiter_ = h; }
   void await_resume() const noexcept {}
 
  private:
   Link& link_;
+  Nanos until_;
   fabric::Timer timer_;
   std::coroutine_handle<> waiter_;
 };
@@ -139,7 +194,8 @@ NvmeDevice::Link::Link(EventLoop& loop, std::unique_ptr<Transport> transport, st
       nqn_(std::move(nqn)),
       nsid_(nsid),
       options_(std::move(options)),
-      tick_(loop, [this] { on_tick(); }) {
+      tick_(loop, [this] { on_tick(); }),
+      parked_timer_(loop, [this] { try_parked(); }) {
   SCALIO_ASSERT(options_.queue_depth > 0 && options_.keep_alive > kMillisecond);
   pieces_.reserve(options_.queue_depth);
   for (std::uint32_t i = 0; i < options_.queue_depth; ++i) {
@@ -149,10 +205,17 @@ NvmeDevice::Link::Link(EventLoop& loop, std::unique_ptr<Transport> transport, st
 
 // --- The connection ---
 
-Task<Status> NvmeDevice::Link::attach() {
+Task<Status> NvmeDevice::Link::attach(Nanos bound) {
+  event_ = suspect_ = doubted_ = false;
   association_ = std::make_unique<Association>(loop_, *transport_, options_,
                                                [this](const Status& why) { on_association_lost(why); });
-  Status status = co_await association_->connect(nqn_);
+  Status status = co_await association_->connect(nqn_, bound);
+  if (!status.ok()) co_return status;
+  // Before it is identified, so that no change goes unnoticed.
+  status = co_await association_->watch_namespaces([this] {
+    event_ = true;
+    doubt();
+  });
   if (!status.ok()) co_return status;
   Result<IdentifyNamespace> found = co_await association_->identify_namespace(nsid_);
   if (!found.ok()) co_return found.status();
@@ -165,12 +228,13 @@ Task<Status> NvmeDevice::Link::attach() {
   identified_ = true;
   depth_ = association_->io_depth();
   phase_ = Phase::connected;
+  if (event_) doubt();
   co_return Status();
 }
 
 Task<Status> NvmeDevice::Link::connect_first() {
   const auto self = shared_from_this();
-  Status status = co_await attach();
+  Status status = co_await attach(options_.connect_timeout);
   if (!status.ok()) association_.reset();
   co_return status;
 }
@@ -189,7 +253,8 @@ Status NvmeDevice::Link::check_namespace(const IdentifyNamespace& found) const {
   if (found.id == what.id && found.blocks == what.blocks && found.block_size == what.block_size) {
     return Status();
   }
-  return Status(Code::unavailable, name + " is another one than before the connection was lost");
+  return Status(Code::invalid, fmt::format("{} is another one than before: expected {}, there is {}", name,
+                                           nvmf::describe(what), nvmf::describe(found)));
 }
 
 void NvmeDevice::Link::on_association_lost(const Status& why) {
@@ -197,30 +262,73 @@ void NvmeDevice::Link::on_association_lost(const Status& why) {
   phase_ = Phase::disconnected;
   lost_ = why;
   lost_at_ = loop_.now();
+  drop_parked(why);
+  if (pause_ != nullptr) pause_->wake();
   loop_.spawn(reconnect());
 }
 
 Task<void> NvmeDevice::Link::reconnect() {
   const auto self = shared_from_this();
-  // Out of the association's callback: it may not be destroyed from there.
-  co_await loop_.yield();
-  for (Nanos pause = kFirstPause; phase_ != Phase::closed; pause = std::min(2 * pause, kLongestPause)) {
+  Nanos pause = kFirstPause;
+  for (Nanos bound = kFirstAttempt;; bound = std::min(2 * bound, options_.connect_timeout)) {
+    // Out of the association's callback, and of what else uses it: it may not be destroyed from there.
+    do co_await loop_.yield();
+    while (checking_);
     // What was in flight ends here at the latest.
     association_.reset();
     {
       Pause sleep(*this, pause);
       co_await sleep;
     }
+    pause = std::min(2 * pause, waiting_.empty() ? kLongestIdlePause : kLongestPause);
     if (phase_ == Phase::closed) break;
-    Status status = co_await attach();
+    Status status = co_await attach(std::min(bound, options_.connect_timeout));
     if (status.ok()) {
       ++reconnects;
       issue_waiting();
       co_return;
     }
+    if (phase_ == Phase::closed) break;
     lost_ = std::move(status);
   }
   association_.reset();
+}
+
+// The namespace may have been replaced: nothing more is sent to it until it has been identified again.
+void NvmeDevice::Link::doubt() {
+  if (phase_ != Phase::connected) return;  // attach() goes on, and comes here again
+  suspect_ = doubted_ = true;
+  if (!std::exchange(checking_, true)) loop_.spawn(check_again());
+}
+
+Task<void> NvmeDevice::Link::check_again() {
+  const auto self = shared_from_this();
+  while (phase_ == Phase::connected && doubted_) {
+    const bool event = std::exchange(event_, false);
+    suspect_ = false;
+    bool changed = true;
+    if (event) {
+      Result<bool> listed = co_await association_->changed(nsid_);
+      changed = !listed.ok() || *listed;
+    }
+    Status status;
+    if (changed && phase_ == Phase::connected) {
+      Result<IdentifyNamespace> found = co_await association_->identify_namespace(nsid_);
+      status = found.ok() ? check_namespace(*found) : found.status();
+    }
+    if (phase_ != Phase::connected) break;
+    doubted_ = suspect_;
+    if (!status.ok()) association_->lose(status);
+    issue_waiting();
+    if (!event) continue;
+    {
+      Pause sleep(*this, kEventPause);
+      co_await sleep;
+    }
+    if (phase_ == Phase::connected) association_->ask_for_event();
+  }
+  checking_ = false;
+  if (abandoned_) association_.reset();
 }
 
 Task<void> NvmeDevice::Link::close() {
@@ -229,7 +337,9 @@ Task<void> NvmeDevice::Link::close() {
   lost_ = Status(Code::unavailable, "it was closed");
   if (pause_ != nullptr) pause_->wake();
   if (connected) {
+    drop_parked(lost_);
     co_await association_->shut_down();
+    while (checking_) co_await loop_.yield();
     association_.reset();
   } else if (association_) {
     association_->lose(lost_);
@@ -240,12 +350,14 @@ void NvmeDevice::Link::abandon() {
   SCALIO_ASSERT(idle_.size() == pieces_.size() && waiting_.empty());
   tick_.cancel();
   const Phase before = std::exchange(phase_, Phase::closed);
-  if (before == Phase::connected) {
+  if (before == Phase::closed) return;
+  // A coroutine that uses the association sees it and ends.
+  if (pause_ != nullptr) pause_->wake();
+  if (before == Phase::connected && !checking_) {
     association_.reset();
-  } else if (before == Phase::disconnected) {
-    // The coroutine that connects again sees it and ends.
-    if (pause_ != nullptr) pause_->wake();
-    if (association_) association_->lose(Status(Code::unavailable, "the device was closed"));
+  } else if (association_) {
+    abandoned_ = before == Phase::connected;
+    association_->lose(Status(Code::unavailable, "the device was closed"));
   }
 }
 
@@ -270,10 +382,10 @@ void NvmeDevice::Link::start(block::Io& io) {
   }
   if (transfer->all_issued) return finish(*transfer);
 
-  watch_time();
-  const bool alive = phase_ == Phase::connected && association_->io_queue().alive();
-  if (alive && waiting_.empty()) issue(*transfer);
+  if (waiting_.empty() && may_issue()) issue(*transfer);
   if (!transfer->all_issued) waiting_.push_back(transfer);
+  watch_time();
+  if (phase_ == Phase::disconnected && pause_ != nullptr) pause_->hurry();
 }
 
 // Issues as many commands of it as may be in flight.
@@ -288,6 +400,7 @@ void NvmeDevice::Link::issue(Transfer& transfer) {
     idle_.pop_back();
     piece.transfer = &transfer;
     piece.since = transfer.since;
+    piece.inaccessible_since = 0;
     piece.data = io.data + transfer.issued;
     piece.size = size;
     switch (io.kind) {
@@ -310,7 +423,7 @@ void NvmeDevice::Link::issue(Transfer& transfer) {
 
 void NvmeDevice::Link::issue_waiting() {
   // Its requests are told that the queue is lost before this is.
-  if (waiting_.empty() || phase_ != Phase::connected || !association_->io_queue().alive()) return;
+  if (waiting_.empty() || !may_issue()) return;
   const Nanos now = loop_.now();
   while (!waiting_.empty() && in_flight_ < depth_) {
     Transfer& transfer = *waiting_.front();
@@ -322,8 +435,55 @@ void NvmeDevice::Link::issue_waiting() {
 }
 
 void NvmeDevice::Link::on_done(Piece& piece, const Completion& completion) {
-  if (status_code(completion) == StatusCode::success) return end_piece(piece, Status());
-  end_piece(piece, failure_of(completion, CommandKind::io, describe(*piece.transfer->io)));
+  const StatusCode status = status_code(completion);
+  if (status == StatusCode::success) {
+    parked_pause_ = kFirstPause;
+    return end_piece(piece, Status());
+  }
+  if (path_may_come_back(status)) return park(piece, status);
+  const std::string what = describe(*piece.transfer->io);
+  if (status != StatusCode::invalid_namespace_or_format)
+    return end_piece(piece, failure_of(completion, CommandKind::io, what));
+  // It was there when it was identified.
+  doubt();
+  end_piece(piece, Status(Code::unavailable, fmt::format("{}: {}: is the namespace still there?", what,
+                                                         name_of(status, CommandKind::io))));
+}
+
+// The command waits for its path as others wait for a lost connection.
+void NvmeDevice::Link::park(Piece& piece, StatusCode why) {
+  const Nanos now = loop_.now();
+  if (piece.inaccessible_since == 0) piece.inaccessible_since = now;
+  if (phase_ != Phase::connected || now - piece.inaccessible_since >= options_.reconnect_wait) {
+    return end_piece(
+        piece, Status(Code::unavailable, fmt::format("{}: it was not done: {}", describe(*piece.transfer->io),
+                                                     name_of(why, CommandKind::io))));
+  }
+  piece.parked = true;
+  parked_.push_back(&piece);
+  if (parked_timer_.armed()) return;
+  const Nanos end = piece.inaccessible_since + options_.reconnect_wait;
+  parked_timer_.arm(std::min(now + parked_pause_, end));
+  parked_pause_ = std::min(2 * parked_pause_, kLongestPause);
+}
+
+void NvmeDevice::Link::try_parked() {
+  // On a lost queue they are told so.
+  for (Piece* piece : std::exchange(parked_, {})) {
+    piece->parked = false;
+    piece->since = loop_.now();
+    association_->io_queue().submit(*piece);
+  }
+}
+
+void NvmeDevice::Link::drop_parked(const Status& why) {
+  parked_timer_.cancel();
+  for (Piece* piece : std::exchange(parked_, {})) {
+    piece->parked = false;
+    end_piece(*piece,
+              Status(Code::unavailable, fmt::format("{}: it was not done: the connection was lost: {}",
+                                                    describe(*piece->transfer->io), why.message())));
+  }
 }
 
 void NvmeDevice::Link::on_piece_lost(Piece& piece, const Status& why) {
@@ -367,29 +527,32 @@ std::string NvmeDevice::Link::describe(const block::Io& io) const {
 // --- Time ---
 
 void NvmeDevice::Link::watch_time() {
-  if (!tick_.armed())
-    tick_.arm(loop_.now() +
-              std::max(kMillisecond, std::min(options_.command_timeout, options_.reconnect_wait) / kTicks));
+  if (tick_.armed()) return;
+  const Nanos now = loop_.now();
+  const Nanos tick =
+      std::max(kMillisecond, std::min(options_.command_timeout, options_.reconnect_wait) / kTicks);
+  const bool waits = phase_ == Phase::disconnected && !waiting_.empty();
+  tick_.arm(waits ? std::clamp(end_of_wait(*waiting_.front()), now, now + tick) : now + tick);
 }
 
 void NvmeDevice::Link::on_tick() {
   const Nanos now = loop_.now();
   if (phase_ == Phase::connected) {
     const bool late = std::ranges::any_of(pieces_, [&](const Piece& piece) {
-      return piece.transfer != nullptr && now - piece.since > options_.command_timeout;
+      return piece.transfer != nullptr && !piece.parked && now - piece.since > options_.command_timeout;
     });
     // A command cannot be taken back alone: its data could still come.
     if (late) association_->lose(Status(Code::timed_out, "a command was not answered in time"));
   } else {
+    // Where it is known that waiting does not help, who uses the device is to know it, too.
+    const Code code = lost_.code() == Code::invalid ? Code::invalid : Code::unavailable;
     while (!waiting_.empty()) {
       Transfer& transfer = *waiting_.front();
-      if (transfer.in_flight > 0 || now - std::max(transfer.since, lost_at_) <= options_.reconnect_wait)
-        break;
+      if (transfer.in_flight > 0 || now < end_of_wait(transfer)) break;
       waiting_.pop_front();
       transfer.all_issued = true;
-      transfer.status =
-          Status(Code::unavailable, fmt::format("{}: it was not sent, there is no connection: {}",
-                                                describe(*transfer.io), lost_.message()));
+      transfer.status = Status(code, fmt::format("{}: it was not sent, there is no connection: {}",
+                                                 describe(*transfer.io), lost_.message()));
       finish(transfer);
     }
   }

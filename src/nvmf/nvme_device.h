@@ -1,7 +1,9 @@
 // NvmeDevice: a namespace of a controller somewhere else, as a BlockDevice, over any transport.
 //
 // A lost connection is not the end of it: what was in flight fails, and it connects again in the background
-// for as long as it lives, with growing pauses, and only to the same namespace.
+// for as long as it lives: soon at first, with growing pauses, and only to the same namespace. Whether it is
+// the same is looked at again whenever the controller tells of a change of namespaces, or knows of none of
+// this number any more.
 #pragma once
 
 #include <scalio/status.h>
@@ -24,10 +26,12 @@ namespace scalio::nvmf {
 //
 // An operation fails with
 //   io_error     the controller says so, naming the status
-//   invalid      the same, where the operation itself cannot be done: a write to a protected namespace
+//   invalid      the same, where the operation itself cannot be done: a write to a protected namespace. Also
+//                if the namespace is another one by now, or this host or the namespace is refused: says what
+//                was expected and what is there. Who needs what is there connects a new device
 //   unavailable  the connection was lost while it was in flight (a write or flush: it may have happened), or
-//   was
-//                lost before and did not come back within options.reconnect_wait (it did not happen)
+//                was lost before and did not come back within options.reconnect_wait (it did not happen). The
+//                same bounds the wait for a path that the controller calls inaccessible
 class NvmeDevice final : public block::BlockDevice {
  public:
   // Connects and identifies. Failures: unavailable, timed_out (within options.connect_timeout), busy,

@@ -145,6 +145,18 @@ TEST(NvmeTest, StatusesHaveNames) {
   EXPECT_EQ(kind_of(make_identify(Cns::controller), true), CommandKind::admin);
   EXPECT_EQ(kind_of(make_io(IoOpcode::flush, 1, {}, false), false), CommandKind::io);
   EXPECT_EQ(kind_of(make_connect({}), false), CommandKind::fabrics);
+  EXPECT_EQ(name_of(StatusCode::ana_inaccessible, CommandKind::io), "Asymmetric Access Inaccessible");
+}
+
+TEST(NvmeTest, EventsAreToldApart) {
+  Completion c;
+  c.dw0 = 0x040002;  // a notice: namespace attributes have changed; the list is log page 4
+  EXPECT_TRUE(decode_event(c).of_namespaces());
+  EXPECT_EQ(decode_event(c).log_page, kChangedNamespacesLogPage);
+  c.dw0 = 0x0c0302;  // asymmetric access has changed
+  EXPECT_FALSE(decode_event(c).of_namespaces());
+  c.dw0 = 0x020000;  // an error
+  EXPECT_FALSE(decode_event(c).of_namespaces());
 }
 
 TEST(NvmeTest, IdentifyControllerIsReadBack) {

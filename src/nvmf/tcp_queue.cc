@@ -18,6 +18,8 @@ constexpr std::size_t kAdminSpace = 16 * 1024;
 constexpr std::size_t kIoSpace = 256 * 1024;
 // Received before others on the loop have their turn.
 constexpr std::size_t kReceiveAtOnce = 1024 * 1024;
+// The first byte of a TLS record that refuses; no PDU begins with it.
+constexpr std::byte kTlsAlert{0x15};
 
 std::size_t space_of(const QueueOptions& options) { return options.id == 0 ? kAdminSpace : kIoSpace; }
 }  // namespace
@@ -81,12 +83,14 @@ void TcpQueue::begin(fabric::UniqueFd socket, Nanos until) {
   phase_ = Phase::connecting;
   told_ = false;
   hangup_ = false;
+  reached_ = heard_ = false;
   connect_timer_.arm(until);
   writable_.emplace(loop_, socket_.get(), POLLOUT, [this](std::uint32_t) {
     int error = 0;
     socklen_t size = sizeof error;
     getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) return end(Status(Code::unavailable, std::strerror(error)));
+    reached_ = true;
     turn_.schedule();
   });
   // Hangups are watched for, so that before one a receive that does not fill its space has emptied the
@@ -139,10 +143,12 @@ void TcpQueue::receive() {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) {
-      const char* const why = n == 0 ? "the controller closed the connection" : std::strerror(errno);
-      return end(Status(Code::unavailable, why));
+      return end(gone(n == 0 ? "the controller closed the connection" : std::strerror(errno)));
     }
     const auto got = static_cast<std::size_t>(n);
+    if (!std::exchange(heard_, true) && space_[0] == kTlsAlert) {
+      return end(Status(Code::unavailable, "the port demands TLS, which is not supported"));
+    }
     const std::size_t landed = std::min(got, landing.size());
     Status status;
     if (landed > 0) status = protocol_->landed(landed);
@@ -173,7 +179,7 @@ void TcpQueue::flush() {
       // What the controller said before it went away, perhaps why, is still there to be read.
       hangup_ = true;
       receive();
-      return end(Status(Code::unavailable, std::strerror(error)));
+      return end(gone(std::strerror(error)));
     }
     out.consume(static_cast<std::size_t>(n));
     protocol_->refill();
@@ -182,6 +188,14 @@ void TcpQueue::flush() {
 }
 
 // --- The end ---
+
+// The connection has ended, or was reset, from the other side.
+Status TcpQueue::gone(std::string why) const {
+  // What a port does that understands nothing of what it hears.
+  if (reached_ && !heard_)
+    why += " before it said anything: perhaps the port demands TLS, which is not supported";
+  return Status(Code::unavailable, std::move(why));
+}
 
 void TcpQueue::lose(Status why) {
   given_up_ = true;

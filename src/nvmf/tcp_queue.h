@@ -40,6 +40,7 @@ class TcpQueue final : public Queue {
   void on_turn();
   void receive();
   void flush();
+  Status gone(std::string why) const;
   void end(Status why);
   void close();
 
@@ -60,6 +61,8 @@ class TcpQueue final : public Queue {
   std::unique_ptr<std::byte[]> space_;  // to receive into
   std::optional<Watch> readable_;
   std::optional<Watch> writable_;  // while it connects, and while the socket takes no more
+  bool reached_ = false;           // somebody listens at the address
+  bool heard_ = false;             // and has said something
   bool hangup_ = false;            // the controller will send no more than what is there
   bool receive_again_ = false;     // left off before the socket was empty
   fabric::Timer connect_timer_;
