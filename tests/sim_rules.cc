@@ -38,6 +38,7 @@ scalio::sim::RunOptions options_for(Rule rule) {
     case Rule::position: only({Fault::misplaced_write, Fault::kill_client}); break;
     case Rule::bucket_images: only({Fault::power_cut, Fault::slow}); break;
     case Rule::epoch: only({Fault::kill_server, Fault::freeze_client, Fault::slow}); break;
+    case Rule::identity: only({Fault::replaced_ssd}); break;
     default: break;
   }
   return options;

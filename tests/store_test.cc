@@ -424,6 +424,28 @@ TEST_P(StoreTest, WritesGoOnOverARestart) {
     EXPECT_TRUE(client->run(client->get("key" + std::to_string(round))).ok());
 }
 
+// Rule 12: what takes the place of an SSD under a client has none of its keys, and is no answer.
+TEST_P(StoreTest, AnotherDeviceInAnSsdsPlaceIsNoAnswer) {
+  put_records(*connected(), 20);
+  stop();
+  start();
+  auto client = connected();
+  ASSERT_TRUE(client);
+  EXPECT_EQ(client->run(client->get("absent")).code(), Code::not_found);
+  for (uint32_t shard = 0; shard < 2; ++shard) {
+    const std::string path = server::ssd_path(dir_.string(), shard);
+    const std::vector<char> zeros(fs::file_size(path));
+    std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
+        .write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
+  }
+  for (int i = 0; i < 20; ++i) {
+    auto get = client->run(client->get(key_of(i)));
+    EXPECT_EQ(get.code(), Code::unavailable) << get.status().to_string();
+    EXPECT_THAT(get.status().message(), HasSubstr("no Scalio superblock"));
+  }
+  EXPECT_EQ(client->run(client->get("absent as well")).code(), Code::unavailable);
+}
+
 TEST_P(StoreTest, SsdsThatAreNotTheServersAreRefused) {
   put_records(*connected(), 5);
   ClientOptions wrong;

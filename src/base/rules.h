@@ -29,9 +29,10 @@ enum class Rule : std::uint8_t {
   bucket_images,        // section 3: buckets are logged before they are overwritten
   repair_kill,          // rule 11: read slots are killed before a damaged write-slot word is put right
   log_space,            // section 3: a write is admitted when the log has room before its tail
+  identity,             // rule 12: never written is not absent
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 16> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 17> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -48,6 +49,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 16> kRules{{
     {Rule::bucket_images, "bucket-images"},
     {Rule::repair_kill, "repair-kill"},
     {Rule::log_space, "log-space"},
+    {Rule::identity, "identity"},
 }};
 
 #ifdef SCALIO_LEAVE_OUT_RULES

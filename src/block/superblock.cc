@@ -27,7 +27,7 @@ Task<Result<SsdGeometry>> read_copy(BlockDevice& device, uint64_t at, Buffer& bu
 }
 }  // namespace
 
-Task<Result<SsdGeometry>> read_superblock(BlockDevice& device) {
+Task<Result<SsdGeometry>> read_superblock(BlockDevice& device, uint64_t formatted_size) {
   if (device.size() < 2 * kSuperblockSize) {
     co_return Status(Code::invalid,
                      fmt::format("{}: {} bytes are too few for a store", device.name(), device.size()));
@@ -35,8 +35,9 @@ Task<Result<SsdGeometry>> read_superblock(BlockDevice& device) {
   Buffer buffer(kSuperblockSize);
   Result<SsdGeometry> first = co_await read_copy(device, 0, buffer);
   if (first.ok()) co_return first;
-  // If the device has also grown, this is not where it was.
-  Result<SsdGeometry> second = co_await read_copy(device, second_place(device.size()), buffer);
+  // If the device has also grown since an unknown size, this is not where it was.
+  const uint64_t size = formatted_size != 0 ? std::min(formatted_size, device.size()) : device.size();
+  Result<SsdGeometry> second = co_await read_copy(device, second_place(size), buffer);
   if (second.ok()) co_return second;
   co_return Status(first.code(), fmt::format("{}: {}", device.name(), first.status().message()));
 }

@@ -14,8 +14,9 @@
 namespace scalio::block {
 
 // The first intact copy of a device's superblock. Failures: invalid (not a Scalio SSD, another format
-// version), corrupt, io_error; the message names the device.
-Task<Result<layout::SsdGeometry>> read_superblock(BlockDevice& device);
+// version), corrupt, io_error; the message names the device. `formatted_size`: how large the device was when
+// it was formatted, if that is known; 0: as it is now.
+Task<Result<layout::SsdGeometry>> read_superblock(BlockDevice& device, uint64_t formatted_size = 0);
 
 // A copy of the superblock that is not what it should be.
 struct SuperblockDamage {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/rules.h"
+
 namespace scalio::client {
 
 using layout::Bucket;
@@ -39,14 +41,19 @@ class BucketReader::Lease {
 
 BucketReader::BucketReader(Executor& executor, block::BlockDevice& device,
                            const layout::SsdGeometry& geometry)
-    : executor_(executor), device_(device), geometry_(geometry), store_id_(geometry.store_id()) {}
+    : executor_(executor),
+      device_(device),
+      geometry_(geometry),
+      store_id_(geometry.store_id()),
+      identity_(executor, device, geometry) {}
 
-Task<Result<BucketState>> BucketReader::read(uint64_t number, block::Buffer& into) {
+Task<Result<BucketState>> BucketReader::read(uint64_t number, block::Buffer& into, bool& blank) {
   Nanos wait = kFirstTornWait;
   for (int i = 0; i < kMaxTornReads; ++i) {
     Status s = co_await device_.read(geometry_.bucket_at(number), into.span());
     if (!s.ok()) co_return s;
     const BucketState state = Bucket(into.span()).verify(store_id_, number);
+    blank |= state == BucketState::unwritten;
     if (state != BucketState::corrupt) co_return state;
     co_await executor_.sleep(wait);
     wait = std::min(2 * wait, kMaxTornWait);
@@ -57,8 +64,17 @@ Task<Result<BucketState>> BucketReader::read(uint64_t number, block::Buffer& int
                                number, geometry_.bucket_at(number), device_.name()));
 }
 
+Task<Result<std::optional<Record>>> BucketReader::absent(bool blank) {
+  if (blank && kept(Rule::identity)) {
+    Status s = co_await identity_.confirm();
+    if (!s.ok()) co_return s;
+  }
+  co_return std::optional<Record>();
+}
+
 Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, uint64_t hash) {
   const uint64_t home = geometry_.home_bucket(hash);
+  bool blank = false;
   Lease lease(*this);
   Bucket bucket((*lease).span());
   const auto record_of = [](const layout::RecordView& r) -> Result<std::optional<Record>> {
@@ -67,23 +83,25 @@ Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, uin
     return std::optional(Record{std::string(r.value), r.version});
   };
   for (int restart = 0; restart < kMaxRestarts; ++restart) {
-    Result<BucketState> state = co_await read(home, *lease);
+    Result<BucketState> state = co_await read(home, *lease, blank);
     if (!state.ok()) co_return state.status();
-    if (*state == BucketState::unwritten) co_return std::optional<Record>();
+    if (*state == BucketState::unwritten) co_return co_await absent(blank);
     if (auto r = bucket.find(key)) co_return record_of(*r);
     const uint32_t reach = bucket.reach(), moves = bucket.moves();
-    if (reach == 0) co_return std::optional<Record>();
+    if (reach == 0) co_return co_await absent(blank);
     for (uint32_t i = 1; i <= reach; ++i) {
-      state = co_await read(home + i, *lease);
+      state = co_await read(home + i, *lease, blank);
       if (!state.ok()) co_return state.status();
       if (*state == BucketState::unwritten) continue;
       if (auto r = bucket.find(key)) co_return record_of(*r);
     }
     // Did the record move from where we had yet to look to where we had looked? Then the home says so.
-    state = co_await read(home, *lease);
+    state = co_await read(home, *lease, blank);
     if (!state.ok()) co_return state.status();
+    // It was written before: the device is another one, or a read went astray.
+    if (*state == BucketState::unwritten) continue;
     if (auto r = bucket.find(key)) co_return record_of(*r);
-    if (bucket.reach() == reach && bucket.moves() == moves) co_return std::optional<Record>();
+    if (bucket.reach() == reach && bucket.moves() == moves) co_return co_await absent(blank);
   }
   co_return Status(Code::timed_out,
                    fmt::format("bucket {} of {} changed under {} reads", home, device_.name(), kMaxRestarts));

@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "block/superblock.h"
+#include "block/identity.h"
 #include "block/uring_device.h"
-#include "layout/superblock.h"
 #include "nvmf/initiator.h"
 #include "nvmf/namespace_table.h"
 
@@ -52,29 +51,11 @@ Task<Opened> open_nvmf(EventLoop& loop, fabric::Uri server, HelloReply hello, Cl
   co_return std::unique_ptr<block::BlockDevice>(std::move(*device));
 }
 
-// What a reader of buckets goes by: reads by another geometry could be beyond the device's end.
-bool same_layout(const layout::SsdGeometry& a, const layout::SsdGeometry& b) {
-  return a.hash_seed == b.hash_seed && a.shards == b.shards && a.block_size == b.block_size &&
-         a.bucket_size == b.bucket_size && a.bucket_offset == b.bucket_offset && a.buckets == b.buckets &&
-         a.device_size == b.device_size;
-}
-
 // The device, if it is the SSD that the hello is of.
 Task<Opened> checked(Opened device, layout::SsdGeometry expected) {
   if (!device.ok()) co_return device;
-  Result<layout::SsdGeometry> found = co_await block::read_superblock(**device);
-  if (!found.ok()) co_return found.status();
-  const std::string& name = (*device)->name();
-  if (found->uuid != expected.uuid || found->shard != expected.shard) {
-    co_return Status(Code::invalid, fmt::format("{} is SSD {} of store {}, not SSD {} of store {}", name,
-                                                found->shard, layout::to_string(found->uuid), expected.shard,
-                                                layout::to_string(expected.uuid)));
-  }
-  if (!same_layout(*found, expected) || (*device)->size() < expected.device_size ||
-      (*device)->block_size() > expected.block_size) {
-    co_return Status(Code::invalid,
-                     fmt::format("{} is laid out otherwise than the server says: is it a copy?", name));
-  }
+  Status s = co_await block::check_identity(**device, expected);
+  if (!s.ok()) co_return s;
   co_return device;
 }
 

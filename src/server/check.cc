@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "block/buffer.h"
+#include "block/identity.h"
 #include "block/superblock.h"
 #include "layout/bucket.h"
 #include "server/log_scan.h"
@@ -123,7 +124,8 @@ class Checker {
       report_.buckets_read += n;
       progress(static_cast<double>(first) / static_cast<double>(g_.all_buckets()));
     }
-    co_return Status();
+    // Buckets that were never written look the same on any other device (rule 12).
+    co_return co_await block::check_identity(device_, g_);
   }
 
   void check_bucket(uint64_t number, const Bucket& bucket) {

@@ -17,6 +17,7 @@ constexpr Nanos kReport = 10 * kMicrosecond;  // from the last sector's write to
 constexpr std::uint64_t kTornPerMillion = 150'000;
 constexpr std::uint64_t kErrorPerMillion = 200;
 constexpr std::uint64_t kMisreadPerMillion = 2'000;
+constexpr std::uint64_t kReplacedPerMillion = 2'000;
 }  // namespace
 
 ByteView Disk::older_sector(std::uint64_t number) const {
@@ -94,27 +95,35 @@ void SimDevice::transfer(Operation& operation) {
     disk_.store(number, ByteView(data, Disk::kSector));
     return;
   }
-  World& world = disk_.world();
-  ByteView from = disk_.sector(number);
-  if (number * Disk::kSector >= disk_.faulty_from()) {
-    if (world.strikes(Fault::misdirected_read, kMisreadPerMillion)) {
-      // The same part of another bucket. If that was never written, nothing tells it from this one: it is
-      // empty by definition, and so is what is read.
-      const std::uint64_t bucket = io.offset / io.size - disk_.faulty_from() / io.size;
-      const std::uint64_t other = world.random().below((disk_.size() - disk_.faulty_from()) / io.size);
-      const std::uint64_t begin = disk_.faulty_from() + other * io.size;
-      const ByteView header = disk_.sector(begin / Disk::kSector);
-      const bool written = std::any_of(header.begin(), header.begin() + layout::kBucketHeader,
-                                       [](std::byte b) { return b != std::byte{0}; });
-      if (written && other != bucket) {
-        from = disk_.sector((begin + number * Disk::kSector - io.offset) / Disk::kSector);
-      }
-      // Not the first: that alone may be a whole bucket as it was, which nothing tells from the right one.
-    } else if (number * Disk::kSector != io.offset && world.strikes(Fault::stale_read, kMisreadPerMillion)) {
-      from = disk_.older_sector(number);
-    }
-  }
+  const ByteView from = read_sector(number, io);
   std::copy(from.begin(), from.end(), data);
+}
+
+// What a read finds in a sector.
+ByteView SimDevice::read_sector(std::uint64_t number, const Io& io) {
+  World& world = disk_.world();
+  if (replaceable_ && stranger_ == nullptr && world.strikes(Fault::replaced_ssd, kReplacedPerMillion)) {
+    stranger_ = &disk_.strangers()[world.random().below(disk_.strangers().size())];
+  }
+  if (stranger_ != nullptr) return ByteView(*stranger_).subspan(number * Disk::kSector, Disk::kSector);
+  const std::uint64_t at = number * Disk::kSector;
+  if (at < disk_.faulty_from() || at >= disk_.faulty_to()) return disk_.sector(number);
+  if (world.strikes(Fault::misdirected_read, kMisreadPerMillion)) {
+    // The same part of another bucket. If that was never written, nothing tells it from this one: it is
+    // empty by definition, and so is what is read.
+    const std::uint64_t bucket = io.offset / io.size - disk_.faulty_from() / io.size;
+    const std::uint64_t other = world.random().below((disk_.faulty_to() - disk_.faulty_from()) / io.size);
+    const std::uint64_t begin = disk_.faulty_from() + other * io.size;
+    const ByteView header = disk_.sector(begin / Disk::kSector);
+    const bool written = std::any_of(header.begin(), header.begin() + layout::kBucketHeader,
+                                     [](std::byte b) { return b != std::byte{0}; });
+    if (written && other != bucket)
+      return disk_.sector((begin + number * Disk::kSector - io.offset) / Disk::kSector);
+    // Not the first: that alone may be a whole bucket as it was, which nothing tells from the right one.
+  } else if (number * Disk::kSector != io.offset && world.strikes(Fault::stale_read, kMisreadPerMillion)) {
+    return disk_.older_sector(number);
+  }
+  return disk_.sector(number);
 }
 
 void SimDevice::go_on(const std::shared_ptr<Operation>& operation) {
@@ -185,7 +194,7 @@ void SimDevice::abandon() {
 }
 
 Task<Result<std::unique_ptr<block::BlockDevice>>> open_disk(Process& process, Disk& disk) {
-  co_return std::unique_ptr<block::BlockDevice>(std::make_unique<SimDevice>(process, disk));
+  co_return std::unique_ptr<block::BlockDevice>(std::make_unique<SimDevice>(process, disk, true));
 }
 
 }  // namespace scalio::sim

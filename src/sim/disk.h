@@ -30,13 +30,23 @@ class Disk {
  public:
   static constexpr std::uint32_t kSector = 512;
 
-  // `faulty_from`: reads of what lies before (log, superblock) are never misdirected or stale: what a log
-  // has lost that way is lost.
-  Disk(World& world, std::string name, Bytes contents, std::uint64_t faulty_from)
-      : world_(world), name_(std::move(name)), contents_(std::move(contents)), faulty_from_(faulty_from) {}
+  // Reads of what does not lie between `faulty_from` and `faulty_to`, the buckets, are never misdirected or
+  // stale: what a log has lost that way is lost. And only to there: other bytes look like a bucket that was
+  // never written, which nothing tells from the right one.
+  Disk(World& world, std::string name, Bytes contents, std::uint64_t faulty_from, std::uint64_t faulty_to)
+      : world_(world),
+        name_(std::move(name)),
+        contents_(std::move(contents)),
+        faulty_from_(faulty_from),
+        faulty_to_(faulty_to) {
+    SCALIO_ASSERT(faulty_from <= faulty_to && faulty_to <= contents_.size());
+  }
 
   // `watcher` must live as long as the disk is used.
   void watch(DiskWatcher& watcher) { watcher_ = &watcher; }
+  // What a client may find in its place, of the same size.
+  void add_stranger(Bytes contents) { strangers_.push_back(std::move(contents)); }
+  const std::vector<Bytes>& strangers() const { return strangers_; }
 
   World& world() { return world_; }
   const std::string& name() const { return name_; }
@@ -44,6 +54,7 @@ class Disk {
   // What a read of everything would find now.
   const Bytes& contents() const { return contents_; }
   std::uint64_t faulty_from() const { return faulty_from_; }
+  std::uint64_t faulty_to() const { return faulty_to_; }
 
   ByteView sector(std::uint64_t number) const {
     return ByteView(contents_).subspan(number * kSector, kSector);
@@ -68,6 +79,8 @@ class Disk {
   const std::string name_;
   Bytes contents_;
   const std::uint64_t faulty_from_;
+  const std::uint64_t faulty_to_;
+  std::vector<Bytes> strangers_;
   DiskWatcher* watcher_ = nullptr;
   std::uint64_t stores_ = 0;
   std::map<std::uint64_t, std::deque<Version>> open_;  // sectors; the first version is durable
@@ -75,7 +88,9 @@ class Disk {
 
 class SimDevice final : public block::BlockDevice {
  public:
-  SimDevice(Process& process, Disk& disk) : process_(process), disk_(disk) {}
+  // `replaceable`: another disk may take the place of this one, for this handle and as long as it is open.
+  SimDevice(Process& process, Disk& disk, bool replaceable = false)
+      : process_(process), disk_(disk), replaceable_(replaceable) {}
 
   const std::string& name() const override { return disk_.name(); }
   std::uint64_t size() const override { return disk_.size(); }
@@ -98,11 +113,14 @@ class SimDevice final : public block::BlockDevice {
   };
   void go_on(const std::shared_ptr<Operation>& operation);
   void transfer(Operation& operation);
+  ByteView read_sector(std::uint64_t number, const block::Io& io);
   void note(const block::Io& io, bool failed);
   void finish(const std::shared_ptr<Operation>& operation);
 
   Process& process_;
   Disk& disk_;
+  const bool replaceable_;
+  const Bytes* stranger_ = nullptr;  // what is there instead
   block::Counters counters_;
   std::vector<std::shared_ptr<Operation>> running_;
   bool abandoned_ = false;

@@ -41,7 +41,7 @@ class DiskTest : public testing::Test {
 
   World world_;
   Process process_{world_, "p", Fault::freeze_client, [] {}};
-  Disk disk_{world_, "ssd", Bytes(kSectors* Disk::kSector), 0};
+  Disk disk_{world_, "ssd", Bytes(kSectors* Disk::kSector), 0, kSectors* Disk::kSector};
   SimDevice device_{process_, disk_};
 };
 

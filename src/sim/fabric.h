@@ -51,9 +51,9 @@ struct Endpoint {
   World& world;
   // Over shared memory, operations on a dead server's region go on succeeding (rule 9); else they fail.
   const bool shared_memory;
-  std::uint64_t epoch = 0;                         // of the newest server, from before it accepts anything
-  std::shared_ptr<Host> host;                      // the server that accepts connections, if there is one
-  std::map<std::uint64_t, std::uint64_t> damages;  // of write-slot words, ever, by block
+  std::uint64_t epoch = 0;                           // of the newest server, from before it accepts anything
+  std::shared_ptr<Host> host;                        // the server that accepts connections, if there is one
+  std::map<std::uint64_t, std::uint64_t> damages{};  // of write-slot words, ever, by block
 };
 
 // One connection: the queue pair, and the message channel.

@@ -27,8 +27,9 @@ enum class Fault : std::uint8_t {
   misdirected_read,   // one sector is another one's
   stale_read,         // one sector of several, not the first, is what it was before
   damage_write_slot,  // a stray WRITE of a client hits the word or the body of a write slot
+  replaced_ssd,       // what a client has open is, from now on, a blank device or another store's SSD
 };
-constexpr std::size_t kFaults = 18;
+constexpr std::size_t kFaults = 19;
 
 constexpr std::array<std::string_view, kFaults> kFaultNames{"slow",
                                                             "torn-read",
@@ -47,7 +48,8 @@ constexpr std::array<std::string_view, kFaults> kFaultNames{"slow",
                                                             "write-error",
                                                             "misdirected-read",
                                                             "stale-read",
-                                                            "damage-write-slot"};
+                                                            "damage-write-slot",
+                                                            "replaced-ssd"};
 
 using FaultSet = std::bitset<kFaults>;
 using FaultCounts = std::array<std::uint64_t, kFaults>;

@@ -36,7 +36,7 @@ class LogGuardTest : public testing::Test {
   bool violated() const { return !guard_.violation().empty(); }
 
   World world_{7, FaultSet(), false};
-  Disk disk_{world_, "ssd", formatted(), 0};
+  Disk disk_{world_, "ssd", formatted(), 0, 0};
   LogGuard guard_{geometry(), disk_};
 };
 
@@ -72,7 +72,7 @@ TEST_F(LogGuardTest, APowerCutMayKeepWhatNobodyFlushed) {
   int kept = 0;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     World world(seed, FaultSet(), false);
-    Disk disk(world, "ssd", formatted(), 0);
+    Disk disk(world, "ssd", formatted(), 0, 0);
     LogGuard guard(geometry(), disk);
     disk.watch(guard);
     Bytes bytes(Disk::kSector);

@@ -34,7 +34,8 @@ layout::SsdGeometry geometry_of(World& world, const StoreShape& shape, std::uint
   g.log_size = layout::min_log_size(g);
   g.bucket_offset = g.log_offset + g.log_size;
   g.buckets = shape.buckets;
-  g.device_size = g.bucket_offset + g.all_buckets() * g.bucket_size + layout::kSuperblockSize;
+  const std::uint64_t end = g.bucket_offset + g.all_buckets() * g.bucket_size;
+  g.device_size = round_up(end, layout::kSuperblockSize) + layout::kSuperblockSize;
   return g;
 }
 
@@ -42,6 +43,21 @@ layout::SsdGeometry geometry_of(World& world, const StoreShape& shape, std::uint
 Bytes formatted(const layout::SsdGeometry& g) {
   Bytes bytes(g.device_size);
   layout::first_batch(ByteSpan(bytes).subspan(g.log_offset, g.log_size), g.log_id(), g.block_size);
+  for (const std::uint64_t at : {std::uint64_t{0}, g.device_size - layout::kSuperblockSize}) {
+    layout::encode_superblock(ByteSpan(bytes).subspan(at, layout::kSuperblockSize), g);
+  }
+  return bytes;
+}
+
+// The SSD of another store, with its own buckets.
+Bytes of_another_store(layout::SsdGeometry g) {
+  g.uuid.fill(8);
+  Bytes bytes = formatted(g);
+  for (std::uint64_t i = 0; i < g.all_buckets(); ++i) {
+    layout::Bucket bucket(ByteSpan(bytes).subspan(g.bucket_at(i), g.bucket_size));
+    bucket.clear(g.store_id());
+    bucket.seal(i);
+  }
   return bytes;
 }
 }  // namespace
@@ -53,10 +69,13 @@ SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index,
       cut_power_(std::move(cut_power)),
       ssd_(geometry_of(world, shape, index)),
       blocks_{shape.blocks, shape.read_slots, shape.write_slots, layout::slot_size_for(kInlineLimit)},
-      disk_(world, fmt::format("ssd-{}", index), formatted(ssd_), ssd_.bucket_offset),
+      disk_(world, fmt::format("ssd-{}", index), formatted(ssd_), ssd_.bucket_offset,
+            ssd_.bucket_offset + ssd_.all_buckets() * ssd_.bucket_size),
       log_guard_(ssd_, disk_),
       endpoint_{world, shape.shared_memory, 0, nullptr, {}} {
   disk_.watch(log_guard_);
+  disk_.add_stranger(Bytes(ssd_.device_size));
+  disk_.add_stranger(of_another_store(ssd_));
 }
 
 void SimShard::start() {
