@@ -42,6 +42,14 @@ layout::SsdGeometry geometry() {
   return *layout::plan_ssd(base, 256 * 1024, 64 * 1024);
 }
 
+Bytes formatted(const layout::SsdGeometry& g) {
+  Bytes bytes(g.device_size);
+  for (const std::uint64_t at : {std::uint64_t{0}, g.device_size - layout::kSuperblockSize}) {
+    layout::encode_superblock(ByteSpan(bytes).subspan(at, layout::kSuperblockSize), g);
+  }
+  return bytes;
+}
+
 class NaiveShard final : public fabric::Service, private server::BucketStore::ImageLog {
  public:
   NaiveShard(World& world, Process& process, SimDevice& device, const layout::SsdGeometry& ssd,
@@ -117,7 +125,9 @@ class NaiveClient {
         process_(world, std::move(name), Fault::freeze_client, [] {}),
         link_(
             process_,
-            [&endpoint, this](Bytes hello) { return Channel::connect(endpoint, process_, std::move(hello)); },
+            [&endpoint, this](Bytes hello, Nanos) {
+              return Channel::connect(endpoint, process_, std::move(hello));
+            },
             options_),
         client_(
             process_, link_, [this, &disk](layout::HelloReply) { return open_disk(process_, disk); },
@@ -173,7 +183,7 @@ std::string run(Order order, std::uint64_t seed, bool trace) {
     faults.set(static_cast<std::size_t>(fault));
   }
   World world(seed, faults, trace);
-  Disk disk(world, "ssd", Bytes(ssd.device_size), ssd.bucket_offset);
+  Disk disk(world, "ssd", formatted(ssd), ssd.bucket_offset, ssd.device_size);
   Process server(world, "server", Fault::freeze_server, [] {});
   SimDevice device(server, disk);
   std::vector<std::array<std::byte, 64>> memory((blocks.size() + 63) / 64);

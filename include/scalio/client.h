@@ -36,7 +36,7 @@ struct ClientOptions {
   std::vector<std::string> ssd_paths;
   // Bound on connecting, for each attempt to reach the server.
   std::chrono::milliseconds connect_timeout{5000};
-  // Bound on any one operation's wait for the server or an SSD.
+  // Bound on any one operation: when it has passed, the operation ends, whatever it waits for.
   std::chrono::milliseconds operation_timeout{10000};
   // After a lost connection, how long to try to resume the session before writes in flight are
   // reported as unknown and everything else as unavailable.
@@ -107,7 +107,7 @@ class Client {
   Task<std::vector<Result<Record>>> multi_get(std::span<const std::string_view> keys);
 
   // Durably sets the key's value and returns its new version. Failures: too_large, full, read_only;
-  // unknown if the connection was lost for good with the write in flight: it may or may not happen.
+  // unknown if it was sent and no answer came in time, or ever: then it may or may not happen.
   Task<Result<std::uint64_t>> put(std::string_view key, std::string_view value);
 
   // The same if the key's version is `expected` (0: if the key does not exist). Failures: conflict,

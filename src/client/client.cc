@@ -57,9 +57,9 @@ struct Client::Impl {
 };
 
 Task<Status> Client::Impl::add_shard(fabric::Uri uri, uint32_t index) {
-  const fabric::ConnectOptions limits{to_nanos(options.connect_timeout), to_nanos(options.operation_timeout)};
-  ShardLink::Connector connector = [this, uri, index, limits](Bytes hello) {
-    return fabric::connect(*loop, uri, index, std::move(hello), limits);
+  const Nanos timeout = to_nanos(options.operation_timeout);
+  ShardLink::Connector connector = [this, uri, index, timeout](Bytes hello, Nanos bound) {
+    return fabric::connect(*loop, uri, index, std::move(hello), fabric::ConnectOptions{bound, timeout});
   };
   Shard shard;
   shard.link = std::make_unique<ShardLink>(*loop, std::move(connector), options);

@@ -50,7 +50,10 @@ class ShardClient::Block {
     }
     bytes_.resize(size);
   }
-  ~Block() { client_.idle_blocks_.push_back(std::move(bytes_)); }
+  Block(Block&& o) noexcept : client_(o.client_), bytes_(std::move(o.bytes_)) {}
+  ~Block() {
+    if (!bytes_.empty()) client_.idle_blocks_.push_back(std::move(bytes_));
+  }
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
   ByteSpan span() { return bytes_; }
@@ -65,6 +68,7 @@ ShardClient::ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener
     : executor_(executor),
       link_(link),
       timeout_(static_cast<Nanos>(options.operation_timeout.count()) * kMillisecond),
+      deadlines_(executor),
       ssd_(executor, std::move(opener)) {}
 
 void ShardClient::hit(const layout::RecordView& record, Result<Record>* out) {
@@ -86,8 +90,12 @@ Task<Result<Record>> ShardClient::get(std::string_view key, uint64_t hash) {
     const uint64_t block = g.block_of(hash);
     Block bytes(*this, g.block_size());
     std::shared_ptr<Link> held;
+    Nanos began = 0;  // not looked at where there is nothing to wait for
     fabric::Op read = link->connection->read(g.block_at(block), bytes.span());
-    if (!read.await_ready()) held = link;  // the link must outlive what is in flight on it
+    if (!read.await_ready()) {
+      held = link;  // the link must outlive what is in flight on it
+      began = executor_.now();
+    }
     count_read(g.block_size());
     if (co_await read == Code::ok) {
       const std::shared_ptr<Link>& now = held ? held : link_.current();
@@ -99,10 +107,31 @@ Task<Result<Record>> ShardClient::get(std::string_view key, uint64_t hash) {
         if (has_clock && ++touches_ % kTouchEvery == 0) touch(now, block, view.slot());
         co_return out;
       }
-      co_return co_await get_slowly(key, hash, now, &bytes);
+      co_return co_await get_in_time(key, hash, began, now, &bytes);
     }
+    co_return co_await get_in_time(key, hash, began, nullptr, nullptr);
   }
-  co_return co_await get_slowly(key, hash, nullptr, nullptr);
+  co_return co_await get_in_time(key, hash, 0, nullptr, nullptr);
+}
+
+// `began`: when the caller began to wait; 0 is now.
+Task<Result<Record>> ShardClient::get_in_time(std::string_view key, uint64_t hash, Nanos began,
+                                              std::shared_ptr<Link> held, Block* seen) {
+  const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
+  std::optional<Block> block;
+  if (seen != nullptr) block.emplace(std::move(*seen));
+  std::optional<Result<Record>> result = co_await deadlines_.within(
+      deadline, get_detached(std::string(key), hash, std::move(held), std::move(block)));
+  if (result) co_return std::move(*result);
+  co_return Status(Code::timed_out,
+                   fmt::format("no answer from the server or its SSD within {} ms", timeout_ / kMillisecond));
+}
+
+// With all that it uses: its caller may not wait for its end.
+Task<Result<Record>> ShardClient::get_detached(std::string key, uint64_t hash, std::shared_ptr<Link> held,
+                                               std::optional<Block> seen) {
+  Block* const block = seen ? &*seen : nullptr;
+  co_return co_await get_slowly(key, hash, std::move(held), block);
 }
 
 // `seen`, if not null, is the key's block as it was read on the link `held` just now.

@@ -6,11 +6,14 @@
 
 #include <array>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "client/block_view.h"
 #include "client/shard_link.h"
 #include "client/ssd.h"
+#include "task/deadlines.h"
 
 namespace scalio::client {
 
@@ -18,9 +21,10 @@ class ShardClient {
  public:
   // `opener` opens the shard's SSD as this machine sees it. While that fails, so do GETs that miss.
   ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener, const ClientOptions& options);
-  // Operations must have ended.
+  // Operations must have ended, also those that were given up: the executor has no task of theirs.
   ~ShardClient() = default;
 
+  // Ends within the operation timeout.
   Task<Result<Record>> get(std::string_view key, uint64_t hash);
   Task<Result<uint64_t>> write(layout::RequestKind kind, std::string_view key, std::string_view value,
                                uint64_t expected);
@@ -35,6 +39,10 @@ class ShardClient {
   enum class Next : uint8_t { done, again, bypass };
   class Block;  // a leased buffer for one hash block
 
+  Task<Result<Record>> get_in_time(std::string_view key, uint64_t hash, Nanos began,
+                                   std::shared_ptr<Link> held, Block* seen);
+  Task<Result<Record>> get_detached(std::string key, uint64_t hash, std::shared_ptr<Link> held,
+                                    std::optional<Block> seen);
   Task<Result<Record>> get_slowly(std::string_view key, uint64_t hash, std::shared_ptr<Link> held,
                                   Block* seen);
   Task<Next> fill(Link& link, std::string_view key, uint64_t hash, uint64_t block, uint32_t slot,
@@ -62,6 +70,7 @@ class ShardClient {
   Executor& executor_;
   ShardLink& link_;
   const Nanos timeout_;
+  Deadlines deadlines_;
   Ssd ssd_;
   std::vector<Bytes> idle_blocks_;
   std::array<Seen, 256> seen_;

@@ -13,6 +13,9 @@ using layout::RequestKind;
 namespace {
 constexpr Nanos kFirstRetry = 5 * kMillisecond;
 constexpr Nanos kMaxRetry = 100 * kMillisecond;
+// The first attempt to connect again gets so long, later ones longer: a packet that is lost in an outage is
+// sent again only after a second.
+constexpr Nanos kFirstAttempt = 500 * kMillisecond;
 // Calls are left over for requests that are not writes.
 constexpr size_t kMaxWritesInFlight = fabric::kMaxCalls - 16;
 
@@ -24,8 +27,10 @@ Nanos to_nanos(std::chrono::milliseconds ms) {
 ShardLink::ShardLink(Executor& executor, Connector connector, const ClientOptions& options)
     : executor_(executor),
       connector_(std::move(connector)),
+      connect_timeout_(to_nanos(options.connect_timeout)),
       operation_timeout_(to_nanos(options.operation_timeout)),
       resume_timeout_(to_nanos(options.resume_timeout)),
+      deadlines_(executor),
       connected_(executor),
       window_(executor) {}
 
@@ -33,10 +38,10 @@ uint64_t ShardLink::nic_operations() const {
   return earlier_nic_operations_ + (link_ ? link_->connection->nic_operations() : 0);
 }
 
-Task<Result<std::shared_ptr<Link>>> ShardLink::connect_once() {
+Task<Result<std::shared_ptr<Link>>> ShardLink::connect_once(Nanos bound) {
   Bytes hello;
   layout::encode(hello, layout::HelloRequest{session_->id});
-  Result<std::unique_ptr<fabric::Connection>> connection = co_await connector_(std::move(hello));
+  Result<std::unique_ptr<fabric::Connection>> connection = co_await connector_(std::move(hello), bound);
   if (!connection.ok()) co_return connection.status();
   auto reply = layout::decode_hello_reply((*connection)->hello());
   if (!reply || (*connection)->region_size() < reply->region.size()) {
@@ -72,9 +77,16 @@ Task<Result<std::shared_ptr<Link>>> ShardLink::get() {
     connecting_ = true;
     const Nanos deadline = executor_.now() + resume_timeout_;
     Nanos wait = kFirstRetry;
-    for (;;) {
-      Result<std::shared_ptr<Link>> made = co_await connect_once();
+    for (Nanos bound = kFirstAttempt;; bound = std::min(2 * bound, connect_timeout_)) {
+      // Whoever connects for the first time waits for as long as it takes.
+      const Nanos left = deadline - std::min(deadline, executor_.now());
+      const Nanos most = link_ ? std::min({bound, left, connect_timeout_}) : connect_timeout_;
+      Result<std::shared_ptr<Link>> made = co_await connect_once(most);
       connect_failure_ = made.status();
+      // That an attempt was cut short is no news: there is no connection.
+      if (link_ && made.code() == Code::timed_out) {
+        connect_failure_ = Status(Code::unavailable, made.status().message());
+      }
       const bool may_pass =
           made.code() == Code::unavailable || made.code() == Code::timed_out || made.code() == Code::busy;
       if (made.ok() || !may_pass || executor_.now() + wait > deadline) break;
@@ -88,28 +100,29 @@ Task<Result<std::shared_ptr<Link>>> ShardLink::get() {
   co_return link_;
 }
 
-Task<ShardLink::Attempt> ShardLink::write_once(Request request, Nanos deadline) {
+Task<ShardLink::Attempt> ShardLink::write_once(Write& write) {
   Result<std::shared_ptr<Link>> link = co_await get();
   if (!link.ok()) co_return Attempt{link.status()};
-  while (calls_ >= kMaxWritesInFlight ||
-         session_->next_sequence >= session_->acknowledged() + layout::kSessionWindow) {
+  while (!write.given_up && (calls_ >= kMaxWritesInFlight ||
+                             session_->next_sequence >= session_->acknowledged() + layout::kSessionWindow)) {
     co_await window_.wait();
   }
+  if (write.given_up) co_return Attempt{Status(Code::timed_out, "the write was not sent")};
   const std::shared_ptr<Session> session = session_;
-  request.sequence = session->next_sequence++;
+  Request request{write.kind, session->next_sequence++, 0, write.expected, write.key, write.value};
   session->in_flight.insert(request.sequence);
   ++calls_;
 
   std::optional<Attempt> outcome;
-  bool sent = false;
   while (!outcome) {
     // The same write again on the same session: the server knows it by its sequence.
     link = co_await get();
-    if (!link.ok() || session != session_ || executor_.now() > deadline) {
+    if (!link.ok() || session != session_ || write.given_up) {
       const std::string why = !link.ok()            ? link.status().message()
                               : session != session_ ? "the server was restarted"
                                                     : "the server does not answer";
-      outcome = Attempt{sent ? Status(Code::unknown,
+      outcome =
+          Attempt{write.sent ? Status(Code::unknown,
                                       fmt::format("the write was sent and its outcome is not known: {}", why))
                              : Status(Code::unavailable, fmt::format("the write was not sent: {}", why))};
       break;
@@ -117,7 +130,7 @@ Task<ShardLink::Attempt> ShardLink::write_once(Request request, Nanos deadline) 
     request.acknowledged = session->acknowledged();
     Bytes message;
     layout::encode(message, request);
-    sent = true;
+    write.sent = true;
     Result<Bytes> answer = co_await (*link)->connection->call(message);
     if (!answer.ok()) continue;
     auto reply = layout::decode_reply(*answer);
@@ -135,27 +148,35 @@ Task<ShardLink::Attempt> ShardLink::write_once(Request request, Nanos deadline) 
   co_return std::move(*outcome);
 }
 
-Task<Result<uint64_t>> ShardLink::write(RequestKind kind, std::string_view key, std::string_view value,
-                                        uint64_t expected) {
-  const Nanos deadline = executor_.now() + operation_timeout_;
-  Nanos wait = kFirstRetry;
-  const Request request{kind, 0, 0, expected, key, value};
-  for (;;) {
-    Attempt a = co_await write_once(request, deadline);
-    if (!a.busy || executor_.now() + wait > deadline) co_return std::move(a.result);
+Task<Result<uint64_t>> ShardLink::carry_out(std::shared_ptr<Write> write) {
+  for (Nanos wait = kFirstRetry;; wait = std::min(2 * wait, kMaxRetry)) {
+    Attempt a = co_await write_once(*write);
+    if (!a.busy || write->given_up) co_return std::move(a.result);
+    write->sent = false;
     co_await executor_.sleep(wait);
-    wait = std::min(2 * wait, kMaxRetry);
+    if (write->given_up) co_return std::move(a.result);
   }
 }
 
-Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view value) {
+Task<Result<uint64_t>> ShardLink::write(RequestKind kind, std::string_view key, std::string_view value,
+                                        uint64_t expected) {
+  const Nanos deadline = executor_.now() + operation_timeout_;
+  auto write = std::make_shared<Write>(Write{kind, std::string(key), std::string(value), expected});
+  std::optional<Result<uint64_t>> result = co_await deadlines_.within(deadline, carry_out(write));
+  if (result) co_return std::move(*result);
+  write->given_up = true;
+  const Nanos ms = operation_timeout_ / kMillisecond;
+  if (write->sent) {
+    co_return Status(
+        Code::unknown,
+        fmt::format("the write was sent and its outcome is not known: no answer within {} ms", ms));
+  }
+  co_return Status(Code::timed_out, fmt::format("the write could not be sent within {} ms", ms));
+}
+
+Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
   Result<std::shared_ptr<Link>> link = co_await get();
   if (!link.ok()) co_return link.status();
-  Request request;
-  request.kind = kind;
-  request.value = value;
-  Bytes message;
-  layout::encode(message, request);
   while (calls_ >= fabric::kMaxCalls) co_await window_.wait();
   ++calls_;
   Result<Bytes> answer = co_await (*link)->connection->call(message);
@@ -166,6 +187,20 @@ Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view valu
   if (!reply) co_return Status(Code::unavailable, "the server's reply is malformed");
   if (reply->code != Code::ok) co_return Status(reply->code, std::string(reply->text));
   co_return std::string(reply->text);
+}
+
+Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view value) {
+  const Nanos deadline = executor_.now() + operation_timeout_;
+  Request request;
+  request.kind = kind;
+  request.value = value;
+  Bytes message;
+  layout::encode(message, request);
+  std::optional<Result<std::string>> result =
+      co_await deadlines_.within(deadline, ask_once(std::move(message)));
+  if (result) co_return std::move(*result);
+  co_return Status(Code::timed_out,
+                   fmt::format("no answer from the server within {} ms", operation_timeout_ / kMillisecond));
 }
 
 }  // namespace scalio::client

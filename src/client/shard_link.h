@@ -7,9 +7,11 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <string>
 
 #include "fabric/fabric.h"
 #include "layout/message.h"
+#include "task/deadlines.h"
 #include "task/sync.h"
 
 namespace scalio::client {
@@ -25,8 +27,9 @@ struct Link {
 
 class ShardLink {
  public:
-  // Makes one connection, with the given hello.
-  using Connector = std::function<Task<Result<std::unique_ptr<fabric::Connection>>>(Bytes hello)>;
+  // Makes one connection, with the given hello, in no more time than `bound`.
+  using Connector =
+      std::function<Task<Result<std::unique_ptr<fabric::Connection>>>(Bytes hello, Nanos bound)>;
 
   ShardLink(Executor& executor, Connector connector, const ClientOptions& options);
 
@@ -39,10 +42,11 @@ class ShardLink {
   // timed_out, or what the server refuses with.
   Task<Result<std::shared_ptr<Link>>> get();
 
-  // Sends a write and awaits its reply: the new version, or what went wrong.
+  // Sends a write and awaits its reply: the new version, or what went wrong. Ends within the operation
+  // timeout.
   Task<Result<uint64_t>> write(layout::RequestKind kind, std::string_view key, std::string_view value,
                                uint64_t expected);
-  // Sends any other request. Not repeated when the connection is lost.
+  // Sends any other request; likewise. Not repeated when the connection is lost.
   Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value);
 
  private:
@@ -53,17 +57,30 @@ class ShardLink {
 
     uint64_t acknowledged() const { return in_flight.empty() ? next_sequence : *in_flight.begin(); }
   };
+  // A write, and how far it has come.
+  struct Write {
+    const layout::RequestKind kind;
+    const std::string key;
+    const std::string value;
+    const uint64_t expected;
+    bool sent = false;      // and not refused before anything was done
+    bool given_up = false;  // its caller waits no longer: it is not sent any more
+  };
   struct Attempt {
     Result<uint64_t> result;
     bool busy = false;  // refused before anything was done: may be sent again as a new write
   };
-  Task<Result<std::shared_ptr<Link>>> connect_once();
-  Task<Attempt> write_once(layout::Request request, Nanos deadline);
+  Task<Result<std::shared_ptr<Link>>> connect_once(Nanos bound);
+  Task<Attempt> write_once(Write& write);
+  Task<Result<uint64_t>> carry_out(std::shared_ptr<Write> write);
+  Task<Result<std::string>> ask_once(Bytes message);
 
   Executor& executor_;
   const Connector connector_;
+  const Nanos connect_timeout_;
   const Nanos operation_timeout_;
   const Nanos resume_timeout_;
+  Deadlines deadlines_;
   std::shared_ptr<Link> link_;
   uint64_t earlier_nic_operations_ = 0;  // of the links before it
   std::shared_ptr<Session> session_ = std::make_shared<Session>();

@@ -54,7 +54,7 @@ Load::SimClient& Load::add_client() {
     SimClient::Shard s;
     s.link = std::make_unique<client::ShardLink>(
         *client.process,
-        [endpoint = &shard->endpoint(), process = client.process.get()](Bytes hello) {
+        [endpoint = &shard->endpoint(), process = client.process.get()](Bytes hello, Nanos) {
           return Channel::connect(*endpoint, *process, std::move(hello));
         },
         options_);
