@@ -69,6 +69,7 @@ void put_phase(Json& out, const Phase& phase) {
   out["conflicts"] = tally.conflicts;
   out["errors"] = tally.errors;
   out["errors_by_code"] = Json(tally.errors_by_code);
+  out["error_messages"] = Json(tally.error_messages);
   out["stopped"] = phase.stopped.empty() ? Json(nullptr) : Json(phase.stopped);
 }
 
@@ -111,7 +112,12 @@ void put_phase(std::string& out, std::string_view title, const Phase& phase) {
   if (tally.not_found > 0) line(out, "not found", fmt::format("{} GETs", tally.not_found));
   if (tally.conflicts > 0) line(out, "conflicts", fmt::format("{}", tally.conflicts));
   line(out, "errors", fmt::format("{}", tally.errors));
-  for (const auto& [code, count] : tally.errors_by_code) line(out, "  " + code, fmt::format("{}", count));
+  for (const auto& [code, count] : tally.errors_by_code) {
+    const auto message = tally.error_messages.find(code);
+    const bool told = message != tally.error_messages.end();
+    line(out, "  " + code,
+         fmt::format("{}{}{}", count, told ? "; the first: " : "", told ? message->second : ""));
+  }
   if (!figures.no_server_figures.empty()) line(out, "server figures", figures.no_server_figures);
   if (!phase.stopped.empty()) line(out, "stopped early", phase.stopped);
 }
@@ -137,6 +143,7 @@ void Tally::merge(const Tally& other) {
   conflicts += other.conflicts;
   errors += other.errors;
   for (const auto& [code, count] : other.errors_by_code) errors_by_code[code] += count;
+  error_messages.insert(other.error_messages.begin(), other.error_messages.end());
   for (std::size_t i = 0; i < kTimedKinds; ++i) latency[i].merge(other.latency[i]);
   counters.gets += other.counters.gets;
   counters.hits += other.counters.hits;
@@ -245,6 +252,7 @@ std::string to_json(const Report& report) {
     if (*phase) both.merge((*phase)->tally);
   }
   out["errors_by_code"] = Json(both.errors_by_code);
+  out["error_messages"] = Json(both.error_messages);
   out["load"] = nullptr;
   if (report.load) {
     Json& load = out["load"] = Json::object();

@@ -112,10 +112,15 @@ TEST(Report, ErrorsAreTheSumOfTheirKinds) {
   r.load->tally.errors_by_code = {{"full", 3}};
   r.run->tally.errors = 2;
   r.run->tally.errors_by_code = {{"full", 1}, {"unavailable", 1}};
+  r.load->tally.error_messages = {{"full", "no room"}};
+  r.run->tally.error_messages = {{"full", "no room again"}, {"unavailable", "another SSD"}};
   r.run->stopped = "the server is gone";
   json j = json::parse(to_json(r));
   EXPECT_EQ(j["errors"], 5);
   EXPECT_EQ(j["errors_by_code"], (json{{"full", 4}, {"unavailable", 1}}));
+  // What was expected and what is there is not told by a code.
+  EXPECT_EQ(j["error_messages"], (json{{"full", "no room"}, {"unavailable", "another SSD"}}));
+  EXPECT_NE(to_table(r).find("another SSD"), std::string::npos);
   EXPECT_EQ(j["load"]["errors"], 3);
   EXPECT_EQ(j["load"]["errors_by_code"], (json{{"full", 3}}));
   EXPECT_EQ(j["stopped"], "the server is gone");

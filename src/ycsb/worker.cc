@@ -222,7 +222,7 @@ void Worker::succeed(std::uint64_t at) {
 
 void Worker::fail(std::string_view code, const std::string& message, std::uint64_t at) {
   errors_.store(++tally_.errors, std::memory_order_relaxed);
-  ++tally_.errors_by_code[std::string(code)];
+  if (++tally_.errors_by_code[std::string(code)] == 1) tally_.error_messages.emplace(code, message);
   ++failures_;
   // A device that cannot be read is `unavailable` as well, but at once, and not for all operations.
   if (code == scalio::to_string(Code::unavailable) && at - last_success_ >= assignment_.resume_timeout) {
