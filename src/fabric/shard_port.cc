@@ -122,6 +122,11 @@ class VerbsPeer final : public StreamPeer {
     return Status();
   }
   MessageStream& stream() override { return *stream_; }
+  // Not waited for: on_lost follows when it has been told, or does not take it.
+  void refuse(const Status& why) {
+    stream_->send(FrameKind::refused, 0, encode_refused(why));
+    stream_->fail(Status(Code::unavailable, "it was refused"));
+  }
   void welcome(ByteView answer) {
     welcomed_ = true;
     hello_timeout_.cancel();
@@ -141,7 +146,7 @@ class VerbsPeer final : public StreamPeer {
     if (hello->shard != port_.shard_) {
       return stream_->fail(Status(Code::invalid, "it asked for one shard and greets another"));
     }
-    port_.greet(*this, hello->request);  // may delete this
+    port_.greet(*this, hello->request);
   }
   void on_lost(const Status& why) override {
     if (welcomed_) return StreamPeer::on_lost(why);
@@ -240,9 +245,9 @@ void ShardPort::admit_verbs(VerbsRequest request) {
 }
 
 void ShardPort::greet(VerbsPeer& newcomer, ByteView request) {
+  Result<Bytes> answer = ask_service(newcomer, request);
+  if (!answer.ok()) return newcomer.refuse(answer.status());
   std::unique_ptr<VerbsPeer> peer = std::move(newcomers_.extract(&newcomer).mapped());
-  Result<Bytes> answer = ask_service(*peer, request);
-  if (!answer.ok()) return refuse(peer->stream(), answer.status());
   peer->welcome(*answer);
   peers_.emplace(peer.get(), std::move(peer));
 }
@@ -282,12 +287,11 @@ void ShardPort::forget(ServerPeer& peer) {
 }
 
 void ShardPort::stop(const std::string& reason) {
+  // Each is told before the first is forgotten: their NICs take it at the same time.
+  for (auto& [newcomer, owner] : newcomers_) newcomer->end(reason);
+  for (auto& [peer, owner] : peers_) peer->end(reason);
   newcomers_.clear();
-  while (!peers_.empty()) {
-    ServerPeer& peer = *peers_.begin()->first;
-    peer.end(reason);
-    forget(peer);
-  }
+  while (!peers_.empty()) forget(*peers_.begin()->first);
 }
 
 }  // namespace scalio::fabric

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,7 +23,10 @@ namespace scalio::fabric {
 class TestService final : public Service {
  public:
   Result<Bytes> on_hello(Peer& peer, ByteView request) override {
-    if (as_string(request) == "refuse") return Status(Code::read_only, "as it was asked to");
+    if (as_string(request) == "refuse") {
+      if (on_refuse) on_refuse();
+      return Status(Code::read_only, "as it was asked to");
+    }
     EXPECT_FALSE(peer.name().empty());
     ++connected;
     return bytes("hi " + std::string(as_string(request)));
@@ -52,6 +56,7 @@ class TestService final : public Service {
   static Bytes bytes(const std::string& s) { return Bytes(as_bytes(s).begin(), as_bytes(s).end()); }
 
   std::atomic<int> connected{0}, disconnected{0}, requests{0}, held{0};
+  std::function<void()> on_refuse;  // set before it is served
 
  private:
   std::vector<std::pair<Peer*, std::uint64_t>> held_;

@@ -388,6 +388,7 @@ void VerbsQueue::fail(Status why) {
 void VerbsQueue::stop() {
   if (open()) post_collected();
   broken_ = broken_ || state_ == State::connecting;
+  if (state_ != State::failing) give_up_ = loop_.now() + kFinishSending;
   if (state_ != State::stopped) finish_sending();
   close();
 }
@@ -406,8 +407,7 @@ bool VerbsQueue::has_sent() {
 
 // Not to wait here would need something that outlives the connection's owner and the server.
 void VerbsQueue::finish_sending() {
-  const Nanos give_up = loop_.now() + kFinishSending;
-  while (!has_sent() && loop_.now() < give_up) std::this_thread::yield();
+  while (!has_sent() && loop_.now() < give_up_) std::this_thread::yield();
 }
 
 void VerbsQueue::close() {

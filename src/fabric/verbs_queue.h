@@ -107,7 +107,8 @@ class VerbsQueue final : public std::enable_shared_from_this<VerbsQueue> {
   void fail(Status why);
   // The same, but nothing more is sent: the connection broke, or the peer has said that it goes.
   void lose(Status why);
-  // As fail(), at once and without another callback: the thread waits for it, 2 ms at most.
+  // As fail(), at once and without another callback: the thread waits for it, 2 ms from then on or from an
+  // earlier fail() on. For who goes; a thread that others wait for calls fail().
   void stop();
 
  private:
@@ -143,7 +144,7 @@ class VerbsQueue final : public std::enable_shared_from_this<VerbsQueue> {
   Handler* handler_;
   State state_ = State::connecting;
   Status why_;                   // while failing
-  Nanos give_up_ = 0;            // and until when to go on sending
+  Nanos give_up_ = 0;            // until when to go on sending, once it ends
   bool broken_ = false;          // nothing that is posted can still get through
   Bytes hello_;                  // for the connect request
   unsigned max_reads_ = 0;       // READs and atomics in flight that the device can have as a requester

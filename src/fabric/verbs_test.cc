@@ -104,7 +104,7 @@ class RawEnd final : public VerbsQueue::Handler, private VerbsWork {
         RegisteredMemory::create(queue.domain(), (kOptions.receives + 1) * kBuffer, IBV_ACCESS_LOCAL_WRITE);
     if (!memory.ok()) return memory.status();
     memory_ = std::move(*memory);
-    for (std::uint32_t i = 0; i < kOptions.receives; ++i) post_receive(i);
+    for (std::uint32_t i = 0; takes_messages && i < kOptions.receives; ++i) post_receive(i);
     return Status();
   }
   void on_connected(ByteView data) override {
@@ -153,6 +153,7 @@ class RawEnd final : public VerbsQueue::Handler, private VerbsWork {
   }
   std::size_t done = 0;
 
+  bool takes_messages = true;
   bool reads_on = true;
   bool connected = false;
   VerbsAccept accepted;
@@ -237,6 +238,38 @@ TEST_F(Verbs, SomethingElseInsteadOfHello) {
   }
   EXPECT_EQ(server.service().connected, 0);
   EXPECT_EQ(server.service().requests, 0);
+  expect_undisturbed(server);
+}
+
+// It takes no message, so that the refusal does not get through; the shard's thread goes on even so.
+TEST_F(Verbs, NobodyWaitsForTheRefused) {
+  TestServer server(Uri::Scheme::rdma);
+  EventLoop& shard = *server.shards[0]->endpoint().loop;
+  std::atomic<bool> went_on = false, go_on = false;
+  const auto next_turn = [&]() -> Task<void> {
+    co_await shard.yield();
+    went_on = true;
+    wait_until([&] { return go_on.load(); });
+  };
+  server.service().on_refuse = [&] { shard.spawn(next_turn()); };
+  RawEnd c;
+  c.takes_messages = false;
+  c.connect(*loop_, uri(server), encode(VerbsHello{0}));
+  c.send(FrameKind::hello, 0, encode(Hello{0, as_bytes("refuse")}));
+  const auto turn_until_so = [&](auto so) {
+    wait_until([&] {
+      loop_->turn(false);
+      return so();
+    });
+  };
+  turn_until_so([&] { return went_on.load(); });
+  // On the turn after the refusal the connection must still be there.
+  constexpr Nanos kLongEnoughToHear = 300 * kMillisecond;
+  const Nanos heard = loop_->now() + kLongEnoughToHear;
+  turn_until_so([&] { return !c.lost.ok() || loop_->now() > heard; });
+  EXPECT_TRUE(c.lost.ok()) << c.lost.message();
+  go_on = true;
+  turn_until(*loop_, [&] { return !c.lost.ok(); });
   expect_undisturbed(server);
 }
 
