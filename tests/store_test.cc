@@ -446,6 +446,30 @@ TEST_P(StoreTest, AnotherDeviceInAnSsdsPlaceIsNoAnswer) {
   EXPECT_EQ(client->run(client->get("absent as well")).code(), Code::unavailable);
 }
 
+TEST_P(StoreTest, AClientThatStaysIsCounted) {
+  auto client = connected(), observer = connected();
+  ASSERT_TRUE(client && observer);
+  put_records(*client, 10);
+  const auto stat = [&] {
+    auto text = observer->run(observer->stat());
+    EXPECT_TRUE(text.ok()) << text.status().to_string();
+    return nlohmann::json::parse(*text);
+  };
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (stat()["hits"] == 0 && std::chrono::steady_clock::now() < give_up) {
+    expect_records(*client, 10);
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  EXPECT_GT(stat()["hits"], 0);
+  for (const auto& shard : stat()["shards"]) EXPECT_EQ(shard["sessions"]["connected"], 2);
+  client.reset();
+  nlohmann::json sessions;
+  do sessions = stat()["shards"][0]["sessions"];
+  while (sessions["connected"] == 2 && std::chrono::steady_clock::now() < give_up);
+  EXPECT_EQ(sessions["connected"], 1);
+  EXPECT_EQ(sessions["kept"], 1);
+}
+
 TEST_P(StoreTest, SsdsThatAreNotTheServersAreRefused) {
   put_records(*connected(), 5);
   ClientOptions wrong;

@@ -10,6 +10,7 @@
 #include "client/open_ssd.h"
 #include "client/shard_client.h"
 #include "fabric/connect.h"
+#include "fabric/timer.h"
 #include "fabric/uri.h"
 #include "layout/superblock.h"
 
@@ -21,8 +22,8 @@ using client::ShardLink;
 using layout::RequestKind;
 
 namespace {
-// GETs between two reports of hits and misses to the server: seldom enough to cost it nothing.
-constexpr uint64_t kReportEvery = 1 << 20;
+// Of hits and misses to the server: seldom enough to cost it nothing.
+constexpr Nanos kReportEvery = kSecond;
 
 Nanos to_nanos(std::chrono::milliseconds ms) { return static_cast<Nanos>(ms.count()) * kMillisecond; }
 }  // namespace
@@ -36,7 +37,8 @@ struct Client::Impl {
   ClientOptions options;
   layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
   std::vector<Shard> shards;
-  uint64_t gets = 0;
+  // Armed by the first GET after a report, so that an idle client sleeps.
+  std::optional<fabric::Timer> report_timer;
   size_t tasks = 0;  // of Client::spawn, that have not ended
 
   Task<Status> add_shard(fabric::Uri uri, uint32_t index);
@@ -117,6 +119,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
   if (!loop.ok()) return loop.status();
   impl->loop = std::move(*loop);
   impl->options = std::move(options);
+  impl->report_timer.emplace(*impl->loop, [i = impl.get()] { i->loop->spawn(i->report()); });
   std::unique_ptr<Client> client(new Client(std::move(impl)));
   Status s = client->run([](Impl& i, fabric::Uri u) -> Task<Status> {
     co_return co_await i.connect(std::move(u));
@@ -134,6 +137,7 @@ Client::~Client() {
     return;
   }
   wait_all();
+  impl_->report_timer.reset();
   run_to_end(impl_->report());
   // Connections go before the loop that they use. First those that connect again for as long as they live.
   for (Impl::Shard& s : impl_->shards) {
@@ -145,7 +149,7 @@ Client::~Client() {
 }
 
 Task<Result<Record>> Client::get(std::string_view key) {
-  if (++impl_->gets % kReportEvery == 0) impl_->loop->spawn(impl_->report());
+  if (!impl_->report_timer->armed()) impl_->report_timer->arm(impl_->loop->now() + kReportEvery);
   if (Status s = impl_->check_key(key); !s.ok()) {
     return [](Executor& executor, Status failure) -> Task<Result<Record>> {
       if (!executor.may_go_on()) co_await executor.yield();

@@ -338,11 +338,12 @@ ClientCounters ShardClient::counters() const {
 }
 
 Task<void> ShardClient::report() {
-  if (!link_.alive()) co_return;
+  const uint64_t hits = counters_.hits - reported_hits_, misses = counters_.misses - reported_misses_;
+  if (hits + misses == 0 || !link_.alive()) co_return;
   Bytes figures;
   ByteWriter w(figures);
-  w.put(counters_.hits - reported_hits_);
-  w.put(counters_.misses - reported_misses_);
+  w.put(hits);
+  w.put(misses);
   reported_hits_ = counters_.hits;
   reported_misses_ = counters_.misses;
   // Statistics: a report that is lost is not worth a failure.

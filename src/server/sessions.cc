@@ -73,6 +73,13 @@ std::shared_ptr<Session> Sessions::find(uint64_t id) {
   return it == sessions_.end() ? nullptr : it->second;
 }
 
+Sessions::Count Sessions::count(Nanos now) {
+  expire(now);
+  Count count;
+  for (const auto& [id, s] : sessions_) ++(s->peer ? count.connected : count.kept);
+  return count;
+}
+
 void Sessions::expire(Nanos now) {
   std::vector<Session*> lost;
   for (auto& [id, s] : sessions_) {

@@ -60,7 +60,12 @@ class Sessions {
   void detach(fabric::Peer& peer, Nanos now);
   static Session* of(fabric::Peer& peer) { return static_cast<Session*>(peer.context); }
   std::shared_ptr<Session> find(uint64_t id);
-  size_t size() const { return sessions_.size(); }
+  // Those whose client is connected, and those that are kept for one that may come back.
+  struct Count {
+    size_t connected = 0;
+    size_t kept = 0;
+  };
+  Count count(Nanos now);
 
  private:
   void expire(Nanos now);

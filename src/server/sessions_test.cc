@@ -94,7 +94,7 @@ TEST(Sessions, AreFoundAgainAndMove) {
   EXPECT_EQ(s->peer, &second);
   EXPECT_NE(sessions.attach(s->id() + 1, other, 0)->id(), s->id() + 1)
       << "an unknown session gets a new number";
-  EXPECT_EQ(sessions.size(), 2u);
+  EXPECT_EQ(sessions.count(0).connected, 2u);
 }
 
 TEST(Sessions, ForgetClientsThatStayAway) {
@@ -112,6 +112,21 @@ TEST(Sessions, ForgetClientsThatStayAway) {
   EXPECT_TRUE(sessions.find(working->id())) << "its write has not ended";
 }
 
+TEST(Sessions, TheConnectedAreCountedApartFromTheKept) {
+  Sessions sessions(9);
+  TestPeer here, gone;
+  sessions.attach(0, here, 0);
+  sessions.attach(0, gone, 0);
+  EXPECT_EQ(sessions.count(0).connected, 2u);
+  EXPECT_EQ(sessions.count(0).kept, 0u);
+  sessions.detach(gone, 0);
+  EXPECT_EQ(sessions.count(0).connected, 1u);
+  EXPECT_EQ(sessions.count(0).kept, 1u);
+  // Although nobody has come or gone since.
+  EXPECT_EQ(sessions.count(Sessions::kKeep).connected, 1u);
+  EXPECT_EQ(sessions.count(Sessions::kKeep).kept, 0u);
+}
+
 TEST(Sessions, KeepABoundedNumberOfLostOnes) {
   Sessions sessions(9);
   std::vector<uint64_t> ids;
@@ -120,7 +135,7 @@ TEST(Sessions, KeepABoundedNumberOfLostOnes) {
     ids.push_back(sessions.attach(0, peer, 0)->id());
     sessions.detach(peer, i);
   }
-  EXPECT_EQ(sessions.size(), Sessions::kMaxLost);
+  EXPECT_EQ(sessions.count(0).kept, Sessions::kMaxLost);
   EXPECT_FALSE(sessions.find(ids[9])) << "the oldest go first";
   EXPECT_TRUE(sessions.find(ids[10]));
 }

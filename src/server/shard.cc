@@ -331,7 +331,8 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
   co_return Reply{Code::ok, ticket.version, {}};
 }
 
-std::string Shard::stat() const {
+std::string Shard::stat() {
+  const Sessions::Count sessions = sessions_.count(executor_.now());
   const block::Counters& d = device_.counters();
   const LogCounters& l = log_.counters();
   const MergeCounters& m = merger_.counters();
@@ -341,7 +342,7 @@ std::string Shard::stat() const {
       {"read_only", failure_.ok() ? nlohmann::json()
                                   : nlohmann::json(failure_.message().substr(0, layout::kMaxFailureText))},
       {"full", merger_.full()},
-      {"sessions", sessions_.size()},
+      {"sessions", {{"connected", sessions.connected}, {"kept", sessions.kept}}},
       {"cache",
        {{"blocks", table_.geometry().blocks},
         {"bytes", table_.geometry().blocks * BlockTable::bytes_per_block(table_.geometry())},

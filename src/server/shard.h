@@ -54,7 +54,7 @@ class Shard final : public fabric::Service {
   // Ok, or the error after which the shard takes no writes.
   const Status& failure() const { return failure_; }
   const RecoveryReport& recovery() const { return recovery_; }
-  std::string stat() const;  // JSON
+  std::string stat();  // JSON
 
  private:
   // A key with writes on their way.
