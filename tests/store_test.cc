@@ -492,6 +492,25 @@ TEST_P(StoreTest, SsdsThatAreNotTheServersAreRefused) {
   expect_records(*client, 5);
 }
 
+TEST_P(StoreTest, AShardThatCannotStartIsToldOfAtOnce) {
+  stop();
+  const std::string path = server::ssd_path(dir_.string(), 1);
+  std::ifstream file(path, std::ios::binary);
+  std::string superblock(layout::kSuperblockSize, '\0');
+  file.read(superblock.data(), static_cast<std::streamsize>(superblock.size()));
+  auto ssd = layout::decode_superblock(as_bytes(superblock), fs::file_size(path));
+  ASSERT_TRUE(ssd.ok()) << ssd.status().to_string();
+  std::fstream(path, std::ios::binary | std::ios::in | std::ios::out)
+          .seekp(static_cast<std::streamoff>(ssd->log_offset))
+      << std::string(ssd->log_size, '\0');
+  ServerOptions o = options();
+  std::string told;
+  o.cannot_start = [&](const Status& why) { told += why.message(); };
+  auto failed = Server::start(o);
+  EXPECT_EQ(failed.code(), Code::corrupt) << failed.status().to_string();
+  EXPECT_EQ(told, failed.status().message());
+}
+
 TEST_P(StoreTest, TheStoreIsLockedWhileItIsServed) {
   ServerOptions second = options();
   second.listen = {"unix:" + (scratch_.sockets() / "second").string()};

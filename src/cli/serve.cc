@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
@@ -114,6 +115,7 @@ int serve(CLI::App& app, Flags& flags) {
   std::signal(SIGPIPE, SIG_IGN);
   auto target = std::make_shared<std::unique_ptr<TargetProcess>>();
   if (Status status = offer_ssds(flags, target); !status.ok()) return fail(status);
+  flags.options.cannot_start = [](const Status& why) { ::_exit(fail(why)); };
   Result<std::unique_ptr<server::Server>> server = server::Server::start(flags.options);
   if (!server.ok()) return fail(server.status());
   spdlog::info("{}", (*server)->summary());

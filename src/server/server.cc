@@ -183,6 +183,12 @@ Result<std::vector<fabric::Uri>> listen_uris(const ServerOptions& o) {
   return listen;
 }
 
+Task<Status> start_shard(Shard& shard, std::function<void(const Status&)> cannot_start) {
+  Status s = co_await shard.start();
+  if (!s.ok() && cannot_start) cannot_start(s);
+  co_return s;
+}
+
 // What a server with all its clients has open: for each client and shard a socket, or two channels by RDMA.
 uint64_t descriptors_for(uint64_t clients, uint64_t shards, const std::vector<fabric::Uri>& at) {
   constexpr uint64_t kOwn = 64, kOfAShard = 8;
@@ -316,7 +322,10 @@ Status Server::Impl::start_shards(const ServerOptions& o) {
   for (unsigned i = 0; i < shards.size(); ++i) {
     if (Status s = shards[i]->start_thread(i); !s.ok()) return s;
   }
-  for (auto& t : shards) t->starting = t->begin([shard = t->shard.get()] { return shard->start(); });
+  for (auto& t : shards) {
+    t->starting =
+        t->begin([shard = t->shard.get(), tell = o.cannot_start] { return start_shard(*shard, tell); });
+  }
   Status failure;
   for (auto& t : shards) {
     Status s = t->await_start();

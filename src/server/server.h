@@ -27,6 +27,10 @@ struct ServerOptions {
   // Offers the SSDs at these paths over NVMe-oF and says where clients find them. Called once, when the SSDs
   // have been opened, before any client. Null: they are not offered.
   std::function<Result<layout::SsdTarget>(const std::vector<std::string>& ssds)> offer_ssds;
+  // Called, if set, on a thread of the server's as soon as one shard cannot start; the others may go on
+  // through their logs for minutes before start() returns. It may end the process: that is as safe as a
+  // crash.
+  std::function<void(const Status& why)> cannot_start;
   // CPU time of the process that offers them, for `stat`; nothing if that is not known.
   std::function<std::optional<Nanos>()> target_cpu_time;
 };
