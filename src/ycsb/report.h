@@ -31,7 +31,7 @@ struct Tally {
   std::uint64_t errors = 0;
   std::map<std::string, std::uint64_t, std::less<>> errors_by_code;
   std::map<std::string, std::string, std::less<>> error_messages;  // of each code, the first
-  std::array<Histogram, kTimedKinds> latency;  // ns; errors are not in it
+  std::array<Histogram, kTimedKinds> latency;                      // ns; errors are not in it
   ClientCounters counters;
 
   void merge(const Tally& other);
