@@ -66,8 +66,7 @@ class SilentConnection final : public fabric::Connection {
 // An SSD whose reads do not end until it is told to.
 class StuckDevice final : public block::BlockDevice {
  public:
-  StuckDevice(Executor& executor, std::uint64_t size, std::vector<block::Io*>& held)
-      : executor_(executor), size_(size), held_(held) {}
+  StuckDevice(std::uint64_t size, std::vector<block::Io*>& held) : size_(size), held_(held) {}
   const std::string& name() const override { return name_; }
   std::uint64_t size() const override { return size_; }
   std::uint32_t block_size() const override { return 512; }
@@ -77,7 +76,6 @@ class StuckDevice final : public block::BlockDevice {
   void start(block::Io& io) override { held_.push_back(&io); }
 
  private:
-  Executor& executor_;
   const std::uint64_t size_;
   std::vector<block::Io*>& held_;
   const std::string name_ = "stuck";
@@ -111,7 +109,7 @@ class DeadlineTest : public testing::Test {
         *loop_, *link_,
         [this](layout::HelloReply hello) -> Task<Result<std::unique_ptr<block::BlockDevice>>> {
           co_return std::unique_ptr<block::BlockDevice>(
-              std::make_unique<StuckDevice>(*loop_, hello.ssd.device_size, held_));
+              std::make_unique<StuckDevice>(hello.ssd.device_size, held_));
         },
         options_);
   }

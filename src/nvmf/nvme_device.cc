@@ -441,12 +441,12 @@ void NvmeDevice::Link::on_done(Piece& piece, const Completion& completion) {
     return end_piece(piece, Status());
   }
   if (path_may_come_back(status)) return park(piece, status);
-  const std::string what = describe(*piece.transfer->io);
+  const std::string io = describe(*piece.transfer->io);
   if (status != StatusCode::invalid_namespace_or_format)
-    return end_piece(piece, failure_of(completion, CommandKind::io, what));
+    return end_piece(piece, failure_of(completion, CommandKind::io, io));
   // It was there when it was identified.
   doubt();
-  end_piece(piece, Status(Code::unavailable, fmt::format("{}: {}: is the namespace still there?", what,
+  end_piece(piece, Status(Code::unavailable, fmt::format("{}: {}: is the namespace still there?", io,
                                                          name_of(status, CommandKind::io))));
 }
 
