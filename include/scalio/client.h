@@ -122,7 +122,8 @@ class Client {
 
   // Lets the other tasks that are ready go on first, and handles what has arrived.
   Task<void> yield();
-  // Ends after this time, for tasks that pace themselves; other tasks go on meanwhile.
+  // Ends after this time, for tasks that pace themselves; other tasks go on meanwhile, also if it is 0 or
+  // less. In a forked child it ends at once.
   Task<void> sleep(std::chrono::nanoseconds time);
 
   // The blocking form: runs the event loop until the task has ended. Not from inside a task.

@@ -10,5 +10,18 @@ TEST(JsonText, HoldsWhateverBytes) {
   EXPECT_EQ(json_text(nlohmann::json{{"a", 1}}, 2), "{\n  \"a\": 1\n}");
 }
 
+TEST(ParseJson, TakesWhatIsNotTooDeep) {
+  const auto nested = [](int depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_EQ(parse_json("{\"a\": [1, 2]}")["a"][1], 2);
+  EXPECT_TRUE(parse_json("{\"a\": ").is_discarded());
+  EXPECT_TRUE(parse_json("").is_discarded());
+  EXPECT_TRUE(parse_json(nested(kDeepestJson)).is_array());
+  for (const int depth : {kDeepestJson + 2, 65'000})
+    EXPECT_TRUE(parse_json(nested(depth)).is_discarded()) << depth;
+  std::string objects = "1";
+  for (int i = 0; i < 1'000; ++i) objects = "{\"a\":" + objects + "}";
+  EXPECT_TRUE(parse_json(objects).is_discarded());
+}
+
 }  // namespace
 }  // namespace scalio

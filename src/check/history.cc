@@ -133,7 +133,7 @@ Status read_file(const std::string& path, std::vector<Operation>& out) {
   for (int number = 1; std::getline(in, text); ++number) {
     const bool torn = in.eof();  // no newline at its end
     if (text.empty()) continue;
-    const Json line = Json::parse(text, nullptr, false);
+    const Json line = parse_json<Json>(text);
     if (line.is_discarded() && torn) break;
     Result<Operation> op = line.is_discarded() ? Status(Code::invalid, "not JSON") : parse(line);
     if (!op.ok()) {

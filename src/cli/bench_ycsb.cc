@@ -129,10 +129,11 @@ int bench(Flags& flags) {
   line.finish();
   if (!report.ok()) return fail(report.status());
   const std::string as_json = ycsb::to_json(*report) + "\n";
-  const int printed = print(json_to_stdout ? as_json : ycsb::to_table(*report));
+  // The file first: who reads stdout may have gone, and SIGPIPE ends us.
   if (!flags.json.empty() && !json_to_stdout) {
     if (Status status = json.finish(as_json); !status.ok()) return fail(status);
   }
+  const int printed = print(json_to_stdout ? as_json : ycsb::to_table(*report));
   if (printed != kSuccess) return printed;
   if (!report->history.ok()) return fail(report->history);
   for (const std::optional<ycsb::Phase>* phase : {&report->load, &report->run}) {

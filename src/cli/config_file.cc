@@ -11,7 +11,8 @@
 namespace scalio::cli {
 namespace {
 
-constexpr std::size_t kMaxFileSize = 1 << 20;
+// Small, because the parser takes stack for each dot of a key.
+constexpr std::size_t kMaxFileSize = 16 << 10;
 
 // The value as it would stand on the command line.
 std::optional<std::string> text(const toml::node& node) {

@@ -90,6 +90,9 @@ TEST_F(ConfigFileTest, BadFilesAreNamed) {
     EXPECT_NE(refused.message().find(no_file), std::string::npos) << refused.message();
   }
   EXPECT_EQ(apply_config_file(app_, "/dev/zero").code(), Code::invalid);
+  std::string deep = "a";
+  for (int i = 0; i < 50'000; ++i) deep += ".a";
+  EXPECT_EQ(apply(deep + " = 1\n").code(), Code::invalid);
 }
 
 // As a shell's --config <(...) gives it.

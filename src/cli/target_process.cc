@@ -17,6 +17,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "task/thread.h"
 
 extern char** environ;
@@ -97,7 +98,7 @@ Result<std::string> read_line(int fd) {
 }
 
 Result<fabric::Uri> address_in(const std::string& line) {
-  const nlohmann::json ready = nlohmann::json::parse(line, nullptr, false);
+  const nlohmann::json ready = parse_json(line);
   if (ready.is_discarded() || !ready.contains("listen") || !ready["listen"].is_array() ||
       ready["listen"].empty() || !ready["listen"][0].is_string()) {
     return Status(Code::unavailable,

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "client/open_ssd.h"
 #include "client/shard_client.h"
+#include "client/timeouts.h"
 #include "fabric/connect.h"
 #include "fabric/timer.h"
 #include "fabric/uri.h"
@@ -19,13 +20,13 @@ namespace scalio {
 using client::Link;
 using client::ShardClient;
 using client::ShardLink;
+using client::to_nanos;
 using layout::RequestKind;
 
 namespace {
 // Of hits and misses to the server: seldom enough to cost it nothing.
 constexpr Nanos kReportEvery = kSecond;
 
-Nanos to_nanos(std::chrono::milliseconds ms) { return static_cast<Nanos>(ms.count()) * kMillisecond; }
 }  // namespace
 
 struct Client::Impl {
@@ -163,6 +164,7 @@ Task<Result<Record>> Client::get(std::string_view key) {
 Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_view> keys) {
   std::vector<Result<Record>> results(keys.size(), Status(Code::unavailable, "not asked"));
   size_t left = keys.size();
+  if (left == 0 && !impl_->loop->may_go_on()) co_await impl_->loop->yield();
   WaitList done(*impl_->loop);
   const auto one = [](Client& c, std::string_view key, Result<Record>* out, size_t* count,
                       WaitList* ended) -> Task<void> {
@@ -215,7 +217,7 @@ Task<Result<std::string>> Client::stat() {
   for (Impl::Shard& s : impl_->shards) {
     Result<std::string> text = co_await s.link->ask(RequestKind::stat, {});
     if (!text.ok()) co_return text.status();
-    nlohmann::json j = nlohmann::json::parse(*text, nullptr, false);
+    nlohmann::json j = parse_json(*text);
     if (!j.is_object()) co_return Status(Code::unavailable, "the server's statistics are malformed");
     hits += count_in(j, "/cache/hits");
     misses += count_in(j, "/cache/misses");
@@ -271,7 +273,11 @@ void Client::wait_all() {
 
 Task<void> Client::yield() { co_await impl_->loop->yield(); }
 Task<void> Client::sleep(std::chrono::nanoseconds time) {
-  if (time.count() > 0) co_await impl_->loop->sleep(static_cast<Nanos>(time.count()));
+  // Whoever is late with what he paces lets others go on nevertheless. In a forked process the loop does not
+  // turn any more.
+  if (impl_->loop->forked()) co_return;
+  if (time.count() <= 0) co_return co_await impl_->loop->yield();
+  co_await impl_->loop->sleep(static_cast<Nanos>(time.count()));
 }
 
 size_t Client::inline_limit() const { return impl_->geometry.inline_limit; }

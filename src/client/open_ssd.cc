@@ -4,6 +4,7 @@
 
 #include "block/identity.h"
 #include "block/uring_device.h"
+#include "client/timeouts.h"
 #include "nvmf/initiator.h"
 #include "nvmf/namespace_table.h"
 
@@ -14,7 +15,6 @@ using layout::SsdTarget;
 using Opened = Result<std::unique_ptr<block::BlockDevice>>;
 
 namespace {
-Nanos to_nanos(std::chrono::milliseconds ms) { return static_cast<Nanos>(ms.count()) * kMillisecond; }
 
 Opened open_direct(EventLoop& loop, const HelloReply& hello, const ClientOptions& options) {
   const std::uint32_t shard = hello.ssd.shard;

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/rules.h"
+#include "client/timeouts.h"
 #include "fabric/region_access.h"
 
 namespace scalio::client {
@@ -67,7 +68,7 @@ ShardClient::ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener
                          const ClientOptions& options)
     : executor_(executor),
       link_(link),
-      timeout_(static_cast<Nanos>(options.operation_timeout.count()) * kMillisecond),
+      timeout_(to_nanos(options.operation_timeout)),
       deadlines_(executor),
       ssd_(executor, std::move(opener)) {}
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "client/timeouts.h"
+
 namespace scalio::client {
 
 using layout::Reply;
@@ -19,9 +21,6 @@ constexpr Nanos kFirstAttempt = 500 * kMillisecond;
 // Calls are left over for requests that are not writes.
 constexpr size_t kMaxWritesInFlight = fabric::kMaxCalls - 16;
 
-Nanos to_nanos(std::chrono::milliseconds ms) {
-  return static_cast<Nanos>(std::max<int64_t>(0, ms.count())) * kMillisecond;
-}
 }  // namespace
 
 ShardLink::ShardLink(Executor& executor, Connector connector, const ClientOptions& options)
@@ -102,11 +101,14 @@ Task<Result<std::shared_ptr<Link>>> ShardLink::get() {
 
 Task<ShardLink::Attempt> ShardLink::write_once(Write& write) {
   Result<std::shared_ptr<Link>> link = co_await get();
-  if (!link.ok()) co_return Attempt{link.status()};
-  while (!write.given_up && (calls_ >= kMaxWritesInFlight ||
-                             session_->next_sequence >= session_->acknowledged() + layout::kSessionWindow)) {
+  while (link.ok() && !write.given_up &&
+         (calls_ >= kMaxWritesInFlight ||
+          session_->next_sequence >= session_->acknowledged() + layout::kSessionWindow)) {
     co_await window_.wait();
+    // A write that cannot be sent now must not use up a sequence.
+    link = co_await get();
   }
+  if (!link.ok()) co_return Attempt{link.status()};
   if (write.given_up) co_return Attempt{Status(Code::timed_out, "the write was not sent")};
   const std::shared_ptr<Session> session = session_;
   Request request{write.kind, session->next_sequence++, 0, write.expected, write.key, write.value};

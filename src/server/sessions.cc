@@ -8,8 +8,8 @@
 namespace scalio::server {
 
 std::optional<bool> Session::begin(uint64_t sequence, uint64_t acknowledged, uint64_t call) {
-  // Requests may overtake each other, so `acknowledged` may be an older one; it cannot be far ahead.
-  if (acknowledged > acknowledged_ + 2 * layout::kSessionWindow) return std::nullopt;
+  // Requests may overtake each other, so `acknowledged` may be an older one. It may be far ahead: sequences
+  // whose connection was lost before they were sent are never seen here.
   acknowledged_ = std::max(acknowledged_, std::min(acknowledged, sequence));
   if (sequence < acknowledged_ || sequence >= acknowledged_ + layout::kSessionWindow) return std::nullopt;
   writes_.erase(writes_.begin(), writes_.lower_bound(acknowledged_));

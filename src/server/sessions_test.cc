@@ -57,6 +57,15 @@ TEST(Session, WhatIsOutsideTheWindowIsRefused) {
   EXPECT_EQ(s.begin(~0ULL, ~0ULL, 6), std::nullopt) << "an overflow of the window";
 }
 
+TEST(Session, SequencesThatWereNeverSentDoNotEndIt) {
+  Session s(1);
+  EXPECT_EQ(s.begin(1, 1, 1), true);
+  const uint64_t next = 10 * layout::kSessionWindow;
+  EXPECT_EQ(s.begin(next, next, 2), true);
+  EXPECT_EQ(s.begin(next + 1, next, 3), true);
+  EXPECT_EQ(s.begin(next - 1, next, 4), std::nullopt) << "an acknowledged sequence";
+}
+
 TEST(Session, AnAcknowledgedWriteMayEndLate) {
   TestPeer peer;
   Session s(1);

@@ -154,7 +154,7 @@ void Tally::merge(const Tally& other) {
 
 ServerCounters ServerCounters::parse(std::string_view stat_json) {
   ServerCounters out;
-  const Json stat = Json::parse(stat_json, nullptr, false);
+  const Json stat = parse_json<Json>(stat_json);
   auto number = [](const Json& in, const char* name) -> std::optional<std::uint64_t> {
     if (!in.is_object() || !in.contains(name) || !in[name].is_number_unsigned()) return std::nullopt;
     return in[name].get<std::uint64_t>();
@@ -271,7 +271,7 @@ std::string to_json(const Report& report) {
                    {"key_size", report.key_size},
                    {"value_size", report.workload.value_size},
                    {"seed", report.seed}};
-  Json stat = Json::parse(report.server_stat, nullptr, false);
+  Json stat = parse_json<Json>(report.server_stat);
   out["server"] = stat.is_discarded() ? Json(nullptr) : stat;
   return json_text(out, 2);
 }
