@@ -25,6 +25,13 @@ constexpr int kFailure = 3;      // exit status
 constexpr seconds kNoHang{60};   // far more than anything here takes
 constexpr int kMostSteps = 400;  // of a sweep, which ends when the limit is large enough
 
+// A sanitizer's shadow memory takes more addresses than any limit that a program without one would notice.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 class Environment : public ::testing::Test {
  protected:
   // The server, begun by a shell after `setup`; `redirect` stands behind its command.
@@ -104,6 +111,7 @@ TEST_F(Environment, TooFewDescriptorsEndTheStart) {
 }
 
 TEST_F(Environment, TooLittleMemoryEndsTheStart) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer cannot start under a limit on addresses";
   constexpr int kStepKib = 4 << 10;
   // Heaps of threads, which are large and may be refused, make it no question of more or less.
   sweep(20, [](int step) { return "ulimit -v " + std::to_string((step + 1) * kStepKib) + ";"; });
@@ -111,6 +119,7 @@ TEST_F(Environment, TooLittleMemoryEndsTheStart) {
 
 // A stack takes 1 GiB of addresses, so that it is threads that fail.
 TEST_F(Environment, TooFewThreadsEndTheStart) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer cannot start under a limit on addresses";
   constexpr int kGib = 1 << 20;
   sweep(2, [](int step) {
     return "ulimit -s " + std::to_string(kGib) + "; ulimit -v " + std::to_string(step * kGib + kGib / 2) +
