@@ -83,6 +83,9 @@ class Deadlines {
     while (!state->waits.empty()) {
       const Nanos glance = state->executor.now() + kGlance;
       co_await state->executor.sleep_until(std::min(state->waits.begin()->first, glance));
+      // An executor that comes late may have the answer: it is read in this turn and told in the next.
+      co_await state->executor.yield();
+      co_await state->executor.yield();
       const Nanos now = state->executor.now();
       while (!state->waits.empty() && state->waits.begin()->first <= now) {
         state->waits.begin()->second->end(*state);
