@@ -12,8 +12,8 @@
 #include "layout/bucket.h"
 #include "layout/superblock.h"
 #include "load.h"
-#include "server/check.h"
-#include "server/format.h"
+#include "store/verify.h"
+#include "store/format_store.h"
 #include "ycsb/record.h"
 
 namespace scalio::bench {

@@ -1,13 +1,18 @@
-# scalio_layer(NAME [DEPENDS layer...] [LIBRARIES target...])
+# scalio_layer(NAME [DEPENDS layer...] [LIBRARIES target...] [TEST_DEPENDS layer...])
 #
-# One folder of src/ as the static library scalio_NAME. Its *_test.cc files, which stand beside what they
-# test, become the program NAME_test.
-function(scalio_layer name)
-  cmake_parse_arguments(arg "" "" "DEPENDS;LIBRARIES" ${ARGN})
-  set(dir ${CMAKE_SOURCE_DIR}/src/${name})
+# One folder of src/ as the static library scalio_NAME, a slash in NAME written as _. Its *_test.cc files, which
+# stand beside what they test, become the program NAME_test; main.cc belongs to a program.
+function(scalio_layer folder)
+  cmake_parse_arguments(arg "" "" "DEPENDS;LIBRARIES;TEST_DEPENDS" ${ARGN})
+  string(REPLACE / _ name ${folder})
+  foreach(list arg_DEPENDS arg_TEST_DEPENDS)
+    list(TRANSFORM ${list} REPLACE / _)
+    list(TRANSFORM ${list} PREPEND scalio_)
+  endforeach()
+  set(dir ${CMAKE_SOURCE_DIR}/src/${folder})
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cc)
   file(GLOB tests CONFIGURE_DEPENDS ${dir}/*_test.cc)
-  list(REMOVE_ITEM sources ${tests})
+  list(REMOVE_ITEM sources ${tests} ${dir}/main.cc)
   if(NOT sources)
     add_library(scalio_${name} INTERFACE)
     set(scope INTERFACE)
@@ -15,7 +20,6 @@ function(scalio_layer name)
     add_library(scalio_${name} STATIC ${sources})
     set(scope PUBLIC)
   endif()
-  list(TRANSFORM arg_DEPENDS PREPEND scalio_)
   target_include_directories(scalio_${name} ${scope}
     $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -25,7 +29,7 @@ function(scalio_layer name)
     find_package(GTest REQUIRED)
     include(GoogleTest)
     add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE scalio_${name} GTest::gtest_main)
+    target_link_libraries(${name}_test PRIVATE scalio_${name} ${arg_TEST_DEPENDS} scalio_testing GTest::gtest_main)
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60)
   endif()
 endfunction()

@@ -1,10 +1,10 @@
-// scalio-check-history FILE...: are these histories, merged, linearizable? (check/history.h has the format.)
+// scalio-check-history FILE...: are these histories, merged, linearizable? (history/reader.h has the format.)
 // Exit status 0 if they are, 1 with every violation on standard output, 2 for bad use or bad files.
 #include <cstdio>
 #include <string>
 #include <vector>
 
-#include "check/linearizability.h"
+#include "linearizability/linearizability.h"
 
 int main(int argc, char** argv) {
   constexpr int kViolated = 1, kBadUse = 2;

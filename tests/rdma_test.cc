@@ -13,7 +13,7 @@
 #include <string>
 #include <thread>
 
-#include "fabric/verbs.h"
+#include "net/verbs.h"
 #include "support/crowd.h"
 #include "support/store.h"
 

@@ -17,13 +17,13 @@
 #include <vector>
 
 #include "base/hash.h"
-#include "check/linearizability.h"
+#include "linearizability/linearizability.h"
 #include "client/shard_client.h"
 #include "fabric/region_access.h"
 #include "layout/superblock.h"
 #include "server/bucket_store.h"
 #include "sim/disk.h"
-#include "sim/fabric.h"
+#include "sim/sim_fabric.h"
 
 namespace scalio::sim {
 namespace {

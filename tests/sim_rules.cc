@@ -1,5 +1,5 @@
 // scalio-sim-rules: shows that the simulator notices when a rule of the protocol is left out. This program is
-// built so that it can leave one out (base/rules.h).
+// built so that it can leave one out (layout/rules.h).
 //
 //   scalio-sim-rules RULE [MOST_SEEDS]     runs seeds without the rule until a promise is broken
 //   scalio-sim-rules RULE --trace SEED     prints what happens in that seed
@@ -12,8 +12,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "base/rules.h"
-#include "sim/runner.h"
+#include "layout/rules.h"
+#include "sim/seed_runner.h"
 
 namespace {
 

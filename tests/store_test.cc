@@ -16,14 +16,14 @@
 
 #include "base/hash.h"
 #include "fabric/connect.h"
-#include "fabric/uri.h"
+#include "net/uri.h"
 #include "layout/bucket.h"
 #include "layout/message.h"
 #include "layout/superblock.h"
-#include "server/check.h"
-#include "server/format.h"
+#include "store/verify.h"
+#include "store/format_store.h"
 #include "server/server.h"
-#include "server/store_files.h"
+#include "store/store_files.h"
 #include "support/scratch.h"
 
 namespace {

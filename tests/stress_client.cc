@@ -1,5 +1,5 @@
 // One client process of the stress tests: every operation, on few hot keys, many in flight; what it saw goes
-// to a history file (check/history.h) in such a way that a kill -9 loses nothing that matters: a write's
+// to a history file (history/reader.h) in such a way that a kill -9 loses nothing that matters: a write's
 // call is in the file before the write begins, and so is everything that was seen before it.
 //
 // Keys with an even number are never deleted. A value is NAME-NUMBER and filler that follows from that; the

@@ -17,7 +17,7 @@
 #include "figure.h"
 #include "memory_target.h"
 #include "numbers.h"
-#include "nvmf/initiator.h"
+#include "nvmf/host/initiator.h"
 
 namespace scalio::bench {
 

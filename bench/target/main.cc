@@ -13,11 +13,11 @@
 #include <thread>
 #include <vector>
 
-#include "block/memory_device.h"
+#include "testing/memory_device.h"
 #include "check.h"
-#include "fabric/socket.h"
+#include "net/socket.h"
 #include "memory_target.h"
-#include "nvmf/target.h"
+#include "nvmf/target/embedded_target.h"
 
 namespace scalio::bench {
 namespace {

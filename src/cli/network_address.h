@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "fabric/uri.h"
+#include "net/uri.h"
 
 namespace scalio::cli {
 

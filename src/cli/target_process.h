@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "fabric/unique_fd.h"
-#include "fabric/uri.h"
+#include "net/unique_fd.h"
+#include "net/uri.h"
 #include "task/executor.h"
 
 namespace scalio::cli {

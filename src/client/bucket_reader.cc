@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/rules.h"
+#include "layout/rules.h"
 
 namespace scalio::client {
 

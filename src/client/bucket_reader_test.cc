@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 #include "block/count.h"
-#include "fabric/test_util.h"
+#include "testing/loops.h"
 #include "layout/superblock.h"
 
 namespace scalio::client {

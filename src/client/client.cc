@@ -11,8 +11,8 @@
 #include "client/shard_client.h"
 #include "client/timeouts.h"
 #include "fabric/connect.h"
-#include "fabric/timer.h"
-#include "fabric/uri.h"
+#include "task/timer.h"
+#include "net/uri.h"
 #include "layout/superblock.h"
 
 namespace scalio {

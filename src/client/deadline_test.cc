@@ -9,7 +9,7 @@
 
 #include "base/hash.h"
 #include "client/shard_client.h"
-#include "fabric/test_util.h"
+#include "testing/loops.h"
 #include "layout/hash_block.h"
 #include "layout/superblock.h"
 

@@ -5,8 +5,8 @@
 #include "block/identity.h"
 #include "block/uring_device.h"
 #include "client/timeouts.h"
-#include "nvmf/initiator.h"
-#include "nvmf/namespace_table.h"
+#include "nvmf/host/initiator.h"
+#include "nvmf/target/namespace_table.h"
 
 namespace scalio::client {
 

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "block/block_device.h"
-#include "fabric/uri.h"
+#include "net/uri.h"
 #include "layout/message.h"
 #include "task/event_loop.h"
 

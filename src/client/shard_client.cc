@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
-#include "base/rules.h"
+#include "layout/rules.h"
 #include "client/timeouts.h"
 #include "fabric/region_access.h"
 

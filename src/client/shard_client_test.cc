@@ -5,7 +5,7 @@
 #include <deque>
 
 #include "base/hash.h"
-#include "block/memory_device.h"
+#include "testing/memory_device.h"
 #include "layout/bucket.h"
 #include "layout/superblock.h"
 

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "fabric/frame_stream.h"
-#include "fabric/limited_log.h"
+#include "net/limited_log.h"
 #include "fabric/server.h"
-#include "fabric/socket.h"
+#include "net/socket.h"
 
 namespace scalio::fabric {
 

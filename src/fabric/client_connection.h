@@ -9,7 +9,7 @@
 
 #include "fabric/fabric.h"
 #include "fabric/message_stream.h"
-#include "fabric/timer.h"
+#include "task/timer.h"
 #include "task/event_loop.h"
 
 namespace scalio::fabric {

@@ -4,11 +4,11 @@
 
 #include <type_traits>
 
-#include "fabric/find_host.h"
-#include "fabric/shm_connection.h"
-#include "fabric/socket.h"
-#include "fabric/tcp_connection.h"
-#include "fabric/verbs_connection.h"
+#include "net/find_host.h"
+#include "fabric/shm/shm_connection.h"
+#include "net/socket.h"
+#include "fabric/tcp/tcp_connection.h"
+#include "fabric/rdma/verbs_connection.h"
 
 namespace scalio::fabric {
 

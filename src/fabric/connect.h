@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 #include "fabric/fabric.h"
-#include "fabric/uri.h"
+#include "net/uri.h"
 #include "task/event_loop.h"
 
 namespace scalio::fabric {

@@ -21,7 +21,7 @@
 #include <string>
 
 #include "fabric/mapping.h"
-#include "fabric/unique_fd.h"
+#include "net/unique_fd.h"
 
 namespace scalio::fabric {
 

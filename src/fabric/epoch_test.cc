@@ -16,7 +16,7 @@
 
 #include "base/process_identity.h"
 #include "fabric/region_access.h"
-#include "fabric/test_util.h"
+#include "testing/loops.h"
 
 namespace scalio::fabric {
 namespace {

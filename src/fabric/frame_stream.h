@@ -10,11 +10,11 @@
 #include <optional>
 #include <vector>
 
-#include "fabric/detached.h"
+#include "task/detached.h"
 #include "fabric/message_stream.h"
-#include "fabric/send_buffer.h"
-#include "fabric/timer.h"
-#include "fabric/unique_fd.h"
+#include "net/send_buffer.h"
+#include "task/timer.h"
+#include "net/unique_fd.h"
 #include "task/event_loop.h"
 
 namespace scalio::fabric {

@@ -9,8 +9,8 @@
 #include <random>
 #include <string>
 
-#include "fabric/io_thread.h"
-#include "fabric/test_util.h"
+#include "task/io_thread.h"
+#include "testing/loops.h"
 
 namespace scalio::fabric {
 namespace {

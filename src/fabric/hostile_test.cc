@@ -15,8 +15,8 @@
 #include "fabric/connect.h"
 #include "fabric/frame.h"
 #include "fabric/region_access.h"
-#include "fabric/socket.h"
-#include "fabric/test_server.h"
+#include "net/socket.h"
+#include "testing/fabric_server.h"
 
 namespace scalio::fabric {
 namespace {

@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "fabric/mapping.h"
-#include "fabric/unique_fd.h"
+#include "net/unique_fd.h"
 
 namespace scalio::fabric {
 

@@ -6,11 +6,11 @@
 #include <cerrno>
 
 #include "fabric/acceptor.h"
-#include "fabric/io_thread.h"
-#include "fabric/nic.h"
+#include "task/io_thread.h"
+#include "fabric/tcp/nic.h"
 #include "fabric/shard_port.h"
-#include "fabric/socket.h"
-#include "fabric/verbs_acceptor.h"
+#include "net/socket.h"
+#include "fabric/rdma/verbs_acceptor.h"
 
 namespace scalio::fabric {
 

@@ -20,7 +20,7 @@
 #include "fabric/epoch.h"
 #include "fabric/fabric.h"
 #include "fabric/region.h"
-#include "fabric/uri.h"
+#include "net/uri.h"
 #include "task/event_loop.h"
 
 namespace scalio::fabric {

@@ -4,8 +4,8 @@
 
 #include "fabric/acceptor.h"
 #include "fabric/frame_stream.h"
-#include "fabric/verbs_handshake.h"
-#include "fabric/verbs_stream.h"
+#include "fabric/rdma/verbs_handshake.h"
+#include "fabric/rdma/verbs_stream.h"
 
 namespace scalio::fabric {
 

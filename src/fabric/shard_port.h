@@ -7,11 +7,11 @@
 #include <unordered_map>
 
 #include "fabric/fabric.h"
-#include "fabric/handover.h"
-#include "fabric/limited_log.h"
+#include "fabric/tcp/handover.h"
+#include "net/limited_log.h"
 #include "fabric/server.h"
-#include "fabric/unique_fd.h"
-#include "fabric/verbs_queue.h"
+#include "net/unique_fd.h"
+#include "net/verbs_queue.h"
 
 namespace scalio::fabric {
 

@@ -9,9 +9,9 @@
 
 #include "fabric/connect.h"
 #include "fabric/region_access.h"
-#include "fabric/socket.h"
-#include "fabric/test_server.h"
-#include "fabric/verbs_acceptor.h"
+#include "net/socket.h"
+#include "testing/fabric_server.h"
+#include "fabric/rdma/verbs_acceptor.h"
 
 namespace scalio::fabric {
 namespace {

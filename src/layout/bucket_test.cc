@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/hash.h"
-#include "layout/test_bytes.h"
+#include "testing/test_bytes.h"
 
 namespace scalio::layout {
 namespace {

@@ -1,7 +1,7 @@
 #include "layout/hash_block.h"
 
 #include "base/hash.h"
-#include "base/rules.h"
+#include "layout/rules.h"
 
 namespace scalio::layout {
 

@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 #include "layout/bucket.h"
-#include "layout/test_bytes.h"
+#include "testing/test_bytes.h"
 
 namespace scalio::layout {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "layout/superblock.h"
-#include "layout/test_bytes.h"
+#include "testing/test_bytes.h"
 
 namespace scalio::layout {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
-#include "layout/test_bytes.h"
+#include "testing/test_bytes.h"
 
 namespace scalio::layout {
 namespace {

@@ -1,6 +1,6 @@
 #include "server/block_table.h"
 
-#include "base/rules.h"
+#include "layout/rules.h"
 
 namespace scalio::server {
 

@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "server/test_util.h"
+#include "testing/shard_fixture.h"
 
 namespace scalio::server {
 namespace {

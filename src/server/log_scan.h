@@ -14,7 +14,7 @@
 #include "block/block_device.h"
 #include "block/buffer.h"
 #include "layout/log.h"
-#include "server/findings.h"
+#include "store/findings.h"
 #include "server/log.h"
 
 namespace scalio::server {

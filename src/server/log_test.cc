@@ -5,7 +5,7 @@
 #include <map>
 
 #include "server/recovery.h"
-#include "server/test_util.h"
+#include "testing/shard_fixture.h"
 
 namespace scalio::server {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "base/rules.h"
+#include "layout/rules.h"
 
 namespace scalio::server {
 

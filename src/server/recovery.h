@@ -4,7 +4,7 @@
 #include <scalio/status.h>
 
 #include "server/block_table.h"
-#include "server/findings.h"
+#include "store/findings.h"
 #include "server/log.h"
 #include "server/log_scan.h"
 #include "server/merger.h"

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/hash.h"
-#include "server/test_util.h"
+#include "testing/shard_fixture.h"
 
 namespace scalio::server {
 namespace {

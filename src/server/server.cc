@@ -19,10 +19,10 @@
 #include "fabric/epoch.h"
 #include "fabric/region.h"
 #include "fabric/server.h"
-#include "fabric/timer.h"
+#include "task/timer.h"
 #include "layout/superblock.h"
 #include "server/shard.h"
-#include "server/store_files.h"
+#include "store/store_files.h"
 #include "task/thread.h"
 
 namespace scalio::server {

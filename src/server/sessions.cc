@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
-#include "base/rules.h"
+#include "layout/rules.h"
 
 namespace scalio::server {
 

@@ -2,7 +2,7 @@
 // read here, whatever they have done to it, and put right where it is damaged (rule 11).
 #pragma once
 
-#include "fabric/limited_log.h"
+#include "net/limited_log.h"
 #include "server/block_table.h"
 #include "server/log.h"
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "check/history.h"
+#include "history/reader.h"
 #include "client/shard_client.h"
-#include "sim/store.h"
+#include "sim/sim_store.h"
 
 namespace scalio::sim {
 

@@ -1,8 +1,8 @@
 #include "sim/run.h"
 
-#include "check/linearizability.h"
+#include "linearizability/linearizability.h"
 #include "sim/load.h"
-#include "sim/store.h"
+#include "sim/sim_store.h"
 
 namespace scalio::sim {
 

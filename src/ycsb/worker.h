@@ -14,7 +14,7 @@
 
 #include "base/histogram.h"
 #include "ycsb/chooser.h"
-#include "ycsb/history.h"
+#include "history/writer.h"
 #include "ycsb/insert_counter.h"
 #include "ycsb/record.h"
 #include "ycsb/report.h"

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "base/hash.h"
-#include "block/memory_device.h"
-#include "server/store_files.h"
+#include "testing/memory_device.h"
+#include "store/store_files.h"
 #include "target.h"
 
 namespace scalio::fuzz {

@@ -4,9 +4,9 @@
 #include <memory>
 #include <vector>
 
-#include "nvmf/nvme.h"
-#include "nvmf/pdu.h"
-#include "nvmf/tcp_protocol.h"
+#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/pdu.h"
+#include "nvmf/host/tcp_protocol.h"
 #include "target.h"
 
 namespace scalio::fuzz {

@@ -1,5 +1,5 @@
 // What hosts send to an NVMe/TCP target: one connection's whole stream.
-#include "nvmf/subsystem.h"
+#include "nvmf/target/subsystem.h"
 
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <string>
 
-#include "block/memory_device.h"
-#include "nvmf/pdu.h"
+#include "testing/memory_device.h"
+#include "nvmf/wire/pdu.h"
 #include "target.h"
 
 namespace scalio::fuzz {

@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "block/buffer.h"
-#include "fabric/uri.h"
-#include "nvmf/initiator.h"
+#include "net/uri.h"
+#include "nvmf/host/initiator.h"
 #include "task/event_loop.h"
 
 namespace scalio {

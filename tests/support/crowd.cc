@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <map>
 
-#include "check/linearizability.h"
+#include "linearizability/linearizability.h"
 
 namespace scalio::testing {
 

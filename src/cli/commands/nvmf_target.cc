@@ -1,0 +1,164 @@
+#include <fmt/format.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <future>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/descriptor_limit.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/logging.h"
+#include "cli/network_address.h"
+#include "cli/stop_signals.h"
+#include "net/uri.h"
+#include "nvmf/target/embedded_target.h"
+#include "task/thread.h"
+
+namespace scalio::cli {
+namespace {
+
+constexpr std::size_t kOwnDescriptors = 64;
+
+struct Flags {
+  std::vector<std::string> listen;
+  std::vector<std::string> namespaces;
+  nvmf::TargetOptions options;
+  bool end_with_stdin = false;
+  bool json = false;
+  std::string log_level = "info";
+};
+
+// The threads that ask may outlive the command.
+class Stop {
+ public:
+  void ask(std::string why) {
+    if (!asked_.test_and_set()) why_.set_value(std::move(why));
+  }
+  std::string wait() { return why_.get_future().get(); }
+
+ private:
+  std::atomic_flag asked_;
+  std::promise<std::string> why_;
+};
+
+// Asks to stop when stdin ends. The kernel closes a pipe whose writer has died, however it died.
+Status stop_with_stdin(std::shared_ptr<Stop> stop) {
+  Result<std::thread> thread = start_thread("scalio-stdin", [stop = std::move(stop)] {
+    char ignored[256];
+    ssize_t n = 0;
+    do n = ::read(STDIN_FILENO, ignored, sizeof ignored);
+    while (n > 0 || (n < 0 && errno == EINTR));
+    stop->ask("stdin was closed");
+  });
+  if (thread.ok()) thread->detach();
+  return thread.status();
+}
+
+Result<nvmf::TargetOptions> options_of(const Flags& flags) {
+  nvmf::TargetOptions options = flags.options;
+  for (const std::string& at : flags.listen) {
+    Result<fabric::Uri> uri = parse_host_port("--listen", at);
+    if (!uri.ok()) return uri.status();
+    options.listen.push_back(*uri);
+  }
+  for (const std::string& path : flags.namespaces) options.namespaces.push_back({path, {}});
+  return options;
+}
+
+int say_ready(const nvmf::Target& target, bool json) {
+  for (const nvmf::Target::Offer& n : target.offers()) {
+    spdlog::info("namespace {}: {}, {} blocks of {} bytes, uuid {}", n.nsid, n.path, n.size / n.block_size,
+                 n.block_size, n.uuid);
+  }
+  for (const fabric::Uri& uri : target.addresses()) spdlog::info("listening on {}", uri.text());
+  spdlog::info("subsystem {}", target.nqn());
+  if (!json) return print("ready\n");
+  nlohmann::ordered_json out = {{"ready", true}, {"nqn", target.nqn()}};
+  for (const fabric::Uri& uri : target.addresses()) out["listen"].push_back(uri.text());
+  for (const nvmf::Target::Offer& n : target.offers()) {
+    out["namespaces"].push_back({{"nsid", n.nsid},
+                                 {"path", n.path},
+                                 {"uuid", n.uuid},
+                                 {"size_bytes", n.size},
+                                 {"block_size", n.block_size}});
+  }
+  return print(json_text(out) + "\n");
+}
+
+int serve(const Flags& flags) {
+  start_logging(flags.log_level);
+  Result<nvmf::TargetOptions> options = options_of(flags);
+  if (!options.ok()) return fail(options.status());
+
+  // Started by a server, it is /proc/self/exe, and would be called "exe" by ps and top.
+  pthread_setname_np(pthread_self(), "scalio-target");
+  const auto stop = std::make_shared<Stop>();
+  Status watched = on_stop_signal([stop](int signal) { stop->ask(signal_name(signal)); });
+  if (watched.ok() && flags.end_with_stdin) watched = stop_with_stdin(stop);
+  if (!watched.ok()) return fail(watched);
+  std::signal(SIGPIPE, SIG_IGN);
+  const std::size_t connections = options->limits.max_connections;
+  const std::string few = too_few_descriptors(fmt::format("{} connections of hosts", connections),
+                                              connections + options->namespaces.size() + kOwnDescriptors);
+  if (!few.empty()) spdlog::warn("{}", few);
+  Result<std::unique_ptr<nvmf::Target>> target = nvmf::Target::start(std::move(*options));
+  if (!target.ok()) return fail(target.status());
+  if (int status = say_ready(**target, flags.json); status != kSuccess) return status;
+
+  spdlog::info("{}: stopping", stop->wait());
+  (*target)->stop();
+  spdlog::info("stopped");
+  return kSuccess;
+}
+
+}  // namespace
+
+Command add_nvmf_target(CLI::App& parent) {
+  CLI::App* app = parent.add_subcommand("nvmf-target", "Serve SSDs, read-only, to NVMe/TCP hosts");
+  auto flags = std::make_shared<Flags>();
+  app->add_option("--listen", flags->listen,
+                  "Where hosts connect; port 0 lets the kernel pick one, 4420 is NVMe's; may be repeated")
+      ->type_name("HOST:PORT")
+      ->required()
+      ->allow_extra_args(false);
+  app->add_option("--ns", flags->namespaces,
+                  "Files or block devices to serve; SSDs of a store may be in use by it")
+      ->type_name("FILE")
+      ->required();
+  app->add_option("--allow-host", flags->options.allowed_hosts,
+                  "NQNs of the hosts that may connect; default: any. Names are not proven")
+      ->type_name("NQN");
+  app->add_option("--nqn", flags->options.nqn,
+                  "The subsystem's name; default: derived from the store or the files")
+      ->type_name("NQN");
+  app->add_flag("--end-with-stdin", flags->end_with_stdin,
+                "Stop when stdin ends: a program that holds a pipe to it takes it along when it dies");
+  app->add_flag("--json", flags->json, "Say \"ready\" as a line of JSON, with addresses, NQN and namespaces");
+  app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  app->footer(
+      "It stands in for the NVMe-oF offload engine of a NIC: reads go to the SSDs without the store's "
+      "server. It\n"
+      "never writes: a host that could would be able to destroy every record. SSDs of one store become the\n"
+      "namespaces 1, 2, ... in the order of the store.\n"
+      "Prints \"ready\" on stdout when hosts can connect. SIGTERM, SIGINT or SIGHUP stops it cleanly; a "
+      "second one "
+      "at once.\n\n"
+      "Examples:\n"
+      "  scalio nvmf-target --listen 0.0.0.0:4420 --ns /var/lib/scalio/ssd-*\n"
+      "  scalio nvmf-target --listen 10.0.0.7:4420 --ns /dev/nvme0n1 /dev/nvme1n1 \\\n"
+      "    --allow-host nqn.2014-08.org.nvmexpress:uuid:5b1a2e1c-44dc-4fd3-a351-7c9e1f2ad3a1\n"
+      "On a host, with Linux's own initiator:\n"
+      "  nvme discover -t tcp -a 10.0.0.7 -s 4420\n"
+      "  nvme connect-all -t tcp -a 10.0.0.7 -s 4420");
+  return {app, [flags] { return serve(*flags); }};
+}
+
+}  // namespace scalio::cli

@@ -1,0 +1,58 @@
+#include "fabric/shm/shm_connection.h"
+
+#include "fabric/epoch.h"
+#include "fabric/region.h"
+#include "fabric/region_access.h"
+
+namespace scalio::fabric {
+
+namespace {
+Status restarted() {
+  return Status(Code::unavailable,
+                "the server restarted, and this connection was to the one before; connect again");
+}
+}  // namespace
+
+ShmConnection::~ShmConnection() { lose(Status(Code::unavailable, "the connection was closed here")); }
+
+void ShmConnection::begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline) {
+  stream_ = FrameStream::create(loop_, std::move(socket), *this, StreamLimits{});
+  stream_->expect_descriptors();
+  ClientConnection::begin(stream_, shard, hello, deadline);
+}
+
+Status ShmConnection::on_welcome(const Welcome& welcome) {
+  const Result<std::vector<UniqueFd>> fds = stream_->take_descriptors();
+  if (!fds.ok()) return fds.status();
+  if (fds->size() != 2) return Status(Code::unavailable, "the server sent no region");
+  Result<Mapping> region = map_region((*fds)[0].get(), welcome.region_size);
+  if (!region.ok()) return region.status();
+  Result<Mapping> epoch_file = map_epoch((*fds)[1].get());
+  if (!epoch_file.ok()) return epoch_file.status();
+  region_ = std::move(*region);
+  epoch_file_ = std::move(*epoch_file);
+  epoch_ = welcome.epoch;
+  memory_ = OneSided(region_.span());
+  return same_epoch() ? Status() : restarted();
+}
+
+bool ShmConnection::same_epoch() const { return load_word_acquire(epoch_file_.data()) == epoch_; }
+
+void ShmConnection::start(Op& op) {
+  if (!up()) return op.complete(loop_, Code::unavailable);
+  std::uint64_t previous = 0;
+  switch (op.kind) {
+    case Op::Kind::read: memory_.read(op.offset, op.data, op.size); break;
+    case Op::Kind::write: memory_.write(op.offset, op.data, op.size); break;
+    case Op::Kind::cas: previous = memory_.cas(op.offset, op.expected, op.desired); break;
+  }
+  // Looked at after the region: a server changes its store only after the epoch. What was read while the
+  // epoch was still the same was then the latest. (What is written to an orphaned region hurts nobody.)
+  if (!same_epoch()) {
+    lose(restarted());
+    return op.complete(loop_, Code::unavailable);
+  }
+  op.complete(loop_, Code::ok, previous);
+}
+
+}  // namespace scalio::fabric

@@ -1,0 +1,55 @@
+// What goes between the thread that stands in for the NIC and the shards' threads.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/bytes.h"
+#include "task/channel.h"
+
+namespace scalio::fabric {
+
+class NicConnection;
+class TcpPeer;
+
+// One TCP connection as both threads know it.
+struct Link {
+  std::uint32_t shard = 0;
+  std::string name;
+  NicConnection* nic = nullptr;  // the NIC's thread only; null once the connection is lost
+  TcpPeer* peer = nullptr;       // the shard's thread only; null before and after the service has the peer
+};
+
+struct Message {
+  enum class Kind : std::uint8_t {
+    // To the shard.
+    hello,    // payload: the request. The first message of a link
+    request,  // id, payload
+    gone,     // the connection was lost. The last message of a link; answered by released
+    // To the NIC.
+    welcome,   // payload: the service's answer
+    refused,   // payload: of a refused frame
+    reply,     // id, payload
+    close,     // payload: the reason
+    released,  // the shard has forgotten the link
+  };
+  Kind kind;
+  std::shared_ptr<Link> link;
+  std::uint64_t id = 0;
+  Bytes payload;
+  Message* next = nullptr;
+};
+
+using MessageChannel = Channel<Message>;
+
+inline void send(MessageChannel& channel, Message::Kind kind, std::shared_ptr<Link> link,
+                 std::uint64_t id = 0, ByteView payload = {}) {
+  auto m = std::make_unique<Message>();
+  m->kind = kind;
+  m->link = std::move(link);
+  m->id = id;
+  m->payload.assign(payload.begin(), payload.end());
+  channel.send(std::move(m));
+}
+
+}  // namespace scalio::fabric

@@ -1,0 +1,160 @@
+#include "fabric/tcp/nic.h"
+
+#include <fmt/format.h>
+
+#include "fabric/acceptor.h"
+#include "fabric/one_sided.h"
+
+namespace scalio::fabric {
+
+// The NIC's end of one connection.
+class NicConnection final : public FrameStream::Handler {
+ public:
+  NicConnection(Nic& nic, std::shared_ptr<FrameStream> stream, std::shared_ptr<Link> link)
+      : nic_(nic),
+        shard_(nic.shards_[link->shard]),
+        stream_(std::move(stream)),
+        link_(std::move(link)),
+        memory_(shard_.region) {
+    link_->nic = this;
+    stream_->set_handler(*this);
+  }
+  ~NicConnection() {
+    stream_->stop();
+    link_->nic = nullptr;
+    send(*shard_.channel, Message::Kind::gone, link_);
+  }
+
+  void on_frame(const Frame& frame) override {
+    if (!welcomed_) {
+      return stream_->fail(Status(Code::invalid, "it did not wait for the answer to its hello"));
+    }
+    switch (frame.kind) {
+      case FrameKind::request: return on_request(frame);
+      case FrameKind::read: return on_read(frame);
+      case FrameKind::write: return on_write(frame);
+      case FrameKind::cas: return on_cas(frame);
+      default:
+        return stream_->fail(
+            Status(Code::invalid, fmt::format("it said {}, which clients do not", to_string(frame.kind))));
+    }
+  }
+
+  void on_lost(const Status& why) override {
+    if (why.code() != Code::unavailable) {
+      nic_.log_.warn(nic_.loop_.now(), fmt::format("{}: disconnected: {}", link_->name, why.message()));
+    }
+    nic_.forget(*this);  // deletes this
+  }
+
+  void end(std::string reason) { stream_->fail(Status(Code::unavailable, std::move(reason))); }
+
+  void on_message(const Message& message) {
+    switch (message.kind) {
+      case Message::Kind::welcome:
+        welcomed_ = true;
+        stream_->send(FrameKind::welcome, 0,
+                      encode(Welcome{memory_.region().size(), nic_.epoch_, message.payload}));
+        return;
+      case Message::Kind::refused:
+        stream_->send(FrameKind::refused, 0, message.payload);
+        nic_.forget(*this);  // deletes this
+        return;
+      case Message::Kind::reply:
+        SCALIO_ASSERT(calls_ > 0);
+        --calls_;
+        stream_->send(FrameKind::reply, message.id, message.payload);
+        return;
+      case Message::Kind::close: end(std::string(as_string(message.payload))); return;
+      default: SCALIO_ASSERT(false);
+    }
+  }
+
+ private:
+  void on_request(const Frame& frame) {
+    if (calls_ == kMaxCalls) {
+      return stream_->fail(Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
+    }
+    ++calls_;
+    send(*shard_.channel, Message::Kind::request, link_, frame.id, frame.payload);
+  }
+  void on_read(const Frame& frame) {
+    const Result<ReadFrame> read = decode_read(frame.payload);
+    if (!read.ok()) return stream_->fail(read.status());
+    if (!inside(read->offset, read->size)) return out_of_bounds("read", read->offset, read->size);
+    const ByteSpan into = stream_->send_space(FrameKind::read_done, frame.id, read->size);
+    memory_.read(read->offset, into.data(), into.size());
+  }
+  void on_write(const Frame& frame) {
+    const Result<WriteFrame> write = decode_write(frame.payload);
+    if (!write.ok()) return stream_->fail(write.status());
+    if (!inside(write->offset, write->bytes.size())) {
+      return out_of_bounds("write", write->offset, write->bytes.size());
+    }
+    memory_.write(write->offset, write->bytes.data(), write->bytes.size());
+    stream_->send(FrameKind::write_done, frame.id, {});
+  }
+  void on_cas(const Frame& frame) {
+    const Result<CasFrame> cas = decode_cas(frame.payload);
+    if (!cas.ok()) return stream_->fail(cas.status());
+    if (!inside(cas->offset, sizeof(std::uint64_t)) || cas->offset % sizeof(std::uint64_t) != 0) {
+      return out_of_bounds("cas", cas->offset, sizeof(std::uint64_t));
+    }
+    const std::uint64_t previous = memory_.cas(cas->offset, cas->expected, cas->desired);
+    store(stream_->send_space(FrameKind::cas_done, frame.id, sizeof previous).data(), previous);
+  }
+
+  bool inside(std::uint64_t offset, std::size_t size) const {
+    const std::size_t limit = memory_.region().size();
+    return offset <= limit && size <= limit - offset;
+  }
+  void out_of_bounds(std::string_view what, std::uint64_t offset, std::size_t size) {
+    stream_->fail(
+        Status(Code::invalid, fmt::format("{} of {} bytes at {}: outside the region of {} bytes, or "
+                                          "not at a multiple of 8",
+                                          what, size, offset, memory_.region().size())));
+  }
+
+  Nic& nic_;
+  Nic::Shard& shard_;
+  const std::shared_ptr<FrameStream> stream_;
+  const std::shared_ptr<Link> link_;
+  OneSided memory_;
+  bool welcomed_ = false;
+  std::size_t calls_ = 0;  // handed to the shard and not replied to
+};
+
+Nic::Nic(EventLoop& loop, std::vector<Shard> shards, std::uint64_t epoch, const Limits& limits)
+    : loop_(loop), shards_(std::move(shards)), epoch_(epoch), limits_(limits) {}
+
+Nic::~Nic() {
+  for (auto& [connection, owner] : connections_) connection->end("the server stops");
+}
+
+void Nic::adopt(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
+  Shard& shard = shards_[hello.shard];
+  if (shard.links >= limits_.max_connections) {
+    return refuse(*stream,
+                  Status(Code::busy, fmt::format("shard {} has {} connections already, which is the most",
+                                                 hello.shard, limits_.max_connections)));
+  }
+  ++shard.links;
+  auto link = std::make_shared<Link>();
+  link->shard = hello.shard;
+  link->name = name;
+  send(*shard.channel, Message::Kind::hello, link, 0, hello.request);
+  auto connection = std::make_unique<NicConnection>(*this, std::move(stream), std::move(link));
+  connections_.emplace(connection.get(), std::move(connection));
+}
+
+void Nic::on_message(Message& message) {
+  if (message.kind == Message::Kind::released) {
+    --shards_[message.link->shard].links;
+  } else if (message.link->nic != nullptr) {
+    message.link->nic->on_message(message);
+  }
+}
+
+void Nic::forget(NicConnection& connection) { connections_.erase(&connection); }
+
+}  // namespace scalio::fabric

@@ -1,0 +1,186 @@
+#include "history/reader.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <tuple>
+#include <utility>
+
+#include "base/json.h"
+
+namespace scalio::check {
+namespace {
+
+using Json = nlohmann::json;
+using Kind = Operation::Kind;
+using Outcome = Operation::Outcome;
+
+constexpr std::pair<std::string_view, Kind> kKinds[] = {
+    {"get", Kind::get}, {"put", Kind::put}, {"delete", Kind::remove}, {"cput", Kind::put_if}};
+constexpr std::pair<std::string_view, Outcome> kOutcomes[] = {{"ok", Outcome::ok},
+                                                              {"not_found", Outcome::not_found},
+                                                              {"conflict", Outcome::conflict},
+                                                              {"unknown", Outcome::unknown},
+                                                              {"error", Outcome::error}};
+
+template <class T, std::size_t N>
+std::optional<T> named(const std::pair<std::string_view, T> (&table)[N], std::string_view name) {
+  for (const auto& [text, value] : table) {
+    if (text == name) return value;
+  }
+  return std::nullopt;
+}
+
+template <class T, std::size_t N>
+std::string_view name_of(const std::pair<std::string_view, T> (&table)[N], T value) {
+  for (const auto& [text, v] : table) {
+    if (v == value) return text;
+  }
+  return "?";
+}
+
+// A field of a line. Absent and null are the same; `wrong` names the first field of a wrong type.
+struct Fields {
+  const Json& line;
+  std::string wrong = {};
+
+  const Json* find(const char* name) const {
+    auto it = line.find(name);
+    return it == line.end() || it->is_null() ? nullptr : &*it;
+  }
+  std::optional<std::string> text(const char* name) {
+    const Json* field = find(name);
+    if (field == nullptr) return std::nullopt;
+    if (field->is_string()) return field->get<std::string>();
+    if (wrong.empty()) wrong = name;
+    return std::nullopt;
+  }
+  template <class T>
+  std::optional<T> number(const char* name) {
+    const Json* field = find(name);
+    if (field == nullptr) return std::nullopt;
+    if (field->is_number_integer()) return field->get<T>();
+    if (wrong.empty()) wrong = name;
+    return std::nullopt;
+  }
+};
+
+// What is wrong with the outcome for an operation of this kind; empty if nothing is.
+std::string contradiction(const Operation& op) {
+  const bool ok = op.outcome == Outcome::ok;
+  if (op.outcome == Outcome::not_found && op.kind != Kind::get && op.kind != Kind::remove) {
+    return "only get and delete can end as not_found";
+  }
+  if (op.outcome == Outcome::conflict && op.kind != Kind::put_if) return "only cput can end as conflict";
+  if ((op.kind == Kind::put || op.kind == Kind::put_if) && !op.value) return "a write needs its value";
+  if (op.kind == Kind::get && ok && !op.value) return "a get that is ok needs its value";
+  if (ok && op.version == 0) return "an operation that is ok needs a version above 0";
+  if (op.returned < op.called) return "return is before call";
+  return {};
+}
+
+// The operation of one line; an error says what is wrong with it.
+Result<Operation> parse(const Json& line) {
+  if (!line.is_object()) return Status(Code::invalid, "not a JSON object");
+  Fields fields{line};
+  Operation op;
+  if (const Json* client = fields.find("client"); client != nullptr && client->is_number_integer()) {
+    op.client = json_text(*client);
+  } else {
+    op.client = fields.text("client").value_or("");
+  }
+  const auto kind = named(kKinds, fields.text("op").value_or(""));
+  const auto key = fields.text("key");
+  op.value = fields.text("value");
+  op.version = fields.number<std::uint64_t>("version").value_or(0);
+  const auto expected = fields.number<std::uint64_t>("expected");
+  const auto result = fields.text("result");
+  const auto outcome = named(kOutcomes, result.value_or("unknown"));
+  const auto called = fields.number<Time>("call");
+  const auto returned = fields.number<Time>("return");
+
+  if (!fields.wrong.empty()) return Status(Code::invalid, "field '" + fields.wrong + "' has a wrong type");
+  if (!kind) return Status(Code::invalid, "op must be get, put, delete or cput");
+  if (!key) return Status(Code::invalid, "no key");
+  if (!called) return Status(Code::invalid, "no call time");
+  if (result.has_value() != returned.has_value()) {
+    return Status(Code::invalid, "result and return must be given together");
+  }
+  if (!outcome) return Status(Code::invalid, "result must be ok, not_found, conflict, unknown or error");
+  if (*kind == Kind::put_if && !expected) return Status(Code::invalid, "a cput needs 'expected'");
+  op.kind = *kind;
+  op.key = *key;
+  op.expected = expected.value_or(0);
+  op.outcome = *outcome;
+  op.called = *called;
+  op.returned = returned.value_or(kNever);
+  if (std::string what = contradiction(op); !what.empty()) return Status(Code::invalid, what);
+  return op;
+}
+
+// Calls without a result yet. Concurrent calls of one client may agree in everything but the result.
+using Open = std::map<std::tuple<std::string, Kind, std::string, Time>, std::vector<Operation>>;
+
+Status read_file(const std::string& path, std::vector<Operation>& out) {
+  std::ifstream in(path);
+  if (!in) return Status(Code::io_error, fmt::format("{}: {}", path, std::strerror(errno)));
+  Open open;
+  std::string text;
+  for (int number = 1; std::getline(in, text); ++number) {
+    const bool torn = in.eof();  // no newline at its end
+    if (text.empty()) continue;
+    const Json line = parse_json<Json>(text);
+    if (line.is_discarded() && torn) break;
+    Result<Operation> op = line.is_discarded() ? Status(Code::invalid, "not JSON") : parse(line);
+    if (!op.ok()) {
+      return Status(Code::invalid, fmt::format("{}:{}: {}", path, number, op.status().message()));
+    }
+    std::tuple id(op->client, op->kind, op->key, op->called);
+    if (op->returned == kNever) {
+      open[id].push_back(*std::move(op));
+      continue;
+    }
+    if (auto it = open.find(id); it != open.end()) {
+      it->second.pop_back();
+      if (it->second.empty()) open.erase(it);
+    }
+    out.push_back(*std::move(op));
+  }
+  if (in.bad()) return Status(Code::io_error, fmt::format("{}: {}", path, std::strerror(errno)));
+  for (auto& [id, calls] : open) {
+    for (Operation& call : calls) out.push_back(std::move(call));
+  }
+  return Status();
+}
+
+}  // namespace
+
+Result<std::vector<Operation>> read_history(std::span<const std::string> paths) {
+  std::vector<Operation> history;
+  for (const std::string& path : paths) {
+    if (Status status = read_file(path, history); !status.ok()) return status;
+  }
+  return history;
+}
+
+std::string to_string(const Operation& op, Time origin) {
+  constexpr double kNsPerUs = 1000.0;
+  const double called = static_cast<double>(op.called - origin) / kNsPerUs;
+  std::string text = fmt::format("{:12.3f} .. ", called);
+  text += op.returned == kNever
+              ? fmt::format("{:>12}", "(none)")
+              : fmt::format("{:12.3f}", static_cast<double>(op.returned - origin) / kNsPerUs);
+  text += fmt::format("  {:<10} {} {}", op.client, name_of(kKinds, op.kind), op.key);
+  if (op.is_write() && op.value) text += " = " + *op.value;
+  if (op.kind == Kind::put_if) text += fmt::format(" if version {}", op.expected);
+  text += fmt::format(" -> {}", name_of(kOutcomes, op.outcome));
+  if (!op.is_write() && op.value) text += " " + *op.value;
+  if (op.version != 0) text += fmt::format(", version {}", op.version);
+  return text;
+}
+
+}  // namespace scalio::check

@@ -1,0 +1,112 @@
+#include "history/reader.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace scalio::check {
+namespace {
+
+class HistoryFile : public testing::Test {
+ protected:
+  ~HistoryFile() override {
+    for (const std::string& path : paths_) std::filesystem::remove(path);
+  }
+  void write(const std::string& text) {
+    paths_.push_back(testing::TempDir() + "history-" + std::to_string(getpid()) + "-" +
+                     std::to_string(paths_.size()));
+    std::ofstream(paths_.back()) << text;
+  }
+  Result<std::vector<Operation>> read() { return read_history(paths_); }
+
+  std::vector<std::string> paths_;
+};
+
+const std::string kPut =
+    R"({"client":"a","op":"put","key":"k","value":"v","version":3,"result":"ok","call":1,"return":2})"
+    "\n";
+
+TEST_F(HistoryFile, ReadsAndMerges) {
+  write(kPut);
+  write(
+      R"({"client":7,"op":"get","key":"k","value":null,"version":null,"result":"not_found","call":3,"return":5}
+{"client":7,"op":"cput","key":"k","value":"w","version":null,"expected":9,"result":"conflict","call":6,"return":8}
+)");
+  auto history = read();
+  ASSERT_TRUE(history.ok()) << history.status().to_string();
+  ASSERT_EQ(history->size(), 3u);
+  const Operation& put = (*history)[0];
+  EXPECT_EQ(put.client, "a");
+  EXPECT_EQ(put.kind, Operation::Kind::put);
+  EXPECT_EQ(put.key, "k");
+  EXPECT_EQ(put.value, "v");
+  EXPECT_EQ(put.version, 3u);
+  EXPECT_EQ(put.outcome, Operation::Outcome::ok);
+  EXPECT_EQ(put.called, 1);
+  EXPECT_EQ(put.returned, 2);
+  EXPECT_EQ((*history)[1].outcome, Operation::Outcome::not_found);
+  EXPECT_EQ((*history)[1].client, "7");
+  EXPECT_EQ((*history)[2].expected, 9u);
+  EXPECT_EQ((*history)[2].outcome, Operation::Outcome::conflict);
+}
+
+TEST_F(HistoryFile, CallWithoutResultIsUnknown) {
+  const std::string call = R"({"client":"a","op":"put","key":"k","value":"v","call":1})"
+                           "\n";
+  write(call + kPut + R"({"client":"a","op":"delete","key":"k","call":4})" + "\n");
+  auto history = read();
+  ASSERT_TRUE(history.ok()) << history.status().to_string();
+  ASSERT_EQ(history->size(), 2u);
+  EXPECT_EQ((*history)[0].outcome, Operation::Outcome::ok);
+  EXPECT_EQ((*history)[1].kind, Operation::Kind::remove);
+  EXPECT_EQ((*history)[1].outcome, Operation::Outcome::unknown);
+  EXPECT_EQ((*history)[1].returned, kNever);
+}
+
+TEST_F(HistoryFile, TornLastLineIsIgnored) {
+  write(kPut + kPut.substr(0, 40));
+  auto history = read();
+  ASSERT_TRUE(history.ok()) << history.status().to_string();
+  EXPECT_EQ(history->size(), 1u);
+}
+
+TEST_F(HistoryFile, SaysWhatIsWrongWhere) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"garbage\n", "not JSON"},
+      {"[]\n", "not a JSON object"},
+      {R"({"op":"scan","key":"k","call":1})", "op must be"},
+      {R"({"op":"get","call":1})", "no key"},
+      {R"({"op":"get","key":7,"call":1})", "'key' has a wrong type"},
+      {R"({"op":"get","key":"k"})", "no call"},
+      {R"({"op":"get","key":"k","call":1,"result":"ok"})", "together"},
+      {R"({"op":"get","key":"k","call":1,"return":2,"result":"fine"})", "result must be"},
+      {R"({"op":"get","key":"k","call":1,"return":2,"result":"ok","version":1})", "needs its value"},
+      {R"({"op":"get","key":"k","call":1,"return":2,"result":"ok","value":"v"})", "needs a version"},
+      {R"({"op":"put","key":"k","call":1,"return":2,"result":"not_found","value":"v"})", "not_found"},
+      {R"({"op":"put","key":"k","call":1,"return":2,"result":"conflict","value":"v"})", "conflict"},
+      {R"({"op":"cput","key":"k","call":1,"value":"v"})", "'expected'"},
+      {R"({"op":"delete","key":"k","call":3,"return":2,"result":"error"})", "before call"},
+  };
+  for (const auto& [line, what] : cases) {
+    paths_.clear();
+    write(kPut + line);
+    auto history = read();
+    ASSERT_EQ(history.code(), Code::invalid) << line;
+    EXPECT_NE(history.status().message().find(paths_[0] + ":2: "), std::string::npos)
+        << history.status().message();
+    EXPECT_NE(history.status().message().find(what), std::string::npos) << history.status().message();
+    std::filesystem::remove(paths_[0]);
+  }
+}
+
+TEST_F(HistoryFile, MissingFile) {
+  paths_.push_back("/nonexistent/history");
+  EXPECT_EQ(read().code(), Code::io_error);
+}
+
+}  // namespace
+}  // namespace scalio::check

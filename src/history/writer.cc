@@ -1,0 +1,132 @@
+#include "history/writer.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+
+namespace scalio::ycsb {
+namespace {
+
+constexpr std::size_t kBufferSize = 1 << 20;
+
+std::string_view name(HistoryOp op) {
+  switch (op) {
+    case HistoryOp::get: return "get";
+    case HistoryOp::put: return "put";
+    case HistoryOp::remove: return "delete";
+    case HistoryOp::put_if: return "cput";
+  }
+  return "?";
+}
+
+// What a code says about the operation's effect.
+std::string_view result(HistoryOp op, Code code) {
+  switch (code) {
+    case Code::ok: return "ok";
+    case Code::not_found: return "not_found";
+    case Code::conflict: return "conflict";
+    case Code::invalid:
+    case Code::too_large:
+    case Code::full:
+    case Code::read_only:
+    case Code::unavailable:
+    case Code::timed_out:
+    case Code::busy: return "error";
+    case Code::unknown:
+    case Code::io_error:
+    case Code::corrupt:
+      // A device that failed during a write may have kept it.
+      return op == HistoryOp::get ? "error" : "unknown";
+  }
+  return "?";
+}
+
+void append_string(std::string& out, std::string_view s) {
+  bool plain = std::ranges::all_of(s, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+  if (plain) {
+    out += '"';
+    out += s;
+    out += '"';
+  } else {
+    out += json_text(nlohmann::json(s));
+  }
+}
+
+void append_number_or_null(std::string& out, bool present, std::uint64_t n) {
+  if (present) {
+    fmt::format_to(std::back_inserter(out), "{}", n);
+  } else {
+    out += "null";
+  }
+}
+
+}  // namespace
+
+void append_line(std::string& out, const HistoryLine& line) {
+  out += R"({"client":)";
+  append_string(out, line.client);
+  fmt::format_to(std::back_inserter(out), R"(,"op":"{}","key":)", name(line.op));
+  append_string(out, line.key);
+  out += R"(,"value":)";
+  if (line.value) {
+    append_string(out, *line.value);
+  } else {
+    out += "null";
+  }
+  out += R"(,"version":)";
+  append_number_or_null(out, line.version != 0, line.version);
+  out += R"(,"expected":)";
+  append_number_or_null(out, line.op == HistoryOp::put_if, line.expected);
+  fmt::format_to(std::back_inserter(out), R"(,"result":"{}","call":{},"return":{}}})",
+                 result(line.op, line.code), line.call, line.ended);
+  out += '\n';
+}
+
+Result<std::unique_ptr<HistoryFile>> HistoryFile::create(const std::string& path) {
+  int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+  if (fd < 0)
+    return {Code::io_error, fmt::format("cannot create the history {}: {}", path, std::strerror(errno))};
+  return std::unique_ptr<HistoryFile>(new HistoryFile(fd, path));
+}
+
+HistoryFile::~HistoryFile() { ::close(fd_); }
+
+void HistoryFile::append(std::string_view lines) {
+  std::lock_guard lock(mutex_);
+  while (!lines.empty() && status_.ok()) {
+    ssize_t n = ::write(fd_, lines.data(), lines.size());
+    if (n >= 0) {
+      lines.remove_prefix(static_cast<std::size_t>(n));
+    } else if (errno != EINTR) {
+      status_ =
+          Status(Code::io_error, fmt::format("cannot write the history {}: {}", path_, std::strerror(errno)));
+    }
+  }
+}
+
+Status HistoryFile::status() const {
+  std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void HistoryBuffer::add(const HistoryLine& line) {
+  if (lines_.empty()) lines_.reserve(kBufferSize + kBufferSize / 16);
+  append_line(lines_, line);
+  if (lines_.size() >= kBufferSize) flush();
+}
+
+void HistoryBuffer::flush() {
+  if (file_ == nullptr || lines_.empty()) return;
+  file_->append(lines_);
+  lines_.clear();
+}
+
+}  // namespace scalio::ycsb

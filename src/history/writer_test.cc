@@ -1,0 +1,114 @@
+#include "history/writer.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+namespace scalio::ycsb {
+namespace {
+
+std::string text(const HistoryLine& line) {
+  std::string out;
+  append_line(out, line);
+  return out;
+}
+
+std::string result(HistoryOp op, Code code) {
+  HistoryLine line{.client = "c", .op = op, .key = "k"};
+  line.code = code;
+  return nlohmann::json::parse(text(line))["result"];
+}
+
+TEST(HistoryLine, HasItsFieldsInOrder) {
+  HistoryLine line{.client = "1a2b3c4d-0-5", .op = HistoryOp::put, .key = "k", .value = "v"};
+  line.version = 7;
+  line.call = 1000;
+  line.ended = 1900;
+  EXPECT_EQ(text(line),
+            R"({"client":"1a2b3c4d-0-5","op":"put","key":"k","value":"v","version":7,"expected":null,)"
+            R"("result":"ok","call":1000,"return":1900})"
+            "\n");
+}
+
+TEST(HistoryLine, AbsentIsNull) {
+  HistoryLine line{.client = "c", .op = HistoryOp::get, .key = "k"};
+  line.code = Code::not_found;
+  auto json = nlohmann::json::parse(text(line));
+  EXPECT_TRUE(json["value"].is_null());
+  EXPECT_TRUE(json["version"].is_null());
+  EXPECT_EQ(json["result"], "not_found");
+}
+
+TEST(HistoryLine, ConditionalPutHasItsExpectedVersion) {
+  HistoryLine line{.client = "c", .op = HistoryOp::put_if, .key = "k", .value = "v"};
+  EXPECT_EQ(nlohmann::json::parse(text(line))["expected"], 0);
+  line.expected = 12;
+  EXPECT_EQ(nlohmann::json::parse(text(line))["expected"], 12);
+}
+
+TEST(HistoryLine, AnyBytesAreValidJson) {
+  const std::string odd = "a\"b\\c\n\xff\xc3\xa4";
+  HistoryLine line{.client = "c", .op = HistoryOp::get, .key = odd, .value = odd};
+  EXPECT_EQ(nlohmann::json::parse(text(line))["value"], "a\"b\\c\n\xef\xbf\xbd\xc3\xa4");
+  EXPECT_EQ(text(line).find('\n'), text(line).size() - 1);
+}
+
+// A write may be called `error` only if it certainly did nothing.
+TEST(HistoryLine, ResultSaysWhetherAWriteCanHaveHappened) {
+  EXPECT_EQ(result(HistoryOp::put, Code::unavailable), "error");
+  EXPECT_EQ(result(HistoryOp::put, Code::full), "error");
+  EXPECT_EQ(result(HistoryOp::put, Code::unknown), "unknown");
+  EXPECT_EQ(result(HistoryOp::remove, Code::io_error), "unknown");
+  EXPECT_EQ(result(HistoryOp::get, Code::io_error), "error");
+  EXPECT_EQ(result(HistoryOp::put_if, Code::conflict), "conflict");
+}
+
+TEST(HistoryFile, KeepsLinesOfAllThreadsWhole) {
+  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "scalio_history_test";
+  constexpr int kLines = 20'000;  // more than a buffer
+  {
+    Result<std::unique_ptr<HistoryFile>> file = HistoryFile::create(path);
+    ASSERT_TRUE(file.ok()) << file.status().to_string();
+    auto write = [&](const char* client) {
+      HistoryBuffer buffer(file->get());
+      for (int i = 0; i < kLines; ++i) {
+        HistoryLine line{.client = client, .op = HistoryOp::get, .key = "user000000000042"};
+        line.call = static_cast<std::uint64_t>(i);
+        buffer.add(line);
+      }
+    };
+    std::jthread a(write, "a");
+    std::jthread b(write, "b");
+    a.join();
+    b.join();
+    EXPECT_TRUE((*file)->status().ok());
+  }
+  std::ifstream in(path);
+  std::string line;
+  int a = 0;
+  int b = 0;
+  while (std::getline(in, line)) {
+    auto json = nlohmann::json::parse(line);
+    int& expected = json["client"] == "a" ? a : b;
+    ASSERT_EQ(json["call"], expected++);
+  }
+  EXPECT_EQ(a, kLines);
+  EXPECT_EQ(b, kLines);
+  std::filesystem::remove(path);
+}
+
+TEST(HistoryFile, FailuresAreReported) {
+  EXPECT_EQ(HistoryFile::create("/nonexistent/history").code(), Code::io_error);
+  Result<std::unique_ptr<HistoryFile>> full = HistoryFile::create("/dev/full");
+  ASSERT_TRUE(full.ok());
+  (*full)->append("line\n");
+  EXPECT_EQ((*full)->status().code(), Code::io_error);
+  EXPECT_NE((*full)->status().message().find("/dev/full"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace scalio::ycsb

@@ -1,0 +1,68 @@
+#include "net/uri.h"
+
+#include <gtest/gtest.h>
+
+namespace scalio::fabric {
+namespace {
+
+TEST(Uri, ParsesAndPrintsAllSchemes) {
+  const Result<Uri> local = parse_uri("unix:/run/scalio.sock");
+  ASSERT_TRUE(local.ok());
+  EXPECT_EQ(local->scheme, Uri::Scheme::unix_socket);
+  EXPECT_EQ(local->path, "/run/scalio.sock");
+  EXPECT_EQ(local->text(), "unix:/run/scalio.sock");
+
+  const Result<Uri> remote = parse_uri("tcp:host.example:5000");
+  ASSERT_TRUE(remote.ok());
+  EXPECT_EQ(remote->scheme, Uri::Scheme::tcp);
+  EXPECT_EQ(remote->host, "host.example");
+  EXPECT_EQ(remote->port, 5000);
+  EXPECT_EQ(remote->text(), "tcp:host.example:5000");
+
+  const Result<Uri> rdma = parse_uri("rdma:10.0.0.7:5000");
+  ASSERT_TRUE(rdma.ok());
+  EXPECT_EQ(rdma->scheme, Uri::Scheme::rdma);
+  EXPECT_EQ(rdma->host, "10.0.0.7");
+  EXPECT_EQ(rdma->port, 5000);
+  EXPECT_EQ(rdma->text(), "rdma:10.0.0.7:5000");
+}
+
+TEST(Uri, TakesIpv6InBrackets) {
+  const Result<Uri> uri = parse_uri("tcp:[::1]:0");
+  ASSERT_TRUE(uri.ok());
+  EXPECT_EQ(uri->host, "::1");
+  EXPECT_EQ(uri->port, 0);
+  EXPECT_EQ(uri->text(), "tcp:[::1]:0");
+}
+
+TEST(Uri, RefusesEverythingElse) {
+  using namespace std::string_view_literals;
+  for (std::string_view text : {""sv,
+                                "unix:"sv,
+                                "unix"sv,
+                                "/run/x"sv,
+                                "tcp:"sv,
+                                "tcp:host"sv,
+                                "tcp::5"sv,
+                                "tcp:*:5"sv,
+                                "tcp:host:"sv,
+                                "tcp:host:x"sv,
+                                "tcp:host:65536"sv,
+                                "tcp:host:-1"sv,
+                                "tcp:host:5 "sv,
+                                "tcp:::1:5"sv,
+                                "tcp:[::1]"sv,
+                                "tcp:[::1"sv,
+                                "tcp:[]:5"sv,
+                                "rdma:"sv,
+                                "rdma:host"sv,
+                                "rdma"sv,
+                                "udp:host:5"sv,
+                                "unix:/a\0b"sv}) {
+    const Result<Uri> uri = parse_uri(text);
+    EXPECT_EQ(uri.code(), Code::invalid) << text;
+  }
+}
+
+}  // namespace
+}  // namespace scalio::fabric

@@ -1,0 +1,101 @@
+#include "nvmf/host/initiator.h"
+
+#include <fmt/format.h>
+
+#include "net/find_host.h"
+#include "nvmf/host/rdma_queue.h"
+#include "nvmf/host/tcp_queue.h"
+
+namespace scalio::nvmf {
+
+using fabric::Address;
+using fabric::Uri;
+
+namespace {
+
+// Every controller takes so much in a capsule of the admin queue (NVMe/TCP 1.0, 3.3.2.2.1).
+constexpr std::uint32_t kTcpAdminInCapsule = 8192;
+
+class TcpTransport final : public Transport {
+ public:
+  TcpTransport(EventLoop& loop, std::string name, std::vector<Address> addresses,
+               const InitiatorOptions& options)
+      : loop_(loop),
+        name_(std::move(name)),
+        addresses_(std::move(addresses)),
+        header_digest_(options.header_digest),
+        data_digest_(options.data_digest) {}
+
+  std::unique_ptr<Queue> make_queue(QueueOptions options) override {
+    const TcpProtocol::Settings settings{options.depth, options.in_capsule, header_digest_, data_digest_};
+    return std::make_unique<TcpQueue>(loop_, addresses_, settings, std::move(options));
+  }
+  const std::string& name() const override { return name_; }
+  std::uint32_t admin_in_capsule() const override { return kTcpAdminInCapsule; }
+
+ private:
+  EventLoop& loop_;
+  const std::string name_;
+  const std::vector<Address> addresses_;
+  const bool header_digest_;
+  const bool data_digest_;
+};
+
+class RdmaTransport final : public Transport {
+ public:
+  RdmaTransport(EventLoop& loop, std::string name, std::vector<Address> addresses)
+      : loop_(loop), name_(std::move(name)), addresses_(std::move(addresses)) {}
+
+  std::unique_ptr<Queue> make_queue(QueueOptions options) override {
+    return std::make_unique<RdmaQueue>(loop_, addresses_, std::move(options));
+  }
+  const std::string& name() const override { return name_; }
+  std::uint32_t admin_in_capsule() const override { return 0; }
+  std::uint64_t max_transfer() const override { return RdmaQueue::kMaxData; }
+
+ private:
+  EventLoop& loop_;
+  const std::string name_;
+  const std::vector<Address> addresses_;
+};
+
+Task<Result<std::unique_ptr<Transport>>> make_transport(EventLoop& loop, Uri controller,
+                                                        const InitiatorOptions& options) {
+  using Made = std::unique_ptr<Transport>;
+  std::string name = controller.text();
+  if (controller.scheme == Uri::Scheme::unix_socket) {
+    co_return Status(Code::invalid,
+                     fmt::format("no NVMe-oF controller can be at {}: give tcp: or rdma:", name));
+  }
+  const Nanos deadline = loop.now() + options.connect_timeout;
+  Result<std::vector<Address>> found =
+      co_await fabric::find_host(loop, std::move(controller.host), controller.port, deadline);
+  if (!found.ok()) co_return found.status();
+  if (controller.scheme == Uri::Scheme::rdma) {
+    co_return Made(std::make_unique<RdmaTransport>(loop, std::move(name), *std::move(found)));
+  }
+  co_return Made(std::make_unique<TcpTransport>(loop, std::move(name), *std::move(found), options));
+}
+
+}  // namespace
+
+Task<Result<std::unique_ptr<NvmeDevice>>> connect_namespace(EventLoop& loop, NamespaceAddress address,
+                                                            InitiatorOptions options) {
+  Result<std::unique_ptr<Transport>> transport =
+      co_await make_transport(loop, std::move(address.controller), options);
+  if (!transport.ok()) co_return transport.status();
+  Result<std::unique_ptr<NvmeDevice>> device = co_await NvmeDevice::connect(
+      loop, *std::move(transport), std::move(address.subsystem_nqn), address.nsid, std::move(options));
+  co_return device;
+}
+
+Task<Result<std::vector<DiscoveryEntry>>> discover_at(EventLoop& loop, Uri controller,
+                                                      InitiatorOptions options) {
+  Result<std::unique_ptr<Transport>> transport =
+      co_await make_transport(loop, std::move(controller), options);
+  if (!transport.ok()) co_return transport.status();
+  Result<std::vector<DiscoveryEntry>> entries = co_await discover(loop, **transport, options);
+  co_return entries;
+}
+
+}  // namespace scalio::nvmf

@@ -1,0 +1,120 @@
+#include "nvmf/target/namespace_table.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/hash.h"
+#include "block/superblock.h"
+#include "block/uring_device.h"
+
+namespace scalio::nvmf {
+
+namespace {
+
+using Uuid = std::array<std::byte, 16>;
+
+// A UUID (RFC 9562, version 8) that depends on all of `bytes` and on `place`.
+Uuid derive_uuid(ByteView bytes, std::uint64_t place) {
+  Uuid uuid;
+  store(uuid.data(), checksum(bytes, place));
+  store(uuid.data() + 8, checksum(bytes, mix(place + 1)));
+  uuid[6] = (uuid[6] & std::byte{0x0f}) | std::byte{0x80};
+  uuid[8] = (uuid[8] & std::byte{0x3f}) | std::byte{0x80};
+  return uuid;
+}
+
+NamespaceId make_id(const Uuid& uuid) {
+  NamespaceId id;
+  id.uuid = uuid;
+  id.nguid = uuid;
+  return id;
+}
+
+// Of a device that is no store's SSD.
+NamespaceId device_id(const TargetNamespace& source, const block::BlockDevice& device) {
+  struct stat st {};
+  if (source.open || stat(source.path.c_str(), &st) != 0) {
+    return make_id(derive_uuid(as_bytes(device.name()), 0));
+  }
+  const bool is_device = S_ISBLK(st.st_mode);
+  const std::array<std::uint64_t, 2> place = {is_device ? st.st_rdev : st.st_dev, is_device ? 0 : st.st_ino};
+  return make_id(derive_uuid(std::as_bytes(std::span(place)), 0));
+}
+
+// A file with a part of a block at its end is something else than an SSD's image, or was cut short.
+Status check_size(const TargetNamespace& source, const block::BlockDevice& device) {
+  struct stat st {};
+  if (source.open || stat(source.path.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return Status();
+  const auto size = static_cast<std::uint64_t>(st.st_size);
+  if (size % device.block_size() == 0) return Status();
+  return Status(Code::invalid, fmt::format("{} has {} bytes, which are no whole blocks of {}", source.path,
+                                           size, device.block_size()));
+}
+
+Result<std::unique_ptr<block::BlockDevice>> open_device(EventLoop& loop, const TargetNamespace& source,
+                                                        bool writable) {
+  if (source.open) return source.open(loop);
+  // Not exclusively: the store's server has it open, and reads by others do not harm it.
+  Result<std::unique_ptr<block::UringDevice>> device = block::UringDevice::open(
+      loop, source.path, writable ? block::Access::read_write : block::Access::read_only);
+  if (!device.ok()) return device.status();
+  return std::unique_ptr<block::BlockDevice>(std::move(*device));
+}
+
+}  // namespace
+
+NamespaceId store_namespace_id(const layout::Uuid& store, std::uint32_t shard) {
+  return make_id(derive_uuid(std::as_bytes(std::span(store)), shard));
+}
+
+std::string store_nqn(const layout::Uuid& store) {
+  Uuid uuid;
+  std::ranges::copy(std::as_bytes(std::span(store)), uuid.begin());
+  return uuid_nqn(uuid);
+}
+
+Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop, std::vector<TargetNamespace> sources,
+                                                  bool writable) {
+  NamespaceTable table;
+  std::vector<std::optional<layout::SsdGeometry>> geometries;
+  bool one_store = true;
+  for (const TargetNamespace& source : sources) {
+    Result<std::unique_ptr<block::BlockDevice>> device = open_device(loop, source, writable);
+    if (!device.ok()) co_return device.status();
+    Result<layout::SsdGeometry> geometry = co_await block::read_superblock(**device);
+    // What has no superblock is offered as well: only the client must know what is on it.
+    if (!geometry.ok() && geometry.code() == Code::io_error) co_return geometry.status();
+    if (Status s = geometry.ok() ? Status() : check_size(source, **device); !s.ok()) co_return s;
+    auto added = std::make_unique<Namespace>();
+    added->writable = writable;
+    added->id =
+        geometry.ok() ? store_namespace_id(geometry->uuid, geometry->shard) : device_id(source, **device);
+    added->device = std::move(*device);
+    for (const auto& other : table.all_) {
+      if (other->id == added->id) {
+        co_return Status(Code::invalid,
+                         fmt::format("{} and {} are the same file, device or SSD of a store; give each once",
+                                     other->device->name(), added->device->name()));
+      }
+    }
+    geometries.push_back(geometry.ok() ? std::optional(*geometry) : std::nullopt);
+    one_store = one_store && geometries.back() && geometries.back()->uuid == geometries.front()->uuid;
+    table.all_.push_back(std::move(added));
+  }
+  SCALIO_ASSERT(!table.all_.empty());
+
+  for (std::size_t i = 0; i < table.all_.size(); ++i) {
+    table.all_[i]->nsid = static_cast<std::uint32_t>(one_store ? geometries[i]->shard : i) + 1;
+  }
+  std::ranges::sort(table.all_, {}, [](const auto& n) { return n->nsid; });
+  table.by_nsid_.resize(table.all_.back()->nsid);
+  for (const auto& n : table.all_) table.by_nsid_[n->nsid - 1] = n.get();
+  table.default_nqn_ =
+      one_store ? store_nqn(geometries.front()->uuid) : uuid_nqn(derive_uuid(table.all_.front()->id.uuid, 1));
+  co_return table;
+}
+
+}  // namespace scalio::nvmf

@@ -1,0 +1,60 @@
+// NamespaceTable: the SSDs that a target offers, each as a namespace with names that stay the same.
+#pragma once
+
+#include <scalio/status.h>
+#include <scalio/task.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "block/block_device.h"
+#include "layout/geometry.h"
+#include "nvmf/wire/nvme.h"
+#include "nvmf/target/target_options.h"
+
+namespace scalio::nvmf {
+
+// How an SSD of a store is named as a namespace: its UUID, which is its NGUID as well. A client that knows
+// the store can compare.
+NamespaceId store_namespace_id(const layout::Uuid& store, std::uint32_t shard);
+// The subsystem of a store's SSDs.
+std::string store_nqn(const layout::Uuid& store);
+
+struct Namespace {
+  std::uint32_t nsid = 0;  // from 1 on
+  NamespaceId id;
+  std::unique_ptr<block::BlockDevice> device;
+  bool writable = false;
+
+  std::uint64_t blocks() const { return device->size() / device->block_size(); }
+};
+
+class NamespaceTable {
+ public:
+  // Opens the devices, on the thread of `loop`, where they are used and destroyed.
+  //
+  // If they are SSDs of one store, their NSID is shard + 1 and they are named after the store; else they are
+  // numbered in the order given and named after the file (filesystem and inode) or device. Failures: as
+  // UringDevice::open; invalid (two are the same).
+  static Task<Result<NamespaceTable>> open(EventLoop& loop, std::vector<TargetNamespace> sources,
+                                           bool writable);
+
+  // Null if there is none of this number.
+  const Namespace* find(std::uint32_t nsid) const {
+    return nsid >= 1 && nsid <= by_nsid_.size() ? by_nsid_[nsid - 1] : nullptr;
+  }
+  // In ascending order of their numbers; at least one.
+  const std::vector<std::unique_ptr<Namespace>>& all() const { return all_; }
+  std::uint32_t largest_nsid() const { return static_cast<std::uint32_t>(by_nsid_.size()); }
+  // What the subsystem is called if nobody says otherwise.
+  const std::string& default_nqn() const { return default_nqn_; }
+
+ private:
+  std::vector<std::unique_ptr<Namespace>> all_;
+  std::vector<const Namespace*> by_nsid_;
+  std::string default_nqn_;
+};
+
+}  // namespace scalio::nvmf

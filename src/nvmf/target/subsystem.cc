@@ -1,0 +1,162 @@
+#include "nvmf/target/subsystem.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "nvmf/target/target_connection.h"
+
+namespace scalio::nvmf {
+
+namespace {
+
+// What is received at once, beyond the largest PDU.
+constexpr std::size_t kReceiveAhead = 256 * 1024;
+// The largest number of a controller of the dynamic model (Base 3.1.1).
+constexpr std::uint16_t kLastControllerId = 0xffef;
+
+constexpr std::uint32_t kLeastAdminEntries = 32;
+
+// `where`: in the Connect command or its data.
+Answer invalid_parameter(std::uint32_t where) { return {StatusCode::connect_invalid_parameters, where}; }
+
+}  // namespace
+
+Subsystem::Subsystem(EventLoop& loop, NamespaceTable namespaces, std::string nqn,
+                     std::vector<std::string> allowed_hosts, bool writable, TargetLimits limits,
+                     std::vector<TargetPort> ports)
+    : namespaces_(std::move(namespaces)),
+      model_{loop, namespaces_, std::move(nqn), limits, writable},
+      allowed_hosts_(std::move(allowed_hosts)),
+      ports_(std::move(ports)),
+      receive_space_(limits.max_pdu_data + kReceiveAhead) {}
+
+Subsystem::~Subsystem() {
+  SCALIO_ASSERT(closed_ && connections_.empty() && closing_ == 0 && controllers_.empty());
+}
+
+void Subsystem::adopt(fabric::UniqueFd socket, std::string name) {
+  if (closed_ || connections_.size() + closing_ >= limits().max_connections) {
+    if (!closed_) log_.warn(loop().now(), name + ": refused: there are too many connections");
+    return;
+  }
+  std::shared_ptr<TargetConnection> connection =
+      std::make_shared<TargetConnection>(*this, std::move(socket), std::move(name));
+  connections_.emplace(connection.get(), connection);
+  connection->start();
+}
+
+void Subsystem::close_all() {
+  closed_ = true;
+  while (!connections_.empty()) {
+    const std::shared_ptr<TargetConnection> connection = connections_.begin()->second;
+    connection->end("the target stops");
+  }
+}
+
+void Subsystem::forget(TargetConnection& connection) {
+  ++closing_;
+  connections_.erase(&connection);
+}
+
+// --- Connect (Fabrics 3.3) ---
+
+Subsystem::Connected Subsystem::connect(const ConnectCommand& command, const ConnectData& data,
+                                        Controller::Queue& queue, const TargetPort& local) {
+  if (command.record_format != 0) return {{StatusCode::connect_incompatible_format}, nullptr};
+  const std::uint32_t entries = command.queue_size + 1U;
+  // Of an admin queue every host may expect its least size (Fabrics 3.3).
+  const std::uint32_t most =
+      command.queue_id == 0 ? std::max(limits().queue_depth, kLeastAdminEntries) : limits().queue_depth;
+  if (entries < 2 || entries > most) return {invalid_parameter(kQueueSizeAt), nullptr};
+  const bool discovery = data.subsystem_nqn == kDiscoveryNqn;
+  if (!discovery && data.subsystem_nqn != model_.nqn) {
+    return {invalid_parameter(kInConnectData | kSubsystemNqnAt), nullptr};
+  }
+  if (data.host_nqn.size() > kMaxNqn) return {invalid_parameter(kInConnectData | kHostNqnAt), nullptr};
+  // Whoever asks what there is may learn that there is nothing for it. Where any host may connect, it may
+  // have any name, or none: there are hosts that have none, and a name proves nothing.
+  if (!discovery && !allowed(data.host_nqn)) {
+    return {{StatusCode::connect_invalid_host, kInConnectData | kHostNqnAt}, nullptr};
+  }
+  return command.queue_id == 0 ? connect_admin(command, data, queue, local)
+                               : connect_io(command, data, queue);
+}
+
+Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command, const ConnectData& data,
+                                              Controller::Queue& queue, const TargetPort& local) {
+  if (data.controller_id != kAnyController)
+    return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
+  // There are fewer connections than numbers, so one is free.
+  SCALIO_ASSERT(controllers_.size() < kLastControllerId);
+  do {
+    last_controller_id_ = last_controller_id_ == kLastControllerId ? 1 : last_controller_id_ + 1;
+  } while (controllers_.contains(last_controller_id_));
+
+  const bool discovery = data.subsystem_nqn == kDiscoveryNqn;
+  auto controller =
+      std::make_shared<Controller>(model_, discovery ? ControllerType::discovery : ControllerType::io,
+                                   last_controller_id_, data, command.keep_alive_ms);
+  if (discovery) controller->set_discovery_log(discovery_log(data.host_nqn, local));
+  controllers_.emplace(controller->id(), controller);
+  controller->attach(0, queue);
+  return {{StatusCode::success, controller->id()}, controller};
+}
+
+Subsystem::Connected Subsystem::connect_io(const ConnectCommand& command, const ConnectData& data,
+                                           Controller::Queue& queue) {
+  const auto found = controllers_.find(data.controller_id);
+  if (found == controllers_.end()) return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
+  const std::shared_ptr<Controller>& controller = found->second;
+  const ConnectData& owner = controller->host();
+  if (owner.host_nqn != data.host_nqn || owner.host_id != data.host_id ||
+      owner.subsystem_nqn != data.subsystem_nqn) {
+    return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
+  }
+  if (controller->type() == ControllerType::discovery || command.queue_id > limits().max_io_queues) {
+    return {invalid_parameter(kQueueIdAt), nullptr};
+  }
+  if (!controller->ready()) return {{StatusCode::command_sequence_error}, nullptr};
+  if (!controller->attach(command.queue_id, queue)) return {invalid_parameter(kQueueIdAt), nullptr};
+  return {{StatusCode::success, controller->id()}, controller};
+}
+
+void Subsystem::disconnect(const std::shared_ptr<Controller>& controller, std::uint16_t queue_id) {
+  controller->detach(queue_id);
+  if (queue_id != 0) return;
+  controllers_.erase(controller->id());
+  controller->end_all("its admin queue is closed");
+}
+
+bool Subsystem::allowed(const std::string& host_nqn) const {
+  return allowed_hosts_.empty() || std::ranges::find(allowed_hosts_, host_nqn) != allowed_hosts_.end();
+}
+
+// What a discovery controller tells this host: each port of the subsystem, if it may connect there.
+Bytes Subsystem::discovery_log(const std::string& host_nqn, const TargetPort& local) const {
+  std::vector<DiscoveryEntry> entries;
+  for (const TargetPort& port : ports_) {
+    if (!allowed(host_nqn)) break;
+    // A port of every address is reached at the one that the host has reached, if that is of its family.
+    if (port.address.empty() && port.family != local.family && !port.both_families) continue;
+    const TargetPort& at = port.address.empty() ? local : port;
+    DiscoveryEntry entry;
+    entry.family = at.family;
+    entry.port_id = static_cast<std::uint16_t>(entries.size() + 1);
+    entry.admin_queue_size = static_cast<std::uint16_t>(std::max(limits().queue_depth, kLeastAdminEntries));
+    entry.service = std::to_string(port.port);
+    entry.subsystem_nqn = model_.nqn;
+    entry.address = at.address;
+    entries.push_back(std::move(entry));
+  }
+  Bytes log(kDiscoveryHeader + entries.size() * kDiscoveryEntry);
+  // What is offered does not change while the target runs.
+  encode(DiscoveryHeader{.generation = 1, .records = entries.size()}, log);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    encode(entries[i], ByteSpan(log).subspan(kDiscoveryHeader + i * kDiscoveryEntry));
+  }
+  return log;
+}
+
+}  // namespace scalio::nvmf

@@ -1,0 +1,95 @@
+// Subsystem: what the connections of one target share: namespaces, controllers, who may connect.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "net/limited_log.h"
+#include "net/unique_fd.h"
+#include "nvmf/target/buffer_pool.h"
+#include "nvmf/target/controller.h"
+#include "nvmf/target/namespace_table.h"
+#include "nvmf/target/target_options.h"
+
+namespace scalio::nvmf {
+
+class TargetConnection;
+
+// A port that a subsystem is reached at, for the discovery log page.
+struct TargetPort {
+  AddressFamily family = AddressFamily::ipv4;
+  std::string address;         // numeric; empty: every address of this machine, of the family
+  bool both_families = false;  // of IPv6, every address: IPv4's too
+  std::uint16_t port = 0;
+};
+
+// Belongs to one loop's thread, like all that it has.
+class Subsystem {
+ public:
+  Subsystem(EventLoop& loop, NamespaceTable namespaces, std::string nqn,
+            std::vector<std::string> allowed_hosts, bool writable, TargetLimits limits,
+            std::vector<TargetPort> ports);
+  // close_all() was called, and no connection is left, closing or not.
+  ~Subsystem();
+
+  // A new connection, named for logs.
+  void adopt(fabric::UniqueFd socket, std::string name);
+  // Closes all connections and takes no more.
+  void close_all();
+  // Connections, and closed ones that still have commands with a device.
+  std::size_t connections() const { return connections_.size(); }
+  std::size_t closing() const { return closing_; }
+
+  EventLoop& loop() const { return model_.loop; }
+  const NamespaceTable& namespaces() const { return namespaces_; }
+  const TargetLimits& limits() const { return model_.limits; }
+  BufferPool& pool() { return pool_; }
+  fabric::LimitedLog& log() { return log_; }
+
+  // --- For its connections ---
+
+  // What a Connect command is answered: success with the controller that `queue` is now a queue of, or why
+  // not.
+  struct Connected {
+    Answer answer;
+    std::shared_ptr<Controller> controller;
+  };
+  // `local`: the address of this end of the connection.
+  Connected connect(const ConnectCommand& command, const ConnectData& data, Controller::Queue& queue,
+                    const TargetPort& local);
+  // The queue is no longer one of the controller's. Without its admin queue the controller ends.
+  void disconnect(const std::shared_ptr<Controller>& controller, std::uint16_t queue_id);
+  // The connection is closed; it may have commands with a device.
+  void forget(TargetConnection& connection);
+  void closing_ended() { --closing_; }
+
+  // Where connections receive: room for the largest PDU and what came before and after it.
+  ByteSpan receive_space() { return receive_space_; }
+
+ private:
+  Connected connect_admin(const ConnectCommand& command, const ConnectData& data, Controller::Queue& queue,
+                          const TargetPort& local);
+  Connected connect_io(const ConnectCommand& command, const ConnectData& data, Controller::Queue& queue);
+  bool allowed(const std::string& host_nqn) const;
+  Bytes discovery_log(const std::string& host_nqn, const TargetPort& local) const;
+
+  const NamespaceTable namespaces_;
+  const ControllerModel model_;
+  const std::vector<std::string> allowed_hosts_;
+  const std::vector<TargetPort> ports_;
+  BufferPool pool_;
+  Bytes receive_space_;
+  fabric::LimitedLog log_;
+  std::map<std::uint16_t, std::shared_ptr<Controller>> controllers_;
+  std::uint16_t last_controller_id_ = 0;
+  std::unordered_map<TargetConnection*, std::shared_ptr<TargetConnection>> connections_;
+  std::size_t closing_ = 0;  // closed connections that still exist
+  bool closed_ = false;
+};
+
+}  // namespace scalio::nvmf

@@ -1,0 +1,106 @@
+// TargetConnection: one TCP connection of a target, which is one queue pair of a controller: its PDUs, its
+// commands in flight, and what became of them.
+#pragma once
+
+#include <coroutine>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "task/timer.h"
+#include "net/unique_fd.h"
+#include "nvmf/target/controller.h"
+#include "nvmf/wire/pdu.h"
+#include "nvmf/target/pdu_socket.h"
+#include "nvmf/target/subsystem.h"
+
+namespace scalio::nvmf {
+
+// Held by the subsystem until end(), and by its commands with a device until these have ended.
+class TargetConnection final : public Controller::Queue,
+                               public PduSocket::Handler,
+                               public std::enable_shared_from_this<TargetConnection> {
+ public:
+  TargetConnection(Subsystem& subsystem, fabric::UniqueFd socket, std::string name);
+  ~TargetConnection();
+  // Begins to serve it.
+  void start();
+  // Closes it at once. Idempotent.
+  void end(const std::string& why) override;
+
+ private:
+  enum class State : std::uint8_t {
+    new_one,    // waits for ICReq
+    unknown,    // waits for Connect
+    connected,  // is a queue
+    finishing,  // has said all it will say
+    closed,
+  };
+  struct Slot;
+
+  std::size_t on_received(ByteView bytes) override;
+  void on_sent(void* token) override;
+  void on_drained() override;
+  bool owes() const override { return transfers_ > 0; }
+  void on_lost(const Status& why) override;
+
+  // PDUs.
+  void on_pdu(const Pdu& pdu, ByteView bytes);
+  void on_ic_req(const Pdu& pdu);
+  void on_capsule(const Pdu& pdu, ByteView data, bool intact);
+  void on_data(const Pdu& pdu, ByteView data, bool intact);
+  void terminate(const PduError& error, ByteView bytes);
+
+  // Commands.
+  void on_connect(Slot& slot, ByteView data);
+  void on_fabrics(Slot& slot);
+  void on_admin(Slot& slot);
+  void on_abort(Slot& slot);
+  void on_event_request(Slot& slot);
+  void on_io(Slot& slot, ByteView data);
+
+  // A command's way to its completion, once it has memory for its data.
+  void begin_or_wait(Slot& slot);
+  bool fits(const Slot& slot) const;
+  void start_waiting();
+  void begin(Slot& slot);
+  void execute(Slot& slot);
+  void take_memory(Slot& slot);
+  void ask_for_data(Slot& slot);
+  void run(Slot& slot);
+  static Task<void> work(std::shared_ptr<TargetConnection> self, Slot& slot);
+  void on_io_done(Slot& slot, const Status& status);
+
+  Slot* take_slot(const Command& command);
+  void complete(Slot& slot, const Answer& answer);
+  void release(Slot& slot);
+  void finish(const std::string& why);
+  void leave_controller(const std::string& why);
+  void drop_event_requests();
+
+  Subsystem& subsystem_;
+  const std::string name_;
+  State state_ = State::new_one;
+  std::shared_ptr<PduSocket> socket_;
+  fabric::Timer connect_timeout_;
+  PduRules rules_;                                              // of what is received
+  PduFormat format_;                                            // of what is sent
+  std::array<std::byte, kIcLength> greeting_;                   // ICResp
+  std::array<std::byte, kTermHeader + kMaxTermData> farewell_;  // TermReq
+
+  std::shared_ptr<Controller> controller_;
+  std::uint16_t queue_id_ = 0;
+  bool flow_control_ = true;
+  std::uint32_t entries_ = 1;  // of the queue: commands in flight at a time
+  std::uint32_t sq_head_ = 0;
+
+  std::vector<std::unique_ptr<Slot>> slots_;  // made as they are needed; a slot's index is its transfer tag
+  std::vector<Slot*> idle_;
+  std::deque<Slot*> waiting_;  // for memory, in order
+  std::size_t in_flight_ = 0;  // bytes of memory for data that slots hold
+  std::size_t transfers_ = 0;  // slots whose data the host was asked for
+  std::size_t parked_ = 0;     // asynchronous event requests
+};
+
+}  // namespace scalio::nvmf

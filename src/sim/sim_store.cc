@@ -1,0 +1,267 @@
+#include "sim/sim_store.h"
+
+#include <algorithm>
+
+#include "base/hash.h"
+#include "layout/bucket.h"
+#include "layout/log.h"
+#include "layout/superblock.h"
+
+namespace scalio::sim {
+
+using layout::ReadWord;
+using layout::WriteState;
+using layout::WriteWord;
+
+namespace {
+constexpr std::uint64_t kKillPerMillion = 60;
+constexpr std::uint64_t kPreemptPerMillion = 30'000;
+constexpr std::uint64_t kCutPerMillion = 60;
+constexpr Nanos kLongestDown = 300 * kMillisecond;
+constexpr std::uint32_t kInlineLimit = 64;
+
+layout::SsdGeometry geometry_of(World& world, const StoreShape& shape, std::uint32_t index) {
+  layout::SsdGeometry g;
+  g.uuid.fill(7);
+  g.hash_seed = 11;
+  g.log_secret = world.random().next();
+  g.shards = shape.shards;
+  g.shard = index;
+  g.block_size = Disk::kSector;
+  g.bucket_size = shape.bucket_size;
+  g.inline_limit = kInlineLimit;
+  g.log_offset = layout::kSuperblockSize;
+  g.log_size = layout::min_log_size(g);
+  g.bucket_offset = g.log_offset + g.log_size;
+  g.buckets = shape.buckets;
+  const std::uint64_t end = g.bucket_offset + g.all_buckets() * g.bucket_size;
+  g.device_size = round_up(end, layout::kSuperblockSize) + layout::kSuperblockSize;
+  return g;
+}
+
+// As `scalio format` leaves it.
+Bytes formatted(const layout::SsdGeometry& g) {
+  Bytes bytes(g.device_size);
+  layout::first_batch(ByteSpan(bytes).subspan(g.log_offset, g.log_size), g.log_id(), g.block_size);
+  for (const std::uint64_t at : {std::uint64_t{0}, g.device_size - layout::kSuperblockSize}) {
+    layout::encode_superblock(ByteSpan(bytes).subspan(at, layout::kSuperblockSize), g);
+  }
+  return bytes;
+}
+
+// The SSD of another store, with its own buckets.
+Bytes of_another_store(layout::SsdGeometry g) {
+  g.uuid.fill(8);
+  Bytes bytes = formatted(g);
+  for (std::uint64_t i = 0; i < g.all_buckets(); ++i) {
+    layout::Bucket bucket(ByteSpan(bytes).subspan(g.bucket_at(i), g.bucket_size));
+    bucket.clear(g.store_id());
+    bucket.seal(i);
+  }
+  return bytes;
+}
+}  // namespace
+
+SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index,
+                   std::function<void()> cut_power)
+    : world_(world),
+      shape_(shape),
+      cut_power_(std::move(cut_power)),
+      ssd_(geometry_of(world, shape, index)),
+      blocks_{shape.blocks, shape.read_slots, shape.write_slots, layout::slot_size_for(kInlineLimit)},
+      disk_(world, fmt::format("ssd-{}", index), formatted(ssd_), ssd_.bucket_offset,
+            ssd_.bucket_offset + ssd_.all_buckets() * ssd_.bucket_size),
+      log_guard_(ssd_, disk_),
+      endpoint_{world, shape.shared_memory, 0, nullptr, {}} {
+  disk_.watch(log_guard_);
+  disk_.add_stranger(Bytes(ssd_.device_size));
+  disk_.add_stranger(of_another_store(ssd_));
+}
+
+void SimShard::start() {
+  if (!lives_.empty() && lives_.back()->process->alive()) return;
+  ++starts_;
+  stopped_ = false;
+  auto life = std::make_unique<Incarnation>();
+  life->process = std::make_unique<Process>(world_, fmt::format("server-{}.{}", ssd_.shard, starts_),
+                                            Fault::freeze_server, [this] { consider_fate(); });
+  life->device = std::make_unique<SimDevice>(*life->process, disk_);
+  life->memory.resize((blocks_.size() + 63) / 64);
+  const ByteSpan region(life->memory[0].data(), blocks_.size());
+  // Rule 9: before anything is accepted.
+  ++endpoint_.epoch;
+  server::ShardOptions options;
+  options.log = {shape_.batch_max, shape_.batch_linger};
+  options.fill_timeout = shape_.fill_timeout;
+  options.session_seed = world_.random().next();
+  options.between_stores = [this, l = life.get()] {
+    if (!l->host) return;
+    world_.note("{} stores; {}", l->process->name(), describe(0));
+    interleave(world_, *l->host);
+    if (world_.strikes(Fault::preempt_server, kPreemptPerMillion)) l->process->preempt();
+  };
+  life->shard = std::make_unique<server::Shard>(*life->process, *life->device, ssd_, blocks_, region,
+                                                std::move(options));
+  lives_.push_back(std::move(life));
+  world_.note("{} starts", lives_.back()->process->name());
+  lives_.back()->process->spawn(begin(*lives_.back()));
+}
+
+Task<void> SimShard::begin(Incarnation& life) {
+  const Status s = co_await life.shard->start();
+  if (!s.ok()) {
+    // As after any failed start: somebody tries again.
+    world_.note("{} does not start: {}", life.process->name(), s.to_string());
+    kill(false);
+    co_return;
+  }
+  const ByteSpan region(life.memory[0].data(), blocks_.size());
+  life.host = std::make_shared<Host>(*life.process, *life.shard, blocks_, region, endpoint_.epoch);
+  endpoint_.host = life.host;
+  world_.note("{} serves", life.process->name());
+  scrub_later(life);
+}
+
+void SimShard::scrub_later(Incarnation& life) {
+  life.process->deliver(shape_.scrub_interval, [this, &life] {
+    life.shard->scrub();
+    scrub_later(life);
+  });
+}
+
+std::uint64_t SimShard::damages(std::uint64_t block) const {
+  const auto found = endpoint_.damages.find(block);
+  return found == endpoint_.damages.end() ? 0 : found->second;
+}
+
+// Until the next server serves, clients may go on with the region of the one before.
+bool SimShard::misleads(std::uint64_t block) const {
+  for (auto life = lives_.rbegin(); life != lives_.rend(); ++life) {
+    if ((*life)->host) return (*life)->host->misleads(block);
+  }
+  return false;
+}
+
+void SimShard::kill(bool power_cut) {
+  Incarnation& life = *lives_.back();
+  if (!life.process->alive()) return;
+  world_.note("{} is killed{}", life.process->name(), power_cut ? " by a power cut" : "");
+  life.process->kill();
+  life.device->abandon();
+  if (power_cut) disk_.cut_power();
+  if (endpoint_.host) {
+    for (const auto& channel : endpoint_.host->channels) channel->server_died();
+  }
+  endpoint_.host = nullptr;
+  world_.after(world_.random().below(kLongestDown), [this] { start(); });
+}
+
+void SimShard::consider_fate() {
+  if (world_.strikes(Fault::kill_server, kKillPerMillion)) {
+    kill(false);
+  } else if (world_.strikes(Fault::power_cut, kCutPerMillion)) {
+    cut_power_();
+  }
+}
+
+void SimShard::stop() {
+  Incarnation& life = *lives_.back();
+  endpoint_.host = nullptr;
+  life.process->spawn(end(life));
+}
+
+Task<void> SimShard::end(Incarnation& life) {
+  const Status s = co_await life.shard->stop();
+  world_.note("{} has stopped: {}", life.process->name(), s.to_string());
+  stopped_ = true;
+  life.process->kill();
+}
+
+void SimShard::acknowledged(std::string_view key, std::uint64_t version, bool removal) {
+  Newest& newest = acknowledged_[std::string(key)];
+  if (version <= newest.version) return;
+  newest.version = version;
+  newest.removal = removal;
+}
+
+std::string SimShard::find_violation() const {
+  if (!log_guard_.violation().empty()) return log_guard_.violation();
+  if (!endpoint_.host) return "";
+  const ByteSpan region = endpoint_.host->region;
+  for (const auto& [key, newest] : acknowledged_) {
+    const std::uint64_t version = newest.version;
+    if (version == 0) continue;
+    const std::uint64_t hash = hash_key(key, ssd_.hash_seed);
+    const std::uint64_t number = blocks_.block_of(hash);
+    // What is damaged promises nothing until the server has put it right.
+    const bool misleads = endpoint_.host->misleads(number), is_damaged = endpoint_.host->damaged(number);
+    const ByteView block = ByteView(region).subspan(blocks_.block_at(number), blocks_.block_size());
+    const auto record_in = [&](std::uint32_t slot, std::uint16_t generation) {
+      auto r = layout::decode_slot(block.subspan(blocks_.body(slot), blocks_.slot_size),
+                                   layout::slot_place(number, slot, generation));
+      return r && r->key == key ? r : std::nullopt;
+    };
+    for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
+      const auto w = ReadWord::unpack(load<std::uint64_t>(block.data() + blocks_.read_word(i)));
+      if (!w.valid() || w.tag != layout::tag_of(hash) || misleads) continue;
+      auto r = record_in(i, w.generation);
+      // That the key is absent has no version of its own: it is right if a deletion is the last, or may be.
+      const bool absent = r && r->kind == layout::Kind::tombstone;
+      if (absent && (newest.removal || newest.removals > 0)) continue;
+      if (r && r->version < version) {
+        return fmt::format("read slot {} of block {} has {} at version {}, and {} was acknowledged", i,
+                           number, key, r->version, version);
+      }
+    }
+    bool in_slot = false;
+    for (std::uint32_t i = 0; i < blocks_.write_slots; ++i) {
+      const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks_.write_word(i)));
+      if (!w.readable() || w.tag != layout::tag_of(hash)) continue;
+      auto r = record_in(blocks_.read_slots + i, w.generation);
+      in_slot |= r && r->version >= version;
+    }
+    if (in_slot || is_damaged) continue;
+    // Then it was merged: the bucket has it, or nothing older if it was a deletion.
+    const std::uint64_t home = ssd_.home_bucket(hash);
+    std::uint32_t reach = 0;
+    bool damaged = false, found = false, older = false;
+    for (std::uint32_t i = 0; i <= reach; ++i) {
+      Bytes copy(disk_.contents().begin() + static_cast<std::ptrdiff_t>(ssd_.bucket_at(home + i)),
+                 disk_.contents().begin() +
+                     static_cast<std::ptrdiff_t>(ssd_.bucket_at(home + i) + ssd_.bucket_size));
+      layout::Bucket bucket(copy);
+      const layout::BucketState state = bucket.verify(ssd_.store_id(), home + i);
+      damaged |= state == layout::BucketState::corrupt;  // it is being written
+      if (state != layout::BucketState::ok) continue;
+      if (i == 0) reach = bucket.reach();
+      if (auto r = bucket.find(key)) (r->version >= version ? found : older) = true;
+    }
+    if (!damaged && !found && (older || (!newest.removal && newest.removals == 0))) {
+      return fmt::format(
+          "{} was acknowledged at version {}, which is in no write slot, and its bucket has {}", key, version,
+          older ? "an older one" : "none");
+    }
+  }
+  return "";
+}
+
+std::string SimShard::describe(std::uint64_t number) const {
+  if (!endpoint_.host) return "";
+  const ByteView block =
+      ByteView(endpoint_.host->region).subspan(blocks_.block_at(number), blocks_.block_size());
+  std::string out = fmt::format("block {}: read", number);
+  for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
+    const auto w = ReadWord::unpack(load<std::uint64_t>(block.data() + blocks_.read_word(i)));
+    out += fmt::format(" ({}{} g{} {:08x})", int{w.visible}, int{w.complete}, w.generation, w.tag);
+  }
+  out += ", write";
+  for (std::uint32_t i = 0; i < blocks_.write_slots; ++i) {
+    const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks_.write_word(i)));
+    constexpr std::array<std::string_view, 4> kNames{"EMPTY", "LOCKED", "DIRTY", "CLEAN"};
+    out +=
+        fmt::format(" ({} g{} {:08x})", kNames[static_cast<std::size_t>(w.state) & 3], w.generation, w.tag);
+  }
+  return out;
+}
+
+}  // namespace scalio::sim

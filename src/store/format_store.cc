@@ -1,0 +1,452 @@
+#include "store/format_store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+#include "block/buffer.h"
+#include "block/superblock.h"
+#include "fabric/epoch.h"
+#include "layout/bucket.h"
+#include "layout/log.h"
+#include "layout/superblock.h"
+#include "store/store_files.h"
+
+namespace scalio::server {
+
+namespace fs = std::filesystem;
+using layout::kSuperblockSize;
+using layout::SsdGeometry;
+
+namespace {
+constexpr uint64_t kLargestDefaultLog = 1 << 30;
+constexpr uint64_t kZeroChunk = 4 << 20;
+// Where something on a device that must not be overwritten shows: in the first and last bytes, or in one of
+// so many samples between.
+constexpr uint64_t kEdge = 1 << 20;
+constexpr uint64_t kSamples = 64;
+
+Status system_error(const std::string& what) {
+  return Status(Code::io_error, fmt::format("{}: {}", what, std::strerror(errno)));
+}
+
+// Of a path that was given: at fault is the path, or else the machine, which has no room or is broken.
+Status path_error(const std::string& path, const std::error_code& error) {
+  const bool machine =
+      error == std::errc::no_space_on_device || error == std::errc::io_error || error.value() == EDQUOT;
+  return Status(machine ? Code::io_error : Code::invalid, fmt::format("{}: {}", path, error.message()));
+}
+
+// So that what was made, or given a name, in a directory is there after a power cut.
+Status sync_directory(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return system_error(path.string());
+  Status s;
+  // EINVAL: a filesystem that has nothing to sync for it.
+  if (fsync(fd) != 0 && errno != EINVAL) s = system_error(fmt::format("sync of {}", path.string()));
+  ::close(fd);
+  return s;
+}
+
+template <class T>
+Status randomize(T& value) {
+  if (getrandom(&value, sizeof value, 0) != sizeof value) return system_error("getrandom");
+  return Status();
+}
+
+Status create_file(const std::string& path, uint64_t size) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return system_error(path);
+  Status s;
+  // So that the room is there when it is needed.
+  if (const int error = posix_fallocate(fd, 0, static_cast<off_t>(size)); error != 0) {
+    s = Status(Code::io_error, fmt::format("making {} of {} bytes: {}", path, size, std::strerror(error)));
+    ::unlink(path.c_str());
+  }
+  ::close(fd);
+  return s;
+}
+
+bool all_zero(ByteView bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+// Of a file everything is looked at but holes, of a device its ends and samples between.
+Result<bool> is_blank_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return system_error(path);
+  Bytes buffer(kEdge);
+  bool blank = true;
+  int error = 0;
+  for (off_t at = 0; blank && error == 0;) {
+    at = lseek(fd, at, SEEK_DATA);
+    const ssize_t n = at < 0 ? -1 : pread(fd, buffer.data(), buffer.size(), at);
+    if (n < 0) error = errno;
+    if (n == 0) break;
+    if (n > 0) blank = all_zero(ByteView(buffer).first(static_cast<size_t>(n)));
+    at += n;
+  }
+  ::close(fd);
+  // ENXIO: no more data behind.
+  if (error != 0 && error != ENXIO) {
+    return Status(Code::io_error, fmt::format("{}: {}", path, std::strerror(error)));
+  }
+  return blank;
+}
+
+Task<Result<bool>> is_blank_device(block::BlockDevice& device) {
+  block::Buffer buffer(kEdge);
+  const uint64_t size = device.size(), step = std::max<uint64_t>(size / kSamples / 4096 * 4096, 4096);
+  for (uint64_t at = 0; at < size; at += step) {
+    const uint64_t length = at == 0 ? kEdge : 4096;
+    ByteSpan bytes = buffer.first(std::min(length, (size - at) / device.block_size() * device.block_size()));
+    Status s = co_await device.read(at, bytes);
+    if (!s.ok()) co_return s;
+    if (!all_zero(bytes)) co_return false;
+  }
+  const uint64_t tail = std::min(kEdge, size) / device.block_size() * device.block_size();
+  Status s = co_await device.read(size - tail, buffer.first(tail));
+  if (!s.ok()) co_return s;
+  co_return all_zero(buffer.first(tail));
+}
+
+// Zeros over what makes an SSD one of a store: both superblocks and the log's first batch.
+Task<Status> blank_ssd(block::BlockDevice& device, const SsdGeometry& g) {
+  block::Buffer zeros(kSuperblockSize);
+  const uint64_t second = (device.size() - kSuperblockSize) / kSuperblockSize * kSuperblockSize;
+  for (uint64_t at : {uint64_t{0}, second, g.log_offset}) {
+    Status s = co_await device.write(at, zeros.span(), block::Durability::cached);
+    if (!s.ok()) co_return s;
+  }
+  co_return co_await device.flush();
+}
+
+// All but the superblocks.
+// A file is written over wholly: filesystems make the first write to each part of one much dearer than the
+// later ones. On a device buckets need no formatting: one without the new store's identity is empty.
+Task<Status> write_ssd(block::BlockDevice& device, const SsdGeometry& g, bool whole,
+                       const std::function<void(double)>& progress) {
+  Status s = co_await blank_ssd(device, g);
+  if (!s.ok()) co_return s;
+  block::Buffer chunk(kZeroChunk);
+  // The log is always written over, so that nothing in it looks like a batch.
+  const uint64_t end = whole ? g.device_size - kSuperblockSize : g.bucket_offset;
+  for (uint64_t at = g.log_offset; at < end; at += kZeroChunk) {
+    ByteSpan bytes = chunk.first(std::min(kZeroChunk, end - at));
+    s = co_await device.write(at, bytes, block::Durability::cached);
+    if (!s.ok()) co_return s;
+    progress(static_cast<double>(at) / static_cast<double>(end));
+  }
+  const ByteView first = layout::first_batch(chunk.span(), g.log_id(), g.block_size);
+  s = co_await device.write(g.log_offset, first, block::Durability::cached);
+  if (s.ok()) s = co_await device.flush();
+  co_return s;
+}
+
+// What format made, removed again unless it succeeds.
+class Made {
+ public:
+  Made() = default;
+  Made(const Made&) = delete;
+  Made& operator=(const Made&) = delete;
+  ~Made() {
+    std::error_code ignored;
+    for (auto path = paths_.rbegin(); path != paths_.rend(); ++path) fs::remove(*path, ignored);
+  }
+  void add(fs::path path) { paths_.push_back(std::move(path)); }
+  // Makes their names durable.
+  Status sync() const {
+    std::set<fs::path> directories;
+    for (const fs::path& path : paths_) directories.insert(path.parent_path());
+    for (const fs::path& directory : directories) {
+      if (Status s = sync_directory(directory); !s.ok()) return s;
+    }
+    return Status();
+  }
+  void keep() { paths_.clear(); }
+
+ private:
+  std::vector<fs::path> paths_;
+};
+
+// The SSDs of a new store, open and locked.
+struct NewSsds {
+  std::vector<std::unique_ptr<block::UringDevice>> devices;
+  std::vector<SsdGeometry> geometries;
+};
+
+// The superblocks come last, when everything else is durable: until they are there, there is no store. On a
+// failure there are none.
+Status write_store(EventLoop& loop, NewSsds& ssds, bool whole, const std::function<Status()>& name_them,
+                   const std::function<void(double)>& progress) {
+  const auto n = static_cast<double>(ssds.devices.size());
+  Status s;
+  size_t begun = 0;
+  while (s.ok() && begun < ssds.devices.size()) {
+    const auto done = static_cast<double>(begun);
+    const std::function<void(double)> part = [&](double fraction) { progress((done + fraction) / n); };
+    s = run_to_end(loop, write_ssd(*ssds.devices[begun], ssds.geometries[begun], whole, part));
+    ++begun;
+  }
+  if (s.ok()) s = name_them();
+  for (size_t i = 0; s.ok() && i < ssds.devices.size(); ++i) {
+    s = run_to_end(loop, block::write_superblocks(*ssds.devices[i], ssds.geometries[i]));
+  }
+  // As far as it can be done: what is reported is the failure before.
+  for (size_t i = 0; !s.ok() && i < begun; ++i) {
+    (void)run_to_end(loop, blank_ssd(*ssds.devices[i], ssds.geometries[i]));
+  }
+  return s;
+}
+
+// A device or file of --ssd.
+struct GivenSsd {
+  std::string name;  // as it was given, absolute: a link under /dev/disk names a device whatever its number
+  std::string path;  // what it leads to, without links
+};
+
+// The name may be an entry of the store's own directory, which is about to be replaced: then what that says.
+Result<GivenSsd> resolve(const std::string& given, const fs::path& dir) {
+  std::error_code error;
+  const fs::path path = fs::canonical(given, error);
+  if (error) return path_error(given, error);
+  fs::path name = fs::absolute(given, error);
+  while (fs::weakly_canonical(name.parent_path(), error) == dir && fs::is_symlink(name, error)) {
+    name = name.parent_path() / fs::read_symlink(name, error);
+  }
+  // A descriptor's name (/dev/fd/3) means nothing to another process.
+  if (fs::weakly_canonical(name.parent_path(), error).native().starts_with("/proc/")) name = path;
+  if (path.parent_path() == dir) {
+    return Status(Code::invalid, fmt::format("{} is in the store's own directory; keep it elsewhere, or make "
+                                             "files there with --ssds and --ssd-size",
+                                             path.string()));
+  }
+  return GivenSsd{name.string(), path.string()};
+}
+
+Result<std::vector<GivenSsd>> resolve(const FormatOptions& o) {
+  std::vector<GivenSsd> ssds;
+  std::error_code error;
+  const fs::path dir = fs::weakly_canonical(o.dir, error);
+  for (const std::string& given : o.ssd_paths) {
+    Result<GivenSsd> ssd = resolve(given, dir);
+    if (!ssd.ok()) return ssd.status();
+    for (const GivenSsd& other : ssds) {
+      if (ssd->path == other.path) return Status(Code::invalid, ssd->path + " is given twice");
+    }
+    ssds.push_back(*std::move(ssd));
+  }
+  return ssds;
+}
+
+// What the directory has of an older store, to be removed. Until then nobody can begin to serve it.
+struct OldStore {
+  std::vector<std::string> paths;
+  std::vector<std::unique_ptr<block::UringDevice>> locked;
+};
+
+// `taken` are opened already. Changes nothing.
+Result<OldStore> old_store(EventLoop& loop, const FormatOptions& o, const std::vector<std::string>& taken) {
+  std::error_code error;
+  OldStore old;
+  if (!fs::exists(o.dir, error) || fs::is_empty(o.dir, error)) return old;
+  Result<std::vector<unsigned>> found = list_ssds(o.dir);
+  if (!found.ok()) return found.status();
+  if (!o.force) {
+    return Status(
+        Code::invalid,
+        found->empty()
+            ? fmt::format("{} is not empty, and has no store; --force makes one beside what is there", o.dir)
+            : fmt::format("{} is not empty; --force overwrites the store in it", o.dir));
+  }
+  for (unsigned i : *found) old.paths.push_back(ssd_path(o.dir, i));
+  std::set<std::string> targets;
+  for (const std::string& path : old.paths) {
+    if (fs::is_directory(fs::symlink_status(path, error))) {
+      return Status(Code::invalid, path + " is a directory");
+    }
+    targets.insert(fs::canonical(path, error).string());
+  }
+  if (auto places = find_ssds(o.dir); places.ok()) {
+    for (const SsdPlace& place : *places) targets.insert(place.path);
+  }
+  for (const std::string& target : targets) {
+    if (std::find(taken.begin(), taken.end(), target) != taken.end()) continue;
+    // A running server holds the device's lock. One that cannot be opened for another reason is in no use.
+    auto device = block::UringDevice::open(loop, target, block::Access::exclusive);
+    if (device.code() == Code::busy) return device.status();
+    if (device.ok()) old.locked.push_back(*std::move(device));
+  }
+  if (fs::exists(uuid_path(o.dir), error)) old.paths.push_back(uuid_path(o.dir));
+  return old;
+}
+
+// Whether the filesystem has room for the files, with that of the old ones.
+Status check_room(const FormatOptions& o, const std::vector<std::string>& old) {
+  std::error_code error;
+  fs::path place = fs::absolute(o.dir, error);
+  while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
+  struct statvfs fs_stat;
+  if (statvfs(place.c_str(), &fs_stat) != 0) return system_error(place.string());
+  uint64_t room = uint64_t{fs_stat.f_bavail} * fs_stat.f_frsize;
+  struct stat st;
+  for (const std::string& path : old) {
+    if (lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode)) room += uint64_t(st.st_blocks) * 512;
+  }
+  if (o.ssd_size <= room / o.ssds) return Status();
+  return Status(Code::full, fmt::format("no space left for {} x {} MiB in {}: {} MiB are free", o.ssds,
+                                        o.ssd_size >> 20, o.dir, room >> 20));
+}
+
+// The block size that files in the directory have. Failures also: no direct I/O there.
+Result<uint32_t> block_size_in(EventLoop& loop, const std::string& dir) {
+  const std::string path = dir + "/format-probe";
+  if (Status s = create_file(path, kSuperblockSize); !s.ok()) return s;
+  Made made;
+  made.add(path);
+  auto device = block::UringDevice::open(loop, path, block::Access::exclusive);
+  if (!device.ok()) return device.status();
+  return (*device)->block_size();
+}
+
+// Makes a directory and those above it that are not there.
+Status make_directories(const std::string& dir, Made& made) {
+  std::error_code error;
+  std::vector<fs::path> missing;
+  for (fs::path path = fs::absolute(dir, error); !fs::exists(path, error); path = path.parent_path()) {
+    missing.push_back(path);
+  }
+  for (auto path = missing.rbegin(); path != missing.rend(); ++path) {
+    if (fs::create_directory(*path, error)) made.add(*path);
+    if (error) return path_error(path->string(), error);
+  }
+  return Status();
+}
+
+// Takes the old store away, and makes the directory if it is not there.
+Status prepare_directory(const FormatOptions& o, const std::vector<std::string>& old, Made& made) {
+  std::error_code error;
+  if (Status s = make_directories(o.dir, made); !s.ok()) return s;
+  if (fs::exists(epoch_path(o.dir), error)) {
+    // Rule 9, for clients of the old store's last server. The file stays: they look at it.
+    auto epoch = fabric::EpochFile::open(epoch_path(o.dir));
+    if (!epoch.ok()) return epoch.status();
+    if (const auto next = (*epoch)->advance(); !next.ok()) return next.status();
+  }
+  for (const std::string& path : old) {
+    fs::remove(path, error);
+    if (error) return Status(Code::io_error, fmt::format("{}: {}", path, error.message()));
+  }
+  return Status();
+}
+}  // namespace
+
+Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(double)> progress) {
+  const bool devices = !o.ssd_paths.empty();
+  const auto shards = static_cast<uint32_t>(devices ? o.ssd_paths.size() : o.ssds);
+  if (shards == 0) return Status(Code::invalid, "a store needs at least one SSD");
+  if (o.dir.empty()) return Status(Code::invalid, "the store's directory has no name");
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop.ok()) return loop.status();
+
+  SsdGeometry base;
+  base.shards = shards;
+  base.bucket_size = o.bucket_size;
+  base.inline_limit = o.inline_limit;
+  for (Status s : {randomize(base.uuid), randomize(base.hash_seed), randomize(base.log_secret)}) {
+    if (!s.ok()) return s;
+  }
+  base.uuid[6] = static_cast<uint8_t>((base.uuid[6] & 0x0f) | 0x40);  // RFC 4122, version 4
+  base.uuid[8] = static_cast<uint8_t>((base.uuid[8] & 0x3f) | 0x80);
+
+  // Everything that can be wrong is found before anything is touched.
+  const auto plan = [&](uint32_t shard, uint64_t size, uint32_t block_size) -> Result<SsdGeometry> {
+    SsdGeometry g = base;
+    g.shard = shard;
+    g.block_size = std::max(base.block_size, block_size);
+    uint64_t log = o.log_size;
+    if (log == 0) log = std::min(kLargestDefaultLog, size / 8);
+    log = log / kSuperblockSize * kSuperblockSize;
+    if (o.log_size == 0) log = std::max(log, layout::min_log_size(g));
+    return layout::plan_ssd(g, size, log);
+  };
+  if (!devices) {
+    if (auto g = plan(0, o.ssd_size, 512); !g.ok()) return g.status();
+  }
+
+  FormatSummary summary;
+  summary.uuid = layout::to_string(base.uuid);
+  NewSsds ssds;
+  const auto open_ssd = [&](const std::string& path) -> Status {
+    auto device = block::UringDevice::open(**loop, path, block::Access::exclusive);
+    if (!device.ok()) return device.status();
+    auto g = plan(static_cast<uint32_t>(ssds.devices.size()), (*device)->size(), (*device)->block_size());
+    if (!g.ok()) return Status(g.code(), fmt::format("{}: {}", path, g.status().message()));
+    summary.paths.push_back(path);
+    summary.buckets += g->buckets;
+    summary.log_bytes += g->log_size;
+    summary.record_capacity_bytes += g->buckets * (g->bucket_size - layout::kBucketHeader);
+    ssds.geometries.push_back(*g);
+    ssds.devices.push_back(std::move(*device));
+    return Status();
+  };
+  Result<std::vector<GivenSsd>> given = resolve(o);
+  if (!given.ok()) return given.status();
+  for (const auto& [name, path] : *given) {
+    if (Status s = open_ssd(path); !s.ok()) return s;
+    if (o.force) continue;
+    std::error_code error;
+    Result<bool> blank = fs::is_regular_file(path, error)
+                             ? is_blank_file(path)
+                             : run_to_end(**loop, is_blank_device(*ssds.devices.back()));
+    if (!blank.ok()) return blank.status();
+    if (!*blank)
+      return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites what is on it", path));
+  }
+  Result<OldStore> old = old_store(**loop, o, summary.paths);
+  if (!old.ok()) return old.status();
+  if (!devices) {
+    if (Status s = check_room(o, old->paths); !s.ok()) return s;
+    if (!old->paths.empty()) {
+      Result<uint32_t> block_size = block_size_in(**loop, o.dir);
+      if (!block_size.ok()) return block_size.status();
+      if (auto g = plan(0, o.ssd_size, *block_size); !g.ok()) return g.status();
+    }
+  }
+
+  Made made;
+  if (Status s = prepare_directory(o, old->paths, made); !s.ok()) return s;
+  old->locked.clear();
+  for (uint32_t i = 0; !devices && i < shards; ++i) {
+    if (Status s = create_file(ssd_path(o.dir, i), o.ssd_size); !s.ok()) return s;
+    made.add(ssd_path(o.dir, i));
+    if (Status s = open_ssd(ssd_path(o.dir, i)); !s.ok()) return s;
+  }
+  const auto name_them = [&]() -> Status {
+    std::error_code error;
+    for (uint32_t i = 0; i < given->size(); ++i) {
+      fs::create_symlink((*given)[i].name, ssd_path(o.dir, i), error);
+      if (error) return Status(Code::io_error, fmt::format("{}: {}", ssd_path(o.dir, i), error.message()));
+      made.add(ssd_path(o.dir, i));
+    }
+    // Before it is written, so that a part of it is removed too.
+    made.add(uuid_path(o.dir));
+    if (Status s = note_uuid(o.dir, base.uuid); !s.ok()) return s;
+    return made.sync();
+  };
+  if (Status s = write_store(**loop, ssds, !devices, name_them, progress); !s.ok()) return s;
+  made.keep();
+  progress(1);
+  return summary;
+}
+
+}  // namespace scalio::server

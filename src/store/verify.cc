@@ -1,0 +1,212 @@
+#include "store/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <unordered_map>
+
+#include "base/hash.h"
+#include "block/buffer.h"
+#include "block/identity.h"
+#include "block/superblock.h"
+#include "layout/bucket.h"
+#include "server/log_scan.h"
+#include "store/store_files.h"
+
+namespace scalio::server {
+
+using layout::Bucket;
+using layout::BucketState;
+using layout::SsdGeometry;
+
+namespace {
+constexpr uint64_t kReadSize = 1 << 20;
+
+class Checker {
+ public:
+  Checker(OpenSsd& ssd, const CheckOptions& options, CheckReport& report)
+      : device_(*ssd.device), g_(ssd.geometry), options_(options), report_(report) {}
+
+  Task<Status> run(std::function<void(double)> progress) {
+    Status s = co_await check_log();
+    if (s.ok()) s = co_await check_superblocks();
+    if (s.ok()) s = co_await check_buckets(progress);
+    co_return s;
+  }
+
+ private:
+  // What the last kMaxReach + 1 buckets hold, for the records that spilled from one to another.
+  struct Seen {
+    bool known = false;  // not damaged
+    uint32_t reach = 0;
+    std::vector<uint64_t> hashes;
+  };
+
+  void problem(std::string text) {
+    if (report_.problems.size() < kMaxProblems) report_.problems.push_back(device_.name() + ": " + text);
+  }
+
+  Task<Status> check_superblocks() {
+    if (const uint64_t more = device_.size() / layout::kSuperblockSize * layout::kSuperblockSize;
+        more > g_.device_size) {
+      report_.notes.push_back(fmt::format(
+          "{} has {} bytes more than when it was formatted; they are not used, and the store's end "
+          "is still at {}",
+          device_.name(), more - g_.device_size, g_.device_size));
+    }
+    for (const block::SuperblockDamage& d : co_await block::damaged_superblocks(device_, g_)) {
+      const std::string what = fmt::format("superblock at offset {}: {}", d.offset, d.what);
+      if (!options_.repair) {
+        problem(what + "; the other copy is intact, and `scalio check --repair` writes it there");
+      } else if (!log_is_ours_) {
+        problem(what + "; the log does not bear out that the other copy is right, so nothing was repaired");
+      } else {
+        Status s = co_await block::restore_superblock(device_, g_, d.offset);
+        if (!s.ok()) co_return s;
+        report_.repaired.push_back(
+            fmt::format("{}: {}; written anew from the other copy", device_.name(), what));
+      }
+    }
+    co_return Status();
+  }
+
+  Task<Status> check_log() {
+    Result<LogScan> scan = co_await scan_log(device_, g_);
+    if (!scan.ok() && scan.code() != Code::corrupt) co_return scan.status();
+    if (!scan.ok()) {
+      problem(scan.status().message());
+      co_return Status();
+    }
+    log_is_ours_ = true;
+    for (const Findings* all : {&scan->damage, &scan->not_believed}) {
+      for (const std::string& d : all->named()) problem(d);
+      if (all->more() > 0) problem(fmt::format("{} more of these in the log", all->more()));
+    }
+    block::Buffer buffer(layout::max_batch(g_));
+    for (size_t i = 0; i < scan->live.size(); ++i) {
+      const layout::BatchHeader& batch = scan->live[i];
+      const std::function<void(const layout::LogRecordView&)> look = [&](const layout::LogRecordView& r) {
+        ++report_.log_records;
+        if (r.kind != layout::LogKind::image) return;
+        // Recovery puts these in place; the last of each bucket counts.
+        const auto image = *layout::decode_image(r.body, g_.bucket_size);
+        for (const auto& b : image) images_[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
+      };
+      Result<BatchContents> contents = co_await read_batch(device_, g_, batch, buffer, look);
+      if (!contents.ok()) co_return contents.status();
+      ++report_.log_batches;
+      const std::string where =
+          fmt::format("log batch at LSN {} (offset {})", batch.lsn, g_.log_offset + batch.lsn % g_.log_size);
+      if (contents->damaged > 0 && !scan->may_be_torn(i)) problem(where + ": damaged records");
+      if (contents->not_believed > 0) {
+        problem(fmt::format("{}: {} records that cannot be, which a server leaves out", where,
+                            contents->not_believed));
+      }
+    }
+    co_return Status();
+  }
+
+  Task<Status> check_buckets(const std::function<void(double)>& progress) {
+    const uint64_t per_read = std::max<uint64_t>(1, kReadSize / g_.bucket_size);
+    block::Buffer buffer(per_read * g_.bucket_size);
+    for (uint64_t first = 0; first < g_.all_buckets(); first += per_read) {
+      const uint64_t n = std::min(per_read, g_.all_buckets() - first);
+      Status s = co_await device_.read(g_.bucket_at(first), buffer.first(n * g_.bucket_size));
+      if (!s.ok()) co_return s;
+      for (uint64_t i = 0; i < n; ++i) {
+        ByteSpan bytes = buffer.span().subspan(i * g_.bucket_size, g_.bucket_size);
+        if (auto image = images_.find(first + i); image != images_.end()) {
+          std::copy(image->second.begin(), image->second.end(), bytes.begin());
+        }
+        check_bucket(first + i, Bucket(bytes));
+      }
+      report_.buckets_read += n;
+      progress(static_cast<double>(first) / static_cast<double>(g_.all_buckets()));
+    }
+    // Buckets that were never written look the same on any other device (rule 12).
+    co_return co_await block::check_identity(device_, g_);
+  }
+
+  void check_bucket(uint64_t number, const Bucket& bucket) {
+    Seen here;
+    const BucketState state = bucket.verify(g_.store_id(), number);
+    if (state == BucketState::corrupt) {
+      problem(fmt::format("bucket {} at offset {} fails its checksum", number, g_.bucket_at(number)));
+    }
+    here.known = state != BucketState::corrupt;
+    if (state == BucketState::ok) {
+      here.reach = bucket.reach();
+      bucket.for_each([&](const layout::RecordView& r) { check_record(number, r, here); });
+    }
+    window_.push_back(std::move(here));
+    if (window_.size() > SsdGeometry::kMaxReach) window_.pop_front();
+  }
+
+  void check_record(uint64_t number, const layout::RecordView& r, Seen& here) {
+    ++report_.records;
+    report_.record_bytes += layout::kBucketRecordHeader + r.key.size() + r.value.size();
+    const uint64_t hash = hash_key(r.key, g_.hash_seed);
+    const uint64_t home = g_.home_bucket(hash);
+    const auto place = [&] {
+      return fmt::format("record in bucket {} at offset {} (version {})", number, g_.bucket_at(number),
+                         r.version);
+    };
+    if (layout::shard_of(hash, g_.shards) != g_.shard) problem(place() + " belongs to another SSD");
+    if (home > number || number - home > SsdGeometry::kMaxReach) {
+      problem(place() + fmt::format(" belongs to bucket {}", home));
+    } else if (home < number) {
+      const Seen& h = window_[window_.size() - (number - home)];
+      if (h.known && h.reach < number - home) {
+        problem(place() + fmt::format(" is beyond the reach of its home bucket {}", home));
+      }
+      for (size_t i = window_.size() - (number - home); i < window_.size(); ++i)
+        check_once(window_[i], hash, place);
+    }
+    check_once(here, hash, place);
+    here.hashes.push_back(hash);
+  }
+
+  template <class Place>
+  void check_once(const Seen& seen, uint64_t hash, Place place) {
+    if (std::find(seen.hashes.begin(), seen.hashes.end(), hash) != seen.hashes.end()) {
+      problem(place() + " is there twice");
+    }
+  }
+
+  block::BlockDevice& device_;
+  const SsdGeometry& g_;
+  const CheckOptions& options_;
+  CheckReport& report_;
+  bool log_is_ours_ = false;  // has an intact batch, whose checksum the superblock's identity is part of
+  std::unordered_map<uint64_t, Bytes> images_;
+  std::deque<Seen> window_;
+};
+}  // namespace
+
+Result<CheckReport> check_store(const std::string& dir, std::function<void(double)> progress,
+                                const CheckOptions& options) {
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop.ok()) return loop.status();
+  Result<std::vector<OpenSsd>> ssds =
+      open_ssds(dir, {loop->get()}, options.repair ? block::Access::exclusive : block::Access::shared);
+  if (!ssds.ok()) return ssds.status();
+  CheckReport report;
+  uint64_t room = 0;
+  for (size_t i = 0; i < ssds->size(); ++i) {
+    OpenSsd& ssd = (*ssds)[i];
+    if (!ssd.moved.empty()) report.notes.push_back(ssd.moved);
+    room += ssd.geometry.buckets * (ssd.geometry.bucket_size - layout::kBucketHeader);
+    Checker checker(ssd, options, report);
+    const auto part = [&](double done) {
+      progress((static_cast<double>(i) + done) / static_cast<double>(ssds->size()));
+    };
+    Status s = run_to_end(**loop, checker.run(part));
+    if (!s.ok()) return s;
+  }
+  report.full = static_cast<double>(report.record_bytes) / static_cast<double>(room);
+  progress(1);
+  return report;
+}
+
+}  // namespace scalio::server

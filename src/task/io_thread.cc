@@ -1,0 +1,67 @@
+#include "task/io_thread.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include <future>
+
+#include "task/thread.h"
+
+namespace scalio::fabric {
+
+namespace {
+// Turns after the last work, in which the kernel confirms what was cancelled and posted work ends.
+constexpr int kLastTurns = 4;
+
+Nanos read_clock(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return static_cast<Nanos>(t.tv_sec) * kSecond + static_cast<Nanos>(t.tv_nsec);
+}
+
+Task<void> set_on_next_turn(EventLoop& loop, std::promise<void>& done) {
+  co_await loop.yield();
+  done.set_value();
+}
+}  // namespace
+
+void run_and_wait(EventLoop& loop, const std::function<void()>& fn) {
+  std::promise<void> done;
+  loop.run_on_loop([&] {
+    fn();
+    loop.spawn(set_on_next_turn(loop, done));
+  });
+  done.get_future().wait();
+}
+
+Result<std::unique_ptr<IoThread>> IoThread::start(const char* name) {
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop.ok()) return loop.status();
+  std::unique_ptr<IoThread> io(new IoThread(std::move(*loop)));
+  Result<std::thread> thread = start_thread(name, [t = io.get()] {
+    t->loop_->run_until([t] { return t->stopping_; });
+    for (int i = 0; i < kLastTurns; ++i) t->loop_->turn(false);
+    t->cpu_time_ = read_clock(CLOCK_THREAD_CPUTIME_ID);
+  });
+  if (!thread.ok()) return thread.status();
+  io->thread_ = *std::move(thread);
+  return io;
+}
+
+IoThread::~IoThread() { stop(); }
+
+void IoThread::stop() {
+  if (!thread_.joinable()) return;
+  loop_->run_on_loop([this] { stopping_ = true; });
+  thread_.join();
+}
+
+Nanos IoThread::cpu_time() const {
+  if (!thread_.joinable()) return cpu_time_;
+  clockid_t clock;
+  const int rc = pthread_getcpuclockid(const_cast<std::thread&>(thread_).native_handle(), &clock);
+  SCALIO_ASSERT(rc == 0);
+  return read_clock(clock);
+}
+
+}  // namespace scalio::fabric
