@@ -1,5 +1,5 @@
-// A benchmark that cannot go on has nothing to report: it says why and ends the process. Child processes end
-// with it; bench/run removes the files.
+// A benchmark that cannot go on has nothing to report: it says why and ends the process. Child
+// processes end with it; bench/run removes the files.
 #pragma once
 
 #include <fmt/format.h>

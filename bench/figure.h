@@ -29,7 +29,8 @@ struct Bench {
   }
   // How long one of several timed rounds lasts.
   double round_seconds() const { return scale == Scale::quick ? 0.5 : 4; }
-  // Rounds are alternated (A B A B ...) and their median taken, so that what else the machine does hits both.
+  // Rounds are alternated (A B A B ...) and their median taken, so that what else the machine does
+  // hits both.
   unsigned rounds() const { return scale == Scale::quick ? 1 : 5; }
   std::uint64_t records() const { return size(100'000, 1'000'000); }
 };

@@ -17,7 +17,8 @@ struct FioJob {
   double seconds = 1;
 };
 
-// Operations a second, with O_DIRECT through io_uring, as Scalio does it. Writes overwrite the file.
+// Operations a second, with O_DIRECT through io_uring, as Scalio does it. Writes overwrite the
+// file.
 double fio(const FioJob& job);
 
 }  // namespace scalio::bench

@@ -70,8 +70,8 @@ class Run {
   }
 
  private:
-  // Whether one more operation is to begin. The clock is not asked every time: that costs as much as a tenth
-  // of a GET.
+  // Whether one more operation is to begin. The clock is not asked every time: that costs as much
+  // as a tenth of a GET.
   bool more() {
     if (begun_ == bounds_.operations) return false;
     if (begun_ % kClockEvery == 0 && seconds_since(begin_) > bounds_.seconds) timed_out_ = true;
@@ -96,7 +96,8 @@ Ran run_gets(Client& client, const Bounds& bounds, const std::function<std::uint
   return Run(client, bounds, next).go(Run::gets);
 }
 
-Ran run_absent_gets(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next) {
+Ran run_absent_gets(Client& client, const Bounds& bounds,
+                    const std::function<std::uint64_t()>& next) {
   return Run(client, bounds, next).go(Run::absent_gets);
 }
 

@@ -28,7 +28,8 @@ struct Ran {
 // GETs or PUTs of the records that `next` names. An operation that fails ends the process.
 Ran run_gets(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next);
 // The same of records that do not exist: one that does ends the process.
-Ran run_absent_gets(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next);
+Ran run_absent_gets(Client& client, const Bounds& bounds,
+                    const std::function<std::uint64_t()>& next);
 Ran run_puts(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next);
 
 // What was added since `before`.

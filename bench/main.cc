@@ -23,12 +23,14 @@ constexpr std::array kFigures = {
     Figure{"hit-latency", "GET hit at depth 1 beside a copy of the same bytes", hit_latency},
     Figure{"hit-throughput", "GET hits of one client thread", hit_throughput},
     Figure{"miss-throughput", "GET misses at depth 64 beside fio's reads", miss_throughput},
-    Figure{"durable-puts", "PUTs with and without batching beside fio's flushed writes", durable_puts},
+    Figure{"durable-puts", "PUTs with and without batching beside fio's flushed writes",
+           durable_puts},
     Figure{"writes-per-put", "SSD writes per PUT under YCSB A", writes_per_put},
     Figure{"memory", "the server's memory", memory},
     Figure{"growth", "GET cost as the records grow", growth},
     Figure{"nvme-tcp", "reads over NVMe/TCP beside plain sockets", nvme_tcp},
-    Figure{"nvmf-misses", "GET misses over NVMe/TCP beside the file, and the server's CPU", nvmf_misses},
+    Figure{"nvmf-misses", "GET misses over NVMe/TCP beside the file, and the server's CPU",
+           nvmf_misses},
 };
 
 struct Flags {
@@ -42,7 +44,8 @@ struct Flags {
 
 std::string list_of_figures() {
   std::string out = "Figures:\n";
-  for (const Figure& figure : kFigures) out += fmt::format("  {:<16} {}\n", figure.name, figure.what);
+  for (const Figure& figure : kFigures)
+    out += fmt::format("  {:<16} {}\n", figure.name, figure.what);
   return out;
 }
 
@@ -51,7 +54,8 @@ int run(const Flags& flags) {
   const Bench bench{flags.quick ? Scale::quick : flags.full ? Scale::full : Scale::normal, stores};
   Rows rows;
   for (const Figure& figure : kFigures) {
-    if (!flags.figures.empty() && std::ranges::find(flags.figures, figure.name) == flags.figures.end())
+    if (!flags.figures.empty() &&
+        std::ranges::find(flags.figures, figure.name) == flags.figures.end())
       continue;
     fmt::print(stderr, "{}: {}\n", figure.name, figure.what);
     std::ranges::move(figure.measure(bench), std::back_inserter(rows));
@@ -75,13 +79,16 @@ int main(int argc, char** argv) {
   Flags flags;
   std::vector<std::string> names;
   for (const Figure& figure : kFigures) names.emplace_back(figure.name);
-  app.add_option("FIGURE", flags.figures, "Which; all if none is given")->check(CLI::IsMember(names));
+  app.add_option("FIGURE", flags.figures, "Which; all if none is given")
+      ->check(CLI::IsMember(names));
   app.add_option("--dir", flags.dir,
                  "An existing directory for the stores, which stay there; bench/run removes it")
       ->check(CLI::ExistingDirectory)
       ->required();
-  CLI::Option* quick = app.add_flag("--quick", flags.quick, "See that it works: little data, short rounds");
-  app.add_flag("--full", flags.full, "Also what takes 20 M records: an hour, 4 GB of disk, 8 GB of memory")
+  CLI::Option* quick =
+      app.add_flag("--quick", flags.quick, "See that it works: little data, short rounds");
+  app.add_flag("--full", flags.full,
+               "Also what takes 20 M records: an hour, 4 GB of disk, 8 GB of memory")
       ->excludes(quick);
   app.add_flag("--markdown", flags.markdown, "Print the results as a table in Markdown");
   app.add_option("--json", flags.json, "Write the results to this file, too")->type_name("FILE");

@@ -1,5 +1,5 @@
-// The other end of the NVMe/TCP figures: the project's target with a namespace in memory, or a plain socket
-// that sends as many bytes for as many: what no protocol could be faster than.
+// The other end of the NVMe/TCP figures: the project's target with a namespace in memory, or a
+// plain socket that sends as many bytes for as many: what no protocol could be faster than.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ class MemoryTarget {
   std::uint32_t nsid_ = 0;
 };
 
-// What goes over the plain socket in place of a read command and of what answers it beside the data: as many
-// bytes as a command capsule and a C2HData's header.
+// What goes over the plain socket in place of a read command and of what answers it beside the
+// data: as many bytes as a command capsule and a C2HData's header.
 constexpr std::size_t kPlainRequest = 72;
 constexpr std::size_t kPlainHeader = 24;
 

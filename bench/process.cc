@@ -24,7 +24,8 @@ constexpr int kCannotStart = 127;
 std::optional<std::uint64_t> read_clock(clockid_t clock) {
   timespec t;
   if (clock_gettime(clock, &t) != 0) return std::nullopt;
-  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
+  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(t.tv_nsec);
 }
 }  // namespace
 

@@ -12,8 +12,8 @@
 
 namespace scalio::bench {
 
-// Ends, at the latest, when this process does. Created by the main thread: a child dies with the thread that
-// made it.
+// Ends, at the latest, when this process does. Created by the main thread: a child dies with the
+// thread that made it.
 class Process {
  public:
   // Starts argv[0] (looked up in PATH) with its standard output in the file `out`.

@@ -17,10 +17,12 @@ namespace {
 
 // The server's only memfd.
 fabric::Mapping map_region_of(const Process& server) {
-  for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", server.pid()))) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", server.pid()))) {
     std::error_code gone;
-    if (!std::filesystem::read_symlink(entry.path(), gone).string().starts_with("/memfd:")) continue;
-    const fabric::UniqueFd fd(open(entry.path().c_str(), O_RDWR | O_CLOEXEC));
+    if (!std::filesystem::read_symlink(entry.path(), gone).string().starts_with("/memfd:"))
+      continue;
+    const net::UniqueFd fd(open(entry.path().c_str(), O_RDWR | O_CLOEXEC));
     struct stat st;
     if (fd.get() < 0 || fstat(fd.get(), &st) != 0) break;
     return expect(fabric::map_region(fd.get(), static_cast<std::size_t>(st.st_size)));

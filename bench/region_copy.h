@@ -13,7 +13,8 @@ namespace scalio::bench {
 // A second mapping of the region of a running server with one SSD.
 class RegionCopy {
  public:
-  static constexpr std::size_t kBlock = 1088;  // of 8 read and 2 write slots for 16 B + 64 B records
+  static constexpr std::size_t kBlock =
+      1088;  // of 8 read and 2 write slots for 16 B + 64 B records
 
   explicit RegionCopy(const Process& server);
 

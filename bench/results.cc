@@ -47,7 +47,8 @@ std::string cpu_model() {
 std::string machine() {
   utsname name;
   uname(&name);
-  return fmt::format("{} x {}, Linux {}", std::thread::hardware_concurrency(), cpu_model(), name.release);
+  return fmt::format("{} x {}, Linux {}", std::thread::hardware_concurrency(), cpu_model(),
+                     name.release);
 }
 
 }  // namespace
@@ -63,7 +64,8 @@ std::string to_table(const Rows& rows) {
   }
   std::string out = fmt::format("{}, {}\n\n", machine(), today());
   for (std::size_t n = 0; n < lines.size(); ++n) {
-    for (std::size_t i = 0; i < lines[n].size(); ++i) out += fmt::format("{:<{}}  ", lines[n][i], widths[i]);
+    for (std::size_t i = 0; i < lines[n].size(); ++i)
+      out += fmt::format("{:<{}}  ", lines[n][i], widths[i]);
     out += '\n';
     if (n > 0 && !rows[n - 1].note.empty()) out += fmt::format("    {}\n", rows[n - 1].note);
   }

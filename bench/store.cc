@@ -12,8 +12,8 @@
 #include "layout/bucket.h"
 #include "layout/superblock.h"
 #include "load.h"
-#include "store/verify.h"
 #include "store/format_store.h"
+#include "store/verify.h"
 #include "ycsb/record.h"
 
 namespace scalio::bench {
@@ -28,10 +28,12 @@ constexpr std::chrono::seconds kStartBound{120};
 constexpr std::chrono::minutes kStopBound{10};
 
 std::vector<std::string> serve_command(const std::filesystem::path& dir, const std::string& uri,
-                                       std::uint64_t cache_bytes, const std::vector<std::string>& options) {
-  std::vector<std::string> argv = {
-      SCALIO_PROGRAM, "serve", "--dir",       dir.string(), "--cache", fmt::format("{}", cache_bytes),
-      "--listen",     uri,     "--log-level", "warning"};
+                                       std::uint64_t cache_bytes,
+                                       const std::vector<std::string>& options) {
+  std::vector<std::string> argv = {SCALIO_PROGRAM, "serve",   "--dir",
+                                   dir.string(),   "--cache", fmt::format("{}", cache_bytes),
+                                   "--listen",     uri,       "--log-level",
+                                   "warning"};
   argv.insert(argv.end(), options.begin(), options.end());
   return argv;
 }
@@ -39,7 +41,8 @@ std::vector<std::string> serve_command(const std::filesystem::path& dir, const s
 layout::SsdGeometry read_geometry(const std::filesystem::path& ssd) {
   Bytes superblock(layout::kSuperblockSize);
   std::ifstream(ssd, std::ios::binary)
-      .read(reinterpret_cast<char*>(superblock.data()), static_cast<std::streamsize>(superblock.size()));
+      .read(reinterpret_cast<char*>(superblock.data()),
+            static_cast<std::streamsize>(superblock.size()));
   return expect(layout::decode_superblock(superblock, std::filesystem::file_size(ssd)));
 }
 
@@ -52,7 +55,8 @@ Server::Server(const std::filesystem::path& dir, std::uint64_t cache_bytes,
   const auto deadline = std::chrono::steady_clock::now() + kStartBound;
   while (!read_file(dir / "serve.out").starts_with("ready")) {
     if (process_.wait(std::chrono::milliseconds(20))) fail("the server did not start");
-    if (std::chrono::steady_clock::now() > deadline) fail("the server did not become ready in time");
+    if (std::chrono::steady_clock::now() > deadline)
+      fail("the server did not become ready in time");
   }
 }
 
@@ -84,12 +88,14 @@ Store::Store(std::filesystem::path dir, std::uint64_t records, double full)
   ssd_ = read_geometry(ssd_path());
   load();
   const server::CheckReport report = expect(server::check_store(dir_.string(), [](double) {}));
-  if (report.records != records || !report.problems.empty()) fail("the store does not hold what was loaded");
+  if (report.records != records || !report.problems.empty())
+    fail("the store does not hold what was loaded");
   full_ = report.full;
 }
 
-// Records that share a bucket are written one after the other, by a server with many write slots, so that
-// they are merged together: several times faster than in any other order, with the same result.
+// Records that share a bucket are written one after the other, by a server with many write slots,
+// so that they are merged together: several times faster than in any other order, with the same
+// result.
 void Store::load() const {
   constexpr std::uint64_t kCachePerRecord = 240, kMostCache = 4096 * kMiB;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> order(records_);  // hash, record
@@ -114,7 +120,8 @@ std::unique_ptr<Server> Store::serve(std::uint64_t cache_bytes,
 
 const Store& StoreCache::with(std::uint64_t records) {
   std::unique_ptr<Store>& store = stores_[records];
-  if (!store) store = std::make_unique<Store>(dir_ / fmt::format("store-{}", records), records, kFull);
+  if (!store)
+    store = std::make_unique<Store>(dir_ / fmt::format("store-{}", records), records, kFull);
   return *store;
 }
 

@@ -21,7 +21,8 @@ constexpr std::uint64_t kKeySize = 16;
 constexpr std::uint64_t kValueSize = 64;
 constexpr std::uint64_t kMiB = 1 << 20;
 
-// `scalio serve` as a child process, so that what the operating system says of it is of the server alone.
+// `scalio serve` as a child process, so that what the operating system says of it is of the server
+// alone.
 class Server {
  public:
   // Serves the store in `dir`; `options` are further ones of the command line.

@@ -34,7 +34,8 @@ constexpr int kNotFound = 1, kBadUse = 2, kFailure = 3;  // exit statuses
 // Whether a store that cannot be used is bad use or a failure is not laid down.
 MATCHER(Refused, "") { return arg == kBadUse || arg == kFailure; }
 
-// --- Files -------------------------------------------------------------------------------------------
+// --- Files
+// -------------------------------------------------------------------------------------------
 
 void write_file(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
@@ -65,7 +66,8 @@ layout::SsdGeometry geometry_of(const fs::path& ssd) {
   return *geometry;
 }
 
-// --- Records -----------------------------------------------------------------------------------------
+// --- Records
+// -----------------------------------------------------------------------------------------
 
 std::string key_of(int i) { return "key-" + std::to_string(i); }
 std::string value_of(int i) { return "value-of-" + std::to_string(i) + "-" + std::string(40, 'v'); }
@@ -101,7 +103,8 @@ std::map<int, Status> get_records(const std::string& uri, int from, int to) {
   return failed;
 }
 
-// --- format ------------------------------------------------------------------------------------------
+// --- format
+// ------------------------------------------------------------------------------------------
 
 TEST(Format, DoesNotOverwriteAStore) {
   Scratch scratch("format");
@@ -109,7 +112,8 @@ TEST(Format, DoesNotOverwriteAStore) {
   ASSERT_TRUE(store.start());
   put_records(store.unix_uri(), 0, 10);
 
-  const std::vector<std::string> again = {"format", "--dir", store.dir(), "--ssds", "2", "--ssd-size", "32M"};
+  const std::vector<std::string> again = {"format", "--dir",      store.dir(), "--ssds",
+                                          "2",      "--ssd-size", "32M"};
   std::vector<std::string> by_force = again;
   by_force.push_back("--force");
   Finished format = scalio(scratch, by_force);
@@ -161,7 +165,8 @@ TEST(Format, SaysWhatIsImpossible) {
   }
 }
 
-// --- Devices that are not what they should be --------------------------------------------------------
+// --- Devices that are not what they should be
+// --------------------------------------------------------
 
 class Devices : public ::testing::Test {
  protected:
@@ -257,14 +262,17 @@ TEST_F(Devices, OneDamagedSuperblockIsSurvived) {
     EXPECT_THAT(store_.log(), HasSubstr("superblock at offset " + std::to_string(copy)));
     EXPECT_TRUE(get_records(store_.unix_uri(), 0, 100).empty());
     store_.stop();
-    EXPECT_EQ(scalio(scratch_, {"check", store_.dir()}).status, kFailure) << "check must report the damage";
+    EXPECT_EQ(scalio(scratch_, {"check", store_.dir()}).status, kFailure)
+        << "check must report the damage";
     patch(ssd, copy, intact);
   }
 }
 
-// --- Bit flips ---------------------------------------------------------------------------------------
+// --- Bit flips
+// ---------------------------------------------------------------------------------------
 
-// Flips a bit of the value of record `i`, wherever it is in the range of each SSD; returns how many places.
+// Flips a bit of the value of record `i`, wherever it is in the range of each SSD; returns how many
+// places.
 int flip(Store& store, int i, bool in_log) {
   int flips = 0;
   for (int s = 0; s < 2; ++s) {
@@ -335,11 +343,13 @@ TEST(BitFlips, InTheLogAreReportedAndOthersServed) {
   store.stop();
 }
 
-// --- Full --------------------------------------------------------------------------------------------
+// --- Full
+// --------------------------------------------------------------------------------------------
 
 TEST(Full, StoreKeepsEverythingAndTakesWritesAgainAfterDeletes) {
   Scratch scratch("full");
-  Store store(scratch, {.ssds = 1, .ssd_size = "1M", .format = {"--log-size", "320K"}, .cache = "1M"});
+  Store store(scratch,
+              {.ssds = 1, .ssd_size = "1M", .format = {"--log-size", "320K"}, .cache = "1M"});
   ASSERT_TRUE(store.start());
   auto client = connected(store.unix_uri());
   ASSERT_TRUE(client);
@@ -403,7 +413,8 @@ TEST(Full, SmallestLogOnlySlowsDown) {
   store.stop();
 }
 
-// --- Clients -----------------------------------------------------------------------------------------
+// --- Clients
+// -----------------------------------------------------------------------------------------
 
 TEST(Clients, KeysAndValuesOutOfRange) {
   Scratch scratch("range");
@@ -449,7 +460,8 @@ TEST(Clients, CommandLine) {
   const Finished get = scalio(scratch, {"get", "--server", uri, "k"});
   EXPECT_EQ(get.status, 0);
   EXPECT_EQ(get.out, "v");
-  EXPECT_EQ(scalio(scratch, {"put", "--server", uri, "k", std::string(100'000, 'v')}).status, kFailure);
+  EXPECT_EQ(scalio(scratch, {"put", "--server", uri, "k", std::string(100'000, 'v')}).status,
+            kFailure);
   EXPECT_EQ(scalio(scratch, {"put", "--server", uri, "k"}).status, kBadUse);
   EXPECT_EQ(scalio(scratch, {"get", "k"}).status, kBadUse);
   EXPECT_EQ(scalio(scratch, {"get", "--server", "carrier-pigeon:home", "k"}).status, kBadUse);
@@ -469,8 +481,9 @@ TEST(Clients, OutputThatCannotBeWritten) {
   const auto into_full = [&](const std::string& args) {
     return run({"/bin/sh", "-c", SCALIO_PROGRAM " " + args + " > /dev/full"}, scratch / "shell");
   };
-  for (const std::string& args : {"get k" + server, "put --json k v" + server, "stat" + server,
-                                  "stat --json" + server, std::string("--help"), std::string("--version")}) {
+  for (const std::string& args :
+       {"get k" + server, "put --json k v" + server, "stat" + server, "stat --json" + server,
+        std::string("--help"), std::string("--version")}) {
     const Finished finished = into_full(args);
     EXPECT_EQ(finished.status, kFailure) << args;
     EXPECT_THAT(finished.err, HasSubstr("stdout")) << args;
@@ -485,10 +498,10 @@ TEST(Bench, InterruptedReportsWhatItDid) {
   ASSERT_TRUE(store.start());
   const fs::path report = scratch / "report.json", history = scratch / "history.jsonl";
   write_file(report, "an earlier one");
-  Process bench(
-      {SCALIO_PROGRAM, "bench", "ycsb", "--server", store.unix_uri(), "--workload", "a", "--records", "100",
-       "--load", "--operations", "1000000000", "--json", report.string(), "--history", history.string()},
-      scratch / "bench-ycsb");
+  Process bench({SCALIO_PROGRAM, "bench", "ycsb", "--server", store.unix_uri(), "--workload", "a",
+                 "--records", "100", "--load", "--operations", "1000000000", "--json",
+                 report.string(), "--history", history.string()},
+                scratch / "bench-ycsb");
   // The history is written by the megabyte.
   for (const auto end = Clock::now() + std::chrono::seconds(60); Clock::now() < end;) {
     if (std::error_code none; fs::exists(history) && fs::file_size(history, none) > 0) break;
@@ -509,9 +522,10 @@ TEST(Bench, StopsWhenTheServerIsGone) {
   Scratch scratch("bench");
   Store store(scratch, {});
   ASSERT_TRUE(store.start());
-  Process bench({SCALIO_PROGRAM, "bench", "ycsb", "--server", store.unix_uri(), "--workload", "a",
-                 "--records", "100", "--threads", "2", "--load", "--operations", "1000000000", "--json", "-"},
-                scratch / "bench-ycsb");
+  Process bench(
+      {SCALIO_PROGRAM, "bench", "ycsb", "--server", store.unix_uri(), "--workload", "a",
+       "--records", "100", "--threads", "2", "--load", "--operations", "1000000000", "--json", "-"},
+      scratch / "bench-ycsb");
   while (bench.running() && bench.err().find("run") == std::string::npos) {
     std::this_thread::sleep_for(milliseconds(50));
   }
@@ -526,9 +540,9 @@ TEST(Bench, AHistoryThatCannotBeWrittenCostsNoReport) {
   Scratch scratch("bench");
   Store store(scratch, {});
   ASSERT_TRUE(store.start());
-  const Finished bench =
-      scalio(scratch, {"bench", "ycsb", "--server", store.unix_uri(), "--workload", "a", "--records", "100",
-                       "--load", "--operations", "100", "--history", "/dev/full"});
+  const Finished bench = scalio(
+      scratch, {"bench", "ycsb", "--server", store.unix_uri(), "--workload", "a", "--records",
+                "100", "--load", "--operations", "100", "--history", "/dev/full"});
   EXPECT_EQ(bench.status, kFailure);
   EXPECT_THAT(bench.out, HasSubstr("load: 100 operations"));
   EXPECT_THAT(bench.err, HasSubstr("/dev/full"));
@@ -540,10 +554,10 @@ TEST(Server, SecondOneOnAStoreIsRefused) {
   Store store(scratch, {});
   ASSERT_TRUE(store.start());
   put_records(store.unix_uri(), 0, 10);
-  const std::vector<std::string> second = {SCALIO_PROGRAM, "serve",
-                                           "--dir",        store.dir(),
-                                           "--listen",     "unix:" + (scratch.sockets() / "second").string(),
-                                           "--cache",      "4M"};
+  const std::vector<std::string> second = {
+      SCALIO_PROGRAM, "serve",    "--dir",
+      store.dir(),    "--listen", "unix:" + (scratch.sockets() / "second").string(),
+      "--cache",      "4M"};
   const Finished serve = run(second, scratch / "second-server");
   EXPECT_EQ(serve.status, kFailure);
   EXPECT_THAT(serve.err, HasSubstr("in use"));
@@ -558,7 +572,8 @@ TEST(Server, SecondOneOnAStoreIsRefused) {
   store.stop();
 }
 
-// --- Strangers on the sockets ------------------------------------------------------------------------
+// --- Strangers on the sockets
+// ------------------------------------------------------------------------
 
 class Socket {
  public:
@@ -571,9 +586,9 @@ class Socket {
     sockaddr_un un{};
     un.sun_family = AF_UNIX;
     store.unix_path().copy(un.sun_path, sizeof un.sun_path - 1);
-    connected_ =
-        tcp ? (connect(fd_, reinterpret_cast<sockaddr*>(&in), sizeof in) == 0 || errno == EINPROGRESS)
-            : connect(fd_, reinterpret_cast<sockaddr*>(&un), sizeof un) == 0;
+    connected_ = tcp ? (connect(fd_, reinterpret_cast<sockaddr*>(&in), sizeof in) == 0 ||
+                        errno == EINPROGRESS)
+                     : connect(fd_, reinterpret_cast<sockaddr*>(&un), sizeof un) == 0;
   }
   ~Socket() { close(fd_); }
   Socket(const Socket&) = delete;
@@ -581,7 +596,9 @@ class Socket {
 
   bool connected() const { return connected_; }
   // As much as goes at once; the peer may have closed.
-  void send(const std::string& bytes) { (void)!::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
+  void send(const std::string& bytes) {
+    (void)!::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  }
 
  private:
   int fd_;

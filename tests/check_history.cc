@@ -1,5 +1,6 @@
-// scalio-check-history FILE...: are these histories, merged, linearizable? (history/reader.h has the format.)
-// Exit status 0 if they are, 1 with every violation on standard output, 2 for bad use or bad files.
+// scalio-check-history FILE...: are these histories, merged, linearizable? (history/reader.h has
+// the format.) Exit status 0 if they are, 1 with every violation on standard output, 2 for bad use
+// or bad files.
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -10,9 +11,10 @@ int main(int argc, char** argv) {
   constexpr int kViolated = 1, kBadUse = 2;
   const std::vector<std::string> paths(argv + 1, argv + argc);
   if (paths.empty() || paths.front().starts_with("-")) {
-    std::fprintf(stderr,
-                 "usage: scalio-check-history FILE...\n"
-                 "Checks that histories, as 'scalio bench ycsb --history' writes them, are linearizable.\n");
+    std::fprintf(
+        stderr,
+        "usage: scalio-check-history FILE...\n"
+        "Checks that histories, as 'scalio bench ycsb --history' writes them, are linearizable.\n");
     return kBadUse;
   }
   auto history = scalio::check::read_history(paths);

@@ -47,14 +47,16 @@ TEST(Names, ThatAreNotUtf8EndNothing) {
   EXPECT_THAT(parsed(format.out)["ssds"][0].get<std::string>(), HasSubstr("caf\xef\xbf\xbd/"));
 
   const std::string socket = (scratch.sockets() / "server").string();
-  Process server({SCALIO_PROGRAM, "serve", "--dir", dir, "--cache", "4M", "--listen", "unix:" + socket},
-                 scratch / "serve");
+  Process server(
+      {SCALIO_PROGRAM, "serve", "--dir", dir, "--cache", "4M", "--listen", "unix:" + socket},
+      scratch / "serve");
   while (server.running() && !std::filesystem::exists(socket)) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   const Finished stat = scalio(scratch, {"stat", "--server", "unix:" + socket, "--json"});
   EXPECT_EQ(stat.status, 0) << stat.err;
-  EXPECT_THAT(parsed(stat.out)["shards"][0]["device"].get<std::string>(), HasSubstr("caf\xef\xbf\xbd/"));
+  EXPECT_THAT(parsed(stat.out)["shards"][0]["device"].get<std::string>(),
+              HasSubstr("caf\xef\xbf\xbd/"));
   EXPECT_TRUE(server.running()) << server.err();
   server.signal(SIGTERM);
   ASSERT_TRUE(server.wait(std::chrono::seconds(30)));
@@ -65,8 +67,8 @@ TEST(Names, ThatAreNotUtf8EndNothing) {
 
 TEST(Names, OfHostsThatAreNotFoundAreNoBadUse) {
   Scratch scratch("line");
-  const Finished get =
-      scalio(scratch, {"get", "--server", "tcp:no-such-host.invalid:7000", "--timeout", "5", "key"});
+  const Finished get = scalio(
+      scratch, {"get", "--server", "tcp:no-such-host.invalid:7000", "--timeout", "5", "key"});
   EXPECT_EQ(get.status, kFailure) << get.err;
   EXPECT_THAT(get.err, HasSubstr("no-such-host.invalid"));
 }
@@ -79,24 +81,26 @@ TEST_F(Served, ControlCharactersDoNotReachTheTerminal) {
 }
 
 TEST_F(Served, LoadersShareAStore) {
-  const Finished load = run({"bench", "ycsb", "--workload", "c", "--load", "--operations", "0", "--json", "-",
-                             "-p", "recordcount=100", "-p", "insertstart=50", "-p", "insertcount=25"});
+  const Finished load =
+      run({"bench", "ycsb", "--workload", "c", "--load", "--operations", "0", "--json", "-", "-p",
+           "recordcount=100", "-p", "insertstart=50", "-p", "insertcount=25"});
   EXPECT_EQ(load.status, 0) << load.err;
   EXPECT_EQ(parsed(load.out)["load"]["operations"], 25);
   EXPECT_TRUE(has(50) && has(74));
   EXPECT_FALSE(has(49) || has(75));
 
   // And the run is about that part alone.
-  const Finished part = run({"bench", "ycsb", "--workload", "c", "--operations", "1000", "--json", "-", "-p",
-                             "recordcount=100", "-p", "insertstart=50", "-p", "insertcount=25"});
+  const Finished part =
+      run({"bench", "ycsb", "--workload", "c", "--operations", "1000", "--json", "-", "-p",
+           "recordcount=100", "-p", "insertstart=50", "-p", "insertcount=25"});
   EXPECT_EQ(part.status, 0) << part.err;
   EXPECT_EQ(parsed(part.out)["not_found"], 0);
 }
 
 TEST_F(Served, RatesAndTimesAreHeld) {
-  const Finished bench =
-      run({"bench", "ycsb", "--workload", "a", "--load", "--records", "100", "--operations", "1000000",
-           "--json", "-", "-p", "target=300", "-p", "maxexecutiontime=1", "-p", "threadcount=3"});
+  const Finished bench = run({"bench", "ycsb", "--workload", "a", "--load", "--records", "100",
+                              "--operations", "1000000", "--json", "-", "-p", "target=300", "-p",
+                              "maxexecutiontime=1", "-p", "threadcount=3"});
   EXPECT_EQ(bench.status, 0) << bench.err;
   const nlohmann::json report = parsed(bench.out);
   EXPECT_EQ(report["stopped"], nullptr);
@@ -108,12 +112,14 @@ TEST_F(Served, RatesAndTimesAreHeld) {
 }
 
 TEST_F(Served, PropertiesThatAreNotHonouredAreRefused) {
-  const Finished bench =
-      run({"bench", "ycsb", "--workload", "a", "--quiet", "-p", "insertorder=hashed", "-p", "exportfile=x"});
+  const Finished bench = run({"bench", "ycsb", "--workload", "a", "--quiet", "-p",
+                              "insertorder=hashed", "-p", "exportfile=x"});
   EXPECT_EQ(bench.status, kBadUse);
   EXPECT_THAT(bench.err, HasSubstr("exportfile"));
-  EXPECT_EQ(run({"bench", "ycsb", "--workload", "a", "-p", "recordcount=10", "-p", "insertstart=10"}).status,
-            kBadUse);
+  EXPECT_EQ(
+      run({"bench", "ycsb", "--workload", "a", "-p", "recordcount=10", "-p", "insertstart=10"})
+          .status,
+      kBadUse);
 }
 
 }  // namespace

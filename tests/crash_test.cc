@@ -1,6 +1,7 @@
-// kill -9 of the server at random moments under load, and restart, many times. Over all its lives the
-// histories of the clients must be linearizable: no acknowledged write lost, no deleted key back, no
-// half-written value, and an operation in flight ends with an error that tells whether its outcome is known.
+// kill -9 of the server at random moments under load, and restart, many times. Over all its lives
+// the histories of the clients must be linearizable: no acknowledged write lost, no deleted key
+// back, no half-written value, and an operation in flight ends with an error that tells whether its
+// outcome is known.
 //
 // SCALIO_STRESS_RESTARTS: how often each test kills the server, 50 otherwise.
 #include <gtest/gtest.h>
@@ -23,7 +24,8 @@ void kill_and_restart(const Scratch& scratch, StoreOptions options, CrowdOptions
   Store store(scratch, std::move(options));
   ASSERT_TRUE(store.start());
   Crowd crowd(scratch, load);
-  for (std::size_t i = 0; i < kClients; ++i) crowd.start(i % 4 == 3 ? store.tcp_uri() : store.unix_uri());
+  for (std::size_t i = 0; i < kClients; ++i)
+    crowd.start(i % 4 == 3 ? store.tcp_uri() : store.unix_uri());
 
   std::mt19937 random(1);
   for (int i = 0; i < restarts; ++i) {
@@ -32,7 +34,8 @@ void kill_and_restart(const Scratch& scratch, StoreOptions options, CrowdOptions
     ASSERT_NO_FATAL_FAILURE(store.kill());
     ASSERT_TRUE(store.start()) << "restart " << i;
   }
-  std::this_thread::sleep_for(std::chrono::seconds(3));  // everybody is back, and reads what there is
+  std::this_thread::sleep_for(
+      std::chrono::seconds(3));  // everybody is back, and reads what there is
   crowd.stop();
   EXPECT_TRUE(store.running()) << store.log();
   store.stop();

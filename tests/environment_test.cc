@@ -1,5 +1,5 @@
-// What a program gets from who starts it: limits, descriptors, signals. Whatever is missing, it says so and
-// ends.
+// What a program gets from who starts it: limits, descriptors, signals. Whatever is missing, it
+// says so and ends.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <scalio/client.h>
@@ -30,11 +30,14 @@ class Environment : public ::testing::Test {
  protected:
   // The server, begun by a shell after `setup`; `redirect` stands behind its command.
   Process serve(const std::string& setup, const std::string& redirect = "") {
-    std::vector<std::string> argv = {"/bin/bash", "-c", setup + " exec \"$@\" " + redirect, "serve"};
+    std::vector<std::string> argv = {"/bin/bash", "-c", setup + " exec \"$@\" " + redirect,
+                                     "serve"};
     for (std::string& argument : store_.serve_command()) argv.push_back(std::move(argument));
     return Process(argv, scratch_ / ("server-" + std::to_string(++starts_)));
   }
-  static bool ready(const Process& server) { return server.out().find("ready\n") != std::string::npos; }
+  static bool ready(const Process& server) {
+    return server.out().find("ready\n") != std::string::npos;
+  }
   // Waits until the server is ready (true) or has ended.
   static bool get_ready(Process& server) {
     const auto bound = std::chrono::steady_clock::now() + kNoHang;
@@ -65,11 +68,12 @@ class Environment : public ::testing::Test {
   }
   // Whether the loader can start the program at all.
   bool can_begin(const std::string& setup) {
-    return run({"/bin/bash", "-c", setup + " exec " SCALIO_PROGRAM " --version"}, scratch_ / "version")
+    return run({"/bin/bash", "-c", setup + " exec " SCALIO_PROGRAM " --version"},
+               scratch_ / "version")
                .status == 0;
   }
-  // Starts the server under one limit after the other, until `enough` starts in a row have succeeded: each
-  // start that fails gets further than the one before, and ends with a reason.
+  // Starts the server under one limit after the other, until `enough` starts in a row have
+  // succeeded: each start that fails gets further than the one before, and ends with a reason.
   template <class Limit>
   void sweep(int enough, Limit limit_of) {
     int failed = 0;
@@ -117,8 +121,8 @@ TEST_F(Environment, TooFewThreadsEndTheStart) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer cannot start under a limit on addresses";
   constexpr int kGib = 1 << 20;
   sweep(2, [](int step) {
-    return "ulimit -s " + std::to_string(kGib) + "; ulimit -v " + std::to_string(step * kGib + kGib / 2) +
-           ";";
+    return "ulimit -s " + std::to_string(kGib) + "; ulimit -v " +
+           std::to_string(step * kGib + kGib / 2) + ";";
   });
 }
 

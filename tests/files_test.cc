@@ -1,4 +1,5 @@
-// The files of a store as people treat them: without room, limited, renamed, moved, lost in part, read-only.
+// The files of a store as people treat them: without room, limited, renamed, moved, lost in part,
+// read-only.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -53,7 +54,8 @@ Finished shell(const Scratch& scratch, const std::string& script, std::vector<st
 }
 
 // The same in a mount namespace of its own.
-Finished shell_that_mounts(const Scratch& scratch, const std::string& script, std::vector<std::string> args) {
+Finished shell_that_mounts(const Scratch& scratch, const std::string& script,
+                           std::vector<std::string> args) {
   std::vector<std::string> argv = {"/usr/bin/unshare", "--mount"};
   if (geteuid() != 0) argv.insert(argv.end(), {"--user", "--map-root-user"});
   argv.insert(argv.end(), {"/bin/sh", "-c", script, SCALIO_PROGRAM});
@@ -64,7 +66,8 @@ Finished shell_that_mounts(const Scratch& scratch, const std::string& script, st
   if ((finished).status == kCannot || (finished).status == 1) \
   GTEST_SKIP() << "cannot mount: " << (finished).err
 
-// --- No room -----------------------------------------------------------------------------------------
+// --- No room
+// -----------------------------------------------------------------------------------------
 
 class Full : public ::testing::Test {
  protected:
@@ -87,8 +90,8 @@ class Full : public ::testing::Test {
 TEST_F(Full, ServeSaysSo) {
   const fs::path dir = scratch_ / "store", ssd = blank_file(scratch_ / "ssd", 16 << 20);
   ASSERT_EQ(scalio(scratch_, {"format", "--dir", dir.string(), "--ssd", ssd.string()}).status, 0);
-  const Finished serve = on_full(dir, {"serve", "--dir", full_.string(), "--cache", "1M", "--listen",
-                                       "unix:" + (scratch_.sockets() / "s").string()});
+  const Finished serve = on_full(dir, {"serve", "--dir", full_.string(), "--cache", "1M",
+                                       "--listen", "unix:" + (scratch_.sockets() / "s").string()});
   SKIP_IF_NOT_ALLOWED(serve);
   EXPECT_EQ(serve.status, kFailure) << serve.err;
   EXPECT_THAT(serve.err, HasSubstr("No space left"));
@@ -119,9 +122,10 @@ TEST_F(Full, TargetConfigureSaysSo) {
   ASSERT_EQ(scalio(scratch_, {"format", "--dir", dir.string(), "--ssd", ssd.string()}).status, 0);
   for (const char* part : {"hosts", "ports", "subsystems"})
     fs::create_directories(scratch_ / "configfs/nvmet" / part);
-  const Finished configure = on_full(
-      dir, {"target", "configure", "--dir", full_.string(), "--configfs", (scratch_ / "configfs").string(),
-            "--listen", "tcp:127.0.0.1:4420", "--allow-host", "any"});
+  const Finished configure =
+      on_full(dir, {"target", "configure", "--dir", full_.string(), "--configfs",
+                    (scratch_ / "configfs").string(), "--listen", "tcp:127.0.0.1:4420",
+                    "--allow-host", "any"});
   SKIP_IF_NOT_ALLOWED(configure);
   EXPECT_EQ(configure.status, kFailure) << configure.err;
   EXPECT_THAT(configure.err, HasSubstr("No space left"));
@@ -132,9 +136,9 @@ TEST_F(Full, TargetConfigureSaysSo) {
 // A limit on the size of files is an error as any, not the end of the program (SIGXFSZ).
 TEST(FileSizeLimit, IsAnErrorAndLeavesNothing) {
   Scratch scratch("limit");
-  const Finished format =
-      shell(scratch, "ulimit -f 100; exec \"$0\" \"$@\"",
-            {"format", "--dir", (scratch / "above/store").string(), "--ssds", "2", "--ssd-size", "16M"});
+  const Finished format = shell(
+      scratch, "ulimit -f 100; exec \"$0\" \"$@\"",
+      {"format", "--dir", (scratch / "above/store").string(), "--ssds", "2", "--ssd-size", "16M"});
   EXPECT_EQ(format.status, kFailure) << format.err;
   EXPECT_THAT(format.err, HasSubstr("File too large"));
   EXPECT_FALSE(fs::exists(scratch / "above"));
@@ -143,8 +147,8 @@ TEST(FileSizeLimit, IsAnErrorAndLeavesNothing) {
 TEST(Format, AFailureLeavesNothing) {
   Scratch scratch("format");
   const std::string name(300, 'n');  // longer than a name may be
-  EXPECT_EQ(scalio(scratch, {"format", "--dir", (scratch / "above/it" / name).string(), "--ssds", "1",
-                             "--ssd-size", "16M"})
+  EXPECT_EQ(scalio(scratch, {"format", "--dir", (scratch / "above/it" / name).string(), "--ssds",
+                             "1", "--ssd-size", "16M"})
                 .status,
             kBadUse);
   EXPECT_FALSE(fs::exists(scratch / "above"));
@@ -152,9 +156,9 @@ TEST(Format, AFailureLeavesNothing) {
   // The second superblock of the second SSD cannot be written.
   const fs::path small = blank_file(scratch / "small", 16 << 20),
                  large = blank_file(scratch / "large", 64 << 20);
-  const std::vector<std::string> args = {"format",      "--dir",        (scratch / "above/store").string(),
-                                         "--ssd",       small.string(), "--ssd",
-                                         large.string()};
+  const std::vector<std::string> args = {
+      "format", "--dir",       (scratch / "above/store").string(), "--ssd", small.string(),
+      "--ssd",  large.string()};
   const Finished format = shell(scratch, "ulimit -f 65536; exec \"$0\" \"$@\"", args);
   EXPECT_EQ(format.status, kFailure) << format.err;
   EXPECT_FALSE(fs::exists(scratch / "above"));
@@ -162,7 +166,8 @@ TEST(Format, AFailureLeavesNothing) {
   EXPECT_EQ(again.status, 0) << "no SSD may have anything on it: " << again.err;
 }
 
-// --- Names -------------------------------------------------------------------------------------------
+// --- Names
+// -------------------------------------------------------------------------------------------
 
 class Names : public ::testing::Test {
  protected:
@@ -185,7 +190,8 @@ class Names : public ::testing::Test {
 };
 
 TEST_F(Names, TheNameThatWasGivenIsKept) {
-  const fs::path a = blank_file(scratch_ / "disk0", 16 << 20), b = blank_file(scratch_ / "disk1", 16 << 20);
+  const fs::path a = blank_file(scratch_ / "disk0", 16 << 20),
+                 b = blank_file(scratch_ / "disk1", 16 << 20);
   const fs::path by_id = scratch_ / "by-id";
   fs::create_directory(by_id);
   fs::create_symlink(a, by_id / "first");
@@ -201,7 +207,8 @@ TEST_F(Names, TheNameThatWasGivenIsKept) {
   EXPECT_EQ(moved.status, 0) << moved.err;
   EXPECT_THAT(moved.out, Not(HasSubstr("note:")));
   // The store's own entry, given again, means what it leads to by name.
-  const Finished again = scalio(scratch_, {"format", "--force", "--dir", dir(), "--ssd", entry(0).string()});
+  const Finished again =
+      scalio(scratch_, {"format", "--force", "--dir", dir(), "--ssd", entry(0).string()});
   EXPECT_EQ(again.status, 0) << again.err;
   EXPECT_EQ(fs::read_symlink(entry(0)), by_id / "first");
 }
@@ -209,7 +216,8 @@ TEST_F(Names, TheNameThatWasGivenIsKept) {
 TEST_F(Names, ADescriptorsNameIsNotKept) {
   const fs::path a = blank_file(scratch_ / "disk0", 16 << 20);
   const Finished made =
-      shell(scratch_, "exec 3<\"$1\"; exec \"$0\" format --dir \"$2\" --ssd /dev/fd/3", {a.string(), dir()});
+      shell(scratch_, "exec 3<\"$1\"; exec \"$0\" format --dir \"$2\" --ssd /dev/fd/3",
+            {a.string(), dir()});
   ASSERT_EQ(made.status, 0) << made.err;
   EXPECT_EQ(fs::read_symlink(entry(0)), fs::canonical(a));
 }
@@ -225,7 +233,8 @@ TEST_F(Names, ANoteThatIsNoneIsRefused) {
 }
 
 TEST_F(Names, SwappedSsdsAreToldApart) {
-  const fs::path a = blank_file(scratch_ / "disk0", 16 << 20), b = blank_file(scratch_ / "disk1", 16 << 20);
+  const fs::path a = blank_file(scratch_ / "disk0", 16 << 20),
+                 b = blank_file(scratch_ / "disk1", 16 << 20);
   format({a, b});
   swap(a, b);
   const Finished found = check();
@@ -244,20 +253,23 @@ TEST_F(Names, WhatIsNotFoundIsNamed) {
   EXPECT_THAT(lost.err, HasSubstr("on no block device in /dev"));
   // Another store's in its place, as after a renumbering.
   const fs::path other = scratch_ / "other";
-  ASSERT_EQ(
-      scalio(scratch_, {"format", "--dir", other.string(), "--ssd", blank_file(a, 16 << 20).string()}).status,
-      0);
+  ASSERT_EQ(scalio(scratch_,
+                   {"format", "--dir", other.string(), "--ssd", blank_file(a, 16 << 20).string()})
+                .status,
+            0);
   lost = check();
   EXPECT_EQ(lost.status, kBadUse);
   EXPECT_THAT(lost.err, HasSubstr("SSD 0 of store " + uuid + " is at no other ssd-N"));
-  EXPECT_THAT(lost.err, HasSubstr("which is SSD 0 of store " + read_file(other / "uuid").substr(0, 36)));
+  EXPECT_THAT(lost.err,
+              HasSubstr("which is SSD 0 of store " + read_file(other / "uuid").substr(0, 36)));
 }
 
 // A block device over a file, while this lives.
 class Loop {
  public:
   Loop(const Scratch& scratch, const fs::path& file) : scratch_(scratch) {
-    const Finished made = run({"/sbin/losetup", "--find", "--show", file.string()}, scratch / "losetup");
+    const Finished made =
+        run({"/sbin/losetup", "--find", "--show", file.string()}, scratch / "losetup");
     if (made.status == 0) device_ = made.out.substr(0, made.out.find('\n'));
   }
   Loop(const Loop&) = delete;
@@ -305,7 +317,8 @@ TEST_F(Names, ADeviceWithAnotherNumberIsFound) {
   }
 }
 
-// --- check -------------------------------------------------------------------------------------------
+// --- check
+// -------------------------------------------------------------------------------------------
 
 class Check : public ::testing::Test {
  protected:
@@ -323,11 +336,11 @@ class Check : public ::testing::Test {
 };
 
 TEST_F(Check, NeedsNoWriteAccess) {
-  const Finished on_read_only =
-      shell_that_mounts(scratch_,
-                        "{ mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\"; } || exit 77\n"
-                        "touch \"$1/x\" 2>/dev/null && exit 78; exec \"$0\" check \"$1\"",
-                        {store_.dir()});
+  const Finished on_read_only = shell_that_mounts(
+      scratch_,
+      "{ mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\"; } || exit 77\n"
+      "touch \"$1/x\" 2>/dev/null && exit 78; exec \"$0\" check \"$1\"",
+      {store_.dir()});
   SKIP_IF_NOT_ALLOWED(on_read_only);
   EXPECT_EQ(on_read_only.status, 0) << on_read_only.err;
 }

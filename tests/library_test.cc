@@ -1,5 +1,5 @@
-// What a program may do with the library and its process: keep clients anywhere, fork, have hardly any
-// descriptors. None of it ends or hangs a process.
+// What a program may do with the library and its process: keep clients anywhere, fork, have hardly
+// any descriptors. None of it ends or hangs a process.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -66,8 +66,8 @@ TEST_P(LibraryTest, FewDescriptorsAreAStatusNotTheEnd) {
       {"put", "key", "value"},
       {"get", "key"},
       {"stat"},
-      {"bench", "ycsb", "--workload", "a", "--records", "100", "--operations", "400", "--load", "--threads",
-       "4", "--depth", "4", "--quiet"}};
+      {"bench", "ycsb", "--workload", "a", "--records", "100", "--operations", "400", "--load",
+       "--threads", "4", "--depth", "4", "--quiet"}};
   ASSERT_EQ(scalio(scratch_, {"put", "key", "value", "--server", uri()}).status, 0);
   struct Run {
     std::string what;
@@ -89,8 +89,9 @@ TEST_P(LibraryTest, FewDescriptorsAreAStatusNotTheEnd) {
   };
   for (int limit = 3; limit <= kMost; ++limit) {
     for (const std::vector<std::string>& command : commands) {
-      std::vector<std::string> argv = {
-          "/bin/sh", "-c", "ulimit -n " + std::to_string(limit) + "; exec \"$@\"", "sh", SCALIO_PROGRAM};
+      std::vector<std::string> argv = {"/bin/sh", "-c",
+                                       "ulimit -n " + std::to_string(limit) + "; exec \"$@\"", "sh",
+                                       SCALIO_PROGRAM};
       argv.insert(argv.end(), command.begin(), command.end());
       argv.insert(argv.end(), {"--server", uri(), "--timeout", "1"});
       const std::string what = command[0] + "-" + std::to_string(limit);

@@ -51,7 +51,8 @@ void use(Client& client, const std::string& value) {
   expect_ok(client.run(client.stat()).status(), "stat");
 }
 
-// --- Where a Client may be kept ----------------------------------------------------------------------
+// --- Where a Client may be kept
+// ----------------------------------------------------------------------
 
 int keep_static(const char* uri) {
   static Connected client = Client::connect(uri);
@@ -77,7 +78,8 @@ int keep_beyond_threads(const char* uri) {
   return 0;
 }
 
-// --- fork --------------------------------------------------------------------------------------------
+// --- fork
+// --------------------------------------------------------------------------------------------
 
 // Runs `child` in a process forked from this one, which then ends as if it had returned from main.
 void in_child(const std::function<void()>& child) {
@@ -201,7 +203,8 @@ int fork_in_task(const char* uri) {
   return 0;
 }
 
-// --- Taking turns ------------------------------------------------------------------------------------
+// --- Taking turns
+// ------------------------------------------------------------------------------------
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kStarved{10};
@@ -219,9 +222,11 @@ Task<void> write_and_miss(Client* client, Others* others) {
 }
 
 // Has `once` done again and again, all of which complete at once, until the others have ended.
-void expect_turns(Client& client, const char* what, const std::function<Task<void>(Client*)>& once) {
+void expect_turns(Client& client, const char* what,
+                  const std::function<Task<void>(Client*)>& once) {
   Others others;
-  const auto busy = [](Client* c, const std::function<Task<void>(Client*)>* f, Others* o) -> Task<void> {
+  const auto busy = [](Client* c, const std::function<Task<void>(Client*)>* f,
+                       Others* o) -> Task<void> {
     const Clock::time_point begin = Clock::now();
     while (!o->ended && Clock::now() - begin < kStarved) co_await (*f)(c);
     expect(o->ended, "starved");
@@ -241,7 +246,8 @@ int take_turns(const char* uri) {
     const std::array<std::string_view, 2> keys{"key", "key"};
     (void)co_await c->multi_get(keys);
   });
-  expect_turns(of(client), "keys that are none", [](Client* c) -> Task<void> { (void)co_await c->get(""); });
+  expect_turns(of(client), "keys that are none",
+               [](Client* c) -> Task<void> { (void)co_await c->get(""); });
   expect_turns(of(client), "values that are too large", [](Client* c) -> Task<void> {
     const std::string value(c->inline_limit() + 1, 'v');
     (void)co_await c->put("key", value);
@@ -251,12 +257,14 @@ int take_turns(const char* uri) {
   Others others;
   of(client).spawn(write_and_miss(&of(client), &others));
   const Clock::time_point begin = Clock::now();
-  while (!others.ended && Clock::now() - begin < kStarved) (void)of(client).run(of(client).get("key"));
+  while (!others.ended && Clock::now() - begin < kStarved)
+    (void)of(client).run(of(client).get("key"));
   expect(others.ended, "starved by run()");
   return 0;
 }
 
-// The program does other work for longer than an operation may take: the reply is there when it comes back.
+// The program does other work for longer than an operation may take: the reply is there when it
+// comes back.
 int come_late(const char* uri) {
   scalio::ClientOptions options;
   options.operation_timeout = std::chrono::milliseconds(500);
@@ -271,7 +279,8 @@ int come_late(const char* uri) {
   return 0;
 }
 
-// --- Hits alone, to count their instructions -----------------------------------------------------------
+// --- Hits alone, to count their instructions
+// -----------------------------------------------------------
 
 int hits(const char* uri, long count) {
   Connected client = Client::connect(uri);

@@ -1,5 +1,5 @@
-// The SSDs that a server offers over NVMe/TCP, by a process that it starts: clients that know the server's
-// address alone, and what happens when either process dies.
+// The SSDs that a server offers over NVMe/TCP, by a process that it starts: clients that know the
+// server's address alone, and what happens when either process dies.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <scalio/client.h>
@@ -36,7 +36,8 @@ class OfferedSsds : public ::testing::Test {
     ASSERT_TRUE(store.start());
     auto client = Client::connect(store.unix_uri());
     ASSERT_TRUE(client.ok()) << client.status().to_string();
-    for (int i = 0; i < kRecords; ++i) ASSERT_TRUE((*client)->run((*client)->put(key(i), "value")).ok());
+    for (int i = 0; i < kRecords; ++i)
+      ASSERT_TRUE((*client)->run((*client)->put(key(i), "value")).ok());
     client->reset();
     store.stop();
     ASSERT_TRUE(store.start());
@@ -81,11 +82,13 @@ TEST_F(OfferedSsds, AreLeftByAnOrderlyShutdown) {
   EXPECT_THAT(store.log(), HasSubstr("shut down by its host"));
 }
 
-// However "every address" is spelled, a client looks for them at the address where it found the server.
+// However "every address" is spelled, a client looks for them at the address where it found the
+// server.
 TEST_F(OfferedSsds, AreWhereTheServerIs) {
   Store store(scratch_, {.serve = {"--nvmf-target", "tcp:0:1"}});
   ASSERT_TRUE(store.start());
-  const Finished got = scalio(scratch_, {"get", "--server", store.tcp_uri(), "--ssd-access", "nvmf", key(3)});
+  const Finished got =
+      scalio(scratch_, {"get", "--server", store.tcp_uri(), "--ssd-access", "nvmf", key(3)});
   EXPECT_NE(got.status, 0);
   EXPECT_THAT(got.err, HasSubstr("tcp:127.0.0.1:1"));
 }
@@ -95,7 +98,8 @@ TEST_F(OfferedSsds, AndTheServerNeedAddressesOfThisMachine) {
   Store store(scratch_, {});
   const auto expect_refused = [&](const std::string& listen, std::vector<std::string> more,
                                   const std::string& why) {
-    std::vector<std::string> args = {"serve", "--dir", store.dir(), "--cache", "4M", "--listen", listen};
+    std::vector<std::string> args = {"serve", "--dir",    store.dir(), "--cache",
+                                     "4M",    "--listen", listen};
     args.insert(args.end(), more.begin(), more.end());
     const Finished served = scalio(scratch_, args);
     EXPECT_NE(served.status, 0);
@@ -103,8 +107,10 @@ TEST_F(OfferedSsds, AndTheServerNeedAddressesOfThisMachine) {
     EXPECT_FALSE(std::filesystem::exists(store.dir() + "/epoch")) << "it was opened";
   };
   expect_refused("tcp:192.0.2.1:7000", {}, "cannot listen at tcp:192.0.2.1:7000");
-  expect_refused("unix:/missing/directory/socket", {}, "cannot listen at /missing/directory/socket");
-  expect_refused(store.tcp_uri(), {"--nvmf", "192.0.2.1:4420"}, "cannot listen at tcp:192.0.2.1:4420");
+  expect_refused("unix:/missing/directory/socket", {},
+                 "cannot listen at /missing/directory/socket");
+  expect_refused(store.tcp_uri(), {"--nvmf", "192.0.2.1:4420"},
+                 "cannot listen at tcp:192.0.2.1:4420");
 }
 
 TEST_F(OfferedSsds, CanBeChosenOnTheServersMachine) {
@@ -122,7 +128,8 @@ TEST_F(OfferedSsds, AreNotIfTheServerIsToldNotTo) {
   Store store(scratch_, {.serve = {"--nvmf", "none"}});
   ASSERT_NO_FATAL_FAILURE(fill(store));
   EXPECT_EQ(target_of(store), 0);
-  const Finished got = scalio(scratch_, {"get", "--server", store.tcp_uri(), "--ssd-access", "nvmf", key(3)});
+  const Finished got =
+      scalio(scratch_, {"get", "--server", store.tcp_uri(), "--ssd-access", "nvmf", key(3)});
   EXPECT_EQ(got.status, 2);
   EXPECT_THAT(got.err, HasSubstr("offers its SSDs over no NVMe-oF target"));
 }
@@ -182,8 +189,9 @@ TEST_F(OfferedSsdsInUse, AreFoundAgainWhenTheServerIsRestarted) {
   store_.stop();
 }
 
-// A client on the server's machine has the files open. A store that was put back from a copy is other files
-// of the same names, and what the old ones hold must not get into the new server's cache.
+// A client on the server's machine has the files open. A store that was put back from a copy is
+// other files of the same names, and what the old ones hold must not get into the new server's
+// cache.
 TEST_F(OfferedSsds, AreReadWhereTheRestartedServerHasThem) {
   Store store(scratch_, {});
   ASSERT_NO_FATAL_FAILURE(fill(store));

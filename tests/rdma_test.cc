@@ -1,8 +1,8 @@
-// A whole store over RDMA: server and clients as processes, real queue pairs. For a machine with an RDMA
-// device, such as the guest of tools/guest; skipped elsewhere.
+// A whole store over RDMA: server and clients as processes, real queue pairs. For a machine with an
+// RDMA device, such as the guest of tools/guest; skipped elsewhere.
 //
-// SCALIO_STRESS_SECONDS, SCALIO_STRESS_RESTARTS: how long and how often, 5 and 2 otherwise: in the guest all
-// is slow.
+// SCALIO_STRESS_SECONDS, SCALIO_STRESS_RESTARTS: how long and how often, 5 and 2 otherwise: in the
+// guest all is slow.
 #include <gtest/gtest.h>
 #include <scalio/client.h>
 #include <signal.h>
@@ -26,13 +26,16 @@ using Clock = std::chrono::steady_clock;
 class Rdma : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::vector<std::string> addresses = fabric::rdma_addresses();
+    const std::vector<std::string> addresses = net::rdma_addresses();
     if (addresses.empty()) GTEST_SKIP() << "this machine has no RDMA device";
     address_ = addresses.front();
   }
   // Without a target: clients on this machine read the SSDs directly.
   StoreOptions options(const std::string& cache) const {
-    return {.ssds = 1, .cache = cache, .serve = {"--read-slots", "4", "--nvmf", "none"}, .rdma = address_};
+    return {.ssds = 1,
+            .cache = cache,
+            .serve = {"--read-slots", "4", "--nvmf", "none"},
+            .rdma = address_};
   }
   std::string address_;
 };
@@ -66,7 +69,8 @@ TEST_F(Rdma, HistoriesAreLinearizableWhenClientsAreKilled) {
   store.stop();
 }
 
-// Its death breaks the queue pairs: nobody reads the dead server's memory, and all find the next one.
+// Its death breaks the queue pairs: nobody reads the dead server's memory, and all find the next
+// one.
 TEST_F(Rdma, HistoriesAreLinearizableWhenTheServerIsKilled) {
   Scratch scratch("rdma");
   Store store(scratch, options("16K"));
@@ -120,10 +124,12 @@ TEST_F(Rdma, OperationsPerGet) {
   for (int i = 0; i < 2 * kKeys; ++i) ASSERT_NO_FATAL_FAILURE(get(i / 2));
   ASSERT_GT(hits, 50U);
   ASSERT_GT(misses, 50U);
-  std::printf("RDMA operations, counted at the queue pair: %.3f a GET hit (%llu), %.3f a GET miss (%llu)\n",
-              static_cast<double>(of_hits) / static_cast<double>(hits), static_cast<unsigned long long>(hits),
-              static_cast<double>(of_misses) / static_cast<double>(misses),
-              static_cast<unsigned long long>(misses));
+  std::printf(
+      "RDMA operations, counted at the queue pair: %.3f a GET hit (%llu), %.3f a GET miss (%llu)\n",
+      static_cast<double>(of_hits) / static_cast<double>(hits),
+      static_cast<unsigned long long>(hits),
+      static_cast<double>(of_misses) / static_cast<double>(misses),
+      static_cast<unsigned long long>(misses));
   EXPECT_LE(of_hits, hits + hits / 8 + 1);
   connected->reset();
   store.stop();

@@ -1,11 +1,11 @@
-// scalio-sim-naive: the two obvious ways to keep a cache that clients fill and an SSD that the server writes,
-// and that neither is linearizable (docs/protocol.md). The server here is the smallest one possible; the
-// clients are the product's.
+// scalio-sim-naive: the two obvious ways to keep a cache that clients fill and an SSD that the
+// server writes, and that neither is linearizable (docs/protocol.md). The server here is the
+// smallest one possible; the clients are the product's.
 //
 //   scalio-sim-naive cache-first|ssd-first [--trace SEED]
 //
-// Runs seeds until a read is stale. Nothing fails; some things take long. Exit status 0 if one was found, 3
-// if not.
+// Runs seeds until a read is stale. Nothing fails; some things take long. Exit status 0 if one was
+// found, 3 if not.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -17,10 +17,10 @@
 #include <vector>
 
 #include "base/hash.h"
-#include "linearizability/linearizability.h"
 #include "client/shard_client.h"
 #include "fabric/region_access.h"
 #include "layout/superblock.h"
+#include "linearizability/linearizability.h"
 #include "server/bucket_store.h"
 #include "sim/disk.h"
 #include "sim/sim_fabric.h"
@@ -68,7 +68,8 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
 
   Result<Bytes> on_hello(fabric::Peer&, ByteView) override {
     Bytes out;
-    layout::encode(out, layout::HelloReply{1, ssd_, blocks_, process_.now(), 100 * kMillisecond, "", {}});
+    layout::encode(
+        out, layout::HelloReply{1, ssd_, blocks_, process_.now(), 100 * kMillisecond, "", {}});
     return out;
   }
   void on_request(fabric::Peer& peer, std::uint64_t call, ByteView message) override {
@@ -120,7 +121,8 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
 // A client that does one operation after the other.
 class NaiveClient {
  public:
-  NaiveClient(World& world, Endpoint& endpoint, Disk& disk, const layout::SsdGeometry& ssd, std::string name)
+  NaiveClient(World& world, Endpoint& endpoint, Disk& disk, const layout::SsdGeometry& ssd,
+              std::string name)
       : world_(world),
         process_(world, std::move(name), Fault::freeze_client, [] {}),
         link_(
@@ -130,11 +132,13 @@ class NaiveClient {
             },
             options_),
         client_(
-            process_, link_, [this, &disk](layout::HelloReply) { return open_disk(process_, disk); },
-            options_),
+            process_, link_,
+            [this, &disk](layout::HelloReply) { return open_disk(process_, disk); }, options_),
         hash_(hash_key(kKey, ssd.hash_seed)) {}
 
-  void start(bool writes, std::vector<check::Operation>* history) { process_.spawn(work(writes, history)); }
+  void start(bool writes, std::vector<check::Operation>* history) {
+    process_.spawn(work(writes, history));
+  }
   bool ended() const { return ended_; }
 
  private:
@@ -147,7 +151,8 @@ class NaiveClient {
       if (writes) {
         o.kind = check::Operation::Kind::put;
         o.value = fmt::format("v{}", i);
-        Result<std::uint64_t> version = co_await client_.write(layout::RequestKind::put, kKey, *o.value, 0);
+        Result<std::uint64_t> version =
+            co_await client_.write(layout::RequestKind::put, kKey, *o.value, 0);
         SCALIO_ASSERT(version.ok());
         o.version = *version;
         o.outcome = check::Operation::Outcome::ok;
@@ -196,7 +201,9 @@ std::string run(Order order, std::uint64_t seed, bool trace) {
     clients.push_back(std::make_unique<NaiveClient>(world, endpoint, disk, ssd, name));
     clients.back()->start(clients.size() == 1, &history);
   }
-  const auto ended = [&] { return std::ranges::all_of(clients, [](const auto& c) { return c->ended(); }); };
+  const auto ended = [&] {
+    return std::ranges::all_of(clients, [](const auto& c) { return c->ended(); });
+  };
   while (!ended() && world.step()) {
   }
   const std::vector<check::Violation> found = *check::check(history);
@@ -205,7 +212,8 @@ std::string run(Order order, std::uint64_t seed, bool trace) {
 
 int main(const std::vector<std::string_view>& arguments) {
   spdlog::set_level(spdlog::level::off);
-  const bool known = !arguments.empty() && (arguments[0] == "cache-first" || arguments[0] == "ssd-first");
+  const bool known =
+      !arguments.empty() && (arguments[0] == "cache-first" || arguments[0] == "ssd-first");
   const bool trace = arguments.size() == 3 && arguments[1] == "--trace";
   if (!known || (arguments.size() > 1 && !trace)) {
     fmt::print(stderr, "usage: scalio-sim-naive cache-first|ssd-first [--trace SEED]\n");

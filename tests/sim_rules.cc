@@ -1,5 +1,5 @@
-// scalio-sim-rules: shows that the simulator notices when a rule of the protocol is left out. This program is
-// built so that it can leave one out (layout/rules.h).
+// scalio-sim-rules: shows that the simulator notices when a rule of the protocol is left out. This
+// program is built so that it can leave one out (layout/rules.h).
 //
 //   scalio-sim-rules RULE [MOST_SEEDS]     runs seeds without the rule until a promise is broken
 //   scalio-sim-rules RULE --trace SEED     prints what happens in that seed
@@ -46,7 +46,8 @@ scalio::sim::RunOptions options_for(Rule rule) {
 
 int find(Rule rule, std::string_view name, std::uint64_t most) {
   scalio::left_out = rule;
-  auto result = scalio::sim::run_many({1, most, 1, options_for(rule)}, [](const auto&) { return true; });
+  auto result =
+      scalio::sim::run_many({1, most, 1, options_for(rule)}, [](const auto&) { return true; });
   if (!result.ok()) {
     fmt::print(stderr, "{}\n", result.status().to_string());
     return 3;

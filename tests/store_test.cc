@@ -1,4 +1,5 @@
-// A whole store in this process: the server, its threads and transports, and clients of the public interface.
+// A whole store in this process: the server, its threads and transports, and clients of the public
+// interface.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <scalio/client.h>
@@ -16,14 +17,14 @@
 
 #include "base/hash.h"
 #include "fabric/connect.h"
-#include "net/uri.h"
 #include "layout/bucket.h"
 #include "layout/message.h"
 #include "layout/superblock.h"
-#include "store/verify.h"
-#include "store/format_store.h"
+#include "net/uri.h"
 #include "server/server.h"
+#include "store/format_store.h"
 #include "store/store_files.h"
+#include "store/verify.h"
 #include "support/scratch.h"
 
 namespace {
@@ -54,7 +55,7 @@ namespace fs = std::filesystem;
 
 std::string key_of(int i) { return "key-" + std::to_string(i); }
 std::string value_of(int i) {
-  return "value-" + std::to_string(i) + std::string(static_cast<size_t>(i % 80), 'v');
+  return "value-" + std::to_string(i) + std::string(static_cast<std::size_t>(i % 80), 'v');
 }
 void no_progress(double) {}
 
@@ -120,7 +121,7 @@ class StoreTest : public ::testing::TestWithParam<const char*> {
 
   Scratch scratch_{"store"};
   const fs::path dir_ = scratch_ / "store";
-  uint64_t cache_ = 1 << 20;
+  std::uint64_t cache_ = 1 << 20;
   std::string uri_;
   std::unique_ptr<Server> server_;
 };
@@ -128,15 +129,15 @@ INSTANTIATE_TEST_SUITE_P(Over, StoreTest, ::testing::Values("shm", "tcp"),
                          [](const auto& test) { return std::string(test.param); });
 
 // Empties the word of every write slot of a shard, as a stray WRITE does.
-Task<void> damage_write_slots(EventLoop& loop, std::string uri, uint32_t shard) {
+Task<void> damage_write_slots(EventLoop& loop, std::string uri, std::uint32_t shard) {
   Bytes hello;
   layout::encode(hello, layout::HelloRequest{0});
-  auto c = co_await fabric::connect(loop, *fabric::parse_uri(uri), shard, std::move(hello), {});
+  auto c = co_await fabric::connect(loop, *net::parse_uri(uri), shard, std::move(hello), {});
   EXPECT_TRUE(c.ok()) << c.status().to_string();
   if (!c.ok()) co_return;
   const layout::RegionGeometry g = layout::decode_hello_reply((*c)->hello())->region;
   const Bytes zeros(8 * g.write_slots);
-  for (uint64_t block = 0; block < g.blocks; ++block) {
+  for (std::uint64_t block = 0; block < g.blocks; ++block) {
     const Code code = co_await (*c)->write(g.block_at(block) + g.write_words(), zeros);
     EXPECT_EQ(code, Code::ok);
   }
@@ -149,7 +150,7 @@ TEST_P(StoreTest, DamagedWriteSlotsArePutRight) {
   put_records(*client, 20);
   auto loop = EventLoop::create();
   ASSERT_TRUE(loop.ok());
-  for (const uint32_t shard : {0u, 1u}) {
+  for (const std::uint32_t shard : {0u, 1u}) {
     auto damage = [&]() -> Task<Status> {
       co_await damage_write_slots(**loop, uri_, shard);
       co_return Status();
@@ -164,7 +165,8 @@ TEST_P(StoreTest, DamagedWriteSlotsArePutRight) {
     return true;
   };
   const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (!intact() && std::chrono::steady_clock::now() < bound) std::this_thread::sleep_for(milliseconds(50));
+  while (!intact() && std::chrono::steady_clock::now() < bound)
+    std::this_thread::sleep_for(milliseconds(50));
   EXPECT_TRUE(intact());
 }
 
@@ -208,10 +210,10 @@ TEST_P(StoreTest, ConditionalPuts) {
 TEST_P(StoreTest, SizesFromEdgeToEdge) {
   auto client = connected();
   ASSERT_TRUE(client);
-  const size_t limit = client->inline_limit();
+  const std::size_t limit = client->inline_limit();
   EXPECT_EQ(limit, FormatOptions{}.inline_limit);
   for (const auto& [key, value] :
-       {std::pair<size_t, size_t>{1, 0}, {1, limit - 1}, {limit, 0}, {limit - 1, 1}}) {
+       {std::pair<std::size_t, std::size_t>{1, 0}, {1, limit - 1}, {limit, 0}, {limit - 1, 1}}) {
     const std::string k(key, 'k'), v(value, 'v');
     ASSERT_TRUE(client->run(client->put(k, v)).ok()) << key << " + " << value;
     auto record = client->run(client->get(k));
@@ -292,7 +294,7 @@ TEST_P(StoreTest, AMissFillsTheCache) {
   EXPECT_EQ(warm.ssd_reads, cold.ssd_reads);
   auto other = connected();
   ASSERT_TRUE(other);
-  const uint64_t to_connect = other->counters().ssd_reads;  // the superblocks
+  const std::uint64_t to_connect = other->counters().ssd_reads;  // the superblocks
   expect_records(*other, 200);
   EXPECT_EQ(other->counters().ssd_reads, to_connect);
   other.reset();  // which tells the server what it did
@@ -314,7 +316,7 @@ TEST_P(StoreTest, ThatAKeyIsAbsentIsCached) {
   const ClientCounters first = client->counters();
   EXPECT_EQ(first.fills, 1u);
   for (Client* c : {client.get(), other.get()}) {
-    const uint64_t hits = c->counters().hits;
+    const std::uint64_t hits = c->counters().hits;
     EXPECT_EQ(c->run(c->get("key")).code(), Code::not_found);
     EXPECT_EQ(c->counters().hits, hits + 1);
   }
@@ -369,10 +371,10 @@ TEST_P(StoreTest, AStoppedServerIsReportedAndComesBack) {
   auto client = connected(impatient);
   ASSERT_TRUE(client);
   put_records(*client, 100);
-  const uint64_t version = *client->run(client->put("counter", "1"));
+  const std::uint64_t version = *client->run(client->put("counter", "1"));
   stop();
-  // Over shared memory a client may read what is in its cache until it hears of the end; this is when it
-  // does.
+  // Over shared memory a client may read what is in its cache until it hears of the end; this is
+  // when it does.
   EXPECT_FALSE(client->run(client->stat()).ok());
   auto get = client->run(client->get(key_of(1)));
   EXPECT_EQ(get.code(), Code::unavailable) << get.status().to_string();
@@ -389,7 +391,8 @@ TEST_P(StoreTest, AStoppedServerIsReportedAndComesBack) {
   EXPECT_GT(*next, version);
 }
 
-// Rule 9: a client that was connected before a restart never reads what the old server left in memory.
+// Rule 9: a client that was connected before a restart never reads what the old server left in
+// memory.
 TEST_P(StoreTest, ARestartLeavesNobodyOnTheOldRegion) {
   auto old = connected();
   ASSERT_TRUE(old);
@@ -432,7 +435,7 @@ TEST_P(StoreTest, AnotherDeviceInAnSsdsPlaceIsNoAnswer) {
   auto client = connected();
   ASSERT_TRUE(client);
   EXPECT_EQ(client->run(client->get("absent")).code(), Code::not_found);
-  for (uint32_t shard = 0; shard < 2; ++shard) {
+  for (std::uint32_t shard = 0; shard < 2; ++shard) {
     const std::string path = server::ssd_path(dir_.string(), shard);
     const std::vector<char> zeros(fs::file_size(path));
     std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
@@ -526,15 +529,16 @@ TEST_P(StoreTest, TheStoreIsLockedWhileItIsServed) {
   expect_records(*client, 10);
 }
 
-// --- Without a server -----------------------------------------------------------------------------------
+// --- Without a server
+// -----------------------------------------------------------------------------------
 
-void patch(const fs::path& path, uint64_t offset, std::string_view bytes) {
+void patch(const fs::path& path, std::uint64_t offset, std::string_view bytes) {
   std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
   file.seekp(static_cast<std::streamoff>(offset));
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   ASSERT_TRUE(file.flush());
 }
-std::string read_at(const fs::path& path, uint64_t offset, size_t size) {
+std::string read_at(const fs::path& path, std::uint64_t offset, std::size_t size) {
   std::string bytes(size, '\0');
   std::ifstream file(path, std::ios::binary);
   file.seekg(static_cast<std::streamoff>(offset));
@@ -599,7 +603,8 @@ TEST(Format, TheOldStoreStaysUntilAllIsChecked) {
   FormatOptions huge = two_ssds(dir);
   huge.ssd_size = 1ULL << 50;
   huge.force = true;
-  EXPECT_THAT(server::format_store(huge, no_progress).status().message(), HasSubstr("MiB are free"));
+  EXPECT_THAT(server::format_store(huge, no_progress).status().message(),
+              HasSubstr("MiB are free"));
   EXPECT_TRUE(server::check_store(dir.string(), no_progress).ok());
 
   // A store on files of its own elsewhere is formatted again in place.
@@ -632,7 +637,8 @@ TEST(Format, WhatIsAnywhereInAFileIsSeen) {
   EXPECT_TRUE(made.ok()) << made.status().to_string();
 }
 
-// A store that was said to be made must be there after a power cut: so must be every name on the way to it.
+// A store that was said to be made must be there after a power cut: so must be every name on the
+// way to it.
 TEST(Format, TheNamesOfWhatWasMadeAreDurable) {
   Scratch scratch("format");
   std::ofstream(scratch / "file") << std::string(16 << 20, '\0');
@@ -658,14 +664,16 @@ TEST(Format, ForceTakesAllOfAStoreWithGapsAway) {
   four.ssds = 4;
   ASSERT_TRUE(server::format_store(four, no_progress).ok());
   fs::remove(server::ssd_path(dir, 0));
-  EXPECT_EQ(server::count_ssds(dir).status().message(), dir + "/ssd-0 is missing (the store has 4 SSDs)");
+  EXPECT_EQ(server::count_ssds(dir).status().message(),
+            dir + "/ssd-0 is missing (the store has 4 SSDs)");
   fs::remove(server::ssd_path(dir, 3));
   FormatOptions forced = two_ssds(dir);
   forced.force = true;
   ASSERT_TRUE(server::format_store(forced, no_progress).ok());
   EXPECT_EQ(*server::count_ssds(dir), 2u);
   fs::remove(server::ssd_path(dir, 1));
-  EXPECT_EQ(server::count_ssds(dir).status().message(), dir + "/ssd-1 is missing (the store has 2 SSDs)");
+  EXPECT_EQ(server::count_ssds(dir).status().message(),
+            dir + "/ssd-1 is missing (the store has 2 SSDs)");
 }
 
 TEST(Serve, ACacheLargerThanTheMemoryIsRefused) {
@@ -703,7 +711,8 @@ TEST(Format, OptionsThatDoNotFitAreExplained) {
     change(o);
     auto made = server::format_store(o, no_progress);
     EXPECT_EQ(made.code(), Code::invalid);
-    EXPECT_FALSE(fs::exists(scratch / "store")) << "something was made before the options were checked";
+    EXPECT_FALSE(fs::exists(scratch / "store"))
+        << "something was made before the options were checked";
     return made.status().message();
   };
   EXPECT_THAT(message_of([](FormatOptions& o) { o.ssds = 0; }), HasSubstr("SSD"));
@@ -729,18 +738,18 @@ void expect_largest_record_works(Client& client, const std::string& key, bool st
   }
 }
 
-// Every geometry that format and serve take works with every number of slots; what cannot is refused, with
-// the numbers.
+// Every geometry that format and serve take works with every number of slots; what cannot is
+// refused, with the numbers.
 TEST(Geometry, WhatIsServedWorksAndTheRestIsRefused) {
   struct Shape {
-    uint32_t bucket_size, inline_limit;
+    std::uint32_t bucket_size, inline_limit;
   };
   struct Slots {
     unsigned read, write;
   };
   int served = 0, refused = 0;
-  for (const Shape shape :
-       {Shape{512, 2}, Shape{512, 470}, Shape{4096, 4054}, Shape{32768, 30'000}, Shape{32768, 32'726}}) {
+  for (const Shape shape : {Shape{512, 2}, Shape{512, 470}, Shape{4096, 4054}, Shape{32768, 30'000},
+                            Shape{32768, 32'726}}) {
     Scratch scratch("geometry");
     FormatOptions f;
     f.dir = (scratch / "store").string();
@@ -751,8 +760,8 @@ TEST(Geometry, WhatIsServedWorksAndTheRestIsRefused) {
     ASSERT_TRUE(server::format_store(f, no_progress).ok());
     bool stored = false;
     for (const Slots slots : {Slots{1, 1}, Slots{8, 2}, Slots{5, 2}, Slots{16, 8}}) {
-      SCOPED_TRACE(std::to_string(shape.inline_limit) + " bytes, slots " + std::to_string(slots.read) + "+" +
-                   std::to_string(slots.write));
+      SCOPED_TRACE(std::to_string(shape.inline_limit) + " bytes, slots " +
+                   std::to_string(slots.read) + "+" + std::to_string(slots.write));
       ServerOptions o;
       o.dir = f.dir;
       o.cache_bytes = 4 << 20;
@@ -799,7 +808,8 @@ class CheckTest : public ::testing::Test {
     client->reset();
     ASSERT_TRUE((*server)->stop().ok());
     server = Status(Code::unavailable, "stopped");  // which lets go of the devices
-    // Once more, so that the log has no images any more, from which recovery would mend the buckets.
+    // Once more, so that the log has no images any more, from which recovery would mend the
+    // buckets.
     server = Server::start(o);
     ASSERT_TRUE(server.ok()) << server.status().to_string();
     ASSERT_TRUE((*server)->stop().ok());
@@ -817,9 +827,9 @@ class CheckTest : public ::testing::Test {
     return report->problems;
   }
   // The bucket of a key on SSD 0, and that key.
-  std::pair<uint64_t, std::string> a_record() {
+  std::pair<std::uint64_t, std::string> a_record() {
     for (int i = 0;; ++i) {
-      const uint64_t hash = hash_key(key_of(i), geometry_.hash_seed);
+      const std::uint64_t hash = hash_key(key_of(i), geometry_.hash_seed);
       if (layout::shard_of(hash, 2) == 0) return {geometry_.home_bucket(hash), key_of(i)};
     }
   }
@@ -829,20 +839,21 @@ class CheckTest : public ::testing::Test {
   const fs::path dir_ = scratch_ / "store";
   const fs::path ssd_ = dir_ / "ssd-0";
   layout::SsdGeometry geometry_;
-  uint64_t records_ = 0;
+  std::uint64_t records_ = 0;
 };
 
 TEST_F(CheckTest, AnIntactStoreHasNoProblems) {
   EXPECT_EQ(problems(), std::vector<std::string>());
-  EXPECT_EQ(records_, uint64_t{kRecords});
+  EXPECT_EQ(records_, std::uint64_t{kRecords});
 }
 
 TEST_F(CheckTest, FlippedBitsAreFound) {
   const auto [number, key] = a_record();
-  const uint64_t bucket_at = geometry_.bucket_at(number);
-  for (const auto& [offset, words] : std::vector<std::pair<uint64_t, std::string>>{
+  const std::uint64_t bucket_at = geometry_.bucket_at(number);
+  for (const auto& [offset, words] : std::vector<std::pair<std::uint64_t, std::string>>{
            {100, "superblock at offset 0"},
-           {bucket_at + 45, "bucket " + std::to_string(number) + " at offset " + std::to_string(bucket_at)},
+           {bucket_at + 45,
+            "bucket " + std::to_string(number) + " at offset " + std::to_string(bucket_at)},
            {bucket_at + 9, "bucket " + std::to_string(number)}}) {
     const std::string before = read_at(ssd_, offset, 1);
     patch(ssd_, offset, std::string(1, static_cast<char>(before[0] ^ 0x10)));
@@ -858,11 +869,12 @@ TEST_F(CheckTest, FlippedBitsAreFound) {
 // A bucket that is intact but has a record that belongs elsewhere, or that stands twice.
 TEST_F(CheckTest, MisplacedRecordsAreFound) {
   const auto record = a_record();
-  const uint64_t number = record.first;
+  const std::uint64_t number = record.first;
   const std::string key = record.second;
   const std::string original = read_at(ssd_, geometry_.bucket_at(number), geometry_.bucket_size);
-  const auto found_in = [&](uint64_t target) {
-    std::string before = read_at(ssd_, geometry_.bucket_at(target), geometry_.bucket_size), bytes = before;
+  const auto found_in = [&](std::uint64_t target) {
+    std::string before = read_at(ssd_, geometry_.bucket_at(target), geometry_.bucket_size),
+                bytes = before;
     layout::Bucket bucket(ByteSpan(reinterpret_cast<std::byte*>(bytes.data()), bytes.size()));
     if (bucket.verify(geometry_.store_id(), target) != layout::BucketState::ok)
       bucket.clear(geometry_.store_id());

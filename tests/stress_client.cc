@@ -1,15 +1,16 @@
-// One client process of the stress tests: every operation, on few hot keys, many in flight; what it saw goes
-// to a history file (history/reader.h) in such a way that a kill -9 loses nothing that matters: a write's
-// call is in the file before the write begins, and so is everything that was seen before it.
+// One client process of the stress tests: every operation, on few hot keys, many in flight; what it
+// saw goes to a history file (history/reader.h) in such a way that a kill -9 loses nothing that
+// matters: a write's call is in the file before the write begins, and so is everything that was
+// seen before it.
 //
-// Keys with an even number are never deleted. A value is NAME-NUMBER and filler that follows from that; the
-// history has NAME-NUMBER, or the whole value if the filler is not as it should be.
+// Keys with an even number are never deleted. A value is NAME-NUMBER and filler that follows from
+// that; the history has NAME-NUMBER, or the whole value if the filler is not as it should be.
 //
 //   scalio-stress-client URI HISTORY NAME SEED SECONDS DEPTH KEYS RATE
 //
-// NAME is unique among the clients of a test. RATE: operations a second, at most. When the server is gone it
-// connects again, for at most kReconnect. Ends after SECONDS or on SIGTERM, when what is in flight has ended.
-// Exit status 0, or 1 with a message.
+// NAME is unique among the clients of a test. RATE: operations a second, at most. When the server
+// is gone it connects again, for at most kReconnect. Ends after SECONDS or on SIGTERM, when what is
+// in flight has ended. Exit status 0, or 1 with a message.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <scalio/client.h>
@@ -59,7 +60,8 @@ std::int64_t now() {
   return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
 }
 
-// --- Values ------------------------------------------------------------------------------------------
+// --- Values
+// ------------------------------------------------------------------------------------------
 
 std::string full_value(std::string_view id) {
   const std::size_t hash = std::hash<std::string_view>()(id);
@@ -74,12 +76,14 @@ std::string value_id(const std::string& value) {
   return full_value(id) == value ? id : value;
 }
 
-// --- The history file ----------------------------------------------------------------------------------
+// --- The history file
+// ----------------------------------------------------------------------------------
 
 class HistoryFile {
  public:
   HistoryFile(const char* path, std::string client)
-      : fd_(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)), client_(std::move(client)) {
+      : fd_(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)),
+        client_(std::move(client)) {
     if (fd_ < 0) fail(fmt::format("{}: {}", path, std::strerror(errno)));
   }
   ~HistoryFile() {
@@ -111,7 +115,8 @@ class HistoryFile {
   std::string buffer_;
 };
 
-// --- The load ------------------------------------------------------------------------------------------
+// --- The load
+// ------------------------------------------------------------------------------------------
 
 struct Plan {
   bool over() const { return stop != 0 || Clock::now() >= end; }
@@ -140,8 +145,8 @@ class Load {
   Load(const Plan& plan, HistoryFile& history, std::uint64_t seed)
       : plan_(plan), history_(history), random_(seed), versions_(plan.keys) {}
 
-  // Until the plan's end, or the connection is lost. In bursts, with pauses to keep to the plan's rate: while
-  // operations are in flight nothing delays them.
+  // Until the plan's end, or the connection is lost. In bursts, with pauses to keep to the plan's
+  // rate: while operations are in flight nothing delays them.
   void run(Client& client) {
     constexpr int kBurst = 20;  // operations of each worker
     client_ = &client;
@@ -157,7 +162,9 @@ class Load {
   }
 
  private:
-  std::size_t below(std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_); }
+  std::size_t below(std::size_t n) {
+    return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_);
+  }
 
   // A few keys get most of the load.
   std::size_t pick_key() { return std::min(below(plan_.keys), below(plan_.keys)); }

@@ -1,6 +1,6 @@
-// Many client processes on few hot keys and a cache that churns, over every transport, with clients killed
-// and stopped in the middle of everything. What all of them saw must be linearizable, and the slots that the
-// dead leave behind must serve again.
+// Many client processes on few hot keys and a cache that churns, over every transport, with clients
+// killed and stopped in the middle of everything. What all of them saw must be linearizable, and
+// the slots that the dead leave behind must serve again.
 //
 // SCALIO_STRESS_SECONDS: how long each test's load runs, 10 otherwise.
 #include <gtest/gtest.h>
@@ -83,16 +83,19 @@ INSTANTIATE_TEST_SUITE_P(, Stress,
                                            Shape{"UnixFewSlots", {"unix"}, 2, 1, kTiniestCache},
                                            Shape{"Tcp", {"tcp"}, 8, 2, kTinyCache},
                                            Shape{"TcpFewSlots", {"tcp"}, 2, 1, kTiniestCache},
-                                           Shape{"UnixAndTcp", {"unix", "tcp"}, 2, 2, kTiniestCache}),
+                                           Shape{
+                                               "UnixAndTcp", {"unix", "tcp"}, 2, 2, kTiniestCache}),
                          ::testing::PrintToStringParamName());
 
-// Clients that fill slots are killed again and again, and leave some of them filling. Then all slots can be
-// filled by another: as many keys as a block has read slots end up in the cache together.
+// Clients that fill slots are killed again and again, and leave some of them filling. Then all
+// slots can be filled by another: as many keys as a block has read slots end up in the cache
+// together.
 TEST(Slots, OfDeadClientsAreUsableAgain) {
   constexpr int kReadSlots = 8;
   Scratch scratch("slots");
-  Store store(scratch,
-              {.ssds = 1, .cache = kTinyCache, .serve = {"--read-slots", std::to_string(kReadSlots)}});
+  Store store(
+      scratch,
+      {.ssds = 1, .cache = kTinyCache, .serve = {"--read-slots", std::to_string(kReadSlots)}});
   ASSERT_TRUE(store.start());
   Crowd crowd(scratch, {.seconds = 60});
   for (int i = 0; i < 4; ++i) crowd.start(store.unix_uri());

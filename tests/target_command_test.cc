@@ -18,13 +18,15 @@ using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
 constexpr int kSuccess = 0, kBadUse = 2, kFailure = 3;  // exit statuses
-constexpr const char* kHost = "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555";
+constexpr const char* kHost =
+    "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555";
 
 class KernelTarget : public ::testing::Test {
  protected:
   // `scalio target WHAT` for the store, in a configfs of the test's own.
   Finished target(const std::string& what, const std::vector<std::string>& options = {}) {
-    std::vector<std::string> args = {"target", what, "--dir", store_.dir(), "--configfs", configfs_.string()};
+    std::vector<std::string> args = {"target",     what,         "--dir",
+                                     store_.dir(), "--configfs", configfs_.string()};
     args.insert(args.end(), options.begin(), options.end());
     return scalio(scratch_, args);
   }
@@ -50,7 +52,8 @@ TEST_F(KernelTarget, TheDryRunNeedsNoKernelAndChangesNothing) {
 }
 
 TEST_F(KernelTarget, WithoutNvmetItSaysWhatToDo) {
-  const Finished failed = target("configure", {"--listen", "tcp:10.0.0.1:4420", "--allow-host", "any"});
+  const Finished failed =
+      target("configure", {"--listen", "tcp:10.0.0.1:4420", "--allow-host", "any"});
   EXPECT_EQ(failed.status, kFailure);
   EXPECT_THAT(failed.err, HasSubstr("modprobe nvmet"));
   EXPECT_FALSE(fs::exists(record()));

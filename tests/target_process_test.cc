@@ -35,15 +35,17 @@ std::string make_file(const std::filesystem::path& path, std::uint64_t size) {
 class Running {
  public:
   // `output`: its output's name in `scratch`, each used once.
-  Running(const Scratch& scratch, const std::string& options, const std::string& input = "/dev/null",
-          const std::string& output = "target", const std::string& listen = "127.0.0.1:0")
+  Running(const Scratch& scratch, const std::string& options,
+          const std::string& input = "/dev/null", const std::string& output = "target",
+          const std::string& listen = "127.0.0.1:0")
       : process_({"/bin/sh", "-c",
-                  "exec " SCALIO_PROGRAM " nvmf-target --listen " + listen + " " + options + " <" + input},
+                  "exec " SCALIO_PROGRAM " nvmf-target --listen " + listen + " " + options + " <" +
+                      input},
                  scratch / output) {}
   std::string first_line() {
     const auto until = std::chrono::steady_clock::now() + kBound;
-    while (process_.out().find('\n') == std::string::npos && std::chrono::steady_clock::now() < until &&
-           process_.running()) {
+    while (process_.out().find('\n') == std::string::npos &&
+           std::chrono::steady_clock::now() < until && process_.running()) {
       std::this_thread::sleep_for(milliseconds(10));
     }
     const std::string out = process_.out();
@@ -114,7 +116,8 @@ TEST(NvmfTarget, StartsAtOnceAfterItWasKilled) {
   const std::string file = make_file(scratch / "file", 1 << 20);
   std::string listen = "127.0.0.1:0";
   for (int i = 0; i < 20; ++i) {
-    Running target(scratch, "--json --ns " + file, "/dev/null", "target-" + std::to_string(i), listen);
+    Running target(scratch, "--json --ns " + file, "/dev/null", "target-" + std::to_string(i),
+                   listen);
     const nlohmann::json ready = nlohmann::json::parse(target.first_line(), nullptr, false);
     ASSERT_FALSE(ready.is_discarded()) << i << ": " << target.process().err();
     listen = ready["listen"][0];
@@ -165,8 +168,10 @@ TEST(NvmfTarget, BadUse) {
   expect_refused({"--listen", any, "--ns", scratch / "missing"}, "No such file");
   expect_refused({"--listen", any, "--ns", scratch.path().string()},
                  "neither a regular file nor a block device");
-  expect_refused({"--listen", any, "--ns", make_file(scratch / "small", 100)}, "less than one block");
-  expect_refused({"--listen", any, "--ns", make_file(scratch / "odd", 1'000'001)}, "no whole blocks");
+  expect_refused({"--listen", any, "--ns", make_file(scratch / "small", 100)},
+                 "less than one block");
+  expect_refused({"--listen", any, "--ns", make_file(scratch / "odd", 1'000'001)},
+                 "no whole blocks");
   expect_refused({"--listen", any, "--ns", file, file}, "give each once");
   expect_refused({"--listen", any, "--ns", file, "--nqn", "files"}, "is not an NQN");
   expect_refused({"--listen", any, "--ns", file, "--allow-host", "me"}, "is not an NQN");

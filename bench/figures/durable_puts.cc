@@ -1,12 +1,12 @@
 // Durable PUTs a second at depth 64, with and without group commit, beside fio's flushed writes.
 //
-// Without batching a PUT is one write of one 512 B block to the log, durable before the next one begins. So
-// fio writes 512 B blocks in order, each with O_DSYNC (what RWF_DSYNC is to one write), one at a time, to a
-// file as large as the log that was written before, as the log is when it is formatted. Not to the log
-// itself: the store is in use.
+// Without batching a PUT is one write of one 512 B block to the log, durable before the next one
+// begins. So fio writes 512 B blocks in order, each with O_DSYNC (what RWF_DSYNC is to one write),
+// one at a time, to a file as large as the log that was written before, as the log is when it is
+// formatted. Not to the log itself: the store is in use.
 //
-// What is compared is the log, so the PUTs are of a few thousand records, which the write slots hold without
-// merging. What merging adds is in writes_per_put.
+// What is compared is the log, so the PUTs are of a few thousand records, which the write slots
+// hold without merging. What merging adds is in writes_per_put.
 #include <fstream>
 
 #include "check.h"
@@ -21,8 +21,8 @@ namespace scalio::bench {
 namespace {
 
 constexpr unsigned kDepth = 64;
-// Few enough that two are hardly ever in one of the cache's 57,000 blocks, whose spare slot merging keeps
-// free.
+// Few enough that two are hardly ever in one of the cache's 57,000 blocks, whose spare slot merging
+// keeps free.
 constexpr std::uint64_t kHot = 1000;
 
 std::filesystem::path make_file(const Store& store, std::uint64_t bytes) {
@@ -37,10 +37,12 @@ std::filesystem::path make_file(const Store& store, std::uint64_t bytes) {
   return path;
 }
 
-double puts_per_second(const Store& store, const Bench& bench, const std::vector<std::string>& options) {
+double puts_per_second(const Store& store, const Bench& bench,
+                       const std::vector<std::string>& options) {
   const auto server = store.serve(64 * kMiB, options);
   const auto client = server->connect();
-  return run_puts(*client, {.depth = kDepth, .seconds = bench.round_seconds()}, uniform(kHot)).rate();
+  return run_puts(*client, {.depth = kDepth, .seconds = bench.round_seconds()}, uniform(kHot))
+      .rate();
 }
 
 }  // namespace
@@ -62,7 +64,8 @@ Rows durable_puts(const Bench& bench) {
   }
   std::filesystem::remove(job.file);
 
-  const std::string rounds = fmt::format("medians of {} rounds in turn; one client thread", bench.rounds());
+  const std::string rounds =
+      fmt::format("medians of {} rounds in turn; one client thread", bench.rounds());
   const double with = median(on), without = median(off), disk = median(flushed);
   return {{.figure = "Durable PUTs, depth 64, batching on",
            .reach = fmt::format("{} x off", kOnReach),

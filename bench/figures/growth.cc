@@ -1,5 +1,6 @@
-// What a GET costs when the store has twenty times the records and the cache the same share of them. Uniform,
-// so that equal shares hit equally often. Held against the disk: fio's random reads from either store's file.
+// What a GET costs when the store has twenty times the records and the cache the same share of
+// them. Uniform, so that equal shares hit equally often. Held against the disk: fio's random reads
+// from either store's file.
 #include "check.h"
 #include "figure.h"
 #include "fio.h"
@@ -18,8 +19,8 @@ class Side {
  public:
   Side(const Store& store, double cache_per_record)
       : store_(store),
-        server_(
-            store.serve(static_cast<std::uint64_t>(static_cast<double>(store.records()) * cache_per_record))),
+        server_(store.serve(
+            static_cast<std::uint64_t>(static_cast<double>(store.records()) * cache_per_record))),
         client_(server_->connect()),
         next_(uniform(store.records())) {
     run_gets(*client_, {.depth = kDepth, .operations = store.records(), .seconds = 1800}, next_);
@@ -65,23 +66,25 @@ Rows growth(const Bench& bench) {
   const double reads_before = median(small.ssd_reads), reads_after = median(large.ssd_reads);
   const double disk = median(large.disk_us) / median(small.disk_us);
   const auto judged = [full](bool met) { return full ? std::optional(met) : std::nullopt; };
-  return {{.figure = fmt::format("GET cost, {} to {} records, cache a fixed share: time", few, many),
-           .reach = fmt::format("{} x", kReach),
-           .yardstick = fmt::format("{} records: {:.2f} us", few, before),
-           .measured = fmt::format("{:.2f} us", after),
-           .ratio = after / before,
-           .met = judged(after <= kReach * before),
-           .note = fmt::format(
-               "wall time per GET, one thread at depth {}, uniform, {:.1f} % and {:.1f} % hits; fio's "
-               "reads of the larger file take {:.2f} x the smaller's",
-               kDepth, 100 * median(small.hits), 100 * median(large.hits), disk)},
-          {.figure = fmt::format("GET cost, {} to {} records, cache a fixed share: SSD reads", few, many),
-           .reach = fmt::format("{} x", kReach),
-           .yardstick = fmt::format("{} records: {:.4f}", few, reads_before),
-           .measured = fmt::format("{:.4f}", reads_after),
-           .ratio = reads_after / reads_before,
-           .met = judged(reads_after <= kReach * reads_before),
-           .note = "per GET, counted by the device"}};
+  return {
+      {.figure = fmt::format("GET cost, {} to {} records, cache a fixed share: time", few, many),
+       .reach = fmt::format("{} x", kReach),
+       .yardstick = fmt::format("{} records: {:.2f} us", few, before),
+       .measured = fmt::format("{:.2f} us", after),
+       .ratio = after / before,
+       .met = judged(after <= kReach * before),
+       .note = fmt::format(
+           "wall time per GET, one thread at depth {}, uniform, {:.1f} % and {:.1f} % hits; fio's "
+           "reads of the larger file take {:.2f} x the smaller's",
+           kDepth, 100 * median(small.hits), 100 * median(large.hits), disk)},
+      {.figure =
+           fmt::format("GET cost, {} to {} records, cache a fixed share: SSD reads", few, many),
+       .reach = fmt::format("{} x", kReach),
+       .yardstick = fmt::format("{} records: {:.4f}", few, reads_before),
+       .measured = fmt::format("{:.4f}", reads_after),
+       .ratio = reads_after / reads_before,
+       .met = judged(reads_after <= kReach * reads_before),
+       .note = "per GET, counted by the device"}};
 }
 
 }  // namespace scalio::bench

@@ -9,8 +9,9 @@ namespace scalio::bench {
 Rows hit_bytes(const Bench& bench) {
   constexpr double kReach = 1088;
   const HitStage stage(bench);
-  const Ran ran = run_gets(*stage.client, {.depth = 64, .operations = bench.size(100'000, 1'000'000)},
-                           in_turn(stage.records));
+  const Ran ran =
+      run_gets(*stage.client, {.depth = 64, .operations = bench.size(100'000, 1'000'000)},
+               in_turn(stage.records));
   if (ran.counters.misses > 0) fail("some GETs were misses");
   const double bytes =
       static_cast<double>(ran.counters.region_bytes_read) / static_cast<double>(ran.counters.hits);

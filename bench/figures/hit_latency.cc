@@ -1,5 +1,6 @@
-// GET hit at depth 1, each timed by itself, beside a copy of the same bytes out of the same region, also each
-// timed by itself. Both in turns of a thousand, in one thread; both include the reading of the clock.
+// GET hit at depth 1, each timed by itself, beside a copy of the same bytes out of the same region,
+// also each timed by itself. Both in turns of a thousand, in one thread; both include the reading
+// of the clock.
 #include <chrono>
 
 #include "base/histogram.h"
@@ -54,8 +55,9 @@ Rows hit_latency(const Bench& bench) {
            .measured = fmt::format("{} ns", get),
            .ratio = get / copy,
            .met = get <= kReach * copy,
-           .note = fmt::format("{} GETs; p99 {} ns, copy's {} ns; {} ns of each is the clock", gets.count(),
-                               gets.percentile(99), copies.percentile(99), clock.percentile(50))}};
+           .note = fmt::format("{} GETs; p99 {} ns, copy's {} ns; {} ns of each is the clock",
+                               gets.count(), gets.percentile(99), copies.percentile(99),
+                               clock.percentile(50))}};
 }
 
 }  // namespace scalio::bench

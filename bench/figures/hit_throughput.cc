@@ -1,4 +1,5 @@
-// GET hits a second of one client thread, beside copies a second of the same bytes out of the same region.
+// GET hits a second of one client thread, beside copies a second of the same bytes out of the same
+// region.
 #include <chrono>
 
 #include "check.h"

@@ -1,5 +1,5 @@
-// The most memory that the server has had resident, shared memory included, after reads and writes of many
-// records: it must not grow with them.
+// The most memory that the server has had resident, shared memory included, after reads and writes
+// of many records: it must not grow with them.
 #include "check.h"
 #include "figure.h"
 #include "ycsb_run.h"

@@ -1,5 +1,5 @@
-// What a GET miss reads from the SSD, counted by the device, over a GET of every record of a store that is
-// 70 % full: the mean over all records, and no hit, since none is asked for twice.
+// What a GET miss reads from the SSD, counted by the device, over a GET of every record of a store
+// that is 70 % full: the mean over all records, and no hit, since none is asked for twice.
 #include "check.h"
 #include "figure.h"
 #include "load.h"
@@ -13,8 +13,8 @@ Rows miss_reads(const Bench& bench) {
   const Store& store = bench.stores.with(bench.records());
   const auto server = store.serve(64 * kMiB);
   const auto client = server->connect();
-  const Ran ran =
-      run_gets(*client, {.depth = 64, .operations = store.records()}, in_turn(shuffled(store.records())));
+  const Ran ran = run_gets(*client, {.depth = 64, .operations = store.records()},
+                           in_turn(shuffled(store.records())));
   if (ran.counters.misses != store.records()) fail("some GETs were hits");
 
   const auto misses = static_cast<double>(ran.counters.misses);

@@ -1,5 +1,6 @@
-// GET misses a second at depth 64, beside fio's random reads of the same size, at the same depth, from the
-// same part of the same file. No record is asked for twice, so every GET reads the SSD and fills a slot.
+// GET misses a second at depth 64, beside fio's random reads of the same size, at the same depth,
+// from the same part of the same file. No record is asked for twice, so every GET reads the SSD and
+// fills a slot.
 #include "check.h"
 #include "figure.h"
 #include "fio.h"
@@ -23,8 +24,9 @@ Rows miss_throughput(const Bench& bench) {
                    .seconds = bench.round_seconds()};
 
   const auto next = in_turn(shuffled(store.records()));
-  const Bounds bounds{
-      .depth = kDepth, .operations = store.records() / bench.rounds(), .seconds = bench.round_seconds()};
+  const Bounds bounds{.depth = kDepth,
+                      .operations = store.records() / bench.rounds(),
+                      .seconds = bench.round_seconds()};
   std::vector<double> misses, reads;
   double ssd_reads = 0;
   for (unsigned round = 0; round < bench.rounds(); ++round) {
@@ -41,8 +43,9 @@ Rows miss_throughput(const Bench& bench) {
            .measured = per_second(miss),
            .ratio = miss / read,
            .met = miss >= kReach * read,
-           .note = fmt::format("medians of {} rounds in turn; one client thread; {:.3f} SSD reads per GET",
-                               bench.rounds(), ssd_reads / bench.rounds())}};
+           .note = fmt::format(
+               "medians of {} rounds in turn; one client thread; {:.3f} SSD reads per GET",
+               bench.rounds(), ssd_reads / bench.rounds())}};
 }
 
 }  // namespace scalio::bench

@@ -1,6 +1,6 @@
-// Reads over NVMe/TCP on loopback from a target whose namespace is memory, in a process of its own, beside
-// plain blocking sockets between the same processes that carry as many bytes the same number at a time. One
-// thread at each end.
+// Reads over NVMe/TCP on loopback from a target whose namespace is memory, in a process of its own,
+// beside plain blocking sockets between the same processes that carry as many bytes the same number
+// at a time. One thread at each end.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -71,10 +71,11 @@ Round measure(const Process& target, Body body) {
 
 class Initiator {
  public:
-  explicit Initiator(const MemoryTarget& target) : target_(target), loop_(expect(EventLoop::create())) {
+  explicit Initiator(const MemoryTarget& target)
+      : target_(target), loop_(expect(EventLoop::create())) {
     auto connect = [](Initiator* self) -> Task<void> {
       const MemoryTarget& to = self->target_;
-      fabric::Uri controller{fabric::Uri::Scheme::tcp, "", "127.0.0.1", to.port()};
+      net::Uri controller{net::Uri::Scheme::tcp, "", "127.0.0.1", to.port()};
       nvmf::NamespaceAddress address{std::move(controller), to.nqn(), to.nsid()};
       self->device_ =
           expect(co_await nvmf::connect_namespace(*self->loop_, address, nvmf::InitiatorOptions()));
@@ -91,13 +92,15 @@ class Initiator {
     return measure(target_.process(), [&](Round& round) {
       const Nanos until = loop_->now() + static_cast<Nanos>(seconds * 1e9);
       unsigned ended = 0;
-      for (unsigned i = 0; i < load.depth; ++i) loop_->spawn(read(this, load.size, until, &round, &ended));
+      for (unsigned i = 0; i < load.depth; ++i)
+        loop_->spawn(read(this, load.size, until, &round, &ended));
       loop_->run_until([&] { return ended == load.depth; });
     });
   }
 
  private:
-  static Task<void> read(Initiator* self, std::size_t size, Nanos until, Round* round, unsigned* ended) {
+  static Task<void> read(Initiator* self, std::size_t size, Nanos until, Round* round,
+                         unsigned* ended) {
     block::Buffer buffer(size);
     const std::uint64_t places = self->device_->size() / size;
     for (Nanos begin = self->loop_->now(); begin < until;) {
@@ -146,7 +149,8 @@ Round run_plainly(const MemoryTarget& target, const Load& load, double seconds) 
       const auto begin = std::chrono::steady_clock::now();
       if (begin >= until) break;
       const std::size_t bytes = ready * kPlainRequest;
-      if (ready > 0 && send(socket, requests.data(), bytes, MSG_NOSIGNAL) != static_cast<ssize_t>(bytes)) {
+      if (ready > 0 &&
+          send(socket, requests.data(), bytes, MSG_NOSIGNAL) != static_cast<ssize_t>(bytes)) {
         fail("the plain socket is gone");
       }
       const ssize_t n = recv(socket, answers.data(), answers.size(), 0);
@@ -157,7 +161,8 @@ Round run_plainly(const MemoryTarget& target, const Load& load, double seconds) 
       r.reads += ready;
       // At depth 1 this is an answer's latency, unless it came in pieces.
       if (ready > 0)
-        r.latency.record(static_cast<std::uint64_t>((std::chrono::steady_clock::now() - begin).count()));
+        r.latency.record(
+            static_cast<std::uint64_t>((std::chrono::steady_clock::now() - begin).count()));
     }
   });
   close(socket);
@@ -167,7 +172,8 @@ Round run_plainly(const MemoryTarget& target, const Load& load, double seconds) 
 std::string cpu_note(const Medians& ours, const Medians& plain) {
   return fmt::format(
       "CPU per read: {:.2f} us initiator, {:.2f} us target; plain sockets {:.2f} us and {:.2f} us",
-      median(ours.own_cpu), median(ours.target_cpu), median(plain.own_cpu), median(plain.target_cpu));
+      median(ours.own_cpu), median(ours.target_cpu), median(plain.own_cpu),
+      median(plain.target_cpu));
 }
 
 }  // namespace
@@ -184,7 +190,8 @@ Rows nvme_tcp(const Bench& bench) {
       ours.add(initiator.run(load, bench.round_seconds()));
       plain.add(run_plainly(target, load, bench.round_seconds()));
     }
-    const std::string of = fmt::format("{} B from memory, loopback, depth {}", load.size, load.depth);
+    const std::string of =
+        fmt::format("{} B from memory, loopback, depth {}", load.size, load.depth);
     if (load.depth == 1) {
       const double p50 = median(ours.p50);
       rows.push_back({.figure = "NVMe/TCP read, " + of + ", p50",

@@ -1,5 +1,5 @@
-// GET misses over NVMe/TCP, on loopback, beside the same misses read from the file directly; and what they
-// cost the server's process, and that of the target, which stands in for a NIC.
+// GET misses over NVMe/TCP, on loopback, beside the same misses read from the file directly; and
+// what they cost the server's process, and that of the target, which stands in for a NIC.
 #include "check.h"
 #include "figure.h"
 #include "load.h"
@@ -19,12 +19,12 @@ struct Side {
 };
 
 // Every GET must miss: records that nobody has asked for yet.
-void round(Client& client, const Bench& bench, const std::function<std::uint64_t()>& next, std::uint64_t gets,
-           Side& side) {
-  const Ran one =
-      run_gets(client, {.depth = 1, .operations = gets / 10, .seconds = bench.round_seconds()}, next);
-  const Ran many =
-      run_gets(client, {.depth = kDepth, .operations = gets, .seconds = bench.round_seconds()}, next);
+void round(Client& client, const Bench& bench, const std::function<std::uint64_t()>& next,
+           std::uint64_t gets, Side& side) {
+  const Ran one = run_gets(
+      client, {.depth = 1, .operations = gets / 10, .seconds = bench.round_seconds()}, next);
+  const Ran many = run_gets(
+      client, {.depth = kDepth, .operations = gets, .seconds = bench.round_seconds()}, next);
   if (one.counters.misses != one.operations || many.counters.misses != many.operations)
     fail("some GETs were hits");
   side.p1_us.push_back(one.seconds * 1e6 / static_cast<double>(one.operations));
@@ -50,7 +50,8 @@ Rows nvmf_misses(const Bench& bench) {
   for (unsigned i = 0; i < bench.rounds(); ++i) {
     round(*direct, bench, next, gets, file);
     const double offload_before = target_cpu_us();
-    const std::uint64_t server_before = server->process().cpu_ns(), gets_before = nvmf->counters().gets;
+    const std::uint64_t server_before = server->process().cpu_ns(),
+                        gets_before = nvmf->counters().gets;
     round(*nvmf, bench, next, gets, target);
     server_us += static_cast<double>(server->process().cpu_ns() - server_before) / 1e3;
     nvmf_gets += static_cast<double>(nvmf->counters().gets - gets_before);
@@ -81,8 +82,8 @@ Rows nvmf_misses(const Bench& bench) {
            .measured = fmt::format("{:.5f} us", server_us / nvmf_gets),
            .ratio = server_us / offload_us,
            .met = server_us / nvmf_gets <= kCpuReach,
-           .note = fmt::format("{:.0f} GETs, all misses; {:.0f} us of the server's CPU in all", nvmf_gets,
-                               server_us)}};
+           .note = fmt::format("{:.0f} GETs, all misses; {:.0f} us of the server's CPU in all",
+                               nvmf_gets, server_us)}};
 }
 
 }  // namespace scalio::bench

@@ -1,5 +1,6 @@
-// Server CPU per GET: "none" in the design, so what is counted is what the operating system charges to the
-// server's process over a read-only run. The yardstick is what the same run costs the client's process.
+// Server CPU per GET: "none" in the design, so what is counted is what the operating system charges
+// to the server's process over a read-only run. The yardstick is what the same run costs the
+// client's process.
 #include "check.h"
 #include "figure.h"
 #include "load.h"
@@ -21,16 +22,16 @@ Rows server_cpu(const Bench& bench) {
   const double ours = static_cast<double>(own_cpu_ns() - client_before) / 1e3 / gets;
   const double servers = static_cast<double>(used) / 1e3 / gets;
 
-  return {
-      {.figure = "Server CPU per GET, hit or miss",
-       .reach = fmt::format("{} us", kReach),
-       .yardstick = fmt::format("client CPU {:.2f} us", ours),
-       .measured = fmt::format("{:.5f} us", servers),
-       .ratio = servers / ours,
-       .met = servers <= kReach,
-       .note = fmt::format("{} GETs, uniform, {:.1f} % misses, in {:.0f} s; {} us of the server's CPU in all",
-                           ran.operations, 100 * static_cast<double>(ran.counters.misses) / gets, ran.seconds,
-                           used / 1000)}};
+  return {{.figure = "Server CPU per GET, hit or miss",
+           .reach = fmt::format("{} us", kReach),
+           .yardstick = fmt::format("client CPU {:.2f} us", ours),
+           .measured = fmt::format("{:.5f} us", servers),
+           .ratio = servers / ours,
+           .met = servers <= kReach,
+           .note = fmt::format(
+               "{} GETs, uniform, {:.1f} % misses, in {:.0f} s; {} us of the server's CPU in all",
+               ran.operations, 100 * static_cast<double>(ran.counters.misses) / gets, ran.seconds,
+               used / 1000)}};
 }
 
 }  // namespace scalio::bench

@@ -1,6 +1,7 @@
-// Writes to the SSD, of log, images and buckets together, per PUT under YCSB A. They are counted when the
-// store is in its steady state: the log has been written around once, so merging keeps pace with the PUTs. If
-// more write slots are dirty after than before, each of these is counted as a write that is still owed.
+// Writes to the SSD, of log, images and buckets together, per PUT under YCSB A. They are counted
+// when the store is in its steady state: the log has been written around once, so merging keeps
+// pace with the PUTs. If more write slots are dirty after than before, each of these is counted as
+// a write that is still owed.
 #include <algorithm>
 
 #include "check.h"
@@ -51,18 +52,17 @@ Rows writes_per_put(const Bench& bench) {
   const std::uint64_t most = bench.size(200'000, 5'000'000);
   const Measured on = measure(store, bench.size(100'000, 1'000'000), most, {});
   const Measured off = measure(store, bench.size(5'000, 50'000), most / 25, {"--batch-max", "1"});
-  return {
-      {.figure = "SSD writes per PUT, YCSB A zipfian 0.99, batching on",
-       .reach = fmt::format("{}", kReach),
-       .yardstick = fmt::format("off: {:.3f}", off.writes_per_put),
-       .measured = fmt::format("{:.3f}", on.writes_per_put),
-       .ratio = on.writes_per_put / off.writes_per_put,
-       .met = on.writes_per_put <= kReach,
-       .note = fmt::format(
-           "{} PUTs (off: {}) over {} records, cache 64 MiB, 2 threads x 32 in flight; {} operations (off: "
-           "{}); dirty write slots {} before, {} after",
-           on.puts, off.puts, store.records(), per_second(on.rate), per_second(off.rate), on.dirty_before,
-           on.dirty_after)}};
+  return {{.figure = "SSD writes per PUT, YCSB A zipfian 0.99, batching on",
+           .reach = fmt::format("{}", kReach),
+           .yardstick = fmt::format("off: {:.3f}", off.writes_per_put),
+           .measured = fmt::format("{:.3f}", on.writes_per_put),
+           .ratio = on.writes_per_put / off.writes_per_put,
+           .met = on.writes_per_put <= kReach,
+           .note = fmt::format("{} PUTs (off: {}) over {} records, cache 64 MiB, 2 threads x 32 in "
+                               "flight; {} operations (off: "
+                               "{}); dirty write slots {} before, {} after",
+                               on.puts, off.puts, store.records(), per_second(on.rate),
+                               per_second(off.rate), on.dirty_before, on.dirty_after)}};
 }
 
 }  // namespace scalio::bench

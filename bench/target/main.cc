@@ -1,5 +1,5 @@
-// scalio-bench-memory-target: see memory_target.h. It prints the target's port, NQN and NSID and the plain
-// socket's port, and runs until it is killed.
+// scalio-bench-memory-target: see memory_target.h. It prints the target's port, NQN and NSID and
+// the plain socket's port, and runs until it is killed.
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,11 +13,11 @@
 #include <thread>
 #include <vector>
 
-#include "testing/memory_device.h"
 #include "check.h"
-#include "net/socket.h"
 #include "memory_target.h"
+#include "net/socket.h"
 #include "nvmf/target/embedded_target.h"
+#include "testing/memory_device.h"
 
 namespace scalio::bench {
 namespace {
@@ -25,14 +25,15 @@ namespace {
 constexpr std::uint64_t kSize = 64 << 20;
 constexpr std::size_t kMostAnswers = 64;  // sent at once
 
-const fabric::Uri kAnyPort{fabric::Uri::Scheme::tcp, "", "127.0.0.1", 0};
+const net::Uri kAnyPort{net::Uri::Scheme::tcp, "", "127.0.0.1", 0};
 
 // Answers one connection: its first 4 bytes say how many bytes of data each request asks for.
 void answer_plainly(int socket) {
   std::uint32_t size = 0;
   if (recv(socket, &size, sizeof size, MSG_WAITALL) != sizeof size) return;
   const std::size_t answer = kPlainHeader + size;
-  const std::vector<std::byte> answers(kMostAnswers * answer), requests(kMostAnswers * kPlainRequest);
+  const std::vector<std::byte> answers(kMostAnswers * answer),
+      requests(kMostAnswers * kPlainRequest);
   for (std::size_t received = 0;;) {
     const ssize_t n = recv(socket, const_cast<std::byte*>(requests.data()), requests.size(), 0);
     if (n <= 0) return;
@@ -40,7 +41,8 @@ void answer_plainly(int socket) {
     std::size_t left = received / kPlainRequest * answer;
     received %= kPlainRequest;
     while (left > 0) {
-      const ssize_t sent = send(socket, answers.data(), std::min(left, answers.size()), MSG_NOSIGNAL);
+      const ssize_t sent =
+          send(socket, answers.data(), std::min(left, answers.size()), MSG_NOSIGNAL);
       if (sent <= 0) return;
       left -= static_cast<std::size_t>(sent);
     }
@@ -91,8 +93,8 @@ int main() {
   const auto target = bench::expect(nvmf::Target::start(std::move(options)));
   std::uint16_t plain_port = 0;
   const int plain = bench::listen_plainly(&plain_port);
-  fmt::print("{} {} {} {}\n", target->addresses().front().port, target->nqn(), target->offers().front().nsid,
-             plain_port);
+  fmt::print("{} {} {} {}\n", target->addresses().front().port, target->nqn(),
+             target->offers().front().nsid, plain_port);
   std::fflush(stdout);
   bench::serve_plainly(plain);
 }

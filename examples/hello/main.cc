@@ -1,5 +1,5 @@
-// Scalio's client in one page: connect, write, read, read many, and write only if nobody else has. Run it
-// as `hello unix:/path` or `hello tcp:host:port` against a running server.
+// Scalio's client in one page: connect, write, read, read many, and write only if nobody else has.
+// Run it as `hello unix:/path` or `hello tcp:host:port` against a running server.
 #include <scalio/client.h>
 
 #include <array>
@@ -8,8 +8,8 @@
 
 namespace {
 
-// The coroutine form: each operation is awaited, and a thread may have many such tasks in flight. Adds one
-// to the number at `key`, over again when another client was faster.
+// The coroutine form: each operation is awaited, and a thread may have many such tasks in flight.
+// Adds one to the number at `key`, over again when another client was faster.
 scalio::Task<scalio::Status> increment(scalio::Client& client, std::string_view key) {
   for (;;) {
     auto now = co_await client.get(key);
@@ -51,7 +51,8 @@ int main(int argc, char** argv) {
   if (!got.ok()) return fail(got.status());
   std::cout << "greeting = " << got->value << '\n';
 
-  // A conditional put names the version it replaces; version 0 is "no such key", which is no longer true.
+  // A conditional put names the version it replaces; version 0 is "no such key", which is no longer
+  // true.
   auto conflict = client.run(client.put_if("greeting", "mine", 0));
   std::cout << "put_if over an existing key: " << scalio::to_string(conflict.code()) << '\n';
 
@@ -59,8 +60,8 @@ int main(int argc, char** argv) {
   const std::array<std::string_view, 3> keys = {"greeting", "runs", "nothing"};
   auto records = client.run(client.multi_get(keys));
   for (std::size_t i = 0; i < keys.size(); i++) {
-    std::cout << keys[i] << ": " << (records[i].ok() ? records[i]->value : records[i].status().to_string())
-              << '\n';
+    std::cout << keys[i] << ": "
+              << (records[i].ok() ? records[i]->value : records[i].status().to_string()) << '\n';
   }
   return 0;
 }

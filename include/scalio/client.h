@@ -23,7 +23,8 @@ namespace scalio {
 
 // How a client reads the server's SSDs.
 enum class SsdAccess : std::uint8_t {
-  // direct on the server's machine ("unix:" URIs) if they can be opened, else nvmf if the server offers it.
+  // direct on the server's machine ("unix:" URIs) if they can be opened, else nvmf if the server
+  // offers it.
   automatic,
   direct,  // the files or block devices themselves
   nvmf,    // through the NVMe-oF target that the server names
@@ -31,8 +32,8 @@ enum class SsdAccess : std::uint8_t {
 
 struct ClientOptions {
   SsdAccess ssd_access = SsdAccess::automatic;
-  // For direct access: where this machine sees the server's SSDs, one path per shard in the order of
-  // `scalio stat`. Empty: the paths the server advertises (right on the server's own machine).
+  // For direct access: where this machine sees the server's SSDs, one path per shard in the order
+  // of `scalio stat`. Empty: the paths the server advertises (right on the server's own machine).
   std::vector<std::string> ssd_paths;
   // Bound on connecting, for each attempt to reach the server.
   std::chrono::milliseconds connect_timeout{5000};
@@ -51,9 +52,9 @@ struct Record {
 // What this client has done since it connected. Counts, never estimates.
 struct ClientCounters {
   std::uint64_t gets = 0;
-  std::uint64_t hits = 0;          // GETs answered from the server's memory
-  std::uint64_t misses = 0;        // GETs that read an SSD
-  std::uint64_t fills = 0;         // misses that left in the cache what they found, or that there is none
+  std::uint64_t hits = 0;    // GETs answered from the server's memory
+  std::uint64_t misses = 0;  // GETs that read an SSD
+  std::uint64_t fills = 0;   // misses that left in the cache what they found, or that there is none
   std::uint64_t bypasses = 0;      // misses that did not try to, or gave up
   std::uint64_t steals = 0;        // slots taken over from a client that stopped
   std::uint64_t writes = 0;        // puts, conditional puts and deletes sent
@@ -69,30 +70,33 @@ struct ClientCounters {
   ClientCounters& operator+=(const ClientCounters& o);
 };
 
-// A connection to all shards of one store. One thread at a time uses a Client (it has its own event loop and
-// is not thread-safe); a thread may have many operations in flight on it. Keys are 1 to 255 bytes.
+// A connection to all shards of one store. One thread at a time uses a Client (it has its own event
+// loop and is not thread-safe); a thread may have many operations in flight on it. Keys are 1 to
+// 255 bytes.
 //
-// A Client may be kept anywhere, also in a static or thread_local variable. It shares nothing with others.
+// A Client may be kept anywhere, also in a static or thread_local variable. It shares nothing with
+// others.
 //
 // Arguments passed as string_view or span must stay valid until the operation's task has ended.
 //
-// Failures common to all operations: unavailable, timed_out, io_error, corrupt. What the system refuses
-// (descriptors, memory maps, threads) is unavailable, and says what to raise.
+// Failures common to all operations: unavailable, timed_out, io_error, corrupt. What the system
+// refuses (descriptors, memory maps, threads) is unavailable, and says what to raise.
 //
-// Tasks take turns. An operation that completes at once, as a GET from shared memory does, leaves the turn to
-// the same task, but only so often in a row: then others go on, and what has arrived is handled. A task that
-// does other work for long calls yield() now and then; time in which it does not counts for the timeouts of
-// all the others.
+// Tasks take turns. An operation that completes at once, as a GET from shared memory does, leaves
+// the turn to the same task, but only so often in a row: then others go on, and what has arrived is
+// handled. A task that does other work for long calls yield() now and then; time in which it does
+// not counts for the timeouts of all the others.
 //
 // fork(): a Client belongs to the process that connected it. In a child every operation fails with
-// unavailable, what was in flight goes on in the parent alone, wait_all() returns at once, and destroying the
-// Client does nothing: its descriptors stay open and its memory in use until the child ends or runs another
-// program. A child that connects a Client of its own may use that. (run() of a task that waits for one begun
-// before the fork could never end: it ends the child.)
+// unavailable, what was in flight goes on in the parent alone, wait_all() returns at once, and
+// destroying the Client does nothing: its descriptors stay open and its memory in use until the
+// child ends or runs another program. A child that connects a Client of its own may use that.
+// (run() of a task that waits for one begun before the fork could never end: it ends the child.)
 class Client {
  public:
-  // `uri` is "unix:/path" (same machine, shared memory), "tcp:host:port" or "rdma:host:port". Blocks until
-  // connected to every shard. Failures: invalid (bad URI), unavailable, timed_out, busy (too many clients).
+  // `uri` is "unix:/path" (same machine, shared memory), "tcp:host:port" or "rdma:host:port".
+  // Blocks until connected to every shard. Failures: invalid (bad URI), unavailable, timed_out,
+  // busy (too many clients).
   static Result<std::unique_ptr<Client>> connect(std::string_view uri, ClientOptions options = {});
 
   // Every operation must have ended before the client is destroyed.
@@ -112,9 +116,11 @@ class Client {
 
   // The same if the key's version is `expected` (0: if the key does not exist). Failures: conflict,
   // and those of put.
-  Task<Result<std::uint64_t>> put_if(std::string_view key, std::string_view value, std::uint64_t expected);
+  Task<Result<std::uint64_t>> put_if(std::string_view key, std::string_view value,
+                                     std::uint64_t expected);
 
-  // Durably removes the key, whether or not it exists; returns the deletion's version. Failures: as put.
+  // Durably removes the key, whether or not it exists; returns the deletion's version. Failures: as
+  // put.
   Task<Result<std::uint64_t>> remove(std::string_view key);
 
   // The server's statistics as JSON text (docs/operations.md lists the fields).
@@ -122,8 +128,8 @@ class Client {
 
   // Lets the other tasks that are ready go on first, and handles what has arrived.
   Task<void> yield();
-  // Ends after this time, for tasks that pace themselves; other tasks go on meanwhile, also if it is 0 or
-  // less. In a forked child it ends at once.
+  // Ends after this time, for tasks that pace themselves; other tasks go on meanwhile, also if it
+  // is 0 or less. In a forked child it ends at once.
   Task<void> sleep(std::chrono::nanoseconds time);
 
   // The blocking form: runs the event loop until the task has ended. Not from inside a task.
@@ -138,7 +144,8 @@ class Client {
   }
   void run(Task<void> task) { run_to_end(std::move(task)); }
 
-  // Starts a task that runs beside others whenever run() runs. wait_all() runs until all have ended.
+  // Starts a task that runs beside others whenever run() runs. wait_all() runs until all have
+  // ended.
   void spawn(Task<void> task);
   void wait_all();
 

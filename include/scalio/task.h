@@ -1,6 +1,7 @@
-// Task<T>: a lazy coroutine. It starts when awaited (or run by Client::run), on the awaiting thread,
-// and resumes its awaiter when it returns. A Task is awaited at most once. Exceptions do not cross
-// tasks: an escaping exception ends the process, because Scalio reports failures as Status.
+// Task<T>: a lazy coroutine. It starts when awaited (or run by Client::run), on the awaiting
+// thread, and resumes its awaiter when it returns. A Task is awaited at most once. Exceptions do
+// not cross tasks: an escaping exception ends the process, because Scalio reports failures as
+// Status.
 #pragma once
 
 #include <coroutine>

@@ -1,5 +1,5 @@
-// SCALIO_ASSERT: a condition the code relies on. Checked in every build; a false one ends the process,
-// because going on could lose data.
+// SCALIO_ASSERT: a condition the code relies on. Checked in every build; a false one ends the
+// process, because going on could lose data.
 #pragma once
 
 namespace scalio {

@@ -88,7 +88,8 @@ std::optional<Place> place_of(const fs::path& root, const Version& version) {
     std::string skipped, top, mount, type, source, options;
     std::istringstream(line.substr(0, dash)) >> skipped >> skipped >> skipped >> top >> mount;
     std::istringstream(line.substr(dash + 3)) >> type >> source >> options;
-    if (type != version.filesystem || (&version == &kVersion1 && !is_listed("memory", options))) continue;
+    if (type != version.filesystem || (&version == &kVersion1 && !is_listed("memory", options)))
+      continue;
     // Of a container, only what is below the mount's top can be seen.
     const fs::path below = fs::path(*group).lexically_relative(top);
     const bool visible = !below.empty() && *below.begin() != "..";
@@ -103,10 +104,12 @@ void limit_by(AvailableMemory& available, std::uint64_t bytes, const std::string
 
 void limit_by_group(AvailableMemory& available, const Version& version, const fs::path& group) {
   const std::uint64_t used = number_in(group / version.used).value_or(0);
-  const std::uint64_t kept = used - std::min(used, sum_of(group / "memory.stat", version.reclaimable));
+  const std::uint64_t kept =
+      used - std::min(used, sum_of(group / "memory.stat", version.reclaimable));
   for (const char* file : version.limits) {
     const std::optional<std::uint64_t> limit = number_in(group / file);
-    if (limit) limit_by(available, *limit - std::min(*limit, kept), "the control group " + group.string());
+    if (limit)
+      limit_by(available, *limit - std::min(*limit, kept), "the control group " + group.string());
   }
 }
 

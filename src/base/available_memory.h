@@ -12,9 +12,9 @@ struct AvailableMemory {
   std::string of;                    // what has no more: "this machine", or a control group
 };
 
-// The least of what the machine has and what the process's control groups have: each limits all that is
-// below it. Version 2 (memory.max, memory.high) and version 1 (memory.limit_in_bytes). Page cache counts as
-// available. `root` stands for /, in tests.
+// The least of what the machine has and what the process's control groups have: each limits all
+// that is below it. Version 2 (memory.max, memory.high) and version 1 (memory.limit_in_bytes). Page
+// cache counts as available. `root` stands for /, in tests.
 AvailableMemory available_memory(const std::filesystem::path& root = "/");
 
 }  // namespace scalio

@@ -55,7 +55,8 @@ TEST_F(AvailableMemoryTest, AGroupsLimitIsLeftByWhatItUses) {
   version2("/store");
   write("sys/fs/cgroup/store/memory.max", "134217728\n");
   EXPECT_EQ(available(), 128 * kMiB);
-  EXPECT_EQ(available_memory(root_).of, "the control group " + (root_ / "sys/fs/cgroup/store").string());
+  EXPECT_EQ(available_memory(root_).of,
+            "the control group " + (root_ / "sys/fs/cgroup/store").string());
   write("sys/fs/cgroup/store/memory.current", "104857600\n");
   EXPECT_EQ(available(), 28 * kMiB);
   // Page cache is given up for what is needed.
@@ -88,7 +89,8 @@ TEST_F(AvailableMemoryTest, OfVersion1) {
   write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
   write("sys/fs/cgroup/memory/tenant/memory.limit_in_bytes", "268435456\n");
   write("sys/fs/cgroup/memory/tenant/memory.usage_in_bytes", "134217728\n");
-  write("sys/fs/cgroup/memory/tenant/memory.stat", "inactive_file 1\ntotal_inactive_file 67108864\n");
+  write("sys/fs/cgroup/memory/tenant/memory.stat",
+        "inactive_file 1\ntotal_inactive_file 67108864\n");
   EXPECT_EQ(available(), 192 * kMiB);
 }
 

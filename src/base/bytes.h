@@ -36,9 +36,13 @@ void store(std::byte* p, T v) {
 inline ByteView as_bytes(std::string_view s) {
   return {reinterpret_cast<const std::byte*>(s.data()), s.size()};
 }
-inline std::string_view as_string(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
+inline std::string_view as_string(ByteView b) {
+  return {reinterpret_cast<const char*>(b.data()), b.size()};
+}
 
-constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) { return (n + unit - 1) / unit * unit; }
+constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) {
+  return (n + unit - 1) / unit * unit;
+}
 
 // Appends to a byte vector.
 class ByteWriter {
@@ -61,7 +65,8 @@ class ByteWriter {
   Bytes& out_;
 };
 
-// Reads from bytes it does not trust: after a read past the end, ok() is false and every value is zero.
+// Reads from bytes it does not trust: after a read past the end, ok() is false and every value is
+// zero.
 class ByteReader {
  public:
   explicit ByteReader(ByteView in) : in_(in) {}

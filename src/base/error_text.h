@@ -5,8 +5,8 @@
 
 namespace scalio {
 
-// The system's text for an errno, and what to do where that is known: "Too many open files; raise the limit
-// (ulimit -n)".
+// The system's text for an errno, and what to do where that is known: "Too many open files; raise
+// the limit (ulimit -n)".
 std::string error_text(int error);
 
 }  // namespace scalio

@@ -7,12 +7,12 @@
 
 namespace scalio {
 
-// The 64-bit hash that places a key. The seed is secret to the store (superblock), so that nobody can
-// choose keys that share a block or bucket.
+// The 64-bit hash that places a key. The seed is secret to the store (superblock), so that nobody
+// can choose keys that share a block or bucket.
 std::uint64_t hash_key(std::string_view key, std::uint64_t seed);
 
-// 64-bit checksum of bytes that belong at one place: `place` names it (store, position, generation), so
-// that intact bytes at a wrong place fail too.
+// 64-bit checksum of bytes that belong at one place: `place` names it (store, position,
+// generation), so that intact bytes at a wrong place fail too.
 std::uint64_t checksum(ByteView bytes, std::uint64_t place);
 
 // A bijective 64-bit mixer: combines parts of a place, derives independent bits from one hash.

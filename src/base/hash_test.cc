@@ -77,7 +77,8 @@ TEST(Scale, StaysInRangeAndKeepsOrder) {
 TEST(Scale, IsUniform) {
   constexpr std::uint64_t kKeys = 100'000, kPlaces = 10;
   std::array<std::uint64_t, kPlaces> counts{};
-  for (std::uint64_t i = 0; i < kKeys; ++i) ++counts[scale(hash_key(std::to_string(i), 1), kPlaces)];
+  for (std::uint64_t i = 0; i < kKeys; ++i)
+    ++counts[scale(hash_key(std::to_string(i), 1), kPlaces)];
   // A place's count is binomial: mean 10,000, standard deviation 95.
   for (std::uint64_t n : counts) {
     EXPECT_GT(n, 9'500u);

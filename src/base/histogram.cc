@@ -13,8 +13,8 @@ namespace {
 // A power of two is divided into 2^kBits buckets.
 constexpr unsigned kBits = 10;
 
-// Keeps the kBits + 1 leading bits of a value. With none shifted out the index is the value itself; each
-// further bit lost is another power of two, 2^kBits buckets on. The indices have no gaps.
+// Keeps the kBits + 1 leading bits of a value. With none shifted out the index is the value itself;
+// each further bit lost is another power of two, 2^kBits buckets on. The indices have no gaps.
 constexpr std::uint64_t bucket_of(std::uint64_t value) {
   const unsigned width = static_cast<unsigned>(std::bit_width(value));
   const unsigned lost = width > kBits + 1 ? width - (kBits + 1) : 0;
@@ -54,7 +54,8 @@ void Histogram::merge(const Histogram& other) {
 
 std::uint64_t Histogram::percentile(double percent) const {
   SCALIO_ASSERT(count_ > 0 && percent >= 0 && percent <= 100);
-  // 99.9 is not a binary fraction: 99.9 % of 1000 must be 999 values, not 999 and a trace of rounding.
+  // 99.9 is not a binary fraction: 99.9 % of 1000 must be 999 values, not 999 and a trace of
+  // rounding.
   const double exact = percent / 100 * static_cast<double>(count_);
   const auto rank = static_cast<std::uint64_t>(std::ceil(exact * (1 - 1e-12)));
   const std::uint64_t wanted = std::clamp<std::uint64_t>(rank, 1, count_);

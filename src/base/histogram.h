@@ -6,9 +6,9 @@
 
 namespace scalio {
 
-// Log-linear buckets, as in HdrHistogram: every power of two is divided into 1024 equal buckets. So a
-// percentile is at most 1/1024 (0.1 %) above the value recorded there and never below it; values under 2048
-// ns are exact. Not thread-safe: one per thread, merged at the end. 225 KiB each.
+// Log-linear buckets, as in HdrHistogram: every power of two is divided into 1024 equal buckets. So
+// a percentile is at most 1/1024 (0.1 %) above the value recorded there and never below it; values
+// under 2048 ns are exact. Not thread-safe: one per thread, merged at the end. 225 KiB each.
 class Histogram {
  public:
   // Longer values count as this one: 100 s.
@@ -25,8 +25,8 @@ class Histogram {
 
   // Of an empty histogram these have no meaning and must not be asked.
   //
-  // The smallest value, to the precision above, that at least `percent` (0 to 100) of the values are not
-  // over.
+  // The smallest value, to the precision above, that at least `percent` (0 to 100) of the values
+  // are not over.
   std::uint64_t percentile(double percent) const;
   std::uint64_t min() const;  // exact
   std::uint64_t max() const;  // exact

@@ -7,15 +7,16 @@
 
 namespace scalio {
 
-// `json` on one line, or with each level indented by `indent` blanks. Strings may hold any bytes, as paths
-// and keys do; JSON holds UTF-8, so what is not becomes U+FFFD. The library's own dump() throws there.
+// `json` on one line, or with each level indented by `indent` blanks. Strings may hold any bytes,
+// as paths and keys do; JSON holds UTF-8, so what is not becomes U+FFFD. The library's own dump()
+// throws there.
 template <class Json>
 std::string json_text(const Json& json, int indent = -1) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-// The JSON in `text`, of a peer perhaps; discarded (is_discarded()) if it is none, or nested more than
-// kDeepestJson deep: what walks through it later takes stack for each level.
+// The JSON in `text`, of a peer perhaps; discarded (is_discarded()) if it is none, or nested more
+// than kDeepestJson deep: what walks through it later takes stack for each level.
 constexpr int kDeepestJson = 32;
 template <class Json = nlohmann::json>
 Json parse_json(std::string_view text) {

@@ -35,8 +35,8 @@ std::uint64_t pid_namespace() {
   return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
 }
 
-// A pidfd, which is ready to read when its process has ended. (In <sys/pidfd.h> of glibc 2.36 the function is
-// not declared for C++.)
+// A pidfd, which is ready to read when its process has ended. (In <sys/pidfd.h> of glibc 2.36 the
+// function is not declared for C++.)
 class PidFd {
  public:
   explicit PidFd(std::uint64_t pid)
@@ -71,9 +71,10 @@ ProcessIdentity identity_of(std::uint64_t pid) {
 Result<ProcessIdentity> this_process() {
   const ProcessIdentity self = identity_of(static_cast<std::uint64_t>(getpid()));
   if (self.started != 0 && self.pid_namespace != 0 && self.boot[0] != 0) return self;
-  return Status(Code::unavailable,
-                "cannot learn from /proc who this process is: it is not mounted, or the process may open no "
-                "more files (ulimit -n)");
+  return Status(
+      Code::unavailable,
+      "cannot learn from /proc who this process is: it is not mounted, or the process may open no "
+      "more files (ulimit -n)");
 }
 
 Status wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience) {
@@ -87,16 +88,18 @@ Status wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds pa
   };
   const PidFd fd(process.pid);
   const int error = fd.get() < 0 ? errno : 0;
-  // Nobody has this number, or a thread or a process group has: not a process, which it belonged to.
+  // Nobody has this number, or a thread or a process group has: not a process, which it belonged
+  // to.
   if (error == ESRCH || error == EINVAL || error == ENOENT) return {};
-  // Asked after opening: whatever has this number now is what was opened, or that has ended. Unknown (0), it
-  // may be the one that is meant.
+  // Asked after opening: whatever has this number now is what was opened, or that has ended.
+  // Unknown (0), it may be the one that is meant.
   const std::uint64_t started = start_of(process.pid);
   if (started != 0 && started != process.started) return {};
   if (error != 0) return unwatched(error);
   const auto end = std::chrono::steady_clock::now() + patience;
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     pollfd ended{fd.get(), POLLIN, 0};
     const int n = poll(&ended, 1, static_cast<int>(std::max(left.count(), std::int64_t{0})));
     if (n > 0) return {};

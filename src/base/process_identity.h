@@ -28,10 +28,11 @@ ProcessIdentity identity_of(std::uint64_t pid);
 // Fails with unavailable: /proc cannot be read.
 Result<ProcessIdentity> this_process();
 
-// Waits until the process has ended: all its threads have, and the kernel has closed the files that only it
-// had open, except those that its io_uring requests were using. Whether its parent has noticed does not
-// matter. A process of another PID namespace cannot be seen and counts as ended. Failures: busy (it still
-// runs after `patience`), unavailable (it cannot be watched, or told from one of another boot).
+// Waits until the process has ended: all its threads have, and the kernel has closed the files that
+// only it had open, except those that its io_uring requests were using. Whether its parent has
+// noticed does not matter. A process of another PID namespace cannot be seen and counts as ended.
+// Failures: busy (it still runs after `patience`), unavailable (it cannot be watched, or told from
+// one of another boot).
 Status wait_for_end(const ProcessIdentity& process, std::chrono::milliseconds patience);
 
 }  // namespace scalio

@@ -59,7 +59,8 @@ TEST(ProcessIdentity, AProcessThatRunsIsWaitedFor) {
   EXPECT_EQ(waited.code(), Code::busy);
   EXPECT_NE(waited.message().find(std::to_string(child.identity().pid)), std::string::npos);
   child.kill();
-  EXPECT_TRUE(wait_for_end(child.identity(), milliseconds(60'000)).ok()) << "nobody has waited for it yet";
+  EXPECT_TRUE(wait_for_end(child.identity(), milliseconds(60'000)).ok())
+      << "nobody has waited for it yet";
   child.reap();
   EXPECT_TRUE(wait_for_end(child.identity(), milliseconds(0)).ok());
 }

@@ -10,7 +10,8 @@
 namespace scalio {
 
 Result<std::string> read_file(const std::string& path, std::size_t most) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
+                                                             &std::fclose);
   if (!file) {
     return {errno == ENOENT ? Code::not_found : Code::io_error,
             fmt::format("cannot read {}: {}", path, std::strerror(errno))};

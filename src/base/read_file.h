@@ -8,8 +8,9 @@
 
 namespace scalio {
 
-// The bytes of the file at `path`: of a pipe or a device as well, until its end. At most `most` are taken.
-// Failures, naming the path: not_found; invalid, for a directory and for a file that has more; io_error.
+// The bytes of the file at `path`: of a pipe or a device as well, until its end. At most `most` are
+// taken. Failures, naming the path: not_found; invalid, for a directory and for a file that has
+// more; io_error.
 Result<std::string> read_file(const std::string& path, std::size_t most);
 
 }  // namespace scalio

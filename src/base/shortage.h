@@ -1,4 +1,5 @@
-// Errors of system calls that say nothing about what was asked for: the process or the system has no more.
+// Errors of system calls that say nothing about what was asked for: the process or the system has
+// no more.
 #pragma once
 
 #include <cerrno>
@@ -6,7 +7,8 @@
 namespace scalio {
 
 inline bool is_shortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EAGAIN;
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
+         error == EAGAIN;
 }
 
 }  // namespace scalio

@@ -2,13 +2,14 @@
 // initiators and fault injection plug in. One device object belongs to one executor's thread.
 #pragma once
 
+#include <scalio/status.h>
+
 #include <coroutine>
 #include <cstdint>
 #include <string>
 
 #include "base/assert.h"
 #include "base/bytes.h"
-#include "scalio/status.h"
 #include "task/executor.h"
 
 namespace scalio::block {
@@ -31,8 +32,8 @@ struct Counters {
 
 class BlockDevice;
 
-// An operation in flight from its construction on; awaiting it gives its Status. It must complete before
-// it is destroyed, and its buffer must live until then.
+// An operation in flight from its construction on; awaiting it gives its Status. It must complete
+// before it is destroyed, and its buffer must live until then.
 class [[nodiscard]] Io {
  public:
   enum class Kind : std::uint8_t { read, write, flush };
@@ -68,8 +69,8 @@ class [[nodiscard]] Io {
 
 // Offsets and sizes are bytes, multiples of block_size(); buffers are aligned to kBufferAlignment.
 // Operations in flight together may happen in any order, and a power cut may lose or tear, at
-// atomic-unit boundaries, any write that is not yet durable. A read that overlaps a write in flight may
-// return any mixture of old and new blocks.
+// atomic-unit boundaries, any write that is not yet durable. A read that overlaps a write in flight
+// may return any mixture of old and new blocks.
 class BlockDevice {
  public:
   static constexpr std::size_t kBufferAlignment = 4096;
@@ -80,7 +81,8 @@ class BlockDevice {
     return Io(*this, Io::Kind::read, offset, into.data(), into.size(), Durability::cached);
   }
   Io write(std::uint64_t offset, ByteView from, Durability durability) {
-    return Io(*this, Io::Kind::write, offset, const_cast<std::byte*>(from.data()), from.size(), durability);
+    return Io(*this, Io::Kind::write, offset, const_cast<std::byte*>(from.data()), from.size(),
+              durability);
   }
   // Makes every write that completed before it durable.
   Io flush() { return Io(*this, Io::Kind::flush, 0, nullptr, 0, Durability::stable); }

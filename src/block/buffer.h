@@ -13,8 +13,8 @@ class Buffer {
  public:
   explicit Buffer(std::size_t size)
       : size_(size),
-        data_(
-            static_cast<std::byte*>(operator new(round_up(size, BlockDevice::kBufferAlignment), kAligned))) {
+        data_(static_cast<std::byte*>(operator new(round_up(size, BlockDevice::kBufferAlignment),
+                                                   kAligned))) {
     std::memset(data_.get(), 0, size);
   }
   ByteSpan span() { return {data_.get(), size_}; }

@@ -13,21 +13,23 @@ namespace {
 // What a reader of buckets goes by: reads by another geometry could be beyond the device's end.
 bool same_layout(const SsdGeometry& a, const SsdGeometry& b) {
   return a.hash_seed == b.hash_seed && a.shards == b.shards && a.block_size == b.block_size &&
-         a.bucket_size == b.bucket_size && a.bucket_offset == b.bucket_offset && a.buckets == b.buckets &&
-         a.device_size == b.device_size;
+         a.bucket_size == b.bucket_size && a.bucket_offset == b.bucket_offset &&
+         a.buckets == b.buckets && a.device_size == b.device_size;
 }
 }  // namespace
 
 Task<Status> check_identity(BlockDevice& device, SsdGeometry expected) {
   Result<SsdGeometry> found = co_await read_superblock(device, expected.device_size);
   if (!found.ok()) {
-    co_return Status(found.code(), fmt::format("not SSD {} of store {}: {}", expected.shard,
-                                               layout::to_string(expected.uuid), found.status().message()));
+    co_return Status(found.code(),
+                     fmt::format("not SSD {} of store {}: {}", expected.shard,
+                                 layout::to_string(expected.uuid), found.status().message()));
   }
   if (found->uuid != expected.uuid || found->shard != expected.shard) {
-    co_return Status(Code::invalid, fmt::format("{} is SSD {} of store {}, not SSD {} of store {}",
-                                                device.name(), found->shard, layout::to_string(found->uuid),
-                                                expected.shard, layout::to_string(expected.uuid)));
+    co_return Status(Code::invalid,
+                     fmt::format("{} is SSD {} of store {}, not SSD {} of store {}", device.name(),
+                                 found->shard, layout::to_string(found->uuid), expected.shard,
+                                 layout::to_string(expected.uuid)));
   }
   if (!same_layout(*found, expected) || device.size() < expected.device_size ||
       device.block_size() > expected.block_size) {
@@ -39,7 +41,7 @@ Task<Status> check_identity(BlockDevice& device, SsdGeometry expected) {
 }
 
 Task<Status> IdentityCheck::confirm() {
-  const uint64_t mine = begun_ + 1;
+  const std::uint64_t mine = begun_ + 1;
   while (ended_ < mine && !replaced_) {
     if (begun_ > ended_) {
       co_await changed_.wait();

@@ -25,7 +25,8 @@ namespace scalio::block {
 namespace {
 
 constexpr std::uint32_t kSmallestBlock = 512;
-// The kernel transfers at most 2 GiB less a page at once; longer operations go in parts of this size.
+// The kernel transfers at most 2 GiB less a page at once; longer operations go in parts of this
+// size.
 constexpr std::size_t kLargestTransfer = std::size_t{1} << 30;
 // EAGAIN and EINTR are passing shortages; a device that reports them this often in a row is broken.
 constexpr unsigned kMostRetries = 16;
@@ -44,15 +45,18 @@ Status open_failure(const std::string& path, int error) {
     case EMFILE:
     case ENFILE:
     case ENOMEM: return Status(Code::unavailable, fmt::format("{}: {}", path, error_text(error)));
-    case EBUSY: return Status(Code::busy, path + " is in use: mounted, or opened by another process");
+    case EBUSY:
+      return Status(Code::busy, path + " is in use: mounted, or opened by another process");
     case EINVAL:
-      return open_failure(path,
-                          "its filesystem has no direct I/O (O_DIRECT); use a block device, or a file on "
-                          "ext4, XFS or btrfs");
+      return open_failure(
+          path,
+          "its filesystem has no direct I/O (O_DIRECT); use a block device, or a file on "
+          "ext4, XFS or btrfs");
     case EIO:
     case ENXIO:
     case ENODEV:
-    case ENOMEDIUM: return Status(Code::io_error, fmt::format("{}: {}", path, std::strerror(error)));
+    case ENOMEDIUM:
+      return Status(Code::io_error, fmt::format("{}: {}", path, std::strerror(error)));
     default: return open_failure(path, std::strerror(error));
   }
 }
@@ -77,14 +81,17 @@ Result<Geometry> file_geometry(int fd, const std::string& path) {
   const auto size = static_cast<std::uint64_t>(st.st_size);
 #ifdef STATX_DIOALIGN
   struct statx sx;
-  if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 && (sx.stx_mask & STATX_DIOALIGN) != 0) {
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
+      (sx.stx_mask & STATX_DIOALIGN) != 0) {
     if (sx.stx_dio_offset_align == 0) {
-      return open_failure(path, "its filesystem has no direct I/O for it (is it encrypted or compressed?)");
+      return open_failure(
+          path, "its filesystem has no direct I/O for it (is it encrypted or compressed?)");
     }
     return Geometry{size, std::max(sx.stx_dio_offset_align, kSmallestBlock)};
   }
 #endif
-  // Not told. No disk in use has larger logical blocks, and a multiple of the real one always works.
+  // Not told. No disk in use has larger logical blocks, and a multiple of the real one always
+  // works.
   return Geometry{size, 4096};
 }
 
@@ -186,12 +193,12 @@ Result<std::unique_ptr<UringDevice>> UringDevice::open(EventLoop& loop, const st
   if (!geometry.ok()) return geometry.status();
   const std::uint32_t block_size = geometry->block_size;
   if (!std::has_single_bit(block_size) || block_size > kBufferAlignment) {
-    return open_failure(
-        path, fmt::format("has blocks of {} bytes; {} at most are supported", block_size, kBufferAlignment));
+    return open_failure(path, fmt::format("has blocks of {} bytes; {} at most are supported",
+                                          block_size, kBufferAlignment));
   }
   if (geometry->size < block_size) {
-    return open_failure(path,
-                        fmt::format("has {} bytes, less than one block of {}", geometry->size, block_size));
+    return open_failure(
+        path, fmt::format("has {} bytes, less than one block of {}", geometry->size, block_size));
   }
   device->block_size_ = block_size;
   device->size_ = geometry->size - geometry->size % block_size;
@@ -247,9 +254,9 @@ Status UringDevice::failure(const Io& io, const std::string& reason) const {
   if (io.kind == Io::Kind::flush) {
     return Status(Code::io_error, fmt::format("flush of {}: {}", path_, reason));
   }
-  return Status(Code::io_error,
-                fmt::format("{} of {} bytes at offset {} of {}: {}",
-                            io.kind == Io::Kind::read ? "read" : "write", io.size, io.offset, path_, reason));
+  return Status(Code::io_error, fmt::format("{} of {} bytes at offset {} of {}: {}",
+                                            io.kind == Io::Kind::read ? "read" : "write", io.size,
+                                            io.offset, path_, reason));
 }
 
 }  // namespace scalio::block

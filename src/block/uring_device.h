@@ -1,5 +1,5 @@
-// UringDevice: a regular file or block device, read and written around the page cache (O_DIRECT) through
-// an EventLoop's io_uring.
+// UringDevice: a regular file or block device, read and written around the page cache (O_DIRECT)
+// through an EventLoop's io_uring.
 #pragma once
 
 #include <scalio/status.h>
@@ -22,23 +22,25 @@ enum class Access : std::uint8_t {
   exclusive,   // read_write, and one opener at a time: the server's
 };
 
-// Used on the loop's thread alone. At most kInFlight operations are with the kernel at a time; more wait
-// in the device and start, in order, as others end.
+// Used on the loop's thread alone. At most kInFlight operations are with the kernel at a time; more
+// wait in the device and start, in order, as others end.
 class UringDevice final : public BlockDevice {
  public:
   static constexpr unsigned kInFlight = 256;
 
-  // Opens what is there; never creates or changes it. `exclusive` and `shared` hold an flock on it until the
-  // device is destroyed, and of a block device the kernel's claim too, which is one opener's alone (so that
-  // it cannot be mounted meanwhile).
+  // Opens what is there; never creates or changes it. `exclusive` and `shared` hold an flock on it
+  // until the device is destroyed, and of a block device the kernel's claim too, which is one
+  // opener's alone (so that it cannot be mounted meanwhile).
   //
-  // The block size is the smallest unit of direct I/O where the kernel tells it (Linux 6.1), else the
-  // device's logical block, or 4096 for a file. A file's size is taken once, rounded down to whole blocks.
+  // The block size is the smallest unit of direct I/O where the kernel tells it (Linux 6.1), else
+  // the device's logical block, or 4096 for a file. A file's size is taken once, rounded down to
+  // whole blocks.
   //
   // Failures: invalid (no such file, no permission, no file or block device, less than one block, a
-  // filesystem without direct I/O), busy (another process has it, or it is mounted), unavailable (this
-  // process is out of descriptors or memory), io_error.
-  static Result<std::unique_ptr<UringDevice>> open(EventLoop& loop, const std::string& path, Access access);
+  // filesystem without direct I/O), busy (another process has it, or it is mounted), unavailable
+  // (this process is out of descriptors or memory), io_error.
+  static Result<std::unique_ptr<UringDevice>> open(EventLoop& loop, const std::string& path,
+                                                   Access access);
 
   // Every operation must have completed.
   ~UringDevice() override;

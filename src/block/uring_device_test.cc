@@ -150,7 +150,8 @@ TEST_F(UringDeviceTest, CountsWhatItDid) {
   EXPECT_EQ(counters.errors, 0u);
 }
 
-Task<void> write_then_check(BlockDevice* device, std::uint64_t offset, std::uint64_t seed, int* right) {
+Task<void> write_then_check(BlockDevice* device, std::uint64_t offset, std::uint64_t seed,
+                            int* right) {
   Buffer out(4096), in(4096);
   fill(out.span(), seed);
   const Status written = co_await device->write(offset, out.span(), Durability::cached);
@@ -166,7 +167,8 @@ TEST_F(UringDeviceTest, ManyInFlightAndMoreThanTheLimit) {
   auto device = open();
   int right = 0;
   for (int i = 0; i < kMany; ++i) {
-    loop_->spawn(write_then_check(device.get(), static_cast<std::uint64_t>(i) * 4096, i + 1, &right));
+    loop_->spawn(
+        write_then_check(device.get(), static_cast<std::uint64_t>(i) * 4096, i + 1, &right));
   }
   loop_->run_until([&] { return loop_->spawned() == 0; });
   EXPECT_EQ(right, kMany);
@@ -189,8 +191,9 @@ TEST_F(UringDeviceTest, ReadOnlyRefusesWrites) {
   Buffer buffer(4096);
   const Status status = write(*device, 4096, buffer.span());
   EXPECT_EQ(status.code(), Code::invalid);
-  EXPECT_EQ(status.message(),
-            fmt::format("write of 4096 bytes at offset 4096 of {}: it is open for reading only", path_));
+  EXPECT_EQ(
+      status.message(),
+      fmt::format("write of 4096 bytes at offset 4096 of {}: it is open for reading only", path_));
   EXPECT_EQ(device->counters().writes, 0u);
   EXPECT_EQ(device->counters().errors, 1u);
   EXPECT_TRUE(read(*device, 4096, buffer.span()).ok());
@@ -204,9 +207,10 @@ TEST_F(UringDeviceTest, AFileTruncatedMeanwhileIsAnError) {
   for (std::uint64_t offset : {4096, 8192, 65536}) {  // the first one straddles the end
     const Status status = read(*device, offset, buffer.span());
     EXPECT_EQ(status.code(), Code::io_error) << offset;
-    EXPECT_EQ(status.message(), fmt::format("read of 8192 bytes at offset {} of {}: it ends before that; "
-                                            "was it truncated?",
-                                            offset, path_));
+    EXPECT_EQ(status.message(),
+              fmt::format("read of 8192 bytes at offset {} of {}: it ends before that; "
+                          "was it truncated?",
+                          offset, path_));
   }
   EXPECT_EQ(device->counters().errors, 3u);
   EXPECT_EQ(device->counters().reads, 1u);
@@ -220,7 +224,8 @@ TEST_F(UringDeviceTest, TheKernelsErrorIsReported) {
   const Status status = read(*device, 8192, into);
   munmap(forbidden, 4096);
   EXPECT_EQ(status.code(), Code::io_error);
-  EXPECT_EQ(status.message(), fmt::format("read of 4096 bytes at offset 8192 of {}: Bad address", path_));
+  EXPECT_EQ(status.message(),
+            fmt::format("read of 4096 bytes at offset 8192 of {}: Bad address", path_));
   EXPECT_EQ(device->counters().errors, 1u);
   // The operation's record is usable again.
   Buffer buffer(4096);
@@ -268,7 +273,8 @@ TEST_F(UringDeviceTest, OpenSaysWhyItFails) {
     const std::string path = make_file(fmt::format("small{}", size), size);
     const Status small = open_status(path);
     EXPECT_EQ(small.code(), Code::invalid);
-    EXPECT_NE(small.message().find(fmt::format("has {} bytes, less than one block", size)), std::string::npos)
+    EXPECT_NE(small.message().find(fmt::format("has {} bytes, less than one block", size)),
+              std::string::npos)
         << small.message();
   }
 }
@@ -286,7 +292,8 @@ TEST_F(UringDeviceDeathTest, OperationsMustFitTheDevice) {
   EXPECT_DEATH((void)device->read(0, buffer.span().subspan(8, 4096)), "block_size");
 }
 
-// A death test's child has no ring (Executor: a fork must leave it alone), so the device has none either.
+// A death test's child has no ring (Executor: a fork must leave it alone), so the device has none
+// either.
 class NeverCompletes final : public BlockDevice {
  public:
   const std::string& name() const override { return name_; }

@@ -11,12 +11,13 @@ void ClientFlags::add_to(CLI::App& app) {
       ->envname("SCALIO_SERVER")
       ->type_name("URI");
   app.callback([this] {
-    if (server.empty()) throw CLI::RequiredError("--server URI, or SCALIO_SERVER in the environment,");
+    if (server.empty())
+      throw CLI::RequiredError("--server URI, or SCALIO_SERVER in the environment,");
   });
-  app.add_option(
-         "--ssd", options.ssd_paths,
-         "For direct access, where this machine sees the server's SSDs: once for each, in the order of "
-         "`scalio stat`. Default: the paths that the server has")
+  app.add_option("--ssd", options.ssd_paths,
+                 "For direct access, where this machine sees the server's SSDs: once for each, in "
+                 "the order of "
+                 "`scalio stat`. Default: the paths that the server has")
       ->type_name("PATH")
       ->allow_extra_args(false);
   app.add_option_function<std::string>(

@@ -17,7 +17,9 @@ int print(std::string_view text) {
   return fail({Code::io_error, fmt::format("cannot write to stdout: {}", std::strerror(errno))});
 }
 
-void say(std::string_view text) { std::fputs(fmt::format("scalio: {}\n", printable(text)).c_str(), stderr); }
+void say(std::string_view text) {
+  std::fputs(fmt::format("scalio: {}\n", printable(text)).c_str(), stderr);
+}
 
 int fail(const Status& status) {
   say(status.message().empty() ? to_string(status.code()) : status.message());

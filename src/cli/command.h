@@ -16,8 +16,8 @@ constexpr int kBadUse = 2;
 constexpr int kFailure = 3;
 constexpr int kSignalled = 128;  // + the signal's number
 
-// A subcommand that was added to the command line, and what it does once it has been parsed: run() returns
-// the exit status.
+// A subcommand that was added to the command line, and what it does once it has been parsed: run()
+// returns the exit status.
 struct Command {
   CLI::App* app;
   std::function<int()> run;
@@ -36,11 +36,12 @@ Command add_bench_ycsb(CLI::App& parent);
 Command add_target_configure(CLI::App& parent);
 Command add_target_remove(CLI::App& parent);
 
-// Writes to stdout, now, and returns the exit status: kFailure, with the reason on stderr, if that fails.
+// Writes to stdout, now, and returns the exit status: kFailure, with the reason on stderr, if that
+// fails.
 int print(std::string_view text);
 
-// A line on stderr, with what a terminal might obey shown as \xNN: keys and paths are in it, and answers of
-// servers. That it cannot be written is no failure.
+// A line on stderr, with what a terminal might obey shown as \xNN: keys and paths are in it, and
+// answers of servers. That it cannot be written is no failure.
 void say(std::string_view text);
 
 // Says on stderr what failed, and returns the exit status for it.

@@ -44,13 +44,17 @@ std::optional<std::vector<std::string>> texts(const toml::node& node) {
 
 Status apply(CLI::App& app, const std::string& key, const toml::node& node) {
   CLI::Option* option = app.get_option_no_throw("--" + key);
-  if (option == nullptr || !option->get_configurable()) return {Code::invalid, "there is no such option"};
+  if (option == nullptr || !option->get_configurable())
+    return {Code::invalid, "there is no such option"};
   if (option->count() > 0) return Status();
   std::optional<std::vector<std::string>> values = texts(node);
-  if (!values) return {Code::invalid, "must be a text, a number, true or false, or an array of these"};
+  if (!values)
+    return {Code::invalid, "must be a text, a number, true or false, or an array of these"};
   // CLI11 takes it that an option which is given has a value.
-  if (values->empty()) return {Code::invalid, "the array is empty: name a value, or leave the key out"};
-  if (values->size() > 1 && option->get_expected_max() <= 1) return {Code::invalid, "takes one value"};
+  if (values->empty())
+    return {Code::invalid, "the array is empty: name a value, or leave the key out"};
+  if (values->size() > 1 && option->get_expected_max() <= 1)
+    return {Code::invalid, "takes one value"};
   try {
     option->add_result(*values);
     option->run_callback();
@@ -63,14 +67,16 @@ Status apply(CLI::App& app, const std::string& key, const toml::node& node) {
 }  // namespace
 
 Status apply_config_file(CLI::App& app, const std::string& path) {
-  // All of it first: the parser takes nothing from a pipe, such as a shell's <(...), that cannot seek.
+  // All of it first: the parser takes nothing from a pipe, such as a shell's <(...), that cannot
+  // seek.
   const Result<std::string> file = read_file(path, kMaxFileSize);
   if (!file.ok()) return {Code::invalid, "configuration file: " + file.status().message()};
   toml::table table;
   try {
     table = toml::parse(*file, path);
   } catch (const toml::parse_error& e) {
-    return {Code::invalid, fmt::format("{}, line {}: {}", path, e.source().begin.line, e.description())};
+    return {Code::invalid,
+            fmt::format("{}, line {}: {}", path, e.source().begin.line, e.description())};
   }
   for (const auto& [key, node] : table) {
     if (Status status = apply(app, std::string(key.str()), node); !status.ok()) {

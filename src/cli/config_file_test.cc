@@ -43,8 +43,8 @@ class ConfigFileTest : public testing::Test {
 };
 
 TEST_F(ConfigFileTest, SetsOptions) {
-  Status status =
-      apply("cache = \"64M\"\nlisten = [\"unix:/a\", \"tcp:b:1\"]\nbatch-max = 256\nforce = true\n");
+  Status status = apply(
+      "cache = \"64M\"\nlisten = [\"unix:/a\", \"tcp:b:1\"]\nbatch-max = 256\nforce = true\n");
   EXPECT_TRUE(status.ok()) << status.to_string();
   EXPECT_EQ(cache_, 64U << 20);
   EXPECT_EQ(listen_, (std::vector<std::string>{"unix:/a", "tcp:b:1"}));

@@ -14,7 +14,8 @@ namespace {
 
 class PrintableMessage : public spdlog::custom_flag_formatter {
  public:
-  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
     const std::string text = printable({message.payload.data(), message.payload.size()});
     out.append(text.data(), text.data() + text.size());
   }

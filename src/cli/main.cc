@@ -23,17 +23,19 @@ int main(int argc, char** argv) {
       "  export SCALIO_SERVER=unix:/tmp/store/socket\n"
       "  scalio put hello world\n"
       "  scalio get hello\n\n"
-      "Exit status: 0 done, 1 no such key, 2 bad use, 3 failure. `scalio COMMAND --help` says more.");
+      "Exit status: 0 done, 1 no such key, 2 bad use, 3 failure. `scalio COMMAND --help` says "
+      "more.");
 
   std::vector<Command> commands;
-  for (auto add :
-       {add_format, add_serve, add_nvmf_target, add_get, add_put, add_delete, add_stat, add_check, add_sim}) {
+  for (auto add : {add_format, add_serve, add_nvmf_target, add_get, add_put, add_delete, add_stat,
+                   add_check, add_sim}) {
     commands.push_back(add(app));
   }
   CLI::App* bench = app.add_subcommand("bench", "Measure a server");
   bench->require_subcommand(1);
   commands.push_back(add_bench_ycsb(*bench));
-  CLI::App* target = app.add_subcommand("target", "Offer a store's SSDs over NVMe-oF through the kernel");
+  CLI::App* target =
+      app.add_subcommand("target", "Offer a store's SSDs over NVMe-oF through the kernel");
   target->require_subcommand(1);
   commands.push_back(add_target_configure(*target));
   commands.push_back(add_target_remove(*target));

@@ -6,19 +6,20 @@ namespace scalio::cli {
 
 namespace {
 Status not_one(std::string_view option, std::string_view form, std::string_view text) {
-  return {Code::invalid, fmt::format("{} takes {}, IPv6 in brackets, not \"{}\"", option, form, text)};
+  return {Code::invalid,
+          fmt::format("{} takes {}, IPv6 in brackets, not \"{}\"", option, form, text)};
 }
 }  // namespace
 
-Result<fabric::Uri> parse_host_port(std::string_view option, const std::string& text) {
-  Result<fabric::Uri> uri = fabric::parse_uri(text.starts_with("tcp:") ? text : "tcp:" + text);
+Result<net::Uri> parse_host_port(std::string_view option, const std::string& text) {
+  Result<net::Uri> uri = net::parse_uri(text.starts_with("tcp:") ? text : "tcp:" + text);
   if (!uri.ok()) return not_one(option, "HOST:PORT", text);
   return uri;
 }
 
-Result<fabric::Uri> parse_network_uri(std::string_view option, const std::string& text) {
-  Result<fabric::Uri> uri = fabric::parse_uri(text);
-  if (!uri.ok() || uri->scheme == fabric::Uri::Scheme::unix_socket) {
+Result<net::Uri> parse_network_uri(std::string_view option, const std::string& text) {
+  Result<net::Uri> uri = net::parse_uri(text);
+  if (!uri.ok() || uri->scheme == net::Uri::Scheme::unix_socket) {
     return not_one(option, "tcp:HOST:PORT or rdma:HOST:PORT", text);
   }
   return uri;

@@ -11,9 +11,9 @@
 namespace scalio::cli {
 
 // "HOST:PORT", as a tcp: URI. Fails with invalid, naming the option.
-Result<fabric::Uri> parse_host_port(std::string_view option, const std::string& text);
+Result<net::Uri> parse_host_port(std::string_view option, const std::string& text);
 
 // "tcp:HOST:PORT" or "rdma:HOST:PORT". Likewise.
-Result<fabric::Uri> parse_network_uri(std::string_view option, const std::string& text);
+Result<net::Uri> parse_network_uri(std::string_view option, const std::string& text);
 
 }  // namespace scalio::cli

@@ -23,15 +23,16 @@ void ProgressLine::update(std::string_view title, double fraction, std::string_v
   fraction = std::clamp(fraction, 0.0, 1.0);
   const Clock::time_point now = Clock::now();
   const bool full = terminal_ && fraction == 1;
-  if (!full && now - last_ < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kNextLine))) return;
+  if (!full && now - last_ < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kNextLine)))
+    return;
   last_ = now;
   if (!terminal_) {
     std::fputs(fmt::format("{} {:.0f} %  {}\n", title, fraction * 100, text).c_str(), stderr);
     return;
   }
   const auto filled = static_cast<std::size_t>(fraction * kBarWidth);
-  line_ = fmt::format("{:<7}[{:#<{}}{:.<{}}] {:3.0f} %  {}", title, "", filled, "", kBarWidth - filled,
-                      fraction * 100, text);
+  line_ = fmt::format("{:<7}[{:#<{}}{:.<{}}] {:3.0f} %  {}", title, "", filled, "",
+                      kBarWidth - filled, fraction * 100, text);
   // Back to the start, and away with what a longer line left.
   std::fputs(fmt::format("\r{}\x1b[K", line_).c_str(), stderr);
 }

@@ -9,14 +9,15 @@
 
 namespace scalio::cli {
 
-// "512", "64K", "64M", "1G", "2T", each also as "64KB" or "64KiB", in either case: multiples are always
-// binary. Failures: invalid.
+// "512", "64K", "64M", "1G", "2T", each also as "64KB" or "64KiB", in either case: multiples are
+// always binary. Failures: invalid.
 Result<std::uint64_t> parse_size(std::string_view text);
 
 // Makes an integer option take sizes.
 CLI::Option* as_size(CLI::Option* option);
 
-// Makes an integer option refuse what is below 0. (CLI11 takes -1 for the largest number of 64 bits.)
+// Makes an integer option refuse what is below 0. (CLI11 takes -1 for the largest number of 64
+// bits.)
 CLI::Option* as_count(CLI::Option* option);
 
 }  // namespace scalio::cli

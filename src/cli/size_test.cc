@@ -19,8 +19,8 @@ TEST(Size, HasBinaryUnits) {
 }
 
 TEST(Size, NothingElseIsOne) {
-  for (const char* bad :
-       {"", "M", "1X", "1.5G", "-1", "+1", " 1", "1 G", "1Ki", "16777216T", "99999999999999999999"}) {
+  for (const char* bad : {"", "M", "1X", "1.5G", "-1", "+1", " 1", "1 G", "1Ki", "16777216T",
+                          "99999999999999999999"}) {
     EXPECT_EQ(parse_size(bad).code(), Code::invalid) << bad;
   }
 }

@@ -45,7 +45,8 @@ void put_column(Rows& rows, std::size_t column, std::size_t columns, const std::
       continue;
     }
     auto row = std::ranges::find(rows, name, &Row::name);
-    if (row == rows.end()) row = rows.insert(rows.end(), {name, std::vector<std::string>(columns, "-")});
+    if (row == rows.end())
+      row = rows.insert(rows.end(), {name, std::vector<std::string>(columns, "-")});
     row->values[column] = text(value);
   }
 }
@@ -56,11 +57,13 @@ void print(std::string& out, const Rows& rows) {
   std::vector<std::size_t> widths(rows[0].values.size());
   for (const Row& row : rows) {
     name_width = std::max(name_width, row.name.size());
-    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], row.values[i].size());
+    for (std::size_t i = 0; i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], row.values[i].size());
   }
   for (const Row& row : rows) {
     out += fmt::format("{:<{}}", row.name, name_width);
-    for (std::size_t i = 0; i < widths.size(); ++i) out += fmt::format("  {:>{}}", row.values[i], widths[i]);
+    for (std::size_t i = 0; i < widths.size(); ++i)
+      out += fmt::format("  {:>{}}", row.values[i], widths[i]);
     out += '\n';
   }
 }

@@ -10,17 +10,20 @@ namespace {
 std::string table(const char* json) { return stat_table(nlohmann::ordered_json::parse(json)); }
 
 TEST(StatTable, ValuesHaveALineEach) {
-  EXPECT_EQ(table(R"({"version": "0.1.0", "ratio": 0.5, "log": {"used": 12, "on": true}, "failure": null})"),
-            "version   0.1.0\n"
-            "ratio     0.500\n"
-            "log.used     12\n"
-            "log.on     true\n"
-            "failure       -\n");
+  EXPECT_EQ(
+      table(
+          R"({"version": "0.1.0", "ratio": 0.5, "log": {"used": 12, "on": true}, "failure": null})"),
+      "version   0.1.0\n"
+      "ratio     0.500\n"
+      "log.used     12\n"
+      "log.on     true\n"
+      "failure       -\n");
 }
 
 TEST(StatTable, ObjectsInAnArrayHaveAColumnEach) {
   EXPECT_EQ(
-      table(R"({"shards": [{"shard": 0, "log": {"used": 1234}}, {"shard": 1, "extra": "x"}], "total": 5})"),
+      table(
+          R"({"shards": [{"shard": 0, "log": {"used": 1234}}, {"shard": 1, "extra": "x"}], "total": 5})"),
       "total  5\n"
       "\n"
       "shards\n"

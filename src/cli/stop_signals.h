@@ -9,18 +9,19 @@
 
 namespace scalio::cli {
 
-// From now on the first SIGTERM, SIGINT or SIGHUP calls `first` with its number, on a thread of its own; a
-// second one, half a second later or more, ends the process at once: what comes with the first is meant as
-// one, since timeout(1) and some supervisors signal a process and then its group. SIGHUP, which a terminal
-// sends when it closes, stays ignored where it was, as nohup(1) does it. Call it once, before any other
-// thread is started: those must not get the signals. Fails with unavailable: no thread.
+// From now on the first SIGTERM, SIGINT or SIGHUP calls `first` with its number, on a thread of its
+// own; a second one, half a second later or more, ends the process at once: what comes with the
+// first is meant as one, since timeout(1) and some supervisors signal a process and then its group.
+// SIGHUP, which a terminal sends when it closes, stays ignored where it was, as nohup(1) does it.
+// Call it once, before any other thread is started: those must not get the signals. Fails with
+// unavailable: no thread.
 Status on_stop_signal(std::function<void(int signal)> first);
 
 // "SIGTERM" and so on.
 std::string signal_name(int signal);
 
-// Says why on stderr and ends the process, without cleaning up, with the exit status that shells give to a
-// signal: 128 + its number.
+// Says why on stderr and ends the process, without cleaning up, with the exit status that shells
+// give to a signal: 128 + its number.
 [[noreturn]] void end_at_once(int signal, std::string_view why);
 
 }  // namespace scalio::cli

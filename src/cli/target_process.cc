@@ -24,7 +24,7 @@ extern char** environ;
 
 namespace scalio::cli {
 
-using fabric::UniqueFd;
+using net::UniqueFd;
 
 namespace {
 constexpr std::chrono::seconds kPause{1};      // between two starts
@@ -44,7 +44,8 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-// In a process group of its own: a Ctrl-C at the terminal is for the server, which ends it in its turn.
+// In a process group of its own: a Ctrl-C at the terminal is for the server, which ends it in its
+// turn.
 Result<pid_t> spawn(const std::vector<std::string>& arguments, int in, int out) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
@@ -79,8 +80,8 @@ Result<std::string> read_line(int fd) {
   std::string line;
   const auto bound = std::chrono::steady_clock::now() + std::chrono::milliseconds(kReadyBound);
   while (line.find('\n') == std::string::npos && line.size() < kLongestLine) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(bound - std::chrono::steady_clock::now());
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        bound - std::chrono::steady_clock::now());
     pollfd readable{fd, POLLIN, 0};
     if (left.count() <= 0 || (poll(&readable, 1, static_cast<int>(left.count())) == 0)) {
       return Status(Code::timed_out, "the NVMe/TCP target does not get ready");
@@ -89,22 +90,23 @@ Result<std::string> read_line(int fd) {
     const ssize_t n = read(fd, buffer.data(), buffer.size());
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n <= 0) {
-      return Status(Code::unavailable,
-                    "the NVMe/TCP target did not start, for the reason above; --nvmf none does without");
+      return Status(
+          Code::unavailable,
+          "the NVMe/TCP target did not start, for the reason above; --nvmf none does without");
     }
     line.append(buffer.data(), static_cast<std::size_t>(n));
   }
   return line;
 }
 
-Result<fabric::Uri> address_in(const std::string& line) {
+Result<net::Uri> address_in(const std::string& line) {
   const nlohmann::json ready = parse_json(line);
   if (ready.is_discarded() || !ready.contains("listen") || !ready["listen"].is_array() ||
       ready["listen"].empty() || !ready["listen"][0].is_string()) {
     return Status(Code::unavailable,
                   "the NVMe/TCP target says something else than that it is ready: " + line);
   }
-  return fabric::parse_uri(ready["listen"][0].get<std::string>());
+  return net::parse_uri(ready["listen"][0].get<std::string>());
 }
 
 // How a process ended, for people; and its CPU time.
@@ -127,12 +129,14 @@ End wait_for(pid_t pid) {
 }
 }  // namespace
 
-Result<std::unique_ptr<TargetProcess>> TargetProcess::start(fabric::Uri listen, std::vector<std::string> ssds,
+Result<std::unique_ptr<TargetProcess>> TargetProcess::start(net::Uri listen,
+                                                            std::vector<std::string> ssds,
                                                             std::string log_level) {
   std::unique_ptr<TargetProcess> target(
       new TargetProcess(std::move(listen), std::move(ssds), std::move(log_level)));
   if (Status s = target->launch(); !s.ok()) return s;
-  Result<std::thread> supervisor = start_thread("scalio-target", [t = target.get()] { t->supervise(); });
+  Result<std::thread> supervisor =
+      start_thread("scalio-target", [t = target.get()] { t->supervise(); });
   if (!supervisor.ok()) {
     kill(target->pid_, SIGKILL);
     wait_for(target->pid_);
@@ -142,7 +146,7 @@ Result<std::unique_ptr<TargetProcess>> TargetProcess::start(fabric::Uri listen, 
   return target;
 }
 
-TargetProcess::TargetProcess(fabric::Uri listen, std::vector<std::string> ssds, std::string log_level)
+TargetProcess::TargetProcess(net::Uri listen, std::vector<std::string> ssds, std::string log_level)
     : ssds_(std::move(ssds)), log_level_(std::move(log_level)), address_(std::move(listen)) {}
 
 TargetProcess::~TargetProcess() {
@@ -175,7 +179,7 @@ Status TargetProcess::launch() {
   if (!pid.ok()) return pid.status();
   out->write.reset();
   Result<std::string> line = read_line(out->read.get());
-  Result<fabric::Uri> address = line.ok() ? address_in(*line) : Result<fabric::Uri>(line.status());
+  Result<net::Uri> address = line.ok() ? address_in(*line) : Result<net::Uri>(line.status());
   if (!address.ok()) {
     kill(*pid, SIGKILL);
     wait_for(*pid);
@@ -208,15 +212,17 @@ void TargetProcess::keep_running(std::unique_lock<std::mutex>& lock) {
     const pid_t pid = pid_;
     lock.unlock();
     siginfo_t ignored;
-    while (waitid(P_PID, static_cast<id_t>(pid), &ignored, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    while (waitid(P_PID, static_cast<id_t>(pid), &ignored, WEXITED | WNOWAIT) != 0 &&
+           errno == EINTR) {
     }
     lock.lock();
     const End end = wait_for(pid);
     ended_cpu_time_ += end.cpu_time;
     pid_ = -1;
     if (!stopping_) {
-      spdlog::warn("the NVMe/TCP target has ended with {}; it is started again, and GETs that miss wait",
-                   end.how);
+      spdlog::warn(
+          "the NVMe/TCP target has ended with {}; it is started again, and GETs that miss wait",
+          end.how);
     }
   }
 }

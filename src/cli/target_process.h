@@ -1,5 +1,5 @@
-// TargetProcess: `scalio nvmf-target` for the SSDs of a server, as a process of its own, so that its CPU
-// time, which stands for a NIC's, is never mixed with the store's.
+// TargetProcess: `scalio nvmf-target` for the SSDs of a server, as a process of its own, so that
+// its CPU time, which stands for a NIC's, is never mixed with the store's.
 #pragma once
 
 #include <scalio/status.h>
@@ -22,17 +22,19 @@ namespace scalio::cli {
 // Thread-safe.
 class TargetProcess {
  public:
-  // Starts it and waits until hosts can connect. If it dies, it is started again at the same address, at most
-  // once a second, and that is logged. It ends with this object, or with this process, however that ends.
-  // Failures: invalid, busy (its own error is on stderr), unavailable, timed_out.
-  static Result<std::unique_ptr<TargetProcess>> start(fabric::Uri listen, std::vector<std::string> ssds,
+  // Starts it and waits until hosts can connect. If it dies, it is started again at the same
+  // address, at most once a second, and that is logged. It ends with this object, or with this
+  // process, however that ends. Failures: invalid, busy (its own error is on stderr), unavailable,
+  // timed_out.
+  static Result<std::unique_ptr<TargetProcess>> start(net::Uri listen,
+                                                      std::vector<std::string> ssds,
                                                       std::string log_level);
   ~TargetProcess();
   TargetProcess(const TargetProcess&) = delete;
   TargetProcess& operator=(const TargetProcess&) = delete;
 
   // Where it listens, with the port that the kernel picked.
-  fabric::Uri address() const {
+  net::Uri address() const {
     std::lock_guard lock(mutex_);
     return address_;
   }
@@ -40,7 +42,7 @@ class TargetProcess {
   std::optional<Nanos> cpu_time() const;
 
  private:
-  TargetProcess(fabric::Uri listen, std::vector<std::string> ssds, std::string log_level);
+  TargetProcess(net::Uri listen, std::vector<std::string> ssds, std::string log_level);
   Status launch();
   void supervise();
   void keep_running(std::unique_lock<std::mutex>& lock);
@@ -50,9 +52,9 @@ class TargetProcess {
 
   mutable std::mutex mutex_;  // of all below
   std::condition_variable changed_;
-  fabric::Uri address_;
-  pid_t pid_ = -1;          // -1: none runs
-  fabric::UniqueFd stdin_;  // its end is what ends the process
+  net::Uri address_;
+  pid_t pid_ = -1;       // -1: none runs
+  net::UniqueFd stdin_;  // its end is what ends the process
   bool stopping_ = false;
   bool supervised_ = false;   // the supervisor has done its work
   Nanos ended_cpu_time_ = 0;  // of processes that have ended

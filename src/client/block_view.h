@@ -11,28 +11,28 @@ namespace scalio::client {
 class BlockView {
  public:
   // `bytes` is the block as it was read, which may have been while it was written.
-  BlockView(const layout::RegionGeometry& geometry, uint64_t block, ByteView bytes)
+  BlockView(const layout::RegionGeometry& geometry, std::uint64_t block, ByteView bytes)
       : geometry_(geometry), block_(block), bytes_(bytes) {}
 
-  enum class Answer : uint8_t {
+  enum class Answer : std::uint8_t {
     record,    // a readable slot has the key
     replaced,  // a write slot with its tag is being written: read again, never fall through
     filling,   // a client is reading the key (or one of the same tag) from SSD: slot() says where
     none,
   };
-  Answer look_up(std::string_view key, uint32_t tag) {
+  Answer look_up(std::string_view key, std::uint32_t tag) {
     // A DIRTY or CLEAN write slot wins over every read slot.
-    for (uint32_t i = 0; i < geometry_.write_slots; ++i) {
+    for (std::uint32_t i = 0; i < geometry_.write_slots; ++i) {
       const auto w = layout::WriteWord::unpack(word(geometry_.write_word(i)));
       if (w.tag != tag || !w.readable()) continue;
       record_ = body(geometry_.read_slots + i, w.generation,
-                     load<uint32_t>(bytes_.data() + geometry_.upper_checksum(i)));
+                     load<std::uint32_t>(bytes_.data() + geometry_.upper_checksum(i)));
       if (!record_) return Answer::replaced;
       slot_ = geometry_.read_slots + i;
       if (record_->key == key) return Answer::record;
     }
     bool filling = false;
-    for (uint32_t i = 0; i < geometry_.read_slots; ++i) {
+    for (std::uint32_t i = 0; i < geometry_.read_slots; ++i) {
       const auto w = read_word(i);
       if (w.tag != tag || !w.visible) continue;
       if (w.complete) {
@@ -48,32 +48,36 @@ class BlockView {
     return filling ? Answer::filling : Answer::none;
   }
   const layout::RecordView& record() const { return *record_; }
-  uint32_t slot() const { return slot_; }
+  std::uint32_t slot() const { return slot_; }
 
-  uint64_t read_word_raw(uint32_t i) const { return word(geometry_.read_word(i)); }
-  layout::ReadWord read_word(uint32_t i) const { return layout::ReadWord::unpack(read_word_raw(i)); }
+  std::uint64_t read_word_raw(std::uint32_t i) const { return word(geometry_.read_word(i)); }
+  layout::ReadWord read_word(std::uint32_t i) const {
+    return layout::ReadWord::unpack(read_word_raw(i));
+  }
   // Clock units since a slot was last touched or filled; a hint (anyone may write the clocks).
-  uint32_t age(uint32_t slot, uint32_t now) const {
-    const auto touched = load<uint32_t>(bytes_.data() + geometry_.clock(slot));
-    const uint32_t filled =
+  std::uint32_t age(std::uint32_t slot, std::uint32_t now) const {
+    const auto touched = load<std::uint32_t>(bytes_.data() + geometry_.clock(slot));
+    const std::uint32_t filled =
         read_word(slot).filled | layout::slot_filled(bytes_.subspan(geometry_.body(slot)));
     return std::min(layout::clock_age(now, touched), layout::clock_age(now, filled));
   }
 
  private:
-  uint64_t word(uint32_t offset) const { return load<uint64_t>(bytes_.data() + offset); }
-  std::optional<layout::RecordView> body(uint32_t slot, uint16_t generation,
-                                         std::optional<uint32_t> upper_checksum = {}) const {
+  std::uint64_t word(std::uint32_t offset) const {
+    return load<std::uint64_t>(bytes_.data() + offset);
+  }
+  std::optional<layout::RecordView> body(std::uint32_t slot, std::uint16_t generation,
+                                         std::optional<std::uint32_t> upper_checksum = {}) const {
     return layout::decode_slot(bytes_.subspan(geometry_.body(slot), geometry_.slot_size),
                                layout::slot_place(block_, slot, generation), upper_checksum);
   }
 
   const layout::RegionGeometry& geometry_;
-  const uint64_t block_;
+  const std::uint64_t block_;
   const ByteView bytes_;
   std::optional<layout::RecordView> record_;
-  uint32_t slot_ = 0;
-  uint32_t filling_slot_ = 0;
+  std::uint32_t slot_ = 0;
+  std::uint32_t filling_slot_ = 0;
 };
 
 }  // namespace scalio::client

@@ -10,12 +10,13 @@ using layout::Bucket;
 using layout::BucketState;
 
 namespace {
-// A bucket that fails its checksum is being written, or damaged. It is damaged if it still fails after so
-// many reads, which together take over a second.
+// A bucket that fails its checksum is being written, or damaged. It is damaged if it still fails
+// after so many reads, which together take over a second.
 constexpr int kMaxTornReads = 24;
 constexpr Nanos kFirstTornWait = 20 * kMicrosecond;
 constexpr Nanos kMaxTornWait = 100 * kMillisecond;
-// Times that a home bucket may change under a reader before it gives up; each takes a merge of the server.
+// Times that a home bucket may change under a reader before it gives up; each takes a merge of the
+// server.
 constexpr int kMaxRestarts = 100;
 }  // namespace
 
@@ -47,7 +48,8 @@ BucketReader::BucketReader(Executor& executor, block::BlockDevice& device,
       store_id_(geometry.store_id()),
       identity_(executor, device, geometry) {}
 
-Task<Result<BucketState>> BucketReader::read(uint64_t number, block::Buffer& into, bool& blank) {
+Task<Result<BucketState>> BucketReader::read(std::uint64_t number, block::Buffer& into,
+                                             bool& blank) {
   Nanos wait = kFirstTornWait;
   for (int i = 0; i < kMaxTornReads; ++i) {
     Status s = co_await device_.read(geometry_.bucket_at(number), into.span());
@@ -58,10 +60,11 @@ Task<Result<BucketState>> BucketReader::read(uint64_t number, block::Buffer& int
     co_await executor_.sleep(wait);
     wait = std::min(2 * wait, kMaxTornWait);
   }
-  co_return Status(Code::corrupt,
-                   fmt::format("bucket {} at offset {} of {} fails its checksum; run `scalio check` on the "
-                               "server",
-                               number, geometry_.bucket_at(number), device_.name()));
+  co_return Status(
+      Code::corrupt,
+      fmt::format("bucket {} at offset {} of {} fails its checksum; run `scalio check` on the "
+                  "server",
+                  number, geometry_.bucket_at(number), device_.name()));
 }
 
 Task<Result<std::optional<Record>>> BucketReader::absent(bool blank) {
@@ -72,8 +75,8 @@ Task<Result<std::optional<Record>>> BucketReader::absent(bool blank) {
   co_return std::optional<Record>();
 }
 
-Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, uint64_t hash) {
-  const uint64_t home = geometry_.home_bucket(hash);
+Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, std::uint64_t hash) {
+  const std::uint64_t home = geometry_.home_bucket(hash);
   bool blank = false;
   Lease lease(*this);
   Bucket bucket((*lease).span());
@@ -87,15 +90,16 @@ Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, uin
     if (!state.ok()) co_return state.status();
     if (*state == BucketState::unwritten) co_return co_await absent(blank);
     if (auto r = bucket.find(key)) co_return record_of(*r);
-    const uint32_t reach = bucket.reach(), moves = bucket.moves();
+    const std::uint32_t reach = bucket.reach(), moves = bucket.moves();
     if (reach == 0) co_return co_await absent(blank);
-    for (uint32_t i = 1; i <= reach; ++i) {
+    for (std::uint32_t i = 1; i <= reach; ++i) {
       state = co_await read(home + i, *lease, blank);
       if (!state.ok()) co_return state.status();
       if (*state == BucketState::unwritten) continue;
       if (auto r = bucket.find(key)) co_return record_of(*r);
     }
-    // Did the record move from where we had yet to look to where we had looked? Then the home says so.
+    // Did the record move from where we had yet to look to where we had looked? Then the home says
+    // so.
     state = co_await read(home, *lease, blank);
     if (!state.ok()) co_return state.status();
     // It was written before: the device is another one, or a read went astray.
@@ -103,8 +107,8 @@ Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, uin
     if (auto r = bucket.find(key)) co_return record_of(*r);
     if (bucket.reach() == reach && bucket.moves() == moves) co_return co_await absent(blank);
   }
-  co_return Status(Code::timed_out,
-                   fmt::format("bucket {} of {} changed under {} reads", home, device_.name(), kMaxRestarts));
+  co_return Status(Code::timed_out, fmt::format("bucket {} of {} changed under {} reads", home,
+                                                device_.name(), kMaxRestarts));
 }
 
 }  // namespace scalio::client

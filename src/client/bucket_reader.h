@@ -1,4 +1,5 @@
-// BucketReader: finds a record on an SSD by itself, with one read nearly always (design, section 3).
+// BucketReader: finds a record on an SSD by itself, with one read nearly always (design, section
+// 3).
 #pragma once
 
 #include <scalio/client.h>
@@ -18,26 +19,28 @@ class BucketReader {
  public:
   BucketReader(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry);
 
-  // The key's record as the SSD has it; nothing if it has none. The server may be writing meanwhile.
-  // Failures: corrupt (a bucket stays damaged: names it and its place), io_error, invalid (the device is not
-  // this SSD any more), and what its reads fail with.
+  // The key's record as the SSD has it; nothing if it has none. The server may be writing
+  // meanwhile. Failures: corrupt (a bucket stays damaged: names it and its place), io_error,
+  // invalid (the device is not this SSD any more), and what its reads fail with.
   //
-  // A bucket that was never written has nothing that says whose it is, and every other device looks like
-  // that, too. So "nothing" from one is answered only after the superblock was read again (rule 12).
-  Task<Result<std::optional<Record>>> find(std::string_view key, uint64_t hash);
+  // A bucket that was never written has nothing that says whose it is, and every other device looks
+  // like that, too. So "nothing" from one is answered only after the superblock was read again
+  // (rule 12).
+  Task<Result<std::optional<Record>>> find(std::string_view key, std::uint64_t hash);
 
  private:
   class Lease;
   // Sets `blank` if the bucket does not say that it is this SSD's.
-  Task<Result<layout::BucketState>> read(uint64_t number, block::Buffer& into, bool& blank);
+  Task<Result<layout::BucketState>> read(std::uint64_t number, block::Buffer& into, bool& blank);
   Task<Result<std::optional<Record>>> absent(bool blank);
 
   Executor& executor_;
   block::BlockDevice& device_;
   const layout::SsdGeometry geometry_;
-  const uint64_t store_id_;
+  const std::uint64_t store_id_;
   block::IdentityCheck identity_;
-  std::vector<std::unique_ptr<block::Buffer>> idle_;  // one per read that was ever in flight at once
+  std::vector<std::unique_ptr<block::Buffer>>
+      idle_;  // one per read that was ever in flight at once
 };
 
 }  // namespace scalio::client

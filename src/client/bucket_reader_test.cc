@@ -8,15 +8,12 @@
 
 #include "base/hash.h"
 #include "block/count.h"
-#include "testing/loops.h"
 #include "layout/superblock.h"
+#include "testing/loops.h"
 
 namespace scalio::client {
 namespace {
 
-using fabric::LoopPtr;
-using fabric::make_loop;
-using fabric::turn_until;
 using layout::kSuperblockSize;
 using layout::SsdGeometry;
 
@@ -88,9 +85,10 @@ class BucketReaderTest : public testing::Test {
     Code code() const { return found->ok() && !**found ? Code::not_found : found->code(); }
   };
   void start(const std::string& key, Search& search) {
-    loop_->spawn([](BucketReader& reader, std::string k, std::uint64_t hash, Search* out) -> Task<void> {
-      out->found.emplace(co_await reader.find(k, hash));
-    }(reader_, key, hash_key(key, geometry_.hash_seed), &search));
+    loop_->spawn(
+        [](BucketReader& reader, std::string k, std::uint64_t hash, Search* out) -> Task<void> {
+          out->found.emplace(co_await reader.find(k, hash));
+        }(reader_, key, hash_key(key, geometry_.hash_seed), &search));
   }
   // Lets every read end at once.
   void finish(const Search& search) {
@@ -158,7 +156,8 @@ TEST_F(BucketReaderTest, DamagedSuperblocksProveNothing) {
 TEST_F(BucketReaderTest, AWrittenBucketNeedsNoSuperblock) {
   put_record("there");
   std::fill_n(device_.contents.begin(), kSuperblockSize, std::byte{0});
-  std::fill_n(device_.contents.begin() + static_cast<std::ptrdiff_t>(geometry_.device_size - kSuperblockSize),
+  std::fill_n(device_.contents.begin() +
+                  static_cast<std::ptrdiff_t>(geometry_.device_size - kSuperblockSize),
               kSuperblockSize, std::byte{0});
   EXPECT_EQ(find("there"), Code::ok);
   EXPECT_EQ(device_.counters().reads, 1U);

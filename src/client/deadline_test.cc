@@ -9,16 +9,13 @@
 
 #include "base/hash.h"
 #include "client/shard_client.h"
-#include "testing/loops.h"
 #include "layout/hash_block.h"
 #include "layout/superblock.h"
+#include "testing/loops.h"
 
 namespace scalio::client {
 namespace {
 
-using fabric::LoopPtr;
-using fabric::make_loop;
-using fabric::turn_until;
 using layout::RequestKind;
 
 // A server that has a blank region, and answers nothing.
@@ -100,7 +97,8 @@ class DeadlineTest : public testing::Test {
           while (unreachable_) co_await loop_->sleep(kMillisecond);
           Bytes hello;
           layout::encode(hello, hello_);
-          auto made = std::make_unique<SilentConnection>(*loop_, std::move(hello), hello_.region.size());
+          auto made =
+              std::make_unique<SilentConnection>(*loop_, std::move(hello), hello_.region.size());
           connection_ = made.get();
           co_return std::unique_ptr<fabric::Connection>(std::move(made));
         },
@@ -127,7 +125,7 @@ class DeadlineTest : public testing::Test {
 
   template <class T>
   T run(Task<T> task) {
-    return fabric::run(*loop_, std::move(task));
+    return run(*loop_, std::move(task));
   }
   Task<Result<std::uint64_t>> put() { return client_->write(RequestKind::put, "key", "value", 0); }
   Task<Result<Record>> get() { return client_->get("key", hash_key("key", hello_.ssd.hash_seed)); }

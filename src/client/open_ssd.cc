@@ -21,19 +21,20 @@ Opened open_direct(EventLoop& loop, const HelloReply& hello, const ClientOptions
   if (!options.ssd_paths.empty() && shard >= options.ssd_paths.size()) {
     return Status(Code::invalid, fmt::format("no path was given for SSD {}", shard));
   }
-  const std::string& path = options.ssd_paths.empty() ? hello.device_path : options.ssd_paths[shard];
+  const std::string& path =
+      options.ssd_paths.empty() ? hello.device_path : options.ssd_paths[shard];
   auto device = block::UringDevice::open(loop, path, block::Access::read_only);
   if (!device.ok()) return device.status();
   return std::unique_ptr<block::BlockDevice>(std::move(*device));
 }
 
-Task<Opened> open_nvmf(EventLoop& loop, fabric::Uri server, HelloReply hello, ClientOptions options) {
+Task<Opened> open_nvmf(EventLoop& loop, net::Uri server, HelloReply hello, ClientOptions options) {
   nvmf::NamespaceAddress address;
   switch (hello.target.transport) {
     case SsdTarget::Transport::none:
       co_return Status(Code::invalid, "the server offers its SSDs over no NVMe-oF target");
-    case SsdTarget::Transport::tcp: address.controller.scheme = fabric::Uri::Scheme::tcp; break;
-    case SsdTarget::Transport::rdma: address.controller.scheme = fabric::Uri::Scheme::rdma; break;
+    case SsdTarget::Transport::tcp: address.controller.scheme = net::Uri::Scheme::tcp; break;
+    case SsdTarget::Transport::rdma: address.controller.scheme = net::Uri::Scheme::rdma; break;
   }
   address.controller.host = !hello.target.host.empty() ? hello.target.host
                             : server.host.empty()      ? "127.0.0.1"
@@ -59,9 +60,10 @@ Task<Opened> checked(Opened device, layout::SsdGeometry expected) {
   co_return device;
 }
 
-Task<Opened> open_as_asked(EventLoop& loop, fabric::Uri server, HelloReply hello, ClientOptions options) {
+Task<Opened> open_as_asked(EventLoop& loop, net::Uri server, HelloReply hello,
+                           ClientOptions options) {
   const bool offered = hello.target.transport != SsdTarget::Transport::none;
-  const bool local = server.scheme == fabric::Uri::Scheme::unix_socket;
+  const bool local = server.scheme == net::Uri::Scheme::unix_socket;
   if (!options.ssd_paths.empty() || options.ssd_access == SsdAccess::direct) {
     Opened direct = open_direct(loop, hello, options);
     co_return co_await checked(std::move(direct), hello.ssd);
@@ -76,7 +78,7 @@ Task<Opened> open_as_asked(EventLoop& loop, fabric::Uri server, HelloReply hello
 }
 }  // namespace
 
-Task<Opened> open_ssd(EventLoop& loop, fabric::Uri uri, HelloReply hello, ClientOptions options) {
+Task<Opened> open_ssd(EventLoop& loop, net::Uri uri, HelloReply hello, ClientOptions options) {
   if (!options.ssd_paths.empty() && options.ssd_access == SsdAccess::nvmf) {
     co_return Status(Code::invalid, "paths of SSDs are of no use when they are read over NVMe-oF");
   }

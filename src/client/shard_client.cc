@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
-#include "layout/rules.h"
 #include "client/timeouts.h"
 #include "fabric/region_access.h"
+#include "layout/rules.h"
 
 namespace scalio::client {
 
@@ -16,9 +16,9 @@ using layout::WriteWord;
 
 namespace {
 // One in so many hits writes the slot's access clock.
-constexpr uint32_t kTouchEvery = 8;
-// Rule 5: how long to wait for another client's fill before reading the SSD oneself. About what a loaded
-// SSD takes.
+constexpr std::uint32_t kTouchEvery = 8;
+// Rule 5: how long to wait for another client's fill before reading the SSD oneself. About what a
+// loaded SSD takes.
 constexpr Nanos kFillPoll = 25 * kMicrosecond;
 constexpr int kMaxFillPolls = 40;
 // Reads of a block whose write slot is being replaced before waiting between them.
@@ -36,7 +36,8 @@ Result<Record> answer_of(Result<std::optional<Record>> found) {
   return std::move(**found);
 }
 
-static_assert(layout::kMaxBlockSize <= fabric::kMaxRead && layout::kMaxMessageSize <= fabric::kMaxMessage);
+static_assert(layout::kMaxBlockSize <= fabric::kMaxRead &&
+              layout::kMaxMessageSize <= fabric::kMaxMessage);
 // Rule 4: the slot words of a block are read whole.
 static_assert(RegionGeometry{.read_slots = RegionGeometry::kMaxReadSlots}.write_word(
                   RegionGeometry::kMaxWriteSlots) <= fabric::kWholeWords);
@@ -44,7 +45,7 @@ static_assert(RegionGeometry{.read_slots = RegionGeometry::kMaxReadSlots}.write_
 
 class ShardClient::Block {
  public:
-  Block(ShardClient& client, size_t size) : client_(client) {
+  Block(ShardClient& client, std::size_t size) : client_(client) {
     if (!client_.idle_blocks_.empty()) {
       bytes_ = std::move(client_.idle_blocks_.back());
       client_.idle_blocks_.pop_back();
@@ -82,13 +83,13 @@ void ShardClient::hit(const layout::RecordView& record, Result<Record>* out) {
 }
 
 // The common case in one coroutine: a live link, one READ, a record.
-Task<Result<Record>> ShardClient::get(std::string_view key, uint64_t hash) {
+Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) {
   ++counters_.gets;
   if (!executor_.may_go_on()) co_await executor_.yield();
   if (link_.alive()) {
     const std::shared_ptr<Link>& link = link_.current();
     const RegionGeometry& g = link->hello.region;
-    const uint64_t block = g.block_of(hash);
+    const std::uint64_t block = g.block_of(hash);
     Block bytes(*this, g.block_size());
     std::shared_ptr<Link> held;
     Nanos began = 0;  // not looked at where there is nothing to wait for
@@ -116,7 +117,7 @@ Task<Result<Record>> ShardClient::get(std::string_view key, uint64_t hash) {
 }
 
 // `began`: when the caller began to wait; 0 is now.
-Task<Result<Record>> ShardClient::get_in_time(std::string_view key, uint64_t hash, Nanos began,
+Task<Result<Record>> ShardClient::get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
                                               std::shared_ptr<Link> held, Block* seen) {
   const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
   std::optional<Block> block;
@@ -124,20 +125,21 @@ Task<Result<Record>> ShardClient::get_in_time(std::string_view key, uint64_t has
   std::optional<Result<Record>> result = co_await deadlines_.within(
       deadline, get_detached(std::string(key), hash, std::move(held), std::move(block)));
   if (result) co_return std::move(*result);
-  co_return Status(Code::timed_out,
-                   fmt::format("no answer from the server or its SSD within {} ms", timeout_ / kMillisecond));
+  co_return Status(Code::timed_out, fmt::format("no answer from the server or its SSD within {} ms",
+                                                timeout_ / kMillisecond));
 }
 
 // With all that it uses: its caller may not wait for its end.
-Task<Result<Record>> ShardClient::get_detached(std::string key, uint64_t hash, std::shared_ptr<Link> held,
+Task<Result<Record>> ShardClient::get_detached(std::string key, std::uint64_t hash,
+                                               std::shared_ptr<Link> held,
                                                std::optional<Block> seen) {
   Block* const block = seen ? &*seen : nullptr;
   co_return co_await get_slowly(key, hash, std::move(held), block);
 }
 
 // `seen`, if not null, is the key's block as it was read on the link `held` just now.
-Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash, std::shared_ptr<Link> held,
-                                             Block* seen) {
+Task<Result<Record>> ShardClient::get_slowly(std::string_view key, std::uint64_t hash,
+                                             std::shared_ptr<Link> held, Block* seen) {
   const Nanos deadline = executor_.now() + timeout_;
   Result<Record> out = Status(Code::timed_out, "");
   int rereads = 0, fills = 0, polls = 0;
@@ -148,7 +150,7 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
       held = *link;
     }
     const RegionGeometry& g = held->hello.region;
-    const uint64_t block = g.block_of(hash);
+    const std::uint64_t block = g.block_of(hash);
     std::optional<Block> fresh;
     Code code = Code::ok;
     if (seen == nullptr) {
@@ -174,7 +176,7 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
         }
         // What cannot be cached displaces nothing.
         const bool fits = layout::slot_bytes({key, {}}) <= g.slot_size;
-        std::optional<uint32_t> victim;
+        std::optional<std::uint32_t> victim;
         if (fits && fills < kMaxFillAttempts && (wait || answer == BlockView::Answer::none)) {
           victim = wait ? view.slot() : choose_victim(*held, view, block);
         }
@@ -185,13 +187,13 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
           if (next == Next::done) co_return out;
           if (next == Next::bypass) fills = kMaxFillAttempts;
         } else {
-          // Rule 5: read and return without filling. The snapshot above has no write slot of the key, and
-          // the SSD is read after it.
+          // Rule 5: read and return without filling. The snapshot above has no write slot of the
+          // key, and the SSD is read after it.
           ++counters_.bypasses;
           ++counters_.misses;
           out = answer_of(co_await ssd_.find(held->hello, key, hash));
-          // A restarting server writes old images before newer ones: what was read counts only if the
-          // server that it was read under still lives (rule 9).
+          // A restarting server writes old images before newer ones: what was read counts only if
+          // the server that it was read under still lives (rule 9).
           std::array<std::byte, 8> word;
           count_read(word.size());
           if (co_await held->connection->read(g.block_at(block), word) == Code::ok) co_return out;
@@ -199,40 +201,45 @@ Task<Result<Record>> ShardClient::get_slowly(std::string_view key, uint64_t hash
       }
     }
     if (executor_.now() > deadline) {
-      co_return Status(Code::timed_out,
-                       "the key's block changed under every read of it, or the server could not be read");
+      co_return Status(
+          Code::timed_out,
+          "the key's block changed under every read of it, or the server could not be read");
     }
   }
 }
 
-// Rule 2. `seen` is the victim's word in the snapshot. That a key is absent is cached as a record is.
-Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint64_t hash, uint64_t block,
-                                          uint32_t slot, uint64_t seen, Result<Record>* out) {
+// Rule 2. `seen` is the victim's word in the snapshot. That a key is absent is cached as a record
+// is.
+Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, std::uint64_t hash,
+                                          std::uint64_t block, std::uint32_t slot,
+                                          std::uint64_t seen, Result<Record>* out) {
   const RegionGeometry& g = link.hello.region;
-  const uint64_t at = g.block_at(block);
-  const uint64_t word_at = at + g.read_word(slot);
-  const uint32_t tag = layout::tag_of(hash);
+  const std::uint64_t at = g.block_at(block);
+  const std::uint64_t word_at = at + g.read_word(slot);
+  const std::uint32_t tag = layout::tag_of(hash);
   ReadWord mine = ReadWord::unpack(seen);
   const bool stolen = mine.incomplete();
-  const uint32_t clock = clock_now(link);
-  mine = ReadWord{true, false, static_cast<uint16_t>(mine.generation + 1), tag, clock};
+  const std::uint32_t clock = clock_now(link);
+  mine = ReadWord{true, false, static_cast<std::uint16_t>(mine.generation + 1), tag, clock};
 
   ++counters_.region_cas;
   fabric::Op swap = link.connection->cas(word_at, seen, mine.pack());
   if (co_await swap != Code::ok || swap.previous() != seen) co_return Next::again;
   if (stolen) ++counters_.steals;
 
-  // Only now that the CAS has completed: a write that did not see our slot has stored LOCKED before.
+  // Only now that the CAS has completed: a write that did not see our slot has stored LOCKED
+  // before.
   std::array<std::byte, 8 * RegionGeometry::kMaxWriteSlots> words;
   const ByteSpan write_words(words.data(), 8 * g.write_slots);
   count_read(write_words.size());
-  if (co_await link.connection->read(at + g.write_words(), write_words) != Code::ok) co_return Next::again;
-  for (uint32_t i = 0; i < g.write_slots; ++i) {
-    const auto w = WriteWord::unpack(load<uint64_t>(words.data() + 8 * i));
+  if (co_await link.connection->read(at + g.write_words(), write_words) != Code::ok)
+    co_return Next::again;
+  for (std::uint32_t i = 0; i < g.write_slots; ++i) {
+    const auto w = WriteWord::unpack(load<std::uint64_t>(words.data() + 8 * i));
     if (w.state == WriteState::empty || w.tag != tag || !kept(Rule::second_read)) continue;
     co_await release(link, word_at, mine.pack(), seen);
-    // LOCKED will be DIRTY in a moment. Otherwise the next snapshot has the value, or it is another key's
-    // of the same tag: then ours is read without filling.
+    // LOCKED will be DIRTY in a moment. Otherwise the next snapshot has the value, or it is another
+    // key's of the same tag: then ours is read without filling.
     co_return w.state == WriteState::locked ? Next::again : Next::bypass;
   }
 
@@ -242,18 +249,20 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
   *out = answer_of(std::move(found));
   layout::RecordView record{key, {}, 0, layout::Kind::tombstone};
   if (out->ok()) record = {key, (*out)->value, (*out)->version, layout::Kind::value};
-  if (!was_read || layout::slot_bytes(record) > g.slot_size || (absent && !kept(Rule::victim_lost))) {
+  if (!was_read || layout::slot_bytes(record) > g.slot_size ||
+      (absent && !kept(Rule::victim_lost))) {
     co_return co_await release(link, word_at, mine.pack(), seen) ? Next::done : Next::again;
   }
   Block body(*this, g.slot_size);
   layout::encode_slot(body.span(), record, layout::slot_place(block, slot, mine.generation),
-                      static_cast<uint16_t>(clock));
+                      static_cast<std::uint16_t>(clock));
   counters_.region_writes += 2;
   // The connection keeps their order: complete is set after the body is there.
   fabric::Op put_body =
       link.connection->write(at + g.body(slot), body.span().first(layout::slot_bytes(record)));
   const std::byte complete{ReadWord::complete_at(clock)};
-  fabric::Op put_complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&complete, 1));
+  fabric::Op put_complete =
+      link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&complete, 1));
   const Code body_code = co_await put_body;
   const Code complete_code = co_await put_complete;
   // Rule 9: what was read counts only if the server that it was read under still lives.
@@ -262,34 +271,39 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, uint
   co_return Next::done;
 }
 
-// Gives a slot back: free is (visible 0, complete 1). In this order, so that it is never valid. False if the
-// connection was lost: then the slot stays incomplete, and others take it over after the fill timeout.
+// Gives a slot back: free is (visible 0, complete 1). In this order, so that it is never valid.
+// False if the connection was lost: then the slot stays incomplete, and others take it over after
+// the fill timeout.
 //
-// Not to `victim`, which it held before it was `mine`: a write of the victim's key that was published
-// meanwhile has killed what it saw, and it did not see the victim.
-Task<bool> ShardClient::release(Link& link, uint64_t word_at, uint64_t mine, uint64_t victim) {
+// Not to `victim`, which it held before it was `mine`: a write of the victim's key that was
+// published meanwhile has killed what it saw, and it did not see the victim.
+Task<bool> ShardClient::release(Link& link, std::uint64_t word_at, std::uint64_t mine,
+                                std::uint64_t victim) {
   if (!kept(Rule::victim_lost) && ReadWord::unpack(victim).valid()) {
     co_return co_await link.connection->cas(word_at, mine, victim) == Code::ok;
   }
   counters_.region_writes += 2;
   fabric::Op hide = link.connection->write(word_at + ReadWord::kVisibleByte, ByteView(&kZero, 1));
-  fabric::Op complete = link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&kOne, 1));
+  fabric::Op complete =
+      link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&kOne, 1));
   const Code hide_code = co_await hide;
   const Code complete_code = co_await complete;
   co_return hide_code == Code::ok&& complete_code == Code::ok;
 }
 
-// A free slot; else one that was left incomplete for too long; else the least recently used valid one.
-std::optional<uint32_t> ShardClient::choose_victim(Link& link, const BlockView& view, uint64_t block) {
-  std::optional<uint32_t> oldest, left;
-  uint32_t oldest_age = 0;
-  const uint32_t now = clock_now(link);
-  for (uint32_t i = 0; i < link.hello.region.read_slots; ++i) {
+// A free slot; else one that was left incomplete for too long; else the least recently used valid
+// one.
+std::optional<std::uint32_t> ShardClient::choose_victim(Link& link, const BlockView& view,
+                                                        std::uint64_t block) {
+  std::optional<std::uint32_t> oldest, left;
+  std::uint32_t oldest_age = 0;
+  const std::uint32_t now = clock_now(link);
+  for (std::uint32_t i = 0; i < link.hello.region.read_slots; ++i) {
     const ReadWord w = view.read_word(i);
     if (w.free()) return i;
     if (w.incomplete()) {
       if (may_steal(link, block, i, view.read_word_raw(i))) left = i;
-    } else if (const uint32_t age = view.age(i, now); !oldest || age > oldest_age) {
+    } else if (const std::uint32_t age = view.age(i, now); !oldest || age > oldest_age) {
       oldest = i;
       oldest_age = age;
     }
@@ -297,9 +311,10 @@ std::optional<uint32_t> ShardClient::choose_victim(Link& link, const BlockView& 
   return left ? left : oldest;
 }
 
-// Rule 6: whether this client, by its own clock, has seen the slot incomplete with the same word for longer
-// than the fill timeout.
-bool ShardClient::may_steal(Link& link, uint64_t block, uint32_t slot, uint64_t word) {
+// Rule 6: whether this client, by its own clock, has seen the slot incomplete with the same word
+// for longer than the fill timeout.
+bool ShardClient::may_steal(Link& link, std::uint64_t block, std::uint32_t slot,
+                            std::uint64_t word) {
   Seen& seen = seen_[mix(block * RegionGeometry::kMaxSlots + slot) % seen_.size()];
   const Nanos now = executor_.now();
   if (seen.block != block || seen.slot != slot || seen.word != word) {
@@ -309,24 +324,25 @@ bool ShardClient::may_steal(Link& link, uint64_t block, uint32_t slot, uint64_t 
   return now - seen.since > link.hello.fill_timeout;
 }
 
-uint32_t ShardClient::clock_now(const Link& link) const {
+std::uint32_t ShardClient::clock_now(const Link& link) const {
   return layout::clock_of(link.hello.server_now + (executor_.now() - link.connected_at));
 }
 
-void ShardClient::touch(std::shared_ptr<Link> link, uint64_t block, uint32_t slot) {
+void ShardClient::touch(std::shared_ptr<Link> link, std::uint64_t block, std::uint32_t slot) {
   const RegionGeometry& g = link->hello.region;
-  const uint64_t offset = g.block_at(block) + g.clock(slot);
-  const uint32_t clock = clock_now(*link);
+  const std::uint64_t offset = g.block_at(block) + g.clock(slot);
+  const std::uint32_t clock = clock_now(*link);
   executor_.spawn(write_clock(std::move(link), offset, clock));
 }
 
-Task<void> ShardClient::write_clock(std::shared_ptr<Link> link, uint64_t offset, uint32_t clock) {
+Task<void> ShardClient::write_clock(std::shared_ptr<Link> link, std::uint64_t offset,
+                                    std::uint32_t clock) {
   ++counters_.region_writes;
   co_await link->connection->write(offset, std::as_bytes(std::span(&clock, 1)));
 }
 
-Task<Result<uint64_t>> ShardClient::write(layout::RequestKind kind, std::string_view key,
-                                          std::string_view value, uint64_t expected) {
+Task<Result<std::uint64_t>> ShardClient::write(layout::RequestKind kind, std::string_view key,
+                                               std::string_view value, std::uint64_t expected) {
   ++counters_.writes;
   co_return co_await link_.write(kind, key, value, expected);
 }
@@ -339,7 +355,8 @@ ClientCounters ShardClient::counters() const {
 }
 
 Task<void> ShardClient::report() {
-  const uint64_t hits = counters_.hits - reported_hits_, misses = counters_.misses - reported_misses_;
+  const std::uint64_t hits = counters_.hits - reported_hits_,
+                      misses = counters_.misses - reported_misses_;
   if (hits + misses == 0 || !link_.alive()) co_return;
   Bytes figures;
   ByteWriter w(figures);

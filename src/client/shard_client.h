@@ -1,5 +1,5 @@
-// ShardClient: the operations of a client on one shard, and the client's side of the protocol (design,
-// section 4): the hit, the fill, the bypass, the steal.
+// ShardClient: the operations of a client on one shard, and the client's side of the protocol
+// (design, section 4): the hit, the fill, the bypass, the steal.
 #pragma once
 
 #include <scalio/client.h>
@@ -20,14 +20,15 @@ namespace scalio::client {
 class ShardClient {
  public:
   // `opener` opens the shard's SSD as this machine sees it. While that fails, so do GETs that miss.
-  ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener, const ClientOptions& options);
+  ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener,
+              const ClientOptions& options);
   // Operations must have ended, also those that were given up: the executor has no task of theirs.
   ~ShardClient() = default;
 
   // Ends within the operation timeout.
-  Task<Result<Record>> get(std::string_view key, uint64_t hash);
-  Task<Result<uint64_t>> write(layout::RequestKind kind, std::string_view key, std::string_view value,
-                               uint64_t expected);
+  Task<Result<Record>> get(std::string_view key, std::uint64_t hash);
+  Task<Result<std::uint64_t>> write(layout::RequestKind kind, std::string_view key,
+                                    std::string_view value, std::uint64_t expected);
 
   ShardLink& link() { return link_; }
   Ssd& ssd() { return ssd_; }
@@ -36,24 +37,25 @@ class ShardClient {
   Task<void> report();
 
  private:
-  enum class Next : uint8_t { done, again, bypass };
+  enum class Next : std::uint8_t { done, again, bypass };
   class Block;  // a leased buffer for one hash block
 
-  Task<Result<Record>> get_in_time(std::string_view key, uint64_t hash, Nanos began,
+  Task<Result<Record>> get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
                                    std::shared_ptr<Link> held, Block* seen);
-  Task<Result<Record>> get_detached(std::string key, uint64_t hash, std::shared_ptr<Link> held,
+  Task<Result<Record>> get_detached(std::string key, std::uint64_t hash, std::shared_ptr<Link> held,
                                     std::optional<Block> seen);
-  Task<Result<Record>> get_slowly(std::string_view key, uint64_t hash, std::shared_ptr<Link> held,
-                                  Block* seen);
-  Task<Next> fill(Link& link, std::string_view key, uint64_t hash, uint64_t block, uint32_t slot,
-                  uint64_t seen, Result<Record>* out);
-  Task<bool> release(Link& link, uint64_t word_at, uint64_t mine, uint64_t victim);
-  std::optional<uint32_t> choose_victim(Link& link, const BlockView& view, uint64_t block);
-  bool may_steal(Link& link, uint64_t block, uint32_t slot, uint64_t word);
-  void touch(std::shared_ptr<Link> link, uint64_t block, uint32_t slot);
-  Task<void> write_clock(std::shared_ptr<Link> link, uint64_t offset, uint32_t clock);
-  uint32_t clock_now(const Link& link) const;
-  void count_read(size_t bytes) {
+  Task<Result<Record>> get_slowly(std::string_view key, std::uint64_t hash,
+                                  std::shared_ptr<Link> held, Block* seen);
+  Task<Next> fill(Link& link, std::string_view key, std::uint64_t hash, std::uint64_t block,
+                  std::uint32_t slot, std::uint64_t seen, Result<Record>* out);
+  Task<bool> release(Link& link, std::uint64_t word_at, std::uint64_t mine, std::uint64_t victim);
+  std::optional<std::uint32_t> choose_victim(Link& link, const BlockView& view,
+                                             std::uint64_t block);
+  bool may_steal(Link& link, std::uint64_t block, std::uint32_t slot, std::uint64_t word);
+  void touch(std::shared_ptr<Link> link, std::uint64_t block, std::uint32_t slot);
+  Task<void> write_clock(std::shared_ptr<Link> link, std::uint64_t offset, std::uint32_t clock);
+  std::uint32_t clock_now(const Link& link) const;
+  void count_read(std::size_t bytes) {
     ++counters_.region_reads;
     counters_.region_bytes_read += bytes;
   }
@@ -61,9 +63,9 @@ class ShardClient {
 
   // Where a slot was seen incomplete, and since when it has held the same word (rule 6).
   struct Seen {
-    uint64_t block = ~0ULL;
-    uint32_t slot = 0;
-    uint64_t word = 0;
+    std::uint64_t block = ~0ULL;
+    std::uint32_t slot = 0;
+    std::uint64_t word = 0;
     Nanos since = 0;
   };
 
@@ -74,8 +76,8 @@ class ShardClient {
   Ssd ssd_;
   std::vector<Bytes> idle_blocks_;
   std::array<Seen, 256> seen_;
-  uint32_t touches_ = 0;
-  uint64_t reported_hits_ = 0, reported_misses_ = 0;
+  std::uint32_t touches_ = 0;
+  std::uint64_t reported_hits_ = 0, reported_misses_ = 0;
   ClientCounters counters_;
 };
 

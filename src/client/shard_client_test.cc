@@ -5,16 +5,16 @@
 #include <deque>
 
 #include "base/hash.h"
-#include "testing/memory_device.h"
 #include "layout/bucket.h"
 #include "layout/superblock.h"
+#include "testing/memory_device.h"
 
 namespace scalio::client {
 namespace {
 
 constexpr Nanos kHour = 3600 * kSecond;
 constexpr Nanos kDay = 24 * kHour;
-constexpr uint32_t kInlineLimit = 80;
+constexpr std::uint32_t kInlineLimit = 80;
 
 // Resumes what is ready; nothing waits for a time.
 class Turns final : public Executor {
@@ -38,19 +38,19 @@ class LocalConnection final : public fabric::Connection {
 
   bool alive() const override { return true; }
   Status lost() const override { return {}; }
-  uint64_t region_size() const override { return region_.size(); }
+  std::uint64_t region_size() const override { return region_.size(); }
   const Bytes& hello() const override { return hello_; }
   Executor& executor() override { return executor_; }
 
  protected:
   void start(fabric::Op& op) override {
     std::byte* here = region_.data() + op.offset;
-    uint64_t previous = 0;
+    std::uint64_t previous = 0;
     switch (op.kind) {
       case fabric::Op::Kind::read: std::memcpy(op.data, here, op.size); break;
       case fabric::Op::Kind::write: std::memcpy(here, op.data, op.size); break;
       case fabric::Op::Kind::cas:
-        previous = load<uint64_t>(here);
+        previous = load<std::uint64_t>(here);
         if (previous == op.expected) store(here, op.desired);
         break;
     }
@@ -80,13 +80,13 @@ class ShardClientTest : public testing::Test {
  protected:
   ShardClientTest() {
     clear_region();
-    for (const uint64_t at : {uint64_t{0}, ssd_.device_size - layout::kSuperblockSize}) {
+    for (const std::uint64_t at : {std::uint64_t{0}, ssd_.device_size - layout::kSuperblockSize}) {
       layout::encode_superblock(ByteSpan(contents_).subspan(at, layout::kSuperblockSize), ssd_);
     }
   }
   void clear_region() {
     region_.assign(blocks_.size(), std::byte{0});
-    for (uint32_t i = 0; i < blocks_.read_slots; ++i) {
+    for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
       store(region_.data() + blocks_.read_word(i), layout::ReadWord{}.pack());
     }
   }
@@ -98,15 +98,17 @@ class ShardClientTest : public testing::Test {
                [&test, server_now](const Bytes&,
                                    auto...) -> Task<Result<std::unique_ptr<fabric::Connection>>> {
                  Bytes hello;
-                 layout::encode(hello,
-                                layout::HelloReply{1, test.ssd_, test.blocks_, server_now, kSecond, "", {}});
-                 co_return std::make_unique<LocalConnection>(test.turns_, test.region_, std::move(hello));
+                 layout::encode(
+                     hello,
+                     layout::HelloReply{1, test.ssd_, test.blocks_, server_now, kSecond, "", {}});
+                 co_return std::make_unique<LocalConnection>(test.turns_, test.region_,
+                                                             std::move(hello));
                },
                {}),
           client(test.turns_, link,
                  [&test](layout::HelloReply) -> Task<Result<std::unique_ptr<block::BlockDevice>>> {
-                   auto device =
-                       std::make_unique<block::MemoryDevice>(test.turns_, "ssd", test.ssd_.device_size, 512);
+                   auto device = std::make_unique<block::MemoryDevice>(test.turns_, "ssd",
+                                                                       test.ssd_.device_size, 512);
                    std::ranges::copy(test.contents_, device->contents().begin());
                    co_return device;
                  },
@@ -137,7 +139,7 @@ class ShardClientTest : public testing::Test {
   }
   // Puts a record into its bucket, as a merge does.
   void merge(std::string_view key, std::string_view value) {
-    const uint64_t number = ssd_.home_bucket(hash_key(key, ssd_.hash_seed));
+    const std::uint64_t number = ssd_.home_bucket(hash_key(key, ssd_.hash_seed));
     layout::Bucket bucket(ByteSpan(contents_).subspan(ssd_.bucket_at(number), ssd_.bucket_size));
     bucket.clear(ssd_.store_id());
     bucket.append({key, value, 5});
@@ -167,7 +169,7 @@ TEST_F(ShardClientTest, AbsenceIsCached) {
 
 TEST_F(ShardClientTest, AKeyLongerThanASlotTakesNone) {
   Connected c(*this, kHour);
-  for (const size_t size : {kInlineLimit + 1, 250U}) {
+  for (const std::size_t size : {kInlineLimit + 1, 250U}) {
     EXPECT_EQ(get(c, std::string(size, 'k')).code(), Code::not_found);
   }
   EXPECT_EQ(c.client.counters().region_cas, 0U);
@@ -181,20 +183,21 @@ TEST_F(ShardClientTest, ARecordLongerThanASlotIsReadAndNotCached) {
   const std::string value(500, 'v');
   merge("key", value);
   Connected c(*this, kHour);
-  for (uint64_t i = 1; i <= 2; ++i) {
+  for (std::uint64_t i = 1; i <= 2; ++i) {
     const Result<Record> record = get(c, "key");
     ASSERT_TRUE(record.ok()) << record.status().to_string();
     EXPECT_EQ(record->value, value);
     EXPECT_EQ(c.client.counters().misses, i);
   }
   EXPECT_EQ(c.client.counters().fills, 0U);
-  for (uint32_t i = 0; i < blocks_.read_slots; ++i) {
-    EXPECT_TRUE(layout::ReadWord::unpack(load<uint64_t>(region_.data() + blocks_.read_word(i))).free());
+  for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
+    EXPECT_TRUE(layout::ReadWord::unpack(load<std::uint64_t>(region_.data() + blocks_.read_word(i)))
+                    .free());
   }
 }
 
-// However long ago: a clock that has gone round must not make the slot of a record that nobody asks for look
-// younger than that of one in use.
+// However long ago: a clock that has gone round must not make the slot of a record that nobody asks
+// for look younger than that of one in use.
 TEST_F(ShardClientTest, TheSlotThatWasFilledFirstGoesFirst) {
   // What the clocks of earlier layouts went round in: 16 bits of 8 ms, 32 bits of 1 ms.
   constexpr Nanos kRound16 = Nanos{1} << 39, kRound32 = Nanos{1} << 52;
@@ -202,8 +205,8 @@ TEST_F(ShardClientTest, TheSlotThatWasFilledFirstGoesFirst) {
   for (const Nanos began : {Nanos{1}, kHour, 100 * kDay}) {
     for (const Nanos later : {kSecond, kRound16, kRound16 * 3, kDay, kRound32, 300 * kDay}) {
       for (const bool touched : {false, true}) {
-        SCOPED_TRACE(testing::Message() << "from " << began / kSecond << " s, after " << later / kSecond
-                                        << " s" << (touched ? ", touched" : ""));
+        SCOPED_TRACE(testing::Message() << "from " << began / kSecond << " s, after "
+                                        << later / kSecond << " s" << (touched ? ", touched" : ""));
         clear_region();
         EXPECT_FALSE(hits("old", began));
         if (touched) touch("old", began);

@@ -15,11 +15,11 @@ using layout::RequestKind;
 namespace {
 constexpr Nanos kFirstRetry = 5 * kMillisecond;
 constexpr Nanos kMaxRetry = 100 * kMillisecond;
-// The first attempt to connect again gets so long, later ones longer: a packet that is lost in an outage is
-// sent again only after a second.
+// The first attempt to connect again gets so long, later ones longer: a packet that is lost in an
+// outage is sent again only after a second.
 constexpr Nanos kFirstAttempt = 500 * kMillisecond;
 // Calls are left over for requests that are not writes.
-constexpr size_t kMaxWritesInFlight = fabric::kMaxCalls - 16;
+constexpr std::size_t kMaxWritesInFlight = fabric::kMaxCalls - 16;
 
 }  // namespace
 
@@ -33,21 +33,23 @@ ShardLink::ShardLink(Executor& executor, Connector connector, const ClientOption
       connected_(executor),
       window_(executor) {}
 
-uint64_t ShardLink::nic_operations() const {
+std::uint64_t ShardLink::nic_operations() const {
   return earlier_nic_operations_ + (link_ ? link_->connection->nic_operations() : 0);
 }
 
 Task<Result<std::shared_ptr<Link>>> ShardLink::connect_once(Nanos bound) {
   Bytes hello;
   layout::encode(hello, layout::HelloRequest{session_->id});
-  Result<std::unique_ptr<fabric::Connection>> connection = co_await connector_(std::move(hello), bound);
+  Result<std::unique_ptr<fabric::Connection>> connection =
+      co_await connector_(std::move(hello), bound);
   if (!connection.ok()) co_return connection.status();
   auto reply = layout::decode_hello_reply((*connection)->hello());
   if (!reply || (*connection)->region_size() < reply->region.size()) {
-    co_return Status(Code::unavailable, "the server's hello is malformed: is it of another version?");
+    co_return Status(Code::unavailable,
+                     "the server's hello is malformed: is it of another version?");
   }
-  if (link_ &&
-      (!layout::same_store(link_->hello.ssd, reply->ssd) || link_->hello.ssd.shard != reply->ssd.shard)) {
+  if (link_ && (!layout::same_store(link_->hello.ssd, reply->ssd) ||
+                link_->hello.ssd.shard != reply->ssd.shard)) {
     co_return Status(Code::unavailable, "another store is served there now; connect anew");
   }
   auto link = std::make_shared<Link>();
@@ -86,8 +88,8 @@ Task<Result<std::shared_ptr<Link>>> ShardLink::get() {
       if (link_ && made.code() == Code::timed_out) {
         connect_failure_ = Status(Code::unavailable, made.status().message());
       }
-      const bool may_pass =
-          made.code() == Code::unavailable || made.code() == Code::timed_out || made.code() == Code::busy;
+      const bool may_pass = made.code() == Code::unavailable || made.code() == Code::timed_out ||
+                            made.code() == Code::busy;
       if (made.ok() || !may_pass || executor_.now() + wait > deadline) break;
       co_await executor_.sleep(wait);
       wait = std::min(2 * wait, kMaxRetry);
@@ -123,10 +125,11 @@ Task<ShardLink::Attempt> ShardLink::write_once(Write& write) {
       const std::string why = !link.ok()            ? link.status().message()
                               : session != session_ ? "the server was restarted"
                                                     : "the server does not answer";
-      outcome =
-          Attempt{write.sent ? Status(Code::unknown,
-                                      fmt::format("the write was sent and its outcome is not known: {}", why))
-                             : Status(Code::unavailable, fmt::format("the write was not sent: {}", why))};
+      outcome = Attempt{
+          write.sent
+              ? Status(Code::unknown,
+                       fmt::format("the write was sent and its outcome is not known: {}", why))
+              : Status(Code::unavailable, fmt::format("the write was not sent: {}", why))};
       break;
     }
     request.acknowledged = session->acknowledged();
@@ -150,7 +153,7 @@ Task<ShardLink::Attempt> ShardLink::write_once(Write& write) {
   co_return std::move(*outcome);
 }
 
-Task<Result<uint64_t>> ShardLink::carry_out(std::shared_ptr<Write> write) {
+Task<Result<std::uint64_t>> ShardLink::carry_out(std::shared_ptr<Write> write) {
   for (Nanos wait = kFirstRetry;; wait = std::min(2 * wait, kMaxRetry)) {
     Attempt a = co_await write_once(*write);
     if (!a.busy || write->given_up) co_return std::move(a.result);
@@ -160,11 +163,12 @@ Task<Result<uint64_t>> ShardLink::carry_out(std::shared_ptr<Write> write) {
   }
 }
 
-Task<Result<uint64_t>> ShardLink::write(RequestKind kind, std::string_view key, std::string_view value,
-                                        uint64_t expected) {
+Task<Result<std::uint64_t>> ShardLink::write(RequestKind kind, std::string_view key,
+                                             std::string_view value, std::uint64_t expected) {
   const Nanos deadline = executor_.now() + operation_timeout_;
   auto write = std::make_shared<Write>(Write{kind, std::string(key), std::string(value), expected});
-  std::optional<Result<uint64_t>> result = co_await deadlines_.within(deadline, carry_out(write));
+  std::optional<Result<std::uint64_t>> result =
+      co_await deadlines_.within(deadline, carry_out(write));
   if (result) co_return std::move(*result);
   write->given_up = true;
   const Nanos ms = operation_timeout_ / kMillisecond;
@@ -201,8 +205,8 @@ Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view valu
   std::optional<Result<std::string>> result =
       co_await deadlines_.within(deadline, ask_once(std::move(message)));
   if (result) co_return std::move(*result);
-  co_return Status(Code::timed_out,
-                   fmt::format("no answer from the server within {} ms", operation_timeout_ / kMillisecond));
+  co_return Status(Code::timed_out, fmt::format("no answer from the server within {} ms",
+                                                operation_timeout_ / kMillisecond));
 }
 
 }  // namespace scalio::client

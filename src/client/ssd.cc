@@ -38,7 +38,7 @@ Task<Status> Ssd::open(const layout::HelloReply& hello) {
 }
 
 Task<Result<std::optional<Record>>> Ssd::find(const layout::HelloReply& hello, std::string_view key,
-                                              uint64_t hash) {
+                                              std::uint64_t hash) {
   for (bool again = false;; again = true) {
     Status opened;
     if (!is_open(hello)) opened = co_await open(hello);
@@ -50,8 +50,9 @@ Task<Result<std::optional<Record>>> Ssd::find(const layout::HelloReply& hello, s
     // Nobody goes this way any more. What it leads to by now is told by opening it.
     const bool replaced = found.code() == Code::invalid;
     if (replaced && way_ == way) way_.reset();
-    // A device that is somewhere else waits for a lost connection to come back, but fails the reads that were
-    // under way when it was lost: at once, and these may be done again. Then they wait, too.
+    // A device that is somewhere else waits for a lost connection to come back, but fails the reads
+    // that were under way when it was lost: at once, and these may be done again. Then they wait,
+    // too.
     const bool cut_off = found.code() == Code::unavailable && executor_.now() - began < kAtOnce;
     if ((replaced || cut_off) && !again) continue;
     if (replaced) co_return Status(Code::unavailable, found.status().message());

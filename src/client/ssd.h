@@ -18,21 +18,23 @@ namespace scalio::client {
 class Ssd {
  public:
   // Opens the SSD of the shard that said this hello.
-  using Opener = std::function<Task<Result<std::unique_ptr<block::BlockDevice>>>(layout::HelloReply hello)>;
+  using Opener =
+      std::function<Task<Result<std::unique_ptr<block::BlockDevice>>>(layout::HelloReply hello)>;
 
   Ssd(Executor& executor, Opener opener)
       : executor_(executor), opener_(std::move(opener)), changed_(executor) {}
 
-  // Ok when it is open: as `hello`, the server's last one, says, and since this session began. Another
-  // session may be another server's, to which the same path or address leads elsewhere. After a failure it is
-  // tried again once a second at most, and the failure given meanwhile. `hello` must live until the task has
-  // ended.
+  // Ok when it is open: as `hello`, the server's last one, says, and since this session began.
+  // Another session may be another server's, to which the same path or address leads elsewhere.
+  // After a failure it is tried again once a second at most, and the failure given meanwhile.
+  // `hello` must live until the task has ended.
   Task<Status> open(const layout::HelloReply& hello);
 
-  // As BucketReader::find, and once more if it was cut off, or if the device turned out to be another one by
-  // now: then it is opened anew. And the failures of open(); never invalid: that is of a caller's arguments.
+  // As BucketReader::find, and once more if it was cut off, or if the device turned out to be
+  // another one by now: then it is opened anew. And the failures of open(); never invalid: that is
+  // of a caller's arguments.
   Task<Result<std::optional<Record>>> find(const layout::HelloReply& hello, std::string_view key,
-                                           uint64_t hash);
+                                           std::uint64_t hash);
 
   // Lets go of the device, as close_ssd() does. No find() may be under way.
   Task<void> close();
@@ -48,15 +50,15 @@ class Ssd {
     Ssd& ssd;
     const std::unique_ptr<block::BlockDevice> device;
     const layout::SsdTarget target;
-    const uint64_t session;
+    const std::uint64_t session;
     BucketReader reader;
   };
   bool is_open(const layout::HelloReply& hello) const {
     return way_ && way_->session == hello.session && way_->target == hello.target;
   }
   struct Reads {
-    uint64_t reads = 0;
-    uint64_t bytes = 0;
+    std::uint64_t reads = 0;
+    std::uint64_t bytes = 0;
   };
   static void add(const block::BlockDevice& device, Reads& to) {
     to.reads += device.counters().reads;
@@ -70,7 +72,7 @@ class Ssd {
   bool opening_ = false;
   WaitList changed_;
   Status failure_;  // of the last attempt
-  uint64_t failed_session_ = 0;
+  std::uint64_t failed_session_ = 0;
   Nanos failed_at_ = 0;
 };
 

@@ -9,7 +9,9 @@ namespace {
 constexpr Nanos kRetryAccept = 100 * kMillisecond;
 }
 
-StreamLimits stream_limits(const Limits& limits) { return {limits.max_queued, limits.stall_timeout}; }
+StreamLimits stream_limits(const Limits& limits) {
+  return {limits.max_queued, limits.stall_timeout};
+}
 
 void refuse(MessageStream& stream, const Status& why) {
   stream.send(FrameKind::refused, 0, encode_refused(why));
@@ -19,13 +21,14 @@ void refuse(MessageStream& stream, const Status& why) {
 // A connection that has not said its HELLO.
 class Acceptor::Newcomer final : public FrameStream::Handler {
  public:
-  Newcomer(Acceptor& acceptor, Listener::Accepted accepted)
+  Newcomer(Acceptor& acceptor, net::Listener::Accepted accepted)
       : acceptor_(acceptor),
         name_(std::move(accepted.name)),
         stream_(FrameStream::create(acceptor.loop_, std::move(accepted.fd), *this,
                                     stream_limits(acceptor.limits_))),
-        timeout_(acceptor.loop_,
-                 [this] { stream_->fail(Status(Code::timed_out, "it did not say hello in time")); }) {
+        timeout_(acceptor.loop_, [this] {
+          stream_->fail(Status(Code::timed_out, "it did not say hello in time"));
+        }) {
     timeout_.arm(acceptor.loop_.now() + acceptor.limits_.hello_timeout);
   }
   ~Newcomer() {
@@ -40,11 +43,12 @@ class Acceptor::Newcomer final : public FrameStream::Handler {
     Result<Hello> hello = decode_hello(frame.payload);
     Status status = hello.status();
     if (status.ok() && hello->shard >= acceptor_.shards_) {
-      status = Status(Code::invalid,
-                      fmt::format("there is no shard {}, only {}", hello->shard, acceptor_.shards_));
+      status = Status(Code::invalid, fmt::format("there is no shard {}, only {}", hello->shard,
+                                                 acceptor_.shards_));
     }
     if (!status.ok()) {
-      acceptor_.log_.warn(acceptor_.loop_.now(), fmt::format("{}: refused: {}", name_, status.message()));
+      acceptor_.log_.warn(acceptor_.loop_.now(),
+                          fmt::format("{}: refused: {}", name_, status.message()));
       refuse(*stream_, status);
     } else {
       acceptor_.on_hello_(std::exchange(stream_, nullptr), name_, *hello);
@@ -54,7 +58,8 @@ class Acceptor::Newcomer final : public FrameStream::Handler {
   void on_lost(const Status& why) override {
     // Who connects and goes away has only looked whether somebody listens.
     if (why.code() != Code::unavailable) {
-      acceptor_.log_.warn(acceptor_.loop_.now(), fmt::format("{}: disconnected: {}", name_, why.message()));
+      acceptor_.log_.warn(acceptor_.loop_.now(),
+                          fmt::format("{}: disconnected: {}", name_, why.message()));
     }
     acceptor_.forget(*this);  // deletes this
   }
@@ -66,17 +71,17 @@ class Acceptor::Newcomer final : public FrameStream::Handler {
   Timer timeout_;
 };
 
-Acceptor::Acceptor(EventLoop& loop, std::vector<Listener> listeners, std::size_t shards, const Limits& limits,
-                   OnHello on_hello)
+Acceptor::Acceptor(EventLoop& loop, std::vector<net::Listener> listeners, std::size_t shards,
+                   const Limits& limits, OnHello on_hello)
     : loop_(loop),
       shards_(shards),
       limits_(limits),
       on_hello_(std::move(on_hello)),
       listeners_(std::move(listeners)),
       retry_(loop, [this] {
-        for (Listener& listener : listeners_) accept_from(listener);
+        for (net::Listener& listener : listeners_) accept_from(listener);
       }) {
-  for (Listener& listener : listeners_) {
+  for (net::Listener& listener : listeners_) {
     watches_.emplace_back(loop, listener.fd(), POLLIN,
                           [this, &listener](std::uint32_t) { accept_from(listener); });
   }
@@ -84,12 +89,13 @@ Acceptor::Acceptor(EventLoop& loop, std::vector<Listener> listeners, std::size_t
 
 Acceptor::~Acceptor() = default;
 
-void Acceptor::accept_from(Listener& listener) {
+void Acceptor::accept_from(net::Listener& listener) {
   for (;;) {
-    Result<Listener::Accepted> accepted = listener.accept();
+    Result<net::Listener::Accepted> accepted = listener.accept();
     if (!accepted.ok()) {
       if (accepted.code() == Code::busy) {
-        log_.warn(loop_.now(), fmt::format("{}: {}", listener.uri().text(), accepted.status().message()));
+        log_.warn(loop_.now(),
+                  fmt::format("{}: {}", listener.uri().text(), accepted.status().message()));
         retry_.arm(loop_.now() + kRetryAccept);
       }
       return;

@@ -1,5 +1,6 @@
-// Acceptor: takes connections from listening sockets and reads what each says first, its HELLO, within a
-// bound; who says nothing, or something else, is disconnected. Belongs to one loop's thread.
+// Acceptor: takes connections from listening sockets and reads what each says first, its HELLO,
+// within a bound; who says nothing, or something else, is disconnected. Belongs to one loop's
+// thread.
 #pragma once
 
 #include <functional>
@@ -10,39 +11,39 @@
 #include <vector>
 
 #include "fabric/frame_stream.h"
-#include "net/limited_log.h"
 #include "fabric/server.h"
+#include "net/limited_log.h"
 #include "net/socket.h"
 
 namespace scalio::fabric {
 
 class Acceptor {
  public:
-  // Called from the stream's on_frame for a hello to an existing shard; hello.request is valid during the
-  // call. The callee releases or stops the stream, or keeps it and sets its handler.
-  using OnHello =
-      std::function<void(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello)>;
+  // Called from the stream's on_frame for a hello to an existing shard; hello.request is valid
+  // during the call. The callee releases or stops the stream, or keeps it and sets its handler.
+  using OnHello = std::function<void(std::shared_ptr<FrameStream> stream, const std::string& name,
+                                     const Hello& hello)>;
 
-  Acceptor(EventLoop& loop, std::vector<Listener> listeners, std::size_t shards, const Limits& limits,
-           OnHello on_hello);
+  Acceptor(EventLoop& loop, std::vector<net::Listener> listeners, std::size_t shards,
+           const Limits& limits, OnHello on_hello);
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
  private:
   class Newcomer;
-  void accept_from(Listener& listener);
+  void accept_from(net::Listener& listener);
   void forget(Newcomer& newcomer);
 
   EventLoop& loop_;
   const std::size_t shards_;
   const Limits limits_;
   const OnHello on_hello_;
-  std::vector<Listener> listeners_;
+  std::vector<net::Listener> listeners_;
   std::list<Watch> watches_;
   Timer retry_;  // armed while the process is out of descriptors
   std::unordered_map<Newcomer*, std::unique_ptr<Newcomer>> newcomers_;
-  LimitedLog log_;
+  net::LimitedLog log_;
 };
 
 // What FrameStream needs of a server's limits.

@@ -24,11 +24,12 @@ Status ClientConnection::lost() const {
   if (!loop_.forked()) return lost_;
   return Status(
       Code::unavailable,
-      fmt::format("{}: this process was forked from the one that connected; connect anew in it", name_));
+      fmt::format("{}: this process was forked from the one that connected; connect anew in it",
+                  name_));
 }
 
-void ClientConnection::begin(std::shared_ptr<MessageStream> stream, std::uint32_t shard, ByteView hello,
-                             Nanos deadline) {
+void ClientConnection::begin(std::shared_ptr<MessageStream> stream, std::uint32_t shard,
+                             ByteView hello, Nanos deadline) {
   messages_ = std::move(stream);
   messages_->send(FrameKind::hello, 0, encode(Hello{shard, hello}));
   connect_timer_.arm(deadline);
@@ -53,7 +54,8 @@ Status ClientConnection::handle(const Frame& frame) {
       default: break;
     }
   }
-  return Status(Code::unavailable, fmt::format("the server said {} out of turn", to_string(frame.kind)));
+  return Status(Code::unavailable,
+                fmt::format("the server said {} out of turn", to_string(frame.kind)));
 }
 
 Status ClientConnection::on_welcome_frame(const Frame& frame) {
@@ -111,7 +113,8 @@ void ClientConnection::start(Call& call, ByteView request) {
 
 Status ClientConnection::on_reply(const Frame& frame) {
   const std::size_t index = frame.id & 0xff;
-  if (index >= slots_.size() || slots_[index].call == nullptr || slots_[index].uses != frame.id >> 8) {
+  if (index >= slots_.size() || slots_[index].call == nullptr ||
+      slots_[index].uses != frame.id >> 8) {
     return Status(Code::unavailable, "the server replied to a call that is not in flight");
   }
   Call* call = std::exchange(slots_[index].call, nullptr);

@@ -1,5 +1,5 @@
-// ClientConnection: what the client's ends of all transports have in common: the hello, calls, the bound on
-// everything in flight, and the end of the connection.
+// ClientConnection: what the client's ends of all transports have in common: the hello, calls, the
+// bound on everything in flight, and the end of the connection.
 #pragma once
 
 #include <coroutine>
@@ -9,8 +9,8 @@
 
 #include "fabric/fabric.h"
 #include "fabric/message_stream.h"
-#include "task/timer.h"
 #include "task/event_loop.h"
+#include "task/timer.h"
 
 namespace scalio::fabric {
 
@@ -19,8 +19,8 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
   // `name` is of the server, for messages.
   ClientConnection(EventLoop& loop, std::string name, Nanos call_timeout);
 
-  // After a transport's begin(): waits, at most until its deadline, for the answer to the hello. alive()
-  // afterwards, or lost() says why not.
+  // After a transport's begin(): waits, at most until its deadline, for the answer to the hello.
+  // alive() afterwards, or lost() says why not.
   auto settled() {
     struct Awaiter {
       ClientConnection& connection;
@@ -40,10 +40,12 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
   Executor& executor() final { return loop_; }
 
  protected:
-  // alive() for one-sided operations, which nobody starts in a forked process: there its owner is not alive.
+  // alive() for one-sided operations, which nobody starts in a forked process: there its owner is
+  // not alive.
   bool up() const { return phase_ == Phase::alive; }
   // Says hello over a stream, whose handler this is and that may still be connecting.
-  void begin(std::shared_ptr<MessageStream> stream, std::uint32_t shard, ByteView hello, Nanos deadline);
+  void begin(std::shared_ptr<MessageStream> stream, std::uint32_t shard, ByteView hello,
+             Nanos deadline);
   void start(Call& call, ByteView request) final;
   using Connection::start;
 
@@ -89,14 +91,15 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
   std::uint64_t region_size_ = 0;
   Bytes hello_;
 
-  // Calls in flight. A call's id is its slot and how often that was used: a late or repeated reply can
-  // then not be taken for that of another call.
+  // Calls in flight. A call's id is its slot and how often that was used: a late or repeated reply
+  // can then not be taken for that of another call.
   std::vector<Slot> slots_;
   std::vector<std::uint8_t> free_slots_;
   static_assert(kMaxCalls <= 256);
 
   Timer connect_timer_;
-  Timer call_timer_;  // armed for the oldest call or operation of when it was armed, or an older one
+  Timer
+      call_timer_;  // armed for the oldest call or operation of when it was armed, or an older one
 };
 
 }  // namespace scalio::fabric

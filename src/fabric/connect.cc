@@ -4,11 +4,11 @@
 
 #include <type_traits>
 
-#include "net/find_host.h"
-#include "fabric/shm/shm_connection.h"
-#include "net/socket.h"
-#include "fabric/tcp/tcp_connection.h"
 #include "fabric/rdma/verbs_connection.h"
+#include "fabric/shm/shm_connection.h"
+#include "fabric/tcp/tcp_connection.h"
+#include "net/find_host.h"
+#include "net/socket.h"
 
 namespace scalio::fabric {
 
@@ -23,16 +23,16 @@ struct Attempt {
 
 // One attempt at one address, until `deadline`.
 template <class Transport>
-Task<Attempt> attempt(EventLoop& loop, std::string name, Address address, std::uint32_t shard,
+Task<Attempt> attempt(EventLoop& loop, std::string name, net::Address address, std::uint32_t shard,
                       const Bytes& hello, Nanos deadline, Nanos call_timeout) {
   auto connection = std::make_unique<Transport>(loop, std::move(name), call_timeout);
   if constexpr (std::is_same_v<Transport, VerbsConnection>) {
     connection->begin(address, shard, hello, deadline);
   } else {
-    Result<UniqueFd> socket = start_connecting(address);
+    Result<net::UniqueFd> socket = net::start_connecting(address);
     while (socket.code() == Code::busy && loop.now() < deadline) {
       co_await loop.sleep(kRetry);
-      socket = start_connecting(address);
+      socket = net::start_connecting(address);
     }
     if (!socket.ok()) co_return Attempt{socket.status()};
     connection->begin(std::move(*socket), shard, hello, deadline);
@@ -44,21 +44,23 @@ Task<Attempt> attempt(EventLoop& loop, std::string name, Address address, std::u
 
 }  // namespace
 
-Task<Result<std::unique_ptr<Connection>>> connect(EventLoop& loop, Uri uri, std::uint32_t shard,
-                                                  Bytes hello_request, ConnectOptions options) {
+Task<Result<std::unique_ptr<Connection>>> connect(EventLoop& loop, net::Uri uri,
+                                                  std::uint32_t shard, Bytes hello_request,
+                                                  ConnectOptions options) {
   if (hello_request.size() > kMaxMessage) {
-    co_return Status(Code::invalid,
-                     fmt::format("a hello of {} bytes, more than {}", hello_request.size(), kMaxMessage));
+    co_return Status(Code::invalid, fmt::format("a hello of {} bytes, more than {}",
+                                                hello_request.size(), kMaxMessage));
   }
   const Nanos deadline = loop.now() + options.connect_timeout;
-  const bool local = uri.scheme == Uri::Scheme::unix_socket;
-  std::vector<Address> addresses;
+  const bool local = uri.scheme == net::Uri::Scheme::unix_socket;
+  std::vector<net::Address> addresses;
   if (local) {
-    Result<Address> address = unix_address(uri.path);
+    Result<net::Address> address = net::unix_address(uri.path);
     if (!address.ok()) co_return address.status();
     addresses.push_back(std::move(*address));
   } else {
-    Result<std::vector<Address>> found = co_await find_host(loop, uri.host, uri.port, deadline);
+    Result<std::vector<net::Address>> found =
+        co_await net::find_host(loop, uri.host, uri.port, deadline);
     if (!found.ok()) co_return found.status();
     addresses = std::move(*found);
   }
@@ -69,11 +71,11 @@ Task<Result<std::unique_ptr<Connection>>> connect(EventLoop& loop, Uri uri, std:
     const Nanos now = loop.now();
     const Nanos left = deadline > now ? deadline - now : 0;
     const Nanos until = now + left / (addresses.size() - i);
-    const auto begin = local                            ? attempt<ShmConnection>
-                       : uri.scheme == Uri::Scheme::tcp ? attempt<TcpConnection>
-                                                        : attempt<VerbsConnection>;
-    Attempt made =
-        co_await begin(loop, uri.text(), addresses[i], shard, hello_request, until, options.call_timeout);
+    const auto begin = local                                 ? attempt<ShmConnection>
+                       : uri.scheme == net::Uri::Scheme::tcp ? attempt<TcpConnection>
+                                                             : attempt<VerbsConnection>;
+    Attempt made = co_await begin(loop, uri.text(), addresses[i], shard, hello_request, until,
+                                  options.call_timeout);
     failure = made.connection.status();
     if (made.connection.ok()) co_return std::move(made.connection);
     if (made.answered) break;

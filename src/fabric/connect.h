@@ -16,20 +16,22 @@ namespace scalio::fabric {
 
 struct ConnectOptions {
   Nanos connect_timeout = 5 * kSecond;  // for everything until the server's answer to the hello
-  Nanos call_timeout = 10 * kSecond;    // for any one call or operation; then the connection is lost
+  Nanos call_timeout = 10 * kSecond;  // for any one call or operation; then the connection is lost
 };
 
 // Connects to one shard, saying `hello_request` (at most kMaxMessage bytes) to its service.
 //
-// The connection belongs to `loop`'s thread and must be destroyed before the loop, which must turn once after
-// that: the connection may have posted work to it. Destroying it completes whatever is in flight as
-// unavailable. Over shared memory one-sided operations complete at once, without
-// a system call; a client that does nothing else learns of a restarted server by the epoch, and of one
-// that died when its loop next turns.
+// The connection belongs to `loop`'s thread and must be destroyed before the loop, which must turn
+// once after that: the connection may have posted work to it. Destroying it completes whatever is
+// in flight as unavailable. Over shared memory one-sided operations complete at once, without a
+// system call; a client that does nothing else learns of a restarted server by the epoch, and of
+// one that died when its loop next turns.
 //
-// Failures: unavailable (nobody listens, what is there is not a Scalio server, or no RDMA device), timed_out,
-// busy (too many clients), invalid (URI, shard), and whatever the service refuses the hello with.
-Task<Result<std::unique_ptr<Connection>>> connect(EventLoop& loop, Uri uri, std::uint32_t shard,
-                                                  Bytes hello_request, ConnectOptions options);
+// Failures: unavailable (nobody listens, what is there is not a Scalio server, or no RDMA device),
+// timed_out, busy (too many clients), invalid (URI, shard), and whatever the service refuses the
+// hello with.
+Task<Result<std::unique_ptr<Connection>>> connect(EventLoop& loop, net::Uri uri,
+                                                  std::uint32_t shard, Bytes hello_request,
+                                                  ConnectOptions options);
 
 }  // namespace scalio::fabric

@@ -23,17 +23,19 @@ constexpr std::chrono::milliseconds kUsual{200};
 
 Result<std::unique_ptr<EpochFile>> EpochFile::open(const std::string& path) {
   const auto failed = [&](std::string_view what) {
-    return Status(Code::io_error, fmt::format("epoch file {}: {}: {}", path, what, std::strerror(errno)));
+    return Status(Code::io_error,
+                  fmt::format("epoch file {}: {}: {}", path, what, std::strerror(errno)));
   };
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  net::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!fd) return failed("open");
   struct stat st {};
   if (fstat(fd.get(), &st) != 0) return failed("fstat");
   const bool empty = S_ISREG(st.st_mode) && st.st_size == 0;
   if (!empty && (!S_ISREG(st.st_mode) || st.st_size != kEpochFileSize)) {
-    return Status(Code::corrupt, fmt::format("{} is not an epoch file: it must be a file of {} bytes; remove "
-                                             "it, if no server uses it, to have a new one made",
-                                             path, kEpochFileSize));
+    return Status(Code::corrupt,
+                  fmt::format("{} is not an epoch file: it must be a file of {} bytes; remove "
+                              "it, if no server uses it, to have a new one made",
+                              path, kEpochFileSize));
   }
   // Also if it has its size, which alone gives it no room.
   if (const int error = posix_fallocate(fd.get(), 0, kEpochFileSize); error != 0) {
@@ -44,7 +46,8 @@ Result<std::unique_ptr<EpochFile>> EpochFile::open(const std::string& path) {
   Result<Mapping> mapping = Mapping::create(fd.get(), kEpochFileSize, PROT_READ | PROT_WRITE, path);
   if (!mapping.ok()) return mapping.status();
   // Not by `path`: somebody may have put another file there meanwhile.
-  UniqueFd read_only(::open(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  net::UniqueFd read_only(
+      ::open(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), O_RDONLY | O_CLOEXEC));
   if (!read_only) return failed("open read-only");
   return std::unique_ptr<EpochFile>(new EpochFile(std::move(*mapping), std::move(read_only), path));
 }
@@ -57,13 +60,15 @@ Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
   if (before != *self) {
     Status ended = wait_for_end(before, std::min(kUsual, patience));
     if (ended.code() == Code::busy && patience > kUsual) {
-      spdlog::warn("the server before this one, process {}, is still ending; waiting for it", before.pid);
+      spdlog::warn("the server before this one, process {}, is still ending; waiting for it",
+                   before.pid);
       ended = wait_for_end(before, patience - kUsual);
     }
     if (!ended.ok()) {
-      return Status(ended.code(), fmt::format("the server before this one must be gone before clients may "
-                                              "trust this one: {}",
-                                              ended.message()));
+      return Status(ended.code(),
+                    fmt::format("the server before this one must be gone before clients may "
+                                "trust this one: {}",
+                                ended.message()));
     }
     store(mapping_.data() + kProcessOffset, *self);
   }
@@ -75,8 +80,8 @@ Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
 }
 
 void EpochFile::retire() {
-  // A file system that copies on write may need room for every store. The next server then waits for the end
-  // of this process as for one that was killed.
+  // A file system that copies on write may need room for every store. The next server then waits
+  // for the end of this process as for one that was killed.
   if (!mapping_.populate(path_).ok()) return;
   std::byte* process = mapping_.data() + kProcessOffset;
   const Result<ProcessIdentity> self = this_process();

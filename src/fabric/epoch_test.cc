@@ -98,7 +98,8 @@ TEST(EpochFile, NamesTheServersProcessUntilItRetires) {
   EXPECT_EQ(bytes(), retired);
 }
 
-// Mounts a full file system at `directory`, for this process alone. False where that is not allowed.
+// Mounts a full file system at `directory`, for this process alone. False where that is not
+// allowed.
 bool mount_full(const std::string& directory) {
   if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
@@ -111,7 +112,8 @@ bool mount_full(const std::string& directory) {
   return true;
 }
 
-// How it ends in a process with a full file system at `directory`; nothing where there cannot be one.
+// How it ends in a process with a full file system at `directory`; nothing where there cannot be
+// one.
 std::optional<int> ends_on_full(const std::string& directory, const std::function<bool()>& test) {
   constexpr int kNoMount = 77;
   const pid_t child = fork();
@@ -138,12 +140,15 @@ TEST(EpochFile, AFullFileSystemIsAnError) {
   // What a server that was killed while it made the file has left.
   EXPECT_EQ(*ends_on_full(dir.path(),
                           [&] {
-                            const UniqueFd sparse(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-                            return sparse && ftruncate(sparse.get(), kEpochFileSize) == 0 && refused();
+                            const net::UniqueFd sparse(
+                                ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+                            return sparse && ftruncate(sparse.get(), kEpochFileSize) == 0 &&
+                                   refused();
                           }),
             0)
       << "wait status";
-  // One that is there needs no room, and one that was refused leaves nothing in the way of the next.
+  // One that is there needs no room, and one that was refused leaves nothing in the way of the
+  // next.
   EXPECT_EQ(*ends_on_full(dir.path(),
                           [&] {
                             if (!refused()) return false;
@@ -163,7 +168,8 @@ TEST(EpochFile, ClientsCannotWrite) {
   TempDir dir;
   Result<std::unique_ptr<EpochFile>> file = EpochFile::open(dir.path() + "/epoch");
   ASSERT_TRUE(file.ok());
-  EXPECT_FALSE(Mapping::create((*file)->read_only_fd(), kEpochFileSize, PROT_READ | PROT_WRITE, "it").ok());
+  EXPECT_FALSE(
+      Mapping::create((*file)->read_only_fd(), kEpochFileSize, PROT_READ | PROT_WRITE, "it").ok());
 }
 
 TEST(EpochFile, OtherFilesAreRefused) {

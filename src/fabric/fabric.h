@@ -1,10 +1,11 @@
-// Fabric: how clients reach one shard's memory region and its server thread, and the seam at which shm,
-// tcp, verbs and the simulator plug in.
+// Fabric: how clients reach one shard's memory region and its server thread, and the seam at which
+// shm, tcp, verbs and the simulator plug in.
 //
 // A Connection is to one shard. One-sided operations execute in the order they were posted, per
-// connection, but for this: a READ in flight may also return what operations posted after it wrote (RDMA
-// without fences). Nothing is ordered between connections. They do not involve the server's thread. Messages
-// are requests with one reply each; they may overtake one-sided operations and each other.
+// connection, but for this: a READ in flight may also return what operations posted after it wrote
+// (RDMA without fences). Nothing is ordered between connections. They do not involve the server's
+// thread. Messages are requests with one reply each; they may overtake one-sided operations and
+// each other.
 //
 // Every object belongs to one executor's thread.
 #pragma once
@@ -31,9 +32,10 @@ constexpr std::size_t kMaxCalls = 256;           // requests in flight per conne
 
 class Connection;
 
-// A one-sided operation, in flight from its construction on; awaiting it gives ok or unavailable (the
-// connection was lost, whether or not the operation took effect). It must complete before it is
-// destroyed; its buffer must live until then. To chain operations, construct several, then await each.
+// A one-sided operation, in flight from its construction on; awaiting it gives ok or unavailable
+// (the connection was lost, whether or not the operation took effect). It must complete before it
+// is destroyed; its buffer must live until then. To chain operations, construct several, then await
+// each.
 class [[nodiscard]] Op {
  public:
   enum class Kind : std::uint8_t { read, write, cas };
@@ -74,8 +76,9 @@ class [[nodiscard]] Op {
   std::uint64_t previous_ = 0;
 };
 
-// A request in flight; awaiting it gives the reply's payload, or unavailable / timed_out, after which
-// the request may or may not have been handled. The request's bytes are copied at construction.
+// A request in flight; awaiting it gives the reply's payload, or unavailable / timed_out, after
+// which the request may or may not have been handled. The request's bytes are copied at
+// construction.
 class [[nodiscard]] Call {
  public:
   Call(Connection& connection, ByteView request);
@@ -100,13 +103,15 @@ class [[nodiscard]] Call {
   std::coroutine_handle<> waiter_;
 };
 
-// The client's end. When the connection is lost (peer gone, protocol error, timeout, a newer epoch over
-// shared memory), every operation in flight completes with a failure and so does every later one.
+// The client's end. When the connection is lost (peer gone, protocol error, timeout, a newer epoch
+// over shared memory), every operation in flight completes with a failure and so does every later
+// one.
 class Connection {
  public:
   virtual ~Connection() = default;
 
-  // Ranges must lie in the region and be at most kMaxRead long; a CAS is 8 bytes at a multiple of 8.
+  // Ranges must lie in the region and be at most kMaxRead long; a CAS is 8 bytes at a multiple
+  // of 8.
   Op read(std::uint64_t offset, ByteSpan into) {
     return Op(*this, Op::Kind::read, offset, into.data(), into.size());
   }
@@ -136,8 +141,8 @@ class Connection {
   virtual void start(Call& call, ByteView request) = 0;
 };
 
-inline Op::Op(Connection& connection, Kind k, std::uint64_t at, std::byte* buffer, std::size_t bytes,
-              std::uint64_t was, std::uint64_t becomes)
+inline Op::Op(Connection& connection, Kind k, std::uint64_t at, std::byte* buffer,
+              std::size_t bytes, std::uint64_t was, std::uint64_t becomes)
     : kind(k), offset(at), data(buffer), size(bytes), expected(was), desired(becomes) {
   SCALIO_ASSERT(bytes <= kMaxRead && at + bytes <= connection.region_size());
   SCALIO_ASSERT(k != Kind::cas || at % sizeof(std::uint64_t) == 0);
@@ -149,7 +154,8 @@ inline Call::Call(Connection& connection, ByteView request) {
   connection.start(*this, request);
 }
 
-// --- The server's end -------------------------------------------------------------------------------
+// --- The server's end
+// -------------------------------------------------------------------------------
 
 // One client's message channel, as the shard's thread sees it. The transport owns it.
 class Peer {
@@ -171,11 +177,11 @@ class Peer {
 // What a shard answers clients with. All calls are made on the shard's thread.
 class Service {
  public:
-  // A client asks to connect, saying `request`. The payload of the hello's answer, or why it is refused.
-  // After an accepted hello the peer lives until on_disconnect.
+  // A client asks to connect, saying `request`. The payload of the hello's answer, or why it is
+  // refused. After an accepted hello the peer lives until on_disconnect.
   virtual Result<Bytes> on_hello(Peer& peer, ByteView request) = 0;
-  // A request of at most kMaxMessage bytes; answered with peer.reply(call, ...), now or later. Replies
-  // may be given to another peer than the one that asked (a session that moved).
+  // A request of at most kMaxMessage bytes; answered with peer.reply(call, ...), now or later.
+  // Replies may be given to another peer than the one that asked (a session that moved).
   virtual void on_request(Peer& peer, std::uint64_t call, ByteView request) = 0;
   virtual void on_disconnect(Peer& peer) = 0;
 

@@ -68,8 +68,8 @@ Result<std::optional<Frame>> take_frame(ByteView& in) {
   }
   Frame frame{static_cast<FrameKind>(kind), load<std::uint64_t>(in.data() + 8), {}};
   if (size > max_payload(frame.kind)) {
-    return Status(Code::invalid, fmt::format("a {} frame of {} bytes, more than {}", to_string(frame.kind),
-                                             size, max_payload(frame.kind)));
+    return Status(Code::invalid, fmt::format("a {} frame of {} bytes, more than {}",
+                                             to_string(frame.kind), size, max_payload(frame.kind)));
   }
   if (in.size() - kFrameHeader < size) return std::optional<Frame>();
   frame.payload = in.subspan(kFrameHeader, size);
@@ -127,9 +127,10 @@ Result<Hello> decode_hello(ByteView payload) {
   hello.request = r.bytes(r.remaining());
   if (!r.ok() || magic != kProtocolMagic) return malformed(FrameKind::hello);
   if (version != kProtocolVersion) {
-    return Status(Code::invalid, fmt::format("the client speaks protocol version {}, this server {}; use "
-                                             "the same release on both sides",
-                                             version, kProtocolVersion));
+    return Status(Code::invalid,
+                  fmt::format("the client speaks protocol version {}, this server {}; use "
+                              "the same release on both sides",
+                              version, kProtocolVersion));
   }
   return hello;
 }
@@ -184,7 +185,8 @@ Result<CasFrame> decode_cas(ByteView payload) {
 std::string printable(ByteView text) {
   std::string s(as_string(text).substr(0, kMaxText));
   std::replace_if(
-      s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
+      s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; },
+      '?');
   return s;
 }
 

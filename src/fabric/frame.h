@@ -10,7 +10,8 @@
 // All integers are little-endian. Payloads, by kind:
 //
 //   hello      magic u64, protocol version u32, shard u32, the service's request
-//   welcome    region size u64, epoch u64, the service's answer. On a Unix socket the descriptors of the
+//   welcome    region size u64, epoch u64, the service's answer. On a Unix socket the descriptors
+//   of the
 //              region and of the epoch file come with it, in this order.
 //   refused    code u8 (scalio::Code), text
 //   request    the message              reply       the message
@@ -20,8 +21,8 @@
 //                                       cas_done    the word's previous value u64
 //   close      text: why the sender ends the connection
 //
-// A client sends hello and waits for welcome or refused before it sends anything else. Reads, writes and
-// CASes, over TCP only, are executed and answered in the order they were sent.
+// A client sends hello and waits for welcome or refused before it sends anything else. Reads,
+// writes and CASes, over TCP only, are executed and answered in the order they were sent.
 //
 // Pure: no I/O, no state; every decoder takes bytes it does not trust.
 #pragma once
@@ -72,9 +73,9 @@ std::size_t max_payload(FrameKind kind);
 // Writes the 16 bytes of a frame's header; `size` is its payload's.
 void put_header(std::byte* at, FrameKind kind, std::uint64_t id, std::size_t size);
 
-// Takes the first frame off `in`; its payload points into it. Nothing (and `in` unchanged) if more bytes
-// are needed. Fails with invalid if no valid frame begins so: unknown kind, nonzero padding, or a payload
-// longer than its kind's limit.
+// Takes the first frame off `in`; its payload points into it. Nothing (and `in` unchanged) if more
+// bytes are needed. Fails with invalid if no valid frame begins so: unknown kind, nonzero padding,
+// or a payload longer than its kind's limit.
 Result<std::optional<Frame>> take_frame(ByteView& in);
 
 struct Hello {
@@ -110,8 +111,8 @@ constexpr std::size_t kWritePrefix = 8;  // what is before a write's bytes
 void encode(const ReadFrame& read, ByteSpan into);
 void encode(const CasFrame& cas, ByteSpan into);
 
-// Each fails with invalid if the payload is not one of its kind. decode_refused always gives a failure: the
-// one the server sent, or unavailable if that is none.
+// Each fails with invalid if the payload is not one of its kind. decode_refused always gives a
+// failure: the one the server sent, or unavailable if that is none.
 Result<Hello> decode_hello(ByteView payload);
 Result<Welcome> decode_welcome(ByteView payload);
 Status decode_refused(ByteView payload);

@@ -42,10 +42,11 @@ void FrameStream::defer() {
   later(shared_from_this());
 }
 
-std::shared_ptr<FrameStream> FrameStream::create(EventLoop& loop, UniqueFd socket, Handler& handler,
-                                                 StreamLimits limits) {
+std::shared_ptr<FrameStream> FrameStream::create(EventLoop& loop, net::UniqueFd socket,
+                                                 Handler& handler, StreamLimits limits) {
   auto stream = std::make_shared<FrameStream>(Private{}, loop, std::move(socket), handler, limits);
-  // Hangups are watched for too, so that reading until a short receive is enough: see read_frames().
+  // Hangups are watched for too, so that reading until a short receive is enough: see
+  // read_frames().
   FrameStream* s = stream.get();
   s->readable_.emplace(loop, s->socket_.get(), POLLIN | POLLRDHUP, [s](std::uint32_t events) {
     s->hangup_ |= (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
@@ -54,20 +55,21 @@ std::shared_ptr<FrameStream> FrameStream::create(EventLoop& loop, UniqueFd socke
   return stream;
 }
 
-FrameStream::FrameStream(Private, EventLoop& loop, UniqueFd socket, Handler& handler, StreamLimits limits)
+FrameStream::FrameStream(Private, EventLoop& loop, net::UniqueFd socket, Handler& handler,
+                         StreamLimits limits)
     : loop_(loop),
       receiving_(loop.local<ReceiveSpace>()),
       socket_(std::move(socket)),
       handler_(&handler),
       limits_(limits),
-      out_(loop.local<SendBuffer::Pool>()),
+      out_(loop.local<net::SendBuffer::Pool>()),
       stall_timer_(loop, [this] {
         if (sent_since_stall_ > 0) {
           sent_since_stall_ = 0;
           stall_timer_.arm(loop_.now() + limits_.stall_timeout);
         } else {
-          lose(Status(Code::timed_out, fmt::format("the peer took nothing of {} bytes for {} s", queued(),
-                                                   limits_.stall_timeout / kSecond)));
+          lose(Status(Code::timed_out, fmt::format("the peer took nothing of {} bytes for {} s",
+                                                   queued(), limits_.stall_timeout / kSecond)));
         }
       }) {}
 
@@ -79,7 +81,8 @@ void FrameStream::send(FrameKind kind, std::uint64_t id, ByteView payload) {
 
 ByteSpan FrameStream::send_space(FrameKind kind, std::uint64_t id, std::size_t size) {
   SCALIO_ASSERT(open());
-  // So that the buffer stays in the CPU's caches. An error shows again in flush(), which can handle it.
+  // So that the buffer stays in the CPU's caches. An error shows again in flush(), which can handle
+  // it.
   if (queued() >= kSendAtOnce && !writable_) send_queued();
   const ByteSpan frame = out_.append(kFrameHeader + size);
   put_header(frame.data(), kind, id, size);
@@ -92,9 +95,9 @@ void FrameStream::attach(std::vector<int> fds) {
   attached_ = std::move(fds);
 }
 
-Result<std::vector<UniqueFd>> FrameStream::take_descriptors() {
+Result<std::vector<net::UniqueFd>> FrameStream::take_descriptors() {
   expect_descriptors_ = false;
-  std::vector<UniqueFd> taken = std::exchange(descriptors_, {});
+  std::vector<net::UniqueFd> taken = std::exchange(descriptors_, {});
   if (std::exchange(descriptors_cut_, false)) {
     return Status(Code::unavailable,
                   "cannot take the descriptors that the peer sends: " + error_text(EMFILE));
@@ -114,10 +117,11 @@ void FrameStream::on_turn() {
   if (open() && read_again_ && queued() <= limits_.max_queued / 2) read_frames();
 }
 
-// Reads and delivers frames until the socket is empty. Its watch tells of changes only, so that nothing
-// may be left unread, unless read_again_ remembers it. A receive that fills less than its space has
-// emptied the socket: whatever comes later is a change. Only an end of the stream, which may have come
-// before, is not seen then: in that case hangup_ is set, and reading goes on until the end.
+// Reads and delivers frames until the socket is empty. Its watch tells of changes only, so that
+// nothing may be left unread, unless read_again_ remembers it. A receive that fills less than its
+// space has emptied the socket: whatever comes later is a change. Only an end of the stream, which
+// may have come before, is not seen then: in that case hangup_ is set, and reading goes on until
+// the end.
 void FrameStream::read_frames() {
   if (!open()) return;
   read_again_ = true;
@@ -164,8 +168,8 @@ void FrameStream::read_frames() {
   receiving_.in_use = false;
 }
 
-// Takes frames off `received` and hands them on, until only a part of one is left, or the peer's answers
-// pile up, or the stream has ended.
+// Takes frames off `received` and hands them on, until only a part of one is left, or the peer's
+// answers pile up, or the stream has ended.
 void FrameStream::deliver(ByteView& received) {
   while (open() && !congested()) {
     Result<std::optional<Frame>> frame = take_frame(received);
@@ -197,14 +201,15 @@ ssize_t FrameStream::receive(ByteSpan into) {
     for (std::size_t i = 0; i < count; ++i) {
       int fd;
       std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-      UniqueFd owned(fd);
+      net::UniqueFd owned(fd);
       if (descriptors_.size() < kMaxDescriptors) descriptors_.push_back(std::move(owned));
     }
   }
   return n;
 }
 
-// Sends until nothing is queued or the socket takes no more. Returns 0, or the error: EAGAIN for the latter.
+// Sends until nothing is queued or the socket takes no more. Returns 0, or the error: EAGAIN for
+// the latter.
 int FrameStream::send_queued() {
   while (!out_.empty()) {
     const ByteView bytes = out_.bytes();
@@ -274,9 +279,9 @@ void FrameStream::stop() {
   detach();
 }
 
-Result<UniqueFd> FrameStream::release() {
+Result<net::UniqueFd> FrameStream::release() {
   const bool clean = open() && unparsed_ == 0 && out_.empty();
-  UniqueFd socket = clean ? std::move(socket_) : UniqueFd();
+  net::UniqueFd socket = clean ? std::move(socket_) : net::UniqueFd();
   detach();
   if (!clean) return Status(Code::invalid, "bytes beyond the frame that was expected");
   return socket;

@@ -1,7 +1,7 @@
 // FrameStream: frames over one non-blocking stream socket.
 //
-// Frames queued in one turn of the loop leave in one system call; as many as the kernel has arrive in one.
-// A stream with nothing underway holds no buffer. Belongs to one loop's thread.
+// Frames queued in one turn of the loop leave in one system call; as many as the kernel has arrive
+// in one. A stream with nothing underway holds no buffer. Belongs to one loop's thread.
 #pragma once
 
 #include <scalio/status.h>
@@ -10,12 +10,12 @@
 #include <optional>
 #include <vector>
 
-#include "task/detached.h"
 #include "fabric/message_stream.h"
 #include "net/send_buffer.h"
-#include "task/timer.h"
 #include "net/unique_fd.h"
+#include "task/detached.h"
 #include "task/event_loop.h"
+#include "task/timer.h"
 
 namespace scalio::fabric {
 
@@ -24,24 +24,24 @@ struct ReceiveSpace;
 class FrameStream final : public MessageStream, public std::enable_shared_from_this<FrameStream> {
  public:
   // The socket may still be connecting. The handler must live until stop() or on_lost.
-  static std::shared_ptr<FrameStream> create(EventLoop& loop, UniqueFd socket, Handler& handler,
-                                             StreamLimits limits);
+  static std::shared_ptr<FrameStream> create(EventLoop& loop, net::UniqueFd socket,
+                                             Handler& handler, StreamLimits limits);
   ~FrameStream() override;
 
   void set_handler(Handler& handler) { handler_ = &handler; }
 
   void send(FrameKind kind, std::uint64_t id, ByteView payload) override;
-  // Queues a frame and returns the room for its payload, to be filled before anything else is done with
-  // the stream. Not on a failed stream.
+  // Queues a frame and returns the room for its payload, to be filled before anything else is done
+  // with the stream. Not on a failed stream.
   ByteSpan send_space(FrameKind kind, std::uint64_t id, std::size_t size);
-  // Descriptors that travel with the next byte queued, on a Unix socket. Nothing may be queued yet; they
-  // must stay open until on_sent.
+  // Descriptors that travel with the next byte queued, on a Unix socket. Nothing may be queued yet;
+  // they must stay open until on_sent.
   void attach(std::vector<int> fds);
 
-  // Accepts descriptors from the peer, on a Unix socket, until take_descriptors(), which fails (unavailable)
-  // if this process could not take all that were sent.
+  // Accepts descriptors from the peer, on a Unix socket, until take_descriptors(), which fails
+  // (unavailable) if this process could not take all that were sent.
   void expect_descriptors() { expect_descriptors_ = true; }
-  Result<std::vector<UniqueFd>> take_descriptors();
+  Result<std::vector<net::UniqueFd>> take_descriptors();
 
   bool open() const { return state_ == State::open; }
   // Bytes queued and not yet taken by the kernel.
@@ -49,16 +49,17 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
 
   void fail(Status why) override;
   void stop() override;
-  // From on_frame: gives up the socket, if nothing was received after this frame and nothing is queued; fails
-  // with invalid otherwise. The stream is stopped in both cases.
-  Result<UniqueFd> release();
+  // From on_frame: gives up the socket, if nothing was received after this frame and nothing is
+  // queued; fails with invalid otherwise. The stream is stopped in both cases.
+  Result<net::UniqueFd> release();
 
  private:
   enum class State { open, failing, stopped };
   struct Private {};
 
  public:
-  FrameStream(Private, EventLoop& loop, UniqueFd socket, Handler& handler, StreamLimits limits);
+  FrameStream(Private, EventLoop& loop, net::UniqueFd socket, Handler& handler,
+              StreamLimits limits);
 
  private:
   static Detached later(std::shared_ptr<FrameStream> self);
@@ -76,13 +77,13 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
 
   EventLoop& loop_;
   ReceiveSpace& receiving_;
-  UniqueFd socket_;
+  net::UniqueFd socket_;
   Handler* handler_;
   const StreamLimits limits_;
   State state_ = State::open;
   Status why_;  // while failing
 
-  SendBuffer out_;
+  net::SendBuffer out_;
   std::optional<Watch> readable_;
   std::optional<Watch> writable_;  // only while the socket takes no more
   Timer stall_timer_;              // likewise
@@ -90,7 +91,7 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
 
   Bytes partial_;  // received and not yet delivered: part of a frame, or frames while congested
   std::vector<int> attached_;
-  std::vector<UniqueFd> descriptors_;
+  std::vector<net::UniqueFd> descriptors_;
   bool expect_descriptors_ = false;
   bool descriptors_cut_ = false;  // more were sent than could be taken
   std::size_t unparsed_ = 0;      // bytes received after the frame being handled

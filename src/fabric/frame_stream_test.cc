@@ -15,10 +15,10 @@
 namespace scalio::fabric {
 namespace {
 
-TEST(SendBuffer, IsAQueueOfBytes) {
+TEST(net::SendBuffer, IsAQueueOfBytes) {
   std::mt19937 random(1);
-  SendBuffer::Pool pool;
-  SendBuffer buffer(pool);
+  net::SendBuffer::Pool pool;
+  net::SendBuffer buffer(pool);
   std::string model;
   char next = 0;
   for (int i = 0; i < 2000; ++i) {
@@ -63,8 +63,8 @@ class FrameStreamTest : public testing::Test {
   FrameStreamTest() {
     int fds[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    a_.stream = FrameStream::create(*loop_, UniqueFd(fds[0]), a_, StreamLimits{});
-    b_.stream = FrameStream::create(*loop_, UniqueFd(fds[1]), b_, StreamLimits{});
+    a_.stream = FrameStream::create(*loop_, net::UniqueFd(fds[0]), a_, StreamLimits{});
+    b_.stream = FrameStream::create(*loop_, net::UniqueFd(fds[1]), b_, StreamLimits{});
   }
   ~FrameStreamTest() override {
     a_.stream->stop();
@@ -110,7 +110,7 @@ TEST_F(FrameStreamTest, AStoppedStreamCallsBackNoMore) {
 }
 
 TEST_F(FrameStreamTest, ASocketIsReleasedOnlyWhenNothingIsLeftInIt) {
-  std::optional<Result<UniqueFd>> socket;
+  std::optional<Result<net::UniqueFd>> socket;
   b_.when_heard = [&] { socket = b_.stream->release(); };
   a_.stream->send(FrameKind::hello, 1, {});
   turn_until(*loop_, [&] { return socket.has_value(); });
@@ -127,13 +127,13 @@ TEST_F(FrameStreamTest, ASocketIsReleasedOnlyWhenNothingIsLeftInIt) {
 }
 
 TEST_F(FrameStreamTest, DescriptorsTravelToWhoExpectsThem) {
-  UniqueFd file(memfd_create("x", MFD_CLOEXEC));
+  net::UniqueFd file(memfd_create("x", MFD_CLOEXEC));
   ASSERT_EQ(ftruncate(file.get(), 12345), 0);
   b_.stream->expect_descriptors();
   a_.stream->attach({file.get(), file.get()});
   a_.stream->send(FrameKind::welcome, 0, {});
   turn_until(*loop_, [&] { return b_.heard.size() == 1; });
-  const Result<std::vector<UniqueFd>> got = b_.stream->take_descriptors();
+  const Result<std::vector<net::UniqueFd>> got = b_.stream->take_descriptors();
   ASSERT_TRUE(got.ok());
   ASSERT_EQ(got->size(), 2u);
   struct stat st {};
@@ -142,20 +142,20 @@ TEST_F(FrameStreamTest, DescriptorsTravelToWhoExpectsThem) {
 }
 
 TEST_F(FrameStreamTest, DescriptorsThatFindNoRoomAreAFailure) {
-  UniqueFd file(memfd_create("x", MFD_CLOEXEC));
+  net::UniqueFd file(memfd_create("x", MFD_CLOEXEC));
   for (int room = 0; room < 2; ++room) {
     b_.heard.clear();
     b_.stream->expect_descriptors();
     a_.stream->attach({file.get(), file.get()});
     a_.stream->send(FrameKind::welcome, 0, {});
-    const UniqueFd next(dup(file.get()));
+    const net::UniqueFd next(dup(file.get()));
     rlimit before{};
     getrlimit(RLIMIT_NOFILE, &before);
     const rlimit few{static_cast<rlim_t>(next.get() + 1 + room), before.rlim_max};
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
     turn_until(*loop_, [&] { return b_.heard.size() == 1; });
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-    const Result<std::vector<UniqueFd>> got = b_.stream->take_descriptors();
+    const Result<std::vector<net::UniqueFd>> got = b_.stream->take_descriptors();
     EXPECT_EQ(got.code(), Code::unavailable);
     EXPECT_NE(got.status().message().find("Too many open files"), std::string::npos);
   }

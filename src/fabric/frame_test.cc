@@ -82,9 +82,11 @@ TEST(Frame, GarbageIsTakenOrRefusedAndNeverReadPastItsEnd) {
     // Exactly as long as it is, so that a sanitizer sees what reads beyond.
     Bytes bytes(random() % 80);
     for (std::byte& b : bytes) b = static_cast<std::byte>(random());
-    if (bytes.size() >= kFrameHeader && run % 2 == 0) {  // a plausible header, garbage in the payload
+    if (bytes.size() >= kFrameHeader &&
+        run % 2 == 0) {  // a plausible header, garbage in the payload
       const auto kind = static_cast<FrameKind>(1 + random() % 12);
-      put_header(bytes.data(), kind, random(), std::min<std::size_t>(random() % 64, max_payload(kind)));
+      put_header(bytes.data(), kind, random(),
+                 std::min<std::size_t>(random() % 64, max_payload(kind)));
     }
     ByteView in = bytes;
     const std::size_t before = in.size();

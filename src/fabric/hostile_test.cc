@@ -1,5 +1,5 @@
-// Peers that break the protocol, lie, stall or die, on both sides and over both transports: they are
-// disconnected with a reason, and nobody else notices.
+// Peers that break the protocol, lie, stall or die, on both sides and over both transports: they
+// are disconnected with a reason, and nobody else notices.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -24,11 +24,13 @@ namespace {
 // A client without manners: a blocking socket, to send and receive anything.
 class RawClient {
  public:
-  explicit RawClient(const Uri& uri) {
-    const Address address = uri.scheme == Uri::Scheme::tcp ? resolve(uri.host, uri.port, true, false)->front()
-                                                           : *unix_address(uri.path);
-    fd_ = UniqueFd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size), 0);
+  explicit RawClient(const net::Uri& uri) {
+    const net::Address address = uri.scheme == net::Uri::Scheme::tcp
+                                     ? resolve(uri.host, uri.port, true, false)->front()
+                                     : *net::unix_address(uri.path);
+    fd_ = net::UniqueFd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(
+        ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size), 0);
   }
   // False if the server has closed the connection.
   bool send(ByteView bytes) {
@@ -50,7 +52,8 @@ class RawClient {
     const auto answer = receive();
     return answer && answer->kind == FrameKind::welcome;
   }
-  // Whatever comes next; nothing once the connection is closed. The payload lives until the next call.
+  // Whatever comes next; nothing once the connection is closed. The payload lives until the next
+  // call.
   std::optional<Frame> receive() {
     for (;;) {
       in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(taken_));
@@ -82,7 +85,7 @@ class RawClient {
   int fd() const { return fd_.get(); }
 
  private:
-  UniqueFd fd_;
+  net::UniqueFd fd_;
   Bytes in_;
   std::size_t taken_ = 0;
 };
@@ -103,14 +106,15 @@ Bytes write_payload(std::uint64_t offset, std::size_t size) {
   return payload;
 }
 
-class Hostile : public testing::TestWithParam<Uri::Scheme> {
+class Hostile : public testing::TestWithParam<net::Uri::Scheme> {
  protected:
   // A client that behaves, to see that it is not disturbed.
   void expect_undisturbed(TestServer& server) {
     LoopPtr loop = make_loop();
-    auto body = [](EventLoop& l, Uri uri) -> Task<void> {
+    auto body = [](EventLoop& l, net::Uri uri) -> Task<void> {
       Bytes me;
-      Result<std::unique_ptr<Connection>> c = co_await connect(l, uri, 0, std::move(me), ConnectOptions{});
+      Result<std::unique_ptr<Connection>> c =
+          co_await connect(l, uri, 0, std::move(me), ConnectOptions{});
       EXPECT_TRUE(c.ok()) << c.status().to_string();
       if (!c.ok()) co_return;
       Call call = (*c)->call(as_bytes("fine"));
@@ -119,10 +123,11 @@ class Hostile : public testing::TestWithParam<Uri::Scheme> {
     };
     run(*loop, body(*loop, server.uri(GetParam())));
   }
-  bool tcp() const { return GetParam() == Uri::Scheme::tcp; }
+  bool tcp() const { return GetParam() == net::Uri::Scheme::tcp; }
 };
 
-INSTANTIATE_TEST_SUITE_P(, Hostile, testing::Values(Uri::Scheme::unix_socket, Uri::Scheme::tcp),
+INSTANTIATE_TEST_SUITE_P(, Hostile,
+                         testing::Values(net::Uri::Scheme::unix_socket, net::Uri::Scheme::tcp),
                          transport_name);
 
 TEST_P(Hostile, GarbageInsteadOfHello) {
@@ -177,8 +182,9 @@ TEST_P(Hostile, GarbageAfterTheWelcome) {
 
 TEST_P(Hostile, AFrameThatOnlyServersSend) {
   TestServer server(GetParam());
-  for (FrameKind kind : {FrameKind::welcome, FrameKind::refused, FrameKind::reply, FrameKind::read_done,
-                         FrameKind::write_done, FrameKind::cas_done, FrameKind::hello}) {
+  for (FrameKind kind :
+       {FrameKind::welcome, FrameKind::refused, FrameKind::reply, FrameKind::read_done,
+        FrameKind::write_done, FrameKind::cas_done, FrameKind::hello}) {
     RawClient c(server.uri(GetParam()));
     ASSERT_TRUE(c.say_hello());
     c.send(kind, 0);
@@ -255,7 +261,8 @@ TEST_P(Hostile, SayingNothingAtAll) {
   expect_undisturbed(server);
 }
 
-// Asks for more than it takes: the server stops listening to it, holds little, and in the end hangs up.
+// Asks for more than it takes: the server stops listening to it, holds little, and in the end hangs
+// up.
 TEST_P(Hostile, NotReadingTheReplies) {
   Limits limits;
   limits.max_queued = 256 * 1024;
@@ -303,13 +310,13 @@ TEST_P(Hostile, KilledClientsAreNoticed) {
   // Forked before this process has other threads; it learns through the pipe where to connect.
   int pipe_fds[2];
   ASSERT_EQ(pipe(pipe_fds), 0);
-  UniqueFd from(pipe_fds[0]), to(pipe_fds[1]);
+  net::UniqueFd from(pipe_fds[0]), to(pipe_fds[1]);
   const pid_t child = fork();
   if (child == 0) {
     to.reset();
     char text[256] = {};
     if (read(from.get(), text, sizeof text - 1) <= 0) _exit(1);
-    RawClient c(*parse_uri(text));
+    RawClient c(*net::parse_uri(text));
     c.say_hello();
     c.send(FrameKind::request, 1, as_bytes("hold"));
     for (;;) pause();
@@ -338,11 +345,12 @@ TEST_P(Hostile, Fuzz) {
       Bytes payload;
       switch (random() % 5) {
         case 0:
-          payload =
-              read_payload(random() % (2 * TestServer::kRegion), static_cast<std::uint32_t>(random() % 5000));
+          payload = read_payload(random() % (2 * TestServer::kRegion),
+                                 static_cast<std::uint32_t>(random() % 5000));
           break;
         case 1:
-          payload = cas_payload(random() % (2 * TestServer::kRegion) & ~std::uint64_t{random() % 8});
+          payload =
+              cas_payload(random() % (2 * TestServer::kRegion) & ~std::uint64_t{random() % 8});
           break;
         case 2: payload = encode(Hello{static_cast<std::uint32_t>(random() % 4), {}}); break;
         default: payload.resize(random() % 300); break;
@@ -351,7 +359,8 @@ TEST_P(Hostile, Fuzz) {
       Bytes frame(kFrameHeader);
       put_header(frame.data(), kind, random(), payload.size());
       frame.insert(frame.end(), payload.begin(), payload.end());
-      if (random() % 3 == 0) frame[random() % frame.size()] ^= static_cast<std::byte>(1 + random() % 255);
+      if (random() % 3 == 0)
+        frame[random() % frame.size()] ^= static_cast<std::byte>(1 + random() % 255);
       stream.insert(stream.end(), frame.begin(), frame.end());
     }
     if (random() % 3 == 0 && !stream.empty()) stream.resize(random() % stream.size());
@@ -388,7 +397,8 @@ TEST_P(Hostile, AnIdleServerSleeps) {
   TestServer server(GetParam());
   const auto server_sleeps = [&] {
     long total = 0;
-    for (const auto& [thread, count] : sleeps()) total += not_the_servers.contains(thread) ? 0 : count;
+    for (const auto& [thread, count] : sleeps())
+      total += not_the_servers.contains(thread) ? 0 : count;
     return total;
   };
   LoopPtr loop = make_loop();
@@ -414,20 +424,21 @@ TEST_P(Hostile, AnIdleServerSleeps) {
   EXPECT_EQ(server_sleeps(), before);
 }
 
-// --- Hostile servers --------------------------------------------------------------------------------
+// --- Hostile servers
+// --------------------------------------------------------------------------------
 
 // Accepts one connection on a thread and does `with` to it.
 class RawServer {
  public:
-  RawServer(const Uri& uri, std::function<void(int fd)> with)
-      : listener_(std::move(*Listener::open(uri))), thread_([this, with = std::move(with)] {
+  RawServer(const net::Uri& uri, std::function<void(int fd)> with)
+      : listener_(std::move(*net::Listener::open(uri))), thread_([this, with = std::move(with)] {
           pollfd p{listener_.fd(), POLLIN, 0};
           if (poll(&p, 1, 60'000) != 1) return;
-          Result<Listener::Accepted> accepted = listener_.accept();
+          Result<net::Listener::Accepted> accepted = listener_.accept();
           if (accepted.ok()) with(accepted->fd.get());
         }) {}
   ~RawServer() { thread_.join(); }
-  const Uri& uri() const { return listener_.uri(); }
+  const net::Uri& uri() const { return listener_.uri(); }
 
   static void send(int fd, FrameKind kind, ByteView payload) {
     Bytes frame(kFrameHeader);
@@ -437,7 +448,7 @@ class RawServer {
   }
 
  private:
-  Listener listener_;
+  net::Listener listener_;
   std::thread thread_;
 };
 
@@ -445,7 +456,8 @@ class HostileServer : public Hostile {
  protected:
   Code connect_to(std::function<void(int fd)> with) {
     TempDir dir;
-    RawServer server(tcp() ? *parse_uri("tcp:127.0.0.1:0") : *parse_uri("unix:" + dir.path() + "/socket"),
+    RawServer server(tcp() ? *net::parse_uri("tcp:127.0.0.1:0")
+                           : *net::parse_uri("unix:" + dir.path() + "/socket"),
                      std::move(with));
     LoopPtr loop = make_loop();
     Result<std::unique_ptr<Connection>> c =
@@ -456,42 +468,49 @@ class HostileServer : public Hostile {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, HostileServer, testing::Values(Uri::Scheme::unix_socket, Uri::Scheme::tcp),
+INSTANTIATE_TEST_SUITE_P(, HostileServer,
+                         testing::Values(net::Uri::Scheme::unix_socket, net::Uri::Scheme::tcp),
                          transport_name);
 
 TEST_P(HostileServer, ClientsTakeNoNonsense) {
   EXPECT_EQ(connect_to([](int) {}), Code::unavailable);
-  EXPECT_EQ(connect_to([](int fd) { ::send(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28, MSG_NOSIGNAL); }),
+  EXPECT_EQ(
+      connect_to([](int fd) { ::send(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28, MSG_NOSIGNAL); }),
+      Code::unavailable);
+  EXPECT_EQ(connect_to([](int fd) { RawServer::send(fd, FrameKind::reply, {}); }),
             Code::unavailable);
-  EXPECT_EQ(connect_to([](int fd) { RawServer::send(fd, FrameKind::reply, {}); }), Code::unavailable);
-  EXPECT_EQ(connect_to([](int fd) { RawServer::send(fd, FrameKind::welcome, Bytes(3)); }), Code::unavailable);
-  EXPECT_EQ(connect_to([](int fd) { RawServer::send(fd, FrameKind::refused, {}); }), Code::unavailable);
+  EXPECT_EQ(connect_to([](int fd) { RawServer::send(fd, FrameKind::welcome, Bytes(3)); }),
+            Code::unavailable);
+  EXPECT_EQ(connect_to([](int fd) { RawServer::send(fd, FrameKind::refused, {}); }),
+            Code::unavailable);
   // Once connected (over shared memory this welcome is refused already: no region comes with it).
-  for (FrameKind kind : {FrameKind::reply, FrameKind::read_done, FrameKind::cas_done, FrameKind::welcome,
-                         FrameKind::request}) {
+  for (FrameKind kind : {FrameKind::reply, FrameKind::read_done, FrameKind::cas_done,
+                         FrameKind::welcome, FrameKind::request}) {
     EXPECT_EQ(connect_to([kind](int fd) {
                 RawServer::send(fd, FrameKind::welcome, encode(Welcome{4096, 1, {}}));
                 RawServer::send(fd, kind, {});
                 std::byte until_closed[512];
-                while (recv(fd, until_closed, sizeof until_closed, 0) != 0 && errno == EAGAIN) usleep(1000);
+                while (recv(fd, until_closed, sizeof until_closed, 0) != 0 && errno == EAGAIN)
+                  usleep(1000);
               }),
               Code::unavailable);
   }
 }
 
-// Descriptors that are not what they should be must not be mapped: the first access would end the client.
+// Descriptors that are not what they should be must not be mapped: the first access would end the
+// client.
 TEST(HostileShmServer, ForeignDescriptorsAreRefused) {
   const auto region = std::move(*Region::create(8192));
-  UniqueFd shrinkable(memfd_create("x", MFD_CLOEXEC));
+  net::UniqueFd shrinkable(memfd_create("x", MFD_CLOEXEC));
   ASSERT_EQ(ftruncate(shrinkable.get(), 8192), 0);
-  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  net::UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const std::vector<std::vector<int>> bad = {{region->fd()},
                                              {shrinkable.get(), shrinkable.get()},
                                              {region->fd(), null.get()},
                                              {null.get(), null.get()}};
   for (const std::vector<int>& fds : bad) {
     TempDir dir;
-    RawServer server(*parse_uri("unix:" + dir.path() + "/socket"), [&](int fd) {
+    RawServer server(*net::parse_uri("unix:" + dir.path() + "/socket"), [&](int fd) {
       const Bytes payload = encode(Welcome{8192, 1, {}});
       Bytes frame(kFrameHeader);
       put_header(frame.data(), FrameKind::welcome, 0, payload.size());

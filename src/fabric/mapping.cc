@@ -20,7 +20,8 @@ Result<Mapping> Mapping::create(int fd, std::size_t bytes, int protection, std::
 
 Status Mapping::populate(std::string_view what) const {
 #ifdef MADV_POPULATE_WRITE
-  if (madvise(span_.data(), span_.size(), MADV_POPULATE_WRITE) == 0 || errno == EINVAL) return Status();
+  if (madvise(span_.data(), span_.size(), MADV_POPULATE_WRITE) == 0 || errno == EINVAL)
+    return Status();
   // EFAULT: the store would have ended in SIGBUS.
   return Status(Code::io_error, fmt::format("{}: no room for {} bytes: {}", what, span_.size(),
                                             std::strerror(errno == EFAULT ? ENOSPC : errno)));

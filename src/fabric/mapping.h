@@ -23,12 +23,13 @@ class Mapping {
   }
   ~Mapping() { unmap(); }
 
-  // Maps the first `bytes` bytes of `fd` shared; `protection` as for mmap. `what` names it in the error.
+  // Maps the first `bytes` bytes of `fd` shared; `protection` as for mmap. `what` names it in the
+  // error.
   static Result<Mapping> create(int fd, std::size_t bytes, int protection, std::string_view what);
 
-  // Makes every page of a writable mapping there now. Else a store to one for which there is no room, in
-  // memory or on the file's disk, would end the process (SIGBUS). Before Linux 5.14 it cannot be asked for,
-  // and does nothing. Fails with io_error: `what` has no room.
+  // Makes every page of a writable mapping there now. Else a store to one for which there is no
+  // room, in memory or on the file's disk, would end the process (SIGBUS). Before Linux 5.14 it
+  // cannot be asked for, and does nothing. Fails with io_error: `what` has no room.
   Status populate(std::string_view what) const;
 
   ByteSpan span() const { return span_; }

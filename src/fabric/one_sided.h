@@ -1,6 +1,6 @@
-// OneSided: executes READ, WRITE and CAS on a mapped region in the order they are given, as a NIC does
-// for one queue pair. The shm client uses it in its own mapping, the TCP stand-in for the NIC in the
-// server's.
+// OneSided: executes READ, WRITE and CAS on a mapped region in the order they are given, as a NIC
+// does for one queue pair. The shm client uses it in its own mapping, the TCP stand-in for the NIC
+// in the server's.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@ class OneSided {
   explicit OneSided(ByteSpan region) : region_(region) {}
 
   void read(std::uint64_t offset, std::byte* into, std::size_t size) {
-    // Fences order everything but a store before a load. Reads that follow no write stay free of it.
+    // Fences order everything but a store before a load. Reads that follow no write stay free of
+    // it.
     if (wrote_) full_fence();
     wrote_ = false;
     copy_from_region(into, region_.data() + offset, size);

@@ -24,10 +24,10 @@ Result<Mapping> map_memfd(int fd, std::size_t bytes) {
 Result<std::unique_ptr<Region>> Region::create(std::size_t bytes) {
   SCALIO_ASSERT(bytes > 0);
   const auto failed = [&](std::string_view what) {
-    return Status(Code::unavailable,
-                  fmt::format("cannot make a region of {} bytes: {}: {}", bytes, what, error_text(errno)));
+    return Status(Code::unavailable, fmt::format("cannot make a region of {} bytes: {}: {}", bytes,
+                                                 what, error_text(errno)));
   };
-  UniqueFd fd(memfd_create("scalio-region", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  net::UniqueFd fd(memfd_create("scalio-region", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return failed("memfd_create");
   if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return failed("ftruncate");
   if (fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return failed("sealing");
@@ -40,11 +40,12 @@ Result<std::unique_ptr<Region>> Region::create(std::size_t bytes) {
 Result<Mapping> map_region(int fd, std::size_t bytes) {
   struct stat st {};
   const int seals = fcntl(fd, F_GET_SEALS);
-  if (bytes == 0 || fstat(fd, &st) != 0 || static_cast<std::size_t>(st.st_size) != bytes || seals < 0 ||
-      (seals & F_SEAL_SHRINK) == 0) {
+  if (bytes == 0 || fstat(fd, &st) != 0 || static_cast<std::size_t>(st.st_size) != bytes ||
+      seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
     return Status(
         Code::invalid,
-        fmt::format("the server's region is not a memfd of {} bytes sealed against shrinking", bytes));
+        fmt::format("the server's region is not a memfd of {} bytes sealed against shrinking",
+                    bytes));
   }
   Result<Mapping> mapping = map_memfd(fd, bytes);
   // A client's forks have no part in its connections.

@@ -12,8 +12,8 @@
 
 namespace scalio::fabric {
 
-// Zeroed memory in a memfd, so that it can be mapped by clients on this machine. The memfd is sealed
-// against resizing: nobody who has it can make the others' accesses fault.
+// Zeroed memory in a memfd, so that it can be mapped by clients on this machine. The memfd is
+// sealed against resizing: nobody who has it can make the others' accesses fault.
 //
 // Several processes, and a NIC, use the memory at once: access it with region_access.h only.
 class Region {
@@ -25,13 +25,13 @@ class Region {
   int fd() const { return fd_.get(); }
 
  private:
-  Region(UniqueFd fd, Mapping mapping) : fd_(std::move(fd)), mapping_(std::move(mapping)) {}
-  UniqueFd fd_;
+  Region(net::UniqueFd fd, Mapping mapping) : fd_(std::move(fd)), mapping_(std::move(mapping)) {}
+  net::UniqueFd fd_;
   Mapping mapping_;
 };
 
-// Maps a region received from another process, after checking that it has exactly `bytes` bytes and can
-// never have fewer. Fails with invalid.
+// Maps a region received from another process, after checking that it has exactly `bytes` bytes and
+// can never have fewer. Fails with invalid.
 Result<Mapping> map_region(int fd, std::size_t bytes);
 
 }  // namespace scalio::fabric

@@ -48,7 +48,7 @@ TEST(Region, ForeignMemoryIsNotMapped) {
   EXPECT_EQ(map_region((*made)->fd(), 4096).code(), Code::invalid);
   EXPECT_EQ(map_region((*made)->fd(), 0).code(), Code::invalid);
   EXPECT_EQ(map_region(-1, 4096).code(), Code::invalid);
-  UniqueFd unsealed(memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  net::UniqueFd unsealed(memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   ASSERT_EQ(ftruncate(unsealed.get(), 4096), 0);
   EXPECT_EQ(map_region(unsealed.get(), 4096).code(), Code::invalid);
 }
@@ -83,8 +83,8 @@ TEST(RegionAccess, CasSwapsOnlyWhatItExpects) {
   EXPECT_EQ(load_word_relaxed(word), 6u);
 }
 
-// Words below 64 bytes come whole, bytes stored beside each other do not undo each other, and no CAS is
-// lost: also what ThreadSanitizer is to look at.
+// Words below 64 bytes come whole, bytes stored beside each other do not undo each other, and no
+// CAS is lost: also what ThreadSanitizer is to look at.
 TEST(RegionAccess, HoldsUnderConcurrentUse) {
   alignas(64) std::byte memory[128] = {};
   std::atomic<bool> stop{false};
@@ -97,7 +97,8 @@ TEST(RegionAccess, HoldsUnderConcurrentUse) {
   };
   std::thread writer([&] {
     for (std::uint64_t i = 0; !stop.load(std::memory_order_relaxed); ++i) {
-      const std::uint64_t words[2] = {i % 256 * 0x0101010101010101, ~(i % 256 * 0x0101010101010101)};
+      const std::uint64_t words[2] = {i % 256 * 0x0101010101010101,
+                                      ~(i % 256 * 0x0101010101010101)};
       copy_to_region(memory, reinterpret_cast<const std::byte*>(words), 16);
       store_byte(memory + 16, static_cast<std::byte>(i));
     }
@@ -106,7 +107,8 @@ TEST(RegionAccess, HoldsUnderConcurrentUse) {
   for (int i = 0; i < 1000; ++i) {
     std::uint64_t words[2];
     copy_from_region(reinterpret_cast<std::byte*>(words), memory, 16);
-    for (std::uint64_t w : words) ASSERT_TRUE(w % 0x0101010101010101 == 0 || ~w % 0x0101010101010101 == 0);
+    for (std::uint64_t w : words)
+      ASSERT_TRUE(w % 0x0101010101010101 == 0 || ~w % 0x0101010101010101 == 0);
     const std::byte mine{static_cast<unsigned char>(i)};
     store_byte(memory + 17, mine);
     ASSERT_EQ(load_byte(memory + 17), mine);
@@ -118,9 +120,9 @@ TEST(RegionAccess, HoldsUnderConcurrentUse) {
   EXPECT_EQ(load_word_acquire(memory + 32), 2u * kIncrements);
 }
 
-// The order that the store's protocol stands on: of two that each store and then load the other's word, at
-// least one sees the other's store. (Without the fence a few rounds in a thousand fail, on two CPUs that do
-// nothing else.)
+// The order that the store's protocol stands on: of two that each store and then load the other's
+// word, at least one sees the other's store. (Without the fence a few rounds in a thousand fail, on
+// two CPUs that do nothing else.)
 TEST(OneSided, AWriteIsDoneBeforeALaterRead) {
   constexpr std::uint64_t kRounds = 5000;
   alignas(64) std::byte memory[256] = {};

@@ -6,11 +6,11 @@
 #include <cerrno>
 
 #include "fabric/acceptor.h"
-#include "task/io_thread.h"
-#include "fabric/tcp/nic.h"
-#include "fabric/shard_port.h"
-#include "net/socket.h"
 #include "fabric/rdma/verbs_acceptor.h"
+#include "fabric/shard_port.h"
+#include "fabric/tcp/nic.h"
+#include "net/socket.h"
+#include "task/io_thread.h"
 
 namespace scalio::fabric {
 
@@ -18,23 +18,24 @@ namespace {
 
 // What listens, by transport.
 struct Listeners {
-  std::vector<Listener> local;
-  std::vector<Listener> tcp;
+  std::vector<net::Listener> local;
+  std::vector<net::Listener> tcp;
   std::vector<VerbsListener> rdma;
-  std::vector<Uri> addresses;  // all, in their order
+  std::vector<net::Uri> addresses;  // all, in their order
 };
 
-bool is_rdma(const Uri& uri) { return uri.scheme == Uri::Scheme::rdma; }
+bool is_rdma(const net::Uri& uri) { return uri.scheme == net::Uri::Scheme::rdma; }
 
-Status check_together(const std::vector<Uri>& listen) {
+Status check_together(const std::vector<net::Uri>& listen) {
   if (std::ranges::any_of(listen, is_rdma) && !std::ranges::all_of(listen, is_rdma)) {
     return Status(
         Code::invalid,
-        "rdma: cannot be served beside unix: or tcp:, because a NIC's compare-and-swap is not atomic "
+        "rdma: cannot be served beside unix: or tcp:, because a NIC's compare-and-swap is not "
+        "atomic "
         "with the CPU's; listen either at rdma: addresses only, or at unix: and tcp: only");
   }
   for (auto uri = listen.begin(); uri != listen.end(); ++uri) {
-    const bool picked = uri->scheme != Uri::Scheme::unix_socket && uri->port == 0;
+    const bool picked = uri->scheme != net::Uri::Scheme::unix_socket && uri->port == 0;
     if (!picked && std::find(listen.begin(), uri, *uri) != uri) {
       return Status(Code::invalid, fmt::format("{} is given more than once", uri->text()));
     }
@@ -42,26 +43,27 @@ Status check_together(const std::vector<Uri>& listen) {
   return Status();
 }
 
-Result<Listeners> open_listeners(const std::vector<Uri>& uris) {
+Result<Listeners> open_listeners(const std::vector<net::Uri>& uris) {
   if (Status s = check_together(uris); !s.ok()) return s;
   Listeners all;
-  for (const Uri& uri : uris) {
+  for (const net::Uri& uri : uris) {
     if (is_rdma(uri)) {
       Result<VerbsListener> listener = VerbsListener::open(uri);
       if (!listener.ok()) return listener.status();
       if (!all.rdma.empty() && listener->device() != all.rdma[0].device()) {
-        return Status(Code::invalid,
-                      fmt::format("{} and {} are of two RDMA devices, and compare-and-swaps are atomic only "
-                                  "within one; listen at addresses of one",
-                                  all.rdma[0].uri().text(), uri.text()));
+        return Status(
+            Code::invalid,
+            fmt::format("{} and {} are of two RDMA devices, and compare-and-swaps are atomic only "
+                        "within one; listen at addresses of one",
+                        all.rdma[0].uri().text(), uri.text()));
       }
       all.addresses.push_back(listener->uri());
       all.rdma.push_back(std::move(*listener));
     } else {
-      Result<Listener> listener = Listener::open(uri);
+      Result<net::Listener> listener = net::Listener::open(uri);
       if (!listener.ok()) return listener.status();
       all.addresses.push_back(listener->uri());
-      auto& list = uri.scheme == Uri::Scheme::unix_socket ? all.local : all.tcp;
+      auto& list = uri.scheme == net::Uri::Scheme::unix_socket ? all.local : all.tcp;
       list.push_back(std::move(*listener));
     }
   }
@@ -71,10 +73,10 @@ Result<Listeners> open_listeners(const std::vector<Uri>& uris) {
 Result<VerbsRegion> register_region(ibv_context* device, ByteSpan region) {
   VerbsRegion r;
   r.domain.reset(ibv_alloc_pd(device));
-  if (!r.domain) return verbs_failure("make a protection domain", errno);
-  constexpr int kAccess =
-      IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
-  Result<Registration> registration = register_memory(r.domain.get(), region, kAccess);
+  if (!r.domain) return net::verbs_failure("make a protection domain", errno);
+  constexpr int kAccess = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |
+                          IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
+  Result<net::Registration> registration = net::register_memory(r.domain.get(), region, kAccess);
   if (!registration.ok()) return registration.status();
   r.registration = std::move(*registration);
   return r;
@@ -82,12 +84,12 @@ Result<VerbsRegion> register_region(ibv_context* device, ByteSpan region) {
 
 }  // namespace
 
-Status check_listen(const std::vector<Uri>& listen) { return open_listeners(listen).status(); }
+Status check_listen(const std::vector<net::Uri>& listen) { return open_listeners(listen).status(); }
 
 struct Server::Impl {
   std::vector<ShardEndpoint> shards;
   Limits limits;
-  std::vector<Uri> addresses;
+  std::vector<net::Uri> addresses;
   bool stopped = false;
 
   std::vector<std::unique_ptr<ShardPort>> ports;  // each used on its shard's thread
@@ -102,14 +104,15 @@ struct Server::Impl {
   std::shared_ptr<MessageChannel> to_nic;
   std::vector<std::shared_ptr<MessageChannel>> to_shards;
 
-  void start_unix(std::vector<Listener> listeners);
-  void start_tcp(std::vector<Listener> listeners, std::uint64_t epoch);
+  void start_unix(std::vector<net::Listener> listeners);
+  void start_tcp(std::vector<net::Listener> listeners, std::uint64_t epoch);
   void start_rdma(std::vector<VerbsListener> listeners, std::vector<VerbsRegion> regions);
   void stop();
 };
 
-Result<std::unique_ptr<Server>> Server::start(std::vector<ShardEndpoint> shards, std::uint64_t epoch,
-                                              EpochFile& epoch_file, std::vector<Uri> listen, Limits limits) {
+Result<std::unique_ptr<Server>> Server::start(std::vector<ShardEndpoint> shards,
+                                              std::uint64_t epoch, EpochFile& epoch_file,
+                                              std::vector<net::Uri> listen, Limits limits) {
   SCALIO_ASSERT(!shards.empty() && epoch != 0);
   Result<Listeners> listeners = open_listeners(listen);
   if (!listeners.ok()) return listeners.status();
@@ -118,7 +121,8 @@ Result<std::unique_ptr<Server>> Server::start(std::vector<ShardEndpoint> shards,
   std::vector<VerbsRegion> regions;
   if (!listeners->rdma.empty()) {
     for (const ShardEndpoint& shard : shards) {
-      Result<VerbsRegion> region = register_region(listeners->rdma[0].device(), shard.region->span());
+      Result<VerbsRegion> region =
+          register_region(listeners->rdma[0].device(), shard.region->span());
       if (!region.ok()) return region.status();
       regions.push_back(std::move(*region));
     }
@@ -152,29 +156,30 @@ Result<std::unique_ptr<Server>> Server::start(std::vector<ShardEndpoint> shards,
   return server;
 }
 
-void Server::Impl::start_unix(std::vector<Listener> listeners) {
+void Server::Impl::start_unix(std::vector<net::Listener> listeners) {
   const auto on_hello = [this](std::shared_ptr<FrameStream> stream, const std::string& name,
                                const Hello& hello) {
     ShardPort& port = *ports[hello.shard];
     if (!port.room()) return refuse(*stream, Status(Code::busy, "too many clients are connecting"));
-    Result<UniqueFd> socket = stream->release();
+    Result<net::UniqueFd> socket = stream->release();
     // A failure means that it did not wait for an answer; its socket is closed then.
     if (socket.ok()) port.hand_over(std::move(*socket), name, hello.request);
   };
   run_and_wait(accept_thread->loop(), [&] {
-    unix_acceptor = std::make_unique<Acceptor>(accept_thread->loop(), std::move(listeners), shards.size(),
-                                               limits, on_hello);
+    unix_acceptor = std::make_unique<Acceptor>(accept_thread->loop(), std::move(listeners),
+                                               shards.size(), limits, on_hello);
   });
 }
 
-void Server::Impl::start_tcp(std::vector<Listener> listeners, std::uint64_t epoch) {
+void Server::Impl::start_tcp(std::vector<net::Listener> listeners, std::uint64_t epoch) {
   EventLoop& loop = nic_thread->loop();
   to_nic = MessageChannel::create(loop, [this](Message& m) { nic->on_message(m); });
   std::vector<Nic::Shard> nic_shards;
   for (std::size_t i = 0; i < shards.size(); ++i) {
     ShardPort* port = ports[i].get();
     port->set_nic(to_nic);
-    to_shards.push_back(MessageChannel::create(*shards[i].loop, [port](Message& m) { port->on_message(m); }));
+    to_shards.push_back(
+        MessageChannel::create(*shards[i].loop, [port](Message& m) { port->on_message(m); }));
     nic_shards.push_back({shards[i].region->span(), to_shards.back()});
   }
   run_and_wait(loop, [&] {
@@ -187,19 +192,21 @@ void Server::Impl::start_tcp(std::vector<Listener> listeners, std::uint64_t epoc
   });
 }
 
-void Server::Impl::start_rdma(std::vector<VerbsListener> listeners, std::vector<VerbsRegion> regions) {
+void Server::Impl::start_rdma(std::vector<VerbsListener> listeners,
+                              std::vector<VerbsRegion> regions) {
   std::vector<ShardPort*> all;
   for (std::size_t i = 0; i < ports.size(); ++i) {
     ports[i]->offer_rdma(std::move(regions[i]));
     all.push_back(ports[i].get());
   }
   run_and_wait(accept_thread->loop(), [&] {
-    verbs_acceptor =
-        std::make_unique<VerbsAcceptor>(accept_thread->loop(), std::move(listeners), std::move(all));
+    verbs_acceptor = std::make_unique<VerbsAcceptor>(accept_thread->loop(), std::move(listeners),
+                                                     std::move(all));
   });
 }
 
-// From the outside in: who takes connections first, so that nothing new reaches the shards, then the shards.
+// From the outside in: who takes connections first, so that nothing new reaches the shards, then
+// the shards.
 void Server::Impl::stop() {
   if (std::exchange(stopped, true)) return;
   if (accept_thread) {
@@ -228,7 +235,7 @@ void Server::Impl::stop() {
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() { stop(); }
 void Server::stop() { impl_->stop(); }
-std::vector<Uri> Server::addresses() const { return impl_->addresses; }
+std::vector<net::Uri> Server::addresses() const { return impl_->addresses; }
 Nanos Server::nic_cpu_time() const { return impl_->nic_thread ? impl_->nic_thread->cpu_time() : 0; }
 
 }  // namespace scalio::fabric

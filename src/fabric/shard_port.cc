@@ -10,8 +10,8 @@
 namespace scalio::fabric {
 
 namespace {
-// A machine that lost its power never says that its connections are gone: its NIC is asked so often. What is
-// asked is answered, or given up, within seconds.
+// A machine that lost its power never says that its connections are gone: its NIC is asked so
+// often. What is asked is answered, or given up, within seconds.
 constexpr Nanos kProbeRdma = 30 * kSecond;
 }  // namespace
 
@@ -56,11 +56,13 @@ class StreamPeer : public ServerPeer, protected MessageStream::Handler {
   }
   void on_frame(const Frame& frame) override {
     if (frame.kind != FrameKind::request) {
-      return stream().fail(Status(Code::invalid, fmt::format("it said {}, which its clients do not say here",
-                                                             to_string(frame.kind))));
+      return stream().fail(Status(
+          Code::invalid,
+          fmt::format("it said {}, which its clients do not say here", to_string(frame.kind))));
     }
     if (calls_ == kMaxCalls) {
-      return stream().fail(Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
+      return stream().fail(
+          Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
     }
     ++calls_;
     port_.endpoint_.service->on_request(*this, frame.id, frame.payload);
@@ -80,9 +82,10 @@ class StreamPeer : public ServerPeer, protected MessageStream::Handler {
 
 class UnixPeer final : public StreamPeer {
  public:
-  UnixPeer(ShardPort& port, std::string name, UniqueFd socket)
+  UnixPeer(ShardPort& port, std::string name, net::UniqueFd socket)
       : StreamPeer(port, std::move(name)),
-        stream_(FrameStream::create(port.loop(), std::move(socket), *this, stream_limits(port.limits_))) {}
+        stream_(FrameStream::create(port.loop(), std::move(socket), *this,
+                                    stream_limits(port.limits_))) {}
   ~UnixPeer() override { stream_->stop(); }
 
   FrameStream& stream() override { return *stream_; }
@@ -95,14 +98,15 @@ class UnixPeer final : public StreamPeer {
   const std::shared_ptr<FrameStream> stream_;
 };
 
-// An RDMA client. Its one-sided operations are its and the NIC's affair; here are its messages, first of all
-// the hello.
+// An RDMA client. Its one-sided operations are its and the NIC's affair; here are its messages,
+// first of all the hello.
 class VerbsPeer final : public StreamPeer {
  public:
   VerbsPeer(ShardPort& port, std::string name)
       : StreamPeer(port, std::move(name)),
-        hello_timeout_(port.loop(),
-                       [this] { stream_->fail(Status(Code::timed_out, "it did not say hello in time")); }),
+        hello_timeout_(
+            port.loop(),
+            [this] { stream_->fail(Status(Code::timed_out, "it did not say hello in time")); }),
         probe_(port.loop(), [this] {
           stream_->probe();
           probe_.arm(port_.loop().now() + kProbeRdma);
@@ -111,11 +115,13 @@ class VerbsPeer final : public StreamPeer {
     if (stream_) stream_->stop();
   }
 
-  Status accept(VerbsRequest request) {
+  Status accept(net::VerbsRequest request) {
     const ibv_mr& region = *port_.verbs_region_.registration;
-    const VerbsAccept answer{region.rkey, reinterpret_cast<std::uintptr_t>(region.addr), region.length};
-    auto stream = VerbsStream::accept(port_.loop(), std::move(request), port_.verbs_region_.domain.get(),
-                                      encode(answer), *this, stream_limits(port_.limits_));
+    const VerbsAccept answer{region.rkey, reinterpret_cast<std::uintptr_t>(region.addr),
+                             region.length};
+    auto stream =
+        VerbsStream::accept(port_.loop(), std::move(request), port_.verbs_region_.domain.get(),
+                            encode(answer), *this, stream_limits(port_.limits_));
     if (!stream.ok()) return stream.status();
     stream_ = std::move(*stream);
     hello_timeout_.arm(port_.loop().now() + port_.limits_.hello_timeout);
@@ -192,10 +198,10 @@ ShardPort::ShardPort(std::uint32_t shard, ShardEndpoint endpoint, std::uint64_t 
 
 ShardPort::~ShardPort() { SCALIO_ASSERT(peers_.empty() && newcomers_.empty()); }
 
-void ShardPort::hand_over(UniqueFd socket, const std::string& name, ByteView request) {
+void ShardPort::hand_over(net::UniqueFd socket, const std::string& name, ByteView request) {
   waiting_.fetch_add(1, std::memory_order_relaxed);
   // In shared_ptrs, because what is run on a loop must be copyable.
-  auto fd = std::make_shared<UniqueFd>(std::move(socket));
+  auto fd = std::make_shared<net::UniqueFd>(std::move(socket));
   auto bytes = std::make_shared<Bytes>(request.begin(), request.end());
   endpoint_.loop->run_on_loop([this, fd, name, bytes] {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
@@ -203,16 +209,16 @@ void ShardPort::hand_over(UniqueFd socket, const std::string& name, ByteView req
   });
 }
 
-void ShardPort::hand_over(VerbsRequest request) {
+void ShardPort::hand_over(net::VerbsRequest request) {
   waiting_.fetch_add(1, std::memory_order_relaxed);
-  auto shared = std::make_shared<VerbsRequest>(std::move(request));
+  auto shared = std::make_shared<net::VerbsRequest>(std::move(request));
   endpoint_.loop->run_on_loop([this, shared] {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
     admit_verbs(std::move(*shared));
   });
 }
 
-void ShardPort::admit_unix(UniqueFd socket, std::string name, ByteView request) {
+void ShardPort::admit_unix(net::UniqueFd socket, std::string name, ByteView request) {
   auto peer = std::make_unique<UnixPeer>(*this, std::move(name), std::move(socket));
   Result<Bytes> answer = ask_service(*peer, request);
   if (!answer.ok()) return refuse(peer->stream(), answer.status());
@@ -231,7 +237,7 @@ void ShardPort::admit_tcp(const std::shared_ptr<Link>& link, ByteView request) {
   peers_.emplace(peer.get(), std::move(peer));
 }
 
-void ShardPort::admit_verbs(VerbsRequest request) {
+void ShardPort::admit_verbs(net::VerbsRequest request) {
   if (newcomers_.size() >= limits_.max_connections) {
     const Status why(Code::busy, "too many clients are connecting");
     log_.warn(loop().now(), fmt::format("{}: refused: {}", request.name, why.message()));
@@ -253,9 +259,9 @@ void ShardPort::greet(VerbsPeer& newcomer, ByteView request) {
 }
 
 Result<Bytes> ShardPort::ask_service(ServerPeer& peer, ByteView request) {
-  Result<Bytes> answer =
-      Status(Code::busy,
-             fmt::format("shard {} has {} connections already, which is the most", shard_, peers_.size()));
+  Result<Bytes> answer = Status(
+      Code::busy,
+      fmt::format("shard {} has {} connections already, which is the most", shard_, peers_.size()));
   if (peers_.size() < limits_.max_connections) answer = endpoint_.service->on_hello(peer, request);
   SCALIO_ASSERT(!answer.ok() || answer->size() <= kMaxMessage);
   if (!answer.ok()) {

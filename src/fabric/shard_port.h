@@ -7,9 +7,9 @@
 #include <unordered_map>
 
 #include "fabric/fabric.h"
+#include "fabric/server.h"
 #include "fabric/tcp/handover.h"
 #include "net/limited_log.h"
-#include "fabric/server.h"
 #include "net/unique_fd.h"
 #include "net/verbs_queue.h"
 
@@ -18,11 +18,11 @@ namespace scalio::fabric {
 class ServerPeer;
 class VerbsPeer;
 
-// A shard's region as an RDMA device has it: registered once, in a protection domain of its own, so that the
-// shard's clients reach nothing else.
+// A shard's region as an RDMA device has it: registered once, in a protection domain of its own, so
+// that the shard's clients reach nothing else.
 struct VerbsRegion {
-  ProtectionDomain domain;
-  Registration registration;
+  net::ProtectionDomain domain;
+  net::Registration registration;
 };
 
 class ShardPort {
@@ -36,10 +36,10 @@ class ShardPort {
   // For the accepting thread: whether the shard's thread keeps up with connections.
   bool room() const { return waiting_.load(std::memory_order_relaxed) < limits_.max_connections; }
   // For the accepting thread: takes over a Unix socket whose hello was read.
-  void hand_over(UniqueFd socket, const std::string& name, ByteView request);
+  void hand_over(net::UniqueFd socket, const std::string& name, ByteView request);
 
   // For the accepting thread: takes over a client that asks to connect by RDMA, after offer_rdma().
-  void hand_over(VerbsRequest request);
+  void hand_over(net::VerbsRequest request);
 
   // The rest on the shard's thread only, once connections are accepted.
 
@@ -58,9 +58,9 @@ class ShardPort {
   friend class UnixPeer;
   friend class TcpPeer;
   friend class VerbsPeer;
-  void admit_unix(UniqueFd socket, std::string name, ByteView request);
+  void admit_unix(net::UniqueFd socket, std::string name, ByteView request);
   void admit_tcp(const std::shared_ptr<Link>& link, ByteView request);
-  void admit_verbs(VerbsRequest request);
+  void admit_verbs(net::VerbsRequest request);
   void greet(VerbsPeer& newcomer, ByteView request);
   Result<Bytes> ask_service(ServerPeer& peer, ByteView request);
   void forget(ServerPeer& peer);
@@ -73,10 +73,11 @@ class ShardPort {
   const Limits limits_;
   std::shared_ptr<MessageChannel> nic_;
   VerbsRegion verbs_region_;
-  std::unordered_map<ServerPeer*, std::unique_ptr<ServerPeer>> peers_;    // those the service knows
-  std::unordered_map<VerbsPeer*, std::unique_ptr<VerbsPeer>> newcomers_;  // they have not said hello
-  std::atomic<std::size_t> waiting_{0};                                   // handed over, not yet taken
-  LimitedLog log_;
+  std::unordered_map<ServerPeer*, std::unique_ptr<ServerPeer>> peers_;  // those the service knows
+  std::unordered_map<VerbsPeer*, std::unique_ptr<VerbsPeer>>
+      newcomers_;                        // they have not said hello
+  std::atomic<std::size_t> waiting_{0};  // handed over, not yet taken
+  net::LimitedLog log_;
 };
 
 }  // namespace scalio::fabric

@@ -8,27 +8,29 @@
 #include <thread>
 
 #include "fabric/connect.h"
+#include "fabric/rdma/verbs_acceptor.h"
 #include "fabric/region_access.h"
 #include "net/socket.h"
 #include "testing/fabric_server.h"
-#include "fabric/rdma/verbs_acceptor.h"
 
 namespace scalio::fabric {
 namespace {
 
-class Transport : public testing::TestWithParam<Uri::Scheme> {
+class Transport : public testing::TestWithParam<net::Uri::Scheme> {
  protected:
   void SetUp() override {
     if (const char* what = lacking(GetParam())) GTEST_SKIP() << what;
   }
   std::unique_ptr<Connection> connect_to(TestServer& server, std::uint32_t shard = 0,
                                          ConnectOptions options = {}) {
-    Result<std::unique_ptr<Connection>> c = try_connect(server.uri(GetParam()), shard, "me", options);
+    Result<std::unique_ptr<Connection>> c =
+        try_connect(server.uri(GetParam()), shard, "me", options);
     EXPECT_TRUE(c.ok()) << c.status().to_string();
     return c.ok() ? std::move(*c) : nullptr;
   }
-  Result<std::unique_ptr<Connection>> try_connect(const Uri& uri, std::uint32_t shard,
-                                                  const std::string& hello, ConnectOptions options = {}) {
+  Result<std::unique_ptr<Connection>> try_connect(const net::Uri& uri, std::uint32_t shard,
+                                                  const std::string& hello,
+                                                  ConnectOptions options = {}) {
     return run(*loop_, connect(*loop_, uri, shard, TestService::bytes(hello), options));
   }
   // One call's reply.
@@ -56,7 +58,8 @@ class Transport : public testing::TestWithParam<Uri::Scheme> {
 };
 
 INSTANTIATE_TEST_SUITE_P(, Transport,
-                         testing::Values(Uri::Scheme::unix_socket, Uri::Scheme::tcp, Uri::Scheme::rdma),
+                         testing::Values(net::Uri::Scheme::unix_socket, net::Uri::Scheme::tcp,
+                                         net::Uri::Scheme::rdma),
                          transport_name);
 
 TEST_P(Transport, SaysHello) {
@@ -87,7 +90,7 @@ TEST_P(Transport, IsRefusedForAShardThatIsNotThere) {
 
 TEST_P(Transport, NobodyListening) {
   TestServer server(GetParam());
-  const Uri uri = server.uri(GetParam());
+  const net::Uri uri = server.uri(GetParam());
   server.server.reset();
   const auto c = try_connect(uri, 0, "me");
   EXPECT_EQ(c.code(), Code::unavailable);
@@ -155,8 +158,8 @@ TEST_P(Transport, TheRegionsEdgesAreReached) {
   run(*loop_, body(*c));
 }
 
-// Chained operations on one word: any other order than the posted one shows. (A READ may see what was posted
-// after it.)
+// Chained operations on one word: any other order than the posted one shows. (A READ may see what
+// was posted after it.)
 TEST_P(Transport, OperationsHappenInTheOrderTheyWerePosted) {
   TestServer server(GetParam());
   std::unique_ptr<Connection> c = connect_to(server);
@@ -190,7 +193,8 @@ TEST_P(Transport, ManyBigOperationsInFlight) {
   auto body = [](Connection& conn) -> Task<void> {
     constexpr std::size_t kOps = 24;
     std::vector<Bytes> buffers;
-    for (std::size_t i = 0; i < 2 * kOps; ++i) buffers.emplace_back(kMaxRead, static_cast<std::byte>(i / 2));
+    for (std::size_t i = 0; i < 2 * kOps; ++i)
+      buffers.emplace_back(kMaxRead, static_cast<std::byte>(i / 2));
     std::deque<Op> ops;
     for (std::size_t i = 0; i < kOps; ++i) {
       ops.emplace_back(conn, Op::Kind::write, 0, buffers[2 * i].data(), kMaxRead);
@@ -220,7 +224,8 @@ TEST_P(Transport, AsManyCallsAsAllowedAreInFlightManyTimes) {
       std::deque<Call> calls;
       std::deque<std::string> texts;
       for (std::size_t i = 0; i < kMaxCalls; ++i) {
-        const std::string& text = texts.emplace_back(std::to_string(round) + "/" + std::to_string(i));
+        const std::string& text =
+            texts.emplace_back(std::to_string(round) + "/" + std::to_string(i));
         calls.emplace_back(conn, as_bytes(text));
       }
       for (std::size_t i = 0; i < kMaxCalls; ++i) {
@@ -353,16 +358,17 @@ TEST_P(Transport, ACallThatIsNotAnsweredTimesOut) {
 
 TEST_P(Transport, AServerThatSaysNothingTimesOut) {
   TempDir dir;
-  std::optional<Listener> socket;
+  std::optional<net::Listener> socket;
   std::optional<VerbsListener> rdma;
-  Uri uri;
-  if (GetParam() == Uri::Scheme::rdma) {
-    rdma = std::move(*VerbsListener::open(*parse_uri("rdma:" + rdma_addresses().front() + ":0")));
+  net::Uri uri;
+  if (GetParam() == net::Uri::Scheme::rdma) {
+    rdma = std::move(
+        *VerbsListener::open(*net::parse_uri("rdma:" + net::rdma_addresses().front() + ":0")));
     uri = rdma->uri();
   } else {
-    const bool tcp = GetParam() == Uri::Scheme::tcp;
-    socket.emplace(
-        std::move(*Listener::open(*parse_uri(tcp ? "tcp:127.0.0.1:0" : "unix:" + dir.path() + "/silent"))));
+    const bool tcp = GetParam() == net::Uri::Scheme::tcp;
+    socket.emplace(std::move(*net::Listener::open(
+        *net::parse_uri(tcp ? "tcp:127.0.0.1:0" : "unix:" + dir.path() + "/silent"))));
     uri = socket->uri();
   }
   ConnectOptions options;
@@ -388,11 +394,11 @@ TEST_P(Transport, ClientsComeAndGoFromManyThreads) {
   for (int t = 0; t < 4; ++t) {
     clients.emplace_back([&, t] {
       LoopPtr loop = make_loop();
-      auto body = [](EventLoop& l, Uri uri, int me) -> Task<void> {
+      auto body = [](EventLoop& l, net::Uri uri, int me) -> Task<void> {
         for (int i = 0; i < 20; ++i) {
           Bytes who = TestService::bytes(std::to_string(me));
-          Result<std::unique_ptr<Connection>> made =
-              co_await connect(l, uri, static_cast<std::uint32_t>(i % 2), std::move(who), ConnectOptions{});
+          Result<std::unique_ptr<Connection>> made = co_await connect(
+              l, uri, static_cast<std::uint32_t>(i % 2), std::move(who), ConnectOptions{});
           EXPECT_TRUE(made.ok()) << made.status().to_string();
           if (!made.ok()) co_return;
           Connection& c = **made;
@@ -413,18 +419,20 @@ TEST_P(Transport, ClientsComeAndGoFromManyThreads) {
     });
   }
   for (std::thread& t : clients) t.join();
-  wait_until([&] { return server.service(0).disconnected == 40 && server.service(1).disconnected == 40; });
+  wait_until(
+      [&] { return server.service(0).disconnected == 40 && server.service(1).disconnected == 40; });
 }
 
-// --- Shared memory ----------------------------------------------------------------------------------
+// --- Shared memory
+// ----------------------------------------------------------------------------------
 
 TEST(Shm, ANewEpochFailsOperationsAtOnce) {
-  TestServer server(Uri::Scheme::unix_socket);
+  TestServer server(net::Uri::Scheme::unix_socket);
   LoopPtr loop = make_loop();
   auto body = [](EventLoop& l, TestServer& s) -> Task<void> {
     Bytes me;
-    Result<std::unique_ptr<Connection>> made =
-        co_await connect(l, s.uri(Uri::Scheme::unix_socket), 0, std::move(me), ConnectOptions{});
+    Result<std::unique_ptr<Connection>> made = co_await connect(
+        l, s.uri(net::Uri::Scheme::unix_socket), 0, std::move(me), ConnectOptions{});
     Connection& c = **made;
     Bytes in(8);
     Op before = c.read(0, in);
@@ -448,14 +456,15 @@ TEST(Shm, ANewEpochFailsOperationsAtOnce) {
 }
 
 TEST(Shm, WritesAndCasNoticeANewEpochToo) {
-  TestServer server(Uri::Scheme::unix_socket);
+  TestServer server(net::Uri::Scheme::unix_socket);
   LoopPtr loop = make_loop();
   for (int kind = 0; kind < 2; ++kind) {
     auto body = [](EventLoop& l, TestServer& s, bool write) -> Task<void> {
-      // The server has told the epoch at its start, so that after an advance even a new client is refused.
+      // The server has told the epoch at its start, so that after an advance even a new client is
+      // refused.
       Bytes me;
-      Result<std::unique_ptr<Connection>> made =
-          co_await connect(l, s.uri(Uri::Scheme::unix_socket), 0, std::move(me), ConnectOptions{});
+      Result<std::unique_ptr<Connection>> made = co_await connect(
+          l, s.uri(net::Uri::Scheme::unix_socket), 0, std::move(me), ConnectOptions{});
       EXPECT_TRUE(made.ok());
       EXPECT_TRUE(s.epoch_file->advance().ok());
       const Bytes out(8);
@@ -474,16 +483,17 @@ TEST(Shm, WritesAndCasNoticeANewEpochToo) {
 }
 
 TEST(Shm, AStaleSocketIsReplacedAndALiveOneIsNot) {
-  TestServer server(Uri::Scheme::unix_socket);
-  const Uri uri = server.uri(Uri::Scheme::unix_socket);
-  EXPECT_EQ(Listener::open(uri).code(), Code::busy);
+  TestServer server(net::Uri::Scheme::unix_socket);
+  const net::Uri uri = server.uri(net::Uri::Scheme::unix_socket);
+  EXPECT_EQ(net::Listener::open(uri).code(), Code::busy);
   server.server.reset();
   EXPECT_FALSE(std::filesystem::exists(uri.path));
   {
     // A socket that its process left behind.
-    const Result<Address> address = unix_address(uri.path);
-    UniqueFd fd(socket(AF_UNIX, SOCK_STREAM, 0));
-    ASSERT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address->storage), address->size), 0);
+    const Result<net::Address> address = net::unix_address(uri.path);
+    net::UniqueFd fd(socket(AF_UNIX, SOCK_STREAM, 0));
+    ASSERT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address->storage), address->size),
+              0);
   }
   EXPECT_TRUE(std::filesystem::exists(uri.path));
   server.start();
@@ -494,16 +504,17 @@ TEST(Shm, AStaleSocketIsReplacedAndALiveOneIsNot) {
 // As the kernel frees a killed process's: a little later.
 TEST(Shm, ASocketThatIsFreedSoonIsWaitedFor) {
   TempDir dir;
-  const Uri uri = *parse_uri("unix:" + dir.path() + "/socket");
-  const Result<Address> address = unix_address(uri.path);
-  UniqueFd held(socket(AF_UNIX, SOCK_STREAM, 0));
-  ASSERT_EQ(bind(held.get(), reinterpret_cast<const sockaddr*>(&address->storage), address->size), 0);
+  const net::Uri uri = *net::parse_uri("unix:" + dir.path() + "/socket");
+  const Result<net::Address> address = net::unix_address(uri.path);
+  net::UniqueFd held(socket(AF_UNIX, SOCK_STREAM, 0));
+  ASSERT_EQ(bind(held.get(), reinterpret_cast<const sockaddr*>(&address->storage), address->size),
+            0);
   ASSERT_EQ(listen(held.get(), 1000), 0);
   std::thread later([&held] {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     held.reset();
   });
-  const Status again = Listener::open(uri).status();
+  const Status again = net::Listener::open(uri).status();
   EXPECT_TRUE(again.ok()) << again.to_string();
   later.join();
 }
@@ -515,57 +526,62 @@ TEST(Shm, OtherFilesAreLeftAlone) {
     std::FILE* f = std::fopen(path.c_str(), "w");
     std::fclose(f);
   }
-  EXPECT_EQ(Listener::open(*parse_uri("unix:" + path)).code(), Code::invalid);
+  EXPECT_EQ(net::Listener::open(*net::parse_uri("unix:" + path)).code(), Code::invalid);
   EXPECT_TRUE(std::filesystem::exists(path));
-  EXPECT_EQ(Listener::open(*parse_uri("unix:/" + std::string(200, 'x'))).code(), Code::invalid);
+  EXPECT_EQ(net::Listener::open(*net::parse_uri("unix:/" + std::string(200, 'x'))).code(),
+            Code::invalid);
 }
 
-// --- TCP --------------------------------------------------------------------------------------------
+// --- TCP
+// --------------------------------------------------------------------------------------------
 
 TEST(Tcp, APortInUseIsBusy) {
-  TestServer server(Uri::Scheme::tcp);
-  EXPECT_EQ(Listener::open(server.uri(Uri::Scheme::tcp)).code(), Code::busy);
+  TestServer server(net::Uri::Scheme::tcp);
+  EXPECT_EQ(net::Listener::open(server.uri(net::Uri::Scheme::tcp)).code(), Code::busy);
 }
 
 TEST(Tcp, APortThatIsFreedSoonIsWaitedFor) {
-  std::optional<Listener> held = *Listener::open(*parse_uri("tcp:127.0.0.1:0"));
-  const Uri uri = held->uri();
+  std::optional<net::Listener> held = *net::Listener::open(*net::parse_uri("tcp:127.0.0.1:0"));
+  const net::Uri uri = held->uri();
   std::thread later([&held] {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     held.reset();
   });
-  const Status again = Listener::open(uri).status();
+  const Status again = net::Listener::open(uri).status();
   EXPECT_TRUE(again.ok()) << again.to_string();
   later.join();
 }
 
 TEST(Tcp, EverySpellingOfAnAddressMeansIt) {
-  for (const char* host : {"0.0.0.0", "0", "0x0", "0.0", "::", "0::0", "0:0:0:0:0:0:0:0", "::ffff:0.0.0.0"}) {
-    EXPECT_TRUE(is_every_address(host)) << host;
-    EXPECT_FALSE(is_loopback(host)) << host;
+  for (const char* host :
+       {"0.0.0.0", "0", "0x0", "0.0", "::", "0::0", "0:0:0:0:0:0:0:0", "::ffff:0.0.0.0"}) {
+    EXPECT_TRUE(net::is_every_address(host)) << host;
+    EXPECT_FALSE(net::is_loopback(host)) << host;
   }
   for (const char* host :
        {"127.0.0.1", "127.1", "127.8.8.8", "::1", "0::1", "::ffff:127.0.0.1", "localhost"}) {
-    EXPECT_FALSE(is_every_address(host)) << host;
-    EXPECT_TRUE(is_loopback(host)) << host;
+    EXPECT_FALSE(net::is_every_address(host)) << host;
+    EXPECT_TRUE(net::is_loopback(host)) << host;
   }
   for (const char* host : {"10.0.0.7", "fe80::1", "example.com", "zero", ""}) {
-    EXPECT_FALSE(is_every_address(host)) << host;
-    EXPECT_FALSE(is_loopback(host)) << host;
+    EXPECT_FALSE(net::is_every_address(host)) << host;
+    EXPECT_FALSE(net::is_loopback(host)) << host;
   }
 }
 
 TEST(Tcp, TheNicsTimeIsCounted) {
-  TestServer server(Uri::Scheme::tcp);
+  TestServer server(net::Uri::Scheme::tcp);
   LoopPtr loop = make_loop();
   const Nanos before = server.server->nic_cpu_time();
-  EXPECT_TRUE(run(*loop, connect(*loop, server.uri(Uri::Scheme::tcp), 0, Bytes(), ConnectOptions{})).ok());
+  EXPECT_TRUE(
+      run(*loop, connect(*loop, server.uri(net::Uri::Scheme::tcp), 0, Bytes(), ConnectOptions{}))
+          .ok());
   const Nanos after = server.server->nic_cpu_time();
   EXPECT_GT(after, before);
   server.server->stop();
   EXPECT_GE(server.server->nic_cpu_time(), after);
 
-  const Uri local = *parse_uri("unix:" + server.dir() + "/other");
+  const net::Uri local = *net::parse_uri("unix:" + server.dir() + "/other");
   const auto without =
       Server::start({server.shards[0]->endpoint()}, 1, *server.epoch_file, {local}, Limits{});
   ASSERT_TRUE(without.ok());
@@ -573,13 +589,14 @@ TEST(Tcp, TheNicsTimeIsCounted) {
 }
 
 TEST(Tcp, NamesAreLookedUp) {
-  TestServer server(Uri::Scheme::tcp);
+  TestServer server(net::Uri::Scheme::tcp);
   LoopPtr loop = make_loop();
-  Uri uri = server.uri(Uri::Scheme::tcp);
+  net::Uri uri = server.uri(net::Uri::Scheme::tcp);
   uri.host = "localhost";  // whichever of its addresses the server is at
   EXPECT_TRUE(run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{})).ok());
   uri.host = "no such host";
-  EXPECT_EQ(run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{})).code(), Code::unavailable);
+  EXPECT_EQ(run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{})).code(),
+            Code::unavailable);
 }
 
 }  // namespace

@@ -75,8 +75,10 @@ std::string contradiction(const Operation& op) {
   if (op.outcome == Outcome::not_found && op.kind != Kind::get && op.kind != Kind::remove) {
     return "only get and delete can end as not_found";
   }
-  if (op.outcome == Outcome::conflict && op.kind != Kind::put_if) return "only cput can end as conflict";
-  if ((op.kind == Kind::put || op.kind == Kind::put_if) && !op.value) return "a write needs its value";
+  if (op.outcome == Outcome::conflict && op.kind != Kind::put_if)
+    return "only cput can end as conflict";
+  if ((op.kind == Kind::put || op.kind == Kind::put_if) && !op.value)
+    return "a write needs its value";
   if (op.kind == Kind::get && ok && !op.value) return "a get that is ok needs its value";
   if (ok && op.version == 0) return "an operation that is ok needs a version above 0";
   if (op.returned < op.called) return "return is before call";
@@ -88,7 +90,8 @@ Result<Operation> parse(const Json& line) {
   if (!line.is_object()) return Status(Code::invalid, "not a JSON object");
   Fields fields{line};
   Operation op;
-  if (const Json* client = fields.find("client"); client != nullptr && client->is_number_integer()) {
+  if (const Json* client = fields.find("client");
+      client != nullptr && client->is_number_integer()) {
     op.client = json_text(*client);
   } else {
     op.client = fields.text("client").value_or("");
@@ -103,14 +106,16 @@ Result<Operation> parse(const Json& line) {
   const auto called = fields.number<Time>("call");
   const auto returned = fields.number<Time>("return");
 
-  if (!fields.wrong.empty()) return Status(Code::invalid, "field '" + fields.wrong + "' has a wrong type");
+  if (!fields.wrong.empty())
+    return Status(Code::invalid, "field '" + fields.wrong + "' has a wrong type");
   if (!kind) return Status(Code::invalid, "op must be get, put, delete or cput");
   if (!key) return Status(Code::invalid, "no key");
   if (!called) return Status(Code::invalid, "no call time");
   if (result.has_value() != returned.has_value()) {
     return Status(Code::invalid, "result and return must be given together");
   }
-  if (!outcome) return Status(Code::invalid, "result must be ok, not_found, conflict, unknown or error");
+  if (!outcome)
+    return Status(Code::invalid, "result must be ok, not_found, conflict, unknown or error");
   if (*kind == Kind::put_if && !expected) return Status(Code::invalid, "a cput needs 'expected'");
   op.kind = *kind;
   op.key = *key;
@@ -122,7 +127,8 @@ Result<Operation> parse(const Json& line) {
   return op;
 }
 
-// Calls without a result yet. Concurrent calls of one client may agree in everything but the result.
+// Calls without a result yet. Concurrent calls of one client may agree in everything but the
+// result.
 using Open = std::map<std::tuple<std::string, Kind, std::string, Time>, std::vector<Operation>>;
 
 Status read_file(const std::string& path, std::vector<Operation>& out) {

@@ -9,12 +9,13 @@
 //   value     what was read or written; null if absent. Every value is written at most once
 //   version   what the store returned; null if it returned none
 //   expected  cput only; 0: if the key does not exist
-//   result    ok, not_found, conflict, unknown (a write that may happen at any time from its call on, or
+//   result    ok, not_found, conflict, unknown (a write that may happen at any time from its call
+//   on, or
 //             never) or error (a write that certainly did nothing; a read that told nothing)
 //   call, return   CLOCK_MONOTONIC, ns
 //
-// A writer that may be killed leaves a line without `result` and `return` before it calls, and the whole
-// line after: a call that was never completed is an operation of unknown outcome.
+// A writer that may be killed leaves a line without `result` and `return` before it calls, and the
+// whole line after: a call that was never completed is an operation of unknown outcome.
 #pragma once
 
 #include <scalio/status.h>
@@ -48,8 +49,8 @@ struct Operation {
   bool is_write() const { return kind != Kind::get; }
 };
 
-// Reads and merges the files. A last line that a killed writer left torn is ignored. Failures: io_error;
-// invalid, naming file and line, if a line is not as described above.
+// Reads and merges the files. A last line that a killed writer left torn is ignored. Failures:
+// io_error; invalid, naming file and line, if a line is not as described above.
 Result<std::vector<Operation>> read_history(std::span<const std::string> paths);
 
 // One line for people, times in microseconds after `origin`:

@@ -84,9 +84,12 @@ TEST_F(HistoryFile, SaysWhatIsWrongWhere) {
       {R"({"op":"get","key":"k"})", "no call"},
       {R"({"op":"get","key":"k","call":1,"result":"ok"})", "together"},
       {R"({"op":"get","key":"k","call":1,"return":2,"result":"fine"})", "result must be"},
-      {R"({"op":"get","key":"k","call":1,"return":2,"result":"ok","version":1})", "needs its value"},
-      {R"({"op":"get","key":"k","call":1,"return":2,"result":"ok","value":"v"})", "needs a version"},
-      {R"({"op":"put","key":"k","call":1,"return":2,"result":"not_found","value":"v"})", "not_found"},
+      {R"({"op":"get","key":"k","call":1,"return":2,"result":"ok","version":1})",
+       "needs its value"},
+      {R"({"op":"get","key":"k","call":1,"return":2,"result":"ok","value":"v"})",
+       "needs a version"},
+      {R"({"op":"put","key":"k","call":1,"return":2,"result":"not_found","value":"v"})",
+       "not_found"},
       {R"({"op":"put","key":"k","call":1,"return":2,"result":"conflict","value":"v"})", "conflict"},
       {R"({"op":"cput","key":"k","call":1,"value":"v"})", "'expected'"},
       {R"({"op":"delete","key":"k","call":3,"return":2,"result":"error"})", "before call"},
@@ -98,7 +101,8 @@ TEST_F(HistoryFile, SaysWhatIsWrongWhere) {
     ASSERT_EQ(history.code(), Code::invalid) << line;
     EXPECT_NE(history.status().message().find(paths_[0] + ":2: "), std::string::npos)
         << history.status().message();
-    EXPECT_NE(history.status().message().find(what), std::string::npos) << history.status().message();
+    EXPECT_NE(history.status().message().find(what), std::string::npos)
+        << history.status().message();
     std::filesystem::remove(paths_[0]);
   }
 }

@@ -50,7 +50,8 @@ std::string_view result(HistoryOp op, Code code) {
 }
 
 void append_string(std::string& out, std::string_view s) {
-  bool plain = std::ranges::all_of(s, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+  bool plain =
+      std::ranges::all_of(s, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
   if (plain) {
     out += '"';
     out += s;
@@ -93,7 +94,8 @@ void append_line(std::string& out, const HistoryLine& line) {
 Result<std::unique_ptr<HistoryFile>> HistoryFile::create(const std::string& path) {
   int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
   if (fd < 0)
-    return {Code::io_error, fmt::format("cannot create the history {}: {}", path, std::strerror(errno))};
+    return {Code::io_error,
+            fmt::format("cannot create the history {}: {}", path, std::strerror(errno))};
   return std::unique_ptr<HistoryFile>(new HistoryFile(fd, path));
 }
 
@@ -106,8 +108,8 @@ void HistoryFile::append(std::string_view lines) {
     if (n >= 0) {
       lines.remove_prefix(static_cast<std::size_t>(n));
     } else if (errno != EINTR) {
-      status_ =
-          Status(Code::io_error, fmt::format("cannot write the history {}: {}", path_, std::strerror(errno)));
+      status_ = Status(Code::io_error,
+                       fmt::format("cannot write the history {}: {}", path_, std::strerror(errno)));
     }
   }
 }

@@ -3,11 +3,11 @@
 //   {"client":"1a2b3c4d-0-5","op":"put","key":"user000000000042","value":"...","version":7,
 //    "expected":null,"result":"ok","call":1000,"return":1900}
 //
-// client is unique among the processes that run at one time, and has one operation in flight; op is get, put,
-// delete or cput (put if the version is `expected`); value is what was read or written, null if absent;
-// version is the one the store returned, null if none; result is ok, not_found, conflict, unknown (a write
-// that may have happened or may yet) or error (a write that did not happen; a read without an answer); call
-// and return are CLOCK_MONOTONIC nanoseconds.
+// client is unique among the processes that run at one time, and has one operation in flight; op is
+// get, put, delete or cput (put if the version is `expected`); value is what was read or written,
+// null if absent; version is the one the store returned, null if none; result is ok, not_found,
+// conflict, unknown (a write that may have happened or may yet) or error (a write that did not
+// happen; a read without an answer); call and return are CLOCK_MONOTONIC nanoseconds.
 #pragma once
 
 #include <scalio/status.h>

@@ -28,10 +28,11 @@ TEST(HistoryLine, HasItsFieldsInOrder) {
   line.version = 7;
   line.call = 1000;
   line.ended = 1900;
-  EXPECT_EQ(text(line),
-            R"({"client":"1a2b3c4d-0-5","op":"put","key":"k","value":"v","version":7,"expected":null,)"
-            R"("result":"ok","call":1000,"return":1900})"
-            "\n");
+  EXPECT_EQ(
+      text(line),
+      R"({"client":"1a2b3c4d-0-5","op":"put","key":"k","value":"v","version":7,"expected":null,)"
+      R"("result":"ok","call":1000,"return":1900})"
+      "\n");
 }
 
 TEST(HistoryLine, AbsentIsNull) {
@@ -68,7 +69,8 @@ TEST(HistoryLine, ResultSaysWhetherAWriteCanHaveHappened) {
 }
 
 TEST(HistoryFile, KeepsLinesOfAllThreadsWhole) {
-  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "scalio_history_test";
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / "scalio_history_test";
   constexpr int kLines = 20'000;  // more than a buffer
   {
     Result<std::unique_ptr<HistoryFile>> file = HistoryFile::create(path);

@@ -10,15 +10,15 @@
 
 namespace scalio::layout {
 
-constexpr uint32_t kBucketHeader = 32;
-constexpr uint32_t kBucketRecordHeader = 10;
+constexpr std::uint32_t kBucketHeader = 32;
+constexpr std::uint32_t kBucketRecordHeader = 10;
 
 // The largest inline limit a bucket size allows: a bucket holds at least one record of it.
-constexpr uint32_t max_inline_limit(uint32_t bucket_size) {
+constexpr std::uint32_t max_inline_limit(std::uint32_t bucket_size) {
   return bucket_size - kBucketHeader - kBucketRecordHeader;
 }
 
-enum class BucketState : uint8_t {
+enum class BucketState : std::uint8_t {
   ok,
   unwritten,  // does not carry this store's identity: never written, so empty
   corrupt,    // carries it but fails its checksum: torn by a concurrent write, or damaged
@@ -31,32 +31,32 @@ enum class BucketState : uint8_t {
 // several buckets and found nothing reads the home again: if reach and moves are what they were, no
 // record can have moved from where it had yet to look to where it had looked.
 //
-// applied: every log record of a key of this home with an LSN below it has been applied, so recovery skips
-// it; above all, a deletion that was merged cannot be undone by an older record.
+// applied: every log record of a key of this home with an LSN below it has been applied, so
+// recovery skips it; above all, a deletion that was merged cannot be undone by an older record.
 class Bucket {
  public:
   explicit Bucket(ByteSpan bytes) : bytes_(bytes) {}
 
   // Checks everything; only an ok bucket may be used further.
-  BucketState verify(uint64_t store_id, uint64_t number) const;
+  BucketState verify(std::uint64_t store_id, std::uint64_t number) const;
   // Makes it an empty bucket.
-  void clear(uint64_t store_id);
+  void clear(std::uint64_t store_id);
   // Sets the checksum; to be called after the last edit.
-  void seal(uint64_t number);
+  void seal(std::uint64_t number);
 
-  uint32_t count() const { return load<uint16_t>(at(16)); }
-  uint32_t used() const { return load<uint16_t>(at(18)); }
-  uint32_t reach() const { return load<uint8_t>(at(20)); }
-  uint32_t moves() const { return load<uint16_t>(at(22)); }
-  uint64_t applied() const { return load<uint64_t>(at(24)); }
-  void set_applied(uint64_t lsn) { store(at(24), lsn); }
-  void set_reach(uint32_t reach) { store(at(20), static_cast<uint8_t>(reach)); }
-  void count_move() { store(at(22), static_cast<uint16_t>(moves() + 1)); }
+  std::uint32_t count() const { return load<std::uint16_t>(at(16)); }
+  std::uint32_t used() const { return load<std::uint16_t>(at(18)); }
+  std::uint32_t reach() const { return load<std::uint8_t>(at(20)); }
+  std::uint32_t moves() const { return load<std::uint16_t>(at(22)); }
+  std::uint64_t applied() const { return load<std::uint64_t>(at(24)); }
+  void set_applied(std::uint64_t lsn) { store(at(24), lsn); }
+  void set_reach(std::uint32_t reach) { store(at(20), static_cast<std::uint8_t>(reach)); }
+  void count_move() { store(at(22), static_cast<std::uint16_t>(moves() + 1)); }
 
   std::optional<RecordView> find(std::string_view key) const;
   // Removes the key's record if it is there; true if it was.
   bool erase(std::string_view key);
-  bool fits(size_t key_size, size_t value_size) const {
+  bool fits(std::size_t key_size, std::size_t value_size) const {
     return used() + kBucketRecordHeader + key_size + value_size <= bytes_.size();
   }
   // Appends; the record must fit and its key must not be there.
@@ -65,16 +65,16 @@ class Bucket {
   // The records in their order: f(const RecordView&). Views last until the next edit.
   template <class F>
   void for_each(F f) const {
-    uint32_t offset = kBucketHeader;
-    for (uint32_t i = 0; i < count(); ++i) f(record_at(offset));
+    std::uint32_t offset = kBucketHeader;
+    for (std::uint32_t i = 0; i < count(); ++i) f(record_at(offset));
   }
 
   ByteSpan bytes() { return bytes_; }
 
  private:
-  std::byte* at(uint32_t offset) const { return bytes_.data() + offset; }
+  std::byte* at(std::uint32_t offset) const { return bytes_.data() + offset; }
   // The record at `offset`, which moves on to the next.
-  RecordView record_at(uint32_t& offset) const;
+  RecordView record_at(std::uint32_t& offset) const;
 
   ByteSpan bytes_;
 };

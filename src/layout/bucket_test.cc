@@ -12,10 +12,10 @@
 namespace scalio::layout {
 namespace {
 
-constexpr uint64_t kStore = 0x1122334455667788;
-constexpr uint64_t kNumber = 41;
+constexpr std::uint64_t kStore = 0x1122334455667788;
+constexpr std::uint64_t kNumber = 41;
 
-Bytes sealed(uint32_t size, std::initializer_list<RecordView> records) {
+Bytes sealed(std::uint32_t size, std::initializer_list<RecordView> records) {
   Bytes bytes(size, std::byte{0xee});
   Bucket b(bytes);
   b.clear(kStore);
@@ -52,18 +52,21 @@ TEST(Bucket, HasItsFormat) {
             "0200"
             "0000"
             "6b32"
-            "0000000000");                                                         // free
-  EXPECT_EQ(std::count(bytes.begin() + 62, bytes.end(), std::byte{0}), 512 - 62);  // all free space is zero
+            "0000000000");  // free
+  EXPECT_EQ(std::count(bytes.begin() + 62, bytes.end(), std::byte{0}),
+            512 - 62);  // all free space is zero
   EXPECT_EQ(b.verify(kStore, kNumber), BucketState::ok);
 }
 
 TEST(Bucket, RoundTripsAtEverySize) {
   std::mt19937_64 random(3);
-  for (uint32_t size : {512, 1024, 4096, 32768}) {
-    const size_t limit = max_inline_limit(size);
-    for (size_t key_size : {size_t{1}, size_t{16}, kMaxKey}) {
-      for (size_t value_size : {size_t{0}, size_t{1}, size_t{64}, limit - key_size - 1, limit - key_size}) {
-        const std::string key = random_text(random, key_size), value = random_text(random, value_size);
+  for (std::uint32_t size : {512, 1024, 4096, 32768}) {
+    const std::size_t limit = max_inline_limit(size);
+    for (std::size_t key_size : {std::size_t{1}, std::size_t{16}, kMaxKey}) {
+      for (std::size_t value_size : {std::size_t{0}, std::size_t{1}, std::size_t{64},
+                                     limit - key_size - 1, limit - key_size}) {
+        const std::string key = random_text(random, key_size),
+                          value = random_text(random, value_size);
         Bytes bytes = sealed(size, {{key, value, kMaxVersion}});
         Bucket b(bytes);
         ASSERT_EQ(b.verify(kStore, kNumber), BucketState::ok);
@@ -119,11 +122,11 @@ TEST(Bucket, BehavesAsAMap) {
   Bucket b(bytes);
   struct Held {
     std::string value;
-    uint64_t version;
+    std::uint64_t version;
     bool operator==(const Held&) const = default;
   };
   std::map<std::string, Held> model;
-  size_t model_used = kBucketHeader;
+  std::size_t model_used = kBucketHeader;
   int full = 0, erased = 0;
   for (int step = 0; step < 20'000; ++step) {
     const std::string key = "key" + std::to_string(random() % 60);
@@ -136,10 +139,10 @@ TEST(Bucket, BehavesAsAMap) {
     }
     if (random() % 4 != 0) {
       const std::string value = random_text(random, random() % 50);
-      const size_t size = kBucketRecordHeader + key.size() + value.size();
+      const std::size_t size = kBucketRecordHeader + key.size() + value.size();
       ASSERT_EQ(b.fits(key.size(), value.size()), model_used + size <= bytes.size());
       if (b.fits(key.size(), value.size())) {
-        const uint64_t version = random() & kMaxVersion;
+        const std::uint64_t version = random() & kMaxVersion;
         b.append({key, value, version});
         model[key] = {value, version};
         model_used += size;
@@ -150,12 +153,14 @@ TEST(Bucket, BehavesAsAMap) {
     ASSERT_EQ(b.count(), model.size());
     ASSERT_EQ(b.used(), model_used);
     std::map<std::string, Held> held;
-    b.for_each([&](const RecordView& r) { held[std::string(r.key)] = {std::string(r.value), r.version}; });
+    b.for_each([&](const RecordView& r) {
+      held[std::string(r.key)] = {std::string(r.value), r.version};
+    });
     ASSERT_EQ(held, model);
     if (step % 100 == 0) {
       b.seal(kNumber);
       ASSERT_EQ(b.verify(kStore, kNumber), BucketState::ok);
-      for (uint32_t i = b.used(); i < bytes.size(); ++i) ASSERT_EQ(bytes[i], std::byte{0});
+      for (std::uint32_t i = b.used(); i < bytes.size(); ++i) ASSERT_EQ(bytes[i], std::byte{0});
       EXPECT_FALSE(b.find("another"));
       for (const auto& [k, v] : model) EXPECT_EQ(b.find(k)->value, v.value);
     }
@@ -167,7 +172,7 @@ TEST(Bucket, BehavesAsAMap) {
 TEST(Bucket, EverySingleBitFlipIsDetected) {
   const Bytes good = sealed(512, {{"key", "value", 1}, {"another", "one", 2}});
   ASSERT_EQ(state(good), BucketState::ok);
-  for (size_t bit = 0; bit < good.size() * 8; ++bit) {
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
     Bytes bad = good;
     flip(bad, bit);
     // Also in the identity: a written bucket must not be taken for one that never was.
@@ -178,9 +183,10 @@ TEST(Bucket, EverySingleBitFlipIsDetected) {
 TEST(Bucket, EveryTornWriteIsDetected) {
   const Bytes was = sealed(4096, {{"key", std::string(3000, 'a'), 1}});
   const Bytes is = sealed(4096, {{"key", std::string(3000, 'b'), 2}});
-  for (uint32_t new_blocks = 1; new_blocks < 255; ++new_blocks) {  // any subset of its 8 blocks
+  for (std::uint32_t new_blocks = 1; new_blocks < 255;
+       ++new_blocks) {  // any subset of its 8 blocks
     Bytes torn = was;
-    for (uint32_t i = 0; i < 8; ++i) {
+    for (std::uint32_t i = 0; i < 8; ++i) {
       if (new_blocks >> i & 1) std::copy_n(is.begin() + i * 512, 512, torn.begin() + i * 512);
     }
     if (torn != was && torn != is) {
@@ -202,52 +208,53 @@ TEST(Bucket, NeverWrittenIsUnwritten) {
   EXPECT_EQ(state(Bytes(512)), BucketState::unwritten);
   EXPECT_EQ(state(Bytes(512, std::byte{0xff})), BucketState::unwritten);
   std::mt19937_64 random(5);
-  for (int i = 0; i < 1000; ++i) EXPECT_EQ(state(random_bytes(random, 512)), BucketState::unwritten);
+  for (int i = 0; i < 1000; ++i)
+    EXPECT_EQ(state(random_bytes(random, 512)), BucketState::unwritten);
 }
 
-// Garbage under a right checksum: the checks behind it hold, and nothing outside is read (the bytes are a
-// heap block of the exact size, for AddressSanitizer).
+// Garbage under a right checksum: the checks behind it hold, and nothing outside is read (the bytes
+// are a heap block of the exact size, for AddressSanitizer).
 TEST(Bucket, ContradictionsUnderARightChecksumAreCorrupt) {
   std::mt19937_64 random(6);
-  auto put = [](Bytes& bytes, size_t offset, auto value) {
+  auto put = [](Bytes& bytes, std::size_t offset, auto value) {
     store(bytes.data() + offset, value);
     Bucket(bytes).seal(kNumber);
   };
   Bytes good = sealed(512, {{"key", "value", 1}, {"another", "one", 2}});
-  const uint32_t used = Bucket(good).used();
-  for (uint32_t count = 0; count <= 0xffff; ++count) {
+  const std::uint32_t used = Bucket(good).used();
+  for (std::uint32_t count = 0; count <= 0xffff; ++count) {
     Bytes bad = good;
-    put(bad, 16, static_cast<uint16_t>(count));
+    put(bad, 16, static_cast<std::uint16_t>(count));
     ASSERT_EQ(state(std::move(bad)), count == 2 ? BucketState::ok : BucketState::corrupt) << count;
   }
-  for (uint32_t u = 0; u <= 0xffff; ++u) {
+  for (std::uint32_t u = 0; u <= 0xffff; ++u) {
     Bytes bad = good;
-    put(bad, 18, static_cast<uint16_t>(u));
+    put(bad, 18, static_cast<std::uint16_t>(u));
     ASSERT_EQ(state(std::move(bad)), u == used ? BucketState::ok : BucketState::corrupt) << u;
   }
-  for (uint32_t reach = 0; reach <= 0xff; ++reach) {
+  for (std::uint32_t reach = 0; reach <= 0xff; ++reach) {
     Bytes bad = good;
-    put(bad, 20, static_cast<uint8_t>(reach));
+    put(bad, 20, static_cast<std::uint8_t>(reach));
     EXPECT_EQ(state(std::move(bad)),
               reach <= SsdGeometry::kMaxReach ? BucketState::ok : BucketState::corrupt);
   }
   for (int kind : {1, 2, 3, 255}) {
     Bytes bad = good;
-    put(bad, 39, static_cast<uint8_t>(kind));
+    put(bad, 39, static_cast<std::uint8_t>(kind));
     EXPECT_EQ(state(std::move(bad)), BucketState::corrupt) << kind;
   }
   Bytes no_key = good;  // the first record's lengths: no key, a longer value
-  put(no_key, 38, uint8_t{0});
-  put(no_key, 40, uint16_t{8});
+  put(no_key, 38, std::uint8_t{0});
+  put(no_key, 40, std::uint16_t{8});
   EXPECT_EQ(state(std::move(no_key)), BucketState::corrupt);
 
   for (int i = 0; i < 20'000; ++i) {
     Bytes bad = random_bytes(random, 512);
     store(bad.data() + 8, kStore);
     if (i % 2 == 0) {
-      store(bad.data() + 16, static_cast<uint16_t>(random() % 20));
-      store(bad.data() + 18, static_cast<uint16_t>(random() % 520));
-      store(bad.data() + 20, uint8_t{0});
+      store(bad.data() + 16, static_cast<std::uint16_t>(random() % 20));
+      store(bad.data() + 18, static_cast<std::uint16_t>(random() % 520));
+      store(bad.data() + 20, std::uint8_t{0});
     }
     Bucket b(bad);
     b.seal(kNumber);

@@ -1,5 +1,5 @@
-// Where things are: on one SSD, in one shard's region, and which of these a key belongs to. All of it is
-// arithmetic, so that a client finds a record without asking and no DRAM is spent per key.
+// Where things are: on one SSD, in one shard's region, and which of these a key belongs to. All of
+// it is arithmetic, so that a client finds a record without asking and no DRAM is spent per key.
 #pragma once
 
 #include <scalio/status.h>
@@ -12,114 +12,125 @@
 
 namespace scalio::layout {
 
-using Uuid = std::array<uint8_t, 16>;
+using Uuid = std::array<std::uint8_t, 16>;
 
 // What the layers that carry these things can carry. Who uses both asserts that they agree.
-constexpr uint32_t kMaxBlockSize = 256 << 10;    // of a hash block: a GET reads it with one READ
-constexpr uint32_t kMaxMessageSize = 128 << 10;  // a request has the largest record in it
+constexpr std::uint32_t kMaxBlockSize = 256 << 10;  // of a hash block: a GET reads it with one READ
+constexpr std::uint32_t kMaxMessageSize = 128 << 10;  // a request has the largest record in it
 
-constexpr uint32_t kMinBucketSize = 512;
-constexpr uint32_t kMaxBucketSize = 32 << 10;
+constexpr std::uint32_t kMinBucketSize = 512;
+constexpr std::uint32_t kMaxBucketSize = 32 << 10;
 
 // One SSD: fixed when the store is formatted, kept in the superblock. Sizes and offsets in bytes.
 struct SsdGeometry {
-  // A record is in its home bucket or, when that is full, in one of the next kMaxReach buckets; so many
-  // extra buckets follow the last home bucket. Few keys need it: docs/operations.md, "SSDs and buckets".
-  static constexpr uint32_t kMaxReach = 127;
+  // A record is in its home bucket or, when that is full, in one of the next kMaxReach buckets; so
+  // many extra buckets follow the last home bucket. Few keys need it: docs/operations.md, "SSDs and
+  // buckets".
+  static constexpr std::uint32_t kMaxReach = 127;
 
   Uuid uuid{};  // of the store
-  uint64_t hash_seed = 0;
-  uint64_t log_secret = 0;  // 0 in a hello, so that a remote client cannot forge a log batch inside a value
-  uint32_t shards = 1;      // SSDs of the store
-  uint32_t shard = 0;       // this SSD's index
-  uint32_t block_size = 512;
-  uint32_t bucket_size = 1024;
-  uint32_t inline_limit = 240;  // largest key + value
-  uint64_t log_offset = 0;
-  uint64_t log_size = 0;
-  uint64_t bucket_offset = 0;
-  uint64_t buckets = 0;  // home buckets
-  uint64_t device_size = 0;
+  std::uint64_t hash_seed = 0;
+  std::uint64_t log_secret =
+      0;  // 0 in a hello, so that a remote client cannot forge a log batch inside a value
+  std::uint32_t shards = 1;  // SSDs of the store
+  std::uint32_t shard = 0;   // this SSD's index
+  std::uint32_t block_size = 512;
+  std::uint32_t bucket_size = 1024;
+  std::uint32_t inline_limit = 240;  // largest key + value
+  std::uint64_t log_offset = 0;
+  std::uint64_t log_size = 0;
+  std::uint64_t bucket_offset = 0;
+  std::uint64_t buckets = 0;  // home buckets
+  std::uint64_t device_size = 0;
 
   // Distinguishes this store's bytes on an SSD from another's.
-  uint64_t store_id() const {
-    uint64_t a, b;
+  std::uint64_t store_id() const {
+    std::uint64_t a, b;
     std::memcpy(&a, uuid.data(), 8);
     std::memcpy(&b, uuid.data() + 8, 8);
     return mix(a ^ mix(b + shard));
   }
-  uint64_t log_id() const { return mix(store_id() ^ log_secret); }
-  uint64_t all_buckets() const { return buckets + kMaxReach; }
-  uint64_t bucket_at(uint64_t bucket) const {
+  std::uint64_t log_id() const { return mix(store_id() ^ log_secret); }
+  std::uint64_t all_buckets() const { return buckets + kMaxReach; }
+  std::uint64_t bucket_at(std::uint64_t bucket) const {
     SCALIO_ASSERT(bucket < all_buckets());
     return bucket_offset + bucket * bucket_size;
   }
-  uint64_t home_bucket(uint64_t hash) const { return scale(hash, buckets); }
+  std::uint64_t home_bucket(std::uint64_t hash) const { return scale(hash, buckets); }
 };
 
 // The shard, of `shards`, that a hash belongs to.
-inline uint32_t shard_of(uint64_t hash, uint32_t shards) {
-  return static_cast<uint32_t>(scale(mix(hash), shards));
+inline std::uint32_t shard_of(std::uint64_t hash, std::uint32_t shards) {
+  return static_cast<std::uint32_t>(scale(mix(hash), shards));
 }
 
 // One shard's region: an array of hash blocks. Chosen when the server starts.
 struct RegionGeometry {
-  static constexpr uint32_t kMaxReadSlots = 16;
-  static constexpr uint32_t kMaxWriteSlots = 8;
-  static constexpr uint32_t kMaxSlots = kMaxReadSlots + kMaxWriteSlots;
-  static constexpr uint32_t kLine = 64;
+  static constexpr std::uint32_t kMaxReadSlots = 16;
+  static constexpr std::uint32_t kMaxWriteSlots = 8;
+  static constexpr std::uint32_t kMaxSlots = kMaxReadSlots + kMaxWriteSlots;
+  static constexpr std::uint32_t kLine = 64;
 
-  uint64_t blocks = 0;
-  uint32_t read_slots = 8;
-  uint32_t write_slots = 2;
-  uint32_t slot_size = 96;  // a multiple of 8
+  std::uint64_t blocks = 0;
+  std::uint32_t read_slots = 8;
+  std::uint32_t write_slots = 2;
+  std::uint32_t slot_size = 96;  // a multiple of 8
 
-  constexpr uint32_t slots() const { return read_slots + write_slots; }
-  // Offsets inside a block: read-slot words, then write-slot words, access clocks of the read slots and upper
-  // checksums of the write slots, then slot bodies.
-  uint32_t read_word(uint32_t i) const { return 8 * i; }
-  constexpr uint32_t write_words() const { return (8 * read_slots + kLine - 1) / kLine * kLine; }
-  constexpr uint32_t write_word(uint32_t i) const { return write_words() + 8 * i; }
-  constexpr uint32_t clock(uint32_t read_slot) const {
+  constexpr std::uint32_t slots() const { return read_slots + write_slots; }
+  // Offsets inside a block: read-slot words, then write-slot words, access clocks of the read slots
+  // and upper checksums of the write slots, then slot bodies.
+  std::uint32_t read_word(std::uint32_t i) const { return 8 * i; }
+  constexpr std::uint32_t write_words() const {
+    return (8 * read_slots + kLine - 1) / kLine * kLine;
+  }
+  constexpr std::uint32_t write_word(std::uint32_t i) const { return write_words() + 8 * i; }
+  constexpr std::uint32_t clock(std::uint32_t read_slot) const {
     return write_words() + 8 * write_slots + 4 * read_slot;
   }
-  constexpr uint32_t upper_checksum(uint32_t write_slot) const { return clock(read_slots + write_slot); }
-  constexpr uint32_t header_size() const { return (clock(slots()) + kLine - 1) / kLine * kLine; }
-  constexpr uint32_t body(uint32_t slot) const { return header_size() + slot * slot_size; }
-  constexpr uint32_t block_size() const { return body(slots()); }
+  constexpr std::uint32_t upper_checksum(std::uint32_t write_slot) const {
+    return clock(read_slots + write_slot);
+  }
+  constexpr std::uint32_t header_size() const {
+    return (clock(slots()) + kLine - 1) / kLine * kLine;
+  }
+  constexpr std::uint32_t body(std::uint32_t slot) const {
+    return header_size() + slot * slot_size;
+  }
+  constexpr std::uint32_t block_size() const { return body(slots()); }
 
-  uint64_t size() const { return blocks * block_size(); }
-  uint64_t block_of(uint64_t hash) const { return scale(hash, blocks); }
-  uint64_t block_at(uint64_t block) const { return block * block_size(); }
+  std::uint64_t size() const { return blocks * block_size(); }
+  std::uint64_t block_of(std::uint64_t hash) const { return scale(hash, blocks); }
+  std::uint64_t block_at(std::uint64_t block) const { return block * block_size(); }
 };
 
-// Whether stores and regions can be like that. All that makes or takes a geometry asks here: format, serve,
-// and who decodes a superblock or a hello. Failures: invalid, with the numbers.
+// Whether stores and regions can be like that. All that makes or takes a geometry asks here:
+// format, serve, and who decodes a superblock or a hello. Failures: invalid, with the numbers.
 Status check(const SsdGeometry& ssd);
 Status check(const RegionGeometry& region, const SsdGeometry& ssd);
-// The geometry of an SSD of `device_size` bytes: superblock, log of `log_size`, buckets in all the rest.
-// `base` gives the other fields. Failures (invalid): sizes that do not fit together, saying which.
-Result<SsdGeometry> plan_ssd(SsdGeometry base, uint64_t device_size, uint64_t log_size);
+// The geometry of an SSD of `device_size` bytes: superblock, log of `log_size`, buckets in all the
+// rest. `base` gives the other fields. Failures (invalid): sizes that do not fit together, saying
+// which.
+Result<SsdGeometry> plan_ssd(SsdGeometry base, std::uint64_t device_size, std::uint64_t log_size);
 // Whether two SSDs are of one store, by all that is the same on each.
 bool same_store(const SsdGeometry& a, const SsdGeometry& b);
 
-// The access clock: the server's time in units of 2^23 ns (8 ms). A hint for choosing victims, no more. It
-// goes round in 413 days, which is what a read slot's word and body have room for (ReadWord). A clock that
-// goes round sooner makes slots that nobody has touched for that long look young, and those in use go in
-// their place.
-constexpr uint64_t kClockRound = uint64_t{255} * 255 << 16;
-inline uint32_t clock_of(uint64_t server_now) {
-  return static_cast<uint32_t>((server_now >> 23) % kClockRound);
+// The access clock: the server's time in units of 2^23 ns (8 ms). A hint for choosing victims, no
+// more. It goes round in 413 days, which is what a read slot's word and body have room for
+// (ReadWord). A clock that goes round sooner makes slots that nobody has touched for that long look
+// young, and those in use go in their place.
+constexpr std::uint64_t kClockRound = std::uint64_t{255} * 255 << 16;
+inline std::uint32_t clock_of(std::uint64_t server_now) {
+  return static_cast<std::uint32_t>((server_now >> 23) % kClockRound);
 }
-// How long before `now` it was `then`. Clients' ideas of the server's time differ: `then` may be ahead of
-// `now` by up to a day, and is not long ago for that.
-inline uint32_t clock_age(uint32_t now, uint32_t then) {
-  constexpr uint64_t kDay = uint64_t{86'400} * 1'000'000'000 >> 23;
-  const uint64_t age = (now + kClockRound - then % kClockRound) % kClockRound;
-  return age < kClockRound - kDay ? static_cast<uint32_t>(age) : 0;
+// How long before `now` it was `then`. Clients' ideas of the server's time differ: `then` may be
+// ahead of `now` by up to a day, and is not long ago for that.
+inline std::uint32_t clock_age(std::uint32_t now, std::uint32_t then) {
+  constexpr std::uint64_t kDay = std::uint64_t{86'400} * 1'000'000'000 >> 23;
+  const std::uint64_t age = (now + kClockRound - then % kClockRound) % kClockRound;
+  return age < kClockRound - kDay ? static_cast<std::uint32_t>(age) : 0;
 }
 
 // The part of a hash that slot words carry. Tags only select; the full key decides (rule 4).
-inline uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash); }
+inline std::uint32_t tag_of(std::uint64_t hash) { return static_cast<std::uint32_t>(hash); }
 
 }  // namespace scalio::layout

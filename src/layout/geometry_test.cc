@@ -16,17 +16,17 @@ namespace scalio::layout {
 namespace {
 
 constexpr int kKeys = 200'000;
-constexpr uint64_t kSeed = 0x5eed;
+constexpr std::uint64_t kSeed = 0x5eed;
 
-uint64_t hash_of(int i) { return hash_key("user" + std::to_string(i), kSeed); }
+std::uint64_t hash_of(int i) { return hash_key("user" + std::to_string(i), kSeed); }
 
-// Chi-square over as many degrees of freedom as cells has a mean of cells and a deviation of sqrt(2 cells).
-// Six deviations off are no accident.
+// Chi-square over as many degrees of freedom as cells has a mean of cells and a deviation of sqrt(2
+// cells). Six deviations off are no accident.
 template <class F>
-void expect_uniform(uint64_t cells, F cell_of) {
+void expect_uniform(std::uint64_t cells, F cell_of) {
   std::vector<double> count(cells);
   for (int i = 0; i < kKeys; ++i) {
-    const uint64_t cell = cell_of(hash_of(i));
+    const std::uint64_t cell = cell_of(hash_of(i));
     ASSERT_LT(cell, cells);
     ++count[cell];
   }
@@ -38,21 +38,21 @@ void expect_uniform(uint64_t cells, F cell_of) {
 }
 
 TEST(Placement, IsUniform) {
-  for (uint32_t shards : {1, 2, 4, 7, 36}) {
-    expect_uniform(shards, [=](uint64_t hash) { return shard_of(hash, shards); });
+  for (std::uint32_t shards : {1, 2, 4, 7, 36}) {
+    expect_uniform(shards, [=](std::uint64_t hash) { return shard_of(hash, shards); });
   }
   SsdGeometry ssd;
   ssd.buckets = 1000;
-  expect_uniform(1000, [&](uint64_t hash) { return ssd.home_bucket(hash); });
+  expect_uniform(1000, [&](std::uint64_t hash) { return ssd.home_bucket(hash); });
   RegionGeometry region;
   region.blocks = 777;
-  expect_uniform(777, [&](uint64_t hash) { return region.block_of(hash); });
-  expect_uniform(256, [](uint64_t hash) { return tag_of(hash) >> 24; });
+  expect_uniform(777, [&](std::uint64_t hash) { return region.block_of(hash); });
+  expect_uniform(256, [](std::uint64_t hash) { return tag_of(hash) >> 24; });
 }
 
 // A shard sees only its own keys' hashes; their buckets and tags must not suffer from that choice.
 TEST(Placement, IsUniformWithinAShardAndABlock) {
-  constexpr uint64_t kBuckets = 64, kTags = 64;
+  constexpr std::uint64_t kBuckets = 64, kTags = 64;
   std::vector<double> buckets(kBuckets), tags(kTags);
   SsdGeometry ssd;
   ssd.buckets = kBuckets;
@@ -60,7 +60,7 @@ TEST(Placement, IsUniformWithinAShardAndABlock) {
   region.blocks = 8;
   double in_shard = 0, in_block = 0;
   for (int i = 0; i < kKeys; ++i) {
-    const uint64_t hash = hash_of(i);
+    const std::uint64_t hash = hash_of(i);
     if (shard_of(hash, 4) == 2) ++in_shard, ++buckets[ssd.home_bucket(hash)];
     if (region.block_of(hash) == 3) ++in_block, ++tags[tag_of(hash) % kTags];
   }
@@ -76,7 +76,7 @@ TEST(Placement, IsUniformWithinAShardAndABlock) {
 
 // Placement is part of the format: another one would not find what is stored.
 TEST(Placement, IsWhatItWas) {
-  const uint64_t hash = hash_key("user1", 42);
+  const std::uint64_t hash = hash_key("user1", 42);
   EXPECT_EQ(hash, 1840288614121344159U);
   EXPECT_EQ(shard_of(hash, 36), 10U);
   SsdGeometry ssd;
@@ -93,31 +93,32 @@ TEST(Placement, IsWhatItWas) {
 
 TEST(Placement, KeepsTheEndsOfTheHashRange) {
   SsdGeometry ssd;
-  for (uint64_t n : {1ULL, 2ULL, 3ULL, 1'000'003ULL, 1ULL << 40}) {
+  for (std::uint64_t n : {1ULL, 2ULL, 3ULL, 1'000'003ULL, 1ULL << 40}) {
     ssd.buckets = n;
     EXPECT_EQ(ssd.home_bucket(0), 0U);
     EXPECT_EQ(ssd.home_bucket(~0ULL), n - 1);
   }
 }
 
-// Merging a bucket concerns few blocks, and emptying a block few buckets: both cover the hashes in order.
+// Merging a bucket concerns few blocks, and emptying a block few buckets: both cover the hashes in
+// order.
 TEST(Placement, KeysOfOneBucketLieInAdjacentBlocks) {
   struct Case {
-    uint64_t buckets, blocks;
+    std::uint64_t buckets, blocks;
   };
   for (const Case& c : {Case{1000, 250}, Case{1000, 1000}, Case{1000, 2500}, Case{997, 641}}) {
     SsdGeometry ssd;
     ssd.buckets = c.buckets;
     RegionGeometry region;
     region.blocks = c.blocks;
-    std::vector<uint64_t> low(c.buckets, ~0ULL), high(c.buckets, 0);
+    std::vector<std::uint64_t> low(c.buckets, ~0ULL), high(c.buckets, 0);
     for (int i = 0; i < kKeys; ++i) {
-      const uint64_t bucket = ssd.home_bucket(hash_of(i)), block = region.block_of(hash_of(i));
+      const std::uint64_t bucket = ssd.home_bucket(hash_of(i)), block = region.block_of(hash_of(i));
       low[bucket] = std::min(low[bucket], block);
       high[bucket] = std::max(high[bucket], block);
     }
-    const uint64_t most = (c.blocks + c.buckets - 1) / c.buckets + 1;
-    for (uint64_t b = 0; b < c.buckets; ++b) {
+    const std::uint64_t most = (c.blocks + c.buckets - 1) / c.buckets + 1;
+    for (std::uint64_t b = 0; b < c.buckets; ++b) {
       ASSERT_NE(low[b], ~0ULL) << "no key in bucket " << b;
       EXPECT_LE(high[b] - low[b] + 1, most) << "bucket " << b;
       if (b > 0) {
@@ -135,14 +136,15 @@ TEST(Clock, CountsUnitsOf8Milliseconds) {
 }
 
 TEST(Clock, TellsAges) {
-  constexpr uint32_t kLast = kClockRound - 1;
+  constexpr std::uint32_t kLast = kClockRound - 1;
   EXPECT_EQ(clock_age(100, 100), 0U);
   EXPECT_EQ(clock_age(100, 1), 99U);
   EXPECT_EQ(clock_age(1, kLast), 2U);  // it has gone round
   EXPECT_EQ(clock_age(kLast, 0), 0U);  // or `then` is a little ahead
   EXPECT_EQ(clock_age(100, 101), 0U);
   EXPECT_EQ(clock_age(100, 100'000'000), kClockRound + 100 - 100'000'000);
-  EXPECT_EQ(clock_age(100, ~0U), clock_age(100, static_cast<uint32_t>(~0U % kClockRound)));  // anyone's bytes
+  EXPECT_EQ(clock_age(100, ~0U),
+            clock_age(100, static_cast<std::uint32_t>(~0U % kClockRound)));  // anyone's bytes
 }
 
 TEST(StoreId, DiffersBetweenShardsAndStores) {
@@ -185,8 +187,8 @@ TEST(RegionGeometry, DefaultBlockHas1088Bytes) {
 }
 
 TEST(RegionGeometry, PartsOfABlockNeverOverlap) {
-  for (uint32_t reads = 1; reads <= RegionGeometry::kMaxReadSlots; ++reads) {
-    for (uint32_t writes = 1; writes <= RegionGeometry::kMaxWriteSlots; ++writes) {
+  for (std::uint32_t reads = 1; reads <= RegionGeometry::kMaxReadSlots; ++reads) {
+    for (std::uint32_t writes = 1; writes <= RegionGeometry::kMaxWriteSlots; ++writes) {
       RegionGeometry g;
       g.read_slots = reads;
       g.write_slots = writes;
@@ -200,8 +202,9 @@ TEST(RegionGeometry, PartsOfABlockNeverOverlap) {
   }
 }
 
-// What check() accepts works: the largest record goes through every place that it passes. What it refuses is
-// refused with the number that is too large. Over the whole grid of buckets, inline limits and slots.
+// What check() accepts works: the largest record goes through every place that it passes. What it
+// refuses is refused with the number that is too large. Over the whole grid of buckets, inline
+// limits and slots.
 class Grid : public ::testing::Test {
  protected:
   static void expect_record_passes(const SsdGeometry& ssd) {
@@ -228,7 +231,7 @@ class Grid : public ::testing::Test {
     encode_image(image, {{0, page}, {1, page}, {2, page}});
     batch.begin(buffer, 0);
     ASSERT_TRUE(batch.fits(BatchBuilder::record_size(0, image.size())));
-    ASSERT_GE(ssd.log_size, 16 * uint64_t{max_batch(ssd)});
+    ASSERT_GE(ssd.log_size, 16 * std::uint64_t{max_batch(ssd)});
     ASSERT_EQ(max_batch(ssd) % ssd.block_size, 0u);
 
     Bytes message;
@@ -239,9 +242,10 @@ class Grid : public ::testing::Test {
 
 TEST_F(Grid, WhatIsAcceptedWorksAndTheRestIsRefusedWithItsNumbers) {
   int accepted = 0, refused = 0;
-  for (uint32_t block = 256; block <= 8192; block *= 2) {
-    for (uint32_t bucket = 512; bucket <= 33 << 10; bucket += bucket < 4096 ? 512 : 4096) {
-      for (uint32_t limit : {1U, 2U, 240U, bucket / 2, bucket - 43, bucket - 42, bucket - 41}) {
+  for (std::uint32_t block = 256; block <= 8192; block *= 2) {
+    for (std::uint32_t bucket = 512; bucket <= 33 << 10; bucket += bucket < 4096 ? 512 : 4096) {
+      for (std::uint32_t limit :
+           {1U, 2U, 240U, bucket / 2, bucket - 43, bucket - 42, bucket - 41}) {
         SsdGeometry base;
         base.block_size = block;
         base.bucket_size = bucket;
@@ -249,18 +253,20 @@ TEST_F(Grid, WhatIsAcceptedWorksAndTheRestIsRefusedWithItsNumbers) {
         const bool good = block >= 512 && block <= 4096 && bucket % block == 0 && bucket <= 32768 &&
                           limit >= 2 && limit <= bucket - 42;
         auto ssd = plan_ssd(base, 64 << 20, min_log_size(base));
-        ASSERT_EQ(ssd.ok(), good) << block << " " << bucket << " " << limit << ssd.status().to_string();
+        ASSERT_EQ(ssd.ok(), good) << block << " " << bucket << " " << limit
+                                  << ssd.status().to_string();
         if (!good) continue;
         expect_record_passes(*ssd);
-        for (uint32_t reads = 0; reads <= RegionGeometry::kMaxReadSlots + 1; ++reads) {
-          for (uint32_t writes = 0; writes <= RegionGeometry::kMaxWriteSlots + 1; ++writes) {
+        for (std::uint32_t reads = 0; reads <= RegionGeometry::kMaxReadSlots + 1; ++reads) {
+          for (std::uint32_t writes = 0; writes <= RegionGeometry::kMaxWriteSlots + 1; ++writes) {
             const RegionGeometry region{1, reads, writes, slot_size_for(limit)};
             const Status s = check(region, *ssd);
             const bool slots = reads >= 1 && reads <= 16 && writes >= 1 && writes <= 8;
             ASSERT_EQ(s.ok(), slots && region.block_size() <= kMaxBlockSize) << s.to_string();
             ++(s.ok() ? accepted : refused);
             if (s.ok() || !slots) continue;
-            for (uint32_t number : {region.block_size(), kMaxBlockSize, reads, writes, limit}) {
+            for (std::uint32_t number :
+                 {region.block_size(), kMaxBlockSize, reads, writes, limit}) {
               ASSERT_NE(s.message().find(std::to_string(number)), std::string::npos) << s.message();
             }
           }

@@ -14,41 +14,44 @@ namespace scalio::layout {
 
 // A read-slot word: visible:8 | complete:8 | generation:16 | tag:32, lowest byte first.
 //
-// A byte that says no is 0. One that says yes also tells a part of when the slot was filled: 1 + a digit, to
-// the base 255, of the access clock's upper half. Its lower half is in the body.
+// A byte that says no is 0. One that says yes also tells a part of when the slot was filled: 1 + a
+// digit, to the base 255, of the access clock's upper half. Its lower half is in the body.
 struct ReadWord {
-  static constexpr uint32_t kVisibleByte = 0;
-  static constexpr uint32_t kCompleteByte = 1;
+  static constexpr std::uint32_t kVisibleByte = 0;
+  static constexpr std::uint32_t kCompleteByte = 1;
 
   bool visible = false;
   bool complete = true;
-  uint16_t generation = 0;
-  uint32_t tag = 0;
-  uint32_t filled = 0;  // the access clock when it was filled, less its lower 16 bits
+  std::uint16_t generation = 0;
+  std::uint32_t tag = 0;
+  std::uint32_t filled = 0;  // the access clock when it was filled, less its lower 16 bits
 
-  static ReadWord unpack(uint64_t w) {
-    const auto visible = static_cast<uint8_t>(w), complete = static_cast<uint8_t>(w >> 8);
-    return {visible != 0, complete != 0, static_cast<uint16_t>(w >> 16), static_cast<uint32_t>(w >> 32),
-            (digit(visible) * 255 + digit(complete)) << 16};
+  static ReadWord unpack(std::uint64_t w) {
+    const auto visible = static_cast<std::uint8_t>(w), complete = static_cast<std::uint8_t>(w >> 8);
+    return {visible != 0, complete != 0, static_cast<std::uint16_t>(w >> 16),
+            static_cast<std::uint32_t>(w >> 32), (digit(visible) * 255 + digit(complete)) << 16};
   }
-  uint64_t pack() const {
-    const uint8_t visible_byte = visible ? static_cast<uint8_t>(1 + (filled >> 16) / 255) : 0;
-    const uint8_t complete_byte = complete ? complete_at(filled) : 0;
-    return uint64_t{visible_byte} | uint64_t{complete_byte} << 8 | uint64_t{generation} << 16 |
-           uint64_t{tag} << 32;
+  std::uint64_t pack() const {
+    const std::uint8_t visible_byte =
+        visible ? static_cast<std::uint8_t>(1 + (filled >> 16) / 255) : 0;
+    const std::uint8_t complete_byte = complete ? complete_at(filled) : 0;
+    return std::uint64_t{visible_byte} | std::uint64_t{complete_byte} << 8 |
+           std::uint64_t{generation} << 16 | std::uint64_t{tag} << 32;
   }
   // The byte `complete` of a slot that was filled at this time.
-  static uint8_t complete_at(uint32_t clock) { return static_cast<uint8_t>(1 + (clock >> 16) % 255); }
+  static std::uint8_t complete_at(std::uint32_t clock) {
+    return static_cast<std::uint8_t>(1 + (clock >> 16) % 255);
+  }
   bool free() const { return !visible && complete; }
   bool filling() const { return visible && !complete; }
   bool valid() const { return visible && complete; }
   bool incomplete() const { return !complete; }  // filling, or killed while filling
 
  private:
-  static uint32_t digit(uint8_t byte) { return byte == 0 ? 0 : byte - 1U; }
+  static std::uint32_t digit(std::uint8_t byte) { return byte == 0 ? 0 : byte - 1U; }
 };
 
-enum class WriteState : uint8_t {
+enum class WriteState : std::uint8_t {
   empty = 0,
   locked = 1,  // being published: not readable, hides nothing
   dirty = 2,   // durable in the log, not yet in the bucket
@@ -58,45 +61,49 @@ enum class WriteState : uint8_t {
 // A write-slot word: state:8 | 0:8 | generation:16 | tag:32.
 struct WriteWord {
   WriteState state = WriteState::empty;
-  uint16_t generation = 0;
-  uint32_t tag = 0;
+  std::uint16_t generation = 0;
+  std::uint32_t tag = 0;
 
-  static WriteWord unpack(uint64_t w) {
-    return {static_cast<WriteState>(w & 0xff), static_cast<uint16_t>(w >> 16),
-            static_cast<uint32_t>(w >> 32)};
+  static WriteWord unpack(std::uint64_t w) {
+    return {static_cast<WriteState>(w & 0xff), static_cast<std::uint16_t>(w >> 16),
+            static_cast<std::uint32_t>(w >> 32)};
   }
-  uint64_t pack() const {
-    return static_cast<uint64_t>(state) | uint64_t{generation} << 16 | uint64_t{tag} << 32;
+  std::uint64_t pack() const {
+    return static_cast<std::uint64_t>(state) | std::uint64_t{generation} << 16 |
+           std::uint64_t{tag} << 32;
   }
   bool readable() const { return state == WriteState::dirty || state == WriteState::clean; }
 };
 
 // A slot body: a 16-byte header, the key, the value.
-constexpr uint32_t kSlotHeader = 16;
+constexpr std::uint32_t kSlotHeader = 16;
 
 // The slot size in which any record of key + value up to `inline_limit` bytes fits.
-constexpr uint32_t slot_size_for(uint32_t inline_limit) {
-  return static_cast<uint32_t>(round_up(kSlotHeader + inline_limit, 8));
+constexpr std::uint32_t slot_size_for(std::uint32_t inline_limit) {
+  return static_cast<std::uint32_t>(round_up(kSlotHeader + inline_limit, 8));
 }
 
 // Where a body belongs: its checksum covers this, so that a reader never accepts a torn, late or
 // misplaced write (section 3 of the design).
-uint64_t slot_place(uint64_t block, uint32_t slot, uint16_t generation);
+std::uint64_t slot_place(std::uint64_t block, std::uint32_t slot, std::uint16_t generation);
 
 // Bytes that encode_slot writes for this record, a multiple of 8.
-uint32_t slot_bytes(const RecordView& record);
+std::uint32_t slot_bytes(const RecordView& record);
 
-// Writes the body of `record` to the start of `out`, which must hold slot_bytes(record). `filled` is when,
-// the lower half of the access clock: a new record's access clock without a write of its own.
+// Writes the body of `record` to the start of `out`, which must hold slot_bytes(record). `filled`
+// is when, the lower half of the access clock: a new record's access clock without a write of its
+// own.
 //
-// Returns the upper half of the checksum, whose lower half is in the body. Write slots, which are replaced
-// while clients read them, keep it in the block's header: half a checksum would let a mixture of old and new
-// pass too often for a key that is hot enough.
-uint32_t encode_slot(ByteSpan out, const RecordView& record, uint64_t place, uint16_t filled = 0);
-inline uint16_t slot_filled(ByteView slot) { return load<uint16_t>(slot.data() + 14); }
+// Returns the upper half of the checksum, whose lower half is in the body. Write slots, which are
+// replaced while clients read them, keep it in the block's header: half a checksum would let a
+// mixture of old and new pass too often for a key that is hot enough.
+std::uint32_t encode_slot(ByteSpan out, const RecordView& record, std::uint64_t place,
+                          std::uint16_t filled = 0);
+inline std::uint16_t slot_filled(ByteView slot) { return load<std::uint16_t>(slot.data() + 14); }
 
-// The record in a slot's bytes, as views into them; nothing unless the checksum matches `place`, and its
-// upper half is `upper`, if that is given.
-std::optional<RecordView> decode_slot(ByteView slot, uint64_t place, std::optional<uint32_t> upper = {});
+// The record in a slot's bytes, as views into them; nothing unless the checksum matches `place`,
+// and its upper half is `upper`, if that is given.
+std::optional<RecordView> decode_slot(ByteView slot, std::uint64_t place,
+                                      std::optional<std::uint32_t> upper = {});
 
 }  // namespace scalio::layout

@@ -11,11 +11,11 @@
 namespace scalio::layout {
 namespace {
 
-constexpr uint64_t kBlock = 77;
-constexpr uint32_t kSlot = 3;
-constexpr uint16_t kGeneration = 9;
+constexpr std::uint64_t kBlock = 77;
+constexpr std::uint32_t kSlot = 3;
+constexpr std::uint16_t kGeneration = 9;
 
-Bytes encoded(const RecordView& record, uint64_t place) {
+Bytes encoded(const RecordView& record, std::uint64_t place) {
   Bytes slot(slot_bytes(record));
   encode_slot(slot, record, place);
   return slot;
@@ -30,10 +30,11 @@ void expect_same(const RecordView& a, const RecordView& b) {
 
 TEST(SlotBody, TheUpperHalfOfTheChecksumIsCompared) {
   Bytes slot(64);
-  const uint32_t upper = encode_slot(slot, {"key", "value", 2}, 5);
+  const std::uint32_t upper = encode_slot(slot, {"key", "value", 2}, 5);
   EXPECT_TRUE(decode_slot(slot, 5));
   EXPECT_TRUE(decode_slot(slot, 5, upper));
-  for (uint32_t bit = 0; bit < 32; ++bit) EXPECT_FALSE(decode_slot(slot, 5, upper ^ 1U << bit));
+  for (std::uint32_t bit = 0; bit < 32; ++bit)
+    EXPECT_FALSE(decode_slot(slot, 5, upper ^ 1U << bit));
 }
 
 TEST(ReadWord, HasItsFormat) {
@@ -42,26 +43,26 @@ TEST(ReadWord, HasItsFormat) {
   EXPECT_EQ((ReadWord{false, true, 0xffff, 1}).pack(), 0x00000001ffff0100ULL);
   // Filler and server store single bytes of the word.
   Bytes word(8);
-  store(word.data() + ReadWord::kVisibleByte, uint8_t{1});
-  EXPECT_EQ(load<uint64_t>(word.data()), (ReadWord{true, false, 0, 0}).pack());
-  store(word.data() + ReadWord::kCompleteByte, uint8_t{1});
-  EXPECT_EQ(load<uint64_t>(word.data()), (ReadWord{true, true, 0, 0}).pack());
+  store(word.data() + ReadWord::kVisibleByte, std::uint8_t{1});
+  EXPECT_EQ(load<std::uint64_t>(word.data()), (ReadWord{true, false, 0, 0}).pack());
+  store(word.data() + ReadWord::kCompleteByte, std::uint8_t{1});
+  EXPECT_EQ(load<std::uint64_t>(word.data()), (ReadWord{true, true, 0, 0}).pack());
 }
 
 // With the lower half, which is in the body: whatever the access clock can be.
 TEST(ReadWord, TellsWhenTheSlotWasFilled) {
   EXPECT_EQ((ReadWord{true, true, 0x1234, 0xdeadbeef, 0x3a110000}).pack(), 0xdeadbeef12344c3bULL)
       << "0x3a11 is 58 * 255 + 75";
-  constexpr uint32_t kUpper = kClockRound >> 16;
-  for (uint32_t upper = 0; upper < kUpper; ++upper) {
+  constexpr std::uint32_t kUpper = kClockRound >> 16;
+  for (std::uint32_t upper = 0; upper < kUpper; ++upper) {
     const ReadWord w{true, true, 5, 6, upper << 16};
     EXPECT_EQ(ReadWord::unpack(w.pack()).filled, upper << 16);
     // As a filler writes it.
     Bytes word(8);
     store(word.data(), (ReadWord{true, false, 5, 6, upper << 16}).pack());
-    EXPECT_TRUE(ReadWord::unpack(load<uint64_t>(word.data())).filling());
+    EXPECT_TRUE(ReadWord::unpack(load<std::uint64_t>(word.data())).filling());
     store(word.data() + ReadWord::kCompleteByte, ReadWord::complete_at(upper << 16 | 0xffff));
-    EXPECT_EQ(load<uint64_t>(word.data()), w.pack());
+    EXPECT_EQ(load<std::uint64_t>(word.data()), w.pack());
     EXPECT_TRUE(ReadWord::unpack(w.pack()).valid());
   }
 }
@@ -72,7 +73,8 @@ TEST(ReadWord, HasFourStates) {
   };
   for (const Case& c :
        {Case{false, true, true, false, false, false}, Case{true, false, false, true, false, true},
-        Case{true, true, false, false, true, false}, Case{false, false, false, false, false, true}}) {
+        Case{true, true, false, false, true, false},
+        Case{false, false, false, false, false, true}}) {
     const ReadWord w = ReadWord::unpack((ReadWord{c.visible, c.complete, 5, 6}).pack());
     EXPECT_EQ(w.free(), c.free);
     EXPECT_EQ(w.filling(), c.filling);
@@ -86,7 +88,8 @@ TEST(ReadWord, HasFourStates) {
 TEST(WriteWord, HasItsFormat) {
   EXPECT_EQ((WriteWord{WriteState::dirty, 0x1234, 0xdeadbeef}).pack(), 0xdeadbeef12340002ULL);
   EXPECT_EQ((WriteWord{}).pack(), 0U);  // a zeroed region is empty
-  for (WriteState s : {WriteState::empty, WriteState::locked, WriteState::dirty, WriteState::clean}) {
+  for (WriteState s :
+       {WriteState::empty, WriteState::locked, WriteState::dirty, WriteState::clean}) {
     const WriteWord w = WriteWord::unpack((WriteWord{s, 0xffff, 0x80000001}).pack());
     EXPECT_EQ(w.state, s);
     EXPECT_EQ(w.generation, 0xffff);
@@ -125,8 +128,8 @@ TEST(Slot, SizesOfTheDesign) {
 
 TEST(Slot, RoundTripsAtEverySize) {
   std::mt19937_64 random(1);
-  const uint64_t place = slot_place(kBlock, kSlot, kGeneration);
-  auto check = [&](size_t key_size, size_t value_size) {
+  const std::uint64_t place = slot_place(kBlock, kSlot, kGeneration);
+  auto check = [&](std::size_t key_size, std::size_t value_size) {
     const std::string key = random_text(random, key_size), value = random_text(random, value_size);
     const RecordView record{key, value, random() & kMaxVersion,
                             value_size == 0 ? Kind::tombstone : Kind::value};
@@ -135,9 +138,9 @@ TEST(Slot, RoundTripsAtEverySize) {
     ASSERT_TRUE(found) << key_size << " + " << value_size;
     expect_same(*found, record);
   };
-  for (size_t key : {1, 2, 15, 16, 17, 254, 255}) {
-    for (size_t value = 0; value < 70; ++value) check(key, value);
-    for (size_t value : {255, 256, 1024, 32000, 65534, 65535}) check(key, value);
+  for (std::size_t key : {1, 2, 15, 16, 17, 254, 255}) {
+    for (std::size_t value = 0; value < 70; ++value) check(key, value);
+    for (std::size_t value : {255, 256, 1024, 32000, 65534, 65535}) check(key, value);
   }
 }
 
@@ -160,11 +163,11 @@ TEST(Slot, IgnoresWhatFollows) {
 }
 
 TEST(Slot, EverySingleBitFlipIsDetected) {
-  const uint64_t place = slot_place(kBlock, kSlot, kGeneration);
+  const std::uint64_t place = slot_place(kBlock, kSlot, kGeneration);
   const std::string key(16, 'k'), value(61, 'v');
   const Bytes good = encoded({key, value, 123456, Kind::value}, place);
-  const size_t used = kSlotHeader + key.size() + value.size();
-  for (size_t bit = 0; bit < used * 8; ++bit) {
+  const std::size_t used = kSlotHeader + key.size() + value.size();
+  for (std::size_t bit = 0; bit < used * 8; ++bit) {
     Bytes bad = good;
     flip(bad, bit);
     EXPECT_FALSE(decode_slot(bad, place)) << "bit " << bit;
@@ -172,13 +175,13 @@ TEST(Slot, EverySingleBitFlipIsDetected) {
 }
 
 TEST(Slot, EveryTearBetweenTwoBodiesIsDetected) {
-  const uint64_t place = slot_place(kBlock, kSlot, kGeneration);
+  const std::uint64_t place = slot_place(kBlock, kSlot, kGeneration);
   const Bytes was = encoded({"0123456789abcdef", std::string(64, 'a'), 1}, place);
   const Bytes is = encoded({"0123456789abcdef", std::string(64, 'b'), 2}, place);
-  const size_t words = was.size() / 8;
+  const std::size_t words = was.size() / 8;
   int tears = 0;
-  for (size_t first = 0; first < words; ++first) {
-    for (size_t last = first + 1; last <= words; ++last) {
+  for (std::size_t first = 0; first < words; ++first) {
+    for (std::size_t last = first + 1; last <= words; ++last) {
       Bytes torn = was;
       std::copy(is.begin() + first * 8, is.begin() + last * 8, torn.begin() + first * 8);
       if (torn == was || torn == is) continue;  // words that both have
@@ -193,27 +196,28 @@ TEST(Slot, IsRejectedAtAnotherPlace) {
   const Bytes slot = encoded({"key", "value", 1}, slot_place(kBlock, kSlot, kGeneration));
   EXPECT_TRUE(decode_slot(slot, slot_place(kBlock, kSlot, kGeneration)));
   EXPECT_FALSE(decode_slot(slot, slot_place(kBlock + 1, kSlot, kGeneration)));
-  for (uint32_t s = 0; s < RegionGeometry::kMaxSlots; ++s) {
+  for (std::uint32_t s = 0; s < RegionGeometry::kMaxSlots; ++s) {
     if (s != kSlot) {
       EXPECT_FALSE(decode_slot(slot, slot_place(kBlock, s, kGeneration)));
     }
   }
-  for (uint32_t g = 0; g <= 0xffff; ++g) {
+  for (std::uint32_t g = 0; g <= 0xffff; ++g) {
     if (g != kGeneration) {
-      EXPECT_FALSE(decode_slot(slot, slot_place(kBlock, kSlot, static_cast<uint16_t>(g)))) << g;
+      EXPECT_FALSE(decode_slot(slot, slot_place(kBlock, kSlot, static_cast<std::uint16_t>(g))))
+          << g;
     }
   }
 }
 
 TEST(Slot, EmptyAndRandomBytesAreNoRecord) {
   std::mt19937_64 random(2);
-  for (uint32_t size : {24, 96, 256}) {
+  for (std::uint32_t size : {24, 96, 256}) {
     EXPECT_FALSE(decode_slot(Bytes(size), 1));
     for (int i = 0; i < 20'000; ++i) {
       Bytes slot = random_bytes(random, size);
       if (i % 2 == 0) {  // lengths that could be
-        store(slot.data() + 10, static_cast<uint8_t>(1 + random() % size));
-        store(slot.data() + 12, static_cast<uint32_t>(random() % size));
+        store(slot.data() + 10, static_cast<std::uint8_t>(1 + random() % size));
+        store(slot.data() + 12, static_cast<std::uint32_t>(random() % size));
       }
       EXPECT_FALSE(decode_slot(slot, 1));
     }
@@ -224,11 +228,11 @@ TEST(Slot, EmptyAndRandomBytesAreNoRecord) {
 TEST(Slot, OtherKindsAreNotReadable) {
   for (int kind : {2, 3, 255}) {
     Bytes slot = encoded({"key", "value", 1}, 5);
-    store(slot.data() + 11, static_cast<uint8_t>(kind));
-    store(slot.data(), static_cast<uint32_t>(checksum(ByteView(slot).subspan(4, 12 + 8), 5)));
+    store(slot.data() + 11, static_cast<std::uint8_t>(kind));
+    store(slot.data(), static_cast<std::uint32_t>(checksum(ByteView(slot).subspan(4, 12 + 8), 5)));
     EXPECT_FALSE(decode_slot(slot, 5)) << kind;
-    store(slot.data() + 11, uint8_t{0});
-    store(slot.data(), static_cast<uint32_t>(checksum(ByteView(slot).subspan(4, 12 + 8), 5)));
+    store(slot.data() + 11, std::uint8_t{0});
+    store(slot.data(), static_cast<std::uint32_t>(checksum(ByteView(slot).subspan(4, 12 + 8), 5)));
     EXPECT_TRUE(decode_slot(slot, 5));
   }
 }

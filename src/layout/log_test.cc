@@ -13,15 +13,15 @@
 namespace scalio::layout {
 namespace {
 
-constexpr uint64_t kStore = 0x1122334455667788;
-constexpr uint32_t kBlockSize = 512;
-constexpr uint64_t kLogSize = 64 * 1024;
-constexpr uint64_t kLsn = 3 * kLogSize + 4096;  // fourth lap
-constexpr uint64_t kOffset = kLsn % kLogSize;
+constexpr std::uint64_t kStore = 0x1122334455667788;
+constexpr std::uint32_t kBlockSize = 512;
+constexpr std::uint64_t kLogSize = 64 * 1024;
+constexpr std::uint64_t kLsn = 3 * kLogSize + 4096;  // fourth lap
+constexpr std::uint64_t kOffset = kLsn % kLogSize;
 
 struct Record {
   LogKind kind;
-  uint64_t version;
+  std::uint64_t version;
   std::string key;
   std::string body;
   bool operator==(const Record&) const = default;
@@ -34,8 +34,9 @@ const std::vector<Record> kRecords = {
     {LogKind::value, kMaxVersion, "fourth", "v"},
 };
 
-Bytes batch_of(const std::vector<Record>& records, uint64_t lsn = kLsn, uint64_t store_id = kStore) {
-  size_t size = kBatchHeader;
+Bytes batch_of(const std::vector<Record>& records, std::uint64_t lsn = kLsn,
+               std::uint64_t store_id = kStore) {
+  std::size_t size = kBatchHeader;
   for (const Record& r : records) size += BatchBuilder::record_size(r.key.size(), r.body.size());
   Bytes buffer(round_up(size, kBlockSize), std::byte{0xee});  // exact: the last record must fit
   BatchBuilder b(store_id);
@@ -49,11 +50,11 @@ Bytes batch_of(const std::vector<Record>& records, uint64_t lsn = kLsn, uint64_t
 struct Read {
   bool header = false;
   std::vector<Record> records;
-  std::vector<uint64_t> lsns;
-  uint32_t damaged = 0;
+  std::vector<std::uint64_t> lsns;
+  std::uint32_t damaged = 0;
 };
 
-Read read(ByteView batch, uint64_t offset = kOffset, uint64_t store_id = kStore) {
+Read read(ByteView batch, std::uint64_t offset = kOffset, std::uint64_t store_id = kStore) {
   Read out;
   auto header = decode_batch_header(batch, store_id, offset, kLogSize);
   if (!header || header->length > batch.size()) return out;
@@ -66,18 +67,19 @@ Read read(ByteView batch, uint64_t offset = kOffset, uint64_t store_id = kStore)
 }
 
 // Where record i of kRecords begins in its batch.
-size_t start_of(size_t i) {
-  size_t at = kBatchHeader;
-  for (size_t j = 0; j < i; ++j) {
+std::size_t start_of(std::size_t i) {
+  std::size_t at = kBatchHeader;
+  for (std::size_t j = 0; j < i; ++j) {
     at += BatchBuilder::record_size(kRecords[j].key.size(), kRecords[j].body.size());
   }
   return at;
 }
 
-void reseal_record(ByteSpan batch, size_t i) {
-  const size_t size = BatchBuilder::record_size(kRecords[i].key.size(), kRecords[i].body.size());
-  store(batch.data() + start_of(i),
-        checksum(ByteView(batch).subspan(start_of(i) + 8, size - 8), mix(kStore ^ (kLsn + start_of(i)))));
+void reseal_record(ByteSpan batch, std::size_t i) {
+  const std::size_t size =
+      BatchBuilder::record_size(kRecords[i].key.size(), kRecords[i].body.size());
+  store(batch.data() + start_of(i), checksum(ByteView(batch).subspan(start_of(i) + 8, size - 8),
+                                             mix(kStore ^ (kLsn + start_of(i)))));
 }
 
 void reseal_header(ByteSpan batch) {
@@ -139,15 +141,15 @@ TEST(Batch, RecordsRoundTripInOrder) {
   EXPECT_TRUE(r.header);
   EXPECT_EQ(r.records, kRecords);
   EXPECT_EQ(r.damaged, 0U);
-  for (size_t i = 0; i < r.lsns.size(); ++i) EXPECT_EQ(r.lsns[i], kLsn + start_of(i));
+  for (std::size_t i = 0; i < r.lsns.size(); ++i) EXPECT_EQ(r.lsns[i], kLsn + start_of(i));
 }
 
 TEST(Batch, RoundTripsAtEverySize) {
   std::mt19937_64 random(7);
-  for (size_t key : {1, 7, 8, 9, 254, 255}) {
-    for (size_t body : {0, 1, 7, 8, 9, 100, 161, 192, 424, 1024, 40000}) {
-      const std::vector<Record> one = {
-          {LogKind::value, random() & kMaxVersion, random_text(random, key), random_text(random, body)}};
+  for (std::size_t key : {1, 7, 8, 9, 254, 255}) {
+    for (std::size_t body : {0, 1, 7, 8, 9, 100, 161, 192, 424, 1024, 40000}) {
+      const std::vector<Record> one = {{LogKind::value, random() & kMaxVersion,
+                                        random_text(random, key), random_text(random, body)}};
       EXPECT_EQ(read(batch_of(one)).records, one) << key << " + " << body;
       const std::vector<Record> two = {one[0], one[0]};
       if (body < 10000) {
@@ -172,7 +174,8 @@ TEST(Batch, BuilderStartsAnew) {
   EXPECT_EQ(r.records[0].key, "k");
 }
 
-// --- What the log cannot have -----------------------------------------------------------------------------
+// --- What the log cannot have
+// -----------------------------------------------------------------------------
 
 SsdGeometry small_ssd() {
   SsdGeometry base;
@@ -205,19 +208,21 @@ TEST(Implausible, WhatNoServerWrites) {
   EXPECT_NE(why([](H& h) { h.lsn = ~0ULL - 61439; }), "");
 }
 
-// However long a log is used and however often its server is started, its own batches are plausible.
+// However long a log is used and however often its server is started, its own batches are
+// plausible.
 TEST(Implausible, IsNoBatchOfALogEver) {
   const SsdGeometry g = small_ssd();
   std::mt19937_64 random(21);
-  uint64_t lsn = 0, version = 0;
+  std::uint64_t lsn = 0, version = 0;
   for (int i = 0; i < 200'000; ++i) {
     if (random() % 8 == 0) {  // a start
       lsn += kLogSize;
       version += kLogSize / kLogRecordHeader;
     }
     if (kLogSize - lsn % kLogSize < max_batch(g)) lsn = round_up(lsn, kLogSize);
-    const auto records = static_cast<uint32_t>(random() % 100);
-    const auto length = static_cast<uint32_t>(round_up(kBatchHeader + 32 * records, kBlockSize));
+    const auto records = static_cast<std::uint32_t>(random() % 100);
+    const auto length =
+        static_cast<std::uint32_t>(round_up(kBatchHeader + 32 * records, kBlockSize));
     version += records;
     ASSERT_EQ(implausible({lsn, lsn, version, length, records}, g), "") << i;
     lsn += length;
@@ -230,7 +235,7 @@ TEST(Plausible, RecordsHaveBounds) {
   std::string key = "k0";
   while (shard_of(hash_key(key, g.hash_seed), 2) != 0) ++key[1];
   const std::string largest(g.inline_limit - 2, 'v');
-  const auto ok = [&](LogKind kind, uint64_t version, std::string_view value) {
+  const auto ok = [&](LogKind kind, std::uint64_t version, std::string_view value) {
     return plausible(LogRecordView{kind, kLsn + 64, version, key, as_bytes(value)}, h, g);
   };
   EXPECT_TRUE(ok(LogKind::value, 1, largest));
@@ -248,14 +253,15 @@ TEST(Plausible, RecordsHaveBounds) {
 TEST(Plausible, ImagesAreOfBucketsThatCanBe) {
   const SsdGeometry g = small_ssd();
   const BatchHeader h{kLsn, kLsn, 99, 4096, 1};
-  const auto ok = [&](uint64_t number, uint64_t version, uint64_t applied, int flipped = -1) {
+  const auto ok = [&](std::uint64_t number, std::uint64_t version, std::uint64_t applied,
+                      int flipped = -1) {
     Bytes page(g.bucket_size), body;
     Bucket bucket(page);
     bucket.clear(g.store_id());
     bucket.append({"k", "v", version, Kind::value});
     bucket.set_applied(applied);
     bucket.seal(number);
-    if (flipped >= 0) flip(page, static_cast<size_t>(flipped));
+    if (flipped >= 0) flip(page, static_cast<std::size_t>(flipped));
     encode_image(body, {{number, page}});
     return plausible(LogRecordView{LogKind::image, kLsn + 64, 0, "", body}, h, g);
   };
@@ -270,7 +276,7 @@ TEST(Plausible, ImagesAreOfBucketsThatCanBe) {
 }
 
 TEST(LogId, IsFoundAnywhereInARecord) {
-  const uint64_t id = 0x0102030405060708;
+  const std::uint64_t id = 0x0102030405060708;
   const std::string bytes("\x08\x07\x06\x05\x04\x03\x02\x01", 8);
   const std::string filler(100, '\x08');
   EXPECT_FALSE(holds_log_id("", "", id));
@@ -278,8 +284,9 @@ TEST(LogId, IsFoundAnywhereInARecord) {
   EXPECT_FALSE(holds_log_id("k", bytes.substr(0, 7), id));
   EXPECT_TRUE(holds_log_id(filler + bytes, "", id));
   EXPECT_TRUE(holds_log_id("k", filler + bytes + filler, id));
-  for (size_t in_key = 0; in_key <= 8; ++in_key) {
-    EXPECT_TRUE(holds_log_id(filler + bytes.substr(0, in_key), bytes.substr(in_key) + filler, id)) << in_key;
+  for (std::size_t in_key = 0; in_key <= 8; ++in_key) {
+    EXPECT_TRUE(holds_log_id(filler + bytes.substr(0, in_key), bytes.substr(in_key) + filler, id))
+        << in_key;
     EXPECT_TRUE(holds_log_id(bytes.substr(0, in_key), bytes.substr(in_key), id)) << in_key;
   }
 }
@@ -288,7 +295,7 @@ TEST(Batch, FitsToTheLastByte) {
   Bytes buffer(512);
   BatchBuilder b(kStore);
   b.begin(buffer, 0);
-  const uint32_t room = 512 - kBatchHeader;
+  const std::uint32_t room = 512 - kBatchHeader;
   EXPECT_TRUE(b.fits(room));
   EXPECT_FALSE(b.fits(room + 8));
   b.add(LogKind::value, 1, "k", as_bytes(std::string(room - kLogRecordHeader - 1, 'v')));
@@ -298,8 +305,8 @@ TEST(Batch, FitsToTheLastByte) {
 
 TEST(Batch, EverySingleBitFlipIsDetected) {
   const Bytes good = batch_of(kRecords);
-  const size_t used = start_of(kRecords.size());
-  for (size_t bit = 0; bit < good.size() * 8; ++bit) {
+  const std::size_t used = start_of(kRecords.size());
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
     Bytes bad = good;
     flip(bad, bit);
     const Read r = read(bad);
@@ -311,14 +318,15 @@ TEST(Batch, EverySingleBitFlipIsDetected) {
       EXPECT_GE(r.damaged, 1U) << "bit " << bit;
       EXPECT_EQ(r.records.size() + r.damaged, kRecords.size()) << "bit " << bit;
       for (const Record& record : r.records) {
-        EXPECT_NE(std::find(kRecords.begin(), kRecords.end(), record), kRecords.end()) << "bit " << bit;
+        EXPECT_NE(std::find(kRecords.begin(), kRecords.end(), record), kRecords.end())
+            << "bit " << bit;
       }
     }
   }
 }
 
 TEST(Batch, RecordsAroundADamagedOneAreDelivered) {
-  for (size_t hurt = 0; hurt < kRecords.size(); ++hurt) {
+  for (std::size_t hurt = 0; hurt < kRecords.size(); ++hurt) {
     Bytes batch = batch_of(kRecords);
     flip(batch, (start_of(hurt) + kLogRecordHeader) * 8);  // in its key
     const Read r = read(batch);
@@ -330,7 +338,7 @@ TEST(Batch, RecordsAroundADamagedOneAreDelivered) {
 }
 
 TEST(Batch, AfterADamagedLengthTheRestCountsAsDamaged) {
-  for (uint32_t length : {0U, 1U, 17U, 20U, 1000U, 0x7fffffffU, 0xffffffffU}) {
+  for (std::uint32_t length : {0U, 1U, 17U, 20U, 1000U, 0x7fffffffU, 0xffffffffU}) {
     Bytes batch = batch_of(kRecords);
     store(batch.data() + start_of(1) + 16, length);
     const Read r = read(batch);
@@ -338,7 +346,8 @@ TEST(Batch, AfterADamagedLengthTheRestCountsAsDamaged) {
       EXPECT_EQ(r.records, kRecords);
       continue;
     }
-    if (length > 8) {  // else padding hides the difference, and the next record bears the length out
+    if (length >
+        8) {  // else padding hides the difference, and the next record bears the length out
       ASSERT_EQ(r.records.size(), 1U) << length;
       EXPECT_EQ(r.damaged, 3U) << length;
     }
@@ -356,7 +365,7 @@ TEST(Batch, ADamagedLastRecordHarmsNoOther) {
 }
 
 TEST(Batch, ARecordCountTooHighIsDamage) {
-  for (uint32_t count : {5U, 100U, 0xffffffffU}) {
+  for (std::uint32_t count : {5U, 100U, 0xffffffffU}) {
     Bytes batch = batch_of(kRecords);
     store(batch.data() + 44, count);
     reseal_header(batch);
@@ -390,7 +399,7 @@ TEST(Batch, AnEarlierLapIsKnownByItsLsn) {
 
 TEST(BatchHeader, IsRejectedAtAnotherPlace) {
   const Bytes batch = batch_of(kRecords);
-  for (uint64_t offset = 0; offset < kLogSize; offset += kBlockSize) {
+  for (std::uint64_t offset = 0; offset < kLogSize; offset += kBlockSize) {
     EXPECT_EQ(decode_batch_header(batch, kStore, offset, kLogSize).has_value(), offset == kOffset);
   }
   EXPECT_FALSE(decode_batch_header(batch, kStore, kOffset, kLogSize * 5));
@@ -409,7 +418,7 @@ TEST(BatchHeader, OfAnotherStoreIsRejected) {
 }
 
 TEST(BatchHeader, ContradictionsUnderARightChecksumAreRejected) {
-  auto decodes = [](size_t offset, auto value) {
+  auto decodes = [](std::size_t offset, auto value) {
     Bytes batch = batch_of(kRecords);
     store(batch.data() + offset, value);
     reseal_header(batch);
@@ -418,10 +427,10 @@ TEST(BatchHeader, ContradictionsUnderARightChecksumAreRejected) {
   EXPECT_TRUE(decodes(24, kLsn));       // the tail may be the batch itself
   EXPECT_FALSE(decodes(24, kLsn + 1));  // but not lie ahead
   EXPECT_FALSE(decodes(16, kLsn + 1));
-  EXPECT_FALSE(decodes(40, uint32_t{0}));
-  EXPECT_FALSE(decodes(40, uint32_t{kBatchHeader - 1}));
-  EXPECT_TRUE(decodes(40, static_cast<uint32_t>(kLogSize - kOffset)));       // up to the ring's end
-  EXPECT_FALSE(decodes(40, static_cast<uint32_t>(kLogSize - kOffset + 8)));  // not beyond
+  EXPECT_FALSE(decodes(40, std::uint32_t{0}));
+  EXPECT_FALSE(decodes(40, std::uint32_t{kBatchHeader - 1}));
+  EXPECT_TRUE(decodes(40, static_cast<std::uint32_t>(kLogSize - kOffset)));  // up to the ring's end
+  EXPECT_FALSE(decodes(40, static_cast<std::uint32_t>(kLogSize - kOffset + 8)));  // not beyond
   EXPECT_FALSE(decodes(40, 0xffffffffU));
 }
 
@@ -429,7 +438,7 @@ TEST(BatchHeader, RandomAndShortBytesAreNone) {
   std::mt19937_64 random(8);
   EXPECT_FALSE(decode_batch_header(Bytes(512), kStore, 0, kLogSize));
   const Bytes good = batch_of(kRecords);
-  for (size_t size = 0; size < kBatchHeader; ++size) {
+  for (std::size_t size = 0; size < kBatchHeader; ++size) {
     const Bytes exact(good.begin(), good.begin() + static_cast<long>(size));
     EXPECT_FALSE(decode_batch_header(exact, kStore, kOffset, kLogSize));
   }
@@ -447,7 +456,8 @@ TEST(Batch, GarbageRecordsAreDamaged) {
   for (int i = 0; i < 20'000; ++i) {
     Bytes bad = random_bytes(random, good.size());
     std::copy_n(good.begin(), kBatchHeader, bad.begin());
-    if (i % 2 == 0) store(bad.data() + kBatchHeader + 16, static_cast<uint32_t>(random() % 600));
+    if (i % 2 == 0)
+      store(bad.data() + kBatchHeader + 16, static_cast<std::uint32_t>(random() % 600));
     const Read r = read(bad);
     EXPECT_TRUE(r.header);
     EXPECT_TRUE(r.records.empty());
@@ -457,7 +467,7 @@ TEST(Batch, GarbageRecordsAreDamaged) {
 
 TEST(LogRecord, IsReadByItsOwn) {
   const Bytes batch = batch_of(kRecords);
-  for (size_t i = 0; i < kRecords.size(); ++i) {
+  for (std::size_t i = 0; i < kRecords.size(); ++i) {
     const ByteView rest = ByteView(batch).subspan(start_of(i));
     auto r = decode_log_record(rest, kStore, kLsn + start_of(i));
     ASSERT_TRUE(r);
@@ -466,8 +476,9 @@ TEST(LogRecord, IsReadByItsOwn) {
     EXPECT_FALSE(decode_log_record(rest, kStore, kLsn + start_of(i) + 8));
     EXPECT_FALSE(decode_log_record(rest, kStore, kLsn + start_of(i) - kLogSize));
     EXPECT_FALSE(decode_log_record(rest, kStore + 1, kLsn + start_of(i)));
-    const size_t size = BatchBuilder::record_size(kRecords[i].key.size(), kRecords[i].body.size());
-    for (size_t n = 0; n < size; ++n) {
+    const std::size_t size =
+        BatchBuilder::record_size(kRecords[i].key.size(), kRecords[i].body.size());
+    for (std::size_t n = 0; n < size; ++n) {
       const Bytes exact(rest.begin(), rest.begin() + static_cast<long>(n));
       EXPECT_FALSE(decode_log_record(exact, kStore, kLsn + start_of(i)));
     }
@@ -475,18 +486,18 @@ TEST(LogRecord, IsReadByItsOwn) {
 }
 
 TEST(LogRecord, ContradictionsUnderARightChecksumAreDamage) {
-  auto damaged = [](size_t offset, auto value) {
+  auto damaged = [](std::size_t offset, auto value) {
     Bytes batch = batch_of(kRecords);
     store(batch.data() + start_of(0) + offset, value);
     reseal_record(batch, 0);
     return read(batch).damaged == 1;
   };
-  EXPECT_FALSE(damaged(8, uint64_t{5}));  // another version is another good record
+  EXPECT_FALSE(damaged(8, std::uint64_t{5}));  // another version is another good record
   EXPECT_TRUE(damaged(8, kMaxVersion + 1));
-  EXPECT_TRUE(damaged(21, uint8_t{0}));
-  EXPECT_TRUE(damaged(21, uint8_t{3}));  // an image has no key
-  EXPECT_TRUE(damaged(21, uint8_t{4}));
-  EXPECT_TRUE(damaged(21, uint8_t{255}));
+  EXPECT_TRUE(damaged(21, std::uint8_t{0}));
+  EXPECT_TRUE(damaged(21, std::uint8_t{3}));  // an image has no key
+  EXPECT_TRUE(damaged(21, std::uint8_t{4}));
+  EXPECT_TRUE(damaged(21, std::uint8_t{255}));
 }
 
 TEST(Image, HasItsFormat) {
@@ -499,11 +510,11 @@ TEST(Image, HasItsFormat) {
 
 TEST(Image, RoundTripsThroughABatch) {
   std::mt19937_64 random(10);
-  for (size_t n = 1; n <= kMaxImageBuckets; ++n) {
+  for (std::size_t n = 1; n <= kMaxImageBuckets; ++n) {
     std::vector<Bytes> bytes;
     std::vector<ImageBucket> buckets;
-    for (size_t i = 0; i < n; ++i) bytes.push_back(random_bytes(random, 1024));
-    for (size_t i = 0; i < n; ++i) buckets.push_back({i * 1000, bytes[i]});
+    for (std::size_t i = 0; i < n; ++i) bytes.push_back(random_bytes(random, 1024));
+    for (std::size_t i = 0; i < n; ++i) buckets.push_back({i * 1000, bytes[i]});
     Bytes body;
     encode_image(body, buckets);
     const Read r = read(batch_of({{LogKind::image, 0, "", std::string(as_string(body))}}));
@@ -512,7 +523,7 @@ TEST(Image, RoundTripsThroughABatch) {
     auto found = decode_image(as_bytes(r.records[0].body), 1024);
     ASSERT_TRUE(found);
     ASSERT_EQ(found->size(), n);
-    for (size_t i = 0; i < n; ++i) {
+    for (std::size_t i = 0; i < n; ++i) {
       EXPECT_EQ((*found)[i].number, i * 1000);
       EXPECT_EQ(hex((*found)[i].bytes), hex(bytes[i]));
     }
@@ -524,7 +535,7 @@ TEST(Image, MalformedIsNothing) {
   Bytes body;
   encode_image(body, {{1, bucket}, {2, bucket}});
   EXPECT_TRUE(decode_image(body, 512));
-  for (size_t size = 0; size < body.size(); ++size) {
+  for (std::size_t size = 0; size < body.size(); ++size) {
     const Bytes exact(body.begin(), body.begin() + static_cast<long>(size));
     EXPECT_EQ(decode_image(exact, 512).has_value(), size == 520) << size;
   }

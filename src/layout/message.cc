@@ -12,7 +12,7 @@ void encode(Bytes& out, const HelloRequest& m) { ByteWriter(out).put(m.session);
 
 std::optional<HelloRequest> decode_hello_request(ByteView in) {
   ByteReader r(in);
-  HelloRequest m{r.get<uint64_t>()};
+  HelloRequest m{r.get<std::uint64_t>()};
   return r.done() ? std::optional(m) : std::nullopt;
 }
 
@@ -34,7 +34,7 @@ void encode(Bytes& out, const HelloReply& m) {
   w.put(m.server_now);
   w.put(m.fill_timeout);
   w.string(m.device_path);
-  w.put(static_cast<uint8_t>(m.target.transport));
+  w.put(static_cast<std::uint8_t>(m.target.transport));
   w.put(m.target.port);
   w.string(m.target.host);
 }
@@ -42,24 +42,25 @@ void encode(Bytes& out, const HelloReply& m) {
 std::optional<HelloReply> decode_hello_reply(ByteView in) {
   ByteReader r(in);
   HelloReply m;
-  m.session = r.get<uint64_t>();
+  m.session = r.get<std::uint64_t>();
   ByteView superblock = r.bytes(kSuperblockSize);
   if (superblock.size() != kSuperblockSize) return std::nullopt;
   Result<SsdGeometry> ssd = decode_superblock(superblock, ~0ULL);
   if (!ssd.ok()) return std::nullopt;
   m.ssd = *ssd;
-  m.region.blocks = r.get<uint64_t>();
-  m.region.read_slots = r.get<uint32_t>();
-  m.region.write_slots = r.get<uint32_t>();
-  m.region.slot_size = r.get<uint32_t>();
-  m.server_now = r.get<uint64_t>();
-  m.fill_timeout = r.get<uint64_t>();
+  m.region.blocks = r.get<std::uint64_t>();
+  m.region.read_slots = r.get<std::uint32_t>();
+  m.region.write_slots = r.get<std::uint32_t>();
+  m.region.slot_size = r.get<std::uint32_t>();
+  m.server_now = r.get<std::uint64_t>();
+  m.fill_timeout = r.get<std::uint64_t>();
   m.device_path = r.string();
-  const auto transport = r.get<uint8_t>();
-  m.target.port = r.get<uint16_t>();
+  const auto transport = r.get<std::uint8_t>();
+  m.target.port = r.get<std::uint16_t>();
   m.target.host = r.string();
   if (!r.done() || !check(m.region, m.ssd).ok() || m.device_path.size() > kMaxPath ||
-      m.target.host.size() > kMaxHost || transport > static_cast<uint8_t>(SsdTarget::Transport::rdma)) {
+      m.target.host.size() > kMaxHost ||
+      transport > static_cast<std::uint8_t>(SsdTarget::Transport::rdma)) {
     return std::nullopt;
   }
   m.target.transport = static_cast<SsdTarget::Transport>(transport);
@@ -68,7 +69,7 @@ std::optional<HelloReply> decode_hello_reply(ByteView in) {
 
 void encode(Bytes& out, const Request& m) {
   ByteWriter w(out);
-  w.put(static_cast<uint8_t>(m.kind));
+  w.put(static_cast<std::uint8_t>(m.kind));
   w.put(m.sequence);
   w.put(m.acknowledged);
   w.put(m.expected);
@@ -79,14 +80,14 @@ void encode(Bytes& out, const Request& m) {
 std::optional<Request> decode_request(ByteView in) {
   ByteReader r(in);
   Request m;
-  const auto kind = r.get<uint8_t>();
-  m.sequence = r.get<uint64_t>();
-  m.acknowledged = r.get<uint64_t>();
-  m.expected = r.get<uint64_t>();
+  const auto kind = r.get<std::uint8_t>();
+  m.sequence = r.get<std::uint64_t>();
+  m.acknowledged = r.get<std::uint64_t>();
+  m.expected = r.get<std::uint64_t>();
   m.key = r.string();
   m.value = r.string();
-  if (!r.done() || kind < static_cast<uint8_t>(RequestKind::put) ||
-      kind > static_cast<uint8_t>(RequestKind::report)) {
+  if (!r.done() || kind < static_cast<std::uint8_t>(RequestKind::put) ||
+      kind > static_cast<std::uint8_t>(RequestKind::report)) {
     return std::nullopt;
   }
   m.kind = static_cast<RequestKind>(kind);
@@ -95,7 +96,7 @@ std::optional<Request> decode_request(ByteView in) {
 
 void encode(Bytes& out, const Reply& m) {
   ByteWriter w(out);
-  w.put(static_cast<uint8_t>(m.code));
+  w.put(static_cast<std::uint8_t>(m.code));
   w.put(m.version);
   w.string(m.code == Code::ok ? m.text : m.text.substr(0, kMaxFailureText));
 }
@@ -103,10 +104,10 @@ void encode(Bytes& out, const Reply& m) {
 std::optional<Reply> decode_reply(ByteView in) {
   ByteReader r(in);
   Reply m;
-  const auto code = r.get<uint8_t>();
-  m.version = r.get<uint64_t>();
+  const auto code = r.get<std::uint8_t>();
+  m.version = r.get<std::uint64_t>();
   m.text = r.string();
-  if (!r.done() || code > static_cast<uint8_t>(kLastCode)) return std::nullopt;
+  if (!r.done() || code > static_cast<std::uint8_t>(kLastCode)) return std::nullopt;
   m.code = static_cast<Code>(code);
   return m;
 }

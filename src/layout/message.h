@@ -1,7 +1,8 @@
-// The messages between a client and a shard: hello, requests, replies (docs/formats.md, "Messages").
+// The messages between a client and a shard: hello, requests, replies (docs/formats.md,
+// "Messages").
 //
-// A session is what makes writes exactly-once-or-unknown (rule 8): it outlives a connection for a while,
-// and each of its writes has a sequence number, counted from 1.
+// A session is what makes writes exactly-once-or-unknown (rule 8): it outlives a connection for a
+// while, and each of its writes has a sequence number, counted from 1.
 #pragma once
 
 #include <scalio/status.h>
@@ -16,64 +17,65 @@
 namespace scalio::layout {
 
 // Writes a session may have in flight.
-constexpr uint64_t kSessionWindow = 256;
+constexpr std::uint64_t kSessionWindow = 256;
 
-// No message is longer than kMaxMessageSize, because all that is in one has a bound: keys and values that of
-// the store, and these.
-constexpr size_t kMaxPath = 4096;         // a device's path
-constexpr size_t kMaxHost = 255;          // a host's name or address
-constexpr size_t kMaxFailureText = 4096;  // what is longer is cut
+// No message is longer than kMaxMessageSize, because all that is in one has a bound: keys and
+// values that of the store, and these.
+constexpr std::size_t kMaxPath = 4096;         // a device's path
+constexpr std::size_t kMaxHost = 255;          // a host's name or address
+constexpr std::size_t kMaxFailureText = 4096;  // what is longer is cut
 
 // What a request takes beside its key and value.
-constexpr uint32_t kRequestHeader = 33;
+constexpr std::uint32_t kRequestHeader = 33;
 
 struct HelloRequest {
-  uint64_t session = 0;  // 0: a new one; else the one to go on with
+  std::uint64_t session = 0;  // 0: a new one; else the one to go on with
 };
 
-// The NVMe-oF target that offers the store's SSDs: subsystem nvmf::store_nqn(), namespace shard + 1.
+// The NVMe-oF target that offers the store's SSDs: subsystem nvmf::store_nqn(), namespace shard
+// + 1.
 struct SsdTarget {
-  enum class Transport : uint8_t { none, tcp, rdma };
+  enum class Transport : std::uint8_t { none, tcp, rdma };
   Transport transport = Transport::none;
-  uint16_t port = 0;
+  std::uint16_t port = 0;
   std::string host;  // at most kMaxHost; empty: the server's, as the client reaches it
   bool operator==(const SsdTarget&) const = default;
 };
 
 struct HelloReply {
-  uint64_t session = 0;  // another than asked for: the old one is gone
+  std::uint64_t session = 0;  // another than asked for: the old one is gone
   SsdGeometry ssd;
   RegionGeometry region;
-  uint64_t server_now = 0;    // ns; access clocks are in units of it
-  uint64_t fill_timeout = 0;  // ns; rule 6
-  std::string device_path;    // where the server's machine sees the SSD; at most kMaxPath
-  SsdTarget target;           // where others see it
+  std::uint64_t server_now = 0;    // ns; access clocks are in units of it
+  std::uint64_t fill_timeout = 0;  // ns; rule 6
+  std::string device_path;         // where the server's machine sees the SSD; at most kMaxPath
+  SsdTarget target;                // where others see it
 };
 
-enum class RequestKind : uint8_t {
+enum class RequestKind : std::uint8_t {
   put = 1,
   remove = 2,
   put_if = 3,
   stat = 4,
-  // What the client has done by itself since its last report, so that `stat` can tell the hit ratio:
-  // value is hits:64 | misses:64.
+  // What the client has done by itself since its last report, so that `stat` can tell the hit
+  // ratio: value is hits:64 | misses:64.
   report = 5,
 };
 
 struct Request {
   RequestKind kind = RequestKind::stat;
   // Of writes. Every write of the session below `acknowledged` has had its reply seen.
-  uint64_t sequence = 0;
-  uint64_t acknowledged = 0;
-  uint64_t expected = 0;  // put_if: the version, 0 for absent
+  std::uint64_t sequence = 0;
+  std::uint64_t acknowledged = 0;
+  std::uint64_t expected = 0;  // put_if: the version, 0 for absent
   std::string_view key;
   std::string_view value;
 };
 
 struct Reply {
   Code code = Code::ok;
-  uint64_t version = 0;   // of writes that are ok; of put_if in conflict: the key's version
-  std::string_view text;  // failures: the message; stat: JSON
+  std::uint64_t version = 0;  // of writes that are ok; of put_if in conflict: the key's version
+  std::string_view text;      // failures: the message; stat: JSON
 };
 
 void encode(Bytes& out, const HelloRequest& m);

@@ -37,7 +37,7 @@ HelloReply hello_reply() {
 // message itself is one.
 template <class D>
 void expect_only_whole(const Bytes& message, D decode) {
-  for (size_t size = 0; size < message.size(); ++size) {
+  for (std::size_t size = 0; size < message.size(); ++size) {
     const Bytes exact(message.begin(), message.begin() + static_cast<long>(size));
     EXPECT_FALSE(decode(exact)) << size;
   }
@@ -91,7 +91,9 @@ TEST(HelloReply, RoundTrips) {
   EXPECT_EQ(found->target.host, "ssds");
 }
 
-TEST(HelloReply, OnlyWholeMessagesAreOne) { expect_only_whole(encoded(hello_reply()), decode_hello_reply); }
+TEST(HelloReply, OnlyWholeMessagesAreOne) {
+  expect_only_whole(encoded(hello_reply()), decode_hello_reply);
+}
 
 // A client computes addresses and sizes from these, and reads a block at once.
 TEST(HelloReply, ARegionThatCannotBeIsRejected) {
@@ -145,7 +147,7 @@ TEST(Messages, HaveABound) {
 
 TEST(HelloReply, ADamagedGeometryIsRejected) {
   const Bytes good = encoded(hello_reply());
-  for (size_t bit = 8 * 8; bit < (8 + 104) * 8; ++bit) {
+  for (std::size_t bit = 8 * 8; bit < (8 + 104) * 8; ++bit) {
     Bytes bad = good;
     flip(bad, bit);
     EXPECT_FALSE(decode_hello_reply(bad)) << "bit " << bit;
@@ -171,8 +173,9 @@ TEST(Request, HasItsFormat) {
 
 TEST(Request, RoundTripsAtEverySize) {
   std::mt19937_64 random(12);
-  for (size_t key : {0, 1, 255, 256}) {  // lengths are for the server to judge, so that it can say why
-    for (size_t value : {0, 1, 64, 65536, 100'000}) {
+  for (std::size_t key :
+       {0, 1, 255, 256}) {  // lengths are for the server to judge, so that it can say why
+    for (std::size_t value : {0, 1, 64, 65536, 100'000}) {
       const std::string k = random_text(random, key), v = random_text(random, value);
       const Request m{RequestKind::put, ~0ULL, random(), random(), k, v};
       const Bytes b = encoded(m);
@@ -191,7 +194,7 @@ TEST(Request, RoundTripsAtEverySize) {
 TEST(Request, UnknownKindsAreRejected) {
   Bytes b = encoded(Request{RequestKind::put, 1, 1, 0, "k", "v"});
   for (int kind = 0; kind < 256; ++kind) {
-    store(b.data(), static_cast<uint8_t>(kind));
+    store(b.data(), static_cast<std::uint8_t>(kind));
     EXPECT_EQ(decode_request(b).has_value(), kind >= 1 && kind <= 5) << kind;
   }
 }
@@ -214,7 +217,7 @@ TEST(Reply, HasItsFormat) {
 TEST(Reply, CodesAreWhatTheyWere) {
   Bytes b = encoded(Reply{});
   for (int code = 0; code < 256; ++code) {
-    store(b.data(), static_cast<uint8_t>(code));
+    store(b.data(), static_cast<std::uint8_t>(code));
     EXPECT_EQ(decode_reply(b).has_value(), code <= 12) << code;
   }
   EXPECT_EQ(static_cast<int>(Code::unknown), 3);
@@ -223,7 +226,7 @@ TEST(Reply, CodesAreWhatTheyWere) {
 }
 
 TEST(Messages, HugeLengthsAreRejected) {
-  for (uint32_t length : {2U, 100U, 0x7fffffffU, 0x80000000U, 0xfffffffeU, 0xffffffffU}) {
+  for (std::uint32_t length : {2U, 100U, 0x7fffffffU, 0x80000000U, 0xfffffffeU, 0xffffffffU}) {
     Bytes request = encoded(Request{RequestKind::put, 1, 1, 0, "k", "v"});
     store(request.data() + 25, length);  // of the key
     EXPECT_FALSE(decode_request(request)) << length;
@@ -257,7 +260,8 @@ TEST(Messages, RandomBytesAreDecodedExactlyOrNotAtAll) {
       in = random_bytes(random, random() % 80);
     } else {
       in = seeds[random() % 3];
-      for (uint64_t n = random() % 4; n > 0; --n) in[random() % in.size()] = static_cast<std::byte>(random());
+      for (std::uint64_t n = random() % 4; n > 0; --n)
+        in[random() % in.size()] = static_cast<std::byte>(random());
       if (random() % 4 == 0) in.resize(random() % (in.size() + 4));
     }
     in.shrink_to_fit();

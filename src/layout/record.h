@@ -6,10 +6,10 @@
 
 namespace scalio::layout {
 
-constexpr std::size_t kMaxKey = 255;                // bytes; a key has at least 1
-constexpr uint64_t kMaxVersion = (1ULL << 48) - 1;  // versions are 48 bits everywhere
+constexpr std::size_t kMaxKey = 255;                     // bytes; a key has at least 1
+constexpr std::uint64_t kMaxVersion = (1ULL << 48) - 1;  // versions are 48 bits everywhere
 
-enum class Kind : uint8_t {
+enum class Kind : std::uint8_t {
   value = 0,
   tombstone = 1,  // the key was deleted; never in a bucket
   pointer = 2,    // reserved: the value is a checked pointer into the value log
@@ -19,7 +19,7 @@ enum class Kind : uint8_t {
 struct RecordView {
   std::string_view key;
   std::string_view value;
-  uint64_t version = 0;
+  std::uint64_t version = 0;
   Kind kind = Kind::value;
 };
 

@@ -1,7 +1,8 @@
-// The rules of the protocol (docs/protocol.md), by name, where code keeps them: `if (kept(Rule::kill)) ...`.
+// The rules of the protocol (docs/protocol.md), by name, where code keeps them: `if
+// (kept(Rule::kill)) ...`.
 //
-// In the product every rule is kept, and the compiler drops the question. Only the test program that is
-// built with SCALIO_LEAVE_OUT_RULES can leave one out, to show that the simulator notices.
+// In the product every rule is kept, and the compiler drops the question. Only the test program
+// that is built with SCALIO_LEAVE_OUT_RULES can leave one out, to show that the simulator notices.
 #pragma once
 
 #include <array>
@@ -27,9 +28,9 @@ enum class Rule : std::uint8_t {
   epoch,                // rule 9: a client notices that the server was restarted
   session,              // rule 8: a write that is sent again is done once
   bucket_images,        // section 3: buckets are logged before they are overwritten
-  repair_kill,          // rule 11: read slots are killed before a damaged write-slot word is put right
-  log_space,            // section 3: a write is admitted when the log has room before its tail
-  identity,             // rule 12: never written is not absent
+  repair_kill,  // rule 11: read slots are killed before a damaged write-slot word is put right
+  log_space,    // section 3: a write is admitted when the log has room before its tail
+  identity,     // rule 12: never written is not absent
 };
 
 constexpr std::array<std::pair<Rule, std::string_view>, 17> kRules{{

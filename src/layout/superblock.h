@@ -1,5 +1,5 @@
-// The superblock: what an SSD of a store is (docs/formats.md, "Superblock"). Two copies: at the start and
-// in the last kSuperblockSize bytes of the device. Written once, by format.
+// The superblock: what an SSD of a store is (docs/formats.md, "Superblock"). Two copies: at the
+// start and in the last kSuperblockSize bytes of the device. Written once, by format.
 #pragma once
 
 #include <scalio/status.h>
@@ -9,16 +9,16 @@
 
 namespace scalio::layout {
 
-constexpr uint32_t kSuperblockSize = 4096;
-constexpr uint32_t kFormatVersion = 1;
+constexpr std::uint32_t kSuperblockSize = 4096;
+constexpr std::uint32_t kFormatVersion = 1;
 
 // Encodes into kSuperblockSize bytes.
 void encode_superblock(ByteSpan out, const SsdGeometry& geometry);
 
-// Failures: invalid (no superblock of Scalio; another format version, which is named whether or not the
-// checksum matches), corrupt (checksum, contradicting fields, or a truncated device). `device_size` is that
-// of the device it was read from.
-Result<SsdGeometry> decode_superblock(ByteView in, uint64_t device_size);
+// Failures: invalid (no superblock of Scalio; another format version, which is named whether or not
+// the checksum matches), corrupt (checksum, contradicting fields, or a truncated device).
+// `device_size` is that of the device it was read from.
+Result<SsdGeometry> decode_superblock(ByteView in, std::uint64_t device_size);
 
 std::string to_string(const Uuid& uuid);
 

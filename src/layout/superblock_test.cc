@@ -8,12 +8,13 @@
 namespace scalio::layout {
 namespace {
 
-constexpr uint64_t kDevice = 1 << 20;
-constexpr uint64_t kLog = 64 * 1024;
+constexpr std::uint64_t kDevice = 1 << 20;
+constexpr std::uint64_t kLog = 64 * 1024;
 
 SsdGeometry base() {
   SsdGeometry g;
-  g.uuid = {0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f};
+  g.uuid = {0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
+            0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f};
   g.hash_seed = 0x0123456789abcdef;
   g.shards = 4;
   g.shard = 2;
@@ -32,11 +33,13 @@ Bytes encoded(const SsdGeometry& g) {
   return b;
 }
 
-void reseal(Bytes& b) { store(b.data() + 4088, checksum(ByteView(b).first(4088), 0x5355504552ULL)); }
+void reseal(Bytes& b) {
+  store(b.data() + 4088, checksum(ByteView(b).first(4088), 0x5355504552ULL));
+}
 
 // With the bytes at `offset` changed under a right checksum.
 template <class T>
-Result<SsdGeometry> decode_with(size_t offset, T value) {
+Result<SsdGeometry> decode_with(std::size_t offset, T value) {
   Bytes b = encoded(planned());
   store(b.data() + offset, value);
   reseal(b);
@@ -90,7 +93,7 @@ TEST(Superblock, EverySingleBitFlipIsDetected) {
   const Bytes good = encoded(planned());
   ASSERT_TRUE(decode_superblock(good, kDevice).ok());
   Bytes bad = good;
-  for (size_t bit = 0; bit < good.size() * 8; ++bit) {
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
     flip(bad, bit);
     EXPECT_FALSE(decode_superblock(bad, kDevice).ok()) << "bit " << bit;
     flip(bad, bit);
@@ -107,12 +110,12 @@ TEST(Superblock, ForeignBytesAreSaidToBeNone) {
 }
 
 TEST(Superblock, AnotherFormatVersionIsNamed) {
-  auto found = decode_with(8, uint32_t{7});
+  auto found = decode_with(8, std::uint32_t{7});
   EXPECT_EQ(found.code(), Code::invalid);
   EXPECT_EQ(found.status().message(), "format version 7; this program reads and writes version 1");
   // A later version may compute its checksum differently.
   Bytes b = encoded(planned());
-  store(b.data() + 8, uint32_t{7});
+  store(b.data() + 8, std::uint32_t{7});
   found = decode_superblock(b, kDevice);
   EXPECT_EQ(found.code(), Code::invalid);
   EXPECT_EQ(found.status().message(),
@@ -137,10 +140,10 @@ TEST(Superblock, ATruncatedDeviceIsSaidToBe) {
 }
 
 TEST(Superblock, ContradictionsUnderARightChecksumAreCorrupt) {
-  EXPECT_TRUE(decode_with(40, uint32_t{4}).ok());  // what it was
+  EXPECT_TRUE(decode_with(40, std::uint32_t{4}).ok());  // what it was
   struct Case {
-    size_t offset;
-    uint32_t value;
+    std::size_t offset;
+    std::uint32_t value;
     const char* says;
   };
   for (const Case& c : {
@@ -165,14 +168,15 @@ TEST(Superblock, ContradictionsUnderARightChecksumAreCorrupt) {
     EXPECT_NE(found.status().message().find(c.says), std::string::npos) << found.status().message();
   }
   struct WideCase {
-    size_t offset;
-    uint64_t value;
+    std::size_t offset;
+    std::uint64_t value;
   };
   for (const WideCase& c : {
            WideCase{64, 0}, WideCase{64, 8192},                       // log offset
            WideCase{72, 0}, WideCase{72, 4096}, WideCase{72, ~0ULL},  // log size
            WideCase{80, 0}, WideCase{80, ~0ULL},                      // bucket offset
-           WideCase{88, 0}, WideCase{88, 1000}, WideCase{88, ~0ULL}, WideCase{88, ~0ULL / 1024},  // buckets
+           WideCase{88, 0}, WideCase{88, 1000}, WideCase{88, ~0ULL},
+           WideCase{88, ~0ULL / 1024},                                                // buckets
            WideCase{96, 0}, WideCase{96, kDevice - 1024}, WideCase{96, ~0ULL - 511},  // device size
        }) {
     auto found = decode_with(c.offset, c.value);
@@ -185,11 +189,11 @@ TEST(Superblock, ContradictionsUnderARightChecksumAreCorrupt) {
 TEST(Superblock, SizesThatOverflowAreCorrupt) {
   Bytes b = encoded(planned());
   store(b.data() + 72, ~0ULL - 4095);  // log of 2^64 - 4096 bytes: the buckets would start at 0
-  store(b.data() + 80, uint64_t{0});
+  store(b.data() + 80, std::uint64_t{0});
   reseal(b);
   EXPECT_EQ(decode_superblock(b, kDevice).code(), Code::corrupt);
-  store(b.data() + 72, uint64_t{0});  // no log at all
-  store(b.data() + 80, uint64_t{4096});
+  store(b.data() + 72, std::uint64_t{0});  // no log at all
+  store(b.data() + 80, std::uint64_t{4096});
   reseal(b);
   EXPECT_EQ(decode_superblock(b, kDevice).code(), Code::corrupt);
 }
@@ -197,31 +201,33 @@ TEST(Superblock, SizesThatOverflowAreCorrupt) {
 // The server writes batches of a size that follows from the buckets', and a log has room for 16.
 TEST(Superblock, ATooSmallLogIsCorrupt) {
   Bytes b = encoded(planned());
-  store(b.data() + 72, uint64_t{4096});
-  store(b.data() + 80, uint64_t{8192});
+  store(b.data() + 72, std::uint64_t{4096});
+  store(b.data() + 80, std::uint64_t{8192});
   reseal(b);
   auto found = decode_superblock(b, kDevice);
   EXPECT_EQ(found.code(), Code::corrupt);
-  EXPECT_NE(found.status().message().find("65536 at least"), std::string::npos) << found.status().message();
+  EXPECT_NE(found.status().message().find("65536 at least"), std::string::npos)
+      << found.status().message();
 }
 
 TEST(PlanSsd, FillsTheDevice) {
-  for (uint64_t size : {kDevice, kDevice + 512, kDevice + 5120, uint64_t{1} << 40}) {
+  for (std::uint64_t size : {kDevice, kDevice + 512, kDevice + 5120, std::uint64_t{1} << 40}) {
     auto g = plan_ssd(base(), size, kLog);
     ASSERT_TRUE(g.ok()) << g.status().to_string();
     EXPECT_EQ(g->log_offset, kSuperblockSize);
     EXPECT_EQ(g->bucket_offset, kSuperblockSize + kLog);
-    const uint64_t end = g->bucket_at(g->all_buckets() - 1) + g->bucket_size + kSuperblockSize;
+    const std::uint64_t end = g->bucket_at(g->all_buckets() - 1) + g->bucket_size + kSuperblockSize;
     EXPECT_LE(end, size);
     EXPECT_GT(end + g->bucket_size, size / kSuperblockSize * kSuperblockSize);
   }
 }
 
 TEST(PlanSsd, SaysWhatDoesNotFit) {
-  auto says = [](SsdGeometry g, uint64_t device, uint64_t log, const char* what) {
+  auto says = [](SsdGeometry g, std::uint64_t device, std::uint64_t log, const char* what) {
     auto planned_ssd = plan_ssd(g, device, log);
     EXPECT_EQ(planned_ssd.code(), Code::invalid);
-    EXPECT_NE(planned_ssd.status().message().find(what), std::string::npos) << planned_ssd.status().message();
+    EXPECT_NE(planned_ssd.status().message().find(what), std::string::npos)
+        << planned_ssd.status().message();
   };
   says(base(), 100'000, kLog, "too few");
   says(base(), 0, 0, "too few");
@@ -243,7 +249,9 @@ TEST(PlanSsd, SaysWhatDoesNotFit) {
   says(g, kDevice, kLog, "SSD");
 }
 
-TEST(Uuid, IsWrittenAsUsual) { EXPECT_EQ(to_string(base().uuid), "10111213-1415-1617-1819-1a1b1c1d1e1f"); }
+TEST(Uuid, IsWrittenAsUsual) {
+  EXPECT_EQ(to_string(base().uuid), "10111213-1415-1617-1819-1a1b1c1d1e1f");
+}
 
 }  // namespace
 }  // namespace scalio::layout

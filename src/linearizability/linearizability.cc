@@ -20,7 +20,8 @@ constexpr Time kAlways = std::numeric_limits<Time>::min();
 constexpr std::size_t kNoWrite = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kMaxStates = 200'000;  // per key and moment
 
-// --- The problem: what one key's operations demand of an order of its writes ------------------------
+// --- The problem: what one key's operations demand of an order of its writes
+// ------------------------
 
 // A write with a known version, or, at index 0, what was there before.
 struct Write {
@@ -57,7 +58,8 @@ struct Impossible {
 struct Problem {
   std::vector<Write> writes;    // by version
   std::vector<Demand> demands;  // by `returned`
-  // Calls of unknown writes that nobody saw, by what they would do; sorted. They are interchangeable.
+  // Calls of unknown writes that nobody saw, by what they would do; sorted. They are
+  // interchangeable.
   std::vector<Time> puts;
   std::vector<Time> removes;
   std::vector<Time> creates;  // cput with expected 0
@@ -65,7 +67,8 @@ struct Problem {
 };
 
 bool had_no_effect(const Operation& op) {
-  return op.outcome == Outcome::error || op.outcome == Outcome::conflict || op.outcome == Outcome::not_found;
+  return op.outcome == Outcome::error || op.outcome == Outcome::conflict ||
+         op.outcome == Outcome::not_found;
 }
 bool is_put(const Operation& op) { return op.kind == Kind::put || op.kind == Kind::put_if; }
 
@@ -133,8 +136,9 @@ class Builder {
       if (it == writer_.end()) return impossible("a get returned a value that nobody wrote", {op});
       const Operation& writer = *it->second;
       if (had_no_effect(writer)) {
-        return impossible("a get returned the value of a write that was reported as having done nothing",
-                          {&writer, op});
+        return impossible(
+            "a get returned the value of a write that was reported as having done nothing",
+            {&writer, op});
       }
       if (version_of(writer) != op->version) {
         return impossible("one value was seen with two versions", {&writer, op});
@@ -193,7 +197,8 @@ class Builder {
       case Outcome::conflict:
         if (op.expected == 0) return demand(Demand::What::present, kNoWrite, op);
         // A version that no put has is never the key's.
-        if (std::size_t w = put_at(op.expected); w != kNoWrite) demand(Demand::What::differs, w, op);
+        if (std::size_t w = put_at(op.expected); w != kNoWrite)
+          demand(Demand::What::differs, w, op);
         return;
       case Outcome::ok: {
         const std::size_t w = at_.at(op.version);
@@ -231,7 +236,8 @@ class Builder {
   Operations blame_;  // by write: the operation that sets its deadline
 };
 
-// --- The search: which states can the register be in, given everything that has ended ----------------
+// --- The search: which states can the register be in, given everything that has ended
+// ----------------
 
 // Writes 1 .. `at` have taken effect, and then perhaps unseen ones.
 struct State {
@@ -239,8 +245,9 @@ struct State {
 
   std::size_t at = 0;
   Shape shape = Shape::as_written;
-  // Operations that only look take effect as soon as they can, so these two times tell which have: the last
-  // time the key was present, if it is absent, or absent, if present; and since when it is `as_written`.
+  // Operations that only look take effect as soon as they can, so these two times tell which have:
+  // the last time the key was present, if it is absent, or absent, if present; and since when it is
+  // `as_written`.
   Time flipped = kAlways;
   Time settled = kAlways;
   std::size_t puts = 0;  // unseen writes used up, by kind
@@ -250,8 +257,8 @@ struct State {
 
 // Whatever can follow b can follow a.
 bool covers(const State& a, const State& b) {
-  return a.flipped >= b.flipped && a.settled >= b.settled && a.puts <= b.puts && a.removes <= b.removes &&
-         a.creates <= b.creates;
+  return a.flipped >= b.flipped && a.settled >= b.settled && a.puts <= b.puts &&
+         a.removes <= b.removes && a.creates <= b.creates;
 }
 
 // States of which none covers another.
@@ -282,9 +289,9 @@ class StateSet {
   std::size_t size_ = 0;
 };
 
-// The search goes through the demands in the order in which they fall due, and keeps every state that the
-// register can be in just then. Writes are put off until a demand needs them: what could take effect earlier
-// can still take effect later, and then explains more.
+// The search goes through the demands in the order in which they fall due, and keeps every state
+// that the register can be in just then. Writes are put off until a demand needs them: what could
+// take effect earlier can still take effect later, and then explains more.
 class Search {
  public:
   enum class Answer { explained, impossible, too_large };
@@ -349,20 +356,22 @@ class Search {
     return false;
   }
 
-  // A time in a state matters only by which waiting calls it is not before: states that differ in nothing
-  // else become equal.
+  // A time in a state matters only by which waiting calls it is not before: states that differ in
+  // nothing else become equal.
   static Time rounded(Time t, const std::multiset<Time>& calls) {
     auto after = calls.upper_bound(t);
     return after == calls.begin() ? kAlways : *std::prev(after);
   }
   State normal(State s) const {
     s.flipped = rounded(s.flipped, present(s) ? waiting_absent_ : waiting_present_);
-    s.settled = s.shape == State::Shape::as_written ? rounded(s.settled, waiting_differs_[s.at]) : kAlways;
+    s.settled =
+        s.shape == State::Shape::as_written ? rounded(s.settled, waiting_differs_[s.at]) : kAlways;
     return s;
   }
 
   static std::size_t available(const std::vector<Time>& calls, Time now) {
-    return static_cast<std::size_t>(std::upper_bound(calls.begin(), calls.end(), now) - calls.begin());
+    return static_cast<std::size_t>(std::upper_bound(calls.begin(), calls.end(), now) -
+                                    calls.begin());
   }
 
   // Every state that one more write, now, can lead to.
@@ -383,7 +392,8 @@ class Search {
     }
     State over = s;
     over.shape = State::Shape::overwritten;
-    if (s.shape == State::Shape::as_written && here.present && here.replaced <= now_) become(over, true);
+    if (s.shape == State::Shape::as_written && here.present && here.replaced <= now_)
+      become(over, true);
     if (s.puts < available(p_.puts, now_)) {
       State next = over;
       ++next.puts;
@@ -448,7 +458,8 @@ class Search {
   std::size_t furthest_ = 0;
 };
 
-// --- The witness: the smallest part of a history that shows the violation ---------------------------
+// --- The witness: the smallest part of a history that shows the violation
+// ---------------------------
 
 // A violation found in a key's operations.
 struct Finding {
@@ -474,9 +485,10 @@ Verdict examine(const Problem& problem) {
     case Search::Answer::too_large: verdict.too_large = true; break;
     case Search::Answer::impossible: {
       const Operation& op = *search.failed().op;
-      verdict.finding = Finding{
-          fmt::format("no order of the operations explains that of {} called at {} ns", op.client, op.called),
-          std::nullopt, search.furthest()};
+      verdict.finding =
+          Finding{fmt::format("no order of the operations explains that of {} called at {} ns",
+                              op.client, op.called),
+                  std::nullopt, search.furthest()};
     }
   }
   return verdict;
@@ -486,9 +498,10 @@ bool violates(const Operations& ops, const Operation* first) {
   return examine(Builder(ops, first).build()).finding.has_value();
 }
 
-// The operations that concern the key between its writes `from` (the state before) and `to`. If a history
-// has an order that explains it then so has this part: left out are other writes with all who saw them, and
-// operations that saw only whether the key was there, if that may have been before `from` or after `to`.
+// The operations that concern the key between its writes `from` (the state before) and `to`. If a
+// history has an order that explains it then so has this part: left out are other writes with all
+// who saw them, and operations that saw only whether the key was there, if that may have been
+// before `from` or after `to`.
 Operations part(const Operations& ops, const Problem& problem, std::size_t from, std::size_t to) {
   const std::vector<Write>& writes = problem.writes;
   const Time begin = from == 0 ? kAlways : writes[from].deadline;
@@ -550,8 +563,8 @@ Part smallest_part(const Operations& ops, const Problem& problem, std::size_t fu
     }
   }
   Part best{problem.writes[from].op, part(ops, problem, from, to)};
-  // Leaving out operations that only looked leaves a history that is explained if the whole is. Many at once
-  // at first, then fewer.
+  // Leaving out operations that only looked leaves a history that is explained if the whole is.
+  // Many at once at first, then fewer.
   for (std::size_t chunk = best.ops.size(); chunk > 0; chunk /= 2) {
     for (std::size_t begin = 0; begin < best.ops.size();) {
       Operations fewer;
@@ -569,7 +582,8 @@ Part smallest_part(const Operations& ops, const Problem& problem, std::size_t fu
   return best;
 }
 
-Violation explain(const std::string& key, const Operations& ops, const Problem& problem, Finding finding) {
+Violation explain(const std::string& key, const Operations& ops, const Problem& problem,
+                  Finding finding) {
   Violation violation{key, std::move(finding.what), {}, 0};
   Operations witness;
   if (finding.complete_witness) {
@@ -599,9 +613,10 @@ Status distinct_values(std::span<const Operation> history) {
     if (!is_put(op)) continue;
     auto [it, added] = writer.try_emplace(*op.value, &op);
     if (!added) {
-      return Status(Code::invalid, fmt::format("value '{}' was written twice, by {} and {}: only histories "
-                                               "with distinct values can be checked",
-                                               *op.value, it->second->client, op.client));
+      return Status(Code::invalid,
+                    fmt::format("value '{}' was written twice, by {} and {}: only histories "
+                                "with distinct values can be checked",
+                                *op.value, it->second->client, op.client));
     }
   }
   return Status();
@@ -618,9 +633,10 @@ Result<std::vector<Violation>> check(std::span<const Operation> history) {
     const Problem problem = Builder(ops, nullptr).build();
     Verdict verdict = examine(problem);
     if (verdict.too_large) {
-      return Status(Code::too_large, fmt::format("key '{}': more than {} possible states at one moment; too "
-                                                 "many of its writes ended as unknown",
-                                                 key, kMaxStates));
+      return Status(Code::too_large,
+                    fmt::format("key '{}': more than {} possible states at one moment; too "
+                                "many of its writes ended as unknown",
+                                key, kMaxStates));
     }
     if (verdict.finding) {
       violations.push_back(explain(std::string(key), ops, problem, *std::move(verdict.finding)));

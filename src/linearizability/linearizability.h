@@ -1,17 +1,18 @@
-// Is a history linearizable? Each key is a register with versions, checked alone (linearizability is
-// local).
+// Is a history linearizable? Each key is a register with versions, checked alone (linearizability
+// is local).
 //
-// The register starts absent. put sets a value and gives it a new version; delete makes the key absent and
-// has a version too; cput puts if the key exists with version `expected`, or, with 0, if it does not exist.
-// Versions grow in the order the writes take effect. So what is checked is more than the values: a get's
-// value and version must be those of one write.
+// The register starts absent. put sets a value and gives it a new version; delete makes the key
+// absent and has a version too; cput puts if the key exists with version `expected`, or, with 0, if
+// it does not exist. Versions grow in the order the writes take effect. So what is checked is more
+// than the values: a get's value and version must be those of one write.
 //
-// A write of unknown outcome may take effect once, at any time after its call, or never. A write that ended
-// as `error` must have done nothing: that is what the store promises with such a result.
+// A write of unknown outcome may take effect once, at any time after its call, or never. A write
+// that ended as `error` must have done nothing: that is what the store promises with such a result.
 //
-// The answer is exact: a violation is reported if, and only if, no order of the key's operations explains
-// what was seen. Versions fix the order of all writes that somebody saw, so the only choices are where
-// unseen writes of unknown outcome take effect; time is close to linear in the history for any real one.
+// The answer is exact: a violation is reported if, and only if, no order of the key's operations
+// explains what was seen. Versions fix the order of all writes that somebody saw, so the only
+// choices are where unseen writes of unknown outcome take effect; time is close to linear in the
+// history for any real one.
 #pragma once
 
 #include <scalio/status.h>
@@ -27,13 +28,14 @@ namespace scalio::check {
 struct Violation {
   std::string key;
   std::string what;                // one sentence
-  std::vector<Operation> witness;  // in order of call: with the first write as the key's state before, these
-                                   // suffice to show it
-  std::size_t unknown_writes = 0;  // further writes of unknown outcome, which cannot explain it either
+  std::vector<Operation> witness;  // in order of call: with the first write as the key's state
+                                   // before, these suffice to show it
+  std::size_t unknown_writes =
+      0;  // further writes of unknown outcome, which cannot explain it either
 };
 
-// At most one violation per key, in the order of the keys. Failures: invalid, if two writes have the same
-// value; too_large, if unknown writes leave more possibilities than the checker keeps.
+// At most one violation per key, in the order of the keys. Failures: invalid, if two writes have
+// the same value; too_large, if unknown writes leave more possibilities than the checker keeps.
 Result<std::vector<Violation>> check(std::span<const Operation> history);
 
 // A violation for people, several lines.

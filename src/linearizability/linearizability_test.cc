@@ -15,7 +15,8 @@ using Kind = Operation::Kind;
 using Outcome = Operation::Outcome;
 using History = std::vector<Operation>;
 
-// --- Histories by hand: each operation with its interval ---------------------------------------------
+// --- Histories by hand: each operation with its interval
+// ---------------------------------------------
 
 Operation op(Kind kind, Outcome outcome, Time called, Time returned) {
   Operation o;
@@ -117,14 +118,18 @@ TEST(Linearizability, LostUpdate) {
   EXPECT_TRUE(bad({put("a", 1, 1, 2), put("b", 2, 3, 4), get("a", 1, 5, 6), get("a", 1, 7, 8)}));
 }
 
-TEST(Linearizability, ReadFromTheFuture) { EXPECT_TRUE(bad({get("a", 1, 1, 2), put("a", 1, 3, 4)})); }
+TEST(Linearizability, ReadFromTheFuture) {
+  EXPECT_TRUE(bad({get("a", 1, 1, 2), put("a", 1, 3, 4)}));
+}
 
 TEST(Linearizability, DeletedKeyBack) {
   EXPECT_TRUE(bad({put("a", 1, 1, 2), remove(2, 3, 4), get("a", 1, 5, 6)}));
   EXPECT_TRUE(good({put("a", 1, 1, 2), remove(2, 3, 6), get("a", 1, 4, 5)}));
 }
 
-TEST(Linearizability, ValueNobodyWrote) { EXPECT_TRUE(bad({put("a", 1, 1, 2), get("x", 1, 3, 4)})); }
+TEST(Linearizability, ValueNobodyWrote) {
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), get("x", 1, 3, 4)}));
+}
 
 TEST(Linearizability, VersionOfAnotherWrite) {
   EXPECT_TRUE(bad({put("a", 1, 1, 2), put("b", 2, 3, 4), get("b", 1, 5, 6)}));
@@ -176,10 +181,10 @@ TEST(Linearizability, UnknownDelete) {
   EXPECT_TRUE(good({put("a", 1, 1, 2), lost_remove(3), get("a", 1, 5, 6), get_nothing(7, 8)}));
   EXPECT_TRUE(bad({put("a", 1, 1, 2), lost_remove(3), get_nothing(5, 6), get("a", 1, 7, 8)}));
   // It happens only once.
-  EXPECT_TRUE(
-      bad({put("a", 1, 1, 2), lost_remove(3), get_nothing(5, 6), put("b", 3, 7, 8), get_nothing(9, 10)}));
-  EXPECT_TRUE(good({put("a", 1, 1, 2), lost_remove(3), lost_remove(4), get_nothing(5, 6), put("b", 3, 7, 8),
-                    get_nothing(9, 10)}));
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), lost_remove(3), get_nothing(5, 6), put("b", 3, 7, 8),
+                   get_nothing(9, 10)}));
+  EXPECT_TRUE(good({put("a", 1, 1, 2), lost_remove(3), lost_remove(4), get_nothing(5, 6),
+                    put("b", 3, 7, 8), get_nothing(9, 10)}));
 }
 
 TEST(Linearizability, UnknownConditionalPut) {
@@ -226,7 +231,8 @@ TEST(Linearizability, WitnessIsSmall) {
   EXPECT_EQ(found[0].witness.back().value, "v499");
 }
 
-// --- Histories by chance -----------------------------------------------------------------------------
+// --- Histories by chance
+// -----------------------------------------------------------------------------
 
 // All orders, one after the other: the definition, for tiny histories.
 class BruteForce {
@@ -329,7 +335,9 @@ class Simulation {
     std::uint64_t known_version = 0;
   };
 
-  std::size_t below(std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_); }
+  std::size_t below(std::size_t n) {
+    return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_);
+  }
   bool chance(double p) { return std::bernoulli_distribution(p)(random_); }
 
   void step() {
@@ -410,7 +418,9 @@ class Simulation {
 
 // Changes one result, or one operation's interval, to something that might be as true.
 void mutate(History& history, std::mt19937_64& random) {
-  auto below = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random); };
+  auto below = [&](std::size_t n) {
+    return std::uniform_int_distribution<std::size_t>(0, n - 1)(random);
+  };
   Operation& o = history[below(history.size())];
   const Operation& other = history[below(history.size())];
   if (o.outcome == Outcome::unknown) {
@@ -464,11 +474,13 @@ TEST(Linearizability, AgreesWithBruteForce) {
   int wrong = 0;
   for (std::uint64_t seed = 0; seed < 30'000; ++seed) {
     const double lost = seed % 2 == 0 ? 0.0 : 0.25;
-    History history = Simulation(seed, 2 + static_cast<int>(seed % 4), 4 + seed % 5, lost).history();
+    History history =
+        Simulation(seed, 2 + static_cast<int>(seed % 4), 4 + seed % 5, lost).history();
     for (std::size_t i = 0; i <= seed % 3; ++i) mutate(history, random);
     const bool linearizable = BruteForce(history).linearizable();
     wrong += linearizable ? 0 : 1;
-    ASSERT_EQ(violations(history).empty(), linearizable) << "seed " << seed << "\n" << print(history);
+    ASSERT_EQ(violations(history).empty(), linearizable) << "seed " << seed << "\n"
+                                                         << print(history);
   }
   // Both answers were compared often.
   EXPECT_GT(wrong, 3'000);
@@ -483,8 +495,9 @@ TEST(Linearizability, ManyClientsOnOneHotKey) {
   auto victim = std::find_if(middle, history.end(), [](const Operation& o) {
     return o.kind == Kind::get && o.outcome == Outcome::ok;
   });
-  auto old = std::find_if(middle - 20'000, history.end(),
-                          [](const Operation& o) { return o.kind == Kind::put && o.outcome == Outcome::ok; });
+  auto old = std::find_if(middle - 20'000, history.end(), [](const Operation& o) {
+    return o.kind == Kind::put && o.outcome == Outcome::ok;
+  });
   victim->value = old->value;
   victim->version = old->version;
   EXPECT_TRUE(bad(history));

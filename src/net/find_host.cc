@@ -7,14 +7,14 @@
 
 #include "task/thread.h"
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 namespace {
 constexpr Nanos kLookAgain = 2 * kMillisecond;
 }  // namespace
 
-// Names are looked up on a thread of their own, because the C library's only portable way blocks, for longer
-// than any bound of ours; a lookup that takes too long is left to end alone.
+// Names are looked up on a thread of their own, because the C library's only portable way blocks,
+// for longer than any bound of ours; a lookup that takes too long is left to end alone.
 Task<Result<std::vector<Address>>> find_host(EventLoop& loop, std::string host, std::uint16_t port,
                                              Nanos deadline) {
   Result<std::vector<Address>> numeric = resolve(host, port, true, false);
@@ -40,4 +40,4 @@ Task<Result<std::vector<Address>>> find_host(EventLoop& loop, std::string host, 
   co_return std::move(lookup->result);
 }
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

@@ -11,11 +11,11 @@
 #include "net/socket.h"
 #include "task/event_loop.h"
 
-namespace scalio::fabric {
+namespace scalio::net {
 
-// A host's addresses, at least one. Failures: timed_out (at `deadline`), unavailable (no such host, or the
-// name service does not answer).
+// A host's addresses, at least one. Failures: timed_out (at `deadline`), unavailable (no such host,
+// or the name service does not answer).
 Task<Result<std::vector<Address>>> find_host(EventLoop& loop, std::string host, std::uint16_t port,
                                              Nanos deadline);
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

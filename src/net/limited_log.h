@@ -1,5 +1,5 @@
-// LimitedLog: warnings that clients can cause, at most a few a second, so that none of them can fill the
-// log. Belongs to one thread.
+// LimitedLog: warnings that clients can cause, at most a few a second, so that none of them can
+// fill the log. Belongs to one thread.
 #pragma once
 
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 
 #include "task/executor.h"
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 class LimitedLog {
  public:
@@ -29,4 +29,4 @@ class LimitedLog {
   std::uint64_t in_second_ = 0;
 };
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

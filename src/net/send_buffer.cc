@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 namespace {
 
@@ -52,4 +52,4 @@ void SendBuffer::consume(std::size_t n) {
   block_ = {};
 }
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

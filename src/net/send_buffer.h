@@ -1,6 +1,6 @@
-// SendBuffer: bytes queued for a socket. Memory is taken from a small pool, which the buffers of one thread
-// share, and given back when the buffer runs empty: idle connections hold none, and busy ones reuse warm
-// memory.
+// SendBuffer: bytes queued for a socket. Memory is taken from a small pool, which the buffers of
+// one thread share, and given back when the buffer runs empty: idle connections hold none, and busy
+// ones reuse warm memory.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 #include "base/bytes.h"
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 class SendBuffer {
  public:
@@ -49,4 +49,4 @@ class SendBuffer {
   std::size_t end_ = 0;
 };
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

@@ -11,7 +11,7 @@
 
 #include "base/error_text.h"
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 namespace {
 
@@ -23,9 +23,10 @@ Status failed(Code code, std::string_view what, int error) {
 
 // Not `invalid`: a name may be unknown for a moment, where machines come and go.
 Status no_address(const std::string& host, int rc, int error) {
-  return Status(Code::unavailable, fmt::format("cannot find host {}: {}{}", host,
-                                               rc == EAI_SYSTEM ? std::strerror(error) : gai_strerror(rc),
-                                               rc == EAI_AGAIN ? "; the name service may answer later" : ""));
+  return Status(Code::unavailable,
+                fmt::format("cannot find host {}: {}{}", host,
+                            rc == EAI_SYSTEM ? std::strerror(error) : gai_strerror(rc),
+                            rc == EAI_AGAIN ? "; the name service may answer later" : ""));
 }
 
 const sockaddr* generic(const Address& a) { return reinterpret_cast<const sockaddr*>(&a.storage); }
@@ -49,7 +50,8 @@ Status remove_stale(const std::string& path, const Address& address) {
   if (!S_ISSOCK(st.st_mode)) {
     return Status(
         Code::invalid,
-        fmt::format("cannot listen at {}: it exists and is not a socket; choose another path", path));
+        fmt::format("cannot listen at {}: it exists and is not a socket; choose another path",
+                    path));
   }
   UniqueFd probe(socket(AF_UNIX, kSocketFlags, 0));
   if (!probe) return failed(Code::unavailable, "socket", errno);
@@ -68,7 +70,8 @@ std::optional<in6_addr> numeric(const std::string& host) {
   const Result<std::vector<Address>> found = resolve(host, 0, true, false);
   if (!found.ok()) return std::nullopt;
   const sockaddr_storage& storage = found->front().storage;
-  if (storage.ss_family == AF_INET6) return reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
+  if (storage.ss_family == AF_INET6)
+    return reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
   in6_addr mapped{};
   mapped.s6_addr[10] = mapped.s6_addr[11] = 0xff;
   std::memcpy(mapped.s6_addr + 12, &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, 4);
@@ -85,20 +88,23 @@ std::uint32_t ipv4_of(const in6_addr& mapped) {
 
 bool is_every_address(const std::string& host) {
   const std::optional<in6_addr> a = numeric(host);
-  return a && (IN6_IS_ADDR_V4MAPPED(&*a) ? ipv4_of(*a) == INADDR_ANY : IN6_IS_ADDR_UNSPECIFIED(&*a));
+  return a &&
+         (IN6_IS_ADDR_V4MAPPED(&*a) ? ipv4_of(*a) == INADDR_ANY : IN6_IS_ADDR_UNSPECIFIED(&*a));
 }
 
 bool is_loopback(const std::string& host) {
   if (host == "localhost") return true;
   const std::optional<in6_addr> a = numeric(host);
-  return a && (IN6_IS_ADDR_V4MAPPED(&*a) ? ipv4_of(*a) >> 24 == IN_LOOPBACKNET : IN6_IS_ADDR_LOOPBACK(&*a));
+  return a && (IN6_IS_ADDR_V4MAPPED(&*a) ? ipv4_of(*a) >> 24 == IN_LOOPBACKNET
+                                         : IN6_IS_ADDR_LOOPBACK(&*a));
 }
 
 std::string name_of(const sockaddr* address) {
-  const socklen_t size = address->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  const socklen_t size =
+      address->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
   char host[NI_MAXHOST], port[NI_MAXSERV];
-  if (getnameinfo(address, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) !=
-      0) {
+  if (getnameinfo(address, size, host, sizeof host, port, sizeof port,
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
     return "?";
   }
   return address->sa_family == AF_INET6 ? fmt::format("[{}]:{}", host, port)
@@ -123,7 +129,8 @@ Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port
                                      bool to_listen) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV | (numeric_only ? AI_NUMERICHOST : 0) | (to_listen ? AI_PASSIVE : 0);
+  hints.ai_flags =
+      AI_NUMERICSERV | (numeric_only ? AI_NUMERICHOST : 0) | (to_listen ? AI_PASSIVE : 0);
   addrinfo* found = nullptr;
   if (int rc = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found); rc != 0) {
     return no_address(host, rc, errno);
@@ -163,8 +170,8 @@ Result<Listener> Listener::open_unix(const Uri& uri) {
   UniqueFd fd(socket(AF_UNIX, kSocketFlags, 0));
   if (!fd) return failed(Code::unavailable, "socket", errno);
   if (bind(fd.get(), generic(*address), address->size) != 0) {
-    return failed(errno == EADDRINUSE ? Code::busy : Code::unavailable, "cannot listen at " + uri.path,
-                  errno);
+    return failed(errno == EADDRINUSE ? Code::busy : Code::unavailable,
+                  "cannot listen at " + uri.path, errno);
   }
   Listener listener(std::move(fd), uri);
   if (lstat(uri.path.c_str(), &listener.file_) != 0 || listen(listener.fd(), SOMAXCONN) != 0) {
@@ -208,7 +215,8 @@ Result<Listener::Accepted> Listener::accept() {
   for (;;) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
-    UniqueFd fd(accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    UniqueFd fd(accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &size,
+                        SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) {
       const int error = errno;
       if (error == EAGAIN) return Status(Code::unavailable, "nobody is waiting");
@@ -231,4 +239,4 @@ Result<Listener::Accepted> Listener::accept() {
   }
 }
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

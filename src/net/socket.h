@@ -1,4 +1,5 @@
-// Sockets for both transports: listening, accepting, connecting. All are non-blocking and close-on-exec.
+// Sockets for both transports: listening, accepting, connecting. All are non-blocking and
+// close-on-exec.
 #pragma once
 
 #include <scalio/status.h>
@@ -14,7 +15,7 @@
 #include "net/unique_fd.h"
 #include "net/uri.h"
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 // A socket address of either family.
 struct Address {
@@ -23,12 +24,12 @@ struct Address {
   std::string text;  // "10.0.0.7:5000", for messages
 };
 
-// A listening socket. Destroying it closes it and, for a Unix socket, removes its file if it is still the
-// one it made.
+// A listening socket. Destroying it closes it and, for a Unix socket, removes its file if it is
+// still the one it made.
 class Listener {
  public:
-  // Blocks while it resolves a host's name, and for 2 s while somebody else listens there. Failures: as
-  // Server::start.
+  // Blocks while it resolves a host's name, and for 2 s while somebody else listens there.
+  // Failures: as Server::start.
   static Result<Listener> open(const Uri& uri);
   Listener(Listener&&) noexcept = default;
   Listener& operator=(Listener&&) = delete;
@@ -37,8 +38,8 @@ class Listener {
   int fd() const { return fd_.get(); }
   const Uri& uri() const { return uri_; }  // with the real port
 
-  // The next connection and its name for logs ("unix pid 123", "tcp 10.0.0.7:5000"), tuned for frames.
-  // unavailable: none is waiting; busy: out of file descriptors or memory, try later.
+  // The next connection and its name for logs ("unix pid 123", "tcp 10.0.0.7:5000"), tuned for
+  // frames. unavailable: none is waiting; busy: out of file descriptors or memory, try later.
   struct Accepted {
     UniqueFd fd;
     std::string name;
@@ -55,8 +56,8 @@ class Listener {
   struct stat file_ {};  // of a Unix socket
 };
 
-// Does `open` again for as long as somebody listens there, 2 s at most: the kernel lets go of a killed
-// process's sockets only when its io_uring requests have ended.
+// Does `open` again for as long as somebody listens there, 2 s at most: the kernel lets go of a
+// killed process's sockets only when its io_uring requests have ended.
 template <class Open>
 auto listen_patiently(Open open) {
   constexpr int kMostTries = 100;
@@ -67,8 +68,9 @@ auto listen_patiently(Open open) {
   }
 }
 
-// Whether a host is every address of a machine, or one that only the machine itself reaches, however that is
-// spelled: 0.0.0.0, 0, ::, 0:0::0; 127.0.0.1, 127.1, ::1, localhost. Other names are not looked up.
+// Whether a host is every address of a machine, or one that only the machine itself reaches,
+// however that is spelled: 0.0.0.0, 0, ::, 0:0::0; 127.0.0.1, 127.1, ::1, localhost. Other names
+// are not looked up.
 bool is_every_address(const std::string& host);
 bool is_loopback(const std::string& host);
 
@@ -76,8 +78,8 @@ bool is_loopback(const std::string& host);
 std::string name_of(const sockaddr* address);
 // Fails with invalid if the path does not fit into a socket address.
 Result<Address> unix_address(const std::string& path);
-// The addresses of a host, at least one. Blocks for name servers, unless `numeric_only`; then a name is a
-// failure. Fails with unavailable.
+// The addresses of a host, at least one. Blocks for name servers, unless `numeric_only`; then a
+// name is a failure. Fails with unavailable.
 Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port, bool numeric_only,
                                      bool to_listen);
 
@@ -85,4 +87,4 @@ Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port
 // socket's queue of connections is full just now.
 Result<UniqueFd> start_connecting(const Address& address);
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

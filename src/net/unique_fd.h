@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 class UniqueFd {
  public:
@@ -30,4 +30,4 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

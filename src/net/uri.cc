@@ -4,13 +4,14 @@
 
 #include <charconv>
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 namespace {
 Status bad(std::string_view text, std::string_view why) {
-  return Status(Code::invalid, fmt::format("\"{}\" is not a server's address: {}; write unix:/path, "
-                                           "tcp:host:port or rdma:host:port (an IPv6 address in brackets)",
-                                           text, why));
+  return Status(Code::invalid,
+                fmt::format("\"{}\" is not a server's address: {}; write unix:/path, "
+                            "tcp:host:port or rdma:host:port (an IPv6 address in brackets)",
+                            text, why));
 }
 }  // namespace
 
@@ -18,7 +19,8 @@ std::string Uri::text() const {
   if (scheme == Scheme::unix_socket) return "unix:" + path;
   const char* kind = scheme == Scheme::tcp ? "tcp" : "rdma";
   const bool v6 = host.find(':') != std::string::npos;
-  return v6 ? fmt::format("{}:[{}]:{}", kind, host, port) : fmt::format("{}:{}:{}", kind, host, port);
+  return v6 ? fmt::format("{}:[{}]:{}", kind, host, port)
+            : fmt::format("{}:{}:{}", kind, host, port);
 }
 
 Result<Uri> parse_uri(std::string_view text) {
@@ -51,8 +53,10 @@ Result<Uri> parse_uri(std::string_view text) {
     uri.host = rest.substr(0, colon);
     port = rest.substr(colon + 1);
   }
-  if (uri.host.empty()) return bad(text, "the host is missing (every address is 0.0.0.0, or [::] for both)");
-  if (uri.host == "*") return bad(text, "every address is written 0.0.0.0, or [::] for IPv4 and IPv6");
+  if (uri.host.empty())
+    return bad(text, "the host is missing (every address is 0.0.0.0, or [::] for both)");
+  if (uri.host == "*")
+    return bad(text, "every address is written 0.0.0.0, or [::] for IPv4 and IPv6");
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), uri.port);
   if (error != std::errc() || end != port.data() + port.size()) {
     return bad(text, "the port is not a number from 0 to 65535");
@@ -60,4 +64,4 @@ Result<Uri> parse_uri(std::string_view text) {
   return uri;
 }
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 struct Uri {
   enum class Scheme : std::uint8_t { unix_socket, tcp, rdma };
@@ -28,4 +28,4 @@ struct Uri {
 // Fails with invalid, saying what is wrong and how a URI looks.
 Result<Uri> parse_uri(std::string_view text);
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

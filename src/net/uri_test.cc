@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace scalio::fabric {
+namespace scalio::net {
 namespace {
 
 TEST(Uri, ParsesAndPrintsAllSchemes) {
@@ -65,4 +65,4 @@ TEST(Uri, RefusesEverythingElse) {
 }
 
 }  // namespace
-}  // namespace scalio::fabric
+}  // namespace scalio::net

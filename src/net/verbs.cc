@@ -12,7 +12,7 @@
 
 #include "base/error_text.h"
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 namespace {
 constexpr std::size_t kPage = 4096;
@@ -41,19 +41,20 @@ Status verbs_failure(std::string_view what, int error) {
 
 Result<CmChannel> open_cm_channel() {
   if (!any_device()) {
-    return Status(
-        Code::unavailable,
-        "no RDMA device: this machine has none, or its driver is not loaded (ibv_devices lists them; "
-        "for soft-RoCE: rdma link add rxe0 type rxe netdev eth0)");
+    return Status(Code::unavailable,
+                  "no RDMA device: this machine has none, or its driver is not loaded (ibv_devices "
+                  "lists them; "
+                  "for soft-RoCE: rdma link add rxe0 type rxe netdev eth0)");
   }
   CmChannel channel(rdma_create_event_channel());
   if (!channel && (errno == EMFILE || errno == ENFILE)) return verbs_failure("use RDMA", errno);
   if (!channel) {
     return Status(
         Code::unavailable,
-        fmt::format("cannot use the RDMA connection manager, /dev/infiniband/rdma_cm: {}; is the module "
-                    "rdma_ucm loaded?",
-                    std::strerror(errno)));
+        fmt::format(
+            "cannot use the RDMA connection manager, /dev/infiniband/rdma_cm: {}; is the module "
+            "rdma_ucm loaded?",
+            std::strerror(errno)));
   }
   if (fcntl(channel->fd, F_SETFL, fcntl(channel->fd, F_GETFL) | O_NONBLOCK) != 0) {
     return verbs_failure("use the RDMA event channel", errno);
@@ -116,4 +117,4 @@ Result<RegisteredMemory> RegisteredMemory::create(ibv_pd* domain, std::size_t si
   return m;
 }
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

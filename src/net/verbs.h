@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "net/socket.h"
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 template <auto release>
 struct VerbsRelease {
@@ -32,7 +32,8 @@ using Registration = std::unique_ptr<ibv_mr, VerbsRelease<ibv_dereg_mr>>;
 using CompletionChannel = std::unique_ptr<ibv_comp_channel, VerbsRelease<ibv_destroy_comp_channel>>;
 using CompletionQueue = std::unique_ptr<ibv_cq, VerbsRelease<ibv_destroy_cq>>;
 using CmChannel = std::unique_ptr<rdma_event_channel, VerbsRelease<rdma_destroy_event_channel>>;
-// Goes before its channel, and after everything that was posted to its queue pair is no longer needed.
+// Goes before its channel, and after everything that was posted to its queue pair is no longer
+// needed.
 using CmId = std::unique_ptr<rdma_cm_id, VerbsRelease<destroy_with_queue_pair>>;
 
 // "cannot WHAT: reason", with what to do where that is known.
@@ -51,8 +52,8 @@ std::string peer_name(rdma_cm_id* id);
 // The addresses of this machine (IPv4) that are an RDMA device's; none if there is no such device.
 std::vector<std::string> rdma_addresses();
 
-// Registers memory; `access` as for ibv_reg_mr. All of it is pinned: on-demand paging is not relied on. Fails
-// with unavailable.
+// Registers memory; `access` as for ibv_reg_mr. All of it is pinned: on-demand paging is not relied
+// on. Fails with unavailable.
 Result<Registration> register_memory(ibv_pd* domain, ByteSpan memory, int access);
 
 // Memory of its own, page-aligned and zeroed, and registered for as long as it lives.
@@ -79,4 +80,4 @@ class RegisteredMemory {
   Registration registration_;
 };
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

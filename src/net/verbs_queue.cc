@@ -10,15 +10,15 @@
 #include <thread>
 #include <utility>
 
-namespace scalio::fabric {
+namespace scalio::net {
 
 namespace {
 
 // For each of finding the address and the route.
 constexpr int kResolveMs = 2000;
-// A peer that is gone is noticed by what is sent to it: an acknowledgement is waited for 4.096 us * 2^16,
-// that is 0.27 s, and then it is sent again up to 6 times. Devices may stretch the wait up to four times. (7
-// times means for ever to soft-RoCE.)
+// A peer that is gone is noticed by what is sent to it: an acknowledgement is waited for 4.096 us *
+// 2^16, that is 0.27 s, and then it is sent again up to 6 times. Devices may stretch the wait up to
+// four times. (7 times means for ever to soft-RoCE.)
 constexpr std::uint8_t kAckTimeout = 16;
 constexpr std::uint8_t kRetries = 6;
 // The peer has always posted what is sent into; a little patience costs nothing.
@@ -27,8 +27,8 @@ constexpr unsigned kMostReads = 255;  // what the connection manager can say
 // Work requests of a chain before one asks for a completion.
 constexpr std::uint64_t kSignalEvery = 16;
 constexpr int kPollAtOnce = 32;
-// When a connection is ended here: how long to wait for the peer's NIC to have what was posted. It takes
-// microseconds.
+// When a connection is ended here: how long to wait for the peer's NIC to have what was posted. It
+// takes microseconds.
 constexpr Nanos kFinishSending = 2 * kMillisecond;
 
 int set_non_blocking(int fd) { return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
@@ -40,10 +40,12 @@ VerbsQueue::VerbsQueue(EventLoop& loop, VerbsOptions options, Handler& handler)
 
 VerbsQueue::~VerbsQueue() { SCALIO_ASSERT(state_ == State::stopped); }
 
-// --- Connecting -------------------------------------------------------------------------------------
+// --- Connecting
+// -------------------------------------------------------------------------------------
 
-Result<std::shared_ptr<VerbsQueue>> VerbsQueue::connect(EventLoop& loop, const Address& address, Bytes hello,
-                                                        VerbsOptions options, Handler& handler) {
+Result<std::shared_ptr<VerbsQueue>> VerbsQueue::connect(EventLoop& loop, const Address& address,
+                                                        Bytes hello, VerbsOptions options,
+                                                        Handler& handler) {
   Result<CmChannel> channel = open_cm_channel();
   if (!channel.ok()) return channel.status();
   Result<CmId> id = open_cm_id(channel->get());
@@ -60,9 +62,9 @@ Result<std::shared_ptr<VerbsQueue>> VerbsQueue::connect(EventLoop& loop, const A
   return queue;
 }
 
-Result<std::shared_ptr<VerbsQueue>> VerbsQueue::accept(EventLoop& loop, VerbsRequest request, ibv_pd* domain,
-                                                       ByteView answer, VerbsOptions options,
-                                                       Handler& handler) {
+Result<std::shared_ptr<VerbsQueue>> VerbsQueue::accept(EventLoop& loop, VerbsRequest request,
+                                                       ibv_pd* domain, ByteView answer,
+                                                       VerbsOptions options, Handler& handler) {
   std::shared_ptr<VerbsQueue> queue(new VerbsQueue(loop, options, handler));
   queue->channel_ = std::move(request.channel);
   queue->id_ = std::move(request.id);
@@ -76,7 +78,8 @@ Result<std::shared_ptr<VerbsQueue>> VerbsQueue::accept(EventLoop& loop, VerbsReq
     param.responder_resources =
         static_cast<std::uint8_t>(std::min(request.max_reads, queue->max_peer_reads_));
     param.rnr_retry_count = kReceiverNotReadyRetries;
-    if (rdma_accept(queue->id_.get(), &param) != 0) made = verbs_failure("accept an RDMA connection", errno);
+    if (rdma_accept(queue->id_.get(), &param) != 0)
+      made = verbs_failure("accept an RDMA connection", errno);
   }
   if (!made.ok()) {
     queue->stop();
@@ -93,10 +96,11 @@ Result<std::shared_ptr<VerbsQueue>> VerbsQueue::accept(EventLoop& loop, VerbsReq
   return queue;
 }
 
-// Only channels are polled, never the device itself: io_uring may keep a polled file open when its process
-// has ended, and the device's file keeps the queue pairs (rule 9).
+// Only channels are polled, never the device itself: io_uring may keep a polled file open when its
+// process has ended, and the device's file keeps the queue pairs (rule 9).
 void VerbsQueue::watch_connection() {
-  connection_watch_.emplace(loop_, channel_->fd, POLLIN, [this](std::uint32_t) { on_connection_events(); });
+  connection_watch_.emplace(loop_, channel_->fd, POLLIN,
+                            [this](std::uint32_t) { on_connection_events(); });
 }
 
 Status VerbsQueue::make_queue_pair(ibv_context* device) {
@@ -135,13 +139,14 @@ Status VerbsQueue::make_queue_pair(ibv_context* device) {
     failed = rdma_create_qp(id_.get(), domain_, &init);  // perhaps it was too much inline data
   }
   if (failed != 0) {
-    return verbs_failure(
-        fmt::format("make a queue pair of {} sends and {} receives", options_.sends, options_.receives),
-        errno);
+    return verbs_failure(fmt::format("make a queue pair of {} sends and {} receives",
+                                     options_.sends, options_.receives),
+                         errno);
   }
   max_inline_ = init.cap.max_inline_data;
   std::uint8_t timeout = kAckTimeout;
-  if (rdma_set_option(id_.get(), RDMA_OPTION_ID, RDMA_OPTION_ID_ACK_TIMEOUT, &timeout, sizeof timeout) != 0) {
+  if (rdma_set_option(id_.get(), RDMA_OPTION_ID, RDMA_OPTION_ID_ACK_TIMEOUT, &timeout,
+                      sizeof timeout) != 0) {
     return verbs_failure("bound the wait for acknowledgements", errno);
   }
   completion_watch_.emplace(loop_, completions_->fd, POLLIN,
@@ -200,12 +205,14 @@ void VerbsQueue::on_connection_event(rdma_cm_event_type event, int status, ByteV
     case RDMA_CM_EVENT_UNREACHABLE: return unreachable("nobody answers there by RDMA");
     case RDMA_CM_EVENT_REJECTED:
       if (state_ == State::connecting) return lose(handler_->on_rejected(data));
-      [[fallthrough]];  // the peer left again before its kernel had heard that the connection stands
+      [[fallthrough]];  // the peer left again before its kernel had heard that the connection
+                        // stands
     case RDMA_CM_EVENT_DISCONNECTED:
       // What the peer said before it went away, perhaps why, is still there to be received.
       if (open()) poll();
       return lose(Status(Code::unavailable, "the peer closed the connection"));
-    case RDMA_CM_EVENT_DEVICE_REMOVAL: return lose(Status(Code::unavailable, "the RDMA device was removed"));
+    case RDMA_CM_EVENT_DEVICE_REMOVAL:
+      return lose(Status(Code::unavailable, "the RDMA device was removed"));
     default: return;  // of other kinds of endpoints, or of no consequence
   }
 }
@@ -216,7 +223,8 @@ Status VerbsQueue::connect_now() {
   rdma_conn_param param{};
   param.private_data = hello_.data();
   param.private_data_len = static_cast<std::uint8_t>(hello_.size());
-  // READs and atomics in flight. Neither side posts more than was agreed: the device holds further ones back.
+  // READs and atomics in flight. Neither side posts more than was agreed: the device holds further
+  // ones back.
   auto& reads = options_.peer_reads ? param.responder_resources : param.initiator_depth;
   reads = static_cast<std::uint8_t>(options_.peer_reads ? max_peer_reads_ : max_reads_);
   param.retry_count = kRetries;
@@ -225,7 +233,8 @@ Status VerbsQueue::connect_now() {
   return Status();
 }
 
-// --- Posting ----------------------------------------------------------------------------------------
+// --- Posting
+// ----------------------------------------------------------------------------------------
 
 void VerbsQueue::post(const ibv_send_wr& request, const ibv_sge& local, VerbsWork& work) {
   SCALIO_ASSERT(open() && room() > 0);
@@ -294,7 +303,8 @@ void VerbsQueue::post_collected() {
   }
 }
 
-// --- Completions ------------------------------------------------------------------------------------
+// --- Completions
+// ------------------------------------------------------------------------------------
 
 // Looks on every turn of the loop, until nothing is in flight or nothing has happened for a while.
 Detached VerbsQueue::keep_polling(std::shared_ptr<VerbsQueue> self) {
@@ -322,8 +332,8 @@ void VerbsQueue::on_completion_events() {
   }
 }
 
-// Takes what has completed, and asks to be told of the next. Asking comes first: what completes before it is
-// found by the poll, what completes after it is told.
+// Takes what has completed, and asks to be told of the next. Asking comes first: what completes
+// before it is found by the poll, what completes after it is told.
 void VerbsQueue::poll_or_sleep() {
   if (const int error = ibv_req_notify_cq(queue_.get(), 0); error != 0) {
     return lose(verbs_failure("ask for completions", error));
@@ -347,17 +357,21 @@ void VerbsQueue::poll() {
 
 void VerbsQueue::on_completion(const ibv_wc& c) {
   if (c.status != IBV_WC_SUCCESS) {
-    // Flushed: the queue pair went to its error state, and the reason is told by a connection event or an
-    // earlier completion.
-    const char* what = c.status == IBV_WC_WR_FLUSH_ERR ? "the connection broke" : ibv_wc_status_str(c.status);
+    // Flushed: the queue pair went to its error state, and the reason is told by a connection event
+    // or an earlier completion.
+    const char* what =
+        c.status == IBV_WC_WR_FLUSH_ERR ? "the connection broke" : ibv_wc_status_str(c.status);
     return lose(Status(Code::unavailable, fmt::format("RDMA: {}", what)));
   }
-  // Who has the region's key can also send a WRITE that takes a receive and says how long the WRITE was.
+  // Who has the region's key can also send a WRITE that takes a receive and says how long the WRITE
+  // was.
   if (c.opcode == IBV_WC_RECV_RDMA_WITH_IMM) {
-    return lose(Status(Code::invalid, "RDMA: a WRITE with immediate data, which nothing here sends"));
+    return lose(
+        Status(Code::invalid, "RDMA: a WRITE with immediate data, which nothing here sends"));
   }
   if ((c.opcode & IBV_WC_RECV) != 0) {
-    handler_->on_received(c.wr_id, c.byte_len, (c.wc_flags & IBV_WC_WITH_IMM) != 0 ? ntohl(c.imm_data) : 0);
+    handler_->on_received(c.wr_id, c.byte_len,
+                          (c.wc_flags & IBV_WC_WITH_IMM) != 0 ? ntohl(c.imm_data) : 0);
     return;
   }
   while (open() && first_ <= c.wr_id) {
@@ -367,7 +381,8 @@ void VerbsQueue::on_completion(const ibv_wc& c) {
   }
 }
 
-// --- The end ----------------------------------------------------------------------------------------
+// --- The end
+// ----------------------------------------------------------------------------------------
 
 void VerbsQueue::lose(Status why) {
   broken_ = true;
@@ -424,4 +439,4 @@ void VerbsQueue::close() {
   channel_.reset();
 }
 
-}  // namespace scalio::fabric
+}  // namespace scalio::net

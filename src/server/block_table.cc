@@ -10,11 +10,12 @@ using layout::WriteState;
 using layout::WriteWord;
 
 namespace {
-constexpr uint8_t kMaxHeat = 64;
+constexpr std::uint8_t kMaxHeat = 64;
 
 // The word of a slot in this state. An EMPTY slot has no key, and so no tag.
-uint64_t word_of(const WriteSlot& s) {
-  return WriteWord{s.state, s.generation, s.state == WriteState::empty ? 0 : layout::tag_of(s.hash)}.pack();
+std::uint64_t word_of(const WriteSlot& s) {
+  return WriteWord{s.state, s.generation, s.state == WriteState::empty ? 0 : layout::tag_of(s.hash)}
+      .pack();
 }
 }  // namespace
 
@@ -27,79 +28,86 @@ BlockTable::BlockTable(const layout::RegionGeometry& geometry, ByteSpan region,
       scratch_(geometry.slot_size) {
   SCALIO_ASSERT(region.size() >= geometry.size() && geometry.blocks > 0);
   // An all-zero read word would mean "killed while filling": free is (visible 0, complete 1).
-  for (uint64_t block = 0; block < geometry_.blocks; ++block) {
+  for (std::uint64_t block = 0; block < geometry_.blocks; ++block) {
     std::byte* b = region_.data() + geometry_.block_at(block);
-    for (uint32_t i = 0; i < geometry_.read_slots; ++i) {
+    for (std::uint32_t i = 0; i < geometry_.read_slots; ++i) {
       fabric::store_word_relaxed(b + geometry_.read_word(i), ReadWord{}.pack());
     }
   }
 }
 
-bool BlockTable::holds(uint64_t block, uint32_t i, std::string_view key) const {
+bool BlockTable::holds(std::uint64_t block, std::uint32_t i, std::string_view key) const {
   const std::byte* p = body(block, i);
   fabric::copy_from_region(scratch_.data(), p, scratch_.size());
   const WriteSlot& s = slots_[block * geometry_.write_slots + i];
-  auto r = layout::decode_slot(scratch_, layout::slot_place(block, geometry_.read_slots + i, s.generation));
-  // A body that a client has damaged: its hash, kept here, decides. It is 64 bits of a secret function.
+  auto r = layout::decode_slot(scratch_,
+                               layout::slot_place(block, geometry_.read_slots + i, s.generation));
+  // A body that a client has damaged: its hash, kept here, decides. It is 64 bits of a secret
+  // function.
   return !r || r->key == key;
 }
 
-std::optional<uint32_t> BlockTable::find(uint64_t block, uint64_t hash, std::string_view key) const {
-  for (uint32_t i = 0; i < geometry_.write_slots; ++i) {
+std::optional<std::uint32_t> BlockTable::find(std::uint64_t block, std::uint64_t hash,
+                                              std::string_view key) const {
+  for (std::uint32_t i = 0; i < geometry_.write_slots; ++i) {
     const WriteSlot& s = slots_[block * geometry_.write_slots + i];
     if (s.state != WriteState::empty && s.hash == hash && holds(block, i, key)) return i;
   }
   return std::nullopt;
 }
 
-// Under a skewed load this keeps the keys that are written often, whose every replacement costs a merge.
+// Under a skewed load this keeps the keys that are written often, whose every replacement costs a
+// merge.
 template <class Eligible>
-std::optional<uint32_t> BlockTable::coldest(uint64_t block, Eligible eligible) const {
-  std::optional<uint32_t> best;
+std::optional<std::uint32_t> BlockTable::coldest(std::uint64_t block, Eligible eligible) const {
+  std::optional<std::uint32_t> best;
   const WriteSlot* slots = &slots_[block * geometry_.write_slots];
-  for (uint32_t i = 0; i < geometry_.write_slots; ++i) {
+  for (std::uint32_t i = 0; i < geometry_.write_slots; ++i) {
     if (!eligible(slots[i])) continue;
-    if (!best || std::pair(slots[i].heat, slots[i].lsn) < std::pair(slots[*best].heat, slots[*best].lsn))
+    if (!best ||
+        std::pair(slots[i].heat, slots[i].lsn) < std::pair(slots[*best].heat, slots[*best].lsn))
       best = i;
   }
   return best;
 }
 
-std::optional<uint32_t> BlockTable::reusable(uint64_t block) const {
+std::optional<std::uint32_t> BlockTable::reusable(std::uint64_t block) const {
   return coldest(block, [](const WriteSlot& s) { return !s.reserved && !s.merging && !s.dirty(); });
 }
 
-std::optional<uint32_t> BlockTable::mergeable(uint64_t block, bool retry_full) const {
+std::optional<std::uint32_t> BlockTable::mergeable(std::uint64_t block, bool retry_full) const {
   return coldest(block, [&](const WriteSlot& s) {
-    return s.dirty() && !s.merging && (s.stuck == Stuck::no || (s.stuck == Stuck::full && retry_full));
+    return s.dirty() && !s.merging &&
+           (s.stuck == Stuck::no || (s.stuck == Stuck::full && retry_full));
   });
 }
 
-bool BlockTable::word_intact(uint64_t block, uint32_t i) const {
+bool BlockTable::word_intact(std::uint64_t block, std::uint32_t i) const {
   const WriteSlot& s = slots_[block * geometry_.write_slots + i];
   return fabric::load_word_relaxed(word_at(block, i)) == word_of(s);
 }
 
-// Stores the word that the slot's state asks for. What a client wrote over the one before may have hidden the
-// slot, and somebody may have filled a read slot with what the SSD has: then that is killed (rule 11).
-void BlockTable::store_state(uint64_t block, uint32_t i, uint64_t stored) {
-  const uint64_t word = word_of(slot(block, i));
+// Stores the word that the slot's state asks for. What a client wrote over the one before may have
+// hidden the slot, and somebody may have filled a read slot with what the SSD has: then that is
+// killed (rule 11).
+void BlockTable::store_state(std::uint64_t block, std::uint32_t i, std::uint64_t stored) {
+  const std::uint64_t word = word_of(slot(block, i));
   if (replace_word(block, i, stored, word)) return;
   if (kept(Rule::repair_kill)) return mend(block, i);
   fabric::store_word_release(word_at(block, i), word);
 }
 
-void BlockTable::reserve(uint64_t block, uint32_t i, uint64_t hash) {
+void BlockTable::reserve(std::uint64_t block, std::uint32_t i, std::uint64_t hash) {
   WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(!s.reserved && !s.merging && !s.dirty());
-  const uint64_t stored = word_of(s);
+  const std::uint64_t stored = word_of(s);
   s.state = WriteState::empty;
   store_state(block, i, stored);
   s.heat = 0;
   // The others cool down as keys come and go around them.
-  for (uint32_t j = 0; j < geometry_.write_slots; ++j) {
+  for (std::uint32_t j = 0; j < geometry_.write_slots; ++j) {
     WriteSlot& other = slot(block, j);
-    other.heat = static_cast<uint8_t>(other.heat - (other.heat + 3) / 4);
+    other.heat = static_cast<std::uint8_t>(other.heat - (other.heat + 3) / 4);
   }
   s.reserved = true;
   s.hash = hash;
@@ -107,38 +115,41 @@ void BlockTable::reserve(uint64_t block, uint32_t i, uint64_t hash) {
   s.stuck = Stuck::no;
 }
 
-void BlockTable::kill_read_slots(uint64_t block, uint32_t tag) {
+void BlockTable::kill_read_slots(std::uint64_t block, std::uint32_t tag) {
   std::byte* b = region_.data() + geometry_.block_at(block);
-  for (uint32_t i = 0; i < geometry_.read_slots; ++i) {
+  for (std::uint32_t i = 0; i < geometry_.read_slots; ++i) {
     std::byte* word = b + geometry_.read_word(i);
     const ReadWord w = ReadWord::unpack(fabric::load_word_relaxed(word));
     if (!w.visible || w.tag != tag) continue;
-    // Rule 3: a byte store. If a client's CAS gave the slot to another key meanwhile, that fill is lost,
-    // which is harmless; a store of the whole word could bring a killed slot back.
+    // Rule 3: a byte store. If a client's CAS gave the slot to another key meanwhile, that fill is
+    // lost, which is harmless; a store of the whole word could bring a killed slot back.
     fabric::store_byte(word + ReadWord::kVisibleByte, std::byte{0});
     ++kills_;
     between_stores();
   }
 }
 
-void BlockTable::store_body(uint64_t block, uint32_t i, const RecordView& record) {
+void BlockTable::store_body(std::uint64_t block, std::uint32_t i, const RecordView& record) {
   const WriteSlot& s = slot(block, i);
-  const uint32_t upper = layout::encode_slot(
+  const std::uint32_t upper = layout::encode_slot(
       scratch_, record, layout::slot_place(block, geometry_.read_slots + i, s.generation));
-  fabric::copy_to_region(const_cast<std::byte*>(body(block, i)), scratch_.data(), layout::slot_bytes(record));
+  fabric::copy_to_region(const_cast<std::byte*>(body(block, i)), scratch_.data(),
+                         layout::slot_bytes(record));
   fabric::copy_to_region(upper_checksum_at(block, i), reinterpret_cast<const std::byte*>(&upper),
                          sizeof upper);
 }
 
-void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, uint64_t lsn) {
+void BlockTable::publish(std::uint64_t block, std::uint32_t i, const RecordView& record,
+                         std::uint64_t lsn) {
   WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(s.reserved && record.version > s.version);
   const bool replaces = s.state != WriteState::empty;
-  uint64_t stored = word_of(s);
+  std::uint64_t stored = word_of(s);
   if (!replaces) {
     ++s.generation;
     if (kept(Rule::locked)) {
-      const uint64_t locked = WriteWord{WriteState::locked, s.generation, layout::tag_of(s.hash)}.pack();
+      const std::uint64_t locked =
+          WriteWord{WriteState::locked, s.generation, layout::tag_of(s.hash)}.pack();
       // Damage to the word of an EMPTY slot has hidden no write, and the kill follows.
       if (!replace_word(block, i, stored, locked)) {
         ++damaged_words_;
@@ -146,16 +157,18 @@ void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, u
       }
       stored = locked;
     }
-    // Rule 1: whoever fills a slot of this key either did so before the loads below, and is killed, or
-    // reads the write-slot words after LOCKED was stored, and gives way.
+    // Rule 1: whoever fills a slot of this key either did so before the loads below, and is killed,
+    // or reads the write-slot words after LOCKED was stored, and gives way.
     fabric::full_fence();
     between_stores();
-    if (kept(Rule::kill) && kept(Rule::kill_before_publish)) kill_read_slots(block, layout::tag_of(s.hash));
+    if (kept(Rule::kill) && kept(Rule::kill_before_publish))
+      kill_read_slots(block, layout::tag_of(s.hash));
     // The kills are done before the value can be seen.
     fabric::full_fence();
   }
   between_stores();
-  // Replaced in place, a reader in between sees a checksum that does not match and reads again (rule 4).
+  // Replaced in place, a reader in between sees a checksum that does not match and reads again
+  // (rule 4).
   store_body(block, i, record);
   if (replaces && s.heat < kMaxHeat) ++s.heat;
   if (!s.dirty()) ++dirty_;
@@ -171,25 +184,27 @@ void BlockTable::publish(uint64_t block, uint32_t i, const RecordView& record, u
   fabric::full_fence();
 }
 
-std::optional<RecordView> BlockTable::look(uint64_t block, uint32_t i) const {
+std::optional<RecordView> BlockTable::look(std::uint64_t block, std::uint32_t i) const {
   const WriteSlot& s = slots_[block * geometry_.write_slots + i];
-  uint32_t upper = 0;
+  std::uint32_t upper = 0;
   fabric::copy_from_region(scratch_.data(), body(block, i), scratch_.size());
-  fabric::copy_from_region(reinterpret_cast<std::byte*>(&upper), upper_checksum_at(block, i), sizeof upper);
-  auto r =
-      layout::decode_slot(scratch_, layout::slot_place(block, geometry_.read_slots + i, s.generation), upper);
+  fabric::copy_from_region(reinterpret_cast<std::byte*>(&upper), upper_checksum_at(block, i),
+                           sizeof upper);
+  auto r = layout::decode_slot(
+      scratch_, layout::slot_place(block, geometry_.read_slots + i, s.generation), upper);
   return r && r->version == s.version ? r : std::nullopt;
 }
 
-std::optional<BlockTable::Published> BlockTable::read(uint64_t block, uint32_t i) const {
+std::optional<BlockTable::Published> BlockTable::read(std::uint64_t block, std::uint32_t i) const {
   const auto r = look(block, i);
   if (!r) return std::nullopt;
   return Published{std::string(r->key), std::string(r->value), r->version, r->kind};
 }
 
-// Rule 11: what LOCKED is to a publish. The word says that the key is here, in a generation that no body has
-// yet: whoever fills a slot of it gives way, and nobody reads what is older meanwhile, as behind LOCKED.
-void BlockTable::hide(uint64_t block, uint32_t i) {
+// Rule 11: what LOCKED is to a publish. The word says that the key is here, in a generation that no
+// body has yet: whoever fills a slot of it gives way, and nobody reads what is older meanwhile, as
+// behind LOCKED.
+void BlockTable::hide(std::uint64_t block, std::uint32_t i) {
   WriteSlot& s = slot(block, i);
   ++s.generation;
   fabric::store_word_release(word_at(block, i), word_of(s));
@@ -200,7 +215,7 @@ void BlockTable::hide(uint64_t block, uint32_t i) {
   between_stores();
 }
 
-void BlockTable::mend(uint64_t block, uint32_t i) {
+void BlockTable::mend(std::uint64_t block, std::uint32_t i) {
   const bool empty = slot(block, i).state == WriteState::empty;
   const std::optional<Published> published = empty ? std::nullopt : read(block, i);
   ++damaged_words_;
@@ -209,7 +224,7 @@ void BlockTable::mend(uint64_t block, uint32_t i) {
   fabric::full_fence();
 }
 
-void BlockTable::republish(uint64_t block, uint32_t i, const RecordView& record) {
+void BlockTable::republish(std::uint64_t block, std::uint32_t i, const RecordView& record) {
   const WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(s.state != WriteState::empty && record.version == s.version);
   ++damaged_bodies_;
@@ -218,20 +233,20 @@ void BlockTable::republish(uint64_t block, uint32_t i, const RecordView& record)
   fabric::full_fence();
 }
 
-void BlockTable::discard(uint64_t block, uint32_t i) {
+void BlockTable::discard(std::uint64_t block, std::uint32_t i) {
   WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(s.state == WriteState::clean && !s.reserved && !s.merging);
   ++damaged_bodies_;
-  const uint64_t stored = word_of(s);
+  const std::uint64_t stored = word_of(s);
   s.state = WriteState::empty;
   store_state(block, i, stored);
   s.version = s.lsn = 0;
 }
 
-void BlockTable::set_clean(uint64_t block, uint32_t i) {
+void BlockTable::set_clean(std::uint64_t block, std::uint32_t i) {
   WriteSlot& s = slot(block, i);
   SCALIO_ASSERT(s.dirty());
-  const uint64_t stored = word_of(s);
+  const std::uint64_t stored = word_of(s);
   s.state = WriteState::clean;
   s.stuck = Stuck::no;
   --dirty_;

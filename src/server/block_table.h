@@ -1,7 +1,9 @@
-// BlockTable: the server's side of the hash blocks. It owns the write slots: their truth is here, and what
-// stands in the region is a copy for clients. So whatever a client does to the region, no write is lost.
+// BlockTable: the server's side of the hash blocks. It owns the write slots: their truth is here,
+// and what stands in the region is a copy for clients. So whatever a client does to the region, no
+// write is lost.
 //
-// The order of stores in publish() is rule 1 of the protocol, what mend() and republish() do is rule 11.
+// The order of stores in publish() is rule 1 of the protocol, what mend() and republish() do is
+// rule 11.
 #pragma once
 
 #include <functional>
@@ -16,17 +18,18 @@
 namespace scalio::server {
 
 // Why a write cannot be merged: it found its bucket damaged, or no room.
-enum class Stuck : uint8_t { no, damaged, full };
+enum class Stuck : std::uint8_t { no, damaged, full };
 
 // One write slot, as the server knows it.
 struct WriteSlot {
-  uint64_t hash = 0;     // of the key it holds or is reserved for
-  uint64_t version = 0;  // of what is published in it
-  uint64_t lsn = 0;      // of the log record of that
-  uint16_t generation = 0;
-  uint16_t in_log = 0;                                   // writes of its key that are logged, not published
-  uint8_t heat = 0;                                      // how often it was written again of late
-  layout::WriteState state = layout::WriteState::empty;  // never locked: publishing does not suspend
+  std::uint64_t hash = 0;     // of the key it holds or is reserved for
+  std::uint64_t version = 0;  // of what is published in it
+  std::uint64_t lsn = 0;      // of the log record of that
+  std::uint16_t generation = 0;
+  std::uint16_t in_log = 0;  // writes of its key that are logged, not published
+  std::uint8_t heat = 0;     // how often it was written again of late
+  layout::WriteState state =
+      layout::WriteState::empty;  // never locked: publishing does not suspend
   Stuck stuck = Stuck::no;
   bool reserved : 1 = false;  // for a write on its way through the log
   bool merging : 1 = false;
@@ -38,101 +41,108 @@ static_assert(sizeof(WriteSlot) == 32);  // counts against the cache
 class BlockTable {
  public:
   // `region` is geometry.size() bytes, aligned to a cache line, that clients access concurrently.
-  // `between_stores`, if there is one, is called between two stores to it whose order matters: what clients
-  // can do there, the simulator does there.
+  // `between_stores`, if there is one, is called between two stores to it whose order matters: what
+  // clients can do there, the simulator does there.
   BlockTable(const layout::RegionGeometry& geometry, ByteSpan region,
              std::function<void()> between_stores = {});
 
   // DRAM that one block takes: in the region and here.
-  static uint64_t bytes_per_block(const layout::RegionGeometry& geometry) {
+  static std::uint64_t bytes_per_block(const layout::RegionGeometry& geometry) {
     return geometry.block_size() + geometry.write_slots * sizeof(WriteSlot);
   }
 
   const layout::RegionGeometry& geometry() const { return geometry_; }
-  WriteSlot& slot(uint64_t block, uint32_t i) { return slots_[block * geometry_.write_slots + i]; }
+  WriteSlot& slot(std::uint64_t block, std::uint32_t i) {
+    return slots_[block * geometry_.write_slots + i];
+  }
 
   // The write slot of the block that has `key` published in it.
-  std::optional<uint32_t> find(uint64_t block, uint64_t hash, std::string_view key) const;
+  std::optional<std::uint32_t> find(std::uint64_t block, std::uint64_t hash,
+                                    std::string_view key) const;
 
   // The slot that may be reused (rule 7: EMPTY or CLEAN, and nobody's) with the coldest key.
-  std::optional<uint32_t> reusable(uint64_t block) const;
+  std::optional<std::uint32_t> reusable(std::uint64_t block) const;
   // The slot that should be merged next: the coldest of those that are DIRTY and can be.
   // Those that found no room are among them if `retry_full`.
-  std::optional<uint32_t> mergeable(uint64_t block, bool retry_full) const;
+  std::optional<std::uint32_t> mergeable(std::uint64_t block, bool retry_full) const;
 
   // Takes a reusable slot for a key: what it held is no longer readable there.
-  void reserve(uint64_t block, uint32_t i, uint64_t hash);
+  void reserve(std::uint64_t block, std::uint32_t i, std::uint64_t hash);
 
-  // Publishes a write that is durable in the log at `lsn` (rule 1). Into a slot that holds another write of
-  // the same key, the value is replaced; otherwise read slots of the key are killed first.
-  void publish(uint64_t block, uint32_t i, const layout::RecordView& record, uint64_t lsn);
+  // Publishes a write that is durable in the log at `lsn` (rule 1). Into a slot that holds another
+  // write of the same key, the value is replaced; otherwise read slots of the key are killed first.
+  void publish(std::uint64_t block, std::uint32_t i, const layout::RecordView& record,
+               std::uint64_t lsn);
 
-  // What is published in a slot, until the next call. Nothing if a client has damaged the body in the region.
-  std::optional<layout::RecordView> look(uint64_t block, uint32_t i) const;
+  // What is published in a slot, until the next call. Nothing if a client has damaged the body in
+  // the region.
+  std::optional<layout::RecordView> look(std::uint64_t block, std::uint32_t i) const;
   struct Published {
     std::string key;
     std::string value;
-    uint64_t version;
+    std::uint64_t version;
     layout::Kind kind;
     layout::RecordView view() const { return {key, value, version, kind}; }
   };
-  std::optional<Published> read(uint64_t block, uint32_t i) const;
+  std::optional<Published> read(std::uint64_t block, std::uint32_t i) const;
 
   // The slot's write has been merged: DIRTY to CLEAN (rule 7).
-  void set_clean(uint64_t block, uint32_t i);
+  void set_clean(std::uint64_t block, std::uint32_t i);
 
   // Whether the slot's word is the one that was stored there last.
-  bool word_intact(uint64_t block, uint32_t i) const;
-  // Puts a damaged word right (rule 11); the slot keeps its state, version and LSN. A body that is damaged
-  // too stays so.
-  void mend(uint64_t block, uint32_t i);
-  // Publishes what a slot holds once more, because its body is damaged: `record` is of the slot's version.
-  // State, version and LSN stay (rule 11).
-  void republish(uint64_t block, uint32_t i, const layout::RecordView& record);
-  // Empties a slot that is CLEAN, and nobody's, and whose body is damaged: the bucket has its value (rule 7).
-  void discard(uint64_t block, uint32_t i);
+  bool word_intact(std::uint64_t block, std::uint32_t i) const;
+  // Puts a damaged word right (rule 11); the slot keeps its state, version and LSN. A body that is
+  // damaged too stays so.
+  void mend(std::uint64_t block, std::uint32_t i);
+  // Publishes what a slot holds once more, because its body is damaged: `record` is of the slot's
+  // version. State, version and LSN stay (rule 11).
+  void republish(std::uint64_t block, std::uint32_t i, const layout::RecordView& record);
+  // Empties a slot that is CLEAN, and nobody's, and whose body is damaged: the bucket has its value
+  // (rule 7).
+  void discard(std::uint64_t block, std::uint32_t i);
 
-  uint64_t dirty() const { return dirty_; }
-  uint64_t kills() const { return kills_; }
+  std::uint64_t dirty() const { return dirty_; }
+  std::uint64_t kills() const { return kills_; }
   // Found and put right.
-  uint64_t damaged_words() const { return damaged_words_; }
-  uint64_t damaged_bodies() const { return damaged_bodies_; }
+  std::uint64_t damaged_words() const { return damaged_words_; }
+  std::uint64_t damaged_bodies() const { return damaged_bodies_; }
 
  private:
-  const std::byte* body(uint64_t block, uint32_t i) const {
+  const std::byte* body(std::uint64_t block, std::uint32_t i) const {
     return region_.data() + geometry_.block_at(block) + geometry_.body(geometry_.read_slots + i);
   }
   template <class Eligible>
-  std::optional<uint32_t> coldest(uint64_t block, Eligible eligible) const;
+  std::optional<std::uint32_t> coldest(std::uint64_t block, Eligible eligible) const;
   void between_stores() const {
     if (between_stores_) between_stores_();
   }
-  std::byte* word_at(uint64_t block, uint32_t i) const {
+  std::byte* word_at(std::uint64_t block, std::uint32_t i) const {
     return region_.data() + geometry_.block_at(block) + geometry_.write_word(i);
   }
-  std::byte* upper_checksum_at(uint64_t block, uint32_t i) const {
+  std::byte* upper_checksum_at(std::uint64_t block, std::uint32_t i) const {
     return region_.data() + geometry_.block_at(block) + geometry_.upper_checksum(i);
   }
-  // Stores the slot's word if it is still the one that was `stored` there last. It is a CAS, so that nothing
-  // that a client has written there is overwritten unseen.
-  bool replace_word(uint64_t block, uint32_t i, uint64_t stored, uint64_t word) {
+  // Stores the slot's word if it is still the one that was `stored` there last. It is a CAS, so
+  // that nothing that a client has written there is overwritten unseen.
+  bool replace_word(std::uint64_t block, std::uint32_t i, std::uint64_t stored,
+                    std::uint64_t word) {
     return fabric::cas_word(word_at(block, i), stored, word) == stored;
   }
-  void store_state(uint64_t block, uint32_t i, uint64_t stored);
-  void store_body(uint64_t block, uint32_t i, const layout::RecordView& record);
-  void hide(uint64_t block, uint32_t i);
-  void kill_read_slots(uint64_t block, uint32_t tag);
-  bool holds(uint64_t block, uint32_t i, std::string_view key) const;
+  void store_state(std::uint64_t block, std::uint32_t i, std::uint64_t stored);
+  void store_body(std::uint64_t block, std::uint32_t i, const layout::RecordView& record);
+  void hide(std::uint64_t block, std::uint32_t i);
+  void kill_read_slots(std::uint64_t block, std::uint32_t tag);
+  bool holds(std::uint64_t block, std::uint32_t i, std::string_view key) const;
 
   const layout::RegionGeometry geometry_;
   ByteSpan region_;
   const std::function<void()> between_stores_;
   std::vector<WriteSlot> slots_;
   mutable Bytes scratch_;  // one slot body
-  uint64_t dirty_ = 0;
-  uint64_t kills_ = 0;
-  uint64_t damaged_words_ = 0;
-  uint64_t damaged_bodies_ = 0;
+  std::uint64_t dirty_ = 0;
+  std::uint64_t kills_ = 0;
+  std::uint64_t damaged_words_ = 0;
+  std::uint64_t damaged_bodies_ = 0;
 };
 
 }  // namespace scalio::server

@@ -18,39 +18,45 @@ using layout::WriteState;
 using layout::WriteWord;
 
 // Hashes of one block that share a tag or do not.
-constexpr uint64_t hash_of(uint32_t tag, uint64_t more = 0) { return more << 32 | tag; }
+constexpr std::uint64_t hash_of(std::uint32_t tag, std::uint64_t more = 0) {
+  return more << 32 | tag;
+}
 
 class BlockTableTest : public ::testing::Test {
  protected:
-  uint64_t read_word(uint32_t i, uint64_t block = 0) {
-    return load<uint64_t>(region_.data() + geometry_.block_at(block) + geometry_.read_word(i));
+  std::uint64_t read_word(std::uint32_t i, std::uint64_t block = 0) {
+    return load<std::uint64_t>(region_.data() + geometry_.block_at(block) + geometry_.read_word(i));
   }
-  void set_read_word(uint32_t i, ReadWord w, uint64_t block = 0) {
+  void set_read_word(std::uint32_t i, ReadWord w, std::uint64_t block = 0) {
     store(region_.data() + geometry_.block_at(block) + geometry_.read_word(i), w.pack());
   }
-  WriteWord write_word(uint32_t i) {
-    return WriteWord::unpack(load<uint64_t>(region_.data() + geometry_.write_word(i)));
+  WriteWord write_word(std::uint32_t i) {
+    return WriteWord::unpack(load<std::uint64_t>(region_.data() + geometry_.write_word(i)));
   }
-  std::byte* body(uint32_t i) { return region_.data() + geometry_.body(geometry_.read_slots + i); }
-  std::optional<RecordView> decode(uint32_t i) {
-    return layout::decode_slot({body(i), geometry_.slot_size},
-                               layout::slot_place(0, geometry_.read_slots + i, write_word(i).generation),
-                               load<uint32_t>(region_.data() + geometry_.upper_checksum(i)));
+  std::byte* body(std::uint32_t i) {
+    return region_.data() + geometry_.body(geometry_.read_slots + i);
   }
-  void publish(uint32_t i, uint64_t hash, const RecordView& r) {
+  std::optional<RecordView> decode(std::uint32_t i) {
+    return layout::decode_slot(
+        {body(i), geometry_.slot_size},
+        layout::slot_place(0, geometry_.read_slots + i, write_word(i).generation),
+        load<std::uint32_t>(region_.data() + geometry_.upper_checksum(i)));
+  }
+  void publish(std::uint32_t i, std::uint64_t hash, const RecordView& r) {
     table_.reserve(0, i, hash);
     table_.publish(0, i, r, r.version * 10);
     table_.slot(0, i).reserved = false;
   }
 
-  uint64_t last_version_ = 0;
-  const layout::RegionGeometry geometry_{.blocks = 512, .read_slots = 4, .write_slots = 2, .slot_size = 96};
+  std::uint64_t last_version_ = 0;
+  const layout::RegionGeometry geometry_{
+      .blocks = 512, .read_slots = 4, .write_slots = 2, .slot_size = 96};
   block::Buffer region_{geometry_.size()};
   BlockTable table_{geometry_, region_.span()};
 };
 
 TEST_F(BlockTableTest, ReadSlotsAreFreeAtFirst) {
-  for (uint32_t i = 0; i < geometry_.read_slots; ++i) {
+  for (std::uint32_t i = 0; i < geometry_.read_slots; ++i) {
     EXPECT_TRUE(ReadWord::unpack(read_word(i)).free());
     EXPECT_TRUE(ReadWord::unpack(read_word(i, 511)).free());
   }
@@ -83,8 +89,9 @@ TEST_F(BlockTableTest, PublishingKillsReadSlotsOfTheTag) {
 
 TEST_F(BlockTableTest, TheNextWriteOfTheKeyReplacesInPlace) {
   publish(0, hash_of(55), {"key", "old", 3, Kind::value});
-  const uint16_t generation = write_word(0).generation;
-  set_read_word(0, {true, true, 7, 55});  // another key's of the tag: not of ours, which has a write slot
+  const std::uint16_t generation = write_word(0).generation;
+  set_read_word(
+      0, {true, true, 7, 55});  // another key's of the tag: not of ours, which has a write slot
   table_.slot(0, 0).reserved = true;
   table_.publish(0, 0, {"key", "", 4, Kind::tombstone}, 40);
   EXPECT_EQ(write_word(0).generation, generation);
@@ -112,7 +119,7 @@ TEST_F(BlockTableTest, ASlotIsReusedOnlyWhenEmptyOrClean) {
   table_.slot(0, 1).merging = false;
   EXPECT_EQ(table_.reusable(0), 1u);
 
-  const uint16_t generation = write_word(1).generation;
+  const std::uint16_t generation = write_word(1).generation;
   table_.reserve(0, 1, hash_of(3));
   EXPECT_EQ(write_word(1).state, WriteState::empty);
   EXPECT_EQ(table_.find(0, hash_of(2), "b"), std::nullopt);
@@ -156,15 +163,16 @@ TEST_F(BlockTableTest, EveryStoreOverADamagedWordKillsFirst) {
   const ReadWord cached{true, true, 7, 55};
   enum class Store { replace, clean, reuse, mend };
   for (const Store by : {Store::replace, Store::clean, Store::reuse, Store::mend}) {
-    for (const uint64_t damage : {uint64_t{0}, WriteWord{WriteState::dirty, 9, 56}.pack(), ~uint64_t{0}}) {
-      const uint64_t version = ++last_version_;
+    for (const std::uint64_t damage :
+         {std::uint64_t{0}, WriteWord{WriteState::dirty, 9, 56}.pack(), ~std::uint64_t{0}}) {
+      const std::uint64_t version = ++last_version_;
       publish(0, hash_of(55), {"key", "value", version, Kind::value});
       if (by == Store::reuse) table_.set_clean(0, 0);
       set_read_word(0, cached);
       EXPECT_TRUE(table_.word_intact(0, 0));
       store(region_.data() + geometry_.write_word(0), damage);
       EXPECT_FALSE(table_.word_intact(0, 0));
-      const uint64_t found = table_.damaged_words();
+      const std::uint64_t found = table_.damaged_words();
       if (by == Store::replace) {
         table_.slot(0, 0).reserved = true;
         table_.publish(0, 0, {"key", "value", ++last_version_, Kind::value}, 10 * last_version_);
@@ -195,11 +203,12 @@ TEST_F(BlockTableTest, ABodyIsPublishedAgainInANewGeneration) {
   publish(0, hash_of(55), {"key", "value", 3, Kind::value});
   const WriteWord word = write_word(0);
   set_read_word(0, {true, true, 7, 55});
-  store(region_.data() + geometry_.upper_checksum(0), uint32_t{0});
+  store(region_.data() + geometry_.upper_checksum(0), std::uint32_t{0});
   EXPECT_FALSE(table_.look(0, 0));
   table_.republish(0, 0, {"key", "value", 3, Kind::value});
   EXPECT_EQ(write_word(0).state, WriteState::dirty);
-  EXPECT_NE(write_word(0).generation, word.generation) << "a reader must not mix it with what was there";
+  EXPECT_NE(write_word(0).generation, word.generation)
+      << "a reader must not mix it with what was there";
   EXPECT_FALSE(ReadWord::unpack(read_word(0)).visible);
   ASSERT_TRUE(table_.look(0, 0));
   EXPECT_EQ(decode(0)->value, "value");
@@ -222,10 +231,11 @@ TEST_F(BlockTableTest, DamageToAnEmptySlotIsNoted) {
 
 // Rule 1, as another processor sees it: whoever sees DIRTY sees the read slots of the tag killed.
 TEST_F(BlockTableTest, KillsAreVisibleBeforeTheValue) {
-  for (uint64_t block = 0; block < geometry_.blocks; ++block) set_read_word(3, {true, true, 1, 77}, block);
-  std::atomic<uint64_t> stale = 0, looked_at = 0;
+  for (std::uint64_t block = 0; block < geometry_.blocks; ++block)
+    set_read_word(3, {true, true, 1, 77}, block);
+  std::atomic<std::uint64_t> stale = 0, looked_at = 0;
   std::thread reader([&] {
-    for (uint64_t block = 0; block < geometry_.blocks; ++block) {
+    for (std::uint64_t block = 0; block < geometry_.blocks; ++block) {
       const std::byte* b = region_.data() + geometry_.block_at(block);
       while (WriteWord::unpack(fabric::load_word_acquire(b + geometry_.write_word(0))).state !=
              WriteState::dirty) {
@@ -234,7 +244,7 @@ TEST_F(BlockTableTest, KillsAreVisibleBeforeTheValue) {
       ++looked_at;
     }
   });
-  for (uint64_t block = 0; block < geometry_.blocks; ++block) {
+  for (std::uint64_t block = 0; block < geometry_.blocks; ++block) {
     table_.reserve(block, 0, hash_of(77));
     table_.publish(block, 0, {"key", "value", 1, Kind::value}, 10);
   }

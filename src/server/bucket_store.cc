@@ -15,8 +15,9 @@ using layout::RecordView;
 using layout::SsdGeometry;
 
 struct BucketStore::Page {
-  Page(uint64_t bucket, uint32_t size) : number(bucket), buffer(size), bucket_view(buffer.span()) {}
-  uint64_t number;
+  Page(std::uint64_t bucket, std::uint32_t size)
+      : number(bucket), buffer(size), bucket_view(buffer.span()) {}
+  std::uint64_t number;
   block::Buffer buffer;
   Bucket bucket_view;
   bool damaged = false;
@@ -24,9 +25,10 @@ struct BucketStore::Page {
   bool lost = false;  // a record was moved out of it since the last commit
 };
 
-// The buckets an operation has read: its home, which the caller locked, and neighbours, locked here.
+// The buckets an operation has read: its home, which the caller locked, and neighbours, locked
+// here.
 struct BucketStore::Window {
-  uint64_t home;
+  std::uint64_t home;
   std::vector<std::unique_ptr<Page>> pages;
 
   Bucket& home_bucket() { return pages[0]->bucket_view; }
@@ -35,15 +37,15 @@ struct BucketStore::Window {
   }
 };
 
-BucketStore::BucketStore(Executor& executor, block::BlockDevice& device, const SsdGeometry& geometry,
-                         ImageLog& images)
+BucketStore::BucketStore(Executor& executor, block::BlockDevice& device,
+                         const SsdGeometry& geometry, ImageLog& images)
     : executor_(executor),
       device_(device),
       geometry_(geometry),
       store_id_(geometry.store_id()),
       images_(images) {}
 
-Task<void> BucketStore::lock(uint64_t bucket) {
+Task<void> BucketStore::lock(std::uint64_t bucket) {
   for (;;) {
     auto [it, free] = locks_.try_emplace(bucket);
     if (free) {
@@ -54,7 +56,7 @@ Task<void> BucketStore::lock(uint64_t bucket) {
   }
 }
 
-void BucketStore::unlock(uint64_t bucket) {
+void BucketStore::unlock(std::uint64_t bucket) {
   auto it = locks_.find(bucket);
   SCALIO_ASSERT(it != locks_.end());
   std::unique_ptr<WaitList> waiters = std::move(it->second);
@@ -62,7 +64,7 @@ void BucketStore::unlock(uint64_t bucket) {
   waiters->wake_all();
 }
 
-Task<Status> BucketStore::read_page(uint64_t number, Page& page) {
+Task<Status> BucketStore::read_page(std::uint64_t number, Page& page) {
   Status s = co_await device_.read(geometry_.bucket_at(number), page.buffer.span());
   if (!s.ok()) co_return s;
   switch (page.bucket_view.verify(store_id_, number)) {
@@ -75,36 +77,38 @@ Task<Status> BucketStore::read_page(uint64_t number, Page& page) {
 }
 
 // Reads the buckets up to home + reach, in ascending order.
-Task<Status> BucketStore::load(Window& w, uint32_t reach) {
+Task<Status> BucketStore::load(Window& w, std::uint32_t reach) {
   SCALIO_ASSERT(reach <= SsdGeometry::kMaxReach);
   while (w.pages.size() <= reach) {
-    const uint64_t number = w.home + w.pages.size();
+    const std::uint64_t number = w.home + w.pages.size();
     if (number != w.home) co_await lock(number);
     w.pages.push_back(std::make_unique<Page>(number, geometry_.bucket_size));
     Status s = co_await read_page(number, *w.pages.back());
     if (!s.ok()) co_return s;
   }
-  for (uint32_t i = 0; i <= (w.pages[0]->damaged ? 0 : std::min(reach, w.home_bucket().reach())); ++i) {
+  for (std::uint32_t i = 0;
+       i <= (w.pages[0]->damaged ? 0 : std::min(reach, w.home_bucket().reach())); ++i) {
     if (!w.pages[i]->damaged) continue;
-    const uint64_t number = w.pages[i]->number;
+    const std::uint64_t number = w.pages[i]->number;
     co_return Status(
         Code::corrupt,
-        fmt::format("bucket {} at offset {} of {} fails its checksum; its records cannot be read, all "
-                    "others are served",
-                    number, geometry_.bucket_at(number), device_.name()));
+        fmt::format(
+            "bucket {} at offset {} of {} fails its checksum; its records cannot be read, all "
+            "others are served",
+            number, geometry_.bucket_at(number), device_.name()));
   }
   co_return Status();
 }
 
 void BucketStore::release(Window& w) {
-  for (size_t i = 1; i < w.pages.size(); ++i) unlock(w.pages[i]->number);
+  for (std::size_t i = 1; i < w.pages.size(); ++i) unlock(w.pages[i]->number);
 }
 
 // Finds the page that holds the key's record; null if none does.
 Task<Status> BucketStore::locate(Window& w, std::string_view key, Page** page) {
   *page = nullptr;
   Status s = co_await load(w, 0);
-  for (uint32_t i = 0; s.ok() && i <= w.home_bucket().reach(); ++i) {
+  for (std::uint32_t i = 0; s.ok() && i <= w.home_bucket().reach(); ++i) {
     s = co_await load(w, i);
     if (s.ok() && w.pages[i]->bucket_view.find(key)) {
       *page = w.pages[i].get();
@@ -114,8 +118,8 @@ Task<Status> BucketStore::locate(Window& w, std::string_view key, Page** page) {
   co_return s;
 }
 
-Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, uint64_t hash) {
-  const uint64_t home = geometry_.home_bucket(hash);
+Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, std::uint64_t hash) {
+  const std::uint64_t home = geometry_.home_bucket(hash);
   co_await lock(home);
   Window w{home, {}};
   Page* page = nullptr;
@@ -144,17 +148,17 @@ Task<Status> BucketStore::remove(Window& w, Change& change) {
   co_return s;
 }
 
-// After a removal: fetches one spilled record back into the home if it fits now (not more, so that the
-// images of one change stay few), and lets the reach end at the last bucket that still has one.
+// After a removal: fetches one spilled record back into the home if it fits now (not more, so that
+// the images of one change stay few), and lets the reach end at the last bucket that still has one.
 void BucketStore::shrink(Window& w) {
   Bucket& home = w.home_bucket();
   if (home.reach() == 0) return;
-  uint32_t farthest = 0;
+  std::uint32_t farthest = 0;
   bool moved = w.beyond_home();
-  for (uint32_t i = 1; i <= home.reach(); ++i) {
+  for (std::uint32_t i = 1; i <= home.reach(); ++i) {
     Bucket& from = w.pages[i]->bucket_view;
     std::optional<RecordView> fitting;
-    uint32_t ours = 0;
+    std::uint32_t ours = 0;
     from.for_each([&](const RecordView& r) {
       if (geometry_.home_bucket(hash_key(r.key, geometry_.hash_seed)) != w.home) return;
       ++ours;
@@ -183,7 +187,8 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
   if (old) {
     const RecordView stored = *old->bucket_view.find(change.key);
     if (stored.version >= change.version) co_return s;
-    if (old->bucket_view.used() - stored.value.size() + change.value.size() <= geometry_.bucket_size) {
+    if (old->bucket_view.used() - stored.value.size() + change.value.size() <=
+        geometry_.bucket_size) {
       old->bucket_view.erase(change.key);
       old->bucket_view.append(record);
       old->changed = true;
@@ -191,11 +196,12 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
     }
   }
   // A new record, or one that has grown out of its bucket: the nearest bucket with room.
-  for (uint32_t i = 0; i <= SsdGeometry::kMaxReach; ++i) {
+  for (std::uint32_t i = 0; i <= SsdGeometry::kMaxReach; ++i) {
     s = co_await load(w, i);
     if (!s.ok()) co_return s;
     Page& page = *w.pages[i];
-    if (&page == old || page.damaged || !page.bucket_view.fits(change.key.size(), change.value.size()))
+    if (&page == old || page.damaged ||
+        !page.bucket_view.fits(change.key.size(), change.value.size()))
       continue;
     page.bucket_view.append(record);
     page.changed = true;
@@ -215,11 +221,12 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
   co_return s;
 }
 
-Task<Status> BucketStore::apply(uint64_t home, std::vector<Change>& changes, uint64_t applied) {
+Task<Status> BucketStore::apply(std::uint64_t home, std::vector<Change>& changes,
+                                std::uint64_t applied) {
   Window w{home, {}};
   Status s = co_await load(w, 0);
   bool all = true;
-  for (size_t i = 0; s.ok() && i < changes.size(); ++i) {
+  for (std::size_t i = 0; s.ok() && i < changes.size(); ++i) {
     if (changes[i].kind == layout::Kind::tombstone) {
       s = co_await remove(w, changes[i]);
     } else {
@@ -230,7 +237,8 @@ Task<Status> BucketStore::apply(uint64_t home, std::vector<Change>& changes, uin
       w.home_bucket().set_applied(applied);
       w.pages[0]->changed = true;
     }
-    // At most one record moves between buckets in one commit: the order of writes below is right for one.
+    // At most one record moves between buckets in one commit: the order of writes below is right
+    // for one.
     if (s.ok() && w.beyond_home()) s = co_await commit(w);
   }
   if (s.ok()) s = co_await commit(w);
@@ -238,9 +246,10 @@ Task<Status> BucketStore::apply(uint64_t home, std::vector<Change>& changes, uin
   co_return s;
 }
 
-// Writes what has changed: the images to the log, then in place. A client may be reading these buckets,
-// home first. So a record that moved is written where it goes before the home tells of the move, and
-// removed where it was only after that: whoever misses it finds the home changed, and starts over.
+// Writes what has changed: the images to the log, then in place. A client may be reading these
+// buckets, home first. So a record that moved is written where it goes before the home tells of the
+// move, and removed where it was only after that: whoever misses it finds the home changed, and
+// starts over.
 Task<Status> BucketStore::commit(Window& w) {
   std::vector<layout::ImageBucket> image;
   for (auto& page : w.pages) {
@@ -250,7 +259,7 @@ Task<Status> BucketStore::commit(Window& w) {
   }
   if (image.empty()) co_return Status();
   SCALIO_ASSERT(image.size() <= layout::kMaxImageBuckets);
-  uint64_t token = 0;
+  std::uint64_t token = 0;
   Status s;
   if (kept(Rule::bucket_images)) s = co_await images_.log_image(image, &token);
   if (!s.ok()) co_return s;
@@ -263,8 +272,8 @@ Task<Status> BucketStore::commit(Window& w) {
       if (!s.ok()) break;
     }
   }
-  // A failed write may have torn the bucket: its image must stay in the log, so it is never reported in
-  // place. The shard stops writing.
+  // A failed write may have torn the bucket: its image must stay in the log, so it is never
+  // reported in place. The shard stops writing.
   if (!s.ok()) co_return s;
   if (kept(Rule::bucket_images)) images_.image_in_place(token);
   for (auto& page : w.pages) page->changed = page->lost = false;

@@ -1,8 +1,9 @@
-// BucketStore: reads and changes records in the buckets of one SSD. It knows where a record may be; the
-// merge of write slots into buckets (rule 7) is built on it.
+// BucketStore: reads and changes records in the buckets of one SSD. It knows where a record may be;
+// the merge of write slots into buckets (rule 7) is built on it.
 //
-// A record is in its home bucket or, when that is full, in one of the next kMaxReach. Buckets are locked
-// in ascending order, so that changes of neighbouring homes never wait for each other in a circle.
+// A record is in its home bucket or, when that is full, in one of the next kMaxReach. Buckets are
+// locked in ascending order, so that changes of neighbouring homes never wait for each other in a
+// circle.
 #pragma once
 
 #include <functional>
@@ -22,18 +23,19 @@ namespace scalio::server {
 struct Change {
   std::string key;
   std::string value;
-  uint64_t version = 0;
+  std::uint64_t version = 0;
   layout::Kind kind = layout::Kind::value;  // a tombstone removes
-  bool full = false;                        // out: no room was found; what was stored of the key is untouched
+  bool full = false;  // out: no room was found; what was stored of the key is untouched
 };
 
 class BucketStore {
  public:
-  // Makes bucket images durable before the buckets are overwritten. On return with ok, a power cut during
-  // the write in place is harmless. `written` is to be called when the buckets are in place.
+  // Makes bucket images durable before the buckets are overwritten. On return with ok, a power cut
+  // during the write in place is harmless. `written` is to be called when the buckets are in place.
   struct ImageLog {
-    virtual Task<Status> log_image(const std::vector<layout::ImageBucket>& image, uint64_t* token) = 0;
-    virtual void image_in_place(uint64_t token) = 0;
+    virtual Task<Status> log_image(const std::vector<layout::ImageBucket>& image,
+                                   std::uint64_t* token) = 0;
+    virtual void image_in_place(std::uint64_t token) = 0;
 
    protected:
     ~ImageLog() = default;
@@ -43,20 +45,21 @@ class BucketStore {
               ImageLog& images);
 
   // Holds a bucket, so that nobody else reads or changes it through this object.
-  Task<void> lock(uint64_t bucket);
-  void unlock(uint64_t bucket);
+  Task<void> lock(std::uint64_t bucket);
+  void unlock(std::uint64_t bucket);
 
   struct Found {
-    uint64_t version = 0;  // 0: the key is not there
-    uint64_t applied = 0;  // of the home bucket
+    std::uint64_t version = 0;  // 0: the key is not there
+    std::uint64_t applied = 0;  // of the home bucket
   };
   // Failures: corrupt (names the bucket and its place), io_error.
-  Task<Result<Found>> find(std::string_view key, uint64_t hash);
+  Task<Result<Found>> find(std::string_view key, std::uint64_t hash);
 
-  // Applies changes, all of keys of `home`, which the caller has locked. A change that is not newer than
-  // what is stored does nothing. Then `applied` is recorded in the home bucket, unless it is 0 or a change
-  // was full. Failures: corrupt (nothing was changed), io_error and what the image log fails with.
-  Task<Status> apply(uint64_t home, std::vector<Change>& changes, uint64_t applied);
+  // Applies changes, all of keys of `home`, which the caller has locked. A change that is not newer
+  // than what is stored does nothing. Then `applied` is recorded in the home bucket, unless it is 0
+  // or a change was full. Failures: corrupt (nothing was changed), io_error and what the image log
+  // fails with.
+  Task<Status> apply(std::uint64_t home, std::vector<Change>& changes, std::uint64_t applied);
 
   // Writes a bucket, which must exist, as the log has it: recovery's first step.
   Task<Status> restore(layout::ImageBucket image);
@@ -64,8 +67,8 @@ class BucketStore {
  private:
   struct Page;
   struct Window;
-  Task<Status> load(Window& window, uint32_t reach);
-  Task<Status> read_page(uint64_t number, Page& page);
+  Task<Status> load(Window& window, std::uint32_t reach);
+  Task<Status> read_page(std::uint64_t number, Page& page);
   Task<Status> place(Window& window, Change& change);
   Task<Status> remove(Window& window, Change& change);
   Task<Status> locate(Window& window, std::string_view key, Page** page);
@@ -76,9 +79,9 @@ class BucketStore {
   Executor& executor_;
   block::BlockDevice& device_;
   const layout::SsdGeometry& geometry_;
-  const uint64_t store_id_;
+  const std::uint64_t store_id_;
   ImageLog& images_;
-  std::unordered_map<uint64_t, std::unique_ptr<WaitList>> locks_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<WaitList>> locks_;
 };
 
 }  // namespace scalio::server

@@ -13,45 +13,48 @@ using layout::Kind;
 
 // Takes images as the log would, and checks how they are used.
 struct TestImages final : BucketStore::ImageLog {
-  Task<Status> log_image(const std::vector<layout::ImageBucket>& image, uint64_t* token) override {
+  Task<Status> log_image(const std::vector<layout::ImageBucket>& image,
+                         std::uint64_t* token) override {
     EXPECT_LE(image.size(), layout::kMaxImageBuckets);
     *token = ++count;
     not_in_place.insert(count);
     for (const auto& b : image) last[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
     co_return failure;
   }
-  void image_in_place(uint64_t token) override { EXPECT_EQ(not_in_place.erase(token), 1u); }
-  uint64_t count = 0;
-  std::set<uint64_t> not_in_place;
-  std::map<uint64_t, Bytes> last;
+  void image_in_place(std::uint64_t token) override { EXPECT_EQ(not_in_place.erase(token), 1u); }
+  std::uint64_t count = 0;
+  std::set<std::uint64_t> not_in_place;
+  std::map<std::uint64_t, Bytes> last;
   Status failure;
 };
 
 class BucketStoreTest : public ::testing::Test {
  protected:
-  void open(uint64_t buckets, uint32_t bucket_size = 512) {
+  void open(std::uint64_t buckets, std::uint32_t bucket_size = 512) {
     store_.reset();
     geometry_ = test_geometry(buckets, bucket_size);
     ssd_ = std::make_unique<MemorySsd>(*loop_, formatted(geometry_), 3);
     device_ = std::make_unique<block::FaultyDevice>(*loop_, *ssd_);
     store_ = std::make_unique<BucketStore>(*loop_, *device_, geometry_, images_);
   }
-  uint64_t home_of(std::string_view key) { return geometry_.home_bucket(hash_key(key, geometry_.hash_seed)); }
+  std::uint64_t home_of(std::string_view key) {
+    return geometry_.home_bucket(hash_key(key, geometry_.hash_seed));
+  }
   // The i-th key whose home is `bucket`.
-  std::string key_in(uint64_t bucket, int i) {
+  std::string key_in(std::uint64_t bucket, int i) {
     for (int n = 0;; ++n) {
       std::string key = "k" + std::to_string(1000 + n);
       if (home_of(key) == bucket && i-- == 0) return key;
     }
   }
-  static Task<Status> locked_apply(BucketStore& store, uint64_t home, std::vector<Change>& changes,
-                                   uint64_t applied) {
+  static Task<Status> locked_apply(BucketStore& store, std::uint64_t home,
+                                   std::vector<Change>& changes, std::uint64_t applied) {
     co_await store.lock(home);
     Status s = co_await store.apply(home, changes, applied);
     store.unlock(home);
     co_return s;
   }
-  Status apply(uint64_t home, std::vector<Change>& changes, uint64_t applied = 0) {
+  Status apply(std::uint64_t home, std::vector<Change>& changes, std::uint64_t applied = 0) {
     return run(*loop_, locked_apply(*store_, home, changes, applied));
   }
   // One change; true unless the store is full.
@@ -67,11 +70,13 @@ class BucketStoreTest : public ::testing::Test {
     EXPECT_TRUE(s.ok()) << s.to_string();
     EXPECT_FALSE(changes[0].full);
   }
-  layout::Bucket bucket(uint64_t n) {
-    return layout::Bucket(ByteSpan(ssd_->contents()).subspan(geometry_.bucket_at(n), geometry_.bucket_size));
+  layout::Bucket bucket(std::uint64_t n) {
+    return layout::Bucket(
+        ByteSpan(ssd_->contents()).subspan(geometry_.bucket_at(n), geometry_.bucket_size));
   }
   BucketStore::Found look_up(const std::string& key) {
-    Result<BucketStore::Found> found = run(*loop_, store_->find(key, hash_key(key, geometry_.hash_seed)));
+    Result<BucketStore::Found> found =
+        run(*loop_, store_->find(key, hash_key(key, geometry_.hash_seed)));
     EXPECT_TRUE(found.ok()) << found.status().to_string();
     return *found;
   }
@@ -82,7 +87,7 @@ class BucketStoreTest : public ::testing::Test {
   std::unique_ptr<MemorySsd> ssd_;
   std::unique_ptr<block::FaultyDevice> device_;
   std::unique_ptr<BucketStore> store_;
-  uint64_t version_ = 0;
+  std::uint64_t version_ = 0;
 };
 
 TEST_F(BucketStoreTest, UnwrittenBucketsAreEmpty) {
@@ -98,8 +103,9 @@ TEST_F(BucketStoreTest, OnlyNewerVersionsCount) {
   open(4);
   std::vector<Change> changes{{"key", "new", 10, Kind::value}};
   ASSERT_TRUE(apply(home_of("key"), changes).ok());
-  for (const Change& old : {Change{"key", "old", 9, Kind::value}, Change{"key", "same", 10, Kind::value},
-                            Change{"key", "", 9, Kind::tombstone}}) {
+  for (const Change& old :
+       {Change{"key", "old", 9, Kind::value}, Change{"key", "same", 10, Kind::value},
+        Change{"key", "", 9, Kind::tombstone}}) {
     changes = {old};
     ASSERT_TRUE(apply(home_of("key"), changes).ok());
     EXPECT_EQ(find_in_buckets(geometry_, ssd_->contents(), "key"), (Stored{"new", 10}));
@@ -128,7 +134,8 @@ TEST_F(BucketStoreTest, SpillsToNeighbours) {
   while (put("key" + std::to_string(100 + stored.size()), value)) {
     stored.push_back("key" + std::to_string(100 + stored.size()));
   }
-  const size_t per_bucket = (512 - layout::kBucketHeader) / (layout::kBucketRecordHeader + 6 + value.size());
+  const std::size_t per_bucket =
+      (512 - layout::kBucketHeader) / (layout::kBucketRecordHeader + 6 + value.size());
   EXPECT_EQ(stored.size(), per_bucket * (layout::SsdGeometry::kMaxReach + 1));
   EXPECT_EQ(bucket(0).reach(), layout::SsdGeometry::kMaxReach);
   EXPECT_EQ(all_in_buckets(geometry_, ssd_->contents()).size(), stored.size());
@@ -157,7 +164,7 @@ TEST_F(BucketStoreTest, ARecordThatGrowsMoves) {
   const std::string a = key_in(1, 0), b = key_in(1, 1), c = key_in(1, 2), d = key_in(1, 3);
   for (const std::string& key : {a, b, c, d}) ASSERT_TRUE(put(key, std::string(104, 'v')));
   EXPECT_EQ(bucket(1).reach(), 0u);
-  const uint32_t moves = bucket(1).moves();
+  const std::uint32_t moves = bucket(1).moves();
   ASSERT_TRUE(put(b, std::string(110, 'g')));  // it does not fit any more
   EXPECT_EQ(bucket(1).reach(), 1u);
   EXPECT_EQ(bucket(1).moves(), moves + 1);
@@ -170,14 +177,15 @@ TEST_F(BucketStoreTest, ARecordThatGrowsMoves) {
   EXPECT_EQ(bucket(1).reach(), 0u);
 }
 
-// Random changes of neighbouring homes, some of them at once, against a map. At every write, each key
-// that is not being changed is found: a record on its way is in both places or in one, never in none.
+// Random changes of neighbouring homes, some of them at once, against a map. At every write, each
+// key that is not being changed is found: a record on its way is in both places or in one, never in
+// none.
 TEST_F(BucketStoreTest, EqualsAMapAndNeverHidesARecord) {
   open(6);
   std::mt19937_64 random(11);
   std::map<std::string, Stored> model;
   std::set<std::string> changing;
-  uint64_t checks = 0;
+  std::uint64_t checks = 0;
   ssd_->on_change = [&] {
     if (++checks % 7 != 0) return;
     for (const auto& [key, stored] : model) {
@@ -187,17 +195,18 @@ TEST_F(BucketStoreTest, EqualsAMapAndNeverHidesARecord) {
   };
   for (int round = 0; round < 600; ++round) {
     const bool grow = round / 100 % 2 == 0;
-    std::map<uint64_t, std::vector<Change>> changes;
-    for (uint64_t n = 1 + random() % 8; n > 0; --n) {
+    std::map<std::uint64_t, std::vector<Change>> changes;
+    for (std::uint64_t n = 1 + random() % 8; n > 0; --n) {
       const std::string key = "key" + std::to_string(random() % 200);
       if (!changing.insert(key).second) continue;
       const bool removal = random() % 10 < (grow ? 1 : 6);
-      changes[home_of(key)].push_back({key, removal ? "" : std::string(random() % 110, 'a' + round % 26),
+      changes[home_of(key)].push_back({key,
+                                       removal ? "" : std::string(random() % 110, 'a' + round % 26),
                                        ++version_, removal ? Kind::tombstone : Kind::value});
     }
-    size_t left = changes.size();
-    const auto one = [](BucketStore* store, uint64_t home, std::vector<Change>* c,
-                        size_t* count) -> Task<void> {
+    std::size_t left = changes.size();
+    const auto one = [](BucketStore* store, std::uint64_t home, std::vector<Change>* c,
+                        std::size_t* count) -> Task<void> {
       Status s = co_await locked_apply(*store, home, *c, 0);
       EXPECT_TRUE(s.ok()) << s.to_string();
       --*count;
@@ -232,7 +241,7 @@ TEST_F(BucketStoreTest, ADamagedBucketIsNamedAndLeftAlone) {
   open(4);
   ASSERT_TRUE(put(key_in(1, 0), "value"));
   ASSERT_TRUE(put(key_in(2, 0), "value"));
-  const uint64_t at = geometry_.bucket_at(1) + 40;
+  const std::uint64_t at = geometry_.bucket_at(1) + 40;
   ssd_->contents()[at] ^= std::byte{1};
   const Bytes before = ssd_->contents();
   std::vector<Change> changes{{key_in(1, 1), "other", ++version_, Kind::value}};

@@ -17,7 +17,8 @@ Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeomet
       geometry_(geometry),
       options_(options),
       log_id_(geometry.log_id()),
-      buffers_{block::Buffer(layout::max_batch(geometry)), block::Buffer(layout::max_batch(geometry))},
+      buffers_{block::Buffer(layout::max_batch(geometry)),
+               block::Buffer(layout::max_batch(geometry))},
       builder_(log_id_),
       work_(executor),
       line_(executor),
@@ -33,7 +34,7 @@ void Log::resume(Position p) {
   open_batch(p.head);
 }
 
-void Log::open_batch(uint64_t after) {
+void Log::open_batch(std::uint64_t after) {
   SCALIO_ASSERT(after % geometry_.block_size == 0);
   // A batch does not cross the ring's end.
   if (geometry_.log_size - after % geometry_.log_size < buffers_[0].size()) {
@@ -43,10 +44,12 @@ void Log::open_batch(uint64_t after) {
   starts_.push_back(after);
 }
 
-uint64_t Log::free() const { return geometry_.log_size - std::min(geometry_.log_size, used()); }
+std::uint64_t Log::free() const {
+  return geometry_.log_size - std::min(geometry_.log_size, used());
+}
 
-Task<void> Log::room(uint32_t key, uint32_t body) {
-  const uint32_t size = BatchBuilder::record_size(key, body);
+Task<void> Log::room(std::uint32_t key, std::uint32_t body) {
+  const std::uint32_t size = BatchBuilder::record_size(key, body);
   // Who comes later may not take the room of those that were called.
   if (!in_line_.empty() || called_ > 0 || (failure_.ok() && !has_room(size))) {
     do {
@@ -59,10 +62,10 @@ Task<void> Log::room(uint32_t key, uint32_t body) {
     if (called_ == 0 && !in_line_.empty()) work_.wake_one();
   }
   if (version_ < layout::kMaxVersion || !failure_.ok()) co_return;
-  failure_ =
-      Status(Code::read_only, fmt::format("the log of {} has given its last version, {}; copy the store "
-                                          "to a new one",
-                                          device_.name(), version_));
+  failure_ = Status(Code::read_only,
+                    fmt::format("the log of {} has given its last version, {}; copy the store "
+                                "to a new one",
+                                device_.name(), version_));
   work_.wake_all();
 }
 
@@ -76,7 +79,8 @@ void Log::call_in_line() {
   }
 }
 
-Log::Ticket Log::add(layout::LogKind kind, uint64_t version, std::string_view key, ByteView body) {
+Log::Ticket Log::add(layout::LogKind kind, std::uint64_t version, std::string_view key,
+                     ByteView body) {
   SCALIO_ASSERT(!stopping_);
   if (version == 0 && kind != layout::LogKind::image) version = ++version_;
   SCALIO_ASSERT(version <= layout::kMaxVersion);
@@ -89,17 +93,17 @@ Log::Ticket Log::add(layout::LogKind kind, uint64_t version, std::string_view ke
   return t;
 }
 
-Task<Status> Log::durable(uint64_t batch) {
+Task<Status> Log::durable(std::uint64_t batch) {
   while (durable_number_ < batch && failure_.ok()) co_await durable_[batch & 1].wait();
   if (durable_number_ >= batch) co_return Status();
   co_return failure_;
 }
 
-Task<Status> Log::advance_tail(uint64_t lsn) {
+Task<Status> Log::advance_tail(std::uint64_t lsn) {
   SCALIO_ASSERT(lsn <= head());
   auto next = std::upper_bound(starts_.begin(), starts_.end(), lsn);
   if (next == starts_.begin()) co_return Status();
-  const uint64_t start = *(next - 1);
+  const std::uint64_t start = *(next - 1);
   if (start > tail_) {
     tail_ = start;
     starts_.erase(starts_.begin(), next - 1);
@@ -107,7 +111,7 @@ Task<Status> Log::advance_tail(uint64_t lsn) {
   if (tail_ <= durable_tail_) co_return Status();
   tail_wanted_ = true;
   work_.wake_one();
-  const uint64_t batch = open_number_;
+  const std::uint64_t batch = open_number_;
   co_return co_await durable(batch);
 }
 
@@ -133,8 +137,8 @@ Task<void> Log::run() {
       }
     }
     tail_wanted_ = false;
-    const uint64_t declared_tail = tail_, number = open_number_, lsn = builder_.lsn();
-    const uint64_t offset = geometry_.log_offset + lsn % geometry_.log_size;
+    const std::uint64_t declared_tail = tail_, number = open_number_, lsn = builder_.lsn();
+    const std::uint64_t offset = geometry_.log_offset + lsn % geometry_.log_size;
     ByteView batch = builder_.finish(declared_tail, version_, geometry_.block_size);
     ++open_number_;
     current_ ^= 1;
@@ -160,21 +164,23 @@ Task<void> Log::run() {
   durable_[1].wake_all();
 }
 
-Task<Result<layout::LogRecordView>> Log::read_record(uint64_t lsn, block::Buffer& storage) {
-  const uint64_t at = lsn % geometry_.log_size;
-  const uint64_t begin = at / geometry_.block_size * geometry_.block_size;
-  // No value record is longer than this; it does not reach beyond its batch, nor that beyond the ring.
-  const uint64_t end =
-      std::min(geometry_.log_size,
-               round_up(at + BatchBuilder::record_size(0, geometry_.inline_limit), geometry_.block_size));
+Task<Result<layout::LogRecordView>> Log::read_record(std::uint64_t lsn, block::Buffer& storage) {
+  const std::uint64_t at = lsn % geometry_.log_size;
+  const std::uint64_t begin = at / geometry_.block_size * geometry_.block_size;
+  // No value record is longer than this; it does not reach beyond its batch, nor that beyond the
+  // ring.
+  const std::uint64_t end = std::min(
+      geometry_.log_size,
+      round_up(at + BatchBuilder::record_size(0, geometry_.inline_limit), geometry_.block_size));
   SCALIO_ASSERT(end - begin <= storage.size());
   Status s = co_await device_.read(geometry_.log_offset + begin, storage.first(end - begin));
   if (!s.ok()) co_return s;
   std::optional<layout::LogRecordView> r =
       layout::decode_log_record(storage.first(end - begin).subspan(at - begin), log_id_, lsn);
   if (!r || r->kind == layout::LogKind::image) {
-    co_return Status(Code::corrupt, fmt::format("log record at LSN {} (offset {} of {}) fails its checksum",
-                                                lsn, geometry_.log_offset + at, device_.name()));
+    co_return Status(Code::corrupt,
+                     fmt::format("log record at LSN {} (offset {} of {}) fails its checksum", lsn,
+                                 geometry_.log_offset + at, device_.name()));
   }
   co_return *r;
 }

@@ -1,7 +1,8 @@
 // Log: the shard's write-ahead log, written in batches (group commit).
 //
-// One batch is in flight at a time; records that arrive meanwhile gather in the next. So a hole in the log
-// can only be damage, never a write order, and recovery may stop at the first batch that is missing.
+// One batch is in flight at a time; records that arrive meanwhile gather in the next. So a hole in
+// the log can only be damage, never a write order, and recovery may stop at the first batch that is
+// missing.
 #pragma once
 
 #include <deque>
@@ -15,15 +16,15 @@
 namespace scalio::server {
 
 struct LogOptions {
-  uint32_t batch_max = 256;  // records; 1 is "without batched write"
-  Nanos batch_linger = 0;    // how long a batch waits for more records
+  std::uint32_t batch_max = 256;  // records; 1 is "without batched write"
+  Nanos batch_linger = 0;         // how long a batch waits for more records
 };
 
 struct LogCounters {
-  uint64_t batches = 0;
-  uint64_t records = 0;
-  uint64_t bytes = 0;
-  uint64_t image_bytes = 0;
+  std::uint64_t batches = 0;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t image_bytes = 0;
 };
 
 class Log {
@@ -33,14 +34,14 @@ class Log {
 
   // Where the log goes on, as recovery found it.
   struct Position {
-    uint64_t head = 0;  // the next batch begins here or after
-    uint64_t tail = 0;
-    std::deque<uint64_t> starts;  // of the batches from the tail on
-    // Each start of a server skips log_size LSNs, that is one lap, and so stays at the same offset: LSNs
-    // and versions are never used twice, even if the newest batches were lost to damage. The first LSNs
-    // after each skip, from the tail on.
-    std::deque<uint64_t> skips;
-    uint64_t version = 0;  // the highest that may have been assigned
+    std::uint64_t head = 0;  // the next batch begins here or after
+    std::uint64_t tail = 0;
+    std::deque<std::uint64_t> starts;  // of the batches from the tail on
+    // Each start of a server skips log_size LSNs, that is one lap, and so stays at the same offset:
+    // LSNs and versions are never used twice, even if the newest batches were lost to damage. The
+    // first LSNs after each skip, from the tail on.
+    std::deque<std::uint64_t> skips;
+    std::uint64_t version = 0;  // the highest that may have been assigned
   };
   void resume(Position position);
   // Writes batches until stop(); to be spawned once, after resume().
@@ -49,47 +50,51 @@ class Log {
   void stop();
 
   struct Ticket {
-    uint64_t lsn = 0;
-    uint64_t version = 0;
-    uint64_t batch = 0;
+    std::uint64_t lsn = 0;
+    std::uint64_t version = 0;
+    std::uint64_t batch = 0;
   };
-  // Waits until a record of these sizes fits the open batch, or failure() is set, in the order of the calls.
-  // The add must follow without suspending, or not at all.
-  Task<void> room(uint32_t key, uint32_t body);
+  // Waits until a record of these sizes fits the open batch, or failure() is set, in the order of
+  // the calls. The add must follow without suspending, or not at all.
+  Task<void> room(std::uint32_t key, std::uint32_t body);
   // Adds a record that fits. `version` 0: assigns the next one.
-  Ticket add(layout::LogKind kind, uint64_t version, std::string_view key, ByteView body);
-  // Waits until the ticket's batch is durable. On failure (read_only or io_error) it may or may not be.
-  Task<Status> durable(uint64_t batch);
+  Ticket add(layout::LogKind kind, std::uint64_t version, std::string_view key, ByteView body);
+  // Waits until the ticket's batch is durable. On failure (read_only or io_error) it may or may not
+  // be.
+  Task<Status> durable(std::uint64_t batch);
 
-  // Declares that everything before `lsn` is durable in its bucket, and waits until that declaration
-  // is durable itself: only then is the space reused. `lsn` is rounded down to a batch's start.
-  Task<Status> advance_tail(uint64_t lsn);
+  // Declares that everything before `lsn` is durable in its bucket, and waits until that
+  // declaration is durable itself: only then is the space reused. `lsn` is rounded down to a
+  // batch's start.
+  Task<Status> advance_tail(std::uint64_t lsn);
 
-  // Bytes that can still be added before the ring is full. At most one batch of it may be lost to the
-  // ring's end.
-  uint64_t free() const;
-  uint64_t used() const { return head() - durable_tail_ - skips_.size() * geometry_.log_size; }
-  uint64_t head() const { return builder_.lsn() + round_up(builder_.used(), geometry_.block_size); }
+  // Bytes that can still be added before the ring is full. At most one batch of it may be lost to
+  // the ring's end.
+  std::uint64_t free() const;
+  std::uint64_t used() const { return head() - durable_tail_ - skips_.size() * geometry_.log_size; }
+  std::uint64_t head() const {
+    return builder_.lsn() + round_up(builder_.used(), geometry_.block_size);
+  }
   // The LSN below which every record was added already.
-  uint64_t open_lsn() const { return builder_.lsn() + builder_.used(); }
-  uint64_t version() const { return version_; }
+  std::uint64_t open_lsn() const { return builder_.lsn() + builder_.used(); }
+  std::uint64_t version() const { return version_; }
   const Status& failure() const { return failure_; }
   const LogCounters& counters() const { return counters_; }
 
-  // Reads back the record at `lsn`, which must be durable and not before the tail, into `storage`, which
-  // has record_storage() bytes.
-  static uint32_t record_storage(const layout::SsdGeometry& geometry) {
-    return static_cast<uint32_t>(
+  // Reads back the record at `lsn`, which must be durable and not before the tail, into `storage`,
+  // which has record_storage() bytes.
+  static std::uint32_t record_storage(const layout::SsdGeometry& geometry) {
+    return static_cast<std::uint32_t>(
         round_up(layout::BatchBuilder::record_size(0, geometry.inline_limit), geometry.block_size) +
         2 * geometry.block_size);
   }
-  Task<Result<layout::LogRecordView>> read_record(uint64_t lsn, block::Buffer& storage);
+  Task<Result<layout::LogRecordView>> read_record(std::uint64_t lsn, block::Buffer& storage);
 
  private:
-  void open_batch(uint64_t after);
-  bool has_room(uint32_t size) const {
+  void open_batch(std::uint64_t after);
+  bool has_room(std::uint32_t size) const {
     return builder_.records() + called_ < options_.batch_max &&
-           builder_.fits(static_cast<uint32_t>(called_bytes_ + size));
+           builder_.fits(static_cast<std::uint32_t>(called_bytes_ + size));
   }
   void call_in_line();
 
@@ -97,28 +102,28 @@ class Log {
   block::BlockDevice& device_;
   const layout::SsdGeometry& geometry_;
   const LogOptions options_;
-  const uint64_t log_id_;
+  const std::uint64_t log_id_;
 
   block::Buffer buffers_[2];
-  uint32_t current_ = 0;  // the buffer of the open batch
+  std::uint32_t current_ = 0;  // the buffer of the open batch
   layout::BatchBuilder builder_;
-  uint64_t open_number_ = 1;     // of the open batch
-  uint64_t durable_number_ = 0;  // of the last durable one
-  uint64_t version_ = 0;
-  uint64_t tail_ = 0;            // as the next batch declares it
-  uint64_t durable_tail_ = 0;    // as a durable batch has declared it
-  bool tail_wanted_ = false;     // somebody waits for the next batch, even if empty
-  std::deque<uint64_t> starts_;  // of batches from the tail on, the open one last
-  std::deque<uint64_t> skips_;   // after the durable tail
+  std::uint64_t open_number_ = 1;     // of the open batch
+  std::uint64_t durable_number_ = 0;  // of the last durable one
+  std::uint64_t version_ = 0;
+  std::uint64_t tail_ = 0;            // as the next batch declares it
+  std::uint64_t durable_tail_ = 0;    // as a durable batch has declared it
+  bool tail_wanted_ = false;          // somebody waits for the next batch, even if empty
+  std::deque<std::uint64_t> starts_;  // of batches from the tail on, the open one last
+  std::deque<std::uint64_t> skips_;   // after the durable tail
   bool stopping_ = false;
   Status failure_;
   WaitList work_;
-  // Records that wait for room, in line. A new batch calls those that it has room for, and not all the others
-  // with them.
-  std::deque<uint32_t> in_line_;  // their sizes
+  // Records that wait for room, in line. A new batch calls those that it has room for, and not all
+  // the others with them.
+  std::deque<std::uint32_t> in_line_;  // their sizes
   WaitList line_;
-  uint32_t called_ = 0;  // and not yet back
-  uint64_t called_bytes_ = 0;
+  std::uint32_t called_ = 0;  // and not yet back
+  std::uint64_t called_bytes_ = 0;
   WaitList durable_[2];  // by the parity of the batch number
   LogCounters counters_;
 };

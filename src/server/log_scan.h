@@ -1,8 +1,8 @@
 // What the ring of a log holds: its batches, and the records in them.
 //
-// Values are bytes that clients choose, and who can read the SSDs knows the log id: a value can hold what
-// looks like a batch. So a batch is believed only where the log can have it, and what goes by one has a
-// bound.
+// Values are bytes that clients choose, and who can read the SSDs knows the log id: a value can
+// hold what looks like a batch. So a batch is believed only where the log can have it, and what
+// goes by one has a bound.
 #pragma once
 
 #include <scalio/status.h>
@@ -14,8 +14,8 @@
 #include "block/block_device.h"
 #include "block/buffer.h"
 #include "layout/log.h"
-#include "store/findings.h"
 #include "server/log.h"
+#include "store/findings.h"
 
 namespace scalio::server {
 
@@ -25,11 +25,13 @@ struct LogScan {
   Findings damage;        // what is missing, and where
   Findings not_believed;  // what looks like a batch and cannot be one
 
-  // Whether live[i] may be incomplete without damage: a crash interrupted it before it was acknowledged. Of
-  // each server's batches that can only be the last, after which the next server skipped a lap.
-  bool may_be_torn(size_t i) const {
+  // Whether live[i] may be incomplete without damage: a crash interrupted it before it was
+  // acknowledged. Of each server's batches that can only be the last, after which the next server
+  // skipped a lap.
+  bool may_be_torn(std::size_t i) const {
     const auto& skips = position.skips;
-    return i + 1 == live.size() || std::find(skips.begin(), skips.end(), live[i + 1].lsn) != skips.end();
+    return i + 1 == live.size() ||
+           std::find(skips.begin(), skips.end(), live[i + 1].lsn) != skips.end();
   }
 };
 
@@ -37,14 +39,15 @@ struct LogScan {
 Task<Result<LogScan>> scan_log(block::BlockDevice& device, const layout::SsdGeometry& geometry);
 
 struct BatchContents {
-  uint32_t damaged = 0;       // records that are not intact
-  uint32_t not_believed = 0;  // and that are, and that this batch cannot have
+  std::uint32_t damaged = 0;       // records that are not intact
+  std::uint32_t not_believed = 0;  // and that are, and that this batch cannot have
 };
 
-// Reads one live batch into `buffer` (of layout::max_batch) and calls `record` for each record of it that is
-// intact and believed.
-Task<Result<BatchContents>> read_batch(block::BlockDevice& device, const layout::SsdGeometry& geometry,
-                                       const layout::BatchHeader& batch, block::Buffer& buffer,
-                                       const std::function<void(const layout::LogRecordView&)>& record);
+// Reads one live batch into `buffer` (of layout::max_batch) and calls `record` for each record of
+// it that is intact and believed.
+Task<Result<BatchContents>> read_batch(
+    block::BlockDevice& device, const layout::SsdGeometry& geometry,
+    const layout::BatchHeader& batch, block::Buffer& buffer,
+    const std::function<void(const layout::LogRecordView&)>& record);
 
 }  // namespace scalio::server

@@ -32,7 +32,8 @@ class LogTest : public ::testing::Test {
     log_.reset();
   }
   static Task<Status> append(Log& log, std::string key, std::string value, Log::Ticket* ticket) {
-    co_await log.room(static_cast<uint32_t>(key.size()), static_cast<uint32_t>(value.size()));
+    co_await log.room(static_cast<std::uint32_t>(key.size()),
+                      static_cast<std::uint32_t>(value.size()));
     if (!log.failure().ok()) co_return log.failure();
     *ticket = log.add(LogKind::value, 0, key, as_bytes(value));
     co_return co_await log.durable(ticket->batch);
@@ -44,17 +45,19 @@ class LogTest : public ::testing::Test {
     return ticket;
   }
   // The live records on the SSD, by LSN.
-  std::map<uint64_t, std::string> live() {
-    std::map<uint64_t, std::string> records;
+  std::map<std::uint64_t, std::string> live() {
+    std::map<std::uint64_t, std::string> records;
     Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
     EXPECT_TRUE(scan.ok());
     EXPECT_TRUE(scan->damage.empty() && scan->not_believed.empty());
     block::Buffer buffer(layout::max_batch(geometry_));
     for (const layout::BatchHeader& batch : scan->live) {
-      const std::function<void(const layout::LogRecordView&)> keep = [&](const layout::LogRecordView& r) {
-        records[r.lsn] = std::string(r.key) + "=" + std::string(as_string(r.body));
-      };
-      Result<BatchContents> contents = run(*loop_, read_batch(device_, geometry_, batch, buffer, keep));
+      const std::function<void(const layout::LogRecordView&)> keep =
+          [&](const layout::LogRecordView& r) {
+            records[r.lsn] = std::string(r.key) + "=" + std::string(as_string(r.body));
+          };
+      Result<BatchContents> contents =
+          run(*loop_, read_batch(device_, geometry_, batch, buffer, keep));
       EXPECT_TRUE(contents.ok() && contents->damaged == 0 && contents->not_believed == 0)
           << "batch at " << batch.lsn;
     }
@@ -86,7 +89,7 @@ TEST_F(LogTest, WhatIsDurableIsReadBack) {
   open();
   const Log::Ticket a = append("a", "1"), b = append("b", "2");
   EXPECT_EQ(b.version, a.version + 1);
-  EXPECT_EQ(live(), (std::map<uint64_t, std::string>{{a.lsn, "a=1"}, {b.lsn, "b=2"}}));
+  EXPECT_EQ(live(), (std::map<std::uint64_t, std::string>{{a.lsn, "a=1"}, {b.lsn, "b=2"}}));
   block::Buffer storage(layout::max_batch(geometry_));
   Result<layout::LogRecordView> r = run(*loop_, log_->read_record(b.lsn, storage));
   ASSERT_TRUE(r.ok());
@@ -94,7 +97,7 @@ TEST_F(LogTest, WhatIsDurableIsReadBack) {
   EXPECT_EQ(as_string(r->body), "2");
   EXPECT_EQ(r->version, b.version);
 
-  const uint64_t at = geometry_.log_offset + b.lsn % geometry_.log_size;
+  const std::uint64_t at = geometry_.log_offset + b.lsn % geometry_.log_size;
   ssd_.contents()[at + layout::kLogRecordHeader] ^= std::byte{4};
   r = run(*loop_, log_->read_record(b.lsn, storage));
   EXPECT_EQ(r.code(), Code::corrupt);
@@ -102,7 +105,8 @@ TEST_F(LogTest, WhatIsDurableIsReadBack) {
 }
 
 TEST_F(LogTest, RecordsThatComeTogetherShareABatch) {
-  for (const auto& [batch_max, most] : {std::pair<uint32_t, uint64_t>{256, 2}, {10, 11}, {1, 100}}) {
+  for (const auto& [batch_max, most] :
+       {std::pair<std::uint32_t, std::uint64_t>{256, 2}, {10, 11}, {1, 100}}) {
     open({.batch_max = batch_max});
     std::vector<Log::Ticket> tickets(100);
     int left = 100;
@@ -129,16 +133,17 @@ class CountingExecutor final : public Executor {
     executor_.post(h);
   }
   void post_at(Nanos when, std::coroutine_handle<> h) override { executor_.post_at(when, h); }
-  uint64_t posts = 0;
+  std::uint64_t posts = 0;
 
  private:
   Executor& executor_;
 };
 
-// However many wait: those that have room are woken, in the order in which they came, and nobody else.
+// However many wait: those that have room are woken, in the order in which they came, and nobody
+// else.
 TEST_F(LogTest, ABatchWakesThoseThatItHasRoomFor) {
   constexpr int kRecords = 2000;
-  constexpr uint32_t kPerBatch = 4;
+  constexpr std::uint32_t kPerBatch = 4;
   CountingExecutor counting(*loop_);
   Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
   ASSERT_TRUE(scan.ok());
@@ -151,7 +156,8 @@ TEST_F(LogTest, ABatchWakesThoseThatItHasRoomFor) {
     order.push_back(i);
     // Every third has changed its mind.
     if (i % 3 != 0) {
-      const Log::Ticket ticket = log.add(LogKind::value, 0, "key" + std::to_string(10000 + i), Bytes(8));
+      const Log::Ticket ticket =
+          log.add(LogKind::value, 0, "key" + std::to_string(10000 + i), Bytes(8));
       EXPECT_TRUE((co_await log.durable(ticket.batch)).ok());
       if (i % 100 == 1) {
         EXPECT_TRUE((co_await log.advance_tail(ticket.lsn)).ok());
@@ -164,7 +170,7 @@ TEST_F(LogTest, ABatchWakesThoseThatItHasRoomFor) {
   turn_until(*loop_, [&] { return left == 0; });
   log.stop();
   turn_until(*loop_, [&] { return loop_->spawned() == 0; });
-  ASSERT_EQ(order.size(), static_cast<size_t>(kRecords));
+  ASSERT_EQ(order.size(), static_cast<std::size_t>(kRecords));
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
   // For room, for its batch, and the log's own turns.
   EXPECT_LT(counting.posts, 5 * kRecords);
@@ -187,12 +193,13 @@ TEST_F(LogTest, LsnsAndVersionsAreNotUsedAgainAfterARestart) {
   EXPECT_LE(log_->used(), 3 * geometry_.block_size);
 }
 
-// The ring is gone around many times, and what is live stays intact; the space that is said to be free is.
+// The ring is gone around many times, and what is live stays intact; the space that is said to be
+// free is.
 TEST_F(LogTest, NeverOverwritesItsTail) {
   open();
-  std::map<uint64_t, std::string> expected;
+  std::map<std::uint64_t, std::string> expected;
   std::mt19937_64 random(5);
-  uint64_t turns = 0;
+  std::uint64_t turns = 0;
   for (int i = 0; turns < 8; ++i) {
     const std::string value(random() % 100, 'v');
     if (log_->free() < 2 * layout::max_batch(geometry_)) {

@@ -14,9 +14,9 @@ using layout::LogKind;
 
 namespace {
 // Merges in flight: enough to keep an SSD busy, few enough to bound their buffers.
-constexpr uint64_t kMaxMerges = 32;
+constexpr std::uint64_t kMaxMerges = 32;
 // Blocks a checkpoint looks at before others get their turn.
-constexpr uint64_t kScanStep = 4096;
+constexpr std::uint64_t kScanStep = 4096;
 }  // namespace
 
 Merger::Merger(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
@@ -34,34 +34,36 @@ Merger::Merger(Executor& executor, block::BlockDevice& device, const layout::Ssd
       log_space_(executor),
       work_(executor) {}
 
-// --- Log space ------------------------------------------------------------------------------------------
+// --- Log space
+// ------------------------------------------------------------------------------------------
 
-uint64_t Merger::reserved_per_write() const {
+std::uint64_t Merger::reserved_per_write() const {
   // At worst each image is a batch of its own.
-  return round_up(
-      layout::kBatchHeader + BatchBuilder::record_size(
-                                 0, layout::image_body_size(layout::kMaxImageBuckets, geometry_.bucket_size)),
-      geometry_.block_size);
+  return round_up(layout::kBatchHeader +
+                      BatchBuilder::record_size(0, layout::image_body_size(layout::kMaxImageBuckets,
+                                                                           geometry_.bucket_size)),
+                  geometry_.block_size);
 }
 
-bool Merger::admits(uint32_t record_size) const {
+bool Merger::admits(std::uint32_t record_size) const {
   if (!kept(Rule::log_space)) return true;
   // Slack: what may be lost at the ring's end, and the batches that declare the new tail.
-  const uint64_t slack = 2 * uint64_t{layout::max_batch(geometry_)};
+  const std::uint64_t slack = 2 * std::uint64_t{layout::max_batch(geometry_)};
   return log_.free() >= (obligations() + 1) * reserved_per_write() + layout::kBatchHeader +
                             round_up(record_size, geometry_.block_size) + slack;
 }
 
 bool Merger::wants_checkpoint() const {
-  return log_blocked_ || log_.free() < obligations() * reserved_per_write() + geometry_.log_size / 4;
+  return log_blocked_ ||
+         log_.free() < obligations() * reserved_per_write() + geometry_.log_size / 4;
 }
 
-void Merger::admit(uint64_t lsn) {
+void Merger::admit(std::uint64_t lsn) {
   unpublished_.insert(lsn);
   if (wants_checkpoint()) work_.wake_all();
 }
 
-void Merger::settle(uint64_t lsn) {
+void Merger::settle(std::uint64_t lsn) {
   auto it = unpublished_.find(lsn);
   SCALIO_ASSERT(it != unpublished_.end());
   unpublished_.erase(it);
@@ -73,11 +75,12 @@ Task<void> Merger::wait_for_log() {
   co_await log_space_.wait();
 }
 
-Task<Status> Merger::log_image(const std::vector<layout::ImageBucket>& image, uint64_t* token) {
+Task<Status> Merger::log_image(const std::vector<layout::ImageBucket>& image,
+                               std::uint64_t* token) {
   Bytes body;
   body.reserve(layout::image_body_size(image.size(), geometry_.bucket_size));
   layout::encode_image(body, image);
-  co_await log_.room(0, static_cast<uint32_t>(body.size()));
+  co_await log_.room(0, static_cast<std::uint32_t>(body.size()));
   if (!log_.failure().ok()) co_return log_.failure();
   const Log::Ticket t = log_.add(LogKind::image, 0, "", body);
   *token = t.lsn;
@@ -85,27 +88,28 @@ Task<Status> Merger::log_image(const std::vector<layout::ImageBucket>& image, ui
   co_return co_await log_.durable(t.batch);
 }
 
-void Merger::image_in_place(uint64_t token) {
+void Merger::image_in_place(std::uint64_t token) {
   auto it = images_.find(token);
   SCALIO_ASSERT(it != images_.end());
   images_.erase(it);
 }
 
-// --- Merging --------------------------------------------------------------------------------------------
+// --- Merging
+// --------------------------------------------------------------------------------------------
 
-void Merger::prepare(uint64_t block) {
+void Merger::prepare(std::uint64_t block) {
   if (full_ || !failure().ok() || table_.reusable(block)) return;
-  for (uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
+  for (std::uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
     if (table_.slot(block, i).merging) return;
   }
   if (auto coldest = table_.mergeable(block, !full_))
     start(geometry_.home_bucket(table_.slot(block, *coldest).hash));
 }
 
-Status Merger::relieve(uint64_t block) {
+Status Merger::relieve(std::uint64_t block) {
   if (!failure().ok()) return failure();
   const WriteSlot* damaged = nullptr;
-  for (uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
+  for (std::uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
     const WriteSlot& s = table_.slot(block, i);
     // A slot on its way to being free, or to being dirty: there is something to wait for.
     if (s.merging || (s.reserved && !s.dirty())) return Status();
@@ -117,29 +121,30 @@ Status Merger::relieve(uint64_t block) {
   }
   if (table_.reusable(block)) return Status();
   if (!damaged) return no_room();
-  return Status(Code::corrupt,
-                fmt::format("bucket {} of {} is damaged and the writes waiting for it fill their block; "
-                            "run `scalio check`",
-                            geometry_.home_bucket(damaged->hash), device_.name()));
+  return Status(
+      Code::corrupt,
+      fmt::format("bucket {} of {} is damaged and the writes waiting for it fill their block; "
+                  "run `scalio check`",
+                  geometry_.home_bucket(damaged->hash), device_.name()));
 }
 
 Status Merger::no_room() const {
   return Status(Code::full, fmt::format("no room on {}; delete keys", device_.name()));
 }
 
-Task<void> Merger::wait_for(uint64_t block) {
+Task<void> Merger::wait_for(std::uint64_t block) {
   std::unique_ptr<WaitList>& waiters = block_waiters_[block];
   if (!waiters) waiters = std::make_unique<WaitList>(executor_);
   co_await waiters->wait();
 }
 
-Task<void> Merger::wait_for_slot(uint64_t block) {
+Task<void> Merger::wait_for_slot(std::uint64_t block) {
   ++starving_[block];
   co_await wait_for(block);
   if (--starving_[block] == 0) starving_.erase(block);
 }
 
-void Merger::wake(uint64_t block) {
+void Merger::wake(std::uint64_t block) {
   auto it = block_waiters_.find(block);
   if (it == block_waiters_.end()) return;
   it->second->wake_all();
@@ -164,7 +169,7 @@ Task<void> Merger::drain() {
   while (running_ > 0 || checkpointing_) co_await ended_.wait();
 }
 
-void Merger::start(uint64_t bucket) {
+void Merger::start(std::uint64_t bucket) {
   if (!scheduled_.insert(bucket).second) return;
   ++running_;
   executor_.spawn(merge(bucket));
@@ -177,7 +182,7 @@ Task<Status> Merger::capture(const Captured& at, Change* change) {
   co_return Status();
 }
 
-Task<void> Merger::merge(uint64_t bucket) {
+Task<void> Merger::merge(std::uint64_t bucket) {
   // Whoever started it may be about to wait for its end.
   co_await executor_.yield();
   co_await permits_.acquire();
@@ -186,14 +191,16 @@ Task<void> Merger::merge(uint64_t bucket) {
 
   // All that is pending for the bucket, wherever its keys' blocks are: so everything of it that was
   // published by now is applied, and the bucket may say so.
-  const auto first_hash = static_cast<uint64_t>(
+  const auto first_hash = static_cast<std::uint64_t>(
       ((static_cast<unsigned __int128>(bucket) << 64) + geometry_.buckets - 1) / geometry_.buckets);
-  const auto last_hash = static_cast<uint64_t>(
-      ((static_cast<unsigned __int128>(bucket + 1) << 64) + geometry_.buckets - 1) / geometry_.buckets - 1);
+  const auto last_hash = static_cast<std::uint64_t>(
+      ((static_cast<unsigned __int128>(bucket + 1) << 64) + geometry_.buckets - 1) /
+          geometry_.buckets -
+      1);
   std::vector<Captured> captured;
-  for (uint64_t block = table_.geometry().block_of(first_hash);
+  for (std::uint64_t block = table_.geometry().block_of(first_hash);
        block <= table_.geometry().block_of(last_hash); ++block) {
-    for (uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
+    for (std::uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
       WriteSlot& s = table_.slot(block, i);
       if (!s.dirty() || geometry_.home_bucket(s.hash) != bucket) continue;
       s.merging = true;
@@ -201,13 +208,14 @@ Task<void> Merger::merge(uint64_t bucket) {
     }
   }
   captured_ += captured.size();
-  const uint64_t applied = replaying_             ? 0
-                           : unpublished_.empty() ? log_.open_lsn()
-                                                  : std::min(*unpublished_.begin(), log_.open_lsn());
+  const std::uint64_t applied = replaying_ ? 0
+                                : unpublished_.empty()
+                                    ? log_.open_lsn()
+                                    : std::min(*unpublished_.begin(), log_.open_lsn());
 
   Status status = failure();
   std::vector<Change> changes(captured.size());
-  for (size_t i = 0; status.ok() && i < captured.size(); ++i)
+  for (std::size_t i = 0; status.ok() && i < captured.size(); ++i)
     status = co_await capture(captured[i], &changes[i]);
   if (status.ok() && !changes.empty() && kept(Rule::merge_before_free))
     status = co_await buckets_.apply(bucket, changes, applied);
@@ -223,7 +231,7 @@ Task<void> Merger::merge(uint64_t bucket) {
   } else if (!status.ok()) {
     give_up(status);
   }
-  for (size_t i = 0; i < captured.size(); ++i) {
+  for (std::size_t i = 0; i < captured.size(); ++i) {
     WriteSlot& s = table_.slot(captured[i].block, captured[i].slot);
     s.merging = false;
     // Rule 7: a value that changed meanwhile stays DIRTY.
@@ -251,17 +259,19 @@ Task<void> Merger::merge(uint64_t bucket) {
   ended_.wake_all();
 }
 
-// --- Checkpoints ----------------------------------------------------------------------------------------
+// --- Checkpoints
+// ----------------------------------------------------------------------------------------
 
 // A write that cannot be merged is added to the log once more, so that it does not hold the tail.
-Task<Status> Merger::log_again(uint64_t block, uint32_t i) {
+Task<Status> Merger::log_again(std::uint64_t block, std::uint32_t i) {
   Change change;
   Status s = co_await capture({block, i}, &change);
   if (!s.ok()) co_return s;
-  co_await log_.room(static_cast<uint32_t>(change.key.size()), static_cast<uint32_t>(change.value.size()));
+  co_await log_.room(static_cast<std::uint32_t>(change.key.size()),
+                     static_cast<std::uint32_t>(change.value.size()));
   if (!log_.failure().ok()) co_return log_.failure();
-  // A newer write that is in the log already must not be followed by this older one: recovery would take
-  // it for the newest.
+  // A newer write that is in the log already must not be followed by this older one: recovery would
+  // take it for the newest.
   WriteSlot& slot = table_.slot(block, i);
   if (!slot.dirty() || slot.version != change.version || slot.in_log > 0) {
     co_await executor_.yield();
@@ -276,19 +286,20 @@ Task<Status> Merger::log_again(uint64_t block, uint32_t i) {
   co_return s;
 }
 
-Task<Status> Merger::checkpoint(uint64_t target) {
+Task<Status> Merger::checkpoint(std::uint64_t target) {
   while (checkpointing_) co_await ended_.wait();
   checkpointing_ = true;
   ++counters_.checkpoints;
-  // What is logged from now on, or logged and not published, would enter a slot behind the scan below.
+  // What is logged from now on, or logged and not published, would enter a slot behind the scan
+  // below.
   target = std::min(target, log_.open_lsn());
   if (!unpublished_.empty()) target = std::min(target, *unpublished_.begin());
   Status status = failure();
   bool retry_stuck = true;  // once: a bucket may have been repaired, or keys deleted
   for (bool remaining = true; remaining && status.ok();) {
     remaining = false;
-    for (uint64_t block = 0; block < table_.geometry().blocks && status.ok(); ++block) {
-      for (uint32_t i = 0; i < table_.geometry().write_slots && status.ok(); ++i) {
+    for (std::uint64_t block = 0; block < table_.geometry().blocks && status.ok(); ++block) {
+      for (std::uint32_t i = 0; i < table_.geometry().write_slots && status.ok(); ++i) {
         WriteSlot& s = table_.slot(block, i);
         if (!s.dirty() || s.lsn >= target) continue;
         if (retry_stuck) s.stuck = Stuck::no;
@@ -326,15 +337,16 @@ Task<void> Merger::run() {
       co_await work_.wait();
       continue;
     }
-    const uint64_t free = log_.free(), owed = obligations();
+    const std::uint64_t free = log_.free(), owed = obligations();
     // The older half; all of it if a write is waiting for space.
-    const uint64_t target = log_blocked_ ? log_.head() : log_.head() - log_.used() / 2;
+    const std::uint64_t target = log_blocked_ ? log_.head() : log_.head() - log_.used() / 2;
     Status s = co_await checkpoint(target);
     if (!s.ok()) {
       give_up(s);
       break;
     }
-    // Writes that cannot be merged may leave nothing to gain: try again when there is something new.
+    // Writes that cannot be merged may leave nothing to gain: try again when there is something
+    // new.
     if (log_.free() <= free && obligations() >= owed && !stopping_) co_await work_.wait();
   }
 }

@@ -1,9 +1,10 @@
-// Merger: brings published writes from the write slots into their buckets, and keeps the log from filling
-// up (checkpoints). A merge is per bucket: one read and one write for all that is pending in it.
+// Merger: brings published writes from the write slots into their buckets, and keeps the log from
+// filling up (checkpoints). A merge is per bucket: one read and one write for all that is pending
+// in it.
 //
-// Log space: every write that is in a slot and not in its bucket will need bucket images in the log before
-// its own record can be dropped. Their space is set aside when the write is admitted, so that a full log
-// can always be emptied.
+// Log space: every write that is in a slot and not in its bucket will need bucket images in the log
+// before its own record can be dropped. Their space is set aside when the write is admitted, so
+// that a full log can always be emptied.
 #pragma once
 
 #include <functional>
@@ -19,10 +20,10 @@
 namespace scalio::server {
 
 struct MergeCounters {
-  uint64_t merges = 0;  // buckets
-  uint64_t merged_records = 0;
-  uint64_t checkpoints = 0;
-  uint64_t damaged_buckets = 0;  // found by a merge
+  std::uint64_t merges = 0;  // buckets
+  std::uint64_t merged_records = 0;
+  std::uint64_t checkpoints = 0;
+  std::uint64_t damaged_buckets = 0;  // found by a merge
 };
 
 class Merger final : private BucketStore::ImageLog {
@@ -33,31 +34,32 @@ class Merger final : private BucketStore::ImageLog {
 
   BucketStore& buckets() { return buckets_; }
 
-  // Starts merging a block's coldest write if the next new key would find no slot, so that it need not wait.
-  void prepare(uint64_t block);
+  // Starts merging a block's coldest write if the next new key would find no slot, so that it need
+  // not wait.
+  void prepare(std::uint64_t block);
   // Starts merging the coldest write of a block whose write slots are all taken (rule 10).
   // Ok if a merge is under way; full or corrupt if none of the block's slots can be merged.
-  Status relieve(uint64_t block);
+  Status relieve(std::uint64_t block);
   // Waits until a merge of the block has ended or a slot of it became free.
-  Task<void> wait_for(uint64_t block);
-  void wake(uint64_t block);
+  Task<void> wait_for(std::uint64_t block);
+  void wake(std::uint64_t block);
 
-  // Whether a record of this size may be added to the log now. Writes that were admitted are counted with
-  // admit() when added and settle() when published (or failed).
-  bool admits(uint32_t record_size) const;
-  void admit(uint64_t lsn);
-  void settle(uint64_t lsn);
+  // Whether a record of this size may be added to the log now. Writes that were admitted are
+  // counted with admit() when added and settle() when published (or failed).
+  bool admits(std::uint32_t record_size) const;
+  void admit(std::uint64_t lsn);
+  void settle(std::uint64_t lsn);
   // Waits for log space after admits() said no; a checkpoint is started.
   Task<void> wait_for_log();
 
   // Merges every write older than `target` and drops the log before it, as far as possible.
-  Task<Status> checkpoint(uint64_t target);
+  Task<Status> checkpoint(std::uint64_t target);
   // Starts checkpoints when the log fills up, until stop(). To be spawned once.
   Task<void> run();
   void stop();
   // Writers that wait for a slot of a block. Others of the block give way to them.
-  bool starving(uint64_t block) const { return starving_.contains(block); }
-  Task<void> wait_for_slot(uint64_t block);
+  bool starving(std::uint64_t block) const { return starving_.contains(block); }
+  Task<void> wait_for_slot(std::uint64_t block);
   // Wakes all waiters: a failure or the end. They look at why themselves.
   void wake_all();
 
@@ -74,18 +76,19 @@ class Merger final : private BucketStore::ImageLog {
 
  private:
   struct Captured {
-    uint64_t block;
-    uint32_t slot;
+    std::uint64_t block;
+    std::uint32_t slot;
   };
-  void start(uint64_t bucket);
+  void start(std::uint64_t bucket);
   void give_up(const Status& why);
-  Task<void> merge(uint64_t bucket);
+  Task<void> merge(std::uint64_t bucket);
   Task<Status> capture(const Captured& at, Change* change);
-  Task<Status> log_again(uint64_t block, uint32_t slot);
-  Task<Status> log_image(const std::vector<layout::ImageBucket>& image, uint64_t* token) override;
-  void image_in_place(uint64_t token) override;
-  uint64_t reserved_per_write() const;
-  uint64_t obligations() const { return table_.dirty() + unpublished_.size() + captured_; }
+  Task<Status> log_again(std::uint64_t block, std::uint32_t slot);
+  Task<Status> log_image(const std::vector<layout::ImageBucket>& image,
+                         std::uint64_t* token) override;
+  void image_in_place(std::uint64_t token) override;
+  std::uint64_t reserved_per_write() const;
+  std::uint64_t obligations() const { return table_.dirty() + unpublished_.size() + captured_; }
   bool wants_checkpoint() const;
 
   Executor& executor_;
@@ -97,15 +100,16 @@ class Merger final : private BucketStore::ImageLog {
   std::function<void(Status)> fail_;
   BucketStore buckets_;
 
-  std::unordered_set<uint64_t> scheduled_;  // buckets with a merge that has not gathered its writes yet
+  std::unordered_set<std::uint64_t>
+      scheduled_;  // buckets with a merge that has not gathered its writes yet
   Semaphore permits_;
-  uint64_t running_ = 0;                 // merges started and not ended
-  uint64_t captured_ = 0;                // writes that running merges have gathered
-  std::multiset<uint64_t> unpublished_;  // LSNs of records added and not published
-  std::multiset<uint64_t> images_;       // LSNs of images whose buckets are not yet in place
-  std::unordered_map<uint64_t, std::unique_ptr<WaitList>> block_waiters_;
-  std::unordered_map<uint64_t, uint32_t> starving_;  // blocks, and how many wait
-  WaitList ended_;                                   // a merge has ended
+  std::uint64_t running_ = 0;                 // merges started and not ended
+  std::uint64_t captured_ = 0;                // writes that running merges have gathered
+  std::multiset<std::uint64_t> unpublished_;  // LSNs of records added and not published
+  std::multiset<std::uint64_t> images_;       // LSNs of images whose buckets are not yet in place
+  std::unordered_map<std::uint64_t, std::unique_ptr<WaitList>> block_waiters_;
+  std::unordered_map<std::uint64_t, std::uint32_t> starving_;  // blocks, and how many wait
+  WaitList ended_;                                             // a merge has ended
   WaitList log_space_;
   WaitList work_;
   Status failed_;
@@ -114,7 +118,7 @@ class Merger final : private BucketStore::ImageLog {
   bool checkpointing_ = false;
   bool replaying_ = false;
   bool full_ = false;
-  std::unordered_set<uint64_t> reported_;  // damaged buckets, to log each once
+  std::unordered_set<std::uint64_t> reported_;  // damaged buckets, to log each once
   MergeCounters counters_;
 };
 

@@ -15,11 +15,11 @@ using layout::LogKind;
 using layout::LogRecordView;
 
 namespace {
-// Bound on the memory for the newest record of each key: the log is replayed in so many passes, each for a
-// part of the keys, that one pass stays below.
-constexpr uint64_t kReplayMemory = 16 << 20;
-constexpr uint64_t kBytesPerKey = 160;
-constexpr size_t kParallel = 32;
+// Bound on the memory for the newest record of each key: the log is replayed in so many passes,
+// each for a part of the keys, that one pass stays below.
+constexpr std::uint64_t kReplayMemory = 16 << 20;
+constexpr std::uint64_t kBytesPerKey = 160;
+constexpr std::size_t kParallel = 32;
 
 // Runs up to kParallel tasks beside each other. The first failure is kept.
 class Parallel {
@@ -47,13 +47,13 @@ class Parallel {
   Executor& executor_;
   Semaphore permits_;
   WaitList ended_;
-  size_t running_ = 0;
+  std::size_t running_ = 0;
   Status status_;
 };
 
 struct Newest {
-  uint64_t lsn;
-  uint64_t version;
+  std::uint64_t lsn;
+  std::uint64_t version;
 };
 
 struct Replay {
@@ -68,25 +68,28 @@ struct Replay {
 
 // Which record of the log has the newest image of each bucket, sorted by bucket.
 struct NewestImage {
-  uint64_t bucket;
-  uint64_t lsn;
+  std::uint64_t bucket;
+  std::uint64_t lsn;
   auto operator<=>(const NewestImage&) const = default;
 };
 
-Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& scan, block::Buffer& buffer) {
+Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& scan,
+                                                   block::Buffer& buffer) {
   std::vector<NewestImage> newest;
-  for (size_t n = 0; n < scan.live.size(); ++n) {
+  for (std::size_t n = 0; n < scan.live.size(); ++n) {
     const BatchHeader& batch = scan.live[n];
     const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
       if (record.kind != LogKind::image) return;
       const auto image = *layout::decode_image(record.body, r.geometry.bucket_size);
       for (const layout::ImageBucket& bucket : image) newest.push_back({bucket.number, record.lsn});
     };
-    Result<BatchContents> contents = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+    Result<BatchContents> contents =
+        co_await read_batch(r.device, r.geometry, batch, buffer, collect);
     if (!contents.ok()) co_return contents.status();
-    const auto where = [&](uint32_t records) {
-      return fmt::format("log of {}: {} records of the batch at LSN {} (offset {})", r.device.name(), records,
-                         batch.lsn, r.geometry.log_offset + batch.lsn % r.geometry.log_size);
+    const auto where = [&](std::uint32_t records) {
+      return fmt::format("log of {}: {} records of the batch at LSN {} (offset {})",
+                         r.device.name(), records, batch.lsn,
+                         r.geometry.log_offset + batch.lsn % r.geometry.log_size);
     };
     if (contents->not_believed > 0) {
       r.report.not_believed.add(where(contents->not_believed) +
@@ -101,19 +104,19 @@ Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& sca
     }
   }
   std::sort(newest.begin(), newest.end());
-  const auto last_of_bucket = [&](size_t i) {
+  const auto last_of_bucket = [&](std::size_t i) {
     return i + 1 == newest.size() || newest[i + 1].bucket != newest[i].bucket;
   };
-  size_t kept = 0;
-  for (size_t i = 0; i < newest.size(); ++i) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < newest.size(); ++i) {
     if (last_of_bucket(i)) newest[kept++] = newest[i];
   }
   newest.resize(kept);
   co_return newest;
 }
 
-// Writes back the newest image of each bucket. Older ones are left alone: clients of the server before may
-// still be reading.
+// Writes back the newest image of each bucket. Older ones are left alone: clients of the server
+// before may still be reading.
 Task<Status> restore_images(Replay& r, const LogScan& scan) {
   block::Buffer buffer(layout::max_batch(r.geometry));
   Result<std::vector<NewestImage>> newest = co_await find_images(r, scan, buffer);
@@ -128,7 +131,8 @@ Task<Status> restore_images(Replay& r, const LogScan& scan) {
         if (std::binary_search(newest->begin(), newest->end(), here)) buckets.push_back(bucket);
       }
     };
-    Result<BatchContents> contents = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+    Result<BatchContents> contents =
+        co_await read_batch(r.device, r.geometry, batch, buffer, collect);
     if (!contents.ok()) co_return contents.status();
     Parallel parallel(r.executor);
     for (const layout::ImageBucket& bucket : buckets)
@@ -142,24 +146,25 @@ Task<Status> restore_images(Replay& r, const LogScan& scan) {
 
 // Puts the newest logged write of a key into a write slot, unless its bucket has it.
 Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
-  const uint64_t hash = hash_key(key, r.geometry.hash_seed);
+  const std::uint64_t hash = hash_key(key, r.geometry.hash_seed);
   Result<BucketStore::Found> stored = co_await r.merger.buckets().find(key, hash);
   // In a damaged bucket nothing is known to be there: the write waits in its slot.
   if (!stored.ok() && stored.code() != Code::corrupt) co_return stored.status();
-  if (stored.ok() && (stored->version >= newest.version || newest.lsn < stored->applied)) co_return Status();
+  if (stored.ok() && (stored->version >= newest.version || newest.lsn < stored->applied))
+    co_return Status();
 
   block::Buffer buffer(Log::record_storage(r.geometry));
   Result<LogRecordView> record = co_await r.log.read_record(newest.lsn, buffer);
   if (!record.ok()) co_return record.status();
-  const uint64_t block = r.table.geometry().block_of(hash);
-  std::optional<uint32_t> slot;
+  const std::uint64_t block = r.table.geometry().block_of(hash);
+  std::optional<std::uint32_t> slot;
   while (!(slot = r.table.reusable(block))) {
     Status s = r.merger.relieve(block);
     if (!s.ok()) {
-      co_return Status(s.code(),
-                       s.message() +
-                           "; the log has more such writes than the cache has write slots for: start "
-                           "with the --cache and --write-slots of before");
+      co_return Status(
+          s.code(), s.message() +
+                        "; the log has more such writes than the cache has write slots for: start "
+                        "with the --cache and --write-slots of before");
     }
     co_await r.merger.wait_for(block);
   }
@@ -175,21 +180,23 @@ Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
 }
 
 Task<Status> replay_records(Replay& r, const LogScan& scan) {
-  uint64_t records = 0;
+  std::uint64_t records = 0;
   for (const BatchHeader& batch : scan.live) records += batch.records;
-  const uint64_t passes = records * kBytesPerKey / kReplayMemory + 1;
+  const std::uint64_t passes = records * kBytesPerKey / kReplayMemory + 1;
   block::Buffer buffer(layout::max_batch(r.geometry));
-  for (uint64_t pass = 0; pass < passes; ++pass) {
+  for (std::uint64_t pass = 0; pass < passes; ++pass) {
     std::unordered_map<std::string, Newest> newest;
     const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
       if (record.kind == LogKind::image) return;
       if (mix(hash_key(record.key, r.geometry.hash_seed)) % passes != pass) return;
       Newest& n = newest[std::string(record.key)];
-      // A write that could not be merged is in the log several times, with one version: the last counts.
+      // A write that could not be merged is in the log several times, with one version: the last
+      // counts.
       if (record.version >= n.version) n = {record.lsn, record.version};
     };
     for (const BatchHeader& batch : scan.live) {
-      Result<BatchContents> contents = co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+      Result<BatchContents> contents =
+          co_await read_batch(r.device, r.geometry, batch, buffer, collect);
       if (!contents.ok()) co_return contents.status();
     }
     Parallel parallel(r.executor);
@@ -203,15 +210,15 @@ Task<Status> replay_records(Replay& r, const LogScan& scan) {
 }  // namespace
 
 Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& device,
-                                     const layout::SsdGeometry& geometry, BlockTable& table, Log& log,
-                                     Merger& merger) {
+                                     const layout::SsdGeometry& geometry, BlockTable& table,
+                                     Log& log, Merger& merger) {
   const Nanos began = executor.now();
   Result<LogScan> scan = co_await scan_log(device, geometry);
   if (!scan.ok()) co_return scan.status();
-  uint64_t records = 0;
+  std::uint64_t records = 0;
   for (const BatchHeader& batch : scan->live) records += batch.records;
-  spdlog::info("{}: going through {} records (writes and bucket images) in {} log batches", device.name(),
-               records, scan->live.size());
+  spdlog::info("{}: going through {} records (writes and bucket images) in {} log batches",
+               device.name(), records, scan->live.size());
   Replay r{executor, device, geometry, table, log, merger, {}};
   r.report.batches = scan->live.size();
   r.report.damage = scan->damage;
@@ -232,7 +239,7 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
   for (const std::string& d : r.report.damage.named())
     spdlog::error("{}: acknowledged writes may be missing", d);
   for (const std::string& d : r.report.not_believed.named()) spdlog::error("{}", d);
-  if (const uint64_t more = r.report.damage.more() + r.report.not_believed.more(); more > 0) {
+  if (const std::uint64_t more = r.report.damage.more() + r.report.not_believed.more(); more > 0) {
     spdlog::error("log of {}: {} more of these", device.name(), more);
   }
   r.report.seconds = static_cast<double>(executor.now() - began) / kSecond;

@@ -1,29 +1,31 @@
-// Recovery: from the log of an SSD back to the state that was acknowledged (docs/formats.md, "Log").
+// Recovery: from the log of an SSD back to the state that was acknowledged (docs/formats.md,
+// "Log").
 #pragma once
 
 #include <scalio/status.h>
 
 #include "server/block_table.h"
-#include "store/findings.h"
 #include "server/log.h"
 #include "server/log_scan.h"
 #include "server/merger.h"
+#include "store/findings.h"
 
 namespace scalio::server {
 
 struct RecoveryReport {
-  uint64_t batches = 0;
-  uint64_t images = 0;
-  uint64_t records_applied = 0;
+  std::uint64_t batches = 0;
+  std::uint64_t images = 0;
+  std::uint64_t records_applied = 0;
   double seconds = 0;
   Findings damage;        // acknowledged writes may be missing there
   Findings not_believed;  // what is intact in the log and was left out, because it cannot be
 };
 
-// Restores bucket images, starts the log, and puts every write that is in the log and not in its bucket
-// into a write slot. Damage in the log is reported, and so is what cannot be; all else is used.
+// Restores bucket images, starts the log, and puts every write that is in the log and not in its
+// bucket into a write slot. Damage in the log is reported, and so is what cannot be; all else is
+// used.
 Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& device,
-                                     const layout::SsdGeometry& geometry, BlockTable& table, Log& log,
-                                     Merger& merger);
+                                     const layout::SsdGeometry& geometry, BlockTable& table,
+                                     Log& log, Merger& merger);
 
 }  // namespace scalio::server

@@ -15,12 +15,12 @@ namespace {
 using layout::RequestKind;
 using ::testing::HasSubstr;
 
-constexpr uint64_t kNotYet = ~0ULL;
+constexpr std::uint64_t kNotYet = ~0ULL;
 
 // One write of a key: what it left there, and its version once that is known.
 struct Write {
   std::optional<std::string> value;  // nothing: a deletion
-  uint64_t version = kNotYet;
+  std::uint64_t version = kNotYet;
 };
 // All writes that a test has sent.
 struct History {
@@ -29,22 +29,23 @@ struct History {
 // What was so at the moment of a power cut.
 struct Cut {
   Bytes contents;
-  std::map<std::string, uint64_t> acknowledged;  // the highest version, by key
-  std::map<std::string, size_t> sent;            // how many writes, by key
+  std::map<std::string, std::uint64_t> acknowledged;  // the highest version, by key
+  std::map<std::string, std::size_t> sent;            // how many writes, by key
 };
 
 class RecoveryTest : public ::testing::Test {
  protected:
-  std::string key_of(uint64_t n) const { return "key" + std::to_string(n); }
+  std::string key_of(std::uint64_t n) const { return "key" + std::to_string(n); }
 
   // Runs random writes on a shard and cuts the power about every `every` device writes.
-  std::vector<Cut> run_and_cut(TestShard& s, History& history, int writes, uint64_t every, uint64_t seed) {
+  std::vector<Cut> run_and_cut(TestShard& s, History& history, int writes, std::uint64_t every,
+                               std::uint64_t seed) {
     std::mt19937_64 random(seed);
     std::vector<Cut> cuts;
-    std::map<std::string, uint64_t> acknowledged;
-    std::map<uint64_t, std::pair<std::string, size_t>> in_flight;
+    std::map<std::string, std::uint64_t> acknowledged;
+    std::map<std::uint64_t, std::pair<std::string, std::size_t>> in_flight;
     TestClient client(s.shard);
-    client.on_answer = [&](uint64_t call, const Answer& a) {
+    client.on_answer = [&](std::uint64_t call, const Answer& a) {
       ASSERT_EQ(a.code, Code::ok) << a.text;
       const auto [key, index] = in_flight.at(call);
       in_flight.erase(call);
@@ -71,9 +72,10 @@ class RecoveryTest : public ::testing::Test {
       auto& list = history.writes[key];
       list.push_back({removal ? std::nullopt : std::optional(value)});
       // The number that the call will have.
-      in_flight[static_cast<uint64_t>(i) + 1] = {key, list.size() - 1};
-      EXPECT_EQ(client.send(removal ? RequestKind::remove : RequestKind::put, key, removal ? "" : value),
-                static_cast<uint64_t>(i) + 1);
+      in_flight[static_cast<std::uint64_t>(i) + 1] = {key, list.size() - 1};
+      EXPECT_EQ(
+          client.send(removal ? RequestKind::remove : RequestKind::put, key, removal ? "" : value),
+          static_cast<std::uint64_t>(i) + 1);
       if (random() % 10 == 0) turn_until(*s.loop, [&] { return client.in_flight() == 0; });
       turn_until(*s.loop, [&] { return client.ready(100); });
     }
@@ -87,28 +89,30 @@ class RecoveryTest : public ::testing::Test {
     for (const auto& [key, list] : history.writes) {
       const auto found = s.get(key);
       const auto sent = cut.sent.find(key);
-      const size_t known = sent == cut.sent.end() ? 0 : sent->second;
+      const std::size_t known = sent == cut.sent.end() ? 0 : sent->second;
       const auto last = cut.acknowledged.find(key);
-      const uint64_t at_least = last == cut.acknowledged.end() ? 0 : last->second;
+      const std::uint64_t at_least = last == cut.acknowledged.end() ? 0 : last->second;
       bool explained = !found && at_least == 0;
-      for (size_t i = 0; i < known && !explained; ++i) {
+      for (std::size_t i = 0; i < known && !explained; ++i) {
         const Write& w = list[i];
         if (w.version < at_least) continue;
-        explained = found ? w.value == found->value && (w.version == kNotYet || w.version == found->version)
-                          : !w.value;
+        explained =
+            found ? w.value == found->value && (w.version == kNotYet || w.version == found->version)
+                  : !w.value;
       }
-      EXPECT_TRUE(explained) << key << ": found " << (found ? found->value : "nothing") << " of version "
-                             << (found ? found->version : 0) << ", acknowledged was " << at_least;
+      EXPECT_TRUE(explained) << key << ": found " << (found ? found->value : "nothing")
+                             << " of version " << (found ? found->version : 0)
+                             << ", acknowledged was " << at_least;
     }
   }
 
-  static constexpr uint64_t kKeys = 60;
+  static constexpr std::uint64_t kKeys = 60;
   const layout::SsdGeometry geometry_ = test_geometry(20, 512, 256 << 10);
   const TestShard::Options options_{.blocks = 8, .write_slots = 2};
 };
 
 TEST_F(RecoveryTest, AnyPowerCutLeavesWhatWasAcknowledged) {
-  for (uint64_t seed = 1; seed <= 4; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
     SCOPED_TRACE(seed);
     TestShard::Options options = options_;
     options.seed = seed;
@@ -142,7 +146,7 @@ TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
   History history;
   Cut last;
   std::mt19937_64 random(77);
-  for (uint64_t life = 1; life <= 30; ++life) {
+  for (std::uint64_t life = 1; life <= 30; ++life) {
     SCOPED_TRACE(life);
     TestShard::Options options = options_;
     options.seed = life;
@@ -168,7 +172,8 @@ TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
     // What was found is now the past.
     for (auto& [key, list] : history.writes) {
       const auto found = s.get(key);
-      const uint64_t acknowledged = last.acknowledged.contains(key) ? last.acknowledged[key] : 0;
+      const std::uint64_t acknowledged =
+          last.acknowledged.contains(key) ? last.acknowledged[key] : 0;
       if (found) {
         list = {{found->value, found->version}};
       } else {
@@ -180,7 +185,8 @@ TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
     last = std::move(cuts[random() % cuts.size()]);
     contents = last.contents;
     // Only what had been sent by then can be found.
-    for (auto& [key, list] : history.writes) list.resize(last.sent.contains(key) ? last.sent[key] : 0);
+    for (auto& [key, list] : history.writes)
+      list.resize(last.sent.contains(key) ? last.sent[key] : 0);
   }
 }
 
@@ -190,14 +196,14 @@ TEST_F(RecoveryTest, TornBucketsAreRestored) {
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
   std::map<std::string, std::string> model;
-  for (uint64_t i = 0; i < 100; ++i) {
+  for (std::uint64_t i = 0; i < 100; ++i) {
     const std::string value(50, static_cast<char>('a' + i % 26));
     ASSERT_EQ(s.put(client, key_of(i % 40), value).code, Code::ok);
     model[key_of(i % 40)] = value;
   }
   Bytes torn = s.ssd.contents();
   int buckets = 0;
-  for (uint64_t b = 0; b < geometry_.all_buckets(); ++b) {
+  for (std::uint64_t b = 0; b < geometry_.all_buckets(); ++b) {
     layout::Bucket bucket(ByteSpan(torn).subspan(geometry_.bucket_at(b), geometry_.bucket_size));
     if (bucket.verify(geometry_.store_id(), b) != layout::BucketState::ok) continue;
     std::fill_n(bucket.bytes().data() + 256, 128, std::byte{0x5a});
@@ -213,12 +219,13 @@ TEST_F(RecoveryTest, TornBucketsAreRestored) {
   }
 }
 
-// Bits flip in the middle of the log: what is damaged is told with its place, and all else is there.
+// Bits flip in the middle of the log: what is damaged is told with its place, and all else is
+// there.
 TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
   TestShard s(geometry_, formatted(geometry_), {.blocks = 1024});
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
-  for (uint64_t i = 0; i < 30; ++i)
+  for (std::uint64_t i = 0; i < 30; ++i)
     ASSERT_EQ(s.put(client, key_of(i), "value" + std::to_string(i)).code, Code::ok);
   Result<LogScan> scan = run(*s.loop, scan_log(s.ssd, geometry_));
   ASSERT_TRUE(scan.ok());
@@ -227,15 +234,16 @@ TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
   for (const bool header : {false, true}) {
     SCOPED_TRACE(header ? "a batch's header" : "a record");
     const layout::BatchHeader& batch = scan->live[12];
-    const uint64_t offset = geometry_.log_offset + batch.lsn % geometry_.log_size;
+    const std::uint64_t offset = geometry_.log_offset + batch.lsn % geometry_.log_size;
     Bytes damaged = s.ssd.contents();
-    damaged[offset + (header ? 20 : layout::kBatchHeader + layout::kLogRecordHeader + 1)] ^= std::byte{8};
+    damaged[offset + (header ? 20 : layout::kBatchHeader + layout::kLogRecordHeader + 1)] ^=
+        std::byte{8};
     TestShard again(geometry_, std::move(damaged), {.blocks = 1024});
     ASSERT_TRUE(again.start().ok());
     ASSERT_EQ(again.shard.recovery().damage.named().size(), 1u);
     EXPECT_THAT(again.shard.recovery().damage.named()[0], HasSubstr(std::to_string(offset)));
     int missing = 0;
-    for (uint64_t i = 0; i < 30; ++i) {
+    for (std::uint64_t i = 0; i < 30; ++i) {
       auto found = again.get(key_of(i));
       if (!found) {
         ++missing;
@@ -253,7 +261,7 @@ TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
   TestShard s(geometry_, formatted(geometry_), {.blocks = 64});
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
-  for (uint64_t i = 0; i < 10; ++i) ASSERT_EQ(s.put(client, key_of(i), "v").code, Code::ok);
+  for (std::uint64_t i = 0; i < 10; ++i) ASSERT_EQ(s.put(client, key_of(i), "v").code, Code::ok);
   for (int i = 0; i < 20; ++i) client.send(RequestKind::put, "last", std::string(100, 'v'));
   turn_until(*s.loop, [&] { return client.in_flight() == 0; });
   Result<LogScan> scan = run(*s.loop, scan_log(s.ssd, geometry_));
@@ -262,9 +270,10 @@ TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
   ASSERT_GT(last.length, 1024u);
   Bytes contents = s.ssd.contents();
   // Its first block is there and its last is not.
-  std::fill_n(contents.begin() + static_cast<ptrdiff_t>(geometry_.log_offset + last.lsn % geometry_.log_size +
-                                                        last.length - 512),
-              512, std::byte{0});
+  std::fill_n(
+      contents.begin() + static_cast<ptrdiff_t>(geometry_.log_offset +
+                                                last.lsn % geometry_.log_size + last.length - 512),
+      512, std::byte{0});
   // Nor does it become damage when the log goes on behind it.
   for (int life = 0; life < 3; ++life) {
     SCOPED_TRACE(life);
@@ -272,7 +281,7 @@ TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
     ASSERT_TRUE(again.start().ok());
     EXPECT_EQ(again.shard.recovery().damage.named(), std::vector<std::string>());
     EXPECT_EQ(again.shard.recovery().not_believed.named(), std::vector<std::string>());
-    for (uint64_t i = 0; i < 10; ++i) EXPECT_TRUE(again.get(key_of(i))) << key_of(i);
+    for (std::uint64_t i = 0; i < 10; ++i) EXPECT_TRUE(again.get(key_of(i))) << key_of(i);
     TestClient after(again.shard);
     ASSERT_EQ(again.put(after, "another", std::to_string(life)).code, Code::ok);
     contents = again.ssd.contents();
@@ -295,7 +304,7 @@ TEST_F(RecoveryTest, ALogOfMoreKeysThanSlotsIsReplayed) {
   TestShard s(g, formatted(g), {.blocks = 4096});
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
-  for (uint64_t i = 0; i < 500; ++i) {
+  for (std::uint64_t i = 0; i < 500; ++i) {
     client.send(RequestKind::put, key_of(i), std::to_string(i));
     turn_until(*s.loop, [&] { return client.ready(100); });
   }
@@ -303,13 +312,14 @@ TEST_F(RecoveryTest, ALogOfMoreKeysThanSlotsIsReplayed) {
   TestShard again(g, s.ssd.contents(), {.blocks = 2, .write_slots = 1});
   ASSERT_TRUE(again.start().ok());
   EXPECT_GT(again.shard.recovery().records_applied, 50u);  // the others had been merged
-  for (uint64_t i = 0; i < 500; ++i) {
+  for (std::uint64_t i = 0; i < 500; ++i) {
     ASSERT_TRUE(again.get(key_of(i))) << i;
     EXPECT_EQ(again.get(key_of(i))->value, std::to_string(i));
   }
 }
 
-// --- Forged batches ---------------------------------------------------------------------------------------
+// --- Forged batches
+// ---------------------------------------------------------------------------------------
 //
 // Somebody who can read the SSDs knows the log id, and can make a value in which there is a batch.
 
@@ -322,16 +332,18 @@ class ForgedTest : public ::testing::Test {
     g.inline_limit = 3000;
     return g;
   }
-  std::string key_of(uint64_t n) const { return "key" + std::to_string(n); }
-  // A store in use, that was started several times, and whose log has been written over more than once.
+  std::string key_of(std::uint64_t n) const { return "key" + std::to_string(n); }
+  // A store in use, that was started several times, and whose log has been written over more than
+  // once.
   void SetUp() override {
     contents_ = formatted(g_);
     for (int life = 0; life < 4; ++life) {
       TestShard s(g_, contents_, options_);
       ASSERT_TRUE(s.start().ok());
       TestClient client(s.shard);
-      for (uint64_t i = 0; i < 80; ++i) {
-        values_[key_of(i % 30)] = std::to_string(life) + "-" + std::to_string(i) + std::string(1500, 'v');
+      for (std::uint64_t i = 0; i < 80; ++i) {
+        values_[key_of(i % 30)] =
+            std::to_string(life) + "-" + std::to_string(i) + std::string(1500, 'v');
         ASSERT_EQ(s.put(client, key_of(i % 30), values_[key_of(i % 30)]).code, Code::ok);
       }
       contents_ = s.ssd.contents();
@@ -349,16 +361,17 @@ class ForgedTest : public ::testing::Test {
   }
   // A batch, with what `fill` adds to it.
   Bytes batch(
-      uint64_t lsn, uint64_t tail, uint64_t version, const Shape& fill = [](auto&) {}) const {
+      std::uint64_t lsn, std::uint64_t tail, std::uint64_t version,
+      const Shape& fill = [](auto&) {}) const {
     Bytes buffer(64 << 10);
     layout::BatchBuilder b(g_.log_id());
     b.begin(buffer, lsn);
     fill(b);
-    const size_t size = b.finish(std::min(tail, lsn), version, g_.block_size).size();
+    const std::size_t size = b.finish(std::min(tail, lsn), version, g_.block_size).size();
     buffer.resize(size);
     return buffer;
   }
-  void write(uint64_t lsn, const Bytes& bytes) {
+  void write(std::uint64_t lsn, const Bytes& bytes) {
     std::copy(bytes.begin(), bytes.end(),
               contents_.begin() + static_cast<ptrdiff_t>(g_.log_offset + lsn % g_.log_size));
   }
@@ -372,17 +385,18 @@ class ForgedTest : public ::testing::Test {
     values_["f"] = value;
   }
   // Tombstones of all keys, that would win over every write.
-  Shape removals(uint64_t version) const {
+  Shape removals(std::uint64_t version) const {
     return [this, version](layout::BatchBuilder& b) {
-      for (uint64_t i = 0; i < 30; ++i) b.add(layout::LogKind::tombstone, version, key_of(i), {});
+      for (std::uint64_t i = 0; i < 30; ++i)
+        b.add(layout::LogKind::tombstone, version, key_of(i), {});
     };
   }
-  static void reseal(Bytes& forged, uint64_t log_id) {
+  static void reseal(Bytes& forged, std::uint64_t log_id) {
     store(forged.data(), checksum(ByteView(forged).subspan(8, layout::kBatchHeader - 8), log_id));
   }
 
-  // The server starts, has all that was acknowledged, takes writes, and does so again. Returns what the first
-  // start did not believe.
+  // The server starts, has all that was acknowledged, takes writes, and does so again. Returns what
+  // the first start did not believe.
   std::vector<std::string> expect_all_is_there(bool damage = false) {
     std::vector<std::string> not_believed;
     for (int life = 0; life < 3; ++life) {
@@ -402,7 +416,7 @@ class ForgedTest : public ::testing::Test {
         }
       }
       TestClient client(s.shard);
-      for (uint64_t i = life; i < 30; i += 3) {
+      for (std::uint64_t i = life; i < 30; i += 3) {
         values_[key_of(i)] = "after " + std::to_string(life);
         const Answer a = s.put(client, key_of(i), values_[key_of(i)]);
         EXPECT_EQ(a.code, Code::ok) << a.text;
@@ -421,25 +435,27 @@ class ForgedTest : public ::testing::Test {
   Bytes contents_;
   std::map<std::string, std::string> values_;
   layout::BatchHeader newest_;
-  uint64_t head_ = 0;
+  std::uint64_t head_ = 0;
 };
 
 TEST_F(ForgedTest, NothingForged) { EXPECT_EQ(expect_all_is_there(), std::vector<std::string>()); }
 
 TEST_F(ForgedTest, AHugeLsnInAValue) {
-  const uint64_t lsn = head_ + 512 + (1ULL << 40) * g_.log_size;
+  const std::uint64_t lsn = head_ + 512 + (1ULL << 40) * g_.log_size;
   put_value_with(batch(lsn, lsn, newest_.version + 2));
-  EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("LSN " + std::to_string(lsn))));
+  EXPECT_THAT(expect_all_is_there(),
+              ::testing::ElementsAre(HasSubstr("LSN " + std::to_string(lsn))));
 }
 
 TEST_F(ForgedTest, TheNextLapInAValue) {
-  const uint64_t lsn = head_ + 512 + g_.log_size;
+  const std::uint64_t lsn = head_ + 512 + g_.log_size;
   put_value_with(batch(lsn, lsn, newest_.version + 2, removals(newest_.version + 2)));
   EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("it lies in the batch")));
 }
 
 TEST_F(ForgedTest, AnLsnOfNowInAValue) {
-  put_value_with(batch(head_ + 512, head_ + 512, newest_.version + 2, removals(newest_.version + 2)));
+  put_value_with(
+      batch(head_ + 512, head_ + 512, newest_.version + 2, removals(newest_.version + 2)));
   EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("it lies in the batch")));
 }
 
@@ -458,25 +474,26 @@ TEST_F(ForgedTest, AHugeLengthInAValue) {
 
 // Where a batch was written over in part, no other covers what was in its values.
 TEST_F(ForgedTest, ALsnFarAheadBehindTheHead) {
-  const uint64_t lsn = head_ + 512 + 5000 * g_.log_size;
+  const std::uint64_t lsn = head_ + 512 + 5000 * g_.log_size;
   write(lsn, batch(lsn, lsn, newest_.version + 2, removals(newest_.version + 2)));
   EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("does not lead there")));
 }
 
 TEST_F(ForgedTest, AnOldLsnBehindTheHead) {
-  const uint64_t lsn = (head_ + 512) % g_.log_size;
+  const std::uint64_t lsn = (head_ + 512) % g_.log_size;
   write(lsn, batch(lsn, 0, 1, removals(1)));
   expect_all_is_there();
 }
 
 // A damaged header lets what is in its values be seen, and the log goes on behind it.
 TEST_F(ForgedTest, BehindADamagedHeader) {
-  const uint64_t lsn = head_ + 512 + 7000 * g_.log_size;
+  const std::uint64_t lsn = head_ + 512 + 7000 * g_.log_size;
   put_value_with(batch(lsn, lsn, newest_.version + 2, removals(newest_.version + 2)));
-  const uint64_t outer = head_;
+  const std::uint64_t outer = head_;
   scan();
   write(head_, batch(head_, newest_.tail, newest_.version + 1, [&](auto& b) {
-          b.add(layout::LogKind::value, newest_.version + 1, "behind", as_bytes(std::string_view("it")));
+          b.add(layout::LogKind::value, newest_.version + 1, "behind",
+                as_bytes(std::string_view("it")));
         }));
   values_["behind"] = "it";
   values_.erase("f");
@@ -484,10 +501,10 @@ TEST_F(ForgedTest, BehindADamagedHeader) {
   EXPECT_THAT(expect_all_is_there(true), ::testing::ElementsAre(HasSubstr("does not lead there")));
 }
 
-// A batch that fits the log in all can only be told by a keyed checksum, which the format does not have. But
-// what it says has a bound.
+// A batch that fits the log in all can only be told by a keyed checksum, which the format does not
+// have. But what it says has a bound.
 TEST_F(ForgedTest, RecordsThatCannotBe) {
-  const uint64_t lsn = head_ + g_.log_size, version = newest_.version + 1;
+  const std::uint64_t lsn = head_ + g_.log_size, version = newest_.version + 1;
   Bytes page(g_.bucket_size), good, nowhere, torn;
   layout::Bucket bucket(page);
   bucket.clear(g_.store_id());
@@ -495,13 +512,16 @@ TEST_F(ForgedTest, RecordsThatCannotBe) {
   bucket.seal(g_.home_bucket(hash_key(key_of(0), g_.hash_seed)));
   layout::encode_image(good, {{g_.home_bucket(hash_key(key_of(0), g_.hash_seed)), page}});
   layout::encode_image(nowhere, {{~0ULL, page}});
-  layout::encode_image(torn, {{g_.home_bucket(hash_key(key_of(1), g_.hash_seed)), Bytes(g_.bucket_size)}});
+  layout::encode_image(
+      torn, {{g_.home_bucket(hash_key(key_of(1), g_.hash_seed)), Bytes(g_.bucket_size)}});
   write(lsn, batch(lsn, newest_.tail, version, [&](layout::BatchBuilder& b) {
-          b.add(layout::LogKind::value, layout::kMaxVersion, key_of(2), as_bytes(std::string_view("x")));
+          b.add(layout::LogKind::value, layout::kMaxVersion, key_of(2),
+                as_bytes(std::string_view("x")));
           b.add(layout::LogKind::value, 0, key_of(3), as_bytes(std::string_view("x")));
           b.add(layout::LogKind::value, version, key_of(4), as_bytes(std::string(3100, 'x')));
           b.add(layout::LogKind::tombstone, version, key_of(5), as_bytes(std::string(3100, 'x')));
-          for (const Bytes& image : {good, nowhere, torn}) b.add(layout::LogKind::image, 0, "", image);
+          for (const Bytes& image : {good, nowhere, torn})
+            b.add(layout::LogKind::image, 0, "", image);
           b.add(layout::LogKind::value, version, "good", as_bytes(std::string_view("x")));
         }));
   values_["good"] = "x";
@@ -509,18 +529,18 @@ TEST_F(ForgedTest, RecordsThatCannotBe) {
 }
 
 TEST_F(ForgedTest, ATailFromLongAgo) {
-  const uint64_t lsn = head_ + g_.log_size;
+  const std::uint64_t lsn = head_ + g_.log_size;
   ASSERT_GT(lsn, 4 * g_.log_size);
   ASSERT_GT(newest_.tail, 0u);
   write(lsn, batch(lsn, 0, newest_.version + 1));
   EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("does not lead there")));
 }
 
-// Whatever stands in the ring, in batches whose checksums are right: a start ends, within its memory, and
-// the server takes writes.
+// Whatever stands in the ring, in batches whose checksums are right: a start ends, within its
+// memory, and the server takes writes.
 TEST_F(ForgedTest, AnythingAnywhere) {
   std::mt19937_64 random(31);
-  const auto number = [&](uint64_t near) -> uint64_t {
+  const auto number = [&](std::uint64_t near) -> std::uint64_t {
     switch (random() % 4) {
       case 0: return near + random() % 4096;
       case 1: return near + (random() % 4) * g_.log_size;
@@ -531,21 +551,25 @@ TEST_F(ForgedTest, AnythingAnywhere) {
   for (int i = 0; i < 60; ++i) {
     SCOPED_TRACE(i);
     Bytes contents = contents_;
-    for (uint64_t n = 1 + random() % 6; n > 0; --n) {
-      const uint64_t offset = random() % 4 == 0 ? head_ % g_.log_size : random() % (g_.log_size / 512) * 512;
-      const uint64_t lap = random() % 3 == 0 ? random() % (1ULL << 50) : head_ / g_.log_size + random() % 3;
-      const uint64_t lsn = lap * g_.log_size + offset;
-      Bytes forged = batch(lsn, number(newest_.tail), number(newest_.version), [&](layout::BatchBuilder& b) {
-        for (uint64_t k = random() % 8; k > 0; --k) {
-          const std::string body(random() % 4 == 0 ? random() % 6000 : random() % 40, 'x');
-          b.add(static_cast<layout::LogKind>(1 + random() % 2), number(newest_.version) & layout::kMaxVersion,
-                key_of(random() % 40), as_bytes(body));
-        }
-      });
-      if (random() % 3 == 0) store(forged.data() + 40, static_cast<uint32_t>(number(4096)));
-      if (random() % 3 == 0) store(forged.data() + 44, static_cast<uint32_t>(number(4)));
+    for (std::uint64_t n = 1 + random() % 6; n > 0; --n) {
+      const std::uint64_t offset =
+          random() % 4 == 0 ? head_ % g_.log_size : random() % (g_.log_size / 512) * 512;
+      const std::uint64_t lap =
+          random() % 3 == 0 ? random() % (1ULL << 50) : head_ / g_.log_size + random() % 3;
+      const std::uint64_t lsn = lap * g_.log_size + offset;
+      Bytes forged =
+          batch(lsn, number(newest_.tail), number(newest_.version), [&](layout::BatchBuilder& b) {
+            for (std::uint64_t k = random() % 8; k > 0; --k) {
+              const std::string body(random() % 4 == 0 ? random() % 6000 : random() % 40, 'x');
+              b.add(static_cast<layout::LogKind>(1 + random() % 2),
+                    number(newest_.version) & layout::kMaxVersion, key_of(random() % 40),
+                    as_bytes(body));
+            }
+          });
+      if (random() % 3 == 0) store(forged.data() + 40, static_cast<std::uint32_t>(number(4096)));
+      if (random() % 3 == 0) store(forged.data() + 44, static_cast<std::uint32_t>(number(4)));
       reseal(forged, g_.log_id());
-      forged.resize(std::min<size_t>(forged.size(), g_.log_size - offset));
+      forged.resize(std::min<std::size_t>(forged.size(), g_.log_size - offset));
       std::copy(forged.begin(), forged.end(),
                 contents.begin() + static_cast<ptrdiff_t>(g_.log_offset + offset));
     }
@@ -555,7 +579,7 @@ TEST_F(ForgedTest, AnythingAnywhere) {
     const RecoveryReport& r = s.shard.recovery();
     EXPECT_LE(r.damage.named().size() + r.not_believed.named().size(), 2 * Findings::kMaxNamed);
     TestClient client(s.shard);
-    for (uint64_t k = 0; k < 40; ++k) {
+    for (std::uint64_t k = 0; k < 40; ++k) {
       const Answer a = s.put(client, key_of(k), "after");
       ASSERT_EQ(a.code, Code::ok) << a.text;
       ASSERT_EQ(s.get(key_of(k)), (Stored{"after", a.version}));

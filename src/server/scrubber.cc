@@ -6,7 +6,7 @@ namespace scalio::server {
 
 namespace {
 // Blocks looked at before others get their turn: some 20 us.
-constexpr uint64_t kBetweenYields = 64;
+constexpr std::uint64_t kBetweenYields = 64;
 }  // namespace
 
 void Scrubber::step() {
@@ -15,9 +15,9 @@ void Scrubber::step() {
   executor_.spawn(walk(std::min(table_.geometry().blocks, kBlocks)));
 }
 
-Task<void> Scrubber::walk(uint64_t blocks) {
+Task<void> Scrubber::walk(std::uint64_t blocks) {
   for (; blocks > 0 && !stopping_; --blocks) {
-    for (uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
+    for (std::uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
       if (!repair_.intact(next_, i)) co_await repair_.repair(next_, i);
     }
     next_ = (next_ + 1) % table_.geometry().blocks;

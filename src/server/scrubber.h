@@ -1,5 +1,5 @@
-// Scrubber: walks over all write slots, slowly and for ever, and has those repaired that a client has
-// damaged. What is written or merged again is found sooner; the walk is for what is only read.
+// Scrubber: walks over all write slots, slowly and for ever, and has those repaired that a client
+// has damaged. What is written or merged again is found sooner; the walk is for what is only read.
 #pragma once
 
 #include "server/slot_repair.h"
@@ -9,9 +9,10 @@ namespace scalio::server {
 
 class Scrubber {
  public:
-  // How often the owner calls step(), and the blocks that one looks at, for about 2 ms: 491,520 a minute.
+  // How often the owner calls step(), and the blocks that one looks at, for about 2 ms: 491,520 a
+  // minute.
   static constexpr Nanos kInterval = kSecond;
-  static constexpr uint64_t kBlocks = 8192;
+  static constexpr std::uint64_t kBlocks = 8192;
 
   Scrubber(Executor& executor, BlockTable& table, SlotRepair& repair)
       : executor_(executor), table_(table), repair_(repair), ended_(executor) {}
@@ -22,12 +23,12 @@ class Scrubber {
   Task<void> stop();
 
  private:
-  Task<void> walk(uint64_t blocks);
+  Task<void> walk(std::uint64_t blocks);
 
   Executor& executor_;
   BlockTable& table_;
   SlotRepair& repair_;
-  uint64_t next_ = 0;
+  std::uint64_t next_ = 0;
   bool running_ = false;
   bool stopping_ = false;
   WaitList ended_;

@@ -19,11 +19,11 @@
 #include "fabric/epoch.h"
 #include "fabric/region.h"
 #include "fabric/server.h"
-#include "task/timer.h"
 #include "layout/superblock.h"
 #include "server/shard.h"
 #include "store/store_files.h"
 #include "task/thread.h"
+#include "task/timer.h"
 
 namespace scalio::server {
 
@@ -35,7 +35,7 @@ struct ShardThread {
   std::unique_ptr<block::UringDevice> device;
   std::unique_ptr<fabric::Region> region;
   std::unique_ptr<Shard> shard;
-  std::unique_ptr<fabric::Timer> scrub;  // while it serves; used on the thread alone
+  std::unique_ptr<Timer> scrub;  // while it serves; used on the thread alone
   std::thread thread;
   std::future<Status> starting;  // of shard->start(), until await_start()
   bool serving = false;          // start() has succeeded, stop() has not been called
@@ -61,7 +61,7 @@ struct ShardThread {
   }
   void begin_scrubbing() {
     loop->run_on_loop([this] {
-      scrub = std::make_unique<fabric::Timer>(*loop, [this] {
+      scrub = std::make_unique<Timer>(*loop, [this] {
         shard->scrub();
         scrub->arm(loop->now() + Scrubber::kInterval);
       });
@@ -86,15 +86,15 @@ struct ShardThread {
   }
 };
 
-uint64_t resident_bytes() {
+std::uint64_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
-  uint64_t total = 0, resident = 0;
+  std::uint64_t total = 0, resident = 0;
   statm >> total >> resident;
-  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-uint64_t to_us(const timeval& t) {
-  return static_cast<uint64_t>(t.tv_sec) * 1'000'000 + static_cast<uint64_t>(t.tv_usec);
+std::uint64_t to_us(const timeval& t) {
+  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec);
 }
 }  // namespace
 
@@ -103,7 +103,7 @@ struct Server::Impl {
   std::vector<OpenSsd> ssds;  // their devices are the shards' once these exist
   layout::RegionGeometry region;
   layout::SsdTarget target;
-  uint64_t epoch_now = 0;
+  std::uint64_t epoch_now = 0;
   std::unique_ptr<fabric::EpochFile> epoch;
   std::unique_ptr<fabric::Server> fabric;
   // Set when listening: a shard may be asked for its figures from then on.
@@ -112,23 +112,23 @@ struct Server::Impl {
   std::function<std::optional<Nanos>()> target_cpu_time;
   Nanos started = 0;
   // With the pid, it tells this process from any other.
-  const int64_t started_unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                                      std::chrono::system_clock::now().time_since_epoch())
-                                      .count();
+  const std::int64_t started_unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                           std::chrono::system_clock::now().time_since_epoch())
+                                           .count();
 
   std::string process_stat() const {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     const fabric::Server* f = listening;
     const std::optional<Nanos> target = target_cpu_time ? target_cpu_time() : std::nullopt;
-    return json_text(
-        nlohmann::json{{"pid", getpid()},
-                       {"started_unix_ms", started_unix_ms},
-                       {"process_cpu_us", to_us(usage.ru_utime) + to_us(usage.ru_stime)},
-                       {"nic_cpu_us", f ? f->nic_cpu_time() / kMicrosecond : 0},
-                       {"target_cpu_us", target ? nlohmann::json(*target / kMicrosecond) : nullptr},
-                       {"rss_bytes", resident_bytes()},
-                       {"uptime_seconds", static_cast<double>(shards[0]->loop->now() - started) / kSecond}});
+    return json_text(nlohmann::json{
+        {"pid", getpid()},
+        {"started_unix_ms", started_unix_ms},
+        {"process_cpu_us", to_us(usage.ru_utime) + to_us(usage.ru_stime)},
+        {"nic_cpu_us", f ? f->nic_cpu_time() / kMicrosecond : 0},
+        {"target_cpu_us", target ? nlohmann::json(*target / kMicrosecond) : nullptr},
+        {"rss_bytes", resident_bytes()},
+        {"uptime_seconds", static_cast<double>(shards[0]->loop->now() - started) / kSecond}});
   }
 
   Status open_store(const ServerOptions& o);
@@ -136,7 +136,7 @@ struct Server::Impl {
   Status offer_ssds(const ServerOptions& o);
   void make_shard(unsigned i, const ServerOptions& o);
   Status start_shards(const ServerOptions& o);
-  Status listen(const ServerOptions& o, std::vector<fabric::Uri> at);
+  Status listen(const ServerOptions& o, std::vector<net::Uri> at);
 
   // Whatever has been started, and however far.
   Status stop() {
@@ -169,10 +169,10 @@ Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
 namespace {
-Result<std::vector<fabric::Uri>> listen_uris(const ServerOptions& o) {
-  std::vector<fabric::Uri> listen;
+Result<std::vector<net::Uri>> listen_uris(const ServerOptions& o) {
+  std::vector<net::Uri> listen;
   for (const std::string& text : o.listen) {
-    Result<fabric::Uri> uri = fabric::parse_uri(text);
+    Result<net::Uri> uri = net::parse_uri(text);
     if (!uri.ok()) return uri.status();
     listen.push_back(*uri);
   }
@@ -189,24 +189,28 @@ Task<Status> start_shard(Shard& shard, std::function<void(const Status&)> cannot
   co_return s;
 }
 
-// What a server with all its clients has open: for each client and shard a socket, or two channels by RDMA.
-uint64_t descriptors_for(uint64_t clients, uint64_t shards, const std::vector<fabric::Uri>& at) {
-  constexpr uint64_t kOwn = 64, kOfAShard = 8;
-  const uint64_t of_a_connection = at[0].scheme == fabric::Uri::Scheme::rdma ? 2 : 1;
+// What a server with all its clients has open: for each client and shard a socket, or two channels
+// by RDMA.
+std::uint64_t descriptors_for(std::uint64_t clients, std::uint64_t shards,
+                              const std::vector<net::Uri>& at) {
+  constexpr std::uint64_t kOwn = 64, kOfAShard = 8;
+  const std::uint64_t of_a_connection = at[0].scheme == net::Uri::Scheme::rdma ? 2 : 1;
   return kOwn + shards * (kOfAShard + clients * of_a_connection);
 }
 
 // The region of each shard.
 Result<layout::RegionGeometry> plan_region(const ServerOptions& o, const layout::SsdGeometry& ssd) {
-  layout::RegionGeometry region{1, o.read_slots, o.write_slots, layout::slot_size_for(ssd.inline_limit)};
+  layout::RegionGeometry region{1, o.read_slots, o.write_slots,
+                                layout::slot_size_for(ssd.inline_limit)};
   if (Status s = layout::check(region, ssd); !s.ok()) return s;
-  const uint64_t bytes = BlockTable::bytes_per_block(region);
+  const std::uint64_t bytes = BlockTable::bytes_per_block(region);
   region.blocks = o.cache_bytes / ssd.shards / bytes;
   if (region.blocks == 0) {
     return Status(
         Code::invalid,
-        fmt::format("a cache of {} bytes is too small: {} SSDs need at least one block of {} bytes each",
-                    o.cache_bytes, ssd.shards, bytes));
+        fmt::format(
+            "a cache of {} bytes is too small: {} SSDs need at least one block of {} bytes each",
+            o.cache_bytes, ssd.shards, bytes));
   }
   if (Status s = layout::check(region, ssd); !s.ok()) return s;
   return region;
@@ -223,10 +227,10 @@ Status check(const ServerOptions& o) {
 }
 }  // namespace
 
-// What can fail by itself comes first, then the shards' threads, then what they do. Whatever fails, Impl's
-// end stops what there is by then.
+// What can fail by itself comes first, then the shards' threads, then what they do. Whatever fails,
+// Impl's end stops what there is by then.
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
-  Result<std::vector<fabric::Uri>> at = listen_uris(o);
+  Result<std::vector<net::Uri>> at = listen_uris(o);
   if (!at.ok()) return at.status();
   if (Status s = check(o); !s.ok()) return s;
   auto impl = std::make_unique<Impl>();
@@ -258,19 +262,22 @@ Status Server::Impl::open_store(const ServerOptions& o) {
   for (unsigned i = 0; i < *count; ++i) {
     const OpenSsd& ssd = ssds[i];
     if (!ssd.moved.empty()) spdlog::warn("{}", ssd.moved);
-    for (const auto& d : run_to_end(*loops[i], block::damaged_superblocks(*ssd.device, ssd.geometry))) {
+    for (const auto& d :
+         run_to_end(*loops[i], block::damaged_superblocks(*ssd.device, ssd.geometry))) {
       spdlog::warn(
-          "{}: superblock at offset {}: {}; the other copy is used, and `scalio check --repair` writes "
+          "{}: superblock at offset {}: {}; the other copy is used, and `scalio check --repair` "
+          "writes "
           "it there",
           ssd.path, d.offset, d.what);
     }
   }
 
-  // Rule 9: before anything is accepted. The lock on the SSDs is held, so this server is the only one.
+  // Rule 9: before anything is accepted. The lock on the SSDs is held, so this server is the only
+  // one.
   auto opened_epoch = fabric::EpochFile::open(epoch_path(o.dir));
   if (!opened_epoch.ok()) return opened_epoch.status();
   epoch = std::move(*opened_epoch);
-  const Result<uint64_t> advanced = epoch->advance();
+  const Result<std::uint64_t> advanced = epoch->advance();
   if (!advanced.ok()) return advanced.status();
   epoch_now = *advanced;
   return Status();
@@ -305,7 +312,7 @@ Status Server::Impl::offer_ssds(const ServerOptions& o) {
 void Server::Impl::make_shard(unsigned i, const ServerOptions& o) {
   ShardThread& t = *shards[i];
   t.device = std::move(ssds[i].device);
-  const uint64_t session_seed = mix(epoch_now ^ mix(ssds[0].geometry.hash_seed ^ started));
+  const std::uint64_t session_seed = mix(epoch_now ^ mix(ssds[0].geometry.hash_seed ^ started));
   ShardOptions options;
   options.log = {o.batch_max, o.batch_linger};
   options.fill_timeout = o.fill_timeout;
@@ -323,8 +330,8 @@ Status Server::Impl::start_shards(const ServerOptions& o) {
     if (Status s = shards[i]->start_thread(i); !s.ok()) return s;
   }
   for (auto& t : shards) {
-    t->starting =
-        t->begin([shard = t->shard.get(), tell = o.cannot_start] { return start_shard(*shard, tell); });
+    t->starting = t->begin(
+        [shard = t->shard.get(), tell = o.cannot_start] { return start_shard(*shard, tell); });
   }
   Status failure;
   for (auto& t : shards) {
@@ -334,26 +341,29 @@ Status Server::Impl::start_shards(const ServerOptions& o) {
   return failure;
 }
 
-Status Server::Impl::listen(const ServerOptions& o, std::vector<fabric::Uri> at) {
+Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
   std::vector<fabric::ShardEndpoint> endpoints;
   for (auto& t : shards) {
     endpoints.push_back({t->loop.get(), t->region.get(), t->shard.get()});
     t->begin_scrubbing();
   }
-  const std::string few = too_few_descriptors(fmt::format("{} clients (--max-clients)", o.max_clients),
-                                              descriptors_for(o.max_clients, shards.size(), at));
+  const std::string few =
+      too_few_descriptors(fmt::format("{} clients (--max-clients)", o.max_clients),
+                          descriptors_for(o.max_clients, shards.size(), at));
   if (!few.empty()) spdlog::warn("{}", few);
   fabric::Limits limits;
   limits.max_connections = o.max_clients;
-  auto server = fabric::Server::start(std::move(endpoints), epoch_now, *epoch, std::move(at), limits);
+  auto server =
+      fabric::Server::start(std::move(endpoints), epoch_now, *epoch, std::move(at), limits);
   if (!server.ok()) return server.status();
   fabric = std::move(*server);
   listening = fabric.get();
 
-  uint64_t replayed = 0;
+  std::uint64_t replayed = 0;
   for (auto& t : shards) replayed += t->shard->recovery().records_applied;
   summary = fmt::format(
-      "store {} on {} SSDs, {} blocks of {} bytes in {} MiB of cache, {} writes recovered from the log",
+      "store {} on {} SSDs, {} blocks of {} bytes in {} MiB of cache, {} writes recovered from the "
+      "log",
       layout::to_string(ssds[0].geometry.uuid), shards.size(), region.blocks * shards.size(),
       region.block_size(), o.cache_bytes >> 20, replayed);
   return Status();
@@ -363,7 +373,7 @@ Status Server::stop() { return impl_->stop(); }
 
 std::vector<std::string> Server::addresses() const {
   std::vector<std::string> out;
-  for (const fabric::Uri& uri : impl_->fabric->addresses()) out.push_back(uri.text());
+  for (const net::Uri& uri : impl_->fabric->addresses()) out.push_back(uri.text());
   return out;
 }
 

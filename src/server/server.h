@@ -16,7 +16,7 @@ namespace scalio::server {
 
 struct ServerOptions {
   std::string dir;
-  uint64_t cache_bytes = 0;         // hash blocks and what the server keeps for them: a hard limit
+  std::uint64_t cache_bytes = 0;    // hash blocks and what the server keeps for them: a hard limit
   std::vector<std::string> listen;  // URIs
   unsigned read_slots = 8;          // per hash block
   unsigned write_slots = 2;
@@ -24,12 +24,12 @@ struct ServerOptions {
   Nanos batch_linger = 0;
   Nanos fill_timeout = 100 * kMillisecond;
   unsigned max_clients = 1024;  // connections to a shard
-  // Offers the SSDs at these paths over NVMe-oF and says where clients find them. Called once, when the SSDs
-  // have been opened, before any client. Null: they are not offered.
+  // Offers the SSDs at these paths over NVMe-oF and says where clients find them. Called once, when
+  // the SSDs have been opened, before any client. Null: they are not offered.
   std::function<Result<layout::SsdTarget>(const std::vector<std::string>& ssds)> offer_ssds;
-  // Called, if set, on a thread of the server's as soon as one shard cannot start; the others may go on
-  // through their logs for minutes before start() returns. It may end the process: that is as safe as a
-  // crash.
+  // Called, if set, on a thread of the server's as soon as one shard cannot start; the others may
+  // go on through their logs for minutes before start() returns. It may end the process: that is as
+  // safe as a crash.
   std::function<void(const Status& why)> cannot_start;
   // CPU time of the process that offers them, for `stat`; nothing if that is not known.
   std::function<std::optional<Nanos>()> target_cpu_time;
@@ -37,14 +37,14 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Replays the logs and listens; clients can connect when it returns. Failures: invalid (options, no
-  // store), busy (another server has the store or an address), corrupt, io_error, unavailable (io_uring,
-  // memory).
+  // Replays the logs and listens; clients can connect when it returns. Failures: invalid (options,
+  // no store), busy (another server has the store or an address), corrupt, io_error, unavailable
+  // (io_uring, memory).
   static Result<std::unique_ptr<Server>> start(const ServerOptions& options);
   ~Server();  // stop()
 
-  // Disconnects the clients, merges everything and closes the log. Ok, or the first shard's failure: then
-  // the log has what is not in the buckets. Idempotent.
+  // Disconnects the clients, merges everything and closes the log. Ok, or the first shard's
+  // failure: then the log has what is not in the buckets. Idempotent.
   Status stop();
 
   // Where it listens, with the ports the kernel picked.

@@ -7,11 +7,13 @@
 
 namespace scalio::server {
 
-std::optional<bool> Session::begin(uint64_t sequence, uint64_t acknowledged, uint64_t call) {
-  // Requests may overtake each other, so `acknowledged` may be an older one. It may be far ahead: sequences
-  // whose connection was lost before they were sent are never seen here.
+std::optional<bool> Session::begin(std::uint64_t sequence, std::uint64_t acknowledged,
+                                   std::uint64_t call) {
+  // Requests may overtake each other, so `acknowledged` may be an older one. It may be far ahead:
+  // sequences whose connection was lost before they were sent are never seen here.
   acknowledged_ = std::max(acknowledged_, std::min(acknowledged, sequence));
-  if (sequence < acknowledged_ || sequence >= acknowledged_ + layout::kSessionWindow) return std::nullopt;
+  if (sequence < acknowledged_ || sequence >= acknowledged_ + layout::kSessionWindow)
+    return std::nullopt;
   writes_.erase(writes_.begin(), writes_.lower_bound(acknowledged_));
   auto [it, fresh] = writes_.try_emplace(sequence);
   Write& w = it->second;
@@ -24,7 +26,7 @@ std::optional<bool> Session::begin(uint64_t sequence, uint64_t acknowledged, uin
   return false;
 }
 
-void Session::finish(uint64_t sequence, Bytes reply) {
+void Session::finish(std::uint64_t sequence, Bytes reply) {
   SCALIO_ASSERT(unfinished_ > 0);
   --unfinished_;
   auto it = writes_.find(sequence);
@@ -40,7 +42,7 @@ void Session::move_to(fabric::Peer& to) {
   for (auto& [sequence, write] : writes_) write.call.reset();
 }
 
-std::shared_ptr<Session> Sessions::attach(uint64_t id, fabric::Peer& peer, Nanos now) {
+std::shared_ptr<Session> Sessions::attach(std::uint64_t id, fabric::Peer& peer, Nanos now) {
   expire(now);
   std::shared_ptr<Session> s = id != 0 ? find(id) : nullptr;
   if (s && s->peer) {
@@ -68,7 +70,7 @@ void Sessions::detach(fabric::Peer& peer, Nanos now) {
   expire(now);
 }
 
-std::shared_ptr<Session> Sessions::find(uint64_t id) {
+std::shared_ptr<Session> Sessions::find(std::uint64_t id) {
   auto it = sessions_.find(id);
   return it == sessions_.end() ? nullptr : it->second;
 }
@@ -85,9 +87,11 @@ void Sessions::expire(Nanos now) {
   for (auto& [id, s] : sessions_) {
     if (!s->peer && s->unfinished() == 0) lost.push_back(s.get());
   }
-  std::sort(lost.begin(), lost.end(), [](Session* a, Session* b) { return a->lost_at < b->lost_at; });
-  for (size_t i = 0; i < lost.size(); ++i) {
-    if (lost[i]->lost_at + kKeep <= now || lost.size() - i > kMaxLost) sessions_.erase(lost[i]->id());
+  std::sort(lost.begin(), lost.end(),
+            [](Session* a, Session* b) { return a->lost_at < b->lost_at; });
+  for (std::size_t i = 0; i < lost.size(); ++i) {
+    if (lost[i]->lost_at + kKeep <= now || lost.size() - i > kMaxLost)
+      sessions_.erase(lost[i]->id());
   }
 }
 

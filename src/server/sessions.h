@@ -1,7 +1,8 @@
 // Sessions: how a write that was sent twice is done once (rule 8).
 //
-// A session outlives its connection for a while. It keeps the reply to each of its writes until the client
-// says that it has seen it; a write that comes again is answered from there, or waits for the first to end.
+// A session outlives its connection for a while. It keeps the reply to each of its writes until the
+// client says that it has seen it; a write that comes again is answered from there, or waits for
+// the first to end.
 #pragma once
 
 #include <fabric/fabric.h>
@@ -18,61 +19,64 @@ namespace scalio::server {
 
 class Session {
  public:
-  explicit Session(uint64_t id) : id_(id) {}
-  uint64_t id() const { return id_; }
+  explicit Session(std::uint64_t id) : id_(id) {}
+  std::uint64_t id() const { return id_; }
 
-  // A write arrives as request `call`. True: it is new and must be done, ending in finish(). False: it was
-  // seen before and is answered, now or when the first ends. Nothing: its sequence breaks the window.
-  std::optional<bool> begin(uint64_t sequence, uint64_t acknowledged, uint64_t call);
-  void finish(uint64_t sequence, Bytes reply);
-  // Goes on with another connection: what was asked on the old one is answered when it is asked again.
+  // A write arrives as request `call`. True: it is new and must be done, ending in finish(). False:
+  // it was seen before and is answered, now or when the first ends. Nothing: its sequence breaks
+  // the window.
+  std::optional<bool> begin(std::uint64_t sequence, std::uint64_t acknowledged, std::uint64_t call);
+  void finish(std::uint64_t sequence, Bytes reply);
+  // Goes on with another connection: what was asked on the old one is answered when it is asked
+  // again.
   void move_to(fabric::Peer& peer);
   // Writes that have begun and not finished.
-  size_t unfinished() const { return unfinished_; }
+  std::size_t unfinished() const { return unfinished_; }
 
   fabric::Peer* peer = nullptr;  // null while disconnected
   Nanos lost_at = 0;             // when it was
 
  private:
   struct Write {
-    std::optional<uint64_t> call;  // of the latest request for it on the present connection
+    std::optional<std::uint64_t> call;  // of the latest request for it on the present connection
     bool finished = false;
     Bytes reply;
   };
-  const uint64_t id_;
-  uint64_t acknowledged_ = 1;  // every sequence below has been
-  std::map<uint64_t, Write> writes_;
-  size_t unfinished_ = 0;
+  const std::uint64_t id_;
+  std::uint64_t acknowledged_ = 1;  // every sequence below has been
+  std::map<std::uint64_t, Write> writes_;
+  std::size_t unfinished_ = 0;
 };
 
 class Sessions {
  public:
   // How long a session waits for its client to come back, and how many may wait.
   static constexpr Nanos kKeep = 30 * kSecond;
-  static constexpr size_t kMaxLost = 256;
+  static constexpr std::size_t kMaxLost = 256;
 
   // `id_seed` makes this incarnation's session numbers unlike those of others.
-  explicit Sessions(uint64_t id_seed) : id_seed_(id_seed) {}
+  explicit Sessions(std::uint64_t id_seed) : id_seed_(id_seed) {}
 
-  // The session `id` if it still exists (its old connection, if it has one, is closed), else a new one.
-  std::shared_ptr<Session> attach(uint64_t id, fabric::Peer& peer, Nanos now);
+  // The session `id` if it still exists (its old connection, if it has one, is closed), else a new
+  // one.
+  std::shared_ptr<Session> attach(std::uint64_t id, fabric::Peer& peer, Nanos now);
   // The peer has gone.
   void detach(fabric::Peer& peer, Nanos now);
   static Session* of(fabric::Peer& peer) { return static_cast<Session*>(peer.context); }
-  std::shared_ptr<Session> find(uint64_t id);
+  std::shared_ptr<Session> find(std::uint64_t id);
   // Those whose client is connected, and those that are kept for one that may come back.
   struct Count {
-    size_t connected = 0;
-    size_t kept = 0;
+    std::size_t connected = 0;
+    std::size_t kept = 0;
   };
   Count count(Nanos now);
 
  private:
   void expire(Nanos now);
 
-  const uint64_t id_seed_;
-  uint64_t count_ = 0;
-  std::unordered_map<uint64_t, std::shared_ptr<Session>> sessions_;
+  const std::uint64_t id_seed_;
+  std::uint64_t count_ = 0;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions_;
 };
 
 }  // namespace scalio::server

@@ -10,13 +10,15 @@ namespace scalio::server {
 namespace {
 
 struct TestPeer final : fabric::Peer {
-  void reply(uint64_t call, ByteView payload) override { replies.emplace_back(call, as_string(payload)); }
+  void reply(std::uint64_t call, ByteView payload) override {
+    replies.emplace_back(call, as_string(payload));
+  }
   void close(std::string reason) override { closed = std::move(reason); }
   const std::string& name() const override { return closed; }
-  std::vector<std::pair<uint64_t, std::string>> replies;
+  std::vector<std::pair<std::uint64_t, std::string>> replies;
   std::string closed;
 };
-using Replies = std::vector<std::pair<uint64_t, std::string>>;
+using Replies = std::vector<std::pair<std::uint64_t, std::string>>;
 
 Bytes reply(std::string_view text) {
   ByteView b = as_bytes(text);
@@ -60,7 +62,7 @@ TEST(Session, WhatIsOutsideTheWindowIsRefused) {
 TEST(Session, SequencesThatWereNeverSentDoNotEndIt) {
   Session s(1);
   EXPECT_EQ(s.begin(1, 1, 1), true);
-  const uint64_t next = 10 * layout::kSessionWindow;
+  const std::uint64_t next = 10 * layout::kSessionWindow;
   EXPECT_EQ(s.begin(next, next, 2), true);
   EXPECT_EQ(s.begin(next + 1, next, 3), true);
   EXPECT_EQ(s.begin(next - 1, next, 4), std::nullopt) << "an acknowledged sequence";
@@ -109,7 +111,7 @@ TEST(Sessions, AreFoundAgainAndMove) {
 TEST(Sessions, ForgetClientsThatStayAway) {
   Sessions sessions(9);
   TestPeer peer, busy, other;
-  const uint64_t gone = sessions.attach(0, peer, 0)->id();
+  const std::uint64_t gone = sessions.attach(0, peer, 0)->id();
   auto working = sessions.attach(0, busy, 0);
   EXPECT_EQ(working->begin(1, 1, 1), true);
   sessions.detach(peer, 0);
@@ -138,9 +140,9 @@ TEST(Sessions, TheConnectedAreCountedApartFromTheKept) {
 
 TEST(Sessions, KeepABoundedNumberOfLostOnes) {
   Sessions sessions(9);
-  std::vector<uint64_t> ids;
+  std::vector<std::uint64_t> ids;
   TestPeer peer;
-  for (size_t i = 0; i < Sessions::kMaxLost + 10; ++i) {
+  for (std::size_t i = 0; i < Sessions::kMaxLost + 10; ++i) {
     ids.push_back(sessions.attach(0, peer, 0)->id());
     sessions.detach(peer, i);
   }

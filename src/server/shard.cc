@@ -43,7 +43,8 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
       table_(region_geometry, region, options_.between_stores),
       log_(executor, device, ssd_, options_.log),
       repair_(executor, ssd_, table_, log_),
-      merger_(executor, device, ssd_, table_, log_, repair_, [this](const Status& why) { fail(why); }),
+      merger_(executor, device, ssd_, table_, log_, repair_,
+              [this](const Status& why) { fail(why); }),
       scrubber_(executor, table_, repair_),
       sessions_(options_.session_seed),
       idle_(executor) {
@@ -73,16 +74,18 @@ Task<Status> Shard::stop() {
 
 void Shard::fail(const Status& why) {
   if (!failure_.ok()) return;
-  failure_ = Status(Code::read_only,
-                    fmt::format("shard {} takes no more writes since: {}; reads go on; check the device, "
-                                "then restart the server",
-                                ssd_.shard, why.to_string()));
+  failure_ =
+      Status(Code::read_only,
+             fmt::format("shard {} takes no more writes since: {}; reads go on; check the device, "
+                         "then restart the server",
+                         ssd_.shard, why.to_string()));
   spdlog::critical("{}", failure_.message());
   merger_.wake_all();
   for (auto& [key, f] : in_flight_) f->changed.wake_all();
 }
 
-// --- Clients --------------------------------------------------------------------------------------------
+// --- Clients
+// --------------------------------------------------------------------------------------------
 
 Result<Bytes> Shard::on_hello(fabric::Peer& peer, ByteView request) {
   auto hello = layout::decode_hello_request(request);
@@ -90,14 +93,15 @@ Result<Bytes> Shard::on_hello(fabric::Peer& peer, ByteView request) {
   if (stopping_) return Status(Code::unavailable, "the server is stopping");
   auto session = sessions_.attach(hello->session, peer, executor_.now());
   Bytes out;
-  layout::encode(out, layout::HelloReply{session->id(), ssd_, table_.geometry(), executor_.now(),
-                                         options_.fill_timeout, options_.device_path, options_.target});
+  layout::encode(out,
+                 layout::HelloReply{session->id(), ssd_, table_.geometry(), executor_.now(),
+                                    options_.fill_timeout, options_.device_path, options_.target});
   return out;
 }
 
 void Shard::on_disconnect(fabric::Peer& peer) { sessions_.detach(peer, executor_.now()); }
 
-void Shard::on_request(fabric::Peer& peer, uint64_t call, ByteView message) {
+void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message) {
   auto request = layout::decode_request(message);
   Session* session = Sessions::of(peer);
   if (!session) return;  // it has moved; the peer is being closed
@@ -105,8 +109,8 @@ void Shard::on_request(fabric::Peer& peer, uint64_t call, ByteView message) {
 
   if (request->kind == RequestKind::report) {
     ByteReader r(as_bytes(request->value));
-    reported_hits_ += r.get<uint64_t>();
-    reported_misses_ += r.get<uint64_t>();
+    reported_hits_ += r.get<std::uint64_t>();
+    reported_misses_ += r.get<std::uint64_t>();
   }
   if (!is_write(request->kind)) {
     const std::string text = request->kind == RequestKind::stat ? stat() : "";
@@ -126,10 +130,12 @@ void Shard::on_request(fabric::Peer& peer, uint64_t call, ByteView message) {
                                           : "too many writes in flight; nothing was written"});
     return session->finish(request->sequence, std::move(reply));
   }
-  executor_.spawn(serve_write(sessions_.find(session->id()), Bytes(message.begin(), message.end())));
+  executor_.spawn(
+      serve_write(sessions_.find(session->id()), Bytes(message.begin(), message.end())));
 }
 
-// --- Writes ---------------------------------------------------------------------------------------------
+// --- Writes
+// ---------------------------------------------------------------------------------------------
 
 Task<void> Shard::serve_write(std::shared_ptr<Session> session, Bytes message) {
   ++writes_in_flight_;
@@ -146,8 +152,8 @@ Task<void> Shard::serve_write(std::shared_ptr<Session> session, Bytes message) {
 
 Status Shard::check(const Request& request) const {
   if (request.key.empty() || request.key.size() > layout::kMaxKey) {
-    return Status(Code::invalid,
-                  fmt::format("a key of {} bytes: keys have 1 to {}", request.key.size(), layout::kMaxKey));
+    return Status(Code::invalid, fmt::format("a key of {} bytes: keys have 1 to {}",
+                                             request.key.size(), layout::kMaxKey));
   }
   if (request.key.size() + request.value.size() > ssd_.inline_limit) {
     return Status(Code::too_large,
@@ -159,10 +165,10 @@ Status Shard::check(const Request& request) const {
     return Status(Code::invalid, fmt::format("the key does not belong to shard {}", ssd_.shard));
   }
   if (layout::holds_log_id(request.key, request.value, ssd_.log_id())) {
-    return Status(
-        Code::invalid,
-        "the record contains the id of this store's log, which stands on its SSDs only: a copy of the log "
-        "cannot be kept in the store itself");
+    return Status(Code::invalid,
+                  "the record contains the id of this store's log, which stands on its SSDs only: "
+                  "a copy of the log "
+                  "cannot be kept in the store itself");
   }
   return failure_;
 }
@@ -170,8 +176,9 @@ Status Shard::check(const Request& request) const {
 Task<Reply> Shard::write(const Request& request, std::string* text) {
   if (Status s = check(request); !s.ok()) co_return failed(s, text);
   const std::string name(request.key);
-  // A key that always has a write under way would keep its slot for ever: writers that wait for one go first.
-  const uint64_t block = table_.geometry().block_of(hash_key(name, ssd_.hash_seed));
+  // A key that always has a write under way would keep its slot for ever: writers that wait for one
+  // go first.
+  const std::uint64_t block = table_.geometry().block_of(hash_key(name, ssd_.hash_seed));
   while (merger_.starving(block) && failure_.ok()) co_await merger_.wait_for(block);
   auto& entry = in_flight_[name];
   if (!entry) entry = std::make_unique<InFlight>(executor_);
@@ -188,8 +195,8 @@ Task<Reply> Shard::write(const Request& request, std::string* text) {
 }
 
 // Gets the write slot that the key's writes go to.
-Task<Status> Shard::take_slot(InFlight& key, uint64_t block, uint64_t hash, std::string_view name,
-                              bool removal) {
+Task<Status> Shard::take_slot(InFlight& key, std::uint64_t block, std::uint64_t hash,
+                              std::string_view name, bool removal) {
   while (!key.slot) {
     if (!failure_.ok()) co_return failure_;
     if (auto held = table_.find(block, hash, name)) {
@@ -214,10 +221,11 @@ Task<Status> Shard::take_slot(InFlight& key, uint64_t block, uint64_t hash, std:
 }
 
 // The version of the key as of its last logged write. None of its writes may be unpublished.
-Task<Result<uint64_t>> Shard::current_version(InFlight& key, uint64_t block, uint64_t hash,
-                                              std::string_view name) {
-  auto slot =
-      key.slot && table_.slot(block, *key.slot).version != 0 ? key.slot : table_.find(block, hash, name);
+Task<Result<std::uint64_t>> Shard::current_version(InFlight& key, std::uint64_t block,
+                                                   std::uint64_t hash, std::string_view name) {
+  auto slot = key.slot && table_.slot(block, *key.slot).version != 0
+                  ? key.slot
+                  : table_.find(block, hash, name);
   if (!slot) {
     Result<BucketStore::Found> found = co_await merger_.buckets().find(name, hash);
     if (!found.ok()) co_return found.status();
@@ -233,26 +241,28 @@ Task<Result<uint64_t>> Shard::current_version(InFlight& key, uint64_t block, uin
     const auto p = table_.look(block, *slot);
     co_return p->kind == layout::Kind::tombstone ? 0 : p->version;
   }
-  // CLEAN, and a client has damaged our copy in the region: the bucket has the value, the log may not.
+  // CLEAN, and a client has damaged our copy in the region: the bucket has the value, the log may
+  // not.
   Result<BucketStore::Found> found = co_await merger_.buckets().find(name, hash);
   if (!found.ok()) co_return found.status();
   co_return found->version;
 }
 
 Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string* text) {
-  const uint64_t hash = hash_key(request.key, ssd_.hash_seed);
-  const uint64_t block = table_.geometry().block_of(hash);
+  const std::uint64_t hash = hash_key(request.key, ssd_.hash_seed);
+  const std::uint64_t block = table_.geometry().block_of(hash);
   const bool removal = request.kind == RequestKind::remove;
   const bool conditional = request.kind == RequestKind::put_if;
-  const auto key_size = static_cast<uint32_t>(request.key.size()),
-             value_size = static_cast<uint32_t>(request.value.size());
+  const auto key_size = static_cast<std::uint32_t>(request.key.size()),
+             value_size = static_cast<std::uint32_t>(request.value.size());
 
-  // The slot is taken before the record is logged, so that a durable write can be published at once.
+  // The slot is taken before the record is logged, so that a durable write can be published at
+  // once.
   if (Status s = co_await take_slot(key, block, hash, request.key, removal); !s.ok())
     co_return failed(s, text);
 
-  // A conditional put looks at the version when no write of the key is under way, and none may start until
-  // its own record is in the log.
+  // A conditional put looks at the version when no write of the key is under way, and none may
+  // start until its own record is in the log.
   while (key.exclusive) co_await key.changed.wait();
   struct Exclusive {
     InFlight& key;
@@ -268,7 +278,7 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
     key.exclusive = true;
     while (key.unpublished > 0) co_await key.changed.wait();
     if (!failure_.ok()) co_return failed(failure_, text);
-    Result<uint64_t> version = co_await current_version(key, block, hash, request.key);
+    Result<std::uint64_t> version = co_await current_version(key, block, hash, request.key);
     if (!version.ok()) co_return failed(version.status(), text);
     if (*version != request.expected) {
       ++conflicts_;
@@ -277,7 +287,7 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
     }
   }
 
-  const uint32_t size = layout::BatchBuilder::record_size(key_size, value_size);
+  const std::uint32_t size = layout::BatchBuilder::record_size(key_size, value_size);
   for (int checkpoints = 0; failure_.ok();) {
     co_await log_.room(key_size, value_size);
     if (!log_.failure().ok()) {
@@ -289,17 +299,18 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
     } else if (merger_.admits(size)) {
       break;
     } else if (checkpoints++ == kMaxCheckpointsWaited) {
-      co_return failed(Code::full,
-                       fmt::format("the log of {} is full of writes that cannot be merged", device_.name()),
-                       text);
+      co_return failed(
+          Code::full,
+          fmt::format("the log of {} is full of writes that cannot be merged", device_.name()),
+          text);
     } else {
       co_await merger_.wait_for_log();
     }
   }
   if (!failure_.ok()) co_return failed(failure_, text);
 
-  const Log::Ticket ticket =
-      log_.add(removal ? LogKind::tombstone : LogKind::value, 0, request.key, as_bytes(request.value));
+  const Log::Ticket ticket = log_.add(removal ? LogKind::tombstone : LogKind::value, 0, request.key,
+                                      as_bytes(request.value));
   merger_.admit(ticket.lsn);
   ++key.unpublished;
   ++table_.slot(block, *key.slot).in_log;
@@ -321,11 +332,12 @@ Task<Reply> Shard::write_key(InFlight& key, const Request& request, std::string*
   --table_.slot(block, *key.slot).in_log;
   key.changed.wake_all();
   if (!s.ok()) {
-    co_return failed(Code::unknown,
-                     fmt::format("the log could not be written ({}): the write may be found after a restart, "
-                                 "or not",
-                                 s.to_string()),
-                     text);
+    co_return failed(
+        Code::unknown,
+        fmt::format("the log could not be written ({}): the write may be found after a restart, "
+                    "or not",
+                    s.to_string()),
+        text);
   }
   ++(removal ? removes_ : conditional ? conditional_puts_ : puts_);
   co_return Reply{Code::ok, ticket.version, {}};
@@ -339,8 +351,9 @@ std::string Shard::stat() {
   nlohmann::json j = {
       {"shard", ssd_.shard},
       {"device", options_.device_path},
-      {"read_only", failure_.ok() ? nlohmann::json()
-                                  : nlohmann::json(failure_.message().substr(0, layout::kMaxFailureText))},
+      {"read_only", failure_.ok()
+                        ? nlohmann::json()
+                        : nlohmann::json(failure_.message().substr(0, layout::kMaxFailureText))},
       {"full", merger_.full()},
       {"sessions", {{"connected", sessions.connected}, {"kept", sessions.kept}}},
       {"cache",
@@ -372,7 +385,9 @@ std::string Shard::stat() {
         {"checkpoints", m.checkpoints},
         {"version", log_.version()}}},
       {"merge",
-       {{"buckets", m.merges}, {"records", m.merged_records}, {"damaged_buckets", m.damaged_buckets}}},
+       {{"buckets", m.merges},
+        {"records", m.merged_records},
+        {"damaged_buckets", m.damaged_buckets}}},
       {"ssd",
        {{"reads", d.reads},
         {"writes", d.writes},

@@ -33,7 +33,7 @@ class ShardTest : public ::testing::Test {
     turn_until(*s_->loop, [&] { return client_->in_flight() == 0; });
   }
   // The i-th key of a block.
-  std::string key_in_block(uint64_t block, int i) {
+  std::string key_in_block(std::uint64_t block, int i) {
     for (int n = 0;; ++n) {
       std::string key = "key" + std::to_string(n);
       if (s_->blocks.block_of(s_->hash(key)) == block && i-- == 0) return key;
@@ -81,19 +81,21 @@ TEST_F(ShardTest, ConditionalPutsLookAtTheVersion) {
   EXPECT_EQ(c.code, Code::ok);
 
   // Once merged and out of its write slot, the version comes from the bucket.
-  const uint64_t block = s_->blocks.block_of(s_->hash("key"));
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(s_->put(*client_, key_in_block(block, i), "x").code, Code::ok);
+  const std::uint64_t block = s_->blocks.block_of(s_->hash("key"));
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(s_->put(*client_, key_in_block(block, i), "x").code, Code::ok);
   ASSERT_FALSE(s_->slot_of("key"));
   EXPECT_EQ(s_->put_if(*client_, "key", "fourth", 0).code, Code::conflict);
   EXPECT_EQ(s_->put_if(*client_, "key", "fourth", c.version).code, Code::ok);
 }
 
-// Of conditional puts in flight together, each expecting what the last reply said, exactly one wins a round.
+// Of conditional puts in flight together, each expecting what the last reply said, exactly one wins
+// a round.
 TEST_F(ShardTest, OneOfManyConditionalPutsWins) {
   open(test_geometry(16));
-  uint64_t version = 0;
+  std::uint64_t version = 0;
   for (int round = 0; round < 20; ++round) {
-    std::vector<uint64_t> calls;
+    std::vector<std::uint64_t> calls;
     for (int i = 0; i < 10; ++i) {
       calls.push_back(client_->send(RequestKind::put_if, "key", std::to_string(i), version));
     }
@@ -129,7 +131,8 @@ TEST_F(ShardTest, SizesAreChecked) {
 TEST_F(ShardTest, ACopyOfTheLogIsRefused) {
   open(test_geometry(16));
   EXPECT_EQ(s_->put(*client_, "before", "v").code, Code::ok);
-  const std::string copy(as_string(ByteView(s_->ssd.contents()).subspan(s_->geometry.log_offset, 64)));
+  const std::string copy(
+      as_string(ByteView(s_->ssd.contents()).subspan(s_->geometry.log_offset, 64)));
   const Answer a = s_->put(*client_, "copy", "of " + copy);
   EXPECT_EQ(a.code, Code::invalid);
   EXPECT_THAT(a.text, HasSubstr("copy of the log"));
@@ -150,11 +153,13 @@ TEST_F(ShardTest, StatIsAMessageWhateverRecoveryFound) {
   }
   turn_until_answered();
   Bytes contents = s_->ssd.contents();
-  for (uint64_t at = 0; at < 4000 * 512; at += 1024) contents[g.log_offset + at] ^= std::byte{1};
-  reopen(g, std::move(contents), {.blocks = 512, .device_path = std::string(4095, '\x01') + '\xff'});
+  for (std::uint64_t at = 0; at < 4000 * 512; at += 1024)
+    contents[g.log_offset + at] ^= std::byte{1};
+  reopen(g, std::move(contents),
+         {.blocks = 512, .device_path = std::string(4095, '\x01') + '\xff'});
   const nlohmann::json recovery = stat()["recovery"];
   EXPECT_EQ(recovery["damage"].size(), Findings::kMaxNamed);
-  EXPECT_GT(recovery["damage"].size() + recovery["damage_more"].get<uint64_t>(), 500u);
+  EXPECT_GT(recovery["damage"].size() + recovery["damage_more"].get<std::uint64_t>(), 500u);
   Bytes request;
   layout::encode(request, layout::Request{});
   client_->largest = 0;
@@ -185,7 +190,8 @@ TEST_F(ShardTest, MalformedMessagesCloseThePeer) {
   EXPECT_FALSE(s_->shard.on_hello(*client_, garbage).ok());
 }
 
-// --- Sessions -------------------------------------------------------------------------------------------
+// --- Sessions
+// -------------------------------------------------------------------------------------------
 
 TEST_F(ShardTest, AResendIsDoneOnce) {
   open(test_geometry(16));
@@ -194,7 +200,8 @@ TEST_F(ShardTest, AResendIsDoneOnce) {
   turn_until(*s_->loop, [&] { return client_->answers.contains(102); });
   client_->send_as(103, 1, 1, RequestKind::put, "key", "v");  // when it has ended
   ASSERT_TRUE(client_->answers.contains(103));
-  EXPECT_FALSE(client_->answers.contains(101)) << "the resend's reply is the one that is waited for";
+  EXPECT_FALSE(client_->answers.contains(101))
+      << "the resend's reply is the one that is waited for";
   EXPECT_EQ(client_->answers[102].size(), 1u);
   EXPECT_EQ(client_->answers[103].front().version, client_->answers[102].front().version);
   EXPECT_EQ(stat()["writes"]["puts"], 1);
@@ -216,7 +223,8 @@ TEST_F(ShardTest, ASessionMovesToANewConnection) {
   TestClient second(s_->shard, client_->hello.session);
   EXPECT_EQ(second.hello.session, client_->hello.session);
   EXPECT_NE(client_->closed, "");
-  client_->send_as(9, 2, 1, RequestKind::put, "late", "v");  // still on its way on the old connection
+  client_->send_as(9, 2, 1, RequestKind::put, "late",
+                   "v");  // still on its way on the old connection
   second.send_as(5, 1, 1, RequestKind::put, "key", "v");
   turn_until(*s_->loop, [&] { return second.answers.contains(5); });
   settle();
@@ -246,15 +254,16 @@ TEST_F(ShardTest, AnUnknownSessionIsReplaced) {
   EXPECT_EQ(s_->put(second, "key", "v").code, Code::ok);
 }
 
-// --- Blocks and merges ----------------------------------------------------------------------------------
+// --- Blocks and merges
+// ----------------------------------------------------------------------------------
 
 TEST_F(ShardTest, AWriteKillsTheReadSlotsOfItsTag) {
   open(test_geometry(16));
   std::byte* word = s_->block_of("key") + s_->blocks.read_word(1);
-  const uint32_t tag = layout::tag_of(s_->hash("key"));
+  const std::uint32_t tag = layout::tag_of(s_->hash("key"));
   store(word, ReadWord{true, true, 9, tag}.pack());
   ASSERT_EQ(s_->put(*client_, "key", "v").code, Code::ok);
-  EXPECT_EQ(load<uint64_t>(word), (ReadWord{false, true, 9, tag}.pack()));
+  EXPECT_EQ(load<std::uint64_t>(word), (ReadWord{false, true, 9, tag}.pack()));
 }
 
 TEST_F(ShardTest, AFullBlockIsMergedAndNothingIsLost) {
@@ -278,7 +287,7 @@ TEST_F(ShardTest, NoWriteSlotIsCleanBeforeItsBucketIsWritten) {
   open(test_geometry(8), {.blocks = 2, .write_slots = 2});
   std::vector<std::string> keys;
   for (int i = 0; i < 12; ++i) keys.push_back("key" + std::to_string(i));
-  uint64_t clean_seen = 0;
+  std::uint64_t clean_seen = 0;
   s_->ssd.on_change = [&] {
     for (const std::string& key : keys) {
       auto slot = s_->slot_of(key);
@@ -318,7 +327,8 @@ TEST_F(ShardTest, ARegionThatAClientScribblesOverLosesNoWrite) {
     const std::string key = "key" + std::to_string(random() % 30), value = std::to_string(i);
     ASSERT_EQ(s_->put(*client_, key, value).code, Code::ok);
     model[key] = value;
-    for (int n = 0; n < 4; ++n) s_->region.data()[random() % s_->region.size()] = std::byte(random());
+    for (int n = 0; n < 4; ++n)
+      s_->region.data()[random() % s_->region.size()] = std::byte(random());
   }
   client_.reset();
   ASSERT_TRUE(s_->stop().ok());
@@ -334,29 +344,33 @@ constexpr std::array kDamages{Damage::empty_word, Damage::other_tag, Damage::gar
 
 class ShardRepairTest : public ShardTest {
  protected:
-  // Damages the first write slot of the key's block, which must be the key's, and leaves what a client may
-  // have cached meanwhile.
+  // Damages the first write slot of the key's block, which must be the key's, and leaves what a
+  // client may have cached meanwhile.
   void damage(std::string_view key, Damage how) {
     std::byte* block = s_->block_of(key);
     const layout::RegionGeometry& g = s_->blocks;
     std::byte* word = block + g.write_word(0);
     std::byte* body = block + g.body(g.read_slots);
     switch (how) {
-      case Damage::empty_word: store(word, uint64_t{0}); break;
-      case Damage::other_tag: store(word, load<uint64_t>(word) ^ uint64_t{1} << 40); break;
-      case Damage::garbage_word: store(word, ~uint64_t{0}); break;
+      case Damage::empty_word: store(word, std::uint64_t{0}); break;
+      case Damage::other_tag:
+        store(word, load<std::uint64_t>(word) ^ std::uint64_t{1} << 40);
+        break;
+      case Damage::garbage_word: store(word, ~std::uint64_t{0}); break;
       case Damage::body: body[layout::kSlotHeader] ^= std::byte{1}; break;
-      case Damage::checksum: store(block + g.upper_checksum(0), uint32_t{0}); break;
+      case Damage::checksum: store(block + g.upper_checksum(0), std::uint32_t{0}); break;
       case Damage::all: std::memset(block, 0x5a, g.block_size()); break;
     }
     const layout::ReadWord cached{true, true, 7, layout::tag_of(s_->hash(key))};
     store(block + g.read_word(0), cached.pack());
   }
   bool cached(std::string_view key) {
-    return layout::ReadWord::unpack(load<uint64_t>(s_->block_of(key) + s_->blocks.read_word(0))).visible;
+    return layout::ReadWord::unpack(
+               load<std::uint64_t>(s_->block_of(key) + s_->blocks.read_word(0)))
+        .visible;
   }
   void scrub() {
-    const size_t before = s_->loop->spawned();
+    const std::size_t before = s_->loop->spawned();
     s_->shard.scrub();
     turn_until(*s_->loop, [&] { return s_->loop->spawned() == before; });
   }
@@ -366,7 +380,7 @@ TEST_F(ShardRepairTest, TheWalkPublishesADirtySlotAgain) {
   for (const Damage how : kDamages) {
     for (const bool removed : {false, true}) {
       open(test_geometry(16), {.blocks = 300});
-      const uint64_t version =
+      const std::uint64_t version =
           (removed ? s_->remove(*client_, "key") : s_->put(*client_, "key", "value")).version;
       damage("key", how);
       scrub();
@@ -386,7 +400,7 @@ TEST_F(ShardRepairTest, TheWalkPublishesADirtySlotAgain) {
 TEST_F(ShardRepairTest, TheWalkPutsACleanSlotRightOrFreesIt) {
   for (const Damage how : kDamages) {
     open(test_geometry(16), {.blocks = 1, .write_slots = 1});
-    const uint64_t version = s_->put(*client_, "key", "value").version;
+    const std::uint64_t version = s_->put(*client_, "key", "value").version;
     // It is merged, because the next new key would need its slot.
     turn_until(*s_->loop, [&] { return s_->slot_of("key")->state == layout::WriteState::clean; });
     damage("key", how);
@@ -395,7 +409,8 @@ TEST_F(ShardRepairTest, TheWalkPutsACleanSlotRightOrFreesIt) {
         how == Damage::empty_word || how == Damage::other_tag || how == Damage::garbage_word;
     EXPECT_EQ(s_->slot_of("key").has_value(), word_only) << "damage " << static_cast<int>(how);
     if (!word_only) {
-      EXPECT_EQ(load<uint64_t>(s_->block_of("key") + s_->blocks.write_word(0)) & 0xff, 0u) << "EMPTY";
+      EXPECT_EQ(load<std::uint64_t>(s_->block_of("key") + s_->blocks.write_word(0)) & 0xff, 0u)
+          << "EMPTY";
     }
     EXPECT_EQ(s_->get("key"), (Stored{"value", version}));
     // A body alone may be damaged without anybody having cached anything.
@@ -411,7 +426,7 @@ TEST_F(ShardRepairTest, TheWalkPutsACleanSlotRightOrFreesIt) {
 TEST_F(ShardRepairTest, AMergeLeavesAReadableSlot) {
   for (const Damage how : kDamages) {
     open(test_geometry(1), {.blocks = 1, .write_slots = 2});
-    const uint64_t version = s_->put(*client_, "key", "value").version;
+    const std::uint64_t version = s_->put(*client_, "key", "value").version;
     damage("key", how);
     // The second slot is taken: now a merge of the bucket, of both, begins.
     ASSERT_EQ(s_->put(*client_, "other", "value").code, Code::ok);
@@ -425,7 +440,8 @@ TEST_F(ShardRepairTest, AMergeLeavesAReadableSlot) {
 }
 
 TEST_F(ShardRepairTest, AWriteInPlaceKillsWhatTheDamageLetIn) {
-  for (const Damage how : {Damage::empty_word, Damage::other_tag, Damage::garbage_word, Damage::all}) {
+  for (const Damage how :
+       {Damage::empty_word, Damage::other_tag, Damage::garbage_word, Damage::all}) {
     open(test_geometry(16), {.blocks = 300});
     ASSERT_EQ(s_->put(*client_, "key", "value").code, Code::ok);
     damage("key", how);
@@ -450,14 +466,16 @@ TEST_F(ShardRepairTest, RepairsAreCounted) {
   EXPECT_EQ(stat()["cache"]["damaged_bodies"], 1);
 }
 
-// The smallest log, under far more writes than it holds: it is emptied as it goes, and never runs over.
+// The smallest log, under far more writes than it holds: it is emptied as it goes, and never runs
+// over.
 TEST_F(ShardTest, ATinyLogTakesAnyNumberOfWrites) {
-  for (const uint32_t batch_max : {1u, 256u}) {
+  for (const std::uint32_t batch_max : {1u, 256u}) {
     // Buckets nearly full, so that most changes spill and need several images.
     open(test_geometry(40), {.blocks = 64, .batch_max = batch_max});
     std::mt19937_64 random(batch_max);
     for (int i = 0; i < 3000; ++i) {
-      const std::string key = "key" + std::to_string(random() % 120), value(random() % 110, 'a' + i % 26);
+      const std::string key = "key" + std::to_string(random() % 120),
+                        value(random() % 110, 'a' + i % 26);
       turn_until(*s_->loop, [&] { return client_->ready(200); });
       if (random() % 10 == 0) {
         client_->send(RequestKind::remove, key);
@@ -480,8 +498,9 @@ TEST_F(ShardTest, ATinyLogTakesAnyNumberOfWrites) {
 TEST_F(ShardTest, AfterAStopThereIsNothingToReplay) {
   const layout::SsdGeometry g = test_geometry(16);
   open(g);
-  for (int i = 0; i < 30; ++i) ASSERT_EQ(s_->put(*client_, "key" + std::to_string(i), "v").code, Code::ok);
-  const uint64_t last = s_->remove(*client_, "key7").version;
+  for (int i = 0; i < 30; ++i)
+    ASSERT_EQ(s_->put(*client_, "key" + std::to_string(i), "v").code, Code::ok);
+  const std::uint64_t last = s_->remove(*client_, "key7").version;
   client_->disconnect();
   ASSERT_TRUE(s_->stop().ok());
   reopen(g, s_->ssd.contents());
@@ -496,13 +515,14 @@ TEST_F(ShardTest, AStoppingShardRefusesWrites) {
   open(test_geometry(16));
   client_->send(RequestKind::put, "in flight", "v");
   s_->begin_stop();
-  const uint64_t late = client_->send(RequestKind::put, "late", "v");
+  const std::uint64_t late = client_->send(RequestKind::put, "late", "v");
   turn_until_answered();
   EXPECT_EQ(client_->answers[1].front().code, Code::ok);
   EXPECT_EQ(client_->answers[late].front().code, Code::unavailable);
 }
 
-// --- A full store ---------------------------------------------------------------------------------------
+// --- A full store
+// ---------------------------------------------------------------------------------------
 
 TEST_F(ShardTest, AFullStoreRefusesNewKeysUntilSomeAreDeleted) {
   open(test_geometry(1, 512, 1 << 20), {.blocks = 4});
@@ -525,21 +545,23 @@ TEST_F(ShardTest, AFullStoreRefusesNewKeysUntilSomeAreDeleted) {
   for (const std::string& key : stored) ASSERT_TRUE(s_->get(key)) << key;
 
   // Every key can be deleted, whatever else waits in its block.
-  for (size_t i = 0; i < 24; ++i) {
+  for (std::size_t i = 0; i < 24; ++i) {
     const Answer a = s_->remove(*client_, stored[i]);
     ASSERT_EQ(a.code, Code::ok) << stored[i] << ": " << a.text;
   }
   settle();
-  for (size_t i = 0; i < 10; ++i) {
+  for (std::size_t i = 0; i < 10; ++i) {
     const Answer a = s_->put(*client_, refused[i], value);
     EXPECT_EQ(a.code, Code::ok) << refused[i] << ": " << a.text;
   }
-  for (size_t i = 0; i < stored.size(); ++i) EXPECT_EQ(s_->get(stored[i]).has_value(), i >= 24) << stored[i];
+  for (std::size_t i = 0; i < stored.size(); ++i)
+    EXPECT_EQ(s_->get(stored[i]).has_value(), i >= 24) << stored[i];
   client_.reset();
   EXPECT_TRUE(s_->stop().ok());
 }
 
-// --- Faults ---------------------------------------------------------------------------------------------
+// --- Faults
+// ---------------------------------------------------------------------------------------------
 
 class ShardFaultTest : public ShardTest {
  protected:
@@ -564,7 +586,8 @@ class ShardFaultTest : public ShardTest {
   // Fills the block, so that the next write needs a merge, until one is not ok.
   Answer write_until_it_fails() {
     Answer a;
-    for (int i = 0; i < 100 && a.code == Code::ok; ++i) a = s_->put(*client_, "key" + std::to_string(i), "v");
+    for (int i = 0; i < 100 && a.code == Code::ok; ++i)
+      a = s_->put(*client_, "key" + std::to_string(i), "v");
     return a;
   }
 };
@@ -573,7 +596,8 @@ TEST_F(ShardFaultTest, AFailedLogWriteLeavesTheOutcomeUnknownAndTheShardReadOnly
   s_->device.fail(block::Io::Kind::write, 1, log());
   for (int i = 0; i < 5; ++i) client_->send(RequestKind::put, "unknown", std::to_string(i));
   turn_until_answered();
-  for (uint64_t call = 2; call <= 6; ++call) EXPECT_EQ(client_->answers[call].front().code, Code::unknown);
+  for (std::uint64_t call = 2; call <= 6; ++call)
+    EXPECT_EQ(client_->answers[call].front().code, Code::unknown);
   EXPECT_THAT(client_->answers[2].front().text, HasSubstr("injected fault"));
   EXPECT_FALSE(s_->get("unknown")) << "a write that is not durable was published";
   expect_read_only();
@@ -604,7 +628,8 @@ TEST_F(ShardFaultTest, ACheckpointEndsWhenBucketsCannotBeWritten) {
   open(test_geometry(64), {.blocks = 512});
   s_->device.fail(block::Io::Kind::write, block::FaultyDevice::kEvery, buckets());
   Answer a;
-  for (int i = 0; i < 5000 && a.code == Code::ok; ++i) a = s_->put(*client_, "key" + std::to_string(i), "v");
+  for (int i = 0; i < 5000 && a.code == Code::ok; ++i)
+    a = s_->put(*client_, "key" + std::to_string(i), "v");
   EXPECT_EQ(a.code, Code::read_only);
   client_.reset();
   EXPECT_FALSE(s_->stop().ok());
@@ -629,12 +654,13 @@ TEST_F(ShardFaultTest, AStopThatCannotMergeSaysSo) {
   EXPECT_TRUE(s_->get("key"));
 }
 
-// A damaged bucket: its keys are stuck, with a clear error; those of other buckets and blocks go on.
+// A damaged bucket: its keys are stuck, with a clear error; those of other buckets and blocks go
+// on.
 TEST_F(ShardFaultTest, ADamagedBucketStopsItsOwnKeysOnly) {
   open(test_geometry(16), {.blocks = 16, .write_slots = 2});
   ASSERT_EQ(s_->put(*client_, "victim", "v").code, Code::ok);
   const layout::SsdGeometry g = s_->geometry;
-  const uint64_t home = g.home_bucket(s_->hash("victim"));
+  const std::uint64_t home = g.home_bucket(s_->hash("victim"));
   // Twice: the log of the first stop still has the bucket's image, from which it would be restored.
   for (int i = 0; i < 2; ++i) {
     client_->disconnect();

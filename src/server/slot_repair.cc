@@ -6,28 +6,30 @@ namespace scalio::server {
 
 using layout::WriteState;
 
-bool SlotRepair::body_intact(uint64_t block, uint32_t i) const {
+bool SlotRepair::body_intact(std::uint64_t block, std::uint32_t i) const {
   const auto r = table_.look(block, i);
   return r && hash_key(r->key, geometry_.hash_seed) == table_.slot(block, i).hash;
 }
 
-bool SlotRepair::intact(uint64_t block, uint32_t i) const {
+bool SlotRepair::intact(std::uint64_t block, std::uint32_t i) const {
   return table_.word_intact(block, i) &&
          (table_.slot(block, i).state == WriteState::empty || body_intact(block, i));
 }
 
-void SlotRepair::warn(uint64_t block, uint32_t i, std::string_view what) {
+void SlotRepair::warn(std::uint64_t block, std::uint32_t i, std::string_view what) {
   warnings_.warn(
       executor_.now(),
-      fmt::format("write slot {} of block {} was overwritten in the region by a client; {}", i, block, what));
+      fmt::format("write slot {} of block {} was overwritten in the region by a client; {}", i,
+                  block, what));
 }
 
-Task<Result<BlockTable::Published>> SlotRepair::read(uint64_t block, uint32_t i) {
+Task<Result<BlockTable::Published>> SlotRepair::read(std::uint64_t block, std::uint32_t i) {
   const WriteSlot& s = table_.slot(block, i);
-  if (auto p = table_.read(block, i); p && hash_key(p->key, geometry_.hash_seed) == s.hash) co_return *p;
+  if (auto p = table_.read(block, i); p && hash_key(p->key, geometry_.hash_seed) == s.hash)
+    co_return *p;
   block::Buffer storage(Log::record_storage(geometry_));
   for (;;) {
-    const uint64_t lsn = s.lsn;
+    const std::uint64_t lsn = s.lsn;
     Result<layout::LogRecordView> r = co_await log_.read_record(lsn, storage);
     if (!r.ok()) {
       // What is logged once more may leave where it was.
@@ -37,7 +39,8 @@ Task<Result<BlockTable::Published>> SlotRepair::read(uint64_t block, uint32_t i)
     BlockTable::Published p{
         std::string(r->key), std::string(as_string(r->body)), r->version,
         r->kind == layout::LogKind::tombstone ? layout::Kind::tombstone : layout::Kind::value};
-    // Meanwhile it may have been merged, which changes nothing; or the slot has something else, or is whole.
+    // Meanwhile it may have been merged, which changes nothing; or the slot has something else, or
+    // is whole.
     if (s.state != WriteState::empty && s.version == p.version && !body_intact(block, i)) {
       warn(block, i, "its value is taken from the log");
       table_.republish(block, i, p.view());
@@ -46,7 +49,7 @@ Task<Result<BlockTable::Published>> SlotRepair::read(uint64_t block, uint32_t i)
   }
 }
 
-Task<void> SlotRepair::repair(uint64_t block, uint32_t i) {
+Task<void> SlotRepair::repair(std::uint64_t block, std::uint32_t i) {
   const WriteSlot& s = table_.slot(block, i);
   if (!table_.word_intact(block, i)) {
     warn(block, i, "while its word was wrong, readers of its key may have got an older value");
@@ -54,13 +57,13 @@ Task<void> SlotRepair::repair(uint64_t block, uint32_t i) {
   }
   if (s.state == WriteState::empty || body_intact(block, i)) co_return;
   if (!s.dirty()) {
-    // The bucket has the value (rule 7), the log may not any more. If a write of the key is on its way to
-    // the slot, that replaces the body.
+    // The bucket has the value (rule 7), the log may not any more. If a write of the key is on its
+    // way to the slot, that replaces the body.
     if (s.reserved || s.merging) co_return;
     warn(block, i, "its value is in its bucket");
     co_return table_.discard(block, i);
   }
-  const uint64_t lsn = s.lsn;
+  const std::uint64_t lsn = s.lsn;
   Result<BlockTable::Published> p = co_await read(block, i);
   if (!p.ok() && s.dirty() && s.lsn == lsn) {
     warn(block, i, "its value cannot be read from the log: " + p.status().to_string());

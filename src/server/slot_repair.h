@@ -1,5 +1,5 @@
-// SlotRepair: the write slots in the region are a copy that clients can damage. What is published in one is
-// read here, whatever they have done to it, and put right where it is damaged (rule 11).
+// SlotRepair: the write slots in the region are a copy that clients can damage. What is published
+// in one is read here, whatever they have done to it, and put right where it is damaged (rule 11).
 #pragma once
 
 #include "net/limited_log.h"
@@ -13,24 +13,26 @@ class SlotRepair {
   SlotRepair(Executor& executor, const layout::SsdGeometry& geometry, BlockTable& table, Log& log)
       : executor_(executor), geometry_(geometry), table_(table), log_(log) {}
 
-  // What is published in a slot that is DIRTY: from the region, or else from the log, and then the slot is
-  // published again. Fails if the log cannot be read, which it need not be any more once the slot is CLEAN.
-  Task<Result<BlockTable::Published>> read(uint64_t block, uint32_t i);
+  // What is published in a slot that is DIRTY: from the region, or else from the log, and then the
+  // slot is published again. Fails if the log cannot be read, which it need not be any more once
+  // the slot is CLEAN.
+  Task<Result<BlockTable::Published>> read(std::uint64_t block, std::uint32_t i);
 
   // Whether the region has what the server stored in the slot.
-  bool intact(uint64_t block, uint32_t i) const;
-  // Puts a slot right that is not intact, if that can be done now; else a later write or call does it.
-  Task<void> repair(uint64_t block, uint32_t i);
+  bool intact(std::uint64_t block, std::uint32_t i) const;
+  // Puts a slot right that is not intact, if that can be done now; else a later write or call does
+  // it.
+  Task<void> repair(std::uint64_t block, std::uint32_t i);
 
  private:
-  bool body_intact(uint64_t block, uint32_t i) const;
-  void warn(uint64_t block, uint32_t i, std::string_view what);
+  bool body_intact(std::uint64_t block, std::uint32_t i) const;
+  void warn(std::uint64_t block, std::uint32_t i, std::string_view what);
 
   Executor& executor_;
   const layout::SsdGeometry& geometry_;
   BlockTable& table_;
   Log& log_;
-  fabric::LimitedLog warnings_;
+  net::LimitedLog warnings_;
 };
 
 }  // namespace scalio::server

@@ -31,7 +31,8 @@ void Disk::store(std::uint64_t number, ByteView bytes) {
   std::deque<Version>& versions = open_[number];
   if (versions.empty()) versions.push_back({0, Bytes(now.begin(), now.end())});
   versions.push_back({++stores_, Bytes(bytes.begin(), bytes.end())});
-  std::copy(bytes.begin(), bytes.end(), contents_.begin() + static_cast<std::ptrdiff_t>(number * kSector));
+  std::copy(bytes.begin(), bytes.end(),
+            contents_.begin() + static_cast<std::ptrdiff_t>(number * kSector));
 }
 
 void Disk::durable(std::uint64_t number, std::uint64_t point) {
@@ -40,7 +41,8 @@ void Disk::durable(std::uint64_t number, std::uint64_t point) {
   std::deque<Version>& versions = it->second;
   const std::size_t before = versions.size();
   while (versions.size() > 1 && versions[1].stored <= point) versions.pop_front();
-  if (watcher_ != nullptr && versions.size() < before) watcher_->on_durable(number, versions.front().bytes);
+  if (watcher_ != nullptr && versions.size() < before)
+    watcher_->on_durable(number, versions.front().bytes);
   if (versions.size() == 1) open_.erase(it);
 }
 
@@ -53,7 +55,8 @@ void Disk::all_durable(std::uint64_t point) {
 void Disk::cut_power() {
   for (const auto& [number, versions] : open_) {
     const Bytes& left = versions[world_.random().below(versions.size())].bytes;
-    std::copy(left.begin(), left.end(), contents_.begin() + static_cast<std::ptrdiff_t>(number * kSector));
+    std::copy(left.begin(), left.end(),
+              contents_.begin() + static_cast<std::ptrdiff_t>(number * kSector));
     if (watcher_ != nullptr) watcher_->on_durable(number, left);
   }
   open_.clear();
@@ -102,25 +105,30 @@ void SimDevice::transfer(Operation& operation) {
 // What a read finds in a sector.
 ByteView SimDevice::read_sector(std::uint64_t number, const Io& io) {
   World& world = disk_.world();
-  if (replaceable_ && stranger_ == nullptr && world.strikes(Fault::replaced_ssd, kReplacedPerMillion)) {
+  if (replaceable_ && stranger_ == nullptr &&
+      world.strikes(Fault::replaced_ssd, kReplacedPerMillion)) {
     stranger_ = &disk_.strangers()[world.random().below(disk_.strangers().size())];
   }
-  if (stranger_ != nullptr) return ByteView(*stranger_).subspan(number * Disk::kSector, Disk::kSector);
+  if (stranger_ != nullptr)
+    return ByteView(*stranger_).subspan(number * Disk::kSector, Disk::kSector);
   const std::uint64_t at = number * Disk::kSector;
   if (at < disk_.faulty_from() || at >= disk_.faulty_to()) return disk_.sector(number);
   if (world.strikes(Fault::misdirected_read, kMisreadPerMillion)) {
-    // The same part of another bucket. If that was never written, nothing tells it from this one: it is
-    // empty by definition, and so is what is read.
+    // The same part of another bucket. If that was never written, nothing tells it from this one:
+    // it is empty by definition, and so is what is read.
     const std::uint64_t bucket = io.offset / io.size - disk_.faulty_from() / io.size;
-    const std::uint64_t other = world.random().below((disk_.faulty_to() - disk_.faulty_from()) / io.size);
+    const std::uint64_t other =
+        world.random().below((disk_.faulty_to() - disk_.faulty_from()) / io.size);
     const std::uint64_t begin = disk_.faulty_from() + other * io.size;
     const ByteView header = disk_.sector(begin / Disk::kSector);
     const bool written = std::any_of(header.begin(), header.begin() + layout::kBucketHeader,
                                      [](std::byte b) { return b != std::byte{0}; });
     if (written && other != bucket)
       return disk_.sector((begin + number * Disk::kSector - io.offset) / Disk::kSector);
-    // Not the first: that alone may be a whole bucket as it was, which nothing tells from the right one.
-  } else if (number * Disk::kSector != io.offset && world.strikes(Fault::stale_read, kMisreadPerMillion)) {
+    // Not the first: that alone may be a whole bucket as it was, which nothing tells from the right
+    // one.
+  } else if (number * Disk::kSector != io.offset &&
+             world.strikes(Fault::stale_read, kMisreadPerMillion)) {
     return disk_.older_sector(number);
   }
   return disk_.sector(number);
@@ -130,7 +138,8 @@ void SimDevice::go_on(const std::shared_ptr<Operation>& operation) {
   if (abandoned_) return;
   World& world = disk_.world();
   // An operation that fails stops anywhere.
-  if (operation->fails && (operation->sectors.empty() || world.random().coin())) return finish(operation);
+  if (operation->fails && (operation->sectors.empty() || world.random().coin()))
+    return finish(operation);
   while (!operation->sectors.empty()) {
     transfer(*operation);
     if (!operation->sectors.empty() && world.random().chance(kTornPerMillion)) {
@@ -165,11 +174,12 @@ void SimDevice::finish(const std::shared_ptr<Operation>& operation) {
   Io& io = *operation->io;
   Status status;
   if (operation->fails) {
-    status = Status(Code::io_error, fmt::format("{} of {} bytes at offset {} of {}: simulated error",
-                                                io.kind == Io::Kind::read    ? "read"
-                                                : io.kind == Io::Kind::write ? "write"
-                                                                             : "flush",
-                                                io.size, io.offset, name()));
+    status =
+        Status(Code::io_error, fmt::format("{} of {} bytes at offset {} of {}: simulated error",
+                                           io.kind == Io::Kind::read    ? "read"
+                                           : io.kind == Io::Kind::write ? "write"
+                                                                        : "flush",
+                                           io.size, io.offset, name()));
   } else if (io.kind == Io::Kind::flush) {
     disk_.all_durable(operation->flush_point);
   } else if (io.kind == Io::Kind::write && io.durability == block::Durability::stable) {
@@ -187,7 +197,8 @@ void SimDevice::abandon() {
   abandoned_ = true;
   for (const auto& operation : running_) {
     if (operation->io->kind != Io::Kind::write) continue;
-    for (std::size_t left = disk_.world().random().below(operation->sectors.size() + 1); left > 0; --left) {
+    for (std::size_t left = disk_.world().random().below(operation->sectors.size() + 1); left > 0;
+         --left) {
       transfer(*operation);
     }
   }

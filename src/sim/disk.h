@@ -1,8 +1,8 @@
 // Disk: a simulated SSD, and SimDevice: one process's handle on it.
 //
-// Every sector has the bytes that reads find and, until they are durable, those that it had before: a power
-// cut leaves any of these, for each sector by itself. Writes reach the sectors one by one, and reads look at
-// them one by one, at different moments.
+// Every sector has the bytes that reads find and, until they are durable, those that it had before:
+// a power cut leaves any of these, for each sector by itself. Writes reach the sectors one by one,
+// and reads look at them one by one, at different moments.
 #pragma once
 
 #include <deque>
@@ -30,10 +30,11 @@ class Disk {
  public:
   static constexpr std::uint32_t kSector = 512;
 
-  // Reads of what does not lie between `faulty_from` and `faulty_to`, the buckets, are never misdirected or
-  // stale: what a log has lost that way is lost. And only to there: other bytes look like a bucket that was
-  // never written, which nothing tells from the right one.
-  Disk(World& world, std::string name, Bytes contents, std::uint64_t faulty_from, std::uint64_t faulty_to)
+  // Reads of what does not lie between `faulty_from` and `faulty_to`, the buckets, are never
+  // misdirected or stale: what a log has lost that way is lost. And only to there: other bytes look
+  // like a bucket that was never written, which nothing tells from the right one.
+  Disk(World& world, std::string name, Bytes contents, std::uint64_t faulty_from,
+       std::uint64_t faulty_to)
       : world_(world),
         name_(std::move(name)),
         contents_(std::move(contents)),
@@ -88,7 +89,8 @@ class Disk {
 
 class SimDevice final : public block::BlockDevice {
  public:
-  // `replaceable`: another disk may take the place of this one, for this handle and as long as it is open.
+  // `replaceable`: another disk may take the place of this one, for this handle and as long as it
+  // is open.
   SimDevice(Process& process, Disk& disk, bool replaceable = false)
       : process_(process), disk_(disk), replaceable_(replaceable) {}
 

@@ -33,8 +33,9 @@ class DiskTest : public testing::Test {
     return *status;
   }
   void flush() {
-    process_.spawn(
-        [](SimDevice& device) -> Task<void> { EXPECT_TRUE((co_await device.flush()).ok()); }(device_));
+    process_.spawn([](SimDevice& device) -> Task<void> {
+      EXPECT_TRUE((co_await device.flush()).ok());
+    }(device_));
     drain();
   }
   char at(std::uint64_t sector) const { return static_cast<char>(disk_.sector(sector)[0]); }

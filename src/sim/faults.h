@@ -13,10 +13,10 @@ enum class Fault : std::uint8_t {
   torn_read,        // the parts of a READ are of different moments, in any order
   torn_write,       // the parts of a WRITE become visible at different moments, in any order
   misplaced_write,  // the body of a read slot is written over another one's
-  split_cas,        // the NIC's CAS reads the word, the CPU or others store into it, the CAS writes it
-  clock_drift,      // the clock of a client or server is too fast or too slow
-  freeze_client,    // a client stands still for a while, at any await
-  kill_client,      // a client dies, at any await
+  split_cas,    // the NIC's CAS reads the word, the CPU or others store into it, the CAS writes it
+  clock_drift,  // the clock of a client or server is too fast or too slow
+  freeze_client,  // a client stands still for a while, at any await
+  kill_client,    // a client dies, at any await
   lose_connection,
   freeze_server,
   preempt_server,  // between two stores to its region
@@ -27,7 +27,7 @@ enum class Fault : std::uint8_t {
   misdirected_read,   // one sector is another one's
   stale_read,         // one sector of several, not the first, is what it was before
   damage_write_slot,  // a stray WRITE of a client hits the word or the body of a write slot
-  replaced_ssd,       // what a client has open is, from now on, a blank device or another store's SSD
+  replaced_ssd,  // what a client has open is, from now on, a blank device or another store's SSD
 };
 constexpr std::size_t kFaults = 19;
 

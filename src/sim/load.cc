@@ -129,7 +129,8 @@ Task<void> Load::get(SimClient& client, std::uint32_t number) {
     shard.acknowledged(key, record->version, false);
   }
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
-  world_.note("{}{}", check::to_string(operation, 0), record.ok() ? "" : ": " + record.status().message());
+  world_.note("{}{}", check::to_string(operation, 0),
+              record.ok() ? "" : ": " + record.status().message());
   history_.push_back(std::move(operation));
 }
 
@@ -160,8 +161,8 @@ Task<void> Load::write(SimClient& client, RequestKind kind, std::uint32_t number
   }
   const std::string value = history_[at].value.value_or("");
   if (kind == RequestKind::remove) shard.removal_begins(key);
-  Result<std::uint64_t> version =
-      co_await client.shards[shard.ssd().shard].client->write(kind, key, value, history_[at].expected);
+  Result<std::uint64_t> version = co_await client.shards[shard.ssd().shard].client->write(
+      kind, key, value, history_[at].expected);
   Operation& operation = history_[at];
   operation.outcome = outcome_of(version.code(), true);
   operation.returned = time_of(world_.now());
@@ -173,7 +174,8 @@ Task<void> Load::write(SimClient& client, RequestKind kind, std::uint32_t number
   if (kind == RequestKind::remove && operation.outcome != Operation::Outcome::unknown)
     shard.removal_ends(key);
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
-  world_.note("{}{}", check::to_string(operation, 0), version.ok() ? "" : ": " + version.status().message());
+  world_.note("{}{}", check::to_string(operation, 0),
+              version.ok() ? "" : ": " + version.status().message());
 }
 
 void Load::consider_fate(SimClient& client) {
@@ -214,8 +216,8 @@ void Load::start_reading_all() {
   client.process->spawn(read_all(client));
 }
 
-// Each key three times, farther apart than the fill timeout: slots that were left incomplete are taken over.
-// And once more at once: that must be a hit, also of a key that does not exist.
+// Each key three times, farther apart than the fill timeout: slots that were left incomplete are
+// taken over. And once more at once: that must be a hit, also of a key that does not exist.
 Task<void> Load::read_all(SimClient& client) {
   for (std::uint32_t key = 0; key < shape_.keys; ++key) {
     for (int i = 0; i < 3; ++i) {

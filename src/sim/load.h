@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "history/reader.h"
 #include "client/shard_client.h"
+#include "history/reader.h"
 #include "sim/sim_store.h"
 
 namespace scalio::sim {

@@ -20,12 +20,14 @@ bool LogGuard::has(const layout::BatchHeader& batch, std::uint64_t at) const {
 
 void LogGuard::on_store(std::uint64_t sector) {
   const std::uint64_t at = sector * Disk::kSector - ssd_.log_offset;
-  if (at >= ssd_.log_size || !violation_.empty()) return;  // below the log `at` wraps, and is larger
+  if (at >= ssd_.log_size || !violation_.empty())
+    return;  // below the log `at` wraps, and is larger
   for (const layout::BatchHeader& batch : live_) {
     if (!has(batch, at)) continue;
     violation_ = fmt::format(
-        "the log is overwritten at offset {}: the batch at LSN {} is there, and the durable tail is {}", at,
-        batch.lsn, live_.front().lsn);
+        "the log is overwritten at offset {}: the batch at LSN {} is there, and the durable tail "
+        "is {}",
+        at, batch.lsn, live_.front().lsn);
     return;
   }
 }
@@ -35,8 +37,9 @@ void LogGuard::on_durable(std::uint64_t sector, ByteView bytes) {
   if (at >= ssd_.log_size) return;
   const auto header = layout::decode_batch_header(bytes, ssd_.log_id(), at, ssd_.log_size);
   if (!header) return;
-  const auto behind = std::lower_bound(live_.begin(), live_.end(), header->lsn,
-                                       [](const auto& batch, std::uint64_t lsn) { return batch.lsn < lsn; });
+  const auto behind =
+      std::lower_bound(live_.begin(), live_.end(), header->lsn,
+                       [](const auto& batch, std::uint64_t lsn) { return batch.lsn < lsn; });
   if (behind != live_.end() && behind->lsn == header->lsn) return;
   live_.insert(behind, *header);
   const std::uint64_t tail = live_.back().tail;

@@ -1,5 +1,5 @@
-// LogGuard: sees to it that a log is never overwritten before its checkpoint. It looks at what the disk holds
-// alone, and so at what a recovery would find, not at what the server believes.
+// LogGuard: sees to it that a log is never overwritten before its checkpoint. It looks at what the
+// disk holds alone, and so at what a recovery would find, not at what the server believes.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ class LogGuard final : public DiskWatcher {
   bool has(const layout::BatchHeader& batch, std::uint64_t at) const;
 
   const layout::SsdGeometry ssd_;
-  // The durable batches from the tail on that the newest of them declares, sorted by LSN: what is recovered
-  // if the power fails now, and no batch beside them becomes durable.
+  // The durable batches from the tail on that the newest of them declares, sorted by LSN: what is
+  // recovered if the power fails now, and no batch beside them becomes durable.
   std::deque<layout::BatchHeader> live_;
   std::string violation_;
 };

@@ -19,12 +19,14 @@ class LogGuardTest : public testing::Test {
  protected:
   static Bytes formatted() {
     Bytes bytes((kLog + 4) * Disk::kSector);
-    layout::first_batch(ByteSpan(bytes).subspan(geometry().log_offset), geometry().log_id(), Disk::kSector);
+    layout::first_batch(ByteSpan(bytes).subspan(geometry().log_offset), geometry().log_id(),
+                        Disk::kSector);
     return bytes;
   }
   LogGuardTest() { disk_.watch(guard_); }
 
-  // Stores an empty batch of one sector, numbered from the log's begin; all its laps are numbered on.
+  // Stores an empty batch of one sector, numbered from the log's begin; all its laps are numbered
+  // on.
   void batch(std::uint64_t number, std::uint64_t tail) {
     Bytes bytes(Disk::kSector);
     layout::BatchBuilder builder(geometry().log_id());

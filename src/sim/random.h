@@ -1,5 +1,5 @@
-// Random: all chance of a simulation, from its seed. The same on every machine, which the standard library's
-// distributions are not.
+// Random: all chance of a simulation, from its seed. The same on every machine, which the standard
+// library's distributions are not.
 #pragma once
 
 #include <cstdint>

@@ -35,7 +35,8 @@ LoadShape load_shape(Random& random, std::uint64_t operations) {
   s.clients = static_cast<std::uint32_t>(random.between(2, 5));
   s.tasks = static_cast<std::uint32_t>(random.between(1, 4));
   // Few keys are hot; many fill their buckets, so that records spill and move.
-  s.keys = static_cast<std::uint32_t>(random.chance(400'000) ? random.between(8, 24) : random.between(1, 6));
+  s.keys = static_cast<std::uint32_t>(random.chance(400'000) ? random.between(8, 24)
+                                                             : random.between(1, 6));
   s.operations = operations;
   return s;
 }
@@ -55,8 +56,8 @@ class Simulation {
       : world_(options.seed, choose_faults(chosen, options.faults, options.choose), options.trace) {
     const StoreShape store = store_shape(chosen);
     for (std::uint32_t i = 0; i < store.shards; ++i) {
-      shards_.push_back(std::make_unique<SimShard>(world_, store, i,
-                                                   [this, i, store] { cut_power(i, store.shared_memory); }));
+      shards_.push_back(std::make_unique<SimShard>(
+          world_, store, i, [this, i, store] { cut_power(i, store.shared_memory); }));
     }
     load_ = std::make_unique<Load>(world_, shards_, load_shape(chosen, options.operations));
   }
@@ -98,8 +99,9 @@ class Simulation {
             "reading all keys", [&] { return load_->ended(); }, kBound))
       return;
     if (load_->rereads_that_missed() > 0) {
-      violations_.push_back(fmt::format("{} GETs missed that should have hit: slots of the cache are lost",
-                                        load_->rereads_that_missed()));
+      violations_.push_back(
+          fmt::format("{} GETs missed that should have hit: slots of the cache are lost",
+                      load_->rereads_that_missed()));
       return;
     }
     // And all of it is on the disks after a clean stop.
@@ -130,7 +132,8 @@ class Simulation {
     const Nanos begin = world_.now();
     while (violations_.empty() && !done()) {
       if (world_.now() - begin > bound || world_.steps() > kMostSteps || !world_.step()) {
-        violations_.push_back(fmt::format("{} did not end ({} tasks are left)", what, load_->running()));
+        violations_.push_back(
+            fmt::format("{} did not end ({} tasks are left)", what, load_->running()));
         break;
       }
       if (world_.steps() % kLookEvery == 0) look();
@@ -175,7 +178,8 @@ class Simulation {
 RunResult run(const RunOptions& options) {
   // What the store and the load are like does not depend on which faults were allowed.
   auto* simulation = new Simulation(options, Random(mix(options.seed)));
-  // Not freed: killed processes stay as they were (world.h). Kept, so that they are not taken for leaks.
+  // Not freed: killed processes stay as they were (world.h). Kept, so that they are not taken for
+  // leaks.
   static std::vector<Simulation*> kept;
   kept.push_back(simulation);
   return simulation->run();

@@ -1,5 +1,5 @@
-// One simulation: a store of a few shards with its real server and client code, clients that load it, and
-// faults; all of it from one seed. Then: was everything as promised?
+// One simulation: a store of a few shards with its real server and client code, clients that load
+// it, and faults; all of it from one seed. Then: was everything as promised?
 #pragma once
 
 #include <cstdint>

@@ -48,10 +48,10 @@ void write_all(int fd, const void* data, std::size_t size) {
     std::string text;
     for (const std::string& v : r.violations) text += v + "\n";
     text.resize(std::min(text.size(), kMaxText));
-    const Report report{
-        seed,
-        {1, r.operations, r.unknown, r.errors, r.hits, r.misses, r.steals, r.restarts, r.steps, r.struck},
-        text.size()};
+    const Report report{seed,
+                        {1, r.operations, r.unknown, r.errors, r.hits, r.misses, r.steals,
+                         r.restarts, r.steps, r.struck},
+                        text.size()};
     write_all(fd, &report, sizeof report);
     write_all(fd, text.data(), text.size());
   }
@@ -115,9 +115,10 @@ class Job {
     const int status = end();
     if (next_ < last_ && !result.failure) {
       fail(result, next_,
-           WIFSIGNALED(status) ? fmt::format("the program ended by signal {} ({})", WTERMSIG(status),
-                                             strsignal(WTERMSIG(status)))
-                               : fmt::format("the program ended with status {}", WEXITSTATUS(status)));
+           WIFSIGNALED(status)
+               ? fmt::format("the program ended by signal {} ({})", WTERMSIG(status),
+                             strsignal(WTERMSIG(status)))
+               : fmt::format("the program ended with status {}", WEXITSTATUS(status)));
     }
   }
 
@@ -127,7 +128,8 @@ class Job {
   }
   // The lowest seed, so that jobs at one time do not decide which one is told.
   static void fail(RunnerResult& result, std::uint64_t seed, std::string what) {
-    if (!result.failure || seed < result.failure->seed) result.failure = Failure{seed, std::move(what)};
+    if (!result.failure || seed < result.failure->seed)
+      result.failure = Failure{seed, std::move(what)};
   }
   int end() {
     int status = 0;

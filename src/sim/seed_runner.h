@@ -37,9 +37,10 @@ struct RunnerResult {
   std::optional<Failure> failure;  // the first that was found: it ends the run
 };
 
-// Each job is a process, so that a simulation that ends it (a failed assertion) is a failure with a seed like
-// any other, and the memory of dead simulated processes is given back. `progress` is called now and then;
-// when it returns false, the run ends. Fails with unavailable if processes cannot be started.
+// Each job is a process, so that a simulation that ends it (a failed assertion) is a failure with a
+// seed like any other, and the memory of dead simulated processes is given back. `progress` is
+// called now and then; when it returns false, the run ends. Fails with unavailable if processes
+// cannot be started.
 Result<RunnerResult> run_many(const RunnerOptions& options,
                               const std::function<bool(const Totals&)>& progress);
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "layout/rules.h"
 #include "layout/hash_block.h"
+#include "layout/rules.h"
 
 namespace scalio::sim {
 
@@ -23,8 +23,8 @@ constexpr std::uint64_t kSplitPerMillion = 300'000;
 constexpr Nanos kResent = 2 * kMillisecond;
 constexpr std::uint64_t kLosePerMillion = 150;
 constexpr std::uint64_t kDamagePerMillion = 10'000;
-// The byte of a write-slot word that is 0 in all that a server stores, and in no damaged one: so what is
-// there says whether the server has put it right.
+// The byte of a write-slot word that is 0 in all that a server stores, and in no damaged one: so
+// what is there says whether the server has put it right.
 constexpr std::uint32_t kUnusedByte = 1;
 constexpr std::uint64_t kInterleavePerMillion = 300'000;
 constexpr int kHelloPolls = 200;
@@ -38,10 +38,11 @@ std::optional<std::uint64_t> Host::damage(World& world) {
   std::byte* block = region.data() + blocks.block_at(number);
   if (random.coin()) {
     const bool in_body = random.chance(700'000);
-    std::byte* at =
-        in_body ? block + blocks.body(blocks.read_slots + i) + kWord * random.below(blocks.slot_size / kWord)
-                : block + blocks.upper_checksum(i);
-    store(at, load<std::uint32_t>(at) ^ static_cast<std::uint32_t>(random.between(1, ~std::uint32_t{0})));
+    std::byte* at = in_body ? block + blocks.body(blocks.read_slots + i) +
+                                  kWord * random.below(blocks.slot_size / kWord)
+                            : block + blocks.upper_checksum(i);
+    store(at, load<std::uint32_t>(at) ^
+                  static_cast<std::uint32_t>(random.between(1, ~std::uint32_t{0})));
     hit_bodies_.insert({number, i});
     world.note("a stray WRITE hits the body of write slot {} of block {}", i, number);
     return std::nullopt;
@@ -72,9 +73,10 @@ bool Host::body_damaged(std::uint64_t number, std::uint32_t i) const {
   const ByteView block = ByteView(region).subspan(blocks.block_at(number), blocks.block_size());
   const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks.write_word(i)));
   const std::uint32_t slot = blocks.read_slots + i;
-  return w.readable() && !layout::decode_slot(block.subspan(blocks.body(slot), blocks.slot_size),
-                                              layout::slot_place(number, slot, w.generation),
-                                              load<std::uint32_t>(block.data() + blocks.upper_checksum(i)));
+  return w.readable() &&
+         !layout::decode_slot(block.subspan(blocks.body(slot), blocks.slot_size),
+                              layout::slot_place(number, slot, w.generation),
+                              load<std::uint32_t>(block.data() + blocks.upper_checksum(i)));
 }
 
 bool Host::misleads(std::uint64_t block) const {
@@ -110,22 +112,23 @@ class Channel::End final : public fabric::Connection {
   const std::shared_ptr<Channel> channel_;
 };
 
-Task<Result<std::unique_ptr<fabric::Connection>>> Channel::connect(Endpoint& endpoint, Process& client,
-                                                                   Bytes hello) {
+Task<Result<std::unique_ptr<fabric::Connection>>> Channel::connect(Endpoint& endpoint,
+                                                                   Process& client, Bytes hello) {
   co_await client.sleep(endpoint.world.delay(kMessage));
   if (!endpoint.host) co_return Status(Code::unavailable, "nobody listens");
   auto channel = std::make_shared<Channel>(endpoint, endpoint.host, client);
   std::optional<Result<Bytes>> answer;
   auto* answer_to = &answer;
   channel->host_->channels.push_back(channel);
-  channel->host_->process.deliver(endpoint.world.delay(kMessage),
-                                  [channel, answer_to, hello = std::move(hello)] {
-                                    if (channel->lost() || !channel->client_.alive()) return;
-                                    Result<Bytes> reply = channel->host_->service.on_hello(*channel, hello);
-                                    channel->greeted_ = reply.ok();
-                                    *answer_to = std::move(reply);
-                                  });
-  for (int i = 0; i < kHelloPolls && !answer && !channel->lost(); ++i) co_await client.sleep(kHelloPoll);
+  channel->host_->process.deliver(
+      endpoint.world.delay(kMessage), [channel, answer_to, hello = std::move(hello)] {
+        if (channel->lost() || !channel->client_.alive()) return;
+        Result<Bytes> reply = channel->host_->service.on_hello(*channel, hello);
+        channel->greeted_ = reply.ok();
+        *answer_to = std::move(reply);
+      });
+  for (int i = 0; i < kHelloPolls && !answer && !channel->lost(); ++i)
+    co_await client.sleep(kHelloPoll);
   if (channel->lost()) co_return channel->lost_;
   if (!answer || !answer->ok()) {
     channel->lose("not accepted");
@@ -151,7 +154,8 @@ void Channel::post(Op& op) {
   }
   posted->parts.push_back({0, op.size});
   if (op.kind == Op::Kind::read && world_.strikes(Fault::torn_read, kTornPerMillion)) tear(*posted);
-  if (op.kind == Op::Kind::write && world_.strikes(Fault::torn_write, kTornPerMillion)) tear(*posted);
+  if (op.kind == Op::Kind::write && world_.strikes(Fault::torn_write, kTornPerMillion))
+    tear(*posted);
   if (op.kind == Op::Kind::write) misplace(*posted);
   if (op.kind == Op::Kind::cas && world_.strikes(Fault::split_cas, kSplitPerMillion))
     posted->parts.push_back({0, 0});
@@ -159,8 +163,8 @@ void Channel::post(Op& op) {
   schedule();
 }
 
-// Into parts that happen at different moments. Words are whole: transports see to that, and NICs read and
-// write cache lines.
+// Into parts that happen at different moments. Words are whole: transports see to that, and NICs
+// read and write cache lines.
 void Channel::tear(Posted& posted) {
   Random& random = world_.random();
   auto& parts = posted.parts;
@@ -182,18 +186,20 @@ void Channel::tear(Posted& posted) {
     part.second = cut;
     parts.push_back({cut, end});
   }
-  for (std::size_t i = parts.size() - 1; i > 0; --i) std::swap(parts[i], parts[random.below(i + 1)]);
+  for (std::size_t i = parts.size() - 1; i > 0; --i)
+    std::swap(parts[i], parts[random.below(i + 1)]);
 }
 
-// The body of a read slot, to the place of another one's. Read-slot words are not protected against that; for
-// what the server writes there is a fault of its own.
+// The body of a read slot, to the place of another one's. Read-slot words are not protected against
+// that; for what the server writes there is a fault of its own.
 void Channel::misplace(Posted& posted) {
   const layout::RegionGeometry& g = host_->blocks;
   const std::uint64_t in_block = posted.offset % g.block_size();
   const bool is_body = in_block >= g.body(0) && in_block < g.body(g.read_slots);
   if (!is_body || !world_.strikes(Fault::misplaced_write, kMisplacedPerMillion)) return;
   const std::uint64_t block = world_.random().below(g.blocks);
-  posted.offset = g.block_at(block) + g.body(static_cast<std::uint32_t>(world_.random().below(g.read_slots)));
+  posted.offset =
+      g.block_at(block) + g.body(static_cast<std::uint32_t>(world_.random().below(g.read_slots)));
 }
 
 void Channel::schedule() {
@@ -236,8 +242,8 @@ bool Channel::step() {
     } else {
       std::copy(op.data + begin, op.data + end, memory + begin);
     }
-    world_.note("{} {} {:#x}, bytes {} to {} of {}", name_, op.kind == Op::Kind::read ? "READ" : "WRITE",
-                posted->offset, begin, end, op.size);
+    world_.note("{} {} {:#x}, bytes {} to {} of {}", name_,
+                op.kind == Op::Kind::read ? "READ" : "WRITE", posted->offset, begin, end, op.size);
     if (!posted->parts.empty()) return true;
     if (op.kind == Op::Kind::write && world_.strikes(Fault::damage_write_slot, kDamagePerMillion)) {
       if (const auto block = host_->damage(world_)) ++endpoint_.damages[*block];
@@ -274,28 +280,31 @@ void Channel::post(fabric::Call& call, ByteView request) {
     });
     return;
   }
-  host_->process.deliver(world_.delay(kMessage),
-                         [self = shared_from_this(), id, bytes = Bytes(request.begin(), request.end())] {
-                           if (!self->lost()) self->host_->service.on_request(*self, id, bytes);
-                         });
+  host_->process.deliver(world_.delay(kMessage), [self = shared_from_this(), id,
+                                                  bytes = Bytes(request.begin(), request.end())] {
+    if (!self->lost()) self->host_->service.on_request(*self, id, bytes);
+  });
 }
 
 void Channel::reply(std::uint64_t call, ByteView payload) {
-  client_.deliver(world_.delay(kMessage),
-                  [self = shared_from_this(), call, bytes = Bytes(payload.begin(), payload.end())]() mutable {
-                    if (self->lost()) return;
-                    auto node = self->calls_.extract(call);
-                    if (node) node.mapped()->complete(self->client_, std::move(bytes));
-                  });
+  client_.deliver(
+      world_.delay(kMessage),
+      [self = shared_from_this(), call, bytes = Bytes(payload.begin(), payload.end())]() mutable {
+        if (self->lost()) return;
+        auto node = self->calls_.extract(call);
+        if (node) node.mapped()->complete(self->client_, std::move(bytes));
+      });
 }
 
 void Channel::lose(const std::string& why) {
   if (lost()) return;
   world_.note("the connection of {} is lost: {}", name_, why);
-  for (std::uint64_t steps = world_.random().below(2 * queue_.size() + 1); steps > 0; --steps) step();
+  for (std::uint64_t steps = world_.random().below(2 * queue_.size() + 1); steps > 0; --steps)
+    step();
   if (lost()) return;  // the steps have met a new epoch
   lost_ = Status(Code::unavailable, why);
-  if (!queue_.empty() && queue_.front()->swap_read) host_->swapping.erase(queue_.front()->op->offset);
+  if (!queue_.empty() && queue_.front()->swap_read)
+    host_->swapping.erase(queue_.front()->op->offset);
   queue_.clear();
   client_.deliver(world_.delay(kNotice), [self = shared_from_this()] {
     const auto open = std::exchange(self->open_, {});
@@ -315,7 +324,8 @@ void Channel::lose(const std::string& why) {
 
 void Channel::server_died() {
   // Over shared memory the socket's hangup may be noticed late.
-  const Nanos notice = world_.random().below(endpoint_.shared_memory ? 300 * kMillisecond : kNotice);
+  const Nanos notice =
+      world_.random().below(endpoint_.shared_memory ? 300 * kMillisecond : kNotice);
   world_.after(notice, [self = shared_from_this()] { self->lose("the server has died"); });
 }
 

@@ -1,8 +1,10 @@
-// The simulated fabric: connections whose one-sided operations happen in small steps, each at its own moment.
+// The simulated fabric: connections whose one-sided operations happen in small steps, each at its
+// own moment.
 //
-// Per connection, operations happen in order; between connections in any. A READ or WRITE may be torn into
-// parts between any two words. A CAS is a read and, later, a write: atomic with the CAS of others, not with
-// the stores of the server's CPU or with WRITEs. Messages overtake each other and one-sided operations.
+// Per connection, operations happen in order; between connections in any. A READ or WRITE may be
+// torn into parts between any two words. A CAS is a read and, later, a write: atomic with the CAS
+// of others, not with the stores of the server's CPU or with WRITEs. Messages overtake each other
+// and one-sided operations.
 #pragma once
 
 #include <deque>
@@ -23,8 +25,8 @@ class Channel;
 
 // One incarnation of a shard's server.
 struct Host {
-  Host(Process& server, fabric::Service& shard, const layout::RegionGeometry& geometry, ByteSpan memory,
-       std::uint64_t number)
+  Host(Process& server, fabric::Service& shard, const layout::RegionGeometry& geometry,
+       ByteSpan memory, std::uint64_t number)
       : process(server), service(shard), blocks(geometry), region(memory), epoch(number) {}
   Process& process;
   fabric::Service& service;
@@ -36,7 +38,8 @@ struct Host {
 
   // A stray WRITE hits a write slot. Returns its block if it is the word that was hit.
   std::optional<std::uint64_t> damage(World& world);
-  // Whether such damage to the block is still there: to a word, which can mislead readers; to anything.
+  // Whether such damage to the block is still there: to a word, which can mislead readers; to
+  // anything.
   bool misleads(std::uint64_t block) const;
   bool damaged(std::uint64_t block) const;
 
@@ -49,10 +52,11 @@ struct Host {
 // Where a shard is reached, whichever its server is.
 struct Endpoint {
   World& world;
-  // Over shared memory, operations on a dead server's region go on succeeding (rule 9); else they fail.
+  // Over shared memory, operations on a dead server's region go on succeeding (rule 9); else they
+  // fail.
   const bool shared_memory;
-  std::uint64_t epoch = 0;                           // of the newest server, from before it accepts anything
-  std::shared_ptr<Host> host;                        // the server that accepts connections, if there is one
+  std::uint64_t epoch = 0;     // of the newest server, from before it accepts anything
+  std::shared_ptr<Host> host;  // the server that accepts connections, if there is one
   std::map<std::uint64_t, std::uint64_t> damages{};  // of write-slot words, ever, by block
 };
 
@@ -67,8 +71,8 @@ class Channel final : public fabric::Peer, public std::enable_shared_from_this<C
         name_(client.name()) {}
 
   // Makes a connection from `client`, with the given hello.
-  static Task<Result<std::unique_ptr<fabric::Connection>>> connect(Endpoint& endpoint, Process& client,
-                                                                   Bytes hello);
+  static Task<Result<std::unique_ptr<fabric::Connection>>> connect(Endpoint& endpoint,
+                                                                   Process& client, Bytes hello);
 
   // The connection breaks: what was posted may still happen, in part.
   void lose(const std::string& why);
@@ -88,10 +92,11 @@ class Channel final : public fabric::Peer, public std::enable_shared_from_this<C
   class End;
   struct Posted {
     fabric::Op* op;
-    std::uint64_t offset;                                    // in the region, where it happens
-    std::vector<std::pair<std::size_t, std::size_t>> parts;  // begin, end; in the order in which they happen
-    bool resent = false;                                     // the last part comes much later
-    bool swap_read = false;                                  // of a CAS: the word has been read
+    std::uint64_t offset;  // in the region, where it happens
+    std::vector<std::pair<std::size_t, std::size_t>>
+        parts;               // begin, end; in the order in which they happen
+    bool resent = false;     // the last part comes much later
+    bool swap_read = false;  // of a CAS: the word has been read
     std::uint64_t word = 0;
     bool done = false;
   };

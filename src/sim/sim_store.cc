@@ -68,7 +68,8 @@ SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index,
       shape_(shape),
       cut_power_(std::move(cut_power)),
       ssd_(geometry_of(world, shape, index)),
-      blocks_{shape.blocks, shape.read_slots, shape.write_slots, layout::slot_size_for(kInlineLimit)},
+      blocks_{shape.blocks, shape.read_slots, shape.write_slots,
+              layout::slot_size_for(kInlineLimit)},
       disk_(world, fmt::format("ssd-{}", index), formatted(ssd_), ssd_.bucket_offset,
             ssd_.bucket_offset + ssd_.all_buckets() * ssd_.bucket_size),
       log_guard_(ssd_, disk_),
@@ -83,8 +84,9 @@ void SimShard::start() {
   ++starts_;
   stopped_ = false;
   auto life = std::make_unique<Incarnation>();
-  life->process = std::make_unique<Process>(world_, fmt::format("server-{}.{}", ssd_.shard, starts_),
-                                            Fault::freeze_server, [this] { consider_fate(); });
+  life->process =
+      std::make_unique<Process>(world_, fmt::format("server-{}.{}", ssd_.shard, starts_),
+                                Fault::freeze_server, [this] { consider_fate(); });
   life->device = std::make_unique<SimDevice>(*life->process, disk_);
   life->memory.resize((blocks_.size() + 63) / 64);
   const ByteSpan region(life->memory[0].data(), blocks_.size());
@@ -100,8 +102,8 @@ void SimShard::start() {
     interleave(world_, *l->host);
     if (world_.strikes(Fault::preempt_server, kPreemptPerMillion)) l->process->preempt();
   };
-  life->shard = std::make_unique<server::Shard>(*life->process, *life->device, ssd_, blocks_, region,
-                                                std::move(options));
+  life->shard = std::make_unique<server::Shard>(*life->process, *life->device, ssd_, blocks_,
+                                                region, std::move(options));
   lives_.push_back(std::move(life));
   world_.note("{} starts", lives_.back()->process->name());
   lives_.back()->process->spawn(begin(*lives_.back()));
@@ -194,7 +196,8 @@ std::string SimShard::find_violation() const {
     const std::uint64_t hash = hash_key(key, ssd_.hash_seed);
     const std::uint64_t number = blocks_.block_of(hash);
     // What is damaged promises nothing until the server has put it right.
-    const bool misleads = endpoint_.host->misleads(number), is_damaged = endpoint_.host->damaged(number);
+    const bool misleads = endpoint_.host->misleads(number),
+               is_damaged = endpoint_.host->damaged(number);
     const ByteView block = ByteView(region).subspan(blocks_.block_at(number), blocks_.block_size());
     const auto record_in = [&](std::uint32_t slot, std::uint16_t generation) {
       auto r = layout::decode_slot(block.subspan(blocks_.body(slot), blocks_.slot_size),
@@ -205,12 +208,13 @@ std::string SimShard::find_violation() const {
       const auto w = ReadWord::unpack(load<std::uint64_t>(block.data() + blocks_.read_word(i)));
       if (!w.valid() || w.tag != layout::tag_of(hash) || misleads) continue;
       auto r = record_in(i, w.generation);
-      // That the key is absent has no version of its own: it is right if a deletion is the last, or may be.
+      // That the key is absent has no version of its own: it is right if a deletion is the last, or
+      // may be.
       const bool absent = r && r->kind == layout::Kind::tombstone;
       if (absent && (newest.removal || newest.removals > 0)) continue;
       if (r && r->version < version) {
-        return fmt::format("read slot {} of block {} has {} at version {}, and {} was acknowledged", i,
-                           number, key, r->version, version);
+        return fmt::format("read slot {} of block {} has {} at version {}, and {} was acknowledged",
+                           i, number, key, r->version, version);
       }
     }
     bool in_slot = false;
@@ -238,8 +242,8 @@ std::string SimShard::find_violation() const {
     }
     if (!damaged && !found && (older || (!newest.removal && newest.removals == 0))) {
       return fmt::format(
-          "{} was acknowledged at version {}, which is in no write slot, and its bucket has {}", key, version,
-          older ? "an older one" : "none");
+          "{} was acknowledged at version {}, which is in no write slot, and its bucket has {}",
+          key, version, older ? "an older one" : "none");
     }
   }
   return "";
@@ -258,8 +262,8 @@ std::string SimShard::describe(std::uint64_t number) const {
   for (std::uint32_t i = 0; i < blocks_.write_slots; ++i) {
     const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks_.write_word(i)));
     constexpr std::array<std::string_view, 4> kNames{"EMPTY", "LOCKED", "DIRTY", "CLEAN"};
-    out +=
-        fmt::format(" ({} g{} {:08x})", kNames[static_cast<std::size_t>(w.state) & 3], w.generation, w.tag);
+    out += fmt::format(" ({} g{} {:08x})", kNames[static_cast<std::size_t>(w.state) & 3],
+                       w.generation, w.tag);
   }
   return out;
 }

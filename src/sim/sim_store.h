@@ -1,5 +1,5 @@
-// Store: the simulated machines of one store: a disk and a server process for each shard, which can be
-// killed and started again; and what clients need to reach them.
+// Store: the simulated machines of one store: a disk and a server process for each shard, which can
+// be killed and started again; and what clients need to reach them.
 #pragma once
 
 #include <functional>
@@ -10,8 +10,8 @@
 
 #include "server/shard.h"
 #include "sim/disk.h"
-#include "sim/sim_fabric.h"
 #include "sim/log_guard.h"
+#include "sim/sim_fabric.h"
 
 namespace scalio::sim {
 
@@ -33,7 +33,8 @@ struct StoreShape {
 class SimShard {
  public:
   // `cut_power` is to cut the power of the machine, and so kill() this shard among others.
-  SimShard(World& world, const StoreShape& shape, std::uint32_t index, std::function<void()> cut_power);
+  SimShard(World& world, const StoreShape& shape, std::uint32_t index,
+           std::function<void()> cut_power);
 
   // Starts the server if none runs.
   void start();
@@ -49,11 +50,13 @@ class SimShard {
   const layout::SsdGeometry& ssd() const { return ssd_; }
   const layout::RegionGeometry& blocks() const { return blocks_; }
 
-  // Damage of write-slot words: of the block, ever; and whether a GET that begins now may meet some.
+  // Damage of write-slot words: of the block, ever; and whether a GET that begins now may meet
+  // some.
   std::uint64_t damages(std::uint64_t block) const;
   bool misleads(std::uint64_t block) const;
 
-  // A write of `key` with this version was acknowledged, or seen by a reader: from now on it must be found.
+  // A write of `key` with this version was acknowledged, or seen by a reader: from now on it must
+  // be found.
   void acknowledged(std::string_view key, std::uint64_t version, bool removal);
   // A deletion of `key` was asked for; it has ended, with a known outcome.
   void removal_begins(std::string_view key) { ++acknowledged_[std::string(key)].removals; }

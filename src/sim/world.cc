@@ -71,7 +71,8 @@ void Process::deliver(Nanos delay, std::function<void()> what) {
 void Process::preempt() {
   if (preempted_) return;
   preempted_ = true;
-  for (std::uint64_t steps = world_.random().below(kLongestPreemption); steps > 0 && world_.step(); --steps) {
+  for (std::uint64_t steps = world_.random().below(kLongestPreemption); steps > 0 && world_.step();
+       --steps) {
   }
   preempted_ = false;
   for (auto& what : std::exchange(waiting_, {})) deliver(0, std::move(what));

@@ -18,7 +18,8 @@ namespace scalio::sim {
 class World {
  public:
   // Faults in `enabled` may strike. With `trace`, what happens is printed to stdout.
-  World(std::uint64_t seed, FaultSet enabled, bool trace) : random_(seed), enabled_(enabled), trace_(trace) {}
+  World(std::uint64_t seed, FaultSet enabled, bool trace)
+      : random_(seed), enabled_(enabled), trace_(trace) {}
 
   Nanos now() const { return now_; }
   Random& random() { return random_; }
@@ -55,7 +56,9 @@ class World {
     Nanos when;
     std::uint64_t order;
     std::function<void()> run;
-    bool operator>(const Event& o) const { return when != o.when ? when > o.when : order > o.order; }
+    bool operator>(const Event& o) const {
+      return when != o.when ? when > o.when : order > o.order;
+    }
   };
   void print(const std::string& line);
 
@@ -70,11 +73,12 @@ class World {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
 };
 
-// A process of the simulated machines: the executor of its code. It can be frozen and killed, at any await.
+// A process of the simulated machines: the executor of its code. It can be frozen and killed, at
+// any await.
 //
-// What a killed process was doing is never resumed. Its coroutines and objects stay where they are, as they
-// were, and are not freed: a simulation is short, and a program that runs many of them runs a few in a
-// process of the real machine (runner.h).
+// What a killed process was doing is never resumed. Its coroutines and objects stay where they are,
+// as they were, and are not freed: a simulation is short, and a program that runs many of them runs
+// a few in a process of the real machine (runner.h).
 class Process final : public Executor {
  public:
   // `fate` is asked before each step of the process, and may kill it.
@@ -100,8 +104,8 @@ class Process final : public Executor {
 
   bool alive() const { return alive_; }
   void kill() { alive_ = false; }
-  // In the middle of a step of this process its CPU is taken away from it for a while: the world goes on, and
-  // what comes for this process waits.
+  // In the middle of a step of this process its CPU is taken away from it for a while: the world
+  // goes on, and what comes for this process waits.
   void preempt();
   const std::string& name() const { return name_; }
 

@@ -1,5 +1,5 @@
-// Findings: what somebody who looked has to say, so that it can be told in a message whatever was found. So
-// many are kept in words, each so long; the rest is counted.
+// Findings: what somebody who looked has to say, so that it can be told in a message whatever was
+// found. So many are kept in words, each so long; the rest is counted.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@ namespace scalio::server {
 
 class Findings {
  public:
-  static constexpr size_t kMaxNamed = 16;
-  static constexpr size_t kMaxText = 400;
+  static constexpr std::size_t kMaxNamed = 16;
+  static constexpr std::size_t kMaxText = 400;
 
   void add(std::string text) {
     if (named_.size() == kMaxNamed) {
@@ -28,12 +28,12 @@ class Findings {
   }
 
   const std::vector<std::string>& named() const { return named_; }
-  uint64_t more() const { return more_; }
+  std::uint64_t more() const { return more_; }
   bool empty() const { return named_.empty(); }
 
  private:
   std::vector<std::string> named_;
-  uint64_t more_ = 0;
+  std::uint64_t more_ = 0;
 };
 
 }  // namespace scalio::server

@@ -28,22 +28,24 @@ using layout::kSuperblockSize;
 using layout::SsdGeometry;
 
 namespace {
-constexpr uint64_t kLargestDefaultLog = 1 << 30;
-constexpr uint64_t kZeroChunk = 4 << 20;
-// Where something on a device that must not be overwritten shows: in the first and last bytes, or in one of
-// so many samples between.
-constexpr uint64_t kEdge = 1 << 20;
-constexpr uint64_t kSamples = 64;
+constexpr std::uint64_t kLargestDefaultLog = 1 << 30;
+constexpr std::uint64_t kZeroChunk = 4 << 20;
+// Where something on a device that must not be overwritten shows: in the first and last bytes, or
+// in one of so many samples between.
+constexpr std::uint64_t kEdge = 1 << 20;
+constexpr std::uint64_t kSamples = 64;
 
 Status system_error(const std::string& what) {
   return Status(Code::io_error, fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
-// Of a path that was given: at fault is the path, or else the machine, which has no room or is broken.
+// Of a path that was given: at fault is the path, or else the machine, which has no room or is
+// broken.
 Status path_error(const std::string& path, const std::error_code& error) {
-  const bool machine =
-      error == std::errc::no_space_on_device || error == std::errc::io_error || error.value() == EDQUOT;
-  return Status(machine ? Code::io_error : Code::invalid, fmt::format("{}: {}", path, error.message()));
+  const bool machine = error == std::errc::no_space_on_device || error == std::errc::io_error ||
+                       error.value() == EDQUOT;
+  return Status(machine ? Code::io_error : Code::invalid,
+                fmt::format("{}: {}", path, error.message()));
 }
 
 // So that what was made, or given a name, in a directory is there after a power cut.
@@ -63,13 +65,14 @@ Status randomize(T& value) {
   return Status();
 }
 
-Status create_file(const std::string& path, uint64_t size) {
+Status create_file(const std::string& path, std::uint64_t size) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return system_error(path);
   Status s;
   // So that the room is there when it is needed.
   if (const int error = posix_fallocate(fd, 0, static_cast<off_t>(size)); error != 0) {
-    s = Status(Code::io_error, fmt::format("making {} of {} bytes: {}", path, size, std::strerror(error)));
+    s = Status(Code::io_error,
+               fmt::format("making {} of {} bytes: {}", path, size, std::strerror(error)));
     ::unlink(path.c_str());
   }
   ::close(fd);
@@ -92,7 +95,7 @@ Result<bool> is_blank_file(const std::string& path) {
     const ssize_t n = at < 0 ? -1 : pread(fd, buffer.data(), buffer.size(), at);
     if (n < 0) error = errno;
     if (n == 0) break;
-    if (n > 0) blank = all_zero(ByteView(buffer).first(static_cast<size_t>(n)));
+    if (n > 0) blank = all_zero(ByteView(buffer).first(static_cast<std::size_t>(n)));
     at += n;
   }
   ::close(fd);
@@ -105,15 +108,17 @@ Result<bool> is_blank_file(const std::string& path) {
 
 Task<Result<bool>> is_blank_device(block::BlockDevice& device) {
   block::Buffer buffer(kEdge);
-  const uint64_t size = device.size(), step = std::max<uint64_t>(size / kSamples / 4096 * 4096, 4096);
-  for (uint64_t at = 0; at < size; at += step) {
-    const uint64_t length = at == 0 ? kEdge : 4096;
-    ByteSpan bytes = buffer.first(std::min(length, (size - at) / device.block_size() * device.block_size()));
+  const std::uint64_t size = device.size(),
+                      step = std::max<std::uint64_t>(size / kSamples / 4096 * 4096, 4096);
+  for (std::uint64_t at = 0; at < size; at += step) {
+    const std::uint64_t length = at == 0 ? kEdge : 4096;
+    ByteSpan bytes =
+        buffer.first(std::min(length, (size - at) / device.block_size() * device.block_size()));
     Status s = co_await device.read(at, bytes);
     if (!s.ok()) co_return s;
     if (!all_zero(bytes)) co_return false;
   }
-  const uint64_t tail = std::min(kEdge, size) / device.block_size() * device.block_size();
+  const std::uint64_t tail = std::min(kEdge, size) / device.block_size() * device.block_size();
   Status s = co_await device.read(size - tail, buffer.first(tail));
   if (!s.ok()) co_return s;
   co_return all_zero(buffer.first(tail));
@@ -122,8 +127,9 @@ Task<Result<bool>> is_blank_device(block::BlockDevice& device) {
 // Zeros over what makes an SSD one of a store: both superblocks and the log's first batch.
 Task<Status> blank_ssd(block::BlockDevice& device, const SsdGeometry& g) {
   block::Buffer zeros(kSuperblockSize);
-  const uint64_t second = (device.size() - kSuperblockSize) / kSuperblockSize * kSuperblockSize;
-  for (uint64_t at : {uint64_t{0}, second, g.log_offset}) {
+  const std::uint64_t second =
+      (device.size() - kSuperblockSize) / kSuperblockSize * kSuperblockSize;
+  for (std::uint64_t at : {std::uint64_t{0}, second, g.log_offset}) {
     Status s = co_await device.write(at, zeros.span(), block::Durability::cached);
     if (!s.ok()) co_return s;
   }
@@ -131,16 +137,17 @@ Task<Status> blank_ssd(block::BlockDevice& device, const SsdGeometry& g) {
 }
 
 // All but the superblocks.
-// A file is written over wholly: filesystems make the first write to each part of one much dearer than the
-// later ones. On a device buckets need no formatting: one without the new store's identity is empty.
+// A file is written over wholly: filesystems make the first write to each part of one much dearer
+// than the later ones. On a device buckets need no formatting: one without the new store's identity
+// is empty.
 Task<Status> write_ssd(block::BlockDevice& device, const SsdGeometry& g, bool whole,
                        const std::function<void(double)>& progress) {
   Status s = co_await blank_ssd(device, g);
   if (!s.ok()) co_return s;
   block::Buffer chunk(kZeroChunk);
   // The log is always written over, so that nothing in it looks like a batch.
-  const uint64_t end = whole ? g.device_size - kSuperblockSize : g.bucket_offset;
-  for (uint64_t at = g.log_offset; at < end; at += kZeroChunk) {
+  const std::uint64_t end = whole ? g.device_size - kSuperblockSize : g.bucket_offset;
+  for (std::uint64_t at = g.log_offset; at < end; at += kZeroChunk) {
     ByteSpan bytes = chunk.first(std::min(kZeroChunk, end - at));
     s = co_await device.write(at, bytes, block::Durability::cached);
     if (!s.ok()) co_return s;
@@ -184,25 +191,28 @@ struct NewSsds {
   std::vector<SsdGeometry> geometries;
 };
 
-// The superblocks come last, when everything else is durable: until they are there, there is no store. On a
-// failure there are none.
-Status write_store(EventLoop& loop, NewSsds& ssds, bool whole, const std::function<Status()>& name_them,
+// The superblocks come last, when everything else is durable: until they are there, there is no
+// store. On a failure there are none.
+Status write_store(EventLoop& loop, NewSsds& ssds, bool whole,
+                   const std::function<Status()>& name_them,
                    const std::function<void(double)>& progress) {
   const auto n = static_cast<double>(ssds.devices.size());
   Status s;
-  size_t begun = 0;
+  std::size_t begun = 0;
   while (s.ok() && begun < ssds.devices.size()) {
     const auto done = static_cast<double>(begun);
-    const std::function<void(double)> part = [&](double fraction) { progress((done + fraction) / n); };
+    const std::function<void(double)> part = [&](double fraction) {
+      progress((done + fraction) / n);
+    };
     s = run_to_end(loop, write_ssd(*ssds.devices[begun], ssds.geometries[begun], whole, part));
     ++begun;
   }
   if (s.ok()) s = name_them();
-  for (size_t i = 0; s.ok() && i < ssds.devices.size(); ++i) {
+  for (std::size_t i = 0; s.ok() && i < ssds.devices.size(); ++i) {
     s = run_to_end(loop, block::write_superblocks(*ssds.devices[i], ssds.geometries[i]));
   }
   // As far as it can be done: what is reported is the failure before.
-  for (size_t i = 0; !s.ok() && i < begun; ++i) {
+  for (std::size_t i = 0; !s.ok() && i < begun; ++i) {
     (void)run_to_end(loop, blank_ssd(*ssds.devices[i], ssds.geometries[i]));
   }
   return s;
@@ -210,11 +220,13 @@ Status write_store(EventLoop& loop, NewSsds& ssds, bool whole, const std::functi
 
 // A device or file of --ssd.
 struct GivenSsd {
-  std::string name;  // as it was given, absolute: a link under /dev/disk names a device whatever its number
+  std::string
+      name;  // as it was given, absolute: a link under /dev/disk names a device whatever its number
   std::string path;  // what it leads to, without links
 };
 
-// The name may be an entry of the store's own directory, which is about to be replaced: then what that says.
+// The name may be an entry of the store's own directory, which is about to be replaced: then what
+// that says.
 Result<GivenSsd> resolve(const std::string& given, const fs::path& dir) {
   std::error_code error;
   const fs::path path = fs::canonical(given, error);
@@ -226,9 +238,10 @@ Result<GivenSsd> resolve(const std::string& given, const fs::path& dir) {
   // A descriptor's name (/dev/fd/3) means nothing to another process.
   if (fs::weakly_canonical(name.parent_path(), error).native().starts_with("/proc/")) name = path;
   if (path.parent_path() == dir) {
-    return Status(Code::invalid, fmt::format("{} is in the store's own directory; keep it elsewhere, or make "
-                                             "files there with --ssds and --ssd-size",
-                                             path.string()));
+    return Status(Code::invalid,
+                  fmt::format("{} is in the store's own directory; keep it elsewhere, or make "
+                              "files there with --ssds and --ssd-size",
+                              path.string()));
   }
   return GivenSsd{name.string(), path.string()};
 }
@@ -255,7 +268,8 @@ struct OldStore {
 };
 
 // `taken` are opened already. Changes nothing.
-Result<OldStore> old_store(EventLoop& loop, const FormatOptions& o, const std::vector<std::string>& taken) {
+Result<OldStore> old_store(EventLoop& loop, const FormatOptions& o,
+                           const std::vector<std::string>& taken) {
   std::error_code error;
   OldStore old;
   if (!fs::exists(o.dir, error) || fs::is_empty(o.dir, error)) return old;
@@ -265,7 +279,9 @@ Result<OldStore> old_store(EventLoop& loop, const FormatOptions& o, const std::v
     return Status(
         Code::invalid,
         found->empty()
-            ? fmt::format("{} is not empty, and has no store; --force makes one beside what is there", o.dir)
+            ? fmt::format(
+                  "{} is not empty, and has no store; --force makes one beside what is there",
+                  o.dir)
             : fmt::format("{} is not empty; --force overwrites the store in it", o.dir));
   }
   for (unsigned i : *found) old.paths.push_back(ssd_path(o.dir, i));
@@ -281,7 +297,8 @@ Result<OldStore> old_store(EventLoop& loop, const FormatOptions& o, const std::v
   }
   for (const std::string& target : targets) {
     if (std::find(taken.begin(), taken.end(), target) != taken.end()) continue;
-    // A running server holds the device's lock. One that cannot be opened for another reason is in no use.
+    // A running server holds the device's lock. One that cannot be opened for another reason is in
+    // no use.
     auto device = block::UringDevice::open(loop, target, block::Access::exclusive);
     if (device.code() == Code::busy) return device.status();
     if (device.ok()) old.locked.push_back(*std::move(device));
@@ -297,18 +314,19 @@ Status check_room(const FormatOptions& o, const std::vector<std::string>& old) {
   while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
   struct statvfs fs_stat;
   if (statvfs(place.c_str(), &fs_stat) != 0) return system_error(place.string());
-  uint64_t room = uint64_t{fs_stat.f_bavail} * fs_stat.f_frsize;
+  std::uint64_t room = std::uint64_t{fs_stat.f_bavail} * fs_stat.f_frsize;
   struct stat st;
   for (const std::string& path : old) {
-    if (lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode)) room += uint64_t(st.st_blocks) * 512;
+    if (lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode))
+      room += std::uint64_t(st.st_blocks) * 512;
   }
   if (o.ssd_size <= room / o.ssds) return Status();
-  return Status(Code::full, fmt::format("no space left for {} x {} MiB in {}: {} MiB are free", o.ssds,
-                                        o.ssd_size >> 20, o.dir, room >> 20));
+  return Status(Code::full, fmt::format("no space left for {} x {} MiB in {}: {} MiB are free",
+                                        o.ssds, o.ssd_size >> 20, o.dir, room >> 20));
 }
 
 // The block size that files in the directory have. Failures also: no direct I/O there.
-Result<uint32_t> block_size_in(EventLoop& loop, const std::string& dir) {
+Result<std::uint32_t> block_size_in(EventLoop& loop, const std::string& dir) {
   const std::string path = dir + "/format-probe";
   if (Status s = create_file(path, kSuperblockSize); !s.ok()) return s;
   Made made;
@@ -322,7 +340,8 @@ Result<uint32_t> block_size_in(EventLoop& loop, const std::string& dir) {
 Status make_directories(const std::string& dir, Made& made) {
   std::error_code error;
   std::vector<fs::path> missing;
-  for (fs::path path = fs::absolute(dir, error); !fs::exists(path, error); path = path.parent_path()) {
+  for (fs::path path = fs::absolute(dir, error); !fs::exists(path, error);
+       path = path.parent_path()) {
     missing.push_back(path);
   }
   for (auto path = missing.rbegin(); path != missing.rend(); ++path) {
@@ -352,7 +371,7 @@ Status prepare_directory(const FormatOptions& o, const std::vector<std::string>&
 
 Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(double)> progress) {
   const bool devices = !o.ssd_paths.empty();
-  const auto shards = static_cast<uint32_t>(devices ? o.ssd_paths.size() : o.ssds);
+  const auto shards = static_cast<std::uint32_t>(devices ? o.ssd_paths.size() : o.ssds);
   if (shards == 0) return Status(Code::invalid, "a store needs at least one SSD");
   if (o.dir.empty()) return Status(Code::invalid, "the store's directory has no name");
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
@@ -365,15 +384,16 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   for (Status s : {randomize(base.uuid), randomize(base.hash_seed), randomize(base.log_secret)}) {
     if (!s.ok()) return s;
   }
-  base.uuid[6] = static_cast<uint8_t>((base.uuid[6] & 0x0f) | 0x40);  // RFC 4122, version 4
-  base.uuid[8] = static_cast<uint8_t>((base.uuid[8] & 0x3f) | 0x80);
+  base.uuid[6] = static_cast<std::uint8_t>((base.uuid[6] & 0x0f) | 0x40);  // RFC 4122, version 4
+  base.uuid[8] = static_cast<std::uint8_t>((base.uuid[8] & 0x3f) | 0x80);
 
   // Everything that can be wrong is found before anything is touched.
-  const auto plan = [&](uint32_t shard, uint64_t size, uint32_t block_size) -> Result<SsdGeometry> {
+  const auto plan = [&](std::uint32_t shard, std::uint64_t size,
+                        std::uint32_t block_size) -> Result<SsdGeometry> {
     SsdGeometry g = base;
     g.shard = shard;
     g.block_size = std::max(base.block_size, block_size);
-    uint64_t log = o.log_size;
+    std::uint64_t log = o.log_size;
     if (log == 0) log = std::min(kLargestDefaultLog, size / 8);
     log = log / kSuperblockSize * kSuperblockSize;
     if (o.log_size == 0) log = std::max(log, layout::min_log_size(g));
@@ -389,7 +409,8 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   const auto open_ssd = [&](const std::string& path) -> Status {
     auto device = block::UringDevice::open(**loop, path, block::Access::exclusive);
     if (!device.ok()) return device.status();
-    auto g = plan(static_cast<uint32_t>(ssds.devices.size()), (*device)->size(), (*device)->block_size());
+    auto g = plan(static_cast<std::uint32_t>(ssds.devices.size()), (*device)->size(),
+                  (*device)->block_size());
     if (!g.ok()) return Status(g.code(), fmt::format("{}: {}", path, g.status().message()));
     summary.paths.push_back(path);
     summary.buckets += g->buckets;
@@ -410,14 +431,15 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
                              : run_to_end(**loop, is_blank_device(*ssds.devices.back()));
     if (!blank.ok()) return blank.status();
     if (!*blank)
-      return Status(Code::invalid, fmt::format("{} is not empty; --force overwrites what is on it", path));
+      return Status(Code::invalid,
+                    fmt::format("{} is not empty; --force overwrites what is on it", path));
   }
   Result<OldStore> old = old_store(**loop, o, summary.paths);
   if (!old.ok()) return old.status();
   if (!devices) {
     if (Status s = check_room(o, old->paths); !s.ok()) return s;
     if (!old->paths.empty()) {
-      Result<uint32_t> block_size = block_size_in(**loop, o.dir);
+      Result<std::uint32_t> block_size = block_size_in(**loop, o.dir);
       if (!block_size.ok()) return block_size.status();
       if (auto g = plan(0, o.ssd_size, *block_size); !g.ok()) return g.status();
     }
@@ -426,16 +448,17 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   Made made;
   if (Status s = prepare_directory(o, old->paths, made); !s.ok()) return s;
   old->locked.clear();
-  for (uint32_t i = 0; !devices && i < shards; ++i) {
+  for (std::uint32_t i = 0; !devices && i < shards; ++i) {
     if (Status s = create_file(ssd_path(o.dir, i), o.ssd_size); !s.ok()) return s;
     made.add(ssd_path(o.dir, i));
     if (Status s = open_ssd(ssd_path(o.dir, i)); !s.ok()) return s;
   }
   const auto name_them = [&]() -> Status {
     std::error_code error;
-    for (uint32_t i = 0; i < given->size(); ++i) {
+    for (std::uint32_t i = 0; i < given->size(); ++i) {
       fs::create_symlink((*given)[i].name, ssd_path(o.dir, i), error);
-      if (error) return Status(Code::io_error, fmt::format("{}: {}", ssd_path(o.dir, i), error.message()));
+      if (error)
+        return Status(Code::io_error, fmt::format("{}: {}", ssd_path(o.dir, i), error.message()));
       made.add(ssd_path(o.dir, i));
     }
     // Before it is written, so that a part of it is removed too.

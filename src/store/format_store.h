@@ -14,27 +14,28 @@ struct FormatOptions {
   std::string dir;
   // Either so many new files of ssd_size bytes in dir ...
   unsigned ssds = 0;
-  uint64_t ssd_size = 0;
+  std::uint64_t ssd_size = 0;
   // ... or these devices or files, which dir will link to.
   std::vector<std::string> ssd_paths;
-  uint32_t bucket_size = 1024;
-  uint32_t inline_limit = 240;  // the largest key + value, in bytes
-  uint64_t log_size = 0;        // bytes, per SSD; 0: an eighth of the SSD, at most 1 GiB
-  bool force = false;           // overwrite what is there
+  std::uint32_t bucket_size = 1024;
+  std::uint32_t inline_limit = 240;  // the largest key + value, in bytes
+  std::uint64_t log_size = 0;        // bytes, per SSD; 0: an eighth of the SSD, at most 1 GiB
+  bool force = false;                // overwrite what is there
 };
 
 struct FormatSummary {
   std::string uuid;
   std::vector<std::string> paths;
-  uint64_t buckets = 0;
-  uint64_t log_bytes = 0;
-  uint64_t record_capacity_bytes = 0;
+  std::uint64_t buckets = 0;
+  std::uint64_t log_bytes = 0;
+  std::uint64_t record_capacity_bytes = 0;
 };
 
-// `progress` is told the fraction done. Failures: invalid (options, or something is there already and force
-// is not set), full (no room) and busy (in use), which leave everything as it was; io_error, after which
-// there is no store, and nothing of what was made. Without force nothing is overwritten but zeros; of a
-// device only both ends and samples between are looked at.
-Result<FormatSummary> format_store(const FormatOptions& options, std::function<void(double)> progress);
+// `progress` is told the fraction done. Failures: invalid (options, or something is there already
+// and force is not set), full (no room) and busy (in use), which leave everything as it was;
+// io_error, after which there is no store, and nothing of what was made. Without force nothing is
+// overwritten but zeros; of a device only both ends and samples between are looked at.
+Result<FormatSummary> format_store(const FormatOptions& options,
+                                   std::function<void(double)> progress);
 
 }  // namespace scalio::server

@@ -26,14 +26,17 @@ namespace fs = std::filesystem;
 using layout::SsdGeometry;
 using layout::Uuid;
 
-std::string ssd_path(const std::string& dir, unsigned index) { return fmt::format("{}/ssd-{}", dir, index); }
+std::string ssd_path(const std::string& dir, unsigned index) {
+  return fmt::format("{}/ssd-{}", dir, index);
+}
 std::string epoch_path(const std::string& dir) { return dir + "/epoch"; }
 std::string uuid_path(const std::string& dir) { return dir + "/uuid"; }
 
 Result<std::vector<unsigned>> list_ssds(const std::string& dir) {
   std::vector<unsigned> found;
   std::error_code error;
-  for (fs::directory_iterator entry(dir, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(dir, error), end; !error && entry != end;
+       entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     unsigned index = 0;
     if (!name.starts_with("ssd-")) continue;
@@ -72,18 +75,19 @@ Result<std::optional<Uuid>> noted_uuid(const std::string& dir) {
   std::erase(digits, '-');
   Uuid uuid{};
   bool ok = digits.size() == 2 * uuid.size();
-  for (size_t i = 0; ok && i < uuid.size(); ++i) {
+  for (std::size_t i = 0; ok && i < uuid.size(); ++i) {
     const char* two = digits.data() + 2 * i;
     ok = std::from_chars(two, two + 2, uuid[i], 16).ptr == two + 2;
   }
   if (ok && layout::to_string(uuid) == line) return std::optional(uuid);
-  return Status(Code::corrupt, fmt::format("{} does not hold a UUID; write that of the store into it, or, if "
-                                           "the SSDs in {} are surely those of the store, remove it",
-                                           path, dir));
+  return Status(Code::corrupt,
+                fmt::format("{} does not hold a UUID; write that of the store into it, or, if "
+                            "the SSDs in {} are surely those of the store, remove it",
+                            path, dir));
 }
 
 // Which device or file it is, whatever its name.
-using Identity = std::tuple<bool, uint64_t, uint64_t>;
+using Identity = std::tuple<bool, std::uint64_t, std::uint64_t>;
 Identity identity(const fs::path& path) {
   struct stat st {};
   stat(path.c_str(), &st);
@@ -96,8 +100,8 @@ bool is_block_device(const fs::path& path) {
   return stat(path.c_str(), &st) == 0 && S_ISBLK(st.st_mode);
 }
 
-// A part of a larger one (a path of a multipath device, a disk of a RAID): whoever reads it alone reads a
-// part, or what is another device's.
+// A part of a larger one (a path of a multipath device, a disk of a RAID): whoever reads it alone
+// reads a part, or what is another device's.
 bool is_part_of_another(const fs::path& path) {
   struct stat st;
   if (stat(path.c_str(), &st) != 0) return false;
@@ -117,8 +121,8 @@ class Finder {
     if (Status s = learn_store(); !s.ok()) return s;
     for (unsigned i = 0; i < shards_; ++i) {
       if (entries_.contains(i)) continue;
-      return Status(Code::invalid,
-                    fmt::format("{} is missing (the store has {} SSDs)", ssd_path(dir_, i), shards_));
+      return Status(Code::invalid, fmt::format("{} is missing (the store has {} SSDs)",
+                                               ssd_path(dir_, i), shards_));
     }
     if (entries.back() >= shards_) {
       return Status(Code::invalid, fmt::format("{} does not belong there: the store has {} SSDs",
@@ -161,8 +165,8 @@ class Finder {
     entries_.insert({index, {std::move(path), std::move(superblock), other}});
   }
 
-  // Which store it is, and how many SSDs it has: any intact superblock tells. One at its right place goes
-  // first, for a directory without a note.
+  // Which store it is, and how many SSDs it has: any intact superblock tells. One at its right
+  // place goes first, for a directory without a note.
   Status learn_store() {
     Result<std::optional<Uuid>> noted = noted_uuid(dir_);
     if (!noted.ok()) return noted.status();
@@ -191,7 +195,8 @@ class Finder {
     if (!uuid_ || !entry.other) return entry.superblock.status();
     std::map<Identity, SsdPlace> found;
     for (const auto& [other, e] : entries_) {
-      if (is_wanted(e.superblock, index)) found.insert({identity(e.path), {e.path, *e.superblock, ""}});
+      if (is_wanted(e.superblock, index))
+        found.insert({identity(e.path), {e.path, *e.superblock, ""}});
     }
     const bool look_further = found.empty() && may_have_moved(index);
     if (look_further) {
@@ -204,19 +209,20 @@ class Finder {
     if (found.size() > 1) {
       return Status(
           Code::invalid,
-          fmt::format("{}; {} and {} are both SSD {} of store {}, so one is a copy: make {} a link to "
-                      "the right one",
-                      in_place(index), found.begin()->second.path, std::next(found.begin())->second.path,
-                      index, layout::to_string(*uuid_), ssd_path(dir_, index)));
+          fmt::format(
+              "{}; {} and {} are both SSD {} of store {}, so one is a copy: make {} a link to "
+              "the right one",
+              in_place(index), found.begin()->second.path, std::next(found.begin())->second.path,
+              index, layout::to_string(*uuid_), ssd_path(dir_, index)));
     }
     SsdPlace place = found.begin()->second;
-    place.moved = fmt::format("{}; SSD {} of the store is {}, as its superblock says", in_place(index), index,
-                              place.path);
+    place.moved = fmt::format("{}; SSD {} of the store is {}, as its superblock says",
+                              in_place(index), index, place.path);
     return place;
   }
 
-  // A device may get another number at every boot; a file is where somebody has put it. Whose devices they
-  // are only the note tells for sure.
+  // A device may get another number at every boot; a file is where somebody has put it. Whose
+  // devices they are only the note tells for sure.
   bool may_have_moved(unsigned index) const {
     std::error_code error;
     return noted_ && fs::is_symlink(ssd_path(dir_, index), error);
@@ -226,7 +232,8 @@ class Finder {
   void look_at_devices() {
     if (std::exchange(looked_at_devices_, true)) return;
     std::error_code error;
-    for (fs::directory_iterator entry("/dev", error), end; !error && entry != end; entry.increment(error)) {
+    for (fs::directory_iterator entry("/dev", error), end; !error && entry != end;
+         entry.increment(error)) {
       const std::string path = entry->path().string();
       if (!is_block_device(path) || is_part_of_another(path)) continue;
       if (access(path.c_str(), R_OK) != 0) ++unreadable_;
@@ -243,13 +250,15 @@ class Finder {
   }
 
   Status not_found(unsigned index, bool looked_at_devices) const {
-    std::string what = fmt::format("{}; SSD {} of store {} is at no other ssd-N in {}", in_place(index),
-                                   index, layout::to_string(*uuid_), dir_);
+    std::string what = fmt::format("{}; SSD {} of store {} is at no other ssd-N in {}",
+                                   in_place(index), index, layout::to_string(*uuid_), dir_);
     if (looked_at_devices) what += " and on no block device in /dev";
-    if (looked_at_devices && unreadable_ > 0) what += fmt::format(" ({} may not be read)", unreadable_);
+    if (looked_at_devices && unreadable_ > 0)
+      what += fmt::format(" ({} may not be read)", unreadable_);
     const Result<SsdGeometry>& g = entries_.at(index).superblock;
     if (noted_ && g.ok() && g->uuid != *uuid_) {
-      what += fmt::format("; if {} is to have the other store from now on, remove {}", dir_, uuid_path(dir_));
+      what += fmt::format("; if {} is to have the other store from now on, remove {}", dir_,
+                          uuid_path(dir_));
     }
     return Status(Code::invalid, std::move(what));
   }
@@ -285,8 +294,9 @@ Result<std::vector<SsdPlace>> find_ssds(const std::string& dir) {
   Result<std::vector<unsigned>> entries = list_ssds(dir);
   if (!entries.ok()) return entries.status();
   if (entries->empty()) {
-    return Status(Code::invalid, fmt::format("{} has no store (no {}); make one with `scalio format`", dir,
-                                             ssd_path(dir, 0)));
+    return Status(Code::invalid,
+                  fmt::format("{} has no store (no {}); make one with `scalio format`", dir,
+                              ssd_path(dir, 0)));
   }
   auto loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
@@ -317,9 +327,10 @@ Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector
     if (!ssds.empty() && !layout::same_store(*g, ssds[0].geometry)) {
       return Status(
           Code::corrupt,
-          fmt::format("the superblocks of {} and {} contradict each other: hash seed, bucket size and "
-                      "inline limit are the same on all SSDs of a store",
-                      place.path, ssds[0].path));
+          fmt::format(
+              "the superblocks of {} and {} contradict each other: hash seed, bucket size and "
+              "inline limit are the same on all SSDs of a store",
+              place.path, ssds[0].path));
     }
     ssds.push_back({*std::move(device), *g, std::move(place.path), std::move(place.moved)});
   }

@@ -21,7 +21,7 @@ using layout::BucketState;
 using layout::SsdGeometry;
 
 namespace {
-constexpr uint64_t kReadSize = 1 << 20;
+constexpr std::uint64_t kReadSize = 1 << 20;
 
 class Checker {
  public:
@@ -39,16 +39,18 @@ class Checker {
   // What the last kMaxReach + 1 buckets hold, for the records that spilled from one to another.
   struct Seen {
     bool known = false;  // not damaged
-    uint32_t reach = 0;
-    std::vector<uint64_t> hashes;
+    std::uint32_t reach = 0;
+    std::vector<std::uint64_t> hashes;
   };
 
   void problem(std::string text) {
-    if (report_.problems.size() < kMaxProblems) report_.problems.push_back(device_.name() + ": " + text);
+    if (report_.problems.size() < kMaxProblems)
+      report_.problems.push_back(device_.name() + ": " + text);
   }
 
   Task<Status> check_superblocks() {
-    if (const uint64_t more = device_.size() / layout::kSuperblockSize * layout::kSuperblockSize;
+    if (const std::uint64_t more =
+            device_.size() / layout::kSuperblockSize * layout::kSuperblockSize;
         more > g_.device_size) {
       report_.notes.push_back(fmt::format(
           "{} has {} bytes more than when it was formatted; they are not used, and the store's end "
@@ -60,7 +62,9 @@ class Checker {
       if (!options_.repair) {
         problem(what + "; the other copy is intact, and `scalio check --repair` writes it there");
       } else if (!log_is_ours_) {
-        problem(what + "; the log does not bear out that the other copy is right, so nothing was repaired");
+        problem(
+            what +
+            "; the log does not bear out that the other copy is right, so nothing was repaired");
       } else {
         Status s = co_await block::restore_superblock(device_, g_, d.offset);
         if (!s.ok()) co_return s;
@@ -84,20 +88,21 @@ class Checker {
       if (all->more() > 0) problem(fmt::format("{} more of these in the log", all->more()));
     }
     block::Buffer buffer(layout::max_batch(g_));
-    for (size_t i = 0; i < scan->live.size(); ++i) {
+    for (std::size_t i = 0; i < scan->live.size(); ++i) {
       const layout::BatchHeader& batch = scan->live[i];
-      const std::function<void(const layout::LogRecordView&)> look = [&](const layout::LogRecordView& r) {
-        ++report_.log_records;
-        if (r.kind != layout::LogKind::image) return;
-        // Recovery puts these in place; the last of each bucket counts.
-        const auto image = *layout::decode_image(r.body, g_.bucket_size);
-        for (const auto& b : image) images_[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
-      };
+      const std::function<void(const layout::LogRecordView&)> look =
+          [&](const layout::LogRecordView& r) {
+            ++report_.log_records;
+            if (r.kind != layout::LogKind::image) return;
+            // Recovery puts these in place; the last of each bucket counts.
+            const auto image = *layout::decode_image(r.body, g_.bucket_size);
+            for (const auto& b : image) images_[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
+          };
       Result<BatchContents> contents = co_await read_batch(device_, g_, batch, buffer, look);
       if (!contents.ok()) co_return contents.status();
       ++report_.log_batches;
-      const std::string where =
-          fmt::format("log batch at LSN {} (offset {})", batch.lsn, g_.log_offset + batch.lsn % g_.log_size);
+      const std::string where = fmt::format("log batch at LSN {} (offset {})", batch.lsn,
+                                            g_.log_offset + batch.lsn % g_.log_size);
       if (contents->damaged > 0 && !scan->may_be_torn(i)) problem(where + ": damaged records");
       if (contents->not_believed > 0) {
         problem(fmt::format("{}: {} records that cannot be, which a server leaves out", where,
@@ -108,13 +113,13 @@ class Checker {
   }
 
   Task<Status> check_buckets(const std::function<void(double)>& progress) {
-    const uint64_t per_read = std::max<uint64_t>(1, kReadSize / g_.bucket_size);
+    const std::uint64_t per_read = std::max<std::uint64_t>(1, kReadSize / g_.bucket_size);
     block::Buffer buffer(per_read * g_.bucket_size);
-    for (uint64_t first = 0; first < g_.all_buckets(); first += per_read) {
-      const uint64_t n = std::min(per_read, g_.all_buckets() - first);
+    for (std::uint64_t first = 0; first < g_.all_buckets(); first += per_read) {
+      const std::uint64_t n = std::min(per_read, g_.all_buckets() - first);
       Status s = co_await device_.read(g_.bucket_at(first), buffer.first(n * g_.bucket_size));
       if (!s.ok()) co_return s;
-      for (uint64_t i = 0; i < n; ++i) {
+      for (std::uint64_t i = 0; i < n; ++i) {
         ByteSpan bytes = buffer.span().subspan(i * g_.bucket_size, g_.bucket_size);
         if (auto image = images_.find(first + i); image != images_.end()) {
           std::copy(image->second.begin(), image->second.end(), bytes.begin());
@@ -128,11 +133,12 @@ class Checker {
     co_return co_await block::check_identity(device_, g_);
   }
 
-  void check_bucket(uint64_t number, const Bucket& bucket) {
+  void check_bucket(std::uint64_t number, const Bucket& bucket) {
     Seen here;
     const BucketState state = bucket.verify(g_.store_id(), number);
     if (state == BucketState::corrupt) {
-      problem(fmt::format("bucket {} at offset {} fails its checksum", number, g_.bucket_at(number)));
+      problem(
+          fmt::format("bucket {} at offset {} fails its checksum", number, g_.bucket_at(number)));
     }
     here.known = state != BucketState::corrupt;
     if (state == BucketState::ok) {
@@ -143,14 +149,14 @@ class Checker {
     if (window_.size() > SsdGeometry::kMaxReach) window_.pop_front();
   }
 
-  void check_record(uint64_t number, const layout::RecordView& r, Seen& here) {
+  void check_record(std::uint64_t number, const layout::RecordView& r, Seen& here) {
     ++report_.records;
     report_.record_bytes += layout::kBucketRecordHeader + r.key.size() + r.value.size();
-    const uint64_t hash = hash_key(r.key, g_.hash_seed);
-    const uint64_t home = g_.home_bucket(hash);
+    const std::uint64_t hash = hash_key(r.key, g_.hash_seed);
+    const std::uint64_t home = g_.home_bucket(hash);
     const auto place = [&] {
-      return fmt::format("record in bucket {} at offset {} (version {})", number, g_.bucket_at(number),
-                         r.version);
+      return fmt::format("record in bucket {} at offset {} (version {})", number,
+                         g_.bucket_at(number), r.version);
     };
     if (layout::shard_of(hash, g_.shards) != g_.shard) problem(place() + " belongs to another SSD");
     if (home > number || number - home > SsdGeometry::kMaxReach) {
@@ -160,7 +166,7 @@ class Checker {
       if (h.known && h.reach < number - home) {
         problem(place() + fmt::format(" is beyond the reach of its home bucket {}", home));
       }
-      for (size_t i = window_.size() - (number - home); i < window_.size(); ++i)
+      for (std::size_t i = window_.size() - (number - home); i < window_.size(); ++i)
         check_once(window_[i], hash, place);
     }
     check_once(here, hash, place);
@@ -168,7 +174,7 @@ class Checker {
   }
 
   template <class Place>
-  void check_once(const Seen& seen, uint64_t hash, Place place) {
+  void check_once(const Seen& seen, std::uint64_t hash, Place place) {
     if (std::find(seen.hashes.begin(), seen.hashes.end(), hash) != seen.hashes.end()) {
       problem(place() + " is there twice");
     }
@@ -178,8 +184,9 @@ class Checker {
   const SsdGeometry& g_;
   const CheckOptions& options_;
   CheckReport& report_;
-  bool log_is_ours_ = false;  // has an intact batch, whose checksum the superblock's identity is part of
-  std::unordered_map<uint64_t, Bytes> images_;
+  bool log_is_ours_ =
+      false;  // has an intact batch, whose checksum the superblock's identity is part of
+  std::unordered_map<std::uint64_t, Bytes> images_;
   std::deque<Seen> window_;
 };
 }  // namespace
@@ -188,12 +195,12 @@ Result<CheckReport> check_store(const std::string& dir, std::function<void(doubl
                                 const CheckOptions& options) {
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
-  Result<std::vector<OpenSsd>> ssds =
-      open_ssds(dir, {loop->get()}, options.repair ? block::Access::exclusive : block::Access::shared);
+  Result<std::vector<OpenSsd>> ssds = open_ssds(
+      dir, {loop->get()}, options.repair ? block::Access::exclusive : block::Access::shared);
   if (!ssds.ok()) return ssds.status();
   CheckReport report;
-  uint64_t room = 0;
-  for (size_t i = 0; i < ssds->size(); ++i) {
+  std::uint64_t room = 0;
+  for (std::size_t i = 0; i < ssds->size(); ++i) {
     OpenSsd& ssd = (*ssds)[i];
     if (!ssd.moved.empty()) report.notes.push_back(ssd.moved);
     room += ssd.geometry.buckets * (ssd.geometry.bucket_size - layout::kBucketHeader);

@@ -11,27 +11,27 @@
 namespace scalio::server {
 
 struct CheckReport {
-  uint64_t buckets_read = 0;
-  uint64_t records = 0;       // in buckets
-  uint64_t record_bytes = 0;  // of these, with their headers
-  uint64_t log_records = 0;   // live: writes and images
-  uint64_t log_batches = 0;
+  std::uint64_t buckets_read = 0;
+  std::uint64_t records = 0;       // in buckets
+  std::uint64_t record_bytes = 0;  // of these, with their headers
+  std::uint64_t log_records = 0;   // live: writes and images
+  std::uint64_t log_batches = 0;
   std::vector<std::string> problems;  // that are left, each with its place; at most kMaxProblems
   std::vector<std::string> repaired;  // what was a problem, and is none any more
   std::vector<std::string> notes;     // what is unusual, and no damage
   double full = 0;                    // of the buckets' room, 0 to 1
 };
-constexpr size_t kMaxProblems = 1000;
+constexpr std::size_t kMaxProblems = 1000;
 
 struct CheckOptions {
-  // Write a superblock that is lost anew, from its other copy, if the log bears out that this one is right.
-  // Nothing else can be repaired.
+  // Write a superblock that is lost anew, from its other copy, if the log bears out that this one
+  // is right. Nothing else can be repaired.
   bool repair = false;
 };
 
-// Verifies every checksum of superblocks, live log and buckets, and that every record is where a reader looks
-// for it, once. Without `repair` it changes nothing and needs no write access. Failures: the store cannot be
-// read at all: invalid, corrupt, busy, io_error.
+// Verifies every checksum of superblocks, live log and buckets, and that every record is where a
+// reader looks for it, once. Without `repair` it changes nothing and needs no write access.
+// Failures: the store cannot be read at all: invalid, corrupt, busy, io_error.
 Result<CheckReport> check_store(const std::string& dir, std::function<void(double)> progress,
                                 const CheckOptions& options = {});
 

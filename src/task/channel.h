@@ -1,8 +1,10 @@
-// Channel: hands messages from many threads to one loop's thread, without a lock and in order per sender.
+// Channel: hands messages from many threads to one loop's thread, without a lock and in order per
+// sender.
 //
-// An intrusive stack of the messages not yet taken: a sender pushes with one CAS, the receiver takes all of
-// them with one exchange and puts them back in order. Only the sender that finds the stack empty wakes the
-// receiver, so that a busy receiver is not woken at all. The senders bound what is in flight.
+// An intrusive stack of the messages not yet taken: a sender pushes with one CAS, the receiver
+// takes all of them with one exchange and puts them back in order. Only the sender that finds the
+// stack empty wakes the receiver, so that a busy receiver is not woken at all. The senders bound
+// what is in flight.
 #pragma once
 
 #include <atomic>
@@ -11,7 +13,7 @@
 
 #include "task/event_loop.h"
 
-namespace scalio::fabric {
+namespace scalio {
 
 // `Message` has a member `Message* next`, the channel's while it is in flight.
 template <class Message>
@@ -33,7 +35,8 @@ class Channel : public std::enable_shared_from_this<Channel<Message>> {
     Message* head = head_.load(std::memory_order_relaxed);
     do {
       m->next = head;
-    } while (!head_.compare_exchange_weak(head, m, std::memory_order_release, std::memory_order_relaxed));
+    } while (!head_.compare_exchange_weak(head, m, std::memory_order_release,
+                                          std::memory_order_relaxed));
     // Not `m->next`: the message may be taken already.
     if (head == nullptr) loop_.run_on_loop([self = this->shared_from_this()] { self->drain(); });
   }
@@ -71,4 +74,4 @@ class Channel : public std::enable_shared_from_this<Channel<Message>> {
   std::atomic<Message*> head_{nullptr};
 };
 
-}  // namespace scalio::fabric
+}  // namespace scalio

@@ -7,7 +7,7 @@
 
 #include "testing/loops.h"
 
-namespace scalio::fabric {
+namespace scalio {
 namespace {
 
 struct Note {
@@ -50,4 +50,4 @@ TEST(Channel, DropsWhatComesAfterClose) {
 }
 
 }  // namespace
-}  // namespace scalio::fabric
+}  // namespace scalio

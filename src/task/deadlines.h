@@ -16,8 +16,8 @@ class Deadlines {
  public:
   explicit Deadlines(Executor& executor) : state_(std::make_shared<State>(executor)) {}
 
-  // What `task` gives if it ends before `deadline`, else nothing. Then it goes on by itself to its own end,
-  // and what it gives is dropped: so it must own all that it uses.
+  // What `task` gives if it ends before `deadline`, else nothing. Then it goes on by itself to its
+  // own end, and what it gives is dropped: so it must own all that it uses.
   template <class T>
   Task<std::optional<T>> within(Nanos deadline, Task<T> task) {
     const std::shared_ptr<State> state = state_;
@@ -28,8 +28,8 @@ class Deadlines {
   }
 
  private:
-  // Between looks at the time: a sleep cannot be ended, and whoever waits for the executor to be idle waits
-  // for this.
+  // Between looks at the time: a sleep cannot be ended, and whoever waits for the executor to be
+  // idle waits for this.
   static constexpr Nanos kGlance = 5 * kMillisecond;
 
   class Wait;
@@ -50,7 +50,8 @@ class Deadlines {
         void await_suspend(std::coroutine_handle<> h) {
           self.waiter_ = h;
           self.place_ = state.waits.emplace(deadline, &self);
-          if (!std::exchange(state.watching, true)) state.executor.spawn(watch(state.shared_from_this()));
+          if (!std::exchange(state.watching, true))
+            state.executor.spawn(watch(state.shared_from_this()));
         }
         void await_resume() const noexcept {}
       };
@@ -83,7 +84,8 @@ class Deadlines {
     while (!state->waits.empty()) {
       const Nanos glance = state->executor.now() + kGlance;
       co_await state->executor.sleep_until(std::min(state->waits.begin()->first, glance));
-      // An executor that comes late may have the answer: it is read in this turn and told in the next.
+      // An executor that comes late may have the answer: it is read in this turn and told in the
+      // next.
       co_await state->executor.yield();
       co_await state->executor.yield();
       const Nanos now = state->executor.now();

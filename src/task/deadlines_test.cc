@@ -18,11 +18,11 @@ class DeadlinesTest : public testing::Test {
  protected:
   DeadlinesTest() : loop_(std::move(*EventLoop::create())), deadlines_(*loop_) {}
   void start(Nanos duration, Nanos bound, std::optional<std::string>* out, unsigned* ended) {
-    loop_->spawn(
-        [](DeadlinesTest& t, Nanos d, Nanos b, std::optional<std::string>* o, unsigned* n) -> Task<void> {
-          *o = co_await t.deadlines_.within(t.loop_->now() + b, after(*t.loop_, d, "ended"));
-          ++*n;
-        }(*this, duration, bound, out, ended));
+    loop_->spawn([](DeadlinesTest& t, Nanos d, Nanos b, std::optional<std::string>* o,
+                    unsigned* n) -> Task<void> {
+      *o = co_await t.deadlines_.within(t.loop_->now() + b, after(*t.loop_, d, "ended"));
+      ++*n;
+    }(*this, duration, bound, out, ended));
   }
 
   std::unique_ptr<EventLoop> loop_;

@@ -1,5 +1,6 @@
-// Deferred: a function to be called on the loop's next turn, once, however often it was asked for in this
-// one. So what many callers want done at the end of a turn, such as a flush, is done for all of them.
+// Deferred: a function to be called on the loop's next turn, once, however often it was asked for
+// in this one. So what many callers want done at the end of a turn, such as a flush, is done for
+// all of them.
 #pragma once
 
 #include <coroutine>
@@ -10,10 +11,10 @@
 
 #include "task/executor.h"
 
-namespace scalio::nvmf {
+namespace scalio {
 
-// Belongs to the executor's thread. It may be destroyed at any time, by its own function too; the executor
-// must turn once more after that. Scheduling allocates nothing.
+// Belongs to the executor's thread. It may be destroyed at any time, by its own function too; the
+// executor must turn once more after that. Scheduling allocates nothing.
 class Deferred {
  public:
   Deferred(Executor& executor, std::function<void()> function)
@@ -43,7 +44,9 @@ class Deferred {
   };
   struct Frame {
     struct promise_type {
-      Frame get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+      Frame get_return_object() {
+        return {std::coroutine_handle<promise_type>::from_promise(*this)};
+      }
       std::suspend_never initial_suspend() const noexcept { return {}; }
       std::suspend_never final_suspend() const noexcept { return {}; }
       void return_void() const noexcept {}
@@ -69,4 +72,4 @@ class Deferred {
   const std::coroutine_handle<> frame_;
 };
 
-}  // namespace scalio::nvmf
+}  // namespace scalio

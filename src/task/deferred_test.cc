@@ -4,11 +4,11 @@
 
 #include "testing/loops.h"
 
-namespace scalio::nvmf {
+namespace scalio {
 namespace {
 
 TEST(DeferredTest, RunsOnceOnTheNextTurn) {
-  const fabric::LoopPtr loop = fabric::make_loop();
+  const LoopPtr loop = make_loop();
   int calls = 0;
   Deferred deferred(*loop, [&] { ++calls; });
   loop->turn(false);
@@ -26,7 +26,7 @@ TEST(DeferredTest, RunsOnceOnTheNextTurn) {
 }
 
 TEST(DeferredTest, MayScheduleItself) {
-  const fabric::LoopPtr loop = fabric::make_loop();
+  const LoopPtr loop = make_loop();
   int calls = 0;
   std::optional<Deferred> deferred;
   deferred.emplace(*loop, [&] {
@@ -40,7 +40,7 @@ TEST(DeferredTest, MayScheduleItself) {
 }
 
 TEST(DeferredTest, MayGoAtAnyTime) {
-  const fabric::LoopPtr loop = fabric::make_loop();
+  const LoopPtr loop = make_loop();
   int calls = 0;
   {
     Deferred never_used(*loop, [&] { ++calls; });
@@ -66,4 +66,4 @@ TEST(DeferredTest, MayGoAtAnyTime) {
 }
 
 }  // namespace
-}  // namespace scalio::nvmf
+}  // namespace scalio

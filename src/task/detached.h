@@ -1,11 +1,11 @@
-// Detached: a coroutine that nobody awaits and, unlike Executor::spawn's tasks, nobody counts: for work that
-// an object of this layer posts to its loop, and that holds the object until it has run.
+// Detached: a coroutine that nobody awaits and, unlike Executor::spawn's tasks, nobody counts: for
+// work that an object of this layer posts to its loop, and that holds the object until it has run.
 #pragma once
 
 #include <coroutine>
 #include <exception>
 
-namespace scalio::fabric {
+namespace scalio {
 
 struct Detached {
   struct promise_type {
@@ -17,4 +17,4 @@ struct Detached {
   };
 };
 
-}  // namespace scalio::fabric
+}  // namespace scalio

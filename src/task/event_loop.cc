@@ -18,14 +18,17 @@ namespace scalio {
 
 namespace {
 constexpr unsigned kRingEntries = 256;
-// The kernel keeps completions beyond the ring's size in a list of its own; this size makes that rare.
+// The kernel keeps completions beyond the ring's size in a list of its own; this size makes that
+// rare.
 constexpr unsigned kCompletionEntries = 4096;
 // Completions handled before ready coroutines get their turn.
 constexpr unsigned kReapBatch = 256;
-// Entries queued before they are submitted without waiting for the turn's end. A burst of completions resumes
-// a burst of coroutines; their next I/Os should keep the device busy while the rest of them run.
+// Entries queued before they are submitted without waiting for the turn's end. A burst of
+// completions resumes a burst of coroutines; their next I/Os should keep the device busy while the
+// rest of them run.
 constexpr unsigned kSubmitBatch = 8;
-// A submission that takes nothing means that the kernel has no memory for it. So often in a row, it is over.
+// A submission that takes nothing means that the kernel has no memory for it. So often in a row, it
+// is over.
 constexpr unsigned kSubmitTries = 1000;
 // How long a loop that ends waits for the kernel to confirm cancellations.
 constexpr Nanos kCancelBound = kSecond;
@@ -35,13 +38,13 @@ constexpr std::size_t kWakers = 1;
 constexpr std::int64_t kAtOnce = 128;
 constexpr Nanos kNever = std::numeric_limits<Nanos>::max();
 
-// Creates the ring so that completions wait for the thread's next system call instead of interrupting it,
-// where the kernel can (Linux 5.19). Returns 0 or -errno.
+// Creates the ring so that completions wait for the thread's next system call instead of
+// interrupting it, where the kernel can (Linux 5.19). Returns 0 or -errno.
 int init_ring(io_uring* ring) {
   io_uring_params params{};
   params.cq_entries = kCompletionEntries;
-  params.flags =
-      IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+  params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN |
+                 IORING_SETUP_TASKRUN_FLAG;
   int rc = io_uring_queue_init_params(kRingEntries, ring, &params);
   if (rc != -EINVAL) return rc;
   params = {};
@@ -50,8 +53,8 @@ int init_ring(io_uring* ring) {
   return io_uring_queue_init_params(kRingEntries, ring, &params);
 }
 
-// Errors after which the next turn tries again: the kernel is short of memory, or wants completions to be
-// taken first, or a signal or the timeout came.
+// Errors after which the next turn tries again: the kernel is short of memory, or wants completions
+// to be taken first, or a signal or the timeout came.
 bool passing(int rc) {
   return rc >= 0 || rc == -EAGAIN || rc == -EBUSY || rc == -EINTR || rc == -ETIME || rc == -ENOMEM;
 }
@@ -59,10 +62,12 @@ bool passing(int rc) {
 Status no_ring(int error) {
   const char* advice = "";
   if (error == ENOMEM) {
-    advice = "; older kernels count it as locked memory: raise that limit (ulimit -l, LimitMEMLOCK=)";
+    advice =
+        "; older kernels count it as locked memory: raise that limit (ulimit -l, LimitMEMLOCK=)";
   } else if (error != EMFILE && error != ENFILE) {
     advice =
-        "; Scalio needs io_uring (kernel.io_uring_disabled=0, and a container's seccomp profile that "
+        "; Scalio needs io_uring (kernel.io_uring_disabled=0, and a container's seccomp profile "
+        "that "
         "allows it)";
   }
   return Status(Code::unavailable, fmt::format("io_uring_setup: {}{}", error_text(error), advice));
@@ -98,7 +103,8 @@ class EventLoop::Waker final : public RingHandler {
 // What a Watch has with the kernel.
 class WatchPoll final : public RingHandler {
  public:
-  WatchPoll(EventLoop& loop, int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback)
+  WatchPoll(EventLoop& loop, int fd, std::uint32_t events,
+            std::function<void(std::uint32_t)> callback)
       : loop_(loop), fd_(fd), events_(events), callback_(std::move(callback)) {
     arm();
   }
@@ -119,7 +125,8 @@ class WatchPoll final : public RingHandler {
       arm();
     }
   }
-  // No more callbacks. The poll's last completion, forced by the cancel if it is not on its way, ends this.
+  // No more callbacks. The poll's last completion, forced by the cancel if it is not on its way,
+  // ends this.
   void stop() {
     stopped_ = true;
     io_uring_prep_cancel(loop_.prepare(nullptr), static_cast<RingHandler*>(this), 0);
@@ -173,8 +180,8 @@ EventLoop::~EventLoop() {
     std::lock_guard lock(remote_mutex_);
     remote_.clear();
   }
-  // Handlers that were cancelled, as stopped watches are, free themselves when the kernel confirms. It may do
-  // so late, when they were armed by a thread that has ended.
+  // Handlers that were cancelled, as stopped watches are, free themselves when the kernel confirms.
+  // It may do so late, when they were armed by a thread that has ended.
   const Nanos bound = now() + kCancelBound;
   call_watches();
   call_turn_ends();
@@ -195,7 +202,9 @@ Nanos EventLoop::now() {
 
 void EventLoop::post(std::coroutine_handle<> h) { ready_.push_back(h); }
 
-void EventLoop::post_at(Nanos when, std::coroutine_handle<> h) { timers_.push({when, timer_order_++, h}); }
+void EventLoop::post_at(Nanos when, std::coroutine_handle<> h) {
+  timers_.push({when, timer_order_++, h});
+}
 
 io_uring_sqe* EventLoop::prepare(RingHandler* handler) {
   if (io_uring_sq_ready(ring_.get()) >= kSubmitBatch) submit();
@@ -266,7 +275,8 @@ void EventLoop::call_turn_ends() {
   }
 }
 
-// Submits what is queued and sleeps until a completion (a wake from another thread is one) or `until`.
+// Submits what is queued and sleeps until a completion (a wake from another thread is one) or
+// `until`.
 void EventLoop::submit_and_wait(Nanos until) {
   const Nanos t = now();
   const Nanos left = until > t ? until - t : 0;
@@ -274,8 +284,8 @@ void EventLoop::submit_and_wait(Nanos until) {
   timeout.tv_sec = static_cast<long long>(left / kSecond);
   timeout.tv_nsec = static_cast<long long>(left % kSecond);
   io_uring_cqe* cqe = nullptr;
-  const int rc =
-      io_uring_submit_and_wait_timeout(ring_.get(), &cqe, 1, until == kNever ? nullptr : &timeout, nullptr);
+  const int rc = io_uring_submit_and_wait_timeout(ring_.get(), &cqe, 1,
+                                                  until == kNever ? nullptr : &timeout, nullptr);
   SCALIO_ASSERT(passing(rc));
 }
 
@@ -309,7 +319,8 @@ void EventLoop::drain_remote() {
   for (auto& fn : batch) fn();
 }
 
-Watch::Watch(EventLoop& loop, int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback)
+Watch::Watch(EventLoop& loop, int fd, std::uint32_t events,
+             std::function<void(std::uint32_t)> callback)
     : poll_(new WatchPoll(loop, fd, events, std::move(callback))) {}
 
 Watch::~Watch() { poll_->stop(); }

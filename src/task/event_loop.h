@@ -44,11 +44,12 @@ class WatchPoll;
 
 class EventLoop final : public Executor {
  public:
-  // Fails (unavailable) where the kernel refuses what it needs, saying how to allow it. Another thread than
-  // this one may go on to use the loop, but no forked process: its memory and the kernel's end are the
-  // parent's.
+  // Fails (unavailable) where the kernel refuses what it needs, saying how to allow it. Another
+  // thread than this one may go on to use the loop, but no forked process: its memory and the
+  // kernel's end are the parent's.
   static Result<std::unique_ptr<EventLoop>> create();
-  // Every Watch and device on the loop must be gone. Functions that run_on_loop() still holds are dropped.
+  // Every Watch and device on the loop must be gone. Functions that run_on_loop() still holds are
+  // dropped.
   ~EventLoop() override;
 
   Nanos now() override;
@@ -56,21 +57,21 @@ class EventLoop final : public Executor {
   void post_at(Nanos when, std::coroutine_handle<> h) override;
   bool forked() const override { return mark_.forked(); }
 
-  // One turn: submits what is queued, handles completions, resumes what is ready, then calls the watches:
-  // devices get their next work before sockets are read. Then come those that wait for the turn's end. When
-  // nothing is ready and `may_block`, it waits for a completion, the next timer or a wake from another thread
-  // before that.
+  // One turn: submits what is queued, handles completions, resumes what is ready, then calls the
+  // watches: devices get their next work before sockets are read. Then come those that wait for the
+  // turn's end. When nothing is ready and `may_block`, it waits for a completion, the next timer or
+  // a wake from another thread before that.
   void turn(bool may_block);
-  // Turns until `done()`; it is asked after each turn. Returns at once in a forked process, also in one that
-  // was forked in the turn.
+  // Turns until `done()`; it is asked after each turn. Returns at once in a forked process, also in
+  // one that was forked in the turn.
   template <class F>
   void run_until(F done) {
     while (!done() && !forked()) turn(true);
   }
 
-  // A zeroed submission queue entry whose completions go to `handler`, which must live until its last
-  // one (null: nobody is told). It is submitted by the next turn, or sooner by a later call, which it must be
-  // filled in before. Never null. The caller must not change its user_data.
+  // A zeroed submission queue entry whose completions go to `handler`, which must live until its
+  // last one (null: nobody is told). It is submitted by the next turn, or sooner by a later call,
+  // which it must be filled in before. Never null. The caller must not change its user_data.
   io_uring_sqe* prepare(RingHandler* handler);
   // Submits now what is prepared.
   void submit();
@@ -81,8 +82,8 @@ class EventLoop final : public Executor {
   // Runs `fn` on the loop's thread. The one member that any thread may call.
   void run_on_loop(std::function<void()> fn);
 
-  // The loop's own T, made when it is first asked for. What would be a thread's lives and ends with the loop
-  // instead: a thread's variables may be gone before the loop is.
+  // The loop's own T, made when it is first asked for. What would be a thread's lives and ends with
+  // the loop instead: a thread's variables may be gone before the loop is.
   template <class T>
   T& local() {
     std::shared_ptr<void>& held = locals_[typeid(T)];
@@ -98,7 +99,9 @@ class EventLoop final : public Executor {
     Nanos when;
     std::uint64_t order;  // equal times resume in the order they were posted
     std::coroutine_handle<> handle;
-    bool operator>(const Timer& o) const { return when != o.when ? when > o.when : order > o.order; }
+    bool operator>(const Timer& o) const {
+      return when != o.when ? when > o.when : order > o.order;
+    }
   };
   class Waker;
 
@@ -123,10 +126,10 @@ class EventLoop final : public Executor {
   std::vector<std::function<void()>> remote_;
 };
 
-// Watches one file descriptor for readiness (multishot poll). The callback gets the poll events (POLLERR also
-// when the descriptor cannot be watched), at first if it is ready already and then whenever more arrives: so
-// it must read or write until EAGAIN. Destruction ends it, also from inside the callback. The descriptor must
-// stay open until then.
+// Watches one file descriptor for readiness (multishot poll). The callback gets the poll events
+// (POLLERR also when the descriptor cannot be watched), at first if it is ready already and then
+// whenever more arrives: so it must read or write until EAGAIN. Destruction ends it, also from
+// inside the callback. The descriptor must stay open until then.
 class Watch {
  public:
   Watch(EventLoop& loop, int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback);

@@ -84,7 +84,9 @@ Task<int> sum_below(Executor* executor, int n) {
   co_return n + rest;
 }
 
-Task<void> store_sum_below(Executor* executor, int n, int* out) { *out = co_await sum_below(executor, n); }
+Task<void> store_sum_below(Executor* executor, int n, int* out) {
+  *out = co_await sum_below(executor, n);
+}
 
 Task<int> at_once(int value) { co_return value; }
 
@@ -355,8 +357,8 @@ TEST_F(EventLoopTest, ManyWatchesComeAndGo) {
     std::vector<std::unique_ptr<Watch>> watches;
     int calls = 0;
     for (int i = 0; i < 50; ++i) {
-      watches.push_back(
-          std::make_unique<Watch>(*loop_, pair.near(), POLLIN, [&calls, marker](std::uint32_t) { ++calls; }));
+      watches.push_back(std::make_unique<Watch>(*loop_, pair.near(), POLLIN,
+                                                [&calls, marker](std::uint32_t) { ++calls; }));
     }
     pair.send("x");
     loop_->run_until([&] { return calls >= 50; });

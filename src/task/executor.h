@@ -1,6 +1,6 @@
-// Executor: the clock and the scheduler that all of Scalio's asynchronous code runs on, and the seam at
-// which the simulator puts virtual time. One executor belongs to one thread; nothing here is
-// thread-safe.
+// Executor: the clock and the scheduler that all of Scalio's asynchronous code runs on, and the
+// seam at which the simulator puts virtual time. One executor belongs to one thread; nothing here
+// is thread-safe.
 #pragma once
 
 #include <scalio/task.h>
@@ -58,8 +58,8 @@ class Executor {
     };
     return Awaiter{*this};
   }
-  // Asked by every operation that may complete at once, without a turn of the loop: false if so many have
-  // been done since the last one that it should yield() first.
+  // Asked by every operation that may complete at once, without a turn of the loop: false if so
+  // many have been done since the last one that it should yield() first.
   bool may_go_on() { return --left_ >= 0; }
 
  protected:

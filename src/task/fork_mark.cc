@@ -14,7 +14,8 @@ std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE))
 }  // namespace
 
 Result<ForkMark> ForkMark::create() {
-  void* page = mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* page =
+      mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return Status(Code::unavailable, "mmap: " + error_text(errno));
   ForkMark mark(static_cast<char*>(page));
   if (madvise(page, page_size(), MADV_WIPEONFORK) != 0) {

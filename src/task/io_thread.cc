@@ -7,7 +7,7 @@
 
 #include "task/thread.h"
 
-namespace scalio::fabric {
+namespace scalio {
 
 namespace {
 // Turns after the last work, in which the kernel confirms what was cancelled and posted work ends.
@@ -64,4 +64,4 @@ Nanos IoThread::cpu_time() const {
   return read_clock(clock);
 }
 
-}  // namespace scalio::fabric
+}  // namespace scalio

@@ -9,10 +9,10 @@
 
 #include "task/event_loop.h"
 
-namespace scalio::fabric {
+namespace scalio {
 
-// Runs `fn` on the loop's thread, another one than the caller's, and waits until it has run, and what it
-// posted to the loop as well.
+// Runs `fn` on the loop's thread, another one than the caller's, and waits until it has run, and
+// what it posted to the loop as well.
 void run_and_wait(EventLoop& loop, const std::function<void()>& fn);
 
 class IoThread {
@@ -35,4 +35,4 @@ class IoThread {
   Nanos cpu_time_ = 0;     // the thread's, until it has ended
 };
 
-}  // namespace scalio::fabric
+}  // namespace scalio

@@ -8,8 +8,8 @@
 
 namespace scalio {
 
-// A FIFO of suspended coroutines. Waiters re-check their condition after waking: it may have changed
-// between the wake and the resumption.
+// A FIFO of suspended coroutines. Waiters re-check their condition after waking: it may have
+// changed between the wake and the resumption.
 class WaitList {
  public:
   explicit WaitList(Executor& executor) : executor_(executor) {}

@@ -8,8 +8,8 @@
 
 namespace scalio {
 
-// A thread that gets no signals: those are for the program's own threads. `name`, at most 15 characters, is
-// what tools show. Fails with unavailable.
+// A thread that gets no signals: those are for the program's own threads. `name`, at most 15
+// characters, is what tools show. Fails with unavailable.
 Result<std::thread> start_thread(const char* name, std::function<void()> body);
 
 }  // namespace scalio

@@ -2,7 +2,7 @@
 
 #include <liburing.h>
 
-namespace scalio::fabric {
+namespace scalio {
 
 // One arming of the timer.
 class Timer::Shot final : public RingHandler, public TurnEnd {
@@ -14,7 +14,8 @@ class Timer::Shot final : public RingHandler, public TurnEnd {
   }
   void cancel() {
     timer_ = nullptr;
-    if (!completed_) io_uring_prep_cancel(loop_.prepare(nullptr), static_cast<RingHandler*>(this), 0);
+    if (!completed_)
+      io_uring_prep_cancel(loop_.prepare(nullptr), static_cast<RingHandler*>(this), 0);
   }
   void on_completion(int, unsigned) override {
     completed_ = true;
@@ -47,4 +48,4 @@ void Timer::cancel() {
   shot_ = nullptr;
 }
 
-}  // namespace scalio::fabric
+}  // namespace scalio

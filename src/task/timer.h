@@ -1,20 +1,21 @@
-// Timer: calls back once at a point of time, unless it is cancelled first. Costs nothing while it is not
-// armed, so that an idle loop stays asleep.
+// Timer: calls back once at a point of time, unless it is cancelled first. Costs nothing while it
+// is not armed, so that an idle loop stays asleep.
 //
-// It calls back at the end of a turn of the loop: a loop that comes late has then handled what arrived in
-// time.
+// It calls back at the end of a turn of the loop: a loop that comes late has then handled what
+// arrived in time.
 #pragma once
 
 #include <functional>
 
 #include "task/event_loop.h"
 
-namespace scalio::fabric {
+namespace scalio {
 
 class Timer {
  public:
   // The callback is called on the loop's thread; it may arm the timer again or destroy it.
-  Timer(EventLoop& loop, std::function<void()> callback) : loop_(loop), callback_(std::move(callback)) {}
+  Timer(EventLoop& loop, std::function<void()> callback)
+      : loop_(loop), callback_(std::move(callback)) {}
   ~Timer() { cancel(); }
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
@@ -31,4 +32,4 @@ class Timer {
   Shot* shot_ = nullptr;  // outlives the timer until the kernel has let go of it
 };
 
-}  // namespace scalio::fabric
+}  // namespace scalio

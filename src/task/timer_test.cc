@@ -6,10 +6,10 @@
 
 #include <string>
 
-#include "testing/loops.h"
 #include "net/unique_fd.h"
+#include "testing/loops.h"
 
-namespace scalio::fabric {
+namespace scalio {
 namespace {
 
 TEST(Timer, CallsBackOnceAndNotBeforeItsTime) {
@@ -83,4 +83,4 @@ TEST(Timer, MayBeArmedAgainAndDestroyedByItsCallback) {
 }
 
 }  // namespace
-}  // namespace scalio::fabric
+}  // namespace scalio

@@ -12,14 +12,14 @@
 
 #include "fabric/connect.h"
 #include "fabric/server.h"
-#include "testing/loops.h"
 #include "net/verbs.h"
+#include "testing/loops.h"
 
 namespace scalio::fabric {
 
-// Answers "hi <hello>"; refuses the hello "refuse". Requests: "hold" is kept until somebody's "release"
-// answers all that are held with "released"; "close" ends the connection; "blob N" is answered with N
-// bytes; everything else is echoed. The counters may be read by any thread.
+// Answers "hi <hello>"; refuses the hello "refuse". Requests: "hold" is kept until somebody's
+// "release" answers all that are held with "released"; "close" ends the connection; "blob N" is
+// answered with N bytes; everything else is echoed. The counters may be read by any thread.
 class TestService final : public Service {
  public:
   Result<Bytes> on_hello(Peer& peer, ByteView request) override {
@@ -91,8 +91,8 @@ class TestServer {
   static constexpr std::size_t kRegion = 1024 * 1024;
 
   // Serves `scheme`, and everything that can be served beside it.
-  explicit TestServer(Uri::Scheme scheme, Limits limits = {}, int shards = 2)
-      : rdma_(scheme == Uri::Scheme::rdma), limits_(limits) {
+  explicit TestServer(net::Uri::Scheme scheme, Limits limits = {}, int shards = 2)
+      : rdma_(scheme == net::Uri::Scheme::rdma), limits_(limits) {
     for (int i = 0; i < shards; ++i) this->shards.push_back(std::make_unique<TestShard>(kRegion));
     Result<std::unique_ptr<EpochFile>> file = EpochFile::open(dir_.path() + "/epoch");
     EXPECT_TRUE(file.ok());
@@ -103,8 +103,9 @@ class TestServer {
   void start() {
     std::vector<ShardEndpoint> endpoints;
     for (auto& shard : shards) endpoints.push_back(shard->endpoint());
-    std::vector<Uri> listen = {*parse_uri("unix:" + dir_.path() + "/socket"), *parse_uri("tcp:127.0.0.1:0")};
-    if (rdma_) listen = {*parse_uri("rdma:" + rdma_addresses().front() + ":0")};
+    std::vector<net::Uri> listen = {*net::parse_uri("unix:" + dir_.path() + "/socket"),
+                                    *net::parse_uri("tcp:127.0.0.1:0")};
+    if (rdma_) listen = {*net::parse_uri("rdma:" + net::rdma_addresses().front() + ":0")};
     const Result<std::uint64_t> epoch = epoch_file->advance();
     EXPECT_TRUE(epoch.ok()) << epoch.status().to_string();
     Result<std::unique_ptr<Server>> started =
@@ -112,7 +113,9 @@ class TestServer {
     EXPECT_TRUE(started.ok()) << started.status().to_string();
     server = std::move(*started);
   }
-  Uri uri(Uri::Scheme scheme) const { return server->addresses()[scheme == Uri::Scheme::tcp ? 1 : 0]; }
+  net::Uri uri(net::Uri::Scheme scheme) const {
+    return server->addresses()[scheme == net::Uri::Scheme::tcp ? 1 : 0];
+  }
   TestService& service(std::size_t shard = 0) { return shards[shard]->service; }
   Region& region(std::size_t shard = 0) { return shards[shard]->region(); }
   const std::string& dir() const { return dir_.path(); }
@@ -129,12 +132,14 @@ class TestServer {
 };
 
 // What a test of a transport needs of the machine; null if it is there.
-inline const char* lacking(Uri::Scheme scheme) {
-  static const bool rdma = !rdma_addresses().empty();
-  return scheme == Uri::Scheme::rdma && !rdma ? "this machine has no RDMA device" : nullptr;
+inline const char* lacking(net::Uri::Scheme scheme) {
+  static const bool rdma = !net::rdma_addresses().empty();
+  return scheme == net::Uri::Scheme::rdma && !rdma ? "this machine has no RDMA device" : nullptr;
 }
-inline std::string transport_name(const testing::TestParamInfo<Uri::Scheme>& info) {
-  return info.param == Uri::Scheme::unix_socket ? "shm" : info.param == Uri::Scheme::tcp ? "tcp" : "rdma";
+inline std::string transport_name(const testing::TestParamInfo<net::Uri::Scheme>& info) {
+  return info.param == net::Uri::Scheme::unix_socket ? "shm"
+         : info.param == net::Uri::Scheme::tcp       ? "tcp"
+                                                     : "rdma";
 }
 
 // Waits, without a loop, for what other threads do.

@@ -1,5 +1,5 @@
-// FakeController: a controller over blocking sockets, for tests, that says what the test wants, also what no
-// real one would. A thread serves each of its connections.
+// FakeController: a controller over blocking sockets, for tests, that says what the test wants,
+// also what no real one would. A thread serves each of its connections.
 #pragma once
 
 #include <fcntl.h>
@@ -104,10 +104,12 @@ class FakePeer {
     to_host = {m.header_digest, m.data_digest, 4};
     send(pdu);
   }
-  void send_response(std::uint16_t cid, StatusCode status = StatusCode::success, std::uint64_t value = 0) {
+  void send_response(std::uint16_t cid, StatusCode status = StatusCode::success,
+                     std::uint64_t value = 0) {
     send(response(cid, status, value));
   }
-  Bytes response(std::uint16_t cid, StatusCode status = StatusCode::success, std::uint64_t value = 0) const {
+  Bytes response(std::uint16_t cid, StatusCode status = StatusCode::success,
+                 std::uint64_t value = 0) const {
     Completion c;
     c.cid = cid;
     c.status = status_field(status);
@@ -181,7 +183,8 @@ inline IdentifyNamespace fake_namespace(std::uint8_t name = 1) {
 
 class FakeController {
  public:
-  // What the test wants of it. All is called on threads of the controller's; numbers count from 1 on.
+  // What the test wants of it. All is called on threads of the controller's; numbers count from 1
+  // on.
   struct Script {
     // The nth connection of an I/O queue, ready for I/O. When it returns, the connection is closed.
     std::function<void(FakePeer& peer, int nth)> io;
@@ -199,8 +202,8 @@ class FakeController {
   };
 
   explicit FakeController(Script script) : script_(std::move(script)) {
-    Result<fabric::Listener> listener =
-        fabric::Listener::open(fabric::Uri{fabric::Uri::Scheme::tcp, "", "127.0.0.1", 0});
+    Result<net::Listener> listener =
+        net::Listener::open(net::Uri{net::Uri::Scheme::tcp, "", "127.0.0.1", 0});
     SCALIO_ASSERT(listener.ok());
     listener_.emplace(*std::move(listener));
     acceptor_ = std::thread([this] { accept(); });
@@ -220,7 +223,7 @@ class FakeController {
  private:
   void accept() {
     while (!stopping_) {
-      Result<fabric::Listener::Accepted> accepted = listener_->accept();
+      Result<net::Listener::Accepted> accepted = listener_->accept();
       if (!accepted.ok()) {
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
         continue;
@@ -267,11 +270,13 @@ class FakeController {
   void answer(FakePeer& peer, const Command& command, int association) {
     constexpr auto kIdentify = static_cast<std::uint8_t>(AdminOpcode::identify);
     // There is no event.
-    if (command.opcode == static_cast<std::uint8_t>(AdminOpcode::asynchronous_event_request)) return;
+    if (command.opcode == static_cast<std::uint8_t>(AdminOpcode::asynchronous_event_request))
+      return;
     std::uint64_t value = 0;
     if (command.opcode == kFabricsOpcode && fabrics_type(command) == FabricsType::connect) {
       value = 1;  // the controller's number
-    } else if (command.opcode == kFabricsOpcode && fabrics_type(command) == FabricsType::property_get) {
+    } else if (command.opcode == kFabricsOpcode &&
+               fabrics_type(command) == FabricsType::property_get) {
       switch (static_cast<Property>(parse_property(command).offset)) {
         case Property::capabilities: value = encode(Capabilities{64, 1000, 12}); break;
         case Property::status: value = kReady | kShutdownComplete; break;
@@ -299,7 +304,7 @@ class FakeController {
   }
 
   const Script script_;
-  std::optional<fabric::Listener> listener_;
+  std::optional<net::Listener> listener_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> connections_{0};
   std::atomic<int> associations_{0};

@@ -64,7 +64,8 @@ Task<void> FaultyDevice::run(Io& io) {
   if (delay > 0) co_await executor_.sleep(delay);
   Status status;
   if (fail) {
-    status = Status(Code::io_error, fmt::format("offset {} of {}: injected fault", io.offset, name()));
+    status =
+        Status(Code::io_error, fmt::format("offset {} of {}: injected fault", io.offset, name()));
   } else {
     Io inner(inner_, io.kind, io.offset, io.data, io.size, io.durability);
     status = co_await inner;

@@ -9,15 +9,15 @@
 
 namespace scalio::block {
 
-// The bytes from `begin` to before `end` of a device. An operation meets it when any of its bytes does; a
-// flush has no place and meets every extent.
+// The bytes from `begin` to before `end` of a device. An operation meets it when any of its bytes
+// does; a flush has no place and meets every extent.
 struct Extent {
   std::uint64_t begin = 0;
   std::uint64_t end = std::numeric_limits<std::uint64_t>::max();
 };
 
-// Passes operations to `inner`, which must outlive it, as the faults allow. Faults add up: an operation may
-// be delayed and then fail. Used on the executor's thread alone.
+// Passes operations to `inner`, which must outlive it, as the faults allow. Faults add up: an
+// operation may be delayed and then fail. Used on the executor's thread alone.
 class FaultyDevice final : public BlockDevice {
  public:
   static constexpr std::uint64_t kEvery = std::numeric_limits<std::uint64_t>::max();
@@ -26,7 +26,8 @@ class FaultyDevice final : public BlockDevice {
   // Every operation must have completed.
   ~FaultyDevice() override { SCALIO_ASSERT(in_flight_ == 0); }
 
-  // The next `times` operations of the kind that meet the extent fail (io_error) and do not reach `inner`.
+  // The next `times` operations of the kind that meet the extent fail (io_error) and do not reach
+  // `inner`.
   void fail(Io::Kind kind, std::uint64_t times = kEvery, Extent where = {});
   // The next `times` reads of the byte at `offset` return it with this bit (0 to 7) inverted.
   void flip_bit(std::uint64_t offset, unsigned bit, std::uint64_t times = kEvery);

@@ -10,10 +10,10 @@
 #include <string>
 #include <utility>
 
-#include "task/timer.h"
 #include "task/event_loop.h"
+#include "task/timer.h"
 
-namespace scalio::fabric {
+namespace scalio {
 
 // A directory that goes with the test.
 class TempDir {
@@ -79,4 +79,4 @@ inline void run(EventLoop& loop, Task<void> task) {
   turn_until(loop, [&] { return done; });
 }
 
-}  // namespace scalio::fabric
+}  // namespace scalio

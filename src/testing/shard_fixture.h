@@ -1,5 +1,5 @@
-// What the tests of this layer share: an SSD in memory whose power can be cut at any moment, and a client
-// that keeps the replies it gets.
+// What the tests of this layer share: an SSD in memory whose power can be cut at any moment, and a
+// client that keeps the replies it gets.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,13 +17,13 @@
 
 #include "block/buffer.h"
 #include "block/count.h"
-#include "testing/faulty_device.h"
 #include "layout/bucket.h"
 #include "layout/hash_block.h"
 #include "layout/log.h"
 #include "server/log.h"
 #include "server/shard.h"
 #include "task/event_loop.h"
+#include "testing/faulty_device.h"
 
 namespace scalio::server {
 
@@ -54,13 +54,13 @@ T run(EventLoop& loop, Task<T> task) {
   return std::move(*out);
 }
 
-// An SSD with a volatile write cache. Operations take a random number of turns, so that they end in any
-// order; a seed repeats it.
+// An SSD with a volatile write cache. Operations take a random number of turns, so that they end in
+// any order; a seed repeats it.
 class MemorySsd final : public block::BlockDevice {
  public:
-  static constexpr uint32_t kBlock = 512;
+  static constexpr std::uint32_t kBlock = 512;
 
-  MemorySsd(Executor& executor, Bytes contents, uint64_t seed)
+  MemorySsd(Executor& executor, Bytes contents, std::uint64_t seed)
       : executor_(executor), contents_(std::move(contents)), durable_(contents_), random_(seed) {}
 
   // What is read now.
@@ -69,8 +69,9 @@ class MemorySsd final : public block::BlockDevice {
   Bytes after_power_cut() {
     Bytes left = durable_;
     for (const Pending& p : pending_) {
-      for (size_t at = 0; at < p.bytes.size(); at += kBlock) {
-        if (random_() % 2 == 0) std::copy_n(p.bytes.begin() + at, kBlock, left.begin() + p.offset + at);
+      for (std::size_t at = 0; at < p.bytes.size(); at += kBlock) {
+        if (random_() % 2 == 0)
+          std::copy_n(p.bytes.begin() + at, kBlock, left.begin() + p.offset + at);
       }
     }
     return left;
@@ -79,8 +80,8 @@ class MemorySsd final : public block::BlockDevice {
   std::function<void()> on_change = [] {};
 
   const std::string& name() const override { return name_; }
-  uint64_t size() const override { return contents_.size(); }
-  uint32_t block_size() const override { return kBlock; }
+  std::uint64_t size() const override { return contents_.size(); }
+  std::uint32_t block_size() const override { return kBlock; }
   const block::Counters& counters() const override { return counters_; }
 
  protected:
@@ -88,16 +89,17 @@ class MemorySsd final : public block::BlockDevice {
 
  private:
   struct Pending {
-    uint64_t offset;
+    std::uint64_t offset;
     Bytes bytes;
     bool done = false;
   };
 
   Task<void> some_turns() {
-    for (uint64_t n = 1 + random_() % 4; n > 0; --n) co_await executor_.yield();
+    for (std::uint64_t n = 1 + random_() % 4; n > 0; --n) co_await executor_.yield();
   }
   void make_durable(std::list<Pending>::iterator p) {
-    std::copy(p->bytes.begin(), p->bytes.end(), durable_.begin() + static_cast<ptrdiff_t>(p->offset));
+    std::copy(p->bytes.begin(), p->bytes.end(),
+              durable_.begin() + static_cast<ptrdiff_t>(p->offset));
     pending_.erase(p);
   }
   Task<void> run_io(block::Io& io) {
@@ -137,10 +139,10 @@ class MemorySsd final : public block::BlockDevice {
 };
 
 // A store of one SSD. The log has the least size if `log_size` is 0.
-inline layout::SsdGeometry test_geometry(uint64_t buckets, uint32_t bucket_size = 512,
-                                         uint64_t log_size = 0) {
+inline layout::SsdGeometry test_geometry(std::uint64_t buckets, std::uint32_t bucket_size = 512,
+                                         std::uint64_t log_size = 0) {
   layout::SsdGeometry g;
-  for (size_t i = 0; i < g.uuid.size(); ++i) g.uuid[i] = static_cast<uint8_t>(i * 7 + 1);
+  for (std::size_t i = 0; i < g.uuid.size(); ++i) g.uuid[i] = static_cast<std::uint8_t>(i * 7 + 1);
   g.hash_seed = 42;
   g.log_secret = 43;
   g.bucket_size = bucket_size;
@@ -162,16 +164,17 @@ inline Bytes formatted(const layout::SsdGeometry& g) {
 
 struct Stored {
   std::string value;
-  uint64_t version = 0;
+  std::uint64_t version = 0;
   friend bool operator==(const Stored&, const Stored&) = default;
 };
 
-// The key's record as a reader finds it in the buckets. A damaged bucket on the way is a test failure.
+// The key's record as a reader finds it in the buckets. A damaged bucket on the way is a test
+// failure.
 inline std::optional<Stored> find_in_buckets(const layout::SsdGeometry& g, Bytes& contents,
                                              std::string_view key) {
-  const uint64_t home = g.home_bucket(hash_key(key, g.hash_seed));
-  uint32_t reach = 0;
-  for (uint32_t i = 0; i <= reach; ++i) {
+  const std::uint64_t home = g.home_bucket(hash_key(key, g.hash_seed));
+  std::uint32_t reach = 0;
+  for (std::uint32_t i = 0; i <= reach; ++i) {
     layout::Bucket bucket(ByteSpan(contents).subspan(g.bucket_at(home + i), g.bucket_size));
     const layout::BucketState state = bucket.verify(g.store_id(), home + i);
     EXPECT_NE(state, layout::BucketState::corrupt) << "bucket " << home + i;
@@ -182,10 +185,11 @@ inline std::optional<Stored> find_in_buckets(const layout::SsdGeometry& g, Bytes
   return std::nullopt;
 }
 
-// Every bucket is intact, and every record in it is in reach of its home and nowhere else. Returns them all.
+// Every bucket is intact, and every record in it is in reach of its home and nowhere else. Returns
+// them all.
 inline std::map<std::string, Stored> all_in_buckets(const layout::SsdGeometry& g, Bytes& contents) {
   std::map<std::string, Stored> all;
-  for (uint64_t b = 0; b < g.all_buckets(); ++b) {
+  for (std::uint64_t b = 0; b < g.all_buckets(); ++b) {
     layout::Bucket bucket(ByteSpan(contents).subspan(g.bucket_at(b), g.bucket_size));
     const layout::BucketState state = bucket.verify(g.store_id(), b);
     EXPECT_NE(state, layout::BucketState::corrupt) << "bucket " << b;
@@ -193,7 +197,8 @@ inline std::map<std::string, Stored> all_in_buckets(const layout::SsdGeometry& g
     bucket.for_each([&](const layout::RecordView& r) {
       const Stored stored{std::string(r.value), r.version};
       EXPECT_TRUE(all.emplace(std::string(r.key), stored).second) << r.key << " is there twice";
-      EXPECT_EQ(find_in_buckets(g, contents, r.key), stored) << r.key << " is out of reach in bucket " << b;
+      EXPECT_EQ(find_in_buckets(g, contents, r.key), stored)
+          << r.key << " is out of reach in bucket " << b;
     });
   }
   return all;
@@ -201,7 +206,7 @@ inline std::map<std::string, Stored> all_in_buckets(const layout::SsdGeometry& g
 
 struct Answer {
   Code code = Code::ok;
-  uint64_t version = 0;
+  std::uint64_t version = 0;
   std::string text;
 };
 
@@ -209,7 +214,7 @@ struct Answer {
 class TestClient final : public fabric::Peer {
  public:
   // Goes on with the session `session` if it is not 0.
-  explicit TestClient(Shard& shard, uint64_t session = 0) : shard_(shard) {
+  explicit TestClient(Shard& shard, std::uint64_t session = 0) : shard_(shard) {
     Bytes hello;
     layout::encode(hello, layout::HelloRequest{session});
     Result<Bytes> reply = shard_.on_hello(*this, hello);
@@ -223,29 +228,33 @@ class TestClient final : public fabric::Peer {
   }
 
   // Sends a write with the next sequence, which is also the call's number, and returns it.
-  uint64_t send(layout::RequestKind kind, std::string_view key, std::string_view value = "",
-                uint64_t expected = 0) {
-    const uint64_t sequence = next_++;
+  std::uint64_t send(layout::RequestKind kind, std::string_view key, std::string_view value = "",
+                     std::uint64_t expected = 0) {
+    const std::uint64_t sequence = next_++;
     sent_[sequence] = {std::string(key), kind == layout::RequestKind::remove
                                              ? std::nullopt
                                              : std::optional<std::string>(value)};
     send_as(sequence, sequence, unanswered(), kind, key, value, expected);
     return sequence;
   }
-  void send_as(uint64_t call, uint64_t sequence, uint64_t acknowledged, layout::RequestKind kind,
-               std::string_view key, std::string_view value = "", uint64_t expected = 0) {
+  void send_as(std::uint64_t call, std::uint64_t sequence, std::uint64_t acknowledged,
+               layout::RequestKind kind, std::string_view key, std::string_view value = "",
+               std::uint64_t expected = 0) {
     Bytes message;
     layout::encode(message, layout::Request{kind, sequence, acknowledged, expected, key, value});
     shard_.on_request(*this, call, message);
   }
-  // Whether one more write may be sent, with at most `limit` in flight, and within the session's window.
-  bool ready(uint64_t limit) { return in_flight() < limit && next_ < unanswered() + layout::kSessionWindow; }
+  // Whether one more write may be sent, with at most `limit` in flight, and within the session's
+  // window.
+  bool ready(std::uint64_t limit) {
+    return in_flight() < limit && next_ < unanswered() + layout::kSessionWindow;
+  }
   // The writes sent and not answered.
-  uint64_t in_flight() const { return next_ - 1 - answers.size(); }
+  std::uint64_t in_flight() const { return next_ - 1 - answers.size(); }
   // What the writes that were ok have left, by the versions that they got.
   std::map<std::string, Stored> outcome() const {
     std::map<std::string, Stored> last;
-    std::map<std::string, uint64_t> versions;
+    std::map<std::string, std::uint64_t> versions;
     for (const auto& [call, list] : answers) {
       const auto& [key, value] = sent_.at(call);
       const Answer& a = list.front();
@@ -260,7 +269,7 @@ class TestClient final : public fabric::Peer {
     return last;
   }
 
-  void reply(uint64_t call, ByteView payload) override {
+  void reply(std::uint64_t call, ByteView payload) override {
     largest = std::max(largest, payload.size());
     auto r = layout::decode_reply(payload);
     SCALIO_ASSERT(r.has_value());
@@ -272,21 +281,22 @@ class TestClient final : public fabric::Peer {
   const std::string& name() const override { return name_; }
 
   layout::HelloReply hello;
-  std::map<uint64_t, std::vector<Answer>> answers;  // by call
+  std::map<std::uint64_t, std::vector<Answer>> answers;  // by call
   std::string closed;
-  size_t largest = 0;  // bytes of a reply
-  std::function<void(uint64_t, const Answer&)> on_answer = [](uint64_t, const Answer&) {};
+  std::size_t largest = 0;  // bytes of a reply
+  std::function<void(std::uint64_t, const Answer&)> on_answer = [](std::uint64_t, const Answer&) {};
 
  private:
-  uint64_t unanswered() {
+  std::uint64_t unanswered() {
     while (answers.contains(acknowledged_)) ++acknowledged_;
     return acknowledged_;
   }
   Shard& shard_;
   const std::string name_ = "test";
-  std::map<uint64_t, std::pair<std::string, std::optional<std::string>>> sent_;  // by call: key and value
-  uint64_t next_ = 1;
-  uint64_t acknowledged_ = 1;
+  std::map<std::uint64_t, std::pair<std::string, std::optional<std::string>>>
+      sent_;  // by call: key and value
+  std::uint64_t next_ = 1;
+  std::uint64_t acknowledged_ = 1;
   bool connected_ = true;
 };
 
@@ -294,11 +304,11 @@ class TestClient final : public fabric::Peer {
 class TestShard {
  public:
   struct Options {
-    uint64_t blocks = 4;
-    uint32_t read_slots = 4;
-    uint32_t write_slots = 2;
-    uint32_t batch_max = 256;
-    uint64_t seed = 1;
+    std::uint64_t blocks = 4;
+    std::uint32_t read_slots = 4;
+    std::uint32_t write_slots = 2;
+    std::uint32_t batch_max = 256;
+    std::uint64_t seed = 1;
     std::string device_path = "memory-ssd";
   };
   TestShard(const layout::SsdGeometry& ssd_geometry, Bytes contents, Options options)
@@ -324,7 +334,8 @@ class TestShard {
   void begin_stop() {
     if (stopping_) return;
     stopping_ = true;
-    loop->spawn([](TestShard* s) -> Task<void> { s->stop_status_ = co_await s->shard.stop(); }(this));
+    loop->spawn(
+        [](TestShard* s) -> Task<void> { s->stop_status_ = co_await s->shard.stop(); }(this));
   }
   Status stop() {
     begin_stop();
@@ -334,20 +345,23 @@ class TestShard {
 
   // Sends a write and waits for its answer.
   Answer write(TestClient& client, layout::RequestKind kind, std::string_view key,
-               std::string_view value = "", uint64_t expected = 0) {
-    const uint64_t call = client.send(kind, key, value, expected);
+               std::string_view value = "", std::uint64_t expected = 0) {
+    const std::uint64_t call = client.send(kind, key, value, expected);
     turn_until(*loop, [&] { return client.answers.contains(call); });
     return client.answers[call].front();
   }
   Answer put(TestClient& c, std::string_view key, std::string_view value) {
     return write(c, layout::RequestKind::put, key, value);
   }
-  Answer remove(TestClient& c, std::string_view key) { return write(c, layout::RequestKind::remove, key); }
-  Answer put_if(TestClient& c, std::string_view key, std::string_view value, uint64_t expected) {
+  Answer remove(TestClient& c, std::string_view key) {
+    return write(c, layout::RequestKind::remove, key);
+  }
+  Answer put_if(TestClient& c, std::string_view key, std::string_view value,
+                std::uint64_t expected) {
     return write(c, layout::RequestKind::put_if, key, value, expected);
   }
 
-  uint64_t hash(std::string_view key) const { return hash_key(key, geometry.hash_seed); }
+  std::uint64_t hash(std::string_view key) const { return hash_key(key, geometry.hash_seed); }
   std::byte* block_of(std::string_view key) {
     return region.data() + blocks.block_at(blocks.block_of(hash(key)));
   }
@@ -359,14 +373,15 @@ class TestShard {
     Stored stored;
   };
   std::optional<Slot> slot_of(std::string_view key) {
-    const uint64_t block = blocks.block_of(hash(key));
-    for (uint32_t i = 0; i < blocks.write_slots; ++i) {
-      const auto w = layout::WriteWord::unpack(load<uint64_t>(block_of(key) + blocks.write_word(i)));
+    const std::uint64_t block = blocks.block_of(hash(key));
+    for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
+      const auto w =
+          layout::WriteWord::unpack(load<std::uint64_t>(block_of(key) + blocks.write_word(i)));
       if (!w.readable()) continue;
-      const uint32_t at = blocks.read_slots + i;
+      const std::uint32_t at = blocks.read_slots + i;
       auto r = layout::decode_slot(ByteView(block_of(key) + blocks.body(at), blocks.slot_size),
                                    layout::slot_place(block, at, w.generation),
-                                   load<uint32_t>(block_of(key) + blocks.upper_checksum(i)));
+                                   load<std::uint32_t>(block_of(key) + blocks.upper_checksum(i)));
       if (r && r->key == key) return Slot{w.state, r->kind, {std::string(r->value), r->version}};
     }
     return std::nullopt;

@@ -11,17 +11,12 @@
 #include <utility>
 
 #include "block/buffer.h"
-#include "testing/memory_device.h"
-#include "testing/loops.h"
 #include "nvmf/host/initiator.h"
 #include "nvmf/target/embedded_target.h"
+#include "testing/loops.h"
+#include "testing/memory_device.h"
 
 namespace scalio::nvmf {
-
-using fabric::LoopPtr;
-using fabric::make_loop;
-using fabric::run;
-using fabric::turn_until;
 
 // Bytes that depend on their place and on a seed, so that a block at a wrong place is noticed.
 inline void fill(ByteSpan bytes, std::uint64_t seed) {
@@ -41,7 +36,8 @@ inline TargetNamespace memory_namespace(std::uint64_t size, std::uint32_t block_
   const int number = ++count;
   TargetNamespace made;
   made.path = "memory-" + std::to_string(number);
-  made.open = [=, path = made.path](EventLoop& loop) -> Result<std::unique_ptr<block::BlockDevice>> {
+  made.open = [=,
+               path = made.path](EventLoop& loop) -> Result<std::unique_ptr<block::BlockDevice>> {
     auto device = std::make_unique<block::MemoryDevice>(loop, path, size, block_size);
     fill(device->contents(), 1);
     return std::unique_ptr<block::BlockDevice>(std::move(device));
@@ -52,7 +48,7 @@ inline TargetNamespace memory_namespace(std::uint64_t size, std::uint32_t block_
 // Options of a target at a port of its own with one namespace in memory.
 inline TargetOptions memory_target_options(std::uint64_t size, std::uint32_t block_size = 512) {
   TargetOptions options;
-  options.listen = {fabric::Uri{fabric::Uri::Scheme::tcp, "", "127.0.0.1", 0}};
+  options.listen = {net::Uri{net::Uri::Scheme::tcp, "", "127.0.0.1", 0}};
   options.namespaces = {memory_namespace(size, block_size)};
   options.writable = true;
   return options;

@@ -18,15 +18,15 @@ inline std::string hex(ByteView bytes) {
   return out;
 }
 
-inline void flip(ByteSpan bytes, size_t bit) { bytes[bit / 8] ^= std::byte{1} << bit % 8; }
+inline void flip(ByteSpan bytes, std::size_t bit) { bytes[bit / 8] ^= std::byte{1} << bit % 8; }
 
-inline Bytes random_bytes(std::mt19937_64& random, size_t size) {
+inline Bytes random_bytes(std::mt19937_64& random, std::size_t size) {
   Bytes out(size);
   for (std::byte& b : out) b = static_cast<std::byte>(random());
   return out;
 }
 
-inline std::string random_text(std::mt19937_64& random, size_t size) {
+inline std::string random_text(std::mt19937_64& random, std::size_t size) {
   return std::string(as_string(random_bytes(random, size)));
 }
 

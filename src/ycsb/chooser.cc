@@ -46,7 +46,8 @@ std::uint64_t expected_records(const Workload& workload) {
 RecordChooser::Generator RecordChooser::make(const Workload& workload) {
   switch (workload.distribution) {
     case Distribution::uniform: return Uniform{workload.loaded()};
-    // The popularity of records must not change as others are inserted, so the space includes those to come.
+    // The popularity of records must not change as others are inserted, so the space includes those
+    // to come.
     case Distribution::zipfian:
       return ScrambledZipfianGenerator(workload.loaded() + expected_inserts(workload),
                                        workload.zipfian_constant);
@@ -59,8 +60,10 @@ RecordChooser::RecordChooser(const Workload& workload)
     : first_(workload.insert_start), generator_(make(workload)) {}
 
 std::uint64_t RecordChooser::next(Random& random, std::uint64_t existing) {
-  if (auto* latest = std::get_if<LatestGenerator>(&generator_)) return latest->next(random, existing - 1);
-  if (auto* uniform = std::get_if<Uniform>(&generator_)) return first_ + random.below(uniform->records);
+  if (auto* latest = std::get_if<LatestGenerator>(&generator_))
+    return latest->next(random, existing - 1);
+  if (auto* uniform = std::get_if<Uniform>(&generator_))
+    return first_ + random.below(uniform->records);
   auto& zipfian = std::get<ScrambledZipfianGenerator>(generator_);
   std::uint64_t record = first_ + zipfian.next(random);
   while (record >= existing) record = first_ + zipfian.next(random);

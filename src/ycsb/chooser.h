@@ -1,5 +1,5 @@
-// What a thread of the benchmark does next: an operation by the workload's proportions, on a record by its
-// distribution.
+// What a thread of the benchmark does next: an operation by the workload's proportions, on a record
+// by its distribution.
 #pragma once
 
 #include <array>
@@ -11,7 +11,14 @@
 
 namespace scalio::ycsb {
 
-enum class Operation : std::uint8_t { read, update, insert, read_modify_write, remove, conditional_put };
+enum class Operation : std::uint8_t {
+  read,
+  update,
+  insert,
+  read_modify_write,
+  remove,
+  conditional_put
+};
 constexpr std::size_t kOperations = 6;
 
 // Draws operations in proportion to the workload's. Immutable.
@@ -25,15 +32,15 @@ class OperationChooser {
   std::array<double, kOperations> upto_;
 };
 
-// Draws the record that an operation other than insert is about. Copy one into each thread: building it may
-// take 20 ns a record.
+// Draws the record that an operation other than insert is about. Copy one into each thread:
+// building it may take 20 ns a record.
 class RecordChooser {
  public:
   // `workload.loaded()` > 0, and they are among its records.
   explicit RecordChooser(const Workload& workload);
 
-  // One of the records insert_start .. existing-1, or of 0 .. existing-1 if it is `latest`; `existing` is at
-  // least workload.records and never less than in an earlier call.
+  // One of the records insert_start .. existing-1, or of 0 .. existing-1 if it is `latest`;
+  // `existing` is at least workload.records and never less than in an earlier call.
   std::uint64_t next(Random& random, std::uint64_t existing);
 
  private:

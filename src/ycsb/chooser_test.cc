@@ -18,8 +18,8 @@ Workload workload(std::string_view properties) {
 
 TEST(OperationChooser, KeepsTheProportions) {
   // They need not add up to 1.
-  OperationChooser chooser(
-      workload("readproportion=1\nupdateproportion=0\nreadmodifywriteproportion=2\ndeleteproportion=1\n"));
+  OperationChooser chooser(workload(
+      "readproportion=1\nupdateproportion=0\nreadmodifywriteproportion=2\ndeleteproportion=1\n"));
   Random random(1);
   std::array<int, kOperations> count{};
   for (int i = 0; i < 40'000; ++i) ++count[static_cast<std::size_t>(chooser.next(random))];
@@ -34,7 +34,8 @@ TEST(OperationChooser, KeepsTheProportions) {
 TEST(RecordChooser, ChoosesOnlyRecordsThatExist) {
   for (const char* distribution : {"zipfian", "uniform", "latest"}) {
     Workload w = workload(
-        std::string("recordcount=50\noperationcount=100\nreadproportion=0.5\ninsertproportion=0.5\n") +
+        std::string(
+            "recordcount=50\noperationcount=100\nreadproportion=0.5\ninsertproportion=0.5\n") +
         "requestdistribution=" + distribution);
     RecordChooser chooser(w);
     Random random(1);
@@ -47,10 +48,10 @@ TEST(RecordChooser, ChoosesOnlyRecordsThatExist) {
 
 TEST(RecordChooser, ReachesInsertedRecords) {
   for (const char* distribution : {"zipfian", "latest"}) {
-    Workload w =
-        workload(std::string("recordcount=10\noperationcount=100\ninsertproportion=0.9\nreadproportion=0.1\n"
-                             "updateproportion=0\nrequestdistribution=") +
-                 distribution);
+    Workload w = workload(
+        std::string("recordcount=10\noperationcount=100\ninsertproportion=0.9\nreadproportion=0.1\n"
+                    "updateproportion=0\nrequestdistribution=") +
+        distribution);
     RecordChooser chooser(w);
     Random random(1);
     std::set<std::uint64_t> seen;
@@ -75,9 +76,9 @@ TEST(RecordChooser, KeepsToThePartThatIsMeant) {
 
 TEST(ExpectedRecords, AreThoseThereAndTwiceTheInserts) {
   EXPECT_EQ(expected_records(workload("recordcount=10\noperationcount=100")), 10U);
-  EXPECT_EQ(expected_records(
-                workload("recordcount=10\noperationcount=100\nreadproportion=0.75\nupdateproportion=0\n"
-                         "insertproportion=0.25")),
+  EXPECT_EQ(expected_records(workload(
+                "recordcount=10\noperationcount=100\nreadproportion=0.75\nupdateproportion=0\n"
+                "insertproportion=0.25")),
             60U);
 }
 

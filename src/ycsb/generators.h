@@ -1,8 +1,8 @@
 // The request distributions of YCSB: which record an operation is about.
 //
-// The same distributions as YCSB's CoreWorkload, so that results compare with published ones. Record
-// numbers count from 0. Generators are cheap to copy once built (zeta, the slow part, is a number), so
-// one is built per run and copied into every thread; randomness comes from outside.
+// The same distributions as YCSB's CoreWorkload, so that results compare with published ones.
+// Record numbers count from 0. Generators are cheap to copy once built (zeta, the slow part, is a
+// number), so one is built per run and copied into every thread; randomness comes from outside.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,13 @@ namespace scalio::ycsb {
 // About 20 ns an item.
 double zeta(std::uint64_t from, std::uint64_t to, double theta);
 
-// YCSB's hash of a record number (FNV-1a over its 8 bytes, made non-negative as Java's Math.abs does).
+// YCSB's hash of a record number (FNV-1a over its 8 bytes, made non-negative as Java's Math.abs
+// does).
 std::uint64_t fnv_hash(std::uint64_t n);
 
 // Zipfian: item 0 is the most popular, then 1, and so on; item i is drawn in proportion to
-// 1 / (i + 1)^theta. After Gray et al., "Quickly Generating Billion-Record Synthetic Databases", 1994.
+// 1 / (i + 1)^theta. After Gray et al., "Quickly Generating Billion-Record Synthetic Databases",
+// 1994.
 class ZipfianGenerator {
  public:
   // `items` > 0, 0 < theta < 1. Takes about 20 ns an item.
@@ -45,9 +47,9 @@ class ZipfianGenerator {
 
 // Zipfian popularity spread over all the items by a hash, so that popular items are not neighbours.
 //
-// For theta = 0.99 the popularity is, as in YCSB, that of a space of 10 billion items, whatever `items` is:
-// its zeta is known, so the start is immediate. (YCSB does the same for any theta, which takes minutes;
-// here the space for other values is `items`.)
+// For theta = 0.99 the popularity is, as in YCSB, that of a space of 10 billion items, whatever
+// `items` is: its zeta is known, so the start is immediate. (YCSB does the same for any theta,
+// which takes minutes; here the space for other values is `items`.)
 class ScrambledZipfianGenerator {
  public:
   ScrambledZipfianGenerator(std::uint64_t items, double theta);
@@ -62,7 +64,8 @@ class ScrambledZipfianGenerator {
 class LatestGenerator {
  public:
   LatestGenerator(std::uint64_t items, double theta) : zipfian_(items, theta) {}
-  // `last` is the newest record's number: at least items - 1, and never less than in an earlier call.
+  // `last` is the newest record's number: at least items - 1, and never less than in an earlier
+  // call.
   std::uint64_t next(Random& random, std::uint64_t last) {
     zipfian_.grow(last + 1);
     return last - zipfian_.next(random);

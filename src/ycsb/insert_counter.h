@@ -10,8 +10,8 @@
 
 namespace scalio::ycsb {
 
-// Thread-safe. Inserts end in any order; reads must choose only among records whose insert, and every
-// one before it, has ended.
+// Thread-safe. Inserts end in any order; reads must choose only among records whose insert, and
+// every one before it, has ended.
 class InsertCounter {
  public:
   // Records 0 .. existing-1 are there already.

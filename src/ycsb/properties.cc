@@ -45,8 +45,8 @@ Result<Properties> parse_properties(std::string_view text) {
     }
     std::size_t end = line.find_first_of("=: \t");
     if (end == 0 || end == line.npos) {
-      return {Code::invalid,
-              fmt::format("line {}: '{}' is not of the form name=value", first_number, quotable(line))};
+      return {Code::invalid, fmt::format("line {}: '{}' is not of the form name=value",
+                                         first_number, quotable(line))};
     }
     // Blanks may stand around the separator, or be it.
     std::string_view value = trim(std::string_view(line).substr(end));

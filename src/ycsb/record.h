@@ -1,12 +1,13 @@
 // The keys and values that the benchmark writes: made from a record's number, and recognised again.
 //
-// A key is "user" and the number, padded with zeros to the key's size. (YCSB writes a hash of the number
-// by default, so that stores that keep keys in order do not see it; here placement is by hash anyway.)
+// A key is "user" and the number, padded with zeros to the key's size. (YCSB writes a hash of the
+// number by default, so that stores that keep keys in order do not see it; here placement is by
+// hash anyway.)
 //
-// A value starts with kValuePrefix bytes of ASCII: 12 digits of the record's number, who wrote it and which
-// of his writes it was, e.g. "000000000042-1a2b3c4d003-000000007". So no two writes of any process have the
-// same value, and a value under the wrong key is seen. The rest is filled with a letter that changes
-// from write to write.
+// A value starts with kValuePrefix bytes of ASCII: 12 digits of the record's number, who wrote it
+// and which of his writes it was, e.g. "000000000042-1a2b3c4d003-000000007". So no two writes of
+// any process have the same value, and a value under the wrong key is seen. The rest is filled with
+// a letter that changes from write to write.
 #pragma once
 
 #include <array>

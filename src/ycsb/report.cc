@@ -19,8 +19,8 @@ struct Percentile {
   double percent;
 };
 constexpr std::array<Percentile, 3> kPercentiles{{{"p50", 50}, {"p99", 99}, {"p99.9", 99.9}}};
-constexpr std::array<Timed, kTimedKinds> kTimed{Timed::get, Timed::put, Timed::conditional_put, Timed::remove,
-                                                Timed::read_modify_write};
+constexpr std::array<Timed, kTimedKinds> kTimed{Timed::get, Timed::put, Timed::conditional_put,
+                                                Timed::remove, Timed::read_modify_write};
 
 template <class A, class B>
 std::optional<double> ratio(std::optional<A> part, std::optional<B> whole) {
@@ -91,15 +91,16 @@ void line(std::string& out, std::string_view name, const std::optional<double>& 
 void put_phase(std::string& out, std::string_view title, const Phase& phase) {
   Figures figures(phase);
   const Tally& tally = phase.tally;
-  fmt::format_to(std::back_inserter(out), "{}: {} operations in {:.1f} s\n", title, tally.operations,
-                 phase.seconds);
+  fmt::format_to(std::back_inserter(out), "{}: {} operations in {:.1f} s\n", title,
+                 tally.operations, phase.seconds);
   line(out, "throughput", figures.throughput, " /s");
   for (Timed timed : kTimed) {
     const Histogram& h = tally.latency[static_cast<std::size_t>(timed)];
     if (h.count() == 0) continue;
     std::string text;
     for (const Percentile& p : kPercentiles) {
-      text += fmt::format("{} {}  ", p.name, brief(static_cast<double>(h.percentile(p.percent)) / kNsPerUs));
+      text += fmt::format("{} {}  ", p.name,
+                          brief(static_cast<double>(h.percentile(p.percent)) / kNsPerUs));
     }
     line(out, fmt::format("{} latency, us", to_string(timed)), text);
   }
@@ -107,8 +108,10 @@ void put_phase(std::string& out, std::string_view title, const Phase& phase) {
   line(out, "SSD reads / GET miss", figures.ssd_reads_per_get_miss);
   line(out, "SSD writes / PUT", figures.ssd_writes_per_put);
   line(out, "server CPU / operation", figures.server_cpu_us_per_op, " us");
-  if (figures.nic_cpu_us_per_op) line(out, "NIC stand-in CPU / op", figures.nic_cpu_us_per_op, " us");
-  if (figures.target_cpu_us_per_op) line(out, "NVMe target CPU / op", figures.target_cpu_us_per_op, " us");
+  if (figures.nic_cpu_us_per_op)
+    line(out, "NIC stand-in CPU / op", figures.nic_cpu_us_per_op, " us");
+  if (figures.target_cpu_us_per_op)
+    line(out, "NVMe target CPU / op", figures.target_cpu_us_per_op, " us");
   if (tally.not_found > 0) line(out, "not found", fmt::format("{} GETs", tally.not_found));
   if (tally.conflicts > 0) line(out, "conflicts", fmt::format("{}", tally.conflicts));
   line(out, "errors", fmt::format("{}", tally.errors));
@@ -156,7 +159,8 @@ ServerCounters ServerCounters::parse(std::string_view stat_json) {
   ServerCounters out;
   const Json stat = parse_json<Json>(stat_json);
   auto number = [](const Json& in, const char* name) -> std::optional<std::uint64_t> {
-    if (!in.is_object() || !in.contains(name) || !in[name].is_number_unsigned()) return std::nullopt;
+    if (!in.is_object() || !in.contains(name) || !in[name].is_number_unsigned())
+      return std::nullopt;
     return in[name].get<std::uint64_t>();
   };
   out.process_cpu_us = number(stat, "process_cpu_us");
@@ -201,7 +205,8 @@ Figures::Figures(const Phase& phase) {
   // Misses that could not read an SSD are errors, and tell nothing about the cache.
   if (counters.misses == 0 || counters.ssd_reads > 0) {
     cache_hit_ratio = ratio(hits, std::optional(counters.hits + counters.misses));
-    ssd_reads_per_get_miss = ratio(std::optional(counters.ssd_reads), std::optional(counters.misses));
+    ssd_reads_per_get_miss =
+        ratio(std::optional(counters.ssd_reads), std::optional(counters.misses));
   }
   if (counters.misses <= counters.gets / 100) {
     region_bytes_per_hit = ratio(std::optional(counters.region_bytes_read), hits);
@@ -215,8 +220,8 @@ Figures::Figures(const Phase& phase) {
     return;
   }
   if (server.writes && *server.writes > ours + ours / 100) {
-    no_server_figures =
-        fmt::format("none: it had {} writes, of which this run sent {} at most", *server.writes, ours);
+    no_server_figures = fmt::format("none: it had {} writes, of which this run sent {} at most",
+                                    *server.writes, ours);
     return;
   }
   ssd_writes_per_put = ratio(server.ssd_writes, std::optional(tally.writes));
@@ -259,28 +264,29 @@ std::string to_json(const Report& report) {
     load["records"] = report.workload.loaded();
     put_phase(load, *report.load);
   }
-  out["config"] = {{"server", report.server},
-                   {"distribution", to_string(report.workload.distribution)},
-                   {"zipfian_constant", report.workload.zipfian_constant},
-                   {"insert_start", report.workload.insert_start},
-                   {"target", report.workload.target == 0 ? Json(nullptr) : Json(report.workload.target)},
-                   {"max_seconds", json_or_null(report.workload.max_seconds)},
-                   {"threads", report.threads},
-                   {"depth", report.depth},
-                   {"load_depth", report.load_depth == 0 ? Json(nullptr) : Json(report.load_depth)},
-                   {"key_size", report.key_size},
-                   {"value_size", report.workload.value_size},
-                   {"seed", report.seed}};
+  out["config"] = {
+      {"server", report.server},
+      {"distribution", to_string(report.workload.distribution)},
+      {"zipfian_constant", report.workload.zipfian_constant},
+      {"insert_start", report.workload.insert_start},
+      {"target", report.workload.target == 0 ? Json(nullptr) : Json(report.workload.target)},
+      {"max_seconds", json_or_null(report.workload.max_seconds)},
+      {"threads", report.threads},
+      {"depth", report.depth},
+      {"load_depth", report.load_depth == 0 ? Json(nullptr) : Json(report.load_depth)},
+      {"key_size", report.key_size},
+      {"value_size", report.workload.value_size},
+      {"seed", report.seed}};
   Json stat = parse_json<Json>(report.server_stat);
   out["server"] = stat.is_discarded() ? Json(nullptr) : stat;
   return json_text(out, 2);
 }
 
 std::string to_table(const Report& report) {
-  std::string out =
-      fmt::format("workload {}, {} records of {} + {} bytes, {} thread{} x {} in flight\n",
-                  printable(report.workload.name), report.workload.records, report.key_size,
-                  report.workload.value_size, report.threads, report.threads == 1 ? "" : "s", report.depth);
+  std::string out = fmt::format(
+      "workload {}, {} records of {} + {} bytes, {} thread{} x {} in flight\n",
+      printable(report.workload.name), report.workload.records, report.key_size,
+      report.workload.value_size, report.threads, report.threads == 1 ? "" : "s", report.depth);
   if (report.load) put_phase(out, "load", *report.load);
   if (report.run) put_phase(out, "run", *report.run);
   return out;

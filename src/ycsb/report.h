@@ -15,8 +15,8 @@
 
 namespace scalio::ycsb {
 
-// What latencies are recorded of. A conditional put's get and a read-modify-write's two halves are in `get`,
-// `put` and `conditional_put`; the whole of them is in read_modify_write.
+// What latencies are recorded of. A conditional put's get and a read-modify-write's two halves are
+// in `get`, `put` and `conditional_put`; the whole of them is in read_modify_write.
 enum class Timed : std::uint8_t { get, put, conditional_put, remove, read_modify_write };
 constexpr std::size_t kTimedKinds = 5;
 std::string_view to_string(Timed timed);
@@ -24,7 +24,7 @@ std::string_view to_string(Timed timed);
 // What the threads of one phase did. One per thread, merged at the end.
 struct Tally {
   std::uint64_t operations = 0;  // that ended, errors included
-  std::uint64_t gets = 0;        // that were answered, and so on; parts of a read-modify-write included
+  std::uint64_t gets = 0;  // that were answered, and so on; parts of a read-modify-write included
   std::uint64_t writes = 0;
   std::uint64_t not_found = 0;
   std::uint64_t conflicts = 0;
@@ -52,7 +52,8 @@ struct ServerCounters {
 
   // From the JSON of Client::stat(); of anything else, nothing.
   static ServerCounters parse(std::string_view stat_json);
-  // What was added since `before`; absent where either is, and everything if it was another process.
+  // What was added since `before`; absent where either is, and everything if it was another
+  // process.
   ServerCounters since(const ServerCounters& before) const;
 };
 
@@ -70,12 +71,12 @@ struct Figures {
   std::optional<double> throughput;              // operations that succeeded, a second
   std::optional<double> cache_hit_ratio;         // of GETs, 0..1
   std::optional<double> ssd_reads_per_get_miss;  // read by the clients
-  std::optional<double> ssd_writes_per_put;      // by the server: log and merges; per write of any kind
-  std::optional<double> server_cpu_us_per_op;    // without the NIC's stand-in
+  std::optional<double> ssd_writes_per_put;  // by the server: log and merges; per write of any kind
+  std::optional<double> server_cpu_us_per_op;  // without the NIC's stand-in
   std::optional<double> nic_cpu_us_per_op;
   std::optional<double> target_cpu_us_per_op;
-  // Region bytes read / hits. Misses read the region too, so it is given only if 1 % of GETs or less missed,
-  // and is then at most 3 % too high.
+  // Region bytes read / hits. Misses read the region too, so it is given only if 1 % of GETs or
+  // less missed, and is then at most 3 % too high.
   std::optional<double> region_bytes_per_hit;
   // Why none of the server's figures is given; empty if they are.
   std::string no_server_figures;
@@ -98,11 +99,11 @@ struct Report {
 // Operations of both phases that ended in errors.
 std::uint64_t errors(const Report& report);
 
-// For programs. Scripts rely on these names: workload, records, operations, seconds, throughput, latency_us
-// (get, put, cput, delete, rmw: each p50, p99, p99.9), cache_hit_ratio, ssd_reads_per_get_miss,
-// ssd_writes_per_put, server_cpu_us_per_op, nic_cpu_us_per_op, target_cpu_us_per_op, region_bytes_per_hit,
-// hits, misses and errors; those of the load are under "load", but errors and errors_by_code, which are of
-// both phases. What has no meaning is null.
+// For programs. Scripts rely on these names: workload, records, operations, seconds, throughput,
+// latency_us (get, put, cput, delete, rmw: each p50, p99, p99.9), cache_hit_ratio,
+// ssd_reads_per_get_miss, ssd_writes_per_put, server_cpu_us_per_op, nic_cpu_us_per_op,
+// target_cpu_us_per_op, region_bytes_per_hit, hits, misses and errors; those of the load are under
+// "load", but errors and errors_by_code, which are of both phases. What has no meaning is null.
 std::string to_json(const Report& report);
 // The same for people.
 std::string to_table(const Report& report);

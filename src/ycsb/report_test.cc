@@ -71,9 +71,9 @@ TEST(Report, WhatHasNoMeaningIsNull) {
   r.run->server = ServerCounters();
   r.server_stat.clear();
   json j = json::parse(to_json(r));
-  for (const char* name :
-       {"cache_hit_ratio", "ssd_reads_per_get_miss", "ssd_writes_per_put", "server_cpu_us_per_op",
-        "nic_cpu_us_per_op", "target_cpu_us_per_op", "region_bytes_per_hit", "load", "stopped", "server"}) {
+  for (const char* name : {"cache_hit_ratio", "ssd_reads_per_get_miss", "ssd_writes_per_put",
+                           "server_cpu_us_per_op", "nic_cpu_us_per_op", "target_cpu_us_per_op",
+                           "region_bytes_per_hit", "load", "stopped", "server"}) {
     ASSERT_TRUE(j.contains(name)) << name;
     EXPECT_TRUE(j[name].is_null()) << name;
   }
@@ -152,7 +152,8 @@ TEST(Figures, OtherClientsWritesSpoilTheServers) {
   EXPECT_FALSE(Figures(p).nic_cpu_us_per_op);
   Report r = report();
   r.run = p;
-  EXPECT_NE(to_table(r).find("203 writes, of which this run sent 200"), std::string::npos) << to_table(r);
+  EXPECT_NE(to_table(r).find("203 writes, of which this run sent 200"), std::string::npos)
+      << to_table(r);
 }
 
 TEST(Report, TableSaysTheSame) {
@@ -196,7 +197,8 @@ TEST(ServerCounters, AreReadFromTheStatistics) {
 }
 
 TEST(ServerCounters, DifferencesNeedBothAndOneServer) {
-  ServerCounters before{.process_cpu_us = 10, .nic_cpu_us = 5, .ssd_reads = std::nullopt, .ssd_writes = 100};
+  ServerCounters before{
+      .process_cpu_us = 10, .nic_cpu_us = 5, .ssd_reads = std::nullopt, .ssd_writes = 100};
   ServerCounters after{.process_cpu_us = 25, .nic_cpu_us = 5, .ssd_reads = 9, .ssd_writes = 3};
   ServerCounters added = after.since(before);
   EXPECT_EQ(added.process_cpu_us, 15U);

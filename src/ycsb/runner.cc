@@ -105,19 +105,19 @@ Status Run::check_options() const {
   }
   if (w.records < 1) return invalid("0 records: there must be one or more");
   if (w.insert_start >= w.records || w.loaded() < 1 || w.loaded() > w.records - w.insert_start) {
-    return invalid(
-        fmt::format("insertstart {}{}: they must name some of the {} records (recordcount)", w.insert_start,
-                    w.insert_count ? fmt::format(", insertcount {}", *w.insert_count) : "", w.records));
+    return invalid(fmt::format(
+        "insertstart {}{}: they must name some of the {} records (recordcount)", w.insert_start,
+        w.insert_count ? fmt::format(", insertcount {}", *w.insert_count) : "", w.records));
   }
   if (options_.key_size <= kKeyPrefix.size() || options_.key_size > kMaxKeySize ||
       key_capacity(options_.key_size) < expected_records(w)) {
-    return invalid(
-        fmt::format("keys of {} bytes cannot name {} records: they are \"{}\" and digits, {} bytes at most",
-                    options_.key_size, expected_records(w), kKeyPrefix, kMaxKeySize));
+    return invalid(fmt::format(
+        "keys of {} bytes cannot name {} records: they are \"{}\" and digits, {} bytes at most",
+        options_.key_size, expected_records(w), kKeyPrefix, kMaxKeySize));
   }
   if (w.value_size < kValuePrefix) {
-    return invalid(fmt::format("values of {} bytes: they must have {} or more, to be unique", w.value_size,
-                               kValuePrefix));
+    return invalid(fmt::format("values of {} bytes: they must have {} or more, to be unique",
+                               w.value_size, kValuePrefix));
   }
   return Status();
 }
@@ -131,9 +131,10 @@ Status Run::prepare() {
       size > control_->inline_limit()) {
     return Status(
         Code::too_large,
-        fmt::format("records of {} bytes, but the store takes {}: choose smaller values or format it "
-                    "with a larger --inline-limit",
-                    size, control_->inline_limit()));
+        fmt::format(
+            "records of {} bytes, but the store takes {}: choose smaller values or format it "
+            "with a larger --inline-limit",
+            size, control_->inline_limit()));
   }
   if (!options_.history.empty()) {
     Result<std::unique_ptr<HistoryFile>> file = HistoryFile::create(options_.history);
@@ -176,19 +177,19 @@ Assignment Run::assignment(bool load, unsigned thread) const {
   const std::uint64_t total = phase_total(load);
   const std::uint64_t share = total / options_.threads;
   const std::uint64_t rest = total % options_.threads;
-  return {
-      .load = load,
-      .first_record = options_.workload.insert_start + share * thread + std::min<std::uint64_t>(thread, rest),
-      .operations = share + (thread < rest ? 1 : 0),
-      .depth = load ? load_depth() : options_.depth,
-      .rate = options_.workload.target / options_.threads,
-      .key_size = options_.key_size,
-      .value_size = options_.workload.value_size,
-      .resume_timeout =
-          static_cast<std::uint64_t>(std::chrono::nanoseconds(options_.client.resume_timeout).count()),
-      .seed = mix(options_.seed) + thread,
-      // The phases have different writers, because each counts its values from 0.
-      .writer = {.process = process_, .thread = thread + (load ? 0 : options_.threads)}};
+  return {.load = load,
+          .first_record = options_.workload.insert_start + share * thread +
+                          std::min<std::uint64_t>(thread, rest),
+          .operations = share + (thread < rest ? 1 : 0),
+          .depth = load ? load_depth() : options_.depth,
+          .rate = options_.workload.target / options_.threads,
+          .key_size = options_.key_size,
+          .value_size = options_.workload.value_size,
+          .resume_timeout = static_cast<std::uint64_t>(
+              std::chrono::nanoseconds(options_.client.resume_timeout).count()),
+          .seed = mix(options_.seed) + thread,
+          // The phases have different writers, because each counts its values from 0.
+          .writer = {.process = process_, .thread = thread + (load ? 0 : options_.threads)}};
 }
 
 // Nothing if the server does not answer: then what depends on it is left out of the report.
@@ -219,7 +220,8 @@ Result<Phase> Run::run_phase(bool load) {
     Result<std::unique_ptr<Client>> client = Client::connect(options_.server, options_.client);
     connected[i] = client.status();
     if (client.ok()) {
-      workers[i] = std::make_unique<Worker>(**client, shared, records, assignment(load, i), history_.get());
+      workers[i] =
+          std::make_unique<Worker>(**client, shared, records, assignment(load, i), history_.get());
     }
     ready.arrive();
     start.wait();
@@ -255,7 +257,8 @@ Result<Phase> Run::run_phase(bool load) {
   const auto limit = options_.workload.max_seconds;
   while (more) {
     Clock::duration wait = kProgressInterval;
-    if (limit) wait = std::clamp(begin + std::chrono::seconds(*limit) - Clock::now(), kShortest, wait);
+    if (limit)
+      wait = std::clamp(begin + std::chrono::seconds(*limit) - Clock::now(), kShortest, wait);
     more = !done.wait_for(threads, wait);
     if (more && limit && Clock::now() - begin >= std::chrono::seconds(*limit)) stopper.finish();
     if (more && interrupted()) stopper.stop("interrupted");
@@ -294,7 +297,8 @@ Result<Phase> Run::run_phase(bool load) {
 
 }  // namespace
 
-Result<Report> run(const RunOptions& options, const std::function<void(const Progress&)>& progress) {
+Result<Report> run(const RunOptions& options,
+                   const std::function<void(const Progress&)>& progress) {
   return Run(options, progress).go();
 }
 

@@ -42,14 +42,14 @@ struct Progress {
   double seconds = 0;  // since the phase began
 };
 
-// Loads (if asked to) and runs (if the workload has operations), and reports. `progress` is called about five
-// times a second, from this thread, and once at the end of each phase.
+// Loads (if asked to) and runs (if the workload has operations), and reports. `progress` is called
+// about five times a second, from this thread, and once at the end of each phase.
 //
-// Operations that fail are counted and the run goes on; it stops early when the server is gone for every
-// thread, when nothing has succeeded for a while, when the history cannot be written, or when it is
-// interrupted (Phase::stopped says so). Failures: invalid, for options out of range; too_large, for records
-// that the store does not take; io_error, for a history that cannot be made; what Client::connect may fail
-// with.
+// Operations that fail are counted and the run goes on; it stops early when the server is gone for
+// every thread, when nothing has succeeded for a while, when the history cannot be written, or when
+// it is interrupted (Phase::stopped says so). Failures: invalid, for options out of range;
+// too_large, for records that the store does not take; io_error, for a history that cannot be made;
+// what Client::connect may fail with.
 Result<Report> run(const RunOptions& options, const std::function<void(const Progress&)>& progress);
 
 }  // namespace scalio::ycsb

@@ -11,8 +11,8 @@
 namespace scalio::ycsb {
 namespace {
 
-// A thread that has not succeeded for this many operations, or this long, ends the run: the server is gone,
-// and more of the same tells nothing.
+// A thread that has not succeeded for this many operations, or this long, ends the run: the server
+// is gone, and more of the same tells nothing.
 constexpr unsigned kMaxFailures = 100;
 constexpr std::uint64_t kMaxFailing = 30'000'000'000;  // ns
 // After which one that waits for its turn sees that the run is over.
@@ -21,7 +21,8 @@ constexpr std::chrono::nanoseconds kLongestSleep = std::chrono::milliseconds(50)
 std::uint64_t now() {
   timespec t;
   ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
+  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(t.tv_nsec);
 }
 
 bool gets_first(Operation operation) {
@@ -63,7 +64,8 @@ std::string Stopper::reason() const {
 Worker::Slot::Slot(const Assignment& assignment, unsigned index)
     : key(assignment.key_size),
       value(assignment.value_size),
-      client(fmt::format("{:08x}-{}-{}", assignment.writer.process, assignment.writer.thread, index)) {}
+      client(fmt::format("{:08x}-{}-{}", assignment.writer.process, assignment.writer.thread,
+                         index)) {}
 
 Worker::Worker(Client& client, Shared shared, RecordChooser records, Assignment assignment,
                HistoryFile* history)
@@ -99,8 +101,9 @@ bool Worker::take(Step& step) {
     step = {Operation::update, assignment_.first_record + taken_};
   } else {
     step.operation = shared_.operations.next(random_);
-    step.record = step.operation == Operation::insert ? shared_.inserts.take()
-                                                      : records_.next(random_, shared_.inserts.existing());
+    step.record = step.operation == Operation::insert
+                      ? shared_.inserts.take()
+                      : records_.next(random_, shared_.inserts.existing());
   }
   ++taken_;
   return true;
@@ -134,14 +137,16 @@ Task<void> Worker::operate(Slot& slot) {
     }
     if (good) {
       succeed(end);
-      if (step.operation == Operation::read_modify_write) time(Timed::read_modify_write, begin, end);
+      if (step.operation == Operation::read_modify_write)
+        time(Timed::read_modify_write, begin, end);
     }
     done_.store(++tally_.operations, std::memory_order_relaxed);
   }
 }
 
 Task<bool> Worker::turn(std::uint64_t number) {
-  const auto due = begin_ + static_cast<std::uint64_t>(static_cast<double>(number) / assignment_.rate * 1e9);
+  const auto due =
+      begin_ + static_cast<std::uint64_t>(static_cast<double>(number) / assignment_.rate * 1e9);
   for (std::uint64_t at = now(); at < due; at = now()) {
     if (shared_.stopper.stopped()) co_return false;
     co_await client_.sleep(std::min(std::chrono::nanoseconds(due - at), kLongestSleep));
@@ -155,7 +160,8 @@ Task<Result<std::uint64_t>> Worker::start_write(Operation operation, const Slot&
                                                 std::uint64_t version) {
   const std::string_view value(slot.value.data(), slot.value.size());
   if (operation == Operation::remove) return client_.remove(slot.key.view());
-  if (operation == Operation::conditional_put) return client_.put_if(slot.key.view(), value, version);
+  if (operation == Operation::conditional_put)
+    return client_.put_if(slot.key.view(), value, version);
   return client_.put(slot.key.view(), value);
 }
 
@@ -183,19 +189,21 @@ bool Worker::finish_get(const Slot& slot, const Digits& digits, const Result<Rec
     ++tally_.not_found;
   } else if (!belongs(got->value, digits)) {
     fail("wrong_value",
-         fmt::format("the value of {} was not written for it by this benchmark: {:.40}", slot.key.view(),
-                     got->value),
+         fmt::format("the value of {} was not written for it by this benchmark: {:.40}",
+                     slot.key.view(), got->value),
          end);
     return false;
   }
   return true;
 }
 
-bool Worker::finish_write(const Slot& slot, Operation operation, const Result<std::uint64_t>& written,
-                          std::uint64_t expected, std::uint64_t begin, std::uint64_t end) {
+bool Worker::finish_write(const Slot& slot, Operation operation,
+                          const Result<std::uint64_t>& written, std::uint64_t expected,
+                          std::uint64_t begin, std::uint64_t end) {
   if (history_.enabled()) {
     HistoryLine line{.client = slot.client, .op = history_op(operation), .key = slot.key.view()};
-    if (operation != Operation::remove) line.value = std::string_view(slot.value.data(), slot.value.size());
+    if (operation != Operation::remove)
+      line.value = std::string_view(slot.value.data(), slot.value.size());
     if (written.ok()) line.version = *written;
     line.expected = expected;
     line.code = written.code();
@@ -225,14 +233,15 @@ void Worker::fail(std::string_view code, const std::string& message, std::uint64
   if (++tally_.errors_by_code[std::string(code)] == 1) tally_.error_messages.emplace(code, message);
   ++failures_;
   // A device that cannot be read is `unavailable` as well, but at once, and not for all operations.
-  if (code == scalio::to_string(Code::unavailable) && at - last_success_ >= assignment_.resume_timeout) {
+  if (code == scalio::to_string(Code::unavailable) &&
+      at - last_success_ >= assignment_.resume_timeout) {
     lost_.store(true, std::memory_order_relaxed);
   }
   // Those that were in flight together fail together, and count as one.
   if (failures_ >= kMaxFailures + assignment_.depth || at - last_success_ >= kMaxFailing) {
     shared_.stopper.stop(
-        fmt::format("nothing succeeded for {} operations and {:.1f} s; the last one ended with {}", failures_,
-                    static_cast<double>(at - last_success_) / 1e9, message));
+        fmt::format("nothing succeeded for {} operations and {:.1f} s; the last one ended with {}",
+                    failures_, static_cast<double>(at - last_success_) / 1e9, message));
   }
 }
 

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/histogram.h"
-#include "ycsb/chooser.h"
 #include "history/writer.h"
+#include "ycsb/chooser.h"
 #include "ycsb/insert_counter.h"
 #include "ycsb/record.h"
 #include "ycsb/report.h"
@@ -44,8 +44,8 @@ struct Shared {
   Stopper& stopper;
 };
 
-// What one thread is to do: write the records `first_record` .. +operations-1 if it loads, or else run
-// `operations` operations of the workload.
+// What one thread is to do: write the records `first_record` .. +operations-1 if it loads, or else
+// run `operations` operations of the workload.
 struct Assignment {
   bool load = false;
   std::uint64_t first_record = 0;
@@ -62,7 +62,8 @@ struct Assignment {
 class Worker {
  public:
   // The connected client is used by the thread that calls run(), and by no other.
-  Worker(Client& client, Shared shared, RecordChooser records, Assignment assignment, HistoryFile* history);
+  Worker(Client& client, Shared shared, RecordChooser records, Assignment assignment,
+         HistoryFile* history);
 
   // Returns when all operations have ended, or no more shall begin.
   void run();
@@ -74,7 +75,8 @@ class Worker {
   // Thread-safe, while run() runs.
   std::uint64_t done() const { return done_.load(std::memory_order_relaxed); }
   std::uint64_t errors() const { return errors_.load(std::memory_order_relaxed); }
-  // The server could not be reached, for as long as the client tries, and nothing has succeeded since.
+  // The server could not be reached, for as long as the client tries, and nothing has succeeded
+  // since.
   bool lost() const { return lost_.load(std::memory_order_relaxed); }
   bool ended() const { return ended_.load(std::memory_order_relaxed); }
 
@@ -92,12 +94,14 @@ class Worker {
   };
 
   Task<void> operate(Slot& slot);
-  // Waits until the operation of this number, counted from 0, may begin; false if none may any more.
+  // Waits until the operation of this number, counted from 0, may begin; false if none may any
+  // more.
   Task<bool> turn(std::uint64_t number);
   bool take(Step& step);
-  Task<Result<std::uint64_t>> start_write(Operation operation, const Slot& slot, std::uint64_t version);
-  bool finish_get(const Slot& slot, const Digits& digits, const Result<Record>& got, std::uint64_t begin,
-                  std::uint64_t end);
+  Task<Result<std::uint64_t>> start_write(Operation operation, const Slot& slot,
+                                          std::uint64_t version);
+  bool finish_get(const Slot& slot, const Digits& digits, const Result<Record>& got,
+                  std::uint64_t begin, std::uint64_t end);
   bool finish_write(const Slot& slot, Operation operation, const Result<std::uint64_t>& written,
                     std::uint64_t expected, std::uint64_t begin, std::uint64_t end);
   void time(Timed timed, std::uint64_t begin, std::uint64_t end) {

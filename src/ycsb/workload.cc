@@ -29,10 +29,13 @@ constexpr std::array<Standard, 6> kStandard{{
     {"a", "readproportion=0.5\nupdateproportion=0.5\nrequestdistribution=zipfian\n"},
     {"b", "readproportion=0.95\nupdateproportion=0.05\nrequestdistribution=zipfian\n"},
     {"c", "readproportion=1\nupdateproportion=0\nrequestdistribution=zipfian\n"},
-    {"d", "readproportion=0.95\nupdateproportion=0\ninsertproportion=0.05\nrequestdistribution=latest\n"},
+    {"d",
+     "readproportion=0.95\nupdateproportion=0\ninsertproportion=0.05\nrequestdistribution="
+     "latest\n"},
     {"e", "readproportion=0\nupdateproportion=0\ninsertproportion=0.05\nscanproportion=0.95\n"},
     {"f",
-     "readproportion=0.5\nupdateproportion=0\nreadmodifywriteproportion=0.5\nrequestdistribution=zipfian\n"},
+     "readproportion=0.5\nupdateproportion=0\nreadmodifywriteproportion=0.5\nrequestdistribution="
+     "zipfian\n"},
 }};
 
 // Properties of YCSB that say nothing about a store of keys and values.
@@ -109,18 +112,22 @@ Distribution read_distribution(Reader& in) {
   for (Distribution d : {Distribution::zipfian, Distribution::uniform, Distribution::latest}) {
     if (name == to_string(d)) return d;
   }
-  in.fail(fmt::format("requestdistribution={}: must be zipfian, uniform or latest", quotable(name)));
+  in.fail(
+      fmt::format("requestdistribution={}: must be zipfian, uniform or latest", quotable(name)));
   return Distribution::uniform;
 }
 
-// What has no meaning here is noted; what is not known must not change a measurement without a word.
+// What has no meaning here is noted; what is not known must not change a measurement without a
+// word.
 void finish(Reader& in, std::vector<std::string>& notes) {
   for (const auto& [name, value] : in.rest()) {
     if (std::ranges::find(kNotApplicable, name) == kNotApplicable.end()) {
-      in.fail(fmt::format("{}={} is not known here; leave it out, or see `scalio bench ycsb --help`",
-                          quotable(name), quotable(value)));
+      in.fail(
+          fmt::format("{}={} is not known here; leave it out, or see `scalio bench ycsb --help`",
+                      quotable(name), quotable(value)));
     }
-    notes.push_back(fmt::format("{} has no effect: a record is one key and one value, placed by hash", name));
+    notes.push_back(
+        fmt::format("{} has no effect: a record is one key and one value, placed by hash", name));
   }
 }
 
@@ -132,10 +139,12 @@ void read_extent(Reader& in, Workload& w) {
 }
 
 void read_pace(Reader& in, Workload& w) {
-  if (in.has("threadcount")) w.threads = static_cast<unsigned>(in.count("threadcount", 1, UINT32_MAX));
+  if (in.has("threadcount"))
+    w.threads = static_cast<unsigned>(in.count("threadcount", 1, UINT32_MAX));
   w.target = in.number("target", 0);
   // YCSB takes 0 for no limit.
-  if (const std::uint64_t seconds = in.count("maxexecutiontime", 0, kMostSeconds)) w.max_seconds = seconds;
+  if (const std::uint64_t seconds = in.count("maxexecutiontime", 0, kMostSeconds))
+    w.max_seconds = seconds;
 }
 
 }  // namespace
@@ -151,7 +160,8 @@ std::string_view to_string(Distribution distribution) {
 
 Result<Workload> parse_workload(std::string name, std::string_view properties) {
   Result<Properties> parsed = parse_properties(properties);
-  if (!parsed.ok()) return {Code::invalid, fmt::format("workload {}: {}", name, parsed.status().message())};
+  if (!parsed.ok())
+    return {Code::invalid, fmt::format("workload {}: {}", name, parsed.status().message())};
   return make_workload(std::move(name), *std::move(parsed));
 }
 
@@ -169,9 +179,11 @@ Result<Workload> make_workload(std::string name, Properties properties) {
   w.deletes = in.number("deleteproportion", 0);
   w.conditional_puts = in.number("conditionalputproportion", 0);
   if (in.number("scanproportion", 0) > 0) {
-    in.fail("scans are not possible: Scalio places records by hash, so keys have no order to scan in");
+    in.fail(
+        "scans are not possible: Scalio places records by hash, so keys have no order to scan in");
   }
-  if (w.reads + w.updates + w.inserts + w.read_modify_writes + w.deletes + w.conditional_puts <= 0) {
+  if (w.reads + w.updates + w.inserts + w.read_modify_writes + w.deletes + w.conditional_puts <=
+      0) {
     in.fail("every proportion is 0: there is nothing to do");
   }
   w.distribution = read_distribution(in);
@@ -205,15 +217,17 @@ struct Source {
 
 Result<Source> read_source(const std::string& which) {
   for (const Standard& standard : kStandard) {
-    if (which.size() == 1 && std::tolower(static_cast<unsigned char>(which[0])) == standard.letter[0]) {
+    if (which.size() == 1 &&
+        std::tolower(static_cast<unsigned char>(which[0])) == standard.letter[0]) {
       return Source{std::string(standard.letter), std::string(standard.properties)};
     }
   }
   Result<std::string> text = read_file(which, kMaxFileSize);
   if (text.code() == Code::not_found || text.code() == Code::io_error) {
-    return {Code::not_found, fmt::format("workload {}: neither one of a, b, c, d, f nor a file that can be "
-                                         "read ({})",
-                                         which, text.status().message())};
+    return {Code::not_found,
+            fmt::format("workload {}: neither one of a, b, c, d, f nor a file that can be "
+                        "read ({})",
+                        which, text.status().message())};
   }
   if (!text.ok()) return {Code::invalid, fmt::format("workload: {}", text.status().message())};
   return Source{which, *std::move(text)};
@@ -226,7 +240,8 @@ Result<Workload> load_workload(const std::string& which, const std::vector<std::
   if (!source.ok()) return source.status();
   Result<Properties> properties = parse_properties(source->text);
   if (!properties.ok()) {
-    return {Code::invalid, fmt::format("workload {}: {}", source->name, properties.status().message())};
+    return {Code::invalid,
+            fmt::format("workload {}: {}", source->name, properties.status().message())};
   }
   for (const std::string& change : changes) {
     Result<Properties> changed = parse_properties(change);

@@ -20,23 +20,25 @@ struct Workload {
   std::string name;  // the letter, or the file's name
   std::uint64_t records = 0;
   std::uint64_t operations = 0;
-  // Loading writes the records insert_start .. insert_start + loaded() - 1, and a run that is not `latest` is
-  // about these and those that it inserts: so several processes share one store, each with a part of it.
+  // Loading writes the records insert_start .. insert_start + loaded() - 1, and a run that is not
+  // `latest` is about these and those that it inserts: so several processes share one store, each
+  // with a part of it.
   std::uint64_t insert_start = 0;
   std::optional<std::uint64_t> insert_count;  // absent: all from insert_start on
   std::uint64_t loaded() const { return insert_count.value_or(records - insert_start); }
 
   std::optional<unsigned> threads;
-  double target = 0;                         // operations a second, of all threads together; 0: no limit
-  std::optional<std::uint64_t> max_seconds;  // after which loading, and running, end with what was done
+  double target = 0;  // operations a second, of all threads together; 0: no limit
+  std::optional<std::uint64_t>
+      max_seconds;  // after which loading, and running, end with what was done
 
   // In proportion to these; they need not add up to 1.
   double reads = 0;
   double updates = 0;
   double inserts = 0;
   double read_modify_writes = 0;
-  // Not in YCSB: properties deleteproportion and conditionalputproportion. A conditional put gets the
-  // record and puts on the version it got, so that two of them never overwrite each other.
+  // Not in YCSB: properties deleteproportion and conditionalputproportion. A conditional put gets
+  // the record and puts on the version it got, so that two of them never overwrite each other.
   double deletes = 0;
   double conditional_puts = 0;
 
@@ -49,16 +51,17 @@ struct Workload {
 };
 
 // A workload from a property file. Properties that it does not set have YCSB's defaults, with
-// two exceptions: records and operations are 1,000,000 each, and values are 64 bytes unless fieldcount or
-// fieldlength is set; then they are the product of the two (YCSB's defaults: 10 and 100).
-// Failures: invalid, with the property and what it may be: scans, which a store without key order cannot do,
-// and properties that are not known.
+// two exceptions: records and operations are 1,000,000 each, and values are 64 bytes unless
+// fieldcount or fieldlength is set; then they are the product of the two (YCSB's defaults: 10 and
+// 100). Failures: invalid, with the property and what it may be: scans, which a store without key
+// order cannot do, and properties that are not known.
 Result<Workload> make_workload(std::string name, Properties properties);
 Result<Workload> parse_workload(std::string name, std::string_view properties);
 
-// `which` is a letter, a to f in either case, for the standard workload of that name, or the path of a
-// property file of 1 MiB at most; `changes` are lines of such a file that come after it. Failures: those of
-// make_workload; not_found, if there is no such file.
-Result<Workload> load_workload(const std::string& which, const std::vector<std::string>& changes = {});
+// `which` is a letter, a to f in either case, for the standard workload of that name, or the path
+// of a property file of 1 MiB at most; `changes` are lines of such a file that come after it.
+// Failures: those of make_workload; not_found, if there is no such file.
+Result<Workload> load_workload(const std::string& which,
+                               const std::vector<std::string>& changes = {});
 
 }  // namespace scalio::ycsb

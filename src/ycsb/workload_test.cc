@@ -72,12 +72,12 @@ TEST(Workload, ScansAreRefusedWithTheReason) {
 
 // The file workloada as YCSB ships it, without its comments.
 TEST(Workload, FileOfYcsb) {
-  Result<Workload> w =
-      parse_workload("workloada",
-                     "recordcount=1000\noperationcount=2000\n"
-                     "workload=site.ycsb.workloads.CoreWorkload\nreadallfields=true\n"
-                     "readproportion=0.5\nupdateproportion=0.5\nscanproportion=0\ninsertproportion=0\n"
-                     "requestdistribution=zipfian\n");
+  Result<Workload> w = parse_workload(
+      "workloada",
+      "recordcount=1000\noperationcount=2000\n"
+      "workload=site.ycsb.workloads.CoreWorkload\nreadallfields=true\n"
+      "readproportion=0.5\nupdateproportion=0.5\nscanproportion=0\ninsertproportion=0\n"
+      "requestdistribution=zipfian\n");
   ASSERT_TRUE(w.ok()) << w.status().to_string();
   EXPECT_EQ(w->records, 1000U);
   EXPECT_EQ(w->operations, 2000U);
@@ -99,10 +99,10 @@ TEST(Workload, WhatIsNotHonouredIsRefused) {
 }
 
 TEST(Workload, LoadersAreSpreadAndHeld) {
-  Result<Workload> w =
-      parse_workload("t",
-                     "recordcount=1000\ninsertstart=250\ninsertcount=500\nthreadcount=7\ntarget=2500.5\n"
-                     "maxexecutiontime=60\n");
+  Result<Workload> w = parse_workload(
+      "t",
+      "recordcount=1000\ninsertstart=250\ninsertcount=500\nthreadcount=7\ntarget=2500.5\n"
+      "maxexecutiontime=60\n");
   ASSERT_TRUE(w.ok()) << w.status().to_string();
   EXPECT_EQ(w->insert_start, 250U);
   EXPECT_EQ(w->loaded(), 500U);
@@ -133,14 +133,17 @@ TEST(Workload, BadPropertiesAreNamed) {
   EXPECT_NE(failure("recordcount=2000000000000").find("recordcount="), std::string::npos);
   EXPECT_NE(failure("readproportion=-0.5").find("readproportion=-0.5"), std::string::npos);
   EXPECT_NE(failure("readproportion=nan").find("readproportion=nan"), std::string::npos);
-  EXPECT_NE(failure("readproportion=0\nupdateproportion=0").find("nothing to do"), std::string::npos);
+  EXPECT_NE(failure("readproportion=0\nupdateproportion=0").find("nothing to do"),
+            std::string::npos);
   EXPECT_NE(failure("requestdistribution=hotspot").find("hotspot"), std::string::npos);
   EXPECT_NE(failure("zipfianconstant=1").find("zipfianconstant=1"), std::string::npos);
-  EXPECT_NE(failure("workload=site.ycsb.workloads.TimeSeriesWorkload").find("TimeSeries"), std::string::npos);
+  EXPECT_NE(failure("workload=site.ycsb.workloads.TimeSeriesWorkload").find("TimeSeries"),
+            std::string::npos);
 }
 
 TEST(Workload, IsReadFromAFile) {
-  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "scalio_workload_test";
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / "scalio_workload_test";
   std::ofstream(path) << "recordcount=42\n";
   Result<Workload> w = load_workload(path);
   std::filesystem::remove(path);
@@ -153,7 +156,8 @@ TEST(Workload, IsReadFromAFile) {
 
 TEST(Workload, FilesThatAreNoneAreNamed) {
   EXPECT_NE(load_workload("/dev/zero").status().message().find("/dev/zero"), std::string::npos);
-  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "scalio_binary_test";
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / "scalio_binary_test";
   std::ofstream(path) << std::string(200, '\x01') << "\n";
   const std::string message = load_workload(path).status().message();
   std::filesystem::remove(path);

@@ -22,13 +22,15 @@ void use(Bucket& bucket) {
     keys.emplace_back(r.key);
     ++records;
   });
-  require(records == bucket.count() && bucket.used() <= kSize && bucket.reach() <= SsdGeometry::kMaxReach);
+  require(records == bucket.count() && bucket.used() <= kSize &&
+          bucket.reach() <= SsdGeometry::kMaxReach);
   for (const std::string& key : keys) {
     require(bucket.find(key).has_value());
     bucket.erase(key);
   }
   const RecordView record{"a new key", "value", 3, Kind::value};
-  if (!bucket.find(record.key) && bucket.fits(record.key.size(), record.value.size())) bucket.append(record);
+  if (!bucket.find(record.key) && bucket.fits(record.key.size(), record.value.size()))
+    bucket.append(record);
 }
 }  // namespace
 

@@ -28,9 +28,10 @@ void run(ByteView input) {
 std::vector<Bytes> seeds() {
   std::vector<Bytes> out;
   for (const std::string_view text :
-       {"dir = \"/var/lib/scalio\"\ncache = 67108864\nlisten = [\"unix:/run/s\", \"tcp:127.0.0.1:7000\"]\n",
-        "# nothing\nflag = true\n", "[table]\nkey = 1.5\ndate = 2026-01-01\n", "cache = 'x'\nunknown = 1\n",
-        "flag = []\n"}) {
+       {"dir = \"/var/lib/scalio\"\ncache = 67108864\nlisten = [\"unix:/run/s\", "
+        "\"tcp:127.0.0.1:7000\"]\n",
+        "# nothing\nflag = true\n", "[table]\nkey = 1.5\ndate = 2026-01-01\n",
+        "cache = 'x'\nunknown = 1\n", "flag = []\n"}) {
     const ByteView bytes = as_bytes(text);
     out.emplace_back(bytes.begin(), bytes.end());
   }

@@ -1,4 +1,5 @@
-// The short run of a fuzz target, for any compiler: its seeds, and mutations of them, always the same.
+// The short run of a fuzz target, for any compiler: its seeds, and mutations of them, always the
+// same.
 //
 //   fuzz-NAME [RUNS]             default 20000
 //   fuzz-NAME --seeds DIR        writes the seeds as files, for libFuzzer
@@ -30,7 +31,9 @@ class Mutator {
   }
 
  private:
-  std::size_t below(std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_); }
+  std::size_t below(std::size_t n) {
+    return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_);
+  }
 
   void change(Bytes& input) {
     constexpr std::size_t kMost = 1 << 16;
@@ -43,7 +46,8 @@ class Mutator {
       case 2: input.resize(at); break;
       case 3: {  // the extremes of a number of up to 8 bytes
         const std::byte with = below(2) == 0 ? std::byte{0} : std::byte{0xff};
-        std::fill_n(here, std::min<std::size_t>(std::size_t{1} << below(4), input.size() - at), with);
+        std::fill_n(here, std::min<std::size_t>(std::size_t{1} << below(4), input.size() - at),
+                    with);
         break;
       }
       case 4: {  // a piece of another input
@@ -67,7 +71,8 @@ int write_seeds(const std::string& directory) {
   const std::vector<Bytes> seeds = scalio::fuzz::seeds();
   for (std::size_t i = 0; i < seeds.size(); ++i) {
     std::ofstream file(fmt::format("{}/seed-{}", directory, i), std::ios::binary);
-    file.write(reinterpret_cast<const char*>(seeds[i].data()), static_cast<std::streamsize>(seeds[i].size()));
+    file.write(reinterpret_cast<const char*>(seeds[i].data()),
+               static_cast<std::streamsize>(seeds[i].size()));
     if (!file.flush()) return 1;
   }
   return 0;

@@ -37,7 +37,8 @@ std::vector<Bytes> seeds() {
                     {kKey, "value", 9, Kind::value}, slot_place(0, slot, 3));
     if (written) {
       store(bytes.data() + kGeometry.upper_checksum(0), upper);
-      store(bytes.data() + kGeometry.write_word(0), WriteWord{WriteState::dirty, 3, tag_of(kHash)}.pack());
+      store(bytes.data() + kGeometry.write_word(0),
+            WriteWord{WriteState::dirty, 3, tag_of(kHash)}.pack());
     } else {
       store(bytes.data() + kGeometry.read_word(1), ReadWord{true, true, 3, tag_of(kHash)}.pack());
     }

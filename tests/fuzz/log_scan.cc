@@ -6,9 +6,9 @@
 #include <string>
 
 #include "base/hash.h"
-#include "testing/memory_device.h"
 #include "store/store_files.h"
 #include "target.h"
+#include "testing/memory_device.h"
 
 namespace scalio::fuzz {
 
@@ -39,14 +39,15 @@ Bytes used_log() {
     }
     const ByteView done =
         batch.finish(lsn < kSsd.log_size ? 0 : lsn - kSsd.log_size / 2 / 512 * 512, version, 512);
-    std::copy(done.begin(), done.end(), ring.begin() + static_cast<std::ptrdiff_t>(lsn % kSsd.log_size));
+    std::copy(done.begin(), done.end(),
+              ring.begin() + static_cast<std::ptrdiff_t>(lsn % kSsd.log_size));
     lsn += done.size();
   }
   return ring;
 }
 
-// A piece: block:8 | lap:8 | length:16 | version:64 | tail:64 | records:32 | batch's length:32 | then
-// records, each kind:8 | version:64 | length:16.
+// A piece: block:8 | lap:8 | length:16 | version:64 | tail:64 | records:32 | batch's length:32 |
+// then records, each kind:8 | version:64 | length:16.
 constexpr std::size_t kPiece = 28;
 
 Bytes forged(ByteReader& in, std::uint64_t offset) {
@@ -96,7 +97,8 @@ Task<Status> scan_and_read(block::BlockDevice& device) {
       require(r.version <= batch.version && r.key.size() + r.body.size() <= max_batch(kSsd));
       require(r.kind == LogKind::image || (r.version >= 1 && r.body.size() <= kSsd.inline_limit));
     };
-    Result<server::BatchContents> contents = co_await server::read_batch(device, kSsd, batch, buffer, look);
+    Result<server::BatchContents> contents =
+        co_await server::read_batch(device, kSsd, batch, buffer, look);
     if (!contents.ok()) co_return contents.status();
     require(contents->damaged <= batch.records);
   }
@@ -120,7 +122,8 @@ void run(ByteView input) {
 
 std::vector<Bytes> seeds() {
   std::vector<Bytes> out;
-  for (const std::uint8_t lap : {std::uint8_t{0}, std::uint8_t{2}, std::uint8_t{3}, std::uint8_t{45}}) {
+  for (const std::uint8_t lap :
+       {std::uint8_t{0}, std::uint8_t{2}, std::uint8_t{3}, std::uint8_t{45}}) {
     for (const std::uint8_t block : {std::uint8_t{0}, std::uint8_t{30}, std::uint8_t{66}}) {
       Bytes b;
       ByteWriter w(b);

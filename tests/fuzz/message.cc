@@ -27,7 +27,8 @@ void run(ByteView input) {
     Bytes again;
     encode(again, *m);
     auto same = decode_request(again);
-    require(same && same->key == m->key && same->value == m->value && same->sequence == m->sequence);
+    require(same && same->key == m->key && same->value == m->value &&
+            same->sequence == m->sequence);
   }
   if (auto m = decode_reply(input)) {
     Bytes again;

@@ -4,9 +4,9 @@
 #include <memory>
 #include <vector>
 
+#include "nvmf/host/tcp_protocol.h"
 #include "nvmf/wire/nvme.h"
 #include "nvmf/wire/pdu.h"
-#include "nvmf/host/tcp_protocol.h"
 #include "target.h"
 
 namespace scalio::fuzz {
@@ -20,11 +20,13 @@ namespace {
 void look(ByteView input, const PduRules& rules) {
   const auto looked = look_at(input, rules);
   if (std::holds_alternative<Incomplete>(looked)) return require(input.size() < kMaxPrefix);
-  if (const auto* error = std::get_if<PduError>(&looked)) return require(!name_of(error->error).empty());
+  if (const auto* error = std::get_if<PduError>(&looked))
+    return require(!name_of(error->error).empty());
   const Pdu& pdu = std::get<Pdu>(looked);
   const std::size_t trailer = pdu.data_digest ? kDigestSize : 0;
   require(pdu.header.size() <= input.size() && pdu.header.size() <= pdu.data_at);
-  require(std::uint64_t{pdu.data_at} + pdu.data_size + (pdu.data_size > 0 ? trailer : 0) <= pdu.length);
+  require(std::uint64_t{pdu.data_at} + pdu.data_size + (pdu.data_size > 0 ? trailer : 0) <=
+          pdu.length);
   switch (pdu.type) {
     case PduType::ic_req: (void)ic_req_of(pdu); break;
     case PduType::ic_resp: (void)ic_resp_of(pdu); break;
@@ -42,7 +44,9 @@ void look(ByteView input, const PduRules& rules) {
       require(!connect_field(completion_of(pdu).dw0).empty());
       break;
     case PduType::h2c_data:
-    case PduType::c2h_data: require(transfer_of(pdu).length == pdu.data_size && pdu.data_size > 0); break;
+    case PduType::c2h_data:
+      require(transfer_of(pdu).length == pdu.data_size && pdu.data_size > 0);
+      break;
     case PduType::r2t: (void)transfer_of(pdu); break;
     case PduType::h2c_term_req:
     case PduType::c2h_term_req: require(pdu.data_size <= kMaxTermData); break;
@@ -94,7 +98,8 @@ class Watched final : public Request {
 
 constexpr std::uint8_t kFeedHeaderDigest = 1, kFeedDataDigest = 2, kFeedPieces = 4, kFeedDirect = 8;
 // Command identifiers of the requests below: those of their slots, used once.
-constexpr std::uint16_t kRead = 1024, kSmallRead = 1025, kWrite = 1026, kSmallWrite = 1027, kFlush = 1028;
+constexpr std::uint16_t kRead = 1024, kSmallRead = 1025, kWrite = 1026, kSmallWrite = 1027,
+                        kFlush = 1028;
 
 void drain(TcpProtocol& protocol, std::size_t n) {
   protocol.out().consume(std::min(n, protocol.out().size()));
@@ -130,7 +135,7 @@ void run_connection(ByteView input) {
   settings.in_capsule = 512;
   settings.header_digest = (how & kFeedHeaderDigest) != 0;
   settings.data_digest = (how & kFeedDataDigest) != 0;
-  fabric::SendBuffer::Pool pool;
+  net::SendBuffer::Pool pool;
   TcpProtocol protocol(pool, settings);
   std::array<std::byte, kIcLength> hello;
   IcResp answer;
@@ -229,7 +234,8 @@ std::vector<Bytes> seeds() {
   capsule.resize(encode_capsule_cmd(make_io(IoOpcode::write, 1, {0, 1}, true), 512, {}, capsule));
   out.push_back(with_data(std::move(capsule), 512, {}));
   Bytes term(kTermHeader + kMaxTermData);
-  term.resize(encode_term_req(PduType::c2h_term_req, {FatalError::data_out_of_range, 12}, Bytes(24), term));
+  term.resize(
+      encode_term_req(PduType::c2h_term_req, {FatalError::data_out_of_range, 12}, Bytes(24), term));
   out.push_back(term);
   Bytes page(kIdentifySize);
   IdentifyNamespace n;

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <string>
 
-#include "testing/memory_device.h"
 #include "nvmf/wire/pdu.h"
 #include "target.h"
+#include "testing/memory_device.h"
 
 namespace scalio::fuzz {
 
@@ -36,7 +36,8 @@ Bytes capsule(Command command, std::uint16_t cid, ByteView data = {}, PduFormat 
 
 Bytes greeting(PduFormat format = {}) {
   Bytes out(kMaxPrefix);
-  out.resize(encode(IcReq{.header_digest = format.header_digest, .data_digest = format.data_digest}, out));
+  out.resize(
+      encode(IcReq{.header_digest = format.header_digest, .data_digest = format.data_digest}, out));
   return out;
 }
 
@@ -63,7 +64,8 @@ class World {
     Bytes hello = greeting();
     append(hello, connect(0, kSubsystem));
     append(hello, capsule(make_property_set(Property::configuration, kIoEntrySizes | kEnable), 2));
-    require(::send(admin_.get(), hello.data(), hello.size(), 0) == static_cast<ssize_t>(hello.size()));
+    require(::send(admin_.get(), hello.data(), hello.size(), 0) ==
+            static_cast<ssize_t>(hello.size()));
     // Three answers.
     std::size_t answered = 0;
     std::byte buffer[4096];
@@ -81,7 +83,7 @@ class World {
   }
 
   void feed(ByteView input) {
-    fabric::UniqueFd peer = connect_socket();
+    net::UniqueFd peer = connect_socket();
     std::byte answers[4096];
     while (!input.empty()) {
       const ssize_t n = ::send(peer.get(), input.data(), input.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -95,7 +97,8 @@ class World {
     }
     peer.reset();
     // The first host stays, whatever another sends.
-    loop_->run_until([this] { return subsystem_->connections() <= 1 && subsystem_->closing() == 0; });
+    loop_->run_until(
+        [this] { return subsystem_->connections() <= 1 && subsystem_->closing() == 0; });
     require(subsystem_->connections() == 1);
   }
 
@@ -104,27 +107,28 @@ class World {
     std::vector<TargetNamespace> sources(2);
     for (std::size_t i = 0; i < sources.size(); ++i) {
       sources[i].open = [i](EventLoop& loop) -> Result<std::unique_ptr<block::BlockDevice>> {
-        return std::unique_ptr<block::BlockDevice>(
-            std::make_unique<block::MemoryDevice>(loop, "memory " + std::to_string(i), 64 * 1024, 512));
+        return std::unique_ptr<block::BlockDevice>(std::make_unique<block::MemoryDevice>(
+            loop, "memory " + std::to_string(i), 64 * 1024, 512));
       };
     }
     Result<NamespaceTable> table = co_await NamespaceTable::open(*world.loop_, sources, true);
     std::vector<std::string> hosts;
     std::vector<TargetPort> ports(1);
-    world.subsystem_ = std::make_unique<Subsystem>(*world.loop_, std::move(*table), std::string(kSubsystem),
-                                                   std::move(hosts), true, TargetLimits(), std::move(ports));
+    world.subsystem_ =
+        std::make_unique<Subsystem>(*world.loop_, std::move(*table), std::string(kSubsystem),
+                                    std::move(hosts), true, TargetLimits(), std::move(ports));
   }
 
-  fabric::UniqueFd connect_socket() {
+  net::UniqueFd connect_socket() {
     int ends[2];
     require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    subsystem_->adopt(fabric::UniqueFd(ends[0]), "fuzz");
-    return fabric::UniqueFd(ends[1]);
+    subsystem_->adopt(net::UniqueFd(ends[0]), "fuzz");
+    return net::UniqueFd(ends[1]);
   }
 
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Subsystem> subsystem_;
-  fabric::UniqueFd admin_;
+  net::UniqueFd admin_;
 };
 
 }  // namespace
@@ -136,12 +140,13 @@ void run(ByteView input) {
 
 std::vector<Bytes> seeds() {
   std::vector<Bytes> out;
-  for (const PduFormat format : {PduFormat{}, PduFormat{.header_digest = true, .data_digest = true}}) {
+  for (const PduFormat format :
+       {PduFormat{}, PduFormat{.header_digest = true, .data_digest = true}}) {
     Bytes admin = greeting(format);
     append(admin, connect(0, kSubsystem, format));
     append(admin, capsule(make_property_get(Property::capabilities), 2, {}, format));
-    append(admin,
-           capsule(make_property_set(Property::configuration, kIoEntrySizes | kEnable), 3, {}, format));
+    append(admin, capsule(make_property_set(Property::configuration, kIoEntrySizes | kEnable), 3,
+                          {}, format));
     Command identify = make_identify(Cns::controller);
     identify.sgl = Sgl::transport(kIdentifySize);
     append(admin, capsule(identify, 4, {}, format));
@@ -178,7 +183,8 @@ std::vector<Bytes> seeds() {
     append(io, capsule(write, 5, {}, format));
     for (std::uint32_t at = 0; at < 2048; at += 1024) {
       Bytes data(kMaxPrefix);
-      data.resize(encode_data(PduType::h2c_data, {5, 4, at, 1024}, at == 1024 ? kLastPdu : 0, format, data));
+      data.resize(encode_data(PduType::h2c_data, {5, 4, at, 1024}, at == 1024 ? kLastPdu : 0,
+                              format, data));
       const Bytes payload(1024, std::byte{7});
       append(data, payload);
       if (format.data_digest) {

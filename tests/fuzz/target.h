@@ -1,5 +1,5 @@
-// A fuzz target: code that reads bytes which somebody else wrote. Each NAME.cc defines these for one kind of
-// bytes; driver.cc makes a test of them, libfuzzer.cc a target for libFuzzer.
+// A fuzz target: code that reads bytes which somebody else wrote. Each NAME.cc defines these for
+// one kind of bytes; driver.cc makes a test of them, libfuzzer.cc a target for libFuzzer.
 #pragma once
 
 #include <cstdlib>
@@ -9,8 +9,8 @@
 
 namespace scalio::fuzz {
 
-// Reads the bytes as the product does. Whatever they are, it must end, within its memory; what it accepts
-// must keep what its decoder promises.
+// Reads the bytes as the product does. Whatever they are, it must end, within its memory; what it
+// accepts must keep what its decoder promises.
 void run(ByteView input);
 // Some valid inputs to start from.
 std::vector<Bytes> seeds();

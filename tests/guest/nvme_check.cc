@@ -2,8 +2,8 @@
 //
 //   scalio-nvme-check OPTIONS read FILE BYTES     the start of the namespace into a file
 //   scalio-nvme-check OPTIONS write FILE          a file to the start of the namespace
-//   scalio-nvme-check OPTIONS load SECONDS        several queues write and read back, and know what must be
-//   there
+//   scalio-nvme-check OPTIONS load SECONDS        several queues write and read back, and know what
+//   must be there
 //
 // Exit status 0, or 1 with a message.
 #include <fmt/format.h>
@@ -52,7 +52,7 @@ void must(const Status& status) {
 }
 
 Task<Result<std::unique_ptr<NvmeDevice>>> connect(EventLoop& loop, const Flags& flags) {
-  Result<fabric::Uri> uri = fabric::parse_uri(flags.address);
+  Result<net::Uri> uri = net::parse_uri(flags.address);
   must(uri.status());
   nvmf::NamespaceAddress address{*std::move(uri), flags.nqn, flags.nsid};
   co_return co_await nvmf::connect_namespace(loop, std::move(address), flags.options);
@@ -77,7 +77,8 @@ void with_device(const Flags& flags, Body body) {
   (*loop)->turn(false);
 }
 
-// --- read and write --------------------------------------------------------------------------------
+// --- read and write
+// --------------------------------------------------------------------------------
 
 constexpr std::size_t kPiece = 256 << 10;
 constexpr std::size_t kPieces = 16;  // in flight
@@ -112,7 +113,8 @@ void read_to_file(const Flags& flags) {
     co_await in_pieces(loop, buffer.span(), &running, start);
   });
   std::ofstream out(flags.file, std::ios::binary);
-  out.write(reinterpret_cast<const char*>(buffer.span().data()), static_cast<std::streamsize>(flags.bytes));
+  out.write(reinterpret_cast<const char*>(buffer.span().data()),
+            static_cast<std::streamsize>(flags.bytes));
   if (!out.flush()) fail("cannot write " + flags.file);
 }
 
@@ -134,9 +136,11 @@ void write_from_file(const Flags& flags) {
   });
 }
 
-// --- load ------------------------------------------------------------------------------------------
+// --- load
+// ------------------------------------------------------------------------------------------
 
-// One queue's part of the namespace: places that are written with ever higher numbers and read back.
+// One queue's part of the namespace: places that are written with ever higher numbers and read
+// back.
 class Load {
  public:
   Load(EventLoop& loop, NvmeDevice& device, std::uint64_t begin, std::uint64_t size, unsigned seed)
@@ -168,7 +172,8 @@ class Load {
       const std::size_t size = random_() % 4 == 0 ? kPlace : 4096;
       ++number;
       fill(buffer.span().first(size), place, number);
-      const Status written = co_await device_.write(at(place), buffer.span().first(size), Durability::stable);
+      const Status written =
+          co_await device_.write(at(place), buffer.span().first(size), Durability::stable);
       if (survived(written)) {
         last[place] = maybe[place] = number;
       } else {
@@ -179,8 +184,8 @@ class Load {
       if (!survived(read)) continue;
       const std::uint64_t found = what(buffer.span().first(4096), place);
       if (found != last[place] && found != maybe[place]) {
-        fail(fmt::format("place {} of queue at {}: number {} is there, {} was written, {} perhaps", place,
-                         begin_, found, last[place], maybe[place]));
+        fail(fmt::format("place {} of queue at {}: number {} is there, {} was written, {} perhaps",
+                         place, begin_, found, last[place], maybe[place]));
       }
     }
     --running_;
@@ -232,9 +237,10 @@ void put_under_load(const Flags& flags) {
         if (device.size() < (i + 1) * kPart) fail("the namespace is too small");
         Load load(loop, device, i * kPart, kPart, i);
         co_await load.run(flags.seconds * kSecond);
-        fmt::print("queue {}: {} operations, {} lost, {} reconnects\n", i, load.operations(), load.lost(),
-                   device.reconnects());
-        if (device.reconnects() < flags.reconnects) fail("it did not lose its connection often enough");
+        fmt::print("queue {}: {} operations, {} lost, {} reconnects\n", i, load.operations(),
+                   load.lost(), device.reconnects());
+        if (device.reconnects() < flags.reconnects)
+          fail("it did not lose its connection often enough");
         if (flags.reconnects == 0 && load.lost() > 0) fail("operations were lost");
         if (load.operations() < 10) fail("hardly anything was done");
       });
@@ -251,10 +257,13 @@ int main(int argc, char** argv) {
   app.add_option("--nqn", flags.nqn, "The subsystem")->required();
   app.add_option("--nsid", flags.nsid, "The namespace")->capture_default_str();
   app.add_flag(
-      "--digests", [&](std::int64_t) { flags.options.header_digest = flags.options.data_digest = true; },
+      "--digests",
+      [&](std::int64_t) { flags.options.header_digest = flags.options.data_digest = true; },
       "With NVMe/TCP's checksums of headers and data");
-  app.add_option("--queues", flags.queues, "Connections, each on a thread of its own")->capture_default_str();
-  app.add_option("--reconnects", flags.reconnects, "How often each must have connected again, at least");
+  app.add_option("--queues", flags.queues, "Connections, each on a thread of its own")
+      ->capture_default_str();
+  app.add_option("--reconnects", flags.reconnects,
+                 "How often each must have connected again, at least");
   CLI::App* read = app.add_subcommand("read");
   read->add_option("FILE", flags.file)->required();
   read->add_option("BYTES", flags.bytes)->required();

@@ -15,10 +15,11 @@ namespace scalio::testing {
 Process Crowd::launch(const std::string& uri) {
   const std::string name = "c" + std::to_string(histories_.size() + 1);
   histories_.push_back((scratch_ / (name + ".history")).string());
-  Process process({SCALIO_STRESS_CLIENT, uri, histories_.back(), name, std::to_string(histories_.size()),
-                   std::to_string(options_.seconds), std::to_string(options_.depth),
-                   std::to_string(options_.keys), std::to_string(options_.rate)},
-                  scratch_ / name);
+  Process process(
+      {SCALIO_STRESS_CLIENT, uri, histories_.back(), name, std::to_string(histories_.size()),
+       std::to_string(options_.seconds), std::to_string(options_.depth),
+       std::to_string(options_.keys), std::to_string(options_.rate)},
+      scratch_ / name);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (!std::filesystem::exists(histories_.back())) {
     if (process.wait(std::chrono::milliseconds(1)) || std::chrono::steady_clock::now() > deadline) {
@@ -40,7 +41,8 @@ void Crowd::replace(std::size_t i) {
 void Crowd::join() {
   constexpr std::chrono::seconds kBound{90};
   for (Member& member : clients_) {
-    const std::optional<Exit> exit = member.process.wait(std::chrono::seconds(options_.seconds) + kBound);
+    const std::optional<Exit> exit =
+        member.process.wait(std::chrono::seconds(options_.seconds) + kBound);
     ASSERT_TRUE(exit) << "a client hangs, pid " << member.process.pid();
     EXPECT_FALSE(exit->signaled) << "a client was ended by signal " << exit->code << "\n"
                                  << member.process.err();

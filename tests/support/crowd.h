@@ -1,4 +1,5 @@
-// Many stress clients (tests/stress_client.cc) at work on one store, and the check of what they all saw.
+// Many stress clients (tests/stress_client.cc) at work on one store, and the check of what they all
+// saw.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,8 @@ class Crowd {
   void join();
   // The same, but they end now.
   void stop();
-  // Every history so far, also of clients that were killed, must be linearizable; prints their figures.
-  // `least`: fails if fewer operations than this were ok.
+  // Every history so far, also of clients that were killed, must be linearizable; prints their
+  // figures. `least`: fails if fewer operations than this were ok.
   void check(std::size_t least);
   // Every operation of the i-th client that was started ended with an answer from the store.
   void check_undisturbed(std::size_t i);

@@ -20,8 +20,8 @@ namespace scalio::testing {
 namespace {
 
 // In the child: only system calls, and then the program.
-[[noreturn]] void become(const std::vector<char*>& argv, const std::string& out, const std::string& err,
-                         pid_t parent) {
+[[noreturn]] void become(const std::vector<char*>& argv, const std::string& out,
+                         const std::string& err, pid_t parent) {
   constexpr int kCannotStart = 127;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(kCannotStart);  // the parent ended before the line above
@@ -38,7 +38,8 @@ namespace {
 
 }  // namespace
 
-Process::Process(const std::vector<std::string>& argv, const std::filesystem::path& name) : name_(name) {
+Process::Process(const std::vector<std::string>& argv, const std::filesystem::path& name)
+    : name_(name) {
   std::vector<char*> args;
   args.reserve(argv.size() + 1);
   for (const std::string& arg : argv) args.push_back(const_cast<char*>(arg.c_str()));
@@ -79,8 +80,8 @@ std::optional<Exit> Process::wait(std::chrono::milliseconds bound) {
   pollfd ended{.fd = pidfd_, .events = POLLIN, .revents = 0};
   int ready = 0;
   do {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
     ready = poll(&ended, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
   } while (ready < 0 && errno == EINTR);
   if (ready == 0) return std::nullopt;

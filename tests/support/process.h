@@ -1,5 +1,5 @@
-// Child processes of a test: started with their output in files, waited for with a bound, and killed when
-// the test ends, however it ends.
+// Child processes of a test: started with their output in files, waited for with a bound, and
+// killed when the test ends, however it ends.
 #pragma once
 
 #include <sys/types.h>
@@ -20,8 +20,9 @@ struct Exit {
 
 class Process {
  public:
-  // Starts argv[0] with standard output and error going to `name`.out and `name`.err. Aborts if the system
-  // cannot start a process. Call from the test's main thread: children die with the thread that made them.
+  // Starts argv[0] with standard output and error going to `name`.out and `name`.err. Aborts if the
+  // system cannot start a process. Call from the test's main thread: children die with the thread
+  // that made them.
   Process(const std::vector<std::string>& argv, const std::filesystem::path& name);
   // Kills it if it runs.
   ~Process();

@@ -1,5 +1,5 @@
-// Whether this build has a sanitizer, which takes addresses and descriptors of its own: tests that limit them
-// do without.
+// Whether this build has a sanitizer, which takes addresses and descriptors of its own: tests that
+// limit them do without.
 #pragma once
 
 namespace scalio::testing {

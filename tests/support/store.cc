@@ -77,7 +77,8 @@ std::vector<std::string> Store::serve_command() const {
 
 bool Store::start() {
   constexpr seconds kBound{60};
-  server_ = std::make_unique<Process>(serve_command(), scratch_ / ("server-" + std::to_string(++starts_)));
+  server_ = std::make_unique<Process>(serve_command(),
+                                      scratch_ / ("server-" + std::to_string(++starts_)));
   const auto deadline = steady_clock::now() + kBound;
   while (("\n" + server_->out()).find("\nready") == std::string::npos) {
     if (server_->wait(milliseconds(5))) {

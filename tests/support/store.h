@@ -25,14 +25,15 @@ struct StoreOptions {
   std::string rdma = {};                // listen by RDMA at this address, and nowhere else
 };
 
-// A formatted store in its own directory, served on a Unix socket and a TCP port, or by RDMA, that stay the
-// same over restarts.
+// A formatted store in its own directory, served on a Unix socket and a TCP port, or by RDMA, that
+// stay the same over restarts.
 class Store {
  public:
   // Formats; fails the test if that fails.
   Store(const Scratch& scratch, StoreOptions options);
 
-  // Starts the server and waits until it is ready; false, with the test failed, if it is not in time.
+  // Starts the server and waits until it is ready; false, with the test failed, if it is not in
+  // time.
   bool start();
   // SIGTERM; the server must end well.
   void stop();

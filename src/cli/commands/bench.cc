@@ -39,7 +39,8 @@ struct Interrupt {
   std::atomic<bool> set = false;
 };
 
-// The file of --json. What is there stays until the new report is whole: it is written beside it and renamed.
+// The file of --json. What is there stays until the new report is whole: it is written beside it
+// and renamed.
 class JsonFile {
  public:
   JsonFile() = default;
@@ -63,11 +64,13 @@ class JsonFile {
   }
 
   Status finish(const std::string& text) {
-    bool written = std::fwrite(text.data(), 1, text.size(), file_) == text.size() && std::fflush(file_) == 0;
+    bool written =
+        std::fwrite(text.data(), 1, text.size(), file_) == text.size() && std::fflush(file_) == 0;
     // Else a power cut could leave neither the earlier file nor this one.
     if (written && written_to_ != path_) written = fsync(fileno(file_)) == 0;
     if (std::fclose(std::exchange(file_, nullptr)) != 0 || !written) return failure("write");
-    if (written_to_ != path_ && std::rename(written_to_.c_str(), path_.c_str()) != 0) return failure("write");
+    if (written_to_ != path_ && std::rename(written_to_.c_str(), path_.c_str()) != 0)
+      return failure("write");
     written_to_ = path_;
     return Status();
   }
@@ -125,7 +128,8 @@ int bench(Flags& flags) {
   if (!watched.ok()) return fail(watched);
   flags.run.interrupted = &interrupt->set;
   ProgressLine line(flags.quiet);
-  Result<ycsb::Report> report = ycsb::run(flags.run, [&line](const ycsb::Progress& p) { show(line, p); });
+  Result<ycsb::Report> report =
+      ycsb::run(flags.run, [&line](const ycsb::Progress& p) { show(line, p); });
   line.finish();
   if (!report.ok()) return fail(report.status());
   const std::string as_json = ycsb::to_json(*report) + "\n";
@@ -142,9 +146,9 @@ int bench(Flags& flags) {
     return interrupt->set ? kSignalled + interrupt->signal : status;
   }
   if (std::uint64_t n = ycsb::errors(*report); n > 0) {
-    return fail(
-        {Code::unavailable, fmt::format("{} operation{} ended in errors; the report counts them by kind", n,
-                                        n == 1 ? "" : "s")});
+    return fail({Code::unavailable,
+                 fmt::format("{} operation{} ended in errors; the report counts them by kind", n,
+                             n == 1 ? "" : "s")});
   }
   return kSuccess;
 }
@@ -162,53 +166,68 @@ Command add_bench_ycsb(CLI::App& parent) {
                   "A property, as a line of the file would set it; may be repeated")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
-  as_count(app->add_option("--records", flags->records,
-                           "Records that the store has, or --load writes; default: recordcount, or 1000000"));
+  as_count(app->add_option(
+      "--records", flags->records,
+      "Records that the store has, or --load writes; default: recordcount, or 1000000"));
   as_count(app->add_option("--operations", flags->operations,
                            "Operations to run; 0: none; default: operationcount, or 1000000"));
   app->add_flag("--load", flags->run.load,
                 "First write all the records, with at least 256 in flight in each thread");
-  app->add_option("--threads", flags->threads,
-                  "Threads, each with a connection of its own; 1 to 1000; default: threadcount, or 1")
+  app->add_option(
+         "--threads", flags->threads,
+         "Threads, each with a connection of its own; 1 to 1000; default: threadcount, or 1")
       ->type_name("N");
-  app->add_option("--depth", flags->run.depth, "Operations that each thread keeps in flight; 1 to 1024")
+  app->add_option("--depth", flags->run.depth,
+                  "Operations that each thread keeps in flight; 1 to 1024")
       ->type_name("N")
       ->capture_default_str();
-  as_size(
-      app->add_option("--key-size", flags->run.key_size, "Bytes of a key: \"user\" and the record's number"))
+  as_size(app->add_option("--key-size", flags->run.key_size,
+                          "Bytes of a key: \"user\" and the record's number"))
       ->capture_default_str();
   as_size(app->add_option("--value-size", flags->value_size,
                           "Bytes of a value; default: fieldcount x fieldlength if set, or 64"));
-  as_count(app->add_option(
-               "--seed", flags->run.seed,
-               "Equal seeds choose equal operations; give processes that run at one time different ones"))
+  as_count(app->add_option("--seed", flags->run.seed,
+                           "Equal seeds choose equal operations; give processes that run at one "
+                           "time different ones"))
       ->capture_default_str();
-  app->add_option("--json", flags->json, "Write the report to this file; - for stdout, instead of the table")
+  app->add_option("--json", flags->json,
+                  "Write the report to this file; - for stdout, instead of the table")
       ->type_name("FILE");
-  app->add_option("--history", flags->run.history, "Write every operation to this file, a JSON line each")
+  app->add_option("--history", flags->run.history,
+                  "Write every operation to this file, a JSON line each")
       ->type_name("FILE");
   app->add_flag("--quiet", flags->quiet, "No progress, no notes");
   app->footer(
-      "Workload e, and scanproportion in a file, are refused: records are placed by hash, so keys have no "
+      "Workload e, and scanproportion in a file, are refused: records are placed by hash, so keys "
+      "have no "
       "order to scan in.\n"
-      "Honoured are, beside the workload itself, insertstart and insertcount (the part of the records that "
+      "Honoured are, beside the workload itself, insertstart and insertcount (the part of the "
+      "records that "
       "this "
-      "process loads and uses), threadcount, target (operations a second) and maxexecutiontime (seconds). A "
+      "process loads and uses), threadcount, target (operations a second) and maxexecutiontime "
+      "(seconds). A "
       "property that is not known is refused.\n"
-      "Beyond YCSB a file may set deleteproportion and conditionalputproportion (a get, and a put on its "
+      "Beyond YCSB a file may set deleteproportion and conditionalputproportion (a get, and a put "
+      "on its "
       "version).\n"
-      "Figures that have no meaning for a run are null in the report. Exit status 3 if any operation ended "
+      "Figures that have no meaning for a run are null in the report. Exit status 3 if any "
+      "operation ended "
       "in an error.\n"
-      "SIGINT, SIGTERM or SIGHUP ends the run with a report and exit status 128 + the signal's number, a "
+      "SIGINT, SIGTERM or SIGHUP ends the run with a report and exit status 128 + the signal's "
+      "number, a "
       "second "
       "one at once.\n\n"
       "Examples:\n"
-      "  scalio bench ycsb --server unix:/run/scalio.sock --workload a --records 1000000 --load --operations "
+      "  scalio bench ycsb --server unix:/run/scalio.sock --workload a --records 1000000 --load "
+      "--operations "
       "0\n"
-      "  scalio bench ycsb --server unix:/run/scalio.sock --workload a --records 1000000 --threads 2 --depth "
+      "  scalio bench ycsb --server unix:/run/scalio.sock --workload a --records 1000000 --threads "
+      "2 --depth "
       "64 --json a.json\n"
-      "  scalio bench ycsb --server tcp:10.0.0.2:7000 --workload my.properties --history history.jsonl\n"
-      "  scalio bench ycsb --server tcp:10.0.0.2:7000 --workload b -p target=20000 -p maxexecutiontime=60");
+      "  scalio bench ycsb --server tcp:10.0.0.2:7000 --workload my.properties --history "
+      "history.jsonl\n"
+      "  scalio bench ycsb --server tcp:10.0.0.2:7000 --workload b -p target=20000 -p "
+      "maxexecutiontime=60");
   return {app, [flags] { return bench(*flags); }};
 }
 

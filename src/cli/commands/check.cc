@@ -41,31 +41,38 @@ int check(const Flags& flags) {
     out = fmt::format(
         "{} records ({} bytes) in {} buckets, {:.1f} % full\n"
         "{} records in {} batches of the log\n",
-        report->records, report->record_bytes, report->buckets_read, report->full * 100, report->log_records,
-        report->log_batches);
+        report->records, report->record_bytes, report->buckets_read, report->full * 100,
+        report->log_records, report->log_batches);
     for (const std::string& note : report->notes) out += "note: " + printable(note) + "\n";
-    for (const std::string& repaired : report->repaired) out += "repaired: " + printable(repaired) + "\n";
-    for (const std::string& problem : report->problems) out += "problem: " + printable(problem) + "\n";
+    for (const std::string& repaired : report->repaired)
+      out += "repaired: " + printable(repaired) + "\n";
+    for (const std::string& problem : report->problems)
+      out += "problem: " + printable(problem) + "\n";
   }
   const int printed = print(out);
-  const size_t n = report->problems.size();
+  const std::size_t n = report->problems.size();
   if (n == 0 || printed != kSuccess) return printed;
-  return fail({Code::corrupt, fmt::format("{}: {} problem{} found", flags.dir, n, n == 1 ? "" : "s")});
+  return fail(
+      {Code::corrupt, fmt::format("{}: {} problem{} found", flags.dir, n, n == 1 ? "" : "s")});
 }
 
 }  // namespace
 
 Command add_check(CLI::App& parent) {
-  CLI::App* app = parent.add_subcommand("check", "Verify every checksum of a store that is not being served");
+  CLI::App* app =
+      parent.add_subcommand("check", "Verify every checksum of a store that is not being served");
   auto flags = std::make_shared<Flags>();
   app->add_option("DIR", flags->dir, "The store's directory")->required();
-  app->add_flag("--repair", flags->options.repair,
-                "Write a superblock that is lost anew, from its other copy; nothing else can be repaired");
+  app->add_flag(
+      "--repair", flags->options.repair,
+      "Write a superblock that is lost anew, from its other copy; nothing else can be repaired");
   app->add_flag("--json", flags->json, "Print the report as JSON");
   app->footer(
-      "Reads the whole store; without --repair it changes nothing, and may do so on a read-only file "
+      "Reads the whole store; without --repair it changes nothing, and may do so on a read-only "
+      "file "
       "system.\n"
-      "Exit status 0: nothing is damaged, or all of it was repaired; 2: no store that can be read is there; "
+      "Exit status 0: nothing is damaged, or all of it was repaired; 2: no store that can be read "
+      "is there; "
       "3: "
       "there is damage, or the store is in use.\n\n"
       "Examples:\n"

@@ -18,7 +18,8 @@ int remove(const Flags& flags) {
   if (!client.ok()) return fail(client.status());
   Result<std::uint64_t> version = (*client)->run((*client)->remove(flags.key));
   if (!version.ok()) {
-    return fail({version.code(), fmt::format("delete '{}': {}", flags.key, version.status().to_string())});
+    return fail(
+        {version.code(), fmt::format("delete '{}': {}", flags.key, version.status().to_string())});
   }
   return kSuccess;
 }

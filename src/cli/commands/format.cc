@@ -24,8 +24,8 @@ int format(const Flags& flags) {
     return fail({Code::invalid, "--ssds and --ssd-size, or --ssd, are required"});
   }
   ProgressLine progress(flags.json);
-  Result<server::FormatSummary> made =
-      server::format_store(flags.options, [&](double fraction) { progress.update("format", fraction, ""); });
+  Result<server::FormatSummary> made = server::format_store(
+      flags.options, [&](double fraction) { progress.update("format", fraction, ""); });
   progress.finish();
   if (!made.ok()) return fail(made.status());
   if (flags.json) {
@@ -36,14 +36,14 @@ int format(const Flags& flags) {
                                    {"record_capacity_bytes", made->record_capacity_bytes}};
     return print(json_text(json, 2) + "\n");
   }
-  return print(
-      fmt::format("store {} in {}\n"
-                  "  SSDs      {}\n"
-                  "  buckets   {} of {} bytes\n"
-                  "  log       {} MiB\n"
-                  "  capacity  {} MiB of records\n",
-                  made->uuid, flags.options.dir, fmt::join(made->paths, " "), made->buckets,
-                  flags.options.bucket_size, made->log_bytes >> 20, made->record_capacity_bytes >> 20));
+  return print(fmt::format(
+      "store {} in {}\n"
+      "  SSDs      {}\n"
+      "  buckets   {} of {} bytes\n"
+      "  log       {} MiB\n"
+      "  capacity  {} MiB of records\n",
+      made->uuid, flags.options.dir, fmt::join(made->paths, " "), made->buckets,
+      flags.options.bucket_size, made->log_bytes >> 20, made->record_capacity_bytes >> 20));
 }
 
 }  // namespace
@@ -61,25 +61,31 @@ Command add_format(CLI::App& parent) {
           ->check(CLI::Range(1, 1024));
   CLI::Option* ssd_size =
       as_size(app->add_option("--ssd-size", o.ssd_size, "The size of each of these files"));
-  app->add_option("--ssd", o.ssd_paths, "Use this device or file as an SSD, all of it; once for each SSD")
+  app->add_option("--ssd", o.ssd_paths,
+                  "Use this device or file as an SSD, all of it; once for each SSD")
       ->type_name("PATH")
       ->allow_extra_args(false)
       ->excludes(ssds)
       ->excludes(ssd_size);
   ssds->needs(ssd_size);
   ssd_size->needs(ssds);
-  as_size(app->add_option("--bucket-size", o.bucket_size,
-                          "Bytes of a bucket, which a GET miss reads: a multiple of the block size"))
+  as_size(
+      app->add_option("--bucket-size", o.bucket_size,
+                      "Bytes of a bucket, which a GET miss reads: a multiple of the block size"))
       ->capture_default_str();
-  as_size(app->add_option("--inline-limit", o.inline_limit, "Most bytes of a key and its value together"))
+  as_size(app->add_option("--inline-limit", o.inline_limit,
+                          "Most bytes of a key and its value together"))
       ->capture_default_str();
-  as_size(app->add_option("--log-size", o.log_size,
-                          "Bytes of the log on each SSD; default: an eighth of the SSD, at most 1G"));
-  app->add_flag("--force", o.force, "Overwrite a store, or whatever else the devices and files hold");
+  as_size(
+      app->add_option("--log-size", o.log_size,
+                      "Bytes of the log on each SSD; default: an eighth of the SSD, at most 1G"));
+  app->add_flag("--force", o.force,
+                "Overwrite a store, or whatever else the devices and files hold");
   app->add_flag("--json", flags->json, "Print what was made as JSON");
   app->footer(
       "Sizes are in bytes or with a unit: 512, 64K, 64M, 1G, 1GiB, all binary.\n"
-      "Nothing that holds data is overwritten without --force. Files are read wholly for that; of a device, "
+      "Nothing that holds data is overwritten without --force. Files are read wholly for that; of "
+      "a device, "
       "the first and last MiB and 64 places between.\n\n"
       "Examples:\n"
       "  scalio format --dir /var/lib/scalio --ssds 4 --ssd-size 1G\n"

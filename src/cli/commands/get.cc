@@ -26,7 +26,8 @@ int get(const Flags& flags) {
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
   Result<Record> record = (*client)->run((*client)->get(flags.key));
-  if (record.code() == Code::not_found) return fail({Code::not_found, fmt::format("no key '{}'", flags.key)});
+  if (record.code() == Code::not_found)
+    return fail({Code::not_found, fmt::format("no key '{}'", flags.key)});
   if (!record.ok()) return fail(record.status());
   std::string out = record->value;
   if (flags.json) {
@@ -52,7 +53,8 @@ Command add_get(CLI::App& parent) {
       "Prints the value's bytes and nothing else. Exit status 1 if there is no such key.\n\n"
       "Examples:\n"
       "  scalio get --server unix:/run/scalio.sock user42\n"
-      "  scalio get --server tcp:10.0.0.2:7000 --json user42      with its version, for put --if-version");
+      "  scalio get --server tcp:10.0.0.2:7000 --json user42      with its version, for put "
+      "--if-version");
   return {app, [flags] { return get(*flags); }};
 }
 

@@ -63,7 +63,7 @@ Status stop_with_stdin(std::shared_ptr<Stop> stop) {
 Result<nvmf::TargetOptions> options_of(const Flags& flags) {
   nvmf::TargetOptions options = flags.options;
   for (const std::string& at : flags.listen) {
-    Result<fabric::Uri> uri = parse_host_port("--listen", at);
+    Result<net::Uri> uri = parse_host_port("--listen", at);
     if (!uri.ok()) return uri.status();
     options.listen.push_back(*uri);
   }
@@ -73,14 +73,14 @@ Result<nvmf::TargetOptions> options_of(const Flags& flags) {
 
 int say_ready(const nvmf::Target& target, bool json) {
   for (const nvmf::Target::Offer& n : target.offers()) {
-    spdlog::info("namespace {}: {}, {} blocks of {} bytes, uuid {}", n.nsid, n.path, n.size / n.block_size,
-                 n.block_size, n.uuid);
+    spdlog::info("namespace {}: {}, {} blocks of {} bytes, uuid {}", n.nsid, n.path,
+                 n.size / n.block_size, n.block_size, n.uuid);
   }
-  for (const fabric::Uri& uri : target.addresses()) spdlog::info("listening on {}", uri.text());
+  for (const net::Uri& uri : target.addresses()) spdlog::info("listening on {}", uri.text());
   spdlog::info("subsystem {}", target.nqn());
   if (!json) return print("ready\n");
   nlohmann::ordered_json out = {{"ready", true}, {"nqn", target.nqn()}};
-  for (const fabric::Uri& uri : target.addresses()) out["listen"].push_back(uri.text());
+  for (const net::Uri& uri : target.addresses()) out["listen"].push_back(uri.text());
   for (const nvmf::Target::Offer& n : target.offers()) {
     out["namespaces"].push_back({{"nsid", n.nsid},
                                  {"path", n.path},
@@ -104,8 +104,9 @@ int serve(const Flags& flags) {
   if (!watched.ok()) return fail(watched);
   std::signal(SIGPIPE, SIG_IGN);
   const std::size_t connections = options->limits.max_connections;
-  const std::string few = too_few_descriptors(fmt::format("{} connections of hosts", connections),
-                                              connections + options->namespaces.size() + kOwnDescriptors);
+  const std::string few =
+      too_few_descriptors(fmt::format("{} connections of hosts", connections),
+                          connections + options->namespaces.size() + kOwnDescriptors);
   if (!few.empty()) spdlog::warn("{}", few);
   Result<std::unique_ptr<nvmf::Target>> target = nvmf::Target::start(std::move(*options));
   if (!target.ok()) return fail(target.status());
@@ -122,8 +123,9 @@ int serve(const Flags& flags) {
 Command add_nvmf_target(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("nvmf-target", "Serve SSDs, read-only, to NVMe/TCP hosts");
   auto flags = std::make_shared<Flags>();
-  app->add_option("--listen", flags->listen,
-                  "Where hosts connect; port 0 lets the kernel pick one, 4420 is NVMe's; may be repeated")
+  app->add_option(
+         "--listen", flags->listen,
+         "Where hosts connect; port 0 lets the kernel pick one, 4420 is NVMe's; may be repeated")
       ->type_name("HOST:PORT")
       ->required()
       ->allow_extra_args(false);
@@ -137,18 +139,23 @@ Command add_nvmf_target(CLI::App& parent) {
   app->add_option("--nqn", flags->options.nqn,
                   "The subsystem's name; default: derived from the store or the files")
       ->type_name("NQN");
-  app->add_flag("--end-with-stdin", flags->end_with_stdin,
-                "Stop when stdin ends: a program that holds a pipe to it takes it along when it dies");
-  app->add_flag("--json", flags->json, "Say \"ready\" as a line of JSON, with addresses, NQN and namespaces");
+  app->add_flag(
+      "--end-with-stdin", flags->end_with_stdin,
+      "Stop when stdin ends: a program that holds a pipe to it takes it along when it dies");
+  app->add_flag("--json", flags->json,
+                "Say \"ready\" as a line of JSON, with addresses, NQN and namespaces");
   app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
       ->capture_default_str();
   app->footer(
-      "It stands in for the NVMe-oF offload engine of a NIC: reads go to the SSDs without the store's "
+      "It stands in for the NVMe-oF offload engine of a NIC: reads go to the SSDs without the "
+      "store's "
       "server. It\n"
-      "never writes: a host that could would be able to destroy every record. SSDs of one store become the\n"
+      "never writes: a host that could would be able to destroy every record. SSDs of one store "
+      "become the\n"
       "namespaces 1, 2, ... in the order of the store.\n"
-      "Prints \"ready\" on stdout when hosts can connect. SIGTERM, SIGINT or SIGHUP stops it cleanly; a "
+      "Prints \"ready\" on stdout when hosts can connect. SIGTERM, SIGINT or SIGHUP stops it "
+      "cleanly; a "
       "second one "
       "at once.\n\n"
       "Examples:\n"

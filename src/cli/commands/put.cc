@@ -38,10 +38,12 @@ int put(Flags& flags) {
     Result<std::string> in = read_stdin(limit + 1);
     if (!in.ok()) return fail(in.status());
     if (in->size() > limit) {
-      return fail({Code::too_large,
-                   fmt::format("put '{}': the value has more than the {} bytes that the store takes for key "
-                               "and value; format one with a larger --inline-limit",
-                               flags.key, limit)});
+      return fail(
+          {Code::too_large,
+           fmt::format(
+               "put '{}': the value has more than the {} bytes that the store takes for key "
+               "and value; format one with a larger --inline-limit",
+               flags.key, limit)});
     }
     flags.value = *std::move(in);
   }
@@ -49,7 +51,8 @@ int put(Flags& flags) {
       client.run(flags.if_version ? client.put_if(flags.key, flags.value, *flags.if_version)
                                   : client.put(flags.key, flags.value));
   if (!version.ok()) {
-    return fail({version.code(), fmt::format("put '{}': {}", flags.key, version.status().to_string())});
+    return fail(
+        {version.code(), fmt::format("put '{}': {}", flags.key, version.status().to_string())});
   }
   return flags.json ? print(json_text(nlohmann::json{{"version", *version}}) + "\n") : kSuccess;
 }
@@ -71,7 +74,8 @@ Command add_put(CLI::App& parent) {
       "  scalio put --server unix:/run/scalio.sock user42 hello\n"
       "  scalio put --server unix:/run/scalio.sock user42 - < picture.png\n"
       "  scalio put --server unix:/run/scalio.sock --if-version 0 user42 hello      must be new\n"
-      "  scalio put --server unix:/run/scalio.sock -- -key- -value-                 with a dash in front");
+      "  scalio put --server unix:/run/scalio.sock -- -key- -value-                 with a dash in "
+      "front");
   return {app, [flags] { return put(*flags); }};
 }
 

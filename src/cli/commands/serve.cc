@@ -39,56 +39,64 @@ struct Stop {
 constexpr std::string_view kNone = "none";
 
 // Where to start a target of the server's own; nothing if there is to be none.
-Result<std::optional<fabric::Uri>> own_target(const Flags& flags) {
-  if (flags.nvmf == kNone) return std::optional<fabric::Uri>();
+Result<std::optional<net::Uri>> own_target(const Flags& flags) {
+  if (flags.nvmf == kNone) return std::optional<net::Uri>();
   if (!flags.nvmf.empty()) {
-    if (!flags.nvmf_target.empty()) return Status(Code::invalid, "either --nvmf or --nvmf-target, not both");
-    Result<fabric::Uri> uri = parse_host_port("--nvmf", flags.nvmf);
+    if (!flags.nvmf_target.empty())
+      return Status(Code::invalid, "either --nvmf or --nvmf-target, not both");
+    Result<net::Uri> uri = parse_host_port("--nvmf", flags.nvmf);
     if (!uri.ok()) return uri.status();
     // Now, and not when the store has been opened.
     if (Status s = fabric::check_listen({*uri}); !s.ok()) return s;
     return std::optional(*uri);
   }
-  if (!flags.nvmf_target.empty()) return std::optional<fabric::Uri>();
-  // Not beside unix: alone. Who may open that socket is the filesystem's to say, and a port is open to all.
-  std::optional<fabric::Uri> beside;
+  if (!flags.nvmf_target.empty()) return std::optional<net::Uri>();
+  // Not beside unix: alone. Who may open that socket is the filesystem's to say, and a port is open
+  // to all.
+  std::optional<net::Uri> beside;
   for (const std::string& text : flags.options.listen) {
-    Result<fabric::Uri> uri = fabric::parse_uri(text);
+    Result<net::Uri> uri = net::parse_uri(text);
     if (!uri.ok()) return uri.status();
-    if (uri->scheme == fabric::Uri::Scheme::unix_socket) continue;
+    if (uri->scheme == net::Uri::Scheme::unix_socket) continue;
     // Others cannot reach this machine's loopback, and it can reach what they can.
-    if (beside && (!fabric::is_loopback(beside->host) || fabric::is_loopback(uri->host))) continue;
+    if (beside && (!net::is_loopback(beside->host) || net::is_loopback(uri->host))) continue;
     beside.emplace();
-    beside->scheme = fabric::Uri::Scheme::tcp;
+    beside->scheme = net::Uri::Scheme::tcp;
     beside->host = uri->host;
   }
   return beside;
 }
 
-layout::SsdTarget target_at(const fabric::Uri& uri) {
+layout::SsdTarget target_at(const net::Uri& uri) {
   using Transport = layout::SsdTarget::Transport;
-  return {uri.scheme == fabric::Uri::Scheme::rdma ? Transport::rdma : Transport::tcp, uri.port,
-          fabric::is_every_address(uri.host) ? "" : uri.host};
+  return {uri.scheme == net::Uri::Scheme::rdma ? Transport::rdma : Transport::tcp, uri.port,
+          net::is_every_address(uri.host) ? "" : uri.host};
 }
 
-// Makes the server offer its SSDs as the flags say. The target's process lives as long as `process`.
+// Makes the server offer its SSDs as the flags say. The target's process lives as long as
+// `process`.
 Status offer_ssds(Flags& flags, std::shared_ptr<std::unique_ptr<TargetProcess>> process) {
-  Result<std::optional<fabric::Uri>> own = own_target(flags);
+  Result<std::optional<net::Uri>> own = own_target(flags);
   if (!own.ok()) return own.status();
   if (*own) {
-    flags.options.offer_ssds = [process, listen = **own, level = flags.log_level](
-                                   const std::vector<std::string>& ssds) -> Result<layout::SsdTarget> {
+    flags.options.offer_ssds =
+        [process, listen = **own, level = flags.log_level](
+            const std::vector<std::string>& ssds) -> Result<layout::SsdTarget> {
       Result<std::unique_ptr<TargetProcess>> started = TargetProcess::start(listen, ssds, level);
       if (!started.ok()) return started.status();
       *process = std::move(*started);
       return target_at((*process)->address());
     };
-    flags.options.target_cpu_time = [process] { return *process ? (*process)->cpu_time() : std::nullopt; };
+    flags.options.target_cpu_time = [process] {
+      return *process ? (*process)->cpu_time() : std::nullopt;
+    };
   } else if (!flags.nvmf_target.empty()) {
-    Result<fabric::Uri> at = parse_network_uri("--nvmf-target", flags.nvmf_target);
+    Result<net::Uri> at = parse_network_uri("--nvmf-target", flags.nvmf_target);
     if (!at.ok()) return at.status();
     if (at->port == 0) return {Code::invalid, "--nvmf-target: a port of 0 cannot be connected to"};
-    flags.options.offer_ssds = [at = *at](const auto&) -> Result<layout::SsdTarget> { return target_at(at); };
+    flags.options.offer_ssds = [at = *at](const auto&) -> Result<layout::SsdTarget> {
+      return target_at(at);
+    };
   }
   return Status();
 }
@@ -99,14 +107,16 @@ int serve(CLI::App& app, Flags& flags) {
   }
   for (const char* name : {"--dir", "--cache", "--listen"}) {
     if (app.get_option(name)->count() == 0) {
-      return fail({Code::invalid, fmt::format("{} is required, here or in the file of --config", name)});
+      return fail(
+          {Code::invalid, fmt::format("{} is required, here or in the file of --config", name)});
     }
   }
   start_logging(flags.log_level);
 
   auto stop = std::make_shared<Stop>();
   Status watched = on_stop_signal([stop](int signal) {
-    // Nothing has been acknowledged yet, and the store bears a start that is cut short like any crash.
+    // Nothing has been acknowledged yet, and the store bears a start that is cut short like any
+    // crash.
     if (!stop->ready) end_at_once(signal, "before the server was ready: ended at once");
     stop->signal.set_value(signal);
   });
@@ -119,8 +129,10 @@ int serve(CLI::App& app, Flags& flags) {
   Result<std::unique_ptr<server::Server>> server = server::Server::start(flags.options);
   if (!server.ok()) return fail(server.status());
   spdlog::info("{}", (*server)->summary());
-  for (const std::string& address : (*server)->addresses()) spdlog::info("listening on {}", address);
-  if (*target) spdlog::info("SSDs are offered over NVMe/TCP, read-only, on {}", (*target)->address().text());
+  for (const std::string& address : (*server)->addresses())
+    spdlog::info("listening on {}", address);
+  if (*target)
+    spdlog::info("SSDs are offered over NVMe/TCP, read-only, on {}", (*target)->address().text());
   stop->ready = true;
   if (int status = print("ready\n"); status != kSuccess) return status;
 
@@ -137,24 +149,27 @@ Command add_serve(CLI::App& parent) {
   auto flags = std::make_shared<Flags>();
   server::ServerOptions& o = flags->options;
   app->add_option("--dir", o.dir, "The store's directory")->type_name("DIR");
-  as_size(app->add_option("--cache", o.cache_bytes, "Memory for the cache, all SSDs together: a hard limit"));
-  app->add_option(
-         "--listen", o.listen,
-         "Where clients connect: unix:/path for this machine, tcp:host:port for others, or, beside neither, "
-         "rdma:host:port; may be repeated")
+  as_size(app->add_option("--cache", o.cache_bytes,
+                          "Memory for the cache, all SSDs together: a hard limit"));
+  app->add_option("--listen", o.listen,
+                  "Where clients connect: unix:/path for this machine, tcp:host:port for others, "
+                  "or, beside neither, "
+                  "rdma:host:port; may be repeated")
       ->type_name("URI")
       ->allow_extra_args(false);
-  app->add_option(
-         "--nvmf", flags->nvmf,
-         "Where the SSDs are offered over NVMe/TCP, read-only, by a process of its own; none: not at "
-         "all. Default: the host of the first tcp: or rdma: listener that others can reach, a free port")
+  app->add_option("--nvmf", flags->nvmf,
+                  "Where the SSDs are offered over NVMe/TCP, read-only, by a process of its own; "
+                  "none: not at "
+                  "all. Default: the host of the first tcp: or rdma: listener that others can "
+                  "reach, a free port")
       ->type_name("HOST:PORT|none");
-  app->add_option(
-         "--nvmf-target", flags->nvmf_target,
-         "Clients are to read the SSDs at this NVMe-oF target, which is there already (`scalio target "
-         "configure`)")
+  app->add_option("--nvmf-target", flags->nvmf_target,
+                  "Clients are to read the SSDs at this NVMe-oF target, which is there already "
+                  "(`scalio target "
+                  "configure`)")
       ->type_name("URI");
-  app->add_option("--config", flags->config, "Read options that are not given here from this TOML file")
+  app->add_option("--config", flags->config,
+                  "Read options that are not given here from this TOML file")
       ->type_name("FILE")
       ->configurable(false);
   app->add_option("--read-slots", o.read_slots, "Records that a cache block holds of those on SSD")
@@ -164,7 +179,8 @@ Command add_serve(CLI::App& parent) {
                   "Records that a cache block holds of those yet to reach their bucket")
       ->type_name("N")
       ->capture_default_str();
-  app->add_option("--batch-max", o.batch_max, "Most writes that share one write of the log; 1: no batching")
+  app->add_option("--batch-max", o.batch_max,
+                  "Most writes that share one write of the log; 1: no batching")
       ->type_name("N")
       ->check(CLI::Range(1, 65536).description(""))
       ->capture_default_str();
@@ -186,7 +202,8 @@ Command add_serve(CLI::App& parent) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
       ->capture_default_str();
   app->footer(
-      "Prints \"ready\" on stdout when clients can connect. SIGTERM, SIGINT or SIGHUP stops it cleanly; "
+      "Prints \"ready\" on stdout when clients can connect. SIGTERM, SIGINT or SIGHUP stops it "
+      "cleanly; "
       "another "
       "one later, or one before \"ready\", at once.\n"
       "Every option but --config can stand in the configuration file: cache = \"64M\", listen = "

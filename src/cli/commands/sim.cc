@@ -42,7 +42,8 @@ sim::FaultSet faults_of(const std::vector<std::string>& names) {
 
 std::string replay(const Flags& flags, std::uint64_t seed) {
   std::string command = fmt::format("scalio sim --seed {}", seed);
-  if (flags.operations != Flags{}.operations) command += fmt::format(" --operations {}", flags.operations);
+  if (flags.operations != Flags{}.operations)
+    command += fmt::format(" --operations {}", flags.operations);
   if (!flags.faults.empty()) command += fmt::format(" --faults {}", fmt::join(flags.faults, ","));
   return command + " --trace";
 }
@@ -50,8 +51,10 @@ std::string replay(const Flags& flags, std::uint64_t seed) {
 int run_one(const Flags& flags) {
   const sim::RunResult r =
       sim::run({flags.seed, flags.operations, faults_of(flags.faults), true, flags.trace});
-  fmt::print("seed {}: {} operations ({} unknown, {} failed), {} hits, {} misses, {} restarts, run {:016x}\n",
-             flags.seed, r.operations, r.unknown, r.errors, r.hits, r.misses, r.restarts, r.digest);
+  fmt::print(
+      "seed {}: {} operations ({} unknown, {} failed), {} hits, {} misses, {} restarts, run "
+      "{:016x}\n",
+      flags.seed, r.operations, r.unknown, r.errors, r.hits, r.misses, r.restarts, r.digest);
   if (r.violations.empty()) return kSuccess;
   for (const std::string& v : r.violations) fmt::print("{}\n", v);
   return fail({Code::corrupt, fmt::format("seed {} breaks a promise", flags.seed)});
@@ -79,7 +82,8 @@ void print_totals(const Flags& flags, const sim::Totals& t, double seconds) {
   fmt::print("{} seeds from {} on, {} operations in {:.1f} s ({:.0f} seeds a minute)\n", t.seeds,
              flags.first_seed, t.operations, seconds, static_cast<double>(t.seeds) * 60 / seconds);
   fmt::print(
-      "  {} hits, {} misses, {} steals, {} restarts, {} writes of unknown outcome, {} failed operations\n",
+      "  {} hits, {} misses, {} steals, {} restarts, {} writes of unknown outcome, {} failed "
+      "operations\n",
       t.hits, t.misses, t.steals, t.restarts, t.unknown, t.errors);
   for (std::size_t i = 0; i < sim::kFaults; ++i) {
     fmt::print("  {:<18} {:>10}\n", sim::kFaultNames[i], t.struck[i]);
@@ -99,11 +103,12 @@ int run_seeds(const Flags& flags) {
        flags.jobs,
        {0, flags.operations, faults_of(flags.faults), true, false}},
       [&](const sim::Totals& t) {
-        progress.update("sim", static_cast<double>(t.seeds) / static_cast<double>(flags.seeds),
-                        fmt::format("{:.0f} seeds a minute, {} of {} faults met",
-                                    static_cast<double>(t.seeds) * 60 / seconds(),
-                                    sim::kFaults - static_cast<std::size_t>(std::ranges::count(t.struck, 0U)),
-                                    sim::kFaults));
+        progress.update(
+            "sim", static_cast<double>(t.seeds) / static_cast<double>(flags.seeds),
+            fmt::format("{:.0f} seeds a minute, {} of {} faults met",
+                        static_cast<double>(t.seeds) * 60 / seconds(),
+                        sim::kFaults - static_cast<std::size_t>(std::ranges::count(t.struck, 0U)),
+                        sim::kFaults));
         return stop == 0;
       });
   progress.finish();
@@ -111,8 +116,9 @@ int run_seeds(const Flags& flags) {
   print_totals(flags, result->totals, seconds());
   if (!result->failure) return kSuccess;
   fmt::print("{}\n", result->failure->what);
-  return fail({Code::corrupt, fmt::format("seed {} breaks a promise; to see it: {}", result->failure->seed,
-                                          replay(flags, result->failure->seed))});
+  return fail(
+      {Code::corrupt, fmt::format("seed {} breaks a promise; to see it: {}", result->failure->seed,
+                                  replay(flags, result->failure->seed))});
 }
 
 }  // namespace
@@ -121,7 +127,8 @@ Command add_sim(CLI::App& parent) {
   CLI::App* app =
       parent.add_subcommand("sim", "Simulate servers, clients and faults, and check every promise");
   auto flags = std::make_shared<Flags>();
-  as_count(app->add_option("--first-seed", flags->first_seed, "The first seed"))->capture_default_str();
+  as_count(app->add_option("--first-seed", flags->first_seed, "The first seed"))
+      ->capture_default_str();
   as_count(app->add_option("--seeds", flags->seeds, "How many seeds to run, one after the other"))
       ->capture_default_str();
   app->add_option("--jobs", flags->jobs, "Seeds at a time; default: one for each core")
@@ -129,27 +136,30 @@ Command add_sim(CLI::App& parent) {
       ->check(CLI::Range(1, 1024).description(""));
   CLI::Option* one = as_count(app->add_option("--seed", flags->seed, "Run this seed alone"));
   app->add_flag("--trace", flags->trace, "Print everything that happens")->needs(one);
-  as_count(app->add_option("--operations", flags->operations, "Operations of the clients for each seed"))
+  as_count(
+      app->add_option("--operations", flags->operations, "Operations of the clients for each seed"))
       ->capture_default_str();
-  app->add_option("--faults", flags->faults, "Only these may happen, separated by commas; default: all")
+  app->add_option("--faults", flags->faults,
+                  "Only these may happen, separated by commas; default: all")
       ->type_name("NAMES")
       ->delimiter(',')
-      ->check(CLI::IsMember(std::vector<std::string>(sim::kFaultNames.begin(), sim::kFaultNames.end()))
-                  .description(""));
+      ->check(
+          CLI::IsMember(std::vector<std::string>(sim::kFaultNames.begin(), sim::kFaultNames.end()))
+              .description(""));
   app->add_flag("--json", flags->json, "Print the totals as JSON");
   flags->one_seed = one;
-  app->footer(
-      fmt::format("The real code of server and client runs over simulated memory, network, SSDs and time. A "
-                  "seed decides\n"
-                  "everything: the store's shape, the load, which faults happen and when. Checked are "
-                  "linearizability, no\n"
-                  "lost write, the protocol's invariants, and that every operation ends. Exit status 3 if a "
-                  "promise is broken.\n\n"
-                  "Faults: {}\n\n"
-                  "Examples:\n"
-                  "  scalio sim --seeds 100000\n"
-                  "  scalio sim --seed 42 --trace",
-                  fmt::join(sim::kFaultNames, ", ")));
+  app->footer(fmt::format(
+      "The real code of server and client runs over simulated memory, network, SSDs and time. A "
+      "seed decides\n"
+      "everything: the store's shape, the load, which faults happen and when. Checked are "
+      "linearizability, no\n"
+      "lost write, the protocol's invariants, and that every operation ends. Exit status 3 if a "
+      "promise is broken.\n\n"
+      "Faults: {}\n\n"
+      "Examples:\n"
+      "  scalio sim --seeds 100000\n"
+      "  scalio sim --seed 42 --trace",
+      fmt::join(sim::kFaultNames, ", ")));
   return {app, [flags] {
             // What servers and clients log of simulated faults is no news.
             spdlog::set_level(spdlog::level::off);

@@ -20,7 +20,8 @@ int stat(const Flags& flags) {
   Result<std::string> text = (*client)->run((*client)->stat());
   if (!text.ok()) return fail(text.status());
   auto json = parse_json<nlohmann::ordered_json>(*text);
-  if (!json.is_object()) return fail({Code::corrupt, "the server's statistics are not a JSON object"});
+  if (!json.is_object())
+    return fail({Code::corrupt, "the server's statistics are not a JSON object"});
   return print(flags.json ? json_text(json, 2) + "\n" : stat_table(json));
 }
 

@@ -34,8 +34,8 @@ Result<std::vector<nvmf::KernelNamespace>> namespaces_of(const std::string& dir)
   if (!ssds.ok()) return ssds.status();
   std::vector<nvmf::KernelNamespace> namespaces;
   for (const auto& [path, ssd, moved] : *ssds) {
-    namespaces.push_back(
-        {nvmf::store_nqn(ssd.uuid), ssd.shard + 1, nvmf::store_namespace_id(ssd.uuid, ssd.shard), path});
+    namespaces.push_back({nvmf::store_nqn(ssd.uuid), ssd.shard + 1,
+                          nvmf::store_namespace_id(ssd.uuid, ssd.shard), path});
   }
   return namespaces;
 }
@@ -44,7 +44,7 @@ std::string offload_line(const nvmf::KernelTarget& target, const nvmf::Configure
   if (!target.offload) return "off, as --no-offload says";
   if (configured.offered) return "on: the NIC reads the SSDs, this machine's CPU does nothing";
   if (std::any_of(target.ports.begin(), target.ports.end(),
-                  [](const fabric::Uri& uri) { return uri.scheme != fabric::Uri::Scheme::rdma; })) {
+                  [](const net::Uri& uri) { return uri.scheme != net::Uri::Scheme::rdma; })) {
     return "off: it needs that every --listen is rdma:";
   }
   return "off: this kernel does not offer it (nvmet has no attr_offload); its CPU reads the SSDs";
@@ -54,7 +54,7 @@ int configure(const Flags& flags) {
   nvmf::KernelTarget target;
   target.offload = !flags.no_offload;
   for (const std::string& text : flags.listen) {
-    Result<fabric::Uri> uri = parse_network_uri("--listen", text);
+    Result<net::Uri> uri = parse_network_uri("--listen", text);
     if (!uri.ok()) return fail(uri.status());
     target.ports.push_back(*uri);
   }
@@ -69,16 +69,18 @@ int configure(const Flags& flags) {
     Result<std::vector<nvmf::Step>> steps = nvmf::plan_kernel_target(target, nvmet);
     return steps.ok() ? print(nvmf::to_script(*steps, nvmet)) : fail(steps.status());
   }
-  Result<nvmf::Configured> configured = nvmf::configure_kernel_target(target, nvmet, record_path(flags.dir));
+  Result<nvmf::Configured> configured =
+      nvmf::configure_kernel_target(target, nvmet, record_path(flags.dir));
   if (!configured.ok()) return fail(configured.status());
 
   std::string out = fmt::format("subsystem {}\n", target.namespaces[0].nqn);
   for (const nvmf::KernelNamespace& ns : target.namespaces) {
     out += fmt::format("namespace {}: {}\n", ns.nsid, ns.device);
   }
-  for (const fabric::Uri& uri : target.ports) out += fmt::format("port {}\n", uri.text());
-  out += any_host ? "hosts: ANY, and each can write the SSDs\n"
-                  : fmt::format("hosts, which can write the SSDs: {}\n", fmt::join(target.hosts, ", "));
+  for (const net::Uri& uri : target.ports) out += fmt::format("port {}\n", uri.text());
+  out += any_host
+             ? "hosts: ANY, and each can write the SSDs\n"
+             : fmt::format("hosts, which can write the SSDs: {}\n", fmt::join(target.hosts, ", "));
   return print(out + fmt::format("target offload: {}\n", offload_line(target, *configured)));
 }
 
@@ -104,27 +106,32 @@ void add_common(CLI::App& app, Flags& flags) {
 }  // namespace
 
 Command add_target_configure(CLI::App& parent) {
-  CLI::App* app = parent.add_subcommand("configure", "Let the kernel offer a store's SSDs over NVMe-oF");
+  CLI::App* app =
+      parent.add_subcommand("configure", "Let the kernel offer a store's SSDs over NVMe-oF");
   auto flags = std::make_shared<Flags>();
   add_common(*app, *flags);
   app->add_option("--listen", flags->listen,
-                  "Where: rdma:ADDRESS:PORT or tcp:ADDRESS:PORT, an address of this machine; may be repeated")
+                  "Where: rdma:ADDRESS:PORT or tcp:ADDRESS:PORT, an address of this machine; may "
+                  "be repeated")
       ->type_name("URI")
       ->allow_extra_args(false)
       ->required();
-  app->add_option(
-         "--allow-host", flags->allow_hosts,
-         "NQN of a host that may connect, which can then WRITE the SSDs; may be repeated; \"any\": every "
-         "host")
+  app->add_option("--allow-host", flags->allow_hosts,
+                  "NQN of a host that may connect, which can then WRITE the SSDs; may be repeated; "
+                  "\"any\": every "
+                  "host")
       ->type_name("NQN")
       ->allow_extra_args(false)
       ->required();
   app->add_flag("--no-offload", flags->no_offload, "Do not ask the NIC to read the SSDs by itself");
-  app->add_flag("--dry-run", flags->dry_run, "Print what would be done, as a script, and do nothing");
+  app->add_flag("--dry-run", flags->dry_run,
+                "Print what would be done, as a script, and do nothing");
   app->footer(
-      "For clients that read through the NIC's target offload, or through the kernel. Needs root, and the "
+      "For clients that read through the NIC's target offload, or through the kernel. Needs root, "
+      "and the "
       "kernel's "
-      "modules nvmet and nvmet-rdma or nvmet-tcp. What it makes in configfs is noted in DIR/kernel-target "
+      "modules nvmet and nvmet-rdma or nvmet-tcp. What it makes in configfs is noted in "
+      "DIR/kernel-target "
       "and gone "
       "after a reboot.\n\n"
       "Examples:\n"
@@ -140,7 +147,8 @@ Command add_target_remove(CLI::App& parent) {
   auto flags = std::make_shared<Flags>();
   add_common(*app, *flags);
   app->footer(
-      "Removes exactly what is noted in DIR/kernel-target, also after a half failed `configure`.\n\n"
+      "Removes exactly what is noted in DIR/kernel-target, also after a half failed "
+      "`configure`.\n\n"
       "Example:\n"
       "  scalio target remove --dir /var/lib/scalio");
   return {app, [flags] { return remove(*flags); }};

@@ -19,8 +19,8 @@ class RingSpace {
   // `size` is a multiple of kUnit.
   explicit RingSpace(std::size_t size) : size_(size) {}
 
-  // The offset of a piece of `bytes`, 1 to the whole size; nothing until more has been given back. What is
-  // as large as the whole is there when nothing else is taken.
+  // The offset of a piece of `bytes`, 1 to the whole size; nothing until more has been given back.
+  // What is as large as the whole is there when nothing else is taken.
   std::optional<std::size_t> take(std::size_t bytes) {
     const std::size_t piece = round_up(bytes, kUnit);
     SCALIO_ASSERT(bytes > 0 && piece <= size_);

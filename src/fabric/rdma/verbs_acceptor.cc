@@ -14,7 +14,7 @@ namespace {
 constexpr int kBacklog = 1024;
 
 // The device that an address belongs to. An address of all devices does if there is one device.
-Result<ibv_context*> device_of(rdma_cm_id* id, const Uri& uri) {
+Result<ibv_context*> device_of(rdma_cm_id* id, const net::Uri& uri) {
   ibv_context* device = id->verbs;
   if (device == nullptr) {
     int count = 0;
@@ -22,14 +22,15 @@ Result<ibv_context*> device_of(rdma_cm_id* id, const Uri& uri) {
     if (all != nullptr && count == 1) device = all[0];
     if (all != nullptr) rdma_free_devices(all);
     if (device == nullptr) {
-      return Status(Code::invalid, fmt::format("{} is an address of {} RDMA devices, and compare-and-swaps "
-                                               "are atomic only within one: listen at an address of one",
-                                               uri.text(), count));
+      return Status(Code::invalid,
+                    fmt::format("{} is an address of {} RDMA devices, and compare-and-swaps "
+                                "are atomic only within one: listen at an address of one",
+                                uri.text(), count));
     }
   }
   ibv_device_attr attributes{};
   if (const int error = ibv_query_device(device, &attributes); error != 0) {
-    return verbs_failure("ask the RDMA device what it can", error);
+    return net::verbs_failure("ask the RDMA device what it can", error);
   }
   if (attributes.atomic_cap == IBV_ATOMIC_NONE) {
     return Status(Code::unavailable, fmt::format("the RDMA device {} of {} has no compare-and-swap",
@@ -39,24 +40,25 @@ Result<ibv_context*> device_of(rdma_cm_id* id, const Uri& uri) {
 }
 }  // namespace
 
-Result<VerbsListener> VerbsListener::open(const Uri& uri) {
-  return listen_patiently([&] { return open_now(uri); });
+Result<VerbsListener> VerbsListener::open(const net::Uri& uri) {
+  return net::listen_patiently([&] { return open_now(uri); });
 }
 
-Result<VerbsListener> VerbsListener::open_now(const Uri& uri) {
-  Result<CmChannel> channel = open_cm_channel();
+Result<VerbsListener> VerbsListener::open_now(const net::Uri& uri) {
+  Result<net::CmChannel> channel = net::open_cm_channel();
   if (!channel.ok()) return channel.status();
-  Result<std::vector<Address>> addresses = resolve(uri.host, uri.port, false, true);
+  Result<std::vector<net::Address>> addresses = resolve(uri.host, uri.port, false, true);
   if (!addresses.ok()) return addresses.status();
-  Result<CmId> id = open_cm_id(channel->get());
+  Result<net::CmId> id = net::open_cm_id(channel->get());
   if (!id.ok()) return id.status();
   sockaddr_storage at = addresses->front().storage;
   if (rdma_bind_addr(id->get(), reinterpret_cast<sockaddr*>(&at)) != 0) {
-    return verbs_failure("listen at " + uri.text(), errno);
+    return net::verbs_failure("listen at " + uri.text(), errno);
   }
   const Result<ibv_context*> device = device_of(id->get(), uri);
   if (!device.ok()) return device.status();
-  if (rdma_listen(id->get(), kBacklog) != 0) return verbs_failure("listen at " + uri.text(), errno);
+  if (rdma_listen(id->get(), kBacklog) != 0)
+    return net::verbs_failure("listen at " + uri.text(), errno);
   VerbsListener listener;
   listener.uri_ = uri;
   listener.uri_.port = ntohs(rdma_get_src_port(id->get()));
@@ -82,35 +84,40 @@ void VerbsAcceptor::on_events(VerbsListener& listener) {
       rdma_ack_cm_event(event);
       continue;
     }
-    CmId id(event->id);
+    net::CmId id(event->id);
     const auto* data = static_cast<const std::byte*>(event->param.conn.private_data);
     const Bytes hello(data, data + (data == nullptr ? 0 : event->param.conn.private_data_len));
     const unsigned max_reads = event->param.conn.responder_resources;
     rdma_ack_cm_event(event);
     if (Status s = pass_on(listener, id, hello, max_reads); !s.ok()) {
-      log_.warn(loop_.now(), fmt::format("rdma {}: refused: {}", peer_name(id.get()), s.message()));
+      log_.warn(loop_.now(),
+                fmt::format("rdma {}: refused: {}", net::peer_name(id.get()), s.message()));
       reject(id.get(), encode_reject(s));
     }
   }
 }
 
 // Leaves `id` to the caller if it fails.
-Status VerbsAcceptor::pass_on(const VerbsListener& listener, CmId& id, ByteView data, unsigned max_reads) {
+Status VerbsAcceptor::pass_on(const VerbsListener& listener, net::CmId& id, ByteView data,
+                              unsigned max_reads) {
   const Result<VerbsHello> hello = decode_verbs_hello(data);
   if (!hello.ok()) return hello.status();
   if (hello->shard >= ports_.size()) {
-    return Status(Code::invalid, fmt::format("there is no shard {}, only {}", hello->shard, ports_.size()));
+    return Status(Code::invalid,
+                  fmt::format("there is no shard {}, only {}", hello->shard, ports_.size()));
   }
   if (id->verbs != listener.device()) {
-    return Status(Code::invalid, "it came by another RDMA device than the one that the region is on");
+    return Status(Code::invalid,
+                  "it came by another RDMA device than the one that the region is on");
   }
   ShardPort& port = *ports_[hello->shard];
   if (!port.room()) return Status(Code::busy, "too many clients are connecting");
-  Result<CmChannel> channel = open_cm_channel();
+  Result<net::CmChannel> channel = net::open_cm_channel();
   if (!channel.ok()) return Status(Code::busy, channel.status().message());
   // From now on its events come to a channel of its own, where its shard's thread looks for them.
-  if (rdma_migrate_id(id.get(), channel->get()) != 0) return verbs_failure("take over a client", errno);
-  std::string name = "rdma " + peer_name(id.get());
+  if (rdma_migrate_id(id.get(), channel->get()) != 0)
+    return net::verbs_failure("take over a client", errno);
+  std::string name = "rdma " + net::peer_name(id.get());
   port.hand_over({std::move(*channel), std::move(id), std::move(name), max_reads});
   return Status();
 }

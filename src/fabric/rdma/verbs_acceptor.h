@@ -1,12 +1,12 @@
-// VerbsAcceptor: takes RDMA clients' requests to connect, on a thread beside the shards', checks what each
-// says, and passes it on to the shard that it wants, whose thread answers it.
+// VerbsAcceptor: takes RDMA clients' requests to connect, on a thread beside the shards', checks
+// what each says, and passes it on to the shard that it wants, whose thread answers it.
 #pragma once
 
 #include <list>
 #include <vector>
 
-#include "net/limited_log.h"
 #include "fabric/shard_port.h"
+#include "net/limited_log.h"
 #include "net/uri.h"
 #include "net/verbs_queue.h"
 
@@ -15,41 +15,42 @@ namespace scalio::fabric {
 // A listening RDMA endpoint.
 class VerbsListener {
  public:
-  // Blocks while it resolves a host's name. Failures: unavailable (no RDMA device, or none with this address,
-  // or one without atomics), busy (somebody listens there, after 2 s), invalid (no such host; or an address
-  // of every device, where there are several).
-  static Result<VerbsListener> open(const Uri& uri);
+  // Blocks while it resolves a host's name. Failures: unavailable (no RDMA device, or none with
+  // this address, or one without atomics), busy (somebody listens there, after 2 s), invalid (no
+  // such host; or an address of every device, where there are several).
+  static Result<VerbsListener> open(const net::Uri& uri);
 
   rdma_event_channel* channel() const { return channel_.get(); }
   ibv_context* device() const { return device_; }
-  const Uri& uri() const { return uri_; }  // with the real port
+  const net::Uri& uri() const { return uri_; }  // with the real port
 
  private:
-  static Result<VerbsListener> open_now(const Uri& uri);
+  static Result<VerbsListener> open_now(const net::Uri& uri);
 
-  CmChannel channel_;
-  CmId id_;
+  net::CmChannel channel_;
+  net::CmId id_;
   ibv_context* device_ = nullptr;
-  Uri uri_;
+  net::Uri uri_;
 };
 
 class VerbsAcceptor {
  public:
-  // Belongs to the loop's thread. All listeners are of one device, whose memory the ports offer; these must
-  // outlive it.
-  VerbsAcceptor(EventLoop& loop, std::vector<VerbsListener> listeners, std::vector<ShardPort*> ports);
+  // Belongs to the loop's thread. All listeners are of one device, whose memory the ports offer;
+  // these must outlive it.
+  VerbsAcceptor(EventLoop& loop, std::vector<VerbsListener> listeners,
+                std::vector<ShardPort*> ports);
   VerbsAcceptor(const VerbsAcceptor&) = delete;
   VerbsAcceptor& operator=(const VerbsAcceptor&) = delete;
 
  private:
   void on_events(VerbsListener& listener);
-  Status pass_on(const VerbsListener& listener, CmId& id, ByteView hello, unsigned max_reads);
+  Status pass_on(const VerbsListener& listener, net::CmId& id, ByteView hello, unsigned max_reads);
 
   EventLoop& loop_;
   const std::vector<ShardPort*> ports_;
   std::vector<VerbsListener> listeners_;
   std::list<Watch> watches_;
-  LimitedLog log_;
+  net::LimitedLog log_;
 };
 
 }  // namespace scalio::fabric

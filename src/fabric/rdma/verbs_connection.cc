@@ -17,17 +17,22 @@ constexpr std::size_t kRing = 2 * kMaxRead;
 VerbsConnection::VerbsConnection(EventLoop& loop, std::string name, Nanos call_timeout)
     : ClientConnection(loop, std::move(name), call_timeout), ring_(kRing) {}
 
-VerbsConnection::~VerbsConnection() { lose(Status(Code::unavailable, "the connection was closed here")); }
+VerbsConnection::~VerbsConnection() {
+  lose(Status(Code::unavailable, "the connection was closed here"));
+}
 
-void VerbsConnection::begin(const Address& server, std::uint32_t shard, ByteView hello, Nanos deadline) {
-  auto stream = VerbsStream::connect(loop_, server, encode(VerbsHello{shard}), kMaxPosted, *this, *this);
+void VerbsConnection::begin(const net::Address& server, std::uint32_t shard, ByteView hello,
+                            Nanos deadline) {
+  auto stream =
+      VerbsStream::connect(loop_, server, encode(VerbsHello{shard}), kMaxPosted, *this, *this);
   if (!stream.ok()) return lose(stream.status());
   stream_ = *stream;
   ClientConnection::begin(*stream, shard, hello, deadline);
 }
 
-Status VerbsConnection::on_made(VerbsQueue& queue) {
-  Result<RegisteredMemory> memory = RegisteredMemory::create(queue.domain(), kRing, IBV_ACCESS_LOCAL_WRITE);
+Status VerbsConnection::on_made(net::VerbsQueue& queue) {
+  Result<net::RegisteredMemory> memory =
+      net::RegisteredMemory::create(queue.domain(), kRing, IBV_ACCESS_LOCAL_WRITE);
   if (memory.ok()) memory_ = std::move(*memory);
   return memory.status();
 }
@@ -43,8 +48,9 @@ Status VerbsConnection::on_accepted(ByteView answer) {
 
 Status VerbsConnection::on_welcome(const Welcome& welcome) {
   if (welcome.region_size == size_) return Status();
-  return Status(Code::unavailable, fmt::format("the server speaks of a region of {} bytes and gave one of {}",
-                                               welcome.region_size, size_));
+  return Status(Code::unavailable,
+                fmt::format("the server speaks of a region of {} bytes and gave one of {}",
+                            welcome.region_size, size_));
 }
 
 void VerbsConnection::start(Op& op) {
@@ -56,24 +62,27 @@ void VerbsConnection::start(Op& op) {
 
 // A queue pair that is failing is lost soon, and then all operations with it.
 void VerbsConnection::post_ops() {
-  while (posted_ < ops_.size() && posted_ < kMaxPosted && stream_->queue().open() && post(ops_[posted_])) {
+  while (posted_ < ops_.size() && posted_ < kMaxPosted && stream_->queue().open() &&
+         post(ops_[posted_])) {
     ++posted_;
   }
 }
 
-// Operations are posted in their order, and no more is asked of the NIC than what RC promises without fences:
-//   WRITE after WRITE (a slot's body, then its complete byte; visible, then complete): executed in this
-//   order; READ after WRITE or CAS (a GET after a fill): sees what they did; CAS after WRITE: executed after
-//   it.
-// A WRITE or CAS after a READ that is in flight may be executed before it. None of the protocol's rules needs
-// that order of two operations in flight: rule 2's second READ is posted when the CAS has completed, the SSD
-// is read when that READ has completed, and the WRITEs follow that. A fence would stall the queue behind
-// every READ in flight, for each access clock that is written.
+// Operations are posted in their order, and no more is asked of the NIC than what RC promises
+// without fences:
+//   WRITE after WRITE (a slot's body, then its complete byte; visible, then complete): executed in
+//   this order; READ after WRITE or CAS (a GET after a fill): sees what they did; CAS after WRITE:
+//   executed after it.
+// A WRITE or CAS after a READ that is in flight may be executed before it. None of the protocol's
+// rules needs that order of two operations in flight: rule 2's second READ is posted when the CAS
+// has completed, the SSD is read when that READ has completed, and the WRITEs follow that. A fence
+// would stall the queue behind every READ in flight, for each access clock that is written.
 //
-// READs and atomics beyond what both sides agreed on wait in the NIC's queue, and so does all behind them.
+// READs and atomics beyond what both sides agreed on wait in the NIC's queue, and so does all
+// behind them.
 bool VerbsConnection::post(Pending& pending) {
   const Op& op = *pending.op;
-  VerbsQueue& queue = stream_->queue();
+  net::VerbsQueue& queue = stream_->queue();
   ibv_send_wr request{};
   ibv_sge local{0, static_cast<std::uint32_t>(op.size), memory_.local_key()};
   if (op.size == 0) {

@@ -17,9 +17,10 @@ Status check_begin(ByteReader& r) {
   }
   const auto version = r.get<std::uint32_t>();
   if (version == kProtocolVersion) return Status();
-  return Status(Code::invalid, fmt::format("the other side speaks protocol version {}, this one {}; use the "
-                                           "same release on both sides",
-                                           version, kProtocolVersion));
+  return Status(Code::invalid,
+                fmt::format("the other side speaks protocol version {}, this one {}; use the "
+                            "same release on both sides",
+                            version, kProtocolVersion));
 }
 Status malformed(const ByteReader& r) {
   return r.ok() ? Status() : Status(Code::invalid, "malformed private data of an RDMA connection");

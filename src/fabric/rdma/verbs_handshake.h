@@ -1,9 +1,9 @@
-// What client and server tell each other while an RDMA connection is made, in the private data of the
-// connection manager's messages. All integers are little-endian.
+// What client and server tell each other while an RDMA connection is made, in the private data of
+// the connection manager's messages. All integers are little-endian.
 //
 //   connect request   magic u64, protocol version u32, shard u32
-//   accept            magic u64, protocol version u32, the region's key u32, its address u64, its size u64
-//   reject            as the payload of a refused frame (fabric/frame.h), cut to 148 bytes
+//   accept            magic u64, protocol version u32, the region's key u32, its address u64, its
+//   size u64 reject            as the payload of a refused frame (fabric/frame.h), cut to 148 bytes
 //
 // Then client and server exchange frames, the first of which is the client's hello.
 //

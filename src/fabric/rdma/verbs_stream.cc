@@ -12,46 +12,51 @@ namespace scalio::fabric {
 namespace {
 // Most requests, replies and bodies fit; the NIC then need not fetch them from memory.
 constexpr std::uint32_t kInline = 256;
-// A client looks for completions for so long before it sleeps; the server sleeps at once, because its thread
-// has other things to do.
+// A client looks for completions for so long before it sleeps; the server sleeps at once, because
+// its thread has other things to do.
 constexpr Nanos kClientPolls = 50 * kMicrosecond;
 constexpr std::uint32_t kProbes = 1;
 
-VerbsOptions options(std::uint32_t work, Nanos poll_for) {
+net::VerbsOptions options(std::uint32_t work, Nanos poll_for) {
   return {VerbsStream::kBuffers + kProbes + work, VerbsStream::kBuffers, kInline, poll_for};
 }
 }  // namespace
 
-VerbsStream::VerbsStream(EventLoop& loop, Handler& handler, Connecting* connecting, StreamLimits limits)
+VerbsStream::VerbsStream(EventLoop& loop, Handler& handler, Connecting* connecting,
+                         StreamLimits limits)
     : loop_(loop),
       handler_(&handler),
       connecting_(connecting),
       limits_(limits),
-      out_(loop.local<SendBuffer::Pool>()),
+      out_(loop.local<net::SendBuffer::Pool>()),
       stall_timer_(loop, [this] { on_stall(); }) {}
 
-Result<std::shared_ptr<VerbsStream>> VerbsStream::connect(EventLoop& loop, const Address& address,
-                                                          Bytes hello, std::uint32_t work,
-                                                          Connecting& connecting, Handler& handler) {
+Result<std::shared_ptr<VerbsStream>> VerbsStream::connect(EventLoop& loop,
+                                                          const net::Address& address, Bytes hello,
+                                                          std::uint32_t work,
+                                                          Connecting& connecting,
+                                                          Handler& handler) {
   std::shared_ptr<VerbsStream> stream(new VerbsStream(loop, handler, &connecting, StreamLimits{}));
-  auto queue = VerbsQueue::connect(loop, address, std::move(hello), options(work, kClientPolls), *stream);
+  auto queue = net::VerbsQueue::connect(loop, address, std::move(hello),
+                                        options(work, kClientPolls), *stream);
   if (!queue.ok()) return queue.status();
   stream->queue_ = std::move(*queue);
   return stream;
 }
 
-Result<std::shared_ptr<VerbsStream>> VerbsStream::accept(EventLoop& loop, VerbsRequest request,
-                                                         ibv_pd* domain, ByteView answer, Handler& handler,
-                                                         StreamLimits limits) {
+Result<std::shared_ptr<VerbsStream>> VerbsStream::accept(EventLoop& loop, net::VerbsRequest request,
+                                                         ibv_pd* domain, ByteView answer,
+                                                         Handler& handler, StreamLimits limits) {
   std::shared_ptr<VerbsStream> stream(new VerbsStream(loop, handler, nullptr, limits));
-  auto queue = VerbsQueue::accept(loop, std::move(request), domain, answer, options(0, 0), *stream);
+  auto queue =
+      net::VerbsQueue::accept(loop, std::move(request), domain, answer, options(0, 0), *stream);
   if (!queue.ok()) return queue.status();
   return stream;
 }
 
-Status VerbsStream::on_made(VerbsQueue& queue) {
-  Result<RegisteredMemory> memory =
-      RegisteredMemory::create(queue.domain(), 2 * kBuffers * kBufferSize, IBV_ACCESS_LOCAL_WRITE);
+Status VerbsStream::on_made(net::VerbsQueue& queue) {
+  Result<net::RegisteredMemory> memory = net::RegisteredMemory::create(
+      queue.domain(), 2 * kBuffers * kBufferSize, IBV_ACCESS_LOCAL_WRITE);
   if (!memory.ok()) return memory.status();
   memory_ = std::move(*memory);
   queue_ = queue.shared_from_this();
@@ -73,7 +78,8 @@ Status VerbsStream::on_rejected(ByteView answer) {
   return why;
 }
 
-// --- Sending ----------------------------------------------------------------------------------------
+// --- Sending
+// ----------------------------------------------------------------------------------------
 
 void VerbsStream::send(FrameKind kind, std::uint64_t id, ByteView payload) {
   if (ended_) return;
@@ -100,8 +106,8 @@ void VerbsStream::on_posting() {
   if (out_.size() <= limits_.max_queued / 2) deliver();
 }
 
-// Messages are ordered with one another, and nothing else: RC keeps SENDs in order, and what they say does
-// not depend on a READ or an atomic before them, so that no fence is needed.
+// Messages are ordered with one another, and nothing else: RC keeps SENDs in order, and what they
+// say does not depend on a READ or an atomic before them, so that no fence is needed.
 void VerbsStream::send_buffer(std::size_t bytes) {
   std::byte* buffer = send_buffer_at(sends_++ % kBuffers);
   std::ranges::copy(out_.bytes().first(bytes), buffer);
@@ -112,10 +118,10 @@ void VerbsStream::send_buffer(std::size_t bytes) {
   if (bytes > 0 && bytes <= queue_->max_inline()) request.send_flags = IBV_SEND_INLINE;
   --credits_;
   ++sending_;
-  queue_->post(
-      request,
-      {reinterpret_cast<std::uintptr_t>(buffer), static_cast<std::uint32_t>(bytes), memory_.local_key()},
-      *this);
+  queue_->post(request,
+               {reinterpret_cast<std::uintptr_t>(buffer), static_cast<std::uint32_t>(bytes),
+                memory_.local_key()},
+               *this);
 }
 
 void VerbsStream::on_done() {
@@ -129,14 +135,15 @@ void VerbsStream::on_stall() {
     sent_since_stall_ = 0;
     return stall_timer_.arm(loop_.now() + limits_.stall_timeout);
   }
-  fail(Status(Code::timed_out, fmt::format("the peer took nothing of {} bytes for {} s", out_.size(),
-                                           limits_.stall_timeout / kSecond)));
+  fail(Status(Code::timed_out, fmt::format("the peer took nothing of {} bytes for {} s",
+                                           out_.size(), limits_.stall_timeout / kSecond)));
 }
 
 void VerbsStream::probe() {
   if (ended_ || !queue_->open()) return;
   if (probe_.in_flight) {
-    return fail(Status(Code::timed_out, "the peer has not acknowledged anything since the last probe"));
+    return fail(
+        Status(Code::timed_out, "the peer has not acknowledged anything since the last probe"));
   }
   probe_.in_flight = true;
   ibv_send_wr request{};
@@ -144,7 +151,8 @@ void VerbsStream::probe() {
   queue_->post(request, {}, probe_);
 }
 
-// --- Receiving --------------------------------------------------------------------------------------
+// --- Receiving
+// --------------------------------------------------------------------------------------
 
 void VerbsStream::on_received(std::uint64_t buffer, std::size_t bytes, std::uint32_t credits) {
   if (credits > kBuffers - credits_) {
@@ -160,8 +168,8 @@ void VerbsStream::on_received(std::uint64_t buffer, std::size_t bytes, std::uint
 }
 
 void VerbsStream::give_buffer(std::uint64_t buffer) {
-  queue_->post_receive(
-      buffer, {reinterpret_cast<std::uintptr_t>(receive_buffer(buffer)), kBufferSize, memory_.local_key()});
+  queue_->post_receive(buffer, {reinterpret_cast<std::uintptr_t>(receive_buffer(buffer)),
+                                kBufferSize, memory_.local_key()});
   if (++owed_ >= kBuffers / 2) queue_->defer();
 }
 
@@ -192,7 +200,8 @@ void VerbsStream::deliver_frames(ByteView bytes) {
     if (!frame->has_value()) break;
     if ((*frame)->kind == FrameKind::close) {
       end();
-      return queue_->lose(Status(Code::unavailable, "closed by the peer: " + printable((*frame)->payload)));
+      return queue_->lose(
+          Status(Code::unavailable, "closed by the peer: " + printable((*frame)->payload)));
     }
     handler_->on_frame(**frame);
   }
@@ -203,7 +212,8 @@ void VerbsStream::deliver_frames(ByteView bytes) {
   }
 }
 
-// --- The end ----------------------------------------------------------------------------------------
+// --- The end
+// ----------------------------------------------------------------------------------------
 
 void VerbsStream::end() {
   ended_ = true;

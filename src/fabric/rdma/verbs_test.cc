@@ -1,21 +1,22 @@
-// RDMA beyond what transport_test.cc asks of every transport: peers that break the protocol, lie or go
-// silent, on both sides; and what is said where there is no RDMA device. Most of it needs one and is skipped
-// elsewhere.
+// RDMA beyond what transport_test.cc asks of every transport: peers that break the protocol, lie or
+// go silent, on both sides; and what is said where there is no RDMA device. Most of it needs one
+// and is skipped elsewhere.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "fabric/connect.h"
-#include "testing/fabric_server.h"
 #include "fabric/rdma/verbs_acceptor.h"
 #include "fabric/rdma/verbs_handshake.h"
 #include "fabric/rdma/verbs_stream.h"
+#include "testing/fabric_server.h"
 
 namespace scalio::fabric {
 namespace {
 
-// --- Without a device ---------------------------------------------------------------------------------
+// --- Without a device
+// ---------------------------------------------------------------------------------
 
 TEST(VerbsHandshake, IsDecodedAsItWasEncoded) {
   Bytes hello = encode(VerbsHello{7});
@@ -52,19 +53,20 @@ TEST(VerbsHandshake, RefusesGarbage) {
 }
 
 TEST(Rdma, IsNotServedBesideOthers) {
-  TestServer server(Uri::Scheme::tcp);
+  TestServer server(net::Uri::Scheme::tcp);
   for (const char* other : {"tcp:127.0.0.1:0", "unix:/tmp/never-made"}) {
-    const auto mixed = Server::start({server.shards[0]->endpoint()}, 1, *server.epoch_file,
-                                     {*parse_uri("rdma:127.0.0.1:0"), *parse_uri(other)}, Limits{});
+    const auto mixed =
+        Server::start({server.shards[0]->endpoint()}, 1, *server.epoch_file,
+                      {*net::parse_uri("rdma:127.0.0.1:0"), *net::parse_uri(other)}, Limits{});
     ASSERT_EQ(mixed.code(), Code::invalid);
     EXPECT_NE(mixed.status().message().find("compare-and-swap"), std::string::npos);
   }
 }
 
 TEST(Rdma, NoDeviceIsSaid) {
-  if (lacking(Uri::Scheme::rdma) == nullptr) GTEST_SKIP() << "this machine has an RDMA device";
-  TestServer server(Uri::Scheme::tcp);
-  const Uri uri = *parse_uri("rdma:127.0.0.1:7000");
+  if (lacking(net::Uri::Scheme::rdma) == nullptr) GTEST_SKIP() << "this machine has an RDMA device";
+  TestServer server(net::Uri::Scheme::tcp);
+  const net::Uri uri = *net::parse_uri("rdma:127.0.0.1:7000");
   const auto listening =
       Server::start({server.shards[0]->endpoint()}, 1, *server.epoch_file, {uri}, Limits{});
   EXPECT_EQ(listening.code(), Code::unavailable);
@@ -75,33 +77,35 @@ TEST(Rdma, NoDeviceIsSaid) {
   EXPECT_NE(connected.status().message().find("no RDMA device"), std::string::npos);
 }
 
-// --- One end without manners ----------------------------------------------------------------------------
+// --- One end without manners
+// ----------------------------------------------------------------------------
 
 // A queue pair that sends anything.
-class RawEnd final : public VerbsQueue::Handler, private VerbsWork {
+class RawEnd final : public net::VerbsQueue::Handler, private net::VerbsWork {
  public:
   static constexpr std::size_t kBuffer = VerbsStream::kBufferSize;
-  static constexpr VerbsOptions kOptions{64, 64, 0, 0};
+  static constexpr net::VerbsOptions kOptions{64, 64, 0, 0};
 
   ~RawEnd() {
     if (queue_) queue_->stop();
   }
-  void connect(EventLoop& loop, const Uri& uri, Bytes hello) {
+  void connect(EventLoop& loop, const net::Uri& uri, Bytes hello) {
     const auto addresses = resolve(uri.host, uri.port, true, false);
-    auto queue = VerbsQueue::connect(loop, addresses->front(), std::move(hello), kOptions, *this);
+    auto queue =
+        net::VerbsQueue::connect(loop, addresses->front(), std::move(hello), kOptions, *this);
     ASSERT_TRUE(queue.ok()) << queue.status().to_string();
     queue_ = *queue;
     turn_until(loop, [&] { return connected || !lost.ok(); });
   }
-  void accept(EventLoop& loop, VerbsRequest request, ibv_pd* domain, const Bytes& answer) {
-    auto queue = VerbsQueue::accept(loop, std::move(request), domain, answer, kOptions, *this);
+  void accept(EventLoop& loop, net::VerbsRequest request, ibv_pd* domain, const Bytes& answer) {
+    auto queue = net::VerbsQueue::accept(loop, std::move(request), domain, answer, kOptions, *this);
     EXPECT_TRUE(queue.ok()) << queue.status().to_string();
   }
 
-  Status on_made(VerbsQueue& queue) override {
+  Status on_made(net::VerbsQueue& queue) override {
     queue_ = queue.shared_from_this();
-    auto memory =
-        RegisteredMemory::create(queue.domain(), (kOptions.receives + 1) * kBuffer, IBV_ACCESS_LOCAL_WRITE);
+    auto memory = net::RegisteredMemory::create(queue.domain(), (kOptions.receives + 1) * kBuffer,
+                                                IBV_ACCESS_LOCAL_WRITE);
     if (!memory.ok()) return memory.status();
     memory_ = std::move(*memory);
     for (std::uint32_t i = 0; takes_messages && i < kOptions.receives; ++i) post_receive(i);
@@ -146,7 +150,7 @@ class RawEnd final : public VerbsQueue::Handler, private VerbsWork {
     }
     queue_->post(request, local(size), *this);
   }
-  VerbsQueue& queue() { return *queue_; }
+  net::VerbsQueue& queue() { return *queue_; }
   void say_hello(EventLoop& loop) {
     send(FrameKind::hello, 0, encode(Hello{0, as_bytes("raw")}));
     turn_until(loop, [&] { return !received.empty() || !lost.ok(); });
@@ -172,16 +176,16 @@ class RawEnd final : public VerbsQueue::Handler, private VerbsWork {
                              static_cast<std::uint32_t>(kBuffer), memory_.local_key()});
   }
 
-  std::shared_ptr<VerbsQueue> queue_;
-  RegisteredMemory memory_;
+  std::shared_ptr<net::VerbsQueue> queue_;
+  net::RegisteredMemory memory_;
 };
 
 class Verbs : public testing::Test {
  protected:
   void SetUp() override {
-    if (const char* what = lacking(Uri::Scheme::rdma)) GTEST_SKIP() << what;
+    if (const char* what = lacking(net::Uri::Scheme::rdma)) GTEST_SKIP() << what;
   }
-  static Uri uri(TestServer& server) { return server.uri(Uri::Scheme::rdma); }
+  static net::Uri uri(TestServer& server) { return server.uri(net::Uri::Scheme::rdma); }
   // Turns until the server has ended the connection; what it said.
   std::string closed_with(RawEnd& c) {
     turn_until(*loop_, [&] { return !c.lost.ok(); });
@@ -193,7 +197,7 @@ class Verbs : public testing::Test {
     ASSERT_NE(c.received.find("hi raw"), std::string::npos) << c.lost.message();
   }
   void expect_undisturbed(TestServer& server) {
-    auto body = [](EventLoop& l, Uri to) -> Task<void> {
+    auto body = [](EventLoop& l, net::Uri to) -> Task<void> {
       Result<std::unique_ptr<Connection>> c = co_await connect(l, to, 0, Bytes(), ConnectOptions{});
       EXPECT_TRUE(c.ok()) << c.status().to_string();
       if (!c.ok()) co_return;
@@ -208,7 +212,7 @@ class Verbs : public testing::Test {
 };
 
 TEST_F(Verbs, RequestsThatAreNotScaliosAreRejected) {
-  TestServer server(Uri::Scheme::rdma);
+  TestServer server(net::Uri::Scheme::rdma);
   RawEnd garbage;
   garbage.connect(*loop_, uri(server), Bytes(20, std::byte{0xee}));
   EXPECT_EQ(garbage.lost.code(), Code::invalid);
@@ -223,7 +227,7 @@ TEST_F(Verbs, RequestsThatAreNotScaliosAreRejected) {
 }
 
 TEST_F(Verbs, SomethingElseInsteadOfHello) {
-  TestServer server(Uri::Scheme::rdma);
+  TestServer server(net::Uri::Scheme::rdma);
   for (int kind = 0; kind < 4; ++kind) {
     RawEnd c;
     c.connect(*loop_, uri(server), encode(VerbsHello{0}));
@@ -233,7 +237,8 @@ TEST_F(Verbs, SomethingElseInsteadOfHello) {
     if (kind == 2) c.send(FrameKind::hello, 0, Bytes(5));
     if (kind == 3) c.send(FrameKind::hello, 0, encode(Hello{1, {}}));
     const std::string reason = closed_with(c);
-    const char* const expected[] = {"not a Scalio frame", "instead of hello", "malformed", "greets another"};
+    const char* const expected[] = {"not a Scalio frame", "instead of hello", "malformed",
+                                    "greets another"};
     EXPECT_NE(reason.find(expected[kind]), std::string::npos) << reason;
   }
   EXPECT_EQ(server.service().connected, 0);
@@ -241,9 +246,10 @@ TEST_F(Verbs, SomethingElseInsteadOfHello) {
   expect_undisturbed(server);
 }
 
-// It takes no message, so that the refusal does not get through; the shard's thread goes on even so.
+// It takes no message, so that the refusal does not get through; the shard's thread goes on even
+// so.
 TEST_F(Verbs, NobodyWaitsForTheRefused) {
-  TestServer server(Uri::Scheme::rdma);
+  TestServer server(net::Uri::Scheme::rdma);
   EventLoop& shard = *server.shards[0]->endpoint().loop;
   std::atomic<bool> went_on = false, go_on = false;
   const auto next_turn = [&]() -> Task<void> {
@@ -276,14 +282,14 @@ TEST_F(Verbs, NobodyWaitsForTheRefused) {
 TEST_F(Verbs, SayingNothingAtAll) {
   Limits limits;
   limits.hello_timeout = 200 * kMillisecond;
-  TestServer server(Uri::Scheme::rdma, limits);
+  TestServer server(net::Uri::Scheme::rdma, limits);
   RawEnd c;
   c.connect(*loop_, uri(server), encode(VerbsHello{0}));
   EXPECT_NE(closed_with(c).find("hello"), std::string::npos);
 }
 
 TEST_F(Verbs, NonsenseAfterTheWelcome) {
-  TestServer server(Uri::Scheme::rdma);
+  TestServer server(net::Uri::Scheme::rdma);
   const std::vector<std::pair<std::string, std::function<void(RawEnd&)>>> bad = {
       {"not a Scalio frame", [](RawEnd& c) { c.send(Bytes(64, std::byte{0xff})); }},
       {"it said read", [](RawEnd& c) { c.send(FrameKind::read, 1, Bytes(12)); }},
@@ -307,9 +313,10 @@ TEST_F(Verbs, NonsenseAfterTheWelcome) {
   expect_undisturbed(server);
 }
 
-// It takes a receive buffer without filling it, and its length is its own: nothing of it is to be believed.
+// It takes a receive buffer without filling it, and its length is its own: nothing of it is to be
+// believed.
 TEST_F(Verbs, AWriteWithImmediateDataIsNoMessage) {
-  TestServer server(Uri::Scheme::rdma);
+  TestServer server(net::Uri::Scheme::rdma);
   RawEnd c;
   welcomed(c, server);
   const std::string welcome = c.received;
@@ -324,7 +331,7 @@ TEST_F(Verbs, AWriteWithImmediateDataIsNoMessage) {
 TEST_F(Verbs, WhoComesWhenTooManyAreConnectingIsTold) {
   Limits limits;
   limits.max_connections = 1;
-  TestServer server(Uri::Scheme::rdma, limits);
+  TestServer server(net::Uri::Scheme::rdma, limits);
   RawEnd first;
   first.connect(*loop_, uri(server), encode(VerbsHello{0}));
   ASSERT_TRUE(first.connected) << first.lost.message();
@@ -336,7 +343,7 @@ TEST_F(Verbs, WhoComesWhenTooManyAreConnectingIsTold) {
 }
 
 TEST_F(Verbs, MoreCallsThanAllowed) {
-  TestServer server(Uri::Scheme::rdma);
+  TestServer server(net::Uri::Scheme::rdma);
   RawEnd c;
   welcomed(c, server);
   // Many to a message, so that no credits are missed.
@@ -357,7 +364,7 @@ TEST_F(Verbs, MoreCallsThanAllowed) {
 
 // The NIC checks addresses and keys; the connection ends, and nothing was changed.
 TEST_F(Verbs, NothingOutsideTheRegionIsReached) {
-  TestServer server(Uri::Scheme::rdma);
+  TestServer server(net::Uri::Scheme::rdma);
   constexpr std::uint64_t kEnd = TestServer::kRegion;
   struct Bad {
     ibv_wr_opcode opcode;
@@ -380,7 +387,8 @@ TEST_F(Verbs, NothingOutsideTheRegionIsReached) {
     const std::size_t before = c.done;
     turn_until(*loop_, [&] { return c.done > before || !c.lost.ok(); });
     ASSERT_TRUE(c.lost.ok()) << "the last bytes are inside: " << c.lost.message();
-    c.one_sided(bad.opcode, c.accepted.address + bad.offset, c.accepted.key + bad.key_change, bad.size);
+    c.one_sided(bad.opcode, c.accepted.address + bad.offset, c.accepted.key + bad.key_change,
+                bad.size);
     EXPECT_FALSE(closed_with(c).empty());
     EXPECT_EQ(c.done, before + 1) << "operation " << bad.opcode << " at " << bad.offset;
   }
@@ -389,17 +397,19 @@ TEST_F(Verbs, NothingOutsideTheRegionIsReached) {
   expect_undisturbed(server);
 }
 
-// Asks for much, and frees no buffer for it: the server holds what it may hold and in the end hangs up.
+// Asks for much, and frees no buffer for it: the server holds what it may hold and in the end hangs
+// up.
 TEST_F(Verbs, NotReadingTheReplies) {
   Limits limits;
   limits.max_queued = 256 * 1024;
   limits.stall_timeout = 500 * kMillisecond;
-  TestServer server(Uri::Scheme::rdma, limits);
+  TestServer server(net::Uri::Scheme::rdma, limits);
   RawEnd c;
   welcomed(c, server);
   c.reads_on = false;
   const std::string ask = "blob " + std::to_string(kMaxMessage);
-  for (int i = 0; i < 15; ++i) c.send(FrameKind::request, static_cast<std::uint64_t>(i), as_bytes(ask));
+  for (int i = 0; i < 15; ++i)
+    c.send(FrameKind::request, static_cast<std::uint64_t>(i), as_bytes(ask));
   closed_with(c);
   wait_until([&] { return server.service().disconnected == 1; });
   // What is beyond the limit was not taken.
@@ -408,7 +418,7 @@ TEST_F(Verbs, NotReadingTheReplies) {
 }
 
 TEST_F(Verbs, ClientsThatGoAreForgotten) {
-  TestServer server(Uri::Scheme::rdma);
+  TestServer server(net::Uri::Scheme::rdma);
   for (int stage = 0; stage < 4; ++stage) {
     RawEnd c;
     c.connect(*loop_, uri(server), encode(VerbsHello{0}));
@@ -424,8 +434,8 @@ TEST_F(Verbs, ClientsThatGoAreForgotten) {
 }
 
 TEST_F(Verbs, OperationsAreCountedAtTheQueuePair) {
-  TestServer server(Uri::Scheme::rdma);
-  auto body = [](EventLoop& l, Uri to) -> Task<void> {
+  TestServer server(net::Uri::Scheme::rdma);
+  auto body = [](EventLoop& l, net::Uri to) -> Task<void> {
     Result<std::unique_ptr<Connection>> c = co_await connect(l, to, 0, Bytes(), ConnectOptions{});
     EXPECT_TRUE(c.ok()) << c.status().to_string();
     if (!c.ok()) co_return;
@@ -446,33 +456,36 @@ TEST_F(Verbs, OperationsAreCountedAtTheQueuePair) {
   run(*loop_, body(*loop_, uri(server)));
 }
 
-// --- Servers without manners ------------------------------------------------------------------------------
+// --- Servers without manners
+// ------------------------------------------------------------------------------
 
 // Accepts one client by RDMA, on a thread of its own.
 class RawServer {
  public:
   explicit RawServer(Bytes accept, std::function<void(EventLoop&, RawEnd&)> then)
-      : listener_(std::move(*VerbsListener::open(*parse_uri("rdma:" + rdma_addresses().front() + ":0")))),
+      : listener_(std::move(
+            *VerbsListener::open(*net::parse_uri("rdma:" + net::rdma_addresses().front() + ":0")))),
         domain_(ibv_alloc_pd(listener_.device())),
-        thread_([this, accept = std::move(accept), then = std::move(then)] { serve(accept, then); }) {}
+        thread_(
+            [this, accept = std::move(accept), then = std::move(then)] { serve(accept, then); }) {}
   ~RawServer() { thread_.join(); }
-  const Uri& uri() const { return listener_.uri(); }
+  const net::Uri& uri() const { return listener_.uri(); }
 
  private:
   void serve(const Bytes& accept, const std::function<void(EventLoop&, RawEnd&)>& then) {
     LoopPtr loop = make_loop();
     rdma_cm_event* event = nullptr;
     wait_until([&] { return rdma_get_cm_event(listener_.channel(), &event) == 0; });
-    CmId id(event->id);
+    net::CmId id(event->id);
     rdma_ack_cm_event(event);
-    CmChannel channel = std::move(*open_cm_channel());
+    net::CmChannel channel = std::move(*net::open_cm_channel());
     EXPECT_EQ(rdma_migrate_id(id.get(), channel.get()), 0);
     RawEnd end;
     end.accept(*loop, {std::move(channel), std::move(id), "raw", 4}, domain_.get(), accept);
     then(*loop, end);
   }
   VerbsListener listener_;
-  ProtectionDomain domain_;
+  net::ProtectionDomain domain_;
   std::thread thread_;
 };
 
@@ -521,9 +534,9 @@ TEST_F(VerbsServer, ClientsTakeNoNonsense) {
 }
 
 TEST_F(Verbs, AnAddressOfNoDeviceIsNamed) {
-  const auto listening = VerbsListener::open(*parse_uri("rdma:192.0.2.1:7000"));
+  const auto listening = VerbsListener::open(*net::parse_uri("rdma:192.0.2.1:7000"));
   ASSERT_FALSE(listening.ok());
-  EXPECT_NE(listening.status().message().find(rdma_addresses().front()), std::string::npos)
+  EXPECT_NE(listening.status().message().find(net::rdma_addresses().front()), std::string::npos)
       << listening.status().message();
 }
 
@@ -539,7 +552,7 @@ TEST_F(VerbsServer, ASilentEndIsNoticedWithinSeconds) {
     EXPECT_EQ(ibv_modify_qp(end.queue().queue_pair(), &error, IBV_QP_STATE), 0);
     wait_until([&] { return checked.load(); });
   });
-  auto body = [](EventLoop& l, Uri to) -> Task<void> {
+  auto body = [](EventLoop& l, net::Uri to) -> Task<void> {
     Result<std::unique_ptr<Connection>> c = co_await connect(l, to, 0, Bytes(), ConnectOptions{});
     EXPECT_TRUE(c.ok()) << c.status().to_string();
     if (!c.ok()) co_return;

@@ -13,16 +13,19 @@ Status restarted() {
 }
 }  // namespace
 
-ShmConnection::~ShmConnection() { lose(Status(Code::unavailable, "the connection was closed here")); }
+ShmConnection::~ShmConnection() {
+  lose(Status(Code::unavailable, "the connection was closed here"));
+}
 
-void ShmConnection::begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline) {
+void ShmConnection::begin(net::UniqueFd socket, std::uint32_t shard, ByteView hello,
+                          Nanos deadline) {
   stream_ = FrameStream::create(loop_, std::move(socket), *this, StreamLimits{});
   stream_->expect_descriptors();
   ClientConnection::begin(stream_, shard, hello, deadline);
 }
 
 Status ShmConnection::on_welcome(const Welcome& welcome) {
-  const Result<std::vector<UniqueFd>> fds = stream_->take_descriptors();
+  const Result<std::vector<net::UniqueFd>> fds = stream_->take_descriptors();
   if (!fds.ok()) return fds.status();
   if (fds->size() != 2) return Status(Code::unavailable, "the server sent no region");
   Result<Mapping> region = map_region((*fds)[0].get(), welcome.region_size);
@@ -46,8 +49,9 @@ void ShmConnection::start(Op& op) {
     case Op::Kind::write: memory_.write(op.offset, op.data, op.size); break;
     case Op::Kind::cas: previous = memory_.cas(op.offset, op.expected, op.desired); break;
   }
-  // Looked at after the region: a server changes its store only after the epoch. What was read while the
-  // epoch was still the same was then the latest. (What is written to an orphaned region hurts nobody.)
+  // Looked at after the region: a server changes its store only after the epoch. What was read
+  // while the epoch was still the same was then the latest. (What is written to an orphaned region
+  // hurts nobody.)
   if (!same_epoch()) {
     lose(restarted());
     return op.complete(loop_, Code::unavailable);

@@ -1,5 +1,5 @@
-// ShmConnection: the client's end over shared memory. One-sided operations are loads and stores in its own
-// mapping of the region, done when they are started; the socket carries messages.
+// ShmConnection: the client's end over shared memory. One-sided operations are loads and stores in
+// its own mapping of the region, done when they are started; the socket carries messages.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ class ShmConnection final : public ClientConnection {
   ~ShmConnection() override;
 
   // Says hello over a socket that may still be connecting; await settled() then.
-  void begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline);
+  void begin(net::UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline);
 
  private:
   using ClientConnection::start;

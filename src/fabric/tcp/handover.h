@@ -17,7 +17,8 @@ struct Link {
   std::uint32_t shard = 0;
   std::string name;
   NicConnection* nic = nullptr;  // the NIC's thread only; null once the connection is lost
-  TcpPeer* peer = nullptr;       // the shard's thread only; null before and after the service has the peer
+  TcpPeer* peer =
+      nullptr;  // the shard's thread only; null before and after the service has the peer
 };
 
 struct Message {

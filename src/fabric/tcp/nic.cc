@@ -35,14 +35,15 @@ class NicConnection final : public FrameStream::Handler {
       case FrameKind::write: return on_write(frame);
       case FrameKind::cas: return on_cas(frame);
       default:
-        return stream_->fail(
-            Status(Code::invalid, fmt::format("it said {}, which clients do not", to_string(frame.kind))));
+        return stream_->fail(Status(
+            Code::invalid, fmt::format("it said {}, which clients do not", to_string(frame.kind))));
     }
   }
 
   void on_lost(const Status& why) override {
     if (why.code() != Code::unavailable) {
-      nic_.log_.warn(nic_.loop_.now(), fmt::format("{}: disconnected: {}", link_->name, why.message()));
+      nic_.log_.warn(nic_.loop_.now(),
+                     fmt::format("{}: disconnected: {}", link_->name, why.message()));
     }
     nic_.forget(*this);  // deletes this
   }
@@ -73,7 +74,8 @@ class NicConnection final : public FrameStream::Handler {
  private:
   void on_request(const Frame& frame) {
     if (calls_ == kMaxCalls) {
-      return stream_->fail(Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
+      return stream_->fail(
+          Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
     }
     ++calls_;
     send(*shard_.channel, Message::Kind::request, link_, frame.id, frame.payload);
@@ -109,10 +111,10 @@ class NicConnection final : public FrameStream::Handler {
     return offset <= limit && size <= limit - offset;
   }
   void out_of_bounds(std::string_view what, std::uint64_t offset, std::size_t size) {
-    stream_->fail(
-        Status(Code::invalid, fmt::format("{} of {} bytes at {}: outside the region of {} bytes, or "
-                                          "not at a multiple of 8",
-                                          what, size, offset, memory_.region().size())));
+    stream_->fail(Status(Code::invalid,
+                         fmt::format("{} of {} bytes at {}: outside the region of {} bytes, or "
+                                     "not at a multiple of 8",
+                                     what, size, offset, memory_.region().size())));
   }
 
   Nic& nic_;
@@ -134,9 +136,10 @@ Nic::~Nic() {
 void Nic::adopt(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
   Shard& shard = shards_[hello.shard];
   if (shard.links >= limits_.max_connections) {
-    return refuse(*stream,
-                  Status(Code::busy, fmt::format("shard {} has {} connections already, which is the most",
-                                                 hello.shard, limits_.max_connections)));
+    return refuse(
+        *stream,
+        Status(Code::busy, fmt::format("shard {} has {} connections already, which is the most",
+                                       hello.shard, limits_.max_connections)));
   }
   ++shard.links;
   auto link = std::make_shared<Link>();

@@ -1,5 +1,6 @@
-// Nic: stands in, on its own thread, for the NIC of a server reached over TCP. It executes one-sided
-// operations on the shards' regions and hands requests to the shards' threads and replies back.
+// Nic: stands in, on its own thread, for the NIC of a server reached over TCP. It executes
+// one-sided operations on the shards' regions and hands requests to the shards' threads and replies
+// back.
 #pragma once
 
 #include <memory>
@@ -8,9 +9,9 @@
 #include <vector>
 
 #include "fabric/frame_stream.h"
+#include "fabric/server.h"
 #include "fabric/tcp/handover.h"
 #include "net/limited_log.h"
-#include "fabric/server.h"
 
 namespace scalio::fabric {
 
@@ -22,8 +23,8 @@ class Nic {
     std::size_t links = 0;                    // connections, up to the shard's having released them
   };
 
-  // Created, used and destroyed on the thread of `loop`. Destroying it drops all connections and tells
-  // the shards.
+  // Created, used and destroyed on the thread of `loop`. Destroying it drops all connections and
+  // tells the shards.
   Nic(EventLoop& loop, std::vector<Shard> shards, std::uint64_t epoch, const Limits& limits);
   ~Nic();
   Nic(const Nic&) = delete;
@@ -43,7 +44,7 @@ class Nic {
   const std::uint64_t epoch_;
   const Limits limits_;
   std::unordered_map<NicConnection*, std::unique_ptr<NicConnection>> connections_;
-  LimitedLog log_;
+  net::LimitedLog log_;
 };
 
 }  // namespace scalio::fabric

@@ -11,10 +11,14 @@ namespace {
 constexpr std::size_t kMaxQueued = 1024 * 1024;
 }  // namespace
 
-TcpConnection::~TcpConnection() { lose(Status(Code::unavailable, "the connection was closed here")); }
+TcpConnection::~TcpConnection() {
+  lose(Status(Code::unavailable, "the connection was closed here"));
+}
 
-void TcpConnection::begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline) {
-  // No limit on what is queued: calls and kMaxQueued bound it, and it is the server that may stop reading.
+void TcpConnection::begin(net::UniqueFd socket, std::uint32_t shard, ByteView hello,
+                          Nanos deadline) {
+  // No limit on what is queued: calls and kMaxQueued bound it, and it is the server that may stop
+  // reading.
   stream_ = FrameStream::create(loop_, std::move(socket), *this, StreamLimits{});
   ClientConnection::begin(stream_, shard, hello, deadline);
 }

@@ -1,4 +1,5 @@
-// TcpConnection: the client's end over TCP. Operations become frames, which the server answers in order.
+// TcpConnection: the client's end over TCP. Operations become frames, which the server answers in
+// order.
 #pragma once
 
 #include <deque>
@@ -14,7 +15,7 @@ class TcpConnection final : public ClientConnection {
   ~TcpConnection() override;
 
   // Says hello over a socket that may still be connecting; await settled() then.
-  void begin(UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline);
+  void begin(net::UniqueFd socket, std::uint32_t shard, ByteView hello, Nanos deadline);
 
  private:
   struct Pending {
@@ -31,8 +32,8 @@ class TcpConnection final : public ClientConnection {
   void send_ops();
 
   std::shared_ptr<FrameStream> stream_;
-  // In flight, in order; the first sent_ of them have been made frames. The first one's id is first_id_, and
-  // the others' follow.
+  // In flight, in order; the first sent_ of them have been made frames. The first one's id is
+  // first_id_, and the others' follow.
   std::deque<Pending> ops_;
   std::size_t sent_ = 0;
   std::uint64_t first_id_ = 0;

@@ -56,7 +56,8 @@ namespace {
 Status refusal_of(const Completion& completion, const std::string& who, const std::string& host) {
   switch (status_code(completion)) {
     case StatusCode::connect_invalid_host:
-      return failure_of(completion, CommandKind::fabrics, fmt::format("{} refuses host {}", who, host));
+      return failure_of(completion, CommandKind::fabrics,
+                        fmt::format("{} refuses host {}", who, host));
     case StatusCode::connect_invalid_parameters: {
       const Status s = failure_of(completion, CommandKind::fabrics, who + " refuses to connect");
       return Status(s.code(), fmt::format("{} ({})", s.message(), connect_field(completion.dw0)));
@@ -88,14 +89,15 @@ class Association::Pause {
 
  private:
   Association& association_;
-  fabric::Timer timer_;
+  Timer timer_;
   std::coroutine_handle<> waiter_;
 };
 
 // One command of the admin queue, or a Connect of the I/O queue.
 class Association::AdminCommand final : public Request {
  public:
-  AdminCommand(Association& association, Queue& queue, const Command& to_run, ByteSpan bytes, Nanos bound)
+  AdminCommand(Association& association, Queue& queue, const Command& to_run, ByteSpan bytes,
+               Nanos bound)
       : association_(association), timer_(association.loop_, [this] {
           association_.lose(Status(Code::timed_out, "a command was not answered in time"));
         }) {
@@ -121,7 +123,7 @@ class Association::AdminCommand final : public Request {
   }
 
   Association& association_;
-  fabric::Timer timer_;
+  Timer timer_;
   std::optional<Result<Completion>> result_;
   std::coroutine_handle<> waiter_;
 };
@@ -130,7 +132,9 @@ class Association::AdminCommand final : public Request {
 class Association::KeepAlive final : public Request {
  public:
   KeepAlive(Association& association, Nanos timeout)
-      : association_(association), interval_(timeout / 2), timer_(association.loop_, [this] { on_timer(); }) {
+      : association_(association),
+        interval_(timeout / 2),
+        timer_(association.loop_, [this] { on_timer(); }) {
     command.opcode = static_cast<std::uint8_t>(AdminOpcode::keep_alive);
     timer_.arm(association.loop_.now() + interval_);
   }
@@ -141,7 +145,8 @@ class Association::KeepAlive final : public Request {
   void on_timer() {
     if (association_.lost_) return;
     if (in_flight_ && ++missed_ == 2) {
-      return association_.lose(Status(Code::timed_out, "the controller does not answer keep-alives"));
+      return association_.lose(
+          Status(Code::timed_out, "the controller does not answer keep-alives"));
     }
     timer_.arm(association_.loop_.now() + interval_);
     if (in_flight_) return;
@@ -152,7 +157,7 @@ class Association::KeepAlive final : public Request {
 
   Association& association_;
   const Nanos interval_;
-  fabric::Timer timer_;
+  Timer timer_;
   bool in_flight_ = false;
   unsigned missed_ = 0;  // intervals that ended without the answer
 };
@@ -220,7 +225,8 @@ Nanos Association::left() const {
 Task<Result<Completion>> Association::run(Queue& queue, Command command, ByteSpan data) {
   if (lost_) co_return *lost_;
   if (!queue.alive()) co_return Status(Code::unavailable, "the connection is lost");
-  const Nanos bound = deadline_ == 0 ? options_.command_timeout : std::min(left(), options_.command_timeout);
+  const Nanos bound =
+      deadline_ == 0 ? options_.command_timeout : std::min(left(), options_.command_timeout);
   AdminCommand running(*this, queue, command, data, bound);
   Result<Completion> result = co_await running;
   co_return result;
@@ -280,11 +286,12 @@ Task<Status> Association::connect_admin_queue() {
     if (status == StatusCode::success) {
       connect_data_.controller_id = static_cast<std::uint16_t>(answer->dw0);
       if (answer->dw0 >> 16 == 0) co_return Status();
-      co_return Status(Code::invalid, fmt::format("{} at {} demands authentication, which is not supported",
-                                                  connect_data_.subsystem_nqn, name()));
+      co_return Status(Code::invalid,
+                       fmt::format("{} at {} demands authentication, which is not supported",
+                                   connect_data_.subsystem_nqn, name()));
     }
-    // It takes exception to something in the command, not in the connect data: perhaps it cannot do without
-    // flow control. That it is told so only now costs it a connection.
+    // It takes exception to something in the command, not in the connect data: perhaps it cannot do
+    // without flow control. That it is told so only now costs it a connection.
     const bool in_command = (answer->dw0 & kInConnectData) == 0;
     if (status == StatusCode::connect_invalid_parameters && in_command &&
         !std::exchange(flow_control_, true)) {
@@ -318,23 +325,26 @@ Task<Status> Association::enable() {
   if (!value.ok()) co_return value.status();
   capabilities_ = decode_capabilities(*value);
   if (capabilities_.max_queue_entries < 2) {
-    co_return Status(Code::io_error, fmt::format("the controller at {} has queues for no command", name()));
+    co_return Status(Code::io_error,
+                     fmt::format("the controller at {} has queues for no command", name()));
   }
 
   const std::uint32_t page = (capabilities_.min_page_shift - 12U) << 7;
-  Result<Completion> set =
-      co_await admin(make_property_set(Property::configuration, kEnable | kIoEntrySizes | page), {});
+  Result<Completion> set = co_await admin(
+      make_property_set(Property::configuration, kEnable | kIoEntrySizes | page), {});
   if (!set.ok()) co_return set.status();
   const Nanos bound = loop_.now() + capabilities_.ready_timeout_ms * kMillisecond;
   for (Nanos pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
     Result<std::uint64_t> status = co_await property(Property::status);
     if (!status.ok()) co_return status.status();
     if ((*status & kFatal) != 0) {
-      co_return Status(Code::io_error, fmt::format("the controller at {} reports a fatal error", name()));
+      co_return Status(Code::io_error,
+                       fmt::format("the controller at {} reports a fatal error", name()));
     }
     if ((*status & kReady) != 0) co_return Status();
     if (left() == 0 || loop_.now() >= bound) {
-      co_return Status(Code::timed_out, fmt::format("the controller at {} does not become ready", name()));
+      co_return Status(Code::timed_out,
+                       fmt::format("the controller at {} does not become ready", name()));
     }
     Pause sleep(*this, pause);
     co_await sleep;
@@ -352,8 +362,8 @@ Task<Status> Association::identify() {
   const bool told = static_cast<std::uint8_t>(controller_.type) != 0;
   if (told && (controller_.type == ControllerType::discovery) != discovery()) {
     co_return Status(Code::invalid,
-                     fmt::format("{} at {} is {} discovery subsystem", connect_data_.subsystem_nqn, name(),
-                                 discovery() ? "no" : "a"));
+                     fmt::format("{} at {} is {} discovery subsystem", connect_data_.subsystem_nqn,
+                                 name(), discovery() ? "no" : "a"));
   }
   const unsigned shift = controller_.mdts + unsigned{capabilities_.min_page_shift};
   const bool limited = controller_.mdts != 0 && shift < 63;
@@ -387,21 +397,24 @@ Task<Status> Association::connect_io_queue() {
   deadline_ = 0;
   if (!answer.ok()) co_return answer.status();
   if (status_code(*answer) != StatusCode::success) {
-    const Status refused = refusal_of(*answer, fmt::format("{} at {}", connect_data_.subsystem_nqn, name()),
-                                      connect_data_.host_nqn);
+    const Status refused =
+        refusal_of(*answer, fmt::format("{} at {}", connect_data_.subsystem_nqn, name()),
+                   connect_data_.host_nqn);
     co_return Status(refused.code(), "no I/O queue: " + refused.message());
   }
   co_return lost_ ? *lost_ : Status();
 }
 
 Task<Result<IdentifyNamespace>> Association::identify_namespace(std::uint32_t nsid) {
-  const std::string what = fmt::format("namespace {} of {} at {}", nsid, connect_data_.subsystem_nqn, name());
+  const std::string what =
+      fmt::format("namespace {} of {} at {}", nsid, connect_data_.subsystem_nqn, name());
   Bytes page(kIdentifySize);
   Result<Completion> done = co_await admin(make_identify(Cns::name_space, nsid), page);
   if (!done.ok()) co_return done.status();
   Result<IdentifyNamespace> found = decode_identify_namespace(page);
   if (!found.ok()) {
-    co_return Status(Code::invalid, fmt::format("{}: {}; is it there?", what, found.status().message()));
+    co_return Status(Code::invalid,
+                     fmt::format("{}: {}; is it there?", what, found.status().message()));
   }
   // Older controllers have no descriptors.
   done = co_await admin(make_identify(Cns::namespace_descriptors, nsid), page);
@@ -431,23 +444,28 @@ void Association::ask_for_event() { events_->ask(); }
 
 Task<Result<bool>> Association::changed(std::uint32_t nsid) {
   Bytes page(kIdentifySize);
-  Command command = make_get_log_page(kChangedNamespacesLogPage, static_cast<std::uint32_t>(page.size()), 0);
+  Command command =
+      make_get_log_page(kChangedNamespacesLogPage, static_cast<std::uint32_t>(page.size()), 0);
   command.nsid = kTooManyNamespaces;  // of all
   Result<Completion> done = co_await admin(command, page);
   if (!done.ok()) co_return done.status();
   const std::vector<std::uint32_t> list = decode_namespace_list(page);
-  co_return std::ranges::any_of(list, [&](std::uint32_t n) { return n == nsid || n == kTooManyNamespaces; });
+  co_return std::ranges::any_of(
+      list, [&](std::uint32_t n) { return n == nsid || n == kTooManyNamespaces; });
 }
 
 Task<void> Association::shut_down() {
   if (lost_) co_return;
   deadline_ = loop_.now() + kShutdownBound;
-  // First, because some controllers end it when they shut down, and that is no loss of the association.
+  // First, because some controllers end it when they shut down, and that is no loss of the
+  // association.
   io_queue_.reset();
   const std::uint32_t page = (capabilities_.min_page_shift - 12U) << 7;
   Result<Completion> set = co_await admin(
-      make_property_set(Property::configuration, kEnable | kIoEntrySizes | page | kShutdownNormal), {});
-  for (Nanos pause = kFirstPause; set.ok() && left() > 0; pause = std::min(2 * pause, kLongestPause)) {
+      make_property_set(Property::configuration, kEnable | kIoEntrySizes | page | kShutdownNormal),
+      {});
+  for (Nanos pause = kFirstPause; set.ok() && left() > 0;
+       pause = std::min(2 * pause, kLongestPause)) {
     Result<std::uint64_t> status = co_await property(Property::status);
     if (!status.ok() || (*status & kShutdownStatusMask) == kShutdownComplete) break;
     Pause sleep(*this, pause);

@@ -1,5 +1,5 @@
-// Association: an initiator's relation to one controller: its admin queue, at most one I/O queue, and the
-// keep-alives, over any transport (Base 3.1, 3.5; Fabrics 3.3).
+// Association: an initiator's relation to one controller: its admin queue, at most one I/O queue,
+// and the keep-alives, over any transport (Base 3.1, 3.5; Fabrics 3.3).
 #pragma once
 
 #include <scalio/status.h>
@@ -11,33 +11,35 @@
 #include <optional>
 #include <string>
 
-#include "task/timer.h"
 #include "nvmf/host/initiator_options.h"
-#include "nvmf/wire/nvme.h"
 #include "nvmf/host/queue.h"
+#include "nvmf/wire/nvme.h"
 #include "task/event_loop.h"
+#include "task/timer.h"
 
 namespace scalio::nvmf {
 
-// Belongs to the loop's thread. It is made once for each attempt: a lost association is not connected again.
+// Belongs to the loop's thread. It is made once for each attempt: a lost association is not
+// connected again.
 class Association {
  public:
-  // `transport` must outlive it. `on_lost` is called once, from the loop, when it is lost after connect() has
-  // succeeded; it must not destroy the association.
+  // `transport` must outlive it. `on_lost` is called once, from the loop, when it is lost after
+  // connect() has succeeded; it must not destroy the association.
   Association(EventLoop& loop, Transport& transport, const InitiatorOptions& options,
               std::function<void(const Status&)> on_lost);
-  // Drops the connections; what is in flight on them ends as lost. The loop must turn once more after it.
+  // Drops the connections; what is in flight on them ends as lost. The loop must turn once more
+  // after it.
   ~Association();
 
-  // Connects the admin queue to the subsystem, enables the controller and identifies it. `bound` is the time
-  // that this and all that follows may take, until connect_io_queue() or shut_down(). Failures:
-  // unavailable, timed_out, invalid (the subsystem refuses this host or does not exist, or is a discovery
-  // subsystem where none is asked for or the other way about), io_error (any other status; its name is in the
-  // message).
+  // Connects the admin queue to the subsystem, enables the controller and identifies it. `bound` is
+  // the time that this and all that follows may take, until connect_io_queue() or shut_down().
+  // Failures: unavailable, timed_out, invalid (the subsystem refuses this host or does not exist,
+  // or is a discovery subsystem where none is asked for or the other way about), io_error (any
+  // other status; its name is in the message).
   Task<Status> connect(std::string subsystem_nqn, Nanos bound);
-  // Then, where wanted: from now on the controller is to tell when namespaces change. `on_event` is called
-  // once, from the loop; then changed() says which, and ask_for_event() asks for the next. A controller that
-  // has no such events never calls.
+  // Then, where wanted: from now on the controller is to tell when namespaces change. `on_event` is
+  // called once, from the loop; then changed() says which, and ask_for_event() asks for the next. A
+  // controller that has no such events never calls.
   Task<Status> watch_namespaces(std::function<void()> on_event);
   void ask_for_event();
   // Whether the controller lists this namespace as changed since it was asked last.
@@ -51,17 +53,18 @@ class Association {
   Queue& io_queue() { return *io_queue_; }
   std::uint32_t io_depth() const { return io_depth_; }
 
-  // Runs one command on the admin queue; the data is filled or read meanwhile. A status other than success is
-  // a failure, named in the message: io_error, or invalid where the command was wrong. The command ends
-  // within the options' command_timeout, or the association does.
+  // Runs one command on the admin queue; the data is filled or read meanwhile. A status other than
+  // success is a failure, named in the message: io_error, or invalid where the command was wrong.
+  // The command ends within the options' command_timeout, or the association does.
   Task<Result<Completion>> admin(Command command, ByteSpan data);
   Task<Result<IdentifyNamespace>> identify_namespace(std::uint32_t nsid);
 
-  // Ends the I/O queue, then tells the controller that it is no longer needed, and waits until it says that
-  // its shutdown is complete, 2 s at most. Then it is lost to its queues.
+  // Ends the I/O queue, then tells the controller that it is no longer needed, and waits until it
+  // says that its shutdown is complete, 2 s at most. Then it is lost to its queues.
   Task<void> shut_down();
 
-  // Ends the connections now; whatever waits on them, connect() too, ends with `why` on a later turn.
+  // Ends the connections now; whatever waits on them, connect() too, ends with `why` on a later
+  // turn.
   void lose(Status why);
   const std::string& name() const { return transport_.name(); }
 
@@ -105,8 +108,8 @@ class Association {
   std::unique_ptr<Queue> io_queue_;
 };
 
-// The Status of a command that the controller has completed with another status than success: invalid if the
-// host asked for what cannot be, busy, or io_error. `what` was done, to what.
+// The Status of a command that the controller has completed with another status than success:
+// invalid if the host asked for what cannot be, busy, or io_error. `what` was done, to what.
 Status failure_of(const Completion& completion, CommandKind of, const std::string& what);
 
 }  // namespace scalio::nvmf

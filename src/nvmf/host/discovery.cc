@@ -29,8 +29,8 @@ Task<Result<std::vector<DiscoveryEntry>>> read_log(Association& association) {
     Bytes bytes(kDiscoveryEntry);
     while (entries.size() < records) {
       const std::uint64_t at = kDiscoveryHeader + entries.size() * kDiscoveryEntry;
-      Result<Completion> done =
-          co_await association.admin(make_get_log_page(kDiscoveryLogPage, kDiscoveryEntry, at), bytes);
+      Result<Completion> done = co_await association.admin(
+          make_get_log_page(kDiscoveryLogPage, kDiscoveryEntry, at), bytes);
       if (!done.ok()) co_return done.status();
       Result<DiscoveryEntry> entry = decode_discovery_entry(bytes);
       if (!entry.ok()) co_return entry.status();
@@ -39,7 +39,8 @@ Task<Result<std::vector<DiscoveryEntry>>> read_log(Association& association) {
     // It may have changed while it was read in pieces.
     Result<DiscoveryHeader> after = co_await read_header(association);
     if (!after.ok()) co_return after.status();
-    if (after->generation == before->generation && after->records == before->records) co_return entries;
+    if (after->generation == before->generation && after->records == before->records)
+      co_return entries;
   }
   co_return Status(Code::unavailable,
                    fmt::format("the discovery log at {} keeps changing", association.name()));

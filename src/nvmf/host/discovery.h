@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "nvmf/host/initiator_options.h"
-#include "nvmf/wire/nvme.h"
 #include "nvmf/host/queue.h"
+#include "nvmf/wire/nvme.h"
 #include "task/event_loop.h"
 
 namespace scalio::nvmf {
@@ -16,8 +16,8 @@ namespace scalio::nvmf {
 // Of a log with more entries, the first.
 constexpr std::uint64_t kMostDiscoveryEntries = 1024;
 
-// The entries of the discovery log, as they were at one moment. `transport` and `options` live until then.
-// Failures: as Association::connect; unavailable (the log keeps changing).
+// The entries of the discovery log, as they were at one moment. `transport` and `options` live
+// until then. Failures: as Association::connect; unavailable (the log keeps changing).
 Task<Result<std::vector<DiscoveryEntry>>> discover(EventLoop& loop, Transport& transport,
                                                    const InitiatorOptions& options);
 

@@ -12,8 +12,9 @@ struct HostIdentity {
   std::array<std::byte, 16> id{};  // Host Identifier, one for each host NQN
 };
 
-// This machine's: of /etc/nvme/hostnqn and hostid, which the kernel's initiator uses as well, where both are
-// there and valid; else made of /etc/machine-id, so that it is always the same; else of the host's name.
+// This machine's: of /etc/nvme/hostnqn and hostid, which the kernel's initiator uses as well, where
+// both are there and valid; else made of /etc/machine-id, so that it is always the same; else of
+// the host's name.
 HostIdentity default_identity();
 
 // With this NQN, and the same identifier whenever the NQN is the same.

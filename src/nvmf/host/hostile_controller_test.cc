@@ -1,4 +1,5 @@
-// The initiator against controllers that do what the project's target never does: unusual, and wrong.
+// The initiator against controllers that do what the project's target never does: unusual, and
+// wrong.
 #include <fmt/format.h>
 
 #include <functional>
@@ -18,7 +19,9 @@ Task<void> read_one(block::BlockDevice& device, std::uint64_t offset, ByteSpan i
   *status = co_await device.read(offset, into);
   ++*ended;
 }
-Task<Status> read(block::BlockDevice& device, ByteSpan into) { co_return co_await device.read(0, into); }
+Task<Status> read(block::BlockDevice& device, ByteSpan into) {
+  co_return co_await device.read(0, into);
+}
 Task<Status> write(block::BlockDevice& device, ByteView from, block::Durability durability) {
   co_return co_await device.write(0, from, durability);
 }
@@ -35,7 +38,8 @@ class HostileControllerTest : public testing::Test {
     return Status();
   }
   // With only the I/O scripted.
-  void connect_for(std::function<void(FakePeer&, int)> io, InitiatorOptions options = test_options()) {
+  void connect_for(std::function<void(FakePeer&, int)> io,
+                   InitiatorOptions options = test_options()) {
     FakeController::Script script;
     script.io = std::move(io);
     const Status status = connect(std::move(script), std::move(options));
@@ -46,9 +50,10 @@ class HostileControllerTest : public testing::Test {
     return run(*loop_, write(*device_, buffer_.span(), durability));
   }
 
-  // A read of the device that the controller answers wrongly: the read fails, the controller is told why, and
-  // the device works again afterwards.
-  void expect_refusal(FatalError error, const std::function<void(FakePeer&, const Command&)>& answer) {
+  // A read of the device that the controller answers wrongly: the read fails, the controller is
+  // told why, and the device works again afterwards.
+  void expect_refusal(FatalError error,
+                      const std::function<void(FakePeer&, const Command&)>& answer) {
     connect_for([this, error, answer](FakePeer& peer, int nth) {
       if (nth > 1) return serve_reads(peer);
       const Received got = peer.expect(PduType::capsule_cmd);
@@ -61,7 +66,8 @@ class HostileControllerTest : public testing::Test {
     expect_works();
   }
   // The same for a write of 64 KiB.
-  void expect_write_refusal(FatalError error, const std::function<void(FakePeer&, const Command&)>& answer) {
+  void expect_write_refusal(FatalError error,
+                            const std::function<void(FakePeer&, const Command&)>& answer) {
     connect_for([this, error, answer](FakePeer& peer, int nth) {
       if (nth > 1) return serve_reads(peer);
       answer(peer, peer.expect(PduType::capsule_cmd).command);
@@ -109,7 +115,8 @@ TEST_F(HostileControllerTest, DataMayComeInPiecesWithAResponse) {
     const ByteView all = content_.span();
     for (std::uint32_t at = 0, size = 4; at < all.size(); at += size, size *= 3) {
       size = std::min<std::uint32_t>(size, static_cast<std::uint32_t>(all.size()) - at);
-      peer.send_data(got.command.cid, at, all.subspan(at, size), at + size == all.size() ? kLastPdu : 0);
+      peer.send_data(got.command.cid, at, all.subspan(at, size),
+                     at + size == all.size() ? kLastPdu : 0);
     }
     peer.send_response(got.command.cid);
     peer.expect_end();
@@ -153,7 +160,8 @@ TEST_F(HostileControllerTest, CommandsOfDataMayBeMixedAndAnsweredInAnyOrder) {
       for (std::size_t i = commands.size(); i > 0; --i) {
         const Command& c = commands[i - 1];
         const auto from = static_cast<std::size_t>(parse_io(c).first * 512 + at);
-        peer.send_data(c.cid, at, content_.span().subspan(from, 4096), at > 0 ? kLastPdu | kSuccess : 0);
+        peer.send_data(c.cid, at, content_.span().subspan(from, 4096),
+                       at > 0 ? kLastPdu | kSuccess : 0);
       }
     }
     peer.expect_end();
@@ -161,7 +169,8 @@ TEST_F(HostileControllerTest, CommandsOfDataMayBeMixedAndAnsweredInAnyOrder) {
   std::vector<Status> statuses(4);
   unsigned ended = 0;
   for (std::size_t i = 0; i < 4; ++i) {
-    loop_->spawn(read_one(*device_, i * 8192, buffer_.span().subspan(i * 8192, 8192), &statuses[i], &ended));
+    loop_->spawn(
+        read_one(*device_, i * 8192, buffer_.span().subspan(i * 8192, 8192), &statuses[i], &ended));
   }
   turn_until(*loop_, [&] { return ended == 4; });
   for (const Status& s : statuses) EXPECT_TRUE(s.ok()) << s.to_string();
@@ -181,8 +190,8 @@ TEST_F(HostileControllerTest, DataMayBeginWhereItWasAgreed) {
     const Received got = peer.expect(PduType::capsule_cmd);
     Bytes pdu(kMaxPrefix);
     const PduFormat format{false, false, 124};
-    pdu.resize(
-        encode_data(PduType::c2h_data, {got.command.cid, 0, 0, 65536}, kLastPdu | kSuccess, format, pdu));
+    pdu.resize(encode_data(PduType::c2h_data, {got.command.cid, 0, 0, 65536}, kLastPdu | kSuccess,
+                           format, pdu));
     peer.send(pdu);
     peer.send(content_.span());
     peer.expect_end();
@@ -233,7 +242,8 @@ TEST_F(HostileControllerTest, AControllerMayInsistOnFlowControl) {
   FakeController::Script script;
   script.io = [this](FakePeer& peer, int) { serve_reads(peer); };
   script.admin = [&](FakePeer& peer, const Command& command) {
-    if (command.opcode != kFabricsOpcode || fabrics_type(command) != FabricsType::connect) return false;
+    if (command.opcode != kFabricsOpcode || fabrics_type(command) != FabricsType::connect)
+      return false;
     attributes.push_back(parse_connect(command).attributes);
     if (attributes.size() > 1) return false;
     peer.send_response(command.cid, StatusCode::connect_invalid_parameters, 46);
@@ -268,12 +278,14 @@ TEST_F(HostileControllerTest, DataBeyondTheBufferIsRefused) {
   });
 }
 TEST_F(HostileControllerTest, MoreDataThanTheBufferIsRefused) {
-  expect_refusal(FatalError::data_out_of_range,
-                 [](FakePeer& peer, const Command& c) { peer.send_data(c.cid, 0, Bytes(65540), kLastPdu); });
+  expect_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const Command& c) {
+    peer.send_data(c.cid, 0, Bytes(65540), kLastPdu);
+  });
 }
 TEST_F(HostileControllerTest, DataOutOfOrderIsRefused) {
-  expect_refusal(FatalError::data_out_of_range,
-                 [](FakePeer& peer, const Command& c) { peer.send_data(c.cid, 512, Bytes(512), 0); });
+  expect_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const Command& c) {
+    peer.send_data(c.cid, 512, Bytes(512), 0);
+  });
 }
 TEST_F(HostileControllerTest, SuccessWithoutTheDataIsRefused) {
   expect_refusal(FatalError::sequence_error, [](FakePeer& peer, const Command& c) {
@@ -310,14 +322,16 @@ TEST_F(HostileControllerTest, ASecondIcRespIsRefused) {
   });
 }
 TEST_F(HostileControllerTest, DataForAWriteIsRefused) {
-  expect_write_refusal(FatalError::invalid_header_field,
-                       [](FakePeer& peer, const Command& c) { peer.send_data(c.cid, 0, Bytes(4), 0); });
+  expect_write_refusal(FatalError::invalid_header_field, [](FakePeer& peer, const Command& c) {
+    peer.send_data(c.cid, 0, Bytes(4), 0);
+  });
 }
 TEST_F(HostileControllerTest, AnR2tBeyondTheDataIsRefused) {
   expect_write_refusal(FatalError::data_out_of_range,
                        [](FakePeer& peer, const Command& c) { peer.send_r2t(c.cid, 1, 0, 65537); });
-  expect_write_refusal(FatalError::data_out_of_range,
-                       [](FakePeer& peer, const Command& c) { peer.send_r2t(c.cid, 1, 4096, 512); });
+  expect_write_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const Command& c) {
+    peer.send_r2t(c.cid, 1, 4096, 512);
+  });
   expect_write_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const Command& c) {
     peer.send_r2t(c.cid, 1, 0xffffffff, 0xffffffff);
   });
@@ -355,7 +369,8 @@ TEST_F(HostileControllerTest, DamagedDataFailsItsCommandOnly) {
       [this](FakePeer& peer, int) {
         for (int i = 0; i < 2; ++i) {
           const Received got = peer.expect(PduType::capsule_cmd);
-          Bytes pdu = peer.data_pdu(got.command.cid, 0, content_.span(), kLastPdu | (i == 0 ? kSuccess : 0));
+          Bytes pdu = peer.data_pdu(got.command.cid, 0, content_.span(),
+                                    kLastPdu | (i == 0 ? kSuccess : 0));
           pdu[5000] ^= std::byte{1};
           peer.send(pdu);
           if (i == 1) peer.send_response(got.command.cid);
@@ -366,7 +381,8 @@ TEST_F(HostileControllerTest, DamagedDataFailsItsCommandOnly) {
   for (int i = 0; i < 2; ++i) {
     const Status status = read_all();
     EXPECT_EQ(status.code(), Code::io_error) << status.to_string();
-    EXPECT_NE(status.message().find("Transient Transport Error"), std::string::npos) << status.message();
+    EXPECT_NE(status.message().find("Transient Transport Error"), std::string::npos)
+        << status.message();
   }
   EXPECT_TRUE(read_all().ok());
   EXPECT_TRUE(equal(buffer_.span(), content_.span()));
@@ -375,14 +391,16 @@ TEST_F(HostileControllerTest, DamagedDataFailsItsCommandOnly) {
 
 TEST_F(HostileControllerTest, ErrorsAreReportedByName) {
   connect_for([](FakePeer& peer, int) {
-    for (const StatusCode status : {StatusCode::unrecovered_read_error, StatusCode::lba_out_of_range}) {
+    for (const StatusCode status :
+         {StatusCode::unrecovered_read_error, StatusCode::lba_out_of_range}) {
       peer.send_response(peer.expect(PduType::capsule_cmd).command.cid, status);
     }
     peer.expect_end();
   });
   Status status = read_all();
   EXPECT_EQ(status.code(), Code::io_error);
-  EXPECT_NE(status.message().find("read of 65536 bytes at offset 0"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("read of 65536 bytes at offset 0"), std::string::npos)
+      << status.message();
   EXPECT_NE(status.message().find("Unrecovered Read Error"), std::string::npos) << status.message();
   status = read_all();
   EXPECT_EQ(status.code(), Code::invalid) << status.to_string();
@@ -396,7 +414,8 @@ TEST_F(HostileControllerTest, ATermReqFromTheControllerIsPassedOn) {
     if (nth > 1) return serve_reads(peer);
     peer.expect(PduType::capsule_cmd);
     Bytes pdu(kTermHeader + kMaxTermData);
-    pdu.resize(encode_term_req(PduType::c2h_term_req, {FatalError::header_digest_error, 5}, Bytes(72), pdu));
+    pdu.resize(encode_term_req(PduType::c2h_term_req, {FatalError::header_digest_error, 5},
+                               Bytes(72), pdu));
     peer.send(pdu);
     peer.expect_end();
   });
@@ -416,7 +435,8 @@ TEST_F(HostileControllerTest, CommandsInFlightAreReportedAndLaterOnesWait) {
   std::vector<Status> statuses(kCommands);
   unsigned ended = 0;
   for (unsigned i = 0; i < kCommands; ++i) {
-    loop_->spawn(read_one(*device_, i * 512, data.span().subspan(i * 512, 512), &statuses[i], &ended));
+    loop_->spawn(
+        read_one(*device_, i * 512, data.span().subspan(i * 512, 512), &statuses[i], &ended));
   }
   turn_until(*loop_, [&] { return ended == kCommands; });
   for (const Status& s : statuses) {
@@ -447,7 +467,8 @@ TEST_F(HostileControllerTest, OperationsBeyondTheDepthOutliveTheConnection) {
   std::vector<Status> statuses(kCommands);
   unsigned ended = 0;
   for (unsigned i = 0; i < kCommands; ++i) {
-    loop_->spawn(read_one(*device_, i * 512, data.span().subspan(i * 512, 512), &statuses[i], &ended));
+    loop_->spawn(
+        read_one(*device_, i * 512, data.span().subspan(i * 512, 512), &statuses[i], &ended));
   }
   turn_until(*loop_, [&] { return ended == kCommands; });
   for (unsigned i = 0; i < kCommands; ++i) {
@@ -526,7 +547,8 @@ TEST_F(HostileControllerTest, AnotherNamespaceIsNotTakenForTheOldOne) {
   const Status status = read_all();
   EXPECT_EQ(status.code(), Code::invalid);
   EXPECT_NE(status.message().find("it was not sent"), std::string::npos) << status.message();
-  EXPECT_NE(status.message().find("another one than before: expected NGUID 01010101"), std::string::npos)
+  EXPECT_NE(status.message().find("another one than before: expected NGUID 01010101"),
+            std::string::npos)
       << status.message();
   EXPECT_NE(status.message().find("2048 blocks of 512 bytes, there is NGUID 0"), std::string::npos)
       << status.message();
@@ -592,7 +614,8 @@ TEST_F(HostileControllerTest, AReplacedNamespaceIsNoticedByItsEvent) {
   turn_until(*loop_, [&] { return !(status = read_all()).ok(); });
   if (status.code() == Code::unavailable) status = read_all();
   EXPECT_EQ(status.code(), Code::invalid) << status.to_string();
-  EXPECT_NE(status.message().find("another one than before"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("another one than before"), std::string::npos)
+      << status.message();
   end();
 }
 
@@ -613,7 +636,8 @@ TEST_F(HostileControllerTest, AnUnknownNamespaceIsIdentifiedAgain) {
   ASSERT_TRUE(connect(std::move(script), options).ok());
   Status status = read_all();
   EXPECT_EQ(status.code(), Code::unavailable) << status.to_string();
-  EXPECT_NE(status.message().find("is the namespace still there?"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("is the namespace still there?"), std::string::npos)
+      << status.message();
   status = read_all();
   EXPECT_EQ(status.code(), Code::invalid) << status.to_string();
   it.replaced = false;
@@ -647,8 +671,9 @@ TEST_F(HostileControllerTest, ADeviceMayGoWhileItsNamespaceIsIdentifiedAgain) {
 
 TEST_F(HostileControllerTest, AnInaccessiblePathIsWaitedFor) {
   connect_for([this](FakePeer& peer, int) {
-    for (const StatusCode status : {StatusCode::ana_inaccessible, StatusCode::ana_transition,
-                                    StatusCode::ana_inaccessible, StatusCode::internal_path_error}) {
+    for (const StatusCode status :
+         {StatusCode::ana_inaccessible, StatusCode::ana_transition, StatusCode::ana_inaccessible,
+          StatusCode::internal_path_error}) {
       peer.send_response(peer.expect(PduType::capsule_cmd).command.cid, status);
     }
     serve_reads(peer);
@@ -674,7 +699,8 @@ TEST_F(HostileControllerTest, APathThatStaysInaccessibleIsReportedByName) {
   const Nanos began = loop_->now();
   const Status status = read_all();
   EXPECT_EQ(status.code(), Code::unavailable);
-  EXPECT_NE(status.message().find("Asymmetric Access Inaccessible"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("Asymmetric Access Inaccessible"), std::string::npos)
+      << status.message();
   EXPECT_GE(loop_->now() - began, options.reconnect_wait);
   EXPECT_GE(asked, 3);
   end();
@@ -682,7 +708,8 @@ TEST_F(HostileControllerTest, APathThatStaysInaccessibleIsReportedByName) {
 
 TEST_F(HostileControllerTest, APathThatIsLostForGoodIsReportedAtOnce) {
   connect_for([](FakePeer& peer, int) {
-    peer.send_response(peer.expect(PduType::capsule_cmd).command.cid, StatusCode::ana_persistent_loss);
+    peer.send_response(peer.expect(PduType::capsule_cmd).command.cid,
+                       StatusCode::ana_persistent_loss);
     peer.expect_end();
   });
   const Status status = read_all();
@@ -737,7 +764,8 @@ TEST_F(HostileControllerTest, BadAnswersToTheFirstPduAreRefused) {
   };
   for (const Case& c :
        {Case{0, 5, FatalError::sequence_error}, Case{2, 24, FatalError::invalid_header_field},
-        Case{8, 1, FatalError::unsupported_parameter}, Case{10, 40, FatalError::invalid_header_field},
+        Case{8, 1, FatalError::unsupported_parameter},
+        Case{10, 40, FatalError::invalid_header_field},
         Case{11, 1, FatalError::invalid_header_field},  // digests that were not asked for
         Case{13, 0, FatalError::invalid_header_field}}) {
     FakeController::Script script;
@@ -787,8 +815,10 @@ TEST_F(HostileControllerTest, ConnectingIsBounded) {
   FakeController::Script never_ready;
   never_ready.io = [](FakePeer&, int) {};
   never_ready.admin = [](FakePeer& peer, const Command& command) {
-    if (command.opcode != kFabricsOpcode || fabrics_type(command) != FabricsType::property_get) return false;
-    if (parse_property(command).offset != static_cast<std::uint32_t>(Property::status)) return false;
+    if (command.opcode != kFabricsOpcode || fabrics_type(command) != FabricsType::property_get)
+      return false;
+    if (parse_property(command).offset != static_cast<std::uint32_t>(Property::status))
+      return false;
     peer.send_response(command.cid);
     return true;
   };
@@ -842,7 +872,8 @@ TEST_F(HostileControllerTest, TheShutdownIsWaitedFor) {
       std::this_thread::sleep_for(std::chrono::milliseconds(20));  // so that the host sees it
       return false;
     }
-    if (!asked || fabrics_type(command) != FabricsType::property_get || ++looks >= kLooks) return false;
+    if (!asked || fabrics_type(command) != FabricsType::property_get || ++looks >= kLooks)
+      return false;
     peer.send_response(command.cid, StatusCode::success, kReady | kShutdownOccurring);
     return true;
   };
@@ -862,7 +893,8 @@ TEST_F(HostileControllerTest, ARefusedConnectSaysWhatIsWrong) {
   constexpr std::uint32_t kInData = 1 << 16;
   for (const Case& c :
        {Case{StatusCode::connect_invalid_parameters, 44, "Connect Invalid Parameters (SQSIZE)"},
-        Case{StatusCode::connect_invalid_parameters, kInData | 256, "Connect Invalid Parameters (SUBNQN)"},
+        Case{StatusCode::connect_invalid_parameters, kInData | 256,
+             "Connect Invalid Parameters (SUBNQN)"},
         Case{StatusCode::connect_invalid_parameters, 60,
              "Connect Invalid Parameters (byte 60 of the command)"},
         Case{StatusCode::connect_invalid_host, kInData | 512,
@@ -914,7 +946,8 @@ TEST_F(HostileControllerTest, AQueueForNoCommandIsRefused) {
   FakeController::Script script;
   script.io = [](FakePeer&, int) {};
   script.admin = [](FakePeer& peer, const Command& command) {
-    if (command.opcode != kFabricsOpcode || fabrics_type(command) != FabricsType::property_get) return false;
+    if (command.opcode != kFabricsOpcode || fabrics_type(command) != FabricsType::property_get)
+      return false;
     peer.send_response(command.cid);  // capabilities that are all 0
     return true;
   };
@@ -956,7 +989,8 @@ TEST_F(HostileControllerTest, NoCommandIsLargerThanTheControllerTakes) {
       EXPECT_EQ(range.count, 32U);
       EXPECT_EQ(range.first, static_cast<std::uint64_t>(i) * 32);
       const auto at = static_cast<std::size_t>(range.first * 512);
-      if (i != 2) peer.send_data(got.command.cid, 0, content_.span().subspan(at, 16384), kLastPdu | kSuccess);
+      if (i != 2)
+        peer.send_data(got.command.cid, 0, content_.span().subspan(at, 16384), kLastPdu | kSuccess);
       if (i == 2) peer.send_response(got.command.cid, StatusCode::internal_error);
     }
     peer.expect_end();

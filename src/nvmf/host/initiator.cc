@@ -8,8 +8,8 @@
 
 namespace scalio::nvmf {
 
-using fabric::Address;
-using fabric::Uri;
+using net::Address;
+using net::Uri;
 
 namespace {
 
@@ -27,7 +27,8 @@ class TcpTransport final : public Transport {
         data_digest_(options.data_digest) {}
 
   std::unique_ptr<Queue> make_queue(QueueOptions options) override {
-    const TcpProtocol::Settings settings{options.depth, options.in_capsule, header_digest_, data_digest_};
+    const TcpProtocol::Settings settings{options.depth, options.in_capsule, header_digest_,
+                                         data_digest_};
     return std::make_unique<TcpQueue>(loop_, addresses_, settings, std::move(options));
   }
   const std::string& name() const override { return name_; }
@@ -69,7 +70,7 @@ Task<Result<std::unique_ptr<Transport>>> make_transport(EventLoop& loop, Uri con
   }
   const Nanos deadline = loop.now() + options.connect_timeout;
   Result<std::vector<Address>> found =
-      co_await fabric::find_host(loop, std::move(controller.host), controller.port, deadline);
+      co_await net::find_host(loop, std::move(controller.host), controller.port, deadline);
   if (!found.ok()) co_return found.status();
   if (controller.scheme == Uri::Scheme::rdma) {
     co_return Made(std::make_unique<RdmaTransport>(loop, std::move(name), *std::move(found)));
@@ -79,13 +80,15 @@ Task<Result<std::unique_ptr<Transport>>> make_transport(EventLoop& loop, Uri con
 
 }  // namespace
 
-Task<Result<std::unique_ptr<NvmeDevice>>> connect_namespace(EventLoop& loop, NamespaceAddress address,
+Task<Result<std::unique_ptr<NvmeDevice>>> connect_namespace(EventLoop& loop,
+                                                            NamespaceAddress address,
                                                             InitiatorOptions options) {
   Result<std::unique_ptr<Transport>> transport =
       co_await make_transport(loop, std::move(address.controller), options);
   if (!transport.ok()) co_return transport.status();
-  Result<std::unique_ptr<NvmeDevice>> device = co_await NvmeDevice::connect(
-      loop, *std::move(transport), std::move(address.subsystem_nqn), address.nsid, std::move(options));
+  Result<std::unique_ptr<NvmeDevice>> device =
+      co_await NvmeDevice::connect(loop, *std::move(transport), std::move(address.subsystem_nqn),
+                                   address.nsid, std::move(options));
   co_return device;
 }
 

@@ -14,13 +14,15 @@
 
 namespace scalio::nvmf {
 
-// Connects to a namespace. A host's name is looked up once, here. Failures: as NvmeDevice::connect; invalid
-// also for a transport that is not of the network; unavailable also for rdma without an RDMA device.
-Task<Result<std::unique_ptr<NvmeDevice>>> connect_namespace(EventLoop& loop, NamespaceAddress address,
+// Connects to a namespace. A host's name is looked up once, here. Failures: as NvmeDevice::connect;
+// invalid also for a transport that is not of the network; unavailable also for rdma without an
+// RDMA device.
+Task<Result<std::unique_ptr<NvmeDevice>>> connect_namespace(EventLoop& loop,
+                                                            NamespaceAddress address,
                                                             InitiatorOptions options);
 
 // What the discovery service at an address knows. Failures: likewise, and as discover().
-Task<Result<std::vector<DiscoveryEntry>>> discover_at(EventLoop& loop, fabric::Uri controller,
+Task<Result<std::vector<DiscoveryEntry>>> discover_at(EventLoop& loop, net::Uri controller,
                                                       InitiatorOptions options);
 
 }  // namespace scalio::nvmf

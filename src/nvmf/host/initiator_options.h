@@ -12,27 +12,28 @@ namespace scalio::nvmf {
 
 // A namespace of a subsystem, and a way to it.
 struct NamespaceAddress {
-  fabric::Uri controller;  // tcp: or rdma:
+  net::Uri controller;  // tcp: or rdma:
   std::string subsystem_nqn;
   std::uint32_t nsid = 1;
 };
 
 struct InitiatorOptions {
   HostIdentity identity = default_identity();
-  // NVMe/TCP's CRC32C of headers and of data; NVMe/RDMA has none. If the controller refuses, so does
-  // connecting.
+  // NVMe/TCP's CRC32C of headers and of data; NVMe/RDMA has none. If the controller refuses, so
+  // does connecting.
   bool header_digest = false;
   bool data_digest = false;
   // I/O commands in flight at most, 1 to 1024; fewer if the controller takes no more.
   std::uint32_t queue_depth = 128;
   // For one attempt to connect, all of it.
   Nanos connect_timeout = 5 * kSecond;
-  // For one command; then the connection ends, because the controller could still use the command's memory.
+  // For one command; then the connection ends, because the controller could still use the command's
+  // memory.
   Nanos command_timeout = 10 * kSecond;
   // How long an operation waits, at most, for a lost connection to come back.
   Nanos reconnect_wait = 5 * kSecond;
-  // The controller ends an association that says nothing for so long (KATO), and so does the host when its
-  // keep-alives are not answered. In whole milliseconds; controllers may round it up.
+  // The controller ends an association that says nothing for so long (KATO), and so does the host
+  // when its keep-alives are not answered. In whole milliseconds; controllers may round it up.
   Nanos keep_alive = 5 * kSecond;
 };
 

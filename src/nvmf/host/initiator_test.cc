@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::uint64_t kSize = 8 * 1024 * 1024;
 
-std::unique_ptr<NvmeDevice> connect(EventLoop& loop, NamespaceAddress address, InitiatorOptions options) {
+std::unique_ptr<NvmeDevice> connect(EventLoop& loop, NamespaceAddress address,
+                                    InitiatorOptions options) {
   Result<std::unique_ptr<NvmeDevice>> device =
       run(loop, connect_namespace(loop, std::move(address), std::move(options)));
   if (!device.ok()) {
@@ -61,7 +62,8 @@ TEST(InitiatorTest, ReadsWhatTheNamespaceHas) {
   const block::Buffer all = filled(kSize, 1);
   block::Buffer got(1024 * 1024);
   ASSERT_TRUE(run(*loop, read(*device, 512 * 1024, got.span())).ok());
-  EXPECT_TRUE(equal(got.span(), const_cast<block::Buffer&>(all).span().subspan(512 * 1024, got.size())));
+  EXPECT_TRUE(
+      equal(got.span(), const_cast<block::Buffer&>(all).span().subspan(512 * 1024, got.size())));
   EXPECT_TRUE(run(*loop, flush(*device)).ok());
   EXPECT_EQ(device->counters().reads, 1U);
   EXPECT_EQ(device->counters().bytes_read, got.size());
@@ -139,7 +141,8 @@ TEST(InitiatorTest, AWriteToAProtectedNamespaceIsInvalid) {
   for (const std::size_t size : {512, 4096}) {
     const Status wrote = run(*loop, write(*device, 0, data.first(size), block::Durability::cached));
     EXPECT_EQ(wrote.code(), Code::invalid) << wrote.to_string();
-    EXPECT_NE(wrote.message().find("Namespace is Write Protected"), std::string::npos) << wrote.message();
+    EXPECT_NE(wrote.message().find("Namespace is Write Protected"), std::string::npos)
+        << wrote.message();
   }
   EXPECT_EQ(device->counters().errors, 2U);
   EXPECT_TRUE(run(*loop, read(*device, 0, data.span())).ok());
@@ -174,7 +177,7 @@ TEST(InitiatorTest, RefusalsSayWhy) {
   wrong.controller.port = 1;
   EXPECT_EQ(failure(wrong, allowed).code(), Code::unavailable);
   wrong = right;
-  wrong.controller = {fabric::Uri::Scheme::unix_socket, "/run/nvme.sock", "", 0};
+  wrong.controller = {net::Uri::Scheme::unix_socket, "/run/nvme.sock", "", 0};
   EXPECT_EQ(failure(wrong, allowed).code(), Code::invalid);
   wrong = right;
   wrong.subsystem_nqn = "not an nqn";
@@ -203,7 +206,7 @@ TEST(InitiatorTest, ARestartedTargetIsFoundAgain) {
   auto target = start_target(target_options);
   const LoopPtr loop = make_loop();
   const auto device = connect(*loop, address_of(*target), test_options());
-  const fabric::Uri where = target->addresses().front();
+  const net::Uri where = target->addresses().front();
   target_options.listen = {where};
   target_options.nqn = target->nqn();
   block::Buffer data(4096);

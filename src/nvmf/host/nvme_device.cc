@@ -9,26 +9,27 @@
 #include <vector>
 
 #include "block/count.h"
-#include "task/timer.h"
 #include "nvmf/host/association.h"
+#include "task/timer.h"
 
 namespace scalio::nvmf {
 
 namespace {
-// Between attempts to connect again, and to use a path that is inaccessible; while nobody waits for it,
-// longer.
+// Between attempts to connect again, and to use a path that is inaccessible; while nobody waits for
+// it, longer.
 constexpr Nanos kFirstPause = 10 * kMillisecond;
 constexpr Nanos kLongestPause = 100 * kMillisecond;
 constexpr Nanos kLongestIdlePause = kSecond;
-// The first attempt to connect again gets so long, later ones longer: a packet that is lost in an outage is
-// sent again only after a second.
+// The first attempt to connect again gets so long, later ones longer: a packet that is lost in an
+// outage is sent again only after a second.
 constexpr Nanos kFirstAttempt = 500 * kMillisecond;
 // Between an event and asking for the next, so that no controller can keep a host busy with them.
 constexpr Nanos kEventPause = 10 * kMillisecond;
 // Bounds on operations are kept to this fraction of them.
 constexpr Nanos kTicks = 8;
 
-// Whether the namespace cannot be reached this way, but perhaps soon. The command was not carried out.
+// Whether the namespace cannot be reached this way, but perhaps soon. The command was not carried
+// out.
 bool path_may_come_back(StatusCode code) {
   return code == StatusCode::ana_inaccessible || code == StatusCode::ana_transition ||
          code == StatusCode::internal_path_error || code == StatusCode::controller_pathing_error;
@@ -116,7 +117,9 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
   void watch_time();
   void on_tick();
   // When an operation that waits for a connection has waited long enough.
-  Nanos end_of_wait(const Transfer& t) const { return std::max(t.since, lost_at_) + options_.reconnect_wait; }
+  Nanos end_of_wait(const Transfer& t) const {
+    return std::max(t.since, lost_at_) + options_.reconnect_wait;
+  }
 
   class Pause;
 
@@ -144,14 +147,15 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
   std::uint32_t depth_ = 0;      // at most so many
   std::deque<Transfer> transfers_;
   std::vector<Transfer*> idle_transfers_;
-  // Whose commands wait for others to end, or for a connection. Only the first may have been issued in part.
+  // Whose commands wait for others to end, or for a connection. Only the first may have been issued
+  // in part.
   std::deque<Transfer*> waiting_;
 
   std::vector<Piece*> parked_;
   Nanos parked_pause_ = kFirstPause;
 
-  fabric::Timer tick_;
-  fabric::Timer parked_timer_;
+  Timer tick_;
+  Timer parked_timer_;
 };
 
 // A sleep that the end of the device, or of its association, ends.
@@ -182,7 +186,7 @@ class NvmeDevice::Link::Pause {
  private:
   Link& link_;
   Nanos until_;
-  fabric::Timer timer_;
+  Timer timer_;
   std::coroutine_handle<> waiter_;
 };
 
@@ -207,8 +211,8 @@ NvmeDevice::Link::Link(EventLoop& loop, std::unique_ptr<Transport> transport, st
 
 Task<Status> NvmeDevice::Link::attach(Nanos bound) {
   event_ = suspect_ = doubted_ = false;
-  association_ = std::make_unique<Association>(loop_, *transport_, options_,
-                                               [this](const Status& why) { on_association_lost(why); });
+  association_ = std::make_unique<Association>(
+      loop_, *transport_, options_, [this](const Status& why) { on_association_lost(why); });
   Status status = co_await association_->connect(nqn_, bound);
   if (!status.ok()) co_return status;
   // Before it is identified, so that no change goes unnoticed.
@@ -242,19 +246,20 @@ Task<Status> NvmeDevice::Link::connect_first() {
 Status NvmeDevice::Link::check_namespace(const IdentifyNamespace& found) const {
   if (!identified_) {
     if (found.block_size > block::BlockDevice::kBufferAlignment || found.metadata_size != 0) {
-      return Status(
-          Code::invalid,
-          fmt::format("{} has blocks of {} bytes with {} of metadata; {} at most and "
-                      "none are supported",
-                      name, found.block_size, found.metadata_size, block::BlockDevice::kBufferAlignment));
+      return Status(Code::invalid,
+                    fmt::format("{} has blocks of {} bytes with {} of metadata; {} at most and "
+                                "none are supported",
+                                name, found.block_size, found.metadata_size,
+                                block::BlockDevice::kBufferAlignment));
     }
     return Status();
   }
   if (found.id == what.id && found.blocks == what.blocks && found.block_size == what.block_size) {
     return Status();
   }
-  return Status(Code::invalid, fmt::format("{} is another one than before: expected {}, there is {}", name,
-                                           nvmf::describe(what), nvmf::describe(found)));
+  return Status(Code::invalid,
+                fmt::format("{} is another one than before: expected {}, there is {}", name,
+                            nvmf::describe(what), nvmf::describe(found)));
 }
 
 void NvmeDevice::Link::on_association_lost(const Status& why) {
@@ -271,7 +276,8 @@ Task<void> NvmeDevice::Link::reconnect() {
   const auto self = shared_from_this();
   Nanos pause = kFirstPause;
   for (Nanos bound = kFirstAttempt;; bound = std::min(2 * bound, options_.connect_timeout)) {
-    // Out of the association's callback, and of what else uses it: it may not be destroyed from there.
+    // Out of the association's callback, and of what else uses it: it may not be destroyed from
+    // there.
     do co_await loop_.yield();
     while (checking_);
     // What was in flight ends here at the latest.
@@ -294,7 +300,8 @@ Task<void> NvmeDevice::Link::reconnect() {
   association_.reset();
 }
 
-// The namespace may have been replaced: nothing more is sent to it until it has been identified again.
+// The namespace may have been replaced: nothing more is sent to it until it has been identified
+// again.
 void NvmeDevice::Link::doubt() {
   if (phase_ != Phase::connected) return;  // attach() goes on, and comes here again
   suspect_ = doubted_ = true;
@@ -393,7 +400,8 @@ void NvmeDevice::Link::issue(Transfer& transfer) {
   const block::Io& io = *transfer.io;
   while (!transfer.all_issued && in_flight_ < depth_) {
     const std::uint64_t limit = association_->max_transfer();
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(io.size - transfer.issued, limit));
+    const auto size =
+        static_cast<std::size_t>(std::min<std::uint64_t>(io.size - transfer.issued, limit));
     const BlockRange range{(io.offset + transfer.issued) / what.block_size,
                            static_cast<std::uint32_t>(size / what.block_size)};
     Piece& piece = *idle_.back();
@@ -404,9 +412,12 @@ void NvmeDevice::Link::issue(Transfer& transfer) {
     piece.data = io.data + transfer.issued;
     piece.size = size;
     switch (io.kind) {
-      case block::Io::Kind::read: piece.command = make_io(IoOpcode::read, nsid_, range, false); break;
+      case block::Io::Kind::read:
+        piece.command = make_io(IoOpcode::read, nsid_, range, false);
+        break;
       case block::Io::Kind::write:
-        piece.command = make_io(IoOpcode::write, nsid_, range, io.durability == block::Durability::stable);
+        piece.command =
+            make_io(IoOpcode::write, nsid_, range, io.durability == block::Durability::stable);
         break;
       case block::Io::Kind::flush:
         piece.command = make_io(IoOpcode::flush, nsid_, {}, false);
@@ -446,8 +457,8 @@ void NvmeDevice::Link::on_done(Piece& piece, const Completion& completion) {
     return end_piece(piece, failure_of(completion, CommandKind::io, io));
   // It was there when it was identified.
   doubt();
-  end_piece(piece, Status(Code::unavailable, fmt::format("{}: {}: is the namespace still there?", io,
-                                                         name_of(status, CommandKind::io))));
+  end_piece(piece, Status(Code::unavailable, fmt::format("{}: {}: is the namespace still there?",
+                                                         io, name_of(status, CommandKind::io))));
 }
 
 // The command waits for its path as others wait for a lost connection.
@@ -455,9 +466,9 @@ void NvmeDevice::Link::park(Piece& piece, StatusCode why) {
   const Nanos now = loop_.now();
   if (piece.inaccessible_since == 0) piece.inaccessible_since = now;
   if (phase_ != Phase::connected || now - piece.inaccessible_since >= options_.reconnect_wait) {
-    return end_piece(
-        piece, Status(Code::unavailable, fmt::format("{}: it was not done: {}", describe(*piece.transfer->io),
-                                                     name_of(why, CommandKind::io))));
+    return end_piece(piece, Status(Code::unavailable, fmt::format("{}: it was not done: {}",
+                                                                  describe(*piece.transfer->io),
+                                                                  name_of(why, CommandKind::io))));
   }
   piece.parked = true;
   parked_.push_back(&piece);
@@ -480,18 +491,19 @@ void NvmeDevice::Link::drop_parked(const Status& why) {
   parked_timer_.cancel();
   for (Piece* piece : std::exchange(parked_, {})) {
     piece->parked = false;
-    end_piece(*piece,
-              Status(Code::unavailable, fmt::format("{}: it was not done: the connection was lost: {}",
-                                                    describe(*piece->transfer->io), why.message())));
+    end_piece(*piece, Status(Code::unavailable,
+                             fmt::format("{}: it was not done: the connection was lost: {}",
+                                         describe(*piece->transfer->io), why.message())));
   }
 }
 
 void NvmeDevice::Link::on_piece_lost(Piece& piece, const Status& why) {
   const block::Io& io = *piece.transfer->io;
   const bool read = io.kind == block::Io::Kind::read;
-  end_piece(piece, Status(Code::unavailable,
-                          fmt::format("{}: the connection was lost: {}{}", describe(io), why.message(),
-                                      read ? "" : "; whether it took effect is unknown")));
+  end_piece(piece,
+            Status(Code::unavailable,
+                   fmt::format("{}: the connection was lost: {}{}", describe(io), why.message(),
+                               read ? "" : "; whether it took effect is unknown")));
 }
 
 void NvmeDevice::Link::end_piece(Piece& piece, Status status) {
@@ -520,8 +532,8 @@ void NvmeDevice::Link::finish(Transfer& transfer) {
 
 std::string NvmeDevice::Link::describe(const block::Io& io) const {
   if (io.kind == block::Io::Kind::flush) return fmt::format("flush of {}", name);
-  return fmt::format("{} of {} bytes at offset {} of {}", io.kind == block::Io::Kind::read ? "read" : "write",
-                     io.size, io.offset, name);
+  return fmt::format("{} of {} bytes at offset {} of {}",
+                     io.kind == block::Io::Kind::read ? "read" : "write", io.size, io.offset, name);
 }
 
 // --- Time ---
@@ -539,7 +551,8 @@ void NvmeDevice::Link::on_tick() {
   const Nanos now = loop_.now();
   if (phase_ == Phase::connected) {
     const bool late = std::ranges::any_of(pieces_, [&](const Piece& piece) {
-      return piece.transfer != nullptr && !piece.parked && now - piece.since > options_.command_timeout;
+      return piece.transfer != nullptr && !piece.parked &&
+             now - piece.since > options_.command_timeout;
     });
     // A command cannot be taken back alone: its data could still come.
     if (late) association_->lose(Status(Code::timed_out, "a command was not answered in time"));
@@ -563,10 +576,11 @@ void NvmeDevice::Link::on_tick() {
 
 Task<Result<std::unique_ptr<NvmeDevice>>> NvmeDevice::connect(EventLoop& loop,
                                                               std::unique_ptr<Transport> transport,
-                                                              std::string subsystem_nqn, std::uint32_t nsid,
+                                                              std::string subsystem_nqn,
+                                                              std::uint32_t nsid,
                                                               InitiatorOptions options) {
-  auto link =
-      std::make_shared<Link>(loop, std::move(transport), std::move(subsystem_nqn), nsid, std::move(options));
+  auto link = std::make_shared<Link>(loop, std::move(transport), std::move(subsystem_nqn), nsid,
+                                     std::move(options));
   Status status = co_await link->connect_first();
   if (!status.ok()) co_return status;
   co_return std::unique_ptr<NvmeDevice>(new NvmeDevice(std::move(link)));

@@ -1,5 +1,5 @@
-// Queue: one queue pair of a controller as an initiator sees it, and the seam at which the transports plug
-// in.
+// Queue: one queue pair of a controller as an initiator sees it, and the seam at which the
+// transports plug in.
 //
 // Everything here belongs to one event loop's thread.
 #pragma once
@@ -18,19 +18,19 @@
 
 namespace scalio::nvmf {
 
-// A command with its data, on its way. From Queue::submit() until one of its callbacks it must live, and so
-// must the data.
+// A command with its data, on its way. From Queue::submit() until one of its callbacks it must
+// live, and so must the data.
 class Request {
  public:
   Command command;            // the queue fills in cid and sgl
   std::byte* data = nullptr;  // goes where direction_of(command) says
   std::size_t size = 0;
 
-  // The controller has completed it, with whatever status; its data has been moved. Called from the loop; it
-  // may submit other requests and must not destroy the queue.
+  // The controller has completed it, with whatever status; its data has been moved. Called from the
+  // loop; it may submit other requests and must not destroy the queue.
   virtual void on_done(const Completion& completion) = 0;
-  // The queue was lost meanwhile: the command was carried out, or not, or in part. Nothing touches the data
-  // any more. The queue may be used no more, and is perhaps being destroyed.
+  // The queue was lost meanwhile: the command was carried out, or not, or in part. Nothing touches
+  // the data any more. The queue may be used no more, and is perhaps being destroyed.
   virtual void on_lost(const Status& why) = 0;
 
  protected:
@@ -45,8 +45,8 @@ struct QueueOptions {
   std::uint32_t in_capsule = 0;
   // For connect().
   Nanos deadline = 0;
-  // The queue is lost, once it was connected. Called once, from the loop, after all requests' on_lost. It
-  // must not destroy the queue.
+  // The queue is lost, once it was connected. Called once, from the loop, after all requests'
+  // on_lost. It must not destroy the queue.
   std::function<void(const Status&)> on_lost;
 };
 
@@ -55,18 +55,18 @@ class Queue {
   // Completes what is in flight as lost; on_lost of the options is not called.
   virtual ~Queue() = default;
 
-  // Sets up the transport's connection, not the Fabrics one: the first request is a Connect command. Called
-  // once. Failures: unavailable, timed_out; also when lose() is called meanwhile.
+  // Sets up the transport's connection, not the Fabrics one: the first request is a Connect
+  // command. Called once. Failures: unavailable, timed_out; also when lose() is called meanwhile.
   virtual Task<Status> connect() = 0;
 
-  // On a connected queue with fewer than `depth` requests in flight; what is submitted in one turn of the
-  // loop goes out together. On a lost queue the request fails on a later turn.
+  // On a connected queue with fewer than `depth` requests in flight; what is submitted in one turn
+  // of the loop goes out together. On a lost queue the request fails on a later turn.
   virtual void submit(Request& request) = 0;
 
   // Connected and not lost.
   virtual bool alive() const = 0;
-  // Ends the connection, now: no data moves after this call. Requests in flight fail with `why` on a later
-  // turn.
+  // Ends the connection, now: no data moves after this call. Requests in flight fail with `why` on
+  // a later turn.
   virtual void lose(Status why) = 0;
 };
 

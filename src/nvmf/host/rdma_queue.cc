@@ -13,8 +13,8 @@ constexpr std::size_t kSlot = kCommandSize + RdmaQueue::kMaxData;
 // Longer than a completion, so that one of another length is seen as such.
 constexpr std::size_t kResponseSpace = 64;
 
-// The private data of the connect request (NVMe/RDMA 3.2): the format, the queue, and the depths of this
-// side's queues.
+// The private data of the connect request (NVMe/RDMA 3.2): the format, the queue, and the depths of
+// this side's queues.
 Bytes connect_request(std::uint16_t queue, std::uint32_t depth) {
   constexpr std::size_t kSize = 32;
   Bytes out;
@@ -44,7 +44,7 @@ std::string_view reason_of(std::uint16_t status) {
 
 }  // namespace
 
-RdmaQueue::RdmaQueue(EventLoop& loop, std::vector<fabric::Address> addresses, QueueOptions options)
+RdmaQueue::RdmaQueue(EventLoop& loop, std::vector<net::Address> addresses, QueueOptions options)
     : loop_(loop),
       addresses_(std::move(addresses)),
       options_(std::move(options)),
@@ -100,15 +100,15 @@ Task<Status> RdmaQueue::connect() {
   co_return failure;
 }
 
-Status RdmaQueue::begin(const fabric::Address& address, Nanos until) {
-  const fabric::VerbsOptions options{.sends = options_.depth,
-                                     .receives = options_.depth,
-                                     .inline_bytes = 0,
-                                     .poll_for = 0,
-                                     .peer_reads = true};
+Status RdmaQueue::begin(const net::Address& address, Nanos until) {
+  const net::VerbsOptions options{.sends = options_.depth,
+                                  .receives = options_.depth,
+                                  .inline_bytes = 0,
+                                  .poll_for = 0,
+                                  .peer_reads = true};
   memory_ = {};  // before the protection domain of the attempt before goes
-  auto verbs = fabric::VerbsQueue::connect(loop_, address, connect_request(options_.id, options_.depth),
-                                           options, *this);
+  auto verbs = net::VerbsQueue::connect(
+      loop_, address, connect_request(options_.id, options_.depth), options, *this);
   if (!verbs.ok()) return verbs.status();
   verbs_ = *std::move(verbs);
   phase_ = Phase::connecting;
@@ -117,9 +117,9 @@ Status RdmaQueue::begin(const fabric::Address& address, Nanos until) {
   return Status();
 }
 
-Status RdmaQueue::on_made(fabric::VerbsQueue& queue) {
+Status RdmaQueue::on_made(net::VerbsQueue& queue) {
   verbs_ = queue.shared_from_this();
-  auto memory = fabric::RegisteredMemory::create(
+  auto memory = net::RegisteredMemory::create(
       queue.domain(), slots_.size() * (kSlot + kResponseSpace),
       IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE);
   if (!memory.ok()) return memory.status();
@@ -151,8 +151,8 @@ void RdmaQueue::settle(Phase phase) {
 // --- Running ---
 
 void RdmaQueue::give_buffer(std::uint64_t buffer) {
-  verbs_->post_receive(
-      buffer, {reinterpret_cast<std::uintptr_t>(response(buffer)), kResponseSpace, memory_.local_key()});
+  verbs_->post_receive(buffer, {reinterpret_cast<std::uintptr_t>(response(buffer)), kResponseSpace,
+                                memory_.local_key()});
 }
 
 void RdmaQueue::submit(Request& request) {
@@ -185,26 +185,29 @@ void RdmaQueue::submit(Request& request) {
   }
   store(at, request.command);
 
-  // A capsule depends on nothing that was posted before it, and the controller's own READs and WRITEs of the
-  // slot come before its response: no fence.
+  // A capsule depends on nothing that was posted before it, and the controller's own READs and
+  // WRITEs of the slot come before its response: no fence.
   ibv_send_wr work{};
   work.opcode = IBV_WR_SEND;
-  verbs_->post(
-      work, {reinterpret_cast<std::uintptr_t>(at), static_cast<std::uint32_t>(length), memory_.local_key()},
-      slot);
+  verbs_->post(work,
+               {reinterpret_cast<std::uintptr_t>(at), static_cast<std::uint32_t>(length),
+                memory_.local_key()},
+               slot);
 }
 
 void RdmaQueue::on_received(std::uint64_t buffer, std::size_t bytes, std::uint32_t) {
   if (bytes < kCompletionSize) {
-    return end(Status(Code::unavailable, fmt::format("a response of {} bytes from the controller", bytes)));
+    return end(Status(Code::unavailable,
+                      fmt::format("a response of {} bytes from the controller", bytes)));
   }
   const auto completion = load<Completion>(response(buffer));
   give_buffer(buffer);
   if (completion.cid >= slots_.size() || slots_[completion.cid].request == nullptr ||
       slots_[completion.cid].answered) {
-    return end(Status(Code::unavailable, fmt::format("the controller completed command {}, which is not in "
-                                                     "flight",
-                                                     completion.cid)));
+    return end(Status(Code::unavailable,
+                      fmt::format("the controller completed command {}, which is not in "
+                                  "flight",
+                                  completion.cid)));
   }
   Slot& slot = slots_[completion.cid];
   slot.answered = true;

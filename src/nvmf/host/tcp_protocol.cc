@@ -18,10 +18,11 @@ constexpr std::uint16_t kSlotBits = 10;
 static_assert(TcpProtocol::kMaxDepth == 1U << kSlotBits);
 
 // Where fields stand in the headers: what a TermReq refers to.
-constexpr std::uint32_t kCidAt = 8, kOffsetAt = 12, kLengthAt = 16, kResponseCidAt = 20, kDigestsAt = 11;
+constexpr std::uint32_t kCidAt = 8, kOffsetAt = 12, kLengthAt = 16, kResponseCidAt = 20,
+                        kDigestsAt = 11;
 }  // namespace
 
-TcpProtocol::TcpProtocol(fabric::SendBuffer::Pool& pool, const Settings& settings)
+TcpProtocol::TcpProtocol(net::SendBuffer::Pool& pool, const Settings& settings)
     : settings_(settings), slots_(settings.depth), out_(pool) {
   SCALIO_ASSERT(settings.depth >= 1 && settings.depth <= kMaxDepth);
   for (std::uint32_t i = settings.depth; i > 0; --i) {
@@ -40,7 +41,8 @@ TcpProtocol::TcpProtocol(fabric::SendBuffer::Pool& pool, const Settings& setting
 // --- Sending ---
 
 void TcpProtocol::submit(Request& request) {
-  SCALIO_ASSERT(connected_ && !idle_.empty() && request.size <= std::numeric_limits<std::uint32_t>::max());
+  SCALIO_ASSERT(connected_ && !idle_.empty() &&
+                request.size <= std::numeric_limits<std::uint32_t>::max());
   const std::uint16_t index = idle_.back();
   idle_.pop_back();
   Slot& slot = slots_[index];
@@ -74,7 +76,8 @@ void TcpProtocol::append_capsule(const Request& request, std::size_t in_capsule)
 void TcpProtocol::append_data(const Slot& slot, std::uint32_t size, bool last) {
   std::array<std::byte, kMaxPrefix> prefix;
   const Transfer transfer{slot.cid, slot.tag, slot.sent, size};
-  const std::size_t n = encode_data(PduType::h2c_data, transfer, last ? kLastPdu : 0, send_format_, prefix);
+  const std::size_t n =
+      encode_data(PduType::h2c_data, transfer, last ? kLastPdu : 0, send_format_, prefix);
   append_with_data(ByteView(prefix).first(n), {slot.request->data + slot.sent, size});
 }
 
@@ -176,19 +179,21 @@ Status TcpProtocol::handle(const Pdu& pdu) {
   }
   SCALIO_ASSERT(pdu.type == PduType::c2h_term_req);  // look_at() lets no other pass
   const TermReq m = term_req_of(pdu);
-  return Status(Code::unavailable, fmt::format("the controller ended the connection: {} (information {:#x})",
-                                               name_of(m.error), m.information));
+  return Status(Code::unavailable,
+                fmt::format("the controller ended the connection: {} (information {:#x})",
+                            name_of(m.error), m.information));
 }
 
 Status TcpProtocol::on_ic_resp(const Pdu& pdu) {
   const auto answer = ic_resp_of(pdu);
   if (const auto* error = std::get_if<PduError>(&answer)) return refuse(*error, pdu.header);
   const auto& m = std::get<IcResp>(answer);
-  // What was not asked for may not be turned on. What was asked for is not done without: the caller relies on
-  // it.
+  // What was not asked for may not be turned on. What was asked for is not done without: the caller
+  // relies on it.
   if (m.header_digest != settings_.header_digest || m.data_digest != settings_.data_digest) {
-    return refuse({FatalError::invalid_header_field, kDigestsAt, "other digests than it was asked for"},
-                  pdu.header);
+    return refuse(
+        {FatalError::invalid_header_field, kDigestsAt, "other digests than it was asked for"},
+        pdu.header);
   }
   rules_.connecting = false;
   rules_.format = {m.header_digest, m.data_digest, 4};
@@ -209,7 +214,8 @@ Status TcpProtocol::on_response(const Pdu& pdu) {
   const Completion completion = completion_of(pdu);
   Slot* slot = find(completion.cid);
   if (slot == nullptr) {
-    return refuse({FatalError::invalid_header_field, kResponseCidAt, "a response to no command"}, pdu.header);
+    return refuse({FatalError::invalid_header_field, kResponseCidAt, "a response to no command"},
+                  pdu.header);
   }
   return complete(*slot, completion, pdu.header);
 }
@@ -218,11 +224,13 @@ Status TcpProtocol::on_data(const Pdu& pdu) {
   const Transfer transfer = transfer_of(pdu);
   Slot* slot = find(transfer.cid);
   if (slot == nullptr || direction_of(slot->request->command) != Direction::to_host) {
-    return refuse({FatalError::invalid_header_field, kCidAt, "data for no command that reads"}, pdu.header);
+    return refuse({FatalError::invalid_header_field, kCidAt, "data for no command that reads"},
+                  pdu.header);
   }
   // In the order of offsets, so that nothing is missing when all of it has come.
   if (transfer.offset != slot->received || transfer.length > slot->request->size - slot->received) {
-    return refuse({FatalError::data_out_of_range, kOffsetAt, "data beyond that of its command"}, pdu.header);
+    return refuse({FatalError::data_out_of_range, kOffsetAt, "data beyond that of its command"},
+                  pdu.header);
   }
   place_ = slot->request->data + slot->received;
   data_left_ = transfer.length;
@@ -255,7 +263,8 @@ Status TcpProtocol::on_r2t(const Pdu& pdu) {
     return refuse({FatalError::invalid_header_field, kLengthAt, "an R2T for nothing"}, pdu.header);
   }
   if (transfer.offset != slot->granted || transfer.length > slot->request->size - slot->granted) {
-    return refuse({FatalError::data_out_of_range, kOffsetAt, "an R2T beyond the command's data"}, pdu.header);
+    return refuse({FatalError::data_out_of_range, kOffsetAt, "an R2T beyond the command's data"},
+                  pdu.header);
   }
   slot->granted += transfer.length;
   slot->tag = transfer.tag;
@@ -267,18 +276,24 @@ Status TcpProtocol::on_r2t(const Pdu& pdu) {
 Status TcpProtocol::complete(Slot& slot, Completion completion, ByteView header) {
   Request& request = *slot.request;
   if (slot.sent < slot.granted) {
-    return refuse({FatalError::sequence_error, 0, "a response to a command whose data it has asked for"},
-                  header);
+    return refuse(
+        {FatalError::sequence_error, 0, "a response to a command whose data it has asked for"},
+        header);
   }
   const bool success = status_code(completion) == StatusCode::success;
-  if (success && direction_of(request.command) == Direction::to_host && slot.received != request.size) {
-    return refuse({FatalError::sequence_error, 0, "success for a command without all of its data"}, header);
+  if (success && direction_of(request.command) == Direction::to_host &&
+      slot.received != request.size) {
+    return refuse({FatalError::sequence_error, 0, "success for a command without all of its data"},
+                  header);
   }
-  if (success && direction_of(request.command) == Direction::to_controller && slot.sent != request.size) {
-    return refuse({FatalError::sequence_error, 0, "success for a command that it took no data of"}, header);
+  if (success && direction_of(request.command) == Direction::to_controller &&
+      slot.sent != request.size) {
+    return refuse({FatalError::sequence_error, 0, "success for a command that it took no data of"},
+                  header);
   }
   // 3.3.1.1: damaged data fails its command and nothing else.
-  if (success && slot.damaged) completion.status = status_field(StatusCode::transient_transport_error);
+  if (success && slot.damaged)
+    completion.status = status_field(StatusCode::transient_transport_error);
   idle_.push_back(static_cast<std::uint16_t>(slot.cid % kMaxDepth));
   slot.request = nullptr;
   request.on_done(completion);

@@ -1,9 +1,9 @@
-// TcpProtocol: the host's side of one NVMe/TCP connection, without its socket: requests become bytes to send,
-// and received bytes become data in place and completions.
+// TcpProtocol: the host's side of one NVMe/TCP connection, without its socket: requests become
+// bytes to send, and received bytes become data in place and completions.
 //
-// Whatever the controller sends, this ends: each byte is consumed once, data lands only in the buffer of a
-// request that is in flight and only where it belongs, and anything else ends the connection with the
-// H2CTermReq that the specification names (NVMe/TCP 1.0, 3.5).
+// Whatever the controller sends, this ends: each byte is consumed once, data lands only in the
+// buffer of a request that is in flight and only where it belongs, and anything else ends the
+// connection with the H2CTermReq that the specification names (NVMe/TCP 1.0, 3.5).
 #pragma once
 
 #include <scalio/status.h>
@@ -15,8 +15,8 @@
 
 #include "base/bytes.h"
 #include "net/send_buffer.h"
-#include "nvmf/wire/pdu.h"
 #include "nvmf/host/queue.h"
+#include "nvmf/wire/pdu.h"
 
 namespace scalio::nvmf {
 
@@ -33,7 +33,7 @@ class TcpProtocol {
   };
 
   // out() has the ICReq from the beginning. The pool must outlive it.
-  TcpProtocol(fabric::SendBuffer::Pool& pool, const Settings& settings);
+  TcpProtocol(net::SendBuffer::Pool& pool, const Settings& settings);
 
   // The controller has answered the ICReq.
   bool connected() const { return connected_; }
@@ -41,18 +41,19 @@ class TcpProtocol {
   // While connected, with fewer than `depth` in flight. Appends to out().
   void submit(Request& request);
 
-  // Handles what was received; on_done of requests is called from here. A failure (unavailable, with what was
-  // wrong) ends the connection; then out() has a H2CTermReq if one is due, and nothing may be called but
-  // out() and fail().
+  // Handles what was received; on_done of requests is called from here. A failure (unavailable,
+  // with what was wrong) ends the connection; then out() has a H2CTermReq if one is due, and
+  // nothing may be called but out() and fail().
   Status receive(ByteView bytes);
-  // Where the data that is to be received next belongs, empty if that is not data. It may be received there
-  // directly and then reported by landed(), whose outcome is as receive()'s.
+  // Where the data that is to be received next belongs, empty if that is not data. It may be
+  // received there directly and then reported by landed(), whose outcome is as receive()'s.
   ByteSpan landing() const { return {place_, skip_left_ == 0 ? data_left_ : 0}; }
   Status landed(std::size_t n);
 
   // What is to be sent. After bytes of it were consumed, refill().
-  fabric::SendBuffer& out() { return out_; }
-  // Appends more of the data that the controller has asked for: out() never holds more than a bounded part.
+  net::SendBuffer& out() { return out_; }
+  // Appends more of the data that the controller has asked for: out() never holds more than a
+  // bounded part.
   void refill();
 
   // Ends every request in flight as lost.
@@ -61,9 +62,9 @@ class TcpProtocol {
  private:
   struct Slot {
     Request* request = nullptr;
-    std::uint16_t cid = 0;  // the slot's number, and above that how often it was used: a late or repeated
-                            // answer to an earlier request is not taken for one to this
-    std::uint16_t tag = 0;  // of the R2T under way
+    std::uint16_t cid = 0;  // the slot's number, and above that how often it was used: a late or
+                            // repeated answer to an earlier request is not taken for one to this
+    std::uint16_t tag = 0;       // of the R2T under way
     std::uint32_t received = 0;  // of data to the host
     std::uint32_t granted = 0;   // of data to the controller: asked for, or gone with the capsule
     std::uint32_t sent = 0;
@@ -93,10 +94,10 @@ class TcpProtocol {
   std::vector<Slot> slots_;
   std::vector<std::uint16_t> idle_;
   std::deque<std::uint16_t> sending_;  // slots with data that was asked for and is not in out_ yet
-  fabric::SendBuffer out_;
+  net::SendBuffer out_;
 
-  // Where in the stream it is: a header of which only a part was received; else padding, data, digest of the
-  // C2HData under way, in this order.
+  // Where in the stream it is: a header of which only a part was received; else padding, data,
+  // digest of the C2HData under way, in this order.
   std::array<std::byte, kIcLength> partial_;
   std::size_t partial_size_ = 0;
   std::uint32_t skip_left_ = 0;

@@ -21,11 +21,13 @@ constexpr std::size_t kReceiveAtOnce = 1024 * 1024;
 // The first byte of a TLS record that refuses; no PDU begins with it.
 constexpr std::byte kTlsAlert{0x15};
 
-std::size_t space_of(const QueueOptions& options) { return options.id == 0 ? kAdminSpace : kIoSpace; }
+std::size_t space_of(const QueueOptions& options) {
+  return options.id == 0 ? kAdminSpace : kIoSpace;
+}
 }  // namespace
 
-TcpQueue::TcpQueue(EventLoop& loop, std::vector<fabric::Address> addresses, TcpProtocol::Settings settings,
-                   QueueOptions options)
+TcpQueue::TcpQueue(EventLoop& loop, std::vector<net::Address> addresses,
+                   TcpProtocol::Settings settings, QueueOptions options)
     : loop_(loop),
       addresses_(std::move(addresses)),
       settings_(settings),
@@ -60,7 +62,7 @@ Task<Status> TcpQueue::connect() {
     // An address that does not answer must leave time for the others.
     const Nanos now = loop_.now();
     const Nanos left = options_.deadline > now ? options_.deadline - now : 0;
-    Result<fabric::UniqueFd> socket = fabric::start_connecting(addresses_[i]);
+    Result<net::UniqueFd> socket = net::start_connecting(addresses_[i]);
     if (!socket.ok()) {
       failure = socket.status();
       continue;
@@ -77,9 +79,9 @@ Task<Status> TcpQueue::connect() {
   co_return failure;
 }
 
-void TcpQueue::begin(fabric::UniqueFd socket, Nanos until) {
+void TcpQueue::begin(net::UniqueFd socket, Nanos until) {
   socket_ = std::move(socket);
-  protocol_ = std::make_unique<TcpProtocol>(loop_.local<fabric::SendBuffer::Pool>(), settings_);
+  protocol_ = std::make_unique<TcpProtocol>(loop_.local<net::SendBuffer::Pool>(), settings_);
   phase_ = Phase::connecting;
   told_ = false;
   hangup_ = false;
@@ -93,8 +95,8 @@ void TcpQueue::begin(fabric::UniqueFd socket, Nanos until) {
     reached_ = true;
     turn_.schedule();
   });
-  // Hangups are watched for, so that before one a receive that does not fill its space has emptied the
-  // socket.
+  // Hangups are watched for, so that before one a receive that does not fill its space has emptied
+  // the socket.
   readable_.emplace(loop_, socket_.get(), POLLIN | POLLRDHUP, [this](std::uint32_t events) {
     hangup_ |= (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
     receive();
@@ -164,13 +166,15 @@ void TcpQueue::receive() {
 }
 
 void TcpQueue::flush() {
-  fabric::SendBuffer& out = protocol_->out();
+  net::SendBuffer& out = protocol_->out();
   while (!out.empty()) {
-    const ssize_t n = send(socket_.get(), out.bytes().data(), out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t n =
+        send(socket_.get(), out.bytes().data(), out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {
       if (!writable_) {
-        writable_.emplace(loop_, socket_.get(), POLLOUT, [this](std::uint32_t) { turn_.schedule(); });
+        writable_.emplace(loop_, socket_.get(), POLLOUT,
+                          [this](std::uint32_t) { turn_.schedule(); });
       }
       return;
     }
@@ -208,7 +212,8 @@ void TcpQueue::end(Status why) {
   lost_ = std::move(why);
   // A TermReq, as far as the socket takes it at once.
   const ByteView last = protocol_->out().bytes();
-  if (!last.empty()) (void)!send(socket_.get(), last.data(), last.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (!last.empty())
+    (void)!send(socket_.get(), last.data(), last.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   close();
   if (phase_ == Phase::connecting) {
     told_ = true;  // connect() says it

@@ -1,7 +1,7 @@
 // TcpQueue: a queue over NVMe/TCP: TcpProtocol on a socket.
 //
-// What is submitted in one turn of the loop leaves in one system call; what the kernel has, up to the receive
-// buffer's size, arrives in one, the data of large transfers straight in its place.
+// What is submitted in one turn of the loop leaves in one system call; what the kernel has, up to
+// the receive buffer's size, arrives in one, the data of large transfers straight in its place.
 #pragma once
 
 #include <coroutine>
@@ -11,18 +11,18 @@
 #include <vector>
 
 #include "net/socket.h"
-#include "task/timer.h"
-#include "task/deferred.h"
 #include "nvmf/host/queue.h"
 #include "nvmf/host/tcp_protocol.h"
+#include "task/deferred.h"
 #include "task/event_loop.h"
+#include "task/timer.h"
 
 namespace scalio::nvmf {
 
 class TcpQueue final : public Queue {
  public:
   // Connects to the first of `addresses` that answers.
-  TcpQueue(EventLoop& loop, std::vector<fabric::Address> addresses, TcpProtocol::Settings settings,
+  TcpQueue(EventLoop& loop, std::vector<net::Address> addresses, TcpProtocol::Settings settings,
            QueueOptions options);
   ~TcpQueue() override;
 
@@ -35,7 +35,7 @@ class TcpQueue final : public Queue {
   enum class Phase : std::uint8_t { idle, connecting, alive, lost };
 
   auto settled();
-  void begin(fabric::UniqueFd socket, Nanos until);
+  void begin(net::UniqueFd socket, Nanos until);
   void settle(Phase phase);
   void on_turn();
   void receive();
@@ -45,7 +45,7 @@ class TcpQueue final : public Queue {
   void close();
 
   EventLoop& loop_;
-  const std::vector<fabric::Address> addresses_;
+  const std::vector<net::Address> addresses_;
   const TcpProtocol::Settings settings_;
   QueueOptions options_;
 
@@ -56,7 +56,7 @@ class TcpQueue final : public Queue {
   std::vector<Request*> refused_;    // submitted on a lost queue
   bool told_ = true;                 // the owner knows, or need not know, that it is lost
 
-  fabric::UniqueFd socket_;
+  net::UniqueFd socket_;
   std::unique_ptr<TcpProtocol> protocol_;
   std::unique_ptr<std::byte[]> space_;  // to receive into
   std::optional<Watch> readable_;
@@ -65,7 +65,7 @@ class TcpQueue final : public Queue {
   bool heard_ = false;             // and has said something
   bool hangup_ = false;            // the controller will send no more than what is there
   bool receive_again_ = false;     // left off before the socket was empty
-  fabric::Timer connect_timer_;
+  Timer connect_timer_;
   Deferred turn_;
 };
 

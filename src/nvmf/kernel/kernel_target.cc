@@ -18,32 +18,34 @@
 
 #include "base/bytes.h"
 #include "base/process_identity.h"
-#include "net/unique_fd.h"
 #include "layout/superblock.h"
+#include "net/unique_fd.h"
 
 namespace scalio::nvmf {
 
 namespace fs = std::filesystem;
-using fabric::Uri;
+using net::Uri;
 using Kind = Step::Kind;
 
-// --- configfs ----------------------------------------------------------------------------------------
+// --- configfs
+// ----------------------------------------------------------------------------------------
 
 Status NvmetDirectory::available() const {
   std::error_code error;
   if (fs::is_directory(path_, error)) return {};
   return Status(
       Code::unavailable,
-      fmt::format("there is no {}: the kernel's NVMe target is not loaded (modprobe nvmet), or configfs "
-                  "is not mounted (mount -t configfs none {})",
-                  path_, fs::path(path_).parent_path().string()));
+      fmt::format(
+          "there is no {}: the kernel's NVMe target is not loaded (modprobe nvmet), or configfs "
+          "is not mounted (mount -t configfs none {})",
+          path_, fs::path(path_).parent_path().string()));
 }
 
 std::vector<std::string> NvmetDirectory::list(const std::string& directory) const {
   std::vector<std::string> names;
   std::error_code error;
-  for (fs::directory_iterator entry(fs::path(path_) / directory, error), end; !error && entry != end;
-       entry.increment(error)) {
+  for (fs::directory_iterator entry(fs::path(path_) / directory, error), end;
+       !error && entry != end; entry.increment(error)) {
     names.push_back(entry->path().filename().string());
   }
   return names;
@@ -61,7 +63,7 @@ int NvmetDirectory::make(const std::string& directory) {
 }
 
 int NvmetDirectory::write(const std::string& file, const std::string& value) {
-  fabric::UniqueFd fd(open((path_ + "/" + file).c_str(), O_WRONLY | O_CLOEXEC));
+  net::UniqueFd fd(open((path_ + "/" + file).c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd) return errno;
   // configfs takes a value by one write, and says with it what it thinks of it.
   const ssize_t written = ::write(fd.get(), value.data(), value.size());
@@ -77,32 +79,40 @@ int NvmetDirectory::remove(const std::string& path) {
   return std::remove((path_ + "/" + path).c_str()) == 0 ? 0 : errno;
 }
 
-// --- The plan ----------------------------------------------------------------------------------------
+// --- The plan
+// ----------------------------------------------------------------------------------------
 
 namespace {
 
 // NVMe Base 4.5, "NVMe Qualified Names".
 constexpr std::size_t kLongestNqn = 223;
 
-const char* transport_of(const Uri& uri) { return uri.scheme == Uri::Scheme::rdma ? "rdma" : "tcp"; }
+const char* transport_of(const Uri& uri) {
+  return uri.scheme == Uri::Scheme::rdma ? "rdma" : "tcp";
+}
 
-const char* family_of(const Uri& uri) { return uri.host.find(':') == uri.host.npos ? "ipv4" : "ipv6"; }
+const char* family_of(const Uri& uri) {
+  return uri.host.find(':') == uri.host.npos ? "ipv4" : "ipv6";
+}
 
 Status check_port(const Uri& uri) {
   if (uri.scheme != Uri::Scheme::tcp && uri.scheme != Uri::Scheme::rdma) {
-    return Status(Code::invalid,
-                  fmt::format("the kernel's NVMe target cannot listen on {}: write tcp:address:port "
-                              "or rdma:address:port",
-                              uri.text()));
+    return Status(
+        Code::invalid,
+        fmt::format("the kernel's NVMe target cannot listen on {}: write tcp:address:port "
+                    "or rdma:address:port",
+                    uri.text()));
   }
   in6_addr address;
   const bool v6 = family_of(uri) == std::string_view("ipv6");
   if (inet_pton(v6 ? AF_INET6 : AF_INET, uri.host.c_str(), &address) != 1) {
     return Status(
         Code::invalid,
-        fmt::format("{}: the kernel's NVMe target takes an address of this machine, not a name", uri.text()));
+        fmt::format("{}: the kernel's NVMe target takes an address of this machine, not a name",
+                    uri.text()));
   }
-  if (uri.port == 0) return Status(Code::invalid, fmt::format("{}: the port must not be 0", uri.text()));
+  if (uri.port == 0)
+    return Status(Code::invalid, fmt::format("{}: the port must not be 0", uri.text()));
   return {};
 }
 
@@ -113,9 +123,10 @@ Status check_host(const std::string& nqn) {
   if (plain && nqn.starts_with("nqn.") && nqn.size() <= kLongestNqn) return {};
   return Status(
       Code::invalid,
-      fmt::format("\"{}\" is not the NQN of a host: it begins with nqn. and has at most {} characters, "
-                  "none of them a blank or a slash; a Linux host's is in its /etc/nvme/hostnqn",
-                  nqn, kLongestNqn));
+      fmt::format(
+          "\"{}\" is not the NQN of a host: it begins with nqn. and has at most {} characters, "
+          "none of them a blank or a slash; a Linux host's is in its /etc/nvme/hostnqn",
+          nqn, kLongestNqn));
 }
 
 // As the kernel reads UUID and NGUID.
@@ -166,18 +177,20 @@ Status check(const KernelTarget& target, const NvmetDirectory& nvmet) {
   const std::vector<std::string> subsystems = nvmet.list("subsystems");
   for (const KernelNamespace& ns : target.namespaces) {
     if (std::find(subsystems.begin(), subsystems.end(), ns.nqn) == subsystems.end()) continue;
-    return Status(Code::busy,
-                  fmt::format("{}/subsystems/{} exists, but there is no record of its making here: it "
-                              "was configured from another directory, or by hand, and must be "
-                              "removed there",
-                              nvmet.path(), ns.nqn));
+    return Status(
+        Code::busy,
+        fmt::format("{}/subsystems/{} exists, but there is no record of its making here: it "
+                    "was configured from another directory, or by hand, and must be "
+                    "removed there",
+                    nvmet.path(), ns.nqn));
   }
   return {};
 }
 
 }  // namespace
 
-Result<std::vector<Step>> plan_kernel_target(const KernelTarget& target, const NvmetDirectory& nvmet) {
+Result<std::vector<Step>> plan_kernel_target(const KernelTarget& target,
+                                             const NvmetDirectory& nvmet) {
   if (Status s = check(target, nvmet); !s.ok()) return s;
   std::vector<Step> steps;
   const auto add = [&](Kind kind, std::string path, std::string value = {}) {
@@ -254,18 +267,21 @@ std::string to_script(const std::vector<Step>& steps, const NvmetDirectory& nvme
   return out;
 }
 
-// --- Doing it ----------------------------------------------------------------------------------------
+// --- Doing it
+// ----------------------------------------------------------------------------------------
 
 namespace {
 
 std::string advice(const Step& step, int error) {
   if (error == EACCES || error == EPERM) return "; only root may";
   if (step.path.ends_with("/attr_offload")) {
-    return "; the NIC or an SSD cannot be offloaded: use --no-offload, or see what the kernel has logged";
+    return "; the NIC or an SSD cannot be offloaded: use --no-offload, or see what the kernel has "
+           "logged";
   }
   if (step.kind == Kind::link && step.path.starts_with("ports/")) {
     switch (error) {
-      case EADDRINUSE: return "; something else listens on this address and port: choose another port";
+      case EADDRINUSE:
+        return "; something else listens on this address and port: choose another port";
       case EADDRNOTAVAIL: return "; no interface of this machine has this address";
       case ENODEV: return "; no RDMA device of this machine has this address";
       case EINVAL: return "; is the transport's module there? (modprobe nvmet-rdma or nvmet-tcp)";
@@ -316,7 +332,8 @@ constexpr const char* kBoot = "boot";
 constexpr const char* kMake = "make";
 constexpr const char* kLink = "link";
 
-// Nothing, if there is no record; no steps, if it is of an earlier boot: configfs is empty after each.
+// Nothing, if there is no record; no steps, if it is of an earlier boot: configfs is empty after
+// each.
 Result<std::optional<std::vector<Step>>> read_record(const std::string& path) {
   std::ifstream in(path);
   if (!in) {
@@ -333,8 +350,8 @@ Result<std::optional<std::vector<Step>>> read_record(const std::string& path) {
     if (!begun && word == kBoot) {
       if (rest != boot_id()) break;
       begun = true;
-    } else if (begun && (word == kMake || word == kLink) && !rest.empty() && !rest.starts_with('/') &&
-               rest.find("..") == rest.npos) {
+    } else if (begun && (word == kMake || word == kLink) && !rest.empty() &&
+               !rest.starts_with('/') && rest.find("..") == rest.npos) {
       steps.push_back({word == kMake ? Kind::make : Kind::link, rest, {}});
     } else {
       return Status(Code::corrupt,
@@ -365,14 +382,16 @@ class Record {
     if (step.kind == Kind::link) return write(fmt::format("{} {}\n", kLink, step.path));
     return {};
   }
-  // Takes back the last step that was added: if what it was to make is there, it is somebody else's.
+  // Takes back the last step that was added: if what it was to make is there, it is somebody
+  // else's.
   Status drop_last() { return ftruncate(fd_.get(), last_) == 0 ? Status() : failure(); }
   void remove() const { std::remove(path_.c_str()); }
 
  private:
   Record(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
   Status failure() const {
-    return Status(Code::unavailable, fmt::format("cannot write {}: {}", path_, std::strerror(errno)));
+    return Status(Code::unavailable,
+                  fmt::format("cannot write {}: {}", path_, std::strerror(errno)));
   }
   Status write(const std::string& line) {
     const ssize_t written = ::write(fd_.get(), line.data(), line.size());
@@ -382,12 +401,13 @@ class Record {
   }
 
   std::string path_;
-  fabric::UniqueFd fd_;
+  net::UniqueFd fd_;
   off_t last_ = 0;
 };
 
 // After a failure: undoes the steps before it, and says what it was.
-Status take_back(const std::vector<Step>& done, Status failure, NvmetDirectory& nvmet, Record& record) {
+Status take_back(const std::vector<Step>& done, Status failure, NvmetDirectory& nvmet,
+                 Record& record) {
   const Status dropped = record.drop_last();
   const std::vector<std::string> left = undo(done, nvmet);
   if (left.empty()) {
@@ -408,10 +428,11 @@ Result<Configured> configure_kernel_target(const KernelTarget& target, NvmetDire
   auto earlier = read_record(record_path);
   if (!earlier.ok()) return earlier.status();
   if (*earlier && !(*earlier)->empty()) {
-    return Status(Code::busy,
-                  fmt::format("this store is configured already, as {} says; `scalio target remove` "
-                              "undoes it",
-                              record_path));
+    return Status(
+        Code::busy,
+        fmt::format("this store is configured already, as {} says; `scalio target remove` "
+                    "undoes it",
+                    record_path));
   }
   const Result<std::vector<Step>> plan = plan_kernel_target(target, nvmet);
   if (!plan.ok()) return plan.status();
@@ -442,13 +463,15 @@ Result<bool> remove_kernel_target(NvmetDirectory& nvmet, const std::string& reco
   }
   const std::vector<std::string> left = undo(**steps, nvmet);
   if (!left.empty()) {
-    return Status(Code::busy,
-                  fmt::format("could not be removed from {}: {}; if others use it, it is theirs now, "
-                              "else try again; {} still names it",
-                              nvmet.path(), fmt::join(left, ", "), record));
+    return Status(
+        Code::busy,
+        fmt::format("could not be removed from {}: {}; if others use it, it is theirs now, "
+                    "else try again; {} still names it",
+                    nvmet.path(), fmt::join(left, ", "), record));
   }
   if (std::remove(record.c_str()) != 0) {
-    return Status(Code::unavailable, fmt::format("cannot remove {}: {}", record, std::strerror(errno)));
+    return Status(Code::unavailable,
+                  fmt::format("cannot remove {}: {}", record, std::strerror(errno)));
   }
   return any;
 }

@@ -23,12 +23,13 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-// nvmet's directory as the kernel behaves: making a directory brings its files and inner directories, and
-// what is in use cannot be removed.
+// nvmet's directory as the kernel behaves: making a directory brings its files and inner
+// directories, and what is in use cannot be removed.
 class FakeNvmet : public NvmetDirectory {
  public:
   struct State {
-    std::set<std::string> made = {"hosts", "ports", "subsystems"};  // directories, also those that came along
+    std::set<std::string> made = {"hosts", "ports",
+                                  "subsystems"};  // directories, also those that came along
     std::map<std::string, std::string> links;
     std::map<std::string, std::string> files;
     bool operator==(const State&) const = default;
@@ -76,7 +77,8 @@ class FakeNvmet : public NvmetDirectory {
   }
   int link(const std::string& path, const std::string& to) override {
     if (int error = tick()) return error;
-    if (!state.made.contains(fs::path(path).parent_path()) || !state.made.contains(to)) return ENOENT;
+    if (!state.made.contains(fs::path(path).parent_path()) || !state.made.contains(to))
+      return ENOENT;
     return state.links.emplace(path, to).second ? 0 : EEXIST;
   }
   int remove(const std::string& path) override {
@@ -89,7 +91,8 @@ class FakeNvmet : public NvmetDirectory {
     for (const std::string& inner : state.made) {
       if (inner.starts_with(path + "/") && !came_along_.contains(inner)) return ENOTEMPTY;
     }
-    std::erase_if(state.made, [&](const auto& p) { return p == path || p.starts_with(path + "/"); });
+    std::erase_if(state.made,
+                  [&](const auto& p) { return p == path || p.starts_with(path + "/"); });
     std::erase_if(state.files, [&](const auto& f) { return f.first.starts_with(path + "/"); });
     return 0;
   }
@@ -125,7 +128,7 @@ std::string scratch(const std::string& name) {
          ::testing::UnitTest::GetInstance()->current_test_info()->name();
 }
 
-fabric::Uri uri(std::string_view text) { return *fabric::parse_uri(text); }
+net::Uri uri(std::string_view text) { return *net::parse_uri(text); }
 
 // One that can be told from others.
 NamespaceId id(std::byte number) {
@@ -147,7 +150,9 @@ class KernelTargetTest : public ::testing::Test {
     // Of somebody else.
     EXPECT_EQ(nvmet_.make("subsystems/nqn.other"), 0);
     EXPECT_EQ(nvmet_.make("hosts/nqn.other-host"), 0);
-    EXPECT_EQ(nvmet_.link("subsystems/nqn.other/allowed_hosts/nqn.other-host", "hosts/nqn.other-host"), 0);
+    EXPECT_EQ(
+        nvmet_.link("subsystems/nqn.other/allowed_hosts/nqn.other-host", "hosts/nqn.other-host"),
+        0);
     EXPECT_EQ(nvmet_.make("ports/1"), 0);
     EXPECT_EQ(nvmet_.write("ports/1/addr_trtype", "tcp"), 0);
     EXPECT_EQ(nvmet_.write("ports/1/addr_traddr", "10.0.0.1"), 0);
@@ -295,7 +300,8 @@ TEST_F(KernelTargetTest, WhatOthersMadeAfterAKillStays) {
   nvmet_.killed_after.reset();
   FakeNvmet others;
   others.state = before_;
-  for (FakeNvmet* nvmet : {&nvmet_, &others}) ASSERT_EQ(nvmet->make("ports/2"), 0);  // the plan's, unreached
+  for (FakeNvmet* nvmet : {&nvmet_, &others})
+    ASSERT_EQ(nvmet->make("ports/2"), 0);  // the plan's, unreached
   ASSERT_TRUE(remove().ok());
   EXPECT_TRUE(nvmet_.state == others.state);
 }
@@ -340,8 +346,9 @@ TEST_F(KernelTargetTest, ARecordOfAnEarlierBootIsWorthNothing) {
 
 TEST_F(KernelTargetTest, AStrangeRecordIsNotFollowed) {
   const std::string boot = "boot " + boot_id() + "\n";
-  for (const std::string& text : {std::string("make hosts/nqn.other-host\n"), boot + "make ../elsewhere\n",
-                                  boot + "make /tmp\n", boot + "erase hosts\n", boot + "make \n"}) {
+  for (const std::string& text :
+       {std::string("make hosts/nqn.other-host\n"), boot + "make ../elsewhere\n",
+        boot + "make /tmp\n", boot + "erase hosts\n", boot + "make \n"}) {
     std::ofstream(record_) << text;
     EXPECT_EQ(remove().code(), Code::corrupt) << text;
     EXPECT_EQ(configure(two_ssds()).code(), Code::corrupt) << text;
@@ -414,8 +421,9 @@ TEST_F(KernelTargetTest, BadPortsAndHosts) {
   twice.ports.push_back(twice.ports[0]);
   EXPECT_EQ(why_not(twice).code(), Code::invalid);
 
-  for (const std::string& host : {std::string("host"), std::string("nqn./../../ports"),
-                                  std::string("nqn.a b"), std::string(), "nqn." + std::string(220, 'x')}) {
+  for (const std::string& host :
+       {std::string("host"), std::string("nqn./../../ports"), std::string("nqn.a b"), std::string(),
+        "nqn." + std::string(220, 'x')}) {
     KernelTarget target = two_ssds();
     target.hosts = {host};
     EXPECT_EQ(why_not(target).code(), Code::invalid) << host;
@@ -451,7 +459,8 @@ TEST(NvmetDirectory, WithoutTheModuleItSaysSo) {
   EXPECT_EQ(status.code(), Code::unavailable);
   EXPECT_THAT(status.message(), HasSubstr("modprobe nvmet"));
   EXPECT_TRUE(nvmet.list("ports").empty());
-  EXPECT_EQ(configure_kernel_target(two_ssds(), nvmet, empty + "/record").code(), Code::unavailable);
+  EXPECT_EQ(configure_kernel_target(two_ssds(), nvmet, empty + "/record").code(),
+            Code::unavailable);
   EXPECT_FALSE(fs::exists(empty + "/record"));
   fs::remove_all(empty);
 }

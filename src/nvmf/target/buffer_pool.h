@@ -31,7 +31,8 @@ class BufferPool {
   // Room for `size` bytes, 1 to kMaxBuffer.
   Buffer take(std::size_t size) {
     const std::size_t c = class_of(size);
-    if (kept_[c].empty()) return Buffer(static_cast<std::byte*>(operator new(kSmallest << c, kAligned)));
+    if (kept_[c].empty())
+      return Buffer(static_cast<std::byte*>(operator new(kSmallest << c, kAligned)));
     Buffer buffer = std::move(kept_[c].back());
     kept_[c].pop_back();
     kept_bytes_ -= kSmallest << c;

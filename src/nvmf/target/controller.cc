@@ -36,7 +36,8 @@ constexpr std::uint32_t kEverySet = 0xffffffff;       // the broadcast NSID
 constexpr std::uint32_t kSmallestPage = 4096;         // CAP.MPSMIN
 
 // Log pages (Base 5.16.1).
-constexpr std::uint8_t kErrorLog = 0x01, kHealthLog = 0x02, kFirmwareLog = 0x03, kCommandsLog = 0x05;
+constexpr std::uint8_t kErrorLog = 0x01, kHealthLog = 0x02, kFirmwareLog = 0x03,
+                       kCommandsLog = 0x05;
 
 Answer failed(StatusCode code) { return {code}; }
 
@@ -50,8 +51,9 @@ Bytes effects_log(bool writable) {
     store(log.data() + 4 * static_cast<std::size_t>(opcode), kSupported);
   };
   for (const AdminOpcode opcode :
-       {AdminOpcode::get_log_page, AdminOpcode::identify, AdminOpcode::abort, AdminOpcode::set_features,
-        AdminOpcode::get_features, AdminOpcode::asynchronous_event_request, AdminOpcode::keep_alive}) {
+       {AdminOpcode::get_log_page, AdminOpcode::identify, AdminOpcode::abort,
+        AdminOpcode::set_features, AdminOpcode::get_features,
+        AdminOpcode::asynchronous_event_request, AdminOpcode::keep_alive}) {
     admin(opcode);
   }
   const auto io = [&](IoOpcode opcode, std::uint32_t effects) {
@@ -66,7 +68,8 @@ Bytes effects_log(bool writable) {
 // SMART / Health (Base 5.16.1.3), of what is known: how much was read and written.
 Bytes health_log(const NamespaceTable& namespaces) {
   constexpr std::uint64_t kUnit = 512'000;
-  constexpr std::size_t kUnitsRead = 32, kUnitsWritten = 48, kReads = 64, kWrites = 80, kMediaErrors = 160;
+  constexpr std::size_t kUnitsRead = 32, kUnitsWritten = 48, kReads = 64, kWrites = 80,
+                        kMediaErrors = 160;
   block::Counters all;
   for (const auto& n : namespaces.all()) {
     const block::Counters& c = n->device->counters();
@@ -92,7 +95,8 @@ Controller::Controller(const ControllerModel& model, ControllerType type, std::u
     : model_(model), type_(type), id_(id), host_(host), keep_alive_(model.loop, [this] {
         on_keep_alive_timer();
       }) {
-  if (type_ == ControllerType::discovery && keep_alive_ms == 0) keep_alive_ms = kDiscoveryKeepAliveMs;
+  if (type_ == ControllerType::discovery && keep_alive_ms == 0)
+    keep_alive_ms = kDiscoveryKeepAliveMs;
   start_keep_alive(keep_alive_ms);
 }
 
@@ -138,7 +142,8 @@ Answer Controller::on_property_get(const Command& command) const {
   if (access.eight_bytes != (size_of(static_cast<Property>(access.offset)) == 8)) {
     return failed(StatusCode::invalid_field);
   }
-  return {StatusCode::success, static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32)};
+  return {StatusCode::success, static_cast<std::uint32_t>(value),
+          static_cast<std::uint32_t>(value >> 32)};
 }
 
 Answer Controller::on_property_set(const Command& command) {
@@ -174,13 +179,15 @@ void Controller::configure(std::uint32_t value) {
 // --- Keep-alive ---
 
 void Controller::start_keep_alive(std::uint32_t ms) {
-  keep_alive_ms_ = static_cast<std::uint32_t>(round_up(std::min(ms, kMaxKeepAliveMs), kKeepAliveUnitMs));
+  keep_alive_ms_ =
+      static_cast<std::uint32_t>(round_up(std::min(ms, kMaxKeepAliveMs), kKeepAliveUnitMs));
   traffic_ = false;
   keep_alive_.cancel();
   if (keep_alive_ms_ != 0) keep_alive_.arm(model_.loop.now() + keep_alive_ms_ * kMillisecond);
 }
 
-// A host that is silent is noticed after one to two of its keep-alive times, as with any traffic-based one.
+// A host that is silent is noticed after one to two of its keep-alive times, as with any
+// traffic-based one.
 void Controller::on_keep_alive_timer() {
   if (traffic_) return start_keep_alive(keep_alive_ms_);
   status_ |= kFatal;
@@ -275,7 +282,8 @@ Answer Controller::identify_controller() const {
   c.max_commands = static_cast<std::uint16_t>(model_.limits.queue_depth);
   c.sgl_support = kSgls | kSglOffsets | kTransportSgls;
   c.subsystem_nqn = discovery ? std::string(kDiscoveryNqn) : model_.nqn;
-  c.command_capsule = static_cast<std::uint32_t>((kCommandSize + (discovery ? 0 : kInCapsuleData)) / 16);
+  c.command_capsule =
+      static_cast<std::uint32_t>((kCommandSize + (discovery ? 0 : kInCapsuleData)) / 16);
   c.response_capsule = kCompletionSize / 16;
   c.max_sgl_descriptors = 1;
   c.mdts = static_cast<std::uint8_t>(std::countr_zero(model_.limits.max_transfer / kSmallestPage));
@@ -306,7 +314,8 @@ Answer Controller::get_log_page(const Command& command) const {
       default: return failed(StatusCode::invalid_log_page);
     }
   }
-  if (request.size > model_.limits.max_transfer || request.offset > log.size() || request.offset % 4 != 0) {
+  if (request.size > model_.limits.max_transfer || request.offset > log.size() ||
+      request.offset % 4 != 0) {
     return failed(StatusCode::invalid_field);
   }
   // Beyond its end a log page reads as zeroes.

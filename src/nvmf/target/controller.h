@@ -1,5 +1,5 @@
-// Controller: what one association of a host sees: properties, features, identify, log pages, keep-alive.
-// The connections that are its queues are told here apart by their number only.
+// Controller: what one association of a host sees: properties, features, identify, log pages,
+// keep-alive. The connections that are its queues are told here apart by their number only.
 #pragma once
 
 #include <scalio/status.h>
@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "task/timer.h"
 #include "nvmf/target/namespace_table.h"
-#include "nvmf/wire/nvme.h"
 #include "nvmf/target/target_options.h"
+#include "nvmf/wire/nvme.h"
+#include "task/timer.h"
 
 namespace scalio::nvmf {
 
@@ -44,7 +44,8 @@ class Controller : public std::enable_shared_from_this<Controller> {
   // A connection that is one of its queues.
   class Queue {
    public:
-    // The controller is no more, or was reset: closes the connection and calls detach(), before it returns.
+    // The controller is no more, or was reset: closes the connection and calls detach(), before it
+    // returns.
     virtual void end(const std::string& why) = 0;
 
    protected:
@@ -52,8 +53,8 @@ class Controller : public std::enable_shared_from_this<Controller> {
   };
 
   // Of a host that says it is this. `keep_alive_ms` as in Connect: 0 asks for none.
-  Controller(const ControllerModel& model, ControllerType type, std::uint16_t id, const ConnectData& host,
-             std::uint32_t keep_alive_ms);
+  Controller(const ControllerModel& model, ControllerType type, std::uint16_t id,
+             const ConnectData& host, std::uint32_t keep_alive_ms);
   // It has no queues any more.
   ~Controller();
 
@@ -82,16 +83,16 @@ class Controller : public std::enable_shared_from_this<Controller> {
   // Fabrics commands of the admin queue, but connect.
   Answer on_property_get(const Command& command) const;
   Answer on_property_set(const Command& command);
-  // Any other admin command but Abort and Asynchronous Event Request, which are about other commands.
-  // `room`: bytes of data that the host takes.
+  // Any other admin command but Abort and Asynchronous Event Request, which are about other
+  // commands. `room`: bytes of data that the host takes.
   Answer execute(const Command& command, std::uint32_t room);
 
  private:
   Answer identify(const Command& command) const;
   Answer identify_controller() const;
   Answer get_log_page(const Command& command) const;
-  // A feature that is a number; nothing if the controller does not have it. `cdw11` may select one of
-  // several.
+  // A feature that is a number; nothing if the controller does not have it. `cdw11` may select one
+  // of several.
   struct FeatureValue {
     std::uint32_t now = 0;
     std::uint32_t initial = 0;
@@ -117,7 +118,7 @@ class Controller : public std::enable_shared_from_this<Controller> {
   std::uint32_t event_mask_ = 0;
   std::uint32_t keep_alive_ms_ = 0;
   bool traffic_ = false;  // since the timer was armed
-  fabric::Timer keep_alive_;
+  Timer keep_alive_;
 };
 
 }  // namespace scalio::nvmf

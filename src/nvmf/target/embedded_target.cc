@@ -11,9 +11,9 @@
 #include <optional>
 #include <utility>
 
-#include "task/io_thread.h"
 #include "net/socket.h"
 #include "nvmf/target/subsystem.h"
+#include "task/io_thread.h"
 
 namespace scalio::nvmf {
 
@@ -23,20 +23,24 @@ constexpr Nanos kRetryAccept = 100 * kMillisecond;
 // How often stop() looks whether devices are done.
 constexpr Nanos kStopPoll = kMillisecond;
 
-bool between(std::uint64_t n, std::uint64_t least, std::uint64_t most) { return n >= least && n <= most; }
+bool between(std::uint64_t n, std::uint64_t least, std::uint64_t most) {
+  return n >= least && n <= most;
+}
 
 Status check(const TargetOptions& o) {
   const auto invalid = [](std::string what) { return Status(Code::invalid, std::move(what)); };
   const TargetLimits& l = o.limits;
-  if (o.namespaces.empty()) return invalid("no namespace is given: a target needs a file or block device");
+  if (o.namespaces.empty())
+    return invalid("no namespace is given: a target needs a file or block device");
   if (o.listen.empty()) return invalid("no address to listen at is given");
-  for (const fabric::Uri& uri : o.listen) {
-    if (uri.scheme != fabric::Uri::Scheme::tcp)
+  for (const net::Uri& uri : o.listen) {
+    if (uri.scheme != net::Uri::Scheme::tcp)
       return invalid(uri.text() + ": NVMe/TCP listens at tcp:HOST:PORT");
   }
   if (!o.nqn.empty()) {
     if (Status s = check_nqn(o.nqn); !s.ok()) return s;
-    if (o.nqn == kDiscoveryNqn) return invalid(o.nqn + " is the discovery service's name, not a subsystem's");
+    if (o.nqn == kDiscoveryNqn)
+      return invalid(o.nqn + " is the discovery service's name, not a subsystem's");
   }
   for (const std::string& host : o.allowed_hosts) {
     if (Status s = check_nqn(host); !s.ok()) return s;
@@ -52,7 +56,7 @@ Status check(const TargetOptions& o) {
 }
 
 // What the discovery log says of a listening socket.
-TargetPort port_of(const fabric::Listener& listener) {
+TargetPort port_of(const net::Listener& listener) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   TargetPort port;
@@ -79,7 +83,7 @@ TargetPort port_of(const fabric::Listener& listener) {
 // A listening socket on the loop: each connection goes to the subsystem.
 class Acceptor {
  public:
-  Acceptor(EventLoop& loop, fabric::Listener listener, Subsystem& subsystem)
+  Acceptor(EventLoop& loop, net::Listener listener, Subsystem& subsystem)
       : loop_(loop),
         listener_(std::move(listener)),
         subsystem_(subsystem),
@@ -89,13 +93,14 @@ class Acceptor {
  private:
   void accept() {
     for (;;) {
-      Result<fabric::Listener::Accepted> accepted = listener_.accept();
+      Result<net::Listener::Accepted> accepted = listener_.accept();
       if (accepted.ok()) {
         subsystem_.adopt(std::move(accepted->fd), std::move(accepted->name));
         continue;
       }
       if (accepted.code() == Code::busy) {
-        subsystem_.log().warn(loop_.now(), listener_.uri().text() + ": " + accepted.status().message());
+        subsystem_.log().warn(loop_.now(),
+                              listener_.uri().text() + ": " + accepted.status().message());
         retry_.arm(loop_.now() + kRetryAccept);
       }
       return;
@@ -103,56 +108,59 @@ class Acceptor {
   }
 
   EventLoop& loop_;
-  fabric::Listener listener_;
+  net::Listener listener_;
   Subsystem& subsystem_;
-  fabric::Timer retry_;
+  Timer retry_;
   Watch watch_;
 };
 
 }  // namespace
 
 struct Target::Impl {
-  std::unique_ptr<fabric::IoThread> thread;
-  std::vector<fabric::Uri> addresses;
+  std::unique_ptr<IoThread> thread;
+  std::vector<net::Uri> addresses;
   std::string nqn;
   std::vector<Offer> offers;
   // Used and destroyed on the thread.
   std::unique_ptr<Subsystem> subsystem;
   std::deque<Acceptor> acceptors;
 
-  Status open(TargetOptions options, std::vector<fabric::Listener> listeners);
-  static Task<void> open_on_thread(Impl& impl, TargetOptions options, std::vector<fabric::Listener> listeners,
+  Status open(TargetOptions options, std::vector<net::Listener> listeners);
+  static Task<void> open_on_thread(Impl& impl, TargetOptions options,
+                                   std::vector<net::Listener> listeners,
                                    std::promise<Status>& done);
   static Task<void> close_on_thread(Impl& impl, std::promise<void>& done);
 };
 
 Result<std::unique_ptr<Target>> Target::start(TargetOptions options) {
   if (Status s = check(options); !s.ok()) return s;
-  std::vector<fabric::Listener> listeners;
-  for (const fabric::Uri& uri : options.listen) {
-    Result<fabric::Listener> listener = fabric::Listener::open(uri);
+  std::vector<net::Listener> listeners;
+  for (const net::Uri& uri : options.listen) {
+    Result<net::Listener> listener = net::Listener::open(uri);
     if (!listener.ok()) return listener.status();
     listeners.push_back(std::move(*listener));
   }
-  Result<std::unique_ptr<fabric::IoThread>> thread = fabric::IoThread::start("scalio-nvmf");
+  Result<std::unique_ptr<IoThread>> thread = IoThread::start("scalio-nvmf");
   if (!thread.ok()) return thread.status();
 
   auto impl = std::make_unique<Impl>();
   impl->thread = std::move(*thread);
-  for (const fabric::Listener& listener : listeners) impl->addresses.push_back(listener.uri());
+  for (const net::Listener& listener : listeners) impl->addresses.push_back(listener.uri());
   if (Status s = impl->open(std::move(options), std::move(listeners)); !s.ok()) return s;
   return std::unique_ptr<Target>(new Target(std::move(impl)));
 }
 
-Status Target::Impl::open(TargetOptions options, std::vector<fabric::Listener> listeners) {
+Status Target::Impl::open(TargetOptions options, std::vector<net::Listener> listeners) {
   std::promise<Status> done;
-  thread->loop().run_on_loop(
-      [&] { thread->loop().spawn(open_on_thread(*this, std::move(options), std::move(listeners), done)); });
+  thread->loop().run_on_loop([&] {
+    thread->loop().spawn(open_on_thread(*this, std::move(options), std::move(listeners), done));
+  });
   return done.get_future().get();
 }
 
 Task<void> Target::Impl::open_on_thread(Impl& impl, TargetOptions options,
-                                        std::vector<fabric::Listener> listeners, std::promise<Status>& done) {
+                                        std::vector<net::Listener> listeners,
+                                        std::promise<Status>& done) {
   EventLoop& loop = impl.thread->loop();
   Result<NamespaceTable> table =
       co_await NamespaceTable::open(loop, std::move(options.namespaces), options.writable);
@@ -162,16 +170,16 @@ Task<void> Target::Impl::open_on_thread(Impl& impl, TargetOptions options,
   }
   for (const auto& n : table->all()) {
     const std::string uuid = uuid_nqn(n->id.uuid);
-    impl.offers.push_back({n->nsid, n->device->name(), uuid.substr(uuid.rfind(':') + 1), n->device->size(),
-                           n->device->block_size()});
+    impl.offers.push_back({n->nsid, n->device->name(), uuid.substr(uuid.rfind(':') + 1),
+                           n->device->size(), n->device->block_size()});
   }
   impl.nqn = options.nqn.empty() ? table->default_nqn() : options.nqn;
   std::vector<TargetPort> ports;
-  for (const fabric::Listener& listener : listeners) ports.push_back(port_of(listener));
-  impl.subsystem =
-      std::make_unique<Subsystem>(loop, std::move(*table), impl.nqn, std::move(options.allowed_hosts),
-                                  options.writable, options.limits, std::move(ports));
-  for (fabric::Listener& listener : listeners) {
+  for (const net::Listener& listener : listeners) ports.push_back(port_of(listener));
+  impl.subsystem = std::make_unique<Subsystem>(loop, std::move(*table), impl.nqn,
+                                               std::move(options.allowed_hosts), options.writable,
+                                               options.limits, std::move(ports));
+  for (net::Listener& listener : listeners) {
     impl.acceptors.emplace_back(loop, std::move(listener), *impl.subsystem);
   }
   done.set_value(Status());
@@ -199,7 +207,7 @@ void Target::stop() {
   impl_->thread->stop();
 }
 
-const std::vector<fabric::Uri>& Target::addresses() const { return impl_->addresses; }
+const std::vector<net::Uri>& Target::addresses() const { return impl_->addresses; }
 
 const std::string& Target::nqn() const { return impl_->nqn; }
 

@@ -1,8 +1,9 @@
 // Target: serves SSDs to NVMe/TCP hosts, as the offload engine of a NIC would where there is one.
 //
-// After NVMe Base 2.0, NVMe over Fabrics 1.1 and NVMe/TCP 1.0: a discovery controller and one I/O controller
-// for each association (dynamic model), many queues, digests, keep-alive, abort. Not done: authentication
-// (DH-HMAC-CHAP) and TLS, so it belongs on a network where everybody is trusted.
+// After NVMe Base 2.0, NVMe over Fabrics 1.1 and NVMe/TCP 1.0: a discovery controller and one I/O
+// controller for each association (dynamic model), many queues, digests, keep-alive, abort. Not
+// done: authentication (DH-HMAC-CHAP) and TLS, so it belongs on a network where everybody is
+// trusted.
 //
 // One thread does all: its CPU time stands for what a NIC would do.
 #pragma once
@@ -21,9 +22,9 @@ namespace scalio::nvmf {
 
 class Target {
  public:
-  // Opens the namespaces and listens. Failures: as NamespaceTable::open; invalid (no namespace, no address,
-  // an NQN that is none, a limit out of its range, no such host), busy (somebody listens there), unavailable
-  // (io_uring or threads refused, no permission for the port).
+  // Opens the namespaces and listens. Failures: as NamespaceTable::open; invalid (no namespace, no
+  // address, an NQN that is none, a limit out of its range, no such host), busy (somebody listens
+  // there), unavailable (io_uring or threads refused, no permission for the port).
   static Result<std::unique_ptr<Target>> start(TargetOptions options);
 
   ~Target();  // stop()
@@ -34,7 +35,7 @@ class Target {
   void stop();
 
   // Where it listens, with the ports that the kernel picked.
-  const std::vector<fabric::Uri>& addresses() const;
+  const std::vector<net::Uri>& addresses() const;
   // Of the subsystem.
   const std::string& nqn() const;
   // What it offers, by NSID.

@@ -1,4 +1,5 @@
-// A Target against a host that is written out here, byte for byte where it matters, on a blocking socket.
+// A Target against a host that is written out here, byte for byte where it matters, on a blocking
+// socket.
 #include "nvmf/target/embedded_target.h"
 
 #include <fcntl.h>
@@ -18,23 +19,24 @@
 #include <random>
 #include <thread>
 
-#include "testing/faulty_device.h"
-#include "testing/memory_device.h"
-#include "net/socket.h"
 #include "layout/superblock.h"
+#include "net/socket.h"
 #include "nvmf/target/namespace_table.h"
 #include "nvmf/wire/pdu.h"
+#include "testing/faulty_device.h"
+#include "testing/memory_device.h"
 
 namespace scalio::nvmf {
 namespace {
 
 using block::BlockDevice;
 using block::MemoryDevice;
-using fabric::UniqueFd;
+using net::UniqueFd;
 
 constexpr std::uint64_t kSize = 4 * 1024 * 1024;
 constexpr std::uint32_t kBlock = 512;
-constexpr std::string_view kHostNqn = "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555";
+constexpr std::string_view kHostNqn =
+    "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555";
 
 // What is at a place of namespace `nsid`, so that a byte from a wrong place is noticed.
 std::byte content(std::uint32_t nsid, std::uint64_t at) {
@@ -45,9 +47,11 @@ void fill(ByteSpan bytes, std::uint32_t nsid) {
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = content(nsid, i);
 }
 
-TargetNamespace memory(std::uint32_t nsid, std::uint64_t size = kSize, std::uint32_t block = kBlock) {
+TargetNamespace memory(std::uint32_t nsid, std::uint64_t size = kSize,
+                       std::uint32_t block = kBlock) {
   return {{}, [=](EventLoop& loop) -> Result<std::unique_ptr<BlockDevice>> {
-            auto device = std::make_unique<MemoryDevice>(loop, "memory " + std::to_string(nsid), size, block);
+            auto device =
+                std::make_unique<MemoryDevice>(loop, "memory " + std::to_string(nsid), size, block);
             fill(device->contents(), nsid);
             return std::unique_ptr<BlockDevice>(std::move(device));
           }};
@@ -55,7 +59,7 @@ TargetNamespace memory(std::uint32_t nsid, std::uint64_t size = kSize, std::uint
 
 TargetOptions options() {
   TargetOptions o;
-  o.listen = {*fabric::parse_uri("tcp:127.0.0.1:0")};
+  o.listen = {*net::parse_uri("tcp:127.0.0.1:0")};
   o.namespaces = {memory(1), memory(2)};
   return o;
 }
@@ -77,10 +81,11 @@ struct Received {
 class Host {
  public:
   explicit Host(const Target& target) : target_(target) {
-    const fabric::Uri& uri = target.addresses().front();
-    const fabric::Address address = fabric::resolve(uri.host, uri.port, true, false)->front();
+    const net::Uri& uri = target.addresses().front();
+    const net::Address address = net::resolve(uri.host, uri.port, true, false)->front();
     fd_ = UniqueFd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size), 0);
+    EXPECT_EQ(
+        ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size), 0);
     rules_.max_data = 1 << 20;
     rules_.connecting = true;
   }
@@ -110,7 +115,8 @@ class Host {
         in_.erase(in_.begin(), in_.begin() + pdu->length);
         r.pdu = std::get<Pdu>(look_at(r.bytes, rules_));
         if (r.pdu.data_digest) {
-          EXPECT_EQ(load<std::uint32_t>(r.bytes.data() + r.pdu.data_at + r.pdu.data_size), crc32c(r.data()));
+          EXPECT_EQ(load<std::uint32_t>(r.bytes.data() + r.pdu.data_at + r.pdu.data_size),
+                    crc32c(r.data()));
         }
         return r;
       }
@@ -151,7 +157,8 @@ class Host {
     return out;
   }
 
-  // Everything up to the command's completion: what was read, or what is asked for sent from `to_write`.
+  // Everything up to the command's completion: what was read, or what is asked for sent from
+  // `to_write`.
   struct Outcome {
     Completion completion;
     Bytes data;
@@ -209,10 +216,11 @@ class Host {
   // H2CData, in PDUs as large as allowed.
   void send_data(const Transfer& t, ByteView data) {
     for (std::size_t at = 0; at < data.size();) {
-      const auto n = static_cast<std::uint32_t>(std::min<std::size_t>(data.size() - at, max_h2c_data_));
+      const auto n =
+          static_cast<std::uint32_t>(std::min<std::size_t>(data.size() - at, max_h2c_data_));
       const bool last = at + n == data.size();
-      send(data_pdu({t.cid, t.tag, t.offset + static_cast<std::uint32_t>(at), n}, data.subspan(at, n),
-                    last ? kLastPdu : 0));
+      send(data_pdu({t.cid, t.tag, t.offset + static_cast<std::uint32_t>(at), n},
+                    data.subspan(at, n), last ? kLastPdu : 0));
       at += n;
     }
   }
@@ -224,7 +232,8 @@ class Host {
   }
 
   Outcome connect(std::uint16_t queue_id, std::uint16_t controller_id = kAnyController,
-                  std::optional<ConnectCommand> command = {}, std::optional<ConnectData> data = {}) {
+                  std::optional<ConnectCommand> command = {},
+                  std::optional<ConnectData> data = {}) {
     if (!command) command = ConnectCommand{.queue_size = 31};
     command->queue_id = queue_id;
     if (!data) data = who();
@@ -274,8 +283,8 @@ class Host {
   // An enabled controller; this is its admin queue. Returns its number.
   std::uint16_t make_controller(std::uint32_t keep_alive_ms = 0, IcReq request = {}) {
     greet(request);
-    const Outcome o =
-        connect(0, kAnyController, ConnectCommand{.queue_size = 31, .keep_alive_ms = keep_alive_ms});
+    const Outcome o = connect(0, kAnyController,
+                              ConnectCommand{.queue_size = 31, .keep_alive_ms = keep_alive_ms});
     EXPECT_EQ(o.status(), StatusCode::success);
     enable();
     return static_cast<std::uint16_t>(o.completion.dw0);
@@ -323,14 +332,16 @@ Command read_command(std::uint32_t nsid, std::uint64_t first, std::uint32_t bloc
   c.sgl = Sgl::transport(blocks * kBlock);
   return c;
 }
-Command write_command(std::uint32_t nsid, std::uint64_t first, std::uint32_t blocks, bool in_capsule) {
+Command write_command(std::uint32_t nsid, std::uint64_t first, std::uint32_t blocks,
+                      bool in_capsule) {
   Command c = make_io(IoOpcode::write, nsid, {first, blocks}, false);
   c.sgl = in_capsule ? Sgl::in_capsule(0, blocks * kBlock) : Sgl::transport(blocks * kBlock);
   return c;
 }
 
 void expect_content(ByteView data, std::uint32_t nsid, std::uint64_t at) {
-  for (std::size_t i = 0; i < data.size(); ++i) ASSERT_EQ(data[i], content(nsid, at + i)) << "byte " << i;
+  for (std::size_t i = 0; i < data.size(); ++i)
+    ASSERT_EQ(data[i], content(nsid, at + i)) << "byte " << i;
 }
 
 // A host that behaves is served.
@@ -346,12 +357,13 @@ void expect_undisturbed(const Target& target) {
 
 TEST(Target, Discovery) {
   TargetOptions o = options();
-  o.listen.push_back(*fabric::parse_uri("tcp:0.0.0.0:0"));
+  o.listen.push_back(*net::parse_uri("tcp:0.0.0.0:0"));
   const auto target = start(std::move(o));
   Host host(*target);
   host.find_discovery();
   // Discovery needs no entry sizes.
-  EXPECT_EQ(host.run(make_property_set(Property::configuration, kEnable)).status(), StatusCode::success);
+  EXPECT_EQ(host.run(make_property_set(Property::configuration, kEnable)).status(),
+            StatusCode::success);
 
   const Host::Outcome identified = host.run(make_identify(Cns::controller));
   const Result<IdentifyController> c = decode_identify_controller(identified.data);
@@ -363,7 +375,8 @@ TEST(Target, Discovery) {
   ASSERT_EQ(log.status(), StatusCode::success);
   EXPECT_EQ(decode_discovery_header(log.data)->records, 2U);
   for (std::size_t i = 0; i < 2; ++i) {
-    const Result<DiscoveryEntry> e = decode_discovery_entry(ByteView(log.data).subspan(1024 * (i + 1)));
+    const Result<DiscoveryEntry> e =
+        decode_discovery_entry(ByteView(log.data).subspan(1024 * (i + 1)));
     ASSERT_TRUE(e.ok());
     EXPECT_EQ(e->transport, TransportType::tcp);
     EXPECT_EQ(e->family, AddressFamily::ipv4);
@@ -406,17 +419,21 @@ TEST(Target, DiscoveryKnowsTheFeaturesThatItHas) {
   }
 }
 
-// Of IPv4 and IPv6, a listener at every address is listed at the one that was reached, where it can be.
+// Of IPv4 and IPv6, a listener at every address is listed at the one that was reached, where it can
+// be.
 TEST(Target, DiscoveryListsAddressesOfTheFamilyThatReachesThem) {
   const auto listening_at = [](std::vector<std::string_view> addresses) {
     TargetOptions o = options();
     o.listen.clear();
-    for (const std::string_view a : addresses) o.listen.push_back(*fabric::parse_uri(a));
+    for (const std::string_view a : addresses) o.listen.push_back(*net::parse_uri(a));
     return Target::start(std::move(o));
   };
-  const auto by_ipv6 = listening_at({"tcp:[::1]:0", "tcp:0.0.0.0:0", "tcp:[::]:0", "tcp:127.0.0.1:0"});
+  const auto by_ipv6 =
+      listening_at({"tcp:[::1]:0", "tcp:0.0.0.0:0", "tcp:[::]:0", "tcp:127.0.0.1:0"});
   if (!by_ipv6.ok()) GTEST_SKIP() << "no IPv6 here: " << by_ipv6.status().message();
-  const auto port = [](const Target& t, std::size_t i) { return std::to_string(t.addresses()[i].port); };
+  const auto port = [](const Target& t, std::size_t i) {
+    return std::to_string(t.addresses()[i].port);
+  };
   {
     const Target& t = **by_ipv6;
     const std::vector<DiscoveryEntry> found = Host(t).discovered();
@@ -442,13 +459,15 @@ TEST(Target, PropertiesAndReset) {
   ASSERT_EQ(connected.status(), StatusCode::success);
   const auto id = static_cast<std::uint16_t>(connected.completion.dw0);
 
-  const Capabilities cap =
-      decode_capabilities(property_value(admin.run(make_property_get(Property::capabilities)).completion));
+  const Capabilities cap = decode_capabilities(
+      property_value(admin.run(make_property_get(Property::capabilities)).completion));
   EXPECT_EQ(cap.max_queue_entries, TargetLimits{}.queue_depth);
   EXPECT_EQ(cap.min_page_shift, 12);
-  EXPECT_EQ(property_value(admin.run(make_property_get(Property::version)).completion), kVersion1_4);
+  EXPECT_EQ(property_value(admin.run(make_property_get(Property::version)).completion),
+            kVersion1_4);
   EXPECT_EQ(property_value(admin.run(make_property_get(Property::status)).completion), 0U);
-  EXPECT_EQ(admin.run(make_property_get(static_cast<Property>(0x04))).status(), StatusCode::invalid_field);
+  EXPECT_EQ(admin.run(make_property_get(static_cast<Property>(0x04))).status(),
+            StatusCode::invalid_field);
   EXPECT_EQ(admin.run(make_property_set(Property::version, 1)).status(), StatusCode::invalid_field);
 
   // Nothing but Fabrics before it is enabled.
@@ -515,8 +534,8 @@ TEST(Target, Identify) {
     EXPECT_EQ(n->block_size, kBlock);
     EXPECT_TRUE(n->write_protected);
     NamespaceId described;
-    ASSERT_TRUE(decode_namespace_descriptors(admin.run(make_identify(Cns::namespace_descriptors, nsid)).data,
-                                             described)
+    ASSERT_TRUE(decode_namespace_descriptors(
+                    admin.run(make_identify(Cns::namespace_descriptors, nsid)).data, described)
                     .ok());
     EXPECT_EQ(described.nguid, n->id.nguid);
     EXPECT_NE(described.uuid, NamespaceId().uuid);
@@ -559,7 +578,8 @@ TEST(Target, LogPagesAndFeatures) {
 
   EXPECT_EQ(admin.run(make_set_features(Feature::number_of_queues, 7 << 16 | 7)).completion.dw0,
             63U << 16 | 63);
-  EXPECT_EQ(admin.run(make_set_features(Feature::asynchronous_events, 0x100)).status(), StatusCode::success);
+  EXPECT_EQ(admin.run(make_set_features(Feature::asynchronous_events, 0x100)).status(),
+            StatusCode::success);
   EXPECT_EQ(admin.run(make_set_features(Feature::keep_alive_timer, 1050)).completion.dw0, 1100U);
   Command saved = make_set_features(Feature::asynchronous_events, 0);
   saved.cdw10 |= 1U << 31;
@@ -575,7 +595,8 @@ TEST(Target, LogPagesAndFeatures) {
             StatusCode::command_sequence_error);
 }
 
-// Features that a controller must have, though here they are as they are. What is the case may be set.
+// Features that a controller must have, though here they are as they are. What is the case may be
+// set.
 TEST(Target, MandatoryFeatures) {
   const auto target = start();
   Host admin(*target);
@@ -586,21 +607,25 @@ TEST(Target, MandatoryFeatures) {
     std::uint32_t value;
   };
   constexpr std::uint32_t kUnderTemperature = 1 << 20;
-  for (const Case& c : {Case{Feature::arbitration, 0, 7}, Case{Feature::power_management, 0, 0},
-                        Case{Feature::temperature_threshold, 0, 0xffff},
-                        Case{Feature::temperature_threshold, kUnderTemperature, 0},
-                        Case{Feature::error_recovery, 0, 0}, Case{Feature::write_atomicity, 0, 0}}) {
+  for (const Case& c :
+       {Case{Feature::arbitration, 0, 7}, Case{Feature::power_management, 0, 0},
+        Case{Feature::temperature_threshold, 0, 0xffff},
+        Case{Feature::temperature_threshold, kUnderTemperature, 0},
+        Case{Feature::error_recovery, 0, 0}, Case{Feature::write_atomicity, 0, 0}}) {
     const Host::Outcome got = admin.get_feature(c.feature, c.selector);
     EXPECT_EQ(got.status(), StatusCode::success) << static_cast<int>(c.feature);
     EXPECT_EQ(got.completion.dw0, c.value) << static_cast<int>(c.feature);
     EXPECT_EQ(admin.get_feature(c.feature, c.selector, 1).completion.dw0, c.value);
-    EXPECT_EQ(admin.run(make_set_features(c.feature, c.selector | c.value)).status(), StatusCode::success);
+    EXPECT_EQ(admin.run(make_set_features(c.feature, c.selector | c.value)).status(),
+              StatusCode::success);
     EXPECT_EQ(admin.run(make_set_features(c.feature, c.selector | (c.value ^ 1))).status(),
               StatusCode::feature_not_changeable);
   }
   // A sensor that is not there; a cache that is not there; what is of PCIe alone.
-  EXPECT_EQ(admin.get_feature(Feature::temperature_threshold, 1 << 16).status(), StatusCode::invalid_field);
-  for (const Feature f : {Feature::volatile_write_cache, Feature{0x08}, Feature{0x09}, Feature{0xff}}) {
+  EXPECT_EQ(admin.get_feature(Feature::temperature_threshold, 1 << 16).status(),
+            StatusCode::invalid_field);
+  for (const Feature f :
+       {Feature::volatile_write_cache, Feature{0x08}, Feature{0x09}, Feature{0xff}}) {
     EXPECT_EQ(admin.get_feature(f).status(), StatusCode::invalid_field);
     EXPECT_EQ(admin.run(make_set_features(f, 0)).status(), StatusCode::invalid_field);
   }
@@ -633,7 +658,8 @@ TEST(Target, AWritableOneHasACache) {
   Host admin(*target);
   admin.make_controller();
   EXPECT_EQ(admin.get_feature(Feature::volatile_write_cache).completion.dw0, 1U);
-  EXPECT_EQ(admin.run(make_set_features(Feature::volatile_write_cache, 1)).status(), StatusCode::success);
+  EXPECT_EQ(admin.run(make_set_features(Feature::volatile_write_cache, 1)).status(),
+            StatusCode::success);
   EXPECT_EQ(admin.run(make_set_features(Feature::volatile_write_cache, 0)).status(),
             StatusCode::feature_not_changeable);
 }
@@ -662,7 +688,8 @@ TEST(Target, WhoMayConnect) {
   const StatusCode invalid = StatusCode::connect_invalid_parameters;
 
   const auto stranger = [](ConnectData& d) { d.host_nqn = "nqn.2014-08.org.example:stranger"; };
-  EXPECT_EQ(refused(0, kAnyController, fine, stranger), P(StatusCode::connect_invalid_host, kInData | 512));
+  EXPECT_EQ(refused(0, kAnyController, fine, stranger),
+            P(StatusCode::connect_invalid_host, kInData | 512));
   EXPECT_EQ(refused(1, id, fine, stranger), P(StatusCode::connect_invalid_host, kInData | 512));
   for (const std::string_view odd : {"", "me"}) {
     EXPECT_EQ(refused(0, kAnyController, fine, [=](ConnectData& d) { d.host_nqn = odd; }),
@@ -744,7 +771,8 @@ TEST(Target, CommandsBeforeConnect) {
   Host h(*target);
   h.greet();
   EXPECT_EQ(h.run(read_command(1, 0, 1)).status(), StatusCode::command_sequence_error);
-  EXPECT_EQ(h.run(make_property_get(Property::status)).status(), StatusCode::command_sequence_error);
+  EXPECT_EQ(h.run(make_property_get(Property::status)).status(),
+            StatusCode::command_sequence_error);
   // With its data anywhere but in the capsule, or with too little of it.
   Command c = make_connect({.queue_size = 31});
   c.sgl = Sgl::transport(kConnectDataSize);
@@ -813,14 +841,15 @@ struct Transport {
 
 class TargetTransports : public testing::TestWithParam<Transport> {};
 
-INSTANTIATE_TEST_SUITE_P(, TargetTransports,
-                         testing::Values(Transport{{}, true}, Transport{{}, false},
-                                         Transport{{.header_digest = true}, true},
-                                         Transport{{.data_digest = true}, false},
-                                         Transport{{.header_digest = true, .data_digest = true}, true},
-                                         Transport{{.header_digest = true, .data_digest = true}, false},
-                                         Transport{{.alignment = 64, .header_digest = true}, false},
-                                         Transport{{.alignment = 128}, true}));
+INSTANTIATE_TEST_SUITE_P(
+    , TargetTransports,
+    testing::Values(Transport{{}, true}, Transport{{}, false},
+                    Transport{{.header_digest = true}, true},
+                    Transport{{.data_digest = true}, false},
+                    Transport{{.header_digest = true, .data_digest = true}, true},
+                    Transport{{.header_digest = true, .data_digest = true}, false},
+                    Transport{{.alignment = 64, .header_digest = true}, false},
+                    Transport{{.alignment = 128}, true}));
 
 TEST_P(TargetTransports, ReadsOfAllSizes) {
   const auto target = start();
@@ -873,7 +902,8 @@ TEST_P(TargetTransports, WritesOfAllSizes) {
   Command flush;
   flush.nsid = 1;
   EXPECT_EQ(io.run(flush).status(), StatusCode::success);
-  EXPECT_EQ(io.run(make_io(IoOpcode::write_zeroes, 1, {0, 1}, false)).status(), StatusCode::invalid_opcode);
+  EXPECT_EQ(io.run(make_io(IoOpcode::write_zeroes, 1, {0, 1}, false)).status(),
+            StatusCode::invalid_opcode);
 }
 
 TEST(Target, SeveralHostsAndQueuesAtOnce) {
@@ -896,7 +926,8 @@ TEST(Target, SeveralHostsAndQueuesAtOnce) {
           std::map<std::uint16_t, std::pair<Command, Bytes>> expected;
           Bytes batch;
           for (std::uint16_t cid = 0; cid < 128; ++cid) {
-            const auto blocks = static_cast<std::uint32_t>(1 + random() % (cid % 16 == 0 ? 256 : 8));
+            const auto blocks =
+                static_cast<std::uint32_t>(1 + random() % (cid % 16 == 0 ? 256 : 8));
             Command c = read_command(static_cast<std::uint32_t>(1 + random() % 2),
                                      random() % (kSize / kBlock - blocks), blocks);
             c.cid = cid;
@@ -1011,7 +1042,8 @@ TEST(Target, BadCommands) {
 }
 
 // A target over memory with these faults; `inner` must outlive it.
-TargetOptions faulty(std::unique_ptr<MemoryDevice>& inner, std::function<void(block::FaultyDevice&)> faults) {
+TargetOptions faulty(std::unique_ptr<MemoryDevice>& inner,
+                     std::function<void(block::FaultyDevice&)> faults) {
   TargetOptions o = options();
   o.namespaces[0].open = [&inner, faults](EventLoop& loop) -> Result<std::unique_ptr<BlockDevice>> {
     inner = std::make_unique<MemoryDevice>(loop, "inner", kSize, kBlock);
@@ -1028,8 +1060,8 @@ constexpr block::Extent kFaulty{kFaultyBlock * kBlock, (kFaultyBlock + 1) * kBlo
 
 TEST(Target, DeviceErrors) {
   std::unique_ptr<MemoryDevice> inner;
-  const auto target =
-      start(faulty(inner, [](block::FaultyDevice& d) { d.fail(block::Io::Kind::read, 1, kFaulty); }));
+  const auto target = start(
+      faulty(inner, [](block::FaultyDevice& d) { d.fail(block::Io::Kind::read, 1, kFaulty); }));
   Host admin(*target), io(*target);
   io.make_queue(admin.make_controller());
   const Host::Outcome failed = io.run(read_command(1, kFaultyBlock - 3, 8));
@@ -1209,7 +1241,9 @@ TEST(Target, BadPdus) {
       return out;
     };
   };
-  const auto set = [](std::size_t at, auto value) { return [=](Bytes& b) { store(b.data() + at, value); }; };
+  const auto set = [](std::size_t at, auto value) {
+    return [=](Bytes& b) { store(b.data() + at, value); };
+  };
   const FatalError field = FatalError::invalid_header_field;
   using U8 = std::uint8_t;
   using U32 = std::uint32_t;
@@ -1240,7 +1274,12 @@ TEST(Target, BadPdus) {
        })},
       {"a digest that was not agreed", field, 1, true, false, capsule(set(1, U8{1}))},
       {"no digest though it was agreed", field, 1, true, true, capsule(set(1, U8{0}))},
-      {"a wrong header digest", FatalError::header_digest_error, {}, true, true, capsule(set(30, U8{0x55}))},
+      {"a wrong header digest",
+       FatalError::header_digest_error,
+       {},
+       true,
+       true,
+       capsule(set(30, U8{0x55}))},
       {"data that nobody asked for", field, 10, true, false,
        [](Host& h) {
          return h.data_pdu({1, 0, 0, 512}, Bytes(512), kLastPdu);
@@ -1393,7 +1432,8 @@ TEST(Target, Fuzz) {
                             random() % 2 == 0);
           break;
         case 2:
-          c = make_identify(static_cast<Cns>(random() % 8), static_cast<std::uint32_t>(random() % 4));
+          c = make_identify(static_cast<Cns>(random() % 8),
+                            static_cast<std::uint32_t>(random() % 4));
           c.sgl = Sgl::transport(4096);
           break;
         case 3:
@@ -1402,7 +1442,8 @@ TEST(Target, Fuzz) {
           break;
         case 4: c = make_property_set(Property::configuration, random()); break;
         default:
-          for (std::size_t i = 0; i < sizeof c; i += 8) store(reinterpret_cast<std::byte*>(&c) + i, random());
+          for (std::size_t i = 0; i < sizeof c; i += 8)
+            store(reinterpret_cast<std::byte*>(&c) + i, random());
           break;
       }
       c.cid = static_cast<std::uint16_t>(random());
@@ -1415,7 +1456,8 @@ TEST(Target, Fuzz) {
       } else {
         pdu = h.capsule(c, Bytes(random() % 3 == 0 ? random() % 9000 : 0));
       }
-      if (random() % 3 == 0) pdu[random() % pdu.size()] ^= static_cast<std::byte>(1 + random() % 255);
+      if (random() % 3 == 0)
+        pdu[random() % pdu.size()] ^= static_cast<std::byte>(1 + random() % 255);
       stream.insert(stream.end(), pdu.begin(), pdu.end());
     }
     if (random() % 3 == 0) stream.resize(random() % stream.size());
@@ -1463,7 +1505,8 @@ class TargetFiles : public testing::Test {
     EXPECT_TRUE(g.ok());
     Bytes superblock(layout::kSuperblockSize);
     layout::encode_superblock(superblock, *g);
-    return make_file("ssd-" + std::to_string(shard) + "-" + std::to_string(store), 1 << 20, superblock);
+    return make_file("ssd-" + std::to_string(shard) + "-" + std::to_string(store), 1 << 20,
+                     superblock);
   }
   static TargetOptions serving(const std::vector<std::string>& paths) {
     TargetOptions o = options();
@@ -1486,9 +1529,9 @@ TEST_F(TargetFiles, SsdsOfAStore) {
             (std::vector<std::uint32_t>{1, 3}));
   for (const std::uint32_t shard : {0U, 2U}) {
     NamespaceId id;
-    ASSERT_TRUE(
-        decode_namespace_descriptors(admin.run(make_identify(Cns::namespace_descriptors, shard + 1)).data, id)
-            .ok());
+    ASSERT_TRUE(decode_namespace_descriptors(
+                    admin.run(make_identify(Cns::namespace_descriptors, shard + 1)).data, id)
+                    .ok());
     EXPECT_EQ(id, store_namespace_id(store, shard));
   }
   // The number in between belongs to no SSD that is here.
@@ -1542,7 +1585,7 @@ TEST_F(TargetFiles, WhatCannotBeServed) {
   o.limits.max_transfer = 5000;
   EXPECT_EQ(code(o), Code::invalid);
   o = serving({a});
-  o.listen = {*fabric::parse_uri("unix:" + directory_ + "/socket")};
+  o.listen = {*net::parse_uri("unix:" + directory_ + "/socket")};
   EXPECT_EQ(code(o), Code::invalid);
   const auto target = start(serving({a}));
   o = serving({a});

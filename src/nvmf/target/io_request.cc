@@ -4,8 +4,8 @@ namespace scalio::nvmf {
 
 namespace {
 
-// Commands that change a namespace (NVM 3): refused on one that is write-protected, whether or not they would
-// be known otherwise.
+// Commands that change a namespace (NVM 3): refused on one that is write-protected, whether or not
+// they would be known otherwise.
 constexpr std::uint8_t kWriteUncorrectable = 0x04, kCopy = 0x19;
 bool changes(std::uint8_t opcode) {
   switch (opcode) {
@@ -40,7 +40,8 @@ StatusCode plan_io(const Command& command, std::size_t capsule_data, std::uint32
   request = {};
   request.name_space = namespaces.find(command.nsid);
   if (request.name_space == nullptr) return StatusCode::invalid_namespace_or_format;
-  if (!request.name_space->writable && changes(command.opcode)) return StatusCode::namespace_write_protected;
+  if (!request.name_space->writable && changes(command.opcode))
+    return StatusCode::namespace_write_protected;
   switch (static_cast<IoOpcode>(command.opcode)) {
     case IoOpcode::flush: request.kind = block::Io::Kind::flush; return StatusCode::success;
     case IoOpcode::read: request.kind = block::Io::Kind::read; break;
@@ -49,7 +50,8 @@ StatusCode plan_io(const Command& command, std::size_t capsule_data, std::uint32
   }
   const BlockRange range = parse_io(command);
   const std::uint64_t blocks = request.name_space->blocks();
-  if (range.first > blocks || range.count > blocks - range.first) return StatusCode::lba_out_of_range;
+  if (range.first > blocks || range.count > blocks - range.first)
+    return StatusCode::lba_out_of_range;
   const std::uint32_t block_size = request.name_space->device->block_size();
   if (range.count > max_transfer / block_size) return StatusCode::invalid_field;
   request.offset = range.first * block_size;

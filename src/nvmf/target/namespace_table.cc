@@ -40,7 +40,8 @@ NamespaceId device_id(const TargetNamespace& source, const block::BlockDevice& d
     return make_id(derive_uuid(as_bytes(device.name()), 0));
   }
   const bool is_device = S_ISBLK(st.st_mode);
-  const std::array<std::uint64_t, 2> place = {is_device ? st.st_rdev : st.st_dev, is_device ? 0 : st.st_ino};
+  const std::array<std::uint64_t, 2> place = {is_device ? st.st_rdev : st.st_dev,
+                                              is_device ? 0 : st.st_ino};
   return make_id(derive_uuid(std::as_bytes(std::span(place)), 0));
 }
 
@@ -50,11 +51,12 @@ Status check_size(const TargetNamespace& source, const block::BlockDevice& devic
   if (source.open || stat(source.path.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return Status();
   const auto size = static_cast<std::uint64_t>(st.st_size);
   if (size % device.block_size() == 0) return Status();
-  return Status(Code::invalid, fmt::format("{} has {} bytes, which are no whole blocks of {}", source.path,
-                                           size, device.block_size()));
+  return Status(Code::invalid, fmt::format("{} has {} bytes, which are no whole blocks of {}",
+                                           source.path, size, device.block_size()));
 }
 
-Result<std::unique_ptr<block::BlockDevice>> open_device(EventLoop& loop, const TargetNamespace& source,
+Result<std::unique_ptr<block::BlockDevice>> open_device(EventLoop& loop,
+                                                        const TargetNamespace& source,
                                                         bool writable) {
   if (source.open) return source.open(loop);
   // Not exclusively: the store's server has it open, and reads by others do not harm it.
@@ -76,7 +78,8 @@ std::string store_nqn(const layout::Uuid& store) {
   return uuid_nqn(uuid);
 }
 
-Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop, std::vector<TargetNamespace> sources,
+Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop,
+                                                  std::vector<TargetNamespace> sources,
                                                   bool writable) {
   NamespaceTable table;
   std::vector<std::optional<layout::SsdGeometry>> geometries;
@@ -90,18 +93,20 @@ Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop, std::vector<T
     if (Status s = geometry.ok() ? Status() : check_size(source, **device); !s.ok()) co_return s;
     auto added = std::make_unique<Namespace>();
     added->writable = writable;
-    added->id =
-        geometry.ok() ? store_namespace_id(geometry->uuid, geometry->shard) : device_id(source, **device);
+    added->id = geometry.ok() ? store_namespace_id(geometry->uuid, geometry->shard)
+                              : device_id(source, **device);
     added->device = std::move(*device);
     for (const auto& other : table.all_) {
       if (other->id == added->id) {
-        co_return Status(Code::invalid,
-                         fmt::format("{} and {} are the same file, device or SSD of a store; give each once",
-                                     other->device->name(), added->device->name()));
+        co_return Status(
+            Code::invalid,
+            fmt::format("{} and {} are the same file, device or SSD of a store; give each once",
+                        other->device->name(), added->device->name()));
       }
     }
     geometries.push_back(geometry.ok() ? std::optional(*geometry) : std::nullopt);
-    one_store = one_store && geometries.back() && geometries.back()->uuid == geometries.front()->uuid;
+    one_store =
+        one_store && geometries.back() && geometries.back()->uuid == geometries.front()->uuid;
     table.all_.push_back(std::move(added));
   }
   SCALIO_ASSERT(!table.all_.empty());
@@ -112,8 +117,8 @@ Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop, std::vector<T
   std::ranges::sort(table.all_, {}, [](const auto& n) { return n->nsid; });
   table.by_nsid_.resize(table.all_.back()->nsid);
   for (const auto& n : table.all_) table.by_nsid_[n->nsid - 1] = n.get();
-  table.default_nqn_ =
-      one_store ? store_nqn(geometries.front()->uuid) : uuid_nqn(derive_uuid(table.all_.front()->id.uuid, 1));
+  table.default_nqn_ = one_store ? store_nqn(geometries.front()->uuid)
+                                 : uuid_nqn(derive_uuid(table.all_.front()->id.uuid, 1));
   co_return table;
 }
 

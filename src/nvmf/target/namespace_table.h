@@ -11,13 +11,13 @@
 
 #include "block/block_device.h"
 #include "layout/geometry.h"
-#include "nvmf/wire/nvme.h"
 #include "nvmf/target/target_options.h"
+#include "nvmf/wire/nvme.h"
 
 namespace scalio::nvmf {
 
-// How an SSD of a store is named as a namespace: its UUID, which is its NGUID as well. A client that knows
-// the store can compare.
+// How an SSD of a store is named as a namespace: its UUID, which is its NGUID as well. A client
+// that knows the store can compare.
 NamespaceId store_namespace_id(const layout::Uuid& store, std::uint32_t shard);
 // The subsystem of a store's SSDs.
 std::string store_nqn(const layout::Uuid& store);
@@ -35,9 +35,9 @@ class NamespaceTable {
  public:
   // Opens the devices, on the thread of `loop`, where they are used and destroyed.
   //
-  // If they are SSDs of one store, their NSID is shard + 1 and they are named after the store; else they are
-  // numbered in the order given and named after the file (filesystem and inode) or device. Failures: as
-  // UringDevice::open; invalid (two are the same).
+  // If they are SSDs of one store, their NSID is shard + 1 and they are named after the store; else
+  // they are numbered in the order given and named after the file (filesystem and inode) or device.
+  // Failures: as UringDevice::open; invalid (two are the same).
   static Task<Result<NamespaceTable>> open(EventLoop& loop, std::vector<TargetNamespace> sources,
                                            bool writable);
 

@@ -19,12 +19,14 @@ constexpr std::size_t kReceiveAtOnce = 1024 * 1024;
 constexpr Nanos kLinger = 2 * kSecond;
 }  // namespace
 
-std::shared_ptr<PduSocket> PduSocket::create(EventLoop& loop, fabric::UniqueFd socket, Handler& handler,
-                                             ByteSpan space, Nanos stall_timeout) {
-  auto created =
-      std::make_shared<PduSocket>(Private{}, loop, std::move(socket), handler, space, stall_timeout);
+std::shared_ptr<PduSocket> PduSocket::create(EventLoop& loop, net::UniqueFd socket,
+                                             Handler& handler, ByteSpan space,
+                                             Nanos stall_timeout) {
+  auto created = std::make_shared<PduSocket>(Private{}, loop, std::move(socket), handler, space,
+                                             stall_timeout);
   PduSocket* s = created.get();
-  // Hangups are watched for too, so that a receive that does not fill its space has emptied the socket.
+  // Hangups are watched for too, so that a receive that does not fill its space has emptied the
+  // socket.
   s->readable_.emplace(loop, s->socket_.get(), POLLIN | POLLRDHUP, [s](std::uint32_t events) {
     s->hangup_ |= (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
     s->receive();
@@ -32,8 +34,8 @@ std::shared_ptr<PduSocket> PduSocket::create(EventLoop& loop, fabric::UniqueFd s
   return created;
 }
 
-PduSocket::PduSocket(Private, EventLoop& loop, fabric::UniqueFd socket, Handler& handler, ByteSpan space,
-                     Nanos stall_timeout)
+PduSocket::PduSocket(Private, EventLoop& loop, net::UniqueFd socket, Handler& handler,
+                     ByteSpan space, Nanos stall_timeout)
     : loop_(loop),
       socket_(std::move(socket)),
       handler_(&handler),
@@ -69,8 +71,8 @@ void PduSocket::receive() {
     if (n < 0 && errno == EAGAIN) break;
     if (n <= 0) {
       receiving_ = false;
-      return lose(Status(Code::unavailable,
-                         n == 0 ? "the host closed the connection" : std::string(std::strerror(errno))));
+      return lose(Status(Code::unavailable, n == 0 ? "the host closed the connection"
+                                                   : std::string(std::strerror(errno))));
     }
     have += static_cast<std::size_t>(n);
     received += static_cast<std::size_t>(n);
@@ -122,7 +124,8 @@ void PduSocket::flush() {
       if (!writable_) {
         took_at_ = loop_.now();
         watch_time();
-        writable_.emplace(loop_, socket_.get(), POLLOUT, [this](std::uint32_t) { later_.schedule(); });
+        writable_.emplace(loop_, socket_.get(), POLLOUT,
+                          [this](std::uint32_t) { later_.schedule(); });
       }
       flushing_ = false;
       return;
@@ -133,10 +136,12 @@ void PduSocket::flush() {
   }
   flushing_ = false;
   writable_.reset();
-  if (state_ == State::finishing && !std::exchange(said_end_, true)) shutdown(socket_.get(), SHUT_WR);
+  if (state_ == State::finishing && !std::exchange(said_end_, true))
+    shutdown(socket_.get(), SHUT_WR);
 }
 
-// Sends until nothing is queued or the socket takes no more. Returns 0, or the error: EAGAIN for the latter.
+// Sends until nothing is queued or the socket takes no more. Returns 0, or the error: EAGAIN for
+// the latter.
 int PduSocket::send_queued() {
   while (queued()) {
     msghdr message{};
@@ -182,11 +187,11 @@ void PduSocket::on_time() {
   const bool takes_nothing = writable_ && now - took_at_ >= stall_timeout_;
   const bool sends_nothing = peer_owes() && now - sent_at_ >= stall_timeout_;
   if (takes_nothing || sends_nothing) {
-    return lose(
-        Status(Code::timed_out, fmt::format("the host {} for {} ms",
-                                            takes_nothing ? "takes nothing of what it asked for"
-                                                          : "does not go on with what it began to send",
-                                            stall_timeout_ / kMillisecond)));
+    return lose(Status(Code::timed_out,
+                       fmt::format("the host {} for {} ms",
+                                   takes_nothing ? "takes nothing of what it asked for"
+                                                 : "does not go on with what it began to send",
+                                   stall_timeout_ / kMillisecond)));
   }
   if (writable_ || peer_owes())
     timer_.arm(std::min(writable_ ? took_at_ : now, peer_owes() ? sent_at_ : now) + stall_timeout_);

@@ -1,8 +1,9 @@
-// PduSocket: a target's end of a TCP connection: many PDUs received by one system call, and sent by one, from
-// where they are. It knows no PDU but bounds the time that a peer may take.
+// PduSocket: a target's end of a TCP connection: many PDUs received by one system call, and sent by
+// one, from where they are. It knows no PDU but bounds the time that a peer may take.
 //
-// What is received at once is handed on at once; what was queued then, and whatever else is queued in one
-// turn of the loop, leaves together. Bytes are not copied on their way out. Belongs to one loop's thread.
+// What is received at once is handed on at once; what was queued then, and whatever else is queued
+// in one turn of the loop, leaves together. Bytes are not copied on their way out. Belongs to one
+// loop's thread.
 #pragma once
 
 #include <scalio/status.h>
@@ -13,21 +14,21 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "task/timer.h"
 #include "net/unique_fd.h"
 #include "task/deferred.h"
 #include "task/event_loop.h"
+#include "task/timer.h"
 
 namespace scalio::nvmf {
 
-// Held by shared_ptr, because work it has posted to the loop may run after its owner has let go. The owner
-// calls close() before that.
+// Held by shared_ptr, because work it has posted to the loop may run after its owner has let go.
+// The owner calls close() before that.
 class PduSocket : public std::enable_shared_from_this<PduSocket> {
  public:
   class Handler {
    public:
-    // All that was received and not taken. Returns how much of it it takes; the rest, which is less than the
-    // largest PDU, comes again with more behind it.
+    // All that was received and not taken. Returns how much of it it takes; the rest, which is less
+    // than the largest PDU, comes again with more behind it.
     virtual std::size_t on_received(ByteView bytes) = 0;
     // Everything up to the end of the piece that was sent with this token has left.
     virtual void on_sent(void* token) = 0;
@@ -35,27 +36,28 @@ class PduSocket : public std::enable_shared_from_this<PduSocket> {
     virtual void on_drained() = 0;
     // Whether the peer has begun something, in whole PDUs, that it has to go on with.
     virtual bool owes() const = 0;
-    // The connection has ended: the peer closed it or it broke (unavailable), or the peer took or sent
-    // nothing for too long (timed_out). Called once; nothing is called after it.
+    // The connection has ended: the peer closed it or it broke (unavailable), or the peer took or
+    // sent nothing for too long (timed_out). Called once; nothing is called after it.
     virtual void on_lost(const Status& why) = 0;
 
    protected:
     ~Handler() = default;
   };
 
-  // `space`, which sockets of one thread share, is where it receives; it has room for the largest PDU and
-  // more. The handler must live until close() or on_lost.
-  static std::shared_ptr<PduSocket> create(EventLoop& loop, fabric::UniqueFd socket, Handler& handler,
+  // `space`, which sockets of one thread share, is where it receives; it has room for the largest
+  // PDU and more. The handler must live until close() or on_lost.
+  static std::shared_ptr<PduSocket> create(EventLoop& loop, net::UniqueFd socket, Handler& handler,
                                            ByteSpan space, Nanos stall_timeout);
   ~PduSocket();
 
   // Until it is closed.
   int fd() const { return socket_.get(); }
-  // Queues bytes, which must stay as they are until they have left (on_sent, of this or a later piece's
-  // token). An end that is closed or finishing sends nothing more.
+  // Queues bytes, which must stay as they are until they have left (on_sent, of this or a later
+  // piece's token). An end that is closed or finishing sends nothing more.
   void send(ByteView piece, void* token = nullptr);
-  // Sends what is queued, says that no more comes, and waits, briefly, until the peer has closed its end:
-  // closing at once could take back what was sent. What is received meanwhile is dropped. Ends with on_lost.
+  // Sends what is queued, says that no more comes, and waits, briefly, until the peer has closed
+  // its end: closing at once could take back what was sent. What is received meanwhile is dropped.
+  // Ends with on_lost.
   void finish();
   // Ends it at once, without a callback.
   void close();
@@ -65,7 +67,7 @@ class PduSocket : public std::enable_shared_from_this<PduSocket> {
   struct Private {};
 
  public:
-  PduSocket(Private, EventLoop& loop, fabric::UniqueFd socket, Handler& handler, ByteSpan space,
+  PduSocket(Private, EventLoop& loop, net::UniqueFd socket, Handler& handler, ByteSpan space,
             Nanos stall_timeout);
 
  private:
@@ -80,7 +82,7 @@ class PduSocket : public std::enable_shared_from_this<PduSocket> {
   bool peer_owes() const { return !partial_.empty() || handler_->owes(); }
 
   EventLoop& loop_;
-  fabric::UniqueFd socket_;
+  net::UniqueFd socket_;
   Handler* handler_;
   const ByteSpan space_;
   const Nanos stall_timeout_;
@@ -103,7 +105,7 @@ class PduSocket : public std::enable_shared_from_this<PduSocket> {
   std::size_t first_ = 0;
 
   // While the peer has to take or to send something: when it last did.
-  fabric::Timer timer_;
+  Timer timer_;
   Nanos took_at_ = 0;
   Nanos sent_at_ = 0;
 };

@@ -19,7 +19,9 @@ constexpr std::uint16_t kLastControllerId = 0xffef;
 constexpr std::uint32_t kLeastAdminEntries = 32;
 
 // `where`: in the Connect command or its data.
-Answer invalid_parameter(std::uint32_t where) { return {StatusCode::connect_invalid_parameters, where}; }
+Answer invalid_parameter(std::uint32_t where) {
+  return {StatusCode::connect_invalid_parameters, where};
+}
 
 }  // namespace
 
@@ -36,7 +38,7 @@ Subsystem::~Subsystem() {
   SCALIO_ASSERT(closed_ && connections_.empty() && closing_ == 0 && controllers_.empty());
 }
 
-void Subsystem::adopt(fabric::UniqueFd socket, std::string name) {
+void Subsystem::adopt(net::UniqueFd socket, std::string name) {
   if (closed_ || connections_.size() + closing_ >= limits().max_connections) {
     if (!closed_) log_.warn(loop().now(), name + ": refused: there are too many connections");
     return;
@@ -67,16 +69,18 @@ Subsystem::Connected Subsystem::connect(const ConnectCommand& command, const Con
   if (command.record_format != 0) return {{StatusCode::connect_incompatible_format}, nullptr};
   const std::uint32_t entries = command.queue_size + 1U;
   // Of an admin queue every host may expect its least size (Fabrics 3.3).
-  const std::uint32_t most =
-      command.queue_id == 0 ? std::max(limits().queue_depth, kLeastAdminEntries) : limits().queue_depth;
+  const std::uint32_t most = command.queue_id == 0
+                                 ? std::max(limits().queue_depth, kLeastAdminEntries)
+                                 : limits().queue_depth;
   if (entries < 2 || entries > most) return {invalid_parameter(kQueueSizeAt), nullptr};
   const bool discovery = data.subsystem_nqn == kDiscoveryNqn;
   if (!discovery && data.subsystem_nqn != model_.nqn) {
     return {invalid_parameter(kInConnectData | kSubsystemNqnAt), nullptr};
   }
-  if (data.host_nqn.size() > kMaxNqn) return {invalid_parameter(kInConnectData | kHostNqnAt), nullptr};
-  // Whoever asks what there is may learn that there is nothing for it. Where any host may connect, it may
-  // have any name, or none: there are hosts that have none, and a name proves nothing.
+  if (data.host_nqn.size() > kMaxNqn)
+    return {invalid_parameter(kInConnectData | kHostNqnAt), nullptr};
+  // Whoever asks what there is may learn that there is nothing for it. Where any host may connect,
+  // it may have any name, or none: there are hosts that have none, and a name proves nothing.
   if (!discovery && !allowed(data.host_nqn)) {
     return {{StatusCode::connect_invalid_host, kInConnectData | kHostNqnAt}, nullptr};
   }
@@ -84,8 +88,9 @@ Subsystem::Connected Subsystem::connect(const ConnectCommand& command, const Con
                                : connect_io(command, data, queue);
 }
 
-Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command, const ConnectData& data,
-                                              Controller::Queue& queue, const TargetPort& local) {
+Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command,
+                                              const ConnectData& data, Controller::Queue& queue,
+                                              const TargetPort& local) {
   if (data.controller_id != kAnyController)
     return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
   // There are fewer connections than numbers, so one is free.
@@ -95,9 +100,9 @@ Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command, con
   } while (controllers_.contains(last_controller_id_));
 
   const bool discovery = data.subsystem_nqn == kDiscoveryNqn;
-  auto controller =
-      std::make_shared<Controller>(model_, discovery ? ControllerType::discovery : ControllerType::io,
-                                   last_controller_id_, data, command.keep_alive_ms);
+  auto controller = std::make_shared<Controller>(
+      model_, discovery ? ControllerType::discovery : ControllerType::io, last_controller_id_, data,
+      command.keep_alive_ms);
   if (discovery) controller->set_discovery_log(discovery_log(data.host_nqn, local));
   controllers_.emplace(controller->id(), controller);
   controller->attach(0, queue);
@@ -107,14 +112,16 @@ Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command, con
 Subsystem::Connected Subsystem::connect_io(const ConnectCommand& command, const ConnectData& data,
                                            Controller::Queue& queue) {
   const auto found = controllers_.find(data.controller_id);
-  if (found == controllers_.end()) return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
+  if (found == controllers_.end())
+    return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
   const std::shared_ptr<Controller>& controller = found->second;
   const ConnectData& owner = controller->host();
   if (owner.host_nqn != data.host_nqn || owner.host_id != data.host_id ||
       owner.subsystem_nqn != data.subsystem_nqn) {
     return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
   }
-  if (controller->type() == ControllerType::discovery || command.queue_id > limits().max_io_queues) {
+  if (controller->type() == ControllerType::discovery ||
+      command.queue_id > limits().max_io_queues) {
     return {invalid_parameter(kQueueIdAt), nullptr};
   }
   if (!controller->ready()) return {{StatusCode::command_sequence_error}, nullptr};
@@ -130,7 +137,8 @@ void Subsystem::disconnect(const std::shared_ptr<Controller>& controller, std::u
 }
 
 bool Subsystem::allowed(const std::string& host_nqn) const {
-  return allowed_hosts_.empty() || std::ranges::find(allowed_hosts_, host_nqn) != allowed_hosts_.end();
+  return allowed_hosts_.empty() ||
+         std::ranges::find(allowed_hosts_, host_nqn) != allowed_hosts_.end();
 }
 
 // What a discovery controller tells this host: each port of the subsystem, if it may connect there.
@@ -138,13 +146,15 @@ Bytes Subsystem::discovery_log(const std::string& host_nqn, const TargetPort& lo
   std::vector<DiscoveryEntry> entries;
   for (const TargetPort& port : ports_) {
     if (!allowed(host_nqn)) break;
-    // A port of every address is reached at the one that the host has reached, if that is of its family.
+    // A port of every address is reached at the one that the host has reached, if that is of its
+    // family.
     if (port.address.empty() && port.family != local.family && !port.both_families) continue;
     const TargetPort& at = port.address.empty() ? local : port;
     DiscoveryEntry entry;
     entry.family = at.family;
     entry.port_id = static_cast<std::uint16_t>(entries.size() + 1);
-    entry.admin_queue_size = static_cast<std::uint16_t>(std::max(limits().queue_depth, kLeastAdminEntries));
+    entry.admin_queue_size =
+        static_cast<std::uint16_t>(std::max(limits().queue_depth, kLeastAdminEntries));
     entry.service = std::to_string(port.port);
     entry.subsystem_nqn = model_.nqn;
     entry.address = at.address;

@@ -38,7 +38,7 @@ class Subsystem {
   ~Subsystem();
 
   // A new connection, named for logs.
-  void adopt(fabric::UniqueFd socket, std::string name);
+  void adopt(net::UniqueFd socket, std::string name);
   // Closes all connections and takes no more.
   void close_all();
   // Connections, and closed ones that still have commands with a device.
@@ -49,19 +49,19 @@ class Subsystem {
   const NamespaceTable& namespaces() const { return namespaces_; }
   const TargetLimits& limits() const { return model_.limits; }
   BufferPool& pool() { return pool_; }
-  fabric::LimitedLog& log() { return log_; }
+  net::LimitedLog& log() { return log_; }
 
   // --- For its connections ---
 
-  // What a Connect command is answered: success with the controller that `queue` is now a queue of, or why
-  // not.
+  // What a Connect command is answered: success with the controller that `queue` is now a queue of,
+  // or why not.
   struct Connected {
     Answer answer;
     std::shared_ptr<Controller> controller;
   };
   // `local`: the address of this end of the connection.
-  Connected connect(const ConnectCommand& command, const ConnectData& data, Controller::Queue& queue,
-                    const TargetPort& local);
+  Connected connect(const ConnectCommand& command, const ConnectData& data,
+                    Controller::Queue& queue, const TargetPort& local);
   // The queue is no longer one of the controller's. Without its admin queue the controller ends.
   void disconnect(const std::shared_ptr<Controller>& controller, std::uint16_t queue_id);
   // The connection is closed; it may have commands with a device.
@@ -72,9 +72,10 @@ class Subsystem {
   ByteSpan receive_space() { return receive_space_; }
 
  private:
-  Connected connect_admin(const ConnectCommand& command, const ConnectData& data, Controller::Queue& queue,
-                          const TargetPort& local);
-  Connected connect_io(const ConnectCommand& command, const ConnectData& data, Controller::Queue& queue);
+  Connected connect_admin(const ConnectCommand& command, const ConnectData& data,
+                          Controller::Queue& queue, const TargetPort& local);
+  Connected connect_io(const ConnectCommand& command, const ConnectData& data,
+                       Controller::Queue& queue);
   bool allowed(const std::string& host_nqn) const;
   Bytes discovery_log(const std::string& host_nqn, const TargetPort& local) const;
 
@@ -84,7 +85,7 @@ class Subsystem {
   const std::vector<TargetPort> ports_;
   BufferPool pool_;
   Bytes receive_space_;
-  fabric::LimitedLog log_;
+  net::LimitedLog log_;
   std::map<std::uint16_t, std::shared_ptr<Controller>> controllers_;
   std::uint16_t last_controller_id_ = 0;
   std::unordered_map<TargetConnection*, std::shared_ptr<TargetConnection>> connections_;

@@ -21,9 +21,9 @@ constexpr std::uint32_t kFlagsAt = 1, kLengthAt = 4, kCidAt = 8, kTagAt = 10, kO
 
 // Whether a host may try the same command again and fare better.
 bool passing(StatusCode code) {
-  return code == StatusCode::transient_transport_error || code == StatusCode::connect_controller_busy ||
-         code == StatusCode::abort_requested || code == StatusCode::unrecovered_read_error ||
-         code == StatusCode::write_fault;
+  return code == StatusCode::transient_transport_error ||
+         code == StatusCode::connect_controller_busy || code == StatusCode::abort_requested ||
+         code == StatusCode::unrecovered_read_error || code == StatusCode::write_fault;
 }
 
 std::string why_refused(const Answer& answer) {
@@ -81,7 +81,8 @@ struct TargetConnection::Slot {
   std::array<std::byte, kMaxPrefix> prefix;
   std::array<std::byte, kDigestSize + kMaxPrefix> suffix;
 
-  // The coroutine that carries I/O commands through the device, one after the other: resumed for each.
+  // The coroutine that carries I/O commands through the device, one after the other: resumed for
+  // each.
   bool has_worker = false;
   std::coroutine_handle<> worker;
   auto given() {
@@ -95,11 +96,11 @@ struct TargetConnection::Slot {
   }
 };
 
-TargetConnection::TargetConnection(Subsystem& subsystem, fabric::UniqueFd socket, std::string name)
+TargetConnection::TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name)
     : subsystem_(subsystem),
       name_(std::move(name)),
-      socket_(PduSocket::create(subsystem.loop(), std::move(socket), *this, subsystem.receive_space(),
-                                subsystem.limits().stall_timeout)),
+      socket_(PduSocket::create(subsystem.loop(), std::move(socket), *this,
+                                subsystem.receive_space(), subsystem.limits().stall_timeout)),
       connect_timeout_(subsystem.loop(), [this] { end("it did not connect in time"); }) {
   rules_.at_host = false;
   rules_.connecting = true;
@@ -133,7 +134,8 @@ void TargetConnection::end(const std::string& why) {
 void TargetConnection::on_lost(const Status& why) {
   // A host that goes away is no news; one that had to be thrown out is.
   if (why.code() != Code::unavailable) {
-    subsystem_.log().warn(subsystem_.loop().now(), fmt::format("{}: disconnected: {}", name_, why.message()));
+    subsystem_.log().warn(subsystem_.loop().now(),
+                          fmt::format("{}: disconnected: {}", name_, why.message()));
   }
   end(why.message());
 }
@@ -150,7 +152,8 @@ void TargetConnection::leave_controller(const std::string& why) {
   if (!controller_) return;
   const std::shared_ptr<Controller> controller = std::exchange(controller_, nullptr);
   if (queue_id_ == 0) {
-    spdlog::debug("{}: controller {} of {} ended: {}", name_, controller->id(), controller->host_name(), why);
+    spdlog::debug("{}: controller {} of {} ended: {}", name_, controller->id(),
+                  controller->host_name(), why);
   }
   subsystem_.disconnect(controller, queue_id_);
 }
@@ -170,7 +173,8 @@ std::size_t TargetConnection::on_received(ByteView bytes) {
     const Pdu* pdu = std::get_if<Pdu>(&found);
     if (pdu == nullptr) break;
     if (pdu->type == PduType::capsule_cmd && pdu->data_size > kInCapsuleData) {
-      terminate({FatalError::invalid_header_field, kLengthAt, "more in-capsule data than a capsule may have"},
+      terminate({FatalError::invalid_header_field, kLengthAt,
+                 "more in-capsule data than a capsule may have"},
                 rest);
       break;
     }
@@ -184,7 +188,8 @@ std::size_t TargetConnection::on_received(ByteView bytes) {
 
 void TargetConnection::on_pdu(const Pdu& pdu, ByteView bytes) {
   const ByteView data = bytes.subspan(pdu.data_at, pdu.data_size);
-  const bool intact = !pdu.data_digest || load<std::uint32_t>(data.data() + data.size()) == crc32c(data);
+  const bool intact =
+      !pdu.data_digest || load<std::uint32_t>(data.data() + data.size()) == crc32c(data);
   switch (pdu.type) {
     case PduType::ic_req: return on_ic_req(pdu);
     case PduType::capsule_cmd: return on_capsule(pdu, data, intact);
@@ -212,13 +217,14 @@ void TargetConnection::on_ic_req(const Pdu& pdu) {
 }
 
 void TargetConnection::terminate(const PduError& error, ByteView bytes) {
-  subsystem_.log().warn(subsystem_.loop().now(),
-                        fmt::format("{}: disconnected: {}: {}", name_, name_of(error.error), error.what));
+  subsystem_.log().warn(subsystem_.loop().now(), fmt::format("{}: disconnected: {}: {}", name_,
+                                                             name_of(error.error), error.what));
   // As much of it as its header has, if that much is there.
-  const std::size_t header = bytes.size() < kCommonHeader ? 0 : load<std::uint8_t>(bytes.data() + 2);
-  const std::size_t length =
-      encode_term_req(PduType::c2h_term_req, {error.error, error.information},
-                      bytes.first(std::min(bytes.size(), std::max(header, kCommonHeader))), farewell_);
+  const std::size_t header =
+      bytes.size() < kCommonHeader ? 0 : load<std::uint8_t>(bytes.data() + 2);
+  const std::size_t length = encode_term_req(
+      PduType::c2h_term_req, {error.error, error.information},
+      bytes.first(std::min(bytes.size(), std::max(header, kCommonHeader))), farewell_);
   socket_->send(ByteView(farewell_).first(length));
   finish("the host broke the protocol");
 }
@@ -226,7 +232,8 @@ void TargetConnection::terminate(const PduError& error, ByteView bytes) {
 void TargetConnection::on_capsule(const Pdu& pdu, ByteView data, bool intact) {
   Slot* const slot = take_slot(command_of(pdu));
   if (slot == nullptr) {
-    return terminate({FatalError::sequence_error, 0, "more commands than the queue has entries"}, pdu.header);
+    return terminate({FatalError::sequence_error, 0, "more commands than the queue has entries"},
+                     pdu.header);
   }
   const Command& command = slot->command;
   if (!intact) return complete(*slot, {StatusCode::transient_transport_error});
@@ -242,11 +249,13 @@ void TargetConnection::on_capsule(const Pdu& pdu, ByteView data, bool intact) {
 void TargetConnection::on_data(const Pdu& pdu, ByteView data, bool intact) {
   const Transfer t = transfer_of(pdu);
   if (t.tag >= slots_.size() || slots_[t.tag]->stage != Slot::Stage::receiving) {
-    return terminate({FatalError::invalid_header_field, kTagAt, "data that nobody asked for"}, pdu.header);
+    return terminate({FatalError::invalid_header_field, kTagAt, "data that nobody asked for"},
+                     pdu.header);
   }
   Slot& slot = *slots_[t.tag];
   if (t.cid != slot.command.cid) {
-    return terminate({FatalError::invalid_header_field, kCidAt, "data of another command"}, pdu.header);
+    return terminate({FatalError::invalid_header_field, kCidAt, "data of another command"},
+                     pdu.header);
   }
   if (t.offset != slot.received || t.length > slot.request.size - slot.received) {
     return terminate({FatalError::data_out_of_range, kOffsetAt, "data out of order, or too much"},
@@ -254,7 +263,8 @@ void TargetConnection::on_data(const Pdu& pdu, ByteView data, bool intact) {
   }
   const bool ends = t.length == slot.request.size - slot.received;
   if (ends != ((pdu.flags & kLastPdu) != 0)) {
-    return terminate({FatalError::invalid_header_field, kFlagsAt, "LAST_PDU at a wrong place"}, pdu.header);
+    return terminate({FatalError::invalid_header_field, kFlagsAt, "LAST_PDU at a wrong place"},
+                     pdu.header);
   }
   std::ranges::copy(data, slot.memory.get() + t.offset);
   slot.received += t.length;
@@ -281,10 +291,11 @@ void TargetConnection::on_connect(Slot& slot, ByteView data) {
   const Subsystem::Connected connected =
       subsystem_.connect(command, *who, *this, local_address(socket_->fd()));
   if (!connected.controller) {
-    subsystem_.log().warn(
-        subsystem_.loop().now(),
-        fmt::format("{}: {} may not connect to {}: {}", name_, fabric::printable(as_bytes(who->host_nqn)),
-                    fabric::printable(as_bytes(who->subsystem_nqn)), why_refused(connected.answer)));
+    subsystem_.log().warn(subsystem_.loop().now(),
+                          fmt::format("{}: {} may not connect to {}: {}", name_,
+                                      fabric::printable(as_bytes(who->host_nqn)),
+                                      fabric::printable(as_bytes(who->subsystem_nqn)),
+                                      why_refused(connected.answer)));
     return complete(slot, connected.answer);
   }
   connect_timeout_.cancel();
@@ -296,7 +307,8 @@ void TargetConnection::on_connect(Slot& slot, ByteView data) {
   if (queue_id_ == 0) {
     spdlog::debug("{}: controller {} of {}", name_, controller_->id(), controller_->host_name());
   } else {
-    spdlog::debug("{}: queue {} of controller {}, {} entries", name_, queue_id_, controller_->id(), entries_);
+    spdlog::debug("{}: queue {} of controller {}, {} entries", name_, queue_id_, controller_->id(),
+                  entries_);
   }
   complete(slot, connected.answer);
 }
@@ -340,16 +352,16 @@ void TargetConnection::execute(Slot& slot) {
   const Command& command = slot.command;
   Answer answer = controller_->execute(command, command.sgl.length);
   // Data goes by the transport's means, as any that is for the host.
-  const bool described =
-      (command.flags & Command::kPsdtMask) == Command::kSgls && command.sgl.identifier == Sgl::kTransport;
+  const bool described = (command.flags & Command::kPsdtMask) == Command::kSgls &&
+                         command.sgl.identifier == Sgl::kTransport;
   if (!answer.data.empty() && !described) answer = {StatusCode::sgl_type_invalid};
   SCALIO_ASSERT(answer.data.size() <= slot.holds);
   slot.page = std::move(answer.data);
   complete(slot, answer);
 }
 
-// Commands with a device cannot be taken back, and all others end by themselves at once, but for those that
-// wait for an event.
+// Commands with a device cannot be taken back, and all others end by themselves at once, but for
+// those that wait for an event.
 void TargetConnection::on_abort(Slot& slot) {
   constexpr std::uint32_t kNotAborted = 1;
   if (!controller_->ready()) return complete(slot, {StatusCode::command_sequence_error});
@@ -367,7 +379,8 @@ void TargetConnection::on_abort(Slot& slot) {
 // There are no events: nothing about a namespace changes while the target runs.
 void TargetConnection::on_event_request(Slot& slot) {
   if (!controller_->ready()) return complete(slot, {StatusCode::command_sequence_error});
-  if (parked_ == kMaxEventRequests) return complete(slot, {StatusCode::asynchronous_event_limit_exceeded});
+  if (parked_ == kMaxEventRequests)
+    return complete(slot, {StatusCode::asynchronous_event_limit_exceeded});
   slot.stage = Slot::Stage::parked;
   ++parked_;
 }
@@ -384,11 +397,13 @@ void TargetConnection::drop_event_requests() {
 
 void TargetConnection::on_io(Slot& slot, ByteView data) {
   IoRequest& request = slot.request;
-  const StatusCode status =
-      plan_io(slot.command, data.size(), subsystem_.limits().max_transfer, subsystem_.namespaces(), request);
+  const StatusCode status = plan_io(slot.command, data.size(), subsystem_.limits().max_transfer,
+                                    subsystem_.namespaces(), request);
   if (status != StatusCode::success) return complete(slot, {status});
-  // Nothing that was written is anywhere but on the device; where nothing can be, there is nothing to flush.
-  if (request.kind == block::Io::Kind::flush && !request.name_space->writable) return complete(slot, {});
+  // Nothing that was written is anywhere but on the device; where nothing can be, there is nothing
+  // to flush.
+  if (request.kind == block::Io::Kind::flush && !request.name_space->writable)
+    return complete(slot, {});
   if (request.size > 0) slot.holds = BufferPool::footprint(request.size);
   if (request.in_capsule) {
     // The bytes are here and go with this call, so they get memory even where others wait for it.
@@ -442,13 +457,15 @@ void TargetConnection::ask_for_data(Slot& slot) {
   slot.received = 0;
   slot.damaged = false;
   ++transfers_;
-  const std::size_t n = encode_r2t({slot.command.cid, slot.tag, 0, slot.request.size}, format_, slot.prefix);
+  const std::size_t n =
+      encode_r2t({slot.command.cid, slot.tag, 0, slot.request.size}, format_, slot.prefix);
   socket_->send(ByteView(slot.prefix).first(n));
 }
 
 void TargetConnection::run(Slot& slot) {
   slot.stage = Slot::Stage::running;
-  if (!std::exchange(slot.has_worker, true)) subsystem_.loop().spawn(work(shared_from_this(), slot));
+  if (!std::exchange(slot.has_worker, true))
+    subsystem_.loop().spawn(work(shared_from_this(), slot));
   std::exchange(slot.worker, nullptr).resume();
 }
 
@@ -458,8 +475,8 @@ Task<void> TargetConnection::work(std::shared_ptr<TargetConnection> self, Slot& 
     co_await slot.given();
     if (self->state_ == State::closed) co_return;
     const IoRequest& request = slot.request;
-    block::Io io(*request.name_space->device, request.kind, request.offset, slot.memory.get(), request.size,
-                 request.durability);
+    block::Io io(*request.name_space->device, request.kind, request.offset, slot.memory.get(),
+                 request.size, request.durability);
     const Status status = co_await io;
     if (self->state_ == State::closed) co_return;
     self->on_io_done(slot, status);

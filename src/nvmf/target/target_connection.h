@@ -1,5 +1,5 @@
-// TargetConnection: one TCP connection of a target, which is one queue pair of a controller: its PDUs, its
-// commands in flight, and what became of them.
+// TargetConnection: one TCP connection of a target, which is one queue pair of a controller: its
+// PDUs, its commands in flight, and what became of them.
 #pragma once
 
 #include <coroutine>
@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "task/timer.h"
 #include "net/unique_fd.h"
 #include "nvmf/target/controller.h"
-#include "nvmf/wire/pdu.h"
 #include "nvmf/target/pdu_socket.h"
 #include "nvmf/target/subsystem.h"
+#include "nvmf/wire/pdu.h"
+#include "task/timer.h"
 
 namespace scalio::nvmf {
 
@@ -22,7 +22,7 @@ class TargetConnection final : public Controller::Queue,
                                public PduSocket::Handler,
                                public std::enable_shared_from_this<TargetConnection> {
  public:
-  TargetConnection(Subsystem& subsystem, fabric::UniqueFd socket, std::string name);
+  TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name);
   ~TargetConnection();
   // Begins to serve it.
   void start();
@@ -83,7 +83,7 @@ class TargetConnection final : public Controller::Queue,
   const std::string name_;
   State state_ = State::new_one;
   std::shared_ptr<PduSocket> socket_;
-  fabric::Timer connect_timeout_;
+  Timer connect_timeout_;
   PduRules rules_;                                              // of what is received
   PduFormat format_;                                            // of what is sent
   std::array<std::byte, kIcLength> greeting_;                   // ICResp
@@ -95,7 +95,8 @@ class TargetConnection final : public Controller::Queue,
   std::uint32_t entries_ = 1;  // of the queue: commands in flight at a time
   std::uint32_t sq_head_ = 0;
 
-  std::vector<std::unique_ptr<Slot>> slots_;  // made as they are needed; a slot's index is its transfer tag
+  std::vector<std::unique_ptr<Slot>>
+      slots_;  // made as they are needed; a slot's index is its transfer tag
   std::vector<Slot*> idle_;
   std::deque<Slot*> waiting_;  // for memory, in order
   std::size_t in_flight_ = 0;  // bytes of memory for data that slots hold

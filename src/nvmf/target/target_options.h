@@ -15,9 +15,10 @@
 
 namespace scalio::nvmf {
 
-// Every limit holds whatever hosts do. A connection's data in memory is therefore at most the larger of
-// max_in_flight and max_transfer, and an incomplete PDU of max_pdu_data; if hosts may write, queue_depth x 8
-// KiB of what came in capsules as well. A host that takes what it asks for keeps a small part of it busy.
+// Every limit holds whatever hosts do. A connection's data in memory is therefore at most the
+// larger of max_in_flight and max_transfer, and an incomplete PDU of max_pdu_data; if hosts may
+// write, queue_depth x 8 KiB of what came in capsules as well. A host that takes what it asks for
+// keeps a small part of it busy.
 struct TargetLimits {
   // TCP connections, that is queues. Beyond, a connection is closed without a word.
   std::size_t max_connections = 1024;
@@ -29,35 +30,36 @@ struct TargetLimits {
   std::uint32_t max_transfer = 128 * 1024;
   // Data of one PDU from a host (MAXH2CDATA), in bytes: a multiple of 4 from 8192 to 256 KiB.
   std::uint32_t max_pdu_data = 128 * 1024;
-  // Bytes of data that the commands of one connection hold at a time. Commands beyond wait, without memory,
-  // until the host has taken what it asked for before.
+  // Bytes of data that the commands of one connection hold at a time. Commands beyond wait, without
+  // memory, until the host has taken what it asked for before.
   std::size_t max_in_flight = 512 * 1024;
   // From accepting a connection to its Connect command.
   Nanos connect_timeout = 5 * kSecond;
-  // A host that takes nothing of what waits for it, or sends no more of a PDU or transfer that it has begun,
-  // for this long, is disconnected.
+  // A host that takes nothing of what waits for it, or sends no more of a PDU or transfer that it
+  // has begun, for this long, is disconnected.
   Nanos stall_timeout = 30 * kSecond;
 };
 
 struct TargetNamespace {
   // A regular file or block device, read around the page cache.
   std::string path;
-  // If given, called on the target's thread for the device, in place of opening `path`: memory, or a device
-  // with faults. Its name() must tell it from others.
+  // If given, called on the target's thread for the device, in place of opening `path`: memory, or
+  // a device with faults. Its name() must tell it from others.
   std::function<Result<std::unique_ptr<block::BlockDevice>>(EventLoop& loop)> open;
 };
 
 struct TargetOptions {
   // Where to listen: URIs of scheme tcp.
-  std::vector<fabric::Uri> listen;
+  std::vector<net::Uri> listen;
   std::vector<TargetNamespace> namespaces;
-  // The subsystem's name. Empty: derived from what the namespaces are (namespace_table.h), so that it is the
-  // same after a restart.
+  // The subsystem's name. Empty: derived from what the namespaces are (namespace_table.h), so that
+  // it is the same after a restart.
   std::string nqn;
-  // NQNs of the hosts that may connect. Empty: any. A name is all that is checked: who can reach the port can
-  // claim it.
+  // NQNs of the hosts that may connect. Empty: any. A name is all that is checked: who can reach
+  // the port can claim it.
   std::vector<std::string> allowed_hosts;
-  // Whether hosts may write. A host that can write an SSD of a store can destroy every record on it.
+  // Whether hosts may write. A host that can write an SSD of a store can destroy every record on
+  // it.
   bool writable = false;
   TargetLimits limits;
 };

@@ -13,7 +13,8 @@ namespace scalio::nvmf {
 namespace {
 
 // Text in a field: of identify structures padded with blanks, of Fabrics ended by zeroes.
-void put_text(ByteSpan out, std::size_t at, std::size_t width, std::string_view text, char padding) {
+void put_text(ByteSpan out, std::size_t at, std::size_t width, std::string_view text,
+              char padding) {
   SCALIO_ASSERT(text.size() <= width);
   std::memset(out.data() + at, padding, width);
   std::memcpy(out.data() + at, text.data(), text.size());
@@ -95,7 +96,8 @@ constexpr std::array kStatusNames = {
     StatusName{StatusCode::invalid_number_of_sgls, "Invalid Number of SGL Descriptors"},
     StatusName{StatusCode::data_sgl_length_invalid, "Data SGL Length Invalid"},
     StatusName{StatusCode::sgl_type_invalid, "SGL Descriptor Type Invalid"},
-    StatusName{StatusCode::invalid_controller_memory_buffer, "Invalid Use of Controller Memory Buffer"},
+    StatusName{StatusCode::invalid_controller_memory_buffer,
+               "Invalid Use of Controller Memory Buffer"},
     StatusName{StatusCode::sgl_offset_invalid, "SGL Offset Invalid"},
     StatusName{StatusCode::host_identifier_inconsistent, "Host Identifier Inconsistent Format"},
     StatusName{StatusCode::keep_alive_expired, "Keep Alive Timeout Expired"},
@@ -109,7 +111,8 @@ constexpr std::array kStatusNames = {
     StatusName{StatusCode::invalid_queue_identifier, "Invalid Queue Identifier"},
     StatusName{StatusCode::invalid_queue_size, "Invalid Queue Size"},
     StatusName{StatusCode::abort_limit_exceeded, "Abort Command Limit Exceeded"},
-    StatusName{StatusCode::asynchronous_event_limit_exceeded, "Asynchronous Event Request Limit Exceeded"},
+    StatusName{StatusCode::asynchronous_event_limit_exceeded,
+               "Asynchronous Event Request Limit Exceeded"},
     StatusName{StatusCode::invalid_log_page, "Invalid Log Page"},
     StatusName{StatusCode::feature_not_saveable, "Feature Identifier Not Saveable"},
     StatusName{StatusCode::feature_not_changeable, "Feature Not Changeable"},
@@ -200,7 +203,8 @@ Direction direction_of(const Command& command) {
 }
 
 std::uint16_t status_field(StatusCode code, bool do_not_retry) {
-  return static_cast<std::uint16_t>(static_cast<unsigned>(code) << 1 | (do_not_retry ? kDoNotRetry : 0U));
+  return static_cast<std::uint16_t>(static_cast<unsigned>(code) << 1 |
+                                    (do_not_retry ? kDoNotRetry : 0U));
 }
 
 StatusCode status_code(const Completion& completion) {
@@ -229,8 +233,8 @@ std::uint64_t encode(const Capabilities& c) {
   constexpr std::uint64_t kNvmCommandSet = 1ULL << 37;
   const std::uint64_t timeout = std::min<std::uint64_t>((c.ready_timeout_ms + 499) / 500, 255);
   const std::uint64_t page = c.min_page_shift - 12U;
-  return (c.max_queue_entries - 1) | kContiguousQueues | timeout << 24 | kNvmCommandSet | page << 48 |
-         page << 52;
+  return (c.max_queue_entries - 1) | kContiguousQueues | timeout << 24 | kNvmCommandSet |
+         page << 48 | page << 52;
 }
 
 Capabilities decode_capabilities(std::uint64_t value) {
@@ -276,7 +280,8 @@ void encode(const IdentifyController& c, ByteSpan out) {
 
 Result<IdentifyController> decode_identify_controller(ByteView in) {
   using namespace idctrl;
-  if (in.size() < kIdentifySize) return too_short("an identify controller structure", in, kIdentifySize);
+  if (in.size() < kIdentifySize)
+    return too_short("an identify controller structure", in, kIdentifySize);
   const std::byte* const p = in.data();
   IdentifyController c;
   c.vendor_id = load<std::uint16_t>(p + kVid);
@@ -324,9 +329,11 @@ void encode(const IdentifyNamespace& n, ByteSpan out) {
 
 Result<IdentifyNamespace> decode_identify_namespace(ByteView in) {
   using namespace idns;
-  if (in.size() < kIdentifySize) return too_short("an identify namespace structure", in, kIdentifySize);
+  if (in.size() < kIdentifySize)
+    return too_short("an identify namespace structure", in, kIdentifySize);
   const std::byte* const p = in.data();
-  // FLBAS has the format's number in bits 3:0, and two more above bit 4 where there are more than 16 formats.
+  // FLBAS has the format's number in bits 3:0, and two more above bit 4 where there are more than
+  // 16 formats.
   const unsigned last_format = load<std::uint8_t>(p + kNlbaf);
   const unsigned flbas = load<std::uint8_t>(p + kFlbas);
   const unsigned format = last_format < 16 ? flbas & 0xf : (flbas & 0xf) | (flbas >> 5 & 3) << 4;
@@ -401,16 +408,19 @@ void encode_namespace_list(const std::vector<std::uint32_t>& nsids, ByteSpan out
 std::vector<std::uint32_t> decode_namespace_list(ByteView in) {
   std::vector<std::uint32_t> nsids;
   ByteReader r(in.first(std::min(in.size(), kIdentifySize)));
-  for (auto nsid = r.get<std::uint32_t>(); nsid != 0; nsid = r.get<std::uint32_t>()) nsids.push_back(nsid);
+  for (auto nsid = r.get<std::uint32_t>(); nsid != 0; nsid = r.get<std::uint32_t>())
+    nsids.push_back(nsid);
   return nsids;
 }
 
 Status check_nqn(std::string_view nqn) {
   const auto bad = [&](std::string_view why) {
-    return Status(Code::invalid, fmt::format("\"{}\" is not an NQN: {}", nqn.substr(0, kMaxNqn), why));
+    return Status(Code::invalid,
+                  fmt::format("\"{}\" is not an NQN: {}", nqn.substr(0, kMaxNqn), why));
   };
   const bool printable = std::ranges::all_of(nqn, [](char c) { return c > ' ' && c <= '~'; });
-  if (!printable) return Status(Code::invalid, "an NQN has characters that are not printable ASCII");
+  if (!printable)
+    return Status(Code::invalid, "an NQN has characters that are not printable ASCII");
   if (!nqn.starts_with("nqn.")) return bad("it does not begin with \"nqn.\"");
   if (nqn.size() > kMaxNqn) return bad(fmt::format("it is longer than {} characters", kMaxNqn));
   return Status();
@@ -429,7 +439,8 @@ Result<ConnectData> decode_connect_data(ByteView in) {
   ConnectData d;
   get_array(in, 0, d.host_id);
   d.controller_id = load<std::uint16_t>(in.data() + 16);
-  for (const auto& [at, nqn] : {std::pair{kSubsystemNqnAt, &d.subsystem_nqn}, {kHostNqnAt, &d.host_nqn}}) {
+  for (const auto& [at, nqn] :
+       {std::pair{kSubsystemNqnAt, &d.subsystem_nqn}, {kHostNqnAt, &d.host_nqn}}) {
     const std::string_view field = as_string(in.subspan(at, kNqnField));
     *nqn = field.substr(0, field.find('\0'));
   }
@@ -455,7 +466,8 @@ std::string connect_field(std::uint32_t dw0) {
   const std::uint32_t at = dw0 & (kInConnectData | 0xffff);
   const auto* const field = std::ranges::find(kFields, at, &Field::at);
   if (field != kFields.end()) return std::string(field->name);
-  return fmt::format("byte {} of the {}", at & 0xffff, (at & kInConnectData) != 0 ? "data" : "command");
+  return fmt::format("byte {} of the {}", at & 0xffff,
+                     (at & kInConnectData) != 0 ? "data" : "command");
 }
 
 Command make_connect(const ConnectCommand& c) {
@@ -540,7 +552,8 @@ Command make_set_features(Feature feature, std::uint32_t value) {
 }
 
 AsyncEvent decode_event(const Completion& completion) {
-  return {static_cast<std::uint8_t>(completion.dw0 & 7), static_cast<std::uint8_t>(completion.dw0 >> 8),
+  return {static_cast<std::uint8_t>(completion.dw0 & 7),
+          static_cast<std::uint8_t>(completion.dw0 >> 8),
           static_cast<std::uint8_t>(completion.dw0 >> 16)};
 }
 
@@ -612,7 +625,8 @@ void encode(const DiscoveryEntry& e, ByteSpan out) {
 
 Result<DiscoveryEntry> decode_discovery_entry(ByteView in) {
   using namespace entry;
-  if (in.size() < kDiscoveryEntry) return too_short("a discovery log page entry", in, kDiscoveryEntry);
+  if (in.size() < kDiscoveryEntry)
+    return too_short("a discovery log page entry", in, kDiscoveryEntry);
   const std::byte* const p = in.data();
   DiscoveryEntry e;
   e.transport = load<TransportType>(p + kTrtype);

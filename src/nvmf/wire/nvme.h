@@ -1,8 +1,8 @@
 // What NVMe commands, completions and data structures look like as bytes, for initiator and target.
 //
-// After the NVM Express Base Specification 2.0 ("Base"), the NVM Command Set Specification 1.0 ("NVM") and
-// NVMe over Fabrics 1.1 ("Fabrics", since 2.0 part of Base). Pure: no I/O, and everything that a peer wrote
-// is checked before it is used.
+// After the NVM Express Base Specification 2.0 ("Base"), the NVM Command Set Specification 1.0
+// ("NVM") and NVMe over Fabrics 1.1 ("Fabrics", since 2.0 part of Base). Pure: no I/O, and
+// everything that a peer wrote is checked before it is used.
 #pragma once
 
 #include <scalio/status.h>
@@ -31,8 +31,8 @@ struct Sgl {
   static constexpr std::uint8_t kInCapsule = 0x01;
   // The transport moves the data by its own means (NVMe/TCP: R2T, H2CData, C2HData).
   static constexpr std::uint8_t kTransport = 0x5a;
-  // The controller reads or writes the host's memory by RDMA. The key stands in the upper byte of `length`
-  // and in `reserved`.
+  // The controller reads or writes the host's memory by RDMA. The key stands in the upper byte of
+  // `length` and in `reserved`.
   static constexpr std::uint8_t kKeyed = 0x40;
 
   static Sgl in_capsule(std::uint64_t offset, std::uint32_t length) {
@@ -61,12 +61,14 @@ struct Command {
   std::uint32_t cdw14 = 0;
   std::uint32_t cdw15 = 0;
 
-  // PSDT: data is described by SGLs, the only way over fabrics. FUSE: two commands as one, never used here.
+  // PSDT: data is described by SGLs, the only way over fabrics. FUSE: two commands as one, never
+  // used here.
   static constexpr std::uint8_t kSgls = 0x40;
   static constexpr std::uint8_t kPsdtMask = 0xc0;
   static constexpr std::uint8_t kFuseMask = 0x03;
 };
-static_assert(sizeof(Command) == 64 && offsetof(Command, sgl) == 24 && offsetof(Command, cdw10) == 40);
+static_assert(sizeof(Command) == 64 && offsetof(Command, sgl) == 24 &&
+              offsetof(Command, cdw10) == 40);
 
 // A completion queue entry, exactly as it is sent.
 struct Completion {
@@ -75,7 +77,8 @@ struct Completion {
   std::uint16_t sq_head = 0;
   std::uint16_t sq_id = 0;
   std::uint16_t cid = 0;
-  std::uint16_t status = 0;  // the phase tag in bit 0, then StatusCode in bits 1 to 11, CRD, More, DNR
+  std::uint16_t status =
+      0;  // the phase tag in bit 0, then StatusCode in bits 1 to 11, CRD, More, DNR
 };
 static_assert(sizeof(Completion) == 16);
 
@@ -202,8 +205,10 @@ constexpr std::uint32_t size_of(Property p) { return p == Property::capabilities
 // CAP, as far as it means something over fabrics.
 struct Capabilities {
   std::uint32_t max_queue_entries = 0;  // 2 to 65536: MQES + 1
-  std::uint32_t ready_timeout_ms = 0;   // the longest wait for ready, and for shutdown where RTD3E tells none
-  std::uint8_t min_page_shift = 12;     // log2 of the smallest memory page: 12 + MPSMIN. MDTS counts in it
+  std::uint32_t ready_timeout_ms =
+      0;  // the longest wait for ready, and for shutdown where RTD3E tells none
+  std::uint8_t min_page_shift =
+      12;  // log2 of the smallest memory page: 12 + MPSMIN. MDTS counts in it
 };
 std::uint64_t encode(const Capabilities& c);
 Capabilities decode_capabilities(std::uint64_t value);
@@ -212,7 +217,8 @@ Capabilities decode_capabilities(std::uint64_t value);
 constexpr std::uint32_t kEnable = 1;
 constexpr std::uint32_t kShutdownMask = 3U << 14;
 constexpr std::uint32_t kShutdownNormal = 1U << 14;
-constexpr std::uint32_t kIoEntrySizes = 6U << 16 | 4U << 20;  // 64-byte commands, 16-byte completions
+constexpr std::uint32_t kIoEntrySizes =
+    6U << 16 | 4U << 20;  // 64-byte commands, 16-byte completions
 constexpr std::uint32_t kReady = 1;
 constexpr std::uint32_t kFatal = 2;
 constexpr std::uint32_t kShutdownStatusMask = 3U << 2;
@@ -236,9 +242,9 @@ enum class ControllerType : std::uint8_t { io = 1, discovery = 2 };
 
 struct IdentifyController {
   std::uint16_t vendor_id = 0;
-  std::string serial;          // at most 20 characters of ASCII; shorter ones are padded with blanks
-  std::string model;           // 40
-  std::string firmware;        // 8
+  std::string serial;    // at most 20 characters of ASCII; shorter ones are padded with blanks
+  std::string model;     // 40
+  std::string firmware;  // 8
   std::uint8_t multipath = 0;  // CMIC: bit 0, several ports; bit 1, several controllers
   std::uint8_t mdts = 0;       // the largest transfer is 2^mdts smallest pages; 0: no limit
   std::uint16_t controller_id = 0;
@@ -285,8 +291,8 @@ struct IdentifyNamespace {
   NamespaceId id;                   // eui64 and nguid; the uuid stands in the descriptors
 };
 void encode(const IdentifyNamespace& n, ByteSpan out);  // kIdentifySize bytes
-// Failures: invalid (shorter than kIdentifySize, a format that does not exist, a size that is none, more than
-// 2^63 bytes).
+// Failures: invalid (shorter than kIdentifySize, a format that does not exist, a size that is none,
+// more than 2^63 bytes).
 Result<IdentifyNamespace> decode_identify_namespace(ByteView in);
 
 // The namespace identification descriptors (CNS 03h).
@@ -320,8 +326,8 @@ constexpr std::size_t kMaxNqn = 223;
 constexpr std::size_t kNqnField = 256;
 constexpr std::string_view kDiscoveryNqn = "nqn.2014-08.org.nvmexpress.discovery";
 
-// What is wrong with an NQN as a name, or ok: "nqn." before it, printable ASCII, at most kMaxNqn bytes.
-// Failures: invalid.
+// What is wrong with an NQN as a name, or ok: "nqn." before it, printable ASCII, at most kMaxNqn
+// bytes. Failures: invalid.
 Status check_nqn(std::string_view nqn);
 
 constexpr std::size_t kConnectDataSize = 1024;
@@ -333,11 +339,12 @@ struct ConnectData {
   std::string subsystem_nqn;
   std::string host_nqn;
 };
-void encode(const ConnectData& d, ByteSpan out);  // kConnectDataSize bytes; the NQNs fit their fields
+void encode(const ConnectData& d,
+            ByteSpan out);  // kConnectDataSize bytes; the NQNs fit their fields
 // Failures: invalid (too short). The NQNs may be any text; one that has no end fills its field.
 Result<ConnectData> decode_connect_data(ByteView in);
-// Where fields stand in the Connect command and in its data: what DW0 of a failed Connect refers to, the
-// data's with kInConnectData.
+// Where fields stand in the Connect command and in its data: what DW0 of a failed Connect refers
+// to, the data's with kInConnectData.
 constexpr std::uint32_t kQueueIdAt = 42, kQueueSizeAt = 44;
 constexpr std::uint32_t kInConnectData = 1 << 16;
 constexpr std::uint32_t kControllerIdAt = 16, kSubsystemNqnAt = 256, kHostNqnAt = 512;
@@ -358,7 +365,9 @@ Command make_connect(const ConnectCommand& c);
 ConnectCommand parse_connect(const Command& command);
 
 // The FCTYPE of a command whose opcode is kFabricsOpcode.
-inline FabricsType fabrics_type(const Command& c) { return static_cast<FabricsType>(c.nsid & 0xff); }
+inline FabricsType fabrics_type(const Command& c) {
+  return static_cast<FabricsType>(c.nsid & 0xff);
+}
 Command make_property_get(Property p);
 Command make_property_set(Property p, std::uint64_t value);
 struct PropertyAccess {
@@ -368,7 +377,9 @@ struct PropertyAccess {
 };
 PropertyAccess parse_property(const Command& command);
 // The value in the completion of a get.
-inline std::uint64_t property_value(const Completion& c) { return std::uint64_t{c.dw1} << 32 | c.dw0; }
+inline std::uint64_t property_value(const Completion& c) {
+  return std::uint64_t{c.dw1} << 32 | c.dw0;
+}
 Command make_disconnect();
 
 // --- Other commands ---
@@ -390,10 +401,12 @@ struct LogPageRequest {
 LogPageRequest parse_get_log_page(const Command& command);
 Command make_set_features(Feature feature, std::uint32_t value);
 
-// The changed namespace list (Base 5.16.1.5) is a namespace list; of more than fit, this number alone.
+// The changed namespace list (Base 5.16.1.5) is a namespace list; of more than fit, this number
+// alone.
 constexpr std::uint32_t kTooManyNamespaces = 0xffffffff;
 
-// Asynchronous events (Base 5.2): which are wanted, in OAES and the feature; and one, in its completion.
+// Asynchronous events (Base 5.2): which are wanted, in OAES and the feature; and one, in its
+// completion.
 constexpr std::uint32_t kNamespaceNotices = 1 << 8;
 struct AsyncEvent {
   std::uint8_t type = 0;

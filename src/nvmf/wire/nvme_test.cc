@@ -61,9 +61,14 @@ TEST(NvmeTest, AReadLooksAsTheSpecificationSays) {
 TEST(NvmeTest, AWriteMayForceUnitAccessAndCarryItsData) {
   Command c = make_io(IoOpcode::write, 1, {0, kMaxBlocks}, true);
   c.sgl = Sgl::in_capsule(0, 512);
-  EXPECT_EQ(bytes_of(c),
-            command_bytes(
-                {{0, 0x01}, {1, 0x40}, {4, 1}, {33, 0x02}, {39, 0x01}, {48, 0xff}, {49, 0xff}, {51, 0x40}}));
+  EXPECT_EQ(bytes_of(c), command_bytes({{0, 0x01},
+                                        {1, 0x40},
+                                        {4, 1},
+                                        {33, 0x02},
+                                        {39, 0x01},
+                                        {48, 0xff},
+                                        {49, 0xff},
+                                        {51, 0x40}}));
   EXPECT_EQ(parse_io(c).count, kMaxBlocks);
   EXPECT_EQ(direction_of(c), Direction::to_controller);
   EXPECT_EQ(bytes_of(make_io(IoOpcode::flush, 3, {}, false)), command_bytes({{1, 0x40}, {4, 3}}));
@@ -84,7 +89,8 @@ TEST(NvmeTest, ConnectIsReadBack) {
   const Command c = make_connect({0, 3, 127, ConnectCommand::kNoFlowControl, 5000});
   EXPECT_EQ(
       bytes_of(c),
-      command_bytes({{0, 0x7f}, {1, 0x40}, {4, 0x01}, {42, 3}, {44, 127}, {46, 4}, {48, 0x88}, {49, 0x13}}));
+      command_bytes(
+          {{0, 0x7f}, {1, 0x40}, {4, 0x01}, {42, 3}, {44, 127}, {46, 4}, {48, 0x88}, {49, 0x13}}));
   const ConnectCommand back = parse_connect(c);
   EXPECT_EQ(back.queue_id, 3);
   EXPECT_EQ(back.queue_size, 127);
@@ -110,7 +116,8 @@ TEST(NvmeTest, PropertiesAreAccessedByOffsetAndSize) {
 }
 
 TEST(NvmeTest, LogPagesAreCountedInDwords) {
-  const LogPageRequest r = parse_get_log_page(make_get_log_page(kDiscoveryLogPage, 1 << 20, 0x123456789));
+  const LogPageRequest r =
+      parse_get_log_page(make_get_log_page(kDiscoveryLogPage, 1 << 20, 0x123456789));
   EXPECT_EQ(r.id, kDiscoveryLogPage);
   EXPECT_EQ(r.size, 1U << 20);
   EXPECT_EQ(r.offset, 0x123456789U);
@@ -145,7 +152,8 @@ TEST(NvmeTest, StatusesHaveNames) {
   EXPECT_EQ(kind_of(make_identify(Cns::controller), true), CommandKind::admin);
   EXPECT_EQ(kind_of(make_io(IoOpcode::flush, 1, {}, false), false), CommandKind::io);
   EXPECT_EQ(kind_of(make_connect({}), false), CommandKind::fabrics);
-  EXPECT_EQ(name_of(StatusCode::ana_inaccessible, CommandKind::io), "Asymmetric Access Inaccessible");
+  EXPECT_EQ(name_of(StatusCode::ana_inaccessible, CommandKind::io),
+            "Asymmetric Access Inaccessible");
 }
 
 TEST(NvmeTest, EventsAreToldApart) {
@@ -328,7 +336,8 @@ TEST(NvmeTest, NqnsAreChecked) {
   EXPECT_EQ(check_nqn("store").code(), Code::invalid);
   EXPECT_EQ(check_nqn("nqn.with blank").code(), Code::invalid);
   EXPECT_EQ(check_nqn("nqn." + std::string(220, 'x')).code(), Code::invalid);
-  EXPECT_EQ(uuid_nqn(counted<16>(0)), "nqn.2014-08.org.nvmexpress:uuid:00010203-0405-0607-0809-0a0b0c0d0e0f");
+  EXPECT_EQ(uuid_nqn(counted<16>(0)),
+            "nqn.2014-08.org.nvmexpress:uuid:00010203-0405-0607-0809-0a0b0c0d0e0f");
 }
 
 TEST(NvmeTest, TheDiscoveryLogIsReadBack) {

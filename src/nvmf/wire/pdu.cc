@@ -15,7 +15,7 @@ namespace {
 
 // Where the fields stand in the common header, and in those of the types.
 constexpr std::size_t kFlagsAt = 1, kHlenAt = 2, kPdoAt = 3, kPlenAt = 4;
-constexpr std::size_t kCidAt = 8, kTagAt = 10, kOffsetAt = 12, kLengthAt = 16;            // data and R2T
+constexpr std::size_t kCidAt = 8, kTagAt = 10, kOffsetAt = 12, kLengthAt = 16;  // data and R2T
 constexpr std::size_t kVersionAt = 8, kAlignmentAt = 10, kDigestsAt = 11, kLimitAt = 12;  // IC
 constexpr std::size_t kErrorAt = 8, kInformationAt = 10;                                  // TermReq
 
@@ -46,8 +46,8 @@ std::size_t header_of(PduType type, bool at_host) {
   return 0;
 }
 
-void put_common(ByteSpan out, PduType type, std::uint8_t flags, std::size_t header, std::size_t data_at,
-                std::size_t length) {
+void put_common(ByteSpan out, PduType type, std::uint8_t flags, std::size_t header,
+                std::size_t data_at, std::size_t length) {
   store(out.data(), type);
   store(out.data() + kFlagsAt, flags);
   store(out.data() + kHlenAt, static_cast<std::uint8_t>(header));
@@ -59,9 +59,10 @@ std::size_t data_offset(std::size_t header, const PduFormat& format) {
   return round_up(header + (format.header_digest ? kDigestSize : 0), format.alignment);
 }
 
-// Writes the common header before a PDU's own fields, which are there already, then digest and padding.
-std::size_t finish(ByteSpan out, PduType type, std::uint8_t flags, std::size_t header, std::size_t data_size,
-                   const PduFormat& format) {
+// Writes the common header before a PDU's own fields, which are there already, then digest and
+// padding.
+std::size_t finish(ByteSpan out, PduType type, std::uint8_t flags, std::size_t header,
+                   std::size_t data_size, const PduFormat& format) {
   std::size_t prefix = header + (format.header_digest ? kDigestSize : 0);
   std::size_t data_at = 0;
   SCALIO_ASSERT(out.size() >= (data_size > 0 ? data_offset(header, format) : prefix));
@@ -93,8 +94,8 @@ std::size_t put_ic(ByteSpan out, PduType type, std::uint16_t version, std::uint3
   put_common(out, type, 0, kIcLength, 0, kIcLength);
   store(out.data() + kVersionAt, version);
   store(out.data() + kAlignmentAt, static_cast<std::uint8_t>(alignment / 4 - 1));
-  store(out.data() + kDigestsAt,
-        static_cast<std::uint8_t>((header_digest ? kHeaderDigest : 0) | (data_digest ? kDataDigest : 0)));
+  store(out.data() + kDigestsAt, static_cast<std::uint8_t>((header_digest ? kHeaderDigest : 0) |
+                                                           (data_digest ? kDataDigest : 0)));
   store(out.data() + kLimitAt, limit);
   return kIcLength;
 }
@@ -109,10 +110,12 @@ std::optional<PduError> get_ic(const Pdu& pdu, Ic& m) {
   const std::byte* const p = pdu.header.data();
   m.version = load<std::uint16_t>(p + kVersionAt);
   if (m.version != 0) {
-    return PduError{FatalError::unsupported_parameter, kVersionAt, "another PDU format version than 1.0"};
+    return PduError{FatalError::unsupported_parameter, kVersionAt,
+                    "another PDU format version than 1.0"};
   }
   m.alignment = (load<std::uint8_t>(p + kAlignmentAt) + 1U) * 4;
-  if (m.alignment > kMaxAlignment) return bad_field(kAlignmentAt, "a data alignment of more than 128 bytes");
+  if (m.alignment > kMaxAlignment)
+    return bad_field(kAlignmentAt, "a data alignment of more than 128 bytes");
   const auto digests = load<std::uint8_t>(p + kDigestsAt);
   m.header_digest = (digests & kHeaderDigest) != 0;
   m.data_digest = (digests & kDataDigest) != 0;
@@ -123,7 +126,8 @@ std::optional<PduError> get_ic(const Pdu& pdu, Ic& m) {
 std::optional<PduError> check_data(const Pdu& pdu, const PduRules& rules) {
   const bool controller_data = pdu.type == PduType::h2c_data || pdu.type == PduType::c2h_data;
   if (pdu.data_size > rules.max_data) {
-    if (controller_data) return PduError{FatalError::limit_exceeded, 0, "more data than was agreed"};
+    if (controller_data)
+      return PduError{FatalError::limit_exceeded, 0, "more data than was agreed"};
     return bad_field(kPlenAt, "more in-capsule data than the capsule may have");
   }
   if (pdu.data_size > 0 && pdu.data_digest != ((pdu.flags & kDataDigestFlag) != 0)) {
@@ -155,7 +159,8 @@ std::uint32_t crc32c(ByteView bytes, std::uint32_t so_far) {
 }
 
 std::size_t encode(const IcReq& m, ByteSpan out) {
-  return put_ic(out, PduType::ic_req, m.version, m.alignment, m.header_digest, m.data_digest, m.max_r2t - 1);
+  return put_ic(out, PduType::ic_req, m.version, m.alignment, m.header_digest, m.data_digest,
+                m.max_r2t - 1);
 }
 
 std::size_t encode(const IcResp& m, ByteSpan out) {
@@ -163,19 +168,20 @@ std::size_t encode(const IcResp& m, ByteSpan out) {
                 m.max_h2c_data);
 }
 
-std::size_t encode_capsule_cmd(const Command& command, std::size_t data_size, const PduFormat& format,
-                               ByteSpan out) {
+std::size_t encode_capsule_cmd(const Command& command, std::size_t data_size,
+                               const PduFormat& format, ByteSpan out) {
   store(out.data() + kCommonHeader, command);
   return finish(out, PduType::capsule_cmd, 0, kCapsuleCmdHeader, data_size, format);
 }
 
-std::size_t encode_capsule_resp(const Completion& completion, const PduFormat& format, ByteSpan out) {
+std::size_t encode_capsule_resp(const Completion& completion, const PduFormat& format,
+                                ByteSpan out) {
   store(out.data() + kCommonHeader, completion);
   return finish(out, PduType::capsule_resp, 0, kCapsuleRespHeader, 0, format);
 }
 
-std::size_t encode_data(PduType type, const Transfer& transfer, std::uint8_t flags, const PduFormat& format,
-                        ByteSpan out) {
+std::size_t encode_data(PduType type, const Transfer& transfer, std::uint8_t flags,
+                        const PduFormat& format, ByteSpan out) {
   SCALIO_ASSERT(transfer.length > 0);
   put_transfer(out, transfer);
   return finish(out, type, flags, kDataHeader, transfer.length, format);
@@ -234,7 +240,8 @@ std::variant<Incomplete, Pdu, PduError> look_at(ByteView received, const PduRule
 
   const bool digest = has_digests(pdu.type) && rules.format.header_digest;
   if (digest != ((pdu.flags & kHeaderDigestFlag) != 0)) {
-    return bad_field(kFlagsAt, "a header with a digest that was not agreed, or without one that was");
+    return bad_field(kFlagsAt,
+                     "a header with a digest that was not agreed, or without one that was");
   }
   const std::size_t prefix = header + (digest ? kDigestSize : 0);
   if (pdu.length < prefix) return bad_field(kPlenAt, "a PDU that is shorter than its header");
@@ -246,7 +253,8 @@ std::variant<Incomplete, Pdu, PduError> look_at(ByteView received, const PduRule
     if (pdu.data_at < prefix || pdu.data_at % rules.format.alignment != 0) {
       return bad_field(kPdoAt, "data at an offset that was not agreed");
     }
-    if (pdu.data_at + trailer >= pdu.length) return bad_field(kPlenAt, "a PDU that ends before its data");
+    if (pdu.data_at + trailer >= pdu.length)
+      return bad_field(kPlenAt, "a PDU that ends before its data");
     pdu.data_size = static_cast<std::uint32_t>(pdu.length - pdu.data_at - trailer);
   } else if (terminates) {
     if (pdu.length > header + kMaxTermData) return bad_field(kPlenAt, "too long a TermReq");
@@ -272,7 +280,9 @@ std::variant<Incomplete, Pdu, PduError> look_at(ByteView received, const PduRule
 
 Command command_of(const Pdu& pdu) { return load<Command>(pdu.header.data() + kCommonHeader); }
 
-Completion completion_of(const Pdu& pdu) { return load<Completion>(pdu.header.data() + kCommonHeader); }
+Completion completion_of(const Pdu& pdu) {
+  return load<Completion>(pdu.header.data() + kCommonHeader);
+}
 
 Transfer transfer_of(const Pdu& pdu) {
   const std::byte* const p = pdu.header.data();

@@ -1,8 +1,9 @@
-// NVMe/TCP PDUs as bytes (NVMe/TCP Transport Specification 1.0, section 3.6), for initiator and target.
+// NVMe/TCP PDUs as bytes (NVMe/TCP Transport Specification 1.0, section 3.6), for initiator and
+// target.
 //
-// A PDU is a header, its digest if one was agreed, padding up to the data, the data, and its digest if one
-// was agreed. Here headers are written and read; data is the caller's, who moves it only once. Pure: no I/O.
-// What is read came from a peer and may be anything.
+// A PDU is a header, its digest if one was agreed, padding up to the data, the data, and its digest
+// if one was agreed. Here headers are written and read; data is the caller's, who moves it only
+// once. Pure: no I/O. What is read came from a peer and may be anything.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,8 @@ enum class PduType : std::uint8_t {
 constexpr std::uint8_t kHeaderDigestFlag = 1 << 0;
 constexpr std::uint8_t kDataDigestFlag = 1 << 1;
 constexpr std::uint8_t kLastPdu = 1 << 2;  // of a data PDU: the last of its transfer
-constexpr std::uint8_t kSuccess = 1 << 3;  // of C2HData: the command is complete, no response follows
+constexpr std::uint8_t kSuccess = 1
+                                  << 3;  // of C2HData: the command is complete, no response follows
 
 constexpr std::size_t kCommonHeader = 8;
 constexpr std::size_t kIcLength = 128;
@@ -46,8 +48,8 @@ constexpr std::size_t kDigestSize = 4;
 // The most bytes of a header, its digest and the padding before the data.
 constexpr std::size_t kMaxPrefix = 144;
 
-// Data begins at a multiple of the alignment, which is one of 4 bytes. In HPDA and CPDA it is in units of
-// 4 bytes, less one.
+// Data begins at a multiple of the alignment, which is one of 4 bytes. In HPDA and CPDA it is in
+// units of 4 bytes, less one.
 constexpr std::uint32_t kMaxAlignment = 128;
 
 // The smallest MAXH2CDATA that a controller may ask for.
@@ -63,9 +65,9 @@ struct PduFormat {
 // CRC32C (RFC 3720 B.4), the digest of headers and data. Of data in pieces: pass the digest so far.
 std::uint32_t crc32c(ByteView bytes, std::uint32_t so_far = 0);
 
-// --- Writing. Each writes a header, its digest and the padding before the data to `out` and returns how many
-// bytes that are, kMaxPrefix at most; `out` has room for them. The data follows there, then, if agreed, its
-// digest. ---
+// --- Writing. Each writes a header, its digest and the padding before the data to `out` and
+// returns how many bytes that are, kMaxPrefix at most; `out` has room for them. The data follows
+// there, then, if agreed, its digest. ---
 
 struct IcReq {
   std::uint16_t version = 0;
@@ -85,9 +87,10 @@ std::size_t encode(const IcReq& m, ByteSpan out);
 std::size_t encode(const IcResp& m, ByteSpan out);
 
 // `data_size`: bytes of in-capsule data, or 0.
-std::size_t encode_capsule_cmd(const Command& command, std::size_t data_size, const PduFormat& format,
-                               ByteSpan out);
-std::size_t encode_capsule_resp(const Completion& completion, const PduFormat& format, ByteSpan out);
+std::size_t encode_capsule_cmd(const Command& command, std::size_t data_size,
+                               const PduFormat& format, ByteSpan out);
+std::size_t encode_capsule_resp(const Completion& completion, const PduFormat& format,
+                                ByteSpan out);
 
 // The header of H2CData, C2HData and R2T, which are alike.
 struct Transfer {
@@ -97,14 +100,15 @@ struct Transfer {
   std::uint32_t length = 0;
 };
 // `type` is h2c_data or c2h_data; `flags` is kLastPdu and kSuccess, or less.
-std::size_t encode_data(PduType type, const Transfer& transfer, std::uint8_t flags, const PduFormat& format,
-                        ByteSpan out);
+std::size_t encode_data(PduType type, const Transfer& transfer, std::uint8_t flags,
+                        const PduFormat& format, ByteSpan out);
 std::size_t encode_r2t(const Transfer& transfer, const PduFormat& format, ByteSpan out);
 
 // Bytes of a PDU of that header size and data, all parts included.
 std::size_t pdu_length(std::size_t header, std::size_t data_size, const PduFormat& format);
 
-// --- Fatal errors (3.5.1): the receiver of a bad PDU says so in a TermReq and closes the connection ---
+// --- Fatal errors (3.5.1): the receiver of a bad PDU says so in a TermReq and closes the
+// connection ---
 
 enum class FatalError : std::uint16_t {
   invalid_header_field = 0x01,  // information: the field's offset in the header
@@ -127,9 +131,9 @@ struct TermReq {
   FatalError error = FatalError::invalid_header_field;
   std::uint32_t information = 0;
 };
-// `type` is h2c_term_req or c2h_term_req. `header`: of the PDU that was bad, as far as it was received; the
-// first kMaxTermData bytes of it go along. Returns the length of the whole PDU: `out` has room for
-// kTermHeader + kMaxTermData bytes.
+// `type` is h2c_term_req or c2h_term_req. `header`: of the PDU that was bad, as far as it was
+// received; the first kMaxTermData bytes of it go along. Returns the length of the whole PDU: `out`
+// has room for kTermHeader + kMaxTermData bytes.
 std::size_t encode_term_req(PduType type, const TermReq& m, ByteView header, ByteSpan out);
 
 // --- Reading ---
@@ -158,8 +162,8 @@ struct Pdu {
 // Not enough received to tell. No more than kMaxPrefix bytes are ever needed.
 struct Incomplete {};
 
-// Looks at the PDU that begins at `received`. Once it gives a Pdu, its header is complete and its digest
-// right; data may be still to come, and its digest is for the caller to compare.
+// Looks at the PDU that begins at `received`. Once it gives a Pdu, its header is complete and its
+// digest right; data may be still to come, and its digest is for the caller to compare.
 std::variant<Incomplete, Pdu, PduError> look_at(ByteView received, const PduRules& rules);
 
 // Of a Pdu of that type.

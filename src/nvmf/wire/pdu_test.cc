@@ -11,7 +11,9 @@ namespace {
 constexpr PduFormat kPlain;
 constexpr PduFormat kBoth{true, true, 4};
 
-PduRules rules_for(bool at_host, const PduFormat& format) { return {at_host, format, 1 << 20, false}; }
+PduRules rules_for(bool at_host, const PduFormat& format) {
+  return {at_host, format, 1 << 20, false};
+}
 
 // A whole PDU: what `encode` wrote, the data, and its digest.
 Bytes whole(ByteView prefix, ByteView data, const PduFormat& format) {
@@ -272,7 +274,8 @@ TEST(PduTest, PhasesOfTheConnectionAreKept) {
   ic.resize(encode(IcResp{}, ic));
   EXPECT_EQ(error_of(ic, rules).error, FatalError::sequence_error);
   rules.connecting = true;
-  EXPECT_EQ(error_of(c2h({1, 0, 0, 64}, kLastPdu, kPlain), rules).error, FatalError::sequence_error);
+  EXPECT_EQ(error_of(c2h({1, 0, 0, 64}, kLastPdu, kPlain), rules).error,
+            FatalError::sequence_error);
   EXPECT_EQ(pdu_of(ic, rules).length, 128U);
   ic[4] = std::byte{127};
   expect_field(error_of(ic, rules), 4);
@@ -284,7 +287,8 @@ TEST(PduTest, TermReqsCarryTheHeaderThatWasBad) {
   const Bytes bad = c2h({1, 0, 0, 64}, kLastPdu, kPlain);
   Bytes out(kTermHeader + kMaxTermData);
   const TermReq m{FatalError::data_out_of_range, 0x01020304};
-  const std::size_t length = encode_term_req(PduType::c2h_term_req, m, ByteView(bad).first(24), out);
+  const std::size_t length =
+      encode_term_req(PduType::c2h_term_req, m, ByteView(bad).first(24), out);
   ASSERT_EQ(length, 48U);
   EXPECT_EQ(load<std::uint16_t>(out.data() + 8), 4);
   EXPECT_EQ(load<std::uint32_t>(out.data() + 10), 0x01020304U);
@@ -298,7 +302,8 @@ TEST(PduTest, TermReqsCarryTheHeaderThatWasBad) {
     EXPECT_EQ(term_req_of(pdu).error, m.error);
     EXPECT_EQ(term_req_of(pdu).information, m.information);
   }
-  EXPECT_EQ(encode_term_req(PduType::c2h_term_req, m, Bytes(1000), out), kTermHeader + kMaxTermData);
+  EXPECT_EQ(encode_term_req(PduType::c2h_term_req, m, Bytes(1000), out),
+            kTermHeader + kMaxTermData);
   store(out.data() + 4, std::uint32_t{kTermHeader + kMaxTermData + 1});
   expect_field(error_of(out, rules_for(true, kPlain)), 4);
 }
