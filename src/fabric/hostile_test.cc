@@ -26,7 +26,7 @@ class RawClient {
  public:
   explicit RawClient(const net::Uri& uri) {
     const net::Address address = uri.scheme == net::Uri::Scheme::tcp
-                                     ? resolve(uri.host, uri.port, true, false)->front()
+                                     ? net::resolve(uri.host, uri.port, true, false)->front()
                                      : *net::unix_address(uri.path);
     fd_ = net::UniqueFd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     EXPECT_EQ(

@@ -241,7 +241,7 @@ void ShardPort::admit_verbs(net::VerbsRequest request) {
   if (newcomers_.size() >= limits_.max_connections) {
     const Status why(Code::busy, "too many clients are connecting");
     log_.warn(loop().now(), fmt::format("{}: refused: {}", request.name, why.message()));
-    return reject(request.id.get(), encode_reject(why));
+    return net::reject(request.id.get(), encode_reject(why));
   }
   auto peer = std::make_unique<VerbsPeer>(*this, request.name);
   if (Status s = peer->accept(std::move(request)); !s.ok()) {

@@ -47,7 +47,7 @@ Result<VerbsListener> VerbsListener::open(const net::Uri& uri) {
 Result<VerbsListener> VerbsListener::open_now(const net::Uri& uri) {
   Result<net::CmChannel> channel = net::open_cm_channel();
   if (!channel.ok()) return channel.status();
-  Result<std::vector<net::Address>> addresses = resolve(uri.host, uri.port, false, true);
+  Result<std::vector<net::Address>> addresses = net::resolve(uri.host, uri.port, false, true);
   if (!addresses.ok()) return addresses.status();
   Result<net::CmId> id = net::open_cm_id(channel->get());
   if (!id.ok()) return id.status();
@@ -92,7 +92,7 @@ void VerbsAcceptor::on_events(VerbsListener& listener) {
     if (Status s = pass_on(listener, id, hello, max_reads); !s.ok()) {
       log_.warn(loop_.now(),
                 fmt::format("rdma {}: refused: {}", net::peer_name(id.get()), s.message()));
-      reject(id.get(), encode_reject(s));
+      net::reject(id.get(), encode_reject(s));
     }
   }
 }

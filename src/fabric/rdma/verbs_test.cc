@@ -90,7 +90,7 @@ class RawEnd final : public net::VerbsQueue::Handler, private net::VerbsWork {
     if (queue_) queue_->stop();
   }
   void connect(EventLoop& loop, const net::Uri& uri, Bytes hello) {
-    const auto addresses = resolve(uri.host, uri.port, true, false);
+    const auto addresses = net::resolve(uri.host, uri.port, true, false);
     auto queue =
         net::VerbsQueue::connect(loop, addresses->front(), std::move(hello), kOptions, *this);
     ASSERT_TRUE(queue.ok()) << queue.status().to_string();
