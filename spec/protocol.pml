@@ -1,13 +1,15 @@
-/* The protocol between Scalio's clients and its server, for one hash block and the buckets of its keys.
+/* The protocol between Scalio's clients and its server, for one hash block and the buckets of its
+ * keys.
  *
- * Run it by ./check; README.md has the results. The numbers of rules are those of docs/architecture.md.
+ * Run it by ./check; README.md has the results. The numbers of rules are those of
+ * docs/architecture.md.
  *
  * WHAT IS PROMISED
  *
- * Each key is a linearizable register. Versions of a key are numbered in the order in which the server
- * publishes them, so it is enough to check, for every read (inline returns):
- *   - it returns no version older than one that was acknowledged, or that another read returned, before it
- *     began (`known` when it began);
+ * Each key is a linearizable register. Versions of a key are numbered in the order in which the
+ * server publishes them, so it is enough to check, for every read (inline returns):
+ *   - it returns no version older than one that was acknowledged, or that another read returned,
+ *     before it began (`known` when it began);
  *   - it returns no version that was never written.
  * And with -DINVARIANTS, in every state:
  *   - no valid read slot holds a version of its key that is older than a known one;
@@ -15,47 +17,56 @@
  *
  * WHAT IS IN THE MODEL
  *
- *   - The server: puts into a new write slot, puts that replace the value in place, merges, reuse of slots.
- *     It is one thread, as the code is: a publish is not interrupted by a merge. Each of its stores to the
- *     block, and each load of a read-slot word, is a step of its own; clients do what they like in between.
- *   - Readers: hit, miss, fill, wait, bypass, steal. Between any two steps of a reader others may do any number
- *     of steps. So each reader may be frozen for as long as it likes and then go on (late WRITEs), or be dead.
- *   - A READ of a block is torn: read-slot words, read-slot bodies, write-slot words and write-slot bodies are
- *     read at different times, in any order.
- *   - CAS is a read and a write of the word, with CPU stores and clients' WRITEs in between. CASes of clients
- *     exclude each other: one NIC does them all (-DTWO_NICS: not).
- *   - An SSD read that overlaps the bucket's write returns the old content or the new, each time anew.
- *   - With -DDAMAGES: a stray WRITE damages the word of a write slot, which then looks EMPTY, or its body, whose
- *     checksum then fails. The server knows what it stored. A GET promises nothing if a word was damaged, and
- *     not yet put right, at any time while it ran.
+ *   - The server: puts into a new write slot, puts that replace the value in place, merges, reuse
+ *     of slots. It is one thread, as the code is: a publish is not interrupted by a merge. Each of
+ *     its stores to the block, and each load of a read-slot word, is a step of its own; clients do
+ *     what they like in between.
+ *   - Readers: hit, miss, fill, wait, bypass, steal. Between any two steps of a reader others may
+ *     do any number of steps. So each reader may be frozen for as long as it likes and then go on
+ *     (late WRITEs), or be dead.
+ *   - A READ of a block is torn: read-slot words, read-slot bodies, write-slot words and write-slot
+ *     bodies are read at different times, in any order.
+ *   - CAS is a read and a write of the word, with CPU stores and clients' WRITEs in between. CASes
+ *     of clients exclude each other: one NIC does them all (-DTWO_NICS: not).
+ *   - An SSD read that overlaps the bucket's write returns the old content or the new, each time
+ *     anew.
+ *   - With -DDAMAGES: a stray WRITE damages the word of a write slot, which then looks EMPTY, or
+ *     its body, whose checksum then fails. The server knows what it stored. A GET promises nothing
+ *     if a word was damaged, and not yet put right, at any time while it ran.
  *
  * WHAT IS ABSTRACTED, AND WHY THAT HIDES NO ERROR
  *
- *   - A value is its version number. A deletion is a version like any other, and so is a key's absence: the
- *     code fills a tombstone of version 0, here it has the number of the deletion that made it, or 0 if there
- *     was none. Telling two deletions apart, which users cannot, makes the property stronger.
- *   - A checksum is a comparison: a body carries the generation and the key that it was written with. It is in
- *     the right slot, because a writer's address is never wrong: its position needs no comparison. A mixture of
- *     two bodies fits no generation; a reader treats it like a body of another generation, which it can meet
- *     there as well, so mixtures are left out. But not while a value is replaced in place, because then old and
- *     new have one generation: there the body is TORN for a while. A checksum that fits by accident (2^-32)
- *     is left out.
- *   - Generations do not wrap: a slot is filled FILLS times at most. In the code they wrap after 65,536 fills.
- *   - Time: who has met an incomplete slot may wait, bypass or steal, at any moment. So no safety rests on the
- *     timeouts.
- *   - A write is acknowledged in the step that makes it visible, and a GET returns in the step that reads its
- *     data; a GET that starts over counts as a new one. Each moves an end of an operation to where it leaves
- *     less room, so the property checked is the stronger one.
- *   - The log: a put begins here when its record is durable. CLEAN slots are emptied at any time, not only when
- *     another key needs them.
- *   - Memory is sequentially consistent. What the fences are for is in NO_FENCE: a store after later loads.
- *   - Buckets: a key's record is read in one piece. Records that move between buckets are not in the model.
- *   - Rules 8 (sessions), 9 (restarts) and 10 (full blocks: here the put waits) are not in the model.
+ *   - A value is its version number. A deletion is a version like any other, and so is a key's
+ *     absence: the code fills a tombstone of version 0, here it has the number of the deletion that
+ *     made it, or 0 if there was none. Telling two deletions apart, which users cannot, makes the
+ *     property stronger.
+ *   - A checksum is a comparison: a body carries the generation and the key that it was written
+ *     with. It is in the right slot, because a writer's address is never wrong: its position needs
+ *     no comparison. A mixture of two bodies fits no generation; a reader treats it like a body of
+ *     another generation, which it can meet there as well, so mixtures are left out. But not while
+ *     a value is replaced in place, because then old and new have one generation: there the body is
+ *     TORN for a while. A checksum that fits by accident (2^-32) is left out.
+ *   - Generations do not wrap: a slot is filled FILLS times at most. In the code they wrap after
+ *     65,536 fills.
+ *   - Time: who has met an incomplete slot may wait, bypass or steal, at any moment. So no safety
+ *     rests on the timeouts.
+ *   - A write is acknowledged in the step that makes it visible, and a GET returns in the step that
+ *     reads its data; a GET that starts over counts as a new one. Each moves an end of an operation
+ *     to where it leaves less room, so the property checked is the stronger one.
+ *   - The log: a put begins here when its record is durable. CLEAN slots are emptied at any time,
+ *     not only when another key needs them.
+ *   - Memory is sequentially consistent. What the fences are for is in NO_FENCE: a store after
+ *     later loads.
+ *   - Buckets: a key's record is read in one piece. Records that move between buckets are not in
+ *     the model.
+ *   - Rules 8 (sessions), 9 (restarts) and 10 (full blocks: here the put waits) are not in the
+ *     model.
  *
  * THE MUTANTS
  *
- * Each takes out or turns round one rule by a macro, and must give a counterexample. `check` lists them, with the
- * size that each needs. A few more macros change something that turns out not to matter.
+ * Each takes out or turns round one rule by a macro, and must give a counterexample. `check` lists
+ * them, with the size that each needs. A few more macros change something that turns out not to
+ * matter.
  */
 
 /* Sizes. */
@@ -88,7 +99,7 @@
 #define TAG(k) (k)
 #endif
 
-/* --- The state that is shared --------------------------------------------------------------------------- */
+/* --- The state that is shared ----------------------------------------------------------------- */
 
 mtype = { EMPTY, LOCKED, DIRTY, CLEAN };
 #define READABLE(s) ((s) == DIRTY || (s) == CLEAN)
@@ -98,7 +109,8 @@ mtype = { EMPTY, LOCKED, DIRTY, CLEAN };
 
 typedef ReadSlot {
   bit visible; bit complete; byte generation; byte tag;  /* the word */
-  byte body_generation; byte body_key; byte body         /* the body: what the checksum covers, and the version */
+  /* the body: what the checksum covers, and the version */
+  byte body_generation; byte body_key; byte body
 };
 typedef WriteSlot {
   mtype state; byte generation; byte tag;
@@ -124,7 +136,8 @@ byte mending;           /* the write slot that is being put right, plus 1; 0: no
 bit misled;             /* a word was damaged, and is not yet put right */
 bit excused[READERS+1]; /* by reader: its GET may return anything */
 #ifdef REPAIR_BY_LOCKED
-#define SEEN(i) (unseen[i] -> EMPTY : (mending == (i) + 1 && ws[i].state != EMPTY -> LOCKED : ws[i].state))
+#define SEEN(i) (unseen[i] -> EMPTY : \
+                 (mending == (i) + 1 && ws[i].state != EMPTY -> LOCKED : ws[i].state))
 #else
 #define SEEN(i) (unseen[i] -> EMPTY : ws[i].state)
 #endif
@@ -139,7 +152,7 @@ bit excused[READERS+1]; /* by reader: its GET may return anything */
 
 byte h;            /* scratch within a step */
 
-/* --- Mutants: the switches ------------------------------------------------------------------------------ */
+/* --- Mutants: the switches -------------------------------------------------------------------- */
 
 #if defined(NO_GENERATION) || defined(NO_CHECKSUM)
 #define READ_BODY_FITS(slot) 1
@@ -197,7 +210,7 @@ byte h;            /* scratch within a step */
 #if defined(NO_LOCKED)
 #define FIRST         KILL
 #define AFTER_KILL    BODY
-#elif defined(NO_FENCE)            /* the store of LOCKED is late: it is seen after the loads of the kill */
+#elif defined(NO_FENCE)  /* the store of LOCKED is late: it is seen after the loads of the kill */
 #define FIRST         KILL
 #define AFTER_KILL    LOCK
 #define AFTER_LOCK    BODY
@@ -228,7 +241,7 @@ byte h;            /* scratch within a step */
 #define AFTER_KILL    BODY
 #endif
 
-/* --- The server ------------------------------------------------------------------------------------------ */
+/* --- The server ------------------------------------------------------------------------------- */
 
 #define IS_EMPTY(i) (ws[i].state == EMPTY)
 #define IS_DIRTY(i) (ws[i].state == DIRTY)
@@ -259,7 +272,8 @@ inline next_read_slot() {
   if :: r + 1 < RSLOTS -> r++; phase = KILL :: else -> r = 0; phase = NOW_AFTER_KILL fi
 }
 
-/* Rule 11: the word of slot i is stored as it should be, in a generation that no body has; then the kill. */
+/* Rule 11: the word of slot i is stored as it should be, in a generation that no body has; then the
+   kill. */
 inline begin_mending(i) {
   printf("server: write slot %d was damaged: its word is stored again\n", i);
 #ifdef NO_REPAIR_KILL
@@ -302,7 +316,8 @@ end:
        :: phase == REPLACE ->
             newest[k]++; written++;
             ws[w].body = TORN;
-            printf("server: write slot %d: begins to replace the body by version %d of key %d\n", w, newest[k], k)
+            printf("server: write slot %d: begins to replace the body by version %d of key %d\n",
+                   w, newest[k], k)
        :: phase == IDLE && SOME(IS_EMPTY) ->
             PICK(IS_EMPTY);
             newest[k]++; written++;
@@ -394,7 +409,10 @@ end:
 #endif
 #if DAMAGES > 0
   /* The walk has found something. */
-  :: atomic { phase == IDLE && SOME(DAMAGED) -> PICK(DAMAGED); d_step { begin_mending(w); if :: phase == IDLE -> w = 0 :: else fi } }
+  :: atomic {
+       phase == IDLE && SOME(DAMAGED) -> PICK(DAMAGED);
+       d_step { begin_mending(w); if :: phase == IDLE -> w = 0 :: else fi }
+     }
   /* The read slots are killed. A body that is damaged and not in the log any more stays so. */
   :: d_step { phase == MENDED ->
        if :: ws[w].state != EMPTY -> ws[w].body_generation = ws[w].generation :: else fi;
@@ -458,7 +476,10 @@ end:
        printf("server: write slot %d: EMPTY\n", w);
 #if DAMAGES > 0
        torn[w] = 0;
-       if :: unseen[w] -> d_step { begin_mending(w); if :: phase == IDLE -> w = 0 :: else fi } :: else -> w = 0 fi
+       if
+       :: unseen[w] -> d_step { begin_mending(w); if :: phase == IDLE -> w = 0 :: else fi }
+       :: else -> w = 0
+       fi
 #else
        w = 0
 #endif
@@ -475,7 +496,7 @@ end:
   od
 }
 
-/* --- Readers --------------------------------------------------------------------------------------------- */
+/* --- Readers ---------------------------------------------------------------------------------- */
 
 /* What a reader does next. */
 #define SNAPSHOT   0  /* READ the block */
@@ -510,9 +531,11 @@ end:
 
 /* They are read in any order, unless a smaller search is wanted. */
 #if defined(FORWARD)
-#define MAY_READ(part) (at == SNAPSHOT && !(got & (part)) && (got & ((part) - 1)) == (ALL & ((part) - 1)))
+#define MAY_READ(part) (at == SNAPSHOT && !(got & (part)) && \
+                        (got & ((part) - 1)) == (ALL & ((part) - 1)))
 #elif defined(BACKWARD)
-#define MAY_READ(part) (at == SNAPSHOT && !(got & (part)) && ((got | (2 * (part) - 1)) & ALL) == ALL)
+#define MAY_READ(part) (at == SNAPSHOT && !(got & (part)) && \
+                        ((got | (2 * (part) - 1)) & ALL) == ALL)
 #else
 #define MAY_READ(part) (at == SNAPSHOT && !(got & (part)))
 #endif
@@ -525,7 +548,8 @@ end:
 
 /* A GET returns version v. */
 inline returns(v) {
-  printf("reader %d: GET of key %d returns version %d; version %d was known when it began\n", me, k, v, floor);
+  printf("reader %d: GET of key %d returns version %d; version %d was known when it began\n",
+         me, k, v, floor);
   assert(EXCUSED || v >= floor);
   assert(v <= newest[k]);
   if :: known[k] < v && !EXCUSED -> known[k] = v :: else fi
@@ -580,7 +604,8 @@ inline look_in_read_slots() {
     :: found < HIT && r[h].visible && r[h].tag == TAG(k) ->
          if
          :: !r[h].complete -> found = FILLING; slot = h
-         :: r[h].complete && READ_BODY_FITS(r[h]) && r[h].body_key != NOBODY && SAME_KEY(r[h].body_key, k) ->
+         :: r[h].complete && READ_BODY_FITS(r[h]) && r[h].body_key != NOBODY &&
+            SAME_KEY(r[h].body_key, k) ->
               found = HIT; value = r[h].body
          :: else
          fi
@@ -612,7 +637,9 @@ inline have(part) {
        h = 0;
        if
        :: found == HIT -> returns(value); over()
-       :: found == REPLACED -> printf("reader %d: a write slot is being replaced; starts over\n", me); over()
+       :: found == REPLACED ->
+            printf("reader %d: a write slot is being replaced; starts over\n", me);
+            over()
        :: else -> got = 0; at = CHOOSE; forget_the_rest()
        fi
   fi
@@ -668,7 +695,8 @@ end:
                 me, h, rs[h].visible, rs[h].complete)
 #else
          r[h].generation = rs[h].generation; r[h].tag = rs[h].tag;
-         printf("reader %d: READ the word of read slot %d: visible %d, complete %d, generation %d\n",
+         printf(
+             "reader %d: READ the word of read slot %d: visible %d, complete %d, generation %d\n",
                 me, h, rs[h].visible, rs[h].complete, rs[h].generation)
 #endif
        }
@@ -707,7 +735,8 @@ end:
 #endif
   :: d_step { MAY_READ(READ_BODIES) ->
        for (h : 0 .. RSLOTS-1) {
-         r[h].body_generation = rs[h].body_generation; r[h].body_key = rs[h].body_key; r[h].body = rs[h].body;
+         r[h].body_generation = rs[h].body_generation; r[h].body_key = rs[h].body_key;
+         r[h].body = rs[h].body;
          printf("reader %d: READ the body of read slot %d: generation %d, version %d\n",
                 me, h, rs[h].body_generation, rs[h].body)
        }
@@ -728,15 +757,16 @@ end:
   /* or bypass: read the SSD without filling. */
   :: atomic { at == CHOOSE -> read_ssd(); d_step { returns(value); over() } }
 
-  /* Rule 2: CAS the victim's word: any slot, also one that is being filled (rule 6). If somebody else is filling
-     our key, it can only be that slot. */
+  /* Rule 2: CAS the victim's word: any slot, also one that is being filled (rule 6). If somebody
+     else is filling our key, it can only be that slot. */
   :: atomic { at == CHOOSE ->
        if :: found == NONE -> select(slot : 0 .. RSLOTS-1) :: else fi;
        if
        :: r[slot].generation < FILLS && NIC_FREE(slot) &&
           rs[slot].visible == r[slot].visible && rs[slot].complete == r[slot].complete &&
           rs[slot].generation == r[slot].generation && rs[slot].tag == r[slot].tag ->
-            printf("reader %d: CAS of read slot %d finds the word as expected: visible %d, complete %d, generation %d\n",
+            printf(
+                "reader %d: CAS of slot %d as expected: visible %d, complete %d, generation %d\n",
                    me, slot, rs[slot].visible, rs[slot].complete, rs[slot].generation);
             cas_under_way[slot] = 1;
 #ifdef STEAL_KEEPS_GENERATION
@@ -762,7 +792,8 @@ end:
                  cas_under_way[slot] = 1; at = MUTANT;
                  r[slot].visible = rs[slot].visible; r[slot].complete = rs[slot].complete;
                  r[slot].generation = rs[slot].generation; r[slot].tag = rs[slot].tag;
-                 printf("reader %d: CAS of read slot %d finds another word than expected: visible %d, complete %d, generation %d\n",
+                 printf(
+                "reader %d: CAS of slot %d, another word: visible %d, complete %d, generation %d\n",
                         me, slot, r[slot].visible, r[slot].complete, r[slot].generation)
             :: else -> d_step { over() }
             fi
@@ -776,15 +807,16 @@ end:
        rs[slot].visible = r[slot].visible; rs[slot].complete = r[slot].complete;
        rs[slot].generation = r[slot].generation; rs[slot].tag = r[slot].tag;
        cas_under_way[slot] = 0;
-       printf("reader %d: CAS of read slot %d writes back what it found: visible %d, complete %d, generation %d\n",
+       printf("reader %d: CAS of slot %d writes back visible %d, complete %d, generation %d\n",
               me, slot, r[slot].visible, r[slot].complete, r[slot].generation);
        over()
      }
 #endif
   :: d_step { at == CAS ->
-       rs[slot].visible = 1; rs[slot].complete = 0; rs[slot].generation = mine; rs[slot].tag = TAG(k);
+       rs[slot].visible = 1; rs[slot].complete = 0; rs[slot].generation = mine;
+       rs[slot].tag = TAG(k);
        cas_under_way[slot] = 0;
-       printf("reader %d: CAS of read slot %d writes the word: visible 1, complete 0, generation %d\n",
+       printf("reader %d: CAS of slot %d writes: visible 1, complete 0, generation %d\n",
               me, slot, mine);
 #if defined(NO_SECOND_READ) || defined(SECOND_READ_BEFORE_CAS) || defined(NAIVE)
        at = NVME
@@ -828,13 +860,15 @@ end:
      }
   :: d_step { at == COMPLETE ->
        rs[slot].body_generation = mine; rs[slot].body_key = k; rs[slot].body = value;
-       printf("reader %d: WRITE the body of read slot %d: generation %d, version %d\n", me, slot, mine, value);
+       printf("reader %d: WRITE the body of read slot %d: generation %d, version %d\n",
+              me, slot, mine, value);
        over()
      }
 #else
   :: d_step { at == WRITE ->
        rs[slot].body_generation = mine; rs[slot].body_key = k; rs[slot].body = value;
-       printf("reader %d: WRITE the body of read slot %d: generation %d, version %d\n", me, slot, mine, value);
+       printf("reader %d: WRITE the body of read slot %d: generation %d, version %d\n",
+              me, slot, mine, value);
        mine = 0; value = 0; at = COMPLETE
      }
   :: d_step { at == COMPLETE ->
@@ -852,7 +886,8 @@ end:
        :: rs[slot].visible && !rs[slot].complete && rs[slot].generation == v.generation + 1 &&
           rs[slot].tag == TAG(k) ->
             rs[slot].complete = 1; rs[slot].generation = v.generation; rs[slot].tag = v.tag;
-            printf("reader %d: gives read slot %d back to its victim: generation %d\n", me, slot, v.generation)
+            printf("reader %d: gives read slot %d back to its victim: generation %d\n",
+                   me, slot, v.generation)
        :: else
        fi;
        over()
@@ -912,7 +947,8 @@ end:
 #define MISLED 0
 #endif
 #define HIDDEN_STALE(i) (!MISLED && rs[i].visible && rs[i].complete && rs[i].body_key != NOBODY && \
-                         rs[i].generation == rs[i].body_generation && rs[i].body < known[rs[i].body_key])
+                         rs[i].generation == rs[i].body_generation && \
+                         rs[i].body < known[rs[i].body_key])
 proctype Invariant() {
 end:
   do

@@ -19,8 +19,11 @@ ok() {
 }
 same() { [[ $1 == "$2" ]] || { echo "$1 is not $2"; return 1; }; }
 
-for layer in base task fabric block server cli; do ok "unit tests: $layer" ${layer}_test --gtest_brief=1; done
-# Not those of hostile peers and of every option of the transport: no different on Arm, and slow here.
+for layer in base task fabric block server cli; do
+  ok "unit tests: $layer" ${layer}_test --gtest_brief=1
+done
+# Not those of hostile peers and of every option of the transport: no different on Arm, and slow
+# here.
 ok "unit tests: nvmf" nvmf_test --gtest_brief=1 \
   --gtest_filter='Nvme*:Pdu*:Target.*:TargetFiles.*:InitiatorTest.*:Kernel*-*Fuzz*'
 
@@ -50,10 +53,12 @@ for ((i = 1; i < 8; ++i)); do ok "get $i" same "$(scalio get key-$i)" value-$i; 
 scalio get key-0 >/dev/null 2>&1
 ok "what was deleted is gone" same $? 1
 
-# Many clients on few keys, while the server is killed and started again: all that they saw must be linearizable.
+# Many clients on few keys, while the server is killed and started again: all that they saw must be
+# linearizable.
 clients=""
 for ((i = 0; i < 3; ++i)); do
-  scalio-stress-client $SCALIO_SERVER /tmp/history-$i client-$i $i 12 4 20 200 >/tmp/client-$i 2>&1 &
+  scalio-stress-client $SCALIO_SERVER /tmp/history-$i client-$i $i 12 4 20 200 \
+    >/tmp/client-$i 2>&1 &
   clients+=" $!"
 done
 for ((i = 0; i < 2; ++i)); do

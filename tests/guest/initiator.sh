@@ -1,5 +1,6 @@
-# Scalio's NVMe-oF initiators against the kernel's target over an emulated SSD: either side reads what the other wrote,
-# and what is written under load is there when the target has gone away and come back.
+# Scalio's NVMe-oF initiators against the kernel's target over an emulated SSD: either side reads
+# what the other wrote, and what is written under load is there when the target has gone away and
+# come back.
 source lib.sh
 modprobe -a nvmet-tcp nvmet-rdma
 cd /sys/kernel/config/nvmet
@@ -65,9 +66,11 @@ for transport in tcp rdma; do
     ok "tcp, digests: 4 queues" scalio-nvme-check "${target[@]}" --digests --queues 4 load 2
   fi
   away_and_back $transport $number $transport "${target[@]}"
-  not_ok "$transport: no such subsystem" "nqn.none" scalio-nvme-check $address --nqn nqn.none read /tmp/read 4096
+  not_ok "$transport: no such subsystem" "nqn.none" scalio-nvme-check $address \
+    --nqn nqn.none read /tmp/read 4096
   echo "$output"
-  not_ok "$transport: no such namespace" "namespace" scalio-nvme-check "${target[@]}" --nsid 7 read /tmp/read 4096
+  not_ok "$transport: no such namespace" "namespace" scalio-nvme-check "${target[@]}" \
+    --nsid 7 read /tmp/read 4096
   echo "$output"
 done
 finish

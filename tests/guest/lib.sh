@@ -1,5 +1,5 @@
-# Sourced by the scripts of this folder, which run in the guest (tools/guest): counting what is right, and finding the
-# kernel's NVMe devices.
+# Sourced by the scripts of this folder, which run in the guest (tools/guest): counting what is
+# right, and finding the kernel's NVMe devices.
 set -u
 failures=0
 modprobe -a nvme-tcp nvme-rdma
@@ -59,9 +59,11 @@ readonly ADDRESS=10.0.0.1
 readonly HOST_ID=11111111-2222-3333-4444-555555555555
 readonly HOST_NQN=nqn.2014-08.org.nvmexpress:uuid:$HOST_ID
 
-# nvme_connect TRANSPORT PORT NQN [OPTION...]: connects the kernel's initiator, which reports failures at once.
+# nvme_connect TRANSPORT PORT NQN [OPTION...]: connects the kernel's initiator, which reports
+# failures at once.
 nvme_connect() {
-  nvme connect -t "$1" -a $ADDRESS -s "$2" -n "$3" -q $HOST_NQN -I $HOST_ID -i 2 --reconnect-delay 1 "${@:4}"
+  nvme connect -t "$1" -a $ADDRESS -s "$2" -n "$3" -q $HOST_NQN -I $HOST_ID -i 2 \
+    --reconnect-delay 1 "${@:4}"
 }
 
 # kernel_device TRANSPORT NSID: the block device that the kernel made of a connected namespace.
@@ -77,7 +79,8 @@ kernel_device() {
   return 1
 }
 
-# md5 DEVICE [BLOCK COUNT]: the checksum of what stands there, in blocks of 64 KiB, read around the page cache.
+# md5 DEVICE [BLOCK COUNT]: the checksum of what stands there, in blocks of 64 KiB, read around the
+# page cache.
 md5() { dd if="$1" bs=64k skip="${2:-0}" count="${3:-4096}" iflag=direct 2>/dev/null | md5sum; }
 
 same() { [[ $1 == "$2" ]] || { echo "$1 is not $2"; return 1; }; }

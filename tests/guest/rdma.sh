@@ -1,5 +1,5 @@
-# Scalio over RDMA, with real queue pairs: the verbs fabric by itself; a whole store, with clients and the server killed;
-# and a store whose misses are read from the kernel's NVMe/RDMA target.
+# Scalio over RDMA, with real queue pairs: the verbs fabric by itself; a whole store, with clients
+# and the server killed; and a store whose misses are read from the kernel's NVMe/RDMA target.
 source lib.sh
 export SCALIO_TEST_DIR=/scratch
 
@@ -10,16 +10,20 @@ grep -E "RDMA operations|histor" <<<"$output"
 
 modprobe nvmet-rdma
 ok "format" scalio format --dir /scratch/nvmf --ssd /dev/nvme0n1 --ssd /dev/nvme1n1
-ok "the kernel's target for its SSDs" scalio target configure --dir /scratch/nvmf --listen rdma:$ADDRESS:4420 --allow-host any
-scalio serve --dir /scratch/nvmf --cache 256K --listen rdma:$ADDRESS:7000 --nvmf-target rdma:$ADDRESS:4420 >/tmp/serve 2>&1 &
+ok "the kernel's target for its SSDs" scalio target configure --dir /scratch/nvmf \
+  --listen rdma:$ADDRESS:4420 --allow-host any
+scalio serve --dir /scratch/nvmf --cache 256K --listen rdma:$ADDRESS:7000 \
+  --nvmf-target rdma:$ADDRESS:4420 >/tmp/serve 2>&1 &
 ok "serve" soon grep -q ready /tmp/serve
-ok "ycsb" scalio bench ycsb --server rdma:$ADDRESS:7000 --workload B --records 500 --operations 1000 --load --threads 2 --depth 4
+ok "ycsb" scalio bench ycsb --server rdma:$ADDRESS:7000 --workload B --records 500 \
+  --operations 1000 --load --threads 2 --depth 4
 echo "$output"
 ok "put" scalio put --server rdma:$ADDRESS:7000 a-key a-value
 ok "get" same "$(scalio get --server rdma:$ADDRESS:7000 a-key)" a-value
 kill %1
 wait %1
 ok "the server ends well" same $? 0
-not_ok "RDMA beside TCP is refused" "compare-and-swap" scalio serve --dir /scratch/nvmf --cache 1M --listen rdma:$ADDRESS:7001 --listen tcp:$ADDRESS:7002
+not_ok "RDMA beside TCP is refused" "compare-and-swap" scalio serve --dir /scratch/nvmf --cache 1M \
+  --listen rdma:$ADDRESS:7001 --listen tcp:$ADDRESS:7002
 ok "the target goes" scalio target remove --dir /scratch/nvmf
 finish

@@ -1,5 +1,5 @@
-# The kernel's initiator against `scalio nvmf-target`: discovery, identify, reading with and without digests, and no way
-# to write.
+# The kernel's initiator against `scalio nvmf-target`: discovery, identify, reading with and without
+# digests, and no way to write.
 source lib.sh
 readonly NQN=nqn.2014-08.org.nvmexpress:uuid:99999999-8888-7777-6666-555555555555
 dd if=/dev/urandom of=/dev/nvme0n1 bs=64k count=256 oflag=direct 2>/dev/null
@@ -7,7 +7,8 @@ dd if=/dev/urandom of=/scratch/file bs=64k count=128 2>/dev/null
 sync
 
 start_target() {
-  scalio nvmf-target --listen $ADDRESS:4420 --ns /dev/nvme0n1 /scratch/file --nqn $NQN "$@" >/tmp/target 2>&1 &
+  scalio nvmf-target --listen $ADDRESS:4420 --ns /dev/nvme0n1 /scratch/file --nqn $NQN "$@" \
+    >/tmp/target 2>&1 &
   target=$!
   soon grep -q ready /tmp/target
 }
@@ -72,7 +73,8 @@ ok "disconnect" nvme disconnect -n $NQN
 ok "SIGTERM ends the target" stop_target
 
 ok "target for one host starts" start_target --allow-host $HOST_NQN
-not_ok "another host is refused" "" nvme connect -t tcp -a $ADDRESS -s 4420 -n $NQN -q nqn.other-host
+not_ok "another host is refused" "" nvme connect -t tcp -a $ADDRESS -s 4420 -n $NQN \
+  -q nqn.other-host
 ok "this host is not" nvme_connect tcp 4420 $NQN
 ok "disconnect" nvme disconnect -n $NQN
 ok "SIGTERM ends the target" stop_target
