@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
   app.add_flag("--full", flags.full,
                "Also what takes 20 M records: an hour, 4 GB of disk, 8 GB of memory")
       ->excludes(quick);
-  app.add_flag("--markdown", flags.markdown, "Print the results as a table in Markdown");
+  app.add_flag("--markdown", flags.markdown, "Print the results as a list in Markdown");
   app.add_option("--json", flags.json, "Write the results to this file, too")->type_name("FILE");
   app.footer(list_of_figures());
   CLI11_PARSE(app, argc, argv);

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <thread>
 
 #include "base/json.h"
@@ -51,6 +52,29 @@ std::string machine() {
                      name.release);
 }
 
+std::string verdict(const Row& row) {
+  if (!row.met) return "reported, not judged";
+  return fmt::format("reach: {}; {}", row.reach, *row.met ? "met" : "missed");
+}
+
+// In lines of as many columns as the documents have, which a wide table would not fit.
+std::string list_item(std::string_view text) {
+  constexpr std::size_t kLine = 100;
+  std::string out;
+  std::string line = "-";
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    if (line.size() + 1 + word.size() > kLine) {
+      out += line + '\n';
+      line = " ";
+    }
+    line += ' ';
+    line += word;
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+  }
+  return out + line + '\n';
+}
+
 }  // namespace
 
 std::string to_table(const Rows& rows) {
@@ -73,13 +97,14 @@ std::string to_table(const Rows& rows) {
 }
 
 std::string to_markdown(const Rows& rows) {
-  std::string out = fmt::format("{}, {}\n\n|", machine(), today());
-  for (std::string_view column : kColumns) out += fmt::format(" {} |", column);
-  out += " note |\n|---|---|---|---|---|---|---|\n";
+  std::string out = fmt::format("{}, {}\n\n", machine(), today());
   for (const Row& row : rows) {
-    out += '|';
-    for (const std::string& cell : cells(row)) out += fmt::format(" {} |", cell);
-    out += fmt::format(" {} |\n", row.note);
+    std::string text = fmt::format("**{}**: {} ({}). *Yardstick:* {}", row.figure, row.measured,
+                                   verdict(row), row.yardstick);
+    if (row.ratio) text += fmt::format("; ratio {:.3g}", *row.ratio);
+    text += '.';
+    if (!row.note.empty()) text += fmt::format(" {}.", row.note);
+    out += list_item(text);
   }
   return out;
 }
