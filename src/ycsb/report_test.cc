@@ -181,9 +181,10 @@ TEST(Tally, Merges) {
 
 TEST(ServerCounters, AreReadFromTheStatistics) {
   ServerCounters c = ServerCounters::parse(
-      R"({"process_cpu_us": 10, "nic_cpu_us": 0, "ssd_writes": 7, "ssd_reads": "many", "other": 1, "pid": 4, "target_cpu_us": 6,
-          "started_unix_ms": 5, "shards": [{"writes": {"puts": 1, "deletes": 2, "in_flight": 9}},
-                                           {"writes": {"conditional_puts": 4, "conflicts": 8}}, 3]})");
+      R"({"process_cpu_us": 10, "nic_cpu_us": 0, "ssd_writes": 7, "ssd_reads": "many", "other": 1,
+          "pid": 4, "target_cpu_us": 6, "started_unix_ms": 5,
+          "shards": [{"writes": {"puts": 1, "deletes": 2, "in_flight": 9}},
+                     {"writes": {"conditional_puts": 4, "conflicts": 8}}, 3]})");
   EXPECT_EQ(c.pid, 4U);
   EXPECT_EQ(c.started_unix_ms, 5U);
   EXPECT_EQ(c.writes, 15U);
