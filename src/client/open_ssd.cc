@@ -5,8 +5,8 @@
 #include "block/identity.h"
 #include "block/uring_device.h"
 #include "client/timeouts.h"
+#include "layout/store_names.h"
 #include "nvmf/host/initiator.h"
-#include "nvmf/target/namespace_table.h"
 
 namespace scalio::client {
 
@@ -40,7 +40,7 @@ Task<Opened> open_nvmf(EventLoop& loop, net::Uri server, HelloReply hello, Clien
                             : server.host.empty()      ? "127.0.0.1"
                                                        : server.host;
   address.controller.port = hello.target.port;
-  address.subsystem_nqn = nvmf::store_nqn(hello.ssd.uuid);
+  address.subsystem_nqn = layout::store_nqn(hello.ssd.uuid);
   address.nsid = hello.ssd.shard + 1;
   nvmf::InitiatorOptions limits;
   limits.connect_timeout = to_nanos(options.connect_timeout);

@@ -32,7 +32,7 @@ struct HelloRequest {
   std::uint64_t session = 0;  // 0: a new one; else the one to go on with
 };
 
-// The NVMe-oF target that offers the store's SSDs: subsystem nvmf::store_nqn(), namespace shard
+// The NVMe-oF target that offers the store's SSDs: subsystem store_nqn(), namespace shard
 // + 1.
 struct SsdTarget {
   enum class Transport : std::uint8_t { none, tcp, rdma };

@@ -8,8 +8,8 @@
 
 #include "cli/command.h"
 #include "cli/network_address.h"
+#include "layout/store_names.h"
 #include "nvmf/kernel/kernel_target.h"
-#include "nvmf/target/namespace_table.h"
 #include "store/store_files.h"
 
 namespace scalio::cli {
@@ -34,8 +34,8 @@ Result<std::vector<nvmf::KernelNamespace>> namespaces_of(const std::string& dir)
   if (!ssds.ok()) return ssds.status();
   std::vector<nvmf::KernelNamespace> namespaces;
   for (const auto& [path, ssd, moved] : *ssds) {
-    namespaces.push_back({nvmf::store_nqn(ssd.uuid), ssd.shard + 1,
-                          nvmf::store_namespace_id(ssd.uuid, ssd.shard), path});
+    namespaces.push_back({layout::store_nqn(ssd.uuid), ssd.shard + 1,
+                          nvmf::NamespaceId::of(layout::ssd_uuid(ssd.uuid, ssd.shard)), path});
   }
   return namespaces;
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/hash.h"
+#include "layout/store_names.h"
 #include "nvmf/wire/nvme.h"
 
 namespace scalio::nvmf {
@@ -62,7 +63,7 @@ HostIdentity default_identity() {
     machine = name;
   }
   const Uuid uuid = uuid_from("scalio host " + machine);
-  return {uuid_nqn(uuid), uuid};
+  return {layout::uuid_nqn(load<layout::Uuid>(uuid.data())), uuid};
 }
 
 HostIdentity identity_for(std::string nqn) {

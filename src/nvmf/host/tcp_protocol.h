@@ -64,7 +64,7 @@ class TcpProtocol {
     Request* request = nullptr;
     std::uint16_t cid = 0;  // the slot's number, and above that how often it was used: a late or
                             // repeated answer to an earlier request is not taken for one to this
-    std::uint16_t tag = 0;       // of the R2T under way
+    std::uint16_t tag = 0;  // of the R2T under way
     std::uint32_t received = 0;  // of data to the host
     std::uint32_t granted = 0;   // of data to the controller: asked for, or gone with the capsule
     std::uint32_t sent = 0;

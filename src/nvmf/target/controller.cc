@@ -7,7 +7,8 @@
 #include <bit>
 #include <utility>
 
-#include "fabric/frame.h"
+#include "base/hash.h"
+#include "base/text.h"
 
 namespace scalio::nvmf {
 
@@ -101,7 +102,7 @@ Controller::Controller(const ControllerModel& model, ControllerType type, std::u
 }
 
 // It may be any text.
-std::string Controller::host_name() const { return fabric::printable(as_bytes(host_.host_nqn)); }
+std::string Controller::host_name() const { return printable(host_.host_nqn); }
 
 Controller::~Controller() { SCALIO_ASSERT(queues_.empty()); }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "layout/superblock.h"
 #include "net/socket.h"
 #include "nvmf/target/subsystem.h"
 #include "task/io_thread.h"
@@ -169,8 +170,8 @@ Task<void> Target::Impl::open_on_thread(Impl& impl, TargetOptions options,
     co_return;
   }
   for (const auto& n : table->all()) {
-    const std::string uuid = uuid_nqn(n->id.uuid);
-    impl.offers.push_back({n->nsid, n->device->name(), uuid.substr(uuid.rfind(':') + 1),
+    impl.offers.push_back({n->nsid, n->device->name(),
+                           layout::to_string(load<layout::Uuid>(n->id.uuid.data())),
                            n->device->size(), n->device->block_size()});
   }
   impl.nqn = options.nqn.empty() ? table->default_nqn() : options.nqn;

@@ -19,9 +19,9 @@
 #include <random>
 #include <thread>
 
+#include "layout/store_names.h"
 #include "layout/superblock.h"
 #include "net/socket.h"
-#include "nvmf/target/namespace_table.h"
 #include "nvmf/wire/pdu.h"
 #include "testing/faulty_device.h"
 #include "testing/memory_device.h"
@@ -1522,7 +1522,7 @@ TEST_F(TargetFiles, SsdsOfAStore) {
   const auto target = start(serving({make_ssd(2), make_ssd(0)}));
   layout::Uuid store;
   store.fill(1);
-  EXPECT_EQ(target->nqn(), store_nqn(store));
+  EXPECT_EQ(target->nqn(), layout::store_nqn(store));
   Host admin(*target), io(*target);
   io.make_queue(admin.make_controller());
   EXPECT_EQ(decode_namespace_list(admin.run(make_identify(Cns::active_namespaces)).data),
@@ -1532,7 +1532,7 @@ TEST_F(TargetFiles, SsdsOfAStore) {
     ASSERT_TRUE(decode_namespace_descriptors(
                     admin.run(make_identify(Cns::namespace_descriptors, shard + 1)).data, id)
                     .ok());
-    EXPECT_EQ(id, store_namespace_id(store, shard));
+    EXPECT_EQ(id, NamespaceId::of(layout::ssd_uuid(store, shard)));
   }
   // The number in between belongs to no SSD that is here.
   EXPECT_EQ(admin.run(make_identify(Cns::name_space, 2)).data, Bytes(kIdentifySize));

@@ -6,43 +6,24 @@
 #include <algorithm>
 #include <optional>
 
-#include "base/hash.h"
 #include "block/superblock.h"
 #include "block/uring_device.h"
+#include "layout/store_names.h"
 
 namespace scalio::nvmf {
 
 namespace {
 
-using Uuid = std::array<std::byte, 16>;
-
-// A UUID (RFC 9562, version 8) that depends on all of `bytes` and on `place`.
-Uuid derive_uuid(ByteView bytes, std::uint64_t place) {
-  Uuid uuid;
-  store(uuid.data(), checksum(bytes, place));
-  store(uuid.data() + 8, checksum(bytes, mix(place + 1)));
-  uuid[6] = (uuid[6] & std::byte{0x0f}) | std::byte{0x80};
-  uuid[8] = (uuid[8] & std::byte{0x3f}) | std::byte{0x80};
-  return uuid;
-}
-
-NamespaceId make_id(const Uuid& uuid) {
-  NamespaceId id;
-  id.uuid = uuid;
-  id.nguid = uuid;
-  return id;
-}
-
 // Of a device that is no store's SSD.
 NamespaceId device_id(const TargetNamespace& source, const block::BlockDevice& device) {
   struct stat st {};
   if (source.open || stat(source.path.c_str(), &st) != 0) {
-    return make_id(derive_uuid(as_bytes(device.name()), 0));
+    return NamespaceId::of(layout::derive_uuid(as_bytes(device.name()), 0));
   }
   const bool is_device = S_ISBLK(st.st_mode);
   const std::array<std::uint64_t, 2> place = {is_device ? st.st_rdev : st.st_dev,
                                               is_device ? 0 : st.st_ino};
-  return make_id(derive_uuid(std::as_bytes(std::span(place)), 0));
+  return NamespaceId::of(layout::derive_uuid(std::as_bytes(std::span(place)), 0));
 }
 
 // A file with a part of a block at its end is something else than an SSD's image, or was cut short.
@@ -68,16 +49,6 @@ Result<std::unique_ptr<block::BlockDevice>> open_device(EventLoop& loop,
 
 }  // namespace
 
-NamespaceId store_namespace_id(const layout::Uuid& store, std::uint32_t shard) {
-  return make_id(derive_uuid(std::as_bytes(std::span(store)), shard));
-}
-
-std::string store_nqn(const layout::Uuid& store) {
-  Uuid uuid;
-  std::ranges::copy(std::as_bytes(std::span(store)), uuid.begin());
-  return uuid_nqn(uuid);
-}
-
 Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop,
                                                   std::vector<TargetNamespace> sources,
                                                   bool writable) {
@@ -93,7 +64,7 @@ Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop,
     if (Status s = geometry.ok() ? Status() : check_size(source, **device); !s.ok()) co_return s;
     auto added = std::make_unique<Namespace>();
     added->writable = writable;
-    added->id = geometry.ok() ? store_namespace_id(geometry->uuid, geometry->shard)
+    added->id = geometry.ok() ? NamespaceId::of(layout::ssd_uuid(geometry->uuid, geometry->shard))
                               : device_id(source, **device);
     added->device = std::move(*device);
     for (const auto& other : table.all_) {
@@ -117,8 +88,9 @@ Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop,
   std::ranges::sort(table.all_, {}, [](const auto& n) { return n->nsid; });
   table.by_nsid_.resize(table.all_.back()->nsid);
   for (const auto& n : table.all_) table.by_nsid_[n->nsid - 1] = n.get();
-  table.default_nqn_ = one_store ? store_nqn(geometries.front()->uuid)
-                                 : uuid_nqn(derive_uuid(table.all_.front()->id.uuid, 1));
+  table.default_nqn_ = one_store
+                           ? layout::store_nqn(geometries.front()->uuid)
+                           : layout::uuid_nqn(layout::derive_uuid(table.all_.front()->id.uuid, 1));
   co_return table;
 }
 

@@ -10,17 +10,10 @@
 #include <vector>
 
 #include "block/block_device.h"
-#include "layout/geometry.h"
 #include "nvmf/target/target_options.h"
 #include "nvmf/wire/nvme.h"
 
 namespace scalio::nvmf {
-
-// How an SSD of a store is named as a namespace: its UUID, which is its NGUID as well. A client
-// that knows the store can compare.
-NamespaceId store_namespace_id(const layout::Uuid& store, std::uint32_t shard);
-// The subsystem of a store's SSDs.
-std::string store_nqn(const layout::Uuid& store);
 
 struct Namespace {
   std::uint32_t nsid = 0;  // from 1 on

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "fabric/frame.h"
+#include "base/text.h"
 #include "nvmf/target/io_request.h"
 
 namespace scalio::nvmf {
@@ -291,11 +291,10 @@ void TargetConnection::on_connect(Slot& slot, ByteView data) {
   const Subsystem::Connected connected =
       subsystem_.connect(command, *who, *this, local_address(socket_->fd()));
   if (!connected.controller) {
-    subsystem_.log().warn(subsystem_.loop().now(),
-                          fmt::format("{}: {} may not connect to {}: {}", name_,
-                                      fabric::printable(as_bytes(who->host_nqn)),
-                                      fabric::printable(as_bytes(who->subsystem_nqn)),
-                                      why_refused(connected.answer)));
+    subsystem_.log().warn(
+        subsystem_.loop().now(),
+        fmt::format("{}: {} may not connect to {}: {}", name_, printable(who->host_nqn),
+                    printable(who->subsystem_nqn), why_refused(connected.answer)));
     return complete(slot, connected.answer);
   }
   connect_timeout_.cancel();

@@ -360,6 +360,13 @@ Result<IdentifyNamespace> decode_identify_namespace(ByteView in) {
   return n;
 }
 
+NamespaceId NamespaceId::of(const std::array<std::uint8_t, 16>& uuid) {
+  NamespaceId id;
+  std::memcpy(id.uuid.data(), uuid.data(), uuid.size());
+  id.nguid = id.uuid;
+  return id;
+}
+
 void encode(const NamespaceId& id, ByteSpan out) {
   clear(out, kIdentifySize);
   std::size_t at = 0;
@@ -639,15 +646,6 @@ Result<DiscoveryEntry> decode_discovery_entry(ByteView in) {
   e.subsystem_nqn = get_text(in, kSubnqn, kNqnField);
   e.address = get_text(in, kTraddr, kTraddrSize);
   return e;
-}
-
-std::string uuid_nqn(const std::array<std::byte, 16>& uuid) {
-  std::string text = "nqn.2014-08.org.nvmexpress:uuid:";
-  for (std::size_t i = 0; i < uuid.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    text += fmt::format("{:02x}", std::to_integer<unsigned>(uuid[i]));
-  }
-  return text;
 }
 
 }  // namespace scalio::nvmf

@@ -279,6 +279,8 @@ struct NamespaceId {
 
   bool operator==(const NamespaceId&) const = default;
   bool given() const { return *this != NamespaceId(); }
+  // Named by a UUID, which is the NGUID as well.
+  static NamespaceId of(const std::array<std::uint8_t, 16>& uuid);
 };
 
 struct IdentifyNamespace {
@@ -461,10 +463,5 @@ struct DiscoveryEntry {
 void encode(const DiscoveryEntry& e, ByteSpan out);  // kDiscoveryEntry bytes
 // Failures: invalid (too short).
 Result<DiscoveryEntry> decode_discovery_entry(ByteView in);
-
-// --- Names ---
-
-// "nqn.2014-08.org.nvmexpress:uuid:..." of a UUID (Base 4.5).
-std::string uuid_nqn(const std::array<std::byte, 16>& uuid);
 
 }  // namespace scalio::nvmf
