@@ -90,7 +90,7 @@ int main() {
         std::make_unique<block::MemoryDevice>(loop, "memory", bench::kSize, 512));
   };
   options.namespaces.push_back(std::move(memory));
-  const auto target = bench::expect(nvmf::Target::start(std::move(options)));
+  const auto target = bench::expect(nvmf::EmbeddedTarget::start(std::move(options)));
   std::uint16_t plain_port = 0;
   const int plain = bench::listen_plainly(&plain_port);
   fmt::print("{} {} {} {}\n", target->addresses().front().port, target->nqn(),

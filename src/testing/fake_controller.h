@@ -40,8 +40,8 @@ class FakePeer {
   struct Received {
     PduType type = PduType::ic_req;
     std::uint8_t flags = 0;
-    Command command;    // of a capsule
-    Transfer transfer;  // of H2CData
+    NvmeCommand command;  // of a capsule
+    Transfer transfer;    // of H2CData
     TermReq term_req;
     IcReq ic_req;
     Bytes data;
@@ -189,7 +189,7 @@ class FakeController {
     // The nth connection of an I/O queue, ready for I/O. When it returns, the connection is closed.
     std::function<void(FakePeer& peer, int nth)> io;
     // In place of the right answer to an admin command; false: the right one after all.
-    std::function<bool(FakePeer& peer, const Command& command)> admin = nullptr;
+    std::function<bool(FakePeer& peer, const NvmeCommand& command)> admin = nullptr;
     // In place of the answer to an ICReq on the nth connection of all; false: likewise.
     std::function<bool(FakePeer& peer, int nth)> ic = nullptr;
     // What the nth association sees.
@@ -263,11 +263,11 @@ class FakeController {
     }
   }
 
-  void do_admin(FakePeer& peer, const Command& command, int association) {
+  void do_admin(FakePeer& peer, const NvmeCommand& command, int association) {
     if (!script_.admin || !script_.admin(peer, command)) answer(peer, command, association);
   }
 
-  void answer(FakePeer& peer, const Command& command, int association) {
+  void answer(FakePeer& peer, const NvmeCommand& command, int association) {
     constexpr auto kIdentify = static_cast<std::uint8_t>(AdminOpcode::identify);
     // There is no event.
     if (command.opcode == static_cast<std::uint8_t>(AdminOpcode::asynchronous_event_request))

@@ -54,8 +54,8 @@ inline TargetOptions memory_target_options(std::uint64_t size, std::uint32_t blo
   return options;
 }
 
-inline std::unique_ptr<Target> start_target(TargetOptions options) {
-  Result<std::unique_ptr<Target>> target = Target::start(std::move(options));
+inline std::unique_ptr<EmbeddedTarget> start_target(TargetOptions options) {
+  Result<std::unique_ptr<EmbeddedTarget>> target = EmbeddedTarget::start(std::move(options));
   if (!target.ok()) {
     ADD_FAILURE() << target.status().to_string();
     std::abort();
@@ -63,7 +63,7 @@ inline std::unique_ptr<Target> start_target(TargetOptions options) {
   return *std::move(target);
 }
 
-inline NamespaceAddress address_of(const Target& target) {
+inline NamespaceAddress address_of(const EmbeddedTarget& target) {
   return {target.addresses().front(), target.nqn(), target.offers().front().nsid};
 }
 

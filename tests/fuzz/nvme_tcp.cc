@@ -31,7 +31,7 @@ void look(ByteView input, const PduRules& rules) {
     case PduType::ic_req: (void)ic_req_of(pdu); break;
     case PduType::ic_resp: (void)ic_resp_of(pdu); break;
     case PduType::capsule_cmd: {
-      const Command command = command_of(pdu);
+      const NvmeCommand command = command_of(pdu);
       require(parse_io(command).count >= 1 && parse_get_log_page(command).size >= 4);
       (void)parse_connect(command);
       (void)parse_property(command);
@@ -72,9 +72,10 @@ void decode_structures(ByteView input) {
 // --- A connection ---
 
 // Ends once, and then nothing touches its data, which is in memory of exactly its size.
-class Watched final : public Request {
+class Watched final : public Submission {
  public:
-  Watched(const Command& what, std::size_t bytes) : memory_(std::make_unique<std::byte[]>(bytes)) {
+  Watched(const NvmeCommand& what, std::size_t bytes)
+      : memory_(std::make_unique<std::byte[]>(bytes)) {
     command = what;
     data = memory_.get();
     size = bytes;

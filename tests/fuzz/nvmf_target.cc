@@ -21,7 +21,7 @@ constexpr std::string_view kHost = "nqn.2014-08.org.example:host";
 constexpr std::string_view kSubsystem = "nqn.2014-08.org.example:subsystem";
 constexpr std::uint16_t kController = 1;
 
-Bytes capsule(Command command, std::uint16_t cid, ByteView data = {}, PduFormat format = {}) {
+Bytes capsule(NvmeCommand command, std::uint16_t cid, ByteView data = {}, PduFormat format = {}) {
   command.cid = cid;
   if (!data.empty()) command.sgl = Sgl::in_capsule(0, static_cast<std::uint32_t>(data.size()));
   Bytes out(kMaxPrefix);
@@ -147,16 +147,16 @@ std::vector<Bytes> seeds() {
     append(admin, capsule(make_property_get(Property::capabilities), 2, {}, format));
     append(admin, capsule(make_property_set(Property::configuration, kIoEntrySizes | kEnable), 3,
                           {}, format));
-    Command identify = make_identify(Cns::controller);
+    NvmeCommand identify = make_identify(Cns::controller);
     identify.sgl = Sgl::transport(kIdentifySize);
     append(admin, capsule(identify, 4, {}, format));
     identify = make_identify(Cns::name_space, 1);
     identify.sgl = Sgl::transport(kIdentifySize);
     append(admin, capsule(identify, 5, {}, format));
-    Command log = make_get_log_page(2, 512, 0);
+    NvmeCommand log = make_get_log_page(2, 512, 0);
     log.sgl = Sgl::transport(512);
     append(admin, capsule(log, 6, {}, format));
-    Command event;
+    NvmeCommand event;
     event.opcode = static_cast<std::uint8_t>(AdminOpcode::asynchronous_event_request);
     append(admin, capsule(event, 7, {}, format));
     append(admin, capsule(make_set_features(Feature::keep_alive_timer, 60'000), 8, {}, format));
@@ -172,13 +172,13 @@ std::vector<Bytes> seeds() {
 
     Bytes io = greeting(format);
     append(io, connect(1, kSubsystem, format));
-    Command read = make_io(IoOpcode::read, 1, {3, 16}, false);
+    NvmeCommand read = make_io(IoOpcode::read, 1, {3, 16}, false);
     read.sgl = Sgl::transport(16 * 512);
     append(io, capsule(read, 2, {}, format));
     append(io, capsule(make_io(IoOpcode::write, 2, {0, 2}, true), 3, Bytes(1024), format));
     append(io, capsule(make_io(IoOpcode::flush, 1, {}, false), 4, {}, format));
     // A transfer's tag is its command's slot: four are still in use when all of this comes at once.
-    Command write = make_io(IoOpcode::write, 1, {4, 4}, false);
+    NvmeCommand write = make_io(IoOpcode::write, 1, {4, 4}, false);
     write.sgl = Sgl::transport(2048);
     append(io, capsule(write, 5, {}, format));
     for (std::uint32_t at = 0; at < 2048; at += 1024) {

@@ -71,8 +71,8 @@ Result<nvmf::TargetOptions> options_of(const Flags& flags) {
   return options;
 }
 
-int say_ready(const nvmf::Target& target, bool json) {
-  for (const nvmf::Target::Offer& n : target.offers()) {
+int say_ready(const nvmf::EmbeddedTarget& target, bool json) {
+  for (const nvmf::EmbeddedTarget::Offer& n : target.offers()) {
     spdlog::info("namespace {}: {}, {} blocks of {} bytes, uuid {}", n.nsid, n.path,
                  n.size / n.block_size, n.block_size, n.uuid);
   }
@@ -81,7 +81,7 @@ int say_ready(const nvmf::Target& target, bool json) {
   if (!json) return print("ready\n");
   nlohmann::ordered_json out = {{"ready", true}, {"nqn", target.nqn()}};
   for (const net::Uri& uri : target.addresses()) out["listen"].push_back(uri.text());
-  for (const nvmf::Target::Offer& n : target.offers()) {
+  for (const nvmf::EmbeddedTarget::Offer& n : target.offers()) {
     out["namespaces"].push_back({{"nsid", n.nsid},
                                  {"path", n.path},
                                  {"uuid", n.uuid},
@@ -108,7 +108,8 @@ int serve(const Flags& flags) {
       too_few_descriptors(fmt::format("{} connections of hosts", connections),
                           connections + options->namespaces.size() + kOwnDescriptors);
   if (!few.empty()) spdlog::warn("{}", few);
-  Result<std::unique_ptr<nvmf::Target>> target = nvmf::Target::start(std::move(*options));
+  Result<std::unique_ptr<nvmf::EmbeddedTarget>> target =
+      nvmf::EmbeddedTarget::start(std::move(*options));
   if (!target.ok()) return fail(target.status());
   if (int status = say_ready(**target, flags.json); status != kSuccess) return status;
 

@@ -94,9 +94,9 @@ class Association::Pause {
 };
 
 // One command of the admin queue, or a Connect of the I/O queue.
-class Association::AdminCommand final : public Request {
+class Association::AdminCommand final : public Submission {
  public:
-  AdminCommand(Association& association, Queue& queue, const Command& to_run, ByteSpan bytes,
+  AdminCommand(Association& association, Queue& queue, const NvmeCommand& to_run, ByteSpan bytes,
                Nanos bound)
       : association_(association), timer_(association.loop_, [this] {
           association_.lose(Status(Code::timed_out, "a command was not answered in time"));
@@ -129,7 +129,7 @@ class Association::AdminCommand final : public Request {
 };
 
 // Tells the controller twice in each KATO that the host is there, and notices when no answer comes.
-class Association::KeepAlive final : public Request {
+class Association::KeepAlive final : public Submission {
  public:
   KeepAlive(Association& association, Nanos timeout)
       : association_(association),
@@ -163,7 +163,7 @@ class Association::KeepAlive final : public Request {
 };
 
 // Waits for the controller to tell of an event.
-class Association::Events final : public Request {
+class Association::Events final : public Submission {
  public:
   Events(Association& association, std::function<void()> on_event)
       : association_(association), on_event_(std::move(on_event)) {
@@ -188,7 +188,8 @@ class Association::Events final : public Request {
   bool in_flight_ = false;
 };
 
-Association::Association(EventLoop& loop, Transport& transport, const InitiatorOptions& options,
+Association::Association(EventLoop& loop, QueueTransport& transport,
+                         const InitiatorOptions& options,
                          std::function<void(const Status&)> on_lost)
     : loop_(loop), transport_(transport), options_(options), on_lost_(std::move(on_lost)) {}
 
@@ -222,7 +223,7 @@ Nanos Association::left() const {
   return deadline_ > now ? deadline_ - now : 0;
 }
 
-Task<Result<Completion>> Association::run(Queue& queue, Command command, ByteSpan data) {
+Task<Result<Completion>> Association::run(Queue& queue, NvmeCommand command, ByteSpan data) {
   if (lost_) co_return *lost_;
   if (!queue.alive()) co_return Status(Code::unavailable, "the connection is lost");
   const Nanos bound =
@@ -232,7 +233,7 @@ Task<Result<Completion>> Association::run(Queue& queue, Command command, ByteSpa
   co_return result;
 }
 
-Task<Result<Completion>> Association::admin(Command command, ByteSpan data) {
+Task<Result<Completion>> Association::admin(NvmeCommand command, ByteSpan data) {
   Result<Completion> result = co_await run(*admin_queue_, command, data);
   if (!result.ok() || status_code(*result) == StatusCode::success) co_return result;
   const CommandKind kind = kind_of(command, true);
@@ -444,7 +445,7 @@ void Association::ask_for_event() { events_->ask(); }
 
 Task<Result<bool>> Association::changed(std::uint32_t nsid) {
   Bytes page(kIdentifySize);
-  Command command =
+  NvmeCommand command =
       make_get_log_page(kChangedNamespacesLogPage, static_cast<std::uint32_t>(page.size()), 0);
   command.nsid = kTooManyNamespaces;  // of all
   Result<Completion> done = co_await admin(command, page);

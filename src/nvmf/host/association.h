@@ -25,7 +25,7 @@ class Association {
  public:
   // `transport` must outlive it. `on_lost` is called once, from the loop, when it is lost after
   // connect() has succeeded; it must not destroy the association.
-  Association(EventLoop& loop, Transport& transport, const InitiatorOptions& options,
+  Association(EventLoop& loop, QueueTransport& transport, const InitiatorOptions& options,
               std::function<void(const Status&)> on_lost);
   // Drops the connections; what is in flight on them ends as lost. The loop must turn once more
   // after it.
@@ -56,7 +56,7 @@ class Association {
   // Runs one command on the admin queue; the data is filled or read meanwhile. A status other than
   // success is a failure, named in the message: io_error, or invalid where the command was wrong.
   // The command ends within the options' command_timeout, or the association does.
-  Task<Result<Completion>> admin(Command command, ByteSpan data);
+  Task<Result<Completion>> admin(NvmeCommand command, ByteSpan data);
   Task<Result<IdentifyNamespace>> identify_namespace(std::uint32_t nsid);
 
   // Ends the I/O queue, then tells the controller that it is no longer needed, and waits until it
@@ -79,13 +79,13 @@ class Association {
   Task<Status> enable();
   Task<Status> identify();
   Task<Result<std::uint64_t>> property(Property p);
-  Task<Result<Completion>> run(Queue& queue, Command command, ByteSpan data);
+  Task<Result<Completion>> run(Queue& queue, NvmeCommand command, ByteSpan data);
   void on_queue_lost(const Status& why);
   bool discovery() const { return connect_data_.subsystem_nqn == kDiscoveryNqn; }
   Nanos left() const;
 
   EventLoop& loop_;
-  Transport& transport_;
+  QueueTransport& transport_;
   const InitiatorOptions& options_;
   std::function<void(const Status&)> on_lost_;
 

@@ -48,7 +48,7 @@ Task<Result<std::vector<DiscoveryEntry>>> read_log(Association& association) {
 
 }  // namespace
 
-Task<Result<std::vector<DiscoveryEntry>>> discover(EventLoop& loop, Transport& transport,
+Task<Result<std::vector<DiscoveryEntry>>> discover(EventLoop& loop, QueueTransport& transport,
                                                    const InitiatorOptions& options) {
   Association association(loop, transport, options, [](const Status&) {});
   Status status = co_await association.connect(std::string(kDiscoveryNqn), options.connect_timeout);

@@ -18,7 +18,7 @@ constexpr std::uint64_t kMostDiscoveryEntries = 1024;
 
 // The entries of the discovery log, as they were at one moment. `transport` and `options` live
 // until then. Failures: as Association::connect; unavailable (the log keeps changing).
-Task<Result<std::vector<DiscoveryEntry>>> discover(EventLoop& loop, Transport& transport,
+Task<Result<std::vector<DiscoveryEntry>>> discover(EventLoop& loop, QueueTransport& transport,
                                                    const InitiatorOptions& options);
 
 }  // namespace scalio::nvmf

@@ -53,7 +53,7 @@ class HostileControllerTest : public testing::Test {
   // A read of the device that the controller answers wrongly: the read fails, the controller is
   // told why, and the device works again afterwards.
   void expect_refusal(FatalError error,
-                      const std::function<void(FakePeer&, const Command&)>& answer) {
+                      const std::function<void(FakePeer&, const NvmeCommand&)>& answer) {
     connect_for([this, error, answer](FakePeer& peer, int nth) {
       if (nth > 1) return serve_reads(peer);
       const Received got = peer.expect(PduType::capsule_cmd);
@@ -67,7 +67,7 @@ class HostileControllerTest : public testing::Test {
   }
   // The same for a write of 64 KiB.
   void expect_write_refusal(FatalError error,
-                            const std::function<void(FakePeer&, const Command&)>& answer) {
+                            const std::function<void(FakePeer&, const NvmeCommand&)>& answer) {
     connect_for([this, error, answer](FakePeer& peer, int nth) {
       if (nth > 1) return serve_reads(peer);
       answer(peer, peer.expect(PduType::capsule_cmd).command);
@@ -154,11 +154,11 @@ TEST_F(HostileControllerTest, BytesMayComeOneByOne) {
 
 TEST_F(HostileControllerTest, CommandsOfDataMayBeMixedAndAnsweredInAnyOrder) {
   connect_for([this](FakePeer& peer, int) {
-    std::vector<Command> commands;
+    std::vector<NvmeCommand> commands;
     for (int i = 0; i < 4; ++i) commands.push_back(peer.expect(PduType::capsule_cmd).command);
     for (std::uint32_t at = 0; at < 8192; at += 4096) {
       for (std::size_t i = commands.size(); i > 0; --i) {
-        const Command& c = commands[i - 1];
+        const NvmeCommand& c = commands[i - 1];
         const auto from = static_cast<std::size_t>(parse_io(c).first * 512 + at);
         peer.send_data(c.cid, at, content_.span().subspan(from, 4096),
                        at > 0 ? kLastPdu | kSuccess : 0);
@@ -241,7 +241,7 @@ TEST_F(HostileControllerTest, AControllerMayInsistOnFlowControl) {
   std::vector<std::uint8_t> attributes;
   FakeController::Script script;
   script.io = [this](FakePeer& peer, int) { serve_reads(peer); };
-  script.admin = [&](FakePeer& peer, const Command& command) {
+  script.admin = [&](FakePeer& peer, const NvmeCommand& command) {
     if (command.opcode != kFabricsOpcode || fabrics_type(command) != FabricsType::connect)
       return false;
     attributes.push_back(parse_connect(command).attributes);
@@ -260,35 +260,35 @@ TEST_F(HostileControllerTest, AControllerMayInsistOnFlowControl) {
 
 TEST_F(HostileControllerTest, AResponseToNoCommandIsRefused) {
   expect_refusal(FatalError::invalid_header_field,
-                 [](FakePeer& peer, const Command& c) { peer.send_response(c.cid ^ 1); });
+                 [](FakePeer& peer, const NvmeCommand& c) { peer.send_response(c.cid ^ 1); });
 }
 TEST_F(HostileControllerTest, AnAnswerToAnEarlierCommandIsRefused) {
   expect_refusal(FatalError::invalid_header_field,
-                 [](FakePeer& peer, const Command& c) { peer.send_response(c.cid ^ 0x400); });
+                 [](FakePeer& peer, const NvmeCommand& c) { peer.send_response(c.cid ^ 0x400); });
 }
 TEST_F(HostileControllerTest, DataForNoCommandIsRefused) {
-  expect_refusal(FatalError::invalid_header_field, [](FakePeer& peer, const Command& c) {
+  expect_refusal(FatalError::invalid_header_field, [](FakePeer& peer, const NvmeCommand& c) {
     peer.send_data(static_cast<std::uint16_t>(c.cid + 1), 0, Bytes(512), 0);
   });
 }
 TEST_F(HostileControllerTest, DataBeyondTheBufferIsRefused) {
-  expect_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const Command& c) {
+  expect_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const NvmeCommand& c) {
     peer.send_data(c.cid, 0, Bytes(65536), 0);
     peer.send_data(c.cid, 65536, Bytes(4), kLastPdu);
   });
 }
 TEST_F(HostileControllerTest, MoreDataThanTheBufferIsRefused) {
-  expect_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const Command& c) {
+  expect_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const NvmeCommand& c) {
     peer.send_data(c.cid, 0, Bytes(65540), kLastPdu);
   });
 }
 TEST_F(HostileControllerTest, DataOutOfOrderIsRefused) {
-  expect_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const Command& c) {
+  expect_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const NvmeCommand& c) {
     peer.send_data(c.cid, 512, Bytes(512), 0);
   });
 }
 TEST_F(HostileControllerTest, SuccessWithoutTheDataIsRefused) {
-  expect_refusal(FatalError::sequence_error, [](FakePeer& peer, const Command& c) {
+  expect_refusal(FatalError::sequence_error, [](FakePeer& peer, const NvmeCommand& c) {
     peer.send_data(c.cid, 0, Bytes(512), kLastPdu | kSuccess);
   });
 }
@@ -305,44 +305,45 @@ TEST_F(HostileControllerTest, ASecondSuccessIsRefused) {
 }
 TEST_F(HostileControllerTest, AnR2tForAReadIsRefused) {
   expect_refusal(FatalError::invalid_header_field,
-                 [](FakePeer& peer, const Command& c) { peer.send_r2t(c.cid, 1, 0, 512); });
+                 [](FakePeer& peer, const NvmeCommand& c) { peer.send_r2t(c.cid, 1, 0, 512); });
 }
 TEST_F(HostileControllerTest, PdusOfTheOtherDirectionAreRefused) {
-  expect_refusal(FatalError::invalid_header_field, [](FakePeer& peer, const Command& c) {
+  expect_refusal(FatalError::invalid_header_field, [](FakePeer& peer, const NvmeCommand& c) {
     Bytes pdu(kMaxPrefix);
     pdu.resize(encode_capsule_cmd(c, 0, {}, pdu));
     peer.send(pdu);
   });
 }
 TEST_F(HostileControllerTest, ASecondIcRespIsRefused) {
-  expect_refusal(FatalError::sequence_error, [](FakePeer& peer, const Command&) {
+  expect_refusal(FatalError::sequence_error, [](FakePeer& peer, const NvmeCommand&) {
     Bytes pdu(kIcLength);
     encode(IcResp{}, pdu);
     peer.send(pdu);
   });
 }
 TEST_F(HostileControllerTest, DataForAWriteIsRefused) {
-  expect_write_refusal(FatalError::invalid_header_field, [](FakePeer& peer, const Command& c) {
+  expect_write_refusal(FatalError::invalid_header_field, [](FakePeer& peer, const NvmeCommand& c) {
     peer.send_data(c.cid, 0, Bytes(4), 0);
   });
 }
 TEST_F(HostileControllerTest, AnR2tBeyondTheDataIsRefused) {
-  expect_write_refusal(FatalError::data_out_of_range,
-                       [](FakePeer& peer, const Command& c) { peer.send_r2t(c.cid, 1, 0, 65537); });
-  expect_write_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const Command& c) {
+  expect_write_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const NvmeCommand& c) {
+    peer.send_r2t(c.cid, 1, 0, 65537);
+  });
+  expect_write_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const NvmeCommand& c) {
     peer.send_r2t(c.cid, 1, 4096, 512);
   });
-  expect_write_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const Command& c) {
+  expect_write_refusal(FatalError::data_out_of_range, [](FakePeer& peer, const NvmeCommand& c) {
     peer.send_r2t(c.cid, 1, 0xffffffff, 0xffffffff);
   });
 }
 TEST_F(HostileControllerTest, AnR2tForNothingIsRefused) {
   expect_write_refusal(FatalError::invalid_header_field,
-                       [](FakePeer& peer, const Command& c) { peer.send_r2t(c.cid, 1, 0, 0); });
+                       [](FakePeer& peer, const NvmeCommand& c) { peer.send_r2t(c.cid, 1, 0, 0); });
 }
 TEST_F(HostileControllerTest, SuccessOfAWriteWithoutItsDataIsRefused) {
   expect_write_refusal(FatalError::sequence_error,
-                       [](FakePeer& peer, const Command& c) { peer.send_response(c.cid); });
+                       [](FakePeer& peer, const NvmeCommand& c) { peer.send_response(c.cid); });
 }
 
 TEST_F(HostileControllerTest, ADamagedHeaderEndsTheConnection) {
@@ -516,7 +517,7 @@ TEST_F(HostileControllerTest, AControllerThatAnswersNoKeepAliveIsGivenUp) {
   options.keep_alive = 200 * kMillisecond;
   FakeController::Script script;
   script.io = [this](FakePeer& peer, int) { serve_reads(peer); };
-  script.admin = [](FakePeer&, const Command& command) {
+  script.admin = [](FakePeer&, const NvmeCommand& command) {
     return command.opcode == static_cast<std::uint8_t>(AdminOpcode::keep_alive);
   };
   ASSERT_TRUE(connect(std::move(script), options).ok());
@@ -571,7 +572,7 @@ struct Replaceable {
   void script(FakeController::Script& script) {
     script.async_events = kNamespaceNotices;
     script.name_space = [this](int) { return fake_namespace(replaced ? 2 : 1); };
-    script.admin = [this](FakePeer& peer, const Command& command) {
+    script.admin = [this](FakePeer& peer, const NvmeCommand& command) {
       if (command.opcode == static_cast<std::uint8_t>(AdminOpcode::asynchronous_event_request)) {
         admin = &peer;
         event = command.cid;
@@ -653,7 +654,7 @@ TEST_F(HostileControllerTest, ADeviceMayGoWhileItsNamespaceIsIdentifiedAgain) {
   script.io = [this](FakePeer& peer, int) { serve_reads(peer); };
   const auto answer = script.admin;
   std::atomic<int> log_pages{0};
-  script.admin = [&, answer](FakePeer& peer, const Command& command) {
+  script.admin = [&, answer](FakePeer& peer, const NvmeCommand& command) {
     const bool log = command.opcode == static_cast<std::uint8_t>(AdminOpcode::get_log_page);
     if (log) ++log_pages;
     return log || answer(peer, command);  // a log page is never told
@@ -814,7 +815,7 @@ TEST_F(HostileControllerTest, ConnectingIsBounded) {
 
   FakeController::Script never_ready;
   never_ready.io = [](FakePeer&, int) {};
-  never_ready.admin = [](FakePeer& peer, const Command& command) {
+  never_ready.admin = [](FakePeer& peer, const NvmeCommand& command) {
     if (command.opcode != kFabricsOpcode || fabrics_type(command) != FabricsType::property_get)
       return false;
     if (parse_property(command).offset != static_cast<std::uint32_t>(Property::status))
@@ -835,7 +836,7 @@ TEST_F(HostileControllerTest, ADeviceMayGoAtAnyTimeOfConnectingAgain) {
       peer.expect(PduType::capsule_cmd);
       second = true;
     };
-    script.admin = [&](FakePeer&, const Command&) {
+    script.admin = [&](FakePeer&, const NvmeCommand&) {
       if (!second || commands++ != stop_at) return false;
       stopped = true;
       loop_->run_on_loop([] {});  // it looks about
@@ -862,7 +863,7 @@ TEST_F(HostileControllerTest, TheShutdownIsWaitedFor) {
     ended_by_host = !peer.quiet();
     io_ended = true;
   };
-  script.admin = [&](FakePeer& peer, const Command& command) {
+  script.admin = [&](FakePeer& peer, const NvmeCommand& command) {
     if (command.opcode != kFabricsOpcode) return false;
     const PropertyAccess access = parse_property(command);
     const bool set = fabrics_type(command) == FabricsType::property_set;
@@ -901,7 +902,7 @@ TEST_F(HostileControllerTest, ARefusedConnectSaysWhatIsWrong) {
              "refuses host nqn.2024-01.io.scalio:test-host: Connect Invalid Host"}}) {
     FakeController::Script script;
     script.io = [](FakePeer&, int) {};
-    script.admin = [=](FakePeer& peer, const Command& command) {
+    script.admin = [=](FakePeer& peer, const NvmeCommand& command) {
       peer.send_response(command.cid, c.status, c.where);
       return true;
     };
@@ -945,7 +946,7 @@ TEST_F(HostileControllerTest, NamespacesThatCannotBeUsedAreRefused) {
 TEST_F(HostileControllerTest, AQueueForNoCommandIsRefused) {
   FakeController::Script script;
   script.io = [](FakePeer&, int) {};
-  script.admin = [](FakePeer& peer, const Command& command) {
+  script.admin = [](FakePeer& peer, const NvmeCommand& command) {
     if (command.opcode != kFabricsOpcode || fabrics_type(command) != FabricsType::property_get)
       return false;
     peer.send_response(command.cid);  // capabilities that are all 0

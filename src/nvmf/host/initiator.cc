@@ -16,7 +16,7 @@ namespace {
 // Every controller takes so much in a capsule of the admin queue (NVMe/TCP 1.0, 3.3.2.2.1).
 constexpr std::uint32_t kTcpAdminInCapsule = 8192;
 
-class TcpTransport final : public Transport {
+class TcpTransport final : public QueueTransport {
  public:
   TcpTransport(EventLoop& loop, std::string name, std::vector<Address> addresses,
                const InitiatorOptions& options)
@@ -42,7 +42,7 @@ class TcpTransport final : public Transport {
   const bool data_digest_;
 };
 
-class RdmaTransport final : public Transport {
+class RdmaTransport final : public QueueTransport {
  public:
   RdmaTransport(EventLoop& loop, std::string name, std::vector<Address> addresses)
       : loop_(loop), name_(std::move(name)), addresses_(std::move(addresses)) {}
@@ -60,9 +60,9 @@ class RdmaTransport final : public Transport {
   const std::vector<Address> addresses_;
 };
 
-Task<Result<std::unique_ptr<Transport>>> make_transport(EventLoop& loop, Uri controller,
-                                                        const InitiatorOptions& options) {
-  using Made = std::unique_ptr<Transport>;
+Task<Result<std::unique_ptr<QueueTransport>>> make_transport(EventLoop& loop, Uri controller,
+                                                             const InitiatorOptions& options) {
+  using Made = std::unique_ptr<QueueTransport>;
   std::string name = controller.text();
   if (controller.scheme == Uri::Scheme::unix_socket) {
     co_return Status(Code::invalid,
@@ -83,7 +83,7 @@ Task<Result<std::unique_ptr<Transport>>> make_transport(EventLoop& loop, Uri con
 Task<Result<std::unique_ptr<NvmeDevice>>> connect_namespace(EventLoop& loop,
                                                             NamespaceAddress address,
                                                             InitiatorOptions options) {
-  Result<std::unique_ptr<Transport>> transport =
+  Result<std::unique_ptr<QueueTransport>> transport =
       co_await make_transport(loop, std::move(address.controller), options);
   if (!transport.ok()) co_return transport.status();
   Result<std::unique_ptr<NvmeDevice>> device =
@@ -94,7 +94,7 @@ Task<Result<std::unique_ptr<NvmeDevice>>> connect_namespace(EventLoop& loop,
 
 Task<Result<std::vector<DiscoveryEntry>>> discover_at(EventLoop& loop, Uri controller,
                                                       InitiatorOptions options) {
-  Result<std::unique_ptr<Transport>> transport =
+  Result<std::unique_ptr<QueueTransport>> transport =
       co_await make_transport(loop, std::move(controller), options);
   if (!transport.ok()) co_return transport.status();
   Result<std::vector<DiscoveryEntry>> entries = co_await discover(loop, **transport, options);

@@ -212,7 +212,7 @@ TEST(InitiatorTest, ARestartedTargetIsFoundAgain) {
   block::Buffer data(4096);
   ASSERT_TRUE(run(*loop, read(*device, 0, data.span())).ok());
   target.reset();
-  std::unique_ptr<Target> again;
+  std::unique_ptr<EmbeddedTarget> again;
   // Sent while it is away, or in flight when it went: reported, or done when it is back.
   unsigned ended = 0;
   auto reader = [](block::BlockDevice& from, unsigned* count) -> Task<void> {

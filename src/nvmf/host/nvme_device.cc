@@ -50,10 +50,10 @@ std::string describe(const IdentifyNamespace& n) {
 }
 }  // namespace
 
-class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
+class NvmeDevice::NamespaceLink : public std::enable_shared_from_this<NamespaceLink> {
  public:
-  Link(EventLoop& loop, std::unique_ptr<Transport> transport, std::string nqn, std::uint32_t nsid,
-       InitiatorOptions options);
+  NamespaceLink(EventLoop& loop, std::unique_ptr<QueueTransport> transport, std::string nqn,
+                std::uint32_t nsid, InitiatorOptions options);
 
   // The first attempt to connect, which says what the device is.
   Task<Status> connect_first();
@@ -71,7 +71,7 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
   enum class Phase : std::uint8_t { disconnected, connected, closed };
 
   // An Io under way: commands of it have been issued up to `issued`.
-  struct Transfer {
+  struct BlockTransfer {
     block::Io* io = nullptr;
     std::size_t issued = 0;
     std::uint32_t in_flight = 0;  // commands
@@ -80,14 +80,14 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
     Status status;
   };
   // A command of it.
-  class Piece final : public Request {
+  class TransferPiece final : public Submission {
    public:
-    explicit Piece(Link& owner) : link(owner) {}
+    explicit TransferPiece(NamespaceLink& owner) : link(owner) {}
     void on_done(const Completion& completion) override { link.on_done(*this, completion); }
     void on_lost(const Status& why) override { link.on_piece_lost(*this, why); }
 
-    Link& link;
-    Transfer* transfer = nullptr;  // null: idle
+    NamespaceLink& link;
+    BlockTransfer* transfer = nullptr;  // null: idle
     Nanos since = 0;
     Nanos inaccessible_since = 0;  // its path; 0 if it was not
     bool parked = false;           // and so it is not with the queue
@@ -100,31 +100,31 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
   Task<void> check_again();
   Status check_namespace(const IdentifyNamespace& found) const;
 
-  void issue(Transfer& transfer);
+  void issue(BlockTransfer& transfer);
   void issue_waiting();
-  void on_done(Piece& piece, const Completion& completion);
-  void on_piece_lost(Piece& piece, const Status& why);
-  void end_piece(Piece& piece, Status status);
-  void park(Piece& piece, StatusCode why);
+  void on_done(TransferPiece& piece, const Completion& completion);
+  void on_piece_lost(TransferPiece& piece, const Status& why);
+  void end_piece(TransferPiece& piece, Status status);
+  void park(TransferPiece& piece, StatusCode why);
   void try_parked();
   void drop_parked(const Status& why);
   bool may_issue() const {
     return phase_ == Phase::connected && !doubted_ && association_->io_queue().alive();
   }
-  void finish(Transfer& transfer);
+  void finish(BlockTransfer& transfer);
   std::string describe(const block::Io& io) const;
 
   void watch_time();
   void on_tick();
   // When an operation that waits for a connection has waited long enough.
-  Nanos end_of_wait(const Transfer& t) const {
+  Nanos end_of_wait(const BlockTransfer& t) const {
     return std::max(t.since, lost_at_) + options_.reconnect_wait;
   }
 
-  class Pause;
+  class ReconnectPause;
 
   EventLoop& loop_;
-  const std::unique_ptr<Transport> transport_;
+  const std::unique_ptr<QueueTransport> transport_;
   const std::string nqn_;
   const std::uint32_t nsid_;
   const InitiatorOptions options_;
@@ -132,7 +132,7 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
   bool identified_ = false;
   Status lost_;  // why there is no connection
   Nanos lost_at_ = 0;
-  Pause* pause_ = nullptr;
+  ReconnectPause* pause_ = nullptr;
   std::unique_ptr<Association> association_;
   bool event_ = false;     // of namespaces, on this association
   bool suspect_ = false;   // something says that the namespace may have changed
@@ -141,17 +141,17 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
   bool abandoned_ = false;
 
   // Made once, or reused: no allocation per Io.
-  std::vector<Piece> pieces_;
-  std::vector<Piece*> idle_;
+  std::vector<TransferPiece> pieces_;
+  std::vector<TransferPiece*> idle_;
   std::uint32_t in_flight_ = 0;  // commands
   std::uint32_t depth_ = 0;      // at most so many
-  std::deque<Transfer> transfers_;
-  std::vector<Transfer*> idle_transfers_;
+  std::deque<BlockTransfer> transfers_;
+  std::vector<BlockTransfer*> idle_transfers_;
   // Whose commands wait for others to end, or for a connection. Only the first may have been issued
   // in part.
-  std::deque<Transfer*> waiting_;
+  std::deque<BlockTransfer*> waiting_;
 
-  std::vector<Piece*> parked_;
+  std::vector<TransferPiece*> parked_;
   Nanos parked_pause_ = kFirstPause;
 
   Timer tick_;
@@ -159,16 +159,16 @@ class NvmeDevice::Link : public std::enable_shared_from_this<Link> {
 };
 
 // A sleep that the end of the device, or of its association, ends.
-class NvmeDevice::Link::Pause {
+class NvmeDevice::NamespaceLink::ReconnectPause {
  public:
-  Pause(Link& link, Nanos duration)
+  ReconnectPause(NamespaceLink& link, Nanos duration)
       : link_(link), until_(link.loop_.now() + duration), timer_(link.loop_, [this] { wake(); }) {
     timer_.arm(until_);
     link.pause_ = this;
   }
-  ~Pause() { link_.pause_ = nullptr; }
-  Pause(const Pause&) = delete;
-  Pause& operator=(const Pause&) = delete;
+  ~ReconnectPause() { link_.pause_ = nullptr; }
+  ReconnectPause(const ReconnectPause&) = delete;
+  ReconnectPause& operator=(const ReconnectPause&) = delete;
 
   void wake() {
     timer_.cancel();
@@ -184,14 +184,15 @@ class NvmeDevice::Link::Pause {
   void await_resume() const noexcept {}
 
  private:
-  Link& link_;
+  NamespaceLink& link_;
   Nanos until_;
   Timer timer_;
   std::coroutine_handle<> waiter_;
 };
 
-NvmeDevice::Link::Link(EventLoop& loop, std::unique_ptr<Transport> transport, std::string nqn,
-                       std::uint32_t nsid, InitiatorOptions options)
+NvmeDevice::NamespaceLink::NamespaceLink(EventLoop& loop, std::unique_ptr<QueueTransport> transport,
+                                         std::string nqn, std::uint32_t nsid,
+                                         InitiatorOptions options)
     : name(fmt::format("namespace {} of {} at {}", nsid, nqn, transport->name())),
       loop_(loop),
       transport_(std::move(transport)),
@@ -209,7 +210,7 @@ NvmeDevice::Link::Link(EventLoop& loop, std::unique_ptr<Transport> transport, st
 
 // --- The connection ---
 
-Task<Status> NvmeDevice::Link::attach(Nanos bound) {
+Task<Status> NvmeDevice::NamespaceLink::attach(Nanos bound) {
   event_ = suspect_ = doubted_ = false;
   association_ = std::make_unique<Association>(
       loop_, *transport_, options_, [this](const Status& why) { on_association_lost(why); });
@@ -236,14 +237,14 @@ Task<Status> NvmeDevice::Link::attach(Nanos bound) {
   co_return Status();
 }
 
-Task<Status> NvmeDevice::Link::connect_first() {
+Task<Status> NvmeDevice::NamespaceLink::connect_first() {
   const auto self = shared_from_this();
   Status status = co_await attach(options_.connect_timeout);
   if (!status.ok()) association_.reset();
   co_return status;
 }
 
-Status NvmeDevice::Link::check_namespace(const IdentifyNamespace& found) const {
+Status NvmeDevice::NamespaceLink::check_namespace(const IdentifyNamespace& found) const {
   if (!identified_) {
     if (found.block_size > block::BlockDevice::kBufferAlignment || found.metadata_size != 0) {
       return Status(Code::invalid,
@@ -262,7 +263,7 @@ Status NvmeDevice::Link::check_namespace(const IdentifyNamespace& found) const {
                             nvmf::describe(what), nvmf::describe(found)));
 }
 
-void NvmeDevice::Link::on_association_lost(const Status& why) {
+void NvmeDevice::NamespaceLink::on_association_lost(const Status& why) {
   if (phase_ != Phase::connected) return;  // attach() learns of it by itself
   phase_ = Phase::disconnected;
   lost_ = why;
@@ -272,7 +273,7 @@ void NvmeDevice::Link::on_association_lost(const Status& why) {
   loop_.spawn(reconnect());
 }
 
-Task<void> NvmeDevice::Link::reconnect() {
+Task<void> NvmeDevice::NamespaceLink::reconnect() {
   const auto self = shared_from_this();
   Nanos pause = kFirstPause;
   for (Nanos bound = kFirstAttempt;; bound = std::min(2 * bound, options_.connect_timeout)) {
@@ -283,7 +284,7 @@ Task<void> NvmeDevice::Link::reconnect() {
     // What was in flight ends here at the latest.
     association_.reset();
     {
-      Pause sleep(*this, pause);
+      ReconnectPause sleep(*this, pause);
       co_await sleep;
     }
     pause = std::min(2 * pause, waiting_.empty() ? kLongestIdlePause : kLongestPause);
@@ -302,13 +303,13 @@ Task<void> NvmeDevice::Link::reconnect() {
 
 // The namespace may have been replaced: nothing more is sent to it until it has been identified
 // again.
-void NvmeDevice::Link::doubt() {
+void NvmeDevice::NamespaceLink::doubt() {
   if (phase_ != Phase::connected) return;  // attach() goes on, and comes here again
   suspect_ = doubted_ = true;
   if (!std::exchange(checking_, true)) loop_.spawn(check_again());
 }
 
-Task<void> NvmeDevice::Link::check_again() {
+Task<void> NvmeDevice::NamespaceLink::check_again() {
   const auto self = shared_from_this();
   while (phase_ == Phase::connected && doubted_) {
     const bool event = std::exchange(event_, false);
@@ -329,7 +330,7 @@ Task<void> NvmeDevice::Link::check_again() {
     issue_waiting();
     if (!event) continue;
     {
-      Pause sleep(*this, kEventPause);
+      ReconnectPause sleep(*this, kEventPause);
       co_await sleep;
     }
     if (phase_ == Phase::connected) association_->ask_for_event();
@@ -338,7 +339,7 @@ Task<void> NvmeDevice::Link::check_again() {
   if (abandoned_) association_.reset();
 }
 
-Task<void> NvmeDevice::Link::close() {
+Task<void> NvmeDevice::NamespaceLink::close() {
   const auto self = shared_from_this();
   const bool connected = std::exchange(phase_, Phase::closed) == Phase::connected;
   lost_ = Status(Code::unavailable, "it was closed");
@@ -353,7 +354,7 @@ Task<void> NvmeDevice::Link::close() {
   }
 }
 
-void NvmeDevice::Link::abandon() {
+void NvmeDevice::NamespaceLink::abandon() {
   SCALIO_ASSERT(idle_.size() == pieces_.size() && waiting_.empty());
   tick_.cancel();
   const Phase before = std::exchange(phase_, Phase::closed);
@@ -370,8 +371,8 @@ void NvmeDevice::Link::abandon() {
 
 // --- Operations ---
 
-void NvmeDevice::Link::start(block::Io& io) {
-  Transfer* transfer = nullptr;
+void NvmeDevice::NamespaceLink::start(block::Io& io) {
+  BlockTransfer* transfer = nullptr;
   if (idle_transfers_.empty()) {
     transfer = &transfers_.emplace_back();
   } else {
@@ -396,7 +397,7 @@ void NvmeDevice::Link::start(block::Io& io) {
 }
 
 // Issues as many commands of it as may be in flight.
-void NvmeDevice::Link::issue(Transfer& transfer) {
+void NvmeDevice::NamespaceLink::issue(BlockTransfer& transfer) {
   const block::Io& io = *transfer.io;
   while (!transfer.all_issued && in_flight_ < depth_) {
     const std::uint64_t limit = association_->max_transfer();
@@ -404,7 +405,7 @@ void NvmeDevice::Link::issue(Transfer& transfer) {
         static_cast<std::size_t>(std::min<std::uint64_t>(io.size - transfer.issued, limit));
     const BlockRange range{(io.offset + transfer.issued) / what.block_size,
                            static_cast<std::uint32_t>(size / what.block_size)};
-    Piece& piece = *idle_.back();
+    TransferPiece& piece = *idle_.back();
     idle_.pop_back();
     piece.transfer = &transfer;
     piece.since = transfer.since;
@@ -432,12 +433,12 @@ void NvmeDevice::Link::issue(Transfer& transfer) {
   }
 }
 
-void NvmeDevice::Link::issue_waiting() {
+void NvmeDevice::NamespaceLink::issue_waiting() {
   // Its requests are told that the queue is lost before this is.
   if (waiting_.empty() || !may_issue()) return;
   const Nanos now = loop_.now();
   while (!waiting_.empty() && in_flight_ < depth_) {
-    Transfer& transfer = *waiting_.front();
+    BlockTransfer& transfer = *waiting_.front();
     // Its commands are bounded from now on.
     transfer.since = now;
     issue(transfer);
@@ -445,7 +446,7 @@ void NvmeDevice::Link::issue_waiting() {
   }
 }
 
-void NvmeDevice::Link::on_done(Piece& piece, const Completion& completion) {
+void NvmeDevice::NamespaceLink::on_done(TransferPiece& piece, const Completion& completion) {
   const StatusCode status = status_code(completion);
   if (status == StatusCode::success) {
     parked_pause_ = kFirstPause;
@@ -462,7 +463,7 @@ void NvmeDevice::Link::on_done(Piece& piece, const Completion& completion) {
 }
 
 // The command waits for its path as others wait for a lost connection.
-void NvmeDevice::Link::park(Piece& piece, StatusCode why) {
+void NvmeDevice::NamespaceLink::park(TransferPiece& piece, StatusCode why) {
   const Nanos now = loop_.now();
   if (piece.inaccessible_since == 0) piece.inaccessible_since = now;
   if (phase_ != Phase::connected || now - piece.inaccessible_since >= options_.reconnect_wait) {
@@ -478,18 +479,18 @@ void NvmeDevice::Link::park(Piece& piece, StatusCode why) {
   parked_pause_ = std::min(2 * parked_pause_, kLongestPause);
 }
 
-void NvmeDevice::Link::try_parked() {
+void NvmeDevice::NamespaceLink::try_parked() {
   // On a lost queue they are told so.
-  for (Piece* piece : std::exchange(parked_, {})) {
+  for (TransferPiece* piece : std::exchange(parked_, {})) {
     piece->parked = false;
     piece->since = loop_.now();
     association_->io_queue().submit(*piece);
   }
 }
 
-void NvmeDevice::Link::drop_parked(const Status& why) {
+void NvmeDevice::NamespaceLink::drop_parked(const Status& why) {
   parked_timer_.cancel();
-  for (Piece* piece : std::exchange(parked_, {})) {
+  for (TransferPiece* piece : std::exchange(parked_, {})) {
     piece->parked = false;
     end_piece(*piece, Status(Code::unavailable,
                              fmt::format("{}: it was not done: the connection was lost: {}",
@@ -497,7 +498,7 @@ void NvmeDevice::Link::drop_parked(const Status& why) {
   }
 }
 
-void NvmeDevice::Link::on_piece_lost(Piece& piece, const Status& why) {
+void NvmeDevice::NamespaceLink::on_piece_lost(TransferPiece& piece, const Status& why) {
   const block::Io& io = *piece.transfer->io;
   const bool read = io.kind == block::Io::Kind::read;
   end_piece(piece,
@@ -506,8 +507,8 @@ void NvmeDevice::Link::on_piece_lost(Piece& piece, const Status& why) {
                                read ? "" : "; whether it took effect is unknown")));
 }
 
-void NvmeDevice::Link::end_piece(Piece& piece, Status status) {
-  Transfer& transfer = *std::exchange(piece.transfer, nullptr);
+void NvmeDevice::NamespaceLink::end_piece(TransferPiece& piece, Status status) {
+  BlockTransfer& transfer = *std::exchange(piece.transfer, nullptr);
   idle_.push_back(&piece);
   --in_flight_;
   --transfer.in_flight;
@@ -523,14 +524,14 @@ void NvmeDevice::Link::end_piece(Piece& piece, Status status) {
   issue_waiting();
 }
 
-void NvmeDevice::Link::finish(Transfer& transfer) {
+void NvmeDevice::NamespaceLink::finish(BlockTransfer& transfer) {
   block::Io& io = *std::exchange(transfer.io, nullptr);
   block::count(counters, io, transfer.status);
   idle_transfers_.push_back(&transfer);
   io.complete(loop_, std::move(transfer.status));
 }
 
-std::string NvmeDevice::Link::describe(const block::Io& io) const {
+std::string NvmeDevice::NamespaceLink::describe(const block::Io& io) const {
   if (io.kind == block::Io::Kind::flush) return fmt::format("flush of {}", name);
   return fmt::format("{} of {} bytes at offset {} of {}",
                      io.kind == block::Io::Kind::read ? "read" : "write", io.size, io.offset, name);
@@ -538,7 +539,7 @@ std::string NvmeDevice::Link::describe(const block::Io& io) const {
 
 // --- Time ---
 
-void NvmeDevice::Link::watch_time() {
+void NvmeDevice::NamespaceLink::watch_time() {
   if (tick_.armed()) return;
   const Nanos now = loop_.now();
   const Nanos tick =
@@ -547,10 +548,10 @@ void NvmeDevice::Link::watch_time() {
   tick_.arm(waits ? std::clamp(end_of_wait(*waiting_.front()), now, now + tick) : now + tick);
 }
 
-void NvmeDevice::Link::on_tick() {
+void NvmeDevice::NamespaceLink::on_tick() {
   const Nanos now = loop_.now();
   if (phase_ == Phase::connected) {
-    const bool late = std::ranges::any_of(pieces_, [&](const Piece& piece) {
+    const bool late = std::ranges::any_of(pieces_, [&](const TransferPiece& piece) {
       return piece.transfer != nullptr && !piece.parked &&
              now - piece.since > options_.command_timeout;
     });
@@ -560,7 +561,7 @@ void NvmeDevice::Link::on_tick() {
     // Where it is known that waiting does not help, who uses the device is to know it, too.
     const Code code = lost_.code() == Code::invalid ? Code::invalid : Code::unavailable;
     while (!waiting_.empty()) {
-      Transfer& transfer = *waiting_.front();
+      BlockTransfer& transfer = *waiting_.front();
       if (transfer.in_flight > 0 || now < end_of_wait(transfer)) break;
       waiting_.pop_front();
       transfer.all_issued = true;
@@ -574,13 +575,11 @@ void NvmeDevice::Link::on_tick() {
 
 // --- The device ---
 
-Task<Result<std::unique_ptr<NvmeDevice>>> NvmeDevice::connect(EventLoop& loop,
-                                                              std::unique_ptr<Transport> transport,
-                                                              std::string subsystem_nqn,
-                                                              std::uint32_t nsid,
-                                                              InitiatorOptions options) {
-  auto link = std::make_shared<Link>(loop, std::move(transport), std::move(subsystem_nqn), nsid,
-                                     std::move(options));
+Task<Result<std::unique_ptr<NvmeDevice>>> NvmeDevice::connect(
+    EventLoop& loop, std::unique_ptr<QueueTransport> transport, std::string subsystem_nqn,
+    std::uint32_t nsid, InitiatorOptions options) {
+  auto link = std::make_shared<NamespaceLink>(loop, std::move(transport), std::move(subsystem_nqn),
+                                              nsid, std::move(options));
   Status status = co_await link->connect_first();
   if (!status.ok()) co_return status;
   co_return std::unique_ptr<NvmeDevice>(new NvmeDevice(std::move(link)));

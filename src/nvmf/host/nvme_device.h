@@ -41,11 +41,9 @@ class NvmeDevice final : public block::BlockDevice {
   // Connects and identifies. Failures: unavailable, timed_out (within options.connect_timeout),
   // busy, io_error; invalid (no such host, subsystem or namespace; this host is refused; blocks of
   // more than 4096 bytes or with metadata).
-  static Task<Result<std::unique_ptr<NvmeDevice>>> connect(EventLoop& loop,
-                                                           std::unique_ptr<Transport> transport,
-                                                           std::string subsystem_nqn,
-                                                           std::uint32_t nsid,
-                                                           InitiatorOptions options);
+  static Task<Result<std::unique_ptr<NvmeDevice>>> connect(
+      EventLoop& loop, std::unique_ptr<QueueTransport> transport, std::string subsystem_nqn,
+      std::uint32_t nsid, InitiatorOptions options);
 
   // Drops the connection. Every operation must have completed. The loop must turn once more.
   ~NvmeDevice() override;
@@ -65,9 +63,9 @@ class NvmeDevice final : public block::BlockDevice {
   void start(block::Io& io) override;
 
  private:
-  class Link;
-  explicit NvmeDevice(std::shared_ptr<Link> link) : link_(std::move(link)) {}
-  std::shared_ptr<Link> link_;  // shared with the coroutine that connects again
+  class NamespaceLink;
+  explicit NvmeDevice(std::shared_ptr<NamespaceLink> link) : link_(std::move(link)) {}
+  std::shared_ptr<NamespaceLink> link_;  // shared with the coroutine that connects again
 };
 
 }  // namespace scalio::nvmf

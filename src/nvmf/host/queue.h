@@ -20,9 +20,9 @@ namespace scalio::nvmf {
 
 // A command with its data, on its way. From Queue::submit() until one of its callbacks it must
 // live, and so must the data.
-class Request {
+class Submission {
  public:
-  Command command;            // the queue fills in cid and sgl
+  NvmeCommand command;        // the queue fills in cid and sgl
   std::byte* data = nullptr;  // goes where direction_of(command) says
   std::size_t size = 0;
 
@@ -34,7 +34,7 @@ class Request {
   virtual void on_lost(const Status& why) = 0;
 
  protected:
-  ~Request() = default;
+  ~Submission() = default;
 };
 
 struct QueueOptions {
@@ -61,7 +61,7 @@ class Queue {
 
   // On a connected queue with fewer than `depth` requests in flight; what is submitted in one turn
   // of the loop goes out together. On a lost queue the request fails on a later turn.
-  virtual void submit(Request& request) = 0;
+  virtual void submit(Submission& request) = 0;
 
   // Connected and not lost.
   virtual bool alive() const = 0;
@@ -71,9 +71,9 @@ class Queue {
 };
 
 // Makes queues to one controller.
-class Transport {
+class QueueTransport {
  public:
-  virtual ~Transport() = default;
+  virtual ~QueueTransport() = default;
   virtual std::unique_ptr<Queue> make_queue(QueueOptions options) = 0;
   // Where the controller is, for messages: "tcp:10.0.0.7:4420".
   virtual const std::string& name() const = 0;

@@ -155,7 +155,7 @@ void RdmaQueue::give_buffer(std::uint64_t buffer) {
                                 memory_.local_key()});
 }
 
-void RdmaQueue::submit(Request& request) {
+void RdmaQueue::submit(Submission& request) {
   SCALIO_ASSERT(phase_ == Phase::alive || phase_ == Phase::lost);
   if (phase_ == Phase::lost || !verbs_->open()) {
     refused_requests_.push_back(&request);
@@ -164,7 +164,7 @@ void RdmaQueue::submit(Request& request) {
   SCALIO_ASSERT(!idle_.empty() && request.size <= kMaxData);
   const std::uint16_t index = idle_.back();
   idle_.pop_back();
-  Slot& slot = slots_[index];
+  RdmaSlot& slot = slots_[index];
   slot.request = &request;
   slot.sent = slot.answered = false;
 
@@ -209,20 +209,20 @@ void RdmaQueue::on_received(std::uint64_t buffer, std::size_t bytes, std::uint32
                                   "flight",
                                   completion.cid)));
   }
-  Slot& slot = slots_[completion.cid];
+  RdmaSlot& slot = slots_[completion.cid];
   slot.answered = true;
   slot.completion = completion;
   finish_if_complete(slot);
 }
 
-void RdmaQueue::Slot::on_done() {
+void RdmaQueue::RdmaSlot::on_done() {
   sent = true;
   queue->finish_if_complete(*this);
 }
 
-void RdmaQueue::finish_if_complete(Slot& slot) {
+void RdmaQueue::finish_if_complete(RdmaSlot& slot) {
   if (!slot.sent || !slot.answered) return;
-  Request& request = *std::exchange(slot.request, nullptr);
+  Submission& request = *std::exchange(slot.request, nullptr);
   const auto index = static_cast<std::size_t>(&slot - slots_.data());
   if (request.size > 0 && direction_of(request.command) == Direction::to_host &&
       status_code(slot.completion) == StatusCode::success) {
@@ -256,10 +256,10 @@ void RdmaQueue::end(Status why) {
 }
 
 void RdmaQueue::tell() {
-  for (Slot& slot : slots_) {
+  for (RdmaSlot& slot : slots_) {
     if (slot.request != nullptr) std::exchange(slot.request, nullptr)->on_lost(lost_);
   }
-  for (Request* request : std::exchange(refused_requests_, {})) request->on_lost(lost_);
+  for (Submission* request : std::exchange(refused_requests_, {})) request->on_lost(lost_);
   if (!std::exchange(told_, true) && options_.on_lost) options_.on_lost(lost_);
 }
 

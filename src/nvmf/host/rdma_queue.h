@@ -32,7 +32,7 @@ class RdmaQueue final : public Queue, private net::VerbsQueue::Handler {
   ~RdmaQueue() override;
 
   Task<Status> connect() override;
-  void submit(Request& request) override;
+  void submit(Submission& request) override;
   bool alive() const override { return phase_ == Phase::alive; }
   void lose(Status why) override;
 
@@ -41,10 +41,10 @@ class RdmaQueue final : public Queue, private net::VerbsQueue::Handler {
 
   // A request ends when both its SEND, which may read the slot until then, and its response are
   // there.
-  struct Slot final : net::VerbsWork {
+  struct RdmaSlot final : net::VerbsWork {
     void on_done() override;
     RdmaQueue* queue = nullptr;
-    Request* request = nullptr;
+    Submission* request = nullptr;
     bool sent = false;
     bool answered = false;
     Completion completion;
@@ -60,7 +60,7 @@ class RdmaQueue final : public Queue, private net::VerbsQueue::Handler {
   Status begin(const net::Address& address, Nanos until);
   void settle(Phase phase);
   void give_buffer(std::uint64_t buffer);
-  void finish_if_complete(Slot& slot);
+  void finish_if_complete(RdmaSlot& slot);
   void end(Status why);
   void tell();
 
@@ -75,13 +75,13 @@ class RdmaQueue final : public Queue, private net::VerbsQueue::Handler {
   bool given_up_ = false;  // lose() was called: no other address is tried
   bool refused_ = false;   // by the controller: its other addresses would say the same
   Status lost_;
-  std::coroutine_handle<> waiting_;         // for settled()
-  std::vector<Request*> refused_requests_;  // submitted on a lost queue
-  bool told_ = true;                        // the owner knows, or need not know, that it is lost
+  std::coroutine_handle<> waiting_;            // for settled()
+  std::vector<Submission*> refused_requests_;  // submitted on a lost queue
+  bool told_ = true;                           // the owner knows, or need not know, that it is lost
 
   std::shared_ptr<net::VerbsQueue> verbs_;
   net::RegisteredMemory memory_;  // the slots, then the buffers for responses
-  std::vector<Slot> slots_;
+  std::vector<RdmaSlot> slots_;
   std::vector<std::uint16_t> idle_;  // slots
   Timer connect_timer_;
   Deferred tell_;

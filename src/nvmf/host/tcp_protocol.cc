@@ -40,12 +40,12 @@ TcpProtocol::TcpProtocol(net::SendBuffer::Pool& pool, const Settings& settings)
 
 // --- Sending ---
 
-void TcpProtocol::submit(Request& request) {
+void TcpProtocol::submit(Submission& request) {
   SCALIO_ASSERT(connected_ && !idle_.empty() &&
                 request.size <= std::numeric_limits<std::uint32_t>::max());
   const std::uint16_t index = idle_.back();
   idle_.pop_back();
-  Slot& slot = slots_[index];
+  TcpSlot& slot = slots_[index];
   slot.request = &request;
   slot.cid = static_cast<std::uint16_t>(slot.cid + kMaxDepth);
   slot.received = slot.granted = slot.sent = 0;
@@ -67,13 +67,13 @@ void TcpProtocol::submit(Request& request) {
   }
 }
 
-void TcpProtocol::append_capsule(const Request& request, std::size_t in_capsule) {
+void TcpProtocol::append_capsule(const Submission& request, std::size_t in_capsule) {
   std::array<std::byte, kMaxPrefix> prefix;
   const std::size_t n = encode_capsule_cmd(request.command, in_capsule, send_format_, prefix);
   append_with_data(ByteView(prefix).first(n), {request.data, in_capsule});
 }
 
-void TcpProtocol::append_data(const Slot& slot, std::uint32_t size, bool last) {
+void TcpProtocol::append_data(const TcpSlot& slot, std::uint32_t size, bool last) {
   std::array<std::byte, kMaxPrefix> prefix;
   const Transfer transfer{slot.cid, slot.tag, slot.sent, size};
   const std::size_t n =
@@ -91,7 +91,7 @@ void TcpProtocol::append_with_data(ByteView prefix, ByteView data) {
 
 void TcpProtocol::refill() {
   while (!sending_.empty() && out_.size() < kMaxQueued) {
-    Slot& slot = slots_[sending_.front()];
+    TcpSlot& slot = slots_[sending_.front()];
     const std::uint32_t size = std::min(slot.granted - slot.sent, max_h2c_data_);
     const bool last = slot.sent + size == slot.granted;
     append_data(slot, size, last);
@@ -203,16 +203,16 @@ Status TcpProtocol::on_ic_resp(const Pdu& pdu) {
   return Status();
 }
 
-TcpProtocol::Slot* TcpProtocol::find(std::uint16_t cid) {
+TcpProtocol::TcpSlot* TcpProtocol::find(std::uint16_t cid) {
   const std::size_t index = cid % kMaxDepth;
   if (index >= slots_.size()) return nullptr;
-  Slot& slot = slots_[index];
+  TcpSlot& slot = slots_[index];
   return slot.request != nullptr && slot.cid == cid ? &slot : nullptr;
 }
 
 Status TcpProtocol::on_response(const Pdu& pdu) {
   const Completion completion = completion_of(pdu);
-  Slot* slot = find(completion.cid);
+  TcpSlot* slot = find(completion.cid);
   if (slot == nullptr) {
     return refuse({FatalError::invalid_header_field, kResponseCidAt, "a response to no command"},
                   pdu.header);
@@ -222,7 +222,7 @@ Status TcpProtocol::on_response(const Pdu& pdu) {
 
 Status TcpProtocol::on_data(const Pdu& pdu) {
   const Transfer transfer = transfer_of(pdu);
-  Slot* slot = find(transfer.cid);
+  TcpSlot* slot = find(transfer.cid);
   if (slot == nullptr || direction_of(slot->request->command) != Direction::to_host) {
     return refuse({FatalError::invalid_header_field, kCidAt, "data for no command that reads"},
                   pdu.header);
@@ -250,7 +250,7 @@ Status TcpProtocol::end_of_data() {
 
 Status TcpProtocol::on_r2t(const Pdu& pdu) {
   const Transfer transfer = transfer_of(pdu);
-  Slot* slot = find(transfer.cid);
+  TcpSlot* slot = find(transfer.cid);
   if (slot == nullptr || direction_of(slot->request->command) != Direction::to_controller) {
     return refuse({FatalError::invalid_header_field, kCidAt, "an R2T for no command that writes"},
                   pdu.header);
@@ -273,8 +273,8 @@ Status TcpProtocol::on_r2t(const Pdu& pdu) {
   return Status();
 }
 
-Status TcpProtocol::complete(Slot& slot, Completion completion, ByteView header) {
-  Request& request = *slot.request;
+Status TcpProtocol::complete(TcpSlot& slot, Completion completion, ByteView header) {
+  Submission& request = *slot.request;
   if (slot.sent < slot.granted) {
     return refuse(
         {FatalError::sequence_error, 0, "a response to a command whose data it has asked for"},
@@ -302,9 +302,9 @@ Status TcpProtocol::complete(Slot& slot, Completion completion, ByteView header)
 
 void TcpProtocol::fail(const Status& why) {
   data_left_ = 0;
-  for (Slot& slot : slots_) {
+  for (TcpSlot& slot : slots_) {
     if (slot.request == nullptr) continue;
-    Request& request = *slot.request;
+    Submission& request = *slot.request;
     slot.request = nullptr;
     idle_.push_back(static_cast<std::uint16_t>(slot.cid % kMaxDepth));
     request.on_lost(why);

@@ -39,7 +39,7 @@ class TcpProtocol {
   bool connected() const { return connected_; }
 
   // While connected, with fewer than `depth` in flight. Appends to out().
-  void submit(Request& request);
+  void submit(Submission& request);
 
   // Handles what was received; on_done of requests is called from here. A failure (unavailable,
   // with what was wrong) ends the connection; then out() has a H2CTermReq if one is due, and
@@ -60,8 +60,8 @@ class TcpProtocol {
   void fail(const Status& why);
 
  private:
-  struct Slot {
-    Request* request = nullptr;
+  struct TcpSlot {
+    Submission* request = nullptr;
     std::uint16_t cid = 0;  // the slot's number, and above that how often it was used: a late or
                             // repeated answer to an earlier request is not taken for one to this
     std::uint16_t tag = 0;  // of the R2T under way
@@ -77,10 +77,10 @@ class TcpProtocol {
   Status on_data(const Pdu& pdu);
   Status on_r2t(const Pdu& pdu);
   Status end_of_data();
-  Status complete(Slot& slot, Completion completion, ByteView header);
-  Slot* find(std::uint16_t cid);
-  void append_capsule(const Request& request, std::size_t in_capsule);
-  void append_data(const Slot& slot, std::uint32_t size, bool last);
+  Status complete(TcpSlot& slot, Completion completion, ByteView header);
+  TcpSlot* find(std::uint16_t cid);
+  void append_capsule(const Submission& request, std::size_t in_capsule);
+  void append_data(const TcpSlot& slot, std::uint32_t size, bool last);
   void append_with_data(ByteView prefix, ByteView data);
   // Queues the H2CTermReq and returns the status that ends the connection.
   Status refuse(const PduError& error, ByteView header);
@@ -91,7 +91,7 @@ class TcpProtocol {
   PduFormat send_format_;
   std::uint32_t max_h2c_data_ = 0;
 
-  std::vector<Slot> slots_;
+  std::vector<TcpSlot> slots_;
   std::vector<std::uint16_t> idle_;
   std::deque<std::uint16_t> sending_;  // slots with data that was asked for and is not in out_ yet
   net::SendBuffer out_;
@@ -108,7 +108,7 @@ class TcpProtocol {
   std::uint32_t crc_ = 0;
   std::array<std::byte, kDataHeader> data_header_;  // of the C2HData under way
   std::uint8_t data_flags_ = 0;
-  Slot* data_slot_ = nullptr;
+  TcpSlot* data_slot_ = nullptr;
 };
 
 }  // namespace scalio::nvmf

@@ -40,7 +40,7 @@ TcpQueue::~TcpQueue() {
   close();
   const Status why(Code::unavailable, "the connection was closed here");
   if (protocol_) protocol_->fail(lost_.ok() ? why : lost_);
-  for (Request* request : refused_) request->on_lost(lost_);
+  for (Submission* request : refused_) request->on_lost(lost_);
 }
 
 // --- Connecting ---
@@ -112,7 +112,7 @@ void TcpQueue::settle(Phase phase) {
 
 // --- Running ---
 
-void TcpQueue::submit(Request& request) {
+void TcpQueue::submit(Submission& request) {
   SCALIO_ASSERT(phase_ == Phase::alive || phase_ == Phase::lost);
   if (phase_ == Phase::alive) {
     protocol_->submit(request);
@@ -127,7 +127,7 @@ void TcpQueue::on_turn() {
   if (socket_) flush();
   if (phase_ != Phase::lost) return;
   if (protocol_) protocol_->fail(lost_);
-  for (Request* request : std::exchange(refused_, {})) request->on_lost(lost_);
+  for (Submission* request : std::exchange(refused_, {})) request->on_lost(lost_);
   if (!std::exchange(told_, true) && options_.on_lost) options_.on_lost(lost_);
 }
 

@@ -27,7 +27,7 @@ class TcpQueue final : public Queue {
   ~TcpQueue() override;
 
   Task<Status> connect() override;
-  void submit(Request& request) override;
+  void submit(Submission& request) override;
   bool alive() const override { return phase_ == Phase::alive; }
   void lose(Status why) override;
 
@@ -52,9 +52,9 @@ class TcpQueue final : public Queue {
   Phase phase_ = Phase::idle;
   bool given_up_ = false;  // lose() was called: no other address is tried
   Status lost_;
-  std::coroutine_handle<> waiting_;  // for settled()
-  std::vector<Request*> refused_;    // submitted on a lost queue
-  bool told_ = true;                 // the owner knows, or need not know, that it is lost
+  std::coroutine_handle<> waiting_;   // for settled()
+  std::vector<Submission*> refused_;  // submitted on a lost queue
+  bool told_ = true;                  // the owner knows, or need not know, that it is lost
 
   net::UniqueFd socket_;
   std::unique_ptr<TcpProtocol> protocol_;

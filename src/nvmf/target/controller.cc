@@ -40,7 +40,7 @@ constexpr std::uint32_t kSmallestPage = 4096;         // CAP.MPSMIN
 constexpr std::uint8_t kErrorLog = 0x01, kHealthLog = 0x02, kFirmwareLog = 0x03,
                        kCommandsLog = 0x05;
 
-Answer failed(StatusCode code) { return {code}; }
+CommandResult failed(StatusCode code) { return {code}; }
 
 Bytes page(std::size_t size) { return Bytes(size); }
 
@@ -106,7 +106,7 @@ std::string Controller::host_name() const { return printable(host_.host_nqn); }
 
 Controller::~Controller() { SCALIO_ASSERT(queues_.empty()); }
 
-bool Controller::attach(std::uint16_t queue_id, Queue& queue) {
+bool Controller::attach(std::uint16_t queue_id, QueueConnection& queue) {
   return queues_.emplace(queue_id, &queue).second;
 }
 
@@ -124,7 +124,7 @@ void Controller::end_all(const std::string& why) {
 
 // --- Properties ---
 
-Answer Controller::on_property_get(const Command& command) const {
+CommandResult Controller::on_property_get(const NvmeCommand& command) const {
   const PropertyAccess access = parse_property(command);
   std::uint64_t value = 0;
   switch (static_cast<Property>(access.offset)) {
@@ -147,7 +147,7 @@ Answer Controller::on_property_get(const Command& command) const {
           static_cast<std::uint32_t>(value >> 32)};
 }
 
-Answer Controller::on_property_set(const Command& command) {
+CommandResult Controller::on_property_set(const NvmeCommand& command) {
   const PropertyAccess access = parse_property(command);
   if (static_cast<Property>(access.offset) != Property::configuration || access.eight_bytes) {
     return failed(StatusCode::invalid_field);
@@ -197,9 +197,9 @@ void Controller::on_keep_alive_timer() {
 
 // --- Admin commands ---
 
-Answer Controller::execute(const Command& command, std::uint32_t room) {
+CommandResult Controller::execute(const NvmeCommand& command, std::uint32_t room) {
   if (!ready()) return failed(StatusCode::command_sequence_error);
-  Answer answer;
+  CommandResult answer;
   switch (static_cast<AdminOpcode>(command.opcode)) {
     case AdminOpcode::keep_alive: return {};  // that it came is all
     case AdminOpcode::identify: answer = identify(command); break;
@@ -212,13 +212,13 @@ Answer Controller::execute(const Command& command, std::uint32_t room) {
   return answer;
 }
 
-Answer Controller::identify(const Command& command) const {
+CommandResult Controller::identify(const NvmeCommand& command) const {
   constexpr std::uint8_t kNvmCommandSet = 0;
   const auto cns = static_cast<Cns>(command.cdw10 & 0xff);
   const auto command_set = static_cast<std::uint8_t>(command.cdw11 >> 24);
   if (cns == Cns::controller) return identify_controller();
   if (type_ == ControllerType::discovery) return failed(StatusCode::invalid_field);
-  Answer answer;
+  CommandResult answer;
   answer.data = page(kIdentifySize);
   switch (cns) {
     case Cns::name_space: {
@@ -265,7 +265,7 @@ Answer Controller::identify(const Command& command) const {
   }
 }
 
-Answer Controller::identify_controller() const {
+CommandResult Controller::identify_controller() const {
   const bool discovery = type_ == ControllerType::discovery;
   IdentifyController c;
   // One subsystem, one serial number; its name tells it from others.
@@ -294,13 +294,13 @@ Answer Controller::identify_controller() const {
     c.namespaces = model_.namespaces.largest_nsid();
     c.volatile_write_cache = model_.writable;
   }
-  Answer answer;
+  CommandResult answer;
   answer.data = page(kIdentifySize);
   encode(c, answer.data);
   return answer;
 }
 
-Answer Controller::get_log_page(const Command& command) const {
+CommandResult Controller::get_log_page(const NvmeCommand& command) const {
   const LogPageRequest request = parse_get_log_page(command);
   Bytes log;
   if (type_ == ControllerType::discovery) {
@@ -322,7 +322,7 @@ Answer Controller::get_log_page(const Command& command) const {
   // Beyond its end a log page reads as zeroes.
   log.erase(log.begin(), log.begin() + static_cast<std::ptrdiff_t>(request.offset));
   log.resize(request.size);
-  Answer answer;
+  CommandResult answer;
   answer.data = std::move(log);
   return answer;
 }
@@ -362,11 +362,11 @@ std::optional<Controller::FeatureValue> Controller::feature(Feature id, std::uin
   }
 }
 
-Answer Controller::get_features(const Command& command) const {
+CommandResult Controller::get_features(const NvmeCommand& command) const {
   enum : std::uint32_t { kCurrent, kDefault, kSaved, kCapabilities };
   constexpr std::uint32_t kOfNamespace = 1 << 1, kChangeable = 1 << 2;  // none can be saved
   const auto id = static_cast<Feature>(command.cdw10 & 0xff);
-  Answer answer;
+  CommandResult answer;
   if (id == Feature::host_identifier && type_ == ControllerType::io) {
     // Of 16 bytes: the only form over fabrics.
     if ((command.cdw11 & 1) == 0) return failed(StatusCode::invalid_field);
@@ -387,7 +387,7 @@ Answer Controller::get_features(const Command& command) const {
   return answer;
 }
 
-Answer Controller::set_features(const Command& command) {
+CommandResult Controller::set_features(const NvmeCommand& command) {
   if ((command.cdw10 & kSetFeaturesSave) != 0) return failed(StatusCode::feature_not_saveable);
   const auto id = static_cast<Feature>(command.cdw10 & 0xff);
   // Connect has told it (Fabrics 3.3).
@@ -402,7 +402,7 @@ Answer Controller::set_features(const Command& command) {
       return failed(StatusCode::invalid_namespace_or_format);
     }
   }
-  Answer answer;
+  CommandResult answer;
   switch (id) {
     case Feature::number_of_queues: {
       constexpr std::uint32_t kNotAllowed = 0xffff;

@@ -18,7 +18,7 @@
 namespace scalio::nvmf {
 
 // What a controller says to a command.
-struct Answer {
+struct CommandResult {
   StatusCode status = StatusCode::success;
   std::uint32_t dw0 = 0;
   std::uint32_t dw1 = 0;
@@ -42,14 +42,14 @@ constexpr std::size_t kMaxEventRequests = 4;
 class Controller : public std::enable_shared_from_this<Controller> {
  public:
   // A connection that is one of its queues.
-  class Queue {
+  class QueueConnection {
    public:
     // The controller is no more, or was reset: closes the connection and calls detach(), before it
     // returns.
     virtual void end(const std::string& why) = 0;
 
    protected:
-    ~Queue() = default;
+    ~QueueConnection() = default;
   };
 
   // Of a host that says it is this. `keep_alive_ms` as in Connect: 0 asks for none.
@@ -70,7 +70,7 @@ class Controller : public std::enable_shared_from_this<Controller> {
   bool ready() const { return (status_ & kReady) != 0; }
 
   // Makes `queue` the queue of this number, 0 the admin queue. False if there is one.
-  bool attach(std::uint16_t queue_id, Queue& queue);
+  bool attach(std::uint16_t queue_id, QueueConnection& queue);
   void detach(std::uint16_t queue_id);
   // Ends every queue but the admin queue.
   void end_io_queues(const std::string& why);
@@ -81,16 +81,16 @@ class Controller : public std::enable_shared_from_this<Controller> {
   void set_discovery_log(Bytes log) { discovery_log_ = std::move(log); }
 
   // Fabrics commands of the admin queue, but connect.
-  Answer on_property_get(const Command& command) const;
-  Answer on_property_set(const Command& command);
+  CommandResult on_property_get(const NvmeCommand& command) const;
+  CommandResult on_property_set(const NvmeCommand& command);
   // Any other admin command but Abort and Asynchronous Event Request, which are about other
   // commands. `room`: bytes of data that the host takes.
-  Answer execute(const Command& command, std::uint32_t room);
+  CommandResult execute(const NvmeCommand& command, std::uint32_t room);
 
  private:
-  Answer identify(const Command& command) const;
-  Answer identify_controller() const;
-  Answer get_log_page(const Command& command) const;
+  CommandResult identify(const NvmeCommand& command) const;
+  CommandResult identify_controller() const;
+  CommandResult get_log_page(const NvmeCommand& command) const;
   // A feature that is a number; nothing if the controller does not have it. `cdw11` may select one
   // of several.
   struct FeatureValue {
@@ -100,8 +100,8 @@ class Controller : public std::enable_shared_from_this<Controller> {
     bool of_namespace = false;
   };
   std::optional<FeatureValue> feature(Feature id, std::uint32_t cdw11) const;
-  Answer get_features(const Command& command) const;
-  Answer set_features(const Command& command);
+  CommandResult get_features(const NvmeCommand& command) const;
+  CommandResult set_features(const NvmeCommand& command);
   void configure(std::uint32_t value);
   void start_keep_alive(std::uint32_t ms);
   void on_keep_alive_timer();
@@ -110,7 +110,7 @@ class Controller : public std::enable_shared_from_this<Controller> {
   const ControllerType type_;
   const std::uint16_t id_;
   const ConnectData host_;
-  std::map<std::uint16_t, Queue*> queues_;
+  std::map<std::uint16_t, QueueConnection*> queues_;
   Bytes discovery_log_;
 
   std::uint32_t configuration_ = 0;  // CC

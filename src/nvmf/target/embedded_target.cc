@@ -82,9 +82,9 @@ TargetPort port_of(const net::Listener& listener) {
 }
 
 // A listening socket on the loop: each connection goes to the subsystem.
-class Acceptor {
+class HostAcceptor {
  public:
-  Acceptor(EventLoop& loop, net::Listener listener, Subsystem& subsystem)
+  HostAcceptor(EventLoop& loop, net::Listener listener, Subsystem& subsystem)
       : loop_(loop),
         listener_(std::move(listener)),
         subsystem_(subsystem),
@@ -117,14 +117,14 @@ class Acceptor {
 
 }  // namespace
 
-struct Target::Impl {
+struct EmbeddedTarget::Impl {
   std::unique_ptr<IoThread> thread;
   std::vector<net::Uri> addresses;
   std::string nqn;
   std::vector<Offer> offers;
   // Used and destroyed on the thread.
   std::unique_ptr<Subsystem> subsystem;
-  std::deque<Acceptor> acceptors;
+  std::deque<HostAcceptor> acceptors;
 
   Status open(TargetOptions options, std::vector<net::Listener> listeners);
   static Task<void> open_on_thread(Impl& impl, TargetOptions options,
@@ -133,7 +133,7 @@ struct Target::Impl {
   static Task<void> close_on_thread(Impl& impl, std::promise<void>& done);
 };
 
-Result<std::unique_ptr<Target>> Target::start(TargetOptions options) {
+Result<std::unique_ptr<EmbeddedTarget>> EmbeddedTarget::start(TargetOptions options) {
   if (Status s = check(options); !s.ok()) return s;
   std::vector<net::Listener> listeners;
   for (const net::Uri& uri : options.listen) {
@@ -148,10 +148,10 @@ Result<std::unique_ptr<Target>> Target::start(TargetOptions options) {
   impl->thread = std::move(*thread);
   for (const net::Listener& listener : listeners) impl->addresses.push_back(listener.uri());
   if (Status s = impl->open(std::move(options), std::move(listeners)); !s.ok()) return s;
-  return std::unique_ptr<Target>(new Target(std::move(impl)));
+  return std::unique_ptr<EmbeddedTarget>(new EmbeddedTarget(std::move(impl)));
 }
 
-Status Target::Impl::open(TargetOptions options, std::vector<net::Listener> listeners) {
+Status EmbeddedTarget::Impl::open(TargetOptions options, std::vector<net::Listener> listeners) {
   std::promise<Status> done;
   thread->loop().run_on_loop([&] {
     thread->loop().spawn(open_on_thread(*this, std::move(options), std::move(listeners), done));
@@ -159,9 +159,9 @@ Status Target::Impl::open(TargetOptions options, std::vector<net::Listener> list
   return done.get_future().get();
 }
 
-Task<void> Target::Impl::open_on_thread(Impl& impl, TargetOptions options,
-                                        std::vector<net::Listener> listeners,
-                                        std::promise<Status>& done) {
+Task<void> EmbeddedTarget::Impl::open_on_thread(Impl& impl, TargetOptions options,
+                                                std::vector<net::Listener> listeners,
+                                                std::promise<Status>& done) {
   EventLoop& loop = impl.thread->loop();
   Result<NamespaceTable> table =
       co_await NamespaceTable::open(loop, std::move(options.namespaces), options.writable);
@@ -186,7 +186,7 @@ Task<void> Target::Impl::open_on_thread(Impl& impl, TargetOptions options,
   done.set_value(Status());
 }
 
-Task<void> Target::Impl::close_on_thread(Impl& impl, std::promise<void>& done) {
+Task<void> EmbeddedTarget::Impl::close_on_thread(Impl& impl, std::promise<void>& done) {
   EventLoop& loop = impl.thread->loop();
   impl.acceptors.clear();
   impl.subsystem->close_all();
@@ -195,11 +195,11 @@ Task<void> Target::Impl::close_on_thread(Impl& impl, std::promise<void>& done) {
   done.set_value();
 }
 
-Target::Target(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+EmbeddedTarget::EmbeddedTarget(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Target::~Target() { stop(); }
+EmbeddedTarget::~EmbeddedTarget() { stop(); }
 
-void Target::stop() {
+void EmbeddedTarget::stop() {
   if (!impl_->subsystem) return;
   std::promise<void> done;
   impl_->thread->loop().run_on_loop(
@@ -208,12 +208,12 @@ void Target::stop() {
   impl_->thread->stop();
 }
 
-const std::vector<net::Uri>& Target::addresses() const { return impl_->addresses; }
+const std::vector<net::Uri>& EmbeddedTarget::addresses() const { return impl_->addresses; }
 
-const std::string& Target::nqn() const { return impl_->nqn; }
+const std::string& EmbeddedTarget::nqn() const { return impl_->nqn; }
 
-const std::vector<Target::Offer>& Target::offers() const { return impl_->offers; }
+const std::vector<EmbeddedTarget::Offer>& EmbeddedTarget::offers() const { return impl_->offers; }
 
-Nanos Target::cpu_time() const { return impl_->thread->cpu_time(); }
+Nanos EmbeddedTarget::cpu_time() const { return impl_->thread->cpu_time(); }
 
 }  // namespace scalio::nvmf

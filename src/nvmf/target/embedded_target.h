@@ -1,4 +1,5 @@
-// Target: serves SSDs to NVMe/TCP hosts, as the offload engine of a NIC would where there is one.
+// EmbeddedTarget: serves SSDs to NVMe/TCP hosts, as the offload engine of a NIC would where there
+// is one.
 //
 // After NVMe Base 2.0, NVMe over Fabrics 1.1 and NVMe/TCP 1.0: a discovery controller and one I/O
 // controller for each association (dynamic model), many queues, digests, keep-alive, abort. Not
@@ -20,16 +21,16 @@
 
 namespace scalio::nvmf {
 
-class Target {
+class EmbeddedTarget {
  public:
   // Opens the namespaces and listens. Failures: as NamespaceTable::open; invalid (no namespace, no
   // address, an NQN that is none, a limit out of its range, no such host), busy (somebody listens
   // there), unavailable (io_uring or threads refused, no permission for the port).
-  static Result<std::unique_ptr<Target>> start(TargetOptions options);
+  static Result<std::unique_ptr<EmbeddedTarget>> start(TargetOptions options);
 
-  ~Target();  // stop()
-  Target(const Target&) = delete;
-  Target& operator=(const Target&) = delete;
+  ~EmbeddedTarget();  // stop()
+  EmbeddedTarget(const EmbeddedTarget&) = delete;
+  EmbeddedTarget& operator=(const EmbeddedTarget&) = delete;
 
   // Closes everything and waits for commands that are with a device. Idempotent.
   void stop();
@@ -53,7 +54,7 @@ class Target {
 
  private:
   struct Impl;
-  explicit Target(std::unique_ptr<Impl> impl);
+  explicit EmbeddedTarget(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,5 +1,5 @@
-// A Target against a host that is written out here, byte for byte where it matters, on a blocking
-// socket.
+// An EmbeddedTarget against a host that is written out here, byte for byte where it matters, on a
+// blocking socket.
 #include "nvmf/target/embedded_target.h"
 
 #include <fcntl.h>
@@ -64,8 +64,8 @@ TargetOptions options() {
   return o;
 }
 
-std::unique_ptr<Target> start(TargetOptions o = options()) {
-  Result<std::unique_ptr<Target>> target = Target::start(std::move(o));
+std::unique_ptr<EmbeddedTarget> start(TargetOptions o = options()) {
+  Result<std::unique_ptr<EmbeddedTarget>> target = EmbeddedTarget::start(std::move(o));
   EXPECT_TRUE(target.ok()) << target.status().to_string();
   return std::move(*target);
 }
@@ -80,7 +80,7 @@ struct Received {
 // One connection.
 class Host {
  public:
-  explicit Host(const Target& target) : target_(target) {
+  explicit Host(const EmbeddedTarget& target) : target_(target) {
     const net::Uri& uri = target.addresses().front();
     const net::Address address = net::resolve(uri.host, uri.port, true, false)->front();
     fd_ = UniqueFd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -147,10 +147,10 @@ class Host {
     return response;
   }
 
-  bool send_command(const Command& command, ByteView capsule_data = {}) {
+  bool send_command(const NvmeCommand& command, ByteView capsule_data = {}) {
     return send(capsule(command, capsule_data));
   }
-  Bytes capsule(const Command& command, ByteView capsule_data = {}) {
+  Bytes capsule(const NvmeCommand& command, ByteView capsule_data = {}) {
     Bytes out(kMaxPrefix);
     out.resize(encode_capsule_cmd(command, capsule_data.size(), format_, out));
     append_data(out, capsule_data);
@@ -201,7 +201,7 @@ class Host {
       }
     }
   }
-  Outcome run(Command command, ByteView capsule_data = {}, ByteView to_write = {}) {
+  Outcome run(NvmeCommand command, ByteView capsule_data = {}, ByteView to_write = {}) {
     command.cid = ++cid_;
     if (command.sgl.identifier == 0 && direction_of(command) == Direction::to_host) {
       command.sgl = Sgl::transport(kIdentifySize);
@@ -252,7 +252,7 @@ class Host {
   std::vector<DiscoveryEntry> discovered() {
     find_discovery();
     run(make_property_set(Property::configuration, kEnable));
-    Command read = make_get_log_page(kDiscoveryLogPage, 16384, 0);
+    NvmeCommand read = make_get_log_page(kDiscoveryLogPage, 16384, 0);
     read.sgl = Sgl::transport(16384);
     const Bytes log = run(read).data;
     std::vector<DiscoveryEntry> entries;
@@ -262,7 +262,7 @@ class Host {
     return entries;
   }
   Outcome get_feature(Feature f, std::uint32_t cdw11 = 0, std::uint32_t select = 0) {
-    Command c;
+    NvmeCommand c;
     c.opcode = static_cast<std::uint8_t>(AdminOpcode::get_features);
     c.cdw10 = static_cast<std::uint32_t>(f) | select << 8;
     c.cdw11 = cdw11;
@@ -318,7 +318,7 @@ class Host {
     store(out.data() + out.size() - kDigestSize, crc32c(data));
   }
 
-  const Target& target_;
+  const EmbeddedTarget& target_;
   UniqueFd fd_;
   Bytes in_;
   PduRules rules_;
@@ -327,14 +327,14 @@ class Host {
   std::uint16_t cid_ = 0;
 };
 
-Command read_command(std::uint32_t nsid, std::uint64_t first, std::uint32_t blocks) {
-  Command c = make_io(IoOpcode::read, nsid, {first, blocks}, false);
+NvmeCommand read_command(std::uint32_t nsid, std::uint64_t first, std::uint32_t blocks) {
+  NvmeCommand c = make_io(IoOpcode::read, nsid, {first, blocks}, false);
   c.sgl = Sgl::transport(blocks * kBlock);
   return c;
 }
-Command write_command(std::uint32_t nsid, std::uint64_t first, std::uint32_t blocks,
-                      bool in_capsule) {
-  Command c = make_io(IoOpcode::write, nsid, {first, blocks}, false);
+NvmeCommand write_command(std::uint32_t nsid, std::uint64_t first, std::uint32_t blocks,
+                          bool in_capsule) {
+  NvmeCommand c = make_io(IoOpcode::write, nsid, {first, blocks}, false);
   c.sgl = in_capsule ? Sgl::in_capsule(0, blocks * kBlock) : Sgl::transport(blocks * kBlock);
   return c;
 }
@@ -345,7 +345,7 @@ void expect_content(ByteView data, std::uint32_t nsid, std::uint64_t at) {
 }
 
 // A host that behaves is served.
-void expect_undisturbed(const Target& target) {
+void expect_undisturbed(const EmbeddedTarget& target) {
   Host admin(target), io(target);
   io.make_queue(admin.make_controller());
   const Host::Outcome o = io.run(read_command(2, 16, 8));
@@ -355,7 +355,7 @@ void expect_undisturbed(const Target& target) {
 
 // --- Controllers ---
 
-TEST(Target, Discovery) {
+TEST(EmbeddedTarget, Discovery) {
   TargetOptions o = options();
   o.listen.push_back(*net::parse_uri("tcp:0.0.0.0:0"));
   const auto target = start(std::move(o));
@@ -393,7 +393,7 @@ TEST(Target, Discovery) {
   EXPECT_EQ(host.run(make_identify(Cns::active_namespaces)).status(), StatusCode::invalid_field);
 }
 
-TEST(Target, DiscoveryKnowsTheFeaturesThatItHas) {
+TEST(EmbeddedTarget, DiscoveryKnowsTheFeaturesThatItHas) {
   const auto target = start();
   Host host(*target);
   host.find_discovery();
@@ -421,21 +421,21 @@ TEST(Target, DiscoveryKnowsTheFeaturesThatItHas) {
 
 // Of IPv4 and IPv6, a listener at every address is listed at the one that was reached, where it can
 // be.
-TEST(Target, DiscoveryListsAddressesOfTheFamilyThatReachesThem) {
+TEST(EmbeddedTarget, DiscoveryListsAddressesOfTheFamilyThatReachesThem) {
   const auto listening_at = [](std::vector<std::string_view> addresses) {
     TargetOptions o = options();
     o.listen.clear();
     for (const std::string_view a : addresses) o.listen.push_back(*net::parse_uri(a));
-    return Target::start(std::move(o));
+    return EmbeddedTarget::start(std::move(o));
   };
   const auto by_ipv6 =
       listening_at({"tcp:[::1]:0", "tcp:0.0.0.0:0", "tcp:[::]:0", "tcp:127.0.0.1:0"});
   if (!by_ipv6.ok()) GTEST_SKIP() << "no IPv6 here: " << by_ipv6.status().message();
-  const auto port = [](const Target& t, std::size_t i) {
+  const auto port = [](const EmbeddedTarget& t, std::size_t i) {
     return std::to_string(t.addresses()[i].port);
   };
   {
-    const Target& t = **by_ipv6;
+    const EmbeddedTarget& t = **by_ipv6;
     const std::vector<DiscoveryEntry> found = Host(t).discovered();
     ASSERT_EQ(found.size(), 3U);
     EXPECT_EQ(found[0].address + " " + found[0].service, "::1 " + port(t, 0));
@@ -451,7 +451,7 @@ TEST(Target, DiscoveryListsAddressesOfTheFamilyThatReachesThem) {
   EXPECT_EQ(found[1].family, AddressFamily::ipv4);
 }
 
-TEST(Target, PropertiesAndReset) {
+TEST(EmbeddedTarget, PropertiesAndReset) {
   const auto target = start();
   Host admin(*target);
   admin.greet();
@@ -501,7 +501,7 @@ TEST(Target, PropertiesAndReset) {
             kReady | kShutdownComplete);
 }
 
-TEST(Target, Identify) {
+TEST(EmbeddedTarget, Identify) {
   const auto target = start();
   Host admin(*target);
   const std::uint16_t id = admin.make_controller();
@@ -552,14 +552,14 @@ TEST(Target, Identify) {
   EXPECT_EQ(admin.run(make_identify(Cns::command_set_controller)).status(), StatusCode::success);
   EXPECT_EQ(admin.run(make_identify(Cns::command_set_namespace, 1)).status(), StatusCode::success);
   EXPECT_EQ(admin.run(make_identify(static_cast<Cns>(0x55))).status(), StatusCode::invalid_field);
-  Command small = make_identify(Cns::controller);
+  NvmeCommand small = make_identify(Cns::controller);
   small.sgl = Sgl::transport(4092);
   EXPECT_EQ(admin.run(small).status(), StatusCode::data_sgl_length_invalid);
   small.sgl = Sgl::keyed(4096, 4096, 1);
   EXPECT_EQ(admin.run(small).status(), StatusCode::sgl_type_invalid);
 }
 
-TEST(Target, LogPagesAndFeatures) {
+TEST(EmbeddedTarget, LogPagesAndFeatures) {
   const auto target = start();
   Host admin(*target);
   admin.make_controller(5000);
@@ -581,7 +581,7 @@ TEST(Target, LogPagesAndFeatures) {
   EXPECT_EQ(admin.run(make_set_features(Feature::asynchronous_events, 0x100)).status(),
             StatusCode::success);
   EXPECT_EQ(admin.run(make_set_features(Feature::keep_alive_timer, 1050)).completion.dw0, 1100U);
-  Command saved = make_set_features(Feature::asynchronous_events, 0);
+  NvmeCommand saved = make_set_features(Feature::asynchronous_events, 0);
   saved.cdw10 |= 1U << 31;
   EXPECT_EQ(admin.run(saved).status(), StatusCode::feature_not_saveable);
 
@@ -597,7 +597,7 @@ TEST(Target, LogPagesAndFeatures) {
 
 // Features that a controller must have, though here they are as they are. What is the case may be
 // set.
-TEST(Target, MandatoryFeatures) {
+TEST(EmbeddedTarget, MandatoryFeatures) {
   const auto target = start();
   Host admin(*target);
   const std::uint16_t id = admin.make_controller();
@@ -636,7 +636,7 @@ TEST(Target, MandatoryFeatures) {
   EXPECT_EQ(admin.get_feature(Feature::arbitration, 0, 2).completion.dw0, 7U);
   EXPECT_EQ(admin.get_feature(Feature::arbitration, 0, 4).status(), StatusCode::invalid_field);
   // Of one namespace, where there is one.
-  Command of_one = make_set_features(Feature::arbitration, 7);
+  NvmeCommand of_one = make_set_features(Feature::arbitration, 7);
   of_one.nsid = 1;
   EXPECT_EQ(admin.run(of_one).status(), StatusCode::feature_not_namespace_specific);
   of_one = make_set_features(Feature::error_recovery, 0);
@@ -651,7 +651,7 @@ TEST(Target, MandatoryFeatures) {
             StatusCode::command_sequence_error);
 }
 
-TEST(Target, AWritableOneHasACache) {
+TEST(EmbeddedTarget, AWritableOneHasACache) {
   TargetOptions o = options();
   o.writable = true;
   const auto target = start(std::move(o));
@@ -664,7 +664,7 @@ TEST(Target, AWritableOneHasACache) {
             StatusCode::feature_not_changeable);
 }
 
-TEST(Target, WhoMayConnect) {
+TEST(EmbeddedTarget, WhoMayConnect) {
   TargetOptions o = options();
   o.allowed_hosts = {std::string(kHostNqn)};
   const auto target = start(std::move(o));
@@ -727,7 +727,7 @@ TEST(Target, WhoMayConnect) {
 }
 
 // Where any host may connect, its name is its own affair: there are some that have none.
-TEST(Target, AnyHostIsAny) {
+TEST(EmbeddedTarget, AnyHostIsAny) {
   const auto target = start();
   for (const std::string_view name : {"", "me", "nqn.2014-08.org.example:a host"}) {
     Host admin(*target), io(*target), discovery(*target);
@@ -747,7 +747,7 @@ TEST(Target, AnyHostIsAny) {
 }
 
 // Names that are too long, or without end, are refused for what they are.
-TEST(Target, NamesThatAreTooLong) {
+TEST(EmbeddedTarget, NamesThatAreTooLong) {
   const auto target = start();
   for (const std::size_t at : {kSubsystemNqnAt, kHostNqnAt}) {
     for (const std::size_t length : {std::size_t{224}, std::size_t{255}, std::size_t{256}}) {
@@ -766,7 +766,7 @@ TEST(Target, NamesThatAreTooLong) {
   }
 }
 
-TEST(Target, CommandsBeforeConnect) {
+TEST(EmbeddedTarget, CommandsBeforeConnect) {
   const auto target = start();
   Host h(*target);
   h.greet();
@@ -774,7 +774,7 @@ TEST(Target, CommandsBeforeConnect) {
   EXPECT_EQ(h.run(make_property_get(Property::status)).status(),
             StatusCode::command_sequence_error);
   // With its data anywhere but in the capsule, or with too little of it.
-  Command c = make_connect({.queue_size = 31});
+  NvmeCommand c = make_connect({.queue_size = 31});
   c.sgl = Sgl::transport(kConnectDataSize);
   EXPECT_EQ(h.run(c).status(), StatusCode::sgl_type_invalid);
   c.sgl = Sgl::in_capsule(0, 512);
@@ -782,12 +782,12 @@ TEST(Target, CommandsBeforeConnect) {
   EXPECT_EQ(h.connect(0).status(), StatusCode::success);
 }
 
-TEST(Target, KeepAlive) {
+TEST(EmbeddedTarget, KeepAlive) {
   const auto target = start();
   Host silent(*target), io(*target), without(*target);
   io.make_queue(silent.make_controller(1000));
   without.make_controller(0);
-  Command keep_alive;
+  NvmeCommand keep_alive;
   keep_alive.opcode = static_cast<std::uint8_t>(AdminOpcode::keep_alive);
   EXPECT_EQ(silent.run(keep_alive).status(), StatusCode::success);
   // Then nothing more: the whole association ends, and no other.
@@ -796,11 +796,11 @@ TEST(Target, KeepAlive) {
   EXPECT_EQ(without.run(keep_alive).status(), StatusCode::success);
 }
 
-TEST(Target, EventsAreParkedAndAborted) {
+TEST(EmbeddedTarget, EventsAreParkedAndAborted) {
   const auto target = start();
   Host admin(*target);
   const std::uint16_t id = admin.make_controller();
-  Command event;
+  NvmeCommand event;
   event.opcode = static_cast<std::uint8_t>(AdminOpcode::asynchronous_event_request);
   for (event.cid = 1000; event.cid < 1004; ++event.cid) ASSERT_TRUE(admin.send_command(event));
   ASSERT_TRUE(admin.send_command(event));
@@ -809,7 +809,7 @@ TEST(Target, EventsAreParkedAndAborted) {
   EXPECT_EQ(admin.run(make_identify(Cns::controller)).status(), StatusCode::success);
 
   const auto abort = [](std::uint16_t queue, std::uint16_t cid) {
-    Command c;
+    NvmeCommand c;
     c.opcode = static_cast<std::uint8_t>(AdminOpcode::abort);
     c.cdw10 = static_cast<std::uint32_t>(cid) << 16 | queue;
     c.cid = 2000;
@@ -892,21 +892,21 @@ TEST_P(TargetTransports, WritesOfAllSizes) {
       if (in_capsule && blocks * kBlock > 8192) continue;
       Bytes data(blocks * kBlock);
       for (std::byte& b : data) b = static_cast<std::byte>(random());
-      const Command c = write_command(1, 100, blocks, in_capsule);
+      const NvmeCommand c = write_command(1, 100, blocks, in_capsule);
       const Host::Outcome written = in_capsule ? io.run(c, data) : io.run(c, {}, data);
       ASSERT_EQ(written.status(), StatusCode::success);
       const Host::Outcome read = io.run(read_command(1, 100, blocks));
       ASSERT_EQ(read.data, data);
     }
   }
-  Command flush;
+  NvmeCommand flush;
   flush.nsid = 1;
   EXPECT_EQ(io.run(flush).status(), StatusCode::success);
   EXPECT_EQ(io.run(make_io(IoOpcode::write_zeroes, 1, {0, 1}, false)).status(),
             StatusCode::invalid_opcode);
 }
 
-TEST(Target, SeveralHostsAndQueuesAtOnce) {
+TEST(EmbeddedTarget, SeveralHostsAndQueuesAtOnce) {
   TargetOptions o = options();
   o.limits.max_in_flight = 64 * 1024;  // so that commands wait for memory
   const auto target = start(std::move(o));
@@ -923,13 +923,13 @@ TEST(Target, SeveralHostsAndQueuesAtOnce) {
       std::mt19937_64 random(h);
       for (int round = 0; round < 10; ++round) {
         for (auto& queue : queues) {
-          std::map<std::uint16_t, std::pair<Command, Bytes>> expected;
+          std::map<std::uint16_t, std::pair<NvmeCommand, Bytes>> expected;
           Bytes batch;
           for (std::uint16_t cid = 0; cid < 128; ++cid) {
             const auto blocks =
                 static_cast<std::uint32_t>(1 + random() % (cid % 16 == 0 ? 256 : 8));
-            Command c = read_command(static_cast<std::uint32_t>(1 + random() % 2),
-                                     random() % (kSize / kBlock - blocks), blocks);
+            NvmeCommand c = read_command(static_cast<std::uint32_t>(1 + random() % 2),
+                                         random() % (kSize / kBlock - blocks), blocks);
             c.cid = cid;
             const Bytes capsule = queue->capsule(c);
             batch.insert(batch.end(), capsule.begin(), capsule.end());
@@ -962,7 +962,7 @@ TEST(Target, SeveralHostsAndQueuesAtOnce) {
 
 // --- What is refused ---
 
-TEST(Target, IsReadOnly) {
+TEST(EmbeddedTarget, IsReadOnly) {
   const auto target = start();
   Host admin(*target), io(*target);
   io.make_queue(admin.make_controller());
@@ -974,30 +974,30 @@ TEST(Target, IsReadOnly) {
   expect_protected(io.run(write_command(1, 0, 1, true), data));
   expect_protected(io.run(write_command(1, 0, 8, false)));  // without asking for the data
   expect_protected(io.run(make_io(IoOpcode::write_zeroes, 1, {0, 8}, false)));
-  Command trim;
+  NvmeCommand trim;
   trim.opcode = static_cast<std::uint8_t>(IoOpcode::dataset_management);
   trim.nsid = 1;
   trim.sgl = Sgl::in_capsule(0, 16);
   expect_protected(io.run(trim, Bytes(16)));
   // There is nothing to flush, which is no failure.
-  Command flush;
+  NvmeCommand flush;
   flush.nsid = 1;
   EXPECT_EQ(io.run(flush).status(), StatusCode::success);
   const Host::Outcome o = io.run(read_command(1, 0, 8));
   expect_content(o.data, 1, 0);
 }
 
-TEST(Target, BadCommands) {
+TEST(EmbeddedTarget, BadCommands) {
   const auto target = start();
   Host admin(*target), io(*target);
   io.make_queue(admin.make_controller());
-  const auto expect_refused = [&io](const Command& c, StatusCode code) {
+  const auto expect_refused = [&io](const NvmeCommand& c, StatusCode code) {
     const Host::Outcome o = io.run(c);
     EXPECT_EQ(o.status(), code) << name_of(o.status(), CommandKind::io);
     EXPECT_FALSE(o.may_retry());
     EXPECT_TRUE(o.data.empty());
   };
-  Command c;
+  NvmeCommand c;
   for (std::uint8_t opcode : {0x05, 0x0c, 0x0d, 0x80, 0xff}) {
     c = read_command(1, 0, 1);
     c.opcode = opcode;
@@ -1028,12 +1028,12 @@ TEST(Target, BadCommands) {
   c = read_command(1, 0, 1);
   c.flags = 0;
   expect_refused(c, StatusCode::invalid_field);
-  c.flags = Command::kSgls | 1;
+  c.flags = NvmeCommand::kSgls | 1;
   expect_refused(c, StatusCode::invalid_field);
   expect_refused(make_property_get(Property::status), StatusCode::invalid_opcode);
 
   const Host::Outcome unknown = [&] {
-    Command a;
+    NvmeCommand a;
     a.opcode = 0xc1;
     return admin.run(a);
   }();
@@ -1058,7 +1058,7 @@ TargetOptions faulty(std::unique_ptr<MemoryDevice>& inner,
 constexpr std::uint64_t kFaultyBlock = 20;
 constexpr block::Extent kFaulty{kFaultyBlock * kBlock, (kFaultyBlock + 1) * kBlock};
 
-TEST(Target, DeviceErrors) {
+TEST(EmbeddedTarget, DeviceErrors) {
   std::unique_ptr<MemoryDevice> inner;
   const auto target = start(
       faulty(inner, [](block::FaultyDevice& d) { d.fail(block::Io::Kind::read, 1, kFaulty); }));
@@ -1073,7 +1073,7 @@ TEST(Target, DeviceErrors) {
 }
 
 // Slow reads are overtaken, and their host may go away before they end; so may the target.
-TEST(Target, SlowDevices) {
+TEST(EmbeddedTarget, SlowDevices) {
   std::unique_ptr<MemoryDevice> inner;
   auto target = start(faulty(inner, [](block::FaultyDevice& d) {
     d.delay(block::Io::Kind::read, 200 * kMillisecond, block::FaultyDevice::kEvery, kFaulty);
@@ -1084,7 +1084,7 @@ TEST(Target, SlowDevices) {
   {
     Host io(*target);
     io.make_queue(id);
-    Command slow = read_command(1, kFaultyBlock, 1);
+    NvmeCommand slow = read_command(1, kFaultyBlock, 1);
     slow.cid = 900;
     ASSERT_TRUE(io.send_command(slow));
     EXPECT_EQ(io.run(read_command(1, 0, 1)).status(), StatusCode::success);
@@ -1092,7 +1092,7 @@ TEST(Target, SlowDevices) {
     ASSERT_TRUE(io.send_command(slow));
   }
   EXPECT_EQ(other.run(read_command(1, 0, 1)).status(), StatusCode::success);
-  Command slow = read_command(1, kFaultyBlock, 1);
+  NvmeCommand slow = read_command(1, kFaultyBlock, 1);
   slow.cid = 901;
   ASSERT_TRUE(other.send_command(slow));
   target->stop();
@@ -1100,7 +1100,7 @@ TEST(Target, SlowDevices) {
 
 // --- The end of connections ---
 
-TEST(Target, Disconnect) {
+TEST(EmbeddedTarget, Disconnect) {
   const auto target = start();
   Host admin(*target), io(*target);
   const std::uint16_t id = admin.make_controller();
@@ -1119,7 +1119,7 @@ TEST(Target, Disconnect) {
   expect_undisturbed(*target);
 }
 
-TEST(Target, StopsWithHostsConnected) {
+TEST(EmbeddedTarget, StopsWithHostsConnected) {
   auto target = start();
   Host admin(*target), io(*target);
   io.make_queue(admin.make_controller());
@@ -1130,7 +1130,7 @@ TEST(Target, StopsWithHostsConnected) {
   EXPECT_GT(target->cpu_time(), 0U);
 }
 
-TEST(Target, Limits) {
+TEST(EmbeddedTarget, Limits) {
   TargetOptions o = options();
   o.limits.max_connections = 2;
   const auto target = start(std::move(o));
@@ -1141,7 +1141,7 @@ TEST(Target, Limits) {
   // More commands than the queue has entries, in one piece, so that none can be answered before.
   Bytes many;
   for (std::uint16_t cid = 0; cid < 64; ++cid) {
-    Command c = read_command(1, 0, 1);
+    NvmeCommand c = read_command(1, 0, 1);
     c.cid = cid;
     const Bytes capsule = io.capsule(c);
     many.insert(many.end(), capsule.begin(), capsule.end());
@@ -1153,7 +1153,7 @@ TEST(Target, Limits) {
 }
 
 // Who says nothing, or only half of what it should, is thrown out.
-TEST(Target, HostsThatDoNotConnect) {
+TEST(EmbeddedTarget, HostsThatDoNotConnect) {
   TargetOptions o = options();
   o.limits.connect_timeout = 100 * kMillisecond;
   const auto target = start(std::move(o));
@@ -1165,7 +1165,7 @@ TEST(Target, HostsThatDoNotConnect) {
 }
 
 // Asks for more than it takes.
-TEST(Target, HostsThatTakeNothing) {
+TEST(EmbeddedTarget, HostsThatTakeNothing) {
   TargetOptions o = options();
   o.limits.stall_timeout = 500 * kMillisecond;
   const auto target = start(std::move(o));
@@ -1174,7 +1174,7 @@ TEST(Target, HostsThatTakeNothing) {
   rusage before{}, after{};
   getrusage(RUSAGE_SELF, &before);
   for (std::uint16_t cid = 0; cid < 128; ++cid) {
-    Command c = read_command(1, 0, 256);
+    NvmeCommand c = read_command(1, 0, 256);
     c.cid = cid;
     ASSERT_TRUE(io.send_command(c));
   }
@@ -1187,7 +1187,7 @@ TEST(Target, HostsThatTakeNothing) {
   EXPECT_EQ(admin.run(make_identify(Cns::controller)).status(), StatusCode::success);
 }
 
-TEST(Target, HostsThatDoNotGoOn) {
+TEST(EmbeddedTarget, HostsThatDoNotGoOn) {
   TargetOptions o = options();
   o.writable = true;
   o.limits.stall_timeout = 500 * kMillisecond;
@@ -1215,7 +1215,7 @@ TEST(Target, HostsThatDoNotGoOn) {
 
 // --- Malformed PDUs ---
 
-TEST(Target, BadPdus) {
+TEST(EmbeddedTarget, BadPdus) {
   const auto target = start();
   struct Case {
     const char* what;
@@ -1235,7 +1235,7 @@ TEST(Target, BadPdus) {
   };
   const auto capsule = [](auto change) {
     return [change](Host& h) {
-      Command c = read_command(1, 0, 1);
+      NvmeCommand c = read_command(1, 0, 1);
       Bytes out = h.capsule(c);
       change(out);
       return out;
@@ -1302,7 +1302,7 @@ TEST(Target, BadPdus) {
   expect_undisturbed(*target);
 }
 
-TEST(Target, BadData) {
+TEST(EmbeddedTarget, BadData) {
   TargetOptions o = options();
   o.writable = true;
   const auto target = start(std::move(o));
@@ -1349,7 +1349,7 @@ TEST(Target, BadData) {
     SCOPED_TRACE(c.what);
     Host io(*target);
     io.make_queue(id);
-    Command write = write_command(1, 0, 8, false);
+    NvmeCommand write = write_command(1, 0, 8, false);
     write.cid = 5;
     ASSERT_TRUE(io.send_command(write));
     const std::optional<Received> r = io.receive();
@@ -1367,13 +1367,13 @@ TEST(Target, BadData) {
 }
 
 // Data that was damaged on its way is no reason to end the connection: the host may send it again.
-TEST(Target, DamagedDataMayBeSentAgain) {
+TEST(EmbeddedTarget, DamagedDataMayBeSentAgain) {
   TargetOptions o = options();
   o.writable = true;
   const auto target = start(std::move(o));
   Host admin(*target), io(*target);
   io.make_queue(admin.make_controller(), 1, 32, true, {.data_digest = true});
-  Command write = write_command(1, 0, 1, true);
+  NvmeCommand write = write_command(1, 0, 1, true);
   write.cid = 500;
   Bytes capsule = io.capsule(write, Bytes(kBlock));
   capsule[100] ^= std::byte{1};
@@ -1396,7 +1396,7 @@ TEST(Target, DamagedDataMayBeSentAgain) {
   expect_content(io.run(read_command(1, 0, 2)).data, 1, 0);
 }
 
-TEST(Target, AHostThatEndsIt) {
+TEST(EmbeddedTarget, AHostThatEndsIt) {
   const auto target = start();
   Host h(*target);
   h.greet();
@@ -1407,7 +1407,7 @@ TEST(Target, AHostThatEndsIt) {
 }
 
 // Good PDUs, damaged ones and noise, cut and closed anywhere.
-TEST(Target, Fuzz) {
+TEST(EmbeddedTarget, Fuzz) {
   TargetOptions o = options();
   o.writable = true;
   const auto target = start(std::move(o));
@@ -1421,7 +1421,7 @@ TEST(Target, Fuzz) {
     Host& h = random() % 3 == 0 ? admin : io;
     Bytes stream;
     for (std::uint64_t n = 1 + random() % 12; n > 0; --n) {
-      Command c;
+      NvmeCommand c;
       switch (random() % 6) {
         case 0:
           c = read_command(static_cast<std::uint32_t>(1 + random() % 3), random() % 9000,
@@ -1538,7 +1538,7 @@ TEST_F(TargetFiles, SsdsOfAStore) {
   EXPECT_EQ(admin.run(make_identify(Cns::name_space, 2)).data, Bytes(kIdentifySize));
   EXPECT_EQ(io.run(read_command(2, 0, 8)).status(), StatusCode::invalid_namespace_or_format);
   // The superblock, through the device.
-  Command c = make_io(IoOpcode::read, 3, {0, 4096 / target->offers()[1].block_size}, false);
+  NvmeCommand c = make_io(IoOpcode::read, 3, {0, 4096 / target->offers()[1].block_size}, false);
   c.sgl = Sgl::transport(4096);
   const Result<layout::SsdGeometry> g = layout::decode_superblock(io.run(c).data, 1 << 20);
   ASSERT_TRUE(g.ok());
@@ -1552,7 +1552,7 @@ TEST_F(TargetFiles, OtherFilesKeepTheirNames) {
   {
     const auto target = start(serving({a, b}));
     nqn = target->nqn();
-    for (const Target::Offer& o : target->offers()) uuids.push_back(o.uuid);
+    for (const EmbeddedTarget::Offer& o : target->offers()) uuids.push_back(o.uuid);
   }
   ASSERT_EQ(uuids.size(), 2U);
   EXPECT_NE(uuids[0], uuids[1]);
@@ -1568,7 +1568,7 @@ TEST_F(TargetFiles, OtherFilesKeepTheirNames) {
 
 TEST_F(TargetFiles, WhatCannotBeServed) {
   const std::string a = make_file("a", 1 << 20);
-  const auto code = [](TargetOptions o) { return Target::start(std::move(o)).code(); };
+  const auto code = [](TargetOptions o) { return EmbeddedTarget::start(std::move(o)).code(); };
   EXPECT_EQ(code(serving({})), Code::invalid);
   EXPECT_EQ(code(serving({directory_ + "/missing"})), Code::invalid);
   EXPECT_EQ(code(serving({directory_})), Code::invalid);

@@ -19,8 +19,9 @@ bool changes(std::uint8_t opcode) {
 }
 
 // How the data of `request` is described. Its length must be exactly what the blocks take.
-StatusCode check_data(const Command& command, std::size_t capsule_data, IoRequest& request) {
-  if ((command.flags & Command::kPsdtMask) != Command::kSgls) return StatusCode::invalid_field;
+StatusCode check_data(const NvmeCommand& command, std::size_t capsule_data, IoRequest& request) {
+  if ((command.flags & NvmeCommand::kPsdtMask) != NvmeCommand::kSgls)
+    return StatusCode::invalid_field;
   const Sgl& sgl = command.sgl;
   request.in_capsule = sgl.identifier == Sgl::kInCapsule && request.kind == block::Io::Kind::write;
   if (!request.in_capsule && sgl.identifier != Sgl::kTransport) return StatusCode::sgl_type_invalid;
@@ -34,9 +35,9 @@ StatusCode check_data(const Command& command, std::size_t capsule_data, IoReques
 
 }  // namespace
 
-StatusCode plan_io(const Command& command, std::size_t capsule_data, std::uint32_t max_transfer,
+StatusCode plan_io(const NvmeCommand& command, std::size_t capsule_data, std::uint32_t max_transfer,
                    const NamespaceTable& namespaces, IoRequest& request) {
-  if ((command.flags & Command::kFuseMask) != 0) return StatusCode::invalid_field;
+  if ((command.flags & NvmeCommand::kFuseMask) != 0) return StatusCode::invalid_field;
   request = {};
   request.name_space = namespaces.find(command.nsid);
   if (request.name_space == nullptr) return StatusCode::invalid_namespace_or_format;

@@ -21,7 +21,7 @@ struct IoRequest {
 
 // Checks everything about a command of an I/O queue, which came with `capsule_data` bytes in its
 // capsule and may transfer `max_transfer`. Success and `request`, or what to answer.
-StatusCode plan_io(const Command& command, std::size_t capsule_data, std::uint32_t max_transfer,
+StatusCode plan_io(const NvmeCommand& command, std::size_t capsule_data, std::uint32_t max_transfer,
                    const NamespaceTable& namespaces, IoRequest& request);
 
 }  // namespace scalio::nvmf

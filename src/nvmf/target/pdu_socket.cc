@@ -20,7 +20,7 @@ constexpr Nanos kLinger = 2 * kSecond;
 }  // namespace
 
 std::shared_ptr<PduSocket> PduSocket::create(EventLoop& loop, net::UniqueFd socket,
-                                             Handler& handler, ByteSpan space,
+                                             PduHandler& handler, ByteSpan space,
                                              Nanos stall_timeout) {
   auto created = std::make_shared<PduSocket>(Private{}, loop, std::move(socket), handler, space,
                                              stall_timeout);
@@ -34,7 +34,7 @@ std::shared_ptr<PduSocket> PduSocket::create(EventLoop& loop, net::UniqueFd sock
   return created;
 }
 
-PduSocket::PduSocket(Private, EventLoop& loop, net::UniqueFd socket, Handler& handler,
+PduSocket::PduSocket(Private, EventLoop& loop, net::UniqueFd socket, PduHandler& handler,
                      ByteSpan space, Nanos stall_timeout)
     : loop_(loop),
       socket_(std::move(socket)),
@@ -212,7 +212,7 @@ void PduSocket::lose(Status why) {
     const linger none{1, 0};
     setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
   }
-  Handler& handler = *handler_;
+  PduHandler& handler = *handler_;
   close();
   handler.on_lost(why);
 }

@@ -25,7 +25,7 @@ namespace scalio::nvmf {
 // The owner calls close() before that.
 class PduSocket : public std::enable_shared_from_this<PduSocket> {
  public:
-  class Handler {
+  class PduHandler {
    public:
     // All that was received and not taken. Returns how much of it it takes; the rest, which is less
     // than the largest PDU, comes again with more behind it.
@@ -41,13 +41,14 @@ class PduSocket : public std::enable_shared_from_this<PduSocket> {
     virtual void on_lost(const Status& why) = 0;
 
    protected:
-    ~Handler() = default;
+    ~PduHandler() = default;
   };
 
   // `space`, which sockets of one thread share, is where it receives; it has room for the largest
   // PDU and more. The handler must live until close() or on_lost.
-  static std::shared_ptr<PduSocket> create(EventLoop& loop, net::UniqueFd socket, Handler& handler,
-                                           ByteSpan space, Nanos stall_timeout);
+  static std::shared_ptr<PduSocket> create(EventLoop& loop, net::UniqueFd socket,
+                                           PduHandler& handler, ByteSpan space,
+                                           Nanos stall_timeout);
   ~PduSocket();
 
   // Until it is closed.
@@ -67,7 +68,7 @@ class PduSocket : public std::enable_shared_from_this<PduSocket> {
   struct Private {};
 
  public:
-  PduSocket(Private, EventLoop& loop, net::UniqueFd socket, Handler& handler, ByteSpan space,
+  PduSocket(Private, EventLoop& loop, net::UniqueFd socket, PduHandler& handler, ByteSpan space,
             Nanos stall_timeout);
 
  private:
@@ -83,7 +84,7 @@ class PduSocket : public std::enable_shared_from_this<PduSocket> {
 
   EventLoop& loop_;
   net::UniqueFd socket_;
-  Handler* handler_;
+  PduHandler* handler_;
   const ByteSpan space_;
   const Nanos stall_timeout_;
   State state_ = State::open;

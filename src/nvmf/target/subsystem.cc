@@ -19,7 +19,7 @@ constexpr std::uint16_t kLastControllerId = 0xffef;
 constexpr std::uint32_t kLeastAdminEntries = 32;
 
 // `where`: in the Connect command or its data.
-Answer invalid_parameter(std::uint32_t where) {
+CommandResult invalid_parameter(std::uint32_t where) {
   return {StatusCode::connect_invalid_parameters, where};
 }
 
@@ -65,7 +65,8 @@ void Subsystem::forget(TargetConnection& connection) {
 // --- Connect (Fabrics 3.3) ---
 
 Subsystem::Connected Subsystem::connect(const ConnectCommand& command, const ConnectData& data,
-                                        Controller::Queue& queue, const TargetPort& local) {
+                                        Controller::QueueConnection& queue,
+                                        const TargetPort& local) {
   if (command.record_format != 0) return {{StatusCode::connect_incompatible_format}, nullptr};
   const std::uint32_t entries = command.queue_size + 1U;
   // Of an admin queue every host may expect its least size (Fabrics 3.3).
@@ -89,7 +90,8 @@ Subsystem::Connected Subsystem::connect(const ConnectCommand& command, const Con
 }
 
 Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command,
-                                              const ConnectData& data, Controller::Queue& queue,
+                                              const ConnectData& data,
+                                              Controller::QueueConnection& queue,
                                               const TargetPort& local) {
   if (data.controller_id != kAnyController)
     return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
@@ -110,7 +112,7 @@ Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command,
 }
 
 Subsystem::Connected Subsystem::connect_io(const ConnectCommand& command, const ConnectData& data,
-                                           Controller::Queue& queue) {
+                                           Controller::QueueConnection& queue) {
   const auto found = controllers_.find(data.controller_id);
   if (found == controllers_.end())
     return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};

@@ -56,12 +56,12 @@ class Subsystem {
   // What a Connect command is answered: success with the controller that `queue` is now a queue of,
   // or why not.
   struct Connected {
-    Answer answer;
+    CommandResult answer;
     std::shared_ptr<Controller> controller;
   };
   // `local`: the address of this end of the connection.
   Connected connect(const ConnectCommand& command, const ConnectData& data,
-                    Controller::Queue& queue, const TargetPort& local);
+                    Controller::QueueConnection& queue, const TargetPort& local);
   // The queue is no longer one of the controller's. Without its admin queue the controller ends.
   void disconnect(const std::shared_ptr<Controller>& controller, std::uint16_t queue_id);
   // The connection is closed; it may have commands with a device.
@@ -73,9 +73,9 @@ class Subsystem {
 
  private:
   Connected connect_admin(const ConnectCommand& command, const ConnectData& data,
-                          Controller::Queue& queue, const TargetPort& local);
+                          Controller::QueueConnection& queue, const TargetPort& local);
   Connected connect_io(const ConnectCommand& command, const ConnectData& data,
-                       Controller::Queue& queue);
+                       Controller::QueueConnection& queue);
   bool allowed(const std::string& host_nqn) const;
   Bytes discovery_log(const std::string& host_nqn, const TargetPort& local) const;
 

@@ -26,7 +26,7 @@ bool passing(StatusCode code) {
          code == StatusCode::unrecovered_read_error || code == StatusCode::write_fault;
 }
 
-std::string why_refused(const Answer& answer) {
+std::string why_refused(const CommandResult& answer) {
   const std::string name = name_of(answer.status, CommandKind::fabrics);
   if (answer.status != StatusCode::connect_invalid_parameters) return name;
   return fmt::format("{} ({})", name, connect_field(answer.dw0));
@@ -62,14 +62,14 @@ TargetPort local_address(int socket) {
 }  // namespace
 
 // One command in flight, from its capsule to the moment when its response has left.
-struct TargetConnection::Slot {
+struct TargetConnection::CommandSlot {
   enum class Stage : std::uint8_t { idle, parked, waiting, receiving, running, responding };
 
-  explicit Slot(std::uint16_t t) : tag(t) {}
+  explicit CommandSlot(std::uint16_t t) : tag(t) {}
 
   const std::uint16_t tag;
   Stage stage = Stage::idle;
-  Command command;
+  NvmeCommand command;
   IoRequest request;
   BufferPool::Buffer memory;  // of an I/O command, request.size bytes
   Bytes page;                 // the data of an answer to an admin command
@@ -87,7 +87,7 @@ struct TargetConnection::Slot {
   std::coroutine_handle<> worker;
   auto given() {
     struct Awaiter {
-      Slot& slot;
+      CommandSlot& slot;
       bool await_ready() const noexcept { return false; }
       void await_suspend(std::coroutine_handle<> h) { slot.worker = h; }
       void await_resume() const noexcept {}
@@ -230,12 +230,12 @@ void TargetConnection::terminate(const PduError& error, ByteView bytes) {
 }
 
 void TargetConnection::on_capsule(const Pdu& pdu, ByteView data, bool intact) {
-  Slot* const slot = take_slot(command_of(pdu));
+  CommandSlot* const slot = take_slot(command_of(pdu));
   if (slot == nullptr) {
     return terminate({FatalError::sequence_error, 0, "more commands than the queue has entries"},
                      pdu.header);
   }
-  const Command& command = slot->command;
+  const NvmeCommand& command = slot->command;
   if (!intact) return complete(*slot, {StatusCode::transient_transport_error});
   const bool fabrics = command.opcode == kFabricsOpcode;
   if (fabrics && fabrics_type(command) == FabricsType::connect) return on_connect(*slot, data);
@@ -248,11 +248,11 @@ void TargetConnection::on_capsule(const Pdu& pdu, ByteView data, bool intact) {
 // Data that was asked for.
 void TargetConnection::on_data(const Pdu& pdu, ByteView data, bool intact) {
   const Transfer t = transfer_of(pdu);
-  if (t.tag >= slots_.size() || slots_[t.tag]->stage != Slot::Stage::receiving) {
+  if (t.tag >= slots_.size() || slots_[t.tag]->stage != CommandSlot::Stage::receiving) {
     return terminate({FatalError::invalid_header_field, kTagAt, "data that nobody asked for"},
                      pdu.header);
   }
-  Slot& slot = *slots_[t.tag];
+  CommandSlot& slot = *slots_[t.tag];
   if (t.cid != slot.command.cid) {
     return terminate({FatalError::invalid_header_field, kCidAt, "data of another command"},
                      pdu.header);
@@ -277,7 +277,7 @@ void TargetConnection::on_data(const Pdu& pdu, ByteView data, bool intact) {
 
 // --- Fabrics and admin commands ---
 
-void TargetConnection::on_connect(Slot& slot, ByteView data) {
+void TargetConnection::on_connect(CommandSlot& slot, ByteView data) {
   if (state_ == State::connected) return complete(slot, {StatusCode::command_sequence_error});
   const Sgl& sgl = slot.command.sgl;
   if (sgl.identifier != Sgl::kInCapsule || sgl.address != 0)
@@ -312,14 +312,14 @@ void TargetConnection::on_connect(Slot& slot, ByteView data) {
   complete(slot, connected.answer);
 }
 
-void TargetConnection::on_fabrics(Slot& slot) {
+void TargetConnection::on_fabrics(CommandSlot& slot) {
   switch (fabrics_type(slot.command)) {
     case FabricsType::property_get:
       if (queue_id_ == 0) return complete(slot, controller_->on_property_get(slot.command));
       break;
     case FabricsType::property_set:
       if (queue_id_ == 0) {
-        const Answer answer = controller_->on_property_set(slot.command);
+        const CommandResult answer = controller_->on_property_set(slot.command);
         if (!controller_->ready()) drop_event_requests();
         return complete(slot, answer);
       }
@@ -333,9 +333,10 @@ void TargetConnection::on_fabrics(Slot& slot) {
   complete(slot, {StatusCode::invalid_opcode});
 }
 
-void TargetConnection::on_admin(Slot& slot) {
-  const Command& command = slot.command;
-  if ((command.flags & Command::kFuseMask) != 0) return complete(slot, {StatusCode::invalid_field});
+void TargetConnection::on_admin(CommandSlot& slot) {
+  const NvmeCommand& command = slot.command;
+  if ((command.flags & NvmeCommand::kFuseMask) != 0)
+    return complete(slot, {StatusCode::invalid_field});
   switch (static_cast<AdminOpcode>(command.opcode)) {
     case AdminOpcode::abort: return on_abort(slot);
     case AdminOpcode::asynchronous_event_request: return on_event_request(slot);
@@ -347,11 +348,11 @@ void TargetConnection::on_admin(Slot& slot) {
   begin_or_wait(slot);
 }
 
-void TargetConnection::execute(Slot& slot) {
-  const Command& command = slot.command;
-  Answer answer = controller_->execute(command, command.sgl.length);
+void TargetConnection::execute(CommandSlot& slot) {
+  const NvmeCommand& command = slot.command;
+  CommandResult answer = controller_->execute(command, command.sgl.length);
   // Data goes by the transport's means, as any that is for the host.
-  const bool described = (command.flags & Command::kPsdtMask) == Command::kSgls &&
+  const bool described = (command.flags & NvmeCommand::kPsdtMask) == NvmeCommand::kSgls &&
                          command.sgl.identifier == Sgl::kTransport;
   if (!answer.data.empty() && !described) answer = {StatusCode::sgl_type_invalid};
   SCALIO_ASSERT(answer.data.size() <= slot.holds);
@@ -361,13 +362,14 @@ void TargetConnection::execute(Slot& slot) {
 
 // Commands with a device cannot be taken back, and all others end by themselves at once, but for
 // those that wait for an event.
-void TargetConnection::on_abort(Slot& slot) {
+void TargetConnection::on_abort(CommandSlot& slot) {
   constexpr std::uint32_t kNotAborted = 1;
   if (!controller_->ready()) return complete(slot, {StatusCode::command_sequence_error});
   const auto queue_id = static_cast<std::uint16_t>(slot.command.cdw10);
   const auto cid = static_cast<std::uint16_t>(slot.command.cdw10 >> 16);
   for (const auto& other : slots_) {
-    if (queue_id != 0 || other->stage != Slot::Stage::parked || other->command.cid != cid) continue;
+    if (queue_id != 0 || other->stage != CommandSlot::Stage::parked || other->command.cid != cid)
+      continue;
     --parked_;
     complete(*other, {StatusCode::abort_requested});
     return complete(slot, {});
@@ -376,25 +378,25 @@ void TargetConnection::on_abort(Slot& slot) {
 }
 
 // There are no events: nothing about a namespace changes while the target runs.
-void TargetConnection::on_event_request(Slot& slot) {
+void TargetConnection::on_event_request(CommandSlot& slot) {
   if (!controller_->ready()) return complete(slot, {StatusCode::command_sequence_error});
   if (parked_ == kMaxEventRequests)
     return complete(slot, {StatusCode::asynchronous_event_limit_exceeded});
-  slot.stage = Slot::Stage::parked;
+  slot.stage = CommandSlot::Stage::parked;
   ++parked_;
 }
 
 // A reset forgets them.
 void TargetConnection::drop_event_requests() {
   for (const auto& slot : slots_) {
-    if (slot->stage == Slot::Stage::parked) release(*slot);
+    if (slot->stage == CommandSlot::Stage::parked) release(*slot);
   }
   parked_ = 0;
 }
 
 // --- I/O commands ---
 
-void TargetConnection::on_io(Slot& slot, ByteView data) {
+void TargetConnection::on_io(CommandSlot& slot, ByteView data) {
   IoRequest& request = slot.request;
   const StatusCode status = plan_io(slot.command, data.size(), subsystem_.limits().max_transfer,
                                     subsystem_.namespaces(), request);
@@ -415,25 +417,25 @@ void TargetConnection::on_io(Slot& slot, ByteView data) {
 
 // --- A command's way ---
 
-void TargetConnection::begin_or_wait(Slot& slot) {
+void TargetConnection::begin_or_wait(CommandSlot& slot) {
   if (waiting_.empty() && fits(slot)) return begin(slot);
-  slot.stage = Slot::Stage::waiting;
+  slot.stage = CommandSlot::Stage::waiting;
   waiting_.push_back(&slot);
 }
 
-bool TargetConnection::fits(const Slot& slot) const {
+bool TargetConnection::fits(const CommandSlot& slot) const {
   return in_flight_ == 0 || in_flight_ + slot.holds <= subsystem_.limits().max_in_flight;
 }
 
 void TargetConnection::start_waiting() {
   while (state_ == State::connected && !waiting_.empty() && fits(*waiting_.front())) {
-    Slot& slot = *waiting_.front();
+    CommandSlot& slot = *waiting_.front();
     waiting_.pop_front();
     begin(slot);
   }
 }
 
-void TargetConnection::begin(Slot& slot) {
+void TargetConnection::begin(CommandSlot& slot) {
   if (queue_id_ == 0) {
     in_flight_ += slot.holds;
     return execute(slot);
@@ -446,13 +448,13 @@ void TargetConnection::begin(Slot& slot) {
   }
 }
 
-void TargetConnection::take_memory(Slot& slot) {
+void TargetConnection::take_memory(CommandSlot& slot) {
   in_flight_ += slot.holds;
   if (slot.request.size > 0) slot.memory = subsystem_.pool().take(slot.request.size);
 }
 
-void TargetConnection::ask_for_data(Slot& slot) {
-  slot.stage = Slot::Stage::receiving;
+void TargetConnection::ask_for_data(CommandSlot& slot) {
+  slot.stage = CommandSlot::Stage::receiving;
   slot.received = 0;
   slot.damaged = false;
   ++transfers_;
@@ -461,15 +463,15 @@ void TargetConnection::ask_for_data(Slot& slot) {
   socket_->send(ByteView(slot.prefix).first(n));
 }
 
-void TargetConnection::run(Slot& slot) {
-  slot.stage = Slot::Stage::running;
+void TargetConnection::run(CommandSlot& slot) {
+  slot.stage = CommandSlot::Stage::running;
   if (!std::exchange(slot.has_worker, true))
     subsystem_.loop().spawn(work(shared_from_this(), slot));
   std::exchange(slot.worker, nullptr).resume();
 }
 
 // Lives as long as the connection: a coroutine for each command would be two allocations.
-Task<void> TargetConnection::work(std::shared_ptr<TargetConnection> self, Slot& slot) {
+Task<void> TargetConnection::work(std::shared_ptr<TargetConnection> self, CommandSlot& slot) {
   for (;;) {
     co_await slot.given();
     if (self->state_ == State::closed) co_return;
@@ -482,7 +484,7 @@ Task<void> TargetConnection::work(std::shared_ptr<TargetConnection> self, Slot& 
   }
 }
 
-void TargetConnection::on_io_done(Slot& slot, const Status& status) {
+void TargetConnection::on_io_done(CommandSlot& slot, const Status& status) {
   if (status.ok()) return complete(slot, {});
   subsystem_.log().warn(subsystem_.loop().now(), fmt::format("{}: {}", name_, status.message()));
   switch (slot.request.kind) {
@@ -494,13 +496,13 @@ void TargetConnection::on_io_done(Slot& slot, const Status& status) {
 
 // --- Slots ---
 
-TargetConnection::Slot* TargetConnection::take_slot(const Command& command) {
-  Slot* slot = nullptr;
+TargetConnection::CommandSlot* TargetConnection::take_slot(const NvmeCommand& command) {
+  CommandSlot* slot = nullptr;
   if (!idle_.empty()) {
     slot = idle_.back();
     idle_.pop_back();
   } else if (slots_.size() < entries_) {
-    slots_.push_back(std::make_unique<Slot>(static_cast<std::uint16_t>(slots_.size())));
+    slots_.push_back(std::make_unique<CommandSlot>(static_cast<std::uint16_t>(slots_.size())));
     slot = slots_.back().get();
   } else {
     return nullptr;
@@ -511,8 +513,8 @@ TargetConnection::Slot* TargetConnection::take_slot(const Command& command) {
 }
 
 // Sends the response, and before it the data of an answer that has some.
-void TargetConnection::complete(Slot& slot, const Answer& answer) {
-  slot.stage = Slot::Stage::responding;
+void TargetConnection::complete(CommandSlot& slot, const CommandResult& answer) {
+  slot.stage = CommandSlot::Stage::responding;
   if (state_ >= State::finishing) return;  // what it holds goes with the connection
   sq_head_ = (sq_head_ + 1) % entries_;
 
@@ -550,15 +552,15 @@ void TargetConnection::complete(Slot& slot, const Answer& answer) {
   socket_->send(ByteView(slot.suffix).first(suffix), &slot);
 }
 
-void TargetConnection::on_sent(void* token) { release(*static_cast<Slot*>(token)); }
+void TargetConnection::on_sent(void* token) { release(*static_cast<CommandSlot*>(token)); }
 
 void TargetConnection::on_drained() { start_waiting(); }
 
-void TargetConnection::release(Slot& slot) {
+void TargetConnection::release(CommandSlot& slot) {
   in_flight_ -= std::exchange(slot.holds, 0);
   if (slot.memory) subsystem_.pool().give_back(std::move(slot.memory), slot.request.size);
   slot.page = {};
-  slot.stage = Slot::Stage::idle;
+  slot.stage = CommandSlot::Stage::idle;
   idle_.push_back(&slot);
 }
 

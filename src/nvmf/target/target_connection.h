@@ -18,8 +18,8 @@
 namespace scalio::nvmf {
 
 // Held by the subsystem until end(), and by its commands with a device until these have ended.
-class TargetConnection final : public Controller::Queue,
-                               public PduSocket::Handler,
+class TargetConnection final : public Controller::QueueConnection,
+                               public PduSocket::PduHandler,
                                public std::enable_shared_from_this<TargetConnection> {
  public:
   TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name);
@@ -37,7 +37,7 @@ class TargetConnection final : public Controller::Queue,
     finishing,  // has said all it will say
     closed,
   };
-  struct Slot;
+  struct CommandSlot;
 
   std::size_t on_received(ByteView bytes) override;
   void on_sent(void* token) override;
@@ -53,28 +53,28 @@ class TargetConnection final : public Controller::Queue,
   void terminate(const PduError& error, ByteView bytes);
 
   // Commands.
-  void on_connect(Slot& slot, ByteView data);
-  void on_fabrics(Slot& slot);
-  void on_admin(Slot& slot);
-  void on_abort(Slot& slot);
-  void on_event_request(Slot& slot);
-  void on_io(Slot& slot, ByteView data);
+  void on_connect(CommandSlot& slot, ByteView data);
+  void on_fabrics(CommandSlot& slot);
+  void on_admin(CommandSlot& slot);
+  void on_abort(CommandSlot& slot);
+  void on_event_request(CommandSlot& slot);
+  void on_io(CommandSlot& slot, ByteView data);
 
   // A command's way to its completion, once it has memory for its data.
-  void begin_or_wait(Slot& slot);
-  bool fits(const Slot& slot) const;
+  void begin_or_wait(CommandSlot& slot);
+  bool fits(const CommandSlot& slot) const;
   void start_waiting();
-  void begin(Slot& slot);
-  void execute(Slot& slot);
-  void take_memory(Slot& slot);
-  void ask_for_data(Slot& slot);
-  void run(Slot& slot);
-  static Task<void> work(std::shared_ptr<TargetConnection> self, Slot& slot);
-  void on_io_done(Slot& slot, const Status& status);
+  void begin(CommandSlot& slot);
+  void execute(CommandSlot& slot);
+  void take_memory(CommandSlot& slot);
+  void ask_for_data(CommandSlot& slot);
+  void run(CommandSlot& slot);
+  static Task<void> work(std::shared_ptr<TargetConnection> self, CommandSlot& slot);
+  void on_io_done(CommandSlot& slot, const Status& status);
 
-  Slot* take_slot(const Command& command);
-  void complete(Slot& slot, const Answer& answer);
-  void release(Slot& slot);
+  CommandSlot* take_slot(const NvmeCommand& command);
+  void complete(CommandSlot& slot, const CommandResult& answer);
+  void release(CommandSlot& slot);
   void finish(const std::string& why);
   void leave_controller(const std::string& why);
   void drop_event_requests();
@@ -95,13 +95,13 @@ class TargetConnection final : public Controller::Queue,
   std::uint32_t entries_ = 1;  // of the queue: commands in flight at a time
   std::uint32_t sq_head_ = 0;
 
-  std::vector<std::unique_ptr<Slot>>
+  std::vector<std::unique_ptr<CommandSlot>>
       slots_;  // made as they are needed; a slot's index is its transfer tag
-  std::vector<Slot*> idle_;
-  std::deque<Slot*> waiting_;  // for memory, in order
-  std::size_t in_flight_ = 0;  // bytes of memory for data that slots hold
-  std::size_t transfers_ = 0;  // slots whose data the host was asked for
-  std::size_t parked_ = 0;     // asynchronous event requests
+  std::vector<CommandSlot*> idle_;
+  std::deque<CommandSlot*> waiting_;  // for memory, in order
+  std::size_t in_flight_ = 0;         // bytes of memory for data that slots hold
+  std::size_t transfers_ = 0;         // slots whose data the host was asked for
+  std::size_t parked_ = 0;            // asynchronous event requests
 };
 
 }  // namespace scalio::nvmf

@@ -1,4 +1,4 @@
-// What a Target offers, to whom, and what it bears.
+// What an EmbeddedTarget offers, to whom, and what it bears.
 #pragma once
 
 #include <scalio/status.h>

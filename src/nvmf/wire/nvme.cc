@@ -52,8 +52,8 @@ Status too_short(std::string_view what, ByteView in, std::size_t size) {
   return Status(Code::invalid, fmt::format("{} of {} bytes instead of {}", what, in.size(), size));
 }
 
-Command fabrics_command(FabricsType type) {
-  Command c;
+NvmeCommand fabrics_command(FabricsType type) {
+  NvmeCommand c;
   c.opcode = kFabricsOpcode;
   c.nsid = static_cast<std::uint32_t>(type);
   return c;
@@ -197,7 +197,7 @@ Sgl Sgl::keyed(std::uint64_t address, std::uint32_t length, std::uint32_t key) {
   return s;
 }
 
-Direction direction_of(const Command& command) {
+Direction direction_of(const NvmeCommand& command) {
   const std::uint32_t code = command.opcode == kFabricsOpcode ? command.nsid : command.opcode;
   return static_cast<Direction>(code & 3);
 }
@@ -211,7 +211,7 @@ StatusCode status_code(const Completion& completion) {
   return static_cast<StatusCode>(completion.status >> 1 & 0x7ff);
 }
 
-CommandKind kind_of(const Command& command, bool admin_queue) {
+CommandKind kind_of(const NvmeCommand& command, bool admin_queue) {
   if (command.opcode == kFabricsOpcode) return CommandKind::fabrics;
   return admin_queue ? CommandKind::admin : CommandKind::io;
 }
@@ -477,15 +477,15 @@ std::string connect_field(std::uint32_t dw0) {
                      (at & kInConnectData) != 0 ? "data" : "command");
 }
 
-Command make_connect(const ConnectCommand& c) {
-  Command out = fabrics_command(FabricsType::connect);
+NvmeCommand make_connect(const ConnectCommand& c) {
+  NvmeCommand out = fabrics_command(FabricsType::connect);
   out.cdw10 = c.record_format | static_cast<std::uint32_t>(c.queue_id) << 16;
   out.cdw11 = c.queue_size | static_cast<std::uint32_t>(c.attributes) << 16;
   out.cdw12 = c.keep_alive_ms;
   return out;
 }
 
-ConnectCommand parse_connect(const Command& command) {
+ConnectCommand parse_connect(const NvmeCommand& command) {
   ConnectCommand c;
   c.record_format = static_cast<std::uint16_t>(command.cdw10);
   c.queue_id = static_cast<std::uint16_t>(command.cdw10 >> 16);
@@ -495,15 +495,15 @@ ConnectCommand parse_connect(const Command& command) {
   return c;
 }
 
-Command make_property_get(Property p) {
-  Command c = fabrics_command(FabricsType::property_get);
+NvmeCommand make_property_get(Property p) {
+  NvmeCommand c = fabrics_command(FabricsType::property_get);
   c.cdw10 = size_of(p) == 8 ? 1 : 0;
   c.cdw11 = static_cast<std::uint32_t>(p);
   return c;
 }
 
-Command make_property_set(Property p, std::uint64_t value) {
-  Command c = fabrics_command(FabricsType::property_set);
+NvmeCommand make_property_set(Property p, std::uint64_t value) {
+  NvmeCommand c = fabrics_command(FabricsType::property_set);
   c.cdw10 = size_of(p) == 8 ? 1 : 0;
   c.cdw11 = static_cast<std::uint32_t>(p);
   c.cdw12 = static_cast<std::uint32_t>(value);
@@ -511,7 +511,7 @@ Command make_property_set(Property p, std::uint64_t value) {
   return c;
 }
 
-PropertyAccess parse_property(const Command& command) {
+PropertyAccess parse_property(const NvmeCommand& command) {
   PropertyAccess a;
   a.offset = command.cdw11;
   a.eight_bytes = (command.cdw10 & 7) == 1;
@@ -520,20 +520,20 @@ PropertyAccess parse_property(const Command& command) {
   return a;
 }
 
-Command make_disconnect() { return fabrics_command(FabricsType::disconnect); }
+NvmeCommand make_disconnect() { return fabrics_command(FabricsType::disconnect); }
 
-Command make_identify(Cns cns, std::uint32_t nsid) {
-  Command c;
+NvmeCommand make_identify(Cns cns, std::uint32_t nsid) {
+  NvmeCommand c;
   c.opcode = static_cast<std::uint8_t>(AdminOpcode::identify);
   c.nsid = nsid;
   c.cdw10 = static_cast<std::uint32_t>(cns);
   return c;
 }
 
-Command make_get_log_page(std::uint8_t id, std::uint32_t size, std::uint64_t offset) {
+NvmeCommand make_get_log_page(std::uint8_t id, std::uint32_t size, std::uint64_t offset) {
   SCALIO_ASSERT(size > 0 && size % 4 == 0);
   const std::uint32_t dwords = size / 4 - 1;
-  Command c;
+  NvmeCommand c;
   c.opcode = static_cast<std::uint8_t>(AdminOpcode::get_log_page);
   c.cdw10 = id | dwords << 16;
   c.cdw11 = dwords >> 16;
@@ -542,7 +542,7 @@ Command make_get_log_page(std::uint8_t id, std::uint32_t size, std::uint64_t off
   return c;
 }
 
-LogPageRequest parse_get_log_page(const Command& command) {
+LogPageRequest parse_get_log_page(const NvmeCommand& command) {
   LogPageRequest r;
   r.id = static_cast<std::uint8_t>(command.cdw10);
   r.size = ((command.cdw10 >> 16 | std::uint64_t{command.cdw11 & 0xffff} << 16) + 1) * 4;
@@ -550,8 +550,8 @@ LogPageRequest parse_get_log_page(const Command& command) {
   return r;
 }
 
-Command make_set_features(Feature feature, std::uint32_t value) {
-  Command c;
+NvmeCommand make_set_features(Feature feature, std::uint32_t value) {
+  NvmeCommand c;
   c.opcode = static_cast<std::uint8_t>(AdminOpcode::set_features);
   c.cdw10 = static_cast<std::uint32_t>(feature);
   c.cdw11 = value;
@@ -564,8 +564,8 @@ AsyncEvent decode_event(const Completion& completion) {
           static_cast<std::uint8_t>(completion.dw0 >> 16)};
 }
 
-Command make_io(IoOpcode opcode, std::uint32_t nsid, BlockRange range, bool force_unit_access) {
-  Command c;
+NvmeCommand make_io(IoOpcode opcode, std::uint32_t nsid, BlockRange range, bool force_unit_access) {
+  NvmeCommand c;
   c.opcode = static_cast<std::uint8_t>(opcode);
   c.nsid = nsid;
   if (opcode == IoOpcode::flush) return c;
@@ -576,7 +576,7 @@ Command make_io(IoOpcode opcode, std::uint32_t nsid, BlockRange range, bool forc
   return c;
 }
 
-BlockRange parse_io(const Command& command) {
+BlockRange parse_io(const NvmeCommand& command) {
   return {std::uint64_t{command.cdw11} << 32 | command.cdw10, (command.cdw12 & 0xffff) + 1};
 }
 

@@ -45,7 +45,7 @@ struct Sgl {
 static_assert(sizeof(Sgl) == 16);
 
 // A submission queue entry, exactly as it is sent: store() and load() convert it.
-struct Command {
+struct NvmeCommand {
   std::uint8_t opcode = 0;
   std::uint8_t flags = kSgls;  // PSDT and FUSE
   std::uint16_t cid = 0;
@@ -67,8 +67,8 @@ struct Command {
   static constexpr std::uint8_t kPsdtMask = 0xc0;
   static constexpr std::uint8_t kFuseMask = 0x03;
 };
-static_assert(sizeof(Command) == 64 && offsetof(Command, sgl) == 24 &&
-              offsetof(Command, cdw10) == 40);
+static_assert(sizeof(NvmeCommand) == 64 && offsetof(NvmeCommand, sgl) == 24 &&
+              offsetof(NvmeCommand, cdw10) == 40);
 
 // A completion queue entry, exactly as it is sent.
 struct Completion {
@@ -82,7 +82,7 @@ struct Completion {
 };
 static_assert(sizeof(Completion) == 16);
 
-constexpr std::size_t kCommandSize = sizeof(Command);
+constexpr std::size_t kCommandSize = sizeof(NvmeCommand);
 constexpr std::size_t kCompletionSize = sizeof(Completion);
 
 enum class AdminOpcode : std::uint8_t {
@@ -116,7 +116,7 @@ enum class FabricsType : std::uint8_t {
 
 // Which way a command's data goes (Base 3.3.3.1: opcode bits 1:0; of a Fabrics command: of FCTYPE).
 enum class Direction : std::uint8_t { none = 0, to_controller = 1, to_host = 2, both = 3 };
-Direction direction_of(const Command& command);
+Direction direction_of(const NvmeCommand& command);
 
 // --- Status (Base 3.3.3.2.1) ---
 
@@ -187,7 +187,7 @@ std::uint16_t status_field(StatusCode code, bool do_not_retry = false);
 StatusCode status_code(const Completion& completion);
 // Whose command it is that a status answers. The same number can mean different things.
 enum class CommandKind : std::uint8_t { admin, io, fabrics };
-CommandKind kind_of(const Command& command, bool admin_queue);
+CommandKind kind_of(const NvmeCommand& command, bool admin_queue);
 // "LBA Out of Range"; of codes without a name "status 0x7c0".
 std::string name_of(StatusCode code, CommandKind of);
 
@@ -363,30 +363,30 @@ struct ConnectCommand {
   // In `attributes`: completions need not tell the submission queue's head.
   static constexpr std::uint8_t kNoFlowControl = 1 << 2;
 };
-Command make_connect(const ConnectCommand& c);
-ConnectCommand parse_connect(const Command& command);
+NvmeCommand make_connect(const ConnectCommand& c);
+ConnectCommand parse_connect(const NvmeCommand& command);
 
 // The FCTYPE of a command whose opcode is kFabricsOpcode.
-inline FabricsType fabrics_type(const Command& c) {
+inline FabricsType fabrics_type(const NvmeCommand& c) {
   return static_cast<FabricsType>(c.nsid & 0xff);
 }
-Command make_property_get(Property p);
-Command make_property_set(Property p, std::uint64_t value);
+NvmeCommand make_property_get(Property p);
+NvmeCommand make_property_set(Property p, std::uint64_t value);
 struct PropertyAccess {
   std::uint32_t offset = 0;
   bool eight_bytes = false;
   std::uint64_t value = 0;  // of a set
 };
-PropertyAccess parse_property(const Command& command);
+PropertyAccess parse_property(const NvmeCommand& command);
 // The value in the completion of a get.
 inline std::uint64_t property_value(const Completion& c) {
   return std::uint64_t{c.dw1} << 32 | c.dw0;
 }
-Command make_disconnect();
+NvmeCommand make_disconnect();
 
 // --- Other commands ---
 
-Command make_identify(Cns cns, std::uint32_t nsid = 0);
+NvmeCommand make_identify(Cns cns, std::uint32_t nsid = 0);
 constexpr std::uint8_t kErrorLogPage = 0x01;
 constexpr std::uint8_t kSmartLogPage = 0x02;
 constexpr std::uint8_t kFirmwareLogPage = 0x03;
@@ -394,14 +394,14 @@ constexpr std::uint8_t kChangedNamespacesLogPage = 0x04;
 constexpr std::uint8_t kEffectsLogPage = 0x05;
 constexpr std::uint8_t kDiscoveryLogPage = 0x70;
 // Log page `id`: `size` bytes, a multiple of 4 and not 0, from `offset`.
-Command make_get_log_page(std::uint8_t id, std::uint32_t size, std::uint64_t offset);
+NvmeCommand make_get_log_page(std::uint8_t id, std::uint32_t size, std::uint64_t offset);
 struct LogPageRequest {
   std::uint8_t id = 0;
   std::uint64_t size = 0;  // bytes
   std::uint64_t offset = 0;
 };
-LogPageRequest parse_get_log_page(const Command& command);
-Command make_set_features(Feature feature, std::uint32_t value);
+LogPageRequest parse_get_log_page(const NvmeCommand& command);
+NvmeCommand make_set_features(Feature feature, std::uint32_t value);
 
 // The changed namespace list (Base 5.16.1.5) is a namespace list; of more than fit, this number
 // alone.
@@ -428,8 +428,8 @@ struct BlockRange {
 };
 constexpr std::uint32_t kMaxBlocks = 65536;
 constexpr std::uint32_t kForceUnitAccess = 1U << 30;  // in cdw12
-Command make_io(IoOpcode opcode, std::uint32_t nsid, BlockRange range, bool force_unit_access);
-BlockRange parse_io(const Command& command);
+NvmeCommand make_io(IoOpcode opcode, std::uint32_t nsid, BlockRange range, bool force_unit_access);
+BlockRange parse_io(const NvmeCommand& command);
 
 // --- Discovery (Fabrics 5) ---
 

@@ -8,7 +8,7 @@
 namespace scalio::nvmf {
 namespace {
 
-Bytes bytes_of(const Command& command) {
+Bytes bytes_of(const NvmeCommand& command) {
   Bytes out(kCommandSize);
   store(out.data(), command);
   return out;
@@ -33,7 +33,7 @@ std::array<std::byte, N> counted(unsigned first) {
 }
 
 TEST(NvmeTest, AReadLooksAsTheSpecificationSays) {
-  Command c = make_io(IoOpcode::read, 7, {0x1122334455667788, 8}, false);
+  NvmeCommand c = make_io(IoOpcode::read, 7, {0x1122334455667788, 8}, false);
   c.cid = 0x1234;
   c.sgl = Sgl::transport(4096);
   EXPECT_EQ(bytes_of(c), command_bytes({{0, 0x02},
@@ -59,7 +59,7 @@ TEST(NvmeTest, AReadLooksAsTheSpecificationSays) {
 }
 
 TEST(NvmeTest, AWriteMayForceUnitAccessAndCarryItsData) {
-  Command c = make_io(IoOpcode::write, 1, {0, kMaxBlocks}, true);
+  NvmeCommand c = make_io(IoOpcode::write, 1, {0, kMaxBlocks}, true);
   c.sgl = Sgl::in_capsule(0, 512);
   EXPECT_EQ(bytes_of(c), command_bytes({{0, 0x01},
                                         {1, 0x40},
@@ -75,7 +75,7 @@ TEST(NvmeTest, AWriteMayForceUnitAccessAndCarryItsData) {
 }
 
 TEST(NvmeTest, AKeyedDescriptorHasItsKeyBehindThreeBytesOfLength) {
-  Command c;
+  NvmeCommand c;
   c.sgl = Sgl::keyed(0x0807060504030201, 0x0b0a09, 0x44332211);
   const Bytes b = bytes_of(c);
   const std::array<unsigned, 16> expected = {1, 2,   3,   4,    5,    6,    7,    8,
@@ -86,7 +86,7 @@ TEST(NvmeTest, AKeyedDescriptorHasItsKeyBehindThreeBytesOfLength) {
 }
 
 TEST(NvmeTest, ConnectIsReadBack) {
-  const Command c = make_connect({0, 3, 127, ConnectCommand::kNoFlowControl, 5000});
+  const NvmeCommand c = make_connect({0, 3, 127, ConnectCommand::kNoFlowControl, 5000});
   EXPECT_EQ(
       bytes_of(c),
       command_bytes(
@@ -103,7 +103,7 @@ TEST(NvmeTest, ConnectIsReadBack) {
 TEST(NvmeTest, PropertiesAreAccessedByOffsetAndSize) {
   EXPECT_EQ(bytes_of(make_property_get(Property::capabilities)),
             command_bytes({{0, 0x7f}, {1, 0x40}, {4, 0x04}, {40, 1}}));
-  const Command set = make_property_set(Property::configuration, 0x00460001);
+  const NvmeCommand set = make_property_set(Property::configuration, 0x00460001);
   EXPECT_EQ(bytes_of(set), command_bytes({{0, 0x7f}, {1, 0x40}, {44, 0x14}, {48, 1}, {50, 0x46}}));
   const PropertyAccess access = parse_property(set);
   EXPECT_EQ(access.offset, 0x14U);

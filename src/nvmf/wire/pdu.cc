@@ -168,7 +168,7 @@ std::size_t encode(const IcResp& m, ByteSpan out) {
                 m.max_h2c_data);
 }
 
-std::size_t encode_capsule_cmd(const Command& command, std::size_t data_size,
+std::size_t encode_capsule_cmd(const NvmeCommand& command, std::size_t data_size,
                                const PduFormat& format, ByteSpan out) {
   store(out.data() + kCommonHeader, command);
   return finish(out, PduType::capsule_cmd, 0, kCapsuleCmdHeader, data_size, format);
@@ -278,7 +278,9 @@ std::variant<Incomplete, Pdu, PduError> look_at(ByteView received, const PduRule
   return pdu;
 }
 
-Command command_of(const Pdu& pdu) { return load<Command>(pdu.header.data() + kCommonHeader); }
+NvmeCommand command_of(const Pdu& pdu) {
+  return load<NvmeCommand>(pdu.header.data() + kCommonHeader);
+}
 
 Completion completion_of(const Pdu& pdu) {
   return load<Completion>(pdu.header.data() + kCommonHeader);

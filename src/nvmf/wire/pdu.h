@@ -87,7 +87,7 @@ std::size_t encode(const IcReq& m, ByteSpan out);
 std::size_t encode(const IcResp& m, ByteSpan out);
 
 // `data_size`: bytes of in-capsule data, or 0.
-std::size_t encode_capsule_cmd(const Command& command, std::size_t data_size,
+std::size_t encode_capsule_cmd(const NvmeCommand& command, std::size_t data_size,
                                const PduFormat& format, ByteSpan out);
 std::size_t encode_capsule_resp(const Completion& completion, const PduFormat& format,
                                 ByteSpan out);
@@ -167,7 +167,7 @@ struct Incomplete {};
 std::variant<Incomplete, Pdu, PduError> look_at(ByteView received, const PduRules& rules);
 
 // Of a Pdu of that type.
-Command command_of(const Pdu& pdu);
+NvmeCommand command_of(const Pdu& pdu);
 Completion completion_of(const Pdu& pdu);
 Transfer transfer_of(const Pdu& pdu);  // h2c_data, c2h_data, r2t
 TermReq term_req_of(const Pdu& pdu);

@@ -30,7 +30,7 @@ Bytes c2h(const Transfer& t, std::uint8_t flags, const PduFormat& format) {
 }
 
 Bytes capsule(std::size_t data, const PduFormat& format) {
-  Command command = make_io(IoOpcode::write, 1, {8, 1}, false);
+  NvmeCommand command = make_io(IoOpcode::write, 1, {8, 1}, false);
   command.cid = 77;
   Bytes prefix(kMaxPrefix);
   prefix.resize(encode_capsule_cmd(command, data, format, prefix));
