@@ -22,8 +22,8 @@ TEST(StoreNames, TheSubsystemIsNamedByTheStore) {
 
 // Hosts know the namespaces by these names, so they stay what they are.
 TEST(StoreNames, AnSsdIsNamedByStoreAndShard) {
-  EXPECT_EQ(to_string(ssd_uuid(counted(), 0)), "SSD0");
-  EXPECT_EQ(to_string(ssd_uuid(counted(), 1)), "SSD1");
+  EXPECT_EQ(to_string(ssd_uuid(counted(), 0)), "db7017f6-a6e3-8583-bc33-347ba284f84d");
+  EXPECT_EQ(to_string(ssd_uuid(counted(), 1)), "5693213a-05e4-81e2-b885-1f3103d2084c");
   EXPECT_NE(ssd_uuid(Uuid{}, 0), ssd_uuid(counted(), 0));
 }
 

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <string>
 
-#include "net/unique_fd.h"
 #include "testing/loops.h"
 
 namespace scalio {
@@ -29,21 +29,23 @@ TEST(Timer, CallsBackOnceAndNotBeforeItsTime) {
 
 TEST(Timer, ALoopThatComesLateHandlesFirstWhatArrived) {
   LoopPtr loop = make_loop();
-  UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  ASSERT_GE(event, 0);
   std::string order;
-  Watch watch(*loop, event.get(), POLLIN, [&](std::uint32_t) {
+  Watch watch(*loop, event, POLLIN, [&](std::uint32_t) {
     std::uint64_t count;
-    if (read(event.get(), &count, sizeof count) > 0) order += "arrival ";
+    if (read(event, &count, sizeof count) > 0) order += "arrival ";
   });
   Timer timer(*loop, [&] { order += "deadline "; });
   const Nanos deadline = loop->now() + 5 * kMillisecond;
   timer.arm(deadline);
   loop->turn(false);
-  ASSERT_EQ(eventfd_write(event.get(), 1), 0);
+  ASSERT_EQ(eventfd_write(event, 1), 0);
   while (loop->now() < deadline + kMillisecond) {
   }
   turn_until(*loop, [&] { return order.size() > 10; });
   EXPECT_EQ(order, "arrival deadline ");
+  close(event);
 }
 
 TEST(Timer, CancelledReplacedAndDestroyedOnesDoNotCallBack) {
