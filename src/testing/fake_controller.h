@@ -20,7 +20,10 @@
 
 #include "net/socket.h"
 #include "nvmf/host/initiator_options.h"
+#include "nvmf/wire/fabrics.h"
+#include "nvmf/wire/identify.h"
 #include "nvmf/wire/pdu.h"
+#include "nvmf/wire/status_code.h"
 
 namespace scalio::nvmf {
 

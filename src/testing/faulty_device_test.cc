@@ -8,36 +8,11 @@
 #include <vector>
 
 #include "block/buffer.h"
-#include "block/count.h"
 #include "task/event_loop.h"
+#include "testing/memory_device.h"
 
 namespace scalio::block {
 namespace {
-
-// The perfect device: memory.
-class MemoryDevice final : public BlockDevice {
- public:
-  explicit MemoryDevice(Executor& executor) : executor_(executor), bytes_(64 << 10) {}
-  const std::string& name() const override { return name_; }
-  std::uint64_t size() const override { return bytes_.size(); }
-  std::uint32_t block_size() const override { return 512; }
-  const Counters& counters() const override { return counters_; }
-  std::byte* at(std::uint64_t offset) { return bytes_.data() + offset; }
-
- protected:
-  void start(Io& io) override {
-    if (io.kind == Io::Kind::read) std::memcpy(io.data, at(io.offset), io.size);
-    if (io.kind == Io::Kind::write) std::memcpy(at(io.offset), io.data, io.size);
-    count(counters_, io, Status());
-    io.complete(executor_, Status());
-  }
-
- private:
-  Executor& executor_;
-  const std::string name_ = "memory";
-  Buffer bytes_;
-  Counters counters_;
-};
 
 class FaultyDeviceTest : public testing::Test {
  protected:
@@ -45,7 +20,7 @@ class FaultyDeviceTest : public testing::Test {
     auto loop = EventLoop::create();
     ASSERT_TRUE(loop.ok()) << loop.status().to_string();
     loop_ = *std::move(loop);
-    memory_ = std::make_unique<MemoryDevice>(*loop_);
+    memory_ = std::make_unique<MemoryDevice>(*loop_, "memory", 64 << 10, 512);
     device_ = std::make_unique<FaultyDevice>(*loop_, *memory_);
   }
   static Task<void> store_code(Io* io, Code* code, bool* done) {
@@ -83,11 +58,11 @@ TEST_F(FaultyDeviceTest, WithoutFaultsItIsTheInnerDevice) {
   EXPECT_EQ(device_->name(), "memory");
   EXPECT_EQ(device_->size(), memory_->size());
   EXPECT_EQ(device_->block_size(), memory_->block_size());
-  *memory_->at(1024) = std::byte{42};
+  memory_->contents()[1024] = std::byte{42};
   EXPECT_EQ(read(1024), Code::ok);
   EXPECT_EQ(*buffer_.data(), std::byte{42});
   EXPECT_EQ(write(2048), Code::ok);
-  EXPECT_EQ(*memory_->at(2048), std::byte{42});
+  EXPECT_EQ(memory_->contents()[2048], std::byte{42});
   EXPECT_EQ(flush(), Code::ok);
   EXPECT_EQ(device_->counters().reads, 1u);
   EXPECT_EQ(device_->counters().writes, 1u);
@@ -115,7 +90,7 @@ TEST_F(FaultyDeviceTest, FailsWithinAnExtentUntilHealed) {
   EXPECT_EQ(write(1536, 1024), Code::io_error);  // its beginning is
   EXPECT_EQ(write(2048), Code::ok);
   EXPECT_EQ(read(1024), Code::ok);
-  EXPECT_EQ(*memory_->at(1024), std::byte{0});  // never reached the medium
+  EXPECT_EQ(memory_->contents()[1024], std::byte{0});  // never reached the medium
   device_->heal();
   EXPECT_EQ(write(1024), Code::ok);
 }
@@ -137,7 +112,7 @@ TEST_F(FaultyDeviceTest, FlipsABitOfWhatIsRead) {
   EXPECT_EQ(buffer_.data()[518], std::byte{8});
   EXPECT_EQ(read(1024), Code::ok);
   EXPECT_EQ(buffer_.data()[6], std::byte{0});
-  EXPECT_EQ(*memory_->at(1030), std::byte{0});
+  EXPECT_EQ(memory_->contents()[1030], std::byte{0});
 }
 
 TEST_F(FaultyDeviceTest, ADelayedOperationIsOvertaken) {

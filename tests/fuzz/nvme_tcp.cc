@@ -5,8 +5,12 @@
 #include <vector>
 
 #include "nvmf/host/tcp_protocol.h"
-#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/discovery_log.h"
+#include "nvmf/wire/fabrics.h"
+#include "nvmf/wire/identify.h"
+#include "nvmf/wire/log_page.h"
 #include "nvmf/wire/pdu.h"
+#include "nvmf/wire/status_code.h"
 #include "target.h"
 
 namespace scalio::fuzz {

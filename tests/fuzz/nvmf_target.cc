@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <string>
 
+#include "nvmf/wire/log_page.h"
 #include "nvmf/wire/pdu.h"
 #include "target.h"
 #include "testing/memory_device.h"

@@ -9,7 +9,7 @@
 #include "cli/command.h"
 #include "cli/network_address.h"
 #include "layout/store_names.h"
-#include "nvmf/kernel/kernel_target.h"
+#include "nvmf/kernel/config_apply.h"
 #include "store/store_files.h"
 
 namespace scalio::cli {
@@ -66,7 +66,7 @@ int configure(const Flags& flags) {
 
   nvmf::NvmetDirectory nvmet(flags.configfs);
   if (flags.dry_run) {
-    Result<std::vector<nvmf::Step>> steps = nvmf::plan_kernel_target(target, nvmet);
+    Result<std::vector<nvmf::ConfigStep>> steps = nvmf::plan_kernel_target(target, nvmet);
     return steps.ok() ? print(nvmf::to_script(*steps, nvmet)) : fail(steps.status());
   }
   Result<nvmf::Configured> configured =

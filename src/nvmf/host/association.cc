@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "nvmf/wire/log_page.h"
 
 namespace scalio::nvmf {
 

@@ -13,7 +13,9 @@
 
 #include "nvmf/host/initiator_options.h"
 #include "nvmf/host/queue.h"
-#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/fabrics.h"
+#include "nvmf/wire/identify.h"
+#include "nvmf/wire/status_code.h"
 #include "task/event_loop.h"
 #include "task/timer.h"
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "nvmf/host/association.h"
+#include "nvmf/wire/log_page.h"
 
 namespace scalio::nvmf {
 

@@ -8,7 +8,7 @@
 
 #include "nvmf/host/initiator_options.h"
 #include "nvmf/host/queue.h"
-#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/discovery_log.h"
 #include "task/event_loop.h"
 
 namespace scalio::nvmf {

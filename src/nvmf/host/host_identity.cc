@@ -9,7 +9,7 @@
 
 #include "base/hash.h"
 #include "layout/store_names.h"
-#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/fields.h"
 
 namespace scalio::nvmf {
 

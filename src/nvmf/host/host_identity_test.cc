@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/fields.h"
 
 namespace scalio::nvmf {
 namespace {

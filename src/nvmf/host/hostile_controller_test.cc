@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "nvmf/wire/log_page.h"
 #include "testing/fake_controller.h"
 #include "testing/target_pair.h"
 

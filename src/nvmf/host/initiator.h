@@ -10,6 +10,7 @@
 #include "nvmf/host/discovery.h"
 #include "nvmf/host/initiator_options.h"
 #include "nvmf/host/nvme_device.h"
+#include "nvmf/wire/discovery_log.h"
 #include "task/event_loop.h"
 
 namespace scalio::nvmf {

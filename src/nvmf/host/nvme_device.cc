@@ -10,6 +10,7 @@
 
 #include "block/count.h"
 #include "nvmf/host/association.h"
+#include "nvmf/wire/status_code.h"
 #include "task/timer.h"
 
 namespace scalio::nvmf {

@@ -15,6 +15,7 @@
 #include "block/block_device.h"
 #include "nvmf/host/initiator_options.h"
 #include "nvmf/host/queue.h"
+#include "nvmf/wire/identify.h"
 #include "task/event_loop.h"
 
 namespace scalio::nvmf {

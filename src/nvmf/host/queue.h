@@ -13,7 +13,7 @@
 #include <memory>
 #include <string>
 
-#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/nvme_command.h"
 #include "task/executor.h"
 
 namespace scalio::nvmf {

@@ -16,6 +16,7 @@
 
 #include "net/verbs_queue.h"
 #include "nvmf/host/queue.h"
+#include "nvmf/wire/nvme_command.h"
 #include "task/deferred.h"
 #include "task/event_loop.h"
 #include "task/timer.h"

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/assert.h"
+#include "nvmf/wire/status_code.h"
 
 namespace scalio::nvmf {
 

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "nvmf/wire/log_page.h"
 
 namespace scalio::nvmf {
 

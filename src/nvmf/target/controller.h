@@ -12,7 +12,9 @@
 
 #include "nvmf/target/namespace_table.h"
 #include "nvmf/target/target_options.h"
-#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/fabrics.h"
+#include "nvmf/wire/identify.h"
+#include "nvmf/wire/status_code.h"
 #include "task/timer.h"
 
 namespace scalio::nvmf {

@@ -14,6 +14,7 @@
 #include "layout/superblock.h"
 #include "net/socket.h"
 #include "nvmf/target/subsystem.h"
+#include "nvmf/wire/discovery_log.h"
 #include "task/io_thread.h"
 
 namespace scalio::nvmf {

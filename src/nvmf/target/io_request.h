@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "nvmf/target/namespace_table.h"
-#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/status_code.h"
 
 namespace scalio::nvmf {
 

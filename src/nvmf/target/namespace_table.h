@@ -11,7 +11,7 @@
 
 #include "block/block_device.h"
 #include "nvmf/target/target_options.h"
-#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/identify.h"
 
 namespace scalio::nvmf {
 

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "nvmf/target/target_connection.h"
+#include "nvmf/wire/identify.h"
+#include "nvmf/wire/status_code.h"
 
 namespace scalio::nvmf {
 

@@ -15,6 +15,8 @@
 #include "nvmf/target/controller.h"
 #include "nvmf/target/namespace_table.h"
 #include "nvmf/target/target_options.h"
+#include "nvmf/wire/discovery_log.h"
+#include "nvmf/wire/fabrics.h"
 
 namespace scalio::nvmf {
 

@@ -11,6 +11,9 @@
 
 #include "base/text.h"
 #include "nvmf/target/io_request.h"
+#include "nvmf/wire/discovery_log.h"
+#include "nvmf/wire/fabrics.h"
+#include "nvmf/wire/status_code.h"
 
 namespace scalio::nvmf {
 

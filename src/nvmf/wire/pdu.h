@@ -12,7 +12,7 @@
 #include <variant>
 
 #include "base/bytes.h"
-#include "nvmf/wire/nvme.h"
+#include "nvmf/wire/nvme_command.h"
 
 namespace scalio::nvmf {
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <string>
 
+#include "nvmf/wire/status_code.h"
+
 namespace scalio::nvmf {
 namespace {
 

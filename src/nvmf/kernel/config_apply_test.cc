@@ -1,4 +1,4 @@
-#include "nvmf/kernel/kernel_target.h"
+#include "nvmf/kernel/config_apply.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,117 +10,16 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <map>
-#include <optional>
-#include <set>
 #include <sstream>
 
 #include "base/process_identity.h"
+#include "testing/fake_nvmet.h"
 
 namespace scalio::nvmf {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-// nvmet's directory as the kernel behaves: making a directory brings its files and inner
-// directories, and what is in use cannot be removed.
-class FakeNvmet : public NvmetDirectory {
- public:
-  struct State {
-    std::set<std::string> made = {"hosts", "ports",
-                                  "subsystems"};  // directories, also those that came along
-    std::map<std::string, std::string> links;
-    std::map<std::string, std::string> files;
-    bool operator==(const State&) const = default;
-  };
-  // Thrown where a kill -9 would end the process.
-  struct Killed {};
-
-  FakeNvmet() : NvmetDirectory("/sys/kernel/config") {}
-
-  Status available() const override { return {}; }
-  std::vector<std::string> list(const std::string& directory) const override {
-    std::vector<std::string> names;
-    for (const std::string& path : state.made) {
-      if (fs::path(path).parent_path() == directory) names.push_back(fs::path(path).filename());
-    }
-    return names;
-  }
-  std::string read(const std::string& file) const override {
-    const auto found = state.files.find(file);
-    return found == state.files.end() ? "" : found->second;
-  }
-
-  int make(const std::string& directory) override {
-    if (int error = tick()) return error;
-    const std::string parent = fs::path(directory).parent_path();
-    if (!state.made.contains(parent)) return ENOENT;
-    if (!state.made.insert(directory).second) return EEXIST;
-    const std::string kind = fs::path(parent).filename();
-    if (kind == "subsystems") {
-      come_along(directory, {"namespaces", "allowed_hosts"}, {"attr_allow_any_host"});
-      if (offers_offload) state.files[directory + "/attr_offload"] = "0";
-    } else if (kind == "namespaces") {
-      come_along(directory, {}, {"device_path", "device_uuid", "device_nguid", "enable"});
-    } else if (kind == "ports") {
-      come_along(directory, {"subsystems", "referrals"},
-                 {"addr_trtype", "addr_adrfam", "addr_traddr", "addr_trsvcid"});
-    }
-    return 0;
-  }
-  int write(const std::string& file, const std::string& value) override {
-    if (!state.files.contains(file)) return ENOENT;
-    if (int error = tick()) return error;
-    state.files[file] = value;
-    return 0;
-  }
-  int link(const std::string& path, const std::string& to) override {
-    if (int error = tick()) return error;
-    if (!state.made.contains(fs::path(path).parent_path()) || !state.made.contains(to))
-      return ENOENT;
-    return state.links.emplace(path, to).second ? 0 : EEXIST;
-  }
-  int remove(const std::string& path) override {
-    if (state.links.erase(path) == 1) return 0;
-    if (!state.made.contains(path)) return ENOENT;
-    for (const auto& [link, to] : state.links) {
-      if (to == path) return EBUSY;
-      if (link.starts_with(path + "/")) return ENOTEMPTY;
-    }
-    for (const std::string& inner : state.made) {
-      if (inner.starts_with(path + "/") && !came_along_.contains(inner)) return ENOTEMPTY;
-    }
-    std::erase_if(state.made,
-                  [&](const auto& p) { return p == path || p.starts_with(path + "/"); });
-    std::erase_if(state.files, [&](const auto& f) { return f.first.starts_with(path + "/"); });
-    return 0;
-  }
-
-  State state;
-  bool offers_offload = false;
-  std::optional<int> fails_after;   // so many changes
-  std::optional<int> killed_after;  // the same
-  int error = EINVAL;               // of the change that fails
-
- private:
-  int tick() {
-    if (killed_after && (*killed_after)-- == 0) throw Killed();
-    if (fails_after && (*fails_after)-- == 0) return error;
-    return 0;
-  }
-  void come_along(const std::string& directory, const std::vector<std::string>& directories,
-                  const std::vector<std::string>& files) {
-    for (const std::string& name : directories) {
-      const std::string path = fs::path(directory) / name;
-      state.made.insert(path);
-      came_along_.insert(path);
-    }
-    for (const std::string& name : files) state.files[fs::path(directory) / name] = "";
-  }
-
-  std::set<std::string> came_along_;
-};
 
 // A path that no other test uses.
 std::string scratch(const std::string& name) {
@@ -172,38 +71,45 @@ class KernelTargetTest : public ::testing::Test {
   const std::string record_ = scratch("kernel-target");
 };
 
+// With nvmet's directory for each @.
+std::string in_nvmet(std::string text) {
+  for (std::size_t at = 0; (at = text.find('@', at)) != text.npos;)
+    text.replace(at, 1, "/sys/kernel/config/nvmet/");
+  return text;
+}
+
 TEST_F(KernelTargetTest, TheScriptSaysAll) {
   KernelTarget target = two_ssds();
   target.namespaces[1].device = "/srv/it's/ssd-1";
   auto steps = plan_kernel_target(target, nvmet_);
   ASSERT_TRUE(steps.ok()) << steps.status().to_string();
-  EXPECT_EQ(to_script(*steps, nvmet_), R"(mkdir '/sys/kernel/config/nvmet/subsystems/nqn.a'
-echo '0' > '/sys/kernel/config/nvmet/subsystems/nqn.a/attr_allow_any_host'
-test ! -e '/sys/kernel/config/nvmet/subsystems/nqn.a/attr_offload' || echo '1' > '/sys/kernel/config/nvmet/subsystems/nqn.a/attr_offload'
-mkdir '/sys/kernel/config/nvmet/subsystems/nqn.a/namespaces/1'
-echo '/dev/nvme0n1' > '/sys/kernel/config/nvmet/subsystems/nqn.a/namespaces/1/device_path'
-echo '00000000-0000-0000-0000-00000000000a' > '/sys/kernel/config/nvmet/subsystems/nqn.a/namespaces/1/device_uuid'
-echo '0a000000-0000-0000-0000-000000000000' > '/sys/kernel/config/nvmet/subsystems/nqn.a/namespaces/1/device_nguid'
-echo '1' > '/sys/kernel/config/nvmet/subsystems/nqn.a/namespaces/1/enable'
-mkdir '/sys/kernel/config/nvmet/subsystems/nqn.b'
-echo '0' > '/sys/kernel/config/nvmet/subsystems/nqn.b/attr_allow_any_host'
-test ! -e '/sys/kernel/config/nvmet/subsystems/nqn.b/attr_offload' || echo '1' > '/sys/kernel/config/nvmet/subsystems/nqn.b/attr_offload'
-mkdir '/sys/kernel/config/nvmet/subsystems/nqn.b/namespaces/1'
-echo '/srv/it'\''s/ssd-1' > '/sys/kernel/config/nvmet/subsystems/nqn.b/namespaces/1/device_path'
-echo '00000000-0000-0000-0000-00000000000b' > '/sys/kernel/config/nvmet/subsystems/nqn.b/namespaces/1/device_uuid'
-echo '0b000000-0000-0000-0000-000000000000' > '/sys/kernel/config/nvmet/subsystems/nqn.b/namespaces/1/device_nguid'
-echo '1' > '/sys/kernel/config/nvmet/subsystems/nqn.b/namespaces/1/enable'
-mkdir '/sys/kernel/config/nvmet/hosts/nqn.host'
-ln -s '/sys/kernel/config/nvmet/hosts/nqn.host' '/sys/kernel/config/nvmet/subsystems/nqn.a/allowed_hosts/nqn.host'
-ln -s '/sys/kernel/config/nvmet/hosts/nqn.host' '/sys/kernel/config/nvmet/subsystems/nqn.b/allowed_hosts/nqn.host'
-mkdir '/sys/kernel/config/nvmet/ports/2'
-echo 'rdma' > '/sys/kernel/config/nvmet/ports/2/addr_trtype'
-echo 'ipv4' > '/sys/kernel/config/nvmet/ports/2/addr_adrfam'
-echo '10.0.0.1' > '/sys/kernel/config/nvmet/ports/2/addr_traddr'
-echo '4420' > '/sys/kernel/config/nvmet/ports/2/addr_trsvcid'
-ln -s '/sys/kernel/config/nvmet/subsystems/nqn.a' '/sys/kernel/config/nvmet/ports/2/subsystems/nqn.a'
-ln -s '/sys/kernel/config/nvmet/subsystems/nqn.b' '/sys/kernel/config/nvmet/ports/2/subsystems/nqn.b'
-)");
+  EXPECT_EQ(to_script(*steps, nvmet_), in_nvmet(R"(mkdir '@subsystems/nqn.a'
+echo '0' > '@subsystems/nqn.a/attr_allow_any_host'
+test ! -e '@subsystems/nqn.a/attr_offload' || echo '1' > '@subsystems/nqn.a/attr_offload'
+mkdir '@subsystems/nqn.a/namespaces/1'
+echo '/dev/nvme0n1' > '@subsystems/nqn.a/namespaces/1/device_path'
+echo '00000000-0000-0000-0000-00000000000a' > '@subsystems/nqn.a/namespaces/1/device_uuid'
+echo '0a000000-0000-0000-0000-000000000000' > '@subsystems/nqn.a/namespaces/1/device_nguid'
+echo '1' > '@subsystems/nqn.a/namespaces/1/enable'
+mkdir '@subsystems/nqn.b'
+echo '0' > '@subsystems/nqn.b/attr_allow_any_host'
+test ! -e '@subsystems/nqn.b/attr_offload' || echo '1' > '@subsystems/nqn.b/attr_offload'
+mkdir '@subsystems/nqn.b/namespaces/1'
+echo '/srv/it'\''s/ssd-1' > '@subsystems/nqn.b/namespaces/1/device_path'
+echo '00000000-0000-0000-0000-00000000000b' > '@subsystems/nqn.b/namespaces/1/device_uuid'
+echo '0b000000-0000-0000-0000-000000000000' > '@subsystems/nqn.b/namespaces/1/device_nguid'
+echo '1' > '@subsystems/nqn.b/namespaces/1/enable'
+mkdir '@hosts/nqn.host'
+ln -s '@hosts/nqn.host' '@subsystems/nqn.a/allowed_hosts/nqn.host'
+ln -s '@hosts/nqn.host' '@subsystems/nqn.b/allowed_hosts/nqn.host'
+mkdir '@ports/2'
+echo 'rdma' > '@ports/2/addr_trtype'
+echo 'ipv4' > '@ports/2/addr_adrfam'
+echo '10.0.0.1' > '@ports/2/addr_traddr'
+echo '4420' > '@ports/2/addr_trsvcid'
+ln -s '@subsystems/nqn.a' '@ports/2/subsystems/nqn.a'
+ln -s '@subsystems/nqn.b' '@ports/2/subsystems/nqn.b'
+)"));
 }
 
 TEST_F(KernelTargetTest, NamespacesOfOneSubsystemStandTogether) {

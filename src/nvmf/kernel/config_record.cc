@@ -1,0 +1,87 @@
+#include "nvmf/kernel/config_record.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+#include "base/process_identity.h"
+
+namespace scalio::nvmf {
+
+using Kind = ConfigStep::Kind;
+
+namespace {
+
+constexpr const char* kBoot = "boot";
+constexpr const char* kMake = "make";
+constexpr const char* kLink = "link";
+
+}  // namespace
+
+Result<std::optional<std::vector<ConfigStep>>> read_record(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) {
+    if (errno == ENOENT) return std::optional<std::vector<ConfigStep>>();
+    return Status(Code::unavailable, fmt::format("{}: {}", path, std::strerror(errno)));
+  }
+  std::vector<ConfigStep> steps;
+  bool begun = false;
+  // A last line that is not complete is of a step that was never begun.
+  for (std::string line; std::getline(in, line) && !in.eof();) {
+    const std::size_t blank = line.find(' ');
+    const std::string word = line.substr(0, blank);
+    const std::string rest = blank == line.npos ? "" : line.substr(blank + 1);
+    if (!begun && word == kBoot) {
+      if (rest != boot_id()) break;
+      begun = true;
+    } else if (begun && (word == kMake || word == kLink) && !rest.empty() &&
+               !rest.starts_with('/') && rest.find("..") == rest.npos) {
+      steps.push_back({word == kMake ? Kind::make : Kind::link, rest, {}});
+    } else {
+      return Status(Code::corrupt,
+                    fmt::format("{}: \"{}\" does not belong there; remove by hand what is left in "
+                                "configfs, and then this file",
+                                path, line));
+    }
+  }
+  return std::optional(std::move(steps));
+}
+
+Result<ConfigRecord> ConfigRecord::create(const std::string& path) {
+  ConfigRecord record(path, open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!record.fd_) return record.failure();
+  if (Status s = record.write(fmt::format("{} {}\n", kBoot, boot_id())); !s.ok()) {
+    record.remove();
+    return s;
+  }
+  return record;
+}
+
+Status ConfigRecord::add(const ConfigStep& step) {
+  last_ = lseek(fd_.get(), 0, SEEK_CUR);
+  if (step.kind == Kind::make) return write(fmt::format("{} {}\n", kMake, step.path));
+  if (step.kind == Kind::link) return write(fmt::format("{} {}\n", kLink, step.path));
+  return {};
+}
+
+Status ConfigRecord::drop_last() { return ftruncate(fd_.get(), last_) == 0 ? Status() : failure(); }
+
+void ConfigRecord::remove() const { std::remove(path_.c_str()); }
+
+Status ConfigRecord::failure() const {
+  return Status(Code::unavailable, fmt::format("cannot write {}: {}", path_, std::strerror(errno)));
+}
+
+Status ConfigRecord::write(const std::string& line) {
+  const ssize_t written = ::write(fd_.get(), line.data(), line.size());
+  if (written == static_cast<ssize_t>(line.size())) return {};
+  if (written >= 0) errno = ENOSPC;
+  return failure();
+}
+
+}  // namespace scalio::nvmf
