@@ -1,5 +1,5 @@
-# What `cmake --install` puts where, beside the program: the public headers, and the client library as the
-# CMake package scalio, used as
+# What `cmake --install` puts where, beside the program: the public headers, and the client library
+# as the CMake package scalio, used as
 #
 #   find_package(scalio REQUIRED)
 #   target_link_libraries(app PRIVATE scalio::client)
@@ -7,17 +7,21 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/scalio)
 
-# The client and the layers below it. Their private headers stay behind: a user sees include/scalio/ only.
-foreach(layer base task net layout fabric fabric_shm fabric_tcp fabric_rdma block nvmf_wire nvmf_host client)
+# The client and the layers below it. Their private headers stay behind: a user sees include/scalio/
+# only.
+foreach(layer base task net layout fabric fabric_shm fabric_tcp fabric_rdma block
+        nvmf_wire nvmf_host client)
   set_target_properties(scalio_${layer} PROPERTIES EXPORT_NAME ${layer})
   install(TARGETS scalio_${layer} EXPORT scalio ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endforeach()
 install(EXPORT scalio NAMESPACE scalio:: FILE scalio-targets.cmake DESTINATION ${package_dir})
 install(DIRECTORY include/scalio DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
 
-configure_package_config_file(cmake/scalio-config.cmake.in scalio-config.cmake INSTALL_DESTINATION ${package_dir})
+configure_package_config_file(cmake/scalio-config.cmake.in scalio-config.cmake
+                              INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(scalio-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/scalio-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/scalio-config-version.cmake
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/scalio-config.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/scalio-config-version.cmake
         DESTINATION ${package_dir})
 
 if(SCALIO_TESTS)
@@ -26,6 +30,7 @@ if(SCALIO_TESTS)
     set(example_flags -fsanitize=${SCALIO_SANITIZE})
   endif()
   add_test(NAME install.example
-           COMMAND ${CMAKE_SOURCE_DIR}/examples/hello/test ${CMAKE_BINARY_DIR} ${CMAKE_CXX_COMPILER} ${example_flags})
+           COMMAND ${CMAKE_SOURCE_DIR}/examples/hello/test ${CMAKE_BINARY_DIR}
+                   ${CMAKE_CXX_COMPILER} ${example_flags})
   set_tests_properties(install.example PROPERTIES TIMEOUT 300)
 endif()
