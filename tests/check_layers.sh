@@ -38,6 +38,8 @@ expect_fault "src/nvmf/target/embedded_target.h:1: nvmf/target/ may not use nvmf
   line src/nvmf/target/embedded_target.h '#include "nvmf/host/initiator.h"'
 expect_fault "src/client/client.cc:1: client/ may not use testing/" \
   line src/client/client.cc '#include "testing/loops.h"'
+expect_fault "src/cli/main.cc:1: cli/ may not use testing/" \
+  line src/cli/main.cc '#include "testing/loops.h"'
 expect_fault "src/base/hash_test.cc:1: tests of base/ may not use server/" \
   line src/base/hash_test.cc '#include "server/server.h"'
 expect_fault "src/testing/target_pair.h:1: tests of nvmf/host/ may not use server/" \
