@@ -1,7 +1,8 @@
 # scalio_layer(NAME [DEPENDS layer...] [LIBRARIES target...] [TEST_DEPENDS layer...])
 #
-# One folder of src/ as the static library scalio_NAME, a slash in NAME written as _. Its *_test.cc files, which
-# stand beside what they test, become the program NAME_test; main.cc belongs to a program.
+# One folder of src/ as the static library scalio_NAME, a slash in NAME written as _. Its *_test.cc
+# files, which stand beside what they test, become the program NAME_test; main.cc belongs to a
+# program.
 function(scalio_layer folder)
   cmake_parse_arguments(arg "" "" "DEPENDS;LIBRARIES;TEST_DEPENDS" ${ARGN})
   string(REPLACE / _ name ${folder})
@@ -29,7 +30,8 @@ function(scalio_layer folder)
     find_package(GTest REQUIRED)
     include(GoogleTest)
     add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE scalio_${name} ${arg_TEST_DEPENDS} scalio_testing GTest::gtest_main)
+    target_link_libraries(${name}_test PRIVATE scalio_${name} ${arg_TEST_DEPENDS} scalio_testing
+      GTest::gtest_main)
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60)
   endif()
 endfunction()

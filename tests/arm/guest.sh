@@ -19,13 +19,14 @@ ok() {
 }
 same() { [[ $1 == "$2" ]] || { echo "$1 is not $2"; return 1; }; }
 
-for layer in base task fabric block server cli; do
+for layer in base task net fabric fabric_rdma block testing nvmf_kernel server cli; do
   ok "unit tests: $layer" ${layer}_test --gtest_brief=1
 done
 # Not those of hostile peers and of every option of the transport: no different on Arm, and slow
 # here.
-ok "unit tests: nvmf" nvmf_test --gtest_brief=1 \
-  --gtest_filter='Nvme*:Pdu*:Target.*:TargetFiles.*:InitiatorTest.*:Kernel*-*Fuzz*'
+ok "unit tests: nvmf_host" nvmf_host_test --gtest_brief=1 --gtest_filter='InitiatorTest.*'
+ok "unit tests: nvmf_target" nvmf_target_test --gtest_brief=1 \
+  --gtest_filter='-*TargetTransports*:*Fuzz*'
 
 readonly STORE=/scratch/store
 export SCALIO_SERVER=tcp:127.0.0.1:7000
