@@ -6,9 +6,9 @@
 
 #include "server/block_table.h"
 #include "server/log.h"
-#include "server/log_scan.h"
 #include "server/merger.h"
 #include "store/findings.h"
+#include "store/log_scan.h"
 
 namespace scalio::server {
 

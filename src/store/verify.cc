@@ -11,7 +11,7 @@
 #include "block/identity.h"
 #include "block/superblock.h"
 #include "layout/bucket.h"
-#include "server/log_scan.h"
+#include "store/log_scan.h"
 #include "store/store_files.h"
 
 namespace scalio::server {

@@ -1,5 +1,5 @@
 // The ring of a log in which somebody who knows the log id has put batches.
-#include "server/log_scan.h"
+#include "store/log_scan.h"
 
 #include <algorithm>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "server/log_scan.h"
+#include "store/log_scan.h"
 
 #include <fmt/format.h>
 
