@@ -75,7 +75,7 @@ Store::Store(std::filesystem::path dir, std::uint64_t records, double full)
   const std::uint64_t record_size = layout::kBucketRecordHeader + kKeySize + kValueSize;
   const auto buckets = static_cast<std::uint64_t>(static_cast<double>(records * record_size) /
                                                   (full * (kBucketSize - layout::kBucketHeader)));
-  server::FormatOptions options;
+  storage::FormatOptions options;
   options.dir = dir_.string();
   options.ssds = 1;
   options.bucket_size = kBucketSize;
@@ -84,10 +84,10 @@ Store::Store(std::filesystem::path dir, std::uint64_t records, double full)
   options.ssd_size =
       2 * layout::kSuperblockSize + kLogSize +
       round_up((buckets + layout::SsdGeometry::kMaxReach) * kBucketSize, layout::kSuperblockSize);
-  expect(server::format_store(options, [](double) {}));
+  expect(storage::format_store(options, [](double) {}));
   ssd_ = read_geometry(ssd_path());
   load();
-  const server::CheckReport report = expect(server::check_store(dir_.string(), [](double) {}));
+  const storage::VerifyReport report = expect(storage::verify_store(dir_.string(), [](double) {}));
   if (report.records != records || !report.problems.empty())
     fail("the store does not hold what was loaded");
   full_ = report.full;

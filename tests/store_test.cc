@@ -26,6 +26,7 @@
 #include "store/store_files.h"
 #include "store/verify.h"
 #include "support/scratch.h"
+#include "task/run_to_end.h"
 
 namespace {
 // What this process has synced, by path.
@@ -46,10 +47,10 @@ extern "C" int fsync(int fd) {
 namespace scalio::testing {
 namespace {
 
-using server::FormatOptions;
 using server::Server;
 using server::ServerOptions;
 using std::chrono::milliseconds;
+using storage::FormatOptions;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
@@ -75,7 +76,7 @@ FormatOptions two_ssds(const fs::path& dir) {
 class StoreTest : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    auto made = server::format_store(two_ssds(dir_), no_progress);
+    auto made = storage::format_store(two_ssds(dir_), no_progress);
     ASSERT_TRUE(made.ok()) << made.status().to_string();
     start();
   }
@@ -155,7 +156,7 @@ TEST_P(StoreTest, DamagedWriteSlotsArePutRight) {
       co_await damage_write_slots(**loop, uri_, shard);
       co_return Status();
     };
-    ASSERT_TRUE(server::run_to_end(**loop, damage()).ok());
+    ASSERT_TRUE(run_to_end(**loop, damage()).ok());
   }
   const auto intact = [&] {
     for (int i = 0; i < 20; ++i) {
@@ -436,7 +437,7 @@ TEST_P(StoreTest, AnotherDeviceInAnSsdsPlaceIsNoAnswer) {
   ASSERT_TRUE(client);
   EXPECT_EQ(client->run(client->get("absent")).code(), Code::not_found);
   for (std::uint32_t shard = 0; shard < 2; ++shard) {
-    const std::string path = server::ssd_path(dir_.string(), shard);
+    const std::string path = storage::ssd_path(dir_.string(), shard);
     const std::vector<char> zeros(fs::file_size(path));
     std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
         .write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
@@ -476,7 +477,7 @@ TEST_P(StoreTest, AClientThatStaysIsCounted) {
 TEST_P(StoreTest, SsdsThatAreNotTheServersAreRefused) {
   put_records(*connected(), 5);
   ClientOptions wrong;
-  wrong.ssd_paths = {server::ssd_path(dir_.string(), 1), server::ssd_path(dir_.string(), 0)};
+  wrong.ssd_paths = {storage::ssd_path(dir_.string(), 1), storage::ssd_path(dir_.string(), 0)};
   auto swapped = Client::connect(uri_, wrong);
   EXPECT_FALSE(swapped.ok());
   EXPECT_THAT(swapped.status().message(), HasSubstr("ssd-1"));
@@ -484,12 +485,12 @@ TEST_P(StoreTest, SsdsThatAreNotTheServersAreRefused) {
   auto missing = Client::connect(uri_, wrong);
   EXPECT_FALSE(missing.ok());
   EXPECT_THAT(missing.status().message(), HasSubstr("/nowhere"));
-  wrong.ssd_paths.assign(3, server::ssd_path(dir_.string(), 0));
-  wrong.ssd_paths[1] = server::ssd_path(dir_.string(), 1);
+  wrong.ssd_paths.assign(3, storage::ssd_path(dir_.string(), 0));
+  wrong.ssd_paths[1] = storage::ssd_path(dir_.string(), 1);
   auto too_many = Client::connect(uri_, wrong);
   EXPECT_EQ(too_many.code(), Code::invalid);
   ClientOptions right;
-  right.ssd_paths = {server::ssd_path(dir_.string(), 0), server::ssd_path(dir_.string(), 1)};
+  right.ssd_paths = {storage::ssd_path(dir_.string(), 0), storage::ssd_path(dir_.string(), 1)};
   auto client = connected(right);
   ASSERT_TRUE(client);
   expect_records(*client, 5);
@@ -497,7 +498,7 @@ TEST_P(StoreTest, SsdsThatAreNotTheServersAreRefused) {
 
 TEST_P(StoreTest, AShardThatCannotStartIsToldOfAtOnce) {
   stop();
-  const std::string path = server::ssd_path(dir_.string(), 1);
+  const std::string path = storage::ssd_path(dir_.string(), 1);
   std::ifstream file(path, std::ios::binary);
   std::string superblock(layout::kSuperblockSize, '\0');
   file.read(superblock.data(), static_cast<std::streamsize>(superblock.size()));
@@ -519,10 +520,10 @@ TEST_P(StoreTest, TheStoreIsLockedWhileItIsServed) {
   second.listen = {"unix:" + (scratch_.sockets() / "second").string()};
   auto refused = Server::start(second);
   EXPECT_EQ(refused.code(), Code::busy) << refused.status().to_string();
-  EXPECT_EQ(server::check_store(dir_.string(), no_progress).code(), Code::busy);
+  EXPECT_EQ(storage::verify_store(dir_.string(), no_progress).code(), Code::busy);
   FormatOptions again = two_ssds(dir_);
   again.force = true;
-  EXPECT_EQ(server::format_store(again, no_progress).code(), Code::busy);
+  EXPECT_EQ(storage::format_store(again, no_progress).code(), Code::busy);
   auto client = connected();
   ASSERT_TRUE(client);
   put_records(*client, 10);
@@ -549,16 +550,16 @@ std::string read_at(const fs::path& path, std::uint64_t offset, std::size_t size
 
 TEST(Format, RefusesWhatIsThere) {
   Scratch scratch("format");
-  ASSERT_TRUE(server::format_store(two_ssds(scratch / "store"), no_progress).ok());
-  auto again = server::format_store(two_ssds(scratch / "store"), no_progress);
+  ASSERT_TRUE(storage::format_store(two_ssds(scratch / "store"), no_progress).ok());
+  auto again = storage::format_store(two_ssds(scratch / "store"), no_progress);
   EXPECT_EQ(again.code(), Code::invalid);
   EXPECT_THAT(again.status().message(), HasSubstr("--force"));
   FormatOptions forced = two_ssds(scratch / "store");
   forced.force = true;
   forced.ssds = 1;  // the other SSD of the old store goes
-  ASSERT_TRUE(server::format_store(forced, no_progress).ok());
-  EXPECT_EQ(*server::count_ssds((scratch / "store").string()), 1u);
-  auto report = server::check_store((scratch / "store").string(), no_progress);
+  ASSERT_TRUE(storage::format_store(forced, no_progress).ok());
+  EXPECT_EQ(*storage::count_ssds((scratch / "store").string()), 1u);
+  auto report = storage::verify_store((scratch / "store").string(), no_progress);
   ASSERT_TRUE(report.ok()) << report.status().to_string();
   EXPECT_TRUE(report->problems.empty());
   EXPECT_EQ(report->records, 0u);
@@ -568,7 +569,7 @@ TEST(Format, RefusesWhatIsThere) {
   taken.ssd_paths = {(scratch / "file").string()};
   std::ofstream(scratch / "file") << std::string(16 << 20, '\0') << "the last words of a long file"
                                   << std::string(4067, '\0');
-  auto file = server::format_store(taken, no_progress);
+  auto file = storage::format_store(taken, no_progress);
   EXPECT_EQ(file.code(), Code::invalid);
   EXPECT_THAT(file.status().message(), HasSubstr("--force"));
   EXPECT_FALSE(fs::exists(scratch / "other" / "ssd-0"));
@@ -578,7 +579,7 @@ TEST(Format, RefusesWhatIsThere) {
 TEST(Format, TheOldStoreStaysUntilAllIsChecked) {
   Scratch scratch("format");
   const fs::path dir = scratch / "store";
-  auto made = server::format_store(two_ssds(dir), no_progress);
+  auto made = storage::format_store(two_ssds(dir), no_progress);
   ASSERT_TRUE(made.ok()) << made.status().to_string();
   std::ofstream(scratch / "file") << std::string(16 << 20, '\0');
   fs::create_symlink(scratch / "file", scratch / "link");
@@ -587,9 +588,9 @@ TEST(Format, TheOldStoreStaysUntilAllIsChecked) {
     o.dir = dir.string();
     o.ssd_paths = std::move(ssds);
     o.force = true;
-    Status s = server::format_store(o, no_progress).status();
+    Status s = storage::format_store(o, no_progress).status();
     EXPECT_EQ(s.code(), code) << s.to_string();
-    auto report = server::check_store(dir.string(), no_progress);
+    auto report = storage::verify_store(dir.string(), no_progress);
     EXPECT_TRUE(report.ok() && report->problems.empty()) << s.to_string();
     return s.message();
   };
@@ -603,17 +604,17 @@ TEST(Format, TheOldStoreStaysUntilAllIsChecked) {
   FormatOptions huge = two_ssds(dir);
   huge.ssd_size = 1ULL << 50;
   huge.force = true;
-  EXPECT_THAT(server::format_store(huge, no_progress).status().message(),
+  EXPECT_THAT(storage::format_store(huge, no_progress).status().message(),
               HasSubstr("MiB are free"));
-  EXPECT_TRUE(server::check_store(dir.string(), no_progress).ok());
+  EXPECT_TRUE(storage::verify_store(dir.string(), no_progress).ok());
 
   // A store on files of its own elsewhere is formatted again in place.
   FormatOptions again;
   again.dir = (scratch / "other").string();
   again.ssd_paths = {file};
-  ASSERT_TRUE(server::format_store(again, no_progress).ok());
+  ASSERT_TRUE(storage::format_store(again, no_progress).ok());
   again.force = true;
-  auto second = server::format_store(again, no_progress);
+  auto second = storage::format_store(again, no_progress);
   EXPECT_TRUE(second.ok()) << second.status().to_string();
 }
 
@@ -630,10 +631,10 @@ TEST(Format, WhatIsAnywhereInAFileIsSeen) {
     f.seekp((7 << 20) + 12345);
     f << "precious";
   }
-  EXPECT_THAT(server::format_store(o, no_progress).status().message(), HasSubstr("--force"));
+  EXPECT_THAT(storage::format_store(o, no_progress).status().message(), HasSubstr("--force"));
   fs::resize_file(file, 0);
   fs::resize_file(file, 64 << 20);
-  auto made = server::format_store(o, no_progress);
+  auto made = storage::format_store(o, no_progress);
   EXPECT_TRUE(made.ok()) << made.status().to_string();
 }
 
@@ -647,7 +648,7 @@ TEST(Format, TheNamesOfWhatWasMadeAreDurable) {
   linked.ssd_paths = {(scratch / "file").string()};
   for (const FormatOptions& o : {linked, two_ssds(scratch / "one/three")}) {
     synced.clear();
-    auto made = server::format_store(o, no_progress);
+    auto made = storage::format_store(o, no_progress);
     ASSERT_TRUE(made.ok()) << made.status().to_string();
     for (fs::path path = fs::canonical(o.dir); path != fs::canonical(scratch / "one");
          path = path.parent_path()) {
@@ -662,23 +663,23 @@ TEST(Format, ForceTakesAllOfAStoreWithGapsAway) {
   const std::string dir = (scratch / "store").string();
   FormatOptions four = two_ssds(dir);
   four.ssds = 4;
-  ASSERT_TRUE(server::format_store(four, no_progress).ok());
-  fs::remove(server::ssd_path(dir, 0));
-  EXPECT_EQ(server::count_ssds(dir).status().message(),
+  ASSERT_TRUE(storage::format_store(four, no_progress).ok());
+  fs::remove(storage::ssd_path(dir, 0));
+  EXPECT_EQ(storage::count_ssds(dir).status().message(),
             dir + "/ssd-0 is missing (the store has 4 SSDs)");
-  fs::remove(server::ssd_path(dir, 3));
+  fs::remove(storage::ssd_path(dir, 3));
   FormatOptions forced = two_ssds(dir);
   forced.force = true;
-  ASSERT_TRUE(server::format_store(forced, no_progress).ok());
-  EXPECT_EQ(*server::count_ssds(dir), 2u);
-  fs::remove(server::ssd_path(dir, 1));
-  EXPECT_EQ(server::count_ssds(dir).status().message(),
+  ASSERT_TRUE(storage::format_store(forced, no_progress).ok());
+  EXPECT_EQ(*storage::count_ssds(dir), 2u);
+  fs::remove(storage::ssd_path(dir, 1));
+  EXPECT_EQ(storage::count_ssds(dir).status().message(),
             dir + "/ssd-1 is missing (the store has 2 SSDs)");
 }
 
 TEST(Serve, ACacheLargerThanTheMemoryIsRefused) {
   Scratch scratch("cache");
-  ASSERT_TRUE(server::format_store(two_ssds(scratch / "store"), no_progress).ok());
+  ASSERT_TRUE(storage::format_store(two_ssds(scratch / "store"), no_progress).ok());
   ServerOptions o;
   o.dir = (scratch / "store").string();
   o.cache_bytes = 100ULL << 40;
@@ -691,7 +692,7 @@ TEST(Serve, ACacheLargerThanTheMemoryIsRefused) {
 // Every client is told of it in one message.
 TEST(Serve, TheHostOfATargetHasABound) {
   Scratch scratch("target");
-  ASSERT_TRUE(server::format_store(two_ssds(scratch / "store"), no_progress).ok());
+  ASSERT_TRUE(storage::format_store(two_ssds(scratch / "store"), no_progress).ok());
   ServerOptions o;
   o.dir = (scratch / "store").string();
   o.cache_bytes = 1 << 20;
@@ -709,7 +710,7 @@ TEST(Format, OptionsThatDoNotFitAreExplained) {
   const auto message_of = [&](auto change) {
     FormatOptions o = two_ssds(scratch / "store");
     change(o);
-    auto made = server::format_store(o, no_progress);
+    auto made = storage::format_store(o, no_progress);
     EXPECT_EQ(made.code(), Code::invalid);
     EXPECT_FALSE(fs::exists(scratch / "store"))
         << "something was made before the options were checked";
@@ -757,7 +758,7 @@ TEST(Geometry, WhatIsServedWorksAndTheRestIsRefused) {
     f.ssd_size = 16 << 20;
     f.bucket_size = shape.bucket_size;
     f.inline_limit = shape.inline_limit;
-    ASSERT_TRUE(server::format_store(f, no_progress).ok());
+    ASSERT_TRUE(storage::format_store(f, no_progress).ok());
     bool stored = false;
     for (const Slots slots : {Slots{1, 1}, Slots{8, 2}, Slots{5, 2}, Slots{16, 8}}) {
       SCOPED_TRACE(std::to_string(shape.inline_limit) + " bytes, slots " +
@@ -793,7 +794,7 @@ TEST(Geometry, WhatIsServedWorksAndTheRestIsRefused) {
 class CheckTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(server::format_store(two_ssds(dir_), no_progress).ok());
+    ASSERT_TRUE(storage::format_store(two_ssds(dir_), no_progress).ok());
     ServerOptions o;
     o.dir = dir_.string();
     o.cache_bytes = 1 << 20;
@@ -820,7 +821,7 @@ class CheckTest : public ::testing::Test {
     geometry_ = *g;
   }
   std::vector<std::string> problems() {
-    auto report = server::check_store(dir_.string(), no_progress);
+    auto report = storage::verify_store(dir_.string(), no_progress);
     EXPECT_TRUE(report.ok()) << report.status().to_string();
     if (!report.ok()) return {};
     records_ = report->records;

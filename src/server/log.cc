@@ -26,7 +26,7 @@ Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeomet
   SCALIO_ASSERT(options_.batch_max >= 1);
 }
 
-void Log::resume(Position p) {
+void Log::resume(storage::LogPosition p) {
   version_ = p.version;
   tail_ = durable_tail_ = p.tail;
   starts_ = std::move(p.starts);

@@ -11,6 +11,7 @@
 #include "block/block_device.h"
 #include "block/buffer.h"
 #include "layout/log.h"
+#include "store/log_position.h"
 #include "task/sync.h"
 
 namespace scalio::server {
@@ -32,18 +33,8 @@ class Log {
   Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
       LogOptions options);
 
-  // Where the log goes on, as recovery found it.
-  struct Position {
-    std::uint64_t head = 0;  // the next batch begins here or after
-    std::uint64_t tail = 0;
-    std::deque<std::uint64_t> starts;  // of the batches from the tail on
-    // Each start of a server skips log_size LSNs, that is one lap, and so stays at the same offset:
-    // LSNs and versions are never used twice, even if the newest batches were lost to damage. The
-    // first LSNs after each skip, from the tail on.
-    std::deque<std::uint64_t> skips;
-    std::uint64_t version = 0;  // the highest that may have been assigned
-  };
-  void resume(Position position);
+  // Goes on where recovery found that the log ends.
+  void resume(storage::LogPosition position);
   // Writes batches until stop(); to be spawned once, after resume().
   Task<void> run();
   // Ends run() when all that was added is durable.

@@ -18,7 +18,7 @@ class LogTest : public ::testing::Test {
   // Opens the log as it is on the SSD; what was open before is dropped.
   void open(LogOptions options = {}) {
     stop();
-    Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
+    Result<storage::LogScan> scan = run(*loop_, storage::scan_log(device_, geometry_));
     ASSERT_TRUE(scan.ok()) << scan.status().to_string();
     EXPECT_TRUE(scan->damage.empty() && scan->not_believed.empty());
     log_ = std::make_unique<Log>(*loop_, device_, geometry_, options);
@@ -47,7 +47,7 @@ class LogTest : public ::testing::Test {
   // The live records on the SSD, by LSN.
   std::map<std::uint64_t, std::string> live() {
     std::map<std::uint64_t, std::string> records;
-    Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
+    Result<storage::LogScan> scan = run(*loop_, storage::scan_log(device_, geometry_));
     EXPECT_TRUE(scan.ok());
     EXPECT_TRUE(scan->damage.empty() && scan->not_believed.empty());
     block::Buffer buffer(layout::max_batch(geometry_));
@@ -56,8 +56,8 @@ class LogTest : public ::testing::Test {
           [&](const layout::LogRecordView& r) {
             records[r.lsn] = std::string(r.key) + "=" + std::string(as_string(r.body));
           };
-      Result<BatchContents> contents =
-          run(*loop_, read_batch(device_, geometry_, batch, buffer, keep));
+      Result<storage::BatchContents> contents =
+          run(*loop_, storage::read_batch(device_, geometry_, batch, buffer, keep));
       EXPECT_TRUE(contents.ok() && contents->damaged == 0 && contents->not_believed == 0)
           << "batch at " << batch.lsn;
     }
@@ -72,7 +72,7 @@ class LogTest : public ::testing::Test {
 };
 
 TEST_F(LogTest, AfterTheLastVersionNothingIsTaken) {
-  Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
+  Result<storage::LogScan> scan = run(*loop_, storage::scan_log(device_, geometry_));
   ASSERT_TRUE(scan.ok());
   scan->position.version = layout::kMaxVersion - 2;
   log_ = std::make_unique<Log>(*loop_, device_, geometry_, LogOptions{});
@@ -145,7 +145,7 @@ TEST_F(LogTest, ABatchWakesThoseThatItHasRoomFor) {
   constexpr int kRecords = 2000;
   constexpr std::uint32_t kPerBatch = 4;
   CountingExecutor counting(*loop_);
-  Result<LogScan> scan = run(*loop_, scan_log(device_, geometry_));
+  Result<storage::LogScan> scan = run(*loop_, storage::scan_log(device_, geometry_));
   ASSERT_TRUE(scan.ok());
   Log log(counting, device_, geometry_, {.batch_max = kPerBatch});
   log.resume(std::move(scan->position));

@@ -73,7 +73,7 @@ struct NewestImage {
   auto operator<=>(const NewestImage&) const = default;
 };
 
-Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& scan,
+Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const storage::LogScan& scan,
                                                    block::Buffer& buffer) {
   std::vector<NewestImage> newest;
   for (std::size_t n = 0; n < scan.live.size(); ++n) {
@@ -83,8 +83,8 @@ Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& sca
       const auto image = *layout::decode_image(record.body, r.geometry.bucket_size);
       for (const layout::ImageBucket& bucket : image) newest.push_back({bucket.number, record.lsn});
     };
-    Result<BatchContents> contents =
-        co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+    Result<storage::BatchContents> contents =
+        co_await storage::read_batch(r.device, r.geometry, batch, buffer, collect);
     if (!contents.ok()) co_return contents.status();
     const auto where = [&](std::uint32_t records) {
       return fmt::format("log of {}: {} records of the batch at LSN {} (offset {})",
@@ -117,7 +117,7 @@ Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const LogScan& sca
 
 // Writes back the newest image of each bucket. Older ones are left alone: clients of the server
 // before may still be reading.
-Task<Status> restore_images(Replay& r, const LogScan& scan) {
+Task<Status> restore_images(Replay& r, const storage::LogScan& scan) {
   block::Buffer buffer(layout::max_batch(r.geometry));
   Result<std::vector<NewestImage>> newest = co_await find_images(r, scan, buffer);
   if (!newest.ok()) co_return newest.status();
@@ -131,8 +131,8 @@ Task<Status> restore_images(Replay& r, const LogScan& scan) {
         if (std::binary_search(newest->begin(), newest->end(), here)) buckets.push_back(bucket);
       }
     };
-    Result<BatchContents> contents =
-        co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+    Result<storage::BatchContents> contents =
+        co_await storage::read_batch(r.device, r.geometry, batch, buffer, collect);
     if (!contents.ok()) co_return contents.status();
     Parallel parallel(r.executor);
     for (const layout::ImageBucket& bucket : buckets)
@@ -179,7 +179,7 @@ Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
   co_return Status();
 }
 
-Task<Status> replay_records(Replay& r, const LogScan& scan) {
+Task<Status> replay_records(Replay& r, const storage::LogScan& scan) {
   std::uint64_t records = 0;
   for (const BatchHeader& batch : scan.live) records += batch.records;
   const std::uint64_t passes = records * kBytesPerKey / kReplayMemory + 1;
@@ -195,8 +195,8 @@ Task<Status> replay_records(Replay& r, const LogScan& scan) {
       if (record.version >= n.version) n = {record.lsn, record.version};
     };
     for (const BatchHeader& batch : scan.live) {
-      Result<BatchContents> contents =
-          co_await read_batch(r.device, r.geometry, batch, buffer, collect);
+      Result<storage::BatchContents> contents =
+          co_await storage::read_batch(r.device, r.geometry, batch, buffer, collect);
       if (!contents.ok()) co_return contents.status();
     }
     Parallel parallel(r.executor);
@@ -213,7 +213,7 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
                                      const layout::SsdGeometry& geometry, BlockTable& table,
                                      Log& log, Merger& merger) {
   const Nanos began = executor.now();
-  Result<LogScan> scan = co_await scan_log(device, geometry);
+  Result<storage::LogScan> scan = co_await storage::scan_log(device, geometry);
   if (!scan.ok()) co_return scan.status();
   std::uint64_t records = 0;
   for (const BatchHeader& batch : scan->live) records += batch.records;

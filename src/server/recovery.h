@@ -17,8 +17,9 @@ struct RecoveryReport {
   std::uint64_t images = 0;
   std::uint64_t records_applied = 0;
   double seconds = 0;
-  Findings damage;        // acknowledged writes may be missing there
-  Findings not_believed;  // what is intact in the log and was left out, because it cannot be
+  storage::Findings damage;  // acknowledged writes may be missing there
+  storage::Findings
+      not_believed;  // what is intact in the log and was left out, because it cannot be
 };
 
 // Restores bucket images, starts the log, and puts every write that is in the log and not in its

@@ -227,7 +227,7 @@ TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
   TestClient client(s.shard);
   for (std::uint64_t i = 0; i < 30; ++i)
     ASSERT_EQ(s.put(client, key_of(i), "value" + std::to_string(i)).code, Code::ok);
-  Result<LogScan> scan = run(*s.loop, scan_log(s.ssd, geometry_));
+  Result<storage::LogScan> scan = run(*s.loop, storage::scan_log(s.ssd, geometry_));
   ASSERT_TRUE(scan.ok());
   ASSERT_GE(scan->live.size(), 30u);
 
@@ -264,7 +264,7 @@ TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
   for (std::uint64_t i = 0; i < 10; ++i) ASSERT_EQ(s.put(client, key_of(i), "v").code, Code::ok);
   for (int i = 0; i < 20; ++i) client.send(RequestKind::put, "last", std::string(100, 'v'));
   turn_until(*s.loop, [&] { return client.in_flight() == 0; });
-  Result<LogScan> scan = run(*s.loop, scan_log(s.ssd, geometry_));
+  Result<storage::LogScan> scan = run(*s.loop, storage::scan_log(s.ssd, geometry_));
   ASSERT_TRUE(scan.ok());
   const layout::BatchHeader last = scan->live.back();
   ASSERT_GT(last.length, 1024u);
@@ -293,7 +293,7 @@ TEST_F(RecoveryTest, ALogWithoutABatchIsRefused) {
   contents[geometry_.log_offset] ^= std::byte{1};
   std::unique_ptr<EventLoop> loop = make_loop();
   MemorySsd ssd(*loop, std::move(contents), 1);
-  Result<LogScan> scan = run(*loop, scan_log(ssd, geometry_));
+  Result<storage::LogScan> scan = run(*loop, storage::scan_log(ssd, geometry_));
   EXPECT_EQ(scan.code(), Code::corrupt);
   EXPECT_THAT(scan.status().message(), HasSubstr(ssd.name()));
 }
@@ -353,7 +353,7 @@ class ForgedTest : public ::testing::Test {
   void scan() {
     std::unique_ptr<EventLoop> loop = make_loop();
     MemorySsd ssd(*loop, contents_, 1);
-    Result<LogScan> found = run(*loop, scan_log(ssd, g_));
+    Result<storage::LogScan> found = run(*loop, storage::scan_log(ssd, g_));
     ASSERT_TRUE(found.ok()) << found.status().to_string();
     newest_ = found->live.back();
     head_ = newest_.lsn + newest_.length;
@@ -577,7 +577,8 @@ TEST_F(ForgedTest, AnythingAnywhere) {
     Status started = s.start();
     ASSERT_TRUE(started.ok()) << started.to_string();
     const RecoveryReport& r = s.shard.recovery();
-    EXPECT_LE(r.damage.named().size() + r.not_believed.named().size(), 2 * Findings::kMaxNamed);
+    EXPECT_LE(r.damage.named().size() + r.not_believed.named().size(),
+              2 * storage::Findings::kMaxNamed);
     TestClient client(s.shard);
     for (std::uint64_t k = 0; k < 40; ++k) {
       const Answer a = s.put(client, key_of(k), "after");

@@ -22,6 +22,7 @@
 #include "layout/superblock.h"
 #include "server/shard.h"
 #include "store/store_files.h"
+#include "task/run_to_end.h"
 #include "task/thread.h"
 #include "task/timer.h"
 
@@ -100,7 +101,7 @@ std::uint64_t to_us(const timeval& t) {
 
 struct Server::Impl {
   std::vector<std::unique_ptr<ShardThread>> shards;
-  std::vector<OpenSsd> ssds;  // their devices are the shards' once these exist
+  std::vector<storage::OpenSsd> ssds;  // their devices are the shards' once these exist
   layout::RegionGeometry region;
   layout::SsdTarget target;
   std::uint64_t epoch_now = 0;
@@ -244,7 +245,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
 }
 
 Status Server::Impl::open_store(const ServerOptions& o) {
-  Result<unsigned> count = count_ssds(o.dir);
+  Result<unsigned> count = storage::count_ssds(o.dir);
   if (!count.ok()) return count.status();
   std::vector<EventLoop*> loops;
   for (unsigned i = 0; i < *count; ++i) {
@@ -256,11 +257,11 @@ Status Server::Impl::open_store(const ServerOptions& o) {
   }
   target_cpu_time = o.target_cpu_time;
   started = loops[0]->now();
-  Result<std::vector<OpenSsd>> opened = open_ssds(o.dir, loops);
+  Result<std::vector<storage::OpenSsd>> opened = storage::open_ssds(o.dir, loops);
   if (!opened.ok()) return opened.status();
   ssds = std::move(*opened);
   for (unsigned i = 0; i < *count; ++i) {
-    const OpenSsd& ssd = ssds[i];
+    const storage::OpenSsd& ssd = ssds[i];
     if (!ssd.moved.empty()) spdlog::warn("{}", ssd.moved);
     for (const auto& d :
          run_to_end(*loops[i], block::damaged_superblocks(*ssd.device, ssd.geometry))) {
@@ -274,7 +275,7 @@ Status Server::Impl::open_store(const ServerOptions& o) {
 
   // Rule 9: before anything is accepted. The lock on the SSDs is held, so this server is the only
   // one.
-  auto opened_epoch = fabric::EpochFile::open(epoch_path(o.dir));
+  auto opened_epoch = fabric::EpochFile::open(storage::epoch_path(o.dir));
   if (!opened_epoch.ok()) return opened_epoch.status();
   epoch = std::move(*opened_epoch);
   const Result<std::uint64_t> advanced = epoch->advance();
@@ -298,7 +299,7 @@ Status Server::Impl::make_regions(const ServerOptions& o) {
 Status Server::Impl::offer_ssds(const ServerOptions& o) {
   if (!o.offer_ssds) return Status();
   std::vector<std::string> paths;
-  for (const OpenSsd& ssd : ssds) paths.push_back(ssd.path);
+  for (const storage::OpenSsd& ssd : ssds) paths.push_back(ssd.path);
   Result<layout::SsdTarget> offered = o.offer_ssds(paths);
   if (!offered.ok()) return offered.status();
   if (offered->host.size() > layout::kMaxHost) {

@@ -158,7 +158,7 @@ TEST_F(ShardTest, StatIsAMessageWhateverRecoveryFound) {
   reopen(g, std::move(contents),
          {.blocks = 512, .device_path = std::string(4095, '\x01') + '\xff'});
   const nlohmann::json recovery = stat()["recovery"];
-  EXPECT_EQ(recovery["damage"].size(), Findings::kMaxNamed);
+  EXPECT_EQ(recovery["damage"].size(), storage::Findings::kMaxNamed);
   EXPECT_GT(recovery["damage"].size() + recovery["damage_more"].get<std::uint64_t>(), 500u);
   Bytes request;
   layout::encode(request, layout::Request{});

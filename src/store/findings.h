@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace scalio::server {
+namespace scalio::storage {
 
 class Findings {
  public:
@@ -36,4 +36,4 @@ class Findings {
   std::uint64_t more_ = 0;
 };
 
-}  // namespace scalio::server
+}  // namespace scalio::storage

@@ -20,8 +20,9 @@
 #include "layout/log.h"
 #include "layout/superblock.h"
 #include "store/store_files.h"
+#include "task/run_to_end.h"
 
-namespace scalio::server {
+namespace scalio::storage {
 
 namespace fs = std::filesystem;
 using layout::kSuperblockSize;
@@ -472,4 +473,4 @@ Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(do
   return summary;
 }
 
-}  // namespace scalio::server
+}  // namespace scalio::storage

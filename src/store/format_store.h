@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace scalio::server {
+namespace scalio::storage {
 
 struct FormatOptions {
   std::string dir;
@@ -38,4 +38,4 @@ struct FormatSummary {
 Result<FormatSummary> format_store(const FormatOptions& options,
                                    std::function<void(double)> progress);
 
-}  // namespace scalio::server
+}  // namespace scalio::storage

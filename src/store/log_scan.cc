@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace scalio::server {
+namespace scalio::storage {
 
 using layout::BatchHeader;
 using layout::LogRecordView;
@@ -199,4 +199,4 @@ Task<Result<BatchContents>> read_batch(block::BlockDevice& device, const SsdGeom
   co_return contents;
 }
 
-}  // namespace scalio::server
+}  // namespace scalio::storage

@@ -14,14 +14,14 @@
 #include "block/block_device.h"
 #include "block/buffer.h"
 #include "layout/log.h"
-#include "server/log.h"
 #include "store/findings.h"
+#include "store/log_position.h"
 
-namespace scalio::server {
+namespace scalio::storage {
 
 struct LogScan {
   std::vector<layout::BatchHeader> live;  // from the tail on, in order
-  Log::Position position;
+  LogPosition position;
   Findings damage;        // what is missing, and where
   Findings not_believed;  // what looks like a batch and cannot be one
 
@@ -50,4 +50,4 @@ Task<Result<BatchContents>> read_batch(
     const layout::BatchHeader& batch, block::Buffer& buffer,
     const std::function<void(const layout::LogRecordView&)>& record);
 
-}  // namespace scalio::server
+}  // namespace scalio::storage

@@ -19,8 +19,9 @@
 #include "base/shortage.h"
 #include "block/superblock.h"
 #include "layout/superblock.h"
+#include "task/run_to_end.h"
 
-namespace scalio::server {
+namespace scalio::storage {
 
 namespace fs = std::filesystem;
 using layout::SsdGeometry;
@@ -337,4 +338,4 @@ Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector
   return ssds;
 }
 
-}  // namespace scalio::server
+}  // namespace scalio::storage

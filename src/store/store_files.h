@@ -12,7 +12,7 @@
 #include "block/uring_device.h"
 #include "layout/geometry.h"
 
-namespace scalio::server {
+namespace scalio::storage {
 
 std::string ssd_path(const std::string& dir, unsigned index);
 std::string epoch_path(const std::string& dir);
@@ -55,16 +55,4 @@ Result<std::vector<unsigned>> list_ssds(const std::string& dir);
 // How many SSDs the store in a directory has; all are there. Failures: those of find_ssds().
 Result<unsigned> count_ssds(const std::string& dir);
 
-// Runs a task to its end on a loop that nothing else runs.
-template <class T>
-T run_to_end(EventLoop& loop, Task<T> task) {
-  std::optional<T> out;
-  auto body = [](Task<T> t, std::optional<T>* result) -> Task<void> {
-    result->emplace(co_await std::move(t));
-  };
-  loop.spawn(body(std::move(task), &out));
-  loop.run_until([&] { return out.has_value(); });
-  return std::move(*out);
-}
-
-}  // namespace scalio::server
+}  // namespace scalio::storage

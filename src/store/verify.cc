@@ -13,8 +13,9 @@
 #include "layout/bucket.h"
 #include "store/log_scan.h"
 #include "store/store_files.h"
+#include "task/run_to_end.h"
 
-namespace scalio::server {
+namespace scalio::storage {
 
 using layout::Bucket;
 using layout::BucketState;
@@ -23,9 +24,9 @@ using layout::SsdGeometry;
 namespace {
 constexpr std::uint64_t kReadSize = 1 << 20;
 
-class Checker {
+class Verifier {
  public:
-  Checker(OpenSsd& ssd, const CheckOptions& options, CheckReport& report)
+  Verifier(OpenSsd& ssd, const VerifyOptions& options, VerifyReport& report)
       : device_(*ssd.device), g_(ssd.geometry), options_(options), report_(report) {}
 
   Task<Status> run(std::function<void(double)> progress) {
@@ -182,8 +183,8 @@ class Checker {
 
   block::BlockDevice& device_;
   const SsdGeometry& g_;
-  const CheckOptions& options_;
-  CheckReport& report_;
+  const VerifyOptions& options_;
+  VerifyReport& report_;
   bool log_is_ours_ =
       false;  // has an intact batch, whose checksum the superblock's identity is part of
   std::unordered_map<std::uint64_t, Bytes> images_;
@@ -191,20 +192,20 @@ class Checker {
 };
 }  // namespace
 
-Result<CheckReport> check_store(const std::string& dir, std::function<void(double)> progress,
-                                const CheckOptions& options) {
+Result<VerifyReport> verify_store(const std::string& dir, std::function<void(double)> progress,
+                                  const VerifyOptions& options) {
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
   Result<std::vector<OpenSsd>> ssds = open_ssds(
       dir, {loop->get()}, options.repair ? block::Access::exclusive : block::Access::shared);
   if (!ssds.ok()) return ssds.status();
-  CheckReport report;
+  VerifyReport report;
   std::uint64_t room = 0;
   for (std::size_t i = 0; i < ssds->size(); ++i) {
     OpenSsd& ssd = (*ssds)[i];
     if (!ssd.moved.empty()) report.notes.push_back(ssd.moved);
     room += ssd.geometry.buckets * (ssd.geometry.bucket_size - layout::kBucketHeader);
-    Checker checker(ssd, options, report);
+    Verifier checker(ssd, options, report);
     const auto part = [&](double done) {
       progress((static_cast<double>(i) + done) / static_cast<double>(ssds->size()));
     };
@@ -216,4 +217,4 @@ Result<CheckReport> check_store(const std::string& dir, std::function<void(doubl
   return report;
 }
 
-}  // namespace scalio::server
+}  // namespace scalio::storage

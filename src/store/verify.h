@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace scalio::server {
+namespace scalio::storage {
 
-struct CheckReport {
+struct VerifyReport {
   std::uint64_t buckets_read = 0;
   std::uint64_t records = 0;       // in buckets
   std::uint64_t record_bytes = 0;  // of these, with their headers
@@ -23,7 +23,7 @@ struct CheckReport {
 };
 constexpr std::size_t kMaxProblems = 1000;
 
-struct CheckOptions {
+struct VerifyOptions {
   // Write a superblock that is lost anew, from its other copy, if the log bears out that this one
   // is right. Nothing else can be repaired.
   bool repair = false;
@@ -32,7 +32,7 @@ struct CheckOptions {
 // Verifies every checksum of superblocks, live log and buckets, and that every record is where a
 // reader looks for it, once. Without `repair` it changes nothing and needs no write access.
 // Failures: the store cannot be read at all: invalid, corrupt, busy, io_error.
-Result<CheckReport> check_store(const std::string& dir, std::function<void(double)> progress,
-                                const CheckOptions& options = {});
+Result<VerifyReport> verify_store(const std::string& dir, std::function<void(double)> progress,
+                                  const VerifyOptions& options = {});
 
-}  // namespace scalio::server
+}  // namespace scalio::storage

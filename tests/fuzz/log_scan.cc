@@ -6,8 +6,8 @@
 #include <string>
 
 #include "base/hash.h"
-#include "store/store_files.h"
 #include "target.h"
+#include "task/run_to_end.h"
 #include "testing/memory_device.h"
 
 namespace scalio::fuzz {
@@ -75,7 +75,7 @@ Bytes forged(ByteReader& in, std::uint64_t offset) {
   return buffer;
 }
 
-void check(const server::LogScan& scan) {
+void check(const storage::LogScan& scan) {
   const auto& p = scan.position;
   require(!scan.live.empty() && p.starts.size() == scan.live.size());
   require(p.skips.size() <= 1 + scan.live.size() + kSsd.log_size / kSsd.block_size);
@@ -88,7 +88,7 @@ void check(const server::LogScan& scan) {
 }
 
 Task<Status> scan_and_read(block::BlockDevice& device) {
-  Result<server::LogScan> scan = co_await server::scan_log(device, kSsd);
+  Result<storage::LogScan> scan = co_await storage::scan_log(device, kSsd);
   if (!scan.ok()) co_return scan.status();
   check(*scan);
   block::Buffer buffer(max_batch(kSsd));
@@ -97,8 +97,8 @@ Task<Status> scan_and_read(block::BlockDevice& device) {
       require(r.version <= batch.version && r.key.size() + r.body.size() <= max_batch(kSsd));
       require(r.kind == LogKind::image || (r.version >= 1 && r.body.size() <= kSsd.inline_limit));
     };
-    Result<server::BatchContents> contents =
-        co_await server::read_batch(device, kSsd, batch, buffer, look);
+    Result<storage::BatchContents> contents =
+        co_await storage::read_batch(device, kSsd, batch, buffer, look);
     if (!contents.ok()) co_return contents.status();
     require(contents->damaged <= batch.records);
   }
@@ -117,7 +117,7 @@ void run(ByteView input) {
     const Bytes bytes = forged(in, offset);
     std::copy(bytes.begin(), bytes.end(), ring.begin() + static_cast<std::ptrdiff_t>(offset));
   }
-  require(server::run_to_end(*loop, scan_and_read(device)).ok());
+  require(run_to_end(*loop, scan_and_read(device)).ok());
 }
 
 std::vector<Bytes> seeds() {

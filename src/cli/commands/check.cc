@@ -16,12 +16,12 @@ namespace {
 struct Flags {
   std::string dir;
   bool json = false;
-  server::CheckOptions options;
+  storage::VerifyOptions options;
 };
 
 int check(const Flags& flags) {
   ProgressLine progress(flags.json);
-  Result<server::CheckReport> report = server::check_store(
+  Result<storage::VerifyReport> report = storage::verify_store(
       flags.dir, [&](double fraction) { progress.update("check", fraction, ""); }, flags.options);
   progress.finish();
   if (!report.ok()) return fail(report.status());

@@ -15,7 +15,7 @@ namespace scalio::cli {
 namespace {
 
 struct Flags {
-  server::FormatOptions options;
+  storage::FormatOptions options;
   bool json = false;
 };
 
@@ -24,7 +24,7 @@ int format(const Flags& flags) {
     return fail({Code::invalid, "--ssds and --ssd-size, or --ssd, are required"});
   }
   ProgressLine progress(flags.json);
-  Result<server::FormatSummary> made = server::format_store(
+  Result<storage::FormatSummary> made = storage::format_store(
       flags.options, [&](double fraction) { progress.update("format", fraction, ""); });
   progress.finish();
   if (!made.ok()) return fail(made.status());
@@ -51,7 +51,7 @@ int format(const Flags& flags) {
 Command add_format(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("format", "Make a new, empty store");
   auto flags = std::make_shared<Flags>();
-  server::FormatOptions& o = flags->options;
+  storage::FormatOptions& o = flags->options;
   app->add_option("--dir", o.dir, "The store's directory; made if it is not there")
       ->type_name("DIR")
       ->required();

@@ -30,7 +30,7 @@ std::string record_path(const std::string& dir) { return dir + "/kernel-target";
 
 // The SSDs of a store, which may be served meanwhile.
 Result<std::vector<nvmf::KernelNamespace>> namespaces_of(const std::string& dir) {
-  Result<std::vector<server::SsdPlace>> ssds = server::find_ssds(dir);
+  Result<std::vector<storage::SsdPlace>> ssds = storage::find_ssds(dir);
   if (!ssds.ok()) return ssds.status();
   std::vector<nvmf::KernelNamespace> namespaces;
   for (const auto& [path, ssd, moved] : *ssds) {
@@ -86,7 +86,7 @@ int configure(const Flags& flags) {
 
 int remove(const Flags& flags) {
   // Else a mistyped name would look like success.
-  if (Result<std::vector<unsigned>> ssds = server::list_ssds(flags.dir);
+  if (Result<std::vector<unsigned>> ssds = storage::list_ssds(flags.dir);
       !ssds.ok() || (ssds->empty() && !std::filesystem::exists(record_path(flags.dir)))) {
     return fail(ssds.ok() ? Status(Code::invalid, flags.dir + " has no store") : ssds.status());
   }
