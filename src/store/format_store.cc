@@ -192,37 +192,10 @@ struct NewSsds {
   std::vector<SsdGeometry> geometries;
 };
 
-// The superblocks come last, when everything else is durable: until they are there, there is no
-// store. On a failure there are none.
-Status write_store(EventLoop& loop, NewSsds& ssds, bool whole,
-                   const std::function<Status()>& name_them,
-                   const std::function<void(double)>& progress) {
-  const auto n = static_cast<double>(ssds.devices.size());
-  Status s;
-  std::size_t begun = 0;
-  while (s.ok() && begun < ssds.devices.size()) {
-    const auto done = static_cast<double>(begun);
-    const std::function<void(double)> part = [&](double fraction) {
-      progress((done + fraction) / n);
-    };
-    s = run_to_end(loop, write_ssd(*ssds.devices[begun], ssds.geometries[begun], whole, part));
-    ++begun;
-  }
-  if (s.ok()) s = name_them();
-  for (std::size_t i = 0; s.ok() && i < ssds.devices.size(); ++i) {
-    s = run_to_end(loop, block::write_superblocks(*ssds.devices[i], ssds.geometries[i]));
-  }
-  // As far as it can be done: what is reported is the failure before.
-  for (std::size_t i = 0; !s.ok() && i < begun; ++i) {
-    (void)run_to_end(loop, blank_ssd(*ssds.devices[i], ssds.geometries[i]));
-  }
-  return s;
-}
-
 // A device or file of --ssd.
 struct GivenSsd {
-  std::string
-      name;  // as it was given, absolute: a link under /dev/disk names a device whatever its number
+  // As it was given, absolute: a link under /dev/disk names a device whatever its number.
+  std::string name;
   std::string path;  // what it leads to, without links
 };
 
@@ -368,109 +341,186 @@ Status prepare_directory(const FormatOptions& o, const std::vector<std::string>&
   }
   return Status();
 }
+
+// Makes one store, in the order of run()'s steps. The loop outlives it.
+class Formatter {
+ public:
+  Formatter(const FormatOptions& options, std::uint32_t shards, EventLoop& loop)
+      : o_(options), on_devices_(!options.ssd_paths.empty()), shards_(shards), loop_(loop) {}
+
+  Result<FormatSummary> run(const std::function<void(double)>& progress) {
+    // Everything that can be wrong is found before anything is touched.
+    Status s = choose_identity();
+    if (s.ok()) s = check_files_fit(kSmallestBlock);
+    if (s.ok()) s = open_given();
+    if (s.ok()) s = look_at_directory();
+    // From here on there is no old store, and what is made is removed again unless all succeeds.
+    if (s.ok()) s = prepare_directory(o_, old_.paths, made_);
+    old_.locked.clear();
+    if (s.ok()) s = create_files();
+    if (s.ok()) s = write(progress);
+    if (!s.ok()) return s;
+    made_.keep();
+    progress(1);
+    return std::move(summary_);
+  }
+
+ private:
+  static constexpr std::uint32_t kSmallestBlock = 512;
+
+  // What all SSDs of the store have in common.
+  Status choose_identity() {
+    base_.shards = shards_;
+    base_.bucket_size = o_.bucket_size;
+    base_.inline_limit = o_.inline_limit;
+    for (Status s :
+         {randomize(base_.uuid), randomize(base_.hash_seed), randomize(base_.log_secret)}) {
+      if (!s.ok()) return s;
+    }
+    // RFC 4122, version 4.
+    base_.uuid[6] = static_cast<std::uint8_t>((base_.uuid[6] & 0x0f) | 0x40);
+    base_.uuid[8] = static_cast<std::uint8_t>((base_.uuid[8] & 0x3f) | 0x80);
+    summary_.uuid = layout::to_string(base_.uuid);
+    return Status();
+  }
+
+  Result<SsdGeometry> plan(std::uint32_t shard, std::uint64_t size,
+                           std::uint32_t block_size) const {
+    SsdGeometry g = base_;
+    g.shard = shard;
+    g.block_size = std::max(base_.block_size, block_size);
+    std::uint64_t log = o_.log_size;
+    if (log == 0) log = std::min(kLargestDefaultLog, size / 8);
+    log = log / kSuperblockSize * kSuperblockSize;
+    if (o_.log_size == 0) log = std::max(log, layout::min_log_size(g));
+    return layout::plan_ssd(g, size, log);
+  }
+
+  // Whether files of the size that is asked for can be SSDs.
+  Status check_files_fit(std::uint32_t block_size) const {
+    return on_devices_ ? Status() : plan(0, o_.ssd_size, block_size).status();
+  }
+
+  // Opens and locks an SSD: it is the next of the store.
+  Status open_ssd(const std::string& path) {
+    auto device = block::UringDevice::open(loop_, path, block::Access::exclusive);
+    if (!device.ok()) return device.status();
+    auto g = plan(static_cast<std::uint32_t>(ssds_.devices.size()), (*device)->size(),
+                  (*device)->block_size());
+    if (!g.ok()) return Status(g.code(), fmt::format("{}: {}", path, g.status().message()));
+    summary_.paths.push_back(path);
+    summary_.buckets += g->buckets;
+    summary_.log_bytes += g->log_size;
+    summary_.record_capacity_bytes += g->buckets * (g->bucket_size - layout::kBucketHeader);
+    ssds_.geometries.push_back(*g);
+    ssds_.devices.push_back(std::move(*device));
+    return Status();
+  }
+
+  // Opens the devices and files of --ssd. They are blank, unless --force says that it does not
+  // matter.
+  Status open_given() {
+    Result<std::vector<GivenSsd>> given = resolve(o_);
+    if (!given.ok()) return given.status();
+    given_ = *std::move(given);
+    for (const GivenSsd& ssd : given_) {
+      if (Status s = open_ssd(ssd.path); !s.ok()) return s;
+      if (o_.force) continue;
+      std::error_code error;
+      Result<bool> blank = fs::is_regular_file(ssd.path, error)
+                               ? is_blank_file(ssd.path)
+                               : run_to_end(loop_, is_blank_device(*ssds_.devices.back()));
+      if (!blank.ok()) return blank.status();
+      if (*blank) continue;
+      return Status(Code::invalid,
+                    fmt::format("{} is not empty; --force overwrites what is on it", ssd.path));
+    }
+    return Status();
+  }
+
+  // What is in the directory, and whether there is room for the new files.
+  Status look_at_directory() {
+    Result<OldStore> old = old_store(loop_, o_, summary_.paths);
+    if (!old.ok()) return old.status();
+    old_ = *std::move(old);
+    if (on_devices_) return Status();
+    if (Status s = check_room(o_, old_.paths); !s.ok()) return s;
+    if (old_.paths.empty()) return Status();
+    Result<std::uint32_t> block_size = block_size_in(loop_, o_.dir);
+    return block_size.ok() ? check_files_fit(*block_size) : block_size.status();
+  }
+
+  Status create_files() {
+    for (std::uint32_t i = 0; !on_devices_ && i < shards_; ++i) {
+      const std::string path = ssd_path(o_.dir, i);
+      if (Status s = create_file(path, o_.ssd_size); !s.ok()) return s;
+      made_.add(path);
+      if (Status s = open_ssd(path); !s.ok()) return s;
+    }
+    return Status();
+  }
+
+  // The superblocks come last, when everything else is durable: until they are there, there is no
+  // store. On a failure there are none.
+  Status write(const std::function<void(double)>& progress) {
+    const auto n = static_cast<double>(ssds_.devices.size());
+    Status s;
+    std::size_t begun = 0;
+    while (s.ok() && begun < ssds_.devices.size()) {
+      const auto done = static_cast<double>(begun);
+      const std::function<void(double)> part = [&](double fraction) {
+        progress((done + fraction) / n);
+      };
+      s = run_to_end(loop_,
+                     write_ssd(*ssds_.devices[begun], ssds_.geometries[begun], !on_devices_, part));
+      ++begun;
+    }
+    if (s.ok()) s = name_ssds();
+    for (std::size_t i = 0; s.ok() && i < ssds_.devices.size(); ++i) {
+      s = run_to_end(loop_, block::write_superblocks(*ssds_.devices[i], ssds_.geometries[i]));
+    }
+    // As far as it can be done: what is reported is the failure before.
+    for (std::size_t i = 0; !s.ok() && i < begun; ++i) {
+      (void)run_to_end(loop_, blank_ssd(*ssds_.devices[i], ssds_.geometries[i]));
+    }
+    return s;
+  }
+
+  // Gives the SSDs their names in the directory, and notes the store's UUID there.
+  Status name_ssds() {
+    std::error_code error;
+    for (std::uint32_t i = 0; i < given_.size(); ++i) {
+      const std::string link = ssd_path(o_.dir, i);
+      fs::create_symlink(given_[i].name, link, error);
+      if (error) return Status(Code::io_error, fmt::format("{}: {}", link, error.message()));
+      made_.add(link);
+    }
+    // Before it is written, so that a part of it is removed too.
+    made_.add(uuid_path(o_.dir));
+    if (Status s = note_uuid(o_.dir, base_.uuid); !s.ok()) return s;
+    return made_.sync();
+  }
+
+  const FormatOptions& o_;
+  const bool on_devices_;  // else on files in the directory
+  const std::uint32_t shards_;
+  EventLoop& loop_;
+  SsdGeometry base_;
+  FormatSummary summary_;
+  NewSsds ssds_;
+  std::vector<GivenSsd> given_;
+  OldStore old_;
+  Made made_;
+};
 }  // namespace
 
 Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(double)> progress) {
-  const bool devices = !o.ssd_paths.empty();
-  const auto shards = static_cast<std::uint32_t>(devices ? o.ssd_paths.size() : o.ssds);
+  const auto shards = static_cast<std::uint32_t>(o.ssd_paths.empty() ? o.ssds : o.ssd_paths.size());
   if (shards == 0) return Status(Code::invalid, "a store needs at least one SSD");
   if (o.dir.empty()) return Status(Code::invalid, "the store's directory has no name");
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
-
-  SsdGeometry base;
-  base.shards = shards;
-  base.bucket_size = o.bucket_size;
-  base.inline_limit = o.inline_limit;
-  for (Status s : {randomize(base.uuid), randomize(base.hash_seed), randomize(base.log_secret)}) {
-    if (!s.ok()) return s;
-  }
-  base.uuid[6] = static_cast<std::uint8_t>((base.uuid[6] & 0x0f) | 0x40);  // RFC 4122, version 4
-  base.uuid[8] = static_cast<std::uint8_t>((base.uuid[8] & 0x3f) | 0x80);
-
-  // Everything that can be wrong is found before anything is touched.
-  const auto plan = [&](std::uint32_t shard, std::uint64_t size,
-                        std::uint32_t block_size) -> Result<SsdGeometry> {
-    SsdGeometry g = base;
-    g.shard = shard;
-    g.block_size = std::max(base.block_size, block_size);
-    std::uint64_t log = o.log_size;
-    if (log == 0) log = std::min(kLargestDefaultLog, size / 8);
-    log = log / kSuperblockSize * kSuperblockSize;
-    if (o.log_size == 0) log = std::max(log, layout::min_log_size(g));
-    return layout::plan_ssd(g, size, log);
-  };
-  if (!devices) {
-    if (auto g = plan(0, o.ssd_size, 512); !g.ok()) return g.status();
-  }
-
-  FormatSummary summary;
-  summary.uuid = layout::to_string(base.uuid);
-  NewSsds ssds;
-  const auto open_ssd = [&](const std::string& path) -> Status {
-    auto device = block::UringDevice::open(**loop, path, block::Access::exclusive);
-    if (!device.ok()) return device.status();
-    auto g = plan(static_cast<std::uint32_t>(ssds.devices.size()), (*device)->size(),
-                  (*device)->block_size());
-    if (!g.ok()) return Status(g.code(), fmt::format("{}: {}", path, g.status().message()));
-    summary.paths.push_back(path);
-    summary.buckets += g->buckets;
-    summary.log_bytes += g->log_size;
-    summary.record_capacity_bytes += g->buckets * (g->bucket_size - layout::kBucketHeader);
-    ssds.geometries.push_back(*g);
-    ssds.devices.push_back(std::move(*device));
-    return Status();
-  };
-  Result<std::vector<GivenSsd>> given = resolve(o);
-  if (!given.ok()) return given.status();
-  for (const auto& [name, path] : *given) {
-    if (Status s = open_ssd(path); !s.ok()) return s;
-    if (o.force) continue;
-    std::error_code error;
-    Result<bool> blank = fs::is_regular_file(path, error)
-                             ? is_blank_file(path)
-                             : run_to_end(**loop, is_blank_device(*ssds.devices.back()));
-    if (!blank.ok()) return blank.status();
-    if (!*blank)
-      return Status(Code::invalid,
-                    fmt::format("{} is not empty; --force overwrites what is on it", path));
-  }
-  Result<OldStore> old = old_store(**loop, o, summary.paths);
-  if (!old.ok()) return old.status();
-  if (!devices) {
-    if (Status s = check_room(o, old->paths); !s.ok()) return s;
-    if (!old->paths.empty()) {
-      Result<std::uint32_t> block_size = block_size_in(**loop, o.dir);
-      if (!block_size.ok()) return block_size.status();
-      if (auto g = plan(0, o.ssd_size, *block_size); !g.ok()) return g.status();
-    }
-  }
-
-  Made made;
-  if (Status s = prepare_directory(o, old->paths, made); !s.ok()) return s;
-  old->locked.clear();
-  for (std::uint32_t i = 0; !devices && i < shards; ++i) {
-    if (Status s = create_file(ssd_path(o.dir, i), o.ssd_size); !s.ok()) return s;
-    made.add(ssd_path(o.dir, i));
-    if (Status s = open_ssd(ssd_path(o.dir, i)); !s.ok()) return s;
-  }
-  const auto name_them = [&]() -> Status {
-    std::error_code error;
-    for (std::uint32_t i = 0; i < given->size(); ++i) {
-      fs::create_symlink((*given)[i].name, ssd_path(o.dir, i), error);
-      if (error)
-        return Status(Code::io_error, fmt::format("{}: {}", ssd_path(o.dir, i), error.message()));
-      made.add(ssd_path(o.dir, i));
-    }
-    // Before it is written, so that a part of it is removed too.
-    made.add(uuid_path(o.dir));
-    if (Status s = note_uuid(o.dir, base.uuid); !s.ok()) return s;
-    return made.sync();
-  };
-  if (Status s = write_store(**loop, ssds, !devices, name_them, progress); !s.ok()) return s;
-  made.keep();
-  progress(1);
-  return summary;
+  return Formatter(o, shards, **loop).run(progress);
 }
 
 }  // namespace scalio::storage
