@@ -84,7 +84,7 @@ constexpr std::uint32_t slot_size_for(std::uint32_t inline_limit) {
 }
 
 // Where a body belongs: its checksum covers this, so that a reader never accepts a torn, late or
-// misplaced write (section 3 of the design).
+// misplaced write.
 std::uint64_t slot_place(std::uint64_t block, std::uint32_t slot, std::uint16_t generation);
 
 // Bytes that encode_slot writes for this record, a multiple of 8.

@@ -19,29 +19,29 @@ constexpr std::uint64_t kLogSize = 64 * 1024;
 constexpr std::uint64_t kLsn = 3 * kLogSize + 4096;  // fourth lap
 constexpr std::uint64_t kOffset = kLsn % kLogSize;
 
-struct Record {
+struct LogEntry {
   LogKind kind;
   std::uint64_t version;
   std::string key;
   std::string body;
-  bool operator==(const Record&) const = default;
+  bool operator==(const LogEntry&) const = default;
 };
 
-const std::vector<Record> kRecords = {
+const std::vector<LogEntry> kRecords = {
     {LogKind::value, 1, "first", "value of the first"},
     {LogKind::tombstone, 2, "second", ""},
     {LogKind::value, 3, "third", "value of the third"},
     {LogKind::value, kMaxVersion, "fourth", "v"},
 };
 
-Bytes batch_of(const std::vector<Record>& records, std::uint64_t lsn = kLsn,
+Bytes batch_of(const std::vector<LogEntry>& records, std::uint64_t lsn = kLsn,
                std::uint64_t store_id = kStore) {
   std::size_t size = kBatchHeader;
-  for (const Record& r : records) size += BatchBuilder::record_size(r.key.size(), r.body.size());
+  for (const LogEntry& r : records) size += BatchBuilder::record_size(r.key.size(), r.body.size());
   Bytes buffer(round_up(size, kBlockSize), std::byte{0xee});  // exact: the last record must fit
   BatchBuilder b(store_id);
   b.begin(buffer, lsn);
-  for (const Record& r : records) b.add(r.kind, r.version, r.key, as_bytes(r.body));
+  for (const LogEntry& r : records) b.add(r.kind, r.version, r.key, as_bytes(r.body));
   const ByteView done = b.finish(lsn - 1024, 99, kBlockSize);
   EXPECT_EQ(done.size(), buffer.size());
   return buffer;
@@ -49,7 +49,7 @@ Bytes batch_of(const std::vector<Record>& records, std::uint64_t lsn = kLsn,
 
 struct Read {
   bool header = false;
-  std::vector<Record> records;
+  std::vector<LogEntry> records;
   std::vector<std::uint64_t> lsns;
   std::uint32_t damaged = 0;
 };
@@ -148,10 +148,10 @@ TEST(Batch, RoundTripsAtEverySize) {
   std::mt19937_64 random(7);
   for (std::size_t key : {1, 7, 8, 9, 254, 255}) {
     for (std::size_t body : {0, 1, 7, 8, 9, 100, 161, 192, 424, 1024, 40000}) {
-      const std::vector<Record> one = {{LogKind::value, random() & kMaxVersion,
-                                        random_text(random, key), random_text(random, body)}};
+      const std::vector<LogEntry> one = {{LogKind::value, random() & kMaxVersion,
+                                          random_text(random, key), random_text(random, body)}};
       EXPECT_EQ(read(batch_of(one)).records, one) << key << " + " << body;
-      const std::vector<Record> two = {one[0], one[0]};
+      const std::vector<LogEntry> two = {one[0], one[0]};
       if (body < 10000) {
         EXPECT_EQ(read(batch_of(two)).records, two);
       }
@@ -317,7 +317,7 @@ TEST(Batch, EverySingleBitFlipIsDetected) {
     } else {
       EXPECT_GE(r.damaged, 1U) << "bit " << bit;
       EXPECT_EQ(r.records.size() + r.damaged, kRecords.size()) << "bit " << bit;
-      for (const Record& record : r.records) {
+      for (const LogEntry& record : r.records) {
         EXPECT_NE(std::find(kRecords.begin(), kRecords.end(), record), kRecords.end())
             << "bit " << bit;
       }
@@ -330,7 +330,7 @@ TEST(Batch, RecordsAroundADamagedOneAreDelivered) {
     Bytes batch = batch_of(kRecords);
     flip(batch, (start_of(hurt) + kLogRecordHeader) * 8);  // in its key
     const Read r = read(batch);
-    std::vector<Record> others = kRecords;
+    std::vector<LogEntry> others = kRecords;
     others.erase(others.begin() + static_cast<long>(hurt));
     EXPECT_EQ(r.records, others);
     EXPECT_EQ(r.damaged, 1U);
@@ -360,7 +360,7 @@ TEST(Batch, ADamagedLastRecordHarmsNoOther) {
   Bytes batch = batch_of(kRecords);
   store(batch.data() + start_of(3) + 16, 0xffffffffU);
   const Read r = read(batch);
-  EXPECT_EQ(r.records, std::vector<Record>(kRecords.begin(), kRecords.end() - 1));
+  EXPECT_EQ(r.records, std::vector<LogEntry>(kRecords.begin(), kRecords.end() - 1));
   EXPECT_EQ(r.damaged, 1U);
 }
 
@@ -377,8 +377,8 @@ TEST(Batch, ARecordCountTooHighIsDamage) {
 
 // A batch torn by a power cut: its header arrived, behind it lies what the previous lap left there.
 TEST(Batch, RecordsOfAnEarlierLapAreDamaged) {
-  const std::vector<Record> long_ones(20, {LogKind::value, 5, "key", std::string(60, 'v')});
-  const std::vector<Record> older(20, {LogKind::value, 4, "key", std::string(60, 'u')});
+  const std::vector<LogEntry> long_ones(20, {LogKind::value, 5, "key", std::string(60, 'v')});
+  const std::vector<LogEntry> older(20, {LogKind::value, 4, "key", std::string(60, 'u')});
   const Bytes old = batch_of(older, kLsn - kLogSize);
   Bytes torn = batch_of(long_ones, kLsn);
   ASSERT_GE(torn.size(), 1024U);

@@ -19,7 +19,7 @@ enum class Rule : std::uint8_t {
   kill_before_publish,  // rule 1: before DIRTY, not after
   second_read,          // rule 2: the write-slot words are read again after the CAS
   victim_lost,          // rule 2: a slot that is given back is free: its victim does not come back
-  position,             // section 3: checksums of slots cover where the slot is
+  position,             // rule 4: checksums of slots cover where the slot is
   generation,           // rule 6: and which filling of the slot it is
   slot_checksum,        // rule 4: slots are readable only with their checksum
   merge_before_free,    // rule 7: the bucket is written before the slot is clean
@@ -27,9 +27,9 @@ enum class Rule : std::uint8_t {
   log_before_reply,     // rule 1: the log is durable before the write is published
   epoch,                // rule 9: a client notices that the server was restarted
   session,              // rule 8: a write that is sent again is done once
-  bucket_images,        // section 3: buckets are logged before they are overwritten
+  bucket_images,        // recovery: buckets are logged before they are overwritten
   repair_kill,  // rule 11: read slots are killed before a damaged write-slot word is put right
-  log_space,    // section 3: a write is admitted when the log has room before its tail
+  log_space,    // recovery: a write is admitted when the log has room before its tail
   identity,     // rule 12: never written is not absent
 };
 
