@@ -33,7 +33,7 @@ class BucketStoreTest : public ::testing::Test {
   void open(std::uint64_t buckets, std::uint32_t bucket_size = 512) {
     store_.reset();
     geometry_ = test_geometry(buckets, bucket_size);
-    ssd_ = std::make_unique<MemorySsd>(*loop_, formatted(geometry_), 3);
+    ssd_ = std::make_unique<block::PowerCutSsd>(*loop_, formatted(geometry_), 3);
     device_ = std::make_unique<block::FaultyDevice>(*loop_, *ssd_);
     store_ = std::make_unique<BucketStore>(*loop_, *device_, geometry_, images_);
   }
@@ -81,10 +81,10 @@ class BucketStoreTest : public ::testing::Test {
     return *found;
   }
 
-  std::unique_ptr<EventLoop> loop_ = make_loop();
+  LoopPtr loop_ = make_loop();
   layout::SsdGeometry geometry_;
   TestImages images_;
-  std::unique_ptr<MemorySsd> ssd_;
+  std::unique_ptr<block::PowerCutSsd> ssd_;
   std::unique_ptr<block::FaultyDevice> device_;
   std::unique_ptr<BucketStore> store_;
   std::uint64_t version_ = 0;

@@ -64,9 +64,9 @@ class LogTest : public ::testing::Test {
     return records;
   }
 
-  std::unique_ptr<EventLoop> loop_ = make_loop();
+  LoopPtr loop_ = make_loop();
   const layout::SsdGeometry geometry_ = test_geometry(16);
-  MemorySsd ssd_{*loop_, formatted(geometry_), 1};
+  block::PowerCutSsd ssd_{*loop_, formatted(geometry_), 1};
   block::FaultyDevice device_{*loop_, ssd_};
   std::unique_ptr<Log> log_;
 };

@@ -62,6 +62,8 @@ struct Replay {
   const layout::SsdGeometry& geometry;
   BlockTable& table;
   Log& log;
+  BucketStore& buckets;
+  SlotQueue& queue;
   Merger& merger;
   RecoveryReport report;
 };
@@ -136,7 +138,7 @@ Task<Status> restore_images(Replay& r, const storage::LogScan& scan) {
     if (!contents.ok()) co_return contents.status();
     Parallel parallel(r.executor);
     for (const layout::ImageBucket& bucket : buckets)
-      co_await parallel.start(r.merger.buckets().restore(bucket));
+      co_await parallel.start(r.buckets.restore(bucket));
     Status s = co_await parallel.join();
     if (!s.ok()) co_return s;
     r.report.images += buckets.size();
@@ -147,7 +149,7 @@ Task<Status> restore_images(Replay& r, const storage::LogScan& scan) {
 // Puts the newest logged write of a key into a write slot, unless its bucket has it.
 Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
   const std::uint64_t hash = hash_key(key, r.geometry.hash_seed);
-  Result<BucketStore::Found> stored = co_await r.merger.buckets().find(key, hash);
+  Result<BucketStore::Found> stored = co_await r.buckets.find(key, hash);
   // In a damaged bucket nothing is known to be there: the write waits in its slot.
   if (!stored.ok() && stored.code() != Code::corrupt) co_return stored.status();
   if (stored.ok() && (stored->version >= newest.version || newest.lsn < stored->applied))
@@ -166,7 +168,7 @@ Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
                         "; the log has more such writes than the cache has write slots for: start "
                         "with the --cache and --write-slots of before");
     }
-    co_await r.merger.wait_for(block);
+    co_await r.queue.wait(block);
   }
   r.table.reserve(block, *slot, hash);
   const layout::RecordView view{
@@ -174,7 +176,7 @@ Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
       record->kind == LogKind::tombstone ? layout::Kind::tombstone : layout::Kind::value};
   r.table.publish(block, *slot, view, newest.lsn);
   r.table.slot(block, *slot).reserved = false;
-  r.merger.wake(block);
+  r.queue.wake(block);
   ++r.report.records_applied;
   co_return Status();
 }
@@ -211,7 +213,8 @@ Task<Status> replay_records(Replay& r, const storage::LogScan& scan) {
 
 Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& device,
                                      const layout::SsdGeometry& geometry, BlockTable& table,
-                                     Log& log, Merger& merger) {
+                                     Log& log, BucketStore& buckets, SlotQueue& queue,
+                                     Merger& merger) {
   const Nanos began = executor.now();
   Result<storage::LogScan> scan = co_await storage::scan_log(device, geometry);
   if (!scan.ok()) co_return scan.status();
@@ -219,7 +222,7 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
   for (const BatchHeader& batch : scan->live) records += batch.records;
   spdlog::info("{}: going through {} records (writes and bucket images) in {} log batches",
                device.name(), records, scan->live.size());
-  Replay r{executor, device, geometry, table, log, merger, {}};
+  Replay r{executor, device, geometry, table, log, buckets, queue, merger, {}};
   r.report.batches = scan->live.size();
   r.report.damage = scan->damage;
   r.report.not_believed = scan->not_believed;

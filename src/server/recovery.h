@@ -5,8 +5,10 @@
 #include <scalio/status.h>
 
 #include "server/block_table.h"
+#include "server/bucket_store.h"
 #include "server/log.h"
 #include "server/merger.h"
+#include "server/slot_queue.h"
 #include "store/findings.h"
 #include "store/log_scan.h"
 
@@ -27,6 +29,7 @@ struct RecoveryReport {
 // used.
 Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& device,
                                      const layout::SsdGeometry& geometry, BlockTable& table,
-                                     Log& log, Merger& merger);
+                                     Log& log, BucketStore& buckets, SlotQueue& queue,
+                                     Merger& merger);
 
 }  // namespace scalio::server

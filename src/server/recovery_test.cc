@@ -18,13 +18,13 @@ using ::testing::HasSubstr;
 constexpr std::uint64_t kNotYet = ~0ULL;
 
 // One write of a key: what it left there, and its version once that is known.
-struct Write {
+struct SentWrite {
   std::optional<std::string> value;  // nothing: a deletion
   std::uint64_t version = kNotYet;
 };
 // All writes that a test has sent.
 struct History {
-  std::map<std::string, std::vector<Write>> writes;
+  std::map<std::string, std::vector<SentWrite>> writes;
 };
 // What was so at the moment of a power cut.
 struct Cut {
@@ -38,14 +38,14 @@ class RecoveryTest : public ::testing::Test {
   std::string key_of(std::uint64_t n) const { return "key" + std::to_string(n); }
 
   // Runs random writes on a shard and cuts the power about every `every` device writes.
-  std::vector<Cut> run_and_cut(TestShard& s, History& history, int writes, std::uint64_t every,
+  std::vector<Cut> run_and_cut(ShardFixture& s, History& history, int writes, std::uint64_t every,
                                std::uint64_t seed) {
     std::mt19937_64 random(seed);
     std::vector<Cut> cuts;
     std::map<std::string, std::uint64_t> acknowledged;
     std::map<std::uint64_t, std::pair<std::string, std::size_t>> in_flight;
     TestClient client(s.shard);
-    client.on_answer = [&](std::uint64_t call, const Answer& a) {
+    client.on_answer = [&](std::uint64_t call, const WriteAnswer& a) {
       ASSERT_EQ(a.code, Code::ok) << a.text;
       const auto [key, index] = in_flight.at(call);
       in_flight.erase(call);
@@ -54,7 +54,7 @@ class RecoveryTest : public ::testing::Test {
     };
     // What earlier lives have acknowledged still counts.
     for (const auto& [key, list] : history.writes) {
-      for (const Write& w : list) {
+      for (const SentWrite& w : list) {
         if (w.version != kNotYet) acknowledged[key] = std::max(acknowledged[key], w.version);
       }
     }
@@ -85,7 +85,7 @@ class RecoveryTest : public ::testing::Test {
   }
 
   // Each key has what one of its writes left that was not overtaken when it was acknowledged.
-  void expect_consistent(TestShard& s, const History& history, const Cut& cut) {
+  void expect_consistent(ShardFixture& s, const History& history, const Cut& cut) {
     for (const auto& [key, list] : history.writes) {
       const auto found = s.get(key);
       const auto sent = cut.sent.find(key);
@@ -94,7 +94,7 @@ class RecoveryTest : public ::testing::Test {
       const std::uint64_t at_least = last == cut.acknowledged.end() ? 0 : last->second;
       bool explained = !found && at_least == 0;
       for (std::size_t i = 0; i < known && !explained; ++i) {
-        const Write& w = list[i];
+        const SentWrite& w = list[i];
         if (w.version < at_least) continue;
         explained =
             found ? w.value == found->value && (w.version == kNotYet || w.version == found->version)
@@ -108,23 +108,23 @@ class RecoveryTest : public ::testing::Test {
 
   static constexpr std::uint64_t kKeys = 60;
   const layout::SsdGeometry geometry_ = test_geometry(20, 512, 256 << 10);
-  const TestShard::Options options_{.blocks = 8, .write_slots = 2};
+  const ShardFixture::Options options_{.blocks = 8, .write_slots = 2};
 };
 
 TEST_F(RecoveryTest, AnyPowerCutLeavesWhatWasAcknowledged) {
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
     SCOPED_TRACE(seed);
-    TestShard::Options options = options_;
+    ShardFixture::Options options = options_;
     options.seed = seed;
     options.batch_max = seed % 2 == 0 ? 4 : 256;
-    TestShard s(geometry_, formatted(geometry_), options);
+    ShardFixture s(geometry_, formatted(geometry_), options);
     ASSERT_TRUE(s.start().ok());
     History history;
     const std::vector<Cut> cuts = run_and_cut(s, history, 1200, 60, seed);
     ASSERT_GT(cuts.size(), 10u);
     for (const Cut& cut : cuts) {
       options.seed += 100;
-      TestShard again(geometry_, cut.contents, options);
+      ShardFixture again(geometry_, cut.contents, options);
       Status started = again.start();
       ASSERT_TRUE(started.ok()) << started.to_string();
       EXPECT_EQ(again.shard.recovery().damage.named(), std::vector<std::string>());
@@ -148,9 +148,9 @@ TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
   std::mt19937_64 random(77);
   for (std::uint64_t life = 1; life <= 30; ++life) {
     SCOPED_TRACE(life);
-    TestShard::Options options = options_;
+    ShardFixture::Options options = options_;
     options.seed = life;
-    TestShard s(geometry_, contents, options);
+    ShardFixture s(geometry_, contents, options);
     std::vector<Bytes> cut_while_starting;
     s.ssd.on_change = [&] {
       if (random() % 20 == 0) cut_while_starting.push_back(s.ssd.after_power_cut());
@@ -162,7 +162,7 @@ TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
     EXPECT_EQ(s.shard.recovery().not_believed.named(), std::vector<std::string>());
     expect_consistent(s, history, last);
     for (Bytes& bytes : cut_while_starting) {
-      TestShard again(geometry_, std::move(bytes), options);
+      ShardFixture again(geometry_, std::move(bytes), options);
       ASSERT_TRUE(again.start().ok());
       EXPECT_EQ(again.shard.recovery().damage.named(), std::vector<std::string>());
       EXPECT_EQ(again.shard.recovery().not_believed.named(), std::vector<std::string>());
@@ -192,7 +192,7 @@ TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
 
 // A bucket that a crash tore is put right from its image, and only then looked at.
 TEST_F(RecoveryTest, TornBucketsAreRestored) {
-  TestShard s(geometry_, formatted(geometry_), options_);
+  ShardFixture s(geometry_, formatted(geometry_), options_);
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
   std::map<std::string, std::string> model;
@@ -210,7 +210,7 @@ TEST_F(RecoveryTest, TornBucketsAreRestored) {
     ++buckets;
   }
   ASSERT_GT(buckets, 5);
-  TestShard again(geometry_, torn, options_);
+  ShardFixture again(geometry_, torn, options_);
   ASSERT_TRUE(again.start().ok());
   EXPECT_GT(again.shard.recovery().images, 0u);
   for (const auto& [key, value] : model) {
@@ -222,7 +222,7 @@ TEST_F(RecoveryTest, TornBucketsAreRestored) {
 // Bits flip in the middle of the log: what is damaged is told with its place, and all else is
 // there.
 TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
-  TestShard s(geometry_, formatted(geometry_), {.blocks = 1024});
+  ShardFixture s(geometry_, formatted(geometry_), {.blocks = 1024});
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
   for (std::uint64_t i = 0; i < 30; ++i)
@@ -238,7 +238,7 @@ TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
     Bytes damaged = s.ssd.contents();
     damaged[offset + (header ? 20 : layout::kBatchHeader + layout::kLogRecordHeader + 1)] ^=
         std::byte{8};
-    TestShard again(geometry_, std::move(damaged), {.blocks = 1024});
+    ShardFixture again(geometry_, std::move(damaged), {.blocks = 1024});
     ASSERT_TRUE(again.start().ok());
     ASSERT_EQ(again.shard.recovery().damage.named().size(), 1u);
     EXPECT_THAT(again.shard.recovery().damage.named()[0], HasSubstr(std::to_string(offset)));
@@ -258,7 +258,7 @@ TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
 }
 
 TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
-  TestShard s(geometry_, formatted(geometry_), {.blocks = 64});
+  ShardFixture s(geometry_, formatted(geometry_), {.blocks = 64});
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
   for (std::uint64_t i = 0; i < 10; ++i) ASSERT_EQ(s.put(client, key_of(i), "v").code, Code::ok);
@@ -277,7 +277,7 @@ TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
   // Nor does it become damage when the log goes on behind it.
   for (int life = 0; life < 3; ++life) {
     SCOPED_TRACE(life);
-    TestShard again(geometry_, contents, {.blocks = 64});
+    ShardFixture again(geometry_, contents, {.blocks = 64});
     ASSERT_TRUE(again.start().ok());
     EXPECT_EQ(again.shard.recovery().damage.named(), std::vector<std::string>());
     EXPECT_EQ(again.shard.recovery().not_believed.named(), std::vector<std::string>());
@@ -291,8 +291,8 @@ TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
 TEST_F(RecoveryTest, ALogWithoutABatchIsRefused) {
   Bytes contents = formatted(geometry_);
   contents[geometry_.log_offset] ^= std::byte{1};
-  std::unique_ptr<EventLoop> loop = make_loop();
-  MemorySsd ssd(*loop, std::move(contents), 1);
+  LoopPtr loop = make_loop();
+  block::PowerCutSsd ssd(*loop, std::move(contents), 1);
   Result<storage::LogScan> scan = run(*loop, storage::scan_log(ssd, geometry_));
   EXPECT_EQ(scan.code(), Code::corrupt);
   EXPECT_THAT(scan.status().message(), HasSubstr(ssd.name()));
@@ -301,7 +301,7 @@ TEST_F(RecoveryTest, ALogWithoutABatchIsRefused) {
 // More keys in the log than write slots: recovery merges as it goes.
 TEST_F(RecoveryTest, ALogOfMoreKeysThanSlotsIsReplayed) {
   const layout::SsdGeometry g = test_geometry(200, 512, 4 << 20);
-  TestShard s(g, formatted(g), {.blocks = 4096});
+  ShardFixture s(g, formatted(g), {.blocks = 4096});
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
   for (std::uint64_t i = 0; i < 500; ++i) {
@@ -309,7 +309,7 @@ TEST_F(RecoveryTest, ALogOfMoreKeysThanSlotsIsReplayed) {
     turn_until(*s.loop, [&] { return client.ready(100); });
   }
   turn_until(*s.loop, [&] { return client.in_flight() == 0; });
-  TestShard again(g, s.ssd.contents(), {.blocks = 2, .write_slots = 1});
+  ShardFixture again(g, s.ssd.contents(), {.blocks = 2, .write_slots = 1});
   ASSERT_TRUE(again.start().ok());
   EXPECT_GT(again.shard.recovery().records_applied, 50u);  // the others had been merged
   for (std::uint64_t i = 0; i < 500; ++i) {
@@ -338,7 +338,7 @@ class ForgedTest : public ::testing::Test {
   void SetUp() override {
     contents_ = formatted(g_);
     for (int life = 0; life < 4; ++life) {
-      TestShard s(g_, contents_, options_);
+      ShardFixture s(g_, contents_, options_);
       ASSERT_TRUE(s.start().ok());
       TestClient client(s.shard);
       for (std::uint64_t i = 0; i < 80; ++i) {
@@ -351,8 +351,8 @@ class ForgedTest : public ::testing::Test {
     scan();
   }
   void scan() {
-    std::unique_ptr<EventLoop> loop = make_loop();
-    MemorySsd ssd(*loop, contents_, 1);
+    LoopPtr loop = make_loop();
+    block::PowerCutSsd ssd(*loop, contents_, 1);
     Result<storage::LogScan> found = run(*loop, storage::scan_log(ssd, g_));
     ASSERT_TRUE(found.ok()) << found.status().to_string();
     newest_ = found->live.back();
@@ -400,7 +400,7 @@ class ForgedTest : public ::testing::Test {
   std::vector<std::string> expect_all_is_there(bool damage = false) {
     std::vector<std::string> not_believed;
     for (int life = 0; life < 3; ++life) {
-      TestShard s(g_, contents_, options_);
+      ShardFixture s(g_, contents_, options_);
       Status started = s.start();
       EXPECT_TRUE(started.ok()) << started.to_string();
       if (!started.ok()) return {};
@@ -418,7 +418,7 @@ class ForgedTest : public ::testing::Test {
       TestClient client(s.shard);
       for (std::uint64_t i = life; i < 30; i += 3) {
         values_[key_of(i)] = "after " + std::to_string(life);
-        const Answer a = s.put(client, key_of(i), values_[key_of(i)]);
+        const WriteAnswer a = s.put(client, key_of(i), values_[key_of(i)]);
         EXPECT_EQ(a.code, Code::ok) << a.text;
         EXPECT_LT(a.version, 1ULL << 32);
       }
@@ -431,7 +431,7 @@ class ForgedTest : public ::testing::Test {
   }
 
   const layout::SsdGeometry g_ = geometry();
-  const TestShard::Options options_{.blocks = 16, .write_slots = 4};
+  const ShardFixture::Options options_{.blocks = 16, .write_slots = 4};
   Bytes contents_;
   std::map<std::string, std::string> values_;
   layout::BatchHeader newest_;
@@ -573,7 +573,7 @@ TEST_F(ForgedTest, AnythingAnywhere) {
       std::copy(forged.begin(), forged.end(),
                 contents.begin() + static_cast<ptrdiff_t>(g_.log_offset + offset));
     }
-    TestShard s(g_, std::move(contents), options_);
+    ShardFixture s(g_, std::move(contents), options_);
     Status started = s.start();
     ASSERT_TRUE(started.ok()) << started.to_string();
     const RecoveryReport& r = s.shard.recovery();
@@ -581,7 +581,7 @@ TEST_F(ForgedTest, AnythingAnywhere) {
               2 * storage::Findings::kMaxNamed);
     TestClient client(s.shard);
     for (std::uint64_t k = 0; k < 40; ++k) {
-      const Answer a = s.put(client, key_of(k), "after");
+      const WriteAnswer a = s.put(client, key_of(k), "after");
       ASSERT_EQ(a.code, Code::ok) << a.text;
       ASSERT_EQ(s.get(key_of(k)), (Stored{"after", a.version}));
     }
@@ -590,7 +590,7 @@ TEST_F(ForgedTest, AnythingAnywhere) {
 
 TEST_F(RecoveryTest, ADeviceErrorIsPassedOn) {
   for (const block::Io::Kind kind : {block::Io::Kind::read, block::Io::Kind::flush}) {
-    TestShard s(geometry_, formatted(geometry_), options_);
+    ShardFixture s(geometry_, formatted(geometry_), options_);
     s.device.fail(kind);
     EXPECT_EQ(s.start().code(), Code::io_error);
   }

@@ -1,21 +1,30 @@
-// Shard: one SSD's part of the store, owned by one thread. It answers the messages of clients:
-// writes are logged, published in the write slots of the key's block, and acknowledged (design,
-// section 4, rule 1).
+// Shard: one SSD's part of the store, owned by one thread. It is made of the parts that its members
+// name, and answers the messages of clients: each write is done once (rule 8) and acknowledged when
+// the write path is through with it.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
-#include <unordered_map>
 
 #include "fabric/fabric.h"
 #include "layout/message.h"
 #include "server/block_table.h"
+#include "server/bucket_images.h"
+#include "server/bucket_store.h"
+#include "server/checkpointer.h"
+#include "server/fail_stop.h"
 #include "server/log.h"
+#include "server/log_space.h"
 #include "server/merger.h"
+#include "server/owned_request.h"
 #include "server/recovery.h"
 #include "server/scrubber.h"
 #include "server/sessions.h"
+#include "server/slot_queue.h"
+#include "server/slot_repair.h"
+#include "server/write_path.h"
 
 namespace scalio::server {
 
@@ -53,30 +62,15 @@ class Shard final : public fabric::Service {
   void on_disconnect(fabric::Peer& peer) override;
 
   // Ok, or the error after which the shard takes no writes.
-  const Status& failure() const { return failure_; }
+  const Status& failure() const { return stop_.answer(); }
   const RecoveryReport& recovery() const { return recovery_; }
   std::string stat();  // JSON
 
  private:
-  // A key with writes on their way.
-  struct InFlight {
-    explicit InFlight(Executor& executor) : changed(executor) {}
-    std::optional<std::uint32_t> slot;
-    std::uint32_t users = 0;
-    std::uint32_t unpublished = 0;  // in the log, not yet in the slot
-    bool exclusive = false;         // a conditional put is looking at the version
-    WaitList changed;
-  };
-
-  Task<void> serve_write(std::shared_ptr<Session> session, Bytes message);
-  Task<layout::Reply> write(const layout::Request& request, std::string* text);
-  Task<layout::Reply> write_key(InFlight& key, const layout::Request& request, std::string* text);
-  Task<Status> take_slot(InFlight& key, std::uint64_t block, std::uint64_t hash,
-                         std::string_view name, bool removal);
-  Task<Result<std::uint64_t>> current_version(InFlight& key, std::uint64_t block,
-                                              std::uint64_t hash, std::string_view name);
-  Status check(const layout::Request& request) const;
-  void fail(const Status& why);
+  Task<void> serve_write(std::shared_ptr<Session> session, OwnedRequest request);
+  void take_report(const layout::Request& request);
+  // Why no write is taken now, or nothing.
+  std::optional<layout::Reply> refusal(std::size_t message_size) const;
 
   Executor& executor_;
   block::BlockDevice& device_;
@@ -84,19 +78,22 @@ class Shard final : public fabric::Service {
   const ShardOptions options_;
   BlockTable table_;
   Log log_;
+  FailStop stop_;
+  SlotQueue queue_;
+  LogSpace space_;
   SlotRepair repair_;
+  BucketImages images_;
+  BucketStore buckets_;
   Merger merger_;
+  Checkpointer checkpointer_;
+  WritePath writes_;
   Scrubber scrubber_;
   Sessions sessions_;
   RecoveryReport recovery_;
-  std::unordered_map<std::string, std::unique_ptr<InFlight>> in_flight_;
   std::size_t writes_in_flight_ = 0;
   std::size_t write_bytes_in_flight_ = 0;
   WaitList idle_;
   bool stopping_ = false;
-  Status failure_;
-
-  std::uint64_t puts_ = 0, removes_ = 0, conditional_puts_ = 0, conflicts_ = 0;
   std::uint64_t reported_hits_ = 0, reported_misses_ = 0;
 };
 

@@ -17,14 +17,14 @@ using ::testing::HasSubstr;
 
 class ShardTest : public ::testing::Test {
  protected:
-  void open(const layout::SsdGeometry& g, TestShard::Options options = {}) {
+  void open(const layout::SsdGeometry& g, ShardFixture::Options options = {}) {
     reopen(g, formatted(g), options);
   }
   // By value: they may be those of the shard that is open.
-  void reopen(layout::SsdGeometry g, Bytes contents, TestShard::Options options = {}) {
+  void reopen(layout::SsdGeometry g, Bytes contents, ShardFixture::Options options = {}) {
     client_.reset();
     s_.reset();
-    s_ = std::make_unique<TestShard>(g, std::move(contents), options);
+    s_ = std::make_unique<ShardFixture>(g, std::move(contents), options);
     Status started = s_->start();
     ASSERT_TRUE(started.ok()) << started.to_string();
     client_ = std::make_unique<TestClient>(s_->shard);
@@ -45,19 +45,19 @@ class ShardTest : public ::testing::Test {
   }
   nlohmann::json stat() { return nlohmann::json::parse(s_->shard.stat()); }
 
-  std::unique_ptr<TestShard> s_;
+  std::unique_ptr<ShardFixture> s_;
   std::unique_ptr<TestClient> client_;
 };
 
 TEST_F(ShardTest, WritesHaveGrowingVersionsAndAreReadable) {
   open(test_geometry(16));
-  const Answer a = s_->put(*client_, "key", "one");
+  const WriteAnswer a = s_->put(*client_, "key", "one");
   EXPECT_EQ(a.code, Code::ok);
   EXPECT_EQ(s_->get("key"), (Stored{"one", a.version}));
-  const Answer b = s_->put(*client_, "key", "two");
+  const WriteAnswer b = s_->put(*client_, "key", "two");
   EXPECT_GT(b.version, a.version);
   EXPECT_EQ(s_->get("key"), (Stored{"two", b.version}));
-  const Answer c = s_->remove(*client_, "key");
+  const WriteAnswer c = s_->remove(*client_, "key");
   EXPECT_EQ(c.code, Code::ok);
   EXPECT_GT(c.version, b.version);
   EXPECT_EQ(s_->get("key"), std::nullopt);
@@ -67,17 +67,17 @@ TEST_F(ShardTest, WritesHaveGrowingVersionsAndAreReadable) {
 TEST_F(ShardTest, ConditionalPutsLookAtTheVersion) {
   open(test_geometry(16));
   EXPECT_EQ(s_->put_if(*client_, "key", "v", 5).code, Code::conflict);
-  const Answer a = s_->put_if(*client_, "key", "first", 0);
+  const WriteAnswer a = s_->put_if(*client_, "key", "first", 0);
   EXPECT_EQ(a.code, Code::ok);
-  const Answer refused = s_->put_if(*client_, "key", "second", 0);
+  const WriteAnswer refused = s_->put_if(*client_, "key", "second", 0);
   EXPECT_EQ(refused.code, Code::conflict);
   EXPECT_EQ(refused.version, a.version) << "a conflict tells the version that is there";
   EXPECT_EQ(s_->get("key"), (Stored{"first", a.version}));
-  const Answer b = s_->put_if(*client_, "key", "second", a.version);
+  const WriteAnswer b = s_->put_if(*client_, "key", "second", a.version);
   EXPECT_EQ(b.code, Code::ok);
   EXPECT_EQ(s_->remove(*client_, "key").code, Code::ok);
   EXPECT_EQ(s_->put_if(*client_, "key", "third", b.version).code, Code::conflict);
-  const Answer c = s_->put_if(*client_, "key", "third", 0);
+  const WriteAnswer c = s_->put_if(*client_, "key", "third", 0);
   EXPECT_EQ(c.code, Code::ok);
 
   // Once merged and out of its write slot, the version comes from the bucket.
@@ -102,7 +102,7 @@ TEST_F(ShardTest, OneOfManyConditionalPutsWins) {
     turn_until_answered();
     int won = 0;
     for (int i = 0; i < 10; ++i) {
-      const Answer& a = client_->answers[calls[i]].front();
+      const WriteAnswer& a = client_->answers[calls[i]].front();
       if (a.code == Code::ok) {
         ++won;
         version = a.version;
@@ -120,7 +120,7 @@ TEST_F(ShardTest, SizesAreChecked) {
   EXPECT_EQ(s_->put(*client_, "", "v").code, Code::invalid);
   EXPECT_EQ(s_->put(*client_, "k", std::string(119, 'v')).code, Code::ok);
   EXPECT_EQ(s_->get("k")->value, std::string(119, 'v'));
-  const Answer a = s_->put(*client_, "k", std::string(120, 'v'));
+  const WriteAnswer a = s_->put(*client_, "k", std::string(120, 'v'));
   EXPECT_EQ(a.code, Code::too_large);
   EXPECT_THAT(a.text, HasSubstr("121"));
   EXPECT_EQ(s_->put(*client_, std::string(120, 'k'), "").code, Code::ok);
@@ -133,7 +133,7 @@ TEST_F(ShardTest, ACopyOfTheLogIsRefused) {
   EXPECT_EQ(s_->put(*client_, "before", "v").code, Code::ok);
   const std::string copy(
       as_string(ByteView(s_->ssd.contents()).subspan(s_->geometry.log_offset, 64)));
-  const Answer a = s_->put(*client_, "copy", "of " + copy);
+  const WriteAnswer a = s_->put(*client_, "copy", "of " + copy);
   EXPECT_EQ(a.code, Code::invalid);
   EXPECT_THAT(a.text, HasSubstr("copy of the log"));
   EXPECT_EQ(s_->put_if(*client_, "copy", copy, 0).code, Code::invalid);
@@ -174,7 +174,7 @@ TEST_F(ShardTest, AKeyOfAnotherShardIsRefused) {
   open(g);
   int refused = 0, taken = 0;
   for (int i = 0; i < 20; ++i) {
-    const Answer a = s_->put(*client_, "key" + std::to_string(i), "v");
+    const WriteAnswer a = s_->put(*client_, "key" + std::to_string(i), "v");
     ++(a.code == Code::ok ? taken : refused);
     EXPECT_TRUE(a.code == Code::ok || a.code == Code::invalid);
   }
@@ -530,7 +530,7 @@ TEST_F(ShardTest, AFullStoreRefusesNewKeysUntilSomeAreDeleted) {
   std::vector<std::string> stored, refused;
   for (int i = 0; refused.size() < 20; ++i) {
     const std::string key = "key" + std::to_string(i);
-    const Answer a = s_->put(*client_, key, value);
+    const WriteAnswer a = s_->put(*client_, key, value);
     if (a.code == Code::ok) {
       stored.push_back(key);
     } else {
@@ -546,12 +546,12 @@ TEST_F(ShardTest, AFullStoreRefusesNewKeysUntilSomeAreDeleted) {
 
   // Every key can be deleted, whatever else waits in its block.
   for (std::size_t i = 0; i < 24; ++i) {
-    const Answer a = s_->remove(*client_, stored[i]);
+    const WriteAnswer a = s_->remove(*client_, stored[i]);
     ASSERT_EQ(a.code, Code::ok) << stored[i] << ": " << a.text;
   }
   settle();
   for (std::size_t i = 0; i < 10; ++i) {
-    const Answer a = s_->put(*client_, refused[i], value);
+    const WriteAnswer a = s_->put(*client_, refused[i], value);
     EXPECT_EQ(a.code, Code::ok) << refused[i] << ": " << a.text;
   }
   for (std::size_t i = 0; i < stored.size(); ++i)
@@ -573,7 +573,7 @@ class ShardFaultTest : public ShardTest {
   block::Extent buckets() const { return {s_->geometry.bucket_offset, s_->geometry.device_size}; }
   // Writes are refused, saying why; what was written is still read.
   void expect_read_only() {
-    const Answer a = s_->put(*client_, "after", "v");
+    const WriteAnswer a = s_->put(*client_, "after", "v");
     EXPECT_EQ(a.code, Code::read_only);
     EXPECT_THAT(a.text, HasSubstr("injected fault"));
     EXPECT_EQ(s_->remove(*client_, "before").code, Code::read_only);
@@ -584,8 +584,8 @@ class ShardFaultTest : public ShardTest {
     EXPECT_EQ(s_->get("before")->value, "v");
   }
   // Fills the block, so that the next write needs a merge, until one is not ok.
-  Answer write_until_it_fails() {
-    Answer a;
+  WriteAnswer write_until_it_fails() {
+    WriteAnswer a;
     for (int i = 0; i < 100 && a.code == Code::ok; ++i)
       a = s_->put(*client_, "key" + std::to_string(i), "v");
     return a;
@@ -627,7 +627,7 @@ TEST_F(ShardFaultTest, AFailedBucketWriteTurnsTheShardReadOnlyAndLosesNothing) {
 TEST_F(ShardFaultTest, ACheckpointEndsWhenBucketsCannotBeWritten) {
   open(test_geometry(64), {.blocks = 512});
   s_->device.fail(block::Io::Kind::write, block::FaultyDevice::kEvery, buckets());
-  Answer a;
+  WriteAnswer a;
   for (int i = 0; i < 5000 && a.code == Code::ok; ++i)
     a = s_->put(*client_, "key" + std::to_string(i), "v");
   EXPECT_EQ(a.code, Code::read_only);
@@ -637,7 +637,7 @@ TEST_F(ShardFaultTest, ACheckpointEndsWhenBucketsCannotBeWritten) {
 
 TEST_F(ShardFaultTest, AFailedFlushTurnsTheShardReadOnly) {
   s_->device.fail(block::Io::Kind::flush);
-  Answer a;
+  WriteAnswer a;
   for (int i = 0; i < 5000 && a.code == Code::ok; ++i)
     a = s_->put(*client_, "key" + std::to_string(i % 50), "v");
   EXPECT_EQ(a.code, Code::read_only);
@@ -675,7 +675,7 @@ TEST_F(ShardFaultTest, ADamagedBucketStopsItsOwnKeysOnly) {
   int stuck = 0;
   for (int i = 0; i < 400; ++i) {
     const std::string key = "key" + std::to_string(i % 60), value = std::to_string(i);
-    const Answer a = s_->put(*client_, key, value);
+    const WriteAnswer a = s_->put(*client_, key, value);
     if (a.code == Code::ok) {
       model[key] = value;
     } else {

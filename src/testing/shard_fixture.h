@@ -1,142 +1,27 @@
-// What the tests of this layer share: an SSD in memory whose power can be cut at any moment, and a
-// client that keeps the replies it gets.
+// What the tests of the server share: a small store, one life of a shard over it, and a client that
+// keeps the replies it gets.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "block/buffer.h"
-#include "block/count.h"
 #include "layout/bucket.h"
 #include "layout/hash_block.h"
 #include "layout/log.h"
-#include "server/log.h"
 #include "server/shard.h"
-#include "task/event_loop.h"
 #include "testing/faulty_device.h"
+#include "testing/loops.h"
+#include "testing/power_cut_ssd.h"
 
 namespace scalio::server {
-
-inline std::unique_ptr<EventLoop> make_loop() {
-  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
-  if (!loop.ok()) assertion_failed(loop.status().to_string().c_str(), __FILE__, __LINE__);
-  return *std::move(loop);
-}
-
-// Turns the loop until `done()`. A signal ends the process if that never comes.
-template <class F>
-void turn_until(EventLoop& loop, F done) {
-  constexpr unsigned kHang = 120;  // seconds
-  alarm(kHang);
-  loop.run_until(done);
-  alarm(0);
-}
-
-// Runs a task to its end.
-template <class T>
-T run(EventLoop& loop, Task<T> task) {
-  std::optional<T> out;
-  auto body = [](Task<T> t, std::optional<T>* result) -> Task<void> {
-    result->emplace(co_await std::move(t));
-  };
-  loop.spawn(body(std::move(task), &out));
-  turn_until(loop, [&] { return out.has_value(); });
-  return std::move(*out);
-}
-
-// An SSD with a volatile write cache. Operations take a random number of turns, so that they end in
-// any order; a seed repeats it.
-class MemorySsd final : public block::BlockDevice {
- public:
-  static constexpr std::uint32_t kBlock = 512;
-
-  MemorySsd(Executor& executor, Bytes contents, std::uint64_t seed)
-      : executor_(executor), contents_(std::move(contents)), durable_(contents_), random_(seed) {}
-
-  // What is read now.
-  Bytes& contents() { return contents_; }
-  // What a power cut now would leave: of each write that is not durable, any of its blocks.
-  Bytes after_power_cut() {
-    Bytes left = durable_;
-    for (const Pending& p : pending_) {
-      for (std::size_t at = 0; at < p.bytes.size(); at += kBlock) {
-        if (random_() % 2 == 0)
-          std::copy_n(p.bytes.begin() + at, kBlock, left.begin() + p.offset + at);
-      }
-    }
-    return left;
-  }
-  // Called when a write or flush has begun and not ended, and again when it has ended.
-  std::function<void()> on_change = [] {};
-
-  const std::string& name() const override { return name_; }
-  std::uint64_t size() const override { return contents_.size(); }
-  std::uint32_t block_size() const override { return kBlock; }
-  const block::Counters& counters() const override { return counters_; }
-
- protected:
-  void start(block::Io& io) override { executor_.spawn(run_io(io)); }
-
- private:
-  struct Pending {
-    std::uint64_t offset;
-    Bytes bytes;
-    bool done = false;
-  };
-
-  Task<void> some_turns() {
-    for (std::uint64_t n = 1 + random_() % 4; n > 0; --n) co_await executor_.yield();
-  }
-  void make_durable(std::list<Pending>::iterator p) {
-    std::copy(p->bytes.begin(), p->bytes.end(),
-              durable_.begin() + static_cast<ptrdiff_t>(p->offset));
-    pending_.erase(p);
-  }
-  Task<void> run_io(block::Io& io) {
-    std::list<Pending>::iterator mine = pending_.end();
-    std::vector<std::list<Pending>::iterator> flushed;
-    if (io.kind == block::Io::Kind::write) {
-      mine = pending_.insert(pending_.end(), {io.offset, Bytes(io.data, io.data + io.size)});
-    } else if (io.kind == block::Io::Kind::flush) {
-      for (auto p = pending_.begin(); p != pending_.end(); ++p) {
-        if (p->done) flushed.push_back(p);
-      }
-    }
-    co_await some_turns();
-    if (io.kind != block::Io::Kind::read) on_change();
-    co_await some_turns();
-    if (io.kind == block::Io::Kind::read) {
-      std::copy_n(contents_.begin() + static_cast<ptrdiff_t>(io.offset), io.size, io.data);
-    } else if (io.kind == block::Io::Kind::write) {
-      std::copy(mine->bytes.begin(), mine->bytes.end(),
-                contents_.begin() + static_cast<ptrdiff_t>(io.offset));
-      mine->done = true;
-      if (io.durability == block::Durability::stable) make_durable(mine);
-    }
-    for (auto p : flushed) make_durable(p);
-    if (io.kind != block::Io::Kind::read) on_change();
-    block::count(counters_, io, Status());
-    io.complete(executor_, Status());
-  }
-
-  Executor& executor_;
-  const std::string name_ = "memory-ssd";
-  Bytes contents_;
-  Bytes durable_;
-  std::list<Pending> pending_;  // writes that are not durable, in the order they began
-  std::mt19937_64 random_;
-  block::Counters counters_;
-};
 
 // A store of one SSD. The log has the least size if `log_size` is 0.
 inline layout::SsdGeometry test_geometry(std::uint64_t buckets, std::uint32_t bucket_size = 512,
@@ -204,7 +89,7 @@ inline std::map<std::string, Stored> all_in_buckets(const layout::SsdGeometry& g
   return all;
 }
 
-struct Answer {
+struct WriteAnswer {
   Code code = Code::ok;
   std::uint64_t version = 0;
   std::string text;
@@ -257,7 +142,7 @@ class TestClient final : public fabric::Peer {
     std::map<std::string, std::uint64_t> versions;
     for (const auto& [call, list] : answers) {
       const auto& [key, value] = sent_.at(call);
-      const Answer& a = list.front();
+      const WriteAnswer& a = list.front();
       if (a.code != Code::ok || a.version < versions[key]) continue;
       versions[key] = a.version;
       if (value) {
@@ -273,7 +158,7 @@ class TestClient final : public fabric::Peer {
     largest = std::max(largest, payload.size());
     auto r = layout::decode_reply(payload);
     SCALIO_ASSERT(r.has_value());
-    const Answer answer{r->code, r->version, std::string(r->text)};
+    const WriteAnswer answer{r->code, r->version, std::string(r->text)};
     answers[call].push_back(answer);
     on_answer(call, answer);
   }
@@ -281,10 +166,11 @@ class TestClient final : public fabric::Peer {
   const std::string& name() const override { return name_; }
 
   layout::HelloReply hello;
-  std::map<std::uint64_t, std::vector<Answer>> answers;  // by call
+  std::map<std::uint64_t, std::vector<WriteAnswer>> answers;  // by call
   std::string closed;
   std::size_t largest = 0;  // bytes of a reply
-  std::function<void(std::uint64_t, const Answer&)> on_answer = [](std::uint64_t, const Answer&) {};
+  std::function<void(std::uint64_t, const WriteAnswer&)> on_answer = [](std::uint64_t,
+                                                                        const WriteAnswer&) {};
 
  private:
   std::uint64_t unanswered() {
@@ -301,7 +187,7 @@ class TestClient final : public fabric::Peer {
 };
 
 // One life of a shard over the bytes of an SSD.
-class TestShard {
+class ShardFixture {
  public:
   struct Options {
     std::uint64_t blocks = 4;
@@ -311,7 +197,7 @@ class TestShard {
     std::uint64_t seed = 1;
     std::string device_path = "memory-ssd";
   };
-  TestShard(const layout::SsdGeometry& ssd_geometry, Bytes contents, Options options)
+  ShardFixture(const layout::SsdGeometry& ssd_geometry, Bytes contents, Options options)
       : loop(make_loop()),
         geometry(ssd_geometry),
         blocks{options.blocks, options.read_slots, options.write_slots,
@@ -321,7 +207,7 @@ class TestShard {
         region(blocks.size()),
         shard(*loop, device, geometry, blocks, region.span(), shard_options(options)) {}
   // Nothing of the shard may be left running; what its stop says does not matter here.
-  ~TestShard() {
+  ~ShardFixture() {
     device.heal();
     if (started_) (void)stop();
     turn_until(*loop, [&] { return loop->spawned() == 0; });
@@ -335,7 +221,7 @@ class TestShard {
     if (stopping_) return;
     stopping_ = true;
     loop->spawn(
-        [](TestShard* s) -> Task<void> { s->stop_status_ = co_await s->shard.stop(); }(this));
+        [](ShardFixture* s) -> Task<void> { s->stop_status_ = co_await s->shard.stop(); }(this));
   }
   Status stop() {
     begin_stop();
@@ -344,20 +230,20 @@ class TestShard {
   }
 
   // Sends a write and waits for its answer.
-  Answer write(TestClient& client, layout::RequestKind kind, std::string_view key,
-               std::string_view value = "", std::uint64_t expected = 0) {
+  WriteAnswer write(TestClient& client, layout::RequestKind kind, std::string_view key,
+                    std::string_view value = "", std::uint64_t expected = 0) {
     const std::uint64_t call = client.send(kind, key, value, expected);
     turn_until(*loop, [&] { return client.answers.contains(call); });
     return client.answers[call].front();
   }
-  Answer put(TestClient& c, std::string_view key, std::string_view value) {
+  WriteAnswer put(TestClient& c, std::string_view key, std::string_view value) {
     return write(c, layout::RequestKind::put, key, value);
   }
-  Answer remove(TestClient& c, std::string_view key) {
+  WriteAnswer remove(TestClient& c, std::string_view key) {
     return write(c, layout::RequestKind::remove, key);
   }
-  Answer put_if(TestClient& c, std::string_view key, std::string_view value,
-                std::uint64_t expected) {
+  WriteAnswer put_if(TestClient& c, std::string_view key, std::string_view value,
+                     std::uint64_t expected) {
     return write(c, layout::RequestKind::put_if, key, value, expected);
   }
 
@@ -394,10 +280,10 @@ class TestShard {
     return find_in_buckets(geometry, ssd.contents(), key);
   }
 
-  const std::unique_ptr<EventLoop> loop;  // its own
+  const LoopPtr loop;  // its own
   const layout::SsdGeometry geometry;
   const layout::RegionGeometry blocks;
-  MemorySsd ssd;
+  block::PowerCutSsd ssd;
   block::FaultyDevice device;
   block::Buffer region;
   Shard shard;

@@ -1,0 +1,120 @@
+#include "server/checkpointer.h"
+
+#include <algorithm>
+
+namespace scalio::server {
+
+using layout::LogKind;
+
+namespace {
+// Blocks that are looked at before others get their turn.
+constexpr std::uint64_t kScanStep = 4096;
+}  // namespace
+
+Task<void> Checkpointer::run() {
+  while (!stopping_) {
+    if (!space_.scarce()) {
+      co_await space_.demand();
+      continue;
+    }
+    const std::uint64_t free = log_.free(), owed = space_.debts();
+    // The older half; all of it if a write is waiting for space.
+    const std::uint64_t target = space_.blocked() ? log_.head() : log_.head() - log_.used() / 2;
+    Status s = co_await checkpoint(target);
+    if (!s.ok()) {
+      stop_.fail(s);
+      break;
+    }
+    // Writes that cannot be merged may leave nothing to gain: try again when there is something
+    // new.
+    if (log_.free() <= free && space_.debts() >= owed && !stopping_) co_await space_.demand();
+  }
+}
+
+void Checkpointer::stop() {
+  stopping_ = true;
+  space_.wake_all();
+}
+
+Task<void> Checkpointer::drain() {
+  while (running_) co_await ended_.wait();
+}
+
+Task<Status> Checkpointer::checkpoint(std::uint64_t target) {
+  co_await drain();
+  running_ = true;
+  ++count_;
+  // What is logged from now on, or logged and not published, would enter a slot behind the scan.
+  target = std::min(target, space_.published_below());
+  Status s = co_await merge_before(target);
+  if (s.ok()) s = co_await drop_before(target);
+  running_ = false;
+  space_.reclaimed();
+  ended_.wake_all();
+  co_return s;
+}
+
+// Merges every write older than `target`, in as many passes over the blocks as that takes.
+Task<Status> Checkpointer::merge_before(std::uint64_t target) {
+  Status status = merger_.failure();
+  bool retry_stuck = true;  // once: a bucket may have been repaired, or keys deleted
+  for (bool remaining = true; remaining && status.ok();) {
+    remaining = false;
+    for (std::uint64_t block = 0; block < table_.geometry().blocks && status.ok(); ++block) {
+      for (std::uint32_t i = 0; i < table_.geometry().write_slots && status.ok(); ++i) {
+        WriteSlot& s = table_.slot(block, i);
+        if (!s.dirty() || s.lsn >= target) continue;
+        if (retry_stuck) s.stuck = Stuck::no;
+        remaining = true;
+        if (s.stuck != Stuck::no) {
+          status = co_await log_again(block, i);
+          continue;
+        }
+        merger_.start(geometry_.home_bucket(s.hash));
+        while (merger_.running() >= Merger::kMaxMerges) co_await merger_.one_ended();
+      }
+      if (block % kScanStep == kScanStep - 1) co_await executor_.yield();
+    }
+    retry_stuck = false;
+    co_await merger_.drain();
+    if (status.ok()) status = merger_.failure();
+  }
+  co_return status;
+}
+
+// A write that cannot be merged is added to the log once more, so that it does not hold the tail.
+Task<Status> Checkpointer::log_again(std::uint64_t block, std::uint32_t i) {
+  const Result<BlockTable::Published> p = co_await repair_.read(block, i);
+  if (!p.ok()) co_return p.status();
+  co_await log_.room(static_cast<std::uint32_t>(p->key.size()),
+                     static_cast<std::uint32_t>(p->value.size()));
+  if (!log_.failure().ok()) co_return log_.failure();
+  // A newer write that is in the log already must not be followed by this older one: recovery would
+  // take it for the newest.
+  WriteSlot& slot = table_.slot(block, i);
+  if (!slot.dirty() || slot.version != p->version || slot.in_log > 0) {
+    co_await executor_.yield();
+    co_return Status();
+  }
+  const LogKind kind = p->kind == layout::Kind::tombstone ? LogKind::tombstone : LogKind::value;
+  const Log::Ticket t = log_.add(kind, p->version, p->key, as_bytes(p->value));
+  space_.admit(t.lsn);
+  Status s = co_await log_.durable(t.batch);
+  space_.settle(t.lsn);
+  if (s.ok() && slot.dirty() && slot.version == p->version) slot.lsn = t.lsn;
+  co_return s;
+}
+
+// Only when the new tail is durable itself is the space before it used again.
+Task<Status> Checkpointer::drop_before(std::uint64_t target) {
+  // Nor may images of buckets that are still being written be dropped.
+  target = std::min(target, images_.oldest().value_or(target));
+  Status s = co_await device_.flush();
+  if (!s.ok()) {
+    stop_.fail(s);
+    co_return s;
+  }
+  co_return co_await log_.advance_tail(target);
+}
+
+}  // namespace scalio::server

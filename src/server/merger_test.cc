@@ -1,0 +1,129 @@
+#include "server/merger.h"
+
+#include <gtest/gtest.h>
+
+#include "testing/shard_parts.h"
+
+namespace scalio::server {
+namespace {
+
+class MergerTest : public ::testing::Test {
+ protected:
+  void drain() {
+    turn_until(*parts_.loop, [&] { return parts_.merger.running() == 0; });
+  }
+  // Fills both slots of a block with keys of two buckets.
+  void fill_block(std::uint64_t block) {
+    first_ = parts_.key_in_block(block, 0);
+    int i = 1;
+    while (parts_.home_of(parts_.key_in_block(block, i)) == parts_.home_of(first_)) ++i;
+    second_ = parts_.key_in_block(block, i);
+    parts_.put(first_, "one");
+    parts_.put(second_, "two");
+  }
+
+  ShardParts parts_{test_geometry(16)};
+  std::string first_, second_;
+};
+
+TEST_F(MergerTest, AMergeTakesAllThatIsPendingInTheBucket) {
+  const std::string a = parts_.key_in(3, 0), b = parts_.key_in(3, 1), other = parts_.key_in(9, 0);
+  const WriteSlot& slot = parts_.put(a, "one");
+  const std::uint64_t version = slot.version;
+  parts_.put(b, "two");
+  parts_.put(other, "three");
+  parts_.merger.start(3);
+  parts_.merger.start(3);
+  EXPECT_EQ(parts_.merger.running(), 1u) << "the first has not begun, and will take all";
+  drain();
+  EXPECT_EQ(parts_.stored(a), (Stored{"one", version}));
+  EXPECT_TRUE(parts_.stored(b));
+  EXPECT_FALSE(parts_.stored(other));
+  EXPECT_EQ(slot.state, layout::WriteState::clean);
+  EXPECT_EQ(parts_.table.dirty(), 1u);
+  EXPECT_EQ(parts_.merger.counters().merges, 1u);
+  EXPECT_EQ(parts_.merger.counters().merged_records, 2u);
+  EXPECT_EQ(parts_.space.debts(), 1u);
+  EXPECT_EQ(parts_.images.oldest(), std::nullopt);
+}
+
+// Rule 7.
+TEST_F(MergerTest, AValueThatChangesMeanwhileStaysDirty) {
+  const std::string key = parts_.key_in(3, 0);
+  const std::uint64_t block = parts_.blocks.block_of(parts_.hash(key));
+  WriteSlot& slot = parts_.put(key, "old");
+  const std::uint32_t i = *parts_.table.find(block, parts_.hash(key), key);
+  const std::uint64_t old = slot.version;
+  parts_.merger.start(3);
+  parts_.ssd.on_change = [&] {
+    if (slot.version != old) return;
+    ASSERT_TRUE(slot.merging);
+    slot.reserved = true;
+    parts_.table.publish(block, i, {key, "new", slot.version + 1, layout::Kind::value},
+                         slot.lsn + 8);
+    slot.reserved = false;
+  };
+  drain();
+  parts_.ssd.on_change = [] {};
+  EXPECT_EQ(parts_.stored(key)->value, "old");
+  EXPECT_TRUE(slot.dirty());
+  EXPECT_FALSE(slot.merging);
+}
+
+// Rule 10.
+TEST_F(MergerTest, ABlockThatIsFullIsRelieved) {
+  fill_block(0);
+  ASSERT_FALSE(parts_.table.reusable(0));
+  EXPECT_TRUE(parts_.merger.relieve(0).ok());
+  EXPECT_EQ(parts_.merger.running(), 1u);
+  drain();
+  EXPECT_TRUE(parts_.table.reusable(0));
+  EXPECT_TRUE(parts_.stored(first_)) << "which is the colder one";
+  EXPECT_FALSE(parts_.stored(second_));
+}
+
+TEST_F(MergerTest, ABlockIsPreparedWhenTheNextKeyWouldFindNoSlot) {
+  const std::string key = parts_.key_in_block(1, 0);
+  parts_.put(key, "one");
+  parts_.merger.prepare(1);
+  EXPECT_EQ(parts_.merger.running(), 0u);
+  fill_block(0);
+  parts_.merger.prepare(0);
+  EXPECT_EQ(parts_.merger.running(), 1u);
+  drain();
+  EXPECT_TRUE(parts_.table.reusable(0));
+}
+
+TEST_F(MergerTest, ADamagedBucketKeepsItsWritesInTheirSlots) {
+  fill_block(0);
+  for (const std::string* key : {&first_, &second_}) {
+    parts_.damage(parts_.home_of(*key));
+    parts_.merger.start(parts_.home_of(*key));
+  }
+  drain();
+  EXPECT_EQ(parts_.table.dirty(), 2u);
+  EXPECT_EQ(parts_.merger.counters().damaged_buckets, 2u);
+  EXPECT_EQ(parts_.merger.relieve(0).code(), Code::corrupt);
+  EXPECT_TRUE(parts_.merger.failure().ok()) << "all others are served";
+}
+
+TEST_F(MergerTest, AfterADeviceErrorNothingIsMerged) {
+  fill_block(0);
+  parts_.device.fail(block::Io::Kind::read, 1);
+  parts_.merger.start(parts_.home_of(first_));
+  drain();
+  EXPECT_EQ(parts_.merger.failure().code(), Code::io_error);
+  EXPECT_EQ(parts_.stop.answer().code(), Code::read_only);
+  EXPECT_EQ(parts_.merger.relieve(0).code(), Code::io_error);
+  EXPECT_EQ(parts_.table.dirty(), 2u);
+}
+
+TEST_F(MergerTest, WhoWaitsForTheBlockIsWoken) {
+  fill_block(0);
+  ASSERT_TRUE(parts_.merger.relieve(0).ok());
+  run(*parts_.loop, parts_.queue.wait(0));
+  EXPECT_TRUE(parts_.table.reusable(0));
+}
+
+}  // namespace
+}  // namespace scalio::server

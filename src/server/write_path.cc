@@ -1,0 +1,248 @@
+#include "server/write_path.h"
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+
+namespace scalio::server {
+
+using layout::LogKind;
+using layout::Request;
+
+namespace {
+// Checkpoints that a write waits for before the log is called full.
+constexpr int kMaxCheckpointsWaited = 64;
+
+WriteOutcome failed(const Status& status) { return {status.code(), 0, status.message()}; }
+}  // namespace
+
+// While a conditional put has it, no other write of the key enters the log.
+class WritePath::Exclusive {
+ public:
+  Exclusive(KeyInFlight& key, bool wanted) : key_(wanted ? &key : nullptr) {
+    if (key_) key_->exclusive = true;
+  }
+  Exclusive(const Exclusive&) = delete;
+  Exclusive& operator=(const Exclusive&) = delete;
+  ~Exclusive() { release(); }
+
+  void release() {
+    if (!key_) return;
+    key_->exclusive = false;
+    key_->changed.wake_all();
+    key_ = nullptr;
+  }
+
+ private:
+  KeyInFlight* key_;
+};
+
+void WritePath::wake_all() {
+  for (auto& [name, key] : in_flight_) key.changed.wake_all();
+}
+
+Status WritePath::check(const KeyedWrite& w) const {
+  const std::string_view key = w.request.key, value = w.request.value;
+  if (key.empty() || key.size() > layout::kMaxKey) {
+    return Status(Code::invalid,
+                  fmt::format("a key of {} bytes: keys have 1 to {}", key.size(), layout::kMaxKey));
+  }
+  if (key.size() + value.size() > geometry_.inline_limit) {
+    return Status(Code::too_large,
+                  fmt::format("key and value have {} bytes, the store takes {}; format one with a "
+                              "larger --inline-limit",
+                              key.size() + value.size(), geometry_.inline_limit));
+  }
+  if (layout::shard_of(w.hash, geometry_.shards) != geometry_.shard) {
+    return Status(Code::invalid,
+                  fmt::format("the key does not belong to shard {}", geometry_.shard));
+  }
+  if (layout::holds_log_id(key, value, geometry_.log_id())) {
+    return Status(Code::invalid,
+                  "the record contains the id of this store's log, which stands on its SSDs only: "
+                  "a copy of the log "
+                  "cannot be kept in the store itself");
+  }
+  return stop_.answer();
+}
+
+WritePath::KeyInFlight& WritePath::enter(std::string_view name) {
+  auto it = in_flight_.find(name);
+  if (it == in_flight_.end()) it = in_flight_.try_emplace(std::string(name), executor_).first;
+  ++it->second.users;
+  return it->second;
+}
+
+void WritePath::leave(KeyInFlight& key, const KeyedWrite& w) {
+  if (--key.users > 0) return;
+  if (key.slot) table_.slot(w.block, *key.slot).reserved = false;
+  in_flight_.erase(in_flight_.find(w.request.key));
+  queue_.wake(w.block);
+  merger_.prepare(w.block);
+}
+
+Task<WriteOutcome> WritePath::write(const Request& request) {
+  const std::uint64_t hash = hash_key(request.key, geometry_.hash_seed);
+  const KeyedWrite w{request, hash, table_.geometry().block_of(hash)};
+  if (Status s = check(w); !s.ok()) co_return failed(s);
+  // A key that always has a write under way would keep its slot for ever: writers that wait for one
+  // go first.
+  while (queue_.starving(w.block) && !stop_.failed()) co_await queue_.wait(w.block);
+  KeyInFlight& key = enter(request.key);
+  WriteOutcome outcome = co_await write_key(key, w);
+  leave(key, w);
+  co_return outcome;
+}
+
+// Rule 1: log durable, published, reply.
+Task<WriteOutcome> WritePath::write_key(KeyInFlight& key, const KeyedWrite& w) {
+  // The slot is taken before the record is logged, so that a durable write can be published at
+  // once.
+  if (Status s = co_await take_slot(key, w); !s.ok()) co_return failed(s);
+
+  while (key.exclusive) co_await key.changed.wait();
+  Exclusive exclusive(key, w.conditional());
+  if (w.conditional()) {
+    std::optional<WriteOutcome> refused = co_await compare_version(key, w);
+    if (refused) co_return *std::move(refused);
+  }
+
+  if (Status s = co_await wait_for_log(key, w); !s.ok()) co_return failed(s);
+  const Log::Ticket ticket = add_to_log(key, w);
+  exclusive.release();
+
+  const Status durable = co_await log_.durable(ticket.batch);
+  if (durable.ok()) {
+    publish(key, w, ticket);
+  } else {
+    stop_.fail(durable);
+  }
+  settle(key, w, ticket);
+  if (!durable.ok()) {
+    co_return WriteOutcome{
+        Code::unknown, 0,
+        fmt::format("the log could not be written ({}): the write may be found after a restart, "
+                    "or not",
+                    durable.to_string())};
+  }
+  ++(w.removal()       ? counters_.removes
+     : w.conditional() ? counters_.conditional_puts
+                       : counters_.puts);
+  co_return WriteOutcome{Code::ok, ticket.version, {}};
+}
+
+// Gets the write slot that the key's writes go to.
+Task<Status> WritePath::take_slot(KeyInFlight& key, const KeyedWrite& w) {
+  while (!key.slot) {
+    if (stop_.failed()) co_return stop_.answer();
+    if (auto held = table_.find(w.block, w.hash, w.request.key)) {
+      table_.slot(w.block, *held).reserved = true;
+      key.slot = held;
+      break;
+    }
+    if (merger_.full() && !w.removal()) co_return merger_.no_room();
+    if (auto free = table_.reusable(w.block)) {
+      table_.reserve(w.block, *free, w.hash);
+      key.slot = free;
+      break;
+    }
+    // Rule 10: all are taken, so one is merged before this write goes on.
+    Status s = merger_.relieve(w.block);
+    if (!s.ok()) co_return s;
+    co_await queue_.wait_for_slot(w.block);
+  }
+  co_return Status();
+}
+
+// A conditional put looks at the version when no write of the key is under way. Nothing if it is
+// the one that is expected, else the answer.
+Task<std::optional<WriteOutcome>> WritePath::compare_version(KeyInFlight& key,
+                                                             const KeyedWrite& w) {
+  while (key.unpublished > 0) co_await key.changed.wait();
+  if (stop_.failed()) co_return failed(stop_.answer());
+  const Result<std::uint64_t> version = co_await current_version(key, w);
+  if (!version.ok()) co_return failed(version.status());
+  if (*version == w.request.expected) co_return std::nullopt;
+  ++counters_.conflicts;
+  co_return WriteOutcome{
+      Code::conflict, *version,
+      fmt::format("the key's version is {}, not {}", *version, w.request.expected)};
+}
+
+// Waits until the record may be added to the log. The add must follow without suspending.
+Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w) {
+  const auto key_size = static_cast<std::uint32_t>(w.request.key.size()),
+             value_size = static_cast<std::uint32_t>(w.request.value.size());
+  const std::uint32_t size = layout::BatchBuilder::record_size(key_size, value_size);
+  for (int checkpoints = 0; !stop_.failed();) {
+    co_await log_.room(key_size, value_size);
+    if (!log_.failure().ok()) {
+      stop_.fail(log_.failure());
+    } else if (!w.conditional() && key.exclusive) {
+      co_await key.changed.wait();
+    } else if (space_.admits(size)) {
+      break;
+    } else if (checkpoints++ == kMaxCheckpointsWaited) {
+      co_return Status(
+          Code::full,
+          fmt::format("the log of {} is full of writes that cannot be merged", device_.name()));
+    } else {
+      co_await space_.wait();
+    }
+  }
+  co_return stop_.answer();
+}
+
+Log::Ticket WritePath::add_to_log(KeyInFlight& key, const KeyedWrite& w) {
+  const Log::Ticket ticket = log_.add(w.removal() ? LogKind::tombstone : LogKind::value, 0,
+                                      w.request.key, as_bytes(w.request.value));
+  space_.admit(ticket.lsn);
+  ++key.unpublished;
+  ++table_.slot(w.block, *key.slot).in_log;
+  return ticket;
+}
+
+void WritePath::publish(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket) {
+  // Records of one batch are resumed in their order; should a newer value of the key be there
+  // already, this one was replaced in the same instant.
+  if (ticket.version <= table_.slot(w.block, *key.slot).version) return;
+  const layout::RecordView record{w.request.key, w.request.value, ticket.version,
+                                  w.removal() ? layout::Kind::tombstone : layout::Kind::value};
+  table_.publish(w.block, *key.slot, record, ticket.lsn);
+}
+
+void WritePath::settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket) {
+  space_.settle(ticket.lsn);
+  --key.unpublished;
+  --table_.slot(w.block, *key.slot).in_log;
+  key.changed.wake_all();
+}
+
+// The version of the key as of its last logged write. None of its writes may be unpublished.
+Task<Result<std::uint64_t>> WritePath::current_version(KeyInFlight& key, const KeyedWrite& w) {
+  auto slot = key.slot && table_.slot(w.block, *key.slot).version != 0
+                  ? key.slot
+                  : table_.find(w.block, w.hash, w.request.key);
+  if (!slot) co_return co_await version_in_bucket(w);
+  const WriteSlot& s = table_.slot(w.block, *slot);
+  if (s.dirty()) {
+    Result<BlockTable::Published> p = co_await repair_.read(w.block, *slot);
+    if (!p.ok() && s.dirty()) co_return p.status();
+    if (p.ok()) co_return p->kind == layout::Kind::tombstone ? 0 : p->version;
+  }
+  if (repair_.intact(w.block, *slot)) {
+    const auto p = table_.look(w.block, *slot);
+    co_return p->kind == layout::Kind::tombstone ? 0 : p->version;
+  }
+  // CLEAN, and a client has damaged our copy in the region: the bucket has the value, the log may
+  // not.
+  co_return co_await version_in_bucket(w);
+}
+
+Task<Result<std::uint64_t>> WritePath::version_in_bucket(const KeyedWrite& w) {
+  Result<BucketStore::Found> found = co_await buckets_.find(w.request.key, w.hash);
+  if (!found.ok()) co_return found.status();
+  co_return found->version;
+}
+
+}  // namespace scalio::server

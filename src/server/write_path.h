@@ -1,0 +1,124 @@
+// WritePath: a write from its request to its published value (docs/architecture.md, "The life of a
+// PUT"): a write slot is taken, the record logged, the value published (rule 1).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "layout/message.h"
+#include "server/block_table.h"
+#include "server/bucket_store.h"
+#include "server/fail_stop.h"
+#include "server/log.h"
+#include "server/log_space.h"
+#include "server/merger.h"
+#include "server/slot_queue.h"
+#include "server/slot_repair.h"
+
+namespace scalio::server {
+
+// How a write ended: what layout::Reply says, with its text.
+struct WriteOutcome {
+  Code code = Code::ok;
+  std::uint64_t version = 0;
+  std::string text;
+};
+
+struct WriteCounters {
+  std::uint64_t puts = 0;
+  std::uint64_t removes = 0;
+  std::uint64_t conditional_puts = 0;
+  std::uint64_t conflicts = 0;
+};
+
+class WritePath {
+ public:
+  // `device` is asked for its name.
+  WritePath(Executor& executor, const block::BlockDevice& device,
+            const layout::SsdGeometry& geometry, BlockTable& table, Log& log, LogSpace& space,
+            SlotQueue& queue, SlotRepair& repair, BucketStore& buckets, Merger& merger,
+            FailStop& stop)
+      : executor_(executor),
+        device_(device),
+        geometry_(geometry),
+        table_(table),
+        log_(log),
+        space_(space),
+        queue_(queue),
+        repair_(repair),
+        buckets_(buckets),
+        merger_(merger),
+        stop_(stop) {}
+
+  // Does a write: put, remove or put_if. It is on SSD and visible to all clients if the outcome is
+  // ok, may be if it is unknown, and nothing was done otherwise. The request's bytes stay until
+  // then.
+  Task<WriteOutcome> write(const layout::Request& request);
+
+  // A failure: who waits looks at it.
+  void wake_all();
+
+  const WriteCounters& counters() const { return counters_; }
+
+ private:
+  // A key with writes on their way.
+  struct KeyInFlight {
+    explicit KeyInFlight(Executor& executor) : changed(executor) {}
+    std::optional<std::uint32_t> slot;  // theirs until the last has ended
+    std::uint32_t users = 0;
+    std::uint32_t unpublished = 0;  // in the log, not yet in the slot
+    bool exclusive = false;         // a conditional put is looking at the version
+    WaitList changed;
+  };
+  // One write, and where its key belongs.
+  struct KeyedWrite {
+    const layout::Request& request;
+    std::uint64_t hash;
+    std::uint64_t block;
+
+    bool removal() const { return request.kind == layout::RequestKind::remove; }
+    bool conditional() const { return request.kind == layout::RequestKind::put_if; }
+  };
+  class Exclusive;
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>()(text);
+    }
+  };
+
+  Status check(const KeyedWrite& w) const;
+  KeyInFlight& enter(std::string_view key);
+  void leave(KeyInFlight& key, const KeyedWrite& w);
+
+  Task<WriteOutcome> write_key(KeyInFlight& key, const KeyedWrite& w);
+  // The steps of write_key(), in their order.
+  Task<Status> take_slot(KeyInFlight& key, const KeyedWrite& w);
+  Task<std::optional<WriteOutcome>> compare_version(KeyInFlight& key, const KeyedWrite& w);
+  Task<Status> wait_for_log(KeyInFlight& key, const KeyedWrite& w);
+  Log::Ticket add_to_log(KeyInFlight& key, const KeyedWrite& w);
+  void publish(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket);
+  void settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket);
+
+  Task<Result<std::uint64_t>> current_version(KeyInFlight& key, const KeyedWrite& w);
+  Task<Result<std::uint64_t>> version_in_bucket(const KeyedWrite& w);
+
+  Executor& executor_;
+  const block::BlockDevice& device_;
+  const layout::SsdGeometry& geometry_;
+  BlockTable& table_;
+  Log& log_;
+  LogSpace& space_;
+  SlotQueue& queue_;
+  SlotRepair& repair_;
+  BucketStore& buckets_;
+  Merger& merger_;
+  FailStop& stop_;
+  std::unordered_map<std::string, KeyInFlight, TextHash, std::equal_to<>> in_flight_;
+  WriteCounters counters_;
+};
+
+}  // namespace scalio::server

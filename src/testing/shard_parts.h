@@ -1,0 +1,128 @@
+// The parts that a shard's writes go through, put together without the shard, for the tests of
+// each.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "server/checkpointer.h"
+#include "store/log_scan.h"
+#include "testing/shard_fixture.h"
+
+namespace scalio::server {
+
+class ShardParts {
+ public:
+  // A store that was just formatted.
+  explicit ShardParts(const layout::SsdGeometry& ssd_geometry, std::uint64_t block_count = 4)
+      : loop(make_loop()),
+        geometry(ssd_geometry),
+        blocks{block_count, 4, 2, layout::slot_size_for(ssd_geometry.inline_limit)},
+        ssd(*loop, formatted(geometry), 1),
+        device(*loop, ssd),
+        region(blocks.size()),
+        table(blocks, region.span()),
+        log(*loop, device, geometry, {}),
+        stop(geometry.shard, [this] { wake_all(); }),
+        queue(*loop),
+        space(*loop, geometry, table, log),
+        repair(*loop, geometry, table, log),
+        images(geometry, log),
+        buckets(*loop, device, geometry, images),
+        merger(*loop, device, geometry, table, log, space, queue, repair, buckets, stop),
+        checkpointer(*loop, device, geometry, table, log, space, images, repair, merger, stop) {
+    Result<storage::LogScan> scan = run(*loop, storage::scan_log(device, geometry));
+    EXPECT_TRUE(scan.ok()) << scan.status().to_string();
+    log.resume(std::move(scan->position));
+    loop->spawn(log.run());
+  }
+  ~ShardParts() {
+    device.heal();
+    checkpointer.stop();
+    turn_until(*loop, [&] { return merger.running() == 0; });
+    log.stop();
+    wake_all();
+    turn_until(*loop, [&] { return loop->spawned() == 0; });
+  }
+  void wake_all() {
+    queue.wake_all();
+    space.wake_all();
+  }
+  // Waits until nothing that could go on by itself does.
+  void settle() {
+    for (int i = 0; i < 200; ++i) loop->turn(false);
+  }
+
+  std::uint64_t hash(std::string_view key) const { return hash_key(key, geometry.hash_seed); }
+  std::uint64_t home_of(std::string_view key) const { return geometry.home_bucket(hash(key)); }
+  // The i-th key whose home is `bucket`.
+  std::string key_in(std::uint64_t bucket, int i) const {
+    for (int n = 0;; ++n) {
+      std::string key = "key" + std::to_string(n);
+      if (home_of(key) == bucket && i-- == 0) return key;
+    }
+  }
+  // The i-th key of a block.
+  std::string key_in_block(std::uint64_t block, int i) const {
+    for (int n = 0;; ++n) {
+      std::string key = "key" + std::to_string(n);
+      if (blocks.block_of(hash(key)) == block && i-- == 0) return key;
+    }
+  }
+
+  // A write as the write path does it; its slot. One must be free, or have the key.
+  WriteSlot& put(const std::string& key, const std::string& value) {
+    const std::uint64_t block = blocks.block_of(hash(key));
+    const auto held = table.find(block, hash(key), key);
+    const std::uint32_t i = held ? *held : table.reusable(block).value();
+    WriteSlot& slot = table.slot(block, i);
+    if (!held) table.reserve(block, i, hash(key));
+    slot.reserved = true;
+    const Log::Ticket ticket = run(*loop, add_to_log(key, value));
+    table.publish(block, i, {key, value, ticket.version, layout::Kind::value}, ticket.lsn);
+    space.settle(ticket.lsn);
+    slot.reserved = false;
+    return slot;
+  }
+  std::optional<Stored> stored(std::string_view key) {
+    return find_in_buckets(geometry, ssd.contents(), key);
+  }
+  // Makes a bucket fail its checksum.
+  void damage(std::uint64_t bucket) {
+    layout::Bucket page(
+        ByteSpan(ssd.contents()).subspan(geometry.bucket_at(bucket), geometry.bucket_size));
+    page.clear(geometry.store_id());
+    page.seal(bucket);
+    page.set_reach(1);
+  }
+
+  const LoopPtr loop;
+  const layout::SsdGeometry geometry;
+  const layout::RegionGeometry blocks;
+  block::PowerCutSsd ssd;
+  block::FaultyDevice device;
+  block::Buffer region;
+  BlockTable table;
+  Log log;
+  FailStop stop;
+  SlotQueue queue;
+  LogSpace space;
+  SlotRepair repair;
+  BucketImages images;
+  BucketStore buckets;
+  Merger merger;
+  Checkpointer checkpointer;
+
+ private:
+  Task<Log::Ticket> add_to_log(std::string key, std::string value) {
+    co_await log.room(static_cast<std::uint32_t>(key.size()),
+                      static_cast<std::uint32_t>(value.size()));
+    const Log::Ticket ticket = log.add(layout::LogKind::value, 0, key, as_bytes(value));
+    space.admit(ticket.lsn);
+    const Status s = co_await log.durable(ticket.batch);
+    EXPECT_TRUE(s.ok()) << s.to_string();
+    co_return ticket;
+  }
+};
+
+}  // namespace scalio::server
