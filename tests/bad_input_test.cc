@@ -34,8 +34,7 @@ constexpr int kNotFound = 1, kBadUse = 2, kFailure = 3;  // exit statuses
 // Whether a store that cannot be used is bad use or a failure is not laid down.
 MATCHER(Refused, "") { return arg == kBadUse || arg == kFailure; }
 
-// --- Files
-// -------------------------------------------------------------------------------------------
+// --- Files ---------------------------------------------------------------------------------------
 
 void write_file(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
@@ -66,8 +65,7 @@ layout::SsdGeometry geometry_of(const fs::path& ssd) {
   return *geometry;
 }
 
-// --- Records
-// -----------------------------------------------------------------------------------------
+// --- Records -------------------------------------------------------------------------------------
 
 std::string key_of(int i) { return "key-" + std::to_string(i); }
 std::string value_of(int i) { return "value-of-" + std::to_string(i) + "-" + std::string(40, 'v'); }
@@ -103,8 +101,7 @@ std::map<int, Status> get_records(const std::string& uri, int from, int to) {
   return failed;
 }
 
-// --- format
-// ------------------------------------------------------------------------------------------
+// --- format --------------------------------------------------------------------------------------
 
 TEST(Format, DoesNotOverwriteAStore) {
   Scratch scratch("format");
@@ -165,8 +162,7 @@ TEST(Format, SaysWhatIsImpossible) {
   }
 }
 
-// --- Devices that are not what they should be
-// --------------------------------------------------------
+// --- Devices that are not what they should be ----------------------------------------------------
 
 class Devices : public ::testing::Test {
  protected:
@@ -268,8 +264,7 @@ TEST_F(Devices, OneDamagedSuperblockIsSurvived) {
   }
 }
 
-// --- Bit flips
-// ---------------------------------------------------------------------------------------
+// --- Bit flips -----------------------------------------------------------------------------------
 
 // Flips a bit of the value of record `i`, wherever it is in the range of each SSD; returns how many
 // places.
@@ -343,8 +338,7 @@ TEST(BitFlips, InTheLogAreReportedAndOthersServed) {
   store.stop();
 }
 
-// --- Full
-// --------------------------------------------------------------------------------------------
+// --- Full ----------------------------------------------------------------------------------------
 
 TEST(Full, StoreKeepsEverythingAndTakesWritesAgainAfterDeletes) {
   Scratch scratch("full");
@@ -413,8 +407,7 @@ TEST(Full, SmallestLogOnlySlowsDown) {
   store.stop();
 }
 
-// --- Clients
-// -----------------------------------------------------------------------------------------
+// --- Clients -------------------------------------------------------------------------------------
 
 TEST(Clients, KeysAndValuesOutOfRange) {
   Scratch scratch("range");
@@ -572,8 +565,7 @@ TEST(Server, SecondOneOnAStoreIsRefused) {
   store.stop();
 }
 
-// --- Strangers on the sockets
-// ------------------------------------------------------------------------
+// --- Strangers on the sockets --------------------------------------------------------------------
 
 class Socket {
  public:

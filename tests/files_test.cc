@@ -66,8 +66,7 @@ Finished shell_that_mounts(const Scratch& scratch, const std::string& script,
   if ((finished).status == kCannot || (finished).status == 1) \
   GTEST_SKIP() << "cannot mount: " << (finished).err
 
-// --- No room
-// -----------------------------------------------------------------------------------------
+// --- No room -------------------------------------------------------------------------------------
 
 class Full : public ::testing::Test {
  protected:
@@ -166,8 +165,7 @@ TEST(Format, AFailureLeavesNothing) {
   EXPECT_EQ(again.status, 0) << "no SSD may have anything on it: " << again.err;
 }
 
-// --- Names
-// -------------------------------------------------------------------------------------------
+// --- Names ---------------------------------------------------------------------------------------
 
 class Names : public ::testing::Test {
  protected:
@@ -317,8 +315,7 @@ TEST_F(Names, ADeviceWithAnotherNumberIsFound) {
   }
 }
 
-// --- check
-// -------------------------------------------------------------------------------------------
+// --- check ---------------------------------------------------------------------------------------
 
 class Check : public ::testing::Test {
  protected:

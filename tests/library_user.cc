@@ -51,8 +51,7 @@ void use(Client& client, const std::string& value) {
   expect_ok(client.run(client.stat()).status(), "stat");
 }
 
-// --- Where a Client may be kept
-// ----------------------------------------------------------------------
+// --- Where a Client may be kept ------------------------------------------------------------------
 
 int keep_static(const char* uri) {
   static Connected client = Client::connect(uri);
@@ -78,8 +77,7 @@ int keep_beyond_threads(const char* uri) {
   return 0;
 }
 
-// --- fork
-// --------------------------------------------------------------------------------------------
+// --- fork ----------------------------------------------------------------------------------------
 
 // Runs `child` in a process forked from this one, which then ends as if it had returned from main.
 void in_child(const std::function<void()>& child) {
@@ -203,8 +201,7 @@ int fork_in_task(const char* uri) {
   return 0;
 }
 
-// --- Taking turns
-// ------------------------------------------------------------------------------------
+// --- Taking turns --------------------------------------------------------------------------------
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kStarved{10};
@@ -279,8 +276,7 @@ int come_late(const char* uri) {
   return 0;
 }
 
-// --- Hits alone, to count their instructions
-// -----------------------------------------------------------
+// --- Hits alone, to count their instructions -----------------------------------------------------
 
 int hits(const char* uri, long count) {
   Connected client = Client::connect(uri);

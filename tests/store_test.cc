@@ -530,8 +530,7 @@ TEST_P(StoreTest, TheStoreIsLockedWhileItIsServed) {
   expect_records(*client, 10);
 }
 
-// --- Without a server
-// -----------------------------------------------------------------------------------
+// --- Without a server ----------------------------------------------------------------------------
 
 void patch(const fs::path& path, std::uint64_t offset, std::string_view bytes) {
   std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);

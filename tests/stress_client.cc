@@ -60,8 +60,7 @@ std::int64_t now() {
   return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
 }
 
-// --- Values
-// ------------------------------------------------------------------------------------------
+// --- Values --------------------------------------------------------------------------------------
 
 std::string full_value(std::string_view id) {
   const std::size_t hash = std::hash<std::string_view>()(id);
@@ -76,8 +75,7 @@ std::string value_id(const std::string& value) {
   return full_value(id) == value ? id : value;
 }
 
-// --- The history file
-// ----------------------------------------------------------------------------------
+// --- The history file ----------------------------------------------------------------------------
 
 class HistoryFile {
  public:
@@ -115,8 +113,7 @@ class HistoryFile {
   std::string buffer_;
 };
 
-// --- The load
-// ------------------------------------------------------------------------------------------
+// --- The load ------------------------------------------------------------------------------------
 
 struct Plan {
   bool over() const { return stop != 0 || Clock::now() >= end; }

@@ -174,8 +174,7 @@ TEST(Batch, BuilderStartsAnew) {
   EXPECT_EQ(r.records[0].key, "k");
 }
 
-// --- What the log cannot have
-// -----------------------------------------------------------------------------
+// --- What the log cannot have --------------------------------------------------------------------
 
 SsdGeometry small_ssd() {
   SsdGeometry base;

@@ -40,8 +40,7 @@ VerbsQueue::VerbsQueue(EventLoop& loop, VerbsOptions options, Handler& handler)
 
 VerbsQueue::~VerbsQueue() { SCALIO_ASSERT(state_ == State::stopped); }
 
-// --- Connecting
-// -------------------------------------------------------------------------------------
+// --- Connecting ----------------------------------------------------------------------------------
 
 Result<std::shared_ptr<VerbsQueue>> VerbsQueue::connect(EventLoop& loop, const Address& address,
                                                         Bytes hello, VerbsOptions options,
@@ -233,8 +232,7 @@ Status VerbsQueue::connect_now() {
   return Status();
 }
 
-// --- Posting
-// ----------------------------------------------------------------------------------------
+// --- Posting -------------------------------------------------------------------------------------
 
 void VerbsQueue::post(const ibv_send_wr& request, const ibv_sge& local, VerbsWork& work) {
   SCALIO_ASSERT(open() && room() > 0);
@@ -303,8 +301,7 @@ void VerbsQueue::post_collected() {
   }
 }
 
-// --- Completions
-// ------------------------------------------------------------------------------------
+// --- Completions ---------------------------------------------------------------------------------
 
 // Looks on every turn of the loop, until nothing is in flight or nothing has happened for a while.
 Detached VerbsQueue::keep_polling(std::shared_ptr<VerbsQueue> self) {
@@ -381,8 +378,7 @@ void VerbsQueue::on_completion(const ibv_wc& c) {
   }
 }
 
-// --- The end
-// ----------------------------------------------------------------------------------------
+// --- The end -------------------------------------------------------------------------------------
 
 void VerbsQueue::lose(Status why) {
   broken_ = true;

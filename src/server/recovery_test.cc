@@ -318,8 +318,7 @@ TEST_F(RecoveryTest, ALogOfMoreKeysThanSlotsIsReplayed) {
   }
 }
 
-// --- Forged batches
-// ---------------------------------------------------------------------------------------
+// --- Forged batches ------------------------------------------------------------------------------
 //
 // Somebody who can read the SSDs knows the log id, and can make a value in which there is a batch.
 

@@ -190,8 +190,7 @@ TEST_F(ShardTest, MalformedMessagesCloseThePeer) {
   EXPECT_FALSE(s_->shard.on_hello(*client_, garbage).ok());
 }
 
-// --- Sessions
-// -------------------------------------------------------------------------------------------
+// --- Sessions ------------------------------------------------------------------------------------
 
 TEST_F(ShardTest, AResendIsDoneOnce) {
   open(test_geometry(16));
@@ -254,8 +253,7 @@ TEST_F(ShardTest, AnUnknownSessionIsReplaced) {
   EXPECT_EQ(s_->put(second, "key", "v").code, Code::ok);
 }
 
-// --- Blocks and merges
-// ----------------------------------------------------------------------------------
+// --- Blocks and merges ---------------------------------------------------------------------------
 
 TEST_F(ShardTest, AWriteKillsTheReadSlotsOfItsTag) {
   open(test_geometry(16));
@@ -521,8 +519,7 @@ TEST_F(ShardTest, AStoppingShardRefusesWrites) {
   EXPECT_EQ(client_->answers[late].front().code, Code::unavailable);
 }
 
-// --- A full store
-// ---------------------------------------------------------------------------------------
+// --- A full store --------------------------------------------------------------------------------
 
 TEST_F(ShardTest, AFullStoreRefusesNewKeysUntilSomeAreDeleted) {
   open(test_geometry(1, 512, 1 << 20), {.blocks = 4});
@@ -560,8 +557,7 @@ TEST_F(ShardTest, AFullStoreRefusesNewKeysUntilSomeAreDeleted) {
   EXPECT_TRUE(s_->stop().ok());
 }
 
-// --- Faults
-// ---------------------------------------------------------------------------------------------
+// --- Faults --------------------------------------------------------------------------------------
 
 class ShardFaultTest : public ShardTest {
  protected:

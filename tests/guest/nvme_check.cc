@@ -77,8 +77,7 @@ void with_device(const Flags& flags, Body body) {
   (*loop)->turn(false);
 }
 
-// --- read and write
-// --------------------------------------------------------------------------------
+// --- read and write ------------------------------------------------------------------------------
 
 constexpr std::size_t kPiece = 256 << 10;
 constexpr std::size_t kPieces = 16;  // in flight
@@ -136,8 +135,7 @@ void write_from_file(const Flags& flags) {
   });
 }
 
-// --- load
-// ------------------------------------------------------------------------------------------
+// --- load ----------------------------------------------------------------------------------------
 
 // One queue's part of the namespace: places that are written with ever higher numbers and read
 // back.
