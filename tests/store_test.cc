@@ -17,6 +17,7 @@
 
 #include "base/hash.h"
 #include "fabric/connect.h"
+#include "fabric/transports/transports.h"
 #include "layout/bucket.h"
 #include "layout/message.h"
 #include "layout/superblock.h"
@@ -133,7 +134,8 @@ INSTANTIATE_TEST_SUITE_P(Over, StoreTest, ::testing::Values("shm", "tcp"),
 Task<void> damage_write_slots(EventLoop& loop, std::string uri, std::uint32_t shard) {
   Bytes hello;
   layout::encode(hello, layout::HelloRequest{0});
-  auto c = co_await fabric::connect(loop, *net::parse_uri(uri), shard, std::move(hello), {});
+  auto c = co_await fabric::connect(fabric::Transports::clients, loop, *net::parse_uri(uri), shard,
+                                    std::move(hello), {});
   EXPECT_TRUE(c.ok()) << c.status().to_string();
   if (!c.ok()) co_return;
   const layout::RegionGeometry g = layout::decode_hello_reply((*c)->hello())->region;

@@ -75,7 +75,7 @@ class Initiator {
       : target_(target), loop_(expect(EventLoop::create())) {
     auto connect = [](Initiator* self) -> Task<void> {
       const MemoryTarget& to = self->target_;
-      net::Uri controller{net::Uri::Scheme::tcp, "", "127.0.0.1", to.port()};
+      net::Uri controller{net::kTcp, "", "127.0.0.1", to.port()};
       nvmf::NamespaceAddress address{std::move(controller), to.nqn(), to.nsid()};
       self->device_ =
           expect(co_await nvmf::connect_namespace(*self->loop_, address, nvmf::InitiatorOptions()));

@@ -25,7 +25,7 @@ namespace {
 constexpr std::uint64_t kSize = 64 << 20;
 constexpr std::size_t kMostAnswers = 64;  // sent at once
 
-const net::Uri kAnyPort{net::Uri::Scheme::tcp, "", "127.0.0.1", 0};
+const net::Uri kAnyPort{net::kTcp, "", "127.0.0.1", 0};
 
 // Answers one connection: its first 4 bytes say how many bytes of data each request asks for.
 void answer_plainly(int socket) {

@@ -19,7 +19,7 @@ Result<net::Uri> parse_host_port(std::string_view option, const std::string& tex
 
 Result<net::Uri> parse_network_uri(std::string_view option, const std::string& text) {
   Result<net::Uri> uri = net::parse_uri(text);
-  if (!uri.ok() || uri->scheme == net::Uri::Scheme::unix_socket) {
+  if (!uri.ok() || uri->local()) {
     return not_one(option, "tcp:HOST:PORT or rdma:HOST:PORT", text);
   }
   return uri;

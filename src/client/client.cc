@@ -11,6 +11,7 @@
 #include "client/shard_client.h"
 #include "client/timeouts.h"
 #include "fabric/connect.h"
+#include "fabric/transports/transports.h"
 #include "layout/superblock.h"
 #include "net/uri.h"
 #include "task/timer.h"
@@ -67,7 +68,7 @@ struct Client::Impl {
 Task<Status> Client::Impl::add_shard(net::Uri uri, std::uint32_t index) {
   const Nanos timeout = to_nanos(options.operation_timeout);
   ShardLink::Connector connector = [this, uri, index, timeout](Bytes hello, Nanos bound) {
-    return fabric::connect(*loop, uri, index, std::move(hello),
+    return fabric::connect(fabric::Transports::clients, *loop, uri, index, std::move(hello),
                            fabric::ConnectOptions{bound, timeout});
   };
   Shard shard;
@@ -123,7 +124,7 @@ Task<void> Client::Impl::report() {
 }
 
 Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, ClientOptions options) {
-  Result<net::Uri> uri = net::parse_uri(uri_text);
+  Result<net::Uri> uri = net::parse_uri(uri_text, fabric::Transports::schemes);
   if (!uri.ok()) return uri.status();
   auto impl = std::make_unique<Impl>();
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();

@@ -33,8 +33,8 @@ Task<Opened> open_nvmf(EventLoop& loop, net::Uri server, HelloReply hello, Clien
   switch (hello.target.transport) {
     case SsdTarget::Transport::none:
       co_return Status(Code::invalid, "the server offers its SSDs over no NVMe-oF target");
-    case SsdTarget::Transport::tcp: address.controller.scheme = net::Uri::Scheme::tcp; break;
-    case SsdTarget::Transport::rdma: address.controller.scheme = net::Uri::Scheme::rdma; break;
+    case SsdTarget::Transport::tcp: address.controller.scheme = net::kTcp; break;
+    case SsdTarget::Transport::rdma: address.controller.scheme = net::kRdma; break;
   }
   address.controller.host = !hello.target.host.empty() ? hello.target.host
                             : server.host.empty()      ? "127.0.0.1"
@@ -63,7 +63,7 @@ Task<Opened> checked(Opened device, layout::SsdGeometry expected) {
 Task<Opened> open_as_asked(EventLoop& loop, net::Uri server, HelloReply hello,
                            ClientOptions options) {
   const bool offered = hello.target.transport != SsdTarget::Transport::none;
-  const bool local = server.scheme == net::Uri::Scheme::unix_socket;
+  const bool local = server.local();
   if (!options.ssd_paths.empty() || options.ssd_access == SsdAccess::direct) {
     Opened direct = open_direct(loop, hello, options);
     co_return co_await checked(std::move(direct), hello.ssd);

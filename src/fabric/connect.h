@@ -1,4 +1,4 @@
-// connect(): the client's way to a server's shard, over shared memory, TCP or RDMA.
+// connect(): the client's way to a server's shard, over any transport of a table.
 #pragma once
 
 #include <scalio/status.h>
@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/bytes.h"
 #include "fabric/fabric.h"
+#include "fabric/transport.h"
 #include "net/uri.h"
 #include "task/event_loop.h"
 
@@ -19,7 +21,8 @@ struct ConnectOptions {
   Nanos call_timeout = 10 * kSecond;  // for any one call or operation; then the connection is lost
 };
 
-// Connects to one shard, saying `hello_request` (at most kMaxMessage bytes) to its service.
+// Connects to one shard, saying `hello_request` (at most kMaxMessage bytes) to its service, by the
+// transport of `table` that has the URI's scheme. The table must outlive the task.
 //
 // The connection belongs to `loop`'s thread and must be destroyed before the loop, which must turn
 // once after that: the connection may have posted work to it. Destroying it completes whatever is
@@ -30,7 +33,8 @@ struct ConnectOptions {
 // Failures: unavailable (nobody listens, what is there is not a Scalio server, or no RDMA device),
 // timed_out, busy (too many clients), invalid (URI, shard), and whatever the service refuses the
 // hello with.
-Task<Result<std::unique_ptr<Connection>>> connect(EventLoop& loop, net::Uri uri,
+Task<Result<std::unique_ptr<Connection>>> connect(std::span<const ClientTransport> table,
+                                                  EventLoop& loop, net::Uri uri,
                                                   std::uint32_t shard, Bytes hello_request,
                                                   ConnectOptions options);
 

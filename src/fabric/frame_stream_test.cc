@@ -15,7 +15,7 @@
 namespace scalio::fabric {
 namespace {
 
-TEST(net::SendBuffer, IsAQueueOfBytes) {
+TEST(SendBuffer, IsAQueueOfBytes) {
   std::mt19937 random(1);
   net::SendBuffer::Pool pool;
   net::SendBuffer buffer(pool);
@@ -39,7 +39,7 @@ TEST(net::SendBuffer, IsAQueueOfBytes) {
 }
 
 // One end of a pair of streams; keeps what it hears.
-struct End final : FrameStream::Handler {
+struct StreamEnd final : FrameStream::Handler {
   void on_frame(const Frame& frame) override {
     heard.push_back(std::string(to_string(frame.kind)) + " " + std::to_string(frame.id) + " " +
                     std::string(as_string(frame.payload)));
@@ -72,7 +72,7 @@ class FrameStreamTest : public testing::Test {
     for (int i = 0; i < 4; ++i) loop_->turn(false);
   }
   LoopPtr loop_ = make_loop();
-  End a_, b_;
+  StreamEnd a_, b_;
 };
 
 TEST_F(FrameStreamTest, FramesArriveInOrderAndOfOneTurnTogether) {

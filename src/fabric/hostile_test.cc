@@ -16,7 +16,7 @@
 #include "fabric/frame.h"
 #include "fabric/region_access.h"
 #include "net/socket.h"
-#include "testing/fabric_server.h"
+#include "testing/fabric_fixture.h"
 
 namespace scalio::fabric {
 namespace {
@@ -25,7 +25,7 @@ namespace {
 class RawClient {
  public:
   explicit RawClient(const net::Uri& uri) {
-    const net::Address address = uri.scheme == net::Uri::Scheme::tcp
+    const net::Address address = uri.scheme == net::kTcp
                                      ? net::resolve(uri.host, uri.port, true, false)->front()
                                      : *net::unix_address(uri.path);
     fd_ = net::UniqueFd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -106,7 +106,7 @@ Bytes write_payload(std::uint64_t offset, std::size_t size) {
   return payload;
 }
 
-class Hostile : public testing::TestWithParam<net::Uri::Scheme> {
+class Hostile : public testing::TestWithParam<std::string> {
  protected:
   // A client that behaves, to see that it is not disturbed.
   void expect_undisturbed(TestServer& server) {
@@ -114,7 +114,7 @@ class Hostile : public testing::TestWithParam<net::Uri::Scheme> {
     auto body = [](EventLoop& l, net::Uri uri) -> Task<void> {
       Bytes me;
       Result<std::unique_ptr<Connection>> c =
-          co_await connect(l, uri, 0, std::move(me), ConnectOptions{});
+          co_await connect(Transports::clients, l, uri, 0, std::move(me), ConnectOptions{});
       EXPECT_TRUE(c.ok()) << c.status().to_string();
       if (!c.ok()) co_return;
       Call call = (*c)->call(as_bytes("fine"));
@@ -123,12 +123,10 @@ class Hostile : public testing::TestWithParam<net::Uri::Scheme> {
     };
     run(*loop, body(*loop, server.uri(GetParam())));
   }
-  bool tcp() const { return GetParam() == net::Uri::Scheme::tcp; }
+  bool tcp() const { return GetParam() == net::kTcp; }
 };
 
-INSTANTIATE_TEST_SUITE_P(, Hostile,
-                         testing::Values(net::Uri::Scheme::unix_socket, net::Uri::Scheme::tcp),
-                         transport_name);
+INSTANTIATE_TEST_SUITE_P(, Hostile, testing::Values(net::kUnix, net::kTcp), transport_name);
 
 TEST_P(Hostile, GarbageInsteadOfHello) {
   TestServer server(GetParam());
@@ -402,8 +400,9 @@ TEST_P(Hostile, AnIdleServerSleeps) {
     return total;
   };
   LoopPtr loop = make_loop();
-  Result<std::unique_ptr<Connection>> c =
-      run(*loop, connect(*loop, server.uri(GetParam()), 0, Bytes(), ConnectOptions{}));
+  Result<std::unique_ptr<Connection>> c = run(
+      *loop,
+      connect(Transports::clients, *loop, server.uri(GetParam()), 0, Bytes(), ConnectOptions{}));
   ASSERT_TRUE(c.ok());
   const auto pause = [] { std::this_thread::sleep_for(std::chrono::milliseconds(100)); };
   // What connecting left to do ends some time.
@@ -461,16 +460,14 @@ class HostileServer : public Hostile {
                      std::move(with));
     LoopPtr loop = make_loop();
     Result<std::unique_ptr<Connection>> c =
-        run(*loop, connect(*loop, server.uri(), 0, Bytes(), ConnectOptions{}));
+        run(*loop, connect(Transports::clients, *loop, server.uri(), 0, Bytes(), ConnectOptions{}));
     if (!c.ok()) return c.code();
     turn_until(*loop, [&] { return !(*c)->alive(); });
     return (*c)->lost().code();
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, HostileServer,
-                         testing::Values(net::Uri::Scheme::unix_socket, net::Uri::Scheme::tcp),
-                         transport_name);
+INSTANTIATE_TEST_SUITE_P(, HostileServer, testing::Values(net::kUnix, net::kTcp), transport_name);
 
 TEST_P(HostileServer, ClientsTakeNoNonsense) {
   EXPECT_EQ(connect_to([](int) {}), Code::unavailable);
@@ -530,8 +527,10 @@ TEST(HostileShmServer, ForeignDescriptorsAreRefused) {
       EXPECT_GT(sendmsg(fd, &message, MSG_NOSIGNAL), 0);
     });
     LoopPtr loop = make_loop();
-    EXPECT_EQ(run(*loop, connect(*loop, server.uri(), 0, Bytes(), ConnectOptions{})).code(),
-              Code::unavailable);
+    EXPECT_EQ(
+        run(*loop, connect(Transports::clients, *loop, server.uri(), 0, Bytes(), ConnectOptions{}))
+            .code(),
+        Code::unavailable);
   }
 }
 

@@ -8,15 +8,19 @@
 #include <thread>
 
 #include "fabric/connect.h"
-#include "fabric/rdma/verbs_acceptor.h"
 #include "fabric/region_access.h"
+#include "fabric/server/transport_server.h"
 #include "net/socket.h"
-#include "testing/fabric_server.h"
+#include "testing/fabric_fixture.h"
+#include "testing/loopback_transport.h"
 
 namespace scalio::fabric {
 namespace {
 
-class Transport : public testing::TestWithParam<net::Uri::Scheme> {
+// One more transport is one more row.
+using TestTransports = TransportTable<ShmTransport, TcpTransport, RdmaTransport, LoopbackTransport>;
+
+class Transport : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     if (const char* what = lacking(GetParam())) GTEST_SKIP() << what;
@@ -31,7 +35,8 @@ class Transport : public testing::TestWithParam<net::Uri::Scheme> {
   Result<std::unique_ptr<Connection>> try_connect(const net::Uri& uri, std::uint32_t shard,
                                                   const std::string& hello,
                                                   ConnectOptions options = {}) {
-    return run(*loop_, connect(*loop_, uri, shard, TestService::bytes(hello), options));
+    return run(*loop_, connect(TestTransports::clients, *loop_, uri, shard,
+                               TestService::bytes(hello), options));
   }
   // One call's reply.
   Result<std::string> ask(Connection& connection, const std::string& request) {
@@ -58,12 +63,12 @@ class Transport : public testing::TestWithParam<net::Uri::Scheme> {
 };
 
 INSTANTIATE_TEST_SUITE_P(, Transport,
-                         testing::Values(net::Uri::Scheme::unix_socket, net::Uri::Scheme::tcp,
-                                         net::Uri::Scheme::rdma),
+                         testing::Values(net::kUnix, net::kTcp, net::kRdma,
+                                         LoopbackTransport::kScheme.name),
                          transport_name);
 
 TEST_P(Transport, SaysHello) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server, 1);
   EXPECT_TRUE(c->alive());
   EXPECT_TRUE(c->lost().ok());
@@ -76,7 +81,7 @@ TEST_P(Transport, SaysHello) {
 }
 
 TEST_P(Transport, IsRefusedWithTheServicesReason) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   const auto c = try_connect(server.uri(GetParam()), 0, "refuse");
   EXPECT_EQ(c.code(), Code::read_only);
   EXPECT_NE(c.status().message().find("as it was asked to"), std::string::npos);
@@ -84,12 +89,12 @@ TEST_P(Transport, IsRefusedWithTheServicesReason) {
 }
 
 TEST_P(Transport, IsRefusedForAShardThatIsNotThere) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   EXPECT_EQ(try_connect(server.uri(GetParam()), 2, "me").code(), Code::invalid);
 }
 
 TEST_P(Transport, NobodyListening) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   const net::Uri uri = server.uri(GetParam());
   server.server.reset();
   const auto c = try_connect(uri, 0, "me");
@@ -99,7 +104,7 @@ TEST_P(Transport, NobodyListening) {
 TEST_P(Transport, TooManyConnectionsAreBusy) {
   Limits limits;
   limits.max_connections = 2;
-  TestServer server(GetParam(), limits);
+  TestServer server(GetParam(), limits, 2, TestTransports::servers);
   std::unique_ptr<Connection> first = connect_to(server), second = connect_to(server);
   EXPECT_EQ(try_connect(server.uri(GetParam()), 0, "me").code(), Code::busy);
   std::unique_ptr<Connection> other_shard = connect_to(server, 1);
@@ -110,7 +115,7 @@ TEST_P(Transport, TooManyConnectionsAreBusy) {
 }
 
 TEST_P(Transport, OperationsAreDoneOnTheRegion) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn, Region& region) -> Task<void> {
     Bytes out(1088);
@@ -139,7 +144,7 @@ TEST_P(Transport, OperationsAreDoneOnTheRegion) {
 }
 
 TEST_P(Transport, TheRegionsEdgesAreReached) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn) -> Task<void> {
     const Bytes big(kMaxRead, std::byte{3});
@@ -161,7 +166,7 @@ TEST_P(Transport, TheRegionsEdgesAreReached) {
 // Chained operations on one word: any other order than the posted one shows. (A READ may see what
 // was posted after it.)
 TEST_P(Transport, OperationsHappenInTheOrderTheyWerePosted) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
   constexpr std::uint64_t kChain = 2000;
   auto body = [](Connection& conn) -> Task<void> {
@@ -188,7 +193,7 @@ TEST_P(Transport, OperationsHappenInTheOrderTheyWerePosted) {
 TEST_P(Transport, ManyBigOperationsInFlight) {
   Limits limits;
   limits.max_queued = 512 * 1024;
-  TestServer server(GetParam(), limits);
+  TestServer server(GetParam(), limits, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn) -> Task<void> {
     constexpr std::size_t kOps = 24;
@@ -208,7 +213,7 @@ TEST_P(Transport, ManyBigOperationsInFlight) {
 }
 
 TEST_P(Transport, CallsAreAnswered) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
   EXPECT_EQ(*ask(*c, "hello"), "hello");
   EXPECT_EQ(*ask(*c, ""), "");
@@ -217,7 +222,7 @@ TEST_P(Transport, CallsAreAnswered) {
 }
 
 TEST_P(Transport, AsManyCallsAsAllowedAreInFlightManyTimes) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn) -> Task<void> {
     for (int round = 0; round < 20; ++round) {
@@ -242,7 +247,7 @@ TEST_P(Transport, AsManyCallsAsAllowedAreInFlightManyTimes) {
 TEST_P(Transport, ManyBigCallsInFlight) {
   Limits limits;
   limits.max_queued = 512 * 1024;
-  TestServer server(GetParam(), limits);
+  TestServer server(GetParam(), limits, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn) -> Task<void> {
     const std::string text(kMaxMessage, 'y');
@@ -257,7 +262,7 @@ TEST_P(Transport, ManyBigCallsInFlight) {
 }
 
 TEST_P(Transport, RepliesMayComeLaterAndOvertakeEachOther) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> a = connect_to(server), b = connect_to(server);
   auto body = [](Connection& first, Connection& second) -> Task<void> {
     Call held = first.call(as_bytes("hold"));
@@ -276,7 +281,7 @@ TEST_P(Transport, RepliesMayComeLaterAndOvertakeEachOther) {
 }
 
 TEST_P(Transport, TheServiceMayCloseAConnection) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server), other = connect_to(server);
   const Result<std::string> reply = ask(*c, "close");
   EXPECT_EQ(reply.code(), Code::unavailable);
@@ -288,7 +293,7 @@ TEST_P(Transport, TheServiceMayCloseAConnection) {
 
 // Whoever starts an operation in the moment the connection is closed gets its failure, too.
 TEST_P(Transport, OperationsGoOnBeingStartedWhileItIsClosed) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   constexpr int kReaders = 16;
   auto reader = [](Connection& conn, int* left) -> Task<void> {
     Bytes in(64);
@@ -308,7 +313,7 @@ TEST_P(Transport, OperationsGoOnBeingStartedWhileItIsClosed) {
 }
 
 TEST_P(Transport, DestroyingAConnectionEndsWhatIsInFlight) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](std::unique_ptr<Connection>& conn, TestService& service) -> Task<void> {
     Call held = conn->call(as_bytes("hold"));
@@ -325,7 +330,7 @@ TEST_P(Transport, DestroyingAConnectionEndsWhatIsInFlight) {
 }
 
 TEST_P(Transport, AStoppingServerEndsWhatIsInFlight) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
   auto body = [](Connection& conn) -> Task<Code> {
     Call held = conn.call(as_bytes("hold"));
@@ -347,7 +352,7 @@ TEST_P(Transport, AStoppingServerEndsWhatIsInFlight) {
 }
 
 TEST_P(Transport, ACallThatIsNotAnsweredTimesOut) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   ConnectOptions options;
   options.call_timeout = 50 * kMillisecond;
   std::unique_ptr<Connection> c = connect_to(server, 0, options);
@@ -358,26 +363,18 @@ TEST_P(Transport, ACallThatIsNotAnsweredTimesOut) {
 
 TEST_P(Transport, AServerThatSaysNothingTimesOut) {
   TempDir dir;
-  std::optional<net::Listener> socket;
-  std::optional<VerbsListener> rdma;
-  net::Uri uri;
-  if (GetParam() == net::Uri::Scheme::rdma) {
-    rdma = std::move(
-        *VerbsListener::open(*net::parse_uri("rdma:" + net::rdma_addresses().front() + ":0")));
-    uri = rdma->uri();
-  } else {
-    const bool tcp = GetParam() == net::Uri::Scheme::tcp;
-    socket.emplace(std::move(*net::Listener::open(
-        *net::parse_uri(tcp ? "tcp:127.0.0.1:0" : "unix:" + dir.path() + "/silent"))));
-    uri = socket->uri();
-  }
+  const ServerTransport& transport = *std::ranges::find_if(
+      TestTransports::servers, [](auto& t) { return t.scheme.name == GetParam(); });
+  const std::unique_ptr<TransportServer> silent = transport.serve(Limits{});
+  const Result<net::Uri> uri = silent->listen(TestServer::any_address(transport, dir.path()));
+  ASSERT_TRUE(uri.ok()) << uri.status().to_string();
   ConnectOptions options;
   options.connect_timeout = 50 * kMillisecond;
-  EXPECT_EQ(try_connect(uri, 0, "me", options).code(), Code::timed_out);
+  EXPECT_EQ(try_connect(*uri, 0, "me", options).code(), Code::timed_out);
 }
 
 TEST_P(Transport, ARestartedServerIsANewOne) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
   server.server.reset();
   server.start();
@@ -389,7 +386,7 @@ TEST_P(Transport, ARestartedServerIsANewOne) {
 }
 
 TEST_P(Transport, ClientsComeAndGoFromManyThreads) {
-  TestServer server(GetParam());
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::vector<std::thread> clients;
   for (int t = 0; t < 4; ++t) {
     clients.emplace_back([&, t] {
@@ -397,8 +394,9 @@ TEST_P(Transport, ClientsComeAndGoFromManyThreads) {
       auto body = [](EventLoop& l, net::Uri uri, int me) -> Task<void> {
         for (int i = 0; i < 20; ++i) {
           Bytes who = TestService::bytes(std::to_string(me));
-          Result<std::unique_ptr<Connection>> made = co_await connect(
-              l, uri, static_cast<std::uint32_t>(i % 2), std::move(who), ConnectOptions{});
+          Result<std::unique_ptr<Connection>> made =
+              co_await connect(TestTransports::clients, l, uri, static_cast<std::uint32_t>(i % 2),
+                               std::move(who), ConnectOptions{});
           EXPECT_TRUE(made.ok()) << made.status().to_string();
           if (!made.ok()) co_return;
           Connection& c = **made;
@@ -427,12 +425,12 @@ TEST_P(Transport, ClientsComeAndGoFromManyThreads) {
 // ----------------------------------------------------------------------------------
 
 TEST(Shm, ANewEpochFailsOperationsAtOnce) {
-  TestServer server(net::Uri::Scheme::unix_socket);
+  TestServer server(net::kUnix);
   LoopPtr loop = make_loop();
   auto body = [](EventLoop& l, TestServer& s) -> Task<void> {
     Bytes me;
     Result<std::unique_ptr<Connection>> made = co_await connect(
-        l, s.uri(net::Uri::Scheme::unix_socket), 0, std::move(me), ConnectOptions{});
+        Transports::clients, l, s.uri(net::kUnix), 0, std::move(me), ConnectOptions{});
     Connection& c = **made;
     Bytes in(8);
     Op before = c.read(0, in);
@@ -456,7 +454,7 @@ TEST(Shm, ANewEpochFailsOperationsAtOnce) {
 }
 
 TEST(Shm, WritesAndCasNoticeANewEpochToo) {
-  TestServer server(net::Uri::Scheme::unix_socket);
+  TestServer server(net::kUnix);
   LoopPtr loop = make_loop();
   for (int kind = 0; kind < 2; ++kind) {
     auto body = [](EventLoop& l, TestServer& s, bool write) -> Task<void> {
@@ -464,7 +462,7 @@ TEST(Shm, WritesAndCasNoticeANewEpochToo) {
       // refused.
       Bytes me;
       Result<std::unique_ptr<Connection>> made = co_await connect(
-          l, s.uri(net::Uri::Scheme::unix_socket), 0, std::move(me), ConnectOptions{});
+          Transports::clients, l, s.uri(net::kUnix), 0, std::move(me), ConnectOptions{});
       EXPECT_TRUE(made.ok());
       EXPECT_TRUE(s.epoch_file->advance().ok());
       const Bytes out(8);
@@ -483,8 +481,8 @@ TEST(Shm, WritesAndCasNoticeANewEpochToo) {
 }
 
 TEST(Shm, AStaleSocketIsReplacedAndALiveOneIsNot) {
-  TestServer server(net::Uri::Scheme::unix_socket);
-  const net::Uri uri = server.uri(net::Uri::Scheme::unix_socket);
+  TestServer server(net::kUnix);
+  const net::Uri uri = server.uri(net::kUnix);
   EXPECT_EQ(net::Listener::open(uri).code(), Code::busy);
   server.server.reset();
   EXPECT_FALSE(std::filesystem::exists(uri.path));
@@ -498,7 +496,8 @@ TEST(Shm, AStaleSocketIsReplacedAndALiveOneIsNot) {
   EXPECT_TRUE(std::filesystem::exists(uri.path));
   server.start();
   LoopPtr loop = make_loop();
-  EXPECT_TRUE(run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{})).ok());
+  EXPECT_TRUE(
+      run(*loop, connect(Transports::clients, *loop, uri, 0, Bytes(), ConnectOptions{})).ok());
 }
 
 // As the kernel frees a killed process's: a little later.
@@ -536,8 +535,8 @@ TEST(Shm, OtherFilesAreLeftAlone) {
 // --------------------------------------------------------------------------------------------
 
 TEST(Tcp, APortInUseIsBusy) {
-  TestServer server(net::Uri::Scheme::tcp);
-  EXPECT_EQ(net::Listener::open(server.uri(net::Uri::Scheme::tcp)).code(), Code::busy);
+  TestServer server(net::kTcp);
+  EXPECT_EQ(net::Listener::open(server.uri(net::kTcp)).code(), Code::busy);
 }
 
 TEST(Tcp, APortThatIsFreedSoonIsWaitedFor) {
@@ -570,33 +569,35 @@ TEST(Tcp, EverySpellingOfAnAddressMeansIt) {
 }
 
 TEST(Tcp, TheNicsTimeIsCounted) {
-  TestServer server(net::Uri::Scheme::tcp);
+  TestServer server(net::kTcp);
   LoopPtr loop = make_loop();
   const Nanos before = server.server->nic_cpu_time();
-  EXPECT_TRUE(
-      run(*loop, connect(*loop, server.uri(net::Uri::Scheme::tcp), 0, Bytes(), ConnectOptions{}))
-          .ok());
+  EXPECT_TRUE(run(*loop, connect(Transports::clients, *loop, server.uri(net::kTcp), 0, Bytes(),
+                                 ConnectOptions{}))
+                  .ok());
   const Nanos after = server.server->nic_cpu_time();
   EXPECT_GT(after, before);
   server.server->stop();
   EXPECT_GE(server.server->nic_cpu_time(), after);
 
   const net::Uri local = *net::parse_uri("unix:" + server.dir() + "/other");
-  const auto without =
-      Server::start({server.shards[0]->endpoint()}, 1, *server.epoch_file, {local}, Limits{});
+  const auto without = FabricServer::start(Transports::servers, {server.shards[0]->endpoint()}, 1,
+                                           *server.epoch_file, {local}, Limits{});
   ASSERT_TRUE(without.ok());
   EXPECT_EQ((*without)->nic_cpu_time(), 0u);
 }
 
 TEST(Tcp, NamesAreLookedUp) {
-  TestServer server(net::Uri::Scheme::tcp);
+  TestServer server(net::kTcp);
   LoopPtr loop = make_loop();
-  net::Uri uri = server.uri(net::Uri::Scheme::tcp);
+  net::Uri uri = server.uri(net::kTcp);
   uri.host = "localhost";  // whichever of its addresses the server is at
-  EXPECT_TRUE(run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{})).ok());
+  EXPECT_TRUE(
+      run(*loop, connect(Transports::clients, *loop, uri, 0, Bytes(), ConnectOptions{})).ok());
   uri.host = "no such host";
-  EXPECT_EQ(run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{})).code(),
-            Code::unavailable);
+  EXPECT_EQ(
+      run(*loop, connect(Transports::clients, *loop, uri, 0, Bytes(), ConnectOptions{})).code(),
+      Code::unavailable);
 }
 
 }  // namespace

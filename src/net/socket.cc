@@ -159,8 +159,7 @@ Result<UniqueFd> start_connecting(const Address& address) {
 }
 
 Result<Listener> Listener::open(const Uri& uri) {
-  return listen_patiently(
-      [&] { return uri.scheme == Uri::Scheme::unix_socket ? open_unix(uri) : open_tcp(uri); });
+  return listen_patiently([&] { return uri.local() ? open_unix(uri) : open_tcp(uri); });
 }
 
 Result<Listener> Listener::open_unix(const Uri& uri) {
@@ -205,8 +204,8 @@ Result<Listener> Listener::open_tcp(const Uri& uri) {
 
 Listener::~Listener() {
   struct stat now {};
-  if (fd_ && uri_.scheme == Uri::Scheme::unix_socket && lstat(uri_.path.c_str(), &now) == 0 &&
-      now.st_dev == file_.st_dev && now.st_ino == file_.st_ino) {
+  if (fd_ && uri_.local() && lstat(uri_.path.c_str(), &now) == 0 && now.st_dev == file_.st_dev &&
+      now.st_ino == file_.st_ino) {
     unlink(uri_.path.c_str());
   }
 }
@@ -226,7 +225,7 @@ Result<Listener::Accepted> Listener::accept() {
       continue;  // this one connection failed before it was accepted
     }
     Accepted accepted{std::move(fd), {}};
-    if (uri_.scheme == Uri::Scheme::unix_socket) {
+    if (uri_.local()) {
       ucred who{};
       socklen_t n = sizeof who;
       getsockopt(accepted.fd.get(), SOL_SOCKET, SO_PEERCRED, &who, &n);

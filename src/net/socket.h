@@ -1,5 +1,4 @@
-// Sockets for both transports: listening, accepting, connecting. All are non-blocking and
-// close-on-exec.
+// Unix and TCP sockets: listening, accepting, connecting. All are non-blocking and close-on-exec.
 #pragma once
 
 #include <scalio/status.h>
@@ -29,7 +28,8 @@ struct Address {
 class Listener {
  public:
   // Blocks while it resolves a host's name, and for 2 s while somebody else listens there.
-  // Failures: as Server::start.
+  // Failures: busy (somebody listens there), invalid (the path is too long or no socket),
+  // unavailable.
   static Result<Listener> open(const Uri& uri);
   Listener(Listener&&) noexcept = default;
   Listener& operator=(Listener&&) = delete;

@@ -18,7 +18,8 @@
 #include "block/superblock.h"
 #include "fabric/epoch.h"
 #include "fabric/region.h"
-#include "fabric/server.h"
+#include "fabric/server/fabric_server.h"
+#include "fabric/transports/transports.h"
 #include "layout/superblock.h"
 #include "server/shard.h"
 #include "store/store_files.h"
@@ -106,9 +107,9 @@ struct Server::Impl {
   layout::SsdTarget target;
   std::uint64_t epoch_now = 0;
   std::unique_ptr<fabric::EpochFile> epoch;
-  std::unique_ptr<fabric::Server> fabric;
+  std::unique_ptr<fabric::FabricServer> fabric;
   // Set when listening: a shard may be asked for its figures from then on.
-  std::atomic<fabric::Server*> listening = nullptr;
+  std::atomic<fabric::FabricServer*> listening = nullptr;
   std::string summary;
   std::function<std::optional<Nanos>()> target_cpu_time;
   Nanos started = 0;
@@ -120,7 +121,7 @@ struct Server::Impl {
   std::string process_stat() const {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    const fabric::Server* f = listening;
+    const fabric::FabricServer* f = listening;
     const std::optional<Nanos> target = target_cpu_time ? target_cpu_time() : std::nullopt;
     return json_text(nlohmann::json{
         {"pid", getpid()},
@@ -173,14 +174,14 @@ namespace {
 Result<std::vector<net::Uri>> listen_uris(const ServerOptions& o) {
   std::vector<net::Uri> listen;
   for (const std::string& text : o.listen) {
-    Result<net::Uri> uri = net::parse_uri(text);
+    Result<net::Uri> uri = net::parse_uri(text, fabric::Transports::schemes);
     if (!uri.ok()) return uri.status();
     listen.push_back(*uri);
   }
   if (listen.empty())
     return Status(Code::invalid,
                   "nothing to listen on; give --listen unix:PATH, tcp:HOST:PORT or rdma:HOST:PORT");
-  if (Status s = fabric::check_listen(listen); !s.ok()) return s;
+  if (Status s = fabric::check_listen(fabric::Transports::servers, listen); !s.ok()) return s;
   return listen;
 }
 
@@ -190,12 +191,12 @@ Task<Status> start_shard(Shard& shard, std::function<void(const Status&)> cannot
   co_return s;
 }
 
-// What a server with all its clients has open: for each client and shard a socket, or two channels
-// by RDMA.
+// What a server with all its clients has open.
 std::uint64_t descriptors_for(std::uint64_t clients, std::uint64_t shards,
                               const std::vector<net::Uri>& at) {
   constexpr std::uint64_t kOwn = 64, kOfAShard = 8;
-  const std::uint64_t of_a_connection = at[0].scheme == net::Uri::Scheme::rdma ? 2 : 1;
+  const std::uint64_t of_a_connection =
+      fabric::descriptors_per_client(fabric::Transports::servers, at);
   return kOwn + shards * (kOfAShard + clients * of_a_connection);
 }
 
@@ -354,8 +355,8 @@ Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
   if (!few.empty()) spdlog::warn("{}", few);
   fabric::Limits limits;
   limits.max_connections = o.max_clients;
-  auto server =
-      fabric::Server::start(std::move(endpoints), epoch_now, *epoch, std::move(at), limits);
+  auto server = fabric::FabricServer::start(fabric::Transports::servers, std::move(endpoints),
+                                            epoch_now, *epoch, at, limits);
   if (!server.ok()) return server.status();
   fabric = std::move(*server);
   listening = fabric.get();

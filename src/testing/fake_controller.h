@@ -205,8 +205,7 @@ class FakeController {
   };
 
   explicit FakeController(Script script) : script_(std::move(script)) {
-    Result<net::Listener> listener =
-        net::Listener::open(net::Uri{net::Uri::Scheme::tcp, "", "127.0.0.1", 0});
+    Result<net::Listener> listener = net::Listener::open(net::Uri{net::kTcp, "", "127.0.0.1", 0});
     SCALIO_ASSERT(listener.ok());
     listener_.emplace(*std::move(listener));
     acceptor_ = std::thread([this] { accept(); });

@@ -48,7 +48,7 @@ inline TargetNamespace memory_namespace(std::uint64_t size, std::uint32_t block_
 // Options of a target at a port of its own with one namespace in memory.
 inline TargetOptions memory_target_options(std::uint64_t size, std::uint32_t block_size = 512) {
   TargetOptions options;
-  options.listen = {net::Uri{net::Uri::Scheme::tcp, "", "127.0.0.1", 0}};
+  options.listen = {net::Uri{net::kTcp, "", "127.0.0.1", 0}};
   options.namespaces = {memory_namespace(size, block_size)};
   options.writable = true;
   return options;

@@ -14,7 +14,8 @@
 #include "cli/size.h"
 #include "cli/stop_signals.h"
 #include "cli/target_process.h"
-#include "fabric/server.h"
+#include "fabric/server/fabric_server.h"
+#include "fabric/transports/transports.h"
 #include "net/socket.h"
 #include "net/uri.h"
 #include "server/server.h"
@@ -47,7 +48,7 @@ Result<std::optional<net::Uri>> own_target(const Flags& flags) {
     Result<net::Uri> uri = parse_host_port("--nvmf", flags.nvmf);
     if (!uri.ok()) return uri.status();
     // Now, and not when the store has been opened.
-    if (Status s = fabric::check_listen({*uri}); !s.ok()) return s;
+    if (Status s = fabric::check_listen(fabric::Transports::servers, {*uri}); !s.ok()) return s;
     return std::optional(*uri);
   }
   if (!flags.nvmf_target.empty()) return std::optional<net::Uri>();
@@ -55,13 +56,13 @@ Result<std::optional<net::Uri>> own_target(const Flags& flags) {
   // to all.
   std::optional<net::Uri> beside;
   for (const std::string& text : flags.options.listen) {
-    Result<net::Uri> uri = net::parse_uri(text);
+    Result<net::Uri> uri = net::parse_uri(text, fabric::Transports::schemes);
     if (!uri.ok()) return uri.status();
-    if (uri->scheme == net::Uri::Scheme::unix_socket) continue;
+    if (uri->local()) continue;
     // Others cannot reach this machine's loopback, and it can reach what they can.
     if (beside && (!net::is_loopback(beside->host) || net::is_loopback(uri->host))) continue;
     beside.emplace();
-    beside->scheme = net::Uri::Scheme::tcp;
+    beside->scheme = net::kTcp;
     beside->host = uri->host;
   }
   return beside;
@@ -69,7 +70,7 @@ Result<std::optional<net::Uri>> own_target(const Flags& flags) {
 
 layout::SsdTarget target_at(const net::Uri& uri) {
   using Transport = layout::SsdTarget::Transport;
-  return {uri.scheme == net::Uri::Scheme::rdma ? Transport::rdma : Transport::tcp, uri.port,
+  return {uri.scheme == net::kRdma ? Transport::rdma : Transport::tcp, uri.port,
           net::is_every_address(uri.host) ? "" : uri.host};
 }
 

@@ -44,7 +44,7 @@ std::string offload_line(const nvmf::KernelTarget& target, const nvmf::Configure
   if (!target.offload) return "off, as --no-offload says";
   if (configured.offered) return "on: the NIC reads the SSDs, this machine's CPU does nothing";
   if (std::any_of(target.ports.begin(), target.ports.end(),
-                  [](const net::Uri& uri) { return uri.scheme != net::Uri::Scheme::rdma; })) {
+                  [](const net::Uri& uri) { return uri.scheme != net::kRdma; })) {
     return "off: it needs that every --listen is rdma:";
   }
   return "off: this kernel does not offer it (nvmet has no attr_offload); its CPU reads the SSDs";

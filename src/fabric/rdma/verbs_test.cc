@@ -7,10 +7,10 @@
 #include <algorithm>
 
 #include "fabric/connect.h"
-#include "fabric/rdma/verbs_acceptor.h"
+#include "fabric/rdma/server/verbs_acceptor.h"
 #include "fabric/rdma/verbs_handshake.h"
 #include "fabric/rdma/verbs_stream.h"
-#include "testing/fabric_server.h"
+#include "testing/fabric_fixture.h"
 
 namespace scalio::fabric {
 namespace {
@@ -53,26 +53,30 @@ TEST(VerbsHandshake, RefusesGarbage) {
 }
 
 TEST(Rdma, IsNotServedBesideOthers) {
-  TestServer server(net::Uri::Scheme::tcp);
+  TestServer server(net::kTcp);
   for (const char* other : {"tcp:127.0.0.1:0", "unix:/tmp/never-made"}) {
-    const auto mixed =
-        Server::start({server.shards[0]->endpoint()}, 1, *server.epoch_file,
-                      {*net::parse_uri("rdma:127.0.0.1:0"), *net::parse_uri(other)}, Limits{});
+    const auto mixed = FabricServer::start(
+        Transports::servers, {server.shards[0]->endpoint()}, 1, *server.epoch_file,
+        {*net::parse_uri("rdma:127.0.0.1:0"), *net::parse_uri(other)}, Limits{});
     ASSERT_EQ(mixed.code(), Code::invalid);
-    EXPECT_NE(mixed.status().message().find("compare-and-swap"), std::string::npos);
+    EXPECT_EQ(mixed.status().message(),
+              "rdma: cannot be served beside unix: or tcp:, because a NIC's compare-and-swap is "
+              "not atomic with the CPU's; listen either at rdma: addresses only, or at unix: and "
+              "tcp: only");
   }
 }
 
 TEST(Rdma, NoDeviceIsSaid) {
-  if (lacking(net::Uri::Scheme::rdma) == nullptr) GTEST_SKIP() << "this machine has an RDMA device";
-  TestServer server(net::Uri::Scheme::tcp);
+  if (lacking(net::kRdma) == nullptr) GTEST_SKIP() << "this machine has an RDMA device";
+  TestServer server(net::kTcp);
   const net::Uri uri = *net::parse_uri("rdma:127.0.0.1:7000");
-  const auto listening =
-      Server::start({server.shards[0]->endpoint()}, 1, *server.epoch_file, {uri}, Limits{});
+  const auto listening = FabricServer::start(Transports::servers, {server.shards[0]->endpoint()}, 1,
+                                             *server.epoch_file, {uri}, Limits{});
   EXPECT_EQ(listening.code(), Code::unavailable);
   EXPECT_NE(listening.status().message().find("no RDMA device"), std::string::npos);
   LoopPtr loop = make_loop();
-  const auto connected = run(*loop, connect(*loop, uri, 0, Bytes(), ConnectOptions{}));
+  const auto connected =
+      run(*loop, connect(Transports::clients, *loop, uri, 0, Bytes(), ConnectOptions{}));
   EXPECT_EQ(connected.code(), Code::unavailable);
   EXPECT_NE(connected.status().message().find("no RDMA device"), std::string::npos);
 }
@@ -183,9 +187,9 @@ class RawEnd final : public net::VerbsQueue::Handler, private net::VerbsWork {
 class Verbs : public testing::Test {
  protected:
   void SetUp() override {
-    if (const char* what = lacking(net::Uri::Scheme::rdma)) GTEST_SKIP() << what;
+    if (const char* what = lacking(net::kRdma)) GTEST_SKIP() << what;
   }
-  static net::Uri uri(TestServer& server) { return server.uri(net::Uri::Scheme::rdma); }
+  static net::Uri uri(TestServer& server) { return server.uri(net::kRdma); }
   // Turns until the server has ended the connection; what it said.
   std::string closed_with(RawEnd& c) {
     turn_until(*loop_, [&] { return !c.lost.ok(); });
@@ -198,7 +202,8 @@ class Verbs : public testing::Test {
   }
   void expect_undisturbed(TestServer& server) {
     auto body = [](EventLoop& l, net::Uri to) -> Task<void> {
-      Result<std::unique_ptr<Connection>> c = co_await connect(l, to, 0, Bytes(), ConnectOptions{});
+      Result<std::unique_ptr<Connection>> c =
+          co_await connect(Transports::clients, l, to, 0, Bytes(), ConnectOptions{});
       EXPECT_TRUE(c.ok()) << c.status().to_string();
       if (!c.ok()) co_return;
       Call call = (*c)->call(as_bytes("fine"));
@@ -212,7 +217,7 @@ class Verbs : public testing::Test {
 };
 
 TEST_F(Verbs, RequestsThatAreNotScaliosAreRejected) {
-  TestServer server(net::Uri::Scheme::rdma);
+  TestServer server(net::kRdma);
   RawEnd garbage;
   garbage.connect(*loop_, uri(server), Bytes(20, std::byte{0xee}));
   EXPECT_EQ(garbage.lost.code(), Code::invalid);
@@ -227,7 +232,7 @@ TEST_F(Verbs, RequestsThatAreNotScaliosAreRejected) {
 }
 
 TEST_F(Verbs, SomethingElseInsteadOfHello) {
-  TestServer server(net::Uri::Scheme::rdma);
+  TestServer server(net::kRdma);
   for (int kind = 0; kind < 4; ++kind) {
     RawEnd c;
     c.connect(*loop_, uri(server), encode(VerbsHello{0}));
@@ -249,7 +254,7 @@ TEST_F(Verbs, SomethingElseInsteadOfHello) {
 // It takes no message, so that the refusal does not get through; the shard's thread goes on even
 // so.
 TEST_F(Verbs, NobodyWaitsForTheRefused) {
-  TestServer server(net::Uri::Scheme::rdma);
+  TestServer server(net::kRdma);
   EventLoop& shard = *server.shards[0]->endpoint().loop;
   std::atomic<bool> went_on = false, go_on = false;
   const auto next_turn = [&]() -> Task<void> {
@@ -282,14 +287,14 @@ TEST_F(Verbs, NobodyWaitsForTheRefused) {
 TEST_F(Verbs, SayingNothingAtAll) {
   Limits limits;
   limits.hello_timeout = 200 * kMillisecond;
-  TestServer server(net::Uri::Scheme::rdma, limits);
+  TestServer server(net::kRdma, limits);
   RawEnd c;
   c.connect(*loop_, uri(server), encode(VerbsHello{0}));
   EXPECT_NE(closed_with(c).find("hello"), std::string::npos);
 }
 
 TEST_F(Verbs, NonsenseAfterTheWelcome) {
-  TestServer server(net::Uri::Scheme::rdma);
+  TestServer server(net::kRdma);
   const std::vector<std::pair<std::string, std::function<void(RawEnd&)>>> bad = {
       {"not a Scalio frame", [](RawEnd& c) { c.send(Bytes(64, std::byte{0xff})); }},
       {"it said read", [](RawEnd& c) { c.send(FrameKind::read, 1, Bytes(12)); }},
@@ -316,7 +321,7 @@ TEST_F(Verbs, NonsenseAfterTheWelcome) {
 // It takes a receive buffer without filling it, and its length is its own: nothing of it is to be
 // believed.
 TEST_F(Verbs, AWriteWithImmediateDataIsNoMessage) {
-  TestServer server(net::Uri::Scheme::rdma);
+  TestServer server(net::kRdma);
   RawEnd c;
   welcomed(c, server);
   const std::string welcome = c.received;
@@ -331,7 +336,7 @@ TEST_F(Verbs, AWriteWithImmediateDataIsNoMessage) {
 TEST_F(Verbs, WhoComesWhenTooManyAreConnectingIsTold) {
   Limits limits;
   limits.max_connections = 1;
-  TestServer server(net::Uri::Scheme::rdma, limits);
+  TestServer server(net::kRdma, limits);
   RawEnd first;
   first.connect(*loop_, uri(server), encode(VerbsHello{0}));
   ASSERT_TRUE(first.connected) << first.lost.message();
@@ -343,7 +348,7 @@ TEST_F(Verbs, WhoComesWhenTooManyAreConnectingIsTold) {
 }
 
 TEST_F(Verbs, MoreCallsThanAllowed) {
-  TestServer server(net::Uri::Scheme::rdma);
+  TestServer server(net::kRdma);
   RawEnd c;
   welcomed(c, server);
   // Many to a message, so that no credits are missed.
@@ -364,7 +369,7 @@ TEST_F(Verbs, MoreCallsThanAllowed) {
 
 // The NIC checks addresses and keys; the connection ends, and nothing was changed.
 TEST_F(Verbs, NothingOutsideTheRegionIsReached) {
-  TestServer server(net::Uri::Scheme::rdma);
+  TestServer server(net::kRdma);
   constexpr std::uint64_t kEnd = TestServer::kRegion;
   struct Bad {
     ibv_wr_opcode opcode;
@@ -403,7 +408,7 @@ TEST_F(Verbs, NotReadingTheReplies) {
   Limits limits;
   limits.max_queued = 256 * 1024;
   limits.stall_timeout = 500 * kMillisecond;
-  TestServer server(net::Uri::Scheme::rdma, limits);
+  TestServer server(net::kRdma, limits);
   RawEnd c;
   welcomed(c, server);
   c.reads_on = false;
@@ -418,7 +423,7 @@ TEST_F(Verbs, NotReadingTheReplies) {
 }
 
 TEST_F(Verbs, ClientsThatGoAreForgotten) {
-  TestServer server(net::Uri::Scheme::rdma);
+  TestServer server(net::kRdma);
   for (int stage = 0; stage < 4; ++stage) {
     RawEnd c;
     c.connect(*loop_, uri(server), encode(VerbsHello{0}));
@@ -434,9 +439,10 @@ TEST_F(Verbs, ClientsThatGoAreForgotten) {
 }
 
 TEST_F(Verbs, OperationsAreCountedAtTheQueuePair) {
-  TestServer server(net::Uri::Scheme::rdma);
+  TestServer server(net::kRdma);
   auto body = [](EventLoop& l, net::Uri to) -> Task<void> {
-    Result<std::unique_ptr<Connection>> c = co_await connect(l, to, 0, Bytes(), ConnectOptions{});
+    Result<std::unique_ptr<Connection>> c =
+        co_await connect(Transports::clients, l, to, 0, Bytes(), ConnectOptions{});
     EXPECT_TRUE(c.ok()) << c.status().to_string();
     if (!c.ok()) co_return;
     EXPECT_EQ((*c)->nic_operations(), 0U);
@@ -460,15 +466,15 @@ TEST_F(Verbs, OperationsAreCountedAtTheQueuePair) {
 // ------------------------------------------------------------------------------
 
 // Accepts one client by RDMA, on a thread of its own.
-class RawServer {
+class RawVerbsServer {
  public:
-  explicit RawServer(Bytes accept, std::function<void(EventLoop&, RawEnd&)> then)
+  explicit RawVerbsServer(Bytes accept, std::function<void(EventLoop&, RawEnd&)> then)
       : listener_(std::move(
             *VerbsListener::open(*net::parse_uri("rdma:" + net::rdma_addresses().front() + ":0")))),
         domain_(ibv_alloc_pd(listener_.device())),
         thread_(
             [this, accept = std::move(accept), then = std::move(then)] { serve(accept, then); }) {}
-  ~RawServer() { thread_.join(); }
+  ~RawVerbsServer() { thread_.join(); }
   const net::Uri& uri() const { return listener_.uri(); }
 
  private:
@@ -497,9 +503,9 @@ class VerbsServer : public Verbs {
   }
   static Bytes welcome() { return encode(Welcome{TestServer::kRegion, 1, {}}); }
   Status connect_to(Bytes accept, std::function<void(EventLoop&, RawEnd&)> then) {
-    RawServer server(std::move(accept), std::move(then));
-    Result<std::unique_ptr<Connection>> c =
-        run(*loop_, connect(*loop_, server.uri(), 0, Bytes(), ConnectOptions{}));
+    RawVerbsServer server(std::move(accept), std::move(then));
+    Result<std::unique_ptr<Connection>> c = run(
+        *loop_, connect(Transports::clients, *loop_, server.uri(), 0, Bytes(), ConnectOptions{}));
     if (!c.ok()) return c.status();
     turn_until(*loop_, [&] { return !(*c)->alive(); });
     return (*c)->lost();
@@ -543,7 +549,7 @@ TEST_F(Verbs, AnAddressOfNoDeviceIsNamed) {
 // A server's machine that goes without a word: its queue pair is no more, and nobody says so.
 TEST_F(VerbsServer, ASilentEndIsNoticedWithinSeconds) {
   std::atomic<bool> checked = false;
-  RawServer server(good(), [&](EventLoop& loop, RawEnd& end) {
+  RawVerbsServer server(good(), [&](EventLoop& loop, RawEnd& end) {
     hear_hello(loop, end);
     end.send(FrameKind::welcome, 0, welcome());
     turn_until(loop, [&] { return end.done > 0; });
@@ -553,7 +559,8 @@ TEST_F(VerbsServer, ASilentEndIsNoticedWithinSeconds) {
     wait_until([&] { return checked.load(); });
   });
   auto body = [](EventLoop& l, net::Uri to) -> Task<void> {
-    Result<std::unique_ptr<Connection>> c = co_await connect(l, to, 0, Bytes(), ConnectOptions{});
+    Result<std::unique_ptr<Connection>> c =
+        co_await connect(Transports::clients, l, to, 0, Bytes(), ConnectOptions{});
     EXPECT_TRUE(c.ok()) << c.status().to_string();
     if (!c.ok()) co_return;
     co_await l.sleep(100 * kMillisecond);

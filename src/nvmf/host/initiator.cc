@@ -16,10 +16,10 @@ namespace {
 // Every controller takes so much in a capsule of the admin queue (NVMe/TCP 1.0, 3.3.2.2.1).
 constexpr std::uint32_t kTcpAdminInCapsule = 8192;
 
-class TcpTransport final : public QueueTransport {
+class TcpQueueTransport final : public QueueTransport {
  public:
-  TcpTransport(EventLoop& loop, std::string name, std::vector<Address> addresses,
-               const InitiatorOptions& options)
+  TcpQueueTransport(EventLoop& loop, std::string name, std::vector<Address> addresses,
+                    const InitiatorOptions& options)
       : loop_(loop),
         name_(std::move(name)),
         addresses_(std::move(addresses)),
@@ -42,9 +42,9 @@ class TcpTransport final : public QueueTransport {
   const bool data_digest_;
 };
 
-class RdmaTransport final : public QueueTransport {
+class RdmaQueueTransport final : public QueueTransport {
  public:
-  RdmaTransport(EventLoop& loop, std::string name, std::vector<Address> addresses)
+  RdmaQueueTransport(EventLoop& loop, std::string name, std::vector<Address> addresses)
       : loop_(loop), name_(std::move(name)), addresses_(std::move(addresses)) {}
 
   std::unique_ptr<Queue> make_queue(QueueOptions options) override {
@@ -64,7 +64,7 @@ Task<Result<std::unique_ptr<QueueTransport>>> make_transport(EventLoop& loop, Ur
                                                              const InitiatorOptions& options) {
   using Made = std::unique_ptr<QueueTransport>;
   std::string name = controller.text();
-  if (controller.scheme == Uri::Scheme::unix_socket) {
+  if (controller.local()) {
     co_return Status(Code::invalid,
                      fmt::format("no NVMe-oF controller can be at {}: give tcp: or rdma:", name));
   }
@@ -72,10 +72,11 @@ Task<Result<std::unique_ptr<QueueTransport>>> make_transport(EventLoop& loop, Ur
   Result<std::vector<Address>> found =
       co_await net::find_host(loop, std::move(controller.host), controller.port, deadline);
   if (!found.ok()) co_return found.status();
-  if (controller.scheme == Uri::Scheme::rdma) {
-    co_return Made(std::make_unique<RdmaTransport>(loop, std::move(name), *std::move(found)));
+  if (controller.scheme == net::kRdma) {
+    co_return Made(std::make_unique<RdmaQueueTransport>(loop, std::move(name), *std::move(found)));
   }
-  co_return Made(std::make_unique<TcpTransport>(loop, std::move(name), *std::move(found), options));
+  co_return Made(
+      std::make_unique<TcpQueueTransport>(loop, std::move(name), *std::move(found), options));
 }
 
 }  // namespace

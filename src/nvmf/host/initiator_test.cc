@@ -177,7 +177,7 @@ TEST(InitiatorTest, RefusalsSayWhy) {
   wrong.controller.port = 1;
   EXPECT_EQ(failure(wrong, allowed).code(), Code::unavailable);
   wrong = right;
-  wrong.controller = {net::Uri::Scheme::unix_socket, "/run/nvme.sock", "", 0};
+  wrong.controller = {net::kUnix, "/run/nvme.sock", "", 0};
   EXPECT_EQ(failure(wrong, allowed).code(), Code::invalid);
   wrong = right;
   wrong.subsystem_nqn = "not an nqn";

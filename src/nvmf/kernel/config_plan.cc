@@ -19,16 +19,14 @@ using Kind = ConfigStep::Kind;
 
 namespace {
 
-const char* transport_of(const Uri& uri) {
-  return uri.scheme == Uri::Scheme::rdma ? "rdma" : "tcp";
-}
+const char* transport_of(const Uri& uri) { return uri.scheme == net::kRdma ? "rdma" : "tcp"; }
 
 const char* family_of(const Uri& uri) {
   return uri.host.find(':') == uri.host.npos ? "ipv4" : "ipv6";
 }
 
 Status check_port(const Uri& uri) {
-  if (uri.scheme != Uri::Scheme::tcp && uri.scheme != Uri::Scheme::rdma) {
+  if (uri.scheme != net::kTcp && uri.scheme != net::kRdma) {
     return Status(
         Code::invalid,
         fmt::format("the kernel's NVMe target cannot listen on {}: write tcp:address:port "
@@ -131,7 +129,7 @@ Result<std::vector<ConfigStep>> plan_kernel_target(const KernelTarget& target,
   // A subsystem that is offloaded can be reached through ports that can do it only.
   const bool offload =
       target.offload && std::all_of(target.ports.begin(), target.ports.end(),
-                                    [](const Uri& uri) { return uri.scheme == Uri::Scheme::rdma; });
+                                    [](const Uri& uri) { return uri.scheme == net::kRdma; });
 
   std::vector<std::string> subsystems;
   for (const KernelNamespace& ns : target.namespaces) {

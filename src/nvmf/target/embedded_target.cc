@@ -36,8 +36,7 @@ Status check(const TargetOptions& o) {
     return invalid("no namespace is given: a target needs a file or block device");
   if (o.listen.empty()) return invalid("no address to listen at is given");
   for (const net::Uri& uri : o.listen) {
-    if (uri.scheme != net::Uri::Scheme::tcp)
-      return invalid(uri.text() + ": NVMe/TCP listens at tcp:HOST:PORT");
+    if (uri.scheme != net::kTcp) return invalid(uri.text() + ": NVMe/TCP listens at tcp:HOST:PORT");
   }
   if (!o.nqn.empty()) {
     if (Status s = check_nqn(o.nqn); !s.ok()) return s;

@@ -5,42 +5,47 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "fabric/frame_stream.h"
-#include "fabric/server.h"
-#include "fabric/tcp/handover.h"
+#include "fabric/server/endpoint.h"
+#include "fabric/tcp/server/tcp_link.h"
 #include "net/limited_log.h"
 
 namespace scalio::fabric {
 
+// A shard as the NIC knows it.
+struct NicShard {
+  ByteSpan region;
+  std::shared_ptr<NicChannel> channel;  // to the shard's thread
+  std::size_t links = 0;                // connections, up to the shard's having released them
+};
+
 class Nic {
  public:
-  struct Shard {
-    ByteSpan region;
-    std::shared_ptr<MessageChannel> channel;  // to the shard's thread
-    std::size_t links = 0;                    // connections, up to the shard's having released them
-  };
-
   // Created, used and destroyed on the thread of `loop`. Destroying it drops all connections and
   // tells the shards.
-  Nic(EventLoop& loop, std::vector<Shard> shards, std::uint64_t epoch, const Limits& limits);
+  Nic(EventLoop& loop, std::vector<NicShard> shards, std::uint64_t epoch, const Limits& limits);
   ~Nic();
   Nic(const Nic&) = delete;
   Nic& operator=(const Nic&) = delete;
 
-  // A new connection (see Acceptor::OnHello).
+  // A new connection (see SocketAcceptor::OnHello).
   void adopt(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello);
   // From a shard.
-  void on_message(Message& message);
+  void on_message(NicMessage& message);
 
- private:
-  friend class NicConnection;
+  // For its connections.
+  NicShard& shard(std::uint32_t i) { return shards_[i]; }
+  std::uint64_t epoch() const { return epoch_; }
+  void warn(std::string_view connection, std::string_view what);
   void forget(NicConnection& connection);
 
+ private:
   EventLoop& loop_;
-  std::vector<Shard> shards_;
+  std::vector<NicShard> shards_;
   const std::uint64_t epoch_;
   const Limits limits_;
   std::unordered_map<NicConnection*, std::unique_ptr<NicConnection>> connections_;

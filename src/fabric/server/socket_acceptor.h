@@ -1,6 +1,6 @@
-// Acceptor: takes connections from listening sockets and reads what each says first, its HELLO,
-// within a bound; who says nothing, or something else, is disconnected. Belongs to one loop's
-// thread.
+// SocketAcceptor: takes connections from listening sockets and reads what each says first, its
+// HELLO, within a bound; who says nothing, or something else, is disconnected. Belongs to one
+// loop's thread.
 #pragma once
 
 #include <functional>
@@ -11,24 +11,24 @@
 #include <vector>
 
 #include "fabric/frame_stream.h"
-#include "fabric/server.h"
+#include "fabric/server/endpoint.h"
 #include "net/limited_log.h"
 #include "net/socket.h"
 
 namespace scalio::fabric {
 
-class Acceptor {
+class SocketAcceptor {
  public:
   // Called from the stream's on_frame for a hello to an existing shard; hello.request is valid
   // during the call. The callee releases or stops the stream, or keeps it and sets its handler.
   using OnHello = std::function<void(std::shared_ptr<FrameStream> stream, const std::string& name,
                                      const Hello& hello)>;
 
-  Acceptor(EventLoop& loop, std::vector<net::Listener> listeners, std::size_t shards,
-           const Limits& limits, OnHello on_hello);
-  ~Acceptor();
-  Acceptor(const Acceptor&) = delete;
-  Acceptor& operator=(const Acceptor&) = delete;
+  SocketAcceptor(EventLoop& loop, std::vector<net::Listener> listeners, std::size_t shards,
+                 const Limits& limits, OnHello on_hello);
+  ~SocketAcceptor();
+  SocketAcceptor(const SocketAcceptor&) = delete;
+  SocketAcceptor& operator=(const SocketAcceptor&) = delete;
 
  private:
   class Newcomer;
@@ -46,8 +46,6 @@ class Acceptor {
   net::LimitedLog log_;
 };
 
-// What FrameStream needs of a server's limits.
-StreamLimits stream_limits(const Limits& limits);
 // Tells the peer why it is refused, and ends the stream.
 void refuse(MessageStream& stream, const Status& why);
 

@@ -3,9 +3,10 @@
 #pragma once
 
 #include <list>
+#include <span>
 #include <vector>
 
-#include "fabric/shard_port.h"
+#include "fabric/rdma/server/verbs_peer.h"
 #include "net/limited_log.h"
 #include "net/uri.h"
 #include "net/verbs_queue.h"
@@ -35,10 +36,10 @@ class VerbsListener {
 
 class VerbsAcceptor {
  public:
-  // Belongs to the loop's thread. All listeners are of one device, whose memory the ports offer;
+  // Belongs to the loop's thread. All listeners are of one device, which has the shards' regions;
   // these must outlive it.
   VerbsAcceptor(EventLoop& loop, std::vector<VerbsListener> listeners,
-                std::vector<ShardPort*> ports);
+                std::span<const VerbsShard> shards);
   VerbsAcceptor(const VerbsAcceptor&) = delete;
   VerbsAcceptor& operator=(const VerbsAcceptor&) = delete;
 
@@ -47,7 +48,7 @@ class VerbsAcceptor {
   Status pass_on(const VerbsListener& listener, net::CmId& id, ByteView hello, unsigned max_reads);
 
   EventLoop& loop_;
-  const std::vector<ShardPort*> ports_;
+  const std::span<const VerbsShard> shards_;
   std::vector<VerbsListener> listeners_;
   std::list<Watch> watches_;
   net::LimitedLog log_;

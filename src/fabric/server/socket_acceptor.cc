@@ -1,4 +1,4 @@
-#include "fabric/acceptor.h"
+#include "fabric/server/socket_acceptor.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -9,23 +9,19 @@ namespace {
 constexpr Nanos kRetryAccept = 100 * kMillisecond;
 }
 
-StreamLimits stream_limits(const Limits& limits) {
-  return {limits.max_queued, limits.stall_timeout};
-}
-
 void refuse(MessageStream& stream, const Status& why) {
   stream.send(FrameKind::refused, 0, encode_refused(why));
   stream.stop();
 }
 
 // A connection that has not said its HELLO.
-class Acceptor::Newcomer final : public FrameStream::Handler {
+class SocketAcceptor::Newcomer final : public FrameStream::Handler {
  public:
-  Newcomer(Acceptor& acceptor, net::Listener::Accepted accepted)
+  Newcomer(SocketAcceptor& acceptor, net::Listener::Accepted accepted)
       : acceptor_(acceptor),
         name_(std::move(accepted.name)),
         stream_(FrameStream::create(acceptor.loop_, std::move(accepted.fd), *this,
-                                    stream_limits(acceptor.limits_))),
+                                    acceptor.limits_.of_a_stream())),
         timeout_(acceptor.loop_, [this] {
           stream_->fail(Status(Code::timed_out, "it did not say hello in time"));
         }) {
@@ -65,14 +61,14 @@ class Acceptor::Newcomer final : public FrameStream::Handler {
   }
 
  private:
-  Acceptor& acceptor_;
+  SocketAcceptor& acceptor_;
   const std::string name_;
   std::shared_ptr<FrameStream> stream_;
   Timer timeout_;
 };
 
-Acceptor::Acceptor(EventLoop& loop, std::vector<net::Listener> listeners, std::size_t shards,
-                   const Limits& limits, OnHello on_hello)
+SocketAcceptor::SocketAcceptor(EventLoop& loop, std::vector<net::Listener> listeners,
+                               std::size_t shards, const Limits& limits, OnHello on_hello)
     : loop_(loop),
       shards_(shards),
       limits_(limits),
@@ -87,9 +83,9 @@ Acceptor::Acceptor(EventLoop& loop, std::vector<net::Listener> listeners, std::s
   }
 }
 
-Acceptor::~Acceptor() = default;
+SocketAcceptor::~SocketAcceptor() = default;
 
-void Acceptor::accept_from(net::Listener& listener) {
+void SocketAcceptor::accept_from(net::Listener& listener) {
   for (;;) {
     Result<net::Listener::Accepted> accepted = listener.accept();
     if (!accepted.ok()) {
@@ -107,6 +103,6 @@ void Acceptor::accept_from(net::Listener& listener) {
   }
 }
 
-void Acceptor::forget(Newcomer& newcomer) { newcomers_.erase(&newcomer); }
+void SocketAcceptor::forget(Newcomer& newcomer) { newcomers_.erase(&newcomer); }
 
 }  // namespace scalio::fabric

@@ -1,17 +1,19 @@
 // A server with running shards, for the tests of this layer.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "fabric/connect.h"
-#include "fabric/server.h"
+#include "fabric/server/fabric_server.h"
+#include "fabric/transports/transports.h"
 #include "net/verbs.h"
 #include "testing/loops.h"
 
@@ -63,13 +65,13 @@ class TestService final : public Service {
 };
 
 // One shard: its loop on a thread of its own.
-class TestShard {
+class FabricTestShard {
  public:
-  explicit TestShard(std::size_t region_size)
+  explicit FabricTestShard(std::size_t region_size)
       : loop_(make_loop()),
         region_(std::move(*Region::create(region_size))),
         thread_([this] { loop_->run_until([this] { return stop_; }); }) {}
-  ~TestShard() {
+  ~FabricTestShard() {
     loop_->run_on_loop([this] { stop_ = true; });
     thread_.join();
     EXPECT_EQ(service.connected, service.disconnected);
@@ -89,11 +91,15 @@ class TestShard {
 class TestServer {
  public:
   static constexpr std::size_t kRegion = 1024 * 1024;
+  using Table = std::span<const ServerTransport>;
 
-  // Serves `scheme`, and everything that can be served beside it.
-  explicit TestServer(net::Uri::Scheme scheme, Limits limits = {}, int shards = 2)
-      : rdma_(scheme == net::Uri::Scheme::rdma), limits_(limits) {
-    for (int i = 0; i < shards; ++i) this->shards.push_back(std::make_unique<TestShard>(kRegion));
+  // Serves `scheme`, and everything of the table that can be served beside it.
+  explicit TestServer(const std::string& scheme, Limits limits = {}, int shards = 2,
+                      Table table = Transports::servers)
+      : table_(table), atomics_(row(scheme).atomics), limits_(limits) {
+    for (int i = 0; i < shards; ++i) {
+      this->shards.push_back(std::make_unique<FabricTestShard>(kRegion));
+    }
     Result<std::unique_ptr<EpochFile>> file = EpochFile::open(dir_.path() + "/epoch");
     EXPECT_TRUE(file.ok());
     epoch_file = std::move(*file);
@@ -103,43 +109,57 @@ class TestServer {
   void start() {
     std::vector<ShardEndpoint> endpoints;
     for (auto& shard : shards) endpoints.push_back(shard->endpoint());
-    std::vector<net::Uri> listen = {*net::parse_uri("unix:" + dir_.path() + "/socket"),
-                                    *net::parse_uri("tcp:127.0.0.1:0")};
-    if (rdma_) listen = {*net::parse_uri("rdma:" + net::rdma_addresses().front() + ":0")};
+    std::vector<net::Uri> listen;
+    for (const ServerTransport& t : table_) {
+      if (t.atomics == atomics_) listen.push_back(any_address(t, dir_.path()));
+    }
     const Result<std::uint64_t> epoch = epoch_file->advance();
     EXPECT_TRUE(epoch.ok()) << epoch.status().to_string();
-    Result<std::unique_ptr<Server>> started =
-        Server::start(std::move(endpoints), *epoch, *epoch_file, std::move(listen), limits_);
+    Result<std::unique_ptr<FabricServer>> started =
+        FabricServer::start(table_, std::move(endpoints), *epoch, *epoch_file, listen, limits_);
     EXPECT_TRUE(started.ok()) << started.status().to_string();
     server = std::move(*started);
   }
-  net::Uri uri(net::Uri::Scheme scheme) const {
-    return server->addresses()[scheme == net::Uri::Scheme::tcp ? 1 : 0];
+  // Where a transport can listen on this machine.
+  static net::Uri any_address(const ServerTransport& t, const std::string& dir) {
+    const std::string scheme(t.scheme.name);
+    if (t.scheme.path) return {scheme, dir + "/" + scheme, "", 0};
+    return {scheme, "", t.atomics == Atomics::nic ? net::rdma_addresses().front() : "127.0.0.1", 0};
+  }
+  net::Uri uri(const std::string& scheme) const {
+    for (const net::Uri& at : server->addresses()) {
+      if (at.scheme == scheme) return at;
+    }
+    ADD_FAILURE() << scheme << ": is not served";
+    return {};
   }
   TestService& service(std::size_t shard = 0) { return shards[shard]->service; }
   Region& region(std::size_t shard = 0) { return shards[shard]->region(); }
   const std::string& dir() const { return dir_.path(); }
 
  private:
+  const ServerTransport& row(const std::string& scheme) const {
+    return *std::ranges::find_if(table_, [&](auto& t) { return t.scheme.name == scheme; });
+  }
+
   TempDir dir_;
-  const bool rdma_;
+  const Table table_;
+  const Atomics atomics_;
   const Limits limits_;
 
  public:
-  std::vector<std::unique_ptr<TestShard>> shards;
+  std::vector<std::unique_ptr<FabricTestShard>> shards;
   std::unique_ptr<EpochFile> epoch_file;
-  std::unique_ptr<Server> server;
+  std::unique_ptr<FabricServer> server;
 };
 
 // What a test of a transport needs of the machine; null if it is there.
-inline const char* lacking(net::Uri::Scheme scheme) {
+inline const char* lacking(const std::string& scheme) {
   static const bool rdma = !net::rdma_addresses().empty();
-  return scheme == net::Uri::Scheme::rdma && !rdma ? "this machine has no RDMA device" : nullptr;
+  return scheme == net::kRdma && !rdma ? "this machine has no RDMA device" : nullptr;
 }
-inline std::string transport_name(const testing::TestParamInfo<net::Uri::Scheme>& info) {
-  return info.param == net::Uri::Scheme::unix_socket ? "shm"
-         : info.param == net::Uri::Scheme::tcp       ? "tcp"
-                                                     : "rdma";
+inline std::string transport_name(const testing::TestParamInfo<std::string>& info) {
+  return info.param == net::kUnix ? "shm" : info.param;
 }
 
 // Waits, without a loop, for what other threads do.

@@ -13,15 +13,15 @@ class NicConnection;
 class TcpPeer;
 
 // One TCP connection as both threads know it.
-struct Link {
+struct TcpLink {
   std::uint32_t shard = 0;
   std::string name;
   NicConnection* nic = nullptr;  // the NIC's thread only; null once the connection is lost
-  TcpPeer* peer =
-      nullptr;  // the shard's thread only; null before and after the service has the peer
+  // The shard's thread only; null before and after the service has the peer.
+  TcpPeer* peer = nullptr;
 };
 
-struct Message {
+struct NicMessage {
   enum class Kind : std::uint8_t {
     // To the shard.
     hello,    // payload: the request. The first message of a link
@@ -35,17 +35,17 @@ struct Message {
     released,  // the shard has forgotten the link
   };
   Kind kind;
-  std::shared_ptr<Link> link;
+  std::shared_ptr<TcpLink> link;
   std::uint64_t id = 0;
   Bytes payload;
-  Message* next = nullptr;
+  NicMessage* next = nullptr;
 };
 
-using MessageChannel = Channel<Message>;
+using NicChannel = Channel<NicMessage>;
 
-inline void send(MessageChannel& channel, Message::Kind kind, std::shared_ptr<Link> link,
+inline void send(NicChannel& channel, NicMessage::Kind kind, std::shared_ptr<TcpLink> link,
                  std::uint64_t id = 0, ByteView payload = {}) {
-  auto m = std::make_unique<Message>();
+  auto m = std::make_unique<NicMessage>();
   m->kind = kind;
   m->link = std::move(link);
   m->id = id;

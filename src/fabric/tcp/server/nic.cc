@@ -1,18 +1,18 @@
-#include "fabric/tcp/nic.h"
+#include "fabric/tcp/server/nic.h"
 
 #include <fmt/format.h>
 
-#include "fabric/acceptor.h"
 #include "fabric/one_sided.h"
+#include "fabric/server/socket_acceptor.h"
 
 namespace scalio::fabric {
 
 // The NIC's end of one connection.
 class NicConnection final : public FrameStream::Handler {
  public:
-  NicConnection(Nic& nic, std::shared_ptr<FrameStream> stream, std::shared_ptr<Link> link)
+  NicConnection(Nic& nic, std::shared_ptr<FrameStream> stream, std::shared_ptr<TcpLink> link)
       : nic_(nic),
-        shard_(nic.shards_[link->shard]),
+        shard_(nic.shard(link->shard)),
         stream_(std::move(stream)),
         link_(std::move(link)),
         memory_(shard_.region) {
@@ -22,7 +22,7 @@ class NicConnection final : public FrameStream::Handler {
   ~NicConnection() {
     stream_->stop();
     link_->nic = nullptr;
-    send(*shard_.channel, Message::Kind::gone, link_);
+    send(*shard_.channel, NicMessage::Kind::gone, link_);
   }
 
   void on_frame(const Frame& frame) override {
@@ -42,31 +42,30 @@ class NicConnection final : public FrameStream::Handler {
 
   void on_lost(const Status& why) override {
     if (why.code() != Code::unavailable) {
-      nic_.log_.warn(nic_.loop_.now(),
-                     fmt::format("{}: disconnected: {}", link_->name, why.message()));
+      nic_.warn(link_->name, "disconnected: " + why.message());
     }
     nic_.forget(*this);  // deletes this
   }
 
   void end(std::string reason) { stream_->fail(Status(Code::unavailable, std::move(reason))); }
 
-  void on_message(const Message& message) {
+  void on_message(const NicMessage& message) {
     switch (message.kind) {
-      case Message::Kind::welcome:
+      case NicMessage::Kind::welcome:
         welcomed_ = true;
         stream_->send(FrameKind::welcome, 0,
-                      encode(Welcome{memory_.region().size(), nic_.epoch_, message.payload}));
+                      encode(Welcome{memory_.region().size(), nic_.epoch(), message.payload}));
         return;
-      case Message::Kind::refused:
+      case NicMessage::Kind::refused:
         stream_->send(FrameKind::refused, 0, message.payload);
         nic_.forget(*this);  // deletes this
         return;
-      case Message::Kind::reply:
+      case NicMessage::Kind::reply:
         SCALIO_ASSERT(calls_ > 0);
         --calls_;
         stream_->send(FrameKind::reply, message.id, message.payload);
         return;
-      case Message::Kind::close: end(std::string(as_string(message.payload))); return;
+      case NicMessage::Kind::close: end(std::string(as_string(message.payload))); return;
       default: SCALIO_ASSERT(false);
     }
   }
@@ -78,7 +77,7 @@ class NicConnection final : public FrameStream::Handler {
           Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
     }
     ++calls_;
-    send(*shard_.channel, Message::Kind::request, link_, frame.id, frame.payload);
+    send(*shard_.channel, NicMessage::Kind::request, link_, frame.id, frame.payload);
   }
   void on_read(const Frame& frame) {
     const Result<ReadFrame> read = decode_read(frame.payload);
@@ -118,15 +117,15 @@ class NicConnection final : public FrameStream::Handler {
   }
 
   Nic& nic_;
-  Nic::Shard& shard_;
+  NicShard& shard_;
   const std::shared_ptr<FrameStream> stream_;
-  const std::shared_ptr<Link> link_;
+  const std::shared_ptr<TcpLink> link_;
   OneSided memory_;
   bool welcomed_ = false;
   std::size_t calls_ = 0;  // handed to the shard and not replied to
 };
 
-Nic::Nic(EventLoop& loop, std::vector<Shard> shards, std::uint64_t epoch, const Limits& limits)
+Nic::Nic(EventLoop& loop, std::vector<NicShard> shards, std::uint64_t epoch, const Limits& limits)
     : loop_(loop), shards_(std::move(shards)), epoch_(epoch), limits_(limits) {}
 
 Nic::~Nic() {
@@ -134,7 +133,7 @@ Nic::~Nic() {
 }
 
 void Nic::adopt(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
-  Shard& shard = shards_[hello.shard];
+  NicShard& shard = shards_[hello.shard];
   if (shard.links >= limits_.max_connections) {
     return refuse(
         *stream,
@@ -142,20 +141,24 @@ void Nic::adopt(std::shared_ptr<FrameStream> stream, const std::string& name, co
                                        hello.shard, limits_.max_connections)));
   }
   ++shard.links;
-  auto link = std::make_shared<Link>();
+  auto link = std::make_shared<TcpLink>();
   link->shard = hello.shard;
   link->name = name;
-  send(*shard.channel, Message::Kind::hello, link, 0, hello.request);
+  send(*shard.channel, NicMessage::Kind::hello, link, 0, hello.request);
   auto connection = std::make_unique<NicConnection>(*this, std::move(stream), std::move(link));
   connections_.emplace(connection.get(), std::move(connection));
 }
 
-void Nic::on_message(Message& message) {
-  if (message.kind == Message::Kind::released) {
+void Nic::on_message(NicMessage& message) {
+  if (message.kind == NicMessage::Kind::released) {
     --shards_[message.link->shard].links;
   } else if (message.link->nic != nullptr) {
     message.link->nic->on_message(message);
   }
+}
+
+void Nic::warn(std::string_view connection, std::string_view what) {
+  log_.warn(loop_.now(), fmt::format("{}: {}", connection, what));
 }
 
 void Nic::forget(NicConnection& connection) { connections_.erase(&connection); }

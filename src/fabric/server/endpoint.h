@@ -1,0 +1,35 @@
+// What a fabric server serves, and within which limits.
+#pragma once
+
+#include <cstdint>
+
+#include "fabric/fabric.h"
+#include "fabric/message_stream.h"
+#include "fabric/region.h"
+#include "task/event_loop.h"
+
+namespace scalio::fabric {
+
+// One shard. `loop` is run by the caller, on the shard's thread, where all calls of `service` are
+// made.
+struct ShardEndpoint {
+  EventLoop* loop = nullptr;
+  Region* region = nullptr;
+  Service* service = nullptr;
+};
+
+struct Limits {
+  // Clients connected to one shard; more are refused (busy).
+  std::size_t max_connections = 1024;
+  // From accepting a connection to having its whole HELLO.
+  Nanos hello_timeout = 5 * kSecond;
+  // Bytes waiting to be sent to one client. Beyond, nothing more is read from it until it has taken
+  // half.
+  std::size_t max_queued = 4 * 1024 * 1024;
+  // A client that takes nothing of what waits for it for this long is disconnected.
+  Nanos stall_timeout = 30 * kSecond;
+
+  StreamLimits of_a_stream() const { return {max_queued, stall_timeout}; }
+};
+
+}  // namespace scalio::fabric

@@ -1,0 +1,83 @@
+#include "fabric/shm/server/shm_server.h"
+
+#include "fabric/frame_stream.h"
+#include "fabric/shm/shm_transport.h"
+
+namespace scalio::fabric {
+
+namespace {
+
+class ShmPeer final : public StreamPeer {
+ public:
+  ShmPeer(ShardPort& port, std::string name, net::UniqueFd socket)
+      : StreamPeer(port, std::move(name)),
+        stream_(FrameStream::create(port.loop(), std::move(socket), *this,
+                                    port.limits().of_a_stream())) {}
+  ~ShmPeer() override { stream_->stop(); }
+
+  MessageStream& stream() override { return *stream_; }
+  void welcome(ByteView answer) override {
+    stream_->attach({port_.region().fd(), port_.epoch_fd()});
+    StreamPeer::welcome(answer);
+  }
+
+ private:
+  const std::shared_ptr<FrameStream> stream_;
+};
+
+void admit(ShardPort& port, net::UniqueFd socket, std::string name, ByteView request) {
+  auto peer = std::make_unique<ShmPeer>(port, std::move(name), std::move(socket));
+  Result<Bytes> answer = port.ask_service(*peer, request);
+  if (!answer.ok()) return refuse(peer->stream(), answer.status());
+  peer->welcome(*answer);
+  port.keep(std::move(peer));
+}
+
+}  // namespace
+
+Result<net::Uri> ShmServer::listen(const net::Uri& uri) {
+  Result<net::Listener> listener = net::Listener::open(uri);
+  if (!listener.ok()) return listener.status();
+  listeners_.push_back(std::move(*listener));
+  return listeners_.back().uri();
+}
+
+Status ShmServer::prepare(std::vector<ShardPort*> ports) {
+  ports_ = std::move(ports);
+  Result<std::unique_ptr<IoThread>> thread = IoThread::start("scalio-accept");
+  if (thread.ok()) thread_ = std::move(*thread);
+  return thread.status();
+}
+
+void ShmServer::start() {
+  run_and_wait(thread_->loop(), [this] {
+    acceptor_ = std::make_unique<SocketAcceptor>(
+        thread_->loop(), std::move(listeners_), ports_.size(), limits_,
+        [this](std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
+          on_hello(*stream, name, hello);
+        });
+  });
+}
+
+void ShmServer::stop() {
+  run_and_wait(thread_->loop(), [this] { acceptor_.reset(); });
+  thread_->stop();
+}
+
+void ShmServer::on_hello(FrameStream& stream, const std::string& name, const Hello& hello) {
+  ShardPort& port = *ports_[hello.shard];
+  if (!port.room()) return refuse(stream, Status(Code::busy, "too many clients are connecting"));
+  Result<net::UniqueFd> socket = stream.release();
+  // A failure means that it did not wait for an answer; its socket is closed then.
+  if (!socket.ok()) return;
+  // In shared_ptrs, because what is run on a loop must be copyable.
+  auto fd = std::make_shared<net::UniqueFd>(std::move(*socket));
+  auto request = std::make_shared<Bytes>(hello.request.begin(), hello.request.end());
+  port.hand_over([&port, fd, name, request] { admit(port, std::move(*fd), name, *request); });
+}
+
+std::unique_ptr<TransportServer> ShmTransport::serve(const Limits& limits) {
+  return std::make_unique<ShmServer>(limits);
+}
+
+}  // namespace scalio::fabric
