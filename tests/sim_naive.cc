@@ -133,7 +133,11 @@ class NaiveClient {
             options_),
         client_(
             process_, link_,
-            [this, &disk](layout::HelloReply) { return open_disk(process_, disk); }, options_),
+            [this, &disk](layout::HelloReply) -> Task<Result<client::OpenedSsd>> {
+              auto device = co_await open_disk(process_, disk);
+              co_return client::OpenedSsd{*std::move(device)};
+            },
+            options_),
         hash_(hash_key(kKey, ssd.hash_seed)) {}
 
   void start(bool writes, std::vector<check::Operation>* history) {

@@ -35,7 +35,7 @@ struct ClientOptions {
   // For direct access: where this machine sees the server's SSDs, one path per shard in the order
   // of `scalio stat`. Empty: the paths the server advertises (right on the server's own machine).
   std::vector<std::string> ssd_paths;
-  // Bound on connecting, for each attempt to reach the server.
+  // Bound on all of connect(), whatever the number of shards, and on any later attempt to connect.
   std::chrono::milliseconds connect_timeout{5000};
   // Bound on any one operation: when it has passed, the operation ends, whatever it waits for.
   std::chrono::milliseconds operation_timeout{10000};
@@ -94,17 +94,17 @@ struct ClientCounters {
 // (run() of a task that waits for one begun before the fork could never end: it ends the child.)
 class Client {
  public:
-  // `uri` is "unix:/path" (same machine, shared memory), "tcp:host:port" or "rdma:host:port".
-  // Blocks until connected to every shard. Failures: invalid (bad URI), unavailable, timed_out,
-  // busy (too many clients).
+  // `uri`: "unix:/path" (same machine), "tcp:host:port" or "rdma:host:port". Blocks until connected
+  // to every shard and SSD; an SSD that is not reached fails it only if the options say how to.
+  // Failures: invalid (URI, way to the SSDs), unavailable, timed_out, busy (too many clients).
   static Result<std::unique_ptr<Client>> connect(std::string_view uri, ClientOptions options = {});
 
-  // Every operation must have ended before the client is destroyed.
+  // Every operation must have ended. Takes a few seconds at most, also if the server is silent.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // The key's value and version. Failures: not_found.
+  // The key's value and version. A miss needs the SSD, and fails without. Failures: not_found.
   Task<Result<Record>> get(std::string_view key);
 
   // Each key's get, all in flight together; results in the order of the keys.

@@ -14,22 +14,23 @@ class BlockView {
   BlockView(const layout::RegionGeometry& geometry, std::uint64_t block, ByteView bytes)
       : geometry_(geometry), block_(block), bytes_(bytes) {}
 
-  enum class Answer : std::uint8_t {
+  enum class Found : std::uint8_t {
     record,    // a readable slot has the key
     replaced,  // a write slot with its tag is being written: read again, never fall through
     filling,   // a client is reading the key (or one of the same tag) from SSD: slot() says where
     none,
   };
-  Answer look_up(std::string_view key, std::uint32_t tag) {
+  // The key's record, or what is known of it. slot() is that of the record or the filling client.
+  Found look_up(std::string_view key, std::uint32_t tag) {
     // A DIRTY or CLEAN write slot wins over every read slot.
     for (std::uint32_t i = 0; i < geometry_.write_slots; ++i) {
       const auto w = layout::WriteWord::unpack(word(geometry_.write_word(i)));
       if (w.tag != tag || !w.readable()) continue;
       record_ = body(geometry_.read_slots + i, w.generation,
                      load<std::uint32_t>(bytes_.data() + geometry_.upper_checksum(i)));
-      if (!record_) return Answer::replaced;
+      if (!record_) return Found::replaced;
       slot_ = geometry_.read_slots + i;
-      if (record_->key == key) return Answer::record;
+      if (record_->key == key) return Found::record;
     }
     bool filling = false;
     for (std::uint32_t i = 0; i < geometry_.read_slots; ++i) {
@@ -38,14 +39,14 @@ class BlockView {
       if (w.complete) {
         record_ = body(i, w.generation);
         slot_ = i;
-        if (record_ && record_->key == key) return Answer::record;
+        if (record_ && record_->key == key) return Found::record;
       } else {
         filling = true;
         filling_slot_ = i;
       }
     }
     if (filling) slot_ = filling_slot_;
-    return filling ? Answer::filling : Answer::none;
+    return filling ? Found::filling : Found::none;
   }
   const layout::RecordView& record() const { return *record_; }
   std::uint32_t slot() const { return slot_; }

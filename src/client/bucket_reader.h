@@ -1,5 +1,5 @@
-// BucketReader: finds a record on an SSD by itself, with one read nearly always (design, section
-// 3).
+// BucketReader: finds a record on an SSD by itself, with one read nearly always
+// (docs/architecture.md, the life of a GET).
 #pragma once
 
 #include <scalio/client.h>

@@ -13,13 +13,16 @@
 #include "fabric/connect.h"
 #include "fabric/transports/transports.h"
 #include "layout/superblock.h"
+#include "net/socket.h"
 #include "net/uri.h"
 #include "task/timer.h"
+#include "task/wait_group.h"
 
 namespace scalio {
 
-using client::Link;
+using client::OpenedSsd;
 using client::ShardClient;
+using client::ShardConnection;
 using client::ShardLink;
 using client::to_nanos;
 using layout::RequestKind;
@@ -27,31 +30,58 @@ using layout::RequestKind;
 namespace {
 // Of hits and misses to the server: seldom enough to cost it nothing.
 constexpr Nanos kReportEvery = kSecond;
-
+// How long a client that is destroyed waits for the answer to its last report.
+constexpr Nanos kLastReport = 500 * kMillisecond;
+// Of one store; a server that says more is not believed.
+constexpr std::uint32_t kMaxShards = 1024;
 }  // namespace
 
 struct Client::Impl {
-  struct Shard {
+  struct ShardEnd {
     std::unique_ptr<ShardLink> link;
     std::unique_ptr<ShardClient> client;
   };
   std::unique_ptr<EventLoop> loop;
   ClientOptions options;
   layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
-  std::vector<Shard> shards;
+  std::vector<ShardEnd> shards;
   // Armed by the first GET after a report, so that an idle client sleeps.
   std::optional<Timer> report_timer;
-  std::size_t tasks = 0;  // of Client::spawn, that have not ended
+  std::optional<Nanos> connect_deadline;  // while connect() is under way
+  std::size_t tasks = 0;                  // of Client::spawn, that have not ended
 
-  Task<Status> add_shard(net::Uri uri, std::uint32_t index);
   Task<Status> connect(net::Uri uri);
+  ShardEnd make_end(const net::Uri& uri, std::uint32_t index);
+  Task<Status> connect_shard(std::uint32_t index);
+  Task<Status> reach_ssd(std::uint32_t index);
   // Whether the options say how to read the SSDs.
   bool chosen() const {
     return !options.ssd_paths.empty() || options.ssd_access != SsdAccess::automatic;
   }
-  Task<Result<std::unique_ptr<block::BlockDevice>>> open_ssd(net::Uri uri,
-                                                             layout::HelloReply hello);
-  Task<void> report();
+  Task<Result<OpenedSsd>> open_ssd(net::Uri uri, layout::HelloReply hello);
+  Task<void> report(Nanos deadline);
+  Task<void> leave();
+  Task<Result<std::vector<std::string>>> stat_of_shards();
+  Nanos operation_deadline() { return loop->now() + to_nanos(options.operation_timeout); }
+
+  // Runs `each(index)`, a task, for all shards beside each other.
+  template <class F>
+  Task<void> for_each_shard(F each) {
+    WaitGroup group(*loop);
+    for (std::uint32_t i = 0; i < shards.size(); ++i) group.spawn(each(i));
+    co_await group.wait();
+  }
+  // The same where each may fail: the failure of the first shard that has one.
+  template <class F>
+  Task<Status> try_each_shard(F each) {
+    std::vector<Status> outcomes(shards.size());
+    const auto one = [&](std::uint32_t i) -> Task<void> { outcomes[i] = co_await each(i); };
+    co_await for_each_shard(one);
+    for (Status& s : outcomes) {
+      if (!s.ok()) co_return std::move(s);
+    }
+    co_return Status();
+  }
 
   ShardClient& shard_of(std::uint64_t hash) {
     return *shards[layout::shard_of(hash, geometry.shards)].client;
@@ -65,73 +95,104 @@ struct Client::Impl {
                                     std::uint64_t expected);
 };
 
-Task<Status> Client::Impl::add_shard(net::Uri uri, std::uint32_t index) {
+Client::Impl::ShardEnd Client::Impl::make_end(const net::Uri& uri, std::uint32_t index) {
   const Nanos timeout = to_nanos(options.operation_timeout);
   ShardLink::Connector connector = [this, uri, index, timeout](Bytes hello, Nanos bound) {
     return fabric::connect(fabric::Transports::clients, *loop, uri, index, std::move(hello),
                            fabric::ConnectOptions{bound, timeout});
   };
-  Shard shard;
-  shard.link = std::make_unique<ShardLink>(*loop, std::move(connector), options);
-  Result<std::shared_ptr<Link>> link = co_await shard.link->get();
-  if (!link.ok()) co_return link.status();
-  const layout::HelloReply& hello = (*link)->hello;
-  if (hello.ssd.shard != index || (index > 0 && !layout::same_store(hello.ssd, geometry))) {
+  client::Ssd::Opener opener = [this, uri](layout::HelloReply hello) {
+    return open_ssd(uri, std::move(hello));
+  };
+  ShardEnd end;
+  end.link = std::make_unique<ShardLink>(*loop, std::move(connector), options);
+  end.client = std::make_unique<ShardClient>(*loop, *end.link, std::move(opener), options);
+  return end;
+}
+
+Task<Status> Client::Impl::connect_shard(std::uint32_t index) {
+  ShardEnd& end = shards[index];
+  const Result<std::shared_ptr<ShardConnection>> made =
+      co_await end.link->connect(*connect_deadline);
+  if (!made.ok()) co_return made.status();
+  const layout::SsdGeometry& ssd = (*made)->hello.ssd;
+  if (ssd.shard != index || (index > 0 && !layout::same_store(ssd, geometry))) {
     co_return Status(Code::unavailable, "the server's shards do not belong together");
   }
-  if (index == 0) geometry = hello.ssd;
-
-  client::Ssd::Opener opener = [this, uri](layout::HelloReply h) {
-    return open_ssd(uri, std::move(h));
-  };
-  shard.client = std::make_unique<ShardClient>(*loop, *shard.link, std::move(opener), options);
-  // Hits and writes need no SSD here: only a GET that misses fails, unless the way to the SSDs was
-  // chosen.
-  const std::shared_ptr<Link> held = *link;
-  Status opened = co_await shard.client->ssd().open(held->hello);
-  if (!opened.ok() && chosen()) co_return opened;
-  shards.push_back(std::move(shard));
+  if (index == 0) geometry = ssd;
   co_return Status();
 }
 
-Task<Result<std::unique_ptr<block::BlockDevice>>> Client::Impl::open_ssd(net::Uri uri,
-                                                                         layout::HelloReply hello) {
+// Hits and writes need no SSD: only a GET that misses fails, unless the way to the SSDs was chosen.
+Task<Status> Client::Impl::reach_ssd(std::uint32_t index) {
+  const std::shared_ptr<ShardConnection> held = shards[index].link->current();
+  Status opened = co_await shards[index].client->ssd().open(held->hello);
+  co_return chosen() ? opened : Status();
+}
+
+Task<Result<OpenedSsd>> Client::Impl::open_ssd(net::Uri uri, layout::HelloReply hello) {
   const std::uint32_t shard = hello.ssd.shard;
   const bool offered = hello.target.transport != layout::SsdTarget::Transport::none;
-  Result<std::unique_ptr<block::BlockDevice>> device =
-      co_await client::open_ssd(*loop, std::move(uri), std::move(hello), options);
-  if (device.ok() || chosen()) co_return device;
+  Nanos bound = to_nanos(options.connect_timeout);
+  if (connect_deadline) bound = *connect_deadline - std::min(*connect_deadline, loop->now());
+  Result<OpenedSsd> opened =
+      co_await client::open_ssd(*loop, std::move(uri), std::move(hello), options, bound);
+  if (opened.ok() || chosen()) co_return opened;
   std::string why =
-      fmt::format("SSD {} cannot be read from here: {}", shard, device.status().message());
+      fmt::format("SSD {} cannot be read from here: {}", shard, opened.status().message());
   if (!offered) why += "; tell where this machine sees the server's SSDs";
   co_return Status(Code::unavailable, std::move(why));
 }
 
 Task<Status> Client::Impl::connect(net::Uri uri) {
-  for (std::uint32_t i = 0; i < std::max<std::uint32_t>(1, geometry.shards); ++i) {
-    Status s = co_await add_shard(uri, i);
-    if (!s.ok()) co_return s;
+  connect_deadline = loop->now() + to_nanos(options.connect_timeout);
+  // The first shard says how many there are.
+  shards.push_back(make_end(uri, 0));
+  Status s = co_await connect_shard(0);
+  if (!s.ok()) co_return s;
+  if (geometry.shards > kMaxShards) {
+    co_return Status(Code::unavailable, fmt::format("the server says that its store has {} SSDs, "
+                                                    "more than {}",
+                                                    geometry.shards, kMaxShards));
   }
   if (options.ssd_paths.size() > geometry.shards) {
     co_return Status(Code::invalid, fmt::format("{} paths of SSDs were given; the store has {}",
                                                 options.ssd_paths.size(), geometry.shards));
   }
-  co_return Status();
+  while (shards.size() < geometry.shards) {
+    shards.push_back(make_end(uri, static_cast<std::uint32_t>(shards.size())));
+  }
+  s = co_await try_each_shard([this](std::uint32_t i) { return connect_shard(i); });
+  if (s.ok()) s = co_await try_each_shard([this](std::uint32_t i) { return reach_ssd(i); });
+  connect_deadline.reset();
+  co_return s;
 }
 
-Task<void> Client::Impl::report() {
-  for (Shard& s : shards) co_await s.client->report();
+Task<void> Client::Impl::report(Nanos deadline) {
+  co_await for_each_shard([&](std::uint32_t i) { return shards[i].client->report(deadline); });
+}
+
+// What is left of operations that were given up, and of a report, must not hold up the end.
+Task<void> Client::Impl::leave() {
+  co_await report(loop->now() + kLastReport);
+  for (ShardEnd& end : shards) end.link->close();
+  co_await for_each_shard([this](std::uint32_t i) { return shards[i].client->ssd().close(); });
 }
 
 Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, ClientOptions options) {
   Result<net::Uri> uri = net::parse_uri(uri_text, fabric::Transports::schemes);
   if (!uri.ok()) return uri.status();
+  if (uri->local()) {
+    const Result<net::Address> address = net::unix_address(uri->path);
+    if (!address.ok()) return address.status();
+  }
   auto impl = std::make_unique<Impl>();
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
   impl->loop = std::move(*loop);
   impl->options = std::move(options);
-  impl->report_timer.emplace(*impl->loop, [i = impl.get()] { i->loop->spawn(i->report()); });
+  impl->report_timer.emplace(
+      *impl->loop, [i = impl.get()] { i->loop->spawn(i->report(i->operation_deadline())); });
   std::unique_ptr<Client> client(new Client(std::move(impl)));
   Status s = client->run([](Impl& i, net::Uri u) -> Task<Status> {
     co_return co_await i.connect(std::move(u));
@@ -150,12 +211,8 @@ Client::~Client() {
   }
   wait_all();
   impl_->report_timer.reset();
-  run_to_end(impl_->report());
-  // Connections go before the loop that they use. First those that connect again for as long as
-  // they live.
-  for (Impl::Shard& s : impl_->shards) {
-    if (s.client) impl_->loop->spawn(s.client->ssd().close());
-  }
+  run_to_end(impl_->leave());
+  // Connections go before the loop that they use, and after all that uses them.
   impl_->loop->run_until([&] { return impl_->loop->spawned() == 0; });
   impl_->shards.clear();
   impl_->loop->turn(false);  // a connection's last posted work ends
@@ -175,19 +232,19 @@ Task<Result<Record>> Client::get(std::string_view key) {
 
 Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_view> keys) {
   std::vector<Result<Record>> results(keys.size(), Status(Code::unavailable, "not asked"));
-  std::size_t left = keys.size();
-  if (left == 0 && !impl_->loop->may_go_on()) co_await impl_->loop->yield();
-  WaitList done(*impl_->loop);
-  const auto one = [](Client& c, std::string_view key, Result<Record>* out, std::size_t* count,
-                      WaitList* ended) -> Task<void> {
+  if (keys.empty() && !impl_->loop->may_go_on()) co_await impl_->loop->yield();
+  WaitGroup group(*impl_->loop);
+  const auto one = [](Client& c, std::string_view key, Result<Record>* out,
+                      WaitGroup* all) -> Task<void> {
     *out = co_await c.get(key);
-    if (--*count == 0) ended->wake_all();
+    all->done();
   };
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (!impl_->loop->may_go_on()) co_await impl_->loop->yield();
-    impl_->loop->spawn(one(*this, keys[i], &results[i], &left, &done));
+    group.add();
+    impl_->loop->spawn(one(*this, keys[i], &results[i], &group));
   }
-  while (left > 0) co_await done.wait();
+  co_await group.wait();
   co_return results;
 }
 
@@ -224,14 +281,30 @@ std::uint64_t count_in(const nlohmann::json& json, const char* path) {
 }
 }  // namespace
 
+// Of each shard, what it says, all within one operation's time.
+Task<Result<std::vector<std::string>>> Client::Impl::stat_of_shards() {
+  const Nanos deadline = operation_deadline();
+  std::vector<std::string> texts(shards.size());
+  const auto ask = [&](std::uint32_t i) -> Task<Status> {
+    // Before, so that what it says has it.
+    co_await shards[i].client->report(deadline);
+    Result<std::string> text = co_await shards[i].link->ask(RequestKind::stat, {}, deadline);
+    if (!text.ok()) co_return text.status();
+    texts[i] = *std::move(text);
+    co_return Status();
+  };
+  Status s = co_await try_each_shard(ask);
+  if (!s.ok()) co_return s;
+  co_return texts;
+}
+
 Task<Result<std::string>> Client::stat() {
-  co_await impl_->report();
+  const Result<std::vector<std::string>> texts = co_await impl_->stat_of_shards();
+  if (!texts.ok()) co_return texts.status();
   nlohmann::json shards = nlohmann::json::array();
   std::uint64_t hits = 0, misses = 0, ssd_reads = 0, ssd_writes = 0;
-  for (Impl::Shard& s : impl_->shards) {
-    Result<std::string> text = co_await s.link->ask(RequestKind::stat, {});
-    if (!text.ok()) co_return text.status();
-    nlohmann::json j = parse_json(*text);
+  for (const std::string& text : *texts) {
+    nlohmann::json j = parse_json(text);
     if (!j.is_object())
       co_return Status(Code::unavailable, "the server's statistics are malformed");
     hits += count_in(j, "/cache/hits");
@@ -320,9 +393,7 @@ ClientCounters& ClientCounters::operator+=(const ClientCounters& o) {
 
 ClientCounters Client::counters() const {
   ClientCounters sum;
-  for (const Impl::Shard& s : impl_->shards) {
-    if (s.client) sum += s.client->counters();
-  }
+  for (const Impl::ShardEnd& end : impl_->shards) sum += end.client->counters();
   return sum;
 }
 

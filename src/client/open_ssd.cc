@@ -12,7 +12,7 @@ namespace scalio::client {
 
 using layout::HelloReply;
 using layout::SsdTarget;
-using Opened = Result<std::unique_ptr<block::BlockDevice>>;
+using Opened = Result<OpenedSsd>;
 
 namespace {
 
@@ -25,17 +25,14 @@ Opened open_direct(EventLoop& loop, const HelloReply& hello, const ClientOptions
       options.ssd_paths.empty() ? hello.device_path : options.ssd_paths[shard];
   auto device = block::UringDevice::open(loop, path, block::Access::read_only);
   if (!device.ok()) return device.status();
-  return std::unique_ptr<block::BlockDevice>(std::move(*device));
+  return OpenedSsd{*std::move(device)};
 }
 
-Task<Opened> open_nvmf(EventLoop& loop, net::Uri server, HelloReply hello, ClientOptions options) {
+Task<Opened> open_nvmf(EventLoop& loop, net::Uri server, HelloReply hello, ClientOptions options,
+                       Nanos connect_bound) {
   nvmf::NamespaceAddress address;
-  switch (hello.target.transport) {
-    case SsdTarget::Transport::none:
-      co_return Status(Code::invalid, "the server offers its SSDs over no NVMe-oF target");
-    case SsdTarget::Transport::tcp: address.controller.scheme = net::kTcp; break;
-    case SsdTarget::Transport::rdma: address.controller.scheme = net::kRdma; break;
-  }
+  address.controller.scheme =
+      hello.target.transport == SsdTarget::Transport::tcp ? net::kTcp : net::kRdma;
   address.controller.host = !hello.target.host.empty() ? hello.target.host
                             : server.host.empty()      ? "127.0.0.1"
                                                        : server.host;
@@ -43,25 +40,32 @@ Task<Opened> open_nvmf(EventLoop& loop, net::Uri server, HelloReply hello, Clien
   address.subsystem_nqn = layout::store_nqn(hello.ssd.uuid);
   address.nsid = hello.ssd.shard + 1;
   nvmf::InitiatorOptions limits;
-  limits.connect_timeout = to_nanos(options.connect_timeout);
+  limits.connect_timeout = connect_bound;
   limits.command_timeout = to_nanos(options.operation_timeout);
   limits.reconnect_wait = to_nanos(options.resume_timeout);
   Result<std::unique_ptr<nvmf::NvmeDevice>> device =
       co_await nvmf::connect_namespace(loop, std::move(address), std::move(limits));
   if (!device.ok()) co_return device.status();
-  co_return std::unique_ptr<block::BlockDevice>(std::move(*device));
+  nvmf::NvmeDevice* const remote = device->get();
+  co_return OpenedSsd{*std::move(device), [remote] { return remote->close(); }};
 }
 
-// The device, if it is the SSD that the hello is of.
-Task<Opened> checked(Opened device, layout::SsdGeometry expected) {
-  if (!device.ok()) co_return device;
-  Status s = co_await block::check_identity(**device, expected);
+// What was opened, if it is the SSD that the hello is of.
+Task<Opened> checked(Opened opened, layout::SsdGeometry expected) {
+  if (!opened.ok()) co_return opened;
+  Status s = co_await block::check_identity(*opened->device, expected);
   if (!s.ok()) co_return s;
-  co_return device;
+  co_return opened;
+}
+
+// Of what a server names.
+Opened not_the_callers(Opened opened) {
+  if (opened.code() != Code::invalid) return opened;
+  return Status(Code::unavailable, opened.status().message());
 }
 
 Task<Opened> open_as_asked(EventLoop& loop, net::Uri server, HelloReply hello,
-                           ClientOptions options) {
+                           ClientOptions options, Nanos connect_bound) {
   const bool offered = hello.target.transport != SsdTarget::Transport::none;
   const bool local = server.local();
   if (!options.ssd_paths.empty() || options.ssd_access == SsdAccess::direct) {
@@ -73,20 +77,20 @@ Task<Opened> open_as_asked(EventLoop& loop, net::Uri server, HelloReply hello,
     direct = co_await checked(std::move(direct), hello.ssd);
     if (direct.ok() || !offered) co_return direct;
   }
-  Opened remote = co_await open_nvmf(loop, server, hello, options);
-  co_return co_await checked(std::move(remote), hello.ssd);
+  if (!offered)
+    co_return Status(Code::invalid, "the server offers its SSDs over no NVMe-oF target");
+  Opened remote = co_await open_nvmf(loop, server, hello, options, connect_bound);
+  co_return not_the_callers(co_await checked(std::move(remote), hello.ssd));
 }
 }  // namespace
 
-Task<Opened> open_ssd(EventLoop& loop, net::Uri uri, HelloReply hello, ClientOptions options) {
+Task<Opened> open_ssd(EventLoop& loop, net::Uri uri, HelloReply hello, ClientOptions options,
+                      Nanos connect_bound) {
   if (!options.ssd_paths.empty() && options.ssd_access == SsdAccess::nvmf) {
     co_return Status(Code::invalid, "paths of SSDs are of no use when they are read over NVMe-oF");
   }
-  co_return co_await open_as_asked(loop, std::move(uri), std::move(hello), std::move(options));
-}
-
-Task<void> close_ssd(block::BlockDevice& device) {
-  if (auto* remote = dynamic_cast<nvmf::NvmeDevice*>(&device)) co_await remote->close();
+  co_return co_await open_as_asked(loop, std::move(uri), std::move(hello), std::move(options),
+                                   connect_bound);
 }
 
 }  // namespace scalio::client

@@ -3,9 +3,7 @@
 
 #include <scalio/client.h>
 
-#include <memory>
-
-#include "block/block_device.h"
+#include "client/ssd.h"
 #include "layout/message.h"
 #include "net/uri.h"
 #include "task/event_loop.h"
@@ -13,14 +11,12 @@
 namespace scalio::client {
 
 // The SSD of the shard that said `hello`, of the server at `uri`, read as options.ssd_access says.
-// What it opens holds that shard's superblock. Failures: invalid (paths that do not go with the
-// access, another SSD, an access that the server does not offer), as UringDevice::open, as
-// nvmf::connect_namespace, as read_superblock.
-Task<Result<std::unique_ptr<block::BlockDevice>>> open_ssd(EventLoop& loop, net::Uri uri,
-                                                           layout::HelloReply hello,
-                                                           ClientOptions options);
-
-// Before such a device goes: where there is a controller, it is told, and waited for, 2 s at most.
-Task<void> close_ssd(block::BlockDevice& device);
+// Connecting to its target takes no longer than `connect_bound`. What it opens holds that shard's
+// superblock; to close it waits for its controller, 2 s at most. Failures: invalid (paths that do
+// not go with the access, another SSD there, an access that the server does not offer), as
+// UringDevice::open, as read_superblock; as nvmf::connect_namespace, but unavailable in place of
+// invalid: what a server names is not the caller's.
+Task<Result<OpenedSsd>> open_ssd(EventLoop& loop, net::Uri uri, layout::HelloReply hello,
+                                 ClientOptions options, Nanos connect_bound);
 
 }  // namespace scalio::client

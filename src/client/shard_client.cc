@@ -87,11 +87,11 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
   ++counters_.gets;
   if (!executor_.may_go_on()) co_await executor_.yield();
   if (link_.alive()) {
-    const std::shared_ptr<Link>& link = link_.current();
+    const std::shared_ptr<ShardConnection>& link = link_.current();
     const RegionGeometry& g = link->hello.region;
     const std::uint64_t block = g.block_of(hash);
     Block bytes(*this, g.block_size());
-    std::shared_ptr<Link> held;
+    std::shared_ptr<ShardConnection> held;
     Nanos began = 0;  // not looked at where there is nothing to wait for
     fabric::Op read = link->connection->read(g.block_at(block), bytes.span());
     if (!read.await_ready()) {
@@ -100,9 +100,9 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
     }
     count_read(g.block_size());
     if (co_await read == Code::ok) {
-      const std::shared_ptr<Link>& now = held ? held : link_.current();
+      const std::shared_ptr<ShardConnection>& now = held ? held : link_.current();
       BlockView view(now->hello.region, block, bytes.span());
-      if (view.look_up(key, layout::tag_of(hash)) == BlockView::Answer::record) {
+      if (view.look_up(key, layout::tag_of(hash)) == BlockView::Found::record) {
         Result<Record> out = Status(Code::not_found, "");
         hit(view.record(), &out);
         const bool has_clock = view.slot() < now->hello.region.read_slots;
@@ -118,101 +118,112 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
 
 // `began`: when the caller began to wait; 0 is now.
 Task<Result<Record>> ShardClient::get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
-                                              std::shared_ptr<Link> held, Block* seen) {
+                                              std::shared_ptr<ShardConnection> held, Block* seen) {
   const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
   std::optional<Block> block;
   if (seen != nullptr) block.emplace(std::move(*seen));
   std::optional<Result<Record>> result = co_await deadlines_.within(
       deadline, get_detached(std::string(key), hash, std::move(held), std::move(block)));
   if (result) co_return std::move(*result);
-  co_return Status(Code::timed_out, fmt::format("no answer from the server or its SSD within {} ms",
-                                                timeout_ / kMillisecond));
+  co_return Status(Code::timed_out,
+                   fmt::format("no answer from the server or its SSD within {} ms{}",
+                               timeout_ / kMillisecond, link_.why_lost()));
 }
 
 // With all that it uses: its caller may not wait for its end.
 Task<Result<Record>> ShardClient::get_detached(std::string key, std::uint64_t hash,
-                                               std::shared_ptr<Link> held,
+                                               std::shared_ptr<ShardConnection> held,
                                                std::optional<Block> seen) {
   Block* const block = seen ? &*seen : nullptr;
   co_return co_await get_slowly(key, hash, std::move(held), block);
 }
 
-// `seen`, if not null, is the key's block as it was read on the link `held` just now.
+// `seen`, if not null, is the key's block as it was read on the connection `held` just now.
 Task<Result<Record>> ShardClient::get_slowly(std::string_view key, std::uint64_t hash,
-                                             std::shared_ptr<Link> held, Block* seen) {
+                                             std::shared_ptr<ShardConnection> held, Block* seen) {
   const Nanos deadline = executor_.now() + timeout_;
   Result<Record> out = Status(Code::timed_out, "");
-  int rereads = 0, fills = 0, polls = 0;
-  for (;; seen = nullptr) {
-    if (seen == nullptr) {
-      Result<std::shared_ptr<Link>> link = co_await link_.get();
-      if (!link.ok()) co_return link.status();
-      held = *link;
-    }
-    const RegionGeometry& g = held->hello.region;
-    const std::uint64_t block = g.block_of(hash);
+  Tries tries;
+  for (; executor_.now() <= deadline; seen = nullptr) {
     std::optional<Block> fresh;
-    Code code = Code::ok;
     if (seen == nullptr) {
+      Result<std::shared_ptr<ShardConnection>> live = co_await link_.get();
+      if (!live.ok()) co_return live.status();
+      held = *live;
+      const RegionGeometry& g = held->hello.region;
       fresh.emplace(*this, g.block_size());
       count_read(g.block_size());
-      code = co_await held->connection->read(g.block_at(block), fresh->span());
+      fabric::Op read = held->connection->read(g.block_at(g.block_of(hash)), fresh->span());
+      if (co_await read != Code::ok) continue;
     }
-    if (code == Code::ok) {
-      BlockView view(g, block, seen != nullptr ? seen->span() : fresh->span());
-      const BlockView::Answer answer = view.look_up(key, layout::tag_of(hash));
-      if (answer == BlockView::Answer::record) {
-        hit(view.record(), &out);
-        co_return out;
-      }
-      if (answer == BlockView::Answer::replaced) {
-        if (++rereads > kEagerRereads) co_await executor_.sleep(kReread);
-      } else {
-        const bool wait = answer == BlockView::Answer::filling && polls < kMaxFillPolls;
-        if (wait && !may_steal(*held, block, view.slot(), view.read_word_raw(view.slot()))) {
-          ++polls;
-          co_await executor_.sleep(kFillPoll);
-          continue;
-        }
-        // What cannot be cached displaces nothing.
-        const bool fits = layout::slot_bytes({key, {}}) <= g.slot_size;
-        std::optional<std::uint32_t> victim;
-        if (fits && fills < kMaxFillAttempts && (wait || answer == BlockView::Answer::none)) {
-          victim = wait ? view.slot() : choose_victim(*held, view, block);
-        }
-        if (victim) {
-          ++fills;
-          const Next next =
-              co_await fill(*held, key, hash, block, *victim, view.read_word_raw(*victim), &out);
-          if (next == Next::done) co_return out;
-          if (next == Next::bypass) fills = kMaxFillAttempts;
-        } else {
-          // Rule 5: read and return without filling. The snapshot above has no write slot of the
-          // key, and the SSD is read after it.
-          ++counters_.bypasses;
-          ++counters_.misses;
-          out = answer_of(co_await ssd_.find(held->hello, key, hash));
-          // A restarting server writes old images before newer ones: what was read counts only if
-          // the server that it was read under still lives (rule 9).
-          std::array<std::byte, 8> word;
-          count_read(word.size());
-          if (co_await held->connection->read(g.block_at(block), word) == Code::ok) co_return out;
-        }
-      }
+    const std::uint64_t block = held->hello.region.block_of(hash);
+    BlockView view(held->hello.region, block, seen != nullptr ? seen->span() : fresh->span());
+    const BlockView::Found found = view.look_up(key, layout::tag_of(hash));
+    if (found == BlockView::Found::record) {
+      hit(view.record(), &out);
+      co_return out;
     }
-    if (executor_.now() > deadline) {
-      co_return Status(
-          Code::timed_out,
-          "the key's block changed under every read of it, or the server could not be read");
+    if (found == BlockView::Found::replaced) {
+      if (++tries.rereads > kEagerRereads) co_await executor_.sleep(kReread);
+    } else if (must_poll(*held, view, found, block, tries)) {
+      ++tries.polls;
+      co_await executor_.sleep(kFillPoll);
+    } else if (const auto slot = choose_slot(*held, view, found, block, key, tries)) {
+      ++tries.fills;
+      const std::uint64_t word = view.read_word_raw(*slot);
+      const Next next = co_await fill(*held, key, hash, block, *slot, word, &out);
+      if (next == Next::done) co_return out;
+      if (next == Next::bypass) tries.fills = kMaxFillAttempts;
+    } else if (co_await bypass(*held, key, hash, &out)) {
+      co_return out;
     }
   }
+  co_return Status(
+      Code::timed_out,
+      "the key's block changed under every read of it, or the server could not be read" +
+          link_.why_lost());
+}
+
+// Rule 5: whether to wait for the client that is filling the key's slot.
+bool ShardClient::must_poll(ShardConnection& link, const BlockView& view, BlockView::Found found,
+                            std::uint64_t block, const Tries& tries) {
+  return found == BlockView::Found::filling && tries.polls < kMaxFillPolls &&
+         !may_steal(link, block, view.slot(), view.read_word_raw(view.slot()));
+}
+
+// The slot to fill with the key: the one that its filler has left, else a victim. None if it is
+// filled by another client still, if it was tried often enough, or if the key cannot be cached:
+// what cannot be cached displaces nothing.
+std::optional<std::uint32_t> ShardClient::choose_slot(ShardConnection& link, const BlockView& view,
+                                                      BlockView::Found found, std::uint64_t block,
+                                                      std::string_view key, const Tries& tries) {
+  const bool fits = layout::slot_bytes({key, {}}) <= link.hello.region.slot_size;
+  if (!fits || tries.fills >= kMaxFillAttempts) return std::nullopt;
+  if (found == BlockView::Found::none) return choose_victim(link, view, block);
+  if (tries.polls < kMaxFillPolls) return view.slot();
+  return std::nullopt;
+}
+
+// Rule 5: reads the SSD and fills nothing. The snapshot of the block, which was read before, has no
+// write slot of the key. False if what was read does not count: a restarting server writes old
+// images before newer ones, so the server that it was read under must still live (rule 9).
+Task<bool> ShardClient::bypass(ShardConnection& link, std::string_view key, std::uint64_t hash,
+                               Result<Record>* out) {
+  const RegionGeometry& g = link.hello.region;
+  ++counters_.bypasses;
+  ++counters_.misses;
+  *out = answer_of(co_await ssd_.find(link.hello, key, hash));
+  std::array<std::byte, 8> word;
+  count_read(word.size());
+  co_return co_await link.connection->read(g.block_at(g.block_of(hash)), word) == Code::ok;
 }
 
 // Rule 2. `seen` is the victim's word in the snapshot. That a key is absent is cached as a record
 // is.
-Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, std::uint64_t hash,
-                                          std::uint64_t block, std::uint32_t slot,
-                                          std::uint64_t seen, Result<Record>* out) {
+Task<ShardClient::Next> ShardClient::fill(ShardConnection& link, std::string_view key,
+                                          std::uint64_t hash, std::uint64_t block,
+                                          std::uint32_t slot, std::uint64_t seen,
+                                          Result<Record>* out) {
   const RegionGeometry& g = link.hello.region;
   const std::uint64_t at = g.block_at(block);
   const std::uint64_t word_at = at + g.read_word(slot);
@@ -277,7 +288,7 @@ Task<ShardClient::Next> ShardClient::fill(Link& link, std::string_view key, std:
 //
 // Not to `victim`, which it held before it was `mine`: a write of the victim's key that was
 // published meanwhile has killed what it saw, and it did not see the victim.
-Task<bool> ShardClient::release(Link& link, std::uint64_t word_at, std::uint64_t mine,
+Task<bool> ShardClient::release(ShardConnection& link, std::uint64_t word_at, std::uint64_t mine,
                                 std::uint64_t victim) {
   if (!kept(Rule::victim_lost) && ReadWord::unpack(victim).valid()) {
     co_return co_await link.connection->cas(word_at, mine, victim) == Code::ok;
@@ -293,7 +304,8 @@ Task<bool> ShardClient::release(Link& link, std::uint64_t word_at, std::uint64_t
 
 // A free slot; else one that was left incomplete for too long; else the least recently used valid
 // one.
-std::optional<std::uint32_t> ShardClient::choose_victim(Link& link, const BlockView& view,
+std::optional<std::uint32_t> ShardClient::choose_victim(ShardConnection& link,
+                                                        const BlockView& view,
                                                         std::uint64_t block) {
   std::optional<std::uint32_t> oldest, left;
   std::uint32_t oldest_age = 0;
@@ -313,7 +325,7 @@ std::optional<std::uint32_t> ShardClient::choose_victim(Link& link, const BlockV
 
 // Rule 6: whether this client, by its own clock, has seen the slot incomplete with the same word
 // for longer than the fill timeout.
-bool ShardClient::may_steal(Link& link, std::uint64_t block, std::uint32_t slot,
+bool ShardClient::may_steal(ShardConnection& link, std::uint64_t block, std::uint32_t slot,
                             std::uint64_t word) {
   Seen& seen = seen_[mix(block * RegionGeometry::kMaxSlots + slot) % seen_.size()];
   const Nanos now = executor_.now();
@@ -324,18 +336,19 @@ bool ShardClient::may_steal(Link& link, std::uint64_t block, std::uint32_t slot,
   return now - seen.since > link.hello.fill_timeout;
 }
 
-std::uint32_t ShardClient::clock_now(const Link& link) const {
+std::uint32_t ShardClient::clock_now(const ShardConnection& link) const {
   return layout::clock_of(link.hello.server_now + (executor_.now() - link.connected_at));
 }
 
-void ShardClient::touch(std::shared_ptr<Link> link, std::uint64_t block, std::uint32_t slot) {
+void ShardClient::touch(std::shared_ptr<ShardConnection> link, std::uint64_t block,
+                        std::uint32_t slot) {
   const RegionGeometry& g = link->hello.region;
   const std::uint64_t offset = g.block_at(block) + g.clock(slot);
   const std::uint32_t clock = clock_now(*link);
   executor_.spawn(write_clock(std::move(link), offset, clock));
 }
 
-Task<void> ShardClient::write_clock(std::shared_ptr<Link> link, std::uint64_t offset,
+Task<void> ShardClient::write_clock(std::shared_ptr<ShardConnection> link, std::uint64_t offset,
                                     std::uint32_t clock) {
   ++counters_.region_writes;
   co_await link->connection->write(offset, std::as_bytes(std::span(&clock, 1)));
@@ -354,7 +367,7 @@ ClientCounters ShardClient::counters() const {
   return c;
 }
 
-Task<void> ShardClient::report() {
+Task<void> ShardClient::report(Nanos deadline) {
   const std::uint64_t hits = counters_.hits - reported_hits_,
                       misses = counters_.misses - reported_misses_;
   if (hits + misses == 0 || !link_.alive()) co_return;
@@ -365,8 +378,9 @@ Task<void> ShardClient::report() {
   reported_hits_ = counters_.hits;
   reported_misses_ = counters_.misses;
   // Statistics: a report that is lost is not worth a failure.
+  deadline = std::min(deadline, executor_.now() + timeout_);
   [[maybe_unused]] Result<std::string> answer =
-      co_await link_.ask(layout::RequestKind::report, as_string(figures));
+      co_await link_.ask(layout::RequestKind::report, as_string(figures), deadline);
 }
 
 }  // namespace scalio::client

@@ -1,5 +1,5 @@
 // ShardClient: the operations of a client on one shard, and the client's side of the protocol
-// (design, section 4): the hit, the fill, the bypass, the steal.
+// (docs/protocol.md): the hit, the fill, the bypass, the steal.
 #pragma once
 
 #include <scalio/client.h>
@@ -34,27 +34,44 @@ class ShardClient {
   Ssd& ssd() { return ssd_; }
   ClientCounters counters() const;
   // Tells the server what hits and misses there were since the last report, for its statistics.
-  Task<void> report();
+  // Waits for it until `deadline`, and never longer than the operation timeout.
+  Task<void> report(Nanos deadline);
 
  private:
   enum class Next : std::uint8_t { done, again, bypass };
-  class Block;  // a leased buffer for one hash block
+  class Block;    // a leased buffer for one hash block
+  struct Tries {  // of one GET, so far
+    int rereads = 0;
+    int polls = 0;
+    int fills = 0;
+  };
 
   Task<Result<Record>> get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
-                                   std::shared_ptr<Link> held, Block* seen);
-  Task<Result<Record>> get_detached(std::string key, std::uint64_t hash, std::shared_ptr<Link> held,
+                                   std::shared_ptr<ShardConnection> held, Block* seen);
+  Task<Result<Record>> get_detached(std::string key, std::uint64_t hash,
+                                    std::shared_ptr<ShardConnection> held,
                                     std::optional<Block> seen);
   Task<Result<Record>> get_slowly(std::string_view key, std::uint64_t hash,
-                                  std::shared_ptr<Link> held, Block* seen);
-  Task<Next> fill(Link& link, std::string_view key, std::uint64_t hash, std::uint64_t block,
-                  std::uint32_t slot, std::uint64_t seen, Result<Record>* out);
-  Task<bool> release(Link& link, std::uint64_t word_at, std::uint64_t mine, std::uint64_t victim);
-  std::optional<std::uint32_t> choose_victim(Link& link, const BlockView& view,
+                                  std::shared_ptr<ShardConnection> held, Block* seen);
+  Task<Next> fill(ShardConnection& link, std::string_view key, std::uint64_t hash,
+                  std::uint64_t block, std::uint32_t slot, std::uint64_t seen, Result<Record>* out);
+  Task<bool> bypass(ShardConnection& link, std::string_view key, std::uint64_t hash,
+                    Result<Record>* out);
+  Task<bool> release(ShardConnection& link, std::uint64_t word_at, std::uint64_t mine,
+                     std::uint64_t victim);
+  bool must_poll(ShardConnection& link, const BlockView& view, BlockView::Found found,
+                 std::uint64_t block, const Tries& tries);
+  std::optional<std::uint32_t> choose_slot(ShardConnection& link, const BlockView& view,
+                                           BlockView::Found found, std::uint64_t block,
+                                           std::string_view key, const Tries& tries);
+  std::optional<std::uint32_t> choose_victim(ShardConnection& link, const BlockView& view,
                                              std::uint64_t block);
-  bool may_steal(Link& link, std::uint64_t block, std::uint32_t slot, std::uint64_t word);
-  void touch(std::shared_ptr<Link> link, std::uint64_t block, std::uint32_t slot);
-  Task<void> write_clock(std::shared_ptr<Link> link, std::uint64_t offset, std::uint32_t clock);
-  std::uint32_t clock_now(const Link& link) const;
+  bool may_steal(ShardConnection& link, std::uint64_t block, std::uint32_t slot,
+                 std::uint64_t word);
+  void touch(std::shared_ptr<ShardConnection> link, std::uint64_t block, std::uint32_t slot);
+  Task<void> write_clock(std::shared_ptr<ShardConnection> link, std::uint64_t offset,
+                         std::uint32_t clock);
+  std::uint32_t clock_now(const ShardConnection& link) const;
   void count_read(std::size_t bytes) {
     ++counters_.region_reads;
     counters_.region_bytes_read += bytes;

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "layout/bucket.h"
 #include "layout/superblock.h"
+#include "testing/local_connection.h"
 #include "testing/memory_device.h"
 
 namespace scalio::client {
@@ -28,42 +29,6 @@ class Turns final : public Executor {
 
  private:
   std::deque<std::coroutine_handle<>> ready_;
-};
-
-// A region in this process: an operation has ended when its construction has.
-class LocalConnection final : public fabric::Connection {
- public:
-  LocalConnection(Executor& executor, ByteSpan region, Bytes hello)
-      : executor_(executor), region_(region), hello_(std::move(hello)) {}
-
-  bool alive() const override { return true; }
-  Status lost() const override { return {}; }
-  std::uint64_t region_size() const override { return region_.size(); }
-  const Bytes& hello() const override { return hello_; }
-  Executor& executor() override { return executor_; }
-
- protected:
-  void start(fabric::Op& op) override {
-    std::byte* here = region_.data() + op.offset;
-    std::uint64_t previous = 0;
-    switch (op.kind) {
-      case fabric::Op::Kind::read: std::memcpy(op.data, here, op.size); break;
-      case fabric::Op::Kind::write: std::memcpy(here, op.data, op.size); break;
-      case fabric::Op::Kind::cas:
-        previous = load<std::uint64_t>(here);
-        if (previous == op.expected) store(here, op.desired);
-        break;
-    }
-    op.complete(executor_, Code::ok, previous);
-  }
-  void start(fabric::Call& call, ByteView) override {
-    call.complete(executor_, Status(Code::unavailable, "no server"));
-  }
-
- private:
-  Executor& executor_;
-  const ByteSpan region_;
-  const Bytes hello_;
 };
 
 layout::SsdGeometry geometry_of_ssd() {
@@ -101,16 +66,16 @@ class ShardClientTest : public testing::Test {
                  layout::encode(
                      hello,
                      layout::HelloReply{1, test.ssd_, test.blocks_, server_now, kSecond, "", {}});
-                 co_return std::make_unique<LocalConnection>(test.turns_, test.region_,
-                                                             std::move(hello));
+                 co_return std::make_unique<fabric::LocalConnection>(test.turns_, test.region_,
+                                                                     std::move(hello));
                },
                {}),
           client(test.turns_, link,
-                 [&test](layout::HelloReply) -> Task<Result<std::unique_ptr<block::BlockDevice>>> {
+                 [&test](layout::HelloReply) -> Task<Result<OpenedSsd>> {
                    auto device = std::make_unique<block::MemoryDevice>(test.turns_, "ssd",
                                                                        test.ssd_.device_size, 512);
                    std::ranges::copy(test.contents_, device->contents().begin());
-                   co_return device;
+                   co_return OpenedSsd{std::move(device)};
                  },
                  {}) {}
     ShardLink link;

@@ -21,6 +21,34 @@ constexpr Nanos kFirstAttempt = 500 * kMillisecond;
 // Calls are left over for requests that are not writes.
 constexpr std::size_t kMaxWritesInFlight = fabric::kMaxCalls - 16;
 
+Status client_ends() { return Status(Code::unavailable, "the client is being destroyed"); }
+
+// What a connection leaves in its place when it is closed while operations may still hold it.
+class ClosedConnection final : public fabric::Connection {
+ public:
+  explicit ClosedConnection(fabric::Connection& before)
+      : executor_(before.executor()), region_size_(before.region_size()), hello_(before.hello()) {}
+
+  bool alive() const override { return false; }
+  Status lost() const override { return client_ends(); }
+  std::uint64_t region_size() const override { return region_size_; }
+  const Bytes& hello() const override { return hello_; }
+  Executor& executor() override { return executor_; }
+
+ protected:
+  void start(fabric::Op& op) override { op.complete(executor_, Code::unavailable); }
+  void start(fabric::Call& call, ByteView) override { call.complete(executor_, lost()); }
+
+ private:
+  Executor& executor_;
+  const std::uint64_t region_size_;
+  const Bytes hello_;
+};
+
+bool may_pass(Code code) {
+  return code == Code::unavailable || code == Code::timed_out || code == Code::busy;
+}
+
 }  // namespace
 
 ShardLink::ShardLink(Executor& executor, Connector connector, const ClientOptions& options)
@@ -34,75 +62,106 @@ ShardLink::ShardLink(Executor& executor, Connector connector, const ClientOption
       window_(executor) {}
 
 std::uint64_t ShardLink::nic_operations() const {
-  return earlier_nic_operations_ + (link_ ? link_->connection->nic_operations() : 0);
+  return earlier_nic_operations_ + (current_ ? current_->connection->nic_operations() : 0);
 }
 
-Task<Result<std::shared_ptr<Link>>> ShardLink::connect_once(Nanos bound) {
+std::string ShardLink::why_lost() const {
+  if (!current_ || alive()) return "";
+  return fmt::format("; the connection was lost: {}", current_->connection->lost().message());
+}
+
+void ShardLink::close() {
+  closed_ = true;
+  if (current_) {
+    std::unique_ptr<fabric::Connection>& connection = current_->connection;
+    earlier_nic_operations_ = nic_operations();
+    connection = std::make_unique<ClosedConnection>(*connection);
+  }
+  window_.wake_all();
+}
+
+Task<Status> ShardLink::connect_once(Nanos bound) {
   Bytes hello;
   layout::encode(hello, layout::HelloRequest{session_->id});
   Result<std::unique_ptr<fabric::Connection>> connection =
       co_await connector_(std::move(hello), bound);
   if (!connection.ok()) co_return connection.status();
+  if (closed_) co_return client_ends();
   auto reply = layout::decode_hello_reply((*connection)->hello());
   if (!reply || (*connection)->region_size() < reply->region.size()) {
     co_return Status(Code::unavailable,
                      "the server's hello is malformed: is it of another version?");
   }
-  if (link_ && (!layout::same_store(link_->hello.ssd, reply->ssd) ||
-                link_->hello.ssd.shard != reply->ssd.shard)) {
+  if (current_ && (!layout::same_store(current_->hello.ssd, reply->ssd) ||
+                   current_->hello.ssd.shard != reply->ssd.shard)) {
     co_return Status(Code::unavailable, "another store is served there now; connect anew");
   }
-  auto link = std::make_shared<Link>();
-  link->connection = std::move(*connection);
-  link->hello = *reply;
-  link->connected_at = executor_.now();
+  auto made = std::make_shared<ShardConnection>();
+  made->connection = std::move(*connection);
+  made->hello = *reply;
+  made->connected_at = executor_.now();
   if (reply->session != session_->id) {
     // The old session is gone, with the outcome of what was in flight in it.
-    session_ = std::make_shared<Session>();
+    session_ = std::make_shared<ClientSession>();
     session_->id = reply->session;
   }
   earlier_nic_operations_ = nic_operations();
-  link_ = link;
+  current_ = std::move(made);
   window_.wake_all();
-  co_return link;
+  co_return Status();
 }
 
-Task<Result<std::shared_ptr<Link>>> ShardLink::get() {
-  if (link_ && executor_.forked()) co_return link_->connection->lost();  // for good
+// Tries until there is a connection, no hope of one, or no time left.
+Task<Status> ShardLink::connect_again() {
+  const bool first = current_ == nullptr;
+  const std::string why = why_lost();
+  const Nanos began = executor_.now();
+  Nanos deadline = began + resume_timeout_;
+  // Whoever connects for the first time waits for an attempt for as long as it takes.
+  const Nanos patience = first ? first_deadline_.value_or(began + connect_timeout_) : deadline;
+  deadline = std::min(deadline, patience);
+  Nanos wait = kFirstRetry;
+  for (Nanos bound = kFirstAttempt;; bound = std::min(2 * bound, connect_timeout_)) {
+    const Nanos left = patience - std::min(patience, executor_.now());
+    const Nanos most = first ? left : std::min({bound, left, connect_timeout_});
+    Status made = co_await connect_once(most);
+    if (made.ok()) co_return made;
+    if (closed_ || !may_pass(made.code()) || executor_.now() + wait > deadline) {
+      // That an attempt was cut short is no news: there is no connection. And what the other side
+      // refuses is not said of a caller's arguments or of a key.
+      const bool telling = may_pass(made.code()) && (first || made.code() != Code::timed_out);
+      co_return Status(telling ? made.code() : Code::unavailable, made.message() + why);
+    }
+    co_await executor_.sleep(wait);
+    wait = std::min(2 * wait, kMaxRetry);
+  }
+}
+
+Task<Result<std::shared_ptr<ShardConnection>>> ShardLink::get() {
+  if (current_ && executor_.forked()) co_return current_->connection->lost();  // for good
   while (!alive()) {
+    if (closed_) co_return client_ends();
     if (connecting_) {
       co_await connected_.wait();
       if (!alive() && !connecting_ && !connect_failure_.ok()) co_return connect_failure_;
       continue;
     }
     connecting_ = true;
-    const Nanos deadline = executor_.now() + resume_timeout_;
-    Nanos wait = kFirstRetry;
-    for (Nanos bound = kFirstAttempt;; bound = std::min(2 * bound, connect_timeout_)) {
-      // Whoever connects for the first time waits for as long as it takes.
-      const Nanos left = deadline - std::min(deadline, executor_.now());
-      const Nanos most = link_ ? std::min({bound, left, connect_timeout_}) : connect_timeout_;
-      Result<std::shared_ptr<Link>> made = co_await connect_once(most);
-      connect_failure_ = made.status();
-      // That an attempt was cut short is no news: there is no connection.
-      if (link_ && made.code() == Code::timed_out) {
-        connect_failure_ = Status(Code::unavailable, made.status().message());
-      }
-      const bool may_pass = made.code() == Code::unavailable || made.code() == Code::timed_out ||
-                            made.code() == Code::busy;
-      if (made.ok() || !may_pass || executor_.now() + wait > deadline) break;
-      co_await executor_.sleep(wait);
-      wait = std::min(2 * wait, kMaxRetry);
-    }
+    connect_failure_ = co_await connect_again();
     connecting_ = false;
     connected_.wake_all();
     if (!connect_failure_.ok()) co_return connect_failure_;
   }
-  co_return link_;
+  co_return current_;
 }
 
-Task<ShardLink::Attempt> ShardLink::write_once(Write& write) {
-  Result<std::shared_ptr<Link>> link = co_await get();
+Task<Result<std::shared_ptr<ShardConnection>>> ShardLink::connect(Nanos deadline) {
+  first_deadline_ = deadline;
+  co_return co_await get();
+}
+
+Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
+  Result<std::shared_ptr<ShardConnection>> link = co_await get();
   while (link.ok() && !write.given_up &&
          (calls_ >= kMaxWritesInFlight ||
           session_->next_sequence >= session_->acknowledged() + layout::kSessionWindow)) {
@@ -112,7 +171,7 @@ Task<ShardLink::Attempt> ShardLink::write_once(Write& write) {
   }
   if (!link.ok()) co_return Attempt{link.status()};
   if (write.given_up) co_return Attempt{Status(Code::timed_out, "the write was not sent")};
-  const std::shared_ptr<Session> session = session_;
+  const std::shared_ptr<ClientSession> session = session_;
   Request request{write.kind, session->next_sequence++, 0, write.expected, write.key, write.value};
   session->in_flight.insert(request.sequence);
   ++calls_;
@@ -153,7 +212,7 @@ Task<ShardLink::Attempt> ShardLink::write_once(Write& write) {
   co_return std::move(*outcome);
 }
 
-Task<Result<std::uint64_t>> ShardLink::carry_out(std::shared_ptr<Write> write) {
+Task<Result<std::uint64_t>> ShardLink::carry_out(std::shared_ptr<PendingWrite> write) {
   for (Nanos wait = kFirstRetry;; wait = std::min(2 * wait, kMaxRetry)) {
     Attempt a = co_await write_once(*write);
     if (!a.busy || write->given_up) co_return std::move(a.result);
@@ -166,7 +225,8 @@ Task<Result<std::uint64_t>> ShardLink::carry_out(std::shared_ptr<Write> write) {
 Task<Result<std::uint64_t>> ShardLink::write(RequestKind kind, std::string_view key,
                                              std::string_view value, std::uint64_t expected) {
   const Nanos deadline = executor_.now() + operation_timeout_;
-  auto write = std::make_shared<Write>(Write{kind, std::string(key), std::string(value), expected});
+  auto write = std::make_shared<PendingWrite>(
+      PendingWrite{kind, std::string(key), std::string(value), expected});
   std::optional<Result<std::uint64_t>> result =
       co_await deadlines_.within(deadline, carry_out(write));
   if (result) co_return std::move(*result);
@@ -175,13 +235,15 @@ Task<Result<std::uint64_t>> ShardLink::write(RequestKind kind, std::string_view 
   if (write->sent) {
     co_return Status(
         Code::unknown,
-        fmt::format("the write was sent and its outcome is not known: no answer within {} ms", ms));
+        fmt::format("the write was sent and its outcome is not known: no answer within {} ms{}", ms,
+                    why_lost()));
   }
-  co_return Status(Code::timed_out, fmt::format("the write could not be sent within {} ms", ms));
+  co_return Status(Code::timed_out,
+                   fmt::format("the write could not be sent within {} ms{}", ms, why_lost()));
 }
 
 Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
-  Result<std::shared_ptr<Link>> link = co_await get();
+  Result<std::shared_ptr<ShardConnection>> link = co_await get();
   if (!link.ok()) co_return link.status();
   while (calls_ >= fabric::kMaxCalls) co_await window_.wait();
   ++calls_;
@@ -196,7 +258,11 @@ Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
 }
 
 Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view value) {
-  const Nanos deadline = executor_.now() + operation_timeout_;
+  return ask(kind, value, executor_.now() + operation_timeout_);
+}
+
+Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view value, Nanos deadline) {
+  const Nanos began = executor_.now();
   Request request;
   request.kind = kind;
   request.value = value;
@@ -205,8 +271,9 @@ Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view valu
   std::optional<Result<std::string>> result =
       co_await deadlines_.within(deadline, ask_once(std::move(message)));
   if (result) co_return std::move(*result);
-  co_return Status(Code::timed_out, fmt::format("no answer from the server within {} ms",
-                                                operation_timeout_ / kMillisecond));
+  co_return Status(Code::timed_out,
+                   fmt::format("no answer from the server within {} ms{}",
+                               (executor_.now() - began) / kMillisecond, why_lost()));
 }
 
 }  // namespace scalio::client

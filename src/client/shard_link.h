@@ -6,24 +6,15 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
-#include "fabric/fabric.h"
-#include "layout/message.h"
+#include "client/shard_connection.h"
 #include "task/deadlines.h"
 #include "task/sync.h"
 
 namespace scalio::client {
-
-// One connection and what the shard said of itself on it. Operations hold it while they use it.
-struct Link {
-  std::unique_ptr<fabric::Connection> connection;
-  layout::HelloReply hello;
-  Nanos connected_at = 0;  // by this client's clock, when the server's was hello.server_now
-
-  fabric::Connection* operator->() { return connection.get(); }
-};
 
 class ShardLink {
  public:
@@ -33,24 +24,35 @@ class ShardLink {
 
   ShardLink(Executor& executor, Connector connector, const ClientOptions& options);
 
-  // The live link, or null: then get() makes one.
-  const std::shared_ptr<Link>& current() const { return link_; }
-  bool alive() const { return link_ && link_->connection->alive(); }
+  // The last connection; null before the first one.
+  const std::shared_ptr<ShardConnection>& current() const { return current_; }
+  bool alive() const { return current_ && current_->connection->alive(); }
   // One-sided operations that a NIC was given, on all connections so far.
   std::uint64_t nic_operations() const;
-  // The link, after trying to connect again for the resume timeout if it is lost. Failures:
-  // unavailable, timed_out, or what the server refuses with.
-  Task<Result<std::shared_ptr<Link>>> get();
+  // A live connection, after trying to connect again for the resume timeout if it is lost; the
+  // message of a failure then says why it was. Failures: unavailable, timed_out, busy. What a
+  // server refuses with otherwise is unavailable: to callers, invalid and not_found are said of
+  // their arguments and keys.
+  Task<Result<std::shared_ptr<ShardConnection>>> get();
+  // The same where there was none before: with all attempts it takes no longer than `deadline`.
+  Task<Result<std::shared_ptr<ShardConnection>>> connect(Nanos deadline);
+  // Why there is no connection, to go on a message with; empty while there is one.
+  std::string why_lost() const;
+  // Ends the connection, and with it what is in flight; everything fails from now on. For the end
+  // of a client whose callers have all gone: what they gave up ends soon then.
+  void close();
 
   // Sends a write and awaits its reply: the new version, or what went wrong. Ends within the
   // operation timeout.
   Task<Result<std::uint64_t>> write(layout::RequestKind kind, std::string_view key,
                                     std::string_view value, std::uint64_t expected);
-  // Sends any other request; likewise. Not repeated when the connection is lost.
+  // Sends any other request; likewise, or until `deadline`. Not repeated when the connection is
+  // lost.
   Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value);
+  Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value, Nanos deadline);
 
  private:
-  struct Session {
+  struct ClientSession {
     std::uint64_t id = 0;
     std::uint64_t next_sequence = 1;
     std::set<std::uint64_t> in_flight;  // sequences without a reply yet
@@ -60,7 +62,7 @@ class ShardLink {
     }
   };
   // A write, and how far it has come.
-  struct Write {
+  struct PendingWrite {
     const layout::RequestKind kind;
     const std::string key;
     const std::string value;
@@ -72,9 +74,10 @@ class ShardLink {
     Result<std::uint64_t> result;
     bool busy = false;  // refused before anything was done: may be sent again as a new write
   };
-  Task<Result<std::shared_ptr<Link>>> connect_once(Nanos bound);
-  Task<Attempt> write_once(Write& write);
-  Task<Result<std::uint64_t>> carry_out(std::shared_ptr<Write> write);
+  Task<Status> connect_again();
+  Task<Status> connect_once(Nanos bound);
+  Task<Attempt> write_once(PendingWrite& write);
+  Task<Result<std::uint64_t>> carry_out(std::shared_ptr<PendingWrite> write);
   Task<Result<std::string>> ask_once(Bytes message);
 
   Executor& executor_;
@@ -83,9 +86,11 @@ class ShardLink {
   const Nanos operation_timeout_;
   const Nanos resume_timeout_;
   Deadlines deadlines_;
-  std::shared_ptr<Link> link_;
-  std::uint64_t earlier_nic_operations_ = 0;  // of the links before it
-  std::shared_ptr<Session> session_ = std::make_shared<Session>();
+  std::shared_ptr<ShardConnection> current_;
+  std::optional<Nanos> first_deadline_;  // of connect()
+  bool closed_ = false;
+  std::uint64_t earlier_nic_operations_ = 0;  // of the connections before it
+  std::shared_ptr<ClientSession> session_ = std::make_shared<ClientSession>();
   bool connecting_ = false;
   Status connect_failure_;
   WaitList connected_;

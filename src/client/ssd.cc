@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "client/open_ssd.h"
-
 namespace scalio::client {
 
 namespace {
@@ -11,29 +9,30 @@ constexpr Nanos kRetry = kSecond;
 constexpr Nanos kAtOnce = kSecond;
 }  // namespace
 
-Ssd::Way::Way(Ssd& of, std::unique_ptr<block::BlockDevice> opened, const layout::HelloReply& hello)
+Ssd::Way::Way(Ssd& of, OpenedSsd ssd_opened, const layout::HelloReply& hello)
     : ssd(of),
-      device(std::move(opened)),
+      opened(std::move(ssd_opened)),
       target(hello.target),
       session(hello.session),
-      reader(of.executor_, *device, hello.ssd) {}
+      reader(of.executor_, device(), hello.ssd) {}
 
 Task<Status> Ssd::open(const layout::HelloReply& hello) {
   while (opening_) co_await changed_.wait();
+  if (closed_) co_return Status(Code::unavailable, "the client is being destroyed");
   if (is_open(hello)) co_return Status();
   const bool tried = !failure_.ok() && failed_session_ == hello.session;
   if (tried && executor_.now() < failed_at_ + kRetry) co_return failure_;
   opening_ = true;
-  Result<std::unique_ptr<block::BlockDevice>> device = co_await opener_(hello);
+  Result<OpenedSsd> opened = co_await opener_(hello);
   opening_ = false;
   changed_.wake_all();
-  failure_ = device.status();
-  if (!device.ok()) {
+  failure_ = opened.status();
+  if (!opened.ok()) {
     failed_session_ = hello.session;
     failed_at_ = executor_.now();
     co_return failure_;
   }
-  way_ = std::make_shared<Way>(*this, std::move(*device), hello);
+  way_ = std::make_shared<Way>(*this, std::move(*opened), hello);
   co_return Status();
 }
 
@@ -61,13 +60,15 @@ Task<Result<std::optional<Record>>> Ssd::find(const layout::HelloReply& hello, s
 }
 
 Task<void> Ssd::close() {
+  closed_ = true;
+  while (opening_) co_await changed_.wait();
   const std::shared_ptr<Way> way = std::exchange(way_, nullptr);
-  if (way) co_await close_ssd(*way->device);
+  if (way && way->opened.close) co_await way->opened.close();
 }
 
 void Ssd::count(ClientCounters& counters) const {
-  Reads all = closed_;
-  if (way_) add(*way_->device, all);
+  Reads all = earlier_;
+  if (way_) add(way_->device(), all);
   counters.ssd_reads = all.reads;
   counters.ssd_bytes_read = all.bytes;
 }

@@ -15,11 +15,16 @@
 
 namespace scalio::client {
 
+struct OpenedSsd {
+  std::unique_ptr<block::BlockDevice> device;
+  // Tells whoever has it, before the device goes at an orderly end. Null: nobody need be told.
+  std::function<Task<void>()> close = {};
+};
+
 class Ssd {
  public:
   // Opens the SSD of the shard that said this hello.
-  using Opener =
-      std::function<Task<Result<std::unique_ptr<block::BlockDevice>>>(layout::HelloReply hello)>;
+  using Opener = std::function<Task<Result<OpenedSsd>>(layout::HelloReply hello)>;
 
   Ssd(Executor& executor, Opener opener)
       : executor_(executor), opener_(std::move(opener)), changed_(executor) {}
@@ -36,7 +41,8 @@ class Ssd {
   Task<Result<std::optional<Record>>> find(const layout::HelloReply& hello, std::string_view key,
                                            std::uint64_t hash);
 
-  // Lets go of the device, as close_ssd() does. No find() may be under way.
+  // Lets go of the device, in an orderly way, and opens none any more. For the end of a client
+  // whose callers have all gone: a find() that they gave up ends soon then.
   Task<void> close();
 
   // Adds what its devices have counted.
@@ -45,10 +51,11 @@ class Ssd {
  private:
   // One way to it. The last user of an old one closes it.
   struct Way {
-    Way(Ssd& of, std::unique_ptr<block::BlockDevice> opened, const layout::HelloReply& hello);
-    ~Way() { ssd.add(*device, ssd.closed_); }
+    Way(Ssd& of, OpenedSsd opened, const layout::HelloReply& hello);
+    ~Way() { ssd.add(device(), ssd.earlier_); }
+    block::BlockDevice& device() const { return *opened.device; }
     Ssd& ssd;
-    const std::unique_ptr<block::BlockDevice> device;
+    const OpenedSsd opened;
     const layout::SsdTarget target;
     const std::uint64_t session;
     BucketReader reader;
@@ -67,9 +74,10 @@ class Ssd {
 
   Executor& executor_;
   const Opener opener_;
-  Reads closed_;  // of ways that are no more
+  Reads earlier_;  // of ways that are no more
   std::shared_ptr<Way> way_;
   bool opening_ = false;
+  bool closed_ = false;
   WaitList changed_;
   Status failure_;  // of the last attempt
   std::uint64_t failed_session_ = 0;

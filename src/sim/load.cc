@@ -60,8 +60,10 @@ Load::SimClient& Load::add_client() {
         options_);
     s.client = std::make_unique<client::ShardClient>(
         *client.process, *s.link,
-        [process = client.process.get(), disk = &shard->disk()](layout::HelloReply) {
-          return open_disk(*process, *disk);
+        [process = client.process.get(),
+         disk = &shard->disk()](layout::HelloReply) -> Task<Result<client::OpenedSsd>> {
+          auto device = co_await open_disk(*process, *disk);
+          co_return client::OpenedSsd{*std::move(device)};
         },
         options_);
     client.shards.push_back(std::move(s));
