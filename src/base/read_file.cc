@@ -1,6 +1,9 @@
 #include "base/read_file.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -9,13 +12,16 @@
 
 namespace scalio {
 
-Result<std::string> read_file(const std::string& path, std::size_t most) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
-                                                             &std::fclose);
-  if (!file) {
-    return {errno == ENOENT ? Code::not_found : Code::io_error,
-            fmt::format("cannot read {}: {}", path, std::strerror(errno))};
-  }
+namespace {
+
+Status cannot_open(const std::string& path) {
+  return {errno == ENOENT ? Code::not_found : Code::io_error,
+          fmt::format("cannot read {}: {}", path, std::strerror(errno))};
+}
+
+// The rest of what `file` has, which is closed.
+Result<std::string> read_all(std::FILE* opened, const std::string& path, std::size_t most) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(opened, &std::fclose);
   // Neither seeks nor asks for the size: a pipe has none.
   std::string text(most + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
@@ -27,6 +33,28 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
     return {Code::invalid, fmt::format("{} has more than the {} bytes that are taken", path, most)};
   }
   return text;
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t most) {
+  std::FILE* const file = std::fopen(path.c_str(), "re");
+  return file != nullptr ? read_all(file, path, most) : cannot_open(path);
+}
+
+Result<std::string> read_regular_file(const std::string& path, std::size_t most) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return cannot_open(path);
+  struct stat st {};
+  if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+    ::close(fd);
+    return {Code::invalid, fmt::format("{} is not a regular file", path)};
+  }
+  std::FILE* const file = ::fdopen(fd, "r");
+  if (file != nullptr) return read_all(file, path, most);
+  const Status status = cannot_open(path);
+  ::close(fd);
+  return status;
 }
 
 }  // namespace scalio

@@ -13,4 +13,7 @@ namespace scalio {
 // more; io_error.
 Result<std::string> read_file(const std::string& path, std::size_t most);
 
+// The same, but only of a regular file: anything else is invalid, and not waited for.
+Result<std::string> read_regular_file(const std::string& path, std::size_t most);
+
 }  // namespace scalio

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -32,6 +33,21 @@ TEST(ReadFile, TakesPipes) {
   ::close(ends[1]);
   EXPECT_EQ(*read_file(fmt::format("/dev/fd/{}", ends[0]), 10), "text");
   ::close(ends[0]);
+}
+
+TEST(ReadFile, MayTakeRegularFilesOnly) {
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / fmt::format("scalio-regular-{}", getpid());
+  std::ofstream(path) << "0123456789";
+  EXPECT_EQ(*read_regular_file(path, 10), "0123456789");
+  EXPECT_EQ(read_regular_file(path, 9).code(), Code::invalid);
+  std::filesystem::remove(path);
+  EXPECT_EQ(read_regular_file(path, 10).code(), Code::not_found);
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_EQ(read_regular_file(path, 10).code(), Code::invalid) << "or it waits for a writer";
+  std::filesystem::remove(path);
+  EXPECT_EQ(read_regular_file("/dev/zero", 10).code(), Code::invalid);
+  EXPECT_EQ(read_regular_file("/tmp", 10).code(), Code::invalid);
 }
 
 }  // namespace

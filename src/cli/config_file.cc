@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -53,6 +54,8 @@ Status apply(CLI::App& app, const std::string& key, const toml::node& node) {
   // CLI11 takes it that an option which is given has a value.
   if (values->empty())
     return {Code::invalid, "the array is empty: name a value, or leave the key out"};
+  if (std::ranges::find(*values, "") != values->end())
+    return {Code::invalid, "the value is empty: give one, or leave the key out"};
   if (values->size() > 1 && option->get_expected_max() <= 1)
     return {Code::invalid, "takes one value"};
   try {

@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+
+#include "cli/error_output.h"
 
 namespace scalio::cli {
 namespace {
@@ -27,18 +28,18 @@ void ProgressLine::update(std::string_view title, double fraction, std::string_v
     return;
   last_ = now;
   if (!terminal_) {
-    std::fputs(fmt::format("{} {:.0f} %  {}\n", title, fraction * 100, text).c_str(), stderr);
+    write_error(fmt::format("{} {:.0f} %  {}\n", title, fraction * 100, text));
     return;
   }
   const auto filled = static_cast<std::size_t>(fraction * kBarWidth);
   line_ = fmt::format("{:<7}[{:#<{}}{:.<{}}] {:3.0f} %  {}", title, "", filled, "",
                       kBarWidth - filled, fraction * 100, text);
   // Back to the start, and away with what a longer line left.
-  std::fputs(fmt::format("\r{}\x1b[K", line_).c_str(), stderr);
+  write_error(fmt::format("\r{}\x1b[K", line_));
 }
 
 void ProgressLine::finish() {
-  if (!line_.empty()) std::fputs("\n", stderr);
+  if (!line_.empty()) write_error("\n");
   line_.clear();
 }
 

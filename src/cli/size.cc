@@ -41,7 +41,15 @@ CLI::Option* as_size(CLI::Option* option) {
 }
 
 CLI::Option* as_count(CLI::Option* option) {
-  return option->check(CLI::Range(std::int64_t{0}, INT64_MAX).description(""))->type_name("N");
+  // CLI11 itself takes what is too large for the largest number, and -1 too, and 010 for 8.
+  auto is_count = [](const std::string& text) -> std::string {
+    std::uint64_t n = 0;
+    const char* const all = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), all, n);
+    if (error == std::errc() && end == all && (text[0] != '0' || text.size() == 1)) return "";
+    return fmt::format("'{}' is not a whole number from 0 to {}", text, UINT64_MAX);
+  };
+  return option->check(CLI::Validator(is_count, "", "count"))->type_name("N");
 }
 
 }  // namespace scalio::cli

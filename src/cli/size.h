@@ -16,8 +16,7 @@ Result<std::uint64_t> parse_size(std::string_view text);
 // Makes an integer option take sizes.
 CLI::Option* as_size(CLI::Option* option);
 
-// Makes an integer option refuse what is below 0. (CLI11 takes -1 for the largest number of 64
-// bits.)
+// Makes an integer option take counts: decimal digits, and no more than fit.
 CLI::Option* as_count(CLI::Option* option);
 
 }  // namespace scalio::cli

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 namespace scalio::cli {
 namespace {
 
@@ -36,13 +38,27 @@ TEST(Size, OptionsTakeSizesThatFit) {
   EXPECT_THROW(app.parse(std::vector<std::string>{"lots", "--size"}), CLI::ParseError);
 }
 
-TEST(Count, IsNotBelowZero) {
+TEST(Count, IsAWholeNumberThatFits) {
   CLI::App app;
   std::uint64_t n = 0;
   as_count(app.add_option("--count", n));
   app.parse(std::vector<std::string>{"7", "--count"});
   EXPECT_EQ(n, 7U);
-  EXPECT_THROW(app.parse(std::vector<std::string>{"-1", "--count"}), CLI::ParseError);
+  app.parse(std::vector<std::string>{"18446744073709551615", "--count"});
+  EXPECT_EQ(n, UINT64_MAX);
+  for (const char* bad : {"-1", "18446744073709551616", "99999999999999999999", "010", "0x10",
+                          "1.5", "1e3", "", "7 "}) {
+    EXPECT_THROW(app.parse(std::vector<std::string>{bad, "--count"}), CLI::ParseError) << bad;
+  }
+}
+
+TEST(Count, FitsItsOption) {
+  CLI::App app;
+  std::optional<unsigned> n;
+  as_count(app.add_option("--count", n));
+  app.parse(std::vector<std::string>{"4294967295", "--count"});
+  EXPECT_EQ(n, UINT32_MAX);
+  EXPECT_THROW(app.parse(std::vector<std::string>{"4294967296", "--count"}), CLI::ParseError);
 }
 
 }  // namespace

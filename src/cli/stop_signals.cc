@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cli/command.h"
+#include "cli/error_output.h"
 #include "task/thread.h"
 
 namespace scalio::cli {
@@ -53,7 +54,7 @@ Status on_stop_signal(std::function<void(int signal)> first) {
 std::string signal_name(int signal) { return fmt::format("SIG{}", sigabbrev_np(signal)); }
 
 void end_at_once(int signal, std::string_view why) {
-  say(fmt::format("{} {}", signal_name(signal), why));
+  write_error(fmt::format("scalio: {} {}\n", signal_name(signal), why));
   ::_exit(kSignalled + signal);
 }
 

@@ -3,6 +3,7 @@
 
 #include <scalio/status.h>
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -17,11 +18,21 @@ namespace scalio::cli {
 // unavailable: no thread.
 Status on_stop_signal(std::function<void(int signal)> first);
 
+// For commands that look now and then whether they are to stop.
+struct StopRequest {
+  void set(int number) {
+    signal = number;
+    asked = true;
+  }
+  std::atomic<int> signal = 0;
+  std::atomic<bool> asked = false;
+};
+
 // "SIGTERM" and so on.
 std::string signal_name(int signal);
 
-// Says why on stderr and ends the process, without cleaning up, with the exit status that shells
-// give to a signal: 128 + its number.
+// Says why on stderr, if there is room, and ends the process, without cleaning up, with the exit
+// status that shells give to a signal: 128 + its number.
 [[noreturn]] void end_at_once(int signal, std::string_view why);
 
 }  // namespace scalio::cli

@@ -1,10 +1,12 @@
-// LimitedLog: warnings that clients can cause, at most a few a second, so that none of them can
-// fill the log. Belongs to one thread.
+// LimitedLog: warnings that clients can cause, or a want that lasts: at most a few a second, and
+// the same one at most once a minute, so that neither can fill the log. Belongs to one thread.
 #pragma once
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <deque>
 #include <string>
 
 #include "task/executor.h"
@@ -14,6 +16,36 @@ namespace scalio::net {
 class LimitedLog {
  public:
   void warn(Nanos now, const std::string& message) {
+    const auto said = std::ranges::find(said_, message, &Said::message);
+    if (said == said_.end()) {
+      if (said_.size() == kRemembered) {
+        if (said_.front().repeats > 0) write(now, again(said_.front()));
+        said_.pop_front();
+      }
+      said_.push_back({message, now});
+      return write(now, message);
+    }
+    ++said->repeats;
+    if (now - said->when < kRepeat) return;
+    write(now, again(*said));
+    said->when = now;
+    said->repeats = 0;
+  }
+
+ private:
+  struct Said {
+    std::string message;
+    Nanos when;
+    std::uint64_t repeats = 0;  // since then
+  };
+  static constexpr std::uint64_t kPerSecond = 10;
+  static constexpr Nanos kRepeat = 60 * kSecond;
+  static constexpr std::size_t kRemembered = 16;
+
+  static std::string again(const Said& said) {
+    return fmt::format("{} ({} more times)", said.message, said.repeats);
+  }
+  void write(Nanos now, const std::string& message) {
     if (now - second_ >= kSecond) {
       if (in_second_ > kPerSecond)
         spdlog::warn("{} more warnings like this left out", in_second_ - kPerSecond);
@@ -23,9 +55,8 @@ class LimitedLog {
     if (++in_second_ <= kPerSecond) spdlog::warn("{}", message);
   }
 
- private:
-  static constexpr std::uint64_t kPerSecond = 10;
-  Nanos second_ = 0;  // when it began
+  std::deque<Said> said_;  // the oldest first
+  Nanos second_ = 0;       // when it began
   std::uint64_t in_second_ = 0;
 };
 

@@ -142,6 +142,7 @@ Task<Status> blank_ssd(block::BlockDevice& device, const SsdGeometry& g) {
 // than the later ones. On a device buckets need no formatting: one without the new store's identity
 // is empty.
 Task<Status> write_ssd(block::BlockDevice& device, const SsdGeometry& g, bool whole,
+                       const std::atomic<bool>* interrupted,
                        const std::function<void(double)>& progress) {
   Status s = co_await blank_ssd(device, g);
   if (!s.ok()) co_return s;
@@ -153,6 +154,9 @@ Task<Status> write_ssd(block::BlockDevice& device, const SsdGeometry& g, bool wh
     s = co_await device.write(at, bytes, block::Durability::cached);
     if (!s.ok()) co_return s;
     progress(static_cast<double>(at) / static_cast<double>(end));
+    if (interrupted != nullptr && *interrupted) {
+      co_return Status(Code::unavailable, "interrupted: there is no store");
+    }
   }
   const ByteView first = layout::first_batch(chunk.span(), g.log_id(), g.block_size);
   s = co_await device.write(g.log_offset, first, block::Durability::cached);
@@ -392,6 +396,10 @@ class Formatter {
     std::uint64_t log = o_.log_size;
     if (log == 0) log = std::min(kLargestDefaultLog, size / 8);
     log = log / kSuperblockSize * kSuperblockSize;
+    if (o_.log_size != 0 && log == 0) {
+      return Status(Code::invalid, fmt::format("--log-size {}: a log has {} bytes or more",
+                                               o_.log_size, layout::min_log_size(g)));
+    }
     if (o_.log_size == 0) log = std::max(log, layout::min_log_size(g));
     return layout::plan_ssd(g, size, log);
   }
@@ -471,8 +479,8 @@ class Formatter {
       const std::function<void(double)> part = [&](double fraction) {
         progress((done + fraction) / n);
       };
-      s = run_to_end(loop_,
-                     write_ssd(*ssds_.devices[begun], ssds_.geometries[begun], !on_devices_, part));
+      s = run_to_end(loop_, write_ssd(*ssds_.devices[begun], ssds_.geometries[begun], !on_devices_,
+                                      o_.interrupted, part));
       ++begun;
     }
     if (s.ok()) s = name_ssds();

@@ -3,6 +3,7 @@
 
 #include <scalio/status.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -21,6 +22,7 @@ struct FormatOptions {
   std::uint32_t inline_limit = 240;  // the largest key + value, in bytes
   std::uint64_t log_size = 0;        // bytes, per SSD; 0: an eighth of the SSD, at most 1 GiB
   bool force = false;                // overwrite what is there
+  const std::atomic<bool>* interrupted = nullptr;  // set, from any thread, to have it give up
 };
 
 struct FormatSummary {
@@ -33,8 +35,9 @@ struct FormatSummary {
 
 // `progress` is told the fraction done. Failures: invalid (options, or something is there already
 // and force is not set), full (no room) and busy (in use), which leave everything as it was;
-// io_error, after which there is no store, and nothing of what was made. Without force nothing is
-// overwritten but zeros; of a device only both ends and samples between are looked at.
+// io_error, and unavailable if it was interrupted, after which there is no store, and nothing of
+// what was made. Without force nothing is overwritten but zeros; of a device only both ends and
+// samples between are looked at.
 Result<FormatSummary> format_store(const FormatOptions& options,
                                    std::function<void(double)> progress);
 

@@ -11,11 +11,11 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <tuple>
 #include <utility>
 
+#include "base/read_file.h"
 #include "base/shortage.h"
 #include "block/superblock.h"
 #include "layout/superblock.h"
@@ -53,6 +53,8 @@ Result<std::vector<unsigned>> list_ssds(const std::string& dir) {
 }
 
 namespace {
+constexpr std::size_t kMostOfAUuid = 64;  // bytes of its file
+
 // The store's UUID as its directory notes it; nothing if it does not.
 Result<std::optional<Uuid>> noted_uuid(const std::string& dir) {
   const std::string path = uuid_path(dir);
@@ -63,15 +65,11 @@ Result<std::optional<Uuid>> noted_uuid(const std::string& dir) {
     return Status(Code::invalid, fmt::format("{}: {}", path, error.message()));
   }
   std::string line;
-  // To open a FIFO would wait for a writer.
-  if (fs::is_regular_file(there)) {
-    std::ifstream in(path);
-    if (!in) {
-      return Status(is_shortage(errno) ? Code::unavailable : Code::invalid,
-                    fmt::format("{}: {}", path, std::strerror(errno)));
-    }
-    std::getline(in, line);
+  const Result<std::string> text = read_regular_file(path, kMostOfAUuid);
+  if (text.code() == Code::io_error) {
+    return Status(is_shortage(errno) ? Code::unavailable : Code::invalid, text.status().message());
   }
+  if (text.ok()) line = text->substr(0, text->find('\n'));
   std::string digits = line;
   std::erase(digits, '-');
   Uuid uuid{};

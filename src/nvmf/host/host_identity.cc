@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <fstream>
 #include <optional>
 #include <string_view>
 
 #include "base/hash.h"
+#include "base/read_file.h"
 #include "layout/store_names.h"
 #include "nvmf/wire/fields.h"
 
@@ -29,10 +29,9 @@ Uuid uuid_from(std::string_view name) {
 }
 
 std::string first_line(const char* path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
+  constexpr std::size_t kMost = 4096;
+  const Result<std::string> text = read_regular_file(path, kMost);
+  return text.ok() ? text->substr(0, text->find('\n')) : std::string();
 }
 
 std::optional<Uuid> parse_uuid(std::string text) {

@@ -7,9 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
+#include <sstream>
 
 #include "base/process_identity.h"
+#include "base/read_file.h"
 
 namespace scalio::nvmf {
 
@@ -17,6 +18,7 @@ using Kind = ConfigStep::Kind;
 
 namespace {
 
+constexpr std::size_t kMostOfARecord = 1 << 20;  // bytes
 constexpr const char* kBoot = "boot";
 constexpr const char* kMake = "make";
 constexpr const char* kLink = "link";
@@ -24,11 +26,10 @@ constexpr const char* kLink = "link";
 }  // namespace
 
 Result<std::optional<std::vector<ConfigStep>>> read_record(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) {
-    if (errno == ENOENT) return std::optional<std::vector<ConfigStep>>();
-    return Status(Code::unavailable, fmt::format("{}: {}", path, std::strerror(errno)));
-  }
+  const Result<std::string> text = read_regular_file(path, kMostOfARecord);
+  if (text.code() == Code::not_found) return std::optional<std::vector<ConfigStep>>();
+  if (!text.ok()) return Status(Code::unavailable, text.status().message());
+  std::istringstream in(*text);
   std::vector<ConfigStep> steps;
   bool begun = false;
   // A last line that is not complete is of a step that was never begun.
