@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "check.h"
-#include "process.h"
+#include "measured_process.h"
 
 namespace scalio::bench {
 

@@ -4,10 +4,10 @@
 #include <chrono>
 #include <string>
 
+#include "bench_store.h"
 #include "check.h"
-#include "process.h"
-#include "store.h"
-#include "ycsb/record.h"
+#include "measured_process.h"
+#include "ycsb/key_value.h"
 
 namespace scalio::bench {
 

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "process.h"
+#include "measured_process.h"
 
 namespace scalio::bench {
 

@@ -8,7 +8,7 @@
 namespace scalio::bench {
 
 std::function<std::uint64_t()> uniform(std::uint64_t records, std::uint64_t seed) {
-  return [records, random = ycsb::Random(seed)]() mutable { return random.below(records); };
+  return [records, random = Random(seed)]() mutable { return random.below(records); };
 }
 
 std::function<std::uint64_t()> in_turn(std::vector<std::uint64_t> records) {
@@ -22,7 +22,7 @@ std::function<std::uint64_t()> in_turn(std::vector<std::uint64_t> records) {
 std::vector<std::uint64_t> shuffled(std::uint64_t records, std::uint64_t seed) {
   std::vector<std::uint64_t> order(records);
   std::iota(order.begin(), order.end(), 0);
-  ycsb::Random random(seed);
+  Random random(seed);
   for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
   return order;
 }

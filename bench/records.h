@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "ycsb/random.h"
+#include "base/random.h"
 
 namespace scalio::bench {
 

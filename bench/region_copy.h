@@ -3,10 +3,10 @@
 
 #include <cstdint>
 
+#include "base/random.h"
 #include "fabric/mapping.h"
 #include "layout/geometry.h"
-#include "process.h"
-#include "ycsb/random.h"
+#include "measured_process.h"
 
 namespace scalio::bench {
 
@@ -25,7 +25,7 @@ class RegionCopy {
 
  private:
   fabric::Mapping region_;
-  ycsb::Random random_{7};
+  Random random_{7};
   alignas(64) std::byte into_[kBlock];
 };
 

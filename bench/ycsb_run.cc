@@ -1,14 +1,14 @@
 #include "ycsb_run.h"
 
+#include "bench_store.h"
 #include "check.h"
-#include "store.h"
 #include "ycsb/runner.h"
 
 namespace scalio::bench {
 
 ycsb::Phase run_ycsb_a(const std::string& server, std::uint64_t records, std::uint64_t operations,
                        std::uint64_t seed) {
-  ycsb::RunOptions options;
+  ycsb::BenchmarkOptions options;
   options.server = server;
   options.workload = expect(ycsb::load_workload("a"));
   options.workload.records = records;

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <scalio/client.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -508,6 +509,43 @@ TEST(Bench, InterruptedReportsWhatItDid) {
   EXPECT_THAT(bench.out(), HasSubstr("interrupted"));
   EXPECT_THAT(read_file(report), HasSubstr("\"stopped\": \"interrupted\""));
   EXPECT_EQ(read_file(history).back(), '\n');
+  store.stop();
+}
+
+// Until something is measured there is nothing to report.
+TEST(Bench, InterruptedBeforeItMeasuresEndsAtOnce) {
+  Scratch scratch("bench");
+  Store store(scratch, {});
+  ASSERT_TRUE(store.start());
+  const fs::path fifo = scratch / "history", report = scratch / "report.json";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  // Nobody reads the pipe, so that it is waited for; and nobody answers at the other address.
+  const int silent = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  const std::string path = (scratch.sockets() / "silent").string();
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(bind(silent, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(silent, 1), 0);
+  const std::vector<std::vector<std::string>> waits = {
+      {"--server", store.unix_uri(), "--history", fifo.string()},
+      {"--server", "unix:" + path, "--timeout", "50"}};
+  for (const std::vector<std::string>& wait : waits) {
+    std::vector<std::string> argv = {SCALIO_PROGRAM, "bench", "ycsb",   "--workload",   "a",
+                                     "--records",    "10",    "--json", report.string()};
+    argv.insert(argv.end(), wait.begin(), wait.end());
+    Process bench(argv, scratch / "bench-ycsb");
+    // Its threads get no signals; the file is made before they are started.
+    while (bench.running() && !fs::exists(report.string() + ".part")) {
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    std::this_thread::sleep_for(milliseconds(300));
+    bench.signal(SIGTERM);
+    const auto exit = bench.wait(std::chrono::seconds(20));
+    ASSERT_TRUE(exit.has_value()) << "the signal is not heeded";
+    EXPECT_EQ(exit->code, 128 + SIGTERM) << bench.err();
+    EXPECT_FALSE(fs::exists(report.string() + ".part"));
+  }
+  close(silent);
   store.stop();
 }
 

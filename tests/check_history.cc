@@ -17,17 +17,18 @@ int main(int argc, char** argv) {
         "Checks that histories, as 'scalio bench ycsb --history' writes them, are linearizable.\n");
     return kBadUse;
   }
-  auto history = scalio::check::read_history(paths);
+  auto history = scalio::history::read_history(paths);
   if (!history.ok()) {
     std::fprintf(stderr, "scalio-check-history: %s\n", history.status().to_string().c_str());
     return kBadUse;
   }
-  auto violations = scalio::check::check(*history);
+  auto violations = scalio::linearizability::check(*history);
   if (!violations.ok()) {
     std::fprintf(stderr, "scalio-check-history: %s\n", violations.status().to_string().c_str());
     return kBadUse;
   }
-  for (const scalio::check::Violation& v : *violations) std::printf("%s\n", to_string(v).c_str());
+  for (const scalio::linearizability::Violation& v : *violations)
+    std::printf("%s\n", to_string(v).c_str());
   std::printf("%zu operations, %zu keys in violation\n", history->size(), violations->size());
   return violations->empty() ? 0 : kViolated;
 }

@@ -122,5 +122,78 @@ TEST_F(Served, PropertiesThatAreNotHonouredAreRefused) {
       kBadUse);
 }
 
+TEST_F(Served, AReportGoesWhereALinkLeads) {
+  const std::filesystem::path link = scratch_ / "link", report = scratch_ / "report.json";
+  std::filesystem::create_symlink("report.json", link);
+  EXPECT_EQ(run({"bench", "ycsb", "--workload", "a", "--records", "10", "--load", "--operations",
+                 "10", "--json", link.string()})
+                .status,
+            0);
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(parsed(read_file(report))["operations"], 10);
+}
+
+TEST_F(Served, AKeyThatCannotBeOneIsBadUseWhateverItsValue) {
+  const Finished put =
+      testing::run({"/bin/sh", "-c", "head -c 10000 /dev/zero | exec \"$@\"", "put", SCALIO_PROGRAM,
+                    "put", "--server", store_.unix_uri(), std::string(256, 'k'), "-"},
+                   scratch_ / "put");
+  EXPECT_EQ(put.status, kBadUse) << put.err;
+  EXPECT_THAT(put.err, HasSubstr("256 bytes"));
+}
+
+TEST_F(Served, NumbersThatDoNotFitAreRefused) {
+  for (const std::vector<std::string>& args :
+       {std::vector<std::string>{"put", "k", "v", "--if-version", "18446744073709551616"},
+        {"bench", "ycsb", "--workload", "a", "--operations", "99999999999999999999"},
+        {"bench", "ycsb", "--workload", "a", "--seed", "-1"},
+        {"bench", "ycsb", "--workload", "a", "-p", "readproportion=1e308", "-p",
+         "updateproportion=1e308"}}) {
+    const Finished refused = run(args);
+    EXPECT_EQ(refused.status, kBadUse) << ::testing::PrintToString(args) << refused.err;
+  }
+}
+
+// Such as a script's variable that is not set.
+TEST_F(Served, EmptyValuesAreNotTakenForNone) {
+  for (const std::vector<std::string>& args :
+       {std::vector<std::string>{"get", "k", "--ssd", ""},
+        {"bench", "ycsb", "--workload", "a", "--operations", "0", "--json", ""},
+        {"bench", "ycsb", "--workload", "a", "--operations", "0", "--history="},
+        {"get", "k", "--ssd-access", ""}}) {
+    const Finished refused = run(args);
+    EXPECT_EQ(refused.status, kBadUse) << ::testing::PrintToString(args) << refused.err;
+  }
+  const Finished serve = scalio(scratch_, {"serve", "--dir", store_.dir(), "--cache", "4M",
+                                           "--listen", "unix:/x", "--nvmf", ""});
+  EXPECT_EQ(serve.status, kBadUse);
+  EXPECT_THAT(serve.err, HasSubstr("--nvmf: the value is empty"));
+  EXPECT_EQ(run({"put", "k", ""}).status, 0) << "a value may be empty";
+}
+
+TEST(Formatting, SaysHowSmallALogMayBe) {
+  Scratch scratch("line");
+  const Finished format = scalio(scratch, {"format", "--dir", (scratch / "store").string(),
+                                           "--ssds", "1", "--ssd-size", "32M", "--log-size", "1"});
+  EXPECT_EQ(format.status, kBadUse);
+  EXPECT_THAT(format.err, HasSubstr("--log-size 1: a log has"));
+}
+
+TEST(Formatting, InterruptedLeavesNothing) {
+  Scratch scratch("line");
+  const std::filesystem::path dir = scratch / "above/store";
+  Process format(
+      {SCALIO_PROGRAM, "format", "--dir", dir.string(), "--ssds", "2", "--ssd-size", "512M"},
+      scratch / "format");
+  while (format.running() && !std::filesystem::exists(dir / "ssd-0")) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  format.signal(SIGTERM);
+  const auto exit = format.wait(std::chrono::seconds(60));
+  ASSERT_TRUE(exit.has_value());
+  EXPECT_EQ(exit->code, 128 + SIGTERM) << format.err();
+  EXPECT_FALSE(std::filesystem::exists(scratch / "above"));
+}
+
 }  // namespace
 }  // namespace scalio::testing

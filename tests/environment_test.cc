@@ -1,8 +1,11 @@
 // What a program gets from who starts it: limits, descriptors, signals. Whatever is missing, it
 // says so and ends.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <scalio/client.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -61,7 +64,7 @@ class Environment : public ::testing::Test {
   }
   static void expect_clean_end(Process& server, int signal) {
     server.signal(signal);
-    const std::optional<Exit> exit = server.wait(kNoHang);
+    const std::optional<ProcessEnd> exit = server.wait(kNoHang);
     ASSERT_TRUE(exit) << "it does not stop:\n" << server.err();
     EXPECT_FALSE(exit->signaled) << "ended by signal " << exit->code;
     EXPECT_EQ(exit->code, 0) << server.err();
@@ -91,7 +94,7 @@ class Environment : public ::testing::Test {
       ASSERT_FALSE(HasFailure());
       ++failed;
       succeeded = 0;
-      const Exit exit = *server.wait(milliseconds(0));
+      const ProcessEnd exit = *server.wait(milliseconds(0));
       ASSERT_FALSE(exit.signaled) << "ended by signal " << exit.code << ":\n" << server.err();
       ASSERT_EQ(exit.code, kFailure) << server.err();
       ASSERT_THAT(server.err(), HasSubstr("scalio: "));
@@ -170,6 +173,27 @@ TEST_F(Environment, AHangupIsACleanStop) {
   ASSERT_TRUE(connected(detached));
   expect_clean_end(detached, SIGTERM);
   EXPECT_THAT(detached.err(), Not(HasSubstr("SIGHUP")));
+}
+
+// Nobody reads what the server logs, and there is no more room for it.
+TEST_F(Environment, AnErrorOutputThatNobodyReadsStopsNothing) {
+  const std::string pipe = (scratch_ / "pipe").string();
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const int filler = open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  ASSERT_GE(filler, 0);
+  while (write(filler, "x", 1) == 1) {
+  }
+  Process server = serve("", "2>" + pipe);
+  ASSERT_TRUE(get_ready(server));
+  EXPECT_TRUE(connected(server));
+  server.signal(SIGTERM);
+  const auto exit = server.wait(kNoHang);
+  ASSERT_TRUE(exit) << "it waits for room to log that it stops";
+  EXPECT_EQ(exit->code, 0);
+  close(filler);
+  close(reader);
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ class LibraryTest : public ::testing::TestWithParam<const char*> {
       argv.insert(argv.begin(), {"/usr/bin/env", "ASAN_OPTIONS=detect_leaks=0"});
     }
     Process user(argv, scratch_ / way);
-    const std::optional<Exit> exit = user.wait(seconds(60));
+    const std::optional<ProcessEnd> exit = user.wait(seconds(60));
     ASSERT_TRUE(exit) << way << " hangs: " << user.err();
     EXPECT_FALSE(exit->signaled) << way << ": signal " << exit->code << ": " << user.err();
     EXPECT_EQ(exit->code, 0) << way << ": " << user.err();
@@ -76,7 +76,7 @@ TEST_P(LibraryTest, FewDescriptorsAreAStatusNotTheEnd) {
   std::vector<Run> runs;
   const auto check = [&] {
     for (Run& run : runs) {
-      const std::optional<Exit> exit = run.process.wait(seconds(60));
+      const std::optional<ProcessEnd> exit = run.process.wait(seconds(60));
       const std::string said = run.what + ": " + run.process.out() + run.process.err();
       ASSERT_TRUE(exit) << said;
       EXPECT_FALSE(exit->signaled) << said << "signal " << exit->code;

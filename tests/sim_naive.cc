@@ -52,7 +52,7 @@ Bytes formatted(const layout::SsdGeometry& g) {
 
 class NaiveShard final : public fabric::Service, private server::BucketStore::ImageLog {
  public:
-  NaiveShard(World& world, Process& process, SimDevice& device, const layout::SsdGeometry& ssd,
+  NaiveShard(World& world, SimProcess& process, SimDevice& device, const layout::SsdGeometry& ssd,
              const layout::RegionGeometry& blocks, ByteSpan region, Order order)
       : world_(world),
         process_(process),
@@ -109,7 +109,7 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
   void image_in_place(std::uint64_t) override {}
 
   World& world_;
-  Process& process_;
+  SimProcess& process_;
   const layout::SsdGeometry ssd_;
   const layout::RegionGeometry blocks_;
   const ByteSpan region_;
@@ -128,7 +128,7 @@ class NaiveClient {
         link_(
             process_,
             [&endpoint, this](Bytes hello, Nanos) {
-              return Channel::connect(endpoint, process_, std::move(hello));
+              return SimChannel::connect(endpoint, process_, std::move(hello));
             },
             options_),
         client_(
@@ -140,34 +140,35 @@ class NaiveClient {
             options_),
         hash_(hash_key(kKey, ssd.hash_seed)) {}
 
-  void start(bool writes, std::vector<check::Operation>* history) {
+  void start(bool writes, std::vector<history::Operation>* history) {
     process_.spawn(work(writes, history));
   }
   bool ended() const { return ended_; }
 
  private:
-  Task<void> work(bool writes, std::vector<check::Operation>* history) {
+  Task<void> work(bool writes, std::vector<history::Operation>* history) {
     for (std::uint64_t i = 0; i < kOperations; ++i) {
-      check::Operation o;
+      history::Operation o;
       o.client = process_.name();
       o.key = kKey;
-      o.called = static_cast<check::Time>(world_.now());
+      o.called = static_cast<history::Time>(world_.now());
       if (writes) {
-        o.kind = check::Operation::Kind::put;
+        o.kind = history::Operation::Kind::put;
         o.value = fmt::format("v{}", i);
         Result<std::uint64_t> version =
             co_await client_.write(layout::RequestKind::put, kKey, *o.value, 0);
         SCALIO_ASSERT(version.ok());
         o.version = *version;
-        o.outcome = check::Operation::Outcome::ok;
+        o.outcome = history::Operation::Outcome::ok;
       } else {
         Result<Record> r = co_await client_.get(kKey, hash_);
-        o.outcome = r.ok() ? check::Operation::Outcome::ok : check::Operation::Outcome::not_found;
+        o.outcome =
+            r.ok() ? history::Operation::Outcome::ok : history::Operation::Outcome::not_found;
         if (r.ok()) o.value = r->value;
         if (r.ok()) o.version = r->version;
       }
-      o.returned = static_cast<check::Time>(world_.now());
-      world_.note("{}", check::to_string(o, 0));
+      o.returned = static_cast<history::Time>(world_.now());
+      world_.note("{}", history::to_string(o, 0));
       history->push_back(std::move(o));
       co_await process_.sleep(world_.delay(50 * kMicrosecond));
     }
@@ -175,7 +176,7 @@ class NaiveClient {
   }
 
   World& world_;
-  Process process_;
+  SimProcess process_;
   const ClientOptions options_;
   client::ShardLink link_;
   client::ShardClient client_;
@@ -193,13 +194,13 @@ std::string run(Order order, std::uint64_t seed, bool trace) {
   }
   World world(seed, faults, trace);
   Disk disk(world, "ssd", formatted(ssd), ssd.bucket_offset, ssd.device_size);
-  Process server(world, "server", Fault::freeze_server, [] {});
+  SimProcess server(world, "server", Fault::freeze_server, [] {});
   SimDevice device(server, disk);
   std::vector<std::array<std::byte, 64>> memory((blocks.size() + 63) / 64);
   const ByteSpan region(memory[0].data(), blocks.size());
   NaiveShard shard(world, server, device, ssd, blocks, region, order);
   Endpoint endpoint{world, false, 1, std::make_shared<Host>(server, shard, blocks, region, 1)};
-  std::vector<check::Operation> history;
+  std::vector<history::Operation> history;
   std::vector<std::unique_ptr<NaiveClient>> clients;
   for (const char* name : {"writer", "reader-A", "reader-B", "reader-C", "reader-D"}) {
     clients.push_back(std::make_unique<NaiveClient>(world, endpoint, disk, ssd, name));
@@ -210,8 +211,8 @@ std::string run(Order order, std::uint64_t seed, bool trace) {
   };
   while (!ended() && world.step()) {
   }
-  const std::vector<check::Violation> found = *check::check(history);
-  return found.empty() ? "" : check::to_string(found[0]);
+  const std::vector<linearizability::Violation> found = *linearizability::check(history);
+  return found.empty() ? "" : linearizability::to_string(found[0]);
 }
 
 int main(const std::vector<std::string_view>& arguments) {

@@ -25,9 +25,9 @@ int usage() {
 }
 
 // The faults that a rule is there for show its loss sooner when others do not get in the way.
-scalio::sim::RunOptions options_for(Rule rule) {
+scalio::sim::SimulationOptions options_for(Rule rule) {
   using scalio::sim::Fault;
-  scalio::sim::RunOptions options;
+  scalio::sim::SimulationOptions options;
   const auto only = [&](std::initializer_list<Fault> faults) {
     options.choose = false;
     options.faults.reset();
@@ -62,7 +62,7 @@ int find(Rule rule, std::string_view name, std::uint64_t most) {
 
 int trace(Rule rule, std::uint64_t seed) {
   scalio::left_out = rule;
-  scalio::sim::RunOptions options = options_for(rule);
+  scalio::sim::SimulationOptions options = options_for(rule);
   options.seed = seed;
   options.trace = true;
   const auto result = scalio::sim::run(options);

@@ -52,7 +52,7 @@ class Running {
     return out.substr(0, out.find('\n'));
   }
   void expect_success() {
-    const std::optional<Exit> exit = process_.wait(kBound);
+    const std::optional<ProcessEnd> exit = process_.wait(kBound);
     ASSERT_TRUE(exit) << "it does not end";
     EXPECT_FALSE(exit->signaled);
     EXPECT_EQ(exit->code, kSuccess) << process_.err();

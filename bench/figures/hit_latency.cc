@@ -8,7 +8,7 @@
 #include "figure.h"
 #include "hits.h"
 #include "region_copy.h"
-#include "ycsb/record.h"
+#include "ycsb/key_value.h"
 
 namespace scalio::bench {
 

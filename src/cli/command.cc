@@ -3,12 +3,19 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 
 #include "base/text.h"
+#include "cli/error_output.h"
 
 namespace scalio::cli {
+
+namespace {
+// Who reads stderr may be slow, and what is said is often the last that a program says.
+constexpr std::chrono::seconds kSayPatience{10};
+}  // namespace
 
 int print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
@@ -18,7 +25,7 @@ int print(std::string_view text) {
 }
 
 void say(std::string_view text) {
-  std::fputs(fmt::format("scalio: {}\n", printable(text)).c_str(), stderr);
+  write_error(fmt::format("scalio: {}\n", printable(text)), kSayPatience);
 }
 
 int fail(const Status& status) {

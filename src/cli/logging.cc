@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <new>
 #include <utility>
 
-#include "base/assert.h"
 #include "base/text.h"
 #include "cli/error_output.h"
 
@@ -46,8 +46,10 @@ std::FILE* open_log() {
   static std::uint64_t left_out = 0;  // since the last line that was written; the sink's, locked
   std::FILE* file = fopencookie(
       &left_out, "w", {.read = nullptr, .write = write_line, .seek = nullptr, .close = nullptr});
-  SCALIO_ASSERT(file != nullptr);
-  std::setvbuf(file, nullptr, _IOFBF, kLongestLine);
+  // It is malloc() that has failed, which has no handler of its own.
+  if (file == nullptr) std::get_new_handler()();
+  static char buffer[kLongestLine];
+  std::setvbuf(file, buffer, _IOFBF, sizeof buffer);
   return file;
 }
 

@@ -17,11 +17,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // A name and its values, one a column.
-struct Row {
+struct StatRow {
   std::string name;
   std::vector<std::string> values;
 };
-using Rows = std::vector<Row>;
+using Rows = std::vector<StatRow>;
 
 std::string text(const Json& value) {
   if (value.is_null()) return "-";
@@ -44,7 +44,7 @@ void put_column(Rows& rows, std::size_t column, std::size_t columns, const std::
       put_column(rows, column, columns, name + ".", value);
       continue;
     }
-    auto row = std::ranges::find(rows, name, &Row::name);
+    auto row = std::ranges::find(rows, name, &StatRow::name);
     if (row == rows.end())
       row = rows.insert(rows.end(), {name, std::vector<std::string>(columns, "-")});
     row->values[column] = text(value);
@@ -55,12 +55,12 @@ void print(std::string& out, const Rows& rows) {
   if (rows.empty()) return;
   std::size_t name_width = 0;
   std::vector<std::size_t> widths(rows[0].values.size());
-  for (const Row& row : rows) {
+  for (const StatRow& row : rows) {
     name_width = std::max(name_width, row.name.size());
     for (std::size_t i = 0; i < widths.size(); ++i)
       widths[i] = std::max(widths[i], row.values[i].size());
   }
-  for (const Row& row : rows) {
+  for (const StatRow& row : rows) {
     out += fmt::format("{:<{}}", row.name, name_width);
     for (std::size_t i = 0; i < widths.size(); ++i)
       out += fmt::format("  {:>{}}", row.values[i], widths[i]);

@@ -4,11 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,10 +13,9 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/assert.h"
 #include "base/json.h"
 #include "task/thread.h"
-
-extern char** environ;
 
 namespace scalio::cli {
 
@@ -29,6 +24,7 @@ using net::UniqueFd;
 namespace {
 constexpr std::chrono::seconds kPause{1};      // between two starts
 constexpr std::chrono::seconds kStopBound{5};  // then it is killed
+constexpr std::chrono::hours kLook{1};         // whether it has ended: it wakes by itself
 constexpr int kReadyBound = 10'000;            // ms
 constexpr std::size_t kLongestLine = 1 << 20;
 
@@ -42,37 +38,6 @@ Result<Pipe> make_pipe() {
     return Status(Code::unavailable, fmt::format("pipe: {}", std::strerror(errno)));
   }
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-
-// In a process group of its own: a Ctrl-C at the terminal is for the server, which ends it in its
-// turn.
-Result<pid_t> spawn(const std::vector<std::string>& arguments, int in, int out) {
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  std::vector<char*> argv;
-  for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
-  argv.push_back(nullptr);
-  pid_t pid = -1;
-  const int error = posix_spawn(&pid, "/proc/self/exe", &files, &attributes, argv.data(), environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
-  if (error != 0) {
-    return Status(Code::unavailable,
-                  fmt::format("cannot start the NVMe/TCP target: {}", std::strerror(error)));
-  }
-  return pid;
 }
 
 // The first line that comes out of `fd`.
@@ -108,25 +73,6 @@ Result<net::Uri> address_in(const std::string& line) {
   }
   return net::parse_uri(ready["listen"][0].get<std::string>());
 }
-
-// How a process ended, for people; and its CPU time.
-struct End {
-  std::string how;
-  Nanos cpu_time = 0;
-};
-
-End wait_for(pid_t pid) {
-  int status = 0;
-  rusage usage{};
-  while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR) {
-  }
-  const auto nanos = [](const timeval& t) {
-    return static_cast<Nanos>(t.tv_sec) * kSecond + static_cast<Nanos>(t.tv_usec) * kMicrosecond;
-  };
-  return {WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
-                              : fmt::format("exit status {}", WEXITSTATUS(status)),
-          nanos(usage.ru_utime) + nanos(usage.ru_stime)};
-}
 }  // namespace
 
 Result<std::unique_ptr<TargetProcess>> TargetProcess::start(net::Uri listen,
@@ -137,11 +83,7 @@ Result<std::unique_ptr<TargetProcess>> TargetProcess::start(net::Uri listen,
   if (Status s = target->launch(); !s.ok()) return s;
   Result<std::thread> supervisor =
       start_thread("scalio-target", [t = target.get()] { t->supervise(); });
-  if (!supervisor.ok()) {
-    kill(target->pid_, SIGKILL);
-    wait_for(target->pid_);
-    return supervisor.status();
-  }
+  if (!supervisor.ok()) return supervisor.status();
   target->supervisor_ = std::move(*supervisor);
   return target;
 }
@@ -158,9 +100,9 @@ TargetProcess::~TargetProcess() {
     changed_.notify_all();
     // It may be being started again at this moment, which has a bound of its own.
     while (!changed_.wait_for(lock, kStopBound, [this] { return supervised_; })) {
-      if (pid_ == -1) continue;
+      if (!child_) continue;
       spdlog::error("the NVMe/TCP target does not stop: it is killed");
-      kill(pid_, SIGKILL);
+      child_->signal(SIGKILL);
     }
   }
   supervisor_.join();
@@ -175,19 +117,23 @@ Status TargetProcess::launch() {
                                         "--end-with-stdin", "--log-level",    log_level_,
                                         "--listen",         address().text(), "--ns"};
   arguments.insert(arguments.end(), ssds_.begin(), ssds_.end());
-  Result<pid_t> pid = spawn(arguments, in->read.get(), out->write.get());
-  if (!pid.ok()) return pid.status();
+  // In a process group of its own: a Ctrl-C at the terminal is for the server, which ends it in its
+  // turn.
+  Result<ChildProcess> child = ChildProcess::start({.argv = std::move(arguments),
+                                                    .program = "/proc/self/exe",
+                                                    .in = in->read.get(),
+                                                    .out = out->write.get(),
+                                                    .own_group = true});
+  if (!child.ok()) {
+    return {child.code(), fmt::format("the NVMe/TCP target: {}", child.status().message())};
+  }
   out->write.reset();
   Result<std::string> line = read_line(out->read.get());
   Result<net::Uri> address = line.ok() ? address_in(*line) : Result<net::Uri>(line.status());
-  if (!address.ok()) {
-    kill(*pid, SIGKILL);
-    wait_for(*pid);
-    return address.status();
-  }
+  if (!address.ok()) return address.status();
   std::lock_guard lock(mutex_);
   address_ = *address;
-  pid_ = *pid;
+  child_ = *std::move(child);
   if (!stopping_) stdin_ = std::move(in->write);
   return Status();
 }
@@ -200,8 +146,8 @@ void TargetProcess::supervise() {
 }
 
 void TargetProcess::keep_running(std::unique_lock<std::mutex>& lock) {
-  while (!stopping_ || pid_ != -1) {
-    if (pid_ == -1) {
+  while (!stopping_ || child_) {
+    if (!child_) {
       changed_.wait_for(lock, kPause, [this] { return stopping_; });
       if (stopping_) return;
       lock.unlock();
@@ -209,31 +155,29 @@ void TargetProcess::keep_running(std::unique_lock<std::mutex>& lock) {
       lock.lock();
       continue;
     }
-    const pid_t pid = pid_;
+    // This thread alone takes it away.
+    const ChildProcess& child = *child_;
     lock.unlock();
-    siginfo_t ignored;
-    while (waitid(P_PID, static_cast<id_t>(pid), &ignored, WEXITED | WNOWAIT) != 0 &&
-           errno == EINTR) {
+    while (!child.has_ended(kLook)) {
     }
     lock.lock();
-    const End end = wait_for(pid);
-    ended_cpu_time_ += end.cpu_time;
-    pid_ = -1;
+    const std::optional<ProcessEnd> end = child_->wait({});
+    SCALIO_ASSERT(end);
+    ended_cpu_time_ += end->cpu_time;
+    child_.reset();
     if (!stopping_) {
       spdlog::warn(
           "the NVMe/TCP target has ended with {}; it is started again, and GETs that miss wait",
-          end.how);
+          to_string(*end));
     }
   }
 }
 
 std::optional<Nanos> TargetProcess::cpu_time() const {
   std::lock_guard lock(mutex_);
-  if (pid_ == -1) return ended_cpu_time_;
-  clockid_t clock;
-  timespec t{};
-  if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &t) != 0) return std::nullopt;
-  return ended_cpu_time_ + static_cast<Nanos>(t.tv_sec) * kSecond + static_cast<Nanos>(t.tv_nsec);
+  if (!child_) return ended_cpu_time_;
+  const std::optional<Nanos> used = child_->cpu_time();
+  return used ? std::optional(ended_cpu_time_ + *used) : std::nullopt;
 }
 
 }  // namespace scalio::cli

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/child_process.h"
 #include "net/unique_fd.h"
 #include "net/uri.h"
 #include "task/executor.h"
@@ -53,8 +54,8 @@ class TargetProcess {
   mutable std::mutex mutex_;  // of all below
   std::condition_variable changed_;
   net::Uri address_;
-  pid_t pid_ = -1;       // -1: none runs
-  net::UniqueFd stdin_;  // its end is what ends the process
+  std::optional<ChildProcess> child_;  // nothing: none runs
+  net::UniqueFd stdin_;                // its end is what ends the process
   bool stopping_ = false;
   bool supervised_ = false;   // the supervisor has done its work
   Nanos ended_cpu_time_ = 0;  // of processes that have ended

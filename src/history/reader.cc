@@ -12,20 +12,10 @@
 
 #include "base/json.h"
 
-namespace scalio::check {
+namespace scalio::history {
 namespace {
 
 using Json = nlohmann::json;
-using Kind = Operation::Kind;
-using Outcome = Operation::Outcome;
-
-constexpr std::pair<std::string_view, Kind> kKinds[] = {
-    {"get", Kind::get}, {"put", Kind::put}, {"delete", Kind::remove}, {"cput", Kind::put_if}};
-constexpr std::pair<std::string_view, Outcome> kOutcomes[] = {{"ok", Outcome::ok},
-                                                              {"not_found", Outcome::not_found},
-                                                              {"conflict", Outcome::conflict},
-                                                              {"unknown", Outcome::unknown},
-                                                              {"error", Outcome::error}};
 
 template <class T, std::size_t N>
 std::optional<T> named(const std::pair<std::string_view, T> (&table)[N], std::string_view name) {
@@ -33,14 +23,6 @@ std::optional<T> named(const std::pair<std::string_view, T> (&table)[N], std::st
     if (text == name) return value;
   }
   return std::nullopt;
-}
-
-template <class T, std::size_t N>
-std::string_view name_of(const std::pair<std::string_view, T> (&table)[N], T value) {
-  for (const auto& [text, v] : table) {
-    if (v == value) return text;
-  }
-  return "?";
 }
 
 // A field of a line. Absent and null are the same; `wrong` names the first field of a wrong type.
@@ -90,21 +72,21 @@ Result<Operation> parse(const Json& line) {
   if (!line.is_object()) return Status(Code::invalid, "not a JSON object");
   Fields fields{line};
   Operation op;
-  if (const Json* client = fields.find("client");
+  if (const Json* client = fields.find(field::kClient);
       client != nullptr && client->is_number_integer()) {
     op.client = json_text(*client);
   } else {
-    op.client = fields.text("client").value_or("");
+    op.client = fields.text(field::kClient).value_or("");
   }
-  const auto kind = named(kKinds, fields.text("op").value_or(""));
-  const auto key = fields.text("key");
-  op.value = fields.text("value");
-  op.version = fields.number<std::uint64_t>("version").value_or(0);
-  const auto expected = fields.number<std::uint64_t>("expected");
-  const auto result = fields.text("result");
+  const auto kind = named(kKinds, fields.text(field::kOp).value_or(""));
+  const auto key = fields.text(field::kKey);
+  op.value = fields.text(field::kValue);
+  op.version = fields.number<std::uint64_t>(field::kVersion).value_or(0);
+  const auto expected = fields.number<std::uint64_t>(field::kExpected);
+  const auto result = fields.text(field::kResult);
   const auto outcome = named(kOutcomes, result.value_or("unknown"));
-  const auto called = fields.number<Time>("call");
-  const auto returned = fields.number<Time>("return");
+  const auto called = fields.number<Time>(field::kCall);
+  const auto returned = fields.number<Time>(field::kReturn);
 
   if (!fields.wrong.empty())
     return Status(Code::invalid, "field '" + fields.wrong + "' has a wrong type");
@@ -189,4 +171,4 @@ std::string to_string(const Operation& op, Time origin) {
   return text;
 }
 
-}  // namespace scalio::check
+}  // namespace scalio::history

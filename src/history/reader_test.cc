@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-namespace scalio::check {
+namespace scalio::history {
 namespace {
 
-class HistoryFile : public testing::Test {
+class HistoryReaderTest : public testing::Test {
  protected:
-  ~HistoryFile() override {
+  ~HistoryReaderTest() override {
     for (const std::string& path : paths_) std::filesystem::remove(path);
   }
   void write(const std::string& text) {
@@ -27,15 +27,18 @@ class HistoryFile : public testing::Test {
 };
 
 const std::string kPut =
-    R"({"client":"a","op":"put","key":"k","value":"v","version":3,"result":"ok","call":1,"return":2})"
+    R"({"client":"a","op":"put","key":"k","value":"v","version":3,"result":"ok",)"
+    R"("call":1,"return":2})"
     "\n";
 
-TEST_F(HistoryFile, ReadsAndMerges) {
+TEST_F(HistoryReaderTest, ReadsAndMerges) {
   write(kPut);
-  write(
-      R"({"client":7,"op":"get","key":"k","value":null,"version":null,"result":"not_found","call":3,"return":5}
-{"client":7,"op":"cput","key":"k","value":"w","version":null,"expected":9,"result":"conflict","call":6,"return":8}
-)");
+  write(R"({"client":7,"op":"get","key":"k","value":null,"version":null,"result":"not_found",)"
+        R"("call":3,"return":5})"
+        "\n"
+        R"({"client":7,"op":"cput","key":"k","value":"w","version":null,"expected":9,)"
+        R"("result":"conflict","call":6,"return":8})"
+        "\n");
   auto history = read();
   ASSERT_TRUE(history.ok()) << history.status().to_string();
   ASSERT_EQ(history->size(), 3u);
@@ -54,7 +57,7 @@ TEST_F(HistoryFile, ReadsAndMerges) {
   EXPECT_EQ((*history)[2].outcome, Operation::Outcome::conflict);
 }
 
-TEST_F(HistoryFile, CallWithoutResultIsUnknown) {
+TEST_F(HistoryReaderTest, CallWithoutResultIsUnknown) {
   const std::string call = R"({"client":"a","op":"put","key":"k","value":"v","call":1})"
                            "\n";
   write(call + kPut + R"({"client":"a","op":"delete","key":"k","call":4})" + "\n");
@@ -67,14 +70,14 @@ TEST_F(HistoryFile, CallWithoutResultIsUnknown) {
   EXPECT_EQ((*history)[1].returned, kNever);
 }
 
-TEST_F(HistoryFile, TornLastLineIsIgnored) {
+TEST_F(HistoryReaderTest, TornLastLineIsIgnored) {
   write(kPut + kPut.substr(0, 40));
   auto history = read();
   ASSERT_TRUE(history.ok()) << history.status().to_string();
   EXPECT_EQ(history->size(), 1u);
 }
 
-TEST_F(HistoryFile, SaysWhatIsWrongWhere) {
+TEST_F(HistoryReaderTest, SaysWhatIsWrongWhere) {
   const std::pair<std::string, std::string> cases[] = {
       {"garbage\n", "not JSON"},
       {"[]\n", "not a JSON object"},
@@ -107,10 +110,10 @@ TEST_F(HistoryFile, SaysWhatIsWrongWhere) {
   }
 }
 
-TEST_F(HistoryFile, MissingFile) {
+TEST_F(HistoryReaderTest, MissingFile) {
   paths_.push_back("/nonexistent/history");
   EXPECT_EQ(read().code(), Code::io_error);
 }
 
 }  // namespace
-}  // namespace scalio::check
+}  // namespace scalio::history

@@ -12,41 +12,39 @@
 
 #include "base/json.h"
 
-namespace scalio::ycsb {
+namespace scalio::history {
 namespace {
 
 constexpr std::size_t kBufferSize = 1 << 20;
 
-std::string_view name(HistoryOp op) {
-  switch (op) {
-    case HistoryOp::get: return "get";
-    case HistoryOp::put: return "put";
-    case HistoryOp::remove: return "delete";
-    case HistoryOp::put_if: return "cput";
-  }
-  return "?";
-}
-
 // What a code says about the operation's effect.
-std::string_view result(HistoryOp op, Code code) {
+Outcome outcome_of(Kind kind, Code code) {
   switch (code) {
-    case Code::ok: return "ok";
-    case Code::not_found: return "not_found";
-    case Code::conflict: return "conflict";
+    case Code::ok: return Outcome::ok;
+    case Code::not_found: return Outcome::not_found;
+    case Code::conflict: return Outcome::conflict;
     case Code::invalid:
     case Code::too_large:
     case Code::full:
     case Code::read_only:
     case Code::unavailable:
     case Code::timed_out:
-    case Code::busy: return "error";
+    case Code::busy: return Outcome::error;
     case Code::unknown:
     case Code::io_error:
     case Code::corrupt:
       // A device that failed during a write may have kept it.
-      return op == HistoryOp::get ? "error" : "unknown";
+      return kind == Kind::get ? Outcome::error : Outcome::unknown;
   }
-  return "?";
+  return Outcome::unknown;
+}
+
+// What stands before a field's value.
+void append_name(std::string& out, char before, std::string_view name) {
+  out += before;
+  out += '"';
+  out += name;
+  out += "\":";
 }
 
 void append_string(std::string& out, std::string_view s) {
@@ -72,23 +70,29 @@ void append_number_or_null(std::string& out, bool present, std::uint64_t n) {
 }  // namespace
 
 void append_line(std::string& out, const HistoryLine& line) {
-  out += R"({"client":)";
+  append_name(out, '{', field::kClient);
   append_string(out, line.client);
-  fmt::format_to(std::back_inserter(out), R"(,"op":"{}","key":)", name(line.op));
+  append_name(out, ',', field::kOp);
+  append_string(out, name_of(kKinds, line.op));
+  append_name(out, ',', field::kKey);
   append_string(out, line.key);
-  out += R"(,"value":)";
+  append_name(out, ',', field::kValue);
   if (line.value) {
     append_string(out, *line.value);
   } else {
     out += "null";
   }
-  out += R"(,"version":)";
+  append_name(out, ',', field::kVersion);
   append_number_or_null(out, line.version != 0, line.version);
-  out += R"(,"expected":)";
-  append_number_or_null(out, line.op == HistoryOp::put_if, line.expected);
-  fmt::format_to(std::back_inserter(out), R"(,"result":"{}","call":{},"return":{}}})",
-                 result(line.op, line.code), line.call, line.ended);
-  out += '\n';
+  append_name(out, ',', field::kExpected);
+  append_number_or_null(out, line.op == Kind::put_if, line.expected);
+  append_name(out, ',', field::kResult);
+  append_string(out, name_of(kOutcomes, outcome_of(line.op, line.code)));
+  append_name(out, ',', field::kCall);
+  append_number_or_null(out, true, line.call);
+  append_name(out, ',', field::kReturn);
+  append_number_or_null(out, true, line.ended);
+  out += "}\n";
 }
 
 Result<std::unique_ptr<HistoryFile>> HistoryFile::create(const std::string& path) {
@@ -131,4 +135,4 @@ void HistoryBuffer::flush() {
   lines_.clear();
 }
 
-}  // namespace scalio::ycsb
+}  // namespace scalio::history

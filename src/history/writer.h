@@ -1,13 +1,5 @@
-// The history of a run: one JSON line per operation, for a linearizability checker.
-//
-//   {"client":"1a2b3c4d-0-5","op":"put","key":"user000000000042","value":"...","version":7,
-//    "expected":null,"result":"ok","call":1000,"return":1900}
-//
-// client is unique among the processes that run at one time, and has one operation in flight; op is
-// get, put, delete or cput (put if the version is `expected`); value is what was read or written,
-// null if absent; version is the one the store returned, null if none; result is ok, not_found,
-// conflict, unknown (a write that may have happened or may yet) or error (a write that did not
-// happen; a read without an answer); call and return are CLOCK_MONOTONIC nanoseconds.
+// Writing the history of a run (history/format.h), for a checker. A client's name is unique among
+// the processes that run at one time, and has one operation in flight.
 #pragma once
 
 #include <scalio/status.h>
@@ -19,13 +11,13 @@
 #include <string>
 #include <string_view>
 
-namespace scalio::ycsb {
+#include "history/format.h"
 
-enum class HistoryOp { get, put, remove, put_if };
+namespace scalio::history {
 
 struct HistoryLine {
   std::string_view client;
-  HistoryOp op = HistoryOp::get;
+  Kind op = Kind::get;
   std::string_view key;
   std::optional<std::string_view> value = {};
   std::uint64_t version = 0;   // 0: none
@@ -79,4 +71,4 @@ class HistoryBuffer {
   std::string lines_;
 };
 
-}  // namespace scalio::ycsb
+}  // namespace scalio::history

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-namespace scalio::ycsb {
+namespace scalio::history {
 namespace {
 
 std::string text(const HistoryLine& line) {
@@ -17,14 +17,14 @@ std::string text(const HistoryLine& line) {
   return out;
 }
 
-std::string result(HistoryOp op, Code code) {
+std::string result(Kind op, Code code) {
   HistoryLine line{.client = "c", .op = op, .key = "k"};
   line.code = code;
   return nlohmann::json::parse(text(line))["result"];
 }
 
 TEST(HistoryLine, HasItsFieldsInOrder) {
-  HistoryLine line{.client = "1a2b3c4d-0-5", .op = HistoryOp::put, .key = "k", .value = "v"};
+  HistoryLine line{.client = "1a2b3c4d-0-5", .op = Kind::put, .key = "k", .value = "v"};
   line.version = 7;
   line.call = 1000;
   line.ended = 1900;
@@ -36,7 +36,7 @@ TEST(HistoryLine, HasItsFieldsInOrder) {
 }
 
 TEST(HistoryLine, AbsentIsNull) {
-  HistoryLine line{.client = "c", .op = HistoryOp::get, .key = "k"};
+  HistoryLine line{.client = "c", .op = Kind::get, .key = "k"};
   line.code = Code::not_found;
   auto json = nlohmann::json::parse(text(line));
   EXPECT_TRUE(json["value"].is_null());
@@ -45,7 +45,7 @@ TEST(HistoryLine, AbsentIsNull) {
 }
 
 TEST(HistoryLine, ConditionalPutHasItsExpectedVersion) {
-  HistoryLine line{.client = "c", .op = HistoryOp::put_if, .key = "k", .value = "v"};
+  HistoryLine line{.client = "c", .op = Kind::put_if, .key = "k", .value = "v"};
   EXPECT_EQ(nlohmann::json::parse(text(line))["expected"], 0);
   line.expected = 12;
   EXPECT_EQ(nlohmann::json::parse(text(line))["expected"], 12);
@@ -53,19 +53,19 @@ TEST(HistoryLine, ConditionalPutHasItsExpectedVersion) {
 
 TEST(HistoryLine, AnyBytesAreValidJson) {
   const std::string odd = "a\"b\\c\n\xff\xc3\xa4";
-  HistoryLine line{.client = "c", .op = HistoryOp::get, .key = odd, .value = odd};
+  HistoryLine line{.client = "c", .op = Kind::get, .key = odd, .value = odd};
   EXPECT_EQ(nlohmann::json::parse(text(line))["value"], "a\"b\\c\n\xef\xbf\xbd\xc3\xa4");
   EXPECT_EQ(text(line).find('\n'), text(line).size() - 1);
 }
 
 // A write may be called `error` only if it certainly did nothing.
 TEST(HistoryLine, ResultSaysWhetherAWriteCanHaveHappened) {
-  EXPECT_EQ(result(HistoryOp::put, Code::unavailable), "error");
-  EXPECT_EQ(result(HistoryOp::put, Code::full), "error");
-  EXPECT_EQ(result(HistoryOp::put, Code::unknown), "unknown");
-  EXPECT_EQ(result(HistoryOp::remove, Code::io_error), "unknown");
-  EXPECT_EQ(result(HistoryOp::get, Code::io_error), "error");
-  EXPECT_EQ(result(HistoryOp::put_if, Code::conflict), "conflict");
+  EXPECT_EQ(result(Kind::put, Code::unavailable), "error");
+  EXPECT_EQ(result(Kind::put, Code::full), "error");
+  EXPECT_EQ(result(Kind::put, Code::unknown), "unknown");
+  EXPECT_EQ(result(Kind::remove, Code::io_error), "unknown");
+  EXPECT_EQ(result(Kind::get, Code::io_error), "error");
+  EXPECT_EQ(result(Kind::put_if, Code::conflict), "conflict");
 }
 
 TEST(HistoryFile, KeepsLinesOfAllThreadsWhole) {
@@ -78,7 +78,7 @@ TEST(HistoryFile, KeepsLinesOfAllThreadsWhole) {
     auto write = [&](const char* client) {
       HistoryBuffer buffer(file->get());
       for (int i = 0; i < kLines; ++i) {
-        HistoryLine line{.client = client, .op = HistoryOp::get, .key = "user000000000042"};
+        HistoryLine line{.client = client, .op = Kind::get, .key = "user000000000042"};
         line.call = static_cast<std::uint64_t>(i);
         buffer.add(line);
       }
@@ -113,4 +113,4 @@ TEST(HistoryFile, FailuresAreReported) {
 }
 
 }  // namespace
-}  // namespace scalio::ycsb
+}  // namespace scalio::history

@@ -9,7 +9,11 @@
 #include <unordered_map>
 #include <utility>
 
-namespace scalio::check {
+namespace scalio::linearizability {
+
+using history::kNever;
+using history::Operation;
+using history::Time;
 namespace {
 
 using Kind = Operation::Kind;
@@ -24,7 +28,7 @@ constexpr std::size_t kMaxStates = 200'000;  // per key and moment
 // ------------------------
 
 // A write with a known version, or, at index 0, what was there before.
-struct Write {
+struct KeyWrite {
   const Operation* op = nullptr;
   std::uint64_t version = 0;
   bool present = false;      // it leaves a value
@@ -56,8 +60,8 @@ struct Impossible {
 };
 
 struct Problem {
-  std::vector<Write> writes;    // by version
-  std::vector<Demand> demands;  // by `returned`
+  std::vector<KeyWrite> writes;  // by version
+  std::vector<Demand> demands;   // by `returned`
   // Calls of unknown writes that nobody saw, by what they would do; sorted. They are
   // interchangeable.
   std::vector<Time> puts;
@@ -77,7 +81,7 @@ class Builder {
   // `first` is the write that left the key as it was before all of `ops`; null: it was absent.
   Builder(const Operations& ops, const Operation* first) : ops_(ops) {
     index_values(first);
-    Write before;
+    KeyWrite before;
     if (first != nullptr) {
       before.op = first;
       before.version = version_of(*first);
@@ -90,7 +94,7 @@ class Builder {
     if (!attribute_gets() || !order_writes()) return std::move(problem_);
     for (const Operation* op : ops_) add(*op);
     for (std::size_t i = 1; i < problem_.writes.size(); ++i) {
-      const Write& w = problem_.writes[i];
+      const KeyWrite& w = problem_.writes[i];
       if (w.deadline == kNever) continue;
       problem_.demands.push_back({Demand::What::reached, i, w.called, w.deadline, blame_[i]});
     }
@@ -148,12 +152,12 @@ class Builder {
   }
 
   bool order_writes() {
-    std::vector<Write>& writes = problem_.writes;
+    std::vector<KeyWrite>& writes = problem_.writes;
     for (const Operation* op : ops_) {
       if (!op->is_write() || had_no_effect(*op)) continue;
       const std::uint64_t version = version_of(*op);
       if (version == 0) continue;  // unknown and unseen
-      Write w;
+      KeyWrite w;
       w.op = op;
       w.version = version;
       w.present = is_put(*op);
@@ -161,7 +165,7 @@ class Builder {
       writes.push_back(w);
     }
     std::sort(writes.begin() + 1, writes.end(),
-              [](const Write& a, const Write& b) { return a.version < b.version; });
+              [](const KeyWrite& a, const KeyWrite& b) { return a.version < b.version; });
     for (std::size_t i = 1; i < writes.size(); ++i) {
       if (writes[i].version <= writes[i - 1].version) {
         return impossible("two writes have the same version", {writes[i - 1].op, writes[i].op});
@@ -180,7 +184,7 @@ class Builder {
   }
 
   void due(std::size_t write, Time when, const Operation& op) {
-    Write& w = problem_.writes[write];
+    KeyWrite& w = problem_.writes[write];
     if (when >= w.deadline) return;
     w.deadline = when;
     blame_[write] = &op;
@@ -377,7 +381,7 @@ class Search {
   // Every state that one more write, now, can lead to.
   template <class F>
   void for_each_next(const State& s, F f) const {
-    const Write& here = p_.writes[s.at];
+    const KeyWrite& here = p_.writes[s.at];
     if (s.shape == State::Shape::as_written && here.last_seen > now_) return;
     auto become = [&](State next, bool is_present) {
       if (present(s) != is_present) next.flipped = now_;
@@ -412,11 +416,11 @@ class Search {
     }
   }
 
-  bool may_follow(const State& s, const Write& next) const {
+  bool may_follow(const State& s, const KeyWrite& next) const {
     if (next.called > now_) return false;
     if (next.op->kind != Kind::put_if) return true;
     if (next.op->expected == 0) return !present(s);
-    const Write& here = p_.writes[s.at];
+    const KeyWrite& here = p_.writes[s.at];
     return s.shape == State::Shape::as_written && here.present && here.version == next.op->expected;
   }
 
@@ -503,7 +507,7 @@ bool violates(const Operations& ops, const Operation* first) {
 // who saw them, and operations that saw only whether the key was there, if that may have been
 // before `from` or after `to`.
 Operations part(const Operations& ops, const Problem& problem, std::size_t from, std::size_t to) {
-  const std::vector<Write>& writes = problem.writes;
+  const std::vector<KeyWrite>& writes = problem.writes;
   const Time begin = from == 0 ? kAlways : writes[from].deadline;
   Time end = kNever;
   for (std::size_t i = to + 1; i < writes.size(); ++i) end = std::min(end, writes[i].called);
@@ -591,7 +595,8 @@ Violation explain(const std::string& key, const Operations& ops, const Problem& 
   } else {
     Part smallest = smallest_part(ops, problem, finding.furthest);
     std::set<const Operation*> seen;
-    for (const Write& w : Builder(smallest.ops, smallest.first).build().writes) seen.insert(w.op);
+    for (const KeyWrite& w : Builder(smallest.ops, smallest.first).build().writes)
+      seen.insert(w.op);
     for (const Operation* op : smallest.ops) {
       if (op->outcome == Outcome::unknown && !seen.contains(op)) {
         ++violation.unknown_writes;
@@ -657,4 +662,4 @@ std::string to_string(const Violation& violation) {
   return text;
 }
 
-}  // namespace scalio::check
+}  // namespace scalio::linearizability

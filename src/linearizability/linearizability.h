@@ -23,22 +23,22 @@
 
 #include "history/reader.h"
 
-namespace scalio::check {
+namespace scalio::linearizability {
 
 struct Violation {
   std::string key;
-  std::string what;                // one sentence
-  std::vector<Operation> witness;  // in order of call: with the first write as the key's state
-                                   // before, these suffice to show it
+  std::string what;                         // one sentence
+  std::vector<history::Operation> witness;  // in order of call: with the first write as the key's
+                                            // state before, these suffice to show it
   std::size_t unknown_writes =
       0;  // further writes of unknown outcome, which cannot explain it either
 };
 
 // At most one violation per key, in the order of the keys. Failures: invalid, if two writes have
 // the same value; too_large, if unknown writes leave more possibilities than the checker keeps.
-Result<std::vector<Violation>> check(std::span<const Operation> history);
+Result<std::vector<Violation>> check(std::span<const history::Operation> history);
 
 // A violation for people, several lines.
 std::string to_string(const Violation& violation);
 
-}  // namespace scalio::check
+}  // namespace scalio::linearizability

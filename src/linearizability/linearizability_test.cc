@@ -8,7 +8,11 @@
 #include <string>
 #include <vector>
 
-namespace scalio::check {
+namespace scalio::linearizability {
+
+using history::kNever;
+using history::Operation;
+using history::Time;
 namespace {
 
 using Kind = Operation::Kind;
@@ -315,9 +319,9 @@ class BruteForce {
 };
 
 // What concurrent clients see of an atomic register.
-class Simulation {
+class RandomHistory {
  public:
-  Simulation(std::uint64_t seed, int clients, std::size_t operations, double lost)
+  RandomHistory(std::uint64_t seed, int clients, std::size_t operations, double lost)
       : random_(seed), lost_(lost), clients_(static_cast<std::size_t>(clients)) {
     while (history_.size() < operations) step();
     for (Client& c : clients_) {
@@ -464,7 +468,8 @@ std::string print(const History& history) {
 
 TEST(Linearizability, AtomicRegisterPasses) {
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
-    const History history = Simulation(seed, 2 + static_cast<int>(seed % 20), 200, 0.05).history();
+    const History history =
+        RandomHistory(seed, 2 + static_cast<int>(seed % 20), 200, 0.05).history();
     ASSERT_TRUE(good(history)) << "seed " << seed;
   }
 }
@@ -475,7 +480,7 @@ TEST(Linearizability, AgreesWithBruteForce) {
   for (std::uint64_t seed = 0; seed < 30'000; ++seed) {
     const double lost = seed % 2 == 0 ? 0.0 : 0.25;
     History history =
-        Simulation(seed, 2 + static_cast<int>(seed % 4), 4 + seed % 5, lost).history();
+        RandomHistory(seed, 2 + static_cast<int>(seed % 4), 4 + seed % 5, lost).history();
     for (std::size_t i = 0; i <= seed % 3; ++i) mutate(history, random);
     const bool linearizable = BruteForce(history).linearizable();
     wrong += linearizable ? 0 : 1;
@@ -488,7 +493,7 @@ TEST(Linearizability, AgreesWithBruteForce) {
 }
 
 TEST(Linearizability, ManyClientsOnOneHotKey) {
-  History history = Simulation(7, 200, 200'000, 0.0005).history();
+  History history = RandomHistory(7, 200, 200'000, 0.0005).history();
   EXPECT_TRUE(good(history));
   // A get in the middle returns what was overwritten long ago.
   auto middle = history.begin() + 100'000;
@@ -504,4 +509,4 @@ TEST(Linearizability, ManyClientsOnOneHotKey) {
 }
 
 }  // namespace
-}  // namespace scalio::check
+}  // namespace scalio::linearizability

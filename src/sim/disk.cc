@@ -204,7 +204,7 @@ void SimDevice::abandon() {
   }
 }
 
-Task<Result<std::unique_ptr<block::BlockDevice>>> open_disk(Process& process, Disk& disk) {
+Task<Result<std::unique_ptr<block::BlockDevice>>> open_disk(SimProcess& process, Disk& disk) {
   co_return std::unique_ptr<block::BlockDevice>(std::make_unique<SimDevice>(process, disk, true));
 }
 

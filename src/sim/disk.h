@@ -91,7 +91,7 @@ class SimDevice final : public block::BlockDevice {
  public:
   // `replaceable`: another disk may take the place of this one, for this handle and as long as it
   // is open.
-  SimDevice(Process& process, Disk& disk, bool replaceable = false)
+  SimDevice(SimProcess& process, Disk& disk, bool replaceable = false)
       : process_(process), disk_(disk), replaceable_(replaceable) {}
 
   const std::string& name() const override { return disk_.name(); }
@@ -119,7 +119,7 @@ class SimDevice final : public block::BlockDevice {
   void note(const block::Io& io, bool failed);
   void finish(const std::shared_ptr<Operation>& operation);
 
-  Process& process_;
+  SimProcess& process_;
   Disk& disk_;
   const bool replaceable_;
   const Bytes* stranger_ = nullptr;  // what is there instead
@@ -129,6 +129,6 @@ class SimDevice final : public block::BlockDevice {
 };
 
 // The disk, opened by a process, as a task.
-Task<Result<std::unique_ptr<block::BlockDevice>>> open_disk(Process& process, Disk& disk);
+Task<Result<std::unique_ptr<block::BlockDevice>>> open_disk(SimProcess& process, Disk& disk);
 
 }  // namespace scalio::sim

@@ -41,7 +41,7 @@ class DiskTest : public testing::Test {
   char at(std::uint64_t sector) const { return static_cast<char>(disk_.sector(sector)[0]); }
 
   World world_;
-  Process process_{world_, "p", Fault::freeze_client, [] {}};
+  SimProcess process_{world_, "p", Fault::freeze_client, [] {}};
   Disk disk_{world_, "ssd", Bytes(kSectors* Disk::kSector), 0, kSectors* Disk::kSector};
   SimDevice device_{process_, disk_};
 };
@@ -89,7 +89,7 @@ TEST_F(DiskTest, ADeadProcessWritesNothingLater) {
   block::Buffer buffer(2 * Disk::kSector);
   std::fill_n(buffer.data(), buffer.size(), std::byte{'x'});
   // Kept: what a dead process was doing is not freed.
-  static Process process(world_, "q", Fault::freeze_client, [] {});
+  static SimProcess process(world_, "q", Fault::freeze_client, [] {});
   static SimDevice device(process, disk_);
   process.spawn([](SimDevice& d, ByteView data) -> Task<void> {
     (void)co_await d.write(0, data, block::Durability::stable);

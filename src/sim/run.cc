@@ -1,7 +1,7 @@
 #include "sim/run.h"
 
 #include "linearizability/linearizability.h"
-#include "sim/load.h"
+#include "sim/sim_load.h"
 #include "sim/sim_store.h"
 
 namespace scalio::sim {
@@ -52,25 +52,25 @@ FaultSet choose_faults(Random& random, FaultSet from, bool choose) {
 
 class Simulation {
  public:
-  Simulation(const RunOptions& options, Random chosen)
+  Simulation(const SimulationOptions& options, Random chosen)
       : world_(options.seed, choose_faults(chosen, options.faults, options.choose), options.trace) {
     const StoreShape store = store_shape(chosen);
     for (std::uint32_t i = 0; i < store.shards; ++i) {
       shards_.push_back(std::make_unique<SimShard>(
           world_, store, i, [this, i, store] { cut_power(i, store.shared_memory); }));
     }
-    load_ = std::make_unique<Load>(world_, shards_, load_shape(chosen, options.operations));
+    load_ = std::make_unique<SimLoad>(world_, shards_, load_shape(chosen, options.operations));
   }
 
-  RunResult run() {
+  SimulationResult run() {
     go();
-    RunResult result;
+    SimulationResult result;
     result.violations = std::move(violations_);
-    for (const check::Operation& o : load_->history()) {
-      if (o.returned == check::kNever) continue;
+    for (const history::Operation& o : load_->history()) {
+      if (o.returned == history::kNever) continue;
       ++result.operations;
-      result.unknown += o.outcome == check::Operation::Outcome::unknown;
-      result.errors += o.outcome == check::Operation::Outcome::error;
+      result.unknown += o.outcome == history::Operation::Outcome::unknown;
+      result.errors += o.outcome == history::Operation::Outcome::error;
     }
     result.hits = load_->counters().hits;
     result.misses = load_->counters().misses;
@@ -160,24 +160,26 @@ class Simulation {
 
   void check_history() {
     look();
-    Result<std::vector<check::Violation>> found = check::check(load_->history());
+    Result<std::vector<linearizability::Violation>> found =
+        linearizability::check(load_->history());
     if (!found.ok()) {
       violations_.push_back(found.status().to_string());
       return;
     }
-    for (const check::Violation& v : *found) violations_.push_back(check::to_string(v));
+    for (const linearizability::Violation& v : *found)
+      violations_.push_back(linearizability::to_string(v));
   }
 
   World world_;
   std::vector<std::unique_ptr<SimShard>> shards_;
-  std::unique_ptr<Load> load_;
+  std::unique_ptr<SimLoad> load_;
   std::vector<std::string> violations_;
 };
 }  // namespace
 
-RunResult run(const RunOptions& options) {
+SimulationResult run(const SimulationOptions& options) {
   // What the store and the load are like does not depend on which faults were allowed.
-  auto* simulation = new Simulation(options, Random(mix(options.seed)));
+  auto* simulation = new Simulation(options, random_of(mix(options.seed)));
   // Not freed: killed processes stay as they were (world.h). Kept, so that they are not taken for
   // leaks.
   static std::vector<Simulation*> kept;

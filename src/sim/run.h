@@ -10,7 +10,7 @@
 
 namespace scalio::sim {
 
-struct RunOptions {
+struct SimulationOptions {
   std::uint64_t seed = 0;
   std::uint64_t operations = 2000;     // of clients
   FaultSet faults = FaultSet().set();  // those that may be chosen
@@ -18,7 +18,7 @@ struct RunOptions {
   bool trace = false;                  // prints what happens to stdout
 };
 
-struct RunResult {
+struct SimulationResult {
   std::vector<std::string> violations;  // none: all was as promised
   std::uint64_t operations = 0;         // that ended
   std::uint64_t unknown = 0;            // writes whose outcome was not known
@@ -30,6 +30,6 @@ struct RunResult {
   std::uint64_t digest = 0;  // equal for equal runs
 };
 
-RunResult run(const RunOptions& options);
+SimulationResult run(const SimulationOptions& options);
 
 }  // namespace scalio::sim

@@ -16,7 +16,7 @@ class RunTest : public testing::Test {
   RunTest() { spdlog::set_level(spdlog::level::off); }
   ~RunTest() override { spdlog::set_level(spdlog::level::info); }
 
-  static RunResult run_seed(std::uint64_t seed, FaultSet faults = FaultSet().set()) {
+  static SimulationResult run_seed(std::uint64_t seed, FaultSet faults = FaultSet().set()) {
     return run({.seed = seed, .operations = 500, .faults = faults, .trace = false});
   }
 };
@@ -24,7 +24,7 @@ class RunTest : public testing::Test {
 // The digest is over every event and every outcome.
 TEST_F(RunTest, ASeedIsARun) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-    const RunResult a = run_seed(seed), b = run_seed(seed);
+    const SimulationResult a = run_seed(seed), b = run_seed(seed);
     EXPECT_EQ(a.digest, b.digest) << seed;
     EXPECT_EQ(a.steps, b.steps);
     EXPECT_EQ(a.struck, b.struck);
@@ -35,7 +35,7 @@ TEST_F(RunTest, ASeedIsARun) {
 TEST_F(RunTest, WithoutFaultsEverythingSucceeds) {
   std::uint64_t hits = 0, misses = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    const RunResult r = run_seed(seed, FaultSet());
+    const SimulationResult r = run_seed(seed, FaultSet());
     EXPECT_TRUE(r.violations.empty()) << seed << ": " << r.violations[0];
     EXPECT_GE(r.operations, 500U);
     EXPECT_EQ(r.unknown + r.errors, 0U) << seed;
@@ -51,7 +51,7 @@ TEST_F(RunTest, EveryFaultStrikes) {
   FaultCounts struck{};
   std::uint64_t unknown = 0, errors = 0, steals = 0;
   for (std::uint64_t seed = 1; seed <= 150; ++seed) {
-    const RunResult r = run_seed(seed);
+    const SimulationResult r = run_seed(seed);
     EXPECT_TRUE(r.violations.empty()) << seed << ": " << r.violations[0];
     for (std::size_t i = 0; i < kFaults; ++i) struck[i] += r.struck[i];
     unknown += r.unknown;
@@ -68,7 +68,7 @@ TEST_F(RunTest, OnlyTheFaultsThatAreAllowedStrike) {
   const auto torn = static_cast<std::size_t>(Fault::torn_read);
   std::uint64_t count = 0;
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-    const RunResult r = run_seed(seed, FaultSet().set(torn));
+    const SimulationResult r = run_seed(seed, FaultSet().set(torn));
     for (std::size_t i = 0; i < kFaults; ++i) {
       EXPECT_TRUE(i == torn || r.struck[i] == 0) << kFaultNames[i];
     }

@@ -22,12 +22,12 @@ constexpr std::size_t kMaxText = 64 * 1024;
 constexpr int kProgressMs = 200;
 
 // What a job writes after each seed, followed by `text` bytes of what went wrong.
-struct Report {
+struct SeedReport {
   std::uint64_t seed;
   Totals totals;  // of this seed
   std::uint64_t text;
 };
-static_assert(std::is_trivially_copyable_v<Report>);
+static_assert(std::is_trivially_copyable_v<SeedReport>);
 
 void write_all(int fd, const void* data, std::size_t size) {
   const char* p = static_cast<const char*>(data);
@@ -40,18 +40,19 @@ void write_all(int fd, const void* data, std::size_t size) {
   }
 }
 
-[[noreturn]] void work(int fd, std::uint64_t first, std::uint64_t count, RunOptions options) {
+[[noreturn]] void work(int fd, std::uint64_t first, std::uint64_t count,
+                       SimulationOptions options) {
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     options.seed = seed;
     options.trace = false;
-    const RunResult r = run(options);
+    const SimulationResult r = run(options);
     std::string text;
     for (const std::string& v : r.violations) text += v + "\n";
     text.resize(std::min(text.size(), kMaxText));
-    const Report report{seed,
-                        {1, r.operations, r.unknown, r.errors, r.hits, r.misses, r.steals,
-                         r.restarts, r.steps, r.struck},
-                        text.size()};
+    const SeedReport report{seed,
+                            {1, r.operations, r.unknown, r.errors, r.hits, r.misses, r.steals,
+                             r.restarts, r.steps, r.struck},
+                            text.size()};
     write_all(fd, &report, sizeof report);
     write_all(fd, text.data(), text.size());
   }
@@ -81,7 +82,7 @@ class Job {
   bool running() const { return pid_ > 0; }
   int fd() const { return fd_; }
 
-  Status begin(std::uint64_t first, std::uint64_t count, const RunOptions& options) {
+  Status begin(std::uint64_t first, std::uint64_t count, const SimulationOptions& options) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return failure("pipe");
     next_ = first;
@@ -98,12 +99,12 @@ class Job {
   }
 
   // Takes what the job has written.
-  void read_some(RunnerResult& result) {
+  void read_some(SeedRunnerResult& result) {
     std::array<char, 16384> chunk;
     const ssize_t n = read(fd_, chunk.data(), chunk.size());
     if (n < 0 && errno == EINTR) return;
     if (n > 0) buffer_.append(chunk.data(), static_cast<std::size_t>(n));
-    for (Report report; buffer_.size() >= sizeof report;) {
+    for (SeedReport report; buffer_.size() >= sizeof report;) {
       std::memcpy(&report, buffer_.data(), sizeof report);
       if (buffer_.size() < sizeof report + report.text) break;
       add(result.totals, report.totals);
@@ -127,7 +128,7 @@ class Job {
     return Status(Code::unavailable, fmt::format("{}: {}", what, std::strerror(errno)));
   }
   // The lowest seed, so that jobs at one time do not decide which one is told.
-  static void fail(RunnerResult& result, std::uint64_t seed, std::string what) {
+  static void fail(SeedRunnerResult& result, std::uint64_t seed, std::string what) {
     if (!result.failure || seed < result.failure->seed)
       result.failure = Failure{seed, std::move(what)};
   }
@@ -151,9 +152,9 @@ class Job {
 };
 }  // namespace
 
-Result<RunnerResult> run_many(const RunnerOptions& options,
-                              const std::function<bool(const Totals&)>& progress) {
-  RunnerResult result;
+Result<SeedRunnerResult> run_many(const SeedRunnerOptions& options,
+                                  const std::function<bool(const Totals&)>& progress) {
+  SeedRunnerResult result;
   std::vector<Job> jobs(std::max(1U, options.jobs));
   const std::uint64_t end = options.first_seed + options.seeds;
   std::uint64_t next = options.first_seed;

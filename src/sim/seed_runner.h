@@ -12,11 +12,11 @@
 
 namespace scalio::sim {
 
-struct RunnerOptions {
+struct SeedRunnerOptions {
   std::uint64_t first_seed = 1;
   std::uint64_t seeds = 1000;
   unsigned jobs = 1;
-  RunOptions run;  // its seed and trace are not used
+  SimulationOptions run;  // its seed and trace are not used
 };
 
 struct Totals {
@@ -32,7 +32,7 @@ struct Failure {
   std::string what;
 };
 
-struct RunnerResult {
+struct SeedRunnerResult {
   Totals totals;
   std::optional<Failure> failure;  // the first that was found: it ends the run
 };
@@ -41,7 +41,7 @@ struct RunnerResult {
 // seed like any other, and the memory of dead simulated processes is given back. `progress` is
 // called now and then; when it returns false, the run ends. Fails with unavailable if processes
 // cannot be started.
-Result<RunnerResult> run_many(const RunnerOptions& options,
-                              const std::function<bool(const Totals&)>& progress);
+Result<SeedRunnerResult> run_many(const SeedRunnerOptions& options,
+                                  const std::function<bool(const Totals&)>& progress);
 
 }  // namespace scalio::sim

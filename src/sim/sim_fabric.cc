@@ -94,9 +94,9 @@ bool Host::damaged(std::uint64_t block) const {
 }
 
 // The client's end.
-class Channel::End final : public fabric::Connection {
+class SimChannel::End final : public fabric::Connection {
  public:
-  explicit End(std::shared_ptr<Channel> channel) : channel_(std::move(channel)) {}
+  explicit End(std::shared_ptr<SimChannel> channel) : channel_(std::move(channel)) {}
   ~End() override { channel_->lose("closed by the client"); }
   bool alive() const override { return !channel_->lost(); }
   Status lost() const override { return channel_->lost_; }
@@ -109,14 +109,15 @@ class Channel::End final : public fabric::Connection {
   void start(fabric::Call& call, ByteView request) override { channel_->post(call, request); }
 
  private:
-  const std::shared_ptr<Channel> channel_;
+  const std::shared_ptr<SimChannel> channel_;
 };
 
-Task<Result<std::unique_ptr<fabric::Connection>>> Channel::connect(Endpoint& endpoint,
-                                                                   Process& client, Bytes hello) {
+Task<Result<std::unique_ptr<fabric::Connection>>> SimChannel::connect(Endpoint& endpoint,
+                                                                      SimProcess& client,
+                                                                      Bytes hello) {
   co_await client.sleep(endpoint.world.delay(kMessage));
   if (!endpoint.host) co_return Status(Code::unavailable, "nobody listens");
-  auto channel = std::make_shared<Channel>(endpoint, endpoint.host, client);
+  auto channel = std::make_shared<SimChannel>(endpoint, endpoint.host, client);
   std::optional<Result<Bytes>> answer;
   auto* answer_to = &answer;
   channel->host_->channels.push_back(channel);
@@ -139,7 +140,7 @@ Task<Result<std::unique_ptr<fabric::Connection>>> Channel::connect(Endpoint& end
   co_return end;
 }
 
-void Channel::post(Op& op) {
+void SimChannel::post(Op& op) {
   auto posted = std::make_shared<Posted>();
   posted->op = &op;
   posted->offset = op.offset;
@@ -165,7 +166,7 @@ void Channel::post(Op& op) {
 
 // Into parts that happen at different moments. Words are whole: transports see to that, and NICs
 // read and write cache lines.
-void Channel::tear(Posted& posted) {
+void SimChannel::tear(Posted& posted) {
   Random& random = world_.random();
   auto& parts = posted.parts;
   const std::size_t size = parts[0].second;
@@ -192,7 +193,7 @@ void Channel::tear(Posted& posted) {
 
 // The body of a read slot, to the place of another one's. Read-slot words are not protected against
 // that; for what the server writes there is a fault of its own.
-void Channel::misplace(Posted& posted) {
+void SimChannel::misplace(Posted& posted) {
   const layout::RegionGeometry& g = host_->blocks;
   const std::uint64_t in_block = posted.offset % g.block_size();
   const bool is_body = in_block >= g.body(0) && in_block < g.body(g.read_slots);
@@ -202,7 +203,7 @@ void Channel::misplace(Posted& posted) {
       g.block_at(block) + g.body(static_cast<std::uint32_t>(world_.random().below(g.read_slots)));
 }
 
-void Channel::schedule() {
+void SimChannel::schedule() {
   if (scheduled_ || queue_.empty()) return;
   scheduled_ = true;
   const Posted& next = *queue_.front();
@@ -216,7 +217,7 @@ void Channel::schedule() {
   });
 }
 
-bool Channel::step() {
+bool SimChannel::step() {
   if (queue_.empty()) return false;
   // A dead server's region is gone, but for who has it mapped.
   if (!endpoint_.shared_memory && !host_->process.alive()) return false;
@@ -259,7 +260,7 @@ bool Channel::step() {
 }
 
 // Tells the client, in the order of the operations.
-void Channel::happened(const std::shared_ptr<Posted>& posted) {
+void SimChannel::happened(const std::shared_ptr<Posted>& posted) {
   const bool ok = !lost();
   last_completion_ = std::max(last_completion_, world_.now() + world_.delay(kNic));
   client_.deliver(last_completion_ - world_.now(), [self = shared_from_this(), posted, ok] {
@@ -270,7 +271,7 @@ void Channel::happened(const std::shared_ptr<Posted>& posted) {
   });
 }
 
-void Channel::post(fabric::Call& call, ByteView request) {
+void SimChannel::post(fabric::Call& call, ByteView request) {
   const std::uint64_t id = ++last_call_;
   calls_[id] = &call;
   if (lost()) {
@@ -286,7 +287,7 @@ void Channel::post(fabric::Call& call, ByteView request) {
   });
 }
 
-void Channel::reply(std::uint64_t call, ByteView payload) {
+void SimChannel::reply(std::uint64_t call, ByteView payload) {
   client_.deliver(
       world_.delay(kMessage),
       [self = shared_from_this(), call, bytes = Bytes(payload.begin(), payload.end())]() mutable {
@@ -296,7 +297,7 @@ void Channel::reply(std::uint64_t call, ByteView payload) {
       });
 }
 
-void Channel::lose(const std::string& why) {
+void SimChannel::lose(const std::string& why) {
   if (lost()) return;
   world_.note("the connection of {} is lost: {}", name_, why);
   for (std::uint64_t steps = world_.random().below(2 * queue_.size() + 1); steps > 0; --steps)
@@ -322,7 +323,7 @@ void Channel::lose(const std::string& why) {
   });
 }
 
-void Channel::server_died() {
+void SimChannel::server_died() {
   // Over shared memory the socket's hangup may be noticed late.
   const Nanos notice =
       world_.random().below(endpoint_.shared_memory ? 300 * kMillisecond : kNotice);

@@ -21,20 +21,20 @@
 
 namespace scalio::sim {
 
-class Channel;
+class SimChannel;
 
 // One incarnation of a shard's server.
 struct Host {
-  Host(Process& server, fabric::Service& shard, const layout::RegionGeometry& geometry,
+  Host(SimProcess& server, fabric::Service& shard, const layout::RegionGeometry& geometry,
        ByteSpan memory, std::uint64_t number)
       : process(server), service(shard), blocks(geometry), region(memory), epoch(number) {}
-  Process& process;
+  SimProcess& process;
   fabric::Service& service;
   const layout::RegionGeometry blocks;
   const ByteSpan region;
   const std::uint64_t epoch;
   std::set<std::uint64_t> swapping;  // words whose CAS has read and not yet written
-  std::vector<std::shared_ptr<Channel>> channels;
+  std::vector<std::shared_ptr<SimChannel>> channels;
 
   // A stray WRITE hits a write slot. Returns its block if it is the word that was hit.
   std::optional<std::uint64_t> damage(World& world);
@@ -61,9 +61,9 @@ struct Endpoint {
 };
 
 // One connection: the queue pair, and the message channel.
-class Channel final : public fabric::Peer, public std::enable_shared_from_this<Channel> {
+class SimChannel final : public fabric::Peer, public std::enable_shared_from_this<SimChannel> {
  public:
-  Channel(Endpoint& endpoint, std::shared_ptr<Host> host, Process& client)
+  SimChannel(Endpoint& endpoint, std::shared_ptr<Host> host, SimProcess& client)
       : world_(endpoint.world),
         endpoint_(endpoint),
         host_(std::move(host)),
@@ -72,7 +72,7 @@ class Channel final : public fabric::Peer, public std::enable_shared_from_this<C
 
   // Makes a connection from `client`, with the given hello.
   static Task<Result<std::unique_ptr<fabric::Connection>>> connect(Endpoint& endpoint,
-                                                                   Process& client, Bytes hello);
+                                                                   SimProcess& client, Bytes hello);
 
   // The connection breaks: what was posted may still happen, in part.
   void lose(const std::string& why);
@@ -82,7 +82,7 @@ class Channel final : public fabric::Peer, public std::enable_shared_from_this<C
   void server_died();
 
   bool lost() const { return !lost_.ok(); }
-  const Process& client() const { return client_; }
+  const SimProcess& client() const { return client_; }
 
   void reply(std::uint64_t call, ByteView payload) override;
   void close(std::string reason) override { lose(reason); }
@@ -110,7 +110,7 @@ class Channel final : public fabric::Peer, public std::enable_shared_from_this<C
   World& world_;
   Endpoint& endpoint_;
   const std::shared_ptr<Host> host_;
-  Process& client_;
+  SimProcess& client_;
   const std::string name_;
   Bytes hello_;
   bool greeted_ = false;  // the server has accepted the hello

@@ -85,8 +85,8 @@ void SimShard::start() {
   stopped_ = false;
   auto life = std::make_unique<Incarnation>();
   life->process =
-      std::make_unique<Process>(world_, fmt::format("server-{}.{}", ssd_.shard, starts_),
-                                Fault::freeze_server, [this] { consider_fate(); });
+      std::make_unique<SimProcess>(world_, fmt::format("server-{}.{}", ssd_.shard, starts_),
+                                   Fault::freeze_server, [this] { consider_fate(); });
   life->device = std::make_unique<SimDevice>(*life->process, disk_);
   life->memory.resize((blocks_.size() + 63) / 64);
   const ByteSpan region(life->memory[0].data(), blocks_.size());

@@ -69,7 +69,7 @@ class SimShard {
  private:
   // One life of the server's process.
   struct Incarnation {
-    std::unique_ptr<Process> process;
+    std::unique_ptr<SimProcess> process;
     std::unique_ptr<SimDevice> device;
     // Aligned to a cache line, as a mapping is.
     std::vector<std::array<std::byte, 64>> memory;

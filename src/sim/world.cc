@@ -48,27 +48,27 @@ void World::print(const std::string& line) {
   fmt::print("{:>12.3f} us  {}\n", static_cast<double>(now_ - kSecond) / 1e3, line);
 }
 
-std::int64_t Process::choose_drift(World& world) {
+std::int64_t SimProcess::choose_drift(World& world) {
   if (!world.strikes(Fault::clock_drift, kDriftPerMillion)) return 0;
   return static_cast<std::int64_t>(world.random().between(0, 2 * kLargestDrift)) - kLargestDrift;
 }
 
-Nanos Process::drifted(Nanos duration) const {
+Nanos SimProcess::drifted(Nanos duration) const {
   return static_cast<Nanos>(static_cast<std::int64_t>(duration) * drift_ /
                             static_cast<std::int64_t>(kMillisecond));
 }
 
-Nanos Process::by_the_world(Nanos duration) const {
+Nanos SimProcess::by_the_world(Nanos duration) const {
   if (drift_ == 0) return duration;
   constexpr Nanos kRounding = 3;  // rather late than early
   return duration * kMillisecond / (kMillisecond + static_cast<Nanos>(drift_)) + kRounding;
 }
 
-void Process::deliver(Nanos delay, std::function<void()> what) {
+void SimProcess::deliver(Nanos delay, std::function<void()> what) {
   world_.after(delay, [this, what = std::move(what)]() mutable { run(std::move(what)); });
 }
 
-void Process::preempt() {
+void SimProcess::preempt() {
   if (preempted_) return;
   preempted_ = true;
   for (std::uint64_t steps = world_.random().below(kLongestPreemption); steps > 0 && world_.step();
@@ -78,7 +78,7 @@ void Process::preempt() {
   for (auto& what : std::exchange(waiting_, {})) deliver(0, std::move(what));
 }
 
-void Process::run(std::function<void()> what) {
+void SimProcess::run(std::function<void()> what) {
   if (preempted_) {
     waiting_.push_back(std::move(what));
     return;

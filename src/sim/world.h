@@ -9,17 +9,23 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "sim/faults.h"
-#include "sim/random.h"
 #include "task/executor.h"
 
 namespace scalio::sim {
+
+// The chance of a simulation, from its seed.
+inline Random random_of(std::uint64_t seed) {
+  constexpr std::uint64_t kFirst = 0x9e3779b97f4a7c15ULL;
+  return Random(seed + kFirst);
+}
 
 class World {
  public:
   // Faults in `enabled` may strike. With `trace`, what happens is printed to stdout.
   World(std::uint64_t seed, FaultSet enabled, bool trace)
-      : random_(seed), enabled_(enabled), trace_(trace) {}
+      : random_(random_of(seed)), enabled_(enabled), trace_(trace) {}
 
   Nanos now() const { return now_; }
   Random& random() { return random_; }
@@ -78,11 +84,11 @@ class World {
 //
 // What a killed process was doing is never resumed. Its coroutines and objects stay where they are,
 // as they were, and are not freed: a simulation is short, and a program that runs many of them runs
-// a few in a process of the real machine (runner.h).
-class Process final : public Executor {
+// a few in a process of the real machine (seed_runner.h).
+class SimProcess final : public Executor {
  public:
   // `fate` is asked before each step of the process, and may kill it.
-  Process(World& world, std::string name, Fault freeze, std::function<void()> fate)
+  SimProcess(World& world, std::string name, Fault freeze, std::function<void()> fate)
       : world_(world),
         name_(std::move(name)),
         freeze_(freeze),

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "ycsb/random.h"
+#include "base/random.h"
 
 namespace scalio::ycsb {
 

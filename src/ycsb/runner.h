@@ -19,7 +19,7 @@ namespace scalio::ycsb {
 constexpr unsigned kMaxThreads = 1000;
 constexpr unsigned kMaxDepth = 1024;
 
-struct RunOptions {
+struct BenchmarkOptions {
   std::string server;  // URI
   ClientOptions client;
   Workload workload;
@@ -32,6 +32,9 @@ struct RunOptions {
   std::string history;  // a file to write each operation to; empty: none
   // Set, from any thread, to have it stop early and report.
   const std::atomic<bool>* interrupted = nullptr;
+  // Is true from when there is something to report, and false while connections are made, which
+  // take as long as a timeout says and do not look at `interrupted`.
+  std::atomic<bool>* measuring = nullptr;
 };
 
 struct Progress {
@@ -50,6 +53,7 @@ struct Progress {
 // it is interrupted (Phase::stopped says so). Failures: invalid, for options out of range;
 // too_large, for records that the store does not take; io_error, for a history that cannot be made;
 // what Client::connect may fail with.
-Result<Report> run(const RunOptions& options, const std::function<void(const Progress&)>& progress);
+Result<Report> run(const BenchmarkOptions& options,
+                   const std::function<void(const Progress&)>& progress);
 
 }  // namespace scalio::ycsb

@@ -30,16 +30,16 @@ bool gets_first(Operation operation) {
          operation == Operation::conditional_put;
 }
 
-HistoryOp history_op(Operation operation) {
+history::Kind history_op(Operation operation) {
   switch (operation) {
-    case Operation::read: return HistoryOp::get;
-    case Operation::remove: return HistoryOp::remove;
-    case Operation::conditional_put: return HistoryOp::put_if;
+    case Operation::read: return history::Kind::get;
+    case Operation::remove: return history::Kind::remove;
+    case Operation::conditional_put: return history::Kind::put_if;
     case Operation::update:
     case Operation::insert:
-    case Operation::read_modify_write: return HistoryOp::put;
+    case Operation::read_modify_write: return history::Kind::put;
   }
-  return HistoryOp::put;
+  return history::Kind::put;
 }
 
 Timed timed_write(Operation operation) {
@@ -68,7 +68,7 @@ Worker::Slot::Slot(const Assignment& assignment, unsigned index)
                          index)) {}
 
 Worker::Worker(Client& client, Shared shared, RecordChooser records, Assignment assignment,
-               HistoryFile* history)
+               history::HistoryFile* history)
     : client_(client),
       shared_(shared),
       records_(records),
@@ -168,7 +168,8 @@ Task<Result<std::uint64_t>> Worker::start_write(Operation operation, const Slot&
 bool Worker::finish_get(const Slot& slot, const Digits& digits, const Result<Record>& got,
                         std::uint64_t begin, std::uint64_t end) {
   if (history_.enabled()) {
-    HistoryLine line{.client = slot.client, .op = HistoryOp::get, .key = slot.key.view()};
+    history::HistoryLine line{
+        .client = slot.client, .op = history::Kind::get, .key = slot.key.view()};
     if (got.ok()) {
       line.value = got->value;
       line.version = got->version;
@@ -201,7 +202,8 @@ bool Worker::finish_write(const Slot& slot, Operation operation,
                           const Result<std::uint64_t>& written, std::uint64_t expected,
                           std::uint64_t begin, std::uint64_t end) {
   if (history_.enabled()) {
-    HistoryLine line{.client = slot.client, .op = history_op(operation), .key = slot.key.view()};
+    history::HistoryLine line{
+        .client = slot.client, .op = history_op(operation), .key = slot.key.view()};
     if (operation != Operation::remove)
       line.value = std::string_view(slot.value.data(), slot.value.size());
     if (written.ok()) line.version = *written;

@@ -16,7 +16,7 @@
 #include "history/writer.h"
 #include "ycsb/chooser.h"
 #include "ycsb/insert_counter.h"
-#include "ycsb/record.h"
+#include "ycsb/key_value.h"
 #include "ycsb/report.h"
 
 namespace scalio::ycsb {
@@ -63,7 +63,7 @@ class Worker {
  public:
   // The connected client is used by the thread that calls run(), and by no other.
   Worker(Client& client, Shared shared, RecordChooser records, Assignment assignment,
-         HistoryFile* history);
+         history::HistoryFile* history);
 
   // Returns when all operations have ended, or no more shall begin.
   void run();
@@ -115,7 +115,7 @@ class Worker {
   RecordChooser records_;
   const Assignment assignment_;
   Random random_;
-  HistoryBuffer history_;
+  history::HistoryBuffer history_;
   std::vector<Slot> slots_;
 
   std::uint64_t begin_ = 0;     // of run(): CLOCK_MONOTONIC, ns

@@ -6,18 +6,19 @@
 #include <array>
 #include <cctype>
 #include <charconv>
-#include <cmath>
 #include <filesystem>
 
 #include "base/read_file.h"
+#include "ycsb/key_value.h"
 #include "ycsb/properties.h"
-#include "ycsb/record.h"
 
 namespace scalio::ycsb {
 namespace {
 
 constexpr std::size_t kMaxFileSize = 1 << 20;
 constexpr std::uint64_t kMostSeconds = 1'000'000'000;
+// So that sums of such numbers, and their inverses, are numbers.
+constexpr double kMostOfAnything = 1e12;
 
 struct Standard {
   std::string_view letter;
@@ -83,8 +84,9 @@ class Reader {
     if (!has(name)) return otherwise;
     std::string value = text(name, "");
     double n = 0;
-    if (!parse(value, n) || !std::isfinite(n) || n < 0) {
-      fail(fmt::format("{}={}: must be a number of 0 or more", name, quotable(value)));
+    if (!parse(value, n) || !(n >= 0 && n <= kMostOfAnything)) {
+      fail(fmt::format("{}={}: must be a number from 0 to {:.0e}", name, quotable(value),
+                       kMostOfAnything));
     }
     return n;
   }

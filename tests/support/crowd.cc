@@ -41,7 +41,7 @@ void Crowd::replace(std::size_t i) {
 void Crowd::join() {
   constexpr std::chrono::seconds kBound{90};
   for (Member& member : clients_) {
-    const std::optional<Exit> exit =
+    const std::optional<ProcessEnd> exit =
         member.process.wait(std::chrono::seconds(options_.seconds) + kBound);
     ASSERT_TRUE(exit) << "a client hangs, pid " << member.process.pid();
     EXPECT_FALSE(exit->signaled) << "a client was ended by signal " << exit->code << "\n"
@@ -56,27 +56,28 @@ void Crowd::stop() {
 }
 
 void Crowd::check(std::size_t least) {
-  auto history = check::read_history(histories_);
+  auto history = history::read_history(histories_);
   ASSERT_TRUE(history.ok()) << history.status().to_string();
-  std::map<check::Operation::Outcome, std::size_t> outcomes;
-  for (const check::Operation& op : *history) ++outcomes[op.outcome];
-  using Outcome = check::Operation::Outcome;
+  std::map<history::Operation::Outcome, std::size_t> outcomes;
+  for (const history::Operation& op : *history) ++outcomes[op.outcome];
+  using Outcome = history::Operation::Outcome;
   std::printf("%zu operations: %zu ok, %zu not found, %zu conflicts, %zu unknown, %zu errors\n",
               history->size(), outcomes[Outcome::ok], outcomes[Outcome::not_found],
               outcomes[Outcome::conflict], outcomes[Outcome::unknown], outcomes[Outcome::error]);
   EXPECT_GE(outcomes[Outcome::ok], least);
-  auto violations = check::check(*history);
+  auto violations = linearizability::check(*history);
   ASSERT_TRUE(violations.ok()) << violations.status().to_string();
-  for (const check::Violation& violation : *violations) ADD_FAILURE() << to_string(violation);
+  for (const linearizability::Violation& violation : *violations)
+    ADD_FAILURE() << to_string(violation);
 }
 
 void Crowd::check_undisturbed(std::size_t i) {
-  auto history = check::read_history({&histories_.at(i), 1});
+  auto history = history::read_history({&histories_.at(i), 1});
   ASSERT_TRUE(history.ok()) << history.status().to_string();
   EXPECT_FALSE(history->empty());
-  for (const check::Operation& op : *history) {
-    ASSERT_TRUE(op.outcome != check::Operation::Outcome::error &&
-                op.outcome != check::Operation::Outcome::unknown)
+  for (const history::Operation& op : *history) {
+    ASSERT_TRUE(op.outcome != history::Operation::Outcome::error &&
+                op.outcome != history::Operation::Outcome::unknown)
         << to_string(op, 0);
   }
 }

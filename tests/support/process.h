@@ -2,21 +2,15 @@
 // killed when the test ends, however it ends.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
-namespace scalio::testing {
+#include "base/child_process.h"
 
-// How a process ended.
-struct Exit {
-  bool signaled = false;
-  int code = 0;  // exit status, or the signal's number
-};
+namespace scalio::testing {
 
 class Process {
  public:
@@ -24,28 +18,20 @@ class Process {
   // system cannot start a process. Call from the test's main thread: children die with the thread
   // that made them.
   Process(const std::vector<std::string>& argv, const std::filesystem::path& name);
-  // Kills it if it runs.
-  ~Process();
-  Process(Process&& other) noexcept;
-  Process& operator=(Process&& other) noexcept;
 
   // Nothing if it still runs after `bound`.
-  std::optional<Exit> wait(std::chrono::milliseconds bound);
+  std::optional<ProcessEnd> wait(std::chrono::milliseconds bound) { return child_.wait(bound); }
   bool running() { return !wait(std::chrono::milliseconds(0)); }
-  void signal(int number);
+  void signal(int number) { child_.signal(number); }
   // SIGKILL, and waits until it is gone.
-  void kill();
+  void kill() { child_.kill(); }
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return child_.pid(); }
   std::string out() const;
   std::string err() const;
 
  private:
-  void swap(Process& other);
-
-  pid_t pid_ = -1;
-  int pidfd_ = -1;
-  std::optional<Exit> exit_;
+  ChildProcess child_;
   std::filesystem::path name_;
 };
 

@@ -95,7 +95,7 @@ bool Store::start() {
 
 void Store::stop() {
   server_->signal(SIGTERM);
-  const std::optional<Exit> exit = server_->wait(seconds(60));
+  const std::optional<ProcessEnd> exit = server_->wait(seconds(60));
   ASSERT_TRUE(exit) << "the server did not stop on SIGTERM:\n" << log();
   EXPECT_FALSE(exit->signaled) << "the server was ended by signal " << exit->code << ":\n" << log();
   EXPECT_EQ(exit->code, 0) << log();

@@ -21,7 +21,7 @@
 namespace scalio::cli {
 namespace {
 
-struct Flags {
+struct BenchFlags {
   ClientFlags client;
   std::string workload;
   std::vector<std::string> properties;
@@ -31,12 +31,7 @@ struct Flags {
   std::optional<std::uint64_t> value_size;
   std::string json;
   bool quiet = false;
-  ycsb::RunOptions run;
-};
-
-struct Interrupt {
-  std::atomic<int> signal = 0;
-  std::atomic<bool> set = false;
+  ycsb::BenchmarkOptions run;
 };
 
 // The file of --json. What is there stays until the new report is whole: it is written beside it
@@ -48,6 +43,10 @@ class JsonFile {
   JsonFile& operator=(const JsonFile&) = delete;
   ~JsonFile() {
     if (file_) std::fclose(file_);
+    discard();
+  }
+  // What was begun is left nowhere. For a program that ends now, on any thread.
+  void discard() const {
     if (written_to_ != path_) ::unlink(written_to_.c_str());
   }
 
@@ -55,7 +54,7 @@ class JsonFile {
   Status open(const std::string& path) {
     namespace fs = std::filesystem;
     std::error_code error;
-    path_ = fs::exists(path, error) ? fs::canonical(path, error).string() : path;
+    path_ = fs::exists(path, error) ? fs::canonical(path, error).string() : where_it_leads(path);
     // A device or pipe has nothing to keep.
     const bool replace = !fs::exists(path_, error) || fs::is_regular_file(path_, error);
     written_to_ = replace ? path_ + ".part" : path_;
@@ -76,6 +75,15 @@ class JsonFile {
   }
 
  private:
+  // The file to be made: that which a link names, where there is none yet.
+  static std::string where_it_leads(std::filesystem::path path) {
+    constexpr int kMostLinks = 40;  // as the kernel takes
+    std::error_code error;
+    for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(path, error); ++i) {
+      path = path.parent_path() / std::filesystem::read_symlink(path, error);
+    }
+    return path.string();
+  }
   Status failure(const char* what) const {
     return {Code::io_error, fmt::format("cannot {} {}: {}", what, path_, std::strerror(errno))};
   }
@@ -83,6 +91,13 @@ class JsonFile {
   std::string path_;
   std::string written_to_;
   std::FILE* file_ = nullptr;
+};
+
+// What the thread of the signals shares with the run, which it may outlive.
+struct BenchStop {
+  StopRequest request;
+  std::atomic<bool> measuring = false;
+  JsonFile json;
 };
 
 void show(ProgressLine& line, const ycsb::Progress& p) {
@@ -95,7 +110,7 @@ void show(ProgressLine& line, const ycsb::Progress& p) {
   if (p.done == p.total) line.finish();
 }
 
-int bench(Flags& flags) {
+int bench(BenchFlags& flags) {
   Result<ycsb::Workload> workload = ycsb::load_workload(flags.workload, flags.properties);
   // A file that is not there is bad use; exit status 1 is for keys.
   if (!workload.ok()) return fail({Code::invalid, workload.status().message()});
@@ -114,19 +129,21 @@ int bench(Flags& flags) {
     return fail({Code::invalid, "--history -: stdout is for the report; give a file"});
   }
   const bool json_to_stdout = flags.json == "-";
-  JsonFile json;
+  auto stop = std::make_shared<BenchStop>();
   if (!flags.json.empty() && !json_to_stdout) {
-    if (Status status = json.open(flags.json); !status.ok()) return fail(status);
+    if (Status status = stop->json.open(flags.json); !status.ok()) return fail(status);
   }
 
-  // The thread of the signals may outlive the run.
-  auto interrupt = std::make_shared<Interrupt>();
-  Status watched = on_stop_signal([interrupt](int signal) {
-    interrupt->signal = signal;
-    interrupt->set = true;
+  Status watched = on_stop_signal([stop](int signal) {
+    if (!stop->measuring) {
+      stop->json.discard();
+      end_at_once(signal, "before anything was measured: ended at once");
+    }
+    stop->request.set(signal);
   });
   if (!watched.ok()) return fail(watched);
-  flags.run.interrupted = &interrupt->set;
+  flags.run.interrupted = &stop->request.asked;
+  flags.run.measuring = &stop->measuring;
   ProgressLine line(flags.quiet);
   Result<ycsb::Report> report =
       ycsb::run(flags.run, [&line](const ycsb::Progress& p) { show(line, p); });
@@ -135,7 +152,7 @@ int bench(Flags& flags) {
   const std::string as_json = ycsb::to_json(*report) + "\n";
   // The file first: who reads stdout may have gone, and SIGPIPE ends us.
   if (!flags.json.empty() && !json_to_stdout) {
-    if (Status status = json.finish(as_json); !status.ok()) return fail(status);
+    if (Status status = stop->json.finish(as_json); !status.ok()) return fail(status);
   }
   const int printed = print(json_to_stdout ? as_json : ycsb::to_table(*report));
   if (printed != kSuccess) return printed;
@@ -143,7 +160,7 @@ int bench(Flags& flags) {
   for (const std::optional<ycsb::Phase>* phase : {&report->load, &report->run}) {
     if (!*phase || (*phase)->stopped.empty()) continue;
     const int status = fail({Code::unavailable, "stopped early: " + (*phase)->stopped});
-    return interrupt->set ? kSignalled + interrupt->signal : status;
+    return stop->request.asked ? kSignalled + stop->request.signal : status;
   }
   if (std::uint64_t n = ycsb::errors(*report); n > 0) {
     return fail({Code::unavailable,
@@ -153,12 +170,7 @@ int bench(Flags& flags) {
   return kSuccess;
 }
 
-}  // namespace
-
-Command add_bench_ycsb(CLI::App& parent) {
-  CLI::App* app = parent.add_subcommand("ycsb", "Run a YCSB workload against a server");
-  auto flags = std::make_shared<Flags>();
-  flags->client.add_to(*app);
+void add_workload_options(CLI::App* app, BenchFlags* flags) {
   app->add_option("--workload", flags->workload, "a, b, c, d or f, or a YCSB property file")
       ->type_name("LETTER|FILE")
       ->required();
@@ -173,13 +185,11 @@ Command add_bench_ycsb(CLI::App& parent) {
                            "Operations to run; 0: none; default: operationcount, or 1000000"));
   app->add_flag("--load", flags->run.load,
                 "First write all the records, with at least 256 in flight in each thread");
-  app->add_option(
-         "--threads", flags->threads,
-         "Threads, each with a connection of its own; 1 to 1000; default: threadcount, or 1")
-      ->type_name("N");
-  app->add_option("--depth", flags->run.depth,
-                  "Operations that each thread keeps in flight; 1 to 1024")
-      ->type_name("N")
+  as_count(app->add_option(
+      "--threads", flags->threads,
+      "Threads, each with a connection of its own; 1 to 1000; default: threadcount, or 1"));
+  as_count(app->add_option("--depth", flags->run.depth,
+                           "Operations that each thread keeps in flight; 1 to 1024"))
       ->capture_default_str();
   as_size(app->add_option("--key-size", flags->run.key_size,
                           "Bytes of a key: \"user\" and the record's number"))
@@ -190,6 +200,15 @@ Command add_bench_ycsb(CLI::App& parent) {
                            "Equal seeds choose equal operations; give processes that run at one "
                            "time different ones"))
       ->capture_default_str();
+}
+
+}  // namespace
+
+Subcommand add_bench_ycsb(CLI::App& parent) {
+  CLI::App* app = parent.add_subcommand("ycsb", "Run a YCSB workload against a server");
+  auto flags = std::make_shared<BenchFlags>();
+  flags->client.add_to(*app);
+  add_workload_options(app, flags.get());
   app->add_option("--json", flags->json,
                   "Write the report to this file; - for stdout, instead of the table")
       ->type_name("FILE");

@@ -13,13 +13,13 @@
 namespace scalio::cli {
 namespace {
 
-struct Flags {
+struct CheckFlags {
   std::string dir;
   bool json = false;
   storage::VerifyOptions options;
 };
 
-int check(const Flags& flags) {
+int check(const CheckFlags& flags) {
   ProgressLine progress(flags.json);
   Result<storage::VerifyReport> report = storage::verify_store(
       flags.dir, [&](double fraction) { progress.update("check", fraction, ""); }, flags.options);
@@ -58,10 +58,10 @@ int check(const Flags& flags) {
 
 }  // namespace
 
-Command add_check(CLI::App& parent) {
+Subcommand add_check(CLI::App& parent) {
   CLI::App* app =
       parent.add_subcommand("check", "Verify every checksum of a store that is not being served");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<CheckFlags>();
   app->add_option("DIR", flags->dir, "The store's directory")->required();
   app->add_flag(
       "--repair", flags->options.repair,

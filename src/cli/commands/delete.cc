@@ -8,12 +8,12 @@
 namespace scalio::cli {
 namespace {
 
-struct Flags {
+struct DeleteFlags {
   ClientFlags client;
   std::string key;
 };
 
-int remove(const Flags& flags) {
+int remove(const DeleteFlags& flags) {
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
   Result<std::uint64_t> version = (*client)->run((*client)->remove(flags.key));
@@ -26,9 +26,9 @@ int remove(const Flags& flags) {
 
 }  // namespace
 
-Command add_delete(CLI::App& parent) {
+Subcommand add_delete(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("delete", "Remove a key, durably");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<DeleteFlags>();
   app->add_option("KEY", flags->key, "1 to 255 bytes")->required();
   flags->client.add_to(*app);
   app->footer(

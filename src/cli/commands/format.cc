@@ -10,24 +10,33 @@
 #include "cli/command.h"
 #include "cli/progress_line.h"
 #include "cli/size.h"
+#include "cli/stop_signals.h"
 
 namespace scalio::cli {
 namespace {
 
-struct Flags {
+struct FormatFlags {
   storage::FormatOptions options;
   bool json = false;
 };
 
-int format(const Flags& flags) {
+int format(FormatFlags& flags) {
   if (flags.options.ssds == 0 && flags.options.ssd_paths.empty()) {
     return fail({Code::invalid, "--ssds and --ssd-size, or --ssd, are required"});
   }
+  // What was begun is removed. The thread of the signals may outlive the command.
+  auto interrupted = std::make_shared<StopRequest>();
+  Status watched = on_stop_signal([interrupted](int signal) { interrupted->set(signal); });
+  if (!watched.ok()) return fail(watched);
+  flags.options.interrupted = &interrupted->asked;
   ProgressLine progress(flags.json);
   Result<storage::FormatSummary> made = storage::format_store(
       flags.options, [&](double fraction) { progress.update("format", fraction, ""); });
   progress.finish();
-  if (!made.ok()) return fail(made.status());
+  if (!made.ok()) {
+    const int status = fail(made.status());
+    return interrupted->asked ? kSignalled + interrupted->signal : status;
+  }
   if (flags.json) {
     nlohmann::ordered_json json = {{"uuid", made->uuid},
                                    {"ssds", made->paths},
@@ -48,9 +57,9 @@ int format(const Flags& flags) {
 
 }  // namespace
 
-Command add_format(CLI::App& parent) {
+Subcommand add_format(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("format", "Make a new, empty store");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<FormatFlags>();
   storage::FormatOptions& o = flags->options;
   app->add_option("--dir", o.dir, "The store's directory; made if it is not there")
       ->type_name("DIR")

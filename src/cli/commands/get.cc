@@ -10,7 +10,7 @@
 namespace scalio::cli {
 namespace {
 
-struct Flags {
+struct GetFlags {
   ClientFlags client;
   std::string key;
   bool json = false;
@@ -22,7 +22,7 @@ nlohmann::json value_or_null(const std::string& value) {
   return nlohmann::json::parse(json_text(json)) == json ? json : nlohmann::json();
 }
 
-int get(const Flags& flags) {
+int get(const GetFlags& flags) {
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
   Result<Record> record = (*client)->run((*client)->get(flags.key));
@@ -42,9 +42,9 @@ int get(const Flags& flags) {
 
 }  // namespace
 
-Command add_get(CLI::App& parent) {
+Subcommand add_get(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("get", "Print the value of a key");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<GetFlags>();
   app->add_option("KEY", flags->key, "1 to 255 bytes")->required();
   flags->client.add_to(*app);
   app->add_flag("--json", flags->json,

@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::size_t kOwnDescriptors = 64;
 
-struct Flags {
+struct NvmfTargetFlags {
   std::vector<std::string> listen;
   std::vector<std::string> namespaces;
   nvmf::TargetOptions options;
@@ -35,7 +35,7 @@ struct Flags {
 };
 
 // The threads that ask may outlive the command.
-class Stop {
+class TargetStop {
  public:
   void ask(std::string why) {
     if (!asked_.test_and_set()) why_.set_value(std::move(why));
@@ -48,7 +48,7 @@ class Stop {
 };
 
 // Asks to stop when stdin ends. The kernel closes a pipe whose writer has died, however it died.
-Status stop_with_stdin(std::shared_ptr<Stop> stop) {
+Status stop_with_stdin(std::shared_ptr<TargetStop> stop) {
   Result<std::thread> thread = start_thread("scalio-stdin", [stop = std::move(stop)] {
     char ignored[256];
     ssize_t n = 0;
@@ -60,7 +60,7 @@ Status stop_with_stdin(std::shared_ptr<Stop> stop) {
   return thread.status();
 }
 
-Result<nvmf::TargetOptions> options_of(const Flags& flags) {
+Result<nvmf::TargetOptions> options_of(const NvmfTargetFlags& flags) {
   nvmf::TargetOptions options = flags.options;
   for (const std::string& at : flags.listen) {
     Result<net::Uri> uri = parse_host_port("--listen", at);
@@ -91,14 +91,14 @@ int say_ready(const nvmf::EmbeddedTarget& target, bool json) {
   return print(json_text(out) + "\n");
 }
 
-int serve(const Flags& flags) {
+int serve(const NvmfTargetFlags& flags) {
   start_logging(flags.log_level);
   Result<nvmf::TargetOptions> options = options_of(flags);
   if (!options.ok()) return fail(options.status());
 
   // Started by a server, it is /proc/self/exe, and would be called "exe" by ps and top.
   pthread_setname_np(pthread_self(), "scalio-target");
-  const auto stop = std::make_shared<Stop>();
+  const auto stop = std::make_shared<TargetStop>();
   Status watched = on_stop_signal([stop](int signal) { stop->ask(signal_name(signal)); });
   if (watched.ok() && flags.end_with_stdin) watched = stop_with_stdin(stop);
   if (!watched.ok()) return fail(watched);
@@ -121,9 +121,9 @@ int serve(const Flags& flags) {
 
 }  // namespace
 
-Command add_nvmf_target(CLI::App& parent) {
+Subcommand add_nvmf_target(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("nvmf-target", "Serve SSDs, read-only, to NVMe/TCP hosts");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<NvmfTargetFlags>();
   app->add_option(
          "--listen", flags->listen,
          "Where hosts connect; port 0 lets the kernel pick one, 4420 is NVMe's; may be repeated")

@@ -9,11 +9,12 @@
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/size.h"
+#include "layout/record.h"
 
 namespace scalio::cli {
 namespace {
 
-struct Flags {
+struct PutFlags {
   ClientFlags client;
   std::string key;
   std::string value;
@@ -29,11 +30,13 @@ Result<std::string> read_stdin(std::size_t most) {
   return in;
 }
 
-int put(Flags& flags) {
+int put(PutFlags& flags) {
   Result<std::unique_ptr<Client>> connected = flags.client.connect();
   if (!connected.ok()) return fail(connected.status());
   Client& client = **connected;
-  if (flags.value == "-") {
+  // A key that cannot be one is refused first, by the client.
+  const bool possible_key = !flags.key.empty() && flags.key.size() <= layout::kMaxKey;
+  if (flags.value == "-" && possible_key) {
     const std::size_t limit = client.inline_limit();
     Result<std::string> in = read_stdin(limit + 1);
     if (!in.ok()) return fail(in.status());
@@ -59,9 +62,9 @@ int put(Flags& flags) {
 
 }  // namespace
 
-Command add_put(CLI::App& parent) {
+Subcommand add_put(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("put", "Set the value of a key, durably");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<PutFlags>();
   app->add_option("KEY", flags->key, "1 to 255 bytes")->required();
   app->add_option("VALUE", flags->value, "The value, or - to read it from stdin")->required();
   flags->client.add_to(*app);

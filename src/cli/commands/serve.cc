@@ -23,7 +23,7 @@
 namespace scalio::cli {
 namespace {
 
-struct Flags {
+struct ServeFlags {
   server::ServerOptions options;
   std::string nvmf;
   std::string nvmf_target;
@@ -32,7 +32,7 @@ struct Flags {
 };
 
 // The thread of the signals may outlive serve().
-struct Stop {
+struct ServeStop {
   std::atomic<bool> ready = false;
   std::promise<int> signal;
 };
@@ -40,7 +40,7 @@ struct Stop {
 constexpr std::string_view kNone = "none";
 
 // Where to start a target of the server's own; nothing if there is to be none.
-Result<std::optional<net::Uri>> own_target(const Flags& flags) {
+Result<std::optional<net::Uri>> own_target(const ServeFlags& flags) {
   if (flags.nvmf == kNone) return std::optional<net::Uri>();
   if (!flags.nvmf.empty()) {
     if (!flags.nvmf_target.empty())
@@ -76,7 +76,7 @@ layout::SsdTarget target_at(const net::Uri& uri) {
 
 // Makes the server offer its SSDs as the flags say. The target's process lives as long as
 // `process`.
-Status offer_ssds(Flags& flags, std::shared_ptr<std::unique_ptr<TargetProcess>> process) {
+Status offer_ssds(ServeFlags& flags, std::shared_ptr<std::unique_ptr<TargetProcess>> process) {
   Result<std::optional<net::Uri>> own = own_target(flags);
   if (!own.ok()) return own.status();
   if (*own) {
@@ -102,7 +102,7 @@ Status offer_ssds(Flags& flags, std::shared_ptr<std::unique_ptr<TargetProcess>> 
   return Status();
 }
 
-int serve(CLI::App& app, Flags& flags) {
+int serve(CLI::App& app, ServeFlags& flags) {
   if (!flags.config.empty()) {
     if (Status status = apply_config_file(app, flags.config); !status.ok()) return fail(status);
   }
@@ -114,7 +114,7 @@ int serve(CLI::App& app, Flags& flags) {
   }
   start_logging(flags.log_level);
 
-  auto stop = std::make_shared<Stop>();
+  auto stop = std::make_shared<ServeStop>();
   Status watched = on_stop_signal([stop](int signal) {
     // Nothing has been acknowledged yet, and the store bears a start that is cut short like any
     // crash.
@@ -145,9 +145,9 @@ int serve(CLI::App& app, Flags& flags) {
 
 }  // namespace
 
-Command add_serve(CLI::App& parent) {
+Subcommand add_serve(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("serve", "Serve a store");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ServeFlags>();
   server::ServerOptions& o = flags->options;
   app->add_option("--dir", o.dir, "The store's directory")->type_name("DIR");
   as_size(app->add_option("--cache", o.cache_bytes,
@@ -173,12 +173,11 @@ Command add_serve(CLI::App& parent) {
                   "Read options that are not given here from this TOML file")
       ->type_name("FILE")
       ->configurable(false);
-  app->add_option("--read-slots", o.read_slots, "Records that a cache block holds of those on SSD")
-      ->type_name("N")
+  as_count(app->add_option("--read-slots", o.read_slots,
+                           "Records that a cache block holds of those on SSD"))
       ->capture_default_str();
-  app->add_option("--write-slots", o.write_slots,
-                  "Records that a cache block holds of those yet to reach their bucket")
-      ->type_name("N")
+  as_count(app->add_option("--write-slots", o.write_slots,
+                           "Records that a cache block holds of those yet to reach their bucket"))
       ->capture_default_str();
   app->add_option("--batch-max", o.batch_max,
                   "Most writes that share one write of the log; 1: no batching")

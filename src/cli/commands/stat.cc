@@ -9,12 +9,12 @@
 namespace scalio::cli {
 namespace {
 
-struct Flags {
+struct StatFlags {
   ClientFlags client;
   bool json = false;
 };
 
-int stat(const Flags& flags) {
+int stat(const StatFlags& flags) {
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
   Result<std::string> text = (*client)->run((*client)->stat());
@@ -27,9 +27,9 @@ int stat(const Flags& flags) {
 
 }  // namespace
 
-Command add_stat(CLI::App& parent) {
+Subcommand add_stat(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("stat", "Print the server's statistics");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<StatFlags>();
   flags->client.add_to(*app);
   app->add_flag("--json", flags->json, "Print them as JSON");
   app->footer(

@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* kAnyHost = "any";
 
-struct Flags {
+struct KernelTargetFlags {
   std::string dir;
   std::vector<std::string> listen;
   std::vector<std::string> allow_hosts;
@@ -50,7 +50,7 @@ std::string offload_line(const nvmf::KernelTarget& target, const nvmf::Configure
   return "off: this kernel does not offer it (nvmet has no attr_offload); its CPU reads the SSDs";
 }
 
-int configure(const Flags& flags) {
+int configure(const KernelTargetFlags& flags) {
   nvmf::KernelTarget target;
   target.offload = !flags.no_offload;
   for (const std::string& text : flags.listen) {
@@ -84,7 +84,7 @@ int configure(const Flags& flags) {
   return print(out + fmt::format("target offload: {}\n", offload_line(target, *configured)));
 }
 
-int remove(const Flags& flags) {
+int remove(const KernelTargetFlags& flags) {
   // Else a mistyped name would look like success.
   if (Result<std::vector<unsigned>> ssds = storage::list_ssds(flags.dir);
       !ssds.ok() || (ssds->empty() && !std::filesystem::exists(record_path(flags.dir)))) {
@@ -96,7 +96,7 @@ int remove(const Flags& flags) {
   return print(*removed ? "removed\n" : "nothing is configured\n");
 }
 
-void add_common(CLI::App& app, Flags& flags) {
+void add_common(CLI::App& app, KernelTargetFlags& flags) {
   app.add_option("--dir", flags.dir, "The store's directory")->type_name("DIR")->required();
   app.add_option("--configfs", flags.configfs, "Where configfs is mounted")
       ->type_name("DIR")
@@ -105,10 +105,10 @@ void add_common(CLI::App& app, Flags& flags) {
 
 }  // namespace
 
-Command add_target_configure(CLI::App& parent) {
+Subcommand add_target_configure(CLI::App& parent) {
   CLI::App* app =
       parent.add_subcommand("configure", "Let the kernel offer a store's SSDs over NVMe-oF");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<KernelTargetFlags>();
   add_common(*app, *flags);
   app->add_option("--listen", flags->listen,
                   "Where: rdma:ADDRESS:PORT or tcp:ADDRESS:PORT, an address of this machine; may "
@@ -142,9 +142,9 @@ Command add_target_configure(CLI::App& parent) {
   return {app, [flags] { return configure(*flags); }};
 }
 
-Command add_target_remove(CLI::App& parent) {
+Subcommand add_target_remove(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("remove", "Undo what `target configure` did");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<KernelTargetFlags>();
   add_common(*app, *flags);
   app->footer(
       "Removes exactly what is noted in DIR/kernel-target, also after a half failed "

@@ -1,4 +1,4 @@
-#include "ycsb/record.h"
+#include "ycsb/key_value.h"
 
 #include <gtest/gtest.h>
 

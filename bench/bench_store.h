@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "layout/geometry.h"
-#include "process.h"
+#include "measured_process.h"
 
 namespace scalio::bench {
 

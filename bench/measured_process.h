@@ -1,14 +1,14 @@
 // A child process, such as the server or fio.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "base/child_process.h"
 
 namespace scalio::bench {
 
@@ -18,24 +18,19 @@ class Process {
  public:
   // Starts argv[0] (looked up in PATH) with its standard output in the file `out`.
   Process(const std::vector<std::string>& argv, const std::filesystem::path& out);
-  // SIGKILL, if it still runs.
-  ~Process();
-  Process(const Process&) = delete;
-  Process& operator=(const Process&) = delete;
 
   // Its exit status (a signal's number + 128); nothing if it still runs after `bound`.
   std::optional<int> wait(std::chrono::milliseconds bound);
-  void signal(int number);
+  void signal(int number) { child_.signal(number); }
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return child_.pid(); }
   // CPU time that all its threads have used, as the operating system accounts for it.
   std::uint64_t cpu_ns() const;
   // The most memory it has had resident so far, shared memory included.
   std::uint64_t peak_resident_bytes() const;
 
  private:
-  pid_t pid_ = -1;
-  std::optional<int> status_;
+  ChildProcess child_;
 };
 
 // CPU time of the calling thread.

@@ -1,4 +1,4 @@
-// Load: simulated clients that use the store, and what each of their operations saw.
+// SimLoad: simulated clients that use the store, and what each of their operations saw.
 #pragma once
 
 #include <memory>
@@ -20,9 +20,9 @@ struct LoadShape {
   Nanos resume_timeout = 500 * kMillisecond;
 };
 
-class Load {
+class SimLoad {
  public:
-  Load(World& world, std::vector<std::unique_ptr<SimShard>>& shards, const LoadShape& shape);
+  SimLoad(World& world, std::vector<std::unique_ptr<SimShard>>& shards, const LoadShape& shape);
 
   void start();
   // All operations have been asked, and have ended or died with their client.
@@ -34,13 +34,13 @@ class Load {
   // A GET of every key, one after the other, by a new client.
   void start_reading_all();
 
-  const std::vector<check::Operation>& history() const { return history_; }
+  const std::vector<history::Operation>& history() const { return history_; }
   const ClientCounters& counters() const { return counters_; }
   std::uint64_t rereads_that_missed() const { return rereads_that_missed_; }
 
  private:
   struct SimClient {
-    std::unique_ptr<Process> process;
+    std::unique_ptr<SimProcess> process;
     struct Shard {
       std::unique_ptr<client::ShardLink> link;
       std::unique_ptr<client::ShardClient> client;
@@ -66,7 +66,7 @@ class Load {
   const LoadShape shape_;
   ClientOptions options_;
   std::vector<std::unique_ptr<SimClient>> clients_;
-  std::vector<check::Operation> history_;
+  std::vector<history::Operation> history_;
   std::uint64_t asked_ = 0;
   std::uint64_t running_ = 0;  // tasks of clients that live
   std::uint64_t values_ = 0;

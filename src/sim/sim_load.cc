@@ -1,4 +1,4 @@
-#include "sim/load.h"
+#include "sim/sim_load.h"
 
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 
 namespace scalio::sim {
 
-using check::Operation;
+using history::Operation;
 using layout::RequestKind;
 
 namespace {
@@ -15,7 +15,7 @@ constexpr Nanos kThink = 20 * kMicrosecond;
 constexpr Nanos kNextClient = 10 * kMillisecond;
 constexpr Nanos kReadAllPause = 100 * kMillisecond;  // more than any fill timeout
 
-check::Time time_of(Nanos t) { return static_cast<check::Time>(t); }
+history::Time time_of(Nanos t) { return static_cast<history::Time>(t); }
 
 Operation::Outcome outcome_of(Code code, bool is_write) {
   switch (code) {
@@ -29,33 +29,34 @@ Operation::Outcome outcome_of(Code code, bool is_write) {
 
 }  // namespace
 
-Load::Load(World& world, std::vector<std::unique_ptr<SimShard>>& shards, const LoadShape& shape)
+SimLoad::SimLoad(World& world, std::vector<std::unique_ptr<SimShard>>& shards,
+                 const LoadShape& shape)
     : world_(world), shards_(shards), shape_(shape) {
   options_.operation_timeout = std::chrono::milliseconds(shape.operation_timeout / kMillisecond);
   options_.resume_timeout = std::chrono::milliseconds(shape.resume_timeout / kMillisecond);
 }
 
-void Load::start() {
+void SimLoad::start() {
   for (std::uint32_t i = 0; i < shape_.clients; ++i) {
     SimClient& client = add_client();
     start_tasks(client);
   }
 }
 
-Load::SimClient& Load::add_client() {
+SimLoad::SimClient& SimLoad::add_client() {
   auto owned = std::make_unique<SimClient>();
   SimClient& client = *owned;
   clients_.push_back(std::move(owned));
-  client.process =
-      std::make_unique<Process>(world_, fmt::format("c{}", clients_.size()), Fault::freeze_client,
-                                [this, c = &client] { consider_fate(*c); });
+  client.process = std::make_unique<SimProcess>(world_, fmt::format("c{}", clients_.size()),
+                                                Fault::freeze_client,
+                                                [this, c = &client] { consider_fate(*c); });
   client.versions.resize(shape_.keys);
   for (const auto& shard : shards_) {
     SimClient::Shard s;
     s.link = std::make_unique<client::ShardLink>(
         *client.process,
         [endpoint = &shard->endpoint(), process = client.process.get()](Bytes hello, Nanos) {
-          return Channel::connect(*endpoint, *process, std::move(hello));
+          return SimChannel::connect(*endpoint, *process, std::move(hello));
         },
         options_);
     s.client = std::make_unique<client::ShardClient>(
@@ -71,7 +72,7 @@ Load::SimClient& Load::add_client() {
   return client;
 }
 
-void Load::start_tasks(SimClient& client) {
+void SimLoad::start_tasks(SimClient& client) {
   for (std::uint32_t i = 0; i < shape_.tasks; ++i) {
     ++client.running;
     ++running_;
@@ -79,7 +80,7 @@ void Load::start_tasks(SimClient& client) {
   }
 }
 
-Task<void> Load::task(SimClient& client) {
+Task<void> SimLoad::task(SimClient& client) {
   Random& random = world_.random();
   while (asked_ < shape_.operations) {
     ++asked_;
@@ -103,12 +104,12 @@ Task<void> Load::task(SimClient& client) {
   if (client.running == 0) collect(client);
 }
 
-SimShard& Load::shard_of(const std::string& key, std::uint64_t* hash) {
+SimShard& SimLoad::shard_of(const std::string& key, std::uint64_t* hash) {
   *hash = hash_key(key, shards_[0]->ssd().hash_seed);
   return *shards_[layout::shard_of(*hash, static_cast<std::uint32_t>(shards_.size()))];
 }
 
-Task<void> Load::get(SimClient& client, std::uint32_t number) {
+Task<void> SimLoad::get(SimClient& client, std::uint32_t number) {
   const std::string key = name_of(number);
   std::uint64_t hash = 0;
   SimShard& shard = shard_of(key, &hash);
@@ -131,12 +132,12 @@ Task<void> Load::get(SimClient& client, std::uint32_t number) {
     shard.acknowledged(key, record->version, false);
   }
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
-  world_.note("{}{}", check::to_string(operation, 0),
+  world_.note("{}{}", history::to_string(operation, 0),
               record.ok() ? "" : ": " + record.status().message());
   history_.push_back(std::move(operation));
 }
 
-Task<void> Load::write(SimClient& client, RequestKind kind, std::uint32_t number) {
+Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t number) {
   const std::string key = name_of(number);
   std::uint64_t hash = 0;
   SimShard& shard = shard_of(key, &hash);
@@ -159,7 +160,7 @@ Task<void> Load::write(SimClient& client, RequestKind kind, std::uint32_t number
       operation.expected = world_.random().below(10) < 3 ? 0 : client.versions[number];
     }
     operation.called = time_of(world_.now());
-    world_.note("{} asks", check::to_string(operation, 0));
+    world_.note("{} asks", history::to_string(operation, 0));
   }
   const std::string value = history_[at].value.value_or("");
   if (kind == RequestKind::remove) shard.removal_begins(key);
@@ -176,15 +177,15 @@ Task<void> Load::write(SimClient& client, RequestKind kind, std::uint32_t number
   if (kind == RequestKind::remove && operation.outcome != Operation::Outcome::unknown)
     shard.removal_ends(key);
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
-  world_.note("{}{}", check::to_string(operation, 0),
+  world_.note("{}{}", history::to_string(operation, 0),
               version.ok() ? "" : ": " + version.status().message());
 }
 
-void Load::consider_fate(SimClient& client) {
+void SimLoad::consider_fate(SimClient& client) {
   if (client.running > 0 && world_.strikes(Fault::kill_client, kKillPerMillion)) kill(client);
 }
 
-void Load::kill(SimClient& client) {
+void SimLoad::kill(SimClient& client) {
   world_.note("{} is killed", client.process->name());
   client.process->kill();
   running_ -= client.running;
@@ -205,13 +206,13 @@ void Load::kill(SimClient& client) {
   });
 }
 
-void Load::kill_all() {
+void SimLoad::kill_all() {
   for (std::size_t i = clients_.size(); i > 0; --i) {
     if (clients_[i - 1]->running > 0) kill(*clients_[i - 1]);
   }
 }
 
-void Load::start_reading_all() {
+void SimLoad::start_reading_all() {
   SimClient& client = add_client();
   client.running = 1;
   ++running_;
@@ -220,7 +221,7 @@ void Load::start_reading_all() {
 
 // Each key three times, farther apart than the fill timeout: slots that were left incomplete are
 // taken over. And once more at once: that must be a hit, also of a key that does not exist.
-Task<void> Load::read_all(SimClient& client) {
+Task<void> SimLoad::read_all(SimClient& client) {
   for (std::uint32_t key = 0; key < shape_.keys; ++key) {
     for (int i = 0; i < 3; ++i) {
       co_await get(client, key);
@@ -241,7 +242,7 @@ Task<void> Load::read_all(SimClient& client) {
   collect(client);
 }
 
-void Load::collect(SimClient& client) {
+void SimLoad::collect(SimClient& client) {
   for (const auto& s : client.shards) counters_ += s.client->counters();
 }
 

@@ -1,4 +1,4 @@
-#include "store.h"
+#include "bench_store.h"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 #include "load.h"
 #include "store/format_store.h"
 #include "store/verify.h"
-#include "ycsb/record.h"
+#include "ycsb/key_value.h"
 
 namespace scalio::bench {
 
