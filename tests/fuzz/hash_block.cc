@@ -20,7 +20,7 @@ void run(ByteView input) {
   Bytes bytes(kGeometry.block_size());
   std::copy_n(input.begin(), std::min<std::size_t>(input.size(), bytes.size()), bytes.begin());
   client::BlockView view(kGeometry, 0, bytes);
-  if (view.look_up(kKey, tag_of(kHash)) == client::BlockView::Answer::record) {
+  if (view.look_up(kKey, tag_of(kHash)) == client::BlockView::Found::record) {
     require(view.record().key == kKey && view.slot() < kGeometry.slots());
     require(view.record().value.size() <= kGeometry.slot_size);
   }
