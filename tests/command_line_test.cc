@@ -133,6 +133,17 @@ TEST_F(Served, AReportGoesWhereALinkLeads) {
   EXPECT_EQ(parsed(read_file(report))["operations"], 10);
 }
 
+// A pipe has a name that leads to no file.
+TEST_F(Served, AReportGoesIntoAPipe) {
+  const Finished bench =
+      testing::run({"/bin/sh", "-c", "\"$@\" | cat", "bench", SCALIO_PROGRAM, "bench", "ycsb",
+                    "--server", store_.unix_uri(), "--workload", "a", "--records", "10", "--load",
+                    "--operations", "10", "--quiet", "--json", "/dev/stdout"},
+                   scratch_ / "bench");
+  EXPECT_THAT(bench.out, HasSubstr("\"operations\""));
+  EXPECT_EQ(bench.err, "");
+}
+
 TEST_F(Served, AKeyThatCannotBeOneIsBadUseWhateverItsValue) {
   const Finished put =
       testing::run({"/bin/sh", "-c", "head -c 10000 /dev/zero | exec \"$@\"", "put", SCALIO_PROGRAM,

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <mutex>
 #include <string>
 
@@ -57,9 +58,11 @@ class ErrorOutput {
     while (done < text.size()) {
       pollfd room{fd_, POLLOUT, 0};
       if (::poll(&room, 1, 0) == 0) break;
-      const ssize_t n = is_socket_
-                            ? ::send(fd_, text.data() + done, text.size() - done, MSG_DONTWAIT)
-                            : ::write(fd_, text.data() + done, text.size() - done);
+      // Of a blocking pipe poll() promises room for no more than this.
+      const std::size_t most = fd_ == STDERR_FILENO ? PIPE_BUF : text.size();
+      const std::size_t size = std::min(text.size() - done, most);
+      const ssize_t n = is_socket_ ? ::send(fd_, text.data() + done, size, MSG_DONTWAIT)
+                                   : ::write(fd_, text.data() + done, size);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EAGAIN) break;
       if (n <= 0) return text.size();

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/hash.h"
 #include "base/json.h"
@@ -15,6 +16,7 @@
 #include "layout/superblock.h"
 #include "net/socket.h"
 #include "net/uri.h"
+#include "task/deadlines.h"
 #include "task/timer.h"
 #include "task/wait_group.h"
 
@@ -125,9 +127,15 @@ Task<Status> Client::Impl::connect_shard(std::uint32_t index) {
 
 // Hits and writes need no SSD: only a GET that misses fails, unless the way to the SSDs was chosen.
 Task<Status> Client::Impl::reach_ssd(std::uint32_t index) {
-  const std::shared_ptr<ShardConnection> held = shards[index].link->current();
-  Status opened = co_await shards[index].client->ssd().open(held->hello);
-  co_return chosen() ? opened : Status();
+  const auto open = [](ShardClient& client, std::shared_ptr<ShardConnection> held) -> Task<Status> {
+    co_return co_await client.ssd().open(held->hello);
+  };
+  Deadlines deadlines(*loop);
+  std::optional<Status> opened = co_await deadlines.within(
+      *connect_deadline, open(*shards[index].client, shards[index].link->current()));
+  if (!chosen()) co_return Status();
+  if (opened) co_return *std::move(opened);
+  co_return Status(Code::timed_out, fmt::format("SSD {} does not answer in time", index));
 }
 
 Task<Result<OpenedSsd>> Client::Impl::open_ssd(net::Uri uri, layout::HelloReply hello) {

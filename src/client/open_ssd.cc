@@ -40,7 +40,8 @@ Task<Opened> open_nvmf(EventLoop& loop, net::Uri server, HelloReply hello, Clien
   address.subsystem_nqn = layout::store_nqn(hello.ssd.uuid);
   address.nsid = hello.ssd.shard + 1;
   nvmf::InitiatorOptions limits;
-  limits.connect_timeout = connect_bound;
+  limits.connect_timeout = to_nanos(options.connect_timeout);
+  limits.first_connect_timeout = connect_bound;
   limits.command_timeout = to_nanos(options.operation_timeout);
   limits.reconnect_wait = to_nanos(options.resume_timeout);
   Result<std::unique_ptr<nvmf::NvmeDevice>> device =

@@ -19,15 +19,15 @@ class LimitedLog {
     const auto said = std::ranges::find(said_, message, &Said::message);
     if (said == said_.end()) {
       if (said_.size() == kRemembered) {
-        if (said_.front().repeats > 0) write(now, again(said_.front()));
+        if (said_.front().repeats > 0) (void)write(now, again(said_.front()));
         said_.pop_front();
       }
-      said_.push_back({message, now});
-      return write(now, message);
+      // What was left out is new again the next time.
+      if (write(now, message)) said_.push_back({message, now});
+      return;
     }
     ++said->repeats;
-    if (now - said->when < kRepeat) return;
-    write(now, again(*said));
+    if (now - said->when < kRepeat || !write(now, again(*said))) return;
     said->when = now;
     said->repeats = 0;
   }
@@ -45,14 +45,17 @@ class LimitedLog {
   static std::string again(const Said& said) {
     return fmt::format("{} ({} more times)", said.message, said.repeats);
   }
-  void write(Nanos now, const std::string& message) {
+  // Whether it was written.
+  bool write(Nanos now, const std::string& message) {
     if (now - second_ >= kSecond) {
       if (in_second_ > kPerSecond)
         spdlog::warn("{} more warnings like this left out", in_second_ - kPerSecond);
       second_ = now;
       in_second_ = 0;
     }
-    if (++in_second_ <= kPerSecond) spdlog::warn("{}", message);
+    if (++in_second_ > kPerSecond) return false;
+    spdlog::warn("{}", message);
+    return true;
   }
 
   std::deque<Said> said_;  // the oldest first

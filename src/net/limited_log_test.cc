@@ -38,6 +38,14 @@ TEST_F(LimitedLogTest, SaysAtMostTenThingsASecond) {
   EXPECT_EQ(written(), "5 more warnings like this left out\nclient 15\n");
 }
 
+TEST_F(LimitedLogTest, SaysWhatWasLeftOutWhenItComesAgain) {
+  for (int i = 0; i < 10; ++i) log_.warn(100 * kSecond, fmt::format("client {}", i));
+  log_.warn(100 * kSecond, "no descriptors");
+  written();
+  log_.warn(102 * kSecond, "no descriptors");
+  EXPECT_EQ(written(), "1 more warnings like this left out\nno descriptors\n");
+}
+
 // A listener that is out of descriptors tries again ten times a second, for as long as it lasts.
 TEST_F(LimitedLogTest, SaysTheSameOnceAMinute) {
   for (int i = 0; i < 599; ++i) {

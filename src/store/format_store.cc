@@ -85,7 +85,7 @@ bool all_zero(ByteView bytes) {
 }
 
 // Of a file everything is looked at but holes, of a device its ends and samples between.
-Result<bool> is_blank_file(const std::string& path) {
+Result<bool> is_blank_file(const std::string& path, const std::atomic<bool>* interrupted) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return system_error(path);
   Bytes buffer(kEdge);
@@ -98,6 +98,7 @@ Result<bool> is_blank_file(const std::string& path) {
     if (n == 0) break;
     if (n > 0) blank = all_zero(ByteView(buffer).first(static_cast<std::size_t>(n)));
     at += n;
+    if (interrupted != nullptr && *interrupted) break;
   }
   ::close(fd);
   // ENXIO: no more data behind.
@@ -427,6 +428,12 @@ class Formatter {
 
   // Opens the devices and files of --ssd. They are blank, unless --force says that it does not
   // matter.
+  // Before anything is changed.
+  Status go_on() const {
+    if (o_.interrupted == nullptr || !*o_.interrupted) return Status();
+    return Status(Code::unavailable, "interrupted: nothing was changed");
+  }
+
   Status open_given() {
     Result<std::vector<GivenSsd>> given = resolve(o_);
     if (!given.ok()) return given.status();
@@ -436,9 +443,10 @@ class Formatter {
       if (o_.force) continue;
       std::error_code error;
       Result<bool> blank = fs::is_regular_file(ssd.path, error)
-                               ? is_blank_file(ssd.path)
+                               ? is_blank_file(ssd.path, o_.interrupted)
                                : run_to_end(loop_, is_blank_device(*ssds_.devices.back()));
       if (!blank.ok()) return blank.status();
+      if (Status s = go_on(); !s.ok()) return s;
       if (*blank) continue;
       return Status(Code::invalid,
                     fmt::format("{} is not empty; --force overwrites what is on it", ssd.path));

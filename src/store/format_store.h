@@ -35,9 +35,9 @@ struct FormatSummary {
 
 // `progress` is told the fraction done. Failures: invalid (options, or something is there already
 // and force is not set), full (no room) and busy (in use), which leave everything as it was;
-// io_error, and unavailable if it was interrupted, after which there is no store, and nothing of
-// what was made. Without force nothing is overwritten but zeros; of a device only both ends and
-// samples between are looked at.
+// io_error, and unavailable if it was interrupted (it says whether anything was changed), after
+// which there is no store, and nothing of what was made. Without force nothing is overwritten but
+// zeros; of a device only both ends and samples between are looked at.
 Result<FormatSummary> format_store(const FormatOptions& options,
                                    std::function<void(double)> progress);
 

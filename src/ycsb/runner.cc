@@ -310,6 +310,9 @@ Result<Report> Benchmark::go() {
     report.load = *std::move(load);
     report.load_depth = load_depth(options_);
   }
+  if (report.load && report.load->stopped.empty() && interrupted()) {
+    report.load->stopped = "interrupted";
+  }
   if (options_.workload.operations > 0 && (!report.load || report.load->stopped.empty()) &&
       !history_broken()) {
     Result<Phase> run = run_phase(false);
@@ -331,7 +334,6 @@ ServerCounters Benchmark::server_counters() {
 }
 
 Result<Phase> Benchmark::run_phase(bool load) {
-  if (options_.measuring != nullptr) *options_.measuring = false;
   PhaseThreads threads(options_, load, phase_total(load), process_, history_.get());
   if (Status status = threads.connect(); !status.ok()) return status;
 

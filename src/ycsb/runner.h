@@ -32,8 +32,8 @@ struct BenchmarkOptions {
   std::string history;  // a file to write each operation to; empty: none
   // Set, from any thread, to have it stop early and report.
   const std::atomic<bool>* interrupted = nullptr;
-  // Is true from when there is something to report, and false while connections are made, which
-  // take as long as a timeout says and do not look at `interrupted`.
+  // Becomes true when there is something to report. Until then connections are made, which takes as
+  // long as a timeout says and does not look at `interrupted`.
   std::atomic<bool>* measuring = nullptr;
 };
 

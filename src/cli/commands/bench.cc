@@ -54,10 +54,11 @@ class JsonFile {
   Status open(const std::string& path) {
     namespace fs = std::filesystem;
     std::error_code error;
-    path_ = fs::exists(path, error) ? fs::canonical(path, error).string() : where_it_leads(path);
-    // A device or pipe has nothing to keep.
-    const bool replace = !fs::exists(path_, error) || fs::is_regular_file(path_, error);
-    written_to_ = replace ? path_ + ".part" : path_;
+    // A device or pipe has nothing to keep, and a pipe's name leads nowhere (/dev/fd/63).
+    const bool there = fs::exists(path, error);
+    const bool special = there && !fs::is_regular_file(path, error);
+    path_ = special ? path : there ? fs::canonical(path, error).string() : where_it_leads(path);
+    written_to_ = special ? path_ : path_ + ".part";
     file_ = std::fopen(written_to_.c_str(), "we");
     return file_ ? Status() : failure("create");
   }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "net/find_host.h"
 #include "nvmf/host/rdma_queue.h"
 #include "nvmf/host/tcp_queue.h"
@@ -61,14 +63,14 @@ class RdmaQueueTransport final : public QueueTransport {
 };
 
 Task<Result<std::unique_ptr<QueueTransport>>> make_transport(EventLoop& loop, Uri controller,
-                                                             const InitiatorOptions& options) {
+                                                             const InitiatorOptions& options,
+                                                             Nanos deadline) {
   using Made = std::unique_ptr<QueueTransport>;
   std::string name = controller.text();
   if (controller.local()) {
     co_return Status(Code::invalid,
                      fmt::format("no NVMe-oF controller can be at {}: give tcp: or rdma:", name));
   }
-  const Nanos deadline = loop.now() + options.connect_timeout;
   Result<std::vector<Address>> found =
       co_await net::find_host(loop, std::move(controller.host), controller.port, deadline);
   if (!found.ok()) co_return found.status();
@@ -84,9 +86,12 @@ Task<Result<std::unique_ptr<QueueTransport>>> make_transport(EventLoop& loop, Ur
 Task<Result<std::unique_ptr<NvmeDevice>>> connect_namespace(EventLoop& loop,
                                                             NamespaceAddress address,
                                                             InitiatorOptions options) {
+  const Nanos deadline =
+      loop.now() + options.first_connect_timeout.value_or(options.connect_timeout);
   Result<std::unique_ptr<QueueTransport>> transport =
-      co_await make_transport(loop, std::move(address.controller), options);
+      co_await make_transport(loop, std::move(address.controller), options, deadline);
   if (!transport.ok()) co_return transport.status();
+  options.first_connect_timeout = deadline - std::min(deadline, loop.now());
   Result<std::unique_ptr<NvmeDevice>> device =
       co_await NvmeDevice::connect(loop, *std::move(transport), std::move(address.subsystem_nqn),
                                    address.nsid, std::move(options));
@@ -95,8 +100,9 @@ Task<Result<std::unique_ptr<NvmeDevice>>> connect_namespace(EventLoop& loop,
 
 Task<Result<std::vector<DiscoveryEntry>>> discover_at(EventLoop& loop, Uri controller,
                                                       InitiatorOptions options) {
+  const Nanos deadline = loop.now() + options.connect_timeout;
   Result<std::unique_ptr<QueueTransport>> transport =
-      co_await make_transport(loop, std::move(controller), options);
+      co_await make_transport(loop, std::move(controller), options, deadline);
   if (!transport.ok()) co_return transport.status();
   Result<std::vector<DiscoveryEntry>> entries = co_await discover(loop, **transport, options);
   co_return entries;

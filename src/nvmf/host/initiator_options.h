@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "net/uri.h"
@@ -27,6 +28,9 @@ struct InitiatorOptions {
   std::uint32_t queue_depth = 128;
   // For one attempt to connect, all of it.
   Nanos connect_timeout = 5 * kSecond;
+  // The same for the first, with the look-up of the host's name: who connects may have less time
+  // left. Nothing: connect_timeout.
+  std::optional<Nanos> first_connect_timeout;
   // For one command; then the connection ends, because the controller could still use the command's
   // memory.
   Nanos command_timeout = 10 * kSecond;

@@ -240,7 +240,8 @@ Task<Status> NvmeDevice::NamespaceLink::attach(Nanos bound) {
 
 Task<Status> NvmeDevice::NamespaceLink::connect_first() {
   const auto self = shared_from_this();
-  Status status = co_await attach(options_.connect_timeout);
+  Status status =
+      co_await attach(options_.first_connect_timeout.value_or(options_.connect_timeout));
   if (!status.ok()) association_.reset();
   co_return status;
 }
