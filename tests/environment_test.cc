@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "support/sanitizer.h"
 #include "support/store.h"
+#include "testing/sanitizer.h"
 
 namespace scalio::testing {
 namespace {

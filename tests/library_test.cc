@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "support/sanitizer.h"
 #include "support/store.h"
+#include "testing/sanitizer.h"
 
 namespace scalio::testing {
 namespace {

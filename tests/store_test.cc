@@ -467,7 +467,8 @@ TEST_P(StoreTest, AClientThatStaysIsCounted) {
     std::this_thread::sleep_for(milliseconds(10));
   }
   EXPECT_GT(stat()["hits"], 0);
-  for (const auto& shard : stat()["shards"]) EXPECT_EQ(shard["sessions"]["connected"], 2);
+  const nlohmann::json now = stat();
+  for (const auto& shard : now["shards"]) EXPECT_EQ(shard["sessions"]["connected"], 2);
   client.reset();
   nlohmann::json sessions;
   do sessions = stat()["shards"][0]["sessions"];

@@ -2,7 +2,7 @@
 // limit them do without.
 #pragma once
 
-namespace scalio::testing {
+namespace scalio {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kSanitized = true;
@@ -10,4 +10,4 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-}  // namespace scalio::testing
+}  // namespace scalio
