@@ -264,7 +264,7 @@ int take_turns(const char* uri) {
 // comes back.
 int come_late(const char* uri) {
   scalio::ClientOptions options;
-  options.operation_timeout = std::chrono::milliseconds(500);
+  options.operation_timeout = std::chrono::milliseconds(1500);
   Connected client = Client::connect(uri, options);
   use(of(client), "value");
   Others others;
