@@ -99,7 +99,8 @@ class Client {
   // Failures: invalid (URI, way to the SSDs), unavailable, timed_out, busy (too many clients).
   static Result<std::unique_ptr<Client>> connect(std::string_view uri, ClientOptions options = {});
 
-  // Every operation must have ended. Takes a few seconds at most, also if the server is silent.
+  // Every operation must have ended. Takes a few seconds at most, also if the server is silent; a
+  // local SSD that does not answer a read is waited for.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

@@ -1,5 +1,5 @@
-// Detached: a coroutine that nobody awaits and, unlike Executor::spawn's tasks, nobody counts: for
-// work that an object of this layer posts to its loop, and that holds the object until it has run.
+// Detached: a coroutine that nobody awaits. Executor::spawn counts its own; an object that posts
+// work to its loop holds itself in it until that has run.
 #pragma once
 
 #include <coroutine>

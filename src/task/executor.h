@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "base/assert.h"
+#include "task/detached.h"
 
 namespace scalio {
 
@@ -66,15 +67,6 @@ class Executor {
   void let_go_on(std::int64_t operations) { left_ = operations; }
 
  private:
-  struct Detached {
-    struct promise_type {
-      Detached get_return_object() const noexcept { return {}; }
-      std::suspend_never initial_suspend() const noexcept { return {}; }
-      std::suspend_never final_suspend() const noexcept { return {}; }
-      void return_void() const noexcept {}
-      [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
-    };
-  };
   Detached detach(Task<void> task) {
     ++spawned_;
     co_await std::move(task);

@@ -1,6 +1,7 @@
 // NVMe commands as bytes, to be compared.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 
@@ -13,6 +14,14 @@ inline Bytes bytes_of(const NvmeCommand& command) {
   Bytes out(kCommandSize);
   store(out.data(), command);
   return out;
+}
+
+// first, first + 1, ...: bytes of which none is like its neighbour.
+template <std::size_t N>
+std::array<std::byte, N> counted(unsigned first) {
+  std::array<std::byte, N> a;
+  for (std::size_t i = 0; i < N; ++i) a[i] = static_cast<std::byte>(first + i);
+  return a;
 }
 
 // 64 zero bytes but for these.

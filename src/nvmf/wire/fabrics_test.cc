@@ -12,13 +12,6 @@
 namespace scalio::nvmf {
 namespace {
 
-template <std::size_t N>
-std::array<std::byte, N> counted(unsigned first) {
-  std::array<std::byte, N> a;
-  for (std::size_t i = 0; i < N; ++i) a[i] = static_cast<std::byte>(first + i);
-  return a;
-}
-
 TEST(NvmeFabrics, ConnectIsReadBack) {
   const NvmeCommand c = make_connect({0, 3, 127, ConnectCommand::kNoFlowControl, 5000});
   EXPECT_EQ(

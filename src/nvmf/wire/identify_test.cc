@@ -3,16 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "nvmf/wire/fabrics.h"
+#include "testing/command_bytes.h"
 
 namespace scalio::nvmf {
 namespace {
-
-template <std::size_t N>
-std::array<std::byte, N> counted(unsigned first) {
-  std::array<std::byte, N> a;
-  for (std::size_t i = 0; i < N; ++i) a[i] = static_cast<std::byte>(first + i);
-  return a;
-}
 
 TEST(NvmeIdentify, IdentifyControllerIsReadBack) {
   IdentifyController c;
