@@ -1,10 +1,11 @@
-# scalio_layer(NAME [DEPENDS layer...] [LIBRARIES target...] [TEST_DEPENDS layer...])
+# scalio_layer(NAME [DEPENDS layer...] [LIBRARIES target...] [TEST_DEPENDS layer...]
+#              [LABELS label...])
 #
 # One folder of src/ as the static library scalio_NAME, a slash in NAME written as _. Its *_test.cc
-# files, which stand beside what they test, become the program NAME_test; main.cc belongs to a
-# program.
+# files, which stand beside what they test, become the program NAME_test, whose tests have the
+# LABELS in ctest; main.cc belongs to a program.
 function(scalio_layer folder)
-  cmake_parse_arguments(arg "" "" "DEPENDS;LIBRARIES;TEST_DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "DEPENDS;LIBRARIES;TEST_DEPENDS;LABELS" ${ARGN})
   string(REPLACE / _ name ${folder})
   foreach(list arg_DEPENDS arg_TEST_DEPENDS)
     list(TRANSFORM ${list} REPLACE / _)
@@ -32,6 +33,10 @@ function(scalio_layer folder)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE scalio_${name} ${arg_TEST_DEPENDS} scalio_testing
       GTest::gtest_main)
-    gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60)
+    set(properties)
+    if(arg_LABELS)
+      set(properties PROPERTIES LABELS "${arg_LABELS}")
+    endif()
+    gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 ${properties})
   endif()
 endfunction()
