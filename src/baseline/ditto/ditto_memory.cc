@@ -1,0 +1,37 @@
+#include "baseline/ditto/ditto_memory.h"
+
+#include <algorithm>
+
+namespace scalio::ditto {
+
+DittoMemory::DittoMemory(const DittoGeometry& geometry, ByteSpan region, std::function<Nanos()> now)
+    : geometry_(geometry), now_(std::move(now)) {
+  SCALIO_ASSERT(geometry.check().ok() && region.size() >= geometry.size());
+  // The data needs nothing: no word names it.
+  std::fill_n(region.begin(), geometry.data_at(), std::byte{0});
+}
+
+Bytes DittoMemory::hello() const { return encode_hello({geometry_, now_(), weights_.values()}); }
+
+std::optional<Bytes> DittoMemory::answer(ByteView request) {
+  const std::optional<DittoRequest> r = decode_request(request);
+  if (!r) return std::nullopt;
+  if (r->kind == DittoRequestKind::weights) {
+    weights_.lower(r->penalties);
+    return encode_weights(weights_.values());
+  }
+  if (segments_left() == 0) return encode_segment(0);
+  return encode_segment(geometry_.data_at() + segments_given_++ * kSegmentSize);
+}
+
+Result<Bytes> DittoMemory::on_hello(fabric::Peer&, ByteView) { return hello(); }
+
+void DittoMemory::on_request(fabric::Peer& peer, std::uint64_t call, ByteView request) {
+  const std::optional<Bytes> reply = answer(request);
+  if (!reply) return peer.close("it sent a request that no Ditto client makes");
+  peer.reply(call, *reply);
+}
+
+void DittoMemory::on_disconnect(fabric::Peer&) {}
+
+}  // namespace scalio::ditto
