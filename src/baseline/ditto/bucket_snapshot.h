@@ -1,4 +1,8 @@
 // BucketSnapshot: a bucket as one READ brought it, or some in a row.
+//
+// Where a CPU stands in for the NIC, words beyond the first 192 bytes may come as halves of two
+// (fabric/region_access.h). That is a word like any other that has changed meanwhile: a CAS from it
+// fails, and what it names is checked.
 #pragma once
 
 #include <array>

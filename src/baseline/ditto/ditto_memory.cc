@@ -1,6 +1,6 @@
 #include "baseline/ditto/ditto_memory.h"
 
-#include <algorithm>
+#include "fabric/region_access.h"
 
 namespace scalio::ditto {
 
@@ -8,7 +8,9 @@ DittoMemory::DittoMemory(const DittoGeometry& geometry, ByteSpan region, std::fu
     : geometry_(geometry), now_(std::move(now)) {
   SCALIO_ASSERT(geometry.check().ok() && region.size() >= geometry.size());
   // The data needs nothing: no word names it.
-  std::fill_n(region.begin(), geometry.data_at(), std::byte{0});
+  for (std::uint64_t at = 0; at < geometry.data_at(); at += sizeof(std::uint64_t)) {
+    fabric::store_word_relaxed(region.data() + at, 0);
+  }
 }
 
 Bytes DittoMemory::hello() const { return encode_hello({geometry_, now_(), weights_.values()}); }
