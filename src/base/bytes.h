@@ -2,6 +2,7 @@
 // All of Scalio's formats are little-endian; so are all machines it runs on (checked here).
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,11 @@ inline ByteView as_bytes(std::string_view s) {
 }
 inline std::string_view as_string(ByteView b) {
   return {reinterpret_cast<const char*>(b.data()), b.size()};
+}
+
+// Returns the end of the copy. Not std::ranges::copy: g++ 12 copies const bytes with it one by one.
+inline std::byte* copy_bytes(ByteView from, std::byte* to) {
+  return std::copy(from.begin(), from.end(), to);
 }
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) {

@@ -76,7 +76,7 @@ FrameStream::FrameStream(Private, EventLoop& loop, net::UniqueFd socket, Handler
 FrameStream::~FrameStream() { SCALIO_ASSERT(state_ == State::stopped); }
 
 void FrameStream::send(FrameKind kind, std::uint64_t id, ByteView payload) {
-  if (open()) std::ranges::copy(payload, send_space(kind, id, payload.size()).begin());
+  if (open()) copy_bytes(payload, send_space(kind, id, payload.size()).data());
 }
 
 ByteSpan FrameStream::send_space(FrameKind kind, std::uint64_t id, std::size_t size) {
@@ -133,7 +133,7 @@ void FrameStream::read_frames() {
   read_again_ = false;
   std::byte* space = receiving_.bytes.get();
   std::size_t have = partial_.size();
-  std::ranges::copy(partial_, space);
+  copy_bytes(partial_, space);
   partial_ = {};
   std::size_t received = 0;
   for (bool drained = false;;) {

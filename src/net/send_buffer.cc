@@ -33,7 +33,7 @@ void SendBuffer::Pool::give_back(Block block) {
 ByteSpan SendBuffer::append(std::size_t n) {
   if (block_.size - end_ < n) {
     Block next = pool_.take(std::max(2 * size(), size() + n));
-    std::ranges::copy(bytes(), next.data.get());
+    copy_bytes(bytes(), next.data.get());
     pool_.give_back(std::move(block_));
     block_ = std::move(next);
     end_ = size();

@@ -29,7 +29,7 @@ Digits::Digits(std::uint64_t number) {
 KeyBuffer::KeyBuffer(std::size_t size) : size_(size) {
   SCALIO_ASSERT(size > kKeyPrefix.size() && size <= kMaxKeySize);
   text_.fill('0');
-  std::ranges::copy(kKeyPrefix, text_.begin());
+  std::copy(kKeyPrefix.begin(), kKeyPrefix.end(), text_.begin());
 }
 
 void KeyBuffer::set(const Digits& digits) {
@@ -45,7 +45,8 @@ std::uint64_t key_capacity(std::size_t key_size) {
 
 void make_value(std::span<char> out, const Digits& digits, Writer writer, std::uint64_t sequence) {
   SCALIO_ASSERT(out.size() >= kValuePrefix && writer.thread < kMaxWriters);
-  char* p = std::ranges::copy(digits.text(), out.data()).out;
+  const auto& number = digits.text();
+  char* p = std::copy(number.begin(), number.end(), out.data());
   *p++ = '-';
   p = put_hex(p, writer.process, 8);
   p = put_hex(p, writer.thread, 3);

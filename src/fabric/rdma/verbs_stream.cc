@@ -85,7 +85,7 @@ void VerbsStream::send(FrameKind kind, std::uint64_t id, ByteView payload) {
   if (ended_) return;
   const ByteSpan frame = out_.append(kFrameHeader + payload.size());
   put_header(frame.data(), kind, id, payload.size());
-  std::ranges::copy(payload, frame.begin() + kFrameHeader);
+  copy_bytes(payload, frame.data() + kFrameHeader);
   queue_->defer();
 }
 
@@ -110,7 +110,7 @@ void VerbsStream::on_posting() {
 // say does not depend on a READ or an atomic before them, so that no fence is needed.
 void VerbsStream::send_buffer(std::size_t bytes) {
   std::byte* buffer = send_buffer_at(sends_++ % kBuffers);
-  std::ranges::copy(out_.bytes().first(bytes), buffer);
+  copy_bytes(out_.bytes().first(bytes), buffer);
   out_.consume(bytes);
   ibv_send_wr request{};
   request.opcode = IBV_WR_SEND_WITH_IMM;

@@ -65,7 +65,7 @@ Status TcpConnection::on_answer(const Frame& frame) {
   switch (frame.kind) {
     case FrameKind::read_done:
       if (op.kind != Op::Kind::read || frame.payload.size() != op.size) return unexpected();
-      std::ranges::copy(frame.payload, op.data);
+      copy_bytes(frame.payload, op.data);
       break;
     case FrameKind::write_done:
       if (op.kind != Op::Kind::write) return unexpected();

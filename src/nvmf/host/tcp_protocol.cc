@@ -85,8 +85,8 @@ void TcpProtocol::append_data(const TcpSlot& slot, std::uint32_t size, bool last
 void TcpProtocol::append_with_data(ByteView prefix, ByteView data) {
   const bool digest = send_format_.data_digest && !data.empty();
   std::byte* to = out_.append(prefix.size() + data.size() + (digest ? kDigestSize : 0)).data();
-  to = std::ranges::copy(prefix, to).out;
-  to = std::ranges::copy(data, to).out;
+  to = copy_bytes(prefix, to);
+  to = copy_bytes(data, to);
   if (digest) store(to, crc32c(data));
 }
 
@@ -105,7 +105,7 @@ Status TcpProtocol::refuse(const PduError& error, ByteView header) {
   std::array<std::byte, kTermHeader + kMaxTermData> pdu;
   const TermReq m{error.error, error.information};
   const std::size_t n = encode_term_req(PduType::h2c_term_req, m, header, pdu);
-  std::ranges::copy(ByteView(pdu).first(n), out_.append(n).data());
+  copy_bytes(ByteView(pdu).first(n), out_.append(n).data());
   return Status(Code::unavailable,
                 fmt::format("the controller sent {} ({})", error.what, name_of(error.error)));
 }
@@ -238,7 +238,7 @@ Status TcpProtocol::on_data(const Pdu& pdu) {
   slot->received += transfer.length;
   digest_left_ = pdu.data_digest ? kDigestSize : 0;
   crc_ = 0;
-  std::ranges::copy(pdu.header, data_header_.begin());
+  copy_bytes(pdu.header, data_header_.data());
   data_flags_ = pdu.flags;
   data_slot_ = slot;
   return Status();

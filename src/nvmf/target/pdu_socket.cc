@@ -61,7 +61,7 @@ void PduSocket::receive() {
   receive_again_ = false;
   std::byte* const space = space_.data();
   std::size_t have = partial_.size();
-  std::ranges::copy(partial_, space);
+  copy_bytes(partial_, space);
   partial_ = {};
   for (std::size_t received = 0;;) {
     const std::size_t room = space_.size() - have;

@@ -269,7 +269,7 @@ void TargetConnection::on_data(const Pdu& pdu, ByteView data, bool intact) {
     return terminate({FatalError::invalid_header_field, kFlagsAt, "LAST_PDU at a wrong place"},
                      pdu.header);
   }
-  std::ranges::copy(data, slot.memory.get() + t.offset);
+  copy_bytes(data, slot.memory.get() + t.offset);
   slot.received += t.length;
   slot.damaged |= !intact;
   if (!ends) return;
@@ -412,7 +412,7 @@ void TargetConnection::on_io(CommandSlot& slot, ByteView data) {
   if (request.in_capsule) {
     // The bytes are here and go with this call, so they get memory even where others wait for it.
     take_memory(slot);
-    std::ranges::copy(data.subspan(request.capsule_offset, request.size), slot.memory.get());
+    copy_bytes(data.subspan(request.capsule_offset, request.size), slot.memory.get());
     return run(slot);
   }
   begin_or_wait(slot);

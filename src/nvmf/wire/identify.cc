@@ -235,7 +235,7 @@ Status decode_namespace_descriptors(ByteView in, NamespaceId& id) {
 void encode_namespace_list(const std::vector<std::uint32_t>& nsids, ByteSpan out) {
   clear(out, kIdentifySize);
   const std::size_t n = std::min(nsids.size(), kIdentifySize / sizeof(std::uint32_t));
-  std::ranges::copy(std::as_bytes(std::span(nsids).first(n)), out.begin());
+  copy_bytes(std::as_bytes(std::span(nsids).first(n)), out.data());
 }
 
 std::vector<std::uint32_t> decode_namespace_list(ByteView in) {

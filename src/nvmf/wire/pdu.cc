@@ -217,7 +217,7 @@ std::size_t encode_term_req(PduType type, const TermReq& m, ByteView header, Byt
   put_common(out, type, 0, kTermHeader, 0, length);
   store(out.data() + kErrorAt, m.error);
   store(out.data() + kInformationAt, m.information);
-  std::ranges::copy(header, out.data() + kTermHeader);
+  copy_bytes(header, out.data() + kTermHeader);
   return length;
 }
 
