@@ -118,16 +118,19 @@ bool same_store(const SsdGeometry& a, const SsdGeometry& b);
 // more. It goes round in 413 days, which is what a read slot's word and body have room for
 // (ReadWord). A clock that goes round sooner makes slots that nobody has touched for that long look
 // young, and those in use go in their place.
-constexpr std::uint64_t kClockRound = std::uint64_t{255} * 255 << 16;
+constexpr std::uint32_t kClockRound = std::uint32_t{255} * 255 << 16;
 inline std::uint32_t clock_of(std::uint64_t server_now) {
   return static_cast<std::uint32_t>((server_now >> 23) % kClockRound);
 }
 // How long before `now` it was `then`. Clients' ideas of the server's time differ: `then` may be
 // ahead of `now` by up to a day, and is not long ago for that.
 inline std::uint32_t clock_age(std::uint32_t now, std::uint32_t then) {
-  constexpr std::uint64_t kDay = std::uint64_t{86'400} * 1'000'000'000 >> 23;
-  const std::uint64_t age = (now + kClockRound - then % kClockRound) % kClockRound;
-  return age < kClockRound - kDay ? static_cast<std::uint32_t>(age) : 0;
+  constexpr std::uint32_t kDay = std::uint64_t{86'400} * 1'000'000'000 >> 23;
+  // Asked for every slot of a block that is full, so without a division.
+  static_assert(kClockRound > ~0U / 2);
+  if (then >= kClockRound) then -= kClockRound;  // anyone's bytes
+  const std::uint32_t age = now >= then ? now - then : now + (kClockRound - then);
+  return age < kClockRound - kDay ? age : 0;
 }
 
 // The part of a hash that slot words carry. Tags only select; the full key decides (rule 4).
