@@ -84,6 +84,8 @@ class [[nodiscard]] Task {
     return !h_.done();
   }
   T await_resume() { return h_.promise().take(); }
+  // Of a task that is awaited and has not ended: its end resumes `other`, not its awaiter.
+  void resume_instead(std::coroutine_handle<> other) noexcept { h_.promise().continuation = other; }
 
  private:
   Handle h_;

@@ -131,11 +131,12 @@ Task<Status> Client::Impl::reach_ssd(std::uint32_t index) {
     co_return co_await client.ssd().open(held->hello);
   };
   Deadlines deadlines(*loop);
-  std::optional<Status> opened = co_await deadlines.within(
-      *connect_deadline, open(*shards[index].client, shards[index].link->current()));
-  if (!chosen()) co_return Status();
-  if (opened) co_return *std::move(opened);
-  co_return Status(Code::timed_out, fmt::format("SSD {} does not answer in time", index));
+  const auto late = [&] {
+    return Status(Code::timed_out, fmt::format("SSD {} does not answer in time", index));
+  };
+  Status opened = co_await deadlines.within(
+      *connect_deadline, open(*shards[index].client, shards[index].link->current()), late);
+  co_return chosen() ? opened : Status();
 }
 
 Task<Result<OpenedSsd>> Client::Impl::open_ssd(net::Uri uri, layout::HelloReply hello) {

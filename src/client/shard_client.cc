@@ -45,19 +45,25 @@ static_assert(RegionGeometry{.read_slots = RegionGeometry::kMaxReadSlots}.write_
 
 class ShardClient::Block {
  public:
-  Block(ShardClient& client, std::size_t size) : client_(client) {
+  explicit Block(ShardClient& client) : client_(client) {}
+  Block(ShardClient& client, std::size_t size) : client_(client) { lease(size); }
+  Block(Block&& o) noexcept : client_(o.client_), bytes_(std::move(o.bytes_)) {}
+  ~Block() { give_back(); }
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+
+  bool empty() const { return bytes_.empty(); }
+  // Of an empty one. `size` is not 0.
+  void lease(std::size_t size) {
     if (!client_.idle_blocks_.empty()) {
       bytes_ = std::move(client_.idle_blocks_.back());
       client_.idle_blocks_.pop_back();
     }
     bytes_.resize(size);
   }
-  Block(Block&& o) noexcept : client_(o.client_), bytes_(std::move(o.bytes_)) {}
-  ~Block() {
-    if (!bytes_.empty()) client_.idle_blocks_.push_back(std::move(bytes_));
+  void give_back() {
+    if (!empty()) client_.idle_blocks_.push_back(std::move(bytes_));
   }
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
   ByteSpan span() { return bytes_; }
 
  private:
@@ -82,17 +88,33 @@ void ShardClient::hit(const layout::RecordView& record, Result<Record>* out) {
   }
 }
 
+// `began`: when the caller began to wait; 0 is now. `nothing`, if not empty, is the key's block as
+// it was read on the connection `held` just now, and has nothing of the key.
+auto ShardClient::get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
+                              std::shared_ptr<ShardConnection>&& held, Block&& nothing) {
+  const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
+  const auto late = [this]() -> Result<Record> {
+    return Status(Code::timed_out,
+                  fmt::format("no answer from the server or its SSD within {} ms{}",
+                              timeout_ / kMillisecond, link_.why_lost()));
+  };
+  return deadlines_.within(
+      deadline, get_slowly(std::string(key), hash, deadline, std::move(held), std::move(nothing)),
+      late);
+}
+
 // The common case in one coroutine: a live link, one READ, a record.
 Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) {
   ++counters_.gets;
   if (!executor_.may_go_on()) co_await executor_.yield();
+  std::shared_ptr<ShardConnection> held;
+  Block bytes(*this);
+  Nanos began = 0;  // not looked at where there is nothing to wait for
   if (link_.alive()) {
     const std::shared_ptr<ShardConnection>& link = link_.current();
     const RegionGeometry& g = link->hello.region;
     const std::uint64_t block = g.block_of(hash);
-    Block bytes(*this, g.block_size());
-    std::shared_ptr<ShardConnection> held;
-    Nanos began = 0;  // not looked at where there is nothing to wait for
+    bytes.lease(g.block_size());
     fabric::Op read = link->connection->read(g.block_at(block), bytes.span());
     if (!read.await_ready()) {
       held = link;  // the link must outlive what is in flight on it
@@ -102,63 +124,45 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
     if (co_await read == Code::ok) {
       const std::shared_ptr<ShardConnection>& now = held ? held : link_.current();
       BlockView view(now->hello.region, block, bytes.span());
-      if (view.look_up(key, layout::tag_of(hash)) == BlockView::Found::record) {
+      const BlockView::Found found = view.look_up(key, layout::tag_of(hash));
+      if (found == BlockView::Found::record) {
         Result<Record> out = Status(Code::not_found, "");
         hit(view.record(), &out);
         const bool has_clock = view.slot() < now->hello.region.read_slots;
         if (has_clock && ++touches_ % kTouchEvery == 0) touch(now, block, view.slot());
         co_return out;
       }
-      co_return co_await get_in_time(key, hash, began, now, &bytes);
+      if (found != BlockView::Found::none) bytes.give_back();
+      if (!held) held = now;
+    } else {
+      bytes.give_back();
     }
-    co_return co_await get_in_time(key, hash, began, nullptr, nullptr);
   }
-  co_return co_await get_in_time(key, hash, 0, nullptr, nullptr);
+  co_return co_await get_in_time(key, hash, began, std::move(held), std::move(bytes));
 }
 
-// `began`: when the caller began to wait; 0 is now.
-Task<Result<Record>> ShardClient::get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
-                                              std::shared_ptr<ShardConnection> held, Block* seen) {
-  const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
-  std::optional<Block> block;
-  if (seen != nullptr) block.emplace(std::move(*seen));
-  std::optional<Result<Record>> result = co_await deadlines_.within(
-      deadline, get_detached(std::string(key), hash, std::move(held), std::move(block)));
-  if (result) co_return std::move(*result);
-  co_return Status(Code::timed_out,
-                   fmt::format("no answer from the server or its SSD within {} ms{}",
-                               timeout_ / kMillisecond, link_.why_lost()));
-}
-
-// With all that it uses: its caller may not wait for its end.
-Task<Result<Record>> ShardClient::get_detached(std::string key, std::uint64_t hash,
-                                               std::shared_ptr<ShardConnection> held,
-                                               std::optional<Block> seen) {
-  Block* const block = seen ? &*seen : nullptr;
-  co_return co_await get_slowly(key, hash, std::move(held), block);
-}
-
-// `seen`, if not null, is the key's block as it was read on the connection `held` just now.
-Task<Result<Record>> ShardClient::get_slowly(std::string_view key, std::uint64_t hash,
-                                             std::shared_ptr<ShardConnection> held, Block* seen) {
-  const Nanos deadline = executor_.now() + timeout_;
+// Has all that it uses: its caller may not wait for its end.
+Task<Result<Record>> ShardClient::get_slowly(std::string key, std::uint64_t hash, Nanos deadline,
+                                             std::shared_ptr<ShardConnection> held, Block nothing) {
   Result<Record> out = Status(Code::timed_out, "");
   Tries tries;
-  for (; executor_.now() <= deadline; seen = nullptr) {
-    std::optional<Block> fresh;
-    if (seen == nullptr) {
+  Block bytes = std::move(nothing);
+  for (bool first = !bytes.empty(); first || executor_.now() <= deadline; first = false) {
+    if (!first) {
+      bytes.give_back();
       Result<std::shared_ptr<ShardConnection>> live = co_await link_.get();
       if (!live.ok()) co_return live.status();
       held = *live;
       const RegionGeometry& g = held->hello.region;
-      fresh.emplace(*this, g.block_size());
+      bytes.lease(g.block_size());
       count_read(g.block_size());
-      fabric::Op read = held->connection->read(g.block_at(g.block_of(hash)), fresh->span());
+      fabric::Op read = held->connection->read(g.block_at(g.block_of(hash)), bytes.span());
       if (co_await read != Code::ok) continue;
     }
     const std::uint64_t block = held->hello.region.block_of(hash);
-    BlockView view(held->hello.region, block, seen != nullptr ? seen->span() : fresh->span());
-    const BlockView::Found found = view.look_up(key, layout::tag_of(hash));
+    BlockView view(held->hello.region, block, bytes.span());
+    const BlockView::Found found =
+        first ? BlockView::Found::none : view.look_up(key, layout::tag_of(hash));
     if (found == BlockView::Found::record) {
       hit(view.record(), &out);
       co_return out;
@@ -357,7 +361,7 @@ Task<void> ShardClient::write_clock(std::shared_ptr<ShardConnection> link, std::
 Task<Result<std::uint64_t>> ShardClient::write(layout::RequestKind kind, std::string_view key,
                                                std::string_view value, std::uint64_t expected) {
   ++counters_.writes;
-  co_return co_await link_.write(kind, key, value, expected);
+  return link_.write(kind, key, value, expected);
 }
 
 ClientCounters ShardClient::counters() const {

@@ -39,20 +39,17 @@ class ShardClient {
 
  private:
   enum class Next : std::uint8_t { done, again, bypass };
-  class Block;    // a leased buffer for one hash block
+  class Block;    // a leased buffer for one hash block, or none
   struct Tries {  // of one GET, so far
     int rereads = 0;
     int polls = 0;
     int fills = 0;
   };
 
-  Task<Result<Record>> get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
-                                   std::shared_ptr<ShardConnection> held, Block* seen);
-  Task<Result<Record>> get_detached(std::string key, std::uint64_t hash,
-                                    std::shared_ptr<ShardConnection> held,
-                                    std::optional<Block> seen);
-  Task<Result<Record>> get_slowly(std::string_view key, std::uint64_t hash,
-                                  std::shared_ptr<ShardConnection> held, Block* seen);
+  auto get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
+                   std::shared_ptr<ShardConnection>&& held, Block&& nothing);
+  Task<Result<Record>> get_slowly(std::string key, std::uint64_t hash, Nanos deadline,
+                                  std::shared_ptr<ShardConnection> held, Block nothing);
   Task<Next> fill(ShardConnection& link, std::string_view key, std::uint64_t hash,
                   std::uint64_t block, std::uint32_t slot, std::uint64_t seen, Result<Record>* out);
   Task<bool> bypass(ShardConnection& link, std::string_view key, std::uint64_t hash,

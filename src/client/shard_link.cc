@@ -172,14 +172,12 @@ Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
   if (!link.ok()) co_return Attempt{link.status()};
   if (write.given_up) co_return Attempt{Status(Code::timed_out, "the write was not sent")};
   const std::shared_ptr<ClientSession> session = session_;
-  Request request{write.kind, session->next_sequence++, 0, write.expected, write.key, write.value};
-  session->in_flight.insert(request.sequence);
+  const std::uint64_t sequence = session->next_sequence++;
+  session->in_flight.insert(sequence);
   ++calls_;
 
   std::optional<Attempt> outcome;
   while (!outcome) {
-    // The same write again on the same session: the server knows it by its sequence.
-    link = co_await get();
     if (!link.ok() || session != session_ || write.given_up) {
       const std::string why = !link.ok()            ? link.status().message()
                               : session != session_ ? "the server was restarted"
@@ -191,12 +189,14 @@ Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
               : Status(Code::unavailable, fmt::format("the write was not sent: {}", why))};
       break;
     }
-    request.acknowledged = session->acknowledged();
-    Bytes message;
-    layout::encode(message, request);
+    layout::set_sequence(write.message, sequence, session->acknowledged());
     write.sent = true;
-    Result<Bytes> answer = co_await (*link)->connection->call(message);
-    if (!answer.ok()) continue;
+    Result<Bytes> answer = co_await (*link)->connection->call(write.message);
+    if (!answer.ok()) {
+      // The same write again on the same session: the server knows it by its sequence.
+      link = co_await get();
+      continue;
+    }
     auto reply = layout::decode_reply(*answer);
     if (!reply) {
       outcome = Attempt{Status(Code::unknown, "the server's reply is malformed")};
@@ -207,7 +207,7 @@ Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
     }
   }
   --calls_;
-  session->in_flight.erase(request.sequence);
+  session->in_flight.erase(sequence);
   window_.wake_all();
   co_return std::move(*outcome);
 }
@@ -225,21 +225,23 @@ Task<Result<std::uint64_t>> ShardLink::carry_out(std::shared_ptr<PendingWrite> w
 Task<Result<std::uint64_t>> ShardLink::write(RequestKind kind, std::string_view key,
                                              std::string_view value, std::uint64_t expected) {
   const Nanos deadline = executor_.now() + operation_timeout_;
-  auto write = std::make_shared<PendingWrite>(
-      PendingWrite{kind, std::string(key), std::string(value), expected});
-  std::optional<Result<std::uint64_t>> result =
-      co_await deadlines_.within(deadline, carry_out(write));
-  if (result) co_return std::move(*result);
-  write->given_up = true;
+  auto write = std::make_shared<PendingWrite>();
+  layout::encode(write->message, Request{kind, 0, 0, expected, key, value});
+  const auto late = [&] { return Result<std::uint64_t>(give_up(*write)); };
+  co_return co_await deadlines_.within(deadline, carry_out(write), late);
+}
+
+Status ShardLink::give_up(PendingWrite& write) {
+  write.given_up = true;
   const Nanos ms = operation_timeout_ / kMillisecond;
-  if (write->sent) {
-    co_return Status(
+  if (write.sent) {
+    return Status(
         Code::unknown,
         fmt::format("the write was sent and its outcome is not known: no answer within {} ms{}", ms,
                     why_lost()));
   }
-  co_return Status(Code::timed_out,
-                   fmt::format("the write could not be sent within {} ms{}", ms, why_lost()));
+  return Status(Code::timed_out,
+                fmt::format("the write could not be sent within {} ms{}", ms, why_lost()));
 }
 
 Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
@@ -268,12 +270,12 @@ Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view valu
   request.value = value;
   Bytes message;
   layout::encode(message, request);
-  std::optional<Result<std::string>> result =
-      co_await deadlines_.within(deadline, ask_once(std::move(message)));
-  if (result) co_return std::move(*result);
-  co_return Status(Code::timed_out,
-                   fmt::format("no answer from the server within {} ms{}",
-                               (executor_.now() - began) / kMillisecond, why_lost()));
+  const auto late = [&]() -> Result<std::string> {
+    return Status(Code::timed_out,
+                  fmt::format("no answer from the server within {} ms{}",
+                              (executor_.now() - began) / kMillisecond, why_lost()));
+  };
+  co_return co_await deadlines_.within(deadline, ask_once(std::move(message)), late);
 }
 
 }  // namespace scalio::client

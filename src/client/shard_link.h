@@ -63,10 +63,7 @@ class ShardLink {
   };
   // A write, and how far it has come.
   struct PendingWrite {
-    const layout::RequestKind kind;
-    const std::string key;
-    const std::string value;
-    const std::uint64_t expected;
+    Bytes message;          // lacks its sequence until it is sent
     bool sent = false;      // and not refused before anything was done
     bool given_up = false;  // its caller waits no longer: it is not sent any more
   };
@@ -78,6 +75,7 @@ class ShardLink {
   Task<Status> connect_once(Nanos bound);
   Task<Attempt> write_once(PendingWrite& write);
   Task<Result<std::uint64_t>> carry_out(std::shared_ptr<PendingWrite> write);
+  Status give_up(PendingWrite& write);
   Task<Result<std::string>> ask_once(Bytes message);
 
   Executor& executor_;

@@ -6,6 +6,8 @@ namespace scalio::layout {
 
 namespace {
 constexpr Code kLastCode = Code::busy;
+// Of a request.
+constexpr std::size_t kSequenceAt = 1, kAcknowledgedAt = 9;
 }  // namespace
 
 void encode(Bytes& out, const HelloRequest& m) { ByteWriter(out).put(m.session); }
@@ -68,6 +70,7 @@ std::optional<HelloReply> decode_hello_reply(ByteView in) {
 }
 
 void encode(Bytes& out, const Request& m) {
+  out.reserve(out.size() + kRequestHeader + m.key.size() + m.value.size());
   ByteWriter w(out);
   w.put(static_cast<std::uint8_t>(m.kind));
   w.put(m.sequence);
@@ -75,6 +78,12 @@ void encode(Bytes& out, const Request& m) {
   w.put(m.expected);
   w.string(m.key);
   w.string(m.value);
+}
+
+void set_sequence(ByteSpan request, std::uint64_t sequence, std::uint64_t acknowledged) {
+  SCALIO_ASSERT(request.size() >= kAcknowledgedAt + sizeof acknowledged);
+  store(request.data() + kSequenceAt, sequence);
+  store(request.data() + kAcknowledgedAt, acknowledged);
 }
 
 std::optional<Request> decode_request(ByteView in) {
@@ -95,10 +104,13 @@ std::optional<Request> decode_request(ByteView in) {
 }
 
 void encode(Bytes& out, const Reply& m) {
+  const std::string_view text = m.code == Code::ok ? m.text : m.text.substr(0, kMaxFailureText);
+  constexpr std::size_t kFixed = 1 + sizeof(std::uint64_t) + sizeof(std::uint32_t);
+  out.reserve(out.size() + kFixed + text.size());
   ByteWriter w(out);
   w.put(static_cast<std::uint8_t>(m.code));
   w.put(m.version);
-  w.string(m.code == Code::ok ? m.text : m.text.substr(0, kMaxFailureText));
+  w.string(text);
 }
 
 std::optional<Reply> decode_reply(ByteView in) {

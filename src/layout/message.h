@@ -82,6 +82,8 @@ void encode(Bytes& out, const HelloRequest& m);
 void encode(Bytes& out, const HelloReply& m);
 void encode(Bytes& out, const Request& m);
 void encode(Bytes& out, const Reply& m);
+// Sets the numbers of a write that is encoded already.
+void set_sequence(ByteSpan request, std::uint64_t sequence, std::uint64_t acknowledged);
 
 // Nothing if malformed. Views point into `in`.
 std::optional<HelloRequest> decode_hello_request(ByteView in);

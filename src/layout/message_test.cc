@@ -191,6 +191,14 @@ TEST(Request, RoundTripsAtEverySize) {
   }
 }
 
+TEST(Request, ItsNumbersCanBeSetAfterwards) {
+  Bytes late, whole;
+  encode(late, Request{RequestKind::put_if, 0, 0, 9, "key", "value"});
+  encode(whole, Request{RequestKind::put_if, 7, 0x0102030405060708, 9, "key", "value"});
+  set_sequence(late, 7, 0x0102030405060708);
+  EXPECT_EQ(late, whole);
+}
+
 TEST(Request, UnknownKindsAreRejected) {
   Bytes b = encoded(Request{RequestKind::put, 1, 1, 0, "k", "v"});
   for (int kind = 0; kind < 256; ++kind) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -11,20 +10,18 @@
 
 namespace scalio {
 
-// Costs nothing while nobody waits.
+// Costs an operation that ends in time no allocation and no turn of the loop.
 class Deadlines {
  public:
   explicit Deadlines(Executor& executor) : state_(std::make_shared<State>(executor)) {}
 
-  // What `task` gives if it ends before `deadline`, else nothing. Then it goes on by itself to its
-  // own end, and what it gives is dropped: so it must own all that it uses.
-  template <class T>
-  Task<std::optional<T>> within(Nanos deadline, Task<T> task) {
-    const std::shared_ptr<State> state = state_;
-    auto run = std::make_shared<Run<T>>();
-    state->executor.spawn(carry(state, std::move(task), run));
-    if (!run->result) co_await run->wait(*state, deadline);
-    co_return std::move(run->result);
+  template <class T, class Late>
+  class Within;
+  // What `task` gives if it ends before `deadline`, else what late() gives. Then the task goes on
+  // by itself to its own end, and what it gives is dropped: so it must own all that it uses.
+  template <class T, class Late>
+  Within<T, Late> within(Nanos deadline, Task<T> task, Late late) {
+    return Within<T, Late>(*state_, deadline, std::move(task), std::move(late));
   }
 
  private:
@@ -32,71 +29,110 @@ class Deadlines {
   // idle waits for this.
   static constexpr Nanos kGlance = 5 * kMillisecond;
 
-  class Wait;
+  // Of a ring by deadline, with a head that is no wait.
+  struct Link {
+    Nanos deadline = 0;
+    Link* before = this;
+    Link* after = this;
+  };
+  struct Wait : Link {
+    explicit Wait(Nanos d) { deadline = d; }
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+    // Leaves the task to itself, and lets the waiter go on.
+    virtual void give_up() = 0;
+    void leave() {
+      before->after = after;
+      after->before = before;
+    }
+
+   protected:
+    ~Wait() = default;
+  };
+
   struct State : std::enable_shared_from_this<State> {
     explicit State(Executor& e) : executor(e) {}
+    // Looks from the end: most deadlines are the latest so far.
+    void add(Wait& wait) {
+      Link* at = head.before;
+      while (at != &head && at->deadline > wait.deadline) at = at->before;
+      wait.before = at;
+      wait.after = at->after;
+      at->after->before = &wait;
+      at->after = &wait;
+      if (!std::exchange(watching, true)) executor.spawn(watch(shared_from_this()));
+    }
+    bool idle() const { return head.after == &head; }
+
     Executor& executor;
-    std::multimap<Nanos, Wait*> waits;  // by deadline
+    Link head;
     bool watching = false;
   };
-  class Wait {
-   public:
-    auto wait(State& state, Nanos deadline) {
-      struct Awaiter {
-        Wait& self;
-        State& state;
-        const Nanos deadline;
-        bool await_ready() const noexcept { return false; }
-        void await_suspend(std::coroutine_handle<> h) {
-          self.waiter_ = h;
-          self.place_ = state.waits.emplace(deadline, &self);
-          if (!std::exchange(state.watching, true))
-            state.executor.spawn(watch(state.shared_from_this()));
-        }
-        void await_resume() const noexcept {}
-      };
-      return Awaiter{*this, state, deadline};
-    }
-    // The task has ended, or its time.
-    void end(State& state) {
-      if (!waiter_) return;
-      state.waits.erase(place_);
-      state.executor.post(std::exchange(waiter_, nullptr));
-    }
 
-   private:
-    std::coroutine_handle<> waiter_;
-    std::multimap<Nanos, Wait*>::iterator place_;
-  };
+  // Awaits a task that another coroutine has begun to await, in its place.
   template <class T>
-  struct Run : Wait {
-    std::optional<T> result;
-  };
-
-  template <class T>
-  static Task<void> carry(std::shared_ptr<State> state, Task<T> task, std::shared_ptr<Run<T>> run) {
-    T result = co_await std::move(task);
-    run->result.emplace(std::move(result));
-    run->end(*state);
+  static Task<void> rest(Task<T> task) {
+    struct Rest {
+      Task<T>& task;
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<> h) { task.resume_instead(h); }
+      void await_resume() const noexcept {}
+    };
+    co_await Rest{task};
   }
 
   static Task<void> watch(std::shared_ptr<State> state) {
-    while (!state->waits.empty()) {
+    while (!state->idle()) {
       const Nanos glance = state->executor.now() + kGlance;
-      co_await state->executor.sleep_until(std::min(state->waits.begin()->first, glance));
+      co_await state->executor.sleep_until(std::min(state->head.after->deadline, glance));
       // An executor that comes late may have the answer: it is read in this turn and told in the
       // next.
       co_await state->executor.yield();
       co_await state->executor.yield();
       const Nanos now = state->executor.now();
-      while (!state->waits.empty() && state->waits.begin()->first <= now) {
-        state->waits.begin()->second->end(*state);
+      while (!state->idle() && state->head.after->deadline <= now) {
+        Wait& wait = static_cast<Wait&>(*state->head.after);
+        wait.leave();
+        wait.give_up();
       }
     }
     state->watching = false;
   }
 
   const std::shared_ptr<State> state_;
+};
+
+// Lives in the frame of the coroutine that awaits it, and is awaited once.
+template <class T, class Late>
+class [[nodiscard]] Deadlines::Within final : Wait {
+ public:
+  Within(State& state, Nanos deadline, Task<T> task, Late late)
+      : Wait(deadline), state_(state), task_(std::move(task)), late_(std::move(late)) {}
+
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> waiter) {
+    if (!task_->await_suspend(waiter)) return false;
+    waiter_ = waiter;
+    state_.add(*this);
+    return true;
+  }
+  T await_resume() {
+    if (!task_) return late_();
+    if (waiter_) leave();
+    return task_->await_resume();
+  }
+
+ private:
+  void give_up() override {
+    state_.executor.spawn(rest(*std::move(task_)));
+    task_.reset();
+    state_.executor.post(waiter_);
+  }
+
+  State& state_;
+  std::optional<Task<T>> task_;  // none once it was given up
+  Late late_;
+  std::coroutine_handle<> waiter_;
 };
 
 }  // namespace scalio

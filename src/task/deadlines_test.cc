@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "task/event_loop.h"
 
@@ -14,28 +15,30 @@ Task<std::string> after(Executor& executor, Nanos duration, std::string what) {
   co_return what;
 }
 
+std::string late() { return "late"; }
+
 class DeadlinesTest : public testing::Test {
  protected:
   DeadlinesTest() : loop_(std::move(*EventLoop::create())), deadlines_(*loop_) {}
-  void start(Nanos duration, Nanos bound, std::optional<std::string>* out, unsigned* ended) {
-    loop_->spawn([](DeadlinesTest& t, Nanos d, Nanos b, std::optional<std::string>* o,
-                    unsigned* n) -> Task<void> {
-      *o = co_await t.deadlines_.within(t.loop_->now() + b, after(*t.loop_, d, "ended"));
-      ++*n;
-    }(*this, duration, bound, out, ended));
+  // Something that takes `duration`, and may take `bound`.
+  void start(Nanos duration, Nanos bound, std::string* out) {
+    loop_->spawn([](DeadlinesTest& t, Nanos d, Nanos b, std::string* o) -> Task<void> {
+      *o = co_await t.deadlines_.within(t.loop_->now() + b, after(*t.loop_, d, "ended"), late);
+      t.ended_.push_back(o);
+    }(*this, duration, bound, out));
   }
 
   std::unique_ptr<EventLoop> loop_;
   Deadlines deadlines_;
+  std::vector<std::string*> ended_;  // in this order
 };
 
 TEST_F(DeadlinesTest, WhatEndsInTimeIsGiven) {
-  std::optional<std::string> at_once, later;
-  unsigned ended = 0;
-  start(0, 10 * kSecond, &at_once, &ended);
-  EXPECT_EQ(ended, 1U);
-  start(2 * kMillisecond, 10 * kSecond, &later, &ended);
-  loop_->run_until([&] { return ended == 2; });
+  std::string at_once, later;
+  start(0, 10 * kSecond, &at_once);
+  EXPECT_EQ(ended_.size(), 1U);
+  start(2 * kMillisecond, 10 * kSecond, &later);
+  loop_->run_until([&] { return ended_.size() == 2; });
   EXPECT_EQ(at_once, "ended");
   EXPECT_EQ(later, "ended");
   // Nothing is left that waits for the deadline itself.
@@ -43,16 +46,26 @@ TEST_F(DeadlinesTest, WhatEndsInTimeIsGiven) {
 }
 
 TEST_F(DeadlinesTest, WhatDoesNotIsLeftToItself) {
-  std::optional<std::string> late = "x", in_time;
-  unsigned ended = 0;
-  start(50 * kMillisecond, 3 * kMillisecond, &late, &ended);
-  start(10 * kMillisecond, 10 * kSecond, &in_time, &ended);
-  loop_->run_until([&] { return ended == 1; });
-  EXPECT_EQ(late, std::nullopt);
-  loop_->run_until([&] { return ended == 2; });
+  std::string too_late, in_time;
+  start(50 * kMillisecond, 3 * kMillisecond, &too_late);
+  start(10 * kMillisecond, 10 * kSecond, &in_time);
+  loop_->run_until([&] { return ended_.size() == 1; });
+  EXPECT_EQ(too_late, "late");
+  loop_->run_until([&] { return ended_.size() == 2; });
   EXPECT_EQ(in_time, "ended");
   EXPECT_GT(loop_->spawned(), 0U);
   loop_->run_until([&] { return loop_->spawned() == 0; });
+}
+
+TEST_F(DeadlinesTest, TheEarliestEndsFirstInWhateverOrderTheyBegan) {
+  std::string third, last, first, second;
+  start(60 * kMillisecond, 20 * kMillisecond, &third);
+  start(60 * kMillisecond, 10 * kSecond, &last);
+  start(60 * kMillisecond, 1 * kMillisecond, &first);
+  start(60 * kMillisecond, 10 * kMillisecond, &second);
+  loop_->run_until([&] { return loop_->spawned() == 0; });
+  EXPECT_EQ(ended_, (std::vector<std::string*>{&first, &second, &third, &last}));
+  EXPECT_EQ(first + second + third + last, "latelatelateended");
 }
 
 }  // namespace
