@@ -203,7 +203,7 @@ Nanos EventLoop::now() {
 void EventLoop::post(std::coroutine_handle<> h) { ready_.push_back(h); }
 
 void EventLoop::post_at(Nanos when, std::coroutine_handle<> h) {
-  timers_.push({when, timer_order_++, h});
+  sleepers_.push({when, sleeper_order_++, h});
 }
 
 io_uring_sqe* EventLoop::prepare(RingHandler* handler) {
@@ -241,11 +241,11 @@ bool EventLoop::reap() {
 }
 
 void EventLoop::resume_ready() {
-  if (!timers_.empty()) {
+  if (!sleepers_.empty()) {
     const Nanos t = now();
-    while (!timers_.empty() && timers_.top().when <= t) {
-      ready_.push_back(timers_.top().handle);
-      timers_.pop();
+    while (!sleepers_.empty() && sleepers_.top().when <= t) {
+      ready_.push_back(sleepers_.top().handle);
+      sleepers_.pop();
     }
   }
   // Only what is ready now: a coroutine that posts itself again must not starve the ring.
@@ -291,7 +291,7 @@ void EventLoop::submit_and_wait(Nanos until) {
 
 void EventLoop::turn(bool may_block) {
   if (may_block && ready_.empty() && io_uring_cq_ready(ring_.get()) == 0) {
-    submit_and_wait(timers_.empty() ? kNever : timers_.top().when);
+    submit_and_wait(sleepers_.empty() ? kNever : sleepers_.top().when);
   } else if (io_uring_sq_ready(ring_.get()) > 0) {
     submit();
   }

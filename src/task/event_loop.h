@@ -95,11 +95,12 @@ class EventLoop final : public Executor {
   friend class WatchPoll;
   explicit EventLoop(ForkMark mark);
   Status open();
-  struct Timer {
+  // A coroutine of post_at().
+  struct Sleeper {
     Nanos when;
     std::uint64_t order;  // equal times resume in the order they were posted
     std::coroutine_handle<> handle;
-    bool operator>(const Timer& o) const {
+    bool operator>(const Sleeper& o) const {
       return when != o.when ? when > o.when : order > o.order;
     }
   };
@@ -117,8 +118,8 @@ class EventLoop final : public Executor {
   std::unique_ptr<io_uring> ring_;  // null if it could not be made
   std::size_t outstanding_ = 0;     // entries prepared whose last completion has not come
   std::deque<std::coroutine_handle<>> ready_;
-  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
-  std::uint64_t timer_order_ = 0;
+  std::priority_queue<Sleeper, std::vector<Sleeper>, std::greater<>> sleepers_;
+  std::uint64_t sleeper_order_ = 0;
   std::deque<WatchPoll*> ready_watches_;
   std::deque<TurnEnd*> turn_ends_;
   std::unique_ptr<Waker> waker_;
