@@ -10,14 +10,14 @@
 namespace scalio::layout {
 
 namespace {
-// Batch header: checksum:64 | store_id:64 | lsn:64 | tail:64 | version:64 | length:32 | records:32
+// Batch header: checksum:64 | log_id:64 | lsn:64 | tail:64 | version:64 | length:32 | records:32
 // | 0:128. Record: checksum:64 | version:64 | body_length:32 | key_length:8 | kind:8 | 0:16 | key |
 // body | padding to 8.
-std::uint64_t header_checksum(ByteView header, std::uint64_t store_id) {
-  return checksum(header.subspan(8, kBatchHeader - 8), store_id);
+std::uint64_t header_checksum(ByteView header, std::uint64_t log_id) {
+  return checksum(header.subspan(8, kBatchHeader - 8), log_id);
 }
-std::uint64_t record_checksum(ByteView record, std::uint64_t store_id, std::uint64_t lsn) {
-  return checksum(record.subspan(8), mix(store_id ^ lsn));
+std::uint64_t record_checksum(ByteView record, std::uint64_t log_id, std::uint64_t lsn) {
+  return checksum(record.subspan(8), mix(log_id ^ lsn));
 }
 // The size of the record at the start of `bytes` by its own account; 0 if it cannot be.
 std::uint64_t record_size_at(ByteView bytes) {
@@ -84,7 +84,7 @@ std::uint64_t BatchBuilder::add(LogKind kind, std::uint64_t version, std::string
   store(p + 21, static_cast<std::uint8_t>(kind));
   if (!key.empty()) std::memcpy(p + kLogRecordHeader, key.data(), key.size());
   if (!body.empty()) std::memcpy(p + kLogRecordHeader + key.size(), body.data(), body.size());
-  store(p, record_checksum({p, size}, store_id_, lsn));
+  store(p, record_checksum({p, size}, log_id_, lsn));
   used_ += size;
   ++records_;
   return lsn;
@@ -96,27 +96,27 @@ ByteView BatchBuilder::finish(std::uint64_t tail, std::uint64_t version, std::ui
   std::byte* p = buffer_.data();
   std::memset(p + used_, 0, length - used_);
   std::memset(p, 0, kBatchHeader);
-  store(p + 8, store_id_);
+  store(p + 8, log_id_);
   store(p + 16, lsn_);
   store(p + 24, tail);
   store(p + 32, version);
   store(p + 40, length);
   store(p + 44, records_);
-  store(p, header_checksum(buffer_, store_id_));
+  store(p, header_checksum(buffer_, log_id_));
   return buffer_.first(length);
 }
 
-ByteView first_batch(ByteSpan buffer, std::uint64_t store_id, std::uint32_t block_size) {
-  BatchBuilder builder(store_id);
+ByteView first_batch(ByteSpan buffer, std::uint64_t log_id, std::uint32_t block_size) {
+  BatchBuilder builder(log_id);
   builder.begin(buffer, 0);
   return builder.finish(0, 0, block_size);
 }
 
-std::optional<BatchHeader> decode_batch_header(ByteView bytes, std::uint64_t store_id,
+std::optional<BatchHeader> decode_batch_header(ByteView bytes, std::uint64_t log_id,
                                                std::uint64_t ring_offset, std::uint64_t log_size) {
   const std::byte* p = bytes.data();
-  if (bytes.size() < kBatchHeader || load<std::uint64_t>(p + 8) != store_id) return std::nullopt;
-  if (load<std::uint64_t>(p) != header_checksum(bytes, store_id)) return std::nullopt;
+  if (bytes.size() < kBatchHeader || load<std::uint64_t>(p + 8) != log_id) return std::nullopt;
+  if (load<std::uint64_t>(p) != header_checksum(bytes, log_id)) return std::nullopt;
   BatchHeader h{load<std::uint64_t>(p + 16), load<std::uint64_t>(p + 24),
                 load<std::uint64_t>(p + 32), load<std::uint32_t>(p + 40),
                 load<std::uint32_t>(p + 44)};
@@ -173,11 +173,11 @@ bool plausible(const LogRecordView& r, const BatchHeader& h, const SsdGeometry& 
   return shard_of(hash_key(r.key, ssd.hash_seed), ssd.shards) == ssd.shard;
 }
 
-std::optional<LogRecordView> decode_log_record(ByteView bytes, std::uint64_t store_id,
+std::optional<LogRecordView> decode_log_record(ByteView bytes, std::uint64_t log_id,
                                                std::uint64_t lsn) {
   const std::uint64_t size = record_size_at(bytes);
   if (size == 0 ||
-      load<std::uint64_t>(bytes.data()) != record_checksum(bytes.first(size), store_id, lsn)) {
+      load<std::uint64_t>(bytes.data()) != record_checksum(bytes.first(size), log_id, lsn)) {
     return std::nullopt;
   }
   const std::byte* p = bytes.data();
@@ -193,7 +193,7 @@ std::optional<LogRecordView> decode_log_record(ByteView bytes, std::uint64_t sto
       kind, lsn, version, {text, key}, bytes.subspan(kLogRecordHeader + key, body)};
 }
 
-std::uint32_t decode_batch(ByteView batch, const BatchHeader& header, std::uint64_t store_id,
+std::uint32_t decode_batch(ByteView batch, const BatchHeader& header, std::uint64_t log_id,
                            const std::function<void(const LogRecordView&)>& good) {
   SCALIO_ASSERT(batch.size() >= header.length);
   batch = batch.first(header.length);
@@ -201,13 +201,13 @@ std::uint32_t decode_batch(ByteView batch, const BatchHeader& header, std::uint6
   std::uint64_t offset = kBatchHeader;
   for (std::uint32_t i = 0; i < header.records; ++i) {
     const std::uint64_t size = record_size_at(batch.subspan(offset));
-    if (auto record = decode_log_record(batch.subspan(offset), store_id, header.lsn + offset)) {
+    if (auto record = decode_log_record(batch.subspan(offset), log_id, header.lsn + offset)) {
       good(*record);
     } else {
       // A damaged length would hide where the next record starts: go on only where the next bears
       // it out.
       const bool last = i + 1 == header.records;
-      if (!last && (size == 0 || !decode_log_record(batch.subspan(offset + size), store_id,
+      if (!last && (size == 0 || !decode_log_record(batch.subspan(offset + size), log_id,
                                                     header.lsn + offset + size))) {
         return damaged + header.records - i;
       }

@@ -53,7 +53,7 @@ struct LogRecordView {
 // size).
 class BatchBuilder {
  public:
-  explicit BatchBuilder(std::uint64_t store_id) : store_id_(store_id) {}
+  explicit BatchBuilder(std::uint64_t log_id) : log_id_(log_id) {}
 
   // Starts a batch, at `lsn`.
   void begin(ByteSpan buffer, std::uint64_t lsn);
@@ -71,7 +71,7 @@ class BatchBuilder {
   ByteView finish(std::uint64_t tail, std::uint64_t version, std::uint32_t block_size);
 
  private:
-  const std::uint64_t store_id_;
+  const std::uint64_t log_id_;
   ByteSpan buffer_;
   std::uint64_t lsn_ = 0;
   std::uint32_t used_ = kBatchHeader;
@@ -80,11 +80,11 @@ class BatchBuilder {
 
 // What a formatted log begins with: an empty batch at LSN 0, written to the start of `buffer`,
 // which holds a block. Returns its bytes.
-ByteView first_batch(ByteSpan buffer, std::uint64_t store_id, std::uint32_t block_size);
+ByteView first_batch(ByteSpan buffer, std::uint64_t log_id, std::uint32_t block_size);
 
-// The header at the start of `bytes` (at least kBatchHeader of them), if a batch of this store with
+// The header at the start of `bytes` (at least kBatchHeader of them), if a batch of this log with
 // the LSN that belongs at this offset of the ring begins there.
-std::optional<BatchHeader> decode_batch_header(ByteView bytes, std::uint64_t store_id,
+std::optional<BatchHeader> decode_batch_header(ByteView bytes, std::uint64_t log_id,
                                                std::uint64_t ring_offset, std::uint64_t log_size);
 
 // Whether the log id is in a record of these. No value that a client makes up has it; one that does
@@ -92,15 +92,15 @@ std::optional<BatchHeader> decode_batch_header(ByteView bytes, std::uint64_t sto
 bool holds_log_id(std::string_view key, std::string_view value, std::uint64_t log_id);
 
 // Why the log cannot have this batch, which is intact; empty if it can. Somebody who knows the
-// store id can make bytes that look like a batch, and what goes by them must have a bound.
+// log id can make bytes that look like a batch, and what goes by them must have a bound.
 std::string implausible(const BatchHeader& header, const SsdGeometry& ssd);
 
 // Calls good(record) for each intact record of a batch, in order, and returns how many are damaged.
-std::uint32_t decode_batch(ByteView batch, const BatchHeader& header, std::uint64_t store_id,
+std::uint32_t decode_batch(ByteView batch, const BatchHeader& header, std::uint64_t log_id,
                            const std::function<void(const LogRecordView&)>& good);
 
 // The record at the start of `bytes`, if an intact one with this LSN begins there.
-std::optional<LogRecordView> decode_log_record(ByteView bytes, std::uint64_t store_id,
+std::optional<LogRecordView> decode_log_record(ByteView bytes, std::uint64_t log_id,
                                                std::uint64_t lsn);
 
 // The body of an image record: each bucket's number and bytes. At most three: where a record was,

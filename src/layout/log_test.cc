@@ -13,7 +13,7 @@
 namespace scalio::layout {
 namespace {
 
-constexpr std::uint64_t kStore = 0x1122334455667788;
+constexpr std::uint64_t kLogId = 0x1122334455667788;
 constexpr std::uint32_t kBlockSize = 512;
 constexpr std::uint64_t kLogSize = 64 * 1024;
 constexpr std::uint64_t kLsn = 3 * kLogSize + 4096;  // fourth lap
@@ -35,11 +35,11 @@ const std::vector<LogEntry> kRecords = {
 };
 
 Bytes batch_of(const std::vector<LogEntry>& records, std::uint64_t lsn = kLsn,
-               std::uint64_t store_id = kStore) {
+               std::uint64_t log_id = kLogId) {
   std::size_t size = kBatchHeader;
   for (const LogEntry& r : records) size += BatchBuilder::record_size(r.key.size(), r.body.size());
   Bytes buffer(round_up(size, kBlockSize), std::byte{0xee});  // exact: the last record must fit
-  BatchBuilder b(store_id);
+  BatchBuilder b(log_id);
   b.begin(buffer, lsn);
   for (const LogEntry& r : records) b.add(r.kind, r.version, r.key, as_bytes(r.body));
   const ByteView done = b.finish(lsn - 1024, 99, kBlockSize);
@@ -54,12 +54,12 @@ struct Read {
   std::uint32_t damaged = 0;
 };
 
-Read read(ByteView batch, std::uint64_t offset = kOffset, std::uint64_t store_id = kStore) {
+Read read(ByteView batch, std::uint64_t offset = kOffset, std::uint64_t log_id = kLogId) {
   Read out;
-  auto header = decode_batch_header(batch, store_id, offset, kLogSize);
+  auto header = decode_batch_header(batch, log_id, offset, kLogSize);
   if (!header || header->length > batch.size()) return out;
   out.header = true;
-  out.damaged = decode_batch(batch, *header, store_id, [&](const LogRecordView& r) {
+  out.damaged = decode_batch(batch, *header, log_id, [&](const LogRecordView& r) {
     out.records.push_back({r.kind, r.version, std::string(r.key), std::string(as_string(r.body))});
     out.lsns.push_back(r.lsn);
   });
@@ -79,16 +79,16 @@ void reseal_record(ByteSpan batch, std::size_t i) {
   const std::size_t size =
       BatchBuilder::record_size(kRecords[i].key.size(), kRecords[i].body.size());
   store(batch.data() + start_of(i), checksum(ByteView(batch).subspan(start_of(i) + 8, size - 8),
-                                             mix(kStore ^ (kLsn + start_of(i)))));
+                                             mix(kLogId ^ (kLsn + start_of(i)))));
 }
 
 void reseal_header(ByteSpan batch) {
-  store(batch.data(), checksum(ByteView(batch).subspan(8, kBatchHeader - 8), kStore));
+  store(batch.data(), checksum(ByteView(batch).subspan(8, kBatchHeader - 8), kLogId));
 }
 
 TEST(Batch, HasItsFormat) {
   Bytes buffer(512, std::byte{0xee});
-  BatchBuilder b(kStore);
+  BatchBuilder b(kLogId);
   b.begin(buffer, 0x10200);
   EXPECT_EQ(b.add(LogKind::value, 0x0102030405, "key", as_bytes("value")), 0x10240U);
   EXPECT_EQ(b.add(LogKind::tombstone, 7, "k", {}), 0x10260U);
@@ -98,7 +98,7 @@ TEST(Batch, HasItsFormat) {
   ASSERT_EQ(batch.size(), 512U);
   EXPECT_EQ(hex(batch.first(kBatchHeader)),
             "7af21e9355485036"  // checksum
-            "8877665544332211"  // store
+            "8877665544332211"  // log id
             "0002010000000000"  // LSN
             "0000010000000000"  // tail
             "0604030201000000"  // version
@@ -127,7 +127,7 @@ TEST(Batch, HasItsFormat) {
 
 TEST(Batch, HeaderRoundTrips) {
   const Bytes batch = batch_of(kRecords);
-  auto h = decode_batch_header(batch, kStore, kOffset, kLogSize);
+  auto h = decode_batch_header(batch, kLogId, kOffset, kLogSize);
   ASSERT_TRUE(h);
   EXPECT_EQ(h->lsn, kLsn);
   EXPECT_EQ(h->tail, kLsn - 1024);
@@ -161,7 +161,7 @@ TEST(Batch, RoundTripsAtEverySize) {
 
 TEST(Batch, BuilderStartsAnew) {
   Bytes buffer(1024);
-  BatchBuilder b(kStore);
+  BatchBuilder b(kLogId);
   b.begin(buffer, 0);
   b.add(LogKind::value, 1, "of the first batch", as_bytes(std::string(600, 'v')));
   b.finish(0, 1, kBlockSize);
@@ -292,7 +292,7 @@ TEST(LogId, IsFoundAnywhereInARecord) {
 
 TEST(Batch, FitsToTheLastByte) {
   Bytes buffer(512);
-  BatchBuilder b(kStore);
+  BatchBuilder b(kLogId);
   b.begin(buffer, 0);
   const std::uint32_t room = 512 - kBatchHeader;
   EXPECT_TRUE(b.fits(room));
@@ -391,7 +391,7 @@ TEST(Batch, RecordsOfAnEarlierLapAreDamaged) {
 // The whole batch of an earlier lap is intact, and says by its LSN which lap it is of.
 TEST(Batch, AnEarlierLapIsKnownByItsLsn) {
   const Bytes old = batch_of(kRecords, kLsn - kLogSize);
-  auto h = decode_batch_header(old, kStore, kOffset, kLogSize);
+  auto h = decode_batch_header(old, kLogId, kOffset, kLogSize);
   ASSERT_TRUE(h);
   EXPECT_EQ(h->lsn, kLsn - kLogSize);
 }
@@ -399,15 +399,15 @@ TEST(Batch, AnEarlierLapIsKnownByItsLsn) {
 TEST(BatchHeader, IsRejectedAtAnotherPlace) {
   const Bytes batch = batch_of(kRecords);
   for (std::uint64_t offset = 0; offset < kLogSize; offset += kBlockSize) {
-    EXPECT_EQ(decode_batch_header(batch, kStore, offset, kLogSize).has_value(), offset == kOffset);
+    EXPECT_EQ(decode_batch_header(batch, kLogId, offset, kLogSize).has_value(), offset == kOffset);
   }
-  EXPECT_FALSE(decode_batch_header(batch, kStore, kOffset, kLogSize * 5));
+  EXPECT_FALSE(decode_batch_header(batch, kLogId, kOffset, kLogSize * 5));
 }
 
 TEST(BatchHeader, OfAnotherStoreIsRejected) {
-  EXPECT_FALSE(read(batch_of(kRecords, kLsn, kStore + 1)).header);
+  EXPECT_FALSE(read(batch_of(kRecords, kLsn, kLogId + 1)).header);
   // Nor do its records pass under a header of this one.
-  Bytes mixed = batch_of(kRecords, kLsn, kStore + 1);
+  Bytes mixed = batch_of(kRecords, kLsn, kLogId + 1);
   const Bytes ours = batch_of(kRecords);
   std::copy_n(ours.begin(), kBatchHeader, mixed.begin());
   const Read r = read(mixed);
@@ -421,7 +421,7 @@ TEST(BatchHeader, ContradictionsUnderARightChecksumAreRejected) {
     Bytes batch = batch_of(kRecords);
     store(batch.data() + offset, value);
     reseal_header(batch);
-    return decode_batch_header(batch, kStore, kOffset, kLogSize).has_value();
+    return decode_batch_header(batch, kLogId, kOffset, kLogSize).has_value();
   };
   EXPECT_TRUE(decodes(24, kLsn));       // the tail may be the batch itself
   EXPECT_FALSE(decodes(24, kLsn + 1));  // but not lie ahead
@@ -435,16 +435,16 @@ TEST(BatchHeader, ContradictionsUnderARightChecksumAreRejected) {
 
 TEST(BatchHeader, RandomAndShortBytesAreNone) {
   std::mt19937_64 random(8);
-  EXPECT_FALSE(decode_batch_header(Bytes(512), kStore, 0, kLogSize));
+  EXPECT_FALSE(decode_batch_header(Bytes(512), kLogId, 0, kLogSize));
   const Bytes good = batch_of(kRecords);
   for (std::size_t size = 0; size < kBatchHeader; ++size) {
     const Bytes exact(good.begin(), good.begin() + static_cast<long>(size));
-    EXPECT_FALSE(decode_batch_header(exact, kStore, kOffset, kLogSize));
+    EXPECT_FALSE(decode_batch_header(exact, kLogId, kOffset, kLogSize));
   }
   for (int i = 0; i < 10'000; ++i) {
     Bytes bytes = random_bytes(random, kBatchHeader);
-    store(bytes.data() + 8, kStore);
-    EXPECT_FALSE(decode_batch_header(bytes, kStore, 0, kLogSize));
+    store(bytes.data() + 8, kLogId);
+    EXPECT_FALSE(decode_batch_header(bytes, kLogId, 0, kLogSize));
   }
 }
 
@@ -468,18 +468,18 @@ TEST(LogRecord, IsReadByItsOwn) {
   const Bytes batch = batch_of(kRecords);
   for (std::size_t i = 0; i < kRecords.size(); ++i) {
     const ByteView rest = ByteView(batch).subspan(start_of(i));
-    auto r = decode_log_record(rest, kStore, kLsn + start_of(i));
+    auto r = decode_log_record(rest, kLogId, kLsn + start_of(i));
     ASSERT_TRUE(r);
     EXPECT_EQ(r->key, kRecords[i].key);
     EXPECT_EQ(as_string(r->body), kRecords[i].body);
-    EXPECT_FALSE(decode_log_record(rest, kStore, kLsn + start_of(i) + 8));
-    EXPECT_FALSE(decode_log_record(rest, kStore, kLsn + start_of(i) - kLogSize));
-    EXPECT_FALSE(decode_log_record(rest, kStore + 1, kLsn + start_of(i)));
+    EXPECT_FALSE(decode_log_record(rest, kLogId, kLsn + start_of(i) + 8));
+    EXPECT_FALSE(decode_log_record(rest, kLogId, kLsn + start_of(i) - kLogSize));
+    EXPECT_FALSE(decode_log_record(rest, kLogId + 1, kLsn + start_of(i)));
     const std::size_t size =
         BatchBuilder::record_size(kRecords[i].key.size(), kRecords[i].body.size());
     for (std::size_t n = 0; n < size; ++n) {
       const Bytes exact(rest.begin(), rest.begin() + static_cast<long>(n));
-      EXPECT_FALSE(decode_log_record(exact, kStore, kLsn + start_of(i)));
+      EXPECT_FALSE(decode_log_record(exact, kLogId, kLsn + start_of(i)));
     }
   }
 }
