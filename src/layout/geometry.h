@@ -57,6 +57,12 @@ struct SsdGeometry {
     return bucket_offset + bucket * bucket_size;
   }
   std::uint64_t home_bucket(std::uint64_t hash) const { return scale(hash, buckets); }
+  // The least hash whose home is `bucket`; of the bucket behind the last home, 2^64, that is 0.
+  std::uint64_t first_hash_of(std::uint64_t bucket) const {
+    SCALIO_ASSERT(bucket <= buckets);
+    return static_cast<std::uint64_t>(
+        ((static_cast<unsigned __int128>(bucket) << 64) + buckets - 1) / buckets);
+  }
 };
 
 // The shard, of `shards`, that a hash belongs to.

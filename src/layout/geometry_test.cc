@@ -100,6 +100,21 @@ TEST(Placement, KeepsTheEndsOfTheHashRange) {
   }
 }
 
+TEST(Placement, ABucketBeginsWithItsFirstHash) {
+  SsdGeometry ssd;
+  for (std::uint64_t n : {1ULL, 2ULL, 3ULL, 64ULL, 997ULL, 1'000'003ULL, (1ULL << 40) + 1}) {
+    ssd.buckets = n;
+    EXPECT_EQ(ssd.first_hash_of(0), 0U);
+    EXPECT_EQ(ssd.first_hash_of(n), 0U) << "2^64, which is behind the last hash";
+    for (std::uint64_t b = 1; b < n; b += 1 + n / 1000) {
+      const std::uint64_t first = ssd.first_hash_of(b);
+      EXPECT_EQ(ssd.home_bucket(first), b) << "of " << n;
+      EXPECT_EQ(ssd.home_bucket(first - 1), b - 1) << "of " << n;
+    }
+    EXPECT_EQ(ssd.home_bucket(ssd.first_hash_of(n - 1)), n - 1);
+  }
+}
+
 // Merging a bucket concerns few blocks, and emptying a block few buckets: both cover the hashes in
 // order.
 TEST(Placement, KeysOfOneBucketLieInAdjacentBlocks) {

@@ -7,14 +7,6 @@
 
 namespace scalio::server {
 
-namespace {
-// The least hash whose home is `bucket`; of the bucket behind the last home, 2^64, that is 0.
-std::uint64_t first_hash_of(std::uint64_t bucket, const layout::SsdGeometry& geometry) {
-  return static_cast<std::uint64_t>(
-      ((static_cast<unsigned __int128>(bucket) << 64) + geometry.buckets - 1) / geometry.buckets);
-}
-}  // namespace
-
 Merger::Merger(Executor& executor, const block::BlockDevice& device,
                const layout::SsdGeometry& geometry, BlockTable& table, const Log& log,
                LogSpace& space, SlotQueue& queue, SlotRepair& repair, BucketStore& buckets,
@@ -110,8 +102,8 @@ Task<void> Merger::merge(std::uint64_t bucket) {
 // Takes all that is pending for the bucket, wherever its keys' blocks are.
 std::vector<Merger::SlotPlace> Merger::gather(std::uint64_t bucket) {
   const layout::RegionGeometry& blocks = table_.geometry();
-  const std::uint64_t first = blocks.block_of(first_hash_of(bucket, geometry_)),
-                      last = blocks.block_of(first_hash_of(bucket + 1, geometry_) - 1);
+  const std::uint64_t first = blocks.block_of(geometry_.first_hash_of(bucket)),
+                      last = blocks.block_of(geometry_.first_hash_of(bucket + 1) - 1);
   std::vector<SlotPlace> places;
   for (std::uint64_t block = first; block <= last; ++block) {
     for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
