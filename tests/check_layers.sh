@@ -46,5 +46,11 @@ expect_fault "src/testing/target_pair.h:1: tests of nvmf/host/ may not use serve
   line src/testing/target_pair.h '#include "server/server.h"'
 expect_fault "there is no src/base/nothing.h" line src/base/hash.cc '#include "base/nothing.h"'
 expect_fault "unlinked/ is no layer in CMake" folder unlinked
-expect_fault "nvmf_host is not installed" sed -i 's/nvmf_host//' cmake/install.cmake
-expect_fault "nvmf_target is installed" sed -i 's/nvmf_host/& nvmf_target/' cmake/install.cmake
+expect_fault "nvmf/host is not installed" sed -i 's/nvmf\/host//' cmake/install.cmake
+expect_fault "nvmf/target is installed" sed -i 's/nvmf\/host/& nvmf\/target/' cmake/install.cmake
+expect_fault "no row for fabric/new/server/" \
+  sed -i '/^set(transports/s/rdma/& new/' CMakeLists.txt
+expect_fault "fabric/rdma/ is no layer in CMake" \
+  sed -i '/^set(transports/s/ rdma//' CMakeLists.txt
+expect_fault "fabric/transports/ uses fabric/rdma, fabric/shm, fabric/tcp, but links" \
+  sed -i '/^scalio_layer(fabric\/transports/s/\${.*}/fabric\/shm/' CMakeLists.txt
