@@ -47,12 +47,7 @@ std::string_view reason_of(std::uint16_t status) {
 }  // namespace
 
 RdmaQueue::RdmaQueue(EventLoop& loop, std::vector<net::Address> addresses, QueueOptions options)
-    : loop_(loop),
-      addresses_(std::move(addresses)),
-      options_(std::move(options)),
-      slots_(options_.depth),
-      connect_timer_(loop, [this] { end(Status(Code::timed_out, "no answer in time")); }),
-      tell_(loop, [this] { tell(); }) {
+    : ConnectingQueue(loop, std::move(addresses), std::move(options)), slots_(options_.depth) {
   for (std::size_t i = options_.depth; i > 0; --i) {
     slots_[i - 1].queue = this;
     idle_.push_back(static_cast<std::uint16_t>(i - 1));
@@ -60,10 +55,8 @@ RdmaQueue::RdmaQueue(EventLoop& loop, std::vector<net::Address> addresses, Queue
 }
 
 RdmaQueue::~RdmaQueue() {
-  told_ = true;
-  end(Status(Code::unavailable, "the connection was closed here"));
   if (verbs_) verbs_->stop();
-  tell();
+  lose_all();
 }
 
 std::byte* RdmaQueue::capsule(std::size_t slot) const { return memory_.data() + slot * kSlot; }
@@ -73,36 +66,7 @@ std::byte* RdmaQueue::response(std::uint64_t buffer) const {
 
 // --- Connecting ---
 
-auto RdmaQueue::settled() {
-  struct Awaiter {
-    RdmaQueue& queue;
-    bool await_ready() const noexcept { return queue.phase_ != Phase::connecting; }
-    void await_suspend(std::coroutine_handle<> h) noexcept { queue.waiting_ = h; }
-    void await_resume() const noexcept {}
-  };
-  return Awaiter{*this};
-}
-
-Task<Status> RdmaQueue::connect() {
-  SCALIO_ASSERT(phase_ == Phase::idle);
-  Status failure = given_up_ ? lost_ : Status(Code::unavailable, "no address to connect to");
-  for (std::size_t i = 0; i < addresses_.size() && !given_up_ && !refused_; ++i) {
-    // An address that does not answer must leave time for the others.
-    const Nanos now = loop_.now();
-    const Nanos left = options_.deadline > now ? options_.deadline - now : 0;
-    failure = begin(addresses_[i], now + left / (addresses_.size() - i));
-    if (!failure.ok()) continue;
-    co_await settled();
-    if (phase_ == Phase::alive) co_return Status();
-    told_ = true;  // connect() says it
-    failure = lost_;
-  }
-  phase_ = Phase::lost;
-  lost_ = failure;
-  co_return failure;
-}
-
-Status RdmaQueue::begin(const net::Address& address, Nanos until) {
+Status RdmaQueue::begin(const net::Address& address) {
   const net::VerbsOptions options{.sends = options_.depth,
                                   .receives = options_.depth,
                                   .inline_bytes = 0,
@@ -113,9 +77,6 @@ Status RdmaQueue::begin(const net::Address& address, Nanos until) {
       loop_, address, connect_request(options_.id, options_.depth), options, *this);
   if (!verbs.ok()) return verbs.status();
   verbs_ = *std::move(verbs);
-  phase_ = Phase::connecting;
-  told_ = false;
-  connect_timer_.arm(until);
   return Status();
 }
 
@@ -130,7 +91,7 @@ Status RdmaQueue::on_made(net::VerbsQueue& queue) {
   return Status();
 }
 
-void RdmaQueue::on_connected(ByteView) { settle(Phase::alive); }
+void RdmaQueue::on_connected(ByteView) { connected(); }
 
 Status RdmaQueue::on_rejected(ByteView answer) {
   ByteReader r(answer);
@@ -139,15 +100,9 @@ Status RdmaQueue::on_rejected(ByteView answer) {
   if (!r.ok() || format != 0 || status == 0) {
     return Status(Code::unavailable, "nobody listens there by NVMe/RDMA");
   }
-  refused_ = true;
+  rejected_ = true;
   return Status(Code::unavailable,
                 fmt::format("the controller refused queue {}: {}", options_.id, reason_of(status)));
-}
-
-void RdmaQueue::settle(Phase phase) {
-  phase_ = phase;
-  connect_timer_.cancel();
-  if (waiting_) loop_.post(std::exchange(waiting_, nullptr));
 }
 
 // --- Running ---
@@ -158,11 +113,7 @@ void RdmaQueue::give_buffer(std::uint64_t buffer) {
 }
 
 void RdmaQueue::submit(Submission& request) {
-  SCALIO_ASSERT(phase_ == Phase::alive || phase_ == Phase::lost);
-  if (phase_ == Phase::lost || !verbs_->open()) {
-    refused_requests_.push_back(&request);
-    return tell_.schedule();
-  }
+  if (!alive() || !verbs_->open()) return refuse(request);
   SCALIO_ASSERT(!idle_.empty() && request.size <= kMaxData);
   const std::uint16_t index = idle_.back();
   idle_.pop_back();
@@ -236,33 +187,12 @@ void RdmaQueue::finish_if_complete(RdmaSlot& slot) {
 
 // --- The end ---
 
-void RdmaQueue::lose(Status why) {
-  given_up_ = true;
-  if (phase_ == Phase::idle) lost_ = why;
-  end(std::move(why));
-}
-
 void RdmaQueue::on_lost(const Status& why) { end(why); }
 
-void RdmaQueue::end(Status why) {
-  if (phase_ != Phase::connecting && phase_ != Phase::alive) return;
-  lost_ = std::move(why);
-  verbs_->stop();
-  if (phase_ == Phase::connecting) {
-    told_ = true;  // connect() says it
-    settle(Phase::lost);
-  } else {
-    phase_ = Phase::lost;
-    tell_.schedule();
-  }
-}
-
-void RdmaQueue::tell() {
+void RdmaQueue::lose_requests(const Status& why) {
   for (RdmaSlot& slot : slots_) {
-    if (slot.request != nullptr) std::exchange(slot.request, nullptr)->on_lost(lost_);
+    if (slot.request != nullptr) std::exchange(slot.request, nullptr)->on_lost(why);
   }
-  for (Submission* request : std::exchange(refused_requests_, {})) request->on_lost(lost_);
-  if (!std::exchange(told_, true) && options_.on_lost) options_.on_lost(lost_);
 }
 
 }  // namespace scalio::nvmf

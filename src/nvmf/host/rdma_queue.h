@@ -9,21 +9,17 @@
 // there is nothing for the controller to invalidate.
 #pragma once
 
-#include <coroutine>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "net/verbs_queue.h"
-#include "nvmf/host/queue.h"
+#include "nvmf/host/connecting_queue.h"
 #include "nvmf/wire/nvme_command.h"
-#include "task/deferred.h"
-#include "task/event_loop.h"
-#include "task/timer.h"
 
 namespace scalio::nvmf {
 
-class RdmaQueue final : public Queue, private net::VerbsQueue::Handler {
+class RdmaQueue final : public ConnectingQueue, private net::VerbsQueue::Handler {
  public:
   // Bytes that one request may move: a slot's room.
   static constexpr std::size_t kMaxData = 16 * 1024;
@@ -32,14 +28,9 @@ class RdmaQueue final : public Queue, private net::VerbsQueue::Handler {
   RdmaQueue(EventLoop& loop, std::vector<net::Address> addresses, QueueOptions options);
   ~RdmaQueue() override;
 
-  Task<Status> connect() override;
   void submit(Submission& request) override;
-  bool alive() const override { return phase_ == Phase::alive; }
-  void lose(Status why) override;
 
  private:
-  enum class Phase : std::uint8_t { idle, connecting, alive, lost };
-
   // A request ends when both its SEND, which may read the slot until then, and its response are
   // there.
   struct RdmaSlot final : net::VerbsWork {
@@ -51,41 +42,27 @@ class RdmaQueue final : public Queue, private net::VerbsQueue::Handler {
     Completion completion;
   };
 
+  Status begin(const net::Address& address) override;
+  bool answered() const override { return rejected_; }
+  void stop() override { verbs_->stop(); }
+  void lose_requests(const Status& why) override;
+
   Status on_made(net::VerbsQueue& queue) override;
   void on_connected(ByteView answer) override;
   Status on_rejected(ByteView answer) override;
   void on_received(std::uint64_t buffer, std::size_t bytes, std::uint32_t immediate) override;
   void on_lost(const Status& why) override;
 
-  auto settled();
-  Status begin(const net::Address& address, Nanos until);
-  void settle(Phase phase);
   void give_buffer(std::uint64_t buffer);
   void finish_if_complete(RdmaSlot& slot);
-  void end(Status why);
-  void tell();
-
   std::byte* capsule(std::size_t slot) const;
   std::byte* response(std::uint64_t buffer) const;
 
-  EventLoop& loop_;
-  const std::vector<net::Address> addresses_;
-  QueueOptions options_;
-
-  Phase phase_ = Phase::idle;
-  bool given_up_ = false;  // lose() was called: no other address is tried
-  bool refused_ = false;   // by the controller: its other addresses would say the same
-  Status lost_;
-  std::coroutine_handle<> waiting_;            // for settled()
-  std::vector<Submission*> refused_requests_;  // submitted on a lost queue
-  bool told_ = true;                           // the owner knows, or need not know, that it is lost
-
+  bool rejected_ = false;  // by the controller
   std::shared_ptr<net::VerbsQueue> verbs_;
   net::RegisteredMemory memory_;  // the slots, then the buffers for responses
   std::vector<RdmaSlot> slots_;
   std::vector<std::uint16_t> idle_;  // slots
-  Timer connect_timer_;
-  Deferred tell_;
 };
 
 }  // namespace scalio::nvmf

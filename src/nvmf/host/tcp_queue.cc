@@ -28,65 +28,24 @@ std::size_t space_of(const QueueOptions& options) {
 
 TcpQueue::TcpQueue(EventLoop& loop, std::vector<net::Address> addresses,
                    TcpProtocol::Settings settings, QueueOptions options)
-    : loop_(loop),
-      addresses_(std::move(addresses)),
+    : ConnectingQueue(loop, std::move(addresses), std::move(options)),
       settings_(settings),
-      options_(std::move(options)),
-      space_(std::make_unique_for_overwrite<std::byte[]>(space_of(options_))),
-      connect_timer_(loop, [this] { end(Status(Code::timed_out, "no answer in time")); }),
-      turn_(loop, [this] { on_turn(); }) {}
+      space_(std::make_unique_for_overwrite<std::byte[]>(space_of(options_))) {}
 
 TcpQueue::~TcpQueue() {
   close();
-  const Status why(Code::unavailable, "the connection was closed here");
-  if (protocol_) protocol_->fail(lost_.ok() ? why : lost_);
-  for (Submission* request : refused_) request->on_lost(lost_);
+  lose_all();
 }
 
 // --- Connecting ---
 
-auto TcpQueue::settled() {
-  struct Awaiter {
-    TcpQueue& queue;
-    bool await_ready() const noexcept { return queue.phase_ != Phase::connecting; }
-    void await_suspend(std::coroutine_handle<> h) noexcept { queue.waiting_ = h; }
-    void await_resume() const noexcept {}
-  };
-  return Awaiter{*this};
-}
-
-Task<Status> TcpQueue::connect() {
-  SCALIO_ASSERT(phase_ == Phase::idle);
-  Status failure = given_up_ ? lost_ : Status(Code::unavailable, "no address to connect to");
-  for (std::size_t i = 0; i < addresses_.size() && !given_up_; ++i) {
-    // An address that does not answer must leave time for the others.
-    const Nanos now = loop_.now();
-    const Nanos left = options_.deadline > now ? options_.deadline - now : 0;
-    Result<net::UniqueFd> socket = net::start_connecting(addresses_[i]);
-    if (!socket.ok()) {
-      failure = socket.status();
-      continue;
-    }
-    begin(std::move(*socket), now + left / (addresses_.size() - i));
-    co_await settled();
-    if (phase_ == Phase::alive) co_return Status();
-    failure = lost_;
-    // The controller has said something, if only no: its other addresses would say the same.
-    if (protocol_->connected()) break;
-  }
-  phase_ = Phase::lost;
-  lost_ = failure;
-  co_return failure;
-}
-
-void TcpQueue::begin(net::UniqueFd socket, Nanos until) {
-  socket_ = std::move(socket);
+Status TcpQueue::begin(const net::Address& address) {
+  Result<net::UniqueFd> socket = net::start_connecting(address);
+  if (!socket.ok()) return socket.status();
+  socket_ = *std::move(socket);
   protocol_ = std::make_unique<TcpProtocol>(loop_.local<net::SendBuffer::Pool>(), settings_);
-  phase_ = Phase::connecting;
-  told_ = false;
   hangup_ = false;
   reached_ = heard_ = false;
-  connect_timer_.arm(until);
   writable_.emplace(loop_, socket_.get(), POLLOUT, [this](std::uint32_t) {
     int error = 0;
     socklen_t size = sizeof error;
@@ -102,33 +61,24 @@ void TcpQueue::begin(net::UniqueFd socket, Nanos until) {
     receive();
     if (!protocol_->out().empty()) turn_.schedule();
   });
-}
-
-void TcpQueue::settle(Phase phase) {
-  phase_ = phase;
-  connect_timer_.cancel();
-  if (waiting_) loop_.post(std::exchange(waiting_, nullptr));
+  return Status();
 }
 
 // --- Running ---
 
 void TcpQueue::submit(Submission& request) {
-  SCALIO_ASSERT(phase_ == Phase::alive || phase_ == Phase::lost);
-  if (phase_ == Phase::alive) {
-    protocol_->submit(request);
-  } else {
-    refused_.push_back(&request);
-  }
+  if (!alive()) return refuse(request);
+  protocol_->submit(request);
   turn_.schedule();
 }
 
 void TcpQueue::on_turn() {
   if (receive_again_ && socket_) receive();
   if (socket_) flush();
-  if (phase_ != Phase::lost) return;
-  if (protocol_) protocol_->fail(lost_);
-  for (Submission* request : std::exchange(refused_, {})) request->on_lost(lost_);
-  if (!std::exchange(told_, true) && options_.on_lost) options_.on_lost(lost_);
+}
+
+void TcpQueue::lose_requests(const Status& why) {
+  if (protocol_) protocol_->fail(why);
 }
 
 void TcpQueue::receive() {
@@ -156,7 +106,7 @@ void TcpQueue::receive() {
     if (landed > 0) status = protocol_->landed(landed);
     if (status.ok()) status = protocol_->receive({space_.get(), got - landed});
     if (!status.ok()) return end(status);
-    if (phase_ == Phase::connecting && protocol_->connected()) settle(Phase::alive);
+    if (connecting() && protocol_->connected()) connected();
     if (!socket_) return;
     received += got;
     if (got < landing.size() + space && !hangup_) return;
@@ -201,33 +151,17 @@ Status TcpQueue::gone(std::string why) const {
   return Status(Code::unavailable, std::move(why));
 }
 
-void TcpQueue::lose(Status why) {
-  given_up_ = true;
-  if (phase_ == Phase::idle) lost_ = why;
-  end(std::move(why));
-}
-
-void TcpQueue::end(Status why) {
-  if (phase_ != Phase::connecting && phase_ != Phase::alive) return;
-  lost_ = std::move(why);
+void TcpQueue::stop() {
   // A TermReq, as far as the socket takes it at once.
   const ByteView last = protocol_->out().bytes();
   if (!last.empty())
     (void)!send(socket_.get(), last.data(), last.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   close();
-  if (phase_ == Phase::connecting) {
-    told_ = true;  // connect() says it
-    settle(Phase::lost);
-  } else {
-    phase_ = Phase::lost;
-    turn_.schedule();
-  }
 }
 
 void TcpQueue::close() {
   readable_.reset();
   writable_.reset();
-  connect_timer_.cancel();
   receive_again_ = false;
   // The kernel's poll holds the socket a little longer: closing alone would not tell the peer.
   if (socket_) shutdown(socket_.get(), SHUT_RDWR);
