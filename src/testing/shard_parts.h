@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "server/checkpointer.h"
+#include "server/write_path.h"
 #include "store/log_scan.h"
 #include "testing/shard_fixture.h"
 
@@ -30,7 +31,8 @@ class ShardParts {
         images(geometry, log),
         buckets(*loop, device, geometry, images),
         merger(*loop, device, geometry, table, log, space, queue, repair, buckets, stop),
-        checkpointer(*loop, device, geometry, table, log, space, images, repair, merger, stop) {
+        checkpointer(*loop, device, geometry, table, log, space, images, repair, merger, stop),
+        writes(*loop, device, geometry, table, log, space, queue, repair, buckets, merger, stop) {
     Result<storage::LogScan> scan = run(*loop, storage::scan_log(device, geometry));
     EXPECT_TRUE(scan.ok()) << scan.status().to_string();
     log.resume(std::move(scan->position));
@@ -47,6 +49,7 @@ class ShardParts {
   void wake_all() {
     queue.wake_all();
     space.wake_all();
+    writes.wake_all();
   }
   // Waits until nothing that could go on by itself does.
   void settle() {
@@ -70,7 +73,8 @@ class ShardParts {
     }
   }
 
-  // A write as the write path does it; its slot. One must be free, or have the key.
+  // A write as the write path does it, of which tests see its slot: one must be free, or have the
+  // key.
   WriteSlot& put(const std::string& key, const std::string& value) {
     const std::uint64_t block = blocks.block_of(hash(key));
     const auto held = table.find(block, hash(key), key);
@@ -112,6 +116,7 @@ class ShardParts {
   BucketStore buckets;
   Merger merger;
   Checkpointer checkpointer;
+  WritePath writes;
 
  private:
   Task<Log::Ticket> add_to_log(std::string key, std::string value) {

@@ -1,0 +1,204 @@
+#include "server/write_path.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+
+#include "testing/shard_parts.h"
+
+namespace scalio::server {
+namespace {
+
+using layout::RequestKind;
+
+class WritePathTest : public ::testing::Test {
+ protected:
+  // A write on its way, with the bytes of its request.
+  struct Write {
+    RequestKind kind;
+    std::string key;
+    std::string value;
+    std::uint64_t expected = 0;
+    std::optional<WriteOutcome> outcome = {};
+  };
+
+  Write& begin(RequestKind kind, std::string key, std::string value = "",
+               std::uint64_t expected = 0) {
+    Write& w = begun_.emplace_back(Write{kind, std::move(key), std::move(value), expected});
+    parts_.loop->spawn(run_write(w));
+    return w;
+  }
+  WriteOutcome write(RequestKind kind, std::string key, std::string value = "",
+                     std::uint64_t expected = 0) {
+    Write& w = begin(kind, std::move(key), std::move(value), expected);
+    turn_until(*parts_.loop, [&] { return w.outcome.has_value(); });
+    return *w.outcome;
+  }
+  WriteOutcome put(const std::string& key, const std::string& value) {
+    return write(RequestKind::put, key, value);
+  }
+  void finish_all() {
+    turn_until(*parts_.loop, [&] {
+      return std::ranges::all_of(begun_, [](const Write& w) { return w.outcome.has_value(); });
+    });
+  }
+  void merge_all() {
+    for (std::uint64_t b = 0; b < parts_.geometry.buckets; ++b) parts_.merger.start(b);
+    turn_until(*parts_.loop, [&] { return parts_.merger.running() == 0; });
+  }
+
+  // The key's value as its block has it: "(deleted)" if that is a tombstone, "" without any.
+  std::string published(const std::string& key) {
+    const std::uint64_t block = parts_.blocks.block_of(parts_.hash(key));
+    const auto slot = parts_.table.find(block, parts_.hash(key), key);
+    if (!slot) return "";
+    const auto record = parts_.table.look(block, *slot);
+    return record->kind == layout::Kind::tombstone ? "(deleted)" : std::string(record->value);
+  }
+
+  ShardParts parts_{test_geometry(16)};
+  std::deque<Write> begun_;
+
+ private:
+  Task<void> run_write(Write& w) {
+    const layout::Request request{
+        .kind = w.kind, .expected = w.expected, .key = w.key, .value = w.value};
+    WriteOutcome outcome = co_await parts_.writes.write(request);
+    w.outcome = std::move(outcome);
+  }
+};
+
+// Rule 1.
+TEST_F(WritePathTest, NothingIsPublishedBeforeTheLogHasIt) {
+  int looks = 0;
+  parts_.ssd.on_change = [&] {
+    ++looks;
+    EXPECT_EQ(published("key"), "");
+  };
+  const WriteOutcome outcome = put("key", "value");
+  parts_.ssd.on_change = [] {};
+  EXPECT_GT(looks, 0);
+  EXPECT_EQ(outcome.code, Code::ok) << outcome.text;
+  EXPECT_EQ(outcome.version, parts_.log.version());
+  EXPECT_EQ(published("key"), "value");
+  EXPECT_EQ(parts_.table.dirty(), 1u);
+  EXPECT_EQ(parts_.writes.counters().puts, 1u);
+}
+
+TEST_F(WritePathTest, ARemovalIsAWriteLikeAnyOther) {
+  const std::uint64_t version = put("key", "value").version;
+  const WriteOutcome outcome = write(RequestKind::remove, "key");
+  EXPECT_EQ(outcome.code, Code::ok) << outcome.text;
+  EXPECT_GT(outcome.version, version);
+  EXPECT_EQ(published("key"), "(deleted)");
+  EXPECT_EQ(parts_.writes.counters().removes, 1u);
+  EXPECT_EQ(parts_.log.counters().records, 2u);
+}
+
+TEST_F(WritePathTest, WritesOfOneKeyShareItsSlotAndTheNewestStays) {
+  for (int i = 0; i < 5; ++i) begin(RequestKind::put, "key", "value " + std::to_string(i));
+  finish_all();
+  const auto newest =
+      std::ranges::max_element(begun_, {}, [](const Write& w) { return w.outcome->version; });
+  EXPECT_EQ(published("key"), newest->value);
+  EXPECT_EQ(parts_.table.dirty(), 1u);
+  EXPECT_EQ(parts_.writes.counters().puts, 5u);
+  EXPECT_TRUE(parts_.table.reusable(parts_.blocks.block_of(parts_.hash("key"))));
+}
+
+TEST_F(WritePathTest, AConditionalPutFindsTheVersionWhereverItIs) {
+  const auto put_if = [&](std::uint64_t expected) {
+    return write(RequestKind::put_if, "key", "new", expected);
+  };
+  EXPECT_EQ(put_if(7).code, Code::conflict) << "the key is absent";
+  const std::uint64_t first = put_if(0).version;
+  const WriteOutcome conflict = put_if(0);
+  EXPECT_EQ(conflict.code, Code::conflict);
+  EXPECT_EQ(conflict.version, first);
+  const std::uint64_t second = put_if(first).version;
+  EXPECT_GT(second, first) << "in its slot";
+
+  merge_all();
+  const std::uint64_t block = parts_.blocks.block_of(parts_.hash("key"));
+  while (published("key") != "") {
+    parts_.table.reserve(block, *parts_.table.reusable(block), parts_.hash("key"));
+  }
+  for (std::uint32_t i = 0; i < parts_.blocks.write_slots; ++i) {
+    parts_.table.slot(block, i).reserved = false;
+  }
+  EXPECT_EQ(put_if(first).code, Code::conflict);
+  EXPECT_EQ(put_if(second).code, Code::ok) << "in its bucket";
+  write(RequestKind::remove, "key");
+  EXPECT_EQ(put_if(0).code, Code::ok) << "deleted";
+  EXPECT_EQ(parts_.writes.counters().conflicts, 3u);
+}
+
+// The first waits for the bucket, and the others for what it does then.
+TEST_F(WritePathTest, OneOfManyConditionalPutsWins) {
+  for (int i = 0; i < 5; ++i) begin(RequestKind::put_if, "key", std::to_string(i), 0);
+  finish_all();
+  const auto won =
+      std::ranges::count_if(begun_, [](const Write& w) { return w.outcome->code == Code::ok; });
+  EXPECT_EQ(won, 1);
+  EXPECT_EQ(parts_.writes.counters().conflicts, 4u);
+}
+
+// Rule 10.
+TEST_F(WritePathTest, AFullBlockIsMerged) {
+  for (int i = 0; i < 8; ++i) begin(RequestKind::put, parts_.key_in_block(0, i), "value");
+  finish_all();
+  for (const Write& w : begun_) EXPECT_EQ(w.outcome->code, Code::ok) << w.outcome->text;
+  EXPECT_GT(parts_.merger.counters().merged_records, 0u);
+  merge_all();
+  for (const Write& w : begun_) EXPECT_TRUE(parts_.stored(w.key)) << w.key;
+}
+
+TEST_F(WritePathTest, WhatCannotBeKeptIsRefusedAndNotLogged) {
+  const std::string log_id = [&] {
+    const std::uint64_t id = parts_.geometry.log_id();
+    return std::string(reinterpret_cast<const char*>(&id), sizeof id);
+  }();
+  EXPECT_EQ(put("", "value").code, Code::invalid);
+  EXPECT_EQ(put(std::string(layout::kMaxKey + 1, 'k'), "").code, Code::invalid);
+  EXPECT_EQ(put("key", std::string(parts_.geometry.inline_limit - 2, 'v')).code, Code::too_large);
+  EXPECT_EQ(put("key", "a" + log_id).code, Code::invalid);
+  EXPECT_EQ(parts_.log.counters().records, 0u);
+  EXPECT_EQ(put("key", std::string(parts_.geometry.inline_limit - 3, 'v')).code, Code::ok);
+}
+
+TEST_F(WritePathTest, AWriteThatTheLogDidNotTakeIsUnknown) {
+  parts_.device.fail(block::Io::Kind::write);
+  Write& first = begin(RequestKind::put, "key", "value");
+  Write& waiting = begin(RequestKind::put_if, "key", "value", 0);
+  finish_all();
+  EXPECT_EQ(first.outcome->code, Code::unknown) << first.outcome->text;
+  EXPECT_EQ(waiting.outcome->code, Code::read_only) << waiting.outcome->text;
+  EXPECT_EQ(published("key"), "");
+  EXPECT_TRUE(parts_.stop.failed());
+  EXPECT_EQ(parts_.space.debts(), 0u);
+  parts_.device.heal();
+  EXPECT_EQ(put("other", "value").code, Code::read_only);
+}
+
+TEST_F(WritePathTest, AWriteThatNoCheckpointMakesRoomForIsRefused) {
+  // The log is never emptied: no checkpointer runs.
+  Write* last = nullptr;
+  do {
+    last = &begin(RequestKind::put, "key", "value");
+    parts_.settle();
+  } while (last->outcome);
+  EXPECT_TRUE(parts_.space.blocked());
+  int checkpoints = 0;
+  for (; !last->outcome && checkpoints < 1000; ++checkpoints) {
+    parts_.space.reclaimed();
+    parts_.settle();
+  }
+  ASSERT_TRUE(last->outcome);
+  EXPECT_EQ(last->outcome->code, Code::full);
+  EXPECT_GT(checkpoints, 1) << "it waits for a while";
+  EXPECT_EQ(published("key"), "value");
+}
+
+}  // namespace
+}  // namespace scalio::server
