@@ -21,6 +21,7 @@
 
 #include "layout/superblock.h"
 #include "support/crowd.h"
+#include "support/file_bytes.h"
 #include "support/store.h"
 
 namespace scalio::testing {
@@ -39,14 +40,6 @@ MATCHER(Refused, "") { return arg == kBadUse || arg == kFailure; }
 
 void write_file(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
-
-// Changes a file in place, behind everybody's back.
-void patch(const fs::path& path, std::uint64_t offset, const std::string& bytes) {
-  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-  file.seekp(static_cast<std::streamoff>(offset));
-  file << bytes;
-  ASSERT_TRUE(file.flush());
 }
 
 // Where `bytes` stand in the file, each place.
@@ -245,7 +238,7 @@ TEST_F(Devices, OfAnotherFormatVersion) {
   const fs::path ssd = store_.ssd(0);
   constexpr std::uint64_t kVersionAt = 8;  // docs/formats.md, "Superblock"
   const std::uint64_t copies[] = {0, fs::file_size(ssd) - layout::kSuperblockSize};
-  for (std::uint64_t copy : copies) patch(ssd, copy + kVersionAt, std::string("\x63\0\0\0", 4));
+  for (std::uint64_t copy : copies) write_at(ssd, copy + kVersionAt, std::string("\x63\0\0\0", 4));
   expect_refused({ssd.filename().string(), "version 99"});
 }
 
@@ -254,14 +247,14 @@ TEST_F(Devices, OneDamagedSuperblockIsSurvived) {
   const std::uint64_t copies[] = {0, fs::file_size(ssd) - layout::kSuperblockSize};
   for (std::uint64_t copy : copies) {
     const std::string intact = read_file(ssd).substr(copy, layout::kSuperblockSize);
-    patch(ssd, copy + 100, "damage");
+    write_at(ssd, copy + 100, "damage");
     ASSERT_TRUE(store_.start());
     EXPECT_THAT(store_.log(), HasSubstr("superblock at offset " + std::to_string(copy)));
     EXPECT_TRUE(get_records(store_.unix_uri(), 0, 100).empty());
     store_.stop();
     EXPECT_EQ(scalio(scratch_, {"check", store_.dir()}).status, kFailure)
         << "check must report the damage";
-    patch(ssd, copy, intact);
+    write_at(ssd, copy, intact);
   }
 }
 
@@ -275,7 +268,7 @@ int flip(Store& store, int i, bool in_log) {
     const layout::SsdGeometry geometry = geometry_of(store.ssd(s));
     for (std::uint64_t at : find_in(store.ssd(s), value_of(i))) {
       if ((at < geometry.bucket_offset) != in_log) continue;
-      patch(store.ssd(s), at, "w");  // was 'v'
+      write_at(store.ssd(s), at, "w");  // was 'v'
       ++flips;
     }
   }

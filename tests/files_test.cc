@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "layout/superblock.h"
+#include "support/file_bytes.h"
 #include "support/store.h"
 
 namespace scalio::testing {
@@ -22,22 +23,6 @@ namespace fs = std::filesystem;
 
 constexpr int kBadUse = 2, kFailure = 3;  // exit statuses
 constexpr int kCannot = 77;               // of a script: what it needs is not allowed here
-
-void write_at(const fs::path& path, std::uint64_t offset, const std::string& bytes) {
-  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-  file.seekp(static_cast<std::streamoff>(offset));
-  file << bytes;
-  ASSERT_TRUE(file.flush());
-}
-
-std::string read_at(const fs::path& path, std::uint64_t offset, std::size_t size) {
-  std::string bytes(size, '\0');
-  std::ifstream file(path, std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(offset));
-  file.read(bytes.data(), static_cast<std::streamsize>(size));
-  EXPECT_TRUE(file);
-  return bytes;
-}
 
 // Only zeros.
 fs::path blank_file(const fs::path& path, std::uintmax_t size) {

@@ -26,6 +26,7 @@
 #include "store/format_store.h"
 #include "store/store_files.h"
 #include "store/verify.h"
+#include "support/file_bytes.h"
 #include "support/scratch.h"
 #include "task/run_to_end.h"
 
@@ -154,11 +155,7 @@ TEST_P(StoreTest, DamagedWriteSlotsArePutRight) {
   auto loop = EventLoop::create();
   ASSERT_TRUE(loop.ok());
   for (const std::uint32_t shard : {0u, 1u}) {
-    auto damage = [&]() -> Task<Status> {
-      co_await damage_write_slots(**loop, uri_, shard);
-      co_return Status();
-    };
-    ASSERT_TRUE(run_to_end(**loop, damage()).ok());
+    run_to_end(**loop, damage_write_slots(**loop, uri_, shard));
   }
   const auto intact = [&] {
     for (int i = 0; i < 20; ++i) {
@@ -440,9 +437,7 @@ TEST_P(StoreTest, AnotherDeviceInAnSsdsPlaceIsNoAnswer) {
   EXPECT_EQ(client->run(client->get("absent")).code(), Code::not_found);
   for (std::uint32_t shard = 0; shard < 2; ++shard) {
     const std::string path = storage::ssd_path(dir_.string(), shard);
-    const std::vector<char> zeros(fs::file_size(path));
-    std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
-        .write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
+    write_at(path, 0, std::string(fs::file_size(path), '\0'));
   }
   for (int i = 0; i < 20; ++i) {
     auto get = client->run(client->get(key_of(i)));
@@ -502,14 +497,10 @@ TEST_P(StoreTest, SsdsThatAreNotTheServersAreRefused) {
 TEST_P(StoreTest, AShardThatCannotStartIsToldOfAtOnce) {
   stop();
   const std::string path = storage::ssd_path(dir_.string(), 1);
-  std::ifstream file(path, std::ios::binary);
-  std::string superblock(layout::kSuperblockSize, '\0');
-  file.read(superblock.data(), static_cast<std::streamsize>(superblock.size()));
+  const std::string superblock = read_at(path, 0, layout::kSuperblockSize);
   auto ssd = layout::decode_superblock(as_bytes(superblock), fs::file_size(path));
   ASSERT_TRUE(ssd.ok()) << ssd.status().to_string();
-  std::fstream(path, std::ios::binary | std::ios::in | std::ios::out)
-          .seekp(static_cast<std::streamoff>(ssd->log_offset))
-      << std::string(ssd->log_size, '\0');
+  write_at(path, ssd->log_offset, std::string(ssd->log_size, '\0'));
   ServerOptions o = options();
   std::string told;
   o.cannot_start = [&](const Status& why) { told += why.message(); };
@@ -534,21 +525,6 @@ TEST_P(StoreTest, TheStoreIsLockedWhileItIsServed) {
 }
 
 // --- Without a server ----------------------------------------------------------------------------
-
-void patch(const fs::path& path, std::uint64_t offset, std::string_view bytes) {
-  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-  file.seekp(static_cast<std::streamoff>(offset));
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  ASSERT_TRUE(file.flush());
-}
-std::string read_at(const fs::path& path, std::uint64_t offset, std::size_t size) {
-  std::string bytes(size, '\0');
-  std::ifstream file(path, std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(offset));
-  file.read(bytes.data(), static_cast<std::streamsize>(size));
-  EXPECT_TRUE(file);
-  return bytes;
-}
 
 TEST(Format, RefusesWhatIsThere) {
   Scratch scratch("format");
@@ -628,11 +604,7 @@ TEST(Format, WhatIsAnywhereInAFileIsSeen) {
   FormatOptions o;
   o.dir = (scratch / "store").string();
   o.ssd_paths = {file.string()};
-  {
-    std::fstream f(file, std::ios::binary | std::ios::in | std::ios::out);
-    f.seekp((7 << 20) + 12345);
-    f << "precious";
-  }
+  write_at(file, (7 << 20) + 12345, "precious");
   EXPECT_THAT(storage::format_store(o, no_progress).status().message(), HasSubstr("--force"));
   fs::resize_file(file, 0);
   fs::resize_file(file, 64 << 20);
@@ -859,12 +831,12 @@ TEST_F(CheckTest, FlippedBitsAreFound) {
             "bucket " + std::to_string(number) + " at offset " + std::to_string(bucket_at)},
            {bucket_at + 9, "bucket " + std::to_string(number)}}) {
     const std::string before = read_at(ssd_, offset, 1);
-    patch(ssd_, offset, std::string(1, static_cast<char>(before[0] ^ 0x10)));
+    write_at(ssd_, offset, std::string(1, static_cast<char>(before[0] ^ 0x10)));
     const auto found = problems();
     ASSERT_EQ(found.size(), 1u) << ::testing::PrintToString(found);
     EXPECT_THAT(found[0], HasSubstr(words));
     EXPECT_THAT(found[0], HasSubstr("ssd-0"));
-    patch(ssd_, offset, before);
+    write_at(ssd_, offset, before);
   }
   EXPECT_TRUE(problems().empty());
 }
@@ -883,9 +855,9 @@ TEST_F(CheckTest, MisplacedRecordsAreFound) {
       bucket.clear(geometry_.store_id());
     bucket.append({key, "misplaced", 1, layout::Kind::value});
     bucket.seal(target);
-    patch(ssd_, geometry_.bucket_at(target), bytes);
+    write_at(ssd_, geometry_.bucket_at(target), bytes);
     auto found = problems();
-    patch(ssd_, geometry_.bucket_at(target), before);
+    write_at(ssd_, geometry_.bucket_at(target), before);
     return found;
   };
   auto far = found_in((number + geometry_.buckets / 2) % geometry_.buckets);

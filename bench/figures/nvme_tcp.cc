@@ -18,6 +18,7 @@
 #include "memory_target.h"
 #include "numbers.h"
 #include "nvmf/host/initiator.h"
+#include "task/run_to_end.h"
 
 namespace scalio::bench {
 
@@ -80,8 +81,7 @@ class Initiator {
       self->device_ =
           expect(co_await nvmf::connect_namespace(*self->loop_, address, nvmf::InitiatorOptions()));
     };
-    loop_->spawn(connect(this));
-    loop_->run_until([this] { return device_ != nullptr; });
+    run_to_end(*loop_, connect(this));
   }
   ~Initiator() {
     device_.reset();

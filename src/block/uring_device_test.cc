@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "block/buffer.h"
+#include "testing/loops.h"
 
 namespace scalio::block {
 namespace {
@@ -29,12 +30,9 @@ void fill(ByteSpan bytes, std::uint64_t seed) {
   for (std::size_t i = 0; i + 8 <= bytes.size(); i += 8) store(bytes.data() + i, random());
 }
 
-class UringDeviceTest : public testing::Test {
+class UringDeviceTest : public LoopTest {
  protected:
   void SetUp() override {
-    auto loop = EventLoop::create();
-    ASSERT_TRUE(loop.ok()) << loop.status().to_string();
-    loop_ = *std::move(loop);
     // Not /tmp, which may be a tmpfs.
     char pattern[] = "/var/tmp/scalio_block_test.XXXXXX";
     ASSERT_NE(mkdtemp(pattern), nullptr);
@@ -61,15 +59,7 @@ class UringDeviceTest : public testing::Test {
     return UringDevice::open(*loop_, path, access).status();
   }
   Status wait(Io& io) {
-    Status status;
-    bool done = false;
-    loop_->spawn(store_status(&io, &status, &done));
-    loop_->run_until([&] { return done; });
-    return status;
-  }
-  static Task<void> store_status(Io* io, Status* status, bool* done) {
-    *status = co_await *io;
-    *done = true;
+    return run_to_end(*loop_, [](Io* i) -> Task<Status> { co_return co_await *i; }(&io));
   }
   Status read(BlockDevice& device, std::uint64_t offset, ByteSpan into) {
     Io io = device.read(offset, into);
@@ -85,7 +75,6 @@ class UringDeviceTest : public testing::Test {
     return wait(io);
   }
 
-  std::unique_ptr<EventLoop> loop_;
   std::string directory_;
   std::string path_;
 };
@@ -170,7 +159,7 @@ TEST_F(UringDeviceTest, ManyInFlightAndMoreThanTheLimit) {
     loop_->spawn(
         write_then_check(device.get(), static_cast<std::uint64_t>(i) * 4096, i + 1, &right));
   }
-  loop_->run_until([&] { return loop_->spawned() == 0; });
+  run_spawned();
   EXPECT_EQ(right, kMany);
   EXPECT_EQ(device->counters().writes, static_cast<std::uint64_t>(kMany));
   EXPECT_EQ(device->counters().reads, static_cast<std::uint64_t>(kMany));

@@ -15,21 +15,12 @@
 #include <thread>
 #include <vector>
 
+#include "testing/loops.h"
+
 namespace scalio {
 namespace {
 
-class EventLoopTest : public testing::Test {
- protected:
-  void SetUp() override {
-    auto loop = EventLoop::create();
-    ASSERT_TRUE(loop.ok()) << loop.status().to_string();
-    loop_ = *std::move(loop);
-  }
-  void run_spawned() {
-    loop_->run_until([this] { return loop_->spawned() == 0; });
-  }
-  std::unique_ptr<EventLoop> loop_;
-};
+using EventLoopTest = LoopTest;
 
 // Two connected, nonblocking descriptors.
 class Pair {

@@ -19,5 +19,14 @@ T run_to_end(EventLoop& loop, Task<T> task) {
   loop.run_until([&] { return out.has_value(); });
   return std::move(*out);
 }
+inline void run_to_end(EventLoop& loop, Task<void> task) {
+  bool done = false;
+  auto body = [](Task<void> t, bool* ended) -> Task<void> {
+    co_await std::move(t);
+    *ended = true;
+  };
+  loop.spawn(body(std::move(task), &done));
+  loop.run_until([&] { return done; });
+}
 
 }  // namespace scalio

@@ -6,23 +6,12 @@
 #include <memory>
 #include <vector>
 
-#include "task/event_loop.h"
+#include "testing/loops.h"
 
 namespace scalio {
 namespace {
 
-class SyncTest : public testing::Test {
- protected:
-  void SetUp() override {
-    auto loop = EventLoop::create();
-    ASSERT_TRUE(loop.ok()) << loop.status().to_string();
-    loop_ = *std::move(loop);
-  }
-  void run_spawned() {
-    loop_->run_until([this] { return loop_->spawned() == 0; });
-  }
-  std::unique_ptr<EventLoop> loop_;
-};
+using SyncTest = LoopTest;
 
 Task<void> wait_and_append(WaitList* list, std::vector<int>* out, int value) {
   co_await list->wait();

@@ -7,32 +7,16 @@
 #include <vector>
 
 #include "block/buffer.h"
-#include "task/event_loop.h"
+#include "testing/loops.h"
 #include "testing/memory_device.h"
 
 namespace scalio::block {
 namespace {
 
-class FaultyDeviceTest : public testing::Test {
+class FaultyDeviceTest : public LoopTest {
  protected:
-  void SetUp() override {
-    auto loop = EventLoop::create();
-    ASSERT_TRUE(loop.ok()) << loop.status().to_string();
-    loop_ = *std::move(loop);
-    memory_ = std::make_unique<MemoryDevice>(*loop_, "memory", 64 << 10, 512);
-    device_ = std::make_unique<FaultyDevice>(*loop_, *memory_);
-  }
-  static Task<void> store_code(Io* io, Code* code, bool* done) {
-    const Status status = co_await *io;
-    *code = status.code();
-    *done = true;
-  }
   Code wait(Io& io) {
-    Code code = Code::unknown;
-    bool done = false;
-    loop_->spawn(store_code(&io, &code, &done));
-    loop_->run_until([&] { return done; });
-    return code;
+    return run_to_end(*loop_, [](Io* i) -> Task<Status> { co_return co_await *i; }(&io)).code();
   }
   Code read(std::uint64_t offset, std::size_t size = 512) {
     Io io = device_->read(offset, buffer_.first(size));
@@ -47,9 +31,9 @@ class FaultyDeviceTest : public testing::Test {
     return wait(io);
   }
 
-  std::unique_ptr<EventLoop> loop_;
-  std::unique_ptr<MemoryDevice> memory_;
-  std::unique_ptr<FaultyDevice> device_;
+  const std::unique_ptr<MemoryDevice> memory_ =
+      std::make_unique<MemoryDevice>(*loop_, "memory", 64 << 10, 512);
+  const std::unique_ptr<FaultyDevice> device_ = std::make_unique<FaultyDevice>(*loop_, *memory_);
   Buffer buffer_{4096};
 };
 

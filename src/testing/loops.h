@@ -1,4 +1,4 @@
-// What the tests of this layer share.
+// What tests share that run an event loop.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -6,11 +6,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <optional>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "task/event_loop.h"
+#include "task/run_to_end.h"
 #include "task/timer.h"
 
 namespace scalio {
@@ -47,36 +48,44 @@ inline LoopPtr make_loop() {
   return LoopPtr(loop->release());
 }
 
-// Turns the loop until `done()`. Ends the process if that never comes, so that a hang is a failure.
+// While it lives, a loop that does not come to an end ends the process, so that a hang is a
+// failure.
+class HangGuard {
+ public:
+  explicit HangGuard(EventLoop& loop)
+      : timer_(loop, [] {
+          std::fprintf(stderr, "the test hangs\n");
+          std::abort();
+        }) {
+    timer_.arm(loop.now() + 60 * kSecond);
+  }
+
+ private:
+  Timer timer_;
+};
+
+// Turns the loop until `done()`.
 template <class F>
 void turn_until(EventLoop& loop, F done) {
-  Timer hang(loop, [] {
-    std::fprintf(stderr, "the test hangs\n");
-    std::abort();
-  });
-  hang.arm(loop.now() + 60 * kSecond);
+  const HangGuard guard(loop);
   loop.run_until(done);
 }
 
 // Runs a task to its end on the loop.
 template <class T>
 T run(EventLoop& loop, Task<T> task) {
-  std::optional<T> out;
-  auto body = [](Task<T> t, std::optional<T>* result) -> Task<void> {
-    result->emplace(co_await std::move(t));
-  };
-  loop.spawn(body(std::move(task), &out));
-  turn_until(loop, [&] { return out.has_value(); });
-  return std::move(*out);
+  const HangGuard guard(loop);
+  return run_to_end(loop, std::move(task));
 }
-inline void run(EventLoop& loop, Task<void> task) {
-  bool done = false;
-  auto body = [](Task<void> t, bool* ended) -> Task<void> {
-    co_await std::move(t);
-    *ended = true;
-  };
-  loop.spawn(body(std::move(task), &done));
-  turn_until(loop, [&] { return done; });
-}
+
+// A test with a loop, which ends as it is, without turning once more.
+class LoopTest : public ::testing::Test {
+ protected:
+  void run_spawned() {
+    loop_->run_until([this] { return loop_->spawned() == 0; });
+  }
+
+  std::unique_ptr<EventLoop> loop_{make_loop().release()};
+};
 
 }  // namespace scalio

@@ -10,6 +10,7 @@
 #include "nvmf/wire/log_page.h"
 #include "nvmf/wire/pdu.h"
 #include "target.h"
+#include "task/run_to_end.h"
 #include "testing/memory_device.h"
 
 namespace scalio::fuzz {
@@ -59,8 +60,7 @@ class World {
  public:
   World() : loop_(std::move(*EventLoop::create())) {
     spdlog::set_level(spdlog::level::off);
-    loop_->spawn(open(*this));
-    loop_->run_until([this] { return subsystem_ != nullptr; });
+    run_to_end(*loop_, open(*this));
     admin_ = connect_socket();
     Bytes hello = greeting();
     append(hello, connect(0, kSubsystem));

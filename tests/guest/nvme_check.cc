@@ -22,7 +22,7 @@
 #include "block/buffer.h"
 #include "net/uri.h"
 #include "nvmf/host/initiator.h"
-#include "task/event_loop.h"
+#include "task/run_to_end.h"
 
 namespace scalio {
 namespace {
@@ -63,17 +63,13 @@ template <class Body>
 void with_device(const Flags& flags, Body body) {
   auto loop = EventLoop::create();
   must(loop.status());
-  bool done = false;
-  const auto run = [](EventLoop& l, const Flags& f, Body& b, bool* d) -> Task<void> {
+  const auto run = [](EventLoop& l, const Flags& f, Body& b) -> Task<void> {
     Result<std::unique_ptr<NvmeDevice>> device = co_await connect(l, f);
     must(device.status());
     co_await b(l, **device);
     co_await (*device)->close();
-    device->reset();
-    *d = true;
   };
-  (*loop)->spawn(run(**loop, flags, body, &done));
-  (*loop)->run_until([&] { return done; });
+  run_to_end(**loop, run(**loop, flags, body));
   (*loop)->turn(false);
 }
 
