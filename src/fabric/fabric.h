@@ -154,8 +154,7 @@ inline Call::Call(Connection& connection, ByteView request) {
   connection.start(*this, request);
 }
 
-// --- The server's end
-// -------------------------------------------------------------------------------
+// --- The server's end ---
 
 // One client's message channel, as the shard's thread sees it. The transport owns it.
 class Peer {

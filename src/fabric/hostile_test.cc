@@ -423,8 +423,7 @@ TEST_P(Hostile, AnIdleServerSleeps) {
   EXPECT_EQ(server_sleeps(), before);
 }
 
-// --- Hostile servers
-// --------------------------------------------------------------------------------
+// --- Hostile servers ---
 
 // Accepts one connection on a thread and does `with` to it.
 class RawServer {

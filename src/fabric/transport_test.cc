@@ -426,8 +426,7 @@ TEST_P(Transport, ClientsComeAndGoFromManyThreads) {
       [&] { return server.service(0).disconnected == 40 && server.service(1).disconnected == 40; });
 }
 
-// --- Shared memory
-// ----------------------------------------------------------------------------------
+// --- Shared memory ---
 
 TEST(Shm, ANewEpochFailsOperationsAtOnce) {
   TestServer server(net::kUnix);
@@ -536,8 +535,7 @@ TEST(Shm, OtherFilesAreLeftAlone) {
             Code::invalid);
 }
 
-// --- TCP
-// --------------------------------------------------------------------------------------------
+// --- TCP ---
 
 TEST(Tcp, APortInUseIsBusy) {
   TestServer server(net::kTcp);

@@ -24,8 +24,7 @@ constexpr Time kAlways = std::numeric_limits<Time>::min();
 constexpr std::size_t kNoWrite = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kMaxStates = 200'000;  // per key and moment
 
-// --- The problem: what one key's operations demand of an order of its writes
-// ------------------------
+// --- The problem: what one key's operations demand of an order of its writes ---
 
 // A write with a known version, or, at index 0, what was there before.
 struct KeyWrite {
@@ -240,8 +239,7 @@ class Builder {
   Operations blame_;  // by write: the operation that sets its deadline
 };
 
-// --- The search: which states can the register be in, given everything that has ended
-// ----------------
+// --- The search: which states can the register be in, given everything that has ended ---
 
 // Writes 1 .. `at` have taken effect, and then perhaps unseen ones.
 struct State {
@@ -462,8 +460,7 @@ class Search {
   std::size_t furthest_ = 0;
 };
 
-// --- The witness: the smallest part of a history that shows the violation
-// ---------------------------
+// --- The witness: the smallest part of a history that shows the violation ---
 
 // A violation found in a key's operations.
 struct Finding {

@@ -19,8 +19,7 @@ using Kind = Operation::Kind;
 using Outcome = Operation::Outcome;
 using History = std::vector<Operation>;
 
-// --- Histories by hand: each operation with its interval
-// ---------------------------------------------
+// --- Histories by hand: each operation with its interval ---
 
 Operation op(Kind kind, Outcome outcome, Time called, Time returned) {
   Operation o;
@@ -235,8 +234,7 @@ TEST(Linearizability, WitnessIsSmall) {
   EXPECT_EQ(found[0].witness.back().value, "v499");
 }
 
-// --- Histories by chance
-// -----------------------------------------------------------------------------
+// --- Histories by chance ---
 
 // All orders, one after the other: the definition, for tiny histories.
 class BruteForce {

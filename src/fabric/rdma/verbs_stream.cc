@@ -78,8 +78,7 @@ Status VerbsStream::on_rejected(ByteView answer) {
   return why;
 }
 
-// --- Sending
-// ----------------------------------------------------------------------------------------
+// --- Sending ---
 
 void VerbsStream::send(FrameKind kind, std::uint64_t id, ByteView payload) {
   if (ended_) return;
@@ -151,8 +150,7 @@ void VerbsStream::probe() {
   queue_->post(request, {}, probe_);
 }
 
-// --- Receiving
-// --------------------------------------------------------------------------------------
+// --- Receiving ---
 
 void VerbsStream::on_received(std::uint64_t buffer, std::size_t bytes, std::uint32_t credits) {
   if (credits > kBuffers - credits_) {
@@ -212,8 +210,7 @@ void VerbsStream::deliver_frames(ByteView bytes) {
   }
 }
 
-// --- The end
-// ----------------------------------------------------------------------------------------
+// --- The end ---
 
 void VerbsStream::end() {
   ended_ = true;

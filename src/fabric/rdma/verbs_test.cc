@@ -15,8 +15,7 @@
 namespace scalio::fabric {
 namespace {
 
-// --- Without a device
-// ---------------------------------------------------------------------------------
+// --- Without a device ---
 
 TEST(VerbsHandshake, IsDecodedAsItWasEncoded) {
   Bytes hello = encode(VerbsHello{7});
@@ -81,8 +80,7 @@ TEST(Rdma, NoDeviceIsSaid) {
   EXPECT_NE(connected.status().message().find("no RDMA device"), std::string::npos);
 }
 
-// --- One end without manners
-// ----------------------------------------------------------------------------
+// --- One end without manners ---
 
 // A queue pair that sends anything.
 class RawEnd final : public net::VerbsQueue::Handler, private net::VerbsWork {
@@ -462,8 +460,7 @@ TEST_F(Verbs, OperationsAreCountedAtTheQueuePair) {
   run(*loop_, body(*loop_, uri(server)));
 }
 
-// --- Servers without manners
-// ------------------------------------------------------------------------------
+// --- Servers without manners ---
 
 // Accepts one client by RDMA, on a thread of its own.
 class RawVerbsServer {
