@@ -79,13 +79,10 @@ ShardClient::ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener
       deadlines_(executor),
       ssd_(executor, std::move(opener)) {}
 
-void ShardClient::hit(const layout::RecordView& record, Result<Record>* out) {
+Result<Record> ShardClient::hit(const layout::RecordView& record) {
   ++counters_.hits;
-  if (record.kind == layout::Kind::tombstone) {
-    *out = Status(Code::not_found, "");
-  } else {
-    *out = Record{std::string(record.value), record.version};
-  }
+  if (record.kind == layout::Kind::tombstone) return Status(Code::not_found, "");
+  return Record{std::string(record.value), record.version};
 }
 
 // `began`: when the caller began to wait; 0 is now. `nothing`, if not empty, is the key's block as
@@ -126,11 +123,9 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
       BlockView view(now->hello.region, block, bytes.span());
       const BlockView::Found found = view.look_up(key, layout::tag_of(hash));
       if (found == BlockView::Found::record) {
-        Result<Record> out = Status(Code::not_found, "");
-        hit(view.record(), &out);
         const bool has_clock = view.slot() < now->hello.region.read_slots;
         if (has_clock && ++touches_ % kTouchEvery == 0) touch(now, block, view.slot());
-        co_return out;
+        co_return hit(view.record());
       }
       if (found != BlockView::Found::none) bytes.give_back();
       if (!held) held = now;
@@ -163,10 +158,7 @@ Task<Result<Record>> ShardClient::get_slowly(std::string key, std::uint64_t hash
     BlockView view(held->hello.region, block, bytes.span());
     const BlockView::Found found =
         first ? BlockView::Found::none : view.look_up(key, layout::tag_of(hash));
-    if (found == BlockView::Found::record) {
-      hit(view.record(), &out);
-      co_return out;
-    }
+    if (found == BlockView::Found::record) co_return hit(view.record());
     if (found == BlockView::Found::replaced) {
       if (++tries.rereads > kEagerRereads) co_await executor_.sleep(kReread);
     } else if (must_poll(*held, view, found, block, tries)) {

@@ -73,7 +73,7 @@ class ShardClient {
     ++counters_.region_reads;
     counters_.region_bytes_read += bytes;
   }
-  void hit(const layout::RecordView& record, Result<Record>* out);
+  Result<Record> hit(const layout::RecordView& record);
 
   // Where a slot was seen incomplete, and since when it has held the same word (rule 6).
   struct Seen {
