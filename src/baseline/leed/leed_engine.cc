@@ -241,7 +241,7 @@ Status LeedEngine::apply(Update& u, Segment& segment) {
   }
   if (segment.absent()) segment.start(pool_);
   if (at) {
-    segment.set(*at, u.item);
+    segment.set_value(*at, u.item.value_length, u.item.place);
   } else if (!segment.add(pool_, u.item)) {
     return Status(Code::full, fmt::format("bucket {} has {} blocks already; format the store for "
                                           "more records",

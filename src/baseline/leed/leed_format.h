@@ -90,6 +90,12 @@ struct BucketItem {
 // Views last as long as the block.
 BucketItem bucket_item(ByteView bucket, std::uint32_t i);
 void set_bucket_item(ByteSpan bucket, std::uint32_t i, const BucketItem& item);
+// Changes an item but for its key.
+void set_bucket_value(ByteSpan bucket, std::uint32_t i, std::uint32_t value_length,
+                      std::uint64_t place);
+// Moves an item as it is; its own place is free then.
+void move_bucket_item(ByteSpan from, std::uint32_t i, ByteSpan to, std::uint32_t j);
+void clear_bucket_item(ByteSpan bucket, std::uint32_t i);
 // The item that has the key, or kBucketItems. An empty key: the first that is free.
 std::uint32_t find_bucket_item(ByteView bucket, std::string_view key);
 
@@ -114,8 +120,11 @@ enum class BucketIs : std::uint8_t {
   intact,   // now or in an earlier lap: `place` says
   damaged,  // neither
 };
-// Checks everything that a bucket says of itself, its items' lengths too, but not where they point.
+// Checks the header; its check is over the items too. Who can forge that can forge items: they are
+// read so that no length leads out of the bucket, and checked by who uses them.
 BucketIs inspect_bucket(ByteView bucket, const LeedGeometry& geometry, BucketPlace& place);
+// Whether the lengths of all items are possible.
+bool bucket_items_possible(ByteView bucket);
 
 // --- The bucket-id log
 // ----------------------------------------------------------------------------

@@ -62,7 +62,8 @@ class Recovery {
     BucketPlace place;
     const BucketIs is = inspect_bucket(bucket, geometry_, place);
     if (is == BucketIs::blank) return Status();
-    if (is == BucketIs::damaged || place.position % geometry_.bucket_blocks != slot) {
+    if (is == BucketIs::damaged || !bucket_items_possible(bucket) ||
+        place.position % geometry_.bucket_blocks != slot) {
       return contradiction("is damaged", slot);
     }
     found_.bucket_tail = std::max(found_.bucket_tail, place.position + 1);
@@ -103,6 +104,7 @@ class Recovery {
   Status take_values(ByteView bucket, std::uint64_t slot) {
     BucketPlace place;
     if (inspect_bucket(bucket, geometry_, place) != BucketIs::intact) return Status();
+    if (!bucket_items_possible(bucket)) return Status();
     if (found_.index.length(place.id) != place.chain_length ||
         place.position + place.chain_length - place.chain_index != newest_[place.id].end ||
         place.position % geometry_.bucket_blocks != slot) {

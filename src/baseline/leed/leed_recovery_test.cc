@@ -207,6 +207,10 @@ void forge(Bytes& contents, const LeedGeometry& g, Random& random) {
       set_bucket_item(bucket, i,
                       {key, static_cast<std::uint32_t>(random.below(kMaxValue + 1)), place});
     }
+    if (random.below(3) == 0) {  // a length that is impossible
+      const std::uint64_t item = 16 + random.below(kBucketItems) * 31;
+      bucket[item + (random.coin() ? 0 : 24)] = std::byte{0xff};
+    }
     BucketPlace place;
     place.chain_length = static_cast<std::uint32_t>(random.between(1, 3));
     place.chain_index = static_cast<std::uint32_t>(random.below(place.chain_length));

@@ -31,15 +31,19 @@ bool Segment::add(IoBufferPool& pool, const BucketItem& item) {
     i = blocks_ * kBucketItems;
     std::ranges::fill(buffer_.block(blocks_++), std::byte{0});
   }
-  set(*i, item);
+  set_bucket_item(buffer_.block(*i / kBucketItems), *i % kBucketItems, item);
   return true;
 }
 
 void Segment::erase(std::uint32_t i) {
   std::uint32_t last = blocks_ * kBucketItems - 1;
   while (item(last).key.empty()) --last;  // ends at i, if not before
-  if (last != i) set(i, item(last));
-  set(last, {});
+  const ByteSpan from = buffer_.block(last / kBucketItems);
+  if (last == i) {
+    clear_bucket_item(from, last % kBucketItems);
+  } else {
+    move_bucket_item(from, last % kBucketItems, buffer_.block(i / kBucketItems), i % kBucketItems);
+  }
   blocks_ = std::max(1u, (last + kBucketItems - 1) / kBucketItems);
 }
 

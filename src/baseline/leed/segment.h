@@ -30,9 +30,9 @@ class Segment {
   BucketItem item(std::uint32_t i) {
     return bucket_item(buffer_.block(i / kBucketItems), i % kBucketItems);
   }
-  // Puts a record into item i, whose key is the same.
-  void set(std::uint32_t i, const BucketItem& item) {
-    set_bucket_item(buffer_.block(i / kBucketItems), i % kBucketItems, item);
+  // Gives the record of item i, whose key stays, another value.
+  void set_value(std::uint32_t i, std::uint32_t value_length, std::uint64_t place) {
+    set_bucket_value(buffer_.block(i / kBucketItems), i % kBucketItems, value_length, place);
   }
   // Adds a record of a key that is not there; false if there is no room in 127 buckets.
   bool add(IoBufferPool& pool, const BucketItem& item);

@@ -91,6 +91,7 @@ void ValueLog::settle(std::uint64_t block) {
 }
 
 bool ValueLog::plausible(const BucketItem& item, std::uint64_t head) const {
+  if (item.value_length > kMaxValue) return false;
   const std::uint64_t end = item.place + units_of(item.value_length);
   if (item.place < head * kUnitsPerBlock || end > space_.tail() * kUnitsPerBlock) return false;
   const std::uint64_t lap = space_.size() * kUnitsPerBlock;
@@ -277,9 +278,7 @@ Task<Status> ValueLog::move(BucketLog::Reservation& reservation, Batch& batch, B
     Entry& entry = batch.entries[live.entry];
     std::memcpy(packed.first(blocks).data() + (unit - *to * kUnitsPerBlock) * kUnit,
                 chunk.data() + (live.place - begin * kUnitsPerBlock) * kUnit, live.length);
-    BucketItem item = entry.segment.item(live.item);
-    item.place = unit;
-    entry.segment.set(live.item, item);
+    entry.segment.set_value(live.item, live.length, unit);
     ids_.mark(unit, entry.id);
     unit += units_of(live.length);
   }
