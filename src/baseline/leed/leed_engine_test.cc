@@ -376,6 +376,55 @@ TEST_P(LeedModel, ManyOperationsAtOnceAreAsOneAfterTheOther) {
   }
 }
 
+// A key that one worker writes, with numbers that grow.
+struct Watched {
+  std::string key;
+  int begun = 0;  // the last number whose set was called
+  int ended = 0;  // and has returned, or was seen by a get that has
+};
+
+Task<bool> write_numbers(LeedEngine& engine, Watched& watched, int sets) {
+  for (int i = 0; i < sets; ++i) {
+    const std::string value = std::to_string(++watched.begun) + std::string(600, ' ');
+    const Status s = co_await engine.set(watched.key, value);
+    EXPECT_TRUE(s.ok()) << s.to_string();
+    watched.ended = watched.begun;
+  }
+  co_return true;
+}
+
+Task<bool> read_numbers(LeedEngine& engine, std::vector<Watched>& all, std::uint64_t seed,
+                        int gets) {
+  Random random(seed);
+  for (int i = 0; i < gets; ++i) {
+    Watched& watched = all[random.below(all.size())];
+    const int at_least = watched.ended;
+    Result<std::optional<std::string>> got = co_await engine.get(watched.key);
+    EXPECT_TRUE(got.ok()) << got.status().to_string();
+    if (!got.ok()) co_return false;
+    const int number = got->has_value() ? std::stoi(**got) : 0;
+    EXPECT_TRUE(at_least <= number && number <= watched.begun)
+        << number << " is not from " << at_least << " to " << watched.begun;
+    watched.ended = std::max(watched.ended, number);
+  }
+  co_return true;
+}
+
+TEST_P(LeedModel, AGetSeesNothingOlderThanWhatWasThereWhenItBegan) {
+  LeedFixture store(LeedFixture::small_geometry(3), GetParam());
+  std::vector<Watched> watched;
+  for (int i = 0; i < 12; ++i) watched.push_back({"key" + std::to_string(i)});
+  std::vector<std::optional<bool>> done(24);
+  for (std::size_t i = 0; i < 12; ++i) {
+    store.time.start(write_numbers(*store.engine, watched[i], 300), done[i]);
+    store.time.start(read_numbers(*store.engine, watched, GetParam() * 50 + i, 600), done[12 + i]);
+  }
+  store.time.run();
+  for (const std::optional<bool>& d : done) EXPECT_TRUE(d.value_or(false));
+  EXPECT_GT(store.engine->counters().bucket_chunks, 100u);
+  EXPECT_GT(store.engine->counters().value_chunks, 100u);
+}
+
 TEST(LeedEngine, WhatIsTooMuchWaitsOrIsRefused) {
   LeedOptions options = LeedFixture::small_options();
   options.tokens = 16;
