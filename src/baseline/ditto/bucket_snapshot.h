@@ -53,8 +53,8 @@ class BucketSnapshot : public SlotSnapshot<1> {
   SlotList candidates(std::uint64_t hash, std::uint32_t end = kSlots) const {
     SlotList likely, others;
     for (std::uint32_t i = 0; i < end; ++i) {
-      const SlotWord w = word(i);
-      if (!w.is_object() || w.fingerprint != fingerprint_of(hash)) continue;
+      if (SlotWord::fingerprint_in(raw(i)) != fingerprint_of(hash)) continue;
+      if (!word(i).is_object()) continue;
       (metadata(i).hash == hash ? likely : others).add(i);
     }
     for (std::uint32_t i = 0; i < others.count; ++i) likely.add(others.slots[i]);

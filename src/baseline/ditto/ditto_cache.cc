@@ -16,6 +16,21 @@ template <class T>
 ByteView bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
+
+// Where an object is read to.
+class ObjectBuffer {
+ public:
+  ByteSpan of(const SlotWord& object) {
+    if (object.bytes() <= small_.size()) return ByteSpan(small_).first(object.bytes());
+    large_.resize(object.bytes());
+    return large_;
+  }
+
+ private:
+  std::array<std::byte, kUnit> small_;  // most are
+  Bytes large_;
+};
+
 Status lost_every_time() {
   return Status(Code::busy, "other clients changed the key's bucket each time it was looked at");
 }
@@ -73,35 +88,35 @@ Task<Result<std::string>> DittoCache::get(std::string_view key) {
   BucketSnapshot bucket(link_.geometry);
   fabric::Op read = link_.read(slot_at(hash, 0), bucket.bytes());
   if (co_await read != Code::ok) co_return link_.lost();
-  std::string value;
+  ObjectBuffer object;
   const SlotList candidates = bucket.candidates(hash);
-  const auto slot = co_await find(bucket, candidates, key, &value);
-  if (!slot.ok()) co_return slot.status();
-  if (!*slot) {
-    evictor_.missed(bucket, hash);
-    co_return Status(Code::not_found, "");
-  }
-  ++link_.counters.hits;
-  used(slot_at(hash, **slot), hash, bucket.metadata(**slot).frequency);
-  co_return value;
-}
-
-// The slot of those whose object is the key's, and its value, if `value` is not null.
-Task<Result<std::optional<std::uint32_t>>> DittoCache::find(const BucketSnapshot& bucket,
-                                                            const SlotList& candidates,
-                                                            std::string_view key,
-                                                            std::string* value) {
-  Bytes object;
   for (std::uint32_t i = 0; i < candidates.count; ++i) {
     const std::uint32_t slot = candidates.slots[i];
     const SlotWord word = bucket.word(slot);
-    object.resize(word.bytes());
-    fabric::Op read = link_.read(word.pointer, object);
-    if (co_await read != Code::ok) co_return link_.lost();
-    const std::optional<ObjectView> view = decode_object(object);
+    fabric::Op read_object = link_.read(word.pointer, object.of(word));
+    if (co_await read_object != Code::ok) co_return link_.lost();
+    const std::optional<ObjectView> view = decode_object(object.of(word));
     if (!view || view->key != key) continue;
-    if (value != nullptr) *value = view->value;
-    co_return std::optional(slot);
+    ++link_.counters.hits;
+    used(slot_at(hash, slot), hash, bucket.metadata(slot).frequency);
+    co_return std::string(view->value);
+  }
+  evictor_.missed(bucket, hash);
+  co_return Status(Code::not_found, "");
+}
+
+// The slot of those whose object is the key's.
+Task<Result<std::optional<std::uint32_t>>> DittoCache::find(const BucketSnapshot& bucket,
+                                                            const SlotList& candidates,
+                                                            std::string_view key) {
+  ObjectBuffer object;
+  for (std::uint32_t i = 0; i < candidates.count; ++i) {
+    const std::uint32_t slot = candidates.slots[i];
+    const SlotWord word = bucket.word(slot);
+    fabric::Op read = link_.read(word.pointer, object.of(word));
+    if (co_await read != Code::ok) co_return link_.lost();
+    const std::optional<ObjectView> view = decode_object(object.of(word));
+    if (view && view->key == key) co_return std::optional(slot);
   }
   co_return std::optional<std::uint32_t>();
 }
@@ -180,7 +195,7 @@ Task<Result<DittoCache::Placed>> DittoCache::place(const NewObject& object, Buck
       if (co_await read.end() != Code::ok) co_return link_.lost();
     }
     const SlotList candidates = bucket.candidates(object.hash);
-    const auto found = co_await find(bucket, candidates, object.key, nullptr);
+    const auto found = co_await find(bucket, candidates, object.key);
     if (!found.ok()) co_return found.status();
     if (*found) co_return co_await replace(object, bucket, **found);
     if (i == 0) evictor_.missed(bucket, object.hash, head);
@@ -250,7 +265,7 @@ Detached DittoCache::remove_duplicate(std::string key, std::uint64_t hash, std::
   bool duplicate = false;
   if (code == Code::ok && bucket.raw(slot) == word) {
     const SlotList candidates = bucket.candidates(hash, slot);
-    const auto found = co_await find(bucket, candidates, key, nullptr);
+    const auto found = co_await find(bucket, candidates, key);
     duplicate = found.ok() && found->has_value();
   }
   if (duplicate) {
@@ -272,7 +287,7 @@ Task<Status> DittoCache::remove(std::string_view key) {
     fabric::Op read = link_.read(slot_at(hash, 0), bucket.bytes());
     if (co_await read != Code::ok) co_return link_.lost();
     const SlotList candidates = bucket.candidates(hash);
-    const auto slot = co_await find(bucket, candidates, key, nullptr);
+    const auto slot = co_await find(bucket, candidates, key);
     if (!slot.ok()) co_return slot.status();
     if (!*slot) co_return Status();
     const std::uint64_t seen = bucket.raw(**slot);

@@ -70,8 +70,7 @@ class DittoCache {
   DittoCache(fabric::Connection& connection, const DittoHello& hello, const DittoOptions& options);
 
   Task<Result<std::optional<std::uint32_t>>> find(const BucketSnapshot& bucket,
-                                                  const SlotList& candidates, std::string_view key,
-                                                  std::string* value);
+                                                  const SlotList& candidates, std::string_view key);
   Task<Result<Placed>> place(const NewObject& object, BucketSnapshot& bucket, std::uint64_t head);
   Task<Result<Placed>> replace(const NewObject& object, const BucketSnapshot& bucket,
                                std::uint32_t slot);

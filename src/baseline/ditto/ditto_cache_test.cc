@@ -223,13 +223,15 @@ struct Mixed {
   DittoFixture& fixture;
   DittoCache& cache;
   Random random;
+  std::uint64_t keys;
+  std::uint64_t most;  // of a value's bytes
   int left;
   bool intact = true;  // nobody else writes to the region
   std::uint64_t hits = 0;
 
   Task<void> run() {
     for (; left > 0; --left) {
-      const std::string key = "key" + std::to_string(random.below(60));
+      const std::string key = "key" + std::to_string(random.below(keys));
       const std::uint64_t chance = random.below(10);
       if (chance < 5) {
         const Result<std::string> value = co_await cache.get(key);
@@ -237,7 +239,7 @@ struct Mixed {
         EXPECT_TRUE(!intact || !value.ok() || value->starts_with(key + "="));
         hits += value.ok() ? 1 : 0;
       } else if (chance < 9) {
-        const std::string value = key + "=" + std::string(random.below(2000), 'v');
+        const std::string value = key + "=" + std::string(random.below(most), 'v');
         [[maybe_unused]] const Status set = co_await cache.set(key, value);
       } else {
         [[maybe_unused]] const Status removed = co_await cache.remove(key);
@@ -246,13 +248,18 @@ struct Mixed {
   }
 };
 
-void interleave(EvictionPolicy policy, std::uint64_t seed) {
-  DittoFixture fixture({.buckets = 4, .segments = 4}, 4, policy);
+struct Interleaved {
+  std::uint64_t lost_swaps = 0, evictions = 0, hits = 0;
+};
+Interleaved interleave(const DittoGeometry& geometry, EvictionPolicy policy, std::uint64_t keys,
+                       std::uint64_t most, std::uint64_t seed) {
+  DittoFixture fixture(geometry, 4, policy);
   Random random(seed);
   std::vector<std::unique_ptr<Mixed>> mixed;
   for (const auto& cache : fixture.caches) {
     for (int i = 0; i < 8; ++i) {
-      mixed.push_back(std::make_unique<Mixed>(fixture, *cache, Random(random.next()), 500));
+      mixed.push_back(
+          std::make_unique<Mixed>(fixture, *cache, Random(random.next()), keys, most, 500));
       fixture.time.spawn(mixed.back()->run());
     }
   }
@@ -260,21 +267,34 @@ void interleave(EvictionPolicy policy, std::uint64_t seed) {
     fixture.connections[random.below(fixture.connections.size())]->step();
     fixture.time.run_until(fixture.time.now() + 100);
   }
-  std::uint64_t hits = 0;
+  Interleaved all;
   for (const auto& m : mixed) {
     EXPECT_EQ(m->left, 0);
-    hits += m->hits;
+    all.hits += m->hits;
   }
-  EXPECT_GT(hits, 1000U);
-  std::uint64_t lost = 0;
-  for (const auto& cache : fixture.caches) lost += cache->counters().lost_swaps;
-  EXPECT_GT(lost, 100U);
+  for (const auto& cache : fixture.caches) {
+    all.lost_swaps += cache->counters().lost_swaps;
+    all.evictions += cache->counters().evictions;
+  }
   fixture.expect_no_unit_lost();
+  return all;
 }
 TEST(DittoCache, ClientsThatInterleaveLoseNoMemoryAndReadNoOtherKey) {
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
-    interleave(EvictionPolicy::lru, seed);
-    interleave(EvictionPolicy::adaptive, seed);
+    for (const EvictionPolicy policy : {EvictionPolicy::lru, EvictionPolicy::adaptive}) {
+      const auto all = interleave({.buckets = 4, .segments = 4}, policy, 60, 2000, seed);
+      EXPECT_GT(all.hits, 1000U);
+      EXPECT_GT(all.lost_swaps, 100U);
+    }
+  }
+}
+TEST(DittoCache, ClientsThatEvictTheSameObjectsLoseNoMemory) {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    for (const EvictionPolicy policy : {EvictionPolicy::lru, EvictionPolicy::adaptive}) {
+      const auto all = interleave({.buckets = 32, .segments = 1}, policy, 400, 16'000, seed);
+      EXPECT_GT(all.evictions, 1000U);
+      EXPECT_GT(all.lost_swaps, 1000U);
+    }
   }
 }
 
@@ -284,7 +304,8 @@ void meet_hostile_bytes(EvictionPolicy policy, std::uint64_t seed) {
   Random random(seed);
   std::vector<std::unique_ptr<Mixed>> mixed;
   for (const auto& cache : fixture.caches) {
-    mixed.push_back(std::make_unique<Mixed>(fixture, *cache, Random(random.next()), 1000, false));
+    mixed.push_back(
+        std::make_unique<Mixed>(fixture, *cache, Random(random.next()), 60, 2000, 1000, false));
     fixture.time.spawn(mixed.back()->run());
   }
   const std::uint64_t table_end = fixture.geometry.bucket_at(fixture.geometry.buckets);

@@ -90,6 +90,7 @@ struct SlotWord {
     return {Kind::history, fingerprint, kHistoryLines, number & kPointerMask};
   }
   static SlotWord unpack(std::uint64_t word, const DittoGeometry& geometry);
+  static std::uint8_t fingerprint_in(std::uint64_t word) { return static_cast<std::uint8_t>(word); }
   std::uint64_t pack() const {
     return std::uint64_t{fingerprint} | std::uint64_t{lines} << 8 | pointer << 16;
   }

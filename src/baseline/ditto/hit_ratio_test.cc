@@ -160,5 +160,21 @@ TEST(DittoAdaptive, AWorkingSetThatMovesOnMovesThemToTheRecentlyUsed) {
   clients.expect_weight(kLru);
 }
 
+TEST(DittoAdaptive, WhatOthersHaveTaughtTheServerReplacesWhatAClientKnows) {
+  TwoClients clients(EvictionPolicy::adaptive);
+  std::uint64_t i = 0;
+  const auto go_on = [&] { clients.use(i++ / 12 + clients.random.below(3000)); };
+  while (i < 60'000) go_on();
+  const DittoCache& client = *clients.cache.caches[0];
+  EXPECT_GT(client.weights()[kLru], 0.6);
+  DittoRequest lesson{DittoRequestKind::weights, {}};
+  lesson.penalties[kLru] = -100;
+  ASSERT_TRUE(clients.cache.memory.answer(encode_request(lesson)));
+  const std::uint64_t told = client.counters().messages;
+  while (i < 200'000 && client.counters().messages == told) go_on();
+  clients.cache.settle();
+  EXPECT_LT(client.weights()[kLru], 0.1);
+}
+
 }  // namespace
 }  // namespace scalio::ditto
