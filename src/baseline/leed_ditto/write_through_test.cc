@@ -1,7 +1,9 @@
 #include "baseline/leed_ditto/write_through.h"
 
+#include <array>
 #include <map>
 
+#include "baseline/leed_ditto/leed_backing.h"
 #include "linearizability/linearizability.h"
 #include "testing/ditto_fixture.h"
 
@@ -20,25 +22,30 @@ class SlowBacking final : public Backing {
     Result<std::string> found = Status(Code::not_found, "");
     if (it != records_.end()) found = it->second;
     ++gets;
-    co_await executor_.sleep(delay);
+    co_await wait();
     co_return found;
   }
   Task<Status> set(std::string_view key, std::string_view value) override {
     records_[std::string(key)] = value;
-    co_await executor_.sleep(delay);
+    co_await wait();
     co_return failure;
   }
   Task<Status> remove(std::string_view key) override {
     records_.erase(std::string(key));
-    co_await executor_.sleep(delay);
+    co_await wait();
     co_return failure;
   }
 
   Nanos delay = kMicrosecond;
+  Random* random = nullptr;  // if there is one, it draws the delay: this much at most
   Status failure;
   int gets = 0;
 
  private:
+  Task<void> wait() {
+    co_await executor_.sleep(random != nullptr ? random->between(1, delay) : delay);
+  }
+
   Executor& executor_;
   std::map<std::string, std::string> records_;
 };
@@ -48,20 +55,24 @@ class WriteThroughTest : public testing::Test {
  protected:
   // Starts an operation on "k". It is in the history, and ended when its result is.
   void start_put(std::size_t client, const std::string& value, std::uint64_t version) {
-    fixture.time.spawn(put(client, value, version));
+    fixture.time.spawn(put(clients[client], client, "k", value, version));
   }
-  Task<void> put(std::size_t client, std::string value, std::uint64_t version) {
-    const std::size_t i = begin(client, Operation::Kind::put);
+  // Of a store, or of a cache before it.
+  template <class Store>
+  Task<void> put(Store& store, std::size_t client, std::string key, std::string value,
+                 std::uint64_t version) {
+    const std::size_t i = begin(client, Operation::Kind::put, key);
     history[i].value = value;
-    const Status outcome = co_await clients[client].set("k", value);
-    EXPECT_TRUE(outcome.ok());
     history[i].version = version;
+    const Status outcome = co_await store.set(key, value);
+    EXPECT_TRUE(outcome.ok());
     end(i, outcome.code());
   }
   // The versions of values, which the store does not tell, are those of their puts.
-  Task<void> get(std::size_t client) {
-    const std::size_t i = begin(client, Operation::Kind::get);
-    const Result<std::string> value = co_await clients[client].get("k");
+  template <class Store>
+  Task<void> get(Store& store, std::size_t client, std::string key) {
+    const std::size_t i = begin(client, Operation::Kind::get, key);
+    const Result<std::string> value = co_await store.get(key);
     if (value.ok()) {
       history[i].value = *value;
       for (const Operation& o : history) {
@@ -71,7 +82,7 @@ class WriteThroughTest : public testing::Test {
     end(i, value.code());
   }
   std::string get_now(std::size_t client) {
-    fixture.time.spawn(get(client));
+    fixture.time.spawn(get(clients[client], client, "k"));
     pass(kSecond);
     return history.back().value.value_or("nothing");
   }
@@ -98,11 +109,11 @@ class WriteThroughTest : public testing::Test {
   std::vector<Operation> history;
 
  private:
-  std::size_t begin(std::size_t client, Operation::Kind kind) {
+  std::size_t begin(std::size_t client, Operation::Kind kind, const std::string& key) {
     Operation o;
     o.client = "c" + std::to_string(client);
     o.kind = kind;
-    o.key = "k";
+    o.key = key;
     o.called = static_cast<history::Time>(fixture.time.now());
     history.push_back(std::move(o));
     return history.size() - 1;
@@ -184,7 +195,7 @@ TEST_F(WriteThroughTest, AReaderPutsTheOlderValueBackIntoTheCache) {
   pass(kSecond);
   ASSERT_TRUE(fixture.run(fixture.caches[0]->remove("k")).ok());
   backing.delay = 10 * kMillisecond;
-  fixture.time.spawn(get(0));
+  fixture.time.spawn(get(clients[0], 0, "k"));
   pass(kMillisecond);
   backing.delay = kMillisecond;
   start_put(1, "new", 2);
@@ -193,6 +204,60 @@ TEST_F(WriteThroughTest, AReaderPutsTheOlderValueBackIntoTheCache) {
   ASSERT_EQ(violations().size(), 1U);
   EXPECT_EQ(violations()[0].key, "k");
   EXPECT_LE(violations()[0].witness.size(), 3U);
+}
+
+// Neither is made up: two clients and any load will do. A key has one writer, so that the order of
+// its values is beyond doubt.
+class WriteThroughLoad : public WriteThroughTest {
+ protected:
+  // A client that writes one key and reads both.
+  template <class Store>
+  Task<void> use(Store& store, std::size_t client, Random random) {
+    const std::string own = "key" + std::to_string(client);
+    for (std::uint64_t i = 1; i <= 300; ++i) {
+      co_await fixture.time.sleep(random.below(kDelay));
+      if (random.below(3) == 0) {
+        co_await put(store, client, own, own + "=" + std::to_string(i), i);
+      } else {
+        co_await get(store, client, "key" + std::to_string(random.below(2)));
+      }
+    }
+  }
+  // As memory that is full does.
+  Task<void> evict(Random random) {
+    for (int i = 0; i < 300; ++i) {
+      co_await fixture.time.sleep(random.below(2 * kDelay));
+      const std::string key = "key" + std::to_string(random.below(2));
+      const Status removed = co_await fixture.caches[0]->remove(key);
+      EXPECT_TRUE(removed.ok());
+    }
+  }
+  template <class Store>
+  void load(std::array<Store*, 2> stores, std::uint64_t seed) {
+    Random random(seed), delays(seed);
+    backing.random = &delays;
+    backing.delay = kDelay;
+    for (std::size_t i = 0; i < 2; ++i) {
+      fixture.time.spawn(use(*stores[i], i, Random(random.next())));
+    }
+    fixture.time.spawn(evict(Random(random.next())));
+    pass(1000 * kDelay);
+    EXPECT_EQ(fixture.time.spawned(), 0U);
+    backing.random = nullptr;
+  }
+  static constexpr Nanos kDelay = 100 * kMicrosecond;
+};
+
+TEST_F(WriteThroughLoad, IsNotLinearizable) {
+  load<WriteThrough>({&clients[0], &clients[1]}, 1);
+  const auto found = violations();
+  ASSERT_FALSE(found.empty());
+  EXPECT_LE(found[0].witness.size(), 6U) << linearizability::to_string(found[0]);
+  RecordProperty("violation", linearizability::to_string(found[0]));
+}
+TEST_F(WriteThroughLoad, IsLinearizableOnTheStoreAlone) {
+  load<Backing>({&backing, &backing}, 1);
+  EXPECT_TRUE(violations().empty());
 }
 
 }  // namespace
