@@ -60,6 +60,7 @@ pid_t spawn(const ChildOptions& options, const char* program, char* const* argv,
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = ::vfork();
   if (pid == 0) {
+    // NOLINTNEXTLINE(clang-analyzer-unix.Vfork): become() is made for this, as posix_spawn()'s is.
     failure = become(options, program, argv, parent);
     ::_exit(kCannotStart);
   }
