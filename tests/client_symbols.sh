@@ -2,6 +2,7 @@
 # An installed client library, and a program that is linked with it, bring nothing of the servers:
 # of the store's and of its SSDs', of the fabric's server side, of the NVMe-oF targets. No object
 # file of these layers is in the archives, and no symbol of their classes in archives or program.
+# Of the baselines there is nothing in scalio either.
 # usage: client_symbols.sh ROOT PREFIX PROGRAM
 #   ROOT: the sources; PREFIX: where they were installed; PROGRAM: linked with scalio::client
 set -euo pipefail
@@ -15,7 +16,7 @@ fail() {
 # Folders whose code stays out: "server" of a store and of each transport among them.
 folders() {
   printf '%s\n' store nvmf/target nvmf/kernel
-  find "$root/src" -type d -name server -printf '%P\n'
+  find "$root/src" -path "$root/src/baseline" -prune -o -type d -name server -printf '%P\n'
 }
 
 # An expression for the symbols of the classes that the headers of a folder declare.
@@ -55,6 +56,16 @@ for folder in $(folders); do
   grep -qE "$symbols" <<<"$everything" || fail "scalio has no symbol of src/$folder: $symbols"
   if grep -m 3 -E "$symbols" <<<"$client" >&2; then
     fail "a client has these symbols, and others, of src/$folder"
+  fi
+done
+
+mapfile -t baselines < <(find "$root/src/baseline" -name '*.h' -printf 'baseline/%P\n' |
+  xargs -n 1 dirname | sort -u)
+((${#baselines[@]} > 0)) || fail "no baseline in src/baseline"
+for folder in "${baselines[@]}"; do
+  symbols=$(symbols_of "$folder") || { fail "no class in src/$folder"; continue; }
+  if grep -m 3 -E "$symbols" <<<"$client"$'\n'"$everything" >&2; then
+    fail "scalio or a client has these symbols, and others, of src/$folder"
   fi
 done
 [[ ! $failed ]]
