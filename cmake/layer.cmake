@@ -1,3 +1,10 @@
+# Sanitizers need no optimized tests, which g++ takes three times as long for.
+function(scalio_test_program target)
+  if(SCALIO_SANITIZE)
+    target_compile_options(${target} PRIVATE -O0)
+  endif()
+endfunction()
+
 # scalio_layer(NAME [DEPENDS layer...] [LIBRARIES target...] [TEST_DEPENDS layer...]
 #              [LABELS label...])
 #
@@ -33,6 +40,7 @@ function(scalio_layer folder)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE scalio_${name} ${arg_TEST_DEPENDS} scalio_testing
       GTest::gtest_main)
+    scalio_test_program(${name}_test)
     set(properties)
     if(arg_LABELS)
       set(properties PROPERTIES LABELS "${arg_LABELS}")

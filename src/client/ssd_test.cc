@@ -204,7 +204,6 @@ TEST_F(SsdTest, AReadThatFailedLateIsNotDoneAgain) {
 
 TEST_F(SsdTest, IsLeftInAnOrderlyWay) {
   ASSERT_TRUE(find().ok());
-  std::optional<bool> ended;
   const auto leave = [&]() -> Task<bool> {
     co_await ssd_.close();
     co_return true;

@@ -175,7 +175,8 @@ TEST_F(BlockTableTest, EveryStoreOverADamagedWordKillsFirst) {
       const std::uint64_t found = table_.damaged_words();
       if (by == Store::replace) {
         table_.slot(0, 0).reserved = true;
-        table_.publish(0, 0, {"key", "value", ++last_version_, Kind::value}, 10 * last_version_);
+        ++last_version_;
+        table_.publish(0, 0, {"key", "value", last_version_, Kind::value}, 10 * last_version_);
         table_.slot(0, 0).reserved = false;
       } else if (by == Store::clean) {
         table_.set_clean(0, 0);

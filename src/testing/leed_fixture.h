@@ -50,8 +50,9 @@ class LeedFixture {
   Status open() {
     stop();
     auto opened = time.run(LeedEngine::open(time, *device, options));
-    if (opened.ok()) engine = *std::move(opened);
-    return opened.status();
+    if (!opened.ok()) return opened.status();
+    engine = *std::move(opened);
+    return Status();
   }
   // The same where it must be possible: no test can go on without.
   void restart() {

@@ -71,7 +71,9 @@ Experts::Choice Experts::choose(const std::array<std::uint32_t, kExperts>& propo
       share += (1 - kLearningRate) * weights_.values()[j];
     }
     const bool first = (choice.bits & ((1U << i) - 1)) == 0;
-    if (first && (left -= share) < 0) break;
+    if (!first) continue;
+    left -= share;
+    if (left < 0) break;
   }
   return choice;
 }

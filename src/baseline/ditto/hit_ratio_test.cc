@@ -67,6 +67,7 @@ class SimulatedLru {
         least = oldest(*from)->second;
       }
     }
+    ASSERT_NE(from, nullptr);
     remove(*from, oldest(*from));
   }
 
