@@ -174,8 +174,18 @@ Task<Result<Recovered>> recover(block::BlockDevice& device, const LeedGeometry& 
   co_return co_await recovery.run();
 }
 
+namespace {
+Status check_device(const block::BlockDevice& device) {
+  if (device.block_size() == kBlock && device.size() >= kSuperblockSize) return Status();
+  return Status(Code::invalid,
+                fmt::format("{} has {} B in blocks of {} B; LEED needs an SSD of blocks of {} B",
+                            device.name(), device.size(), device.block_size(), kBlock));
+}
+}  // namespace
+
 Task<Status> format(block::BlockDevice& device, LeedGeometry geometry) {
-  Status s = geometry.check(device.size());
+  Status s = check_device(device);
+  if (s.ok()) s = geometry.check(device.size());
   if (!s.ok()) co_return s;
   // Until it is whole, it is no store.
   block::Buffer zero(kReadBlocks * kBlock);
@@ -193,13 +203,10 @@ Task<Status> format(block::BlockDevice& device, LeedGeometry geometry) {
 }
 
 Task<Result<LeedGeometry>> read_geometry(block::BlockDevice& device) {
-  if (device.block_size() != kBlock || device.size() < kSuperblockSize) {
-    co_return Status(Code::invalid,
-                     fmt::format("{} has blocks of {} B; LEED needs an SSD of blocks of {} B",
-                                 device.name(), device.block_size(), kBlock));
-  }
+  Status s = check_device(device);
+  if (!s.ok()) co_return s;
   block::Buffer block(kSuperblockSize);
-  Status s = co_await device.read(0, block.span());
+  s = co_await device.read(0, block.span());
   if (!s.ok()) co_return s;
   Result<LeedGeometry> geometry = decode_superblock(block.span());
   if (geometry.ok()) s = geometry->check(device.size());

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "testing/leed_fixture.h"
+#include "testing/memory_device.h"
 
 namespace scalio::leed {
 namespace {
@@ -27,6 +28,15 @@ TEST(LeedRecovery, WhatIsNoStoreIsRefused) {
   EXPECT_TRUE(store.open().ok());
   store.insert(Bytes(store.geometry.size() - kBlock), 1);
   EXPECT_EQ(store.time.run(format(*store.ssd, store.geometry)).code(), Code::invalid);
+}
+
+TEST(LeedRecovery, AnSsdOfLargerBlocksIsRefused) {
+  VirtualTime time;
+  block::MemoryDevice device(time, "large", 1 << 20, 4096);
+  const Status s = time.run(format(device, LeedFixture::small_geometry()));
+  EXPECT_EQ(s.code(), Code::invalid);
+  EXPECT_NE(s.message().find("blocks of 4096 B"), std::string::npos) << s.to_string();
+  EXPECT_EQ(time.run(LeedEngine::open(time, device)).code(), Code::invalid);
 }
 
 TEST(LeedRecovery, ARemovedKeyDoesNotComeBack) {

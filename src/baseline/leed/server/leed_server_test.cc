@@ -103,7 +103,8 @@ TEST_P(LeedServed, ManyOperationsAtOnceAreServedInBatches) {
   std::unique_ptr<LeedClient> client = connect();
   run(*loop_, use_at_once(*loop_, *client, 200));  // beyond the tokens of an SSD
   EXPECT_EQ(client->counters().operations, 20'000u);
-  EXPECT_LT(client->counters().messages, client->counters().operations * 9 / 10);
+  // Those of the first turn at least.
+  EXPECT_LT(client->counters().messages, client->counters().operations - 100);
   const LeedCounters c = server_->counters();
   EXPECT_EQ(c.gets + c.sets + c.removes, 20'000u);
   EXPECT_GT(server_->device_counters().writes, c.sets * 2);
