@@ -27,11 +27,13 @@ void run(ByteView input) {
 
 std::vector<Bytes> seeds() {
   std::vector<Bytes> out;
-  for (const std::string_view text :
-       {"dir = \"/var/lib/scalio\"\ncache = 67108864\nlisten = [\"unix:/run/s\", "
-        "\"tcp:127.0.0.1:7000\"]\n",
-        "# nothing\nflag = true\n", "[table]\nkey = 1.5\ndate = 2026-01-01\n",
-        "cache = 'x'\nunknown = 1\n", "flag = []\n"}) {
+  constexpr std::string_view kServe =
+      "dir = \"/var/lib/scalio\"\ncache = 67108864\n"
+      "listen = [\"unix:/run/s\", \"tcp:127.0.0.1:7000\"]\n";
+  constexpr std::string_view kTexts[] = {kServe, "# nothing\nflag = true\n",
+                                         "[table]\nkey = 1.5\ndate = 2026-01-01\n",
+                                         "cache = 'x'\nunknown = 1\n", "flag = []\n"};
+  for (const std::string_view text : kTexts) {
     const ByteView bytes = as_bytes(text);
     out.emplace_back(bytes.begin(), bytes.end());
   }
