@@ -50,6 +50,7 @@ INSTANTIATE_TEST_SUITE_P(Over, LibraryTest, ::testing::Values("shm", "tcp"),
 TEST_P(LibraryTest, AClientMayBeKeptInAStaticVariable) { expect_well("static"); }
 TEST_P(LibraryTest, AClientMayBeKeptInAThreadLocalVariable) { expect_well("thread"); }
 TEST_P(LibraryTest, AClientOutlivesTheThreadsThatUsedIt) { expect_well("beyond-threads"); }
+TEST_P(LibraryTest, ATaskMayExit) { expect_well("exit-in-task"); }
 TEST_P(LibraryTest, AForkedChildThatEndsLeavesTheParentAlone) { expect_well("fork-and-end"); }
 TEST_P(LibraryTest, AForkedChildIsToldToConnectAnew) { expect_well("fork-and-use"); }
 TEST_P(LibraryTest, WhatIsInFlightAtAForkEndsInTheParent) { expect_well("fork-in-flight"); }

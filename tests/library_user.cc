@@ -77,6 +77,16 @@ int keep_beyond_threads(const char* uri) {
   return 0;
 }
 
+// The task that calls exit() is one of the client that exit() destroys.
+int exit_in_task(const char* uri) {
+  static Connected client = Client::connect(uri);
+  of(client).run([](Client& c) -> Task<void> {
+    expect_ok((co_await c.put("key", "exit")).status(), "put");
+    std::exit(0);
+  }(of(client)));
+  fail("exit() returned");
+}
+
 // --- fork ----------------------------------------------------------------------------------------
 
 // Runs `child` in a process forked from this one, which then ends as if it had returned from main.
@@ -296,6 +306,7 @@ int main(int argc, char** argv) {
   if (way == "static") return keep_static(argv[2]);
   if (way == "thread") return keep_in_thread(argv[2]);
   if (way == "beyond-threads") return keep_beyond_threads(argv[2]);
+  if (way == "exit-in-task") return exit_in_task(argv[2]);
   if (way == "fork-and-end") return fork_and_end(argv[2]);
   if (way == "fork-and-use") return fork_and_use(argv[2]);
   if (way == "fork-in-flight") return fork_in_flight(argv[2]);

@@ -100,7 +100,8 @@ class Client {
   static Result<std::unique_ptr<Client>> connect(std::string_view uri, ClientOptions options = {});
 
   // Every operation must have ended. Takes a few seconds at most, also if the server is silent; a
-  // local SSD that does not answer a read is waited for.
+  // local SSD that does not answer a read is waited for. Called by a task, as exit() in one does
+  // for a static Client, it leaves everything to the end of the process.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

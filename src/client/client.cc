@@ -51,6 +51,7 @@ struct Client::Impl {
   std::optional<Timer> report_timer;
   std::optional<Nanos> connect_deadline;  // while connect() is under way
   std::size_t tasks = 0;                  // of Client::spawn, that have not ended
+  std::size_t runs = 0;                   // of the loop, one within the other
 
   Task<Status> connect(net::Uri uri);
   ShardEnd make_end(const net::Uri& uri, std::uint32_t index);
@@ -66,6 +67,12 @@ struct Client::Impl {
   Task<Result<std::vector<std::string>>> stat_of_shards();
   Nanos operation_deadline() { return loop->now() + to_nanos(options.operation_timeout); }
 
+  template <class F>
+  void run_until(F done) {
+    ++runs;
+    loop->run_until(done);
+    --runs;
+  }
   // Runs `each(index)`, a task, for all shards beside each other.
   template <class F>
   Task<void> for_each_shard(F each) {
@@ -213,8 +220,9 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Client::~Client() {
-  if (impl_->loop->forked()) {
-    // What it has is the parent's as well: closing a connection here would end it there.
+  if (impl_->loop->forked() || impl_->runs > 0) {
+    // Forked, what it has is the parent's as well: closing a connection here would end it there.
+    // In a task that has called exit() nothing can be waited for: the task never ends.
     [[maybe_unused]] Impl* left = impl_.release();
     return;
   }
@@ -222,7 +230,7 @@ Client::~Client() {
   impl_->report_timer.reset();
   run_to_end(impl_->leave());
   // Connections go before the loop that they use, and after all that uses them.
-  impl_->loop->run_until([&] { return impl_->loop->spawned() == 0; });
+  impl_->run_until([&] { return impl_->loop->spawned() == 0; });
   impl_->shards.clear();
   impl_->loop->turn(false);  // a connection's last posted work ends
 }
@@ -349,7 +357,7 @@ void Client::run_to_end(Task<void> task) {
     *flag = true;
   };
   impl_->loop->spawn(body(std::move(task), &done));
-  impl_->loop->run_until([&] { return done; });
+  impl_->run_until([&] { return done; });
   if (!done) {
     std::fputs(
         "scalio: run() in a forked process of a task that waits for one begun before the fork\n",
@@ -368,7 +376,7 @@ void Client::spawn(Task<void> task) {
 }
 
 void Client::wait_all() {
-  impl_->loop->run_until([&] { return impl_->tasks == 0; });
+  impl_->run_until([&] { return impl_->tasks == 0; });
 }
 
 Task<void> Client::yield() { co_await impl_->loop->yield(); }
