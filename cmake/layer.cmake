@@ -1,4 +1,4 @@
-# Sanitizers need no optimized tests, which g++ takes three times as long for.
+# Sanitizers need no optimized tests, which g++ takes twice as long for.
 function(scalio_test_program target)
   if(SCALIO_SANITIZE)
     target_compile_options(${target} PRIVATE -O0)

@@ -1,4 +1,4 @@
-// How a device counts an operation that ended.
+// How a device counts an operation that ended, and how the counts of several are one.
 #pragma once
 
 #include "block/block_device.h"
@@ -22,6 +22,16 @@ inline void count(Counters& counters, const Io& io, const Status& status) {
       break;
     case Io::Kind::flush: ++counters.flushes; break;
   }
+}
+
+inline Counters& operator+=(Counters& sum, const Counters& o) {
+  sum.reads += o.reads;
+  sum.writes += o.writes;
+  sum.flushes += o.flushes;
+  sum.bytes_read += o.bytes_read;
+  sum.bytes_written += o.bytes_written;
+  sum.errors += o.errors;
+  return sum;
 }
 
 }  // namespace scalio::block

@@ -136,12 +136,11 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
   co_return co_await get_in_time(key, hash, began, std::move(held), std::move(bytes));
 }
 
-// Has all that it uses: its caller may not wait for its end.
+// Has all that it uses: its caller may not wait for its end. `bytes` is get_in_time's `nothing`.
 Task<Result<Record>> ShardClient::get_slowly(std::string key, std::uint64_t hash, Nanos deadline,
-                                             std::shared_ptr<ShardConnection> held, Block nothing) {
+                                             std::shared_ptr<ShardConnection> held, Block bytes) {
   Result<Record> out = Status(Code::timed_out, "");
   Tries tries;
-  Block bytes = std::move(nothing);
   for (bool first = !bytes.empty(); first || executor_.now() <= deadline; first = false) {
     if (!first) {
       bytes.give_back();

@@ -49,7 +49,7 @@ class ShardClient {
   auto get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
                    std::shared_ptr<ShardConnection>&& held, Block&& nothing);
   Task<Result<Record>> get_slowly(std::string key, std::uint64_t hash, Nanos deadline,
-                                  std::shared_ptr<ShardConnection> held, Block nothing);
+                                  std::shared_ptr<ShardConnection> held, Block bytes);
   Task<Next> fill(ShardConnection& link, std::string_view key, std::uint64_t hash,
                   std::uint64_t block, std::uint32_t slot, std::uint64_t seen, Result<Record>* out);
   Task<bool> bypass(ShardConnection& link, std::string_view key, std::uint64_t hash,

@@ -23,6 +23,7 @@
 #include "layout/superblock.h"
 #include "server/shard.h"
 #include "store/store_files.h"
+#include "task/io_thread.h"
 #include "task/run_to_end.h"
 #include "task/thread.h"
 #include "task/timer.h"
@@ -50,16 +51,6 @@ struct ShardThread {
     if (!started.ok()) return started.status();
     thread = std::move(*started);
     return Status();
-  }
-  // Starts a task on the shard's thread.
-  std::future<Status> begin(std::function<Task<Status>()> start) {
-    auto done = std::make_shared<std::promise<Status>>();
-    auto body = [](std::function<Task<Status>()> f,
-                   std::shared_ptr<std::promise<Status>> result) -> Task<void> {
-      result->set_value(co_await f());
-    };
-    loop->run_on_loop([this, body, start, done] { loop->spawn(body(start, done)); });
-    return done->get_future();
   }
   void begin_scrubbing() {
     loop->run_on_loop([this] {
@@ -148,7 +139,7 @@ struct Server::Impl {
     std::vector<std::future<Status>> ends;
     for (auto& s : shards) {
       (void)s->await_start();  // whose failure is start_shards()'s to report
-      if (s->serving) ends.push_back(s->begin([t = s.get()] { return t->stop(); }));
+      if (s->serving) ends.push_back(begin_on_loop(*s->loop, [t = s.get()] { return t->stop(); }));
     }
     Status first;
     for (auto& end : ends) {
@@ -332,8 +323,9 @@ Status Server::Impl::start_shards(const ServerOptions& o) {
     if (Status s = shards[i]->start_thread(i); !s.ok()) return s;
   }
   for (auto& t : shards) {
-    t->starting = t->begin(
-        [shard = t->shard.get(), tell = o.cannot_start] { return start_shard(*shard, tell); });
+    t->starting = begin_on_loop(*t->loop, [shard = t->shard.get(), tell = o.cannot_start] {
+      return start_shard(*shard, tell);
+    });
   }
   Status failure;
   for (auto& t : shards) {

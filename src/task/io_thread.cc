@@ -3,8 +3,6 @@
 #include <pthread.h>
 #include <time.h>
 
-#include <future>
-
 #include "task/thread.h"
 
 namespace scalio {
@@ -32,6 +30,17 @@ void run_and_wait(EventLoop& loop, const std::function<void()>& fn) {
     loop.spawn(set_on_next_turn(loop, done));
   });
   done.get_future().wait();
+}
+
+std::future<Status> begin_on_loop(EventLoop& loop, std::function<Task<Status>()> start) {
+  auto done = std::make_shared<std::promise<Status>>();
+  const auto body = [](std::function<Task<Status>()> f,
+                       std::shared_ptr<std::promise<Status>> result) -> Task<void> {
+    Status s = co_await f();
+    result->set_value(std::move(s));
+  };
+  loop.run_on_loop([&loop, body, start, done] { loop.spawn(body(start, done)); });
+  return done->get_future();
 }
 
 Result<std::unique_ptr<IoThread>> IoThread::start(const char* name) {

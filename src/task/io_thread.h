@@ -4,6 +4,7 @@
 #include <scalio/status.h>
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -14,6 +15,8 @@ namespace scalio {
 // Runs `fn` on the loop's thread, another one than the caller's, and waits until it has run, and
 // what it posted to the loop as well.
 void run_and_wait(EventLoop& loop, const std::function<void()>& fn);
+// Starts a task on the loop's thread; what it gives is in the future once it has ended.
+std::future<Status> begin_on_loop(EventLoop& loop, std::function<Task<Status>()> start);
 
 class IoThread {
  public:

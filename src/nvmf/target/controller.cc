@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "block/count.h"
 #include "nvmf/wire/log_page.h"
 
 namespace scalio::nvmf {
@@ -73,14 +74,7 @@ Bytes health_log(const NamespaceTable& namespaces) {
   constexpr std::size_t kUnitsRead = 32, kUnitsWritten = 48, kReads = 64, kWrites = 80,
                         kMediaErrors = 160;
   block::Counters all;
-  for (const auto& n : namespaces.all()) {
-    const block::Counters& c = n->device->counters();
-    all.reads += c.reads;
-    all.writes += c.writes;
-    all.bytes_read += c.bytes_read;
-    all.bytes_written += c.bytes_written;
-    all.errors += c.errors;
-  }
+  for (const auto& n : namespaces.all()) all += n->device->counters();
   Bytes log = page(512);
   store(log.data() + kUnitsRead, (all.bytes_read + kUnit - 1) / kUnit);
   store(log.data() + kUnitsWritten, (all.bytes_written + kUnit - 1) / kUnit);

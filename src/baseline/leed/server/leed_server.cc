@@ -6,6 +6,7 @@
 #include <future>
 
 #include "baseline/leed/leed_service.h"
+#include "block/count.h"
 #include "block/uring_device.h"
 #include "fabric/epoch.h"
 #include "fabric/region.h"
@@ -49,18 +50,6 @@ struct ServedSsd {
     co_return Status();
   }
 };
-
-// Starts a task on the loop's thread.
-std::future<Status> begin(EventLoop& loop, std::function<Task<Status>()> start) {
-  auto done = std::make_shared<std::promise<Status>>();
-  const auto body = [](std::function<Task<Status>()> f,
-                       std::shared_ptr<std::promise<Status>> result) -> Task<void> {
-    Status s = co_await f();
-    result->set_value(std::move(s));
-  };
-  loop.run_on_loop([&loop, body, start, done] { loop.spawn(body(start, done)); });
-  return done->get_future();
-}
 }  // namespace
 
 struct LeedServer::Impl {
@@ -88,9 +77,10 @@ struct LeedServer::Impl {
       ServedSsd& ssd = *ssds.back();
       ssd.region = *std::move(region);
       ssd.loop = &threads[i % threads.size()]->loop();
-      opening.push_back(begin(*ssd.loop, [&ssd, opener = o.ssds[i], options = o.engine, i, count] {
-        return ssd.open(opener, options, i, count);
-      }));
+      opening.push_back(
+          begin_on_loop(*ssd.loop, [&ssd, opener = o.ssds[i], options = o.engine, i, count] {
+            return ssd.open(opener, options, i, count);
+          }));
     }
     return wait_for_all(opening, Status());
   }
@@ -124,7 +114,7 @@ struct LeedServer::Impl {
     if (epoch) epoch->retire();
     std::vector<std::future<Status>> closing;
     for (auto& ssd : ssds) {
-      closing.push_back(begin(*ssd->loop, [s = ssd.get()] { return s->close(); }));
+      closing.push_back(begin_on_loop(*ssd->loop, [s = ssd.get()] { return s->close(); }));
     }
     (void)wait_for_all(closing, Status());  // closing has no failures
     fabric.reset();
@@ -171,15 +161,7 @@ LeedCounters LeedServer::counters() {
 block::Counters LeedServer::device_counters() {
   block::Counters sum;
   for (auto& ssd : impl_->ssds) {
-    run_and_wait(*ssd->loop, [&] {
-      const block::Counters& c = ssd->device->counters();
-      sum.reads += c.reads;
-      sum.writes += c.writes;
-      sum.flushes += c.flushes;
-      sum.bytes_read += c.bytes_read;
-      sum.bytes_written += c.bytes_written;
-      sum.errors += c.errors;
-    });
+    run_and_wait(*ssd->loop, [&] { sum += ssd->device->counters(); });
   }
   return sum;
 }
