@@ -10,21 +10,22 @@
 #include <string_view>
 
 #include "baseline/ditto/ditto_cache.h"
-#include "baseline/leed_ditto/backing.h"
+#include "baseline/system/kv_client.h"
 
 namespace scalio::ditto {
 
 // All calls on the cache's thread. Many operations may be in flight at once.
-class WriteThrough {
+class WriteThrough final : public baseline::KvClient {
  public:
   // Both must outlive it.
-  WriteThrough(DittoCache& cache, Backing& backing) : cache_(cache), backing_(backing) {}
+  WriteThrough(DittoCache& cache, baseline::KvClient& backing) : cache_(cache), backing_(backing) {}
 
   // Outcomes are the store's. A cache that fails makes reads slower, and that is counted; if it
   // does not answer at all, what it held of a key stays in it.
-  Task<Result<std::string>> get(std::string_view key);
-  Task<Status> set(std::string_view key, std::string_view value);
-  Task<Status> remove(std::string_view key);
+  Task<Result<std::string>> get(std::string_view key) override;
+  Task<Status> put(std::string_view key, std::string_view value) override;
+  Task<Status> remove(std::string_view key) override;
+  baseline::KvCounters counters() const override;
 
   std::uint64_t cache_failures() const { return cache_failures_; }
 
@@ -33,7 +34,7 @@ class WriteThrough {
   void count(const Status& outcome) { cache_failures_ += outcome.ok() ? 0 : 1; }
 
   DittoCache& cache_;
-  Backing& backing_;
+  baseline::KvClient& backing_;
   std::uint64_t cache_failures_ = 0;
 };
 

@@ -3,7 +3,6 @@
 #include <array>
 #include <map>
 
-#include "baseline/leed_ditto/leed_backing.h"
 #include "linearizability/linearizability.h"
 #include "testing/ditto_fixture.h"
 
@@ -13,7 +12,7 @@ namespace {
 using history::Operation;
 
 // A store whose operations take effect when they are called, and answer when they are released.
-class SlowBacking final : public Backing {
+class SlowBacking final : public baseline::KvClient {
  public:
   explicit SlowBacking(Executor& executor) : executor_(executor) {}
 
@@ -25,7 +24,7 @@ class SlowBacking final : public Backing {
     co_await wait();
     co_return found;
   }
-  Task<Status> set(std::string_view key, std::string_view value) override {
+  Task<Status> put(std::string_view key, std::string_view value) override {
     records_[std::string(key)] = value;
     co_await wait();
     co_return failure;
@@ -35,6 +34,7 @@ class SlowBacking final : public Backing {
     co_await wait();
     co_return failure;
   }
+  baseline::KvCounters counters() const override { return {}; }
 
   Nanos delay = kMicrosecond;
   Random* random = nullptr;  // if there is one, it draws the delay: this much at most
@@ -64,7 +64,7 @@ class WriteThroughTest : public testing::Test {
     const std::size_t i = begin(client, Operation::Kind::put, key);
     history[i].value = value;
     history[i].version = version;
-    const Status outcome = co_await store.set(key, value);
+    const Status outcome = co_await store.put(key, value);
     EXPECT_TRUE(outcome.ok());
     end(i, outcome.code());
   }
@@ -150,17 +150,17 @@ TEST_F(WriteThroughTest, WhatIsMissedIsCached) {
 
 TEST_F(WriteThroughTest, WhatTheStoreRefusesOrTheCacheCannotTakeIsNotCached) {
   const std::string large(kMaxObject, 'v');
-  ASSERT_TRUE(fixture.run(clients[0].set("k", "small")).ok());
-  ASSERT_TRUE(fixture.run(clients[0].set("k", large)).ok());
+  ASSERT_TRUE(fixture.run(clients[0].put("k", "small")).ok());
+  ASSERT_TRUE(fixture.run(clients[0].put("k", large)).ok());
   EXPECT_EQ(clients[0].cache_failures(), 1U);
   EXPECT_EQ(get_now(1), large);
   backing.failure = Status(Code::full, "no room");
-  EXPECT_EQ(fixture.run(clients[0].set("j", "small")).code(), Code::full);
+  EXPECT_EQ(fixture.run(clients[0].put("j", "small")).code(), Code::full);
   EXPECT_EQ(fixture.get("j"), std::nullopt);
 }
 
 TEST_F(WriteThroughTest, ACacheThatIsLostMakesReadsSlowerOnly) {
-  ASSERT_TRUE(fixture.run(clients[0].set("k", "value")).ok());
+  ASSERT_TRUE(fixture.run(clients[0].put("k", "value")).ok());
   for (const auto& connection : fixture.connections) {
     connection->lose(Status(Code::unavailable, "gone"));
   }
@@ -256,7 +256,7 @@ TEST_F(WriteThroughLoad, IsNotLinearizable) {
   RecordProperty("violation", linearizability::to_string(found[0]));
 }
 TEST_F(WriteThroughLoad, IsLinearizableOnTheStoreAlone) {
-  load<Backing>({&backing, &backing}, 1);
+  load<baseline::KvClient>({&backing, &backing}, 1);
   EXPECT_TRUE(violations().empty());
 }
 
