@@ -8,7 +8,7 @@
 #include <new>
 #include <string_view>
 
-#include "cli/command.h"
+#include "cli/output.h"
 
 namespace scalio::cli {
 namespace {

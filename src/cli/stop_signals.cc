@@ -9,8 +9,8 @@
 #include <cstring>
 #include <utility>
 
-#include "cli/command.h"
 #include "cli/error_output.h"
+#include "cli/output.h"
 #include "task/thread.h"
 
 namespace scalio::cli {

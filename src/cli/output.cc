@@ -1,4 +1,4 @@
-#include "cli/command.h"
+#include "cli/output.h"
 
 #include <fmt/format.h>
 

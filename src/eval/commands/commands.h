@@ -1,0 +1,12 @@
+// The subcommands of `scalio-eval`. Each has a file of its own, and a row in main.cc.
+#pragma once
+
+#include <functional>
+
+#include "eval/options.h"
+
+namespace scalio::eval {
+
+std::function<int()> add_systems(Options& options);
+
+}  // namespace scalio::eval

@@ -1,0 +1,24 @@
+#include "eval/systems.h"
+
+#include <fmt/format.h>
+
+#include "cli/output.h"
+#include "eval/commands/commands.h"
+
+namespace scalio::eval {
+namespace {
+
+int list_systems() {
+  std::string text;
+  for (const SystemRow& row : kSystems) text += fmt::format("{:<20}  {}\n", row.name, row.what);
+  return cli::print(text);
+}
+
+}  // namespace
+
+std::function<int()> add_systems(Options& options) {
+  options.footer("`--system` of the other commands takes these names.");
+  return list_systems;
+}
+
+}  // namespace scalio::eval

@@ -1,0 +1,28 @@
+// scalio-eval: serves, drives and measures Scalio and what it is compared with.
+#include "cli/process_start.h"
+#include "eval/commands/commands.h"
+
+namespace scalio::eval {
+namespace {
+
+constexpr EvalCommand kCommands[] = {
+    {"systems", "List the systems that are compared", add_systems},
+};
+
+constexpr ProgramText kProgram = {
+    .name = "scalio-eval",
+    .version = SCALIO_VERSION,
+    .summary = "Compare Scalio with other key-value stores for SSDs, and measure all of them.",
+    .footer =
+        "Exit status: 0 done, 2 bad use, 3 failure. `scalio-eval COMMAND --help` says more; "
+        "docs/evaluation.md\nsays what is compared, and how.",
+};
+
+}  // namespace
+}  // namespace scalio::eval
+
+int main(int argc, char** argv) {
+  using namespace scalio;
+  cli::prepare_process();
+  return eval::run_command_line(eval::kProgram, eval::kCommands, argc, argv);
+}
