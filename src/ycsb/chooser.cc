@@ -50,7 +50,7 @@ RecordChooser::Generator RecordChooser::make(const Workload& workload) {
     // to come.
     case Distribution::zipfian:
       return ScrambledZipfianGenerator(workload.loaded() + expected_inserts(workload),
-                                       workload.zipfian_constant);
+                                       workload.zipfian_constant, workload.zipfian_space);
     case Distribution::latest: return LatestGenerator(workload.records, workload.zipfian_constant);
   }
   return Uniform{workload.loaded()};

@@ -13,8 +13,9 @@ constexpr std::uint64_t kScrambledItems = 10'000'000'001;
 constexpr double kScrambledTheta = 0.99;
 constexpr double kScrambledZeta = 26.46902820178302;
 
-ZipfianGenerator scrambled_base(std::uint64_t items, double theta) {
-  if (theta == kScrambledTheta) return {kScrambledItems, theta, kScrambledZeta};
+ZipfianGenerator scrambled_base(std::uint64_t items, double theta, ZipfianSpace space) {
+  if (theta == kScrambledTheta && space == ZipfianSpace::standard)
+    return {kScrambledItems, theta, kScrambledZeta};
   return {items, theta};
 }
 
@@ -41,7 +42,7 @@ ZipfianGenerator::ZipfianGenerator(std::uint64_t items, double theta)
 
 ZipfianGenerator::ZipfianGenerator(std::uint64_t items, double theta, double zeta_items)
     : items_(items), theta_(theta), zeta_items_(zeta_items) {
-  SCALIO_ASSERT(items > 0 && theta > 0 && theta < 1);
+  SCALIO_ASSERT(items > 0 && theta > 0 && theta < 2 && theta != 1);
   update();
 }
 
@@ -72,7 +73,8 @@ void ZipfianGenerator::grow(std::uint64_t items) {
   update();
 }
 
-ScrambledZipfianGenerator::ScrambledZipfianGenerator(std::uint64_t items, double theta)
-    : items_(items), zipfian_(scrambled_base(items, theta)) {}
+ScrambledZipfianGenerator::ScrambledZipfianGenerator(std::uint64_t items, double theta,
+                                                     ZipfianSpace space)
+    : items_(items), zipfian_(scrambled_base(items, theta, space)) {}
 
 }  // namespace scalio::ycsb

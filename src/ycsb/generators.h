@@ -24,7 +24,7 @@ std::uint64_t fnv_hash(std::uint64_t n);
 // 1994.
 class ZipfianGenerator {
  public:
-  // `items` > 0, 0 < theta < 1. Takes about 20 ns an item.
+  // `items` > 0, 0 < theta < 2, but not 1. Takes about 20 ns an item.
   ZipfianGenerator(std::uint64_t items, double theta);
   // The same with a zeta(0, items) that is known.
   ZipfianGenerator(std::uint64_t items, double theta, double zeta_items);
@@ -50,9 +50,14 @@ class ZipfianGenerator {
 // For theta = 0.99 the popularity is, as in YCSB, that of a space of 10 billion items, whatever
 // `items` is: its zeta is known, so the start is immediate. (YCSB does the same for any theta,
 // which takes minutes; here the space for other values is `items`.)
+//
+// With the space `items` it is steeper: the most popular of 20 million records has 5.3 % of the
+// draws, and not 3.8 %. The figures of the Scalio paper are drawn so.
+enum class ZipfianSpace : std::uint8_t { standard, items };
 class ScrambledZipfianGenerator {
  public:
-  ScrambledZipfianGenerator(std::uint64_t items, double theta);
+  ScrambledZipfianGenerator(std::uint64_t items, double theta,
+                            ZipfianSpace space = ZipfianSpace::standard);
   std::uint64_t next(Random& random) const { return fnv_hash(zipfian_.next(random)) % items_; }
 
  private:

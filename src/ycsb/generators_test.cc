@@ -56,17 +56,19 @@ TEST(Random, IsUniform) {
 
 TEST(Zipfian, FollowsTheLaw) {
   constexpr std::uint64_t kItems = 1000;
-  ZipfianGenerator zipfian(kItems, kTheta);
-  Random random(1);
-  auto share = shares(kItems, 1'000'000, [&] { return zipfian.next(random); });
-  const double sum = zeta(0, kItems, kTheta);
-  // The first two are exact in Gray's method, the others an approximation.
-  EXPECT_NEAR(share[0], 1 / sum, 0.002);
-  EXPECT_NEAR(share[1], std::pow(2, -kTheta) / sum, 0.002);
-  double head = 0;
-  for (int i = 0; i < 100; ++i) head += share[i];
-  EXPECT_NEAR(head, zeta(0, 100, kTheta) / sum, 0.02);
-  EXPECT_GT(share[10], share[100]);
+  for (const double theta : {0.5, kTheta, 1.01}) {
+    ZipfianGenerator zipfian(kItems, theta);
+    Random random(1);
+    auto share = shares(kItems, 1'000'000, [&] { return zipfian.next(random); });
+    const double sum = zeta(0, kItems, theta);
+    // The first two are exact in Gray's method, the others an approximation.
+    EXPECT_NEAR(share[0], 1 / sum, 0.002);
+    EXPECT_NEAR(share[1], std::pow(2, -theta) / sum, 0.002);
+    double head = 0;
+    for (int i = 0; i < 100; ++i) head += share[i];
+    EXPECT_NEAR(head, zeta(0, 100, theta) / sum, 0.02) << theta;
+    EXPECT_GT(share[10], share[100]);
+  }
 }
 
 TEST(Zipfian, ManagesVeryFewItems) {
@@ -97,6 +99,14 @@ TEST(ScrambledZipfian, HasThePopularityOfTenBillionItems) {
   const double first = 1 / 26.46902820178302;
   EXPECT_NEAR(share[fnv_hash(0) % kItems], first + (1 - first) / kItems, 0.001);
   for (double s : share) EXPECT_GT(s, 0.0001);
+}
+
+TEST(ScrambledZipfian, HasThePopularityOfItsItemsIfToldTo) {
+  constexpr std::uint64_t kItems = 1000;
+  ScrambledZipfianGenerator scrambled(kItems, kTheta, ZipfianSpace::items);
+  Random random(1);
+  auto share = shares(kItems, 1'000'000, [&] { return scrambled.next(random); });
+  EXPECT_GE(share[fnv_hash(0) % kItems], 1 / zeta(0, kItems, kTheta) - 0.002);
 }
 
 TEST(ScrambledZipfian, TakesOtherConstants) {

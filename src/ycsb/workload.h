@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ycsb/generators.h"
 #include "ycsb/properties.h"
 
 namespace scalio::ycsb {
@@ -44,7 +45,8 @@ struct Workload {
 
   Distribution distribution = Distribution::uniform;
   double zipfian_constant = 0.99;
-  std::uint64_t value_size = 64;  // bytes
+  ZipfianSpace zipfian_space = ZipfianSpace::standard;  // of zipfian; no property sets it
+  std::uint64_t value_size = 64;                        // bytes
 
   // What was in the file and has no effect here, one sentence each.
   std::vector<std::string> notes;
