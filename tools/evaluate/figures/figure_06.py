@@ -1,0 +1,65 @@
+"""Figure 6: what a target of NVMe over Fabrics costs its server."""
+
+from evaluate import charts
+from evaluate.figures import series
+from evaluate.figures.figure_05 import cpu_percent
+from evaluate.job import Measurement
+from evaluate.published import OFFLOADED_CPU, SSD_IOS, STANDARD_CPU
+from evaluate.tables import Table, beside_published, number
+
+NUMBER = 6
+TITLE = "Reads of SSDs over NVMe-oF: a target on the server's cores, and one in the NIC"
+KIND = "simulated, and measured"
+SHOWS = """As fio reads: 512 B, depth 32, one job an SSD. Both targets reach the same reads a
+second; the standard one takes cores for it, the offloaded one none. The second table is our own
+small NVMe/TCP target, which stands in where there is no offload, measured on this machine from
+memory and over loopback."""
+SYSTEMS = ("nvmf-standard", "nvmf-offloaded")
+DEPTH = 32
+
+
+def point(setup, system, ssds):
+    return setup.point(system, "c", ssds=ssds, skew=0, in_flight=DEPTH * ssds, batch=1)
+
+
+def measured(setup):
+    return Measurement("the embedded target", ("embedded-target", "--scale", setup.name))
+
+
+def jobs(setup):
+    return [*(point(setup, s, n) for s in SYSTEMS for n in setup.ssds), measured(setup)]
+
+
+def draw(setup, results):
+    figure, axes = charts.canvas(2, width=3.6)
+    for system in SYSTEMS:
+        rows = [results.row(point(setup, system, n)) for n in setup.ssds]
+        charts.line(axes[0], system, setup.ssds, rows, series.throughput)
+        charts.line(axes[1], system, setup.ssds, rows, cpu_percent)
+    charts.limit(axes[0], setup.ssds, [n * SSD_IOS for n in setup.ssds], "the makers' line")
+    axes[1].plot([7], [STANDARD_CPU.low], "*", color="#d1495b", markersize=10,
+                 label="published: 562 %")
+    charts.count_axis(axes[0], "reads/s")
+    axes[1].set_ylabel("CPU of the server, %")
+    for axis in axes:
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel("SSDs")
+    charts.legend(figure, axes)
+    charts.title(figure, NUMBER, TITLE, series.face(setup))
+    return figure
+
+
+def tables(setup, results):
+    last = setup.ssds[-1]
+    cpu = {}
+    for system in SYSTEMS:
+        row = results.row(point(setup, system, last))
+        cpu[system] = None if row is None else cpu_percent(row)
+    here = [[row["system"], number(row["in_flight"]), number(row["throughput"]),
+             number(row.get("p50_us")), number(row.get("server_cpu_us_per_op"))]
+            for row in results.rows(measured(setup))]
+    return [beside_published([(STANDARD_CPU, cpu["nvmf-standard"], "predicted"),
+                              (OFFLOADED_CPU, cpu["nvmf-offloaded"], "predicted")]),
+            Table("The embedded target, measured on this machine",
+                  ["read", "depth", "reads/s", "p50, us", "CPU of the target, us a read"],
+                  here)]

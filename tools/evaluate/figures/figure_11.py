@@ -1,0 +1,97 @@
+"""Figure 11: the headline. Throughput over the number of SSDs."""
+
+from evaluate import charts, published
+from evaluate.figures import series
+from evaluate.results import ratio
+from evaluate.setup import SYSTEMS, WORKLOADS
+from evaluate.tables import Table, beside_published, number
+
+NUMBER = 11
+TITLE = "Throughput over the number of SSDs"
+KIND = "simulated"
+SHOWS = """All systems with the same 512 operations in flight, 8 cores and cache. A marker says what
+is full at its point. "The paper's Scalio" is the design of the paper, built apart: if its published
+speed-ups come out, the model can be believed of the rest."""
+LAST = 7
+# Also at LAST SSDs, in the table: the faster link, and Ditto's choice of policies.
+ASIDE = (("scalio-200g", "scalio", "paper-200g"), ("paper-200g", "paper", "paper-200g"),
+         ("leed-ditto-200g", "leed-ditto", "paper-200g"),
+         ("leed-ditto-adaptive", "leed-ditto-adaptive", "paper"))
+
+
+def point(setup, system, workload, ssds):
+    return setup.point(system, workload, ssds=ssds)
+
+
+def aside(setup, workload):
+    return [setup.point(system, workload, ssds=LAST, machine=machine, variant=name)
+            for name, system, machine in ASIDE]
+
+
+def jobs(setup):
+    return [*(point(setup, s, w, n) for w in WORKLOADS for s in SYSTEMS for n in setup.ssds),
+            *(p for w in WORKLOADS for p in aside(setup, w))]
+
+
+def draw(setup, results):
+    figure, axes = series.grid(
+        WORKLOADS, SYSTEMS, setup.ssds,
+        lambda s, w, n: results.row(point(setup, s, w, n)), series.throughput, "operations/s")
+    for axis in axes:
+        axis.set_xlabel("SSDs")
+    charts.legend(figure, axes, columns=5, markers=True)
+    charts.title(figure, NUMBER, TITLE, series.face(setup))
+    return figure
+
+
+def speed_ups(setup, results):
+    """{workload: {system: throughput at LAST SSDs}}"""
+    return {w: {s: results.value(point(setup, s, w, LAST), "throughput") for s in SYSTEMS}
+            for w in WORKLOADS}
+
+
+def tables(setup, results):
+    at = speed_ups(setup, results)
+    rows = []
+    for workload in WORKLOADS:
+        found = at[workload]
+        rows.append([f"YCSB {workload.upper()}", *(number(found[s]) for s in SYSTEMS),
+                     *(number(ratio(found[top], found[base])) for top in ("scalio", "paper")
+                       for base in ("leed-ditto", "leed"))])
+    names = [charts.look(s)[0] for s in SYSTEMS]
+    result = [Table(f"{LAST} SSDs: operations/s, and ratios", [
+        "", *names, "Scalio / LEED + Ditto", "Scalio / LEED", "paper's / LEED + Ditto",
+        "paper's / LEED"], rows)]
+    others = [[f"YCSB {w.upper()}", *(number(results.value(p, "throughput"))
+                                      for p in aside(setup, w))] for w in WORKLOADS]
+    result.append(Table(f"{LAST} SSDs: with a link of 200 Gb/s, and Ditto's adaptive choice",
+                        ["", *(charts.look(name)[0] for name, _, _ in ASIDE)], others))
+    return [*result, beside_published(comparisons(setup, results))]
+
+
+def comparisons(setup, results):
+    at = speed_ups(setup, results)
+    pairs = [(published.LEED_A, at["a"]["leed"], "predicted"),
+             (published.LEED_DITTO_A, at["a"]["leed-ditto"], "predicted"),
+             (published.LEED_DITTO_C, at["c"]["leed-ditto"], "predicted"),
+             (published.PAPER_A, at["a"]["paper"], "predicted"),
+             (published.PAPER_C, at["c"]["paper"], "predicted")]
+    for base, value in (("leed-ditto", published.OVER_LEED_DITTO), ("leed", published.OVER_LEED)):
+        found = [r for r in (ratio(at[w]["paper"], at[w][base]) for w in WORKLOADS) if r]
+        pairs.append((value, min(found) if found else None, "the paper's, least: predicted"))
+        pairs.append((value, max(found) if found else None, "the paper's, most: predicted"))
+    latencies = ((published.PAPER_A_LATENCY, "paper"),
+                 (published.LEED_DITTO_A_LATENCY, "leed-ditto"))
+    for value, system in latencies:
+        found = results.value(point(setup, system, "a", LAST), "avg_us")
+        pairs.append((value, found, "at 512 in flight: predicted"))
+    for workload in WORKLOADS:
+        hits = results.value(point(setup, "paper", workload, LAST), "hit_ratio")
+        absorbed = None if hits is None else hits * gets(workload)
+        pairs.append((published.ABSORBED[workload], absorbed, f"{setup.says()}: predicted"))
+    return pairs
+
+
+def gets(workload):
+    """The share of GETs in what is counted as published: there, a read-modify-write is two."""
+    return published.READS[workload] if workload != "f" else 2 / 3

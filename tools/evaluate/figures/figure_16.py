@@ -1,0 +1,45 @@
+"""Figure 16: more records, the cache as it is."""
+
+from evaluate.figures import bars_and_hits
+from evaluate.tables import Table, number
+
+NUMBER = 16
+TITLE = "Records, 7 SSDs, the cache as it is: throughput (bars) and hits (lines)"
+KIND = "simulated"
+SHOWS = """The names of the groups are the published sizes in millions; at a smaller scale records
+and cache are divided alike. Beyond 80 M is beyond the paper. LEED keeps 5 bytes of memory a bucket,
+Scalio none a record."""
+MILLIONS = (20, 40, 60, 80, 160)
+WORKLOADS = ("a", "b", "c", "f")
+SYSTEMS = ("scalio", "paper", "leed-ditto", "leed")
+
+
+def point(setup, system, workload, millions):
+    return setup.point(system, workload, records=setup.records(millions * 1_000_000))
+
+
+def sizes(setup):
+    return MILLIONS if setup.name != "smoke" else MILLIONS[:2]
+
+
+def jobs(setup):
+    return [point(setup, s, w, m) for w in WORKLOADS for s in SYSTEMS for m in sizes(setup)]
+
+
+def draw(setup, results):
+    return bars_and_hits.draw(
+        setup, WORKLOADS, SYSTEMS, sizes(setup),
+        lambda s, w, m: results.row(point(setup, s, w, m)), NUMBER, TITLE, "records, millions")
+
+
+def tables(setup, results):
+    rows = []
+    for workload in WORKLOADS:
+        for system in SYSTEMS:
+            found = [results.row(point(setup, system, workload, m)) for m in sizes(setup)]
+            rows.append([f"YCSB {workload.upper()}", system,
+                         *(number(row and row["throughput"]) for row in found),
+                         *(number(row and row["hit_ratio"]) for row in found)])
+    return [Table("Operations/s and share of GETs that hit",
+                  ["", "system", *(f"{m} M" for m in sizes(setup)),
+                   *(f"hits, {m} M" for m in sizes(setup))], rows)]

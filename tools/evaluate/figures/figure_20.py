@@ -1,0 +1,62 @@
+"""Figure 20: this machine, measured."""
+
+from evaluate import charts
+from evaluate.job import Measurement
+from evaluate.tables import Table, number
+
+NUMBER = 20
+TITLE = "All systems and rivals on this machine"
+KIND = "measured"
+SHOWS = """Real servers, clients and files on this machine, one after the other: what it measures is
+this machine's CPU and disk, which all share with the clients. Latency and throughput depend on
+both; CPU and I/Os an operation are the systems' own. Memory is equal for all. A rival's name says
+how durable it is: only equal ones should be compared."""
+SYSTEMS = ("scalio", "leed", "leed-ditto", "leed-ditto-adaptive", "paper")
+WORKLOADS = ("a", "b", "c")
+
+
+def jobs(setup):
+    own = [Measurement(system, ("systems", "--system", system, "--workloads",
+                                "".join(WORKLOADS), "--scale", setup.name))
+           for system in SYSTEMS]
+    return [*own, Measurement("rivals", ("rivals", "--scale", setup.name))]
+
+
+def rows_of(setup, results):
+    return [row for job in jobs(setup) for row in results.rows(job)]
+
+
+def draw(setup, results):
+    rows = rows_of(setup, results)
+    workloads = [w for w in WORKLOADS if any(row["workload"] == w for row in rows)] or ["-"]
+    figure, axes = charts.canvas(len(workloads), 2, width=3.6, height=3)
+    keys = (("throughput", "operations/s"), ("server_cpu_us_per_op", "server CPU, us an operation"))
+    for i, (key, label) in enumerate(keys):
+        for j, workload in enumerate(workloads):
+            axis = axes[i * len(workloads) + j]
+            found = [row for row in rows if row["workload"] == workload
+                     and row.get(key) is not None]
+            names = [row["system"] for row in found][::-1]
+            axis.barh(range(len(names)), [row[key] for row in found][::-1],
+                      color=[charts.look(name)[1] for name in names])
+            axis.set_yticks(range(len(names)), names, fontsize=7)
+            axis.xaxis.set_major_formatter(charts.FuncFormatter(charts.amount))
+            axis.set_xlabel(label)
+            if i == 0:
+                axis.set_title(f"YCSB {workload.upper()}")
+    charts.title(figure, NUMBER, TITLE, "measured on this machine; clients share its cores")
+    return figure
+
+
+def tables(setup, results):
+    rows = [[row["system"], str(row.get("workload") or "-").upper(), number(row["throughput"]),
+             *(number(row.get(key)) for key in ("p50_us", "p99_us", "hit_ratio",
+                                                "server_cpu_us_per_op")),
+             number(per_op(row, "ssd_reads_per_s")), number(per_op(row, "ssd_writes_per_s"))]
+            for row in rows_of(setup, results)]
+    return [Table("Measured here", ["system", "YCSB", "operations/s", "p50, us", "p99, us", "hits",
+                                    "server CPU, us/op", "SSD reads/op", "SSD writes/op"], rows)]
+
+
+def per_op(row, key):
+    return None if row.get(key) is None else row[key] / row["throughput"]

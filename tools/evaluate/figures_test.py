@@ -1,0 +1,116 @@
+"""Every figure, its data and the page, drawn of made-up points."""
+
+import csv
+import io
+import os
+import tempfile
+import unittest
+
+from evaluate import limits, output, published
+from evaluate.charts import pyplot
+from evaluate.figures import ALL, figure_14
+from evaluate.job import COLUMNS
+from evaluate.setup import SETUPS
+from evaluate.testing import fakes
+
+SETUP = SETUPS["smoke"]
+
+
+def files(folder):
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            with open(path, "rb") as file:
+                found[os.path.relpath(path, folder)] = file.read()
+    return found
+
+
+def written(modules, results, failures=()):
+    with tempfile.TemporaryDirectory() as folder:
+        output.write_all(folder, modules, SETUP, results, "0123456789abcdef", list(failures))
+        return files(folder)
+
+
+class FiguresTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.results = fakes.results(output.jobs_of(ALL, SETUP, all_figures=True))
+        cls.written = written(ALL, cls.results)
+
+    def test_every_figure_has_a_picture_data_and_a_section(self):
+        results, found = self.results, self.written
+        page = found["index.html"].decode()
+        for module in ALL:
+            name = f"figure-{module.NUMBER:02}"
+            picture = found[f"{name}.svg"]
+            self.assertIn(b"</svg>", picture)
+            # On its face: measured or simulated.
+            self.assertRegex(picture.decode(), r">(simulated|measured)")
+            rows = list(csv.reader(io.StringIO(found[f"data/{name}.csv"].decode())))
+            self.assertEqual(rows[0], list(COLUMNS))
+            asked = [row for job in module.jobs(SETUP) for row in results.rows(job)]
+            self.assertEqual(len(rows) - 1, len(asked), name)
+            self.assertGreater(len(asked), 0, name)
+            self.assertIn(f'id="{name}"', page)
+        self.assertIn("What would lift each limit", page)
+        self.assertIn("Published beside predicted", page)
+        self.assertNotIn("None", page)
+
+    def test_the_same_results_give_the_same_bytes(self):
+        again = written(ALL, self.results)
+        self.assertEqual(again.keys(), self.written.keys())
+        for name, content in again.items():
+            self.assertTrue(content == self.written[name], f"{name} differs")
+
+    def test_what_failed_is_left_out_and_named(self):
+        jobs = output.jobs_of(ALL, SETUP, all_figures=True)
+        some = fakes.results(jobs, lambda job: job.alone or "leed" in job.arguments())
+        found = written(ALL, some, ["leed C: it failed"])
+        self.assertIn(b"leed C: it failed", found["index.html"])
+
+    def test_nothing_at_all_gives_empty_figures(self):
+        nothing = fakes.results([])
+        for module in ALL:
+            pyplot.close(module.draw(SETUP, nothing))
+            module.tables(SETUP, nothing)
+
+    def test_numbers_of_figures_are_names(self):
+        for module in ALL:
+            self.assertTrue(module.__name__.endswith(f"figure_{module.NUMBER:02}"))
+
+
+class LimitsTest(unittest.TestCase):
+    def test_the_kind_of_what_is_full(self):
+        for what, kind in (("core 3 (ssd)", "core"), ("SSD 2", "ssd"), ("link, out", "link"),
+                           ("client core 1", "client"), ("NIC offload", "offload"), (None, ""),
+                           ("nothing", "")):
+            self.assertEqual(limits.kind_of(what), kind, what)
+
+    def test_gain_is_until_the_next_is_full(self):
+        row = {"busy": [{"what": "core 0", "utilization": 0.5}, {"what": "core 1",
+                                                                "utilization": 1.0},
+                        {"what": "SSD 0", "utilization": 0.8}]}
+        self.assertEqual(limits.gain(row), ("core", 1.25, "ssd"))
+        idle = {"busy": [{"what": "SSD 0", "utilization": 0.5}]}
+        self.assertEqual(limits.gain(idle), ("", 2.0, "ssd"))
+        self.assertIsNone(limits.gain({}))
+
+
+class TablesTest(unittest.TestCase):
+    def test_deviation_is_from_the_nearer_end(self):
+        value = published.Published("x", 2, 4, "P")
+        self.assertEqual(published.deviation(value, 3), 0)
+        self.assertAlmostEqual(published.deviation(value, 5), 0.25)
+        self.assertAlmostEqual(published.deviation(value, 1), -0.5)
+        self.assertIsNone(published.deviation(value, None))
+
+    def test_latency_at_a_throughput_is_between_its_neighbours(self):
+        rows = [{"throughput": 10, "p50_us": 1}, {"throughput": 20, "p50_us": 3}, None]
+        self.assertEqual(figure_14.at_throughput(rows, 15, "p50_us"), 2)
+        self.assertEqual(figure_14.at_throughput(rows, 5, "p50_us"), 1)
+        self.assertIsNone(figure_14.at_throughput(rows, 21, "p50_us"))
+
+
+if __name__ == "__main__":
+    unittest.main()

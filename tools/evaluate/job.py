@@ -1,0 +1,119 @@
+"""What is run: a job is one process whose output is one or more rows, JSON objects, a line each.
+
+A row has the keys of COLUMNS and more (docs/evaluation.md, "Data"). What is not known is None.
+"""
+
+import dataclasses
+
+# The columns of data/figure-NN.csv.
+COLUMNS = ("system", "workload", "ssds", "cores", "in_flight", "skew", "records", "slots",
+           "throughput", "avg_us", "p50_us", "p99_us", "hit_ratio", "ssd_reads_per_s",
+           "ssd_writes_per_s", "server_cpu_us_per_op", "full")
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """The first words of commands: what simulates a point, and what measures."""
+
+    model: list
+    measure: list
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One point of a simulated figure: what `scalio-eval model` is asked. Equal points are one.
+
+    skew 0 means uniform keys. `variant` is what the system is called in figures and data, if it is
+    not the plain one; it does not change what is run.
+    """
+
+    system: str
+    workload: str
+    machine: str
+    ssds: int
+    cores: int
+    in_flight: int
+    batch: int
+    skew: float
+    records: int
+    slots: int
+    cache_blocks: int
+    value_size: int
+    operations: int
+    seed: int
+    switches: tuple = ()
+    costs: tuple = ()
+    variant: str = dataclasses.field(default="", compare=False)
+
+    # Others may run beside it: its time is virtual.
+    alone = False
+
+    @property
+    def name(self):
+        return self.variant or self.system
+
+    def arguments(self):
+        """What follows the program's name."""
+        skew = ["--uniform"] if self.skew == 0 else ["--skew", f"{self.skew:g}"]
+        result = ["model", "--machine", self.machine, "--system", self.system,
+                  "--workload", self.workload, "--ssds", str(self.ssds),
+                  "--cores", str(self.cores), "--in-flight", str(self.in_flight),
+                  "--batch", str(self.batch), *skew, "--records", str(self.records),
+                  "--slots", str(self.slots), "--cache-blocks", str(self.cache_blocks),
+                  "--value-size", str(self.value_size), "--operations", str(self.operations),
+                  "--seed", str(self.seed), *self.switches]
+        for name, factor in self.costs:
+            result += ["--cost", f"{name}={factor:g}"]
+        return [*result, "--json"]
+
+    def command(self, programs):
+        return [*programs.model, *self.arguments()]
+
+    def describe(self):
+        return (f"{self.name} {self.workload.upper()}, {self.ssds} SSDs, "
+                f"{self.in_flight} in flight ({self.machine})")
+
+    def finish(self, rows):
+        """The rows as figures use them, of what the program printed."""
+        if len(rows) != 1:
+            raise ValueError(f"one object expected, {len(rows)} printed")
+        row = dict(rows[0])
+        asked = {"system": self.name, "workload": self.workload, "ssds": self.ssds,
+                 "cores": self.cores, "in_flight": self.in_flight, "skew": self.skew,
+                 "records": self.records, "slots": self.slots}
+        return [{**row, **asked}]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """Something measured on this machine, alone on it. `words` follow the program's name."""
+
+    name: str
+    words: tuple
+
+    alone = True
+
+    def arguments(self):
+        return list(self.words)
+
+    def command(self, programs):
+        return [*programs.measure, *self.words]
+
+    def describe(self):
+        return f"{self.name}, measured here"
+
+    def finish(self, rows):
+        if not rows:
+            raise ValueError("it printed no rows")
+        return [dict(row) for row in rows]
+
+
+def check_row(row):
+    """Raises ValueError, saying what is wrong, if a row lacks what every figure needs."""
+    if not isinstance(row.get("system"), str):
+        raise ValueError("a row has no system")
+    if "throughput" not in row:
+        raise ValueError("a row has no throughput")
+    # Null is of a measurement that could not be; a number must be one.
+    if row["throughput"] is not None and not row["throughput"] > 0:
+        raise ValueError(f"throughput is {row['throughput']}")

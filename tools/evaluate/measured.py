@@ -1,0 +1,190 @@
+"""What is measured on this machine: `python3 -m evaluate.measured KIND ...` prints rows, a JSON
+object a line, as `scalio-eval ycsb` does.
+
+Everything it starts listens on a socket in a scratch folder or on loopback, and ends with it.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+
+from evaluate import served
+from evaluate.setup import SETUPS
+
+MIB = 1 << 20
+KEY = 16
+RECORD_HEADER = 10  # of a record in a bucket of Scalio
+BLOCK = 512         # of LEED
+SSDS = 4
+THREADS, DEPTH = 2, 32
+
+# How much by scale: (records, operations, warming up, bytes of records in `written`).
+SIZES = {"smoke": (5_000, 5_000, 1_000, 4 * MIB),
+         "quick": (200_000, 200_000, 100_000, 96 * MIB),
+         "full": (2_000_000, 2_000_000, 1_000_000, 512 * MIB)}
+
+
+class Store:
+    """A system served over files in a scratch folder, and driven by scalio-eval ycsb."""
+
+    def __init__(self, program, system, folder, ssds, value_size=64):
+        self.program = program
+        self.system = system
+        self.uri = f"unix:{folder}/socket"
+        self.folder = folder
+        self.ssds = [f"{folder}/ssd-{i}" for i in range(ssds)]
+        self.value_size = value_size
+
+    def serving(self, records, cache, ssd_bytes):
+        words = [self.program, "serve", "--system", self.system, "--dir", f"{self.folder}/store",
+                 "--ssd", *self.ssds, "--format", "--ssd-size", str(ssd_bytes),
+                 "--records", str(records), "--value-size", str(self.value_size),
+                 "--cache", str(cache), "--listen", self.uri]
+        # Clients on this machine read the files themselves.
+        words += ["--nvmf", "none"] if self.system == "scalio" else []
+        return served.serving(words, self.folder)
+
+    def ycsb(self, workload, records, operations, *more, timeout=600):
+        """The row of a run; None if it only loads."""
+        said = served.run(
+            [self.program, "ycsb", "--system", self.system, "--server", self.uri,
+             "--workload", workload, "--records", str(records), "--operations", str(operations),
+             "--value-size", str(self.value_size), "--threads", str(THREADS),
+             "--depth", str(DEPTH), "--json", "--quiet", *more], timeout)
+        rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        return rows[-1] if rows else None
+
+
+def systems(options):
+    """YCSB workloads on one system, all records in the cache, and with 4 times what it holds."""
+    records, operations, warm_up, _ = SIZES[options.scale]
+    for cache, name in ((records * 256, "in memory"), (records * 256 // 8, "4 x memory")):
+        with served.scratch() as folder:
+            store = Store(options.program, options.system, folder, SSDS)
+            ssd_bytes = 64 * MIB + records * 512 // SSDS
+            with store.serving(records, max(cache, 4 * MIB), ssd_bytes):
+                store.ycsb("c", records, 0, "--load")
+                for workload in options.workloads:
+                    row = store.ycsb(workload, records, operations, "--warm-up", str(warm_up))
+                    row["setting"] = name
+                    yield row
+
+
+def rivals(options):
+    """What scalio-eval rivals prints."""
+    records, operations, _, _ = SIZES[options.scale]
+    said = served.run([options.program, "rivals", "--records", str(records),
+                       "--operations", str(operations), "--json"], timeout=3600)
+    for line in said.splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def room(system, records, value, full):
+    """Bytes of an SSD that records fill to `full` percent: the home buckets of Scalio, the value
+    log of LEED."""
+    if system == "scalio":
+        buckets = records * (KEY + value + RECORD_HEADER) * 100 // full
+        # The log is an eighth of the SSD.
+        return buckets * 8 // 7 + 2 * MIB
+    values = records * -(-value // BLOCK) * 100 // full
+    return (values * 64 // 63 + max(2 * records // 8, 16 * 1024)) * BLOCK + MIB
+
+
+def written(options):
+    """Bytes written to the SSD a byte of records, by uniform updates of a store that is full."""
+    volume = SIZES[options.scale][3]
+    value, system = options.value_size, options.system
+    records = volume // (KEY + value)
+    with served.scratch() as folder:
+        store = Store(options.program, system, folder, 1, value)
+        ssd_bytes = -(-room(system, records, value, options.full) // MIB) * MIB
+        with store.serving(records, 16 * MIB, ssd_bytes):
+            try:
+                store.ycsb("a", records, 0, "--load")
+                # Half of A's operations write. Once over everything to reach what is usual.
+                row = store.ycsb("a", records, 2 * records, "--uniform",
+                                 "--warm-up", str(2 * records))
+            except served.Trouble as trouble:
+                if "full" not in str(trouble):
+                    raise
+                yield refused(system, records, value, options.full)
+                return
+    row["written_per_byte"] = row["bytes_written_per_op"] * 2 / (KEY + value)
+    row["store_full_percent"] = options.full
+    row["value_size"] = value
+    yield row
+
+
+def refused(system, records, value, full):
+    """A store that takes no more before it is so full."""
+    return {"system": system, "workload": "a", "records": records, "value_size": value,
+            "store_full_percent": full, "throughput": None, "full": "the store refuses writes"}
+
+
+def embedded_target(options):
+    """Reads through our own NVMe/TCP target, whose namespace is memory, over loopback."""
+    bench = os.path.join(os.path.dirname(options.program), "scalio-bench-figures")
+    quick = [] if options.scale == "full" else ["--quick"]
+    with served.scratch() as folder:
+        out = os.path.join(folder, "figures.json")
+        served.run([bench, "nvme-tcp", *quick, "--dir", folder, "--json", out])
+        with open(out, encoding="utf-8") as file:
+            figures = json.load(file)["figures"]
+    for figure in figures:
+        row = target_row(figure)
+        if row is not None:
+            yield row
+
+
+UNITS = {"K/s": 1e3, "M/s": 1e6, "/s": 1}
+
+
+def target_row(figure):
+    """A row out of one figure of the benchmark, whose numbers are in words; None for others."""
+    named = re.search(r"reads?, (\d+) B .*depth (\d+)", figure["figure"])
+    cpu = re.search(r"([\d.]+) us target", figure["note"])
+    value = re.fullmatch(r"([\d.]+) (K/s|M/s|/s|us)", figure["measured"])
+    median = re.search(r"p50 ([\d.]+) us", figure["note"])
+    if not named or not value:
+        return None
+    number, unit = float(value.group(1)), value.group(2)
+    if unit == "us":
+        # At depth 1 the median is the figure, and one read follows the other.
+        rate, p50 = 1e6 / number, number
+    else:
+        rate, p50 = number * UNITS[unit], float(median.group(1)) if median else None
+    return {"system": f"embedded target, {named.group(1)} B", "workload": "c", "ssds": 1,
+            "in_flight": int(named.group(2)), "skew": 0,
+            "throughput": rate, "p50_us": p50,
+            "server_cpu_us_per_op": float(cpu.group(1)) if cpu else None}
+
+
+KINDS = {"systems": systems, "rivals": rivals, "written": written,
+         "embedded-target": embedded_target}
+
+
+def main(words):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--scale", choices=SETUPS, default="quick")
+    parser.add_argument("--system")
+    parser.add_argument("--workloads", default="abc")
+    parser.add_argument("--value-size", type=int, default=64)
+    parser.add_argument("--full", type=int, default=70)
+    options = parser.parse_args(words)
+    served.end_on_signals()
+    try:
+        for row in KINDS[options.kind](options):
+            print(json.dumps(row), flush=True)
+    except served.Trouble as trouble:
+        print(f"evaluate.measured: {trouble}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

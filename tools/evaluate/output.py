@@ -1,0 +1,94 @@
+"""What is written: pictures, data, the page. From the same results the same bytes."""
+
+import os
+
+from evaluate import charts, page, ranges, summary, tables
+from evaluate.job import COLUMNS
+
+TITLE = "Scalio: the evaluation"
+
+
+def jobs_of(modules, setup, all_figures):
+    found = [job for module in modules for job in module.jobs(setup)]
+    return found + (ranges.jobs(setup) if all_figures else [])
+
+
+def rows_of(module, setup, results):
+    return [row for job in module.jobs(setup) for row in results.rows(job)]
+
+
+def write(folder, name, content):
+    path = os.path.join(folder, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    new = f"{path}.{os.getpid()}"
+    with open(new, "wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
+    os.replace(new, path)
+
+
+def section(module, setup, results, folder):
+    """Writes a figure's picture and data; its section of the page, and its rows."""
+    rows = rows_of(module, setup, results)
+    picture = charts.svg(module.draw(setup, results), module.NUMBER)
+    name = f"figure-{module.NUMBER:02}"
+    write(folder, f"{name}.svg", picture)
+    write(folder, f"data/{name}.csv", tables.csv_text(rows))
+    data = tables.Table("", list(COLUMNS),
+                        [[tables.number(row.get(c)) if c not in ("system", "workload", "full")
+                          else row.get(c) or "-" for c in COLUMNS] for row in rows])
+    return page.figure(module.NUMBER, module.TITLE, kind_of(module, setup), module.SHOWS, picture,
+                       module.tables(setup, results), data), rows
+
+
+def kind_of(module, setup):
+    return "measured" if setup.on else module.KIND
+
+
+def document(modules, setup, version, rows, failures):
+    """Everything, for programs."""
+    figures = [{"figure": module.NUMBER, "title": module.TITLE, "kind": kind_of(module, setup),
+                "rows": rows[module.NUMBER]} for module in modules]
+    return {"scale": setup.name, "records": setup.records(), "program": version,
+            "failures": failures, "figures": figures}
+
+
+def troubles(failures):
+    if not failures:
+        return ""
+    listed = "".join(f"<li><pre>{page.text(one)}</pre></li>" for one in failures)
+    return (f'<p><span class="kind bad">incomplete</span> {len(failures)} points failed and are '
+            f"missing from the figures:</p><ul>{listed}</ul>")
+
+
+def write_all(folder, modules, setup, results, version, failures):
+    """Returns the document that results.json has."""
+    sections, rows = [], {}
+    for module in modules:
+        one, rows[module.NUMBER] = section(module, setup, results, folder)
+        sections.append(one)
+    numbers = [module.NUMBER for module in modules]
+    introduction = page.paragraph(summary.INTRODUCTION)
+    introduction += page.paragraph(
+        f"Scale: {setup.says()}; {setup.operations:,} operations a point, warm caches. One factor "
+        "divides records and cache alike; everything else is as published. Program: "
+        f"{version[:12]}. " + how_to_read())
+    introduction += troubles(failures)
+    if 11 in numbers:
+        introduction += page.table(summary.headline(setup, results))
+    if 11 in numbers and 19 in numbers:
+        sections.append('<h2 id="limits">What would lift each limit</h2>\n'
+                        + page.paragraph(LIFTS) + page.table(summary.lifts(setup, results)))
+    write(folder, "index.html", page.page(TITLE, introduction, sections, numbers))
+    everything = document(modules, setup, version, rows, failures)
+    write(folder, "results.json", tables.json_text(everything))
+    return everything
+
+
+LIFTS = """The model knows how busy each thing is. If what is full had no limit, throughput could
+grow until the next thing is full: that is the gain. It is a bound, by utilization alone."""
+
+
+def how_to_read():
+    markers = ", ".join(f"{name}" for kind, name in charts.MARKER_NAMES.items() if kind)
+    return ("The marker of a point says what is full there, which is what holds it back: "
+            f"{markers}, or nothing: then the operations in flight are too few.")

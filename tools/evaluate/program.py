@@ -1,0 +1,74 @@
+"""One job by one process: its rows, or what went wrong in words for people."""
+
+import json
+import shlex
+import subprocess
+import tempfile
+import time
+
+from evaluate import job as jobs
+
+LAST_LINES = 5
+
+
+class Running:
+    """A process that works on a job. Its output goes to files, so that no pipe can fill up."""
+
+    def __init__(self, job, programs, timeout):
+        self.job = job
+        self.words = job.command(programs)
+        self.timeout = timeout
+        self.out = tempfile.TemporaryFile("w+")
+        self.err = tempfile.TemporaryFile("w+")
+        self.began = time.monotonic()
+        # A session of its own: ^C reaches us alone, and we end it.
+        self.process = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=self.out,
+                                        stderr=self.err, start_new_session=True)
+
+    def seconds(self):
+        return time.monotonic() - self.began
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def is_late(self):
+        return self.seconds() > self.timeout
+
+    def ask_to_stop(self):
+        self.process.terminate()
+
+    def stop(self, patience=10):
+        """Ends it: asked first, made to after `patience` seconds."""
+        self.process.terminate()
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def rows(self):
+        """What it printed, checked; it must have ended. Raises Failed."""
+        status = self.process.returncode
+        if status != 0:
+            how = f"exit status {status}" if status > 0 else f"signal {-status}"
+            raise Failed(self, f"it failed ({how})")
+        self.out.seek(0)
+        try:
+            rows = [json.loads(line) for line in self.out if line.strip().startswith("{")]
+            rows = self.job.finish(rows)
+            for row in rows:
+                jobs.check_row(row)
+            return rows
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Failed(self, f"its output is not what was expected: {error}") from error
+
+
+class Failed(Exception):
+    """A job that gave no rows."""
+
+    def __init__(self, running, why):
+        running.err.seek(0)
+        lines = running.err.read().strip().split("\n")[-LAST_LINES:]
+        said = "".join(f"\n    {line}" for line in lines if line)
+        super().__init__(f"{running.job.describe()}: {why}\n"
+                         f"  {shlex.join(running.words)}{said}")

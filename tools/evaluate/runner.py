@@ -1,0 +1,127 @@
+"""Many jobs: two at a time, those that measure alone, results kept as they come.
+
+It stops at once when asked to (^C, TERM): what runs is ended, what was done is kept.
+"""
+
+import signal
+import sys
+import time
+
+from evaluate.program import Failed, Running
+
+# A program that fails this often is broken; more of the same tells nothing.
+MOST_FAILURES = 8
+POLL_SECONDS = 0.02
+
+
+class Stopped(Exception):
+    """Asked to end by a signal, whose number it has."""
+
+    def __init__(self, number):
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
+class Progress:
+    """Says how far it is and how long it takes, on stderr: in one line, or a line each minute."""
+
+    def __init__(self, total, out=sys.stderr):
+        self.total = total
+        self.done = 0
+        self.out = out
+        self.began = time.monotonic()
+        self.spoke = None
+        self.live = out.isatty()
+
+    def left(self):
+        if self.done == 0:
+            return "time left unknown"
+        seconds = (time.monotonic() - self.began) / self.done * (self.total - self.done)
+        return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
+
+    def step(self, what):
+        self.done += 1
+        now = time.monotonic()
+        if not self.live and self.spoke is not None and now - self.spoke < 60:
+            return
+        self.spoke = now
+        text = f"[{self.done}/{self.total}] {self.left()}: {what}"
+        self.out.write(f"\r{text:<78.78}" if self.live else text + "\n")
+        self.out.flush()
+
+    def end(self):
+        if self.live and self.done:
+            self.out.write(f"\r{'':<78}\r")
+            self.out.flush()
+
+
+class Runner:
+    """Runs what is not kept. `results` has the rows of each job that gave any."""
+
+    def __init__(self, programs, kept, processes=2, timeout=3600):
+        self.programs = programs
+        self.kept = kept
+        self.processes = processes
+        self.timeout = timeout
+        self.failures = []
+        self.results = {}
+        self.asked = None
+
+    def run(self, jobs):
+        """Returns results; failures are in `failures`, as text. Raises Stopped."""
+        jobs = list(dict.fromkeys(jobs))
+        waiting = []
+        for job in jobs:
+            rows = self.kept.get(job)
+            if rows is None:
+                waiting.append(job)
+            else:
+                self.results[job] = rows
+        # What may run side by side first; what measures has the machine to itself afterwards.
+        together = [job for job in waiting if not job.alone]
+        alone = [job for job in waiting if job.alone]
+        progress = Progress(len(waiting))
+        before = {s: signal.signal(s, self.on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self.work(together, self.processes, progress)
+            self.work(alone, 1, progress)
+        finally:
+            progress.end()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return self.results
+
+    def on_signal(self, number, _frame):
+        self.asked = number
+
+    def work(self, waiting, most, progress):
+        waiting = waiting[::-1]
+        running = []
+        try:
+            while running or (waiting and len(self.failures) < MOST_FAILURES):
+                if self.asked is not None:
+                    raise Stopped(self.asked)
+                while (waiting and len(running) < most and len(self.failures) < MOST_FAILURES):
+                    running.append(Running(waiting.pop(), self.programs, self.timeout))
+                for one in [r for r in running if r.ended() or r.is_late()]:
+                    running.remove(one)
+                    self.take(one)
+                    progress.step(one.job.describe())
+                time.sleep(POLL_SECONDS)
+        finally:
+            for one in running:
+                one.ask_to_stop()
+            for one in running:
+                one.stop()
+
+    def take(self, one):
+        try:
+            if not one.ended():
+                one.stop()
+                raise Failed(one, f"it did not end within {self.timeout:.0f} s")
+            rows = one.rows()
+        except Failed as failure:
+            self.failures.append(str(failure))
+            return
+        self.kept.put(one.job, rows, one.seconds())
+        self.results[one.job] = rows

@@ -1,0 +1,102 @@
+"""Running points, by a program that stands in for scalio-eval."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from evaluate.testing import fakes
+
+
+class RunnerTest(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = scratch.name
+        self.count = os.path.join(self.folder, "count")
+
+    def run_figures(self, *words, trouble=""):
+        return subprocess.run(
+            fakes.command("--output", self.folder, *words), capture_output=True, text=True,
+            timeout=120, check=False,
+            env=fakes.environment(FAKE_EVAL=trouble, FAKE_EVAL_COUNT=self.count))
+
+    def ran(self):
+        return os.path.getsize(self.count) if os.path.exists(self.count) else 0
+
+    def test_results_are_used_again(self):
+        first = self.run_figures("5")
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertEqual(self.ran(), 3)
+        again = self.run_figures("5", "2")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(self.ran(), 3 + 6)
+
+    def test_a_damaged_result_is_made_again(self):
+        self.run_figures("5")
+        kept = os.path.join(self.folder, "kept")
+        with open(os.path.join(kept, sorted(os.listdir(kept))[0]), "w", encoding="utf-8") as file:
+            file.write("{")
+        self.assertEqual(self.run_figures("5").returncode, 0)
+        self.assertEqual(self.ran(), 3 + 1)
+
+    def test_a_point_that_fails_is_named_with_its_command(self):
+        done = self.run_figures("2", trouble="fail")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no such system today", done.stderr)
+        self.assertIn("exit status 3", done.stderr)
+        self.assertIn("model --machine paper --system leed ", done.stderr)
+        # The others are there, and what is missing is said.
+        self.assertEqual(self.ran(), 3)
+        with open(os.path.join(self.folder, "index.html"), encoding="utf-8") as file:
+            self.assertIn("incomplete", file.read())
+
+    def test_output_that_is_no_json_is_an_error(self):
+        done = self.run_figures("5", trouble="garbage")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("one object expected", done.stderr)
+
+    def test_json_is_everything_and_alone_on_stdout(self):
+        done = self.run_figures("--json", "5")
+        document = json.loads(done.stdout)
+        self.assertEqual([figure["figure"] for figure in document["figures"]], [5])
+        self.assertEqual(len(document["figures"][0]["rows"]), 3)
+
+    def test_wrong_use_is_2(self):
+        for words in (["3"], ["--processes", "0"], ["--clients", "a"], ["--server", "rdma:a:1"],
+                      ["--server", "nowhere", "--clients", "a"]):
+            self.assertEqual(self.run_figures(*words).returncode, 2, words)
+
+    def test_no_program_is_said(self):
+        done = self.run_figures("--program", "/nowhere/scalio-eval", "5")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("there is no program /nowhere/scalio-eval", done.stderr)
+
+    def test_it_ends_at_once_and_leaves_no_process(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            running = subprocess.Popen(
+                fakes.command("--output", self.folder, "5"), stderr=subprocess.PIPE, text=True,
+                env=fakes.environment(FAKE_EVAL="hang"))
+            children = self.children_of(running.pid)
+            running.send_signal(number)
+            _, said = running.communicate(timeout=30)
+            self.assertEqual(running.returncode, 128 + number)
+            self.assertIn("the next run goes on", said)
+            for child in children:
+                self.assertFalse(os.path.exists(f"/proc/{child}"))
+
+    def children_of(self, pid):
+        for _ in range(600):
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as file:
+                found = file.read().split()
+            if len(found) == 2:
+                return found
+            time.sleep(0.05)
+        self.fail("it started no two processes")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,57 @@
+"""The paper's settings, and the scale at which they are run.
+
+One factor divides the records and the cache alike. Everything else is as published: in flight,
+cores, SSDs, batch, sizes of keys and values, skew.
+"""
+
+import dataclasses
+
+from evaluate.job import Point
+
+RECORDS = 20_000_000
+CACHE_BLOCKS = 280_576  # of SLOTS slots each, in all systems that have a cache
+SLOTS = 8
+WORKLOADS = ("a", "b", "c", "d", "f")
+SSDS = (1, 2, 3, 4, 5, 6, 7)
+# What is compared in every figure; the others stand where a figure names them.
+SYSTEMS = ("scalio", "paper", "leed-ditto", "leed")
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """A scale: how large, and how long each point runs."""
+
+    name: str
+    divisor: int
+    operations: int
+    ssds: tuple = SSDS
+    on: str = ""  # real hardware that it was measured on; else it is simulated
+
+    def records(self, published=RECORDS):
+        return max(1, published // self.divisor)
+
+    def blocks(self, published=CACHE_BLOCKS):
+        return max(1, published // self.divisor)
+
+    def point(self, system, workload, **changes):
+        """A point with the paper's settings, but for what is named."""
+        settings = {
+            "machine": "paper", "ssds": 7, "cores": 8, "in_flight": 512, "batch": 8, "skew": 0.99,
+            "records": self.records(), "slots": SLOTS, "cache_blocks": self.blocks(),
+            "value_size": 64, "operations": self.operations, "seed": 1}
+        return Point(system, workload, **{**settings, **changes})
+
+    def says(self):
+        """The scale, for people."""
+        if self.divisor == 1:
+            return f"at the paper's size: {self.records():,} records"
+        return (f"records and cache 1/{self.divisor} of the paper's: {self.records():,} records, "
+                f"{self.blocks():,} blocks of {SLOTS} slots")
+
+
+SETUPS = {
+    "quick": Setup("quick", divisor=64, operations=200_000),
+    "full": Setup("full", divisor=1, operations=4_000_000),
+    # For the tests: does every figure come out, and with the right shape?
+    "smoke": Setup("smoke", divisor=1024, operations=20_000, ssds=(1, 4, 7)),
+}

@@ -1,0 +1,64 @@
+"""The ends of the page: the headline with its ranges, and what would lift each limit."""
+
+import math
+
+from evaluate import charts, limits
+from evaluate.figures import figure_11, figure_19
+from evaluate.ranges import RATIOS, span
+from evaluate.results import ratio
+from evaluate.setup import WORKLOADS
+from evaluate.tables import Table, number
+
+INTRODUCTION = """Scalio, the system that its paper describes, LEED, and LEED + Ditto, each by its
+own code, over a model of the hardware in virtual time. The model charges what happens at the seams
+(messages, I/Os, steps, bytes) by one table of costs, which is the same for all. One factor for all
+CPU costs was fitted, on LEED with 4 SSDs and uniform keys (figure 5), and frozen; all else is
+predicted. What is measured is on this machine, and says so."""
+
+
+def headline(setup, results):
+    """Ratios at 7 SSDs, with the range that each has when any one cost is 30 % off."""
+    rows = []
+    for workload in WORKLOADS:
+        at = figure_11.speed_ups(setup, results)[workload]
+        cells = [f"YCSB {workload.upper()}"]
+        for above, below in RATIOS:
+            value = ratio(at[above], at[below])
+            least, most = span(setup, results, workload, above, below, value)
+            words = number(value)
+            if least is not None:
+                words += f" ({number(least)} to {number(most)})"
+            cells.append(words)
+        rows.append(cells)
+    names = [f"{charts.look(a)[0]} / {charts.look(b)[0]}" for a, b in RATIOS]
+    return Table("The headline: 7 SSDs, 8 cores, 512 in flight. In brackets the range if any one "
+                 "cost is 30 % lower or higher", ["", *names], rows)
+
+
+def lifts(setup, results):
+    """What holds Scalio back at the largest points, and by how much lifting it could help."""
+    found = {}
+    for workload in WORKLOADS:
+        places = (("paper", figure_11.point(setup, "scalio", workload, 7)),
+                  ("BlueField-3", figure_19.point(setup, "scalio", workload,
+                                                  figure_19.counts(setup)[-1])))
+        for machine, point in places:
+            row = results.row(point)
+            gained = None if row is None else limits.gain(row)
+            if gained is not None:
+                kind, factor, after = gained
+                entry = found.setdefault((machine, kind), [])
+                entry.append((workload.upper(), factor, after))
+    rows = []
+    for (machine, kind), entries in found.items():
+        factors = [f for _, f, _ in entries if f]
+        mean = math.exp(sum(map(math.log, factors)) / len(factors)) if factors else None
+        each = ", ".join(f"{w} {number(f)}x" + (f" (then {limits.NAMES[after]})" if after else "")
+                         for w, f, after in entries)
+        rows.append((mean or 0, [machine, limits.NAMES[kind], number(mean) + "x", each,
+                                 limits.REMEDIES[kind]]))
+    rows.sort(key=lambda row: (-row[0], row[1]))
+    return Table("In order of gain: what is full at Scalio's largest points, how far throughput "
+                 "could grow until the next thing is full, and what would lift it",
+                 ["machine", "full", "gain (mean)", "by workload", "what would lift it"],
+                 [cells for _, cells in rows])
