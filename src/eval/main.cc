@@ -6,6 +6,7 @@ namespace scalio::eval {
 namespace {
 
 constexpr EvalCommand kCommands[] = {
+    {"model", "Run a system on a model of the hardware, in virtual time", add_model},
     {"systems", "List the systems that are compared", add_systems},
 };
 

@@ -1,0 +1,115 @@
+#include "hardware/costs.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace scalio::hardware {
+
+namespace {
+
+constexpr std::array<CostRow, kCosts> kRows{{
+    {Cost::message_receive, "message-receive", 200,
+     "two-sided verbs, unbatched: FaSST (OSDI '16), eRPC (NSDI '19): 2 to 5 M small RPCs a core"},
+    {Cost::message_send, "message-send", 200, "the same"},
+    {Cost::message_kib, "message-kib", 80, "a copy of what is in no cache: about 13 GB/s"},
+    {Cost::hop_give, "hop-give", 100, "two lines of cache written that another core has"},
+    {Cost::hop_take, "hop-take", 100, "two lines of cache read that another core has"},
+    {Cost::one_sided_post, "one-sided-post", 100,
+     "a doorbell and a request: Kalia et al. (ATC '16): 10 M a core"},
+    {Cost::one_sided_done, "one-sided-done", 50, "a completion polled: the same"},
+    {Cost::kernel_submit, "kernel-submit", 900,
+     "io_uring, O_DIRECT, interrupts: Didona et al. (SYSTOR '22): 500 to 600 K a core"},
+    {Cost::kernel_complete, "kernel-complete", 900, "the same"},
+    {Cost::driver_submit, "driver-submit", 150, "SPDK: 3.6 M a core, unbatched"},
+    {Cost::driver_complete, "driver-complete", 130, "the same"},
+    {Cost::target_io, "target-io", 1920,
+     "a target polled in user space: 520 K 4 KiB reads a core; the kernel's is not cheaper"},
+    {Cost::fabric_submit, "fabric-submit", 250, "a SEND of a command, and its buffer"},
+    {Cost::fabric_complete, "fabric-complete", 200, "a message received"},
+    {Cost::wake, "wake", 1500, "an interrupt, the scheduler, the system call's return"},
+    {Cost::turn, "turn", 30, "a look at an empty queue"},
+}};
+
+constexpr std::array<InstructionRow, kRoles> kInstructions{{
+    {Role::scalio_server, "scalio-server", {3500, 2500, 0, 700}},
+    {Role::scalio_client, "scalio-client", {2500, 1500, 1000, 700}},
+    {Role::leed_server, "leed-server", {1500, 1500, 0, 700}},
+    {Role::leed_client, "leed-client", {2000, 0, 0, 700}},
+    {Role::ditto_client, "ditto-client", {2000, 0, 1000, 700}},
+    {Role::paper_server, "paper-server", {3500, 2500, 0, 700}},
+    {Role::paper_client, "paper-client", {2500, 1500, 1000, 700}},
+    {Role::network, "network", {0, 0, 0, 0}},
+    {Role::target, "target", {0, 0, 0, 0}},
+}};
+
+constexpr double kNanosPerInstruction = 0.35;
+constexpr double kFittedScale = 2.97;
+
+std::uint64_t picoseconds(double ns) { return static_cast<std::uint64_t>(ns * 1000); }
+
+void multiply(std::uint64_t& cost, double factor) {
+  cost = static_cast<std::uint64_t>(static_cast<double>(cost) * factor);
+}
+
+}  // namespace
+
+std::span<const CostRow> cost_rows() { return kRows; }
+std::span<const InstructionRow> instruction_rows() { return kInstructions; }
+double nanos_per_instruction() { return kNanosPerInstruction; }
+double fitted_scale() { return kFittedScale; }
+
+std::string_view to_string(StepKind kind) {
+  switch (kind) {
+    case StepKind::message: return "message";
+    case StepKind::io: return "io";
+    case StepKind::one_sided: return "one-sided";
+    case StepKind::other: return "other";
+  }
+  return "?";
+}
+
+Costs::Costs(double scale) {
+  for (const CostRow& row : kRows) {
+    outside_[static_cast<std::size_t>(row.cost)] = picoseconds(row.ns * scale);
+  }
+  for (const InstructionRow& row : kInstructions) {
+    for (std::size_t kind = 0; kind < kStepKinds; ++kind) {
+      own_[static_cast<std::size_t>(row.role)][kind] =
+          picoseconds(row.instructions[kind] * kNanosPerInstruction * scale);
+    }
+  }
+}
+
+Status Costs::adjust(std::string_view change) {
+  const std::size_t equals = change.find('=');
+  double factor = 0;
+  if (equals != std::string_view::npos) {
+    const char* end = change.data() + change.size();
+    const auto [rest, error] = std::from_chars(change.data() + equals + 1, end, factor);
+    if (error != std::errc() || rest != end || !(factor >= 0 && factor <= 1000)) {
+      return Status(Code::invalid, fmt::format("{}: the factor is from 0 to 1000", change));
+    }
+  }
+  const std::string_view name = change.substr(0, equals);
+  bool found = false;
+  for (const CostRow& row : kRows) {
+    if (row.name != name && name != "all") continue;
+    multiply(outside_[static_cast<std::size_t>(row.cost)], factor);
+    found = true;
+  }
+  if (name == "instructions" || name == "all") {
+    for (auto& role : own_) {
+      for (std::uint64_t& cost : role) multiply(cost, factor);
+    }
+    found = true;
+  }
+  if (found && equals != std::string_view::npos) return Status();
+  std::string names;
+  for (const CostRow& row : kRows) names += fmt::format("{}, ", row.name);
+  return Status(
+      Code::invalid,
+      fmt::format("{}: must be NAME=FACTOR with one of {}instructions or all", change, names));
+}
+
+}  // namespace scalio::hardware

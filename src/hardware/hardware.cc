@@ -1,0 +1,75 @@
+#include "hardware/hardware.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace scalio::hardware {
+
+namespace {
+constexpr std::array<std::string_view, 4> kMutants{"none", "free-io", "endless-ssd",
+                                                   "core-does-two"};
+}
+
+std::optional<Mutant> find_mutant(std::string_view name) {
+  for (std::size_t i = 0; i < kMutants.size(); ++i) {
+    if (kMutants[i] == name) return static_cast<Mutant>(i);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> mutant_names() { return {kMutants.begin(), kMutants.end()}; }
+
+Result<std::unique_ptr<Hardware>> Hardware::make(const HardwareOptions& o) {
+  const double fitted = o.machine.fitted ? fitted_scale() : 1;
+  Costs costs((o.scale > 0 ? o.scale : fitted) * o.machine.slower);
+  for (const std::string& change : o.cost_changes) {
+    if (Status s = costs.adjust(change); !s.ok()) return s;
+  }
+  if (o.mutant == Mutant::free_io) {
+    for (const Cost cost : {Cost::kernel_submit, Cost::kernel_complete, Cost::driver_submit,
+                            Cost::driver_complete, Cost::target_io}) {
+      costs.clear(cost);
+    }
+  }
+  return std::unique_ptr<Hardware>(new Hardware(o, costs));
+}
+
+Hardware::Hardware(const HardwareOptions& o, Costs costs)
+    : machine_(o.machine),
+      costs_(costs),
+      lanes_(o.mutant == Mutant::core_does_two ? 2 : 1),
+      nic_(o.machine.nic) {
+  const std::uint32_t cores = o.cores > 0 ? o.cores : machine_.cores;
+  for (std::uint32_t i = 0; i < cores; ++i) {
+    cores_.push_back(std::make_unique<Core>(queue_, fmt::format("core {}", i), lanes_));
+  }
+  uses_.resize(cores);
+  for (std::uint32_t i = 0; i < machine_.client_cores; ++i) {
+    client_cores_.push_back(std::make_unique<Core>(queue_, fmt::format("client {}", i), lanes_));
+  }
+  for (std::uint32_t i = 0; i < o.ssds; ++i) {
+    ssds_.push_back(std::make_unique<ModelSsd>(fmt::format("ssd {}", i), o.ssd_bytes, machine_.ssd,
+                                               o.mutant == Mutant::endless_ssd));
+  }
+}
+
+void Hardware::use_core(std::uint32_t core, const std::string& what) {
+  std::string& use = uses_[core];
+  if (use.find(what) != std::string::npos) return;
+  use += (use.empty() ? "" : ", ") + what;
+}
+
+ModelThread& Hardware::server_thread(std::uint32_t core, Role role, bool sleeps) {
+  threads_.push_back(
+      std::make_unique<ModelThread>(queue_, *cores_[core], costs_, charging_, role, sleeps));
+  return *threads_.back();
+}
+
+ModelThread& Hardware::client_thread(Role role) {
+  Core& core = *client_cores_[next_client_core_++ % client_cores_.size()];
+  threads_.push_back(std::make_unique<ModelThread>(queue_, core, costs_, charging_, role, false));
+  return *threads_.back();
+}
+
+}  // namespace scalio::hardware

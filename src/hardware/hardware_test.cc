@@ -1,0 +1,304 @@
+// The parts of the model, each against what it must never do.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/random.h"
+#include "block/buffer.h"
+#include "hardware/model_device.h"
+#include "hardware/model_fabric.h"
+#include "task/wait_group.h"
+
+namespace scalio::hardware {
+namespace {
+
+TEST(EventQueue, HasEventsInTheOrderOfTimeAndOfAsking) {
+  struct Recorder final : EventTarget {
+    explicit Recorder(EventQueue& q) : queue(q) {}
+    void happen(std::uint64_t what) override { seen.emplace_back(queue.now(), what); }
+    EventQueue& queue;
+    std::vector<std::pair<Nanos, std::uint64_t>> seen;
+  };
+  EventQueue queue;
+  Recorder recorder(queue);
+  Random random(1);
+  std::multimap<Nanos, std::uint64_t> expected;  // equal keys stay in order
+  const Nanos start = queue.now();
+  for (std::uint64_t i = 0; i < 5000; ++i) {
+    const Nanos when = start + random.below(500);
+    queue.at(when, recorder, i);
+    expected.emplace(when, i);
+  }
+  while (queue.step()) {
+  }
+  ASSERT_EQ(recorder.seen.size(), expected.size());
+  std::size_t at = 0;
+  for (const auto& [when, what] : expected) {
+    EXPECT_EQ(recorder.seen[at], std::pair(when, what));
+    ++at;
+  }
+}
+
+TEST(SparseBytes, HoldsWhatAPlainArrayHolds) {
+  constexpr std::uint64_t kSize = 64 * SparseBytes::kBlock;
+  SparseBytes sparse(kSize);
+  Bytes plain(kSize), block(4 * SparseBytes::kBlock), read(kSize);
+  Random random(3);
+  for (int i = 0; i < 2000; ++i) {
+    const std::uint64_t blocks = random.between(1, 4);
+    const std::uint64_t at = random.below(64 - blocks + 1) * SparseBytes::kBlock;
+    const ByteSpan bytes = ByteSpan(block).first(blocks * SparseBytes::kBlock);
+    std::ranges::fill(bytes, std::byte{0});
+    const std::uint64_t used = random.below(bytes.size() + 1);
+    for (std::uint64_t b = 0; b < used; ++b) bytes[b] = static_cast<std::byte>(random.next());
+    sparse.write(at, bytes);
+    std::copy(bytes.begin(), bytes.end(), plain.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  sparse.read(0, read);
+  EXPECT_EQ(read, plain);
+}
+
+// One server, one SSD, time that counts.
+struct Rig {
+  explicit Rig(Mutant mutant = Mutant::none, std::uint32_t cores = 2) {
+    HardwareOptions o;
+    o.machine = *find_machine("paper");
+    o.cores = cores;
+    o.ssd_bytes = 64 << 20;
+    o.scale = 1;
+    o.mutant = mutant;
+    auto made = Hardware::make(o);
+    hardware = *std::move(made);
+    hardware->set_charging(true);
+  }
+  Nanos now() const { return hardware->queue().now(); }
+  std::unique_ptr<Hardware> hardware;
+};
+
+// A step that works for a while.
+struct WorkPiece final : Arrival {
+  void arrive(ModelThread& thread) override {
+    began = thread.now();
+    thread.core().spend(1'000'000);  // a microsecond
+    ended = thread.now();
+  }
+  Nanos began = 0, ended = 0;
+};
+
+// How long some threads of one core take for so many pieces of a microsecond each.
+Nanos time_of_pieces(Mutant mutant, std::uint64_t pieces) {
+  Rig rig(mutant);
+  ModelThread& a = rig.hardware->server_thread(0, Role::network, false);
+  ModelThread& b = rig.hardware->server_thread(0, Role::network, false);
+  std::vector<WorkPiece> all(pieces);
+  const Nanos start = rig.now();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    (i % 2 == 0 ? a : b).add(all[i], StepKind::other);
+  }
+  rig.hardware->drain();
+  Nanos end = 0;
+  for (const WorkPiece& p : all) end = std::max(end, p.ended);
+  return end - start;
+}
+
+TEST(Core, DoesOneThingAtATime) {
+  EXPECT_GE(time_of_pieces(Mutant::none, 100), 100 * kMicrosecond);
+  EXPECT_LT(time_of_pieces(Mutant::core_does_two, 100), 60 * kMicrosecond);
+}
+
+TEST(Core, WorksOnWhatComesInItsOrderAndNeverOnTwoAtOnce) {
+  Rig rig;
+  ModelThread& thread = rig.hardware->server_thread(0, Role::network, false);
+  std::vector<WorkPiece> all(50);
+  for (WorkPiece& p : all) thread.add(p, StepKind::other);
+  rig.hardware->drain();
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_GE(all[i].began, all[i - 1].ended);
+}
+
+TEST(Core, ThatSleptIsWokenFirst) {
+  Nanos began[2];
+  for (const bool sleeps : {false, true}) {
+    Rig rig;
+    ModelThread& thread = rig.hardware->server_thread(0, Role::network, sleeps);
+    WorkPiece piece;
+    const Nanos start = rig.now();
+    thread.add(piece, StepKind::other);
+    rig.hardware->drain();
+    began[sleeps] = piece.began - start;
+  }
+  EXPECT_GT(began[1], began[0] + kMicrosecond);
+}
+
+Task<void> read_often(block::BlockDevice& device, std::uint64_t seed, int reads) {
+  Random random(seed);
+  block::Buffer buffer(4096);
+  for (int i = 0; i < reads; ++i) {
+    block::Io io = device.read(random.below(1000) * 4096, buffer.span());
+    const Status s = co_await io;
+    EXPECT_TRUE(s.ok());
+  }
+}
+
+struct SsdFigures {
+  double reads_per_s = 0;
+  double latency_us = 0;
+  double cpu_us = 0;  // of the server, for a read
+};
+// So many tasks that each read one block after another.
+SsdFigures read_by(std::uint32_t tasks, Mutant mutant, IoPath path = IoPath::driver) {
+  Rig rig(mutant);
+  ModelThread& target = rig.hardware->server_thread(1, Role::target, false);
+  const bool remote = path == IoPath::offload || path == IoPath::standard;
+  ModelThread& thread = remote ? rig.hardware->client_thread(Role::scalio_client)
+                               : rig.hardware->server_thread(0, Role::leed_server, false);
+  constexpr int kReads = 200;
+  const Nanos start = rig.now();
+  std::vector<std::unique_ptr<ModelDevice>> devices;
+  for (std::uint32_t i = 0; i < tasks; ++i) {
+    devices.push_back(std::make_unique<ModelDevice>(*rig.hardware, thread, *rig.hardware->ssds()[0],
+                                                    path,
+                                                    path == IoPath::standard ? &target : nullptr));
+    thread.spawn(read_often(*devices[i], i, kReads));
+  }
+  rig.hardware->drain();
+  const double seconds = static_cast<double>(rig.now() - start) / 1e9;
+  const double reads = static_cast<double>(tasks) * kReads;
+  const std::uint64_t cpu = rig.hardware->core(0).busy() + rig.hardware->core(1).busy();
+  return {reads / seconds, seconds * 1e6 * tasks / reads, static_cast<double>(cpu) / 1e6 / reads};
+}
+
+TEST(ModelSsd, ReadsWithItsLatencyWhenAloneAndNeverBeyondItsRate) {
+  const SsdShape ssd = find_machine("paper")->ssd;
+  const double alone = read_by(1, Mutant::none).latency_us;
+  EXPECT_NEAR(alone, static_cast<double>(ssd.read_latency) / 1e3, 3);
+  for (const std::uint32_t tasks : {4u, 16u, 64u}) {
+    const SsdFigures f = read_by(tasks, Mutant::none);
+    EXPECT_LE(f.reads_per_s, ssd.reads * 1.001);
+    // Little's law: so many in flight, each at least as long as alone.
+    EXPECT_LE(f.reads_per_s, tasks / (alone / 1e6) * 1.001);
+  }
+  EXPECT_GT(read_by(64, Mutant::none).reads_per_s, ssd.reads * 0.7);
+  EXPECT_GT(read_by(64, Mutant::endless_ssd).reads_per_s, ssd.reads * 1.1);
+}
+
+TEST(ModelDevice, CostsTheServerWhatItsPathSays) {
+  const Costs costs(1);
+  const auto us = [&](Cost cost) { return static_cast<double>(costs.of(cost)) / 1e6; };
+  EXPECT_EQ(read_by(4, Mutant::none, IoPath::offload).cpu_us, 0);
+  EXPECT_GE(read_by(4, Mutant::none, IoPath::standard).cpu_us, us(Cost::target_io));
+  const double driver = read_by(4, Mutant::none).cpu_us;
+  EXPECT_GE(driver, us(Cost::driver_submit) + us(Cost::driver_complete));
+  EXPECT_GT(read_by(4, Mutant::none, IoPath::kernel).cpu_us, driver);
+  EXPECT_LT(read_by(4, Mutant::free_io).cpu_us, driver);
+}
+
+Task<void> write_often(block::BlockDevice& device, std::uint64_t first, std::uint64_t step,
+                       std::size_t size, int writes) {
+  block::Buffer buffer(size);
+  for (int i = 0; i < writes; ++i) {
+    block::Io io = device.write(first + step * static_cast<std::uint64_t>(i), buffer.span(),
+                                block::Durability::stable);
+    const Status s = co_await io;
+    EXPECT_TRUE(s.ok());
+  }
+}
+std::uint64_t channel_time(std::uint64_t step, std::size_t size) {
+  Rig rig;
+  ModelThread& thread = rig.hardware->server_thread(0, Role::leed_server, false);
+  ModelDevice device(*rig.hardware, thread, *rig.hardware->ssds()[0], IoPath::driver);
+  thread.spawn(write_often(device, 1 << 20, step, size, 100));
+  rig.hardware->drain();
+  return rig.hardware->ssds()[0]->busy();
+}
+
+TEST(ModelSsd, ReadsThePageOfASmallWriteInPlaceAndNotOfALog) {
+  const std::uint64_t in_place = channel_time(8192, 512), log = channel_time(512, 512),
+                      whole = channel_time(8192, 4096);
+  EXPECT_GT(in_place, whole + whole / 2);
+  EXPECT_LT(log, in_place * 2 / 3);
+}
+
+// Answers nothing.
+struct NoService final : fabric::Service {
+  Result<Bytes> on_hello(fabric::Peer&, ByteView) override { return Bytes(); }
+  void on_request(fabric::Peer& peer, std::uint64_t call, ByteView request) override {
+    peer.reply(call, request);
+  }
+  void on_disconnect(fabric::Peer&) override {}
+};
+
+Task<void> read_region(fabric::Connection& connection, std::size_t size, int reads) {
+  Bytes buffer(size);
+  for (int i = 0; i < reads; ++i) {
+    fabric::Op op = connection.read(0, buffer);
+    const Code code = co_await op;
+    EXPECT_EQ(code, Code::ok);
+  }
+}
+
+TEST(ModelNic, MovesNoMoreThanItsLink) {
+  Rig rig;
+  NoService service;
+  block::Buffer region(1 << 16);
+  ModelThread& server = rig.hardware->server_thread(0, Role::network, false);
+  ServiceEnd end{*rig.hardware, server, service, region.span()};
+  std::vector<std::unique_ptr<fabric::Connection>> connections;
+  constexpr int kClients = 40, kReads = 200;
+  constexpr std::size_t kSize = 16'384;
+  const Nanos start = rig.now();
+  for (int i = 0; i < kClients; ++i) {
+    ModelThread& client = rig.hardware->client_thread(Role::scalio_client);
+    auto made = ModelConnection::connect(end, client, {});
+    connections.push_back(*std::move(made));
+    client.spawn(read_region(*connections.back(), kSize, kReads));
+  }
+  rig.hardware->drain();
+  const double seconds = static_cast<double>(rig.now() - start) / 1e9;
+  const double gigabits = 8.0 * kClients * kReads * kSize / seconds / 1e9;
+  EXPECT_LT(gigabits, 100);
+  EXPECT_GT(gigabits, 90);
+  EXPECT_EQ(rig.hardware->core(0).busy(), 0u);
+}
+
+Task<void> call_often(fabric::Connection& connection, int calls) {
+  Bytes request(64);
+  for (int i = 0; i < calls; ++i) {
+    fabric::Call call = connection.call(request);
+    const Result<Bytes> reply = co_await call;
+    EXPECT_TRUE(reply.ok() && reply->size() == request.size());
+  }
+}
+
+TEST(ModelConnection, HandsMessagesOverTwiceWhereThreadsOfTheirOwnMoveThem) {
+  Rig rig(Mutant::none, 2);
+  NoService service;
+  block::Buffer region(4096);
+  ModelThread& network = rig.hardware->server_thread(0, Role::network, false);
+  ModelThread& worker = rig.hardware->server_thread(1, Role::target, false);
+  ServiceEnd end{*rig.hardware, worker, service, region.span(), {&network}};
+  ModelThread& client = rig.hardware->client_thread(Role::leed_client);
+  auto made = ModelConnection::connect(end, client, {});
+  constexpr int kCalls = 100;
+  client.spawn(call_often(**made, kCalls));
+  rig.hardware->drain();
+  const Costs costs(1);
+  const std::uint64_t hops = costs.of(Cost::hop_give) + costs.of(Cost::hop_take);
+  const std::uint64_t moving = costs.of(Cost::message_receive) + costs.of(Cost::message_send);
+  EXPECT_GE(rig.hardware->core(0).busy(), kCalls * (hops + moving));
+  EXPECT_GE(rig.hardware->core(1).busy(), kCalls * hops);
+  EXPECT_LT(rig.hardware->core(1).busy(), kCalls * (hops + moving));
+}
+
+TEST(Costs, AreChangedByNameAndOnlyThese) {
+  Costs costs(1);
+  const std::uint64_t wake = costs.of(Cost::wake), turn = costs.of(Cost::turn);
+  EXPECT_TRUE(costs.adjust("wake=1.3").ok());
+  EXPECT_NEAR(static_cast<double>(costs.of(Cost::wake)), 1.3 * static_cast<double>(wake), 1);
+  EXPECT_EQ(costs.of(Cost::turn), turn);
+  for (const char* wrong : {"wake", "wake=", "wake=x", "wake=-1", "sleep=1", "=1", ""}) {
+    EXPECT_EQ(costs.adjust(wrong).code(), Code::invalid) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace scalio::hardware

@@ -1,0 +1,266 @@
+#include "hardware/systems/model_point.h"
+
+#include <fmt/format.h>
+
+#include "hardware/systems/closed_loop.h"
+
+namespace scalio::hardware {
+
+namespace {
+
+// The paper's cache, for its records.
+constexpr std::uint64_t kPaperBlocks = 280'576;
+constexpr std::uint64_t kPaperRecords = 20'000'000;
+// Busy so much of the time, it is what limits.
+constexpr double kFull = 0.95;
+// Operations that warm the cache, for each slot of it.
+constexpr std::uint64_t kWarmPerSlot = 4;
+constexpr std::uint64_t kLeastWarm = 20'000;
+// The clock by which Scalio's cache ages goes on in steps of 8 ms. So many pass while the cache is
+// warmed, as would on a machine with a cache as large as the paper's.
+constexpr std::uint64_t kWarmClocks = 256;
+constexpr Nanos kClock = Nanos{1} << 23;
+
+struct Setup {
+  Machine machine;
+  LoopShape load;
+  SystemShape shape;
+  std::unique_ptr<Hardware> hardware;
+  std::unique_ptr<ModelledSystem> system;
+};
+
+Status invalid(std::string why) { return Status(Code::invalid, std::move(why)); }
+
+Result<Setup> describe(const PointOptions& o) {
+  Setup s;
+  const std::optional<Machine> machine = find_machine(o.machine);
+  if (!machine) return invalid(fmt::format("there is no machine {}", o.machine));
+  s.machine = *machine;
+  if (o.ssds < 1 || o.ssds > machine->most_ssds) {
+    return invalid(fmt::format("{} has 1 to {} SSDs", machine->name, machine->most_ssds));
+  }
+  if (o.in_flight == 0 || o.batch == 0 || o.operations == 0 || o.records < 1000 ||
+      o.value_size < ycsb::kValuePrefix || o.slots == 0) {
+    return invalid(
+        fmt::format("operations in flight, a batch, operations, slots, 1,000 records "
+                    "and values of {} bytes are the least",
+                    ycsb::kValuePrefix));
+  }
+  Result<ycsb::Workload> workload = ycsb::load_workload(o.workload);
+  if (!workload.ok()) return workload.status();
+  s.load.workload = *std::move(workload);
+  s.load.workload.records = o.records;
+  s.load.workload.operations = o.operations;
+  if (o.uniform) s.load.workload.distribution = ycsb::Distribution::uniform;
+  if (o.skew <= 0 || o.skew == 1 || o.skew >= 2) return invalid("a skew is 0 to 2, and not 1");
+  s.load.workload.zipfian_constant = o.skew;
+  s.load.workload.zipfian_space = ycsb::ZipfianSpace::items;
+  s.load.value_size = o.value_size;
+  s.load.in_flight = o.in_flight;
+  s.load.seed = o.seed;
+
+  s.shape.records = o.records;
+  s.shape.value_size = o.value_size;
+  s.shape.slots = o.slots;
+  // Equal capacity whatever the slots.
+  s.shape.cache_blocks =
+      o.cache_blocks > 0
+          ? o.cache_blocks
+          : std::max<std::uint64_t>(o.ssds, o.records * kPaperBlocks / kPaperRecords * 8 / o.slots);
+  s.shape.client_threads = std::max(1u, o.in_flight / o.batch);
+  s.shape.batch = o.batch;
+  s.shape.seed = o.seed;
+  s.shape.offload = o.offload;
+  s.shape.cache = o.cache;
+  s.shape.batching = o.batching;
+  s.shape.ssd_cores = o.ssd_cores;
+  return s;
+}
+
+struct Phases {
+  std::uint64_t warm, before;
+};
+Phases phases_of(const PointOptions& o, const SystemShape& shape) {
+  const bool cached = o.system != "leed" && o.cache;
+  const std::uint64_t slots = shape.cache_blocks * shape.slots;
+  return {cached ? std::max(kLeastWarm, kWarmPerSlot * slots) : kLeastWarm,
+          std::max<std::uint64_t>(o.operations / 10, 2 * o.in_flight)};
+}
+
+Status build(const PointOptions& o, Setup& s) {
+  const Phases phases = phases_of(o, s.shape);
+  const double share = s.load.workload.inserts;
+  s.shape.inserts =
+      static_cast<std::uint64_t>(1.2 * share *
+                                 static_cast<double>(phases.warm + phases.before + o.operations)) +
+      1000;
+  HardwareOptions h;
+  h.machine = s.machine;
+  h.cores = o.cores;
+  h.ssds = o.ssds;
+  h.scale = o.scale;
+  h.cost_changes = o.cost_changes;
+  const std::optional<Mutant> mutant = find_mutant(o.mutant);
+  if (!mutant) return invalid(fmt::format("there is no mutant {}", o.mutant));
+  h.mutant = *mutant;
+  h.ssd_bytes =
+      o.system == "scalio" ? scalio_ssd_bytes(s.shape, o.ssds) : leed_ssd_bytes(s.shape, o.ssds);
+  Result<std::unique_ptr<Hardware>> hardware = Hardware::make(h);
+  if (!hardware.ok()) return hardware.status();
+  s.hardware = *std::move(hardware);
+  Result<std::unique_ptr<ModelledSystem>> made =
+      invalid(fmt::format("there is no system {}", o.system));
+  if (o.system == "scalio") made = make_scalio(*s.hardware, s.shape);
+  if (o.system == "leed") made = make_leed(*s.hardware, s.shape, DittoCaching::none);
+  if (o.system == "leed-ditto") made = make_leed(*s.hardware, s.shape, DittoCaching::lru);
+  if (o.system == "leed-ditto-adaptive") {
+    made = make_leed(*s.hardware, s.shape, DittoCaching::adaptive);
+  }
+  if (!made.ok()) return made.status();
+  s.system = *std::move(made);
+  return Status();
+}
+
+// All that is counted, at one time.
+struct ModelTotals {
+  Nanos now = 0;
+  std::vector<std::uint64_t> cores, client_cores, ssds;
+  ModelNic::Busy nic{};
+  std::uint64_t network_bytes = 0;
+  block::Counters io;
+  baseline::KvCounters clients;
+  std::uint64_t puts = 0;
+  StepCounts server_steps{}, client_steps{};
+};
+
+ModelTotals count(Setup& s) {
+  ModelTotals t;
+  Hardware& h = *s.hardware;
+  t.now = h.queue().now();
+  for (std::uint32_t i = 0; i < h.cores(); ++i) t.cores.push_back(h.core(i).busy());
+  for (const auto& core : h.client_cores()) t.client_cores.push_back(core->busy());
+  for (const auto& ssd : h.ssds()) {
+    t.ssds.push_back(ssd->busy() / ssd->channels());
+    t.io.reads += ssd->counters().reads;
+    t.io.writes += ssd->counters().writes;
+    t.io.bytes_read += ssd->counters().bytes_read;
+    t.io.bytes_written += ssd->counters().bytes_written;
+  }
+  t.nic = h.nic().busy();
+  t.network_bytes = h.nic().bytes();
+  for (const auto& seat : s.system->clients()) t.clients += seat.client.counters();
+  for (const auto& thread : h.threads()) {
+    StepCounts& steps = is_client(thread->role()) ? t.client_steps : t.server_steps;
+    for (std::size_t i = 0; i < kStepKinds; ++i) steps[i] += thread->steps()[i];
+  }
+  return t;
+}
+
+// What is busy, and how much of the time, from picoseconds.
+class BusyList {
+ public:
+  BusyList(PointFigures& figures, double seconds) : figures_(figures), seconds_(seconds) {}
+  void add(const std::string& what, std::uint64_t from, std::uint64_t to) {
+    const double share = static_cast<double>(to - from) / 1e12 / seconds_;
+    figures_.busy.push_back({what, share});
+    if (share > most_) {
+      most_ = share;
+      if (share >= kFull) figures_.full = what;
+    }
+  }
+
+ private:
+  PointFigures& figures_;
+  const double seconds_;
+  double most_ = 0;
+};
+
+void add_busy(Setup& s, const ModelTotals& a, const ModelTotals& b, PointFigures& f) {
+  BusyList list(f, f.seconds);
+  double work = 0;
+  for (std::size_t i = 0; i < a.cores.size(); ++i) {
+    const std::string use = s.hardware->core_use(static_cast<std::uint32_t>(i));
+    list.add(fmt::format("core {} ({})", i, use.empty() ? "idle" : use), a.cores[i], b.cores[i]);
+    work += static_cast<double>(b.cores[i] - a.cores[i]);
+  }
+  f.server_cpu_us_per_op = work / 1e6 / static_cast<double>(f.operations);
+  for (std::size_t i = 0; i < a.ssds.size(); ++i) {
+    list.add(fmt::format("ssd {}", i), a.ssds[i], b.ssds[i]);
+  }
+  list.add("link in", a.nic.in, b.nic.in);
+  list.add("link out", a.nic.out, b.nic.out);
+  list.add("nic requests", a.nic.requests, b.nic.requests);
+  list.add("nic atomics", a.nic.atomics, b.nic.atomics);
+  list.add("offload engine", a.nic.offload, b.nic.offload);
+  std::size_t busiest = 0;
+  for (std::size_t i = 0; i < a.client_cores.size(); ++i) {
+    if (b.client_cores[i] - a.client_cores[i] > b.client_cores[busiest] - a.client_cores[busiest]) {
+      busiest = i;
+    }
+  }
+  list.add("a client's core", a.client_cores[busiest], b.client_cores[busiest]);
+}
+
+PointFigures figures_of(Setup& s, const PointOptions& o, const ModelTotals& a, const ModelTotals& b,
+                        const Histogram& latency) {
+  PointFigures f;
+  f.cores = s.hardware->cores();
+  f.cache_blocks = s.shape.cache_blocks;
+  f.operations = o.operations;
+  f.seconds = static_cast<double>(b.now - a.now) / 1e9;
+  const auto operations = static_cast<double>(o.operations);
+  f.throughput = operations / f.seconds;
+  f.avg_us = latency.mean() / 1e3;
+  f.p50_us = static_cast<double>(latency.percentile(50)) / 1e3;
+  f.p99_us = static_cast<double>(latency.percentile(99)) / 1e3;
+  OperationCounts counts{b.clients.gets - a.clients.gets, b.clients.hits - a.clients.hits,
+                         b.puts - a.puts};
+  if (o.system != "leed" && counts.gets > 0) {
+    f.hit_ratio = static_cast<double>(counts.hits) / static_cast<double>(counts.gets);
+  }
+  f.ssd_reads_per_s = static_cast<double>(b.io.reads - a.io.reads) / f.seconds;
+  f.ssd_writes_per_s = static_cast<double>(b.io.writes - a.io.writes) / f.seconds;
+  f.formula_ios_per_s = static_cast<double>(s.system->formula_ios(counts)) / f.seconds;
+  f.bytes_read_per_op = static_cast<double>(b.io.bytes_read - a.io.bytes_read) / operations;
+  f.bytes_written_per_op =
+      static_cast<double>(b.io.bytes_written - a.io.bytes_written) / operations;
+  f.network_bytes_per_op = static_cast<double>(b.network_bytes - a.network_bytes) / operations;
+  for (std::size_t i = 0; i < kStepKinds; ++i) {
+    f.server_steps[i] = b.server_steps[i] - a.server_steps[i];
+    f.client_steps[i] = b.client_steps[i] - a.client_steps[i];
+  }
+  f.events = s.hardware->queue().steps();
+  add_busy(s, a, b, f);
+  return f;
+}
+
+}  // namespace
+
+Result<PointFigures> model_point(const PointOptions& o) {
+  Result<Setup> described = describe(o);
+  if (!described.ok()) return described.status();
+  Setup s = *std::move(described);
+  if (Status built = build(o, s); !built.ok()) return built;
+  const Phases phases = phases_of(o, s.shape);
+
+  ClosedLoop loop(*s.hardware, *s.system, s.load);
+  Status status = loop.fill();
+  const Nanos pause = kWarmClocks * kClock * o.in_flight / phases.warm;
+  if (status.ok()) status = loop.warm(phases.warm, pause);
+  ModelTotals begin, end;
+  const auto now = [&](ModelTotals& totals) {
+    totals = count(s);
+    totals.puts = loop.puts();
+  };
+  s.hardware->set_charging(true);
+  if (status.ok()) {
+    status = loop.measure(
+        phases.before, o.operations, [&] { now(begin); }, [&] { now(end); });
+  }
+  s.hardware->set_charging(false);
+  s.system->stop();
+  if (!status.ok()) return status;
+  return figures_of(s, o, begin, end, loop.latency());
+}
+
+}  // namespace scalio::hardware

@@ -1,0 +1,68 @@
+// A point of the model: one system on one machine under one load, from filling it to the figures.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hardware/costs.h"
+
+namespace scalio::hardware {
+
+struct PointOptions {
+  std::string machine = "paper";
+  std::string system = "scalio";
+  std::string workload = "c";
+  std::uint32_t ssds = 7;
+  std::uint32_t cores = 0;  // 0: the machine's
+  std::uint32_t in_flight = 512;
+  std::uint32_t batch = 8;
+  double skew = 0.99;
+  bool uniform = false;
+  std::uint64_t records = 1'000'000;
+  std::uint32_t slots = 8;
+  std::uint64_t cache_blocks = 0;  // 0: as many for these records as the paper has for its
+  std::uint64_t value_size = 64;
+  std::uint64_t operations = 300'000;
+  std::uint64_t seed = 1;
+  std::uint32_t ssd_cores = 0;  // LEED: 0: half of the cores
+  std::vector<std::string> cost_changes;
+  double scale = 0;  // 0: the machine's
+  std::string mutant = "none";
+  bool offload = true, cache = true, batching = true;
+};
+
+struct BusyPart {
+  std::string what;
+  double utilization = 0;
+};
+
+// Of the threads of a side, by what began the step; for `calibrate`.
+using StepCounts = std::array<std::uint64_t, kStepKinds>;
+
+struct PointFigures {
+  std::uint32_t cores = 0;
+  std::uint64_t cache_blocks = 0;
+  std::uint64_t operations = 0;
+  double seconds = 0;  // virtual
+  double throughput = 0;
+  double avg_us = 0, p50_us = 0, p99_us = 0;
+  std::optional<double> hit_ratio;
+  double ssd_reads_per_s = 0, ssd_writes_per_s = 0;
+  double formula_ios_per_s = 0;
+  double server_cpu_us_per_op = 0;
+  std::string full;  // what is busy nearly all the time; empty if nothing is
+  std::vector<BusyPart> busy;
+  double bytes_read_per_op = 0, bytes_written_per_op = 0;  // by the SSDs
+  double network_bytes_per_op = 0;
+  StepCounts server_steps{}, client_steps{};
+  std::uint64_t events = 0;
+};
+
+// Failures: invalid (options); what an operation failed with.
+Result<PointFigures> model_point(const PointOptions& options);
+}  // namespace scalio::hardware

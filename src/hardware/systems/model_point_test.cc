@@ -1,0 +1,131 @@
+// Systems on the model, in small: what must hold whatever the costs are.
+#include "hardware/systems/model_point.h"
+
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+namespace scalio::hardware {
+namespace {
+
+PointOptions small(const std::string& system, const std::string& workload, std::uint32_t ssds) {
+  spdlog::set_level(spdlog::level::warn);
+  PointOptions o;
+  o.system = system;
+  o.workload = workload;
+  o.ssds = ssds;
+  o.records = 20'000;
+  o.operations = 20'000;
+  return o;
+}
+PointFigures run(const PointOptions& o) {
+  Result<PointFigures> f = model_point(o);
+  EXPECT_TRUE(f.ok()) << f.status().to_string();
+  return f.ok() ? *std::move(f) : PointFigures();
+}
+
+TEST(ModelPoint, OfASeedIsTheSameEveryTime) {
+  for (const char* system : {"scalio", "leed", "leed-ditto", "leed-ditto-adaptive"}) {
+    PointOptions o = small(system, "a", 2);
+    o.records = o.operations = 5000;
+    const PointFigures a = run(o), b = run(o);
+    EXPECT_EQ(a.seconds, b.seconds);
+    EXPECT_EQ(a.avg_us, b.avg_us);
+    EXPECT_EQ(a.events, b.events);
+    EXPECT_EQ(a.server_cpu_us_per_op, b.server_cpu_us_per_op);
+    o.seed = 2;
+    EXPECT_NE(run(o).seconds, a.seconds);
+  }
+}
+
+TEST(ModelPoint, OfEveryWorkloadKeepsEverythingBelowItsLimit) {
+  for (const char* workload : {"a", "b", "c", "d", "f"}) {
+    for (const char* system : {"scalio", "leed-ditto"}) {
+      PointOptions o = small(system, workload, 3);
+      o.records = o.operations = 5000;
+      o.in_flight = 64;
+      const PointFigures f = run(o);
+      EXPECT_GT(f.throughput, 0) << system << workload;
+      for (const BusyPart& part : f.busy) {
+        // What began before is counted where it ends, and the run is short.
+        EXPECT_LE(part.utilization, 1.1) << part.what;
+      }
+      // Little's law.
+      EXPECT_NEAR(f.throughput * f.avg_us / 1e6, o.in_flight, 0.1 * o.in_flight);
+    }
+  }
+}
+
+// LEED's SSD cores are what is full from 4 SSDs on.
+double growth_of_leed(const std::string& mutant) {
+  PointOptions o = small("leed", "c", 4);
+  o.uniform = true;
+  o.mutant = mutant;
+  const double four = run(o).throughput;
+  o.ssds = 8;
+  return run(o).throughput / four;
+}
+
+TEST(ModelPoint, OfLeedGrowsNoMoreAfterFourSsds) {
+  EXPECT_LT(growth_of_leed("none"), 1.1);
+  EXPECT_GT(growth_of_leed("none"), 0.9);
+}
+
+TEST(ModelPoint, OfLeedIsOtherIfTheModelIsWrong) {
+  PointOptions o = small("leed", "c", 4);
+  o.uniform = true;
+  const double right = run(o).throughput;
+  o.mutant = "free-io";
+  EXPECT_GT(run(o).throughput, right * 1.05);
+  o.mutant = "core-does-two";
+  EXPECT_GT(run(o).throughput, right * 1.15);
+  // Where the SSDs are full, it must be seen if they have no limit.
+  PointOptions c = small("scalio", "c", 1);
+  c.machine = "paper-200g";
+  const double full = run(c).throughput;
+  c.mutant = "endless-ssd";
+  EXPECT_GT(run(c).throughput, full * 1.1);
+}
+
+TEST(ModelPoint, OfReadsHasTheSystemsInTheirOrder) {
+  const double leed = run(small("leed", "c", 4)).throughput;
+  const PointFigures ditto = run(small("leed-ditto", "c", 4));
+  const PointFigures scalio = run(small("scalio", "c", 4));
+  EXPECT_GT(ditto.throughput, 1.5 * leed);
+  EXPECT_GT(scalio.throughput, 1.3 * ditto.throughput);
+  EXPECT_EQ(scalio.server_cpu_us_per_op, 0);
+  EXPECT_GT(ditto.server_cpu_us_per_op, 0);
+  ASSERT_TRUE(scalio.hit_ratio && ditto.hit_ratio);
+  EXPECT_NEAR(*scalio.hit_ratio, *ditto.hit_ratio, 0.1);
+}
+
+TEST(ModelPoint, OfFigure13SwitchesWhatItSays) {
+  PointOptions o = small("scalio", "b", 4);
+  const double all = run(o).throughput;
+  o.cache = false;
+  const PointFigures uncached = run(o);
+  EXPECT_LT(uncached.throughput, all);
+  EXPECT_LT(*uncached.hit_ratio, 0.3);
+  o.offload = false;
+  const PointFigures baseline = run(o);
+  EXPECT_LT(baseline.throughput, uncached.throughput);
+  EXPECT_GT(baseline.server_cpu_us_per_op, uncached.server_cpu_us_per_op);
+}
+
+TEST(ModelPoint, IsRefusedWithAReasonIfItMakesNoSense) {
+  for (const auto& change : std::vector<std::function<void(PointOptions&)>>{
+           [](PointOptions& o) { o.machine = "abacus"; },
+           [](PointOptions& o) { o.system = "paper-and-pencil"; },
+           [](PointOptions& o) { o.ssds = 0; }, [](PointOptions& o) { o.skew = 1; },
+           [](PointOptions& o) { o.mutant = "x"; },
+           [](PointOptions& o) { o.cost_changes = {"x=1"}; },
+           [](PointOptions& o) { o.records = 1; }}) {
+    PointOptions o = small("scalio", "c", 1);
+    change(o);
+    const Result<PointFigures> f = model_point(o);
+    EXPECT_EQ(f.code(), Code::invalid);
+    EXPECT_FALSE(f.status().message().empty());
+  }
+}
+
+}  // namespace
+}  // namespace scalio::hardware

@@ -1,0 +1,290 @@
+// Scalio: a shard for each SSD, on the server's cores in turn; clients that read the region and,
+// past the server's CPU, the SSDs.
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "client/block_view.h"
+#include "client/shard_client.h"
+#include "hardware/model_device.h"
+#include "hardware/model_fabric.h"
+#include "hardware/systems/modelled_system.h"
+#include "layout/log.h"
+#include "layout/superblock.h"
+#include "server/shard.h"
+#include "task/wait_group.h"
+
+namespace scalio::hardware {
+
+namespace {
+
+constexpr std::uint64_t kLog = 256 << 20;
+constexpr std::uint32_t kBucket = 1024;
+// Of a bucket, so that hardly a record lies beside its home.
+constexpr double kFill = 0.6;
+
+layout::SsdGeometry base_geometry(const SystemShape& shape, std::uint32_t ssds) {
+  layout::SsdGeometry g;
+  g.uuid.fill(7);
+  g.hash_seed = mix(shape.seed + 11);
+  g.log_secret = mix(shape.seed + 12);
+  g.shards = ssds;
+  g.bucket_size = kBucket;
+  g.inline_limit = static_cast<std::uint32_t>(shape.key_size + shape.value_size);
+  return g;
+}
+
+void format(ModelSsd& ssd, const layout::SsdGeometry& g) {
+  Bytes block(round_up(std::max<std::uint64_t>(g.block_size, layout::kSuperblockSize), 4096));
+  const ByteView batch = layout::first_batch(block, g.log_id(), g.block_size);
+  ssd.contents().write(g.log_offset, batch);
+  const ByteSpan super = ByteSpan(block).first(layout::kSuperblockSize);
+  layout::encode_superblock(super, g);
+  ssd.contents().write(0, super);
+  ssd.contents().write(g.device_size - layout::kSuperblockSize, super);
+}
+
+// One shard of the server.
+struct ModelShard {
+  ModelShard(Hardware& hardware, const SystemShape& shape, const layout::SsdGeometry& ssd,
+             std::uint32_t core)
+      : thread(hardware.server_thread(core, Role::scalio_server, true)),
+        device(hardware, thread, *hardware.ssds()[ssd.shard], IoPath::kernel),
+        geometry(ssd),
+        blocks{std::max<std::uint64_t>(1, shape.cache_blocks / ssd.shards), shape.slots, 2,
+               layout::slot_size_for(ssd.inline_limit)},
+        memory(blocks.size()),
+        shard(thread, device, geometry, blocks, memory.span(), options(shape, ssd)),
+        end{hardware, thread, shard, memory.span()} {}
+
+  static server::ShardOptions options(const SystemShape& shape, const layout::SsdGeometry& ssd) {
+    server::ShardOptions o;
+    if (!shape.batching) o.log.batch_max = 1;
+    o.session_seed = shape.seed + ssd.shard;
+    return o;
+  }
+
+  ModelThread& thread;
+  ModelDevice device;
+  const layout::SsdGeometry geometry;
+  const layout::RegionGeometry blocks;
+  block::Buffer memory;
+  server::Shard shard;
+  ServiceEnd end;
+};
+
+// A client of one shard.
+struct ModelShardClient {
+  ModelShardClient(Hardware& hardware, ModelShard& of, ModelThread& thread, IoPath path,
+                   ModelThread* target)
+      : link(thread,
+             [&of, &thread](Bytes hello, Nanos) { return connect(of, thread, std::move(hello)); },
+             {}),
+        client(thread, link,
+               [&hardware, &of, &thread, path, target](layout::HelloReply) {
+                 return open(hardware, of, thread, path, target);
+               },
+               {}) {}
+
+  static Task<Result<std::unique_ptr<fabric::Connection>>> connect(ModelShard& of,
+                                                                   ModelThread& thread,
+                                                                   Bytes hello) {
+    co_return ModelConnection::connect(of.end, thread, hello);
+  }
+  static Task<Result<client::OpenedSsd>> open(Hardware& hardware, ModelShard& of,
+                                              ModelThread& thread, IoPath path,
+                                              ModelThread* target) {
+    std::unique_ptr<block::BlockDevice> device = std::make_unique<ModelDevice>(
+        hardware, thread, *hardware.ssds()[of.geometry.shard], path, target);
+    co_return client::OpenedSsd{std::move(device)};
+  }
+
+  client::ShardLink link;
+  client::ShardClient client;
+};
+
+// A client thread, as client::Client is one.
+class ShardsKvClient : public baseline::KvClient {
+ public:
+  using Shards = std::vector<std::unique_ptr<ModelShardClient>>;
+  ShardsKvClient(Shards shards, const layout::SsdGeometry& geometry)
+      : shards_(std::move(shards)), hash_seed_(geometry.hash_seed) {}
+
+  Task<Result<std::string>> get(std::string_view key) override {
+    const std::uint64_t hash = hash_key(key, hash_seed_);
+    Result<Record> got = co_await of(hash).client.get(key, hash);
+    if (!got.ok()) co_return got.status();
+    co_return std::move(got->value);
+  }
+  Task<Status> put(std::string_view key, std::string_view value) override {
+    return write(layout::RequestKind::put, key, value);
+  }
+  Task<Status> remove(std::string_view key) override {
+    return write(layout::RequestKind::remove, key, {});
+  }
+  baseline::KvCounters counters() const override {
+    ClientCounters sum;
+    for (const auto& shard : shards_) sum += shard->client.counters();
+    return {.gets = sum.gets,
+            .hits = sum.hits,
+            .ssd_reads = sum.ssd_reads,
+            .one_sided = sum.region_reads + sum.region_writes + sum.region_cas,
+            .one_sided_bytes = sum.region_bytes_read,
+            .messages = sum.writes};
+  }
+
+  Shards& shards() { return shards_; }
+
+ protected:
+  ModelShardClient& of(std::uint64_t hash) {
+    return *shards_[layout::shard_of(hash, static_cast<std::uint32_t>(shards_.size()))];
+  }
+  std::uint64_t hash_seed() const { return hash_seed_; }
+
+ private:
+  Task<Status> write(layout::RequestKind kind, std::string_view key, std::string_view value) {
+    const Result<std::uint64_t> version =
+        co_await of(hash_key(key, hash_seed_)).client.write(kind, key, value, 0);
+    co_return version.status();
+  }
+
+  Shards shards_;
+  const std::uint64_t hash_seed_;
+};
+
+// Figure 13's without a cache: what is not in a write slot is read from the SSD, and not cached.
+class UncachedKvClient final : public ShardsKvClient {
+ public:
+  using ShardsKvClient::ShardsKvClient;
+
+  Task<Result<std::string>> get(std::string_view key) override {
+    const std::uint64_t hash = hash_key(key, hash_seed());
+    ModelShardClient& shard = of(hash);
+    ++gets_;
+    for (;;) {
+      const client::ShardConnection& link = *shard.link.current();
+      const layout::RegionGeometry& g = link.hello.region;
+      Bytes bytes(g.block_size());
+      const std::uint64_t block = g.block_of(hash);
+      fabric::Op read = link.connection->read(g.block_at(block), bytes);
+      const Code code = co_await read;
+      if (code != Code::ok) co_return Status(code, "the connection was lost");
+      client::BlockView view(g, block, bytes);
+      const client::BlockView::Found found = view.look_up(key, layout::tag_of(hash));
+      if (found == client::BlockView::Found::replaced) continue;
+      if (found == client::BlockView::Found::record) {
+        co_return std::string(view.record().value);
+      }
+      Result<std::optional<Record>> stored =
+          co_await shard.client.ssd().find(link.hello, key, hash);
+      if (!stored.ok()) co_return stored.status();
+      if (!*stored) co_return Status(Code::not_found, "");
+      co_return std::move((*stored)->value);
+    }
+  }
+  baseline::KvCounters counters() const override {
+    baseline::KvCounters c = ShardsKvClient::counters();
+    c.gets = gets_;
+    return c;
+  }
+
+ private:
+  std::uint64_t gets_ = 0;
+};
+
+class ScalioSystem final : public ModelledSystem {
+ public:
+  ScalioSystem(Hardware& hardware, const SystemShape& shape) : hardware_(hardware), shape_(shape) {}
+
+  Status start() {
+    const auto ssds = static_cast<std::uint32_t>(hardware_.ssds().size());
+    for (std::uint32_t i = 0; i < ssds; ++i) {
+      layout::SsdGeometry base = base_geometry(shape_, ssds);
+      base.shard = i;
+      ModelSsd& ssd = *hardware_.ssds()[i];
+      Result<layout::SsdGeometry> g = layout::plan_ssd(base, ssd.contents().size(), kLog);
+      if (!g.ok()) return g.status();
+      format(ssd, *g);
+      const std::uint32_t core = i % hardware_.cores();
+      hardware_.use_core(core, "shards");
+      shards_.push_back(std::make_unique<ModelShard>(hardware_, shape_, *g, core));
+      Status s = hardware_.run(shards_.back()->thread, shards_.back()->shard.start());
+      if (!s.ok()) return s;
+    }
+    if (!shape_.offload) {
+      for (std::uint32_t i = 0; i < hardware_.cores(); ++i) {
+        hardware_.use_core(i, "target");
+        targets_.push_back(&hardware_.server_thread(i, Role::target, true));
+      }
+    }
+    for (std::uint32_t i = 0; i < shape_.client_threads; ++i) {
+      if (Status s = add_client(i); !s.ok()) return s;
+    }
+    return Status();
+  }
+
+  // Two I/Os a miss and two a PUT, as the artifact has it.
+  std::uint64_t formula_ios(const OperationCounts& c) const override {
+    return 2 * (c.gets - c.hits) + 2 * c.puts;
+  }
+
+  void stop() override {
+    hardware_.drain();
+    clients_.clear();
+    kv_clients_.clear();
+    hardware_.drain();
+    for (auto& shard : shards_) {
+      const Status s = hardware_.run(shard->thread, shard->shard.stop());
+      SCALIO_ASSERT(s.ok());
+    }
+    hardware_.drain();
+  }
+
+ private:
+  Status add_client(std::uint32_t number) {
+    ModelThread& thread = hardware_.client_thread(Role::scalio_client);
+    ShardsKvClient::Shards shards;
+    for (std::uint32_t i = 0; i < shards_.size(); ++i) {
+      ModelThread* target = targets_.empty() ? nullptr : targets_[(number + i) % targets_.size()];
+      shards.push_back(std::make_unique<ModelShardClient>(
+          hardware_, *shards_[i], thread, target != nullptr ? IoPath::standard : IoPath::offload,
+          target));
+      const auto connected = hardware_.run(thread, shards.back()->link.get());
+      if (!connected.ok()) return connected.status();
+    }
+    std::unique_ptr<ShardsKvClient> client;
+    if (shape_.cache) {
+      client = std::make_unique<ShardsKvClient>(std::move(shards), shards_[0]->geometry);
+    } else {
+      client = std::make_unique<UncachedKvClient>(std::move(shards), shards_[0]->geometry);
+    }
+    clients_.push_back({thread, *client});
+    kv_clients_.push_back(std::move(client));
+    return Status();
+  }
+
+  Hardware& hardware_;
+  const SystemShape shape_;
+  std::vector<std::unique_ptr<ModelShard>> shards_;
+  std::vector<ModelThread*> targets_;
+  std::vector<std::unique_ptr<ShardsKvClient>> kv_clients_;
+};
+
+}  // namespace
+
+std::uint64_t scalio_ssd_bytes(const SystemShape& shape, std::uint32_t ssds) {
+  const double record =
+      static_cast<double>(layout::kBucketRecordHeader + shape.key_size + shape.value_size);
+  const double room = kBucket - layout::kBucketHeader;
+  const double per_bucket =
+      std::max(1.0, static_cast<double>(static_cast<std::uint64_t>(room / record))) * kFill;
+  const double buckets = static_cast<double>(shape.records + shape.inserts) / per_bucket / ssds;
+  return round_up(kLog + (static_cast<std::uint64_t>(buckets) + 512) * kBucket, 1 << 20);
+}
+
+Result<std::unique_ptr<ModelledSystem>> make_scalio(Hardware& hardware, const SystemShape& shape) {
+  auto system = std::make_unique<ScalioSystem>(hardware, shape);
+  if (Status s = system->start(); !s.ok()) return s;
+  return std::unique_ptr<ModelledSystem>(std::move(system));
+}
+
+}  // namespace scalio::hardware
