@@ -175,6 +175,7 @@ void SimShard::stop() {
 Task<void> SimShard::end(Incarnation& life) {
   const Status s = co_await life.shard->stop();
   world_.note("{} has stopped: {}", life.process->name(), s.to_string());
+  co_await life.process->yield();  // the log ends too
   stopped_ = true;
   life.process->kill();
 }
