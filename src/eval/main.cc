@@ -6,6 +6,8 @@ namespace scalio::eval {
 namespace {
 
 constexpr EvalCommand kCommands[] = {
+    {"counterexample", "Search for operations that no order explains, and draw them",
+     add_counterexample},
     {"model", "Run a system on a model of the hardware, in virtual time", add_model},
     {"systems", "List the systems that are compared", add_systems},
 };

@@ -7,6 +7,7 @@
 
 namespace scalio::eval {
 
+std::function<int()> add_counterexample(Options& options);
 std::function<int()> add_model(Options& options);
 std::function<int()> add_systems(Options& options);
 
