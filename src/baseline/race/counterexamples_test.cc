@@ -8,6 +8,7 @@
 #include <set>
 
 #include "baseline/race/raced_leed.h"
+#include "baseline/race/raced_paper.h"
 #include "baseline/race/raced_scalio.h"
 #include "linearizability/linearizability.h"
 #include "linearizability/write_order.h"
@@ -147,7 +148,7 @@ TEST_F(CounterexampleTest, ASeedIsARace) {
 }
 
 TEST_F(CounterexampleTest, AllStoresHaveOneLoadAndHitsAndMisses) {
-  const StoreMaker stores[] = {leed_ditto, make_raced_leed, make_raced_scalio};
+  const StoreMaker stores[] = {leed_ditto, make_raced_leed, make_raced_paper, make_raced_scalio};
   const RaceResult first = race(stores[0], 1);
   ASSERT_EQ(first.operations.size(), kShape.clients * kShape.operations);
   for (const StoreMaker& store : stores) {
@@ -193,8 +194,9 @@ TEST_F(CounterexampleTest, LeedWithDittoFailsInBothWays) {
   }
 }
 
-TEST_F(CounterexampleTest, LeedAloneAndScalioDoNot) {
+TEST_F(CounterexampleTest, TheOthersDoNot) {
   EXPECT_TRUE(best(make_raced_leed).empty());
+  EXPECT_TRUE(best(make_raced_paper).empty());
   EXPECT_TRUE(best(make_raced_scalio).empty());
 }
 

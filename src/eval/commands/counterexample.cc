@@ -9,6 +9,7 @@
 
 #include "baseline/race/counterexamples.h"
 #include "baseline/race/raced_leed.h"
+#include "baseline/race/raced_paper.h"
 #include "baseline/race/raced_scalio.h"
 #include "cli/output.h"
 #include "eval/commands/commands.h"
@@ -43,6 +44,7 @@ const std::vector<RacedSystem>& raced_systems() {
          return race::make_raced_leed_ditto(w, ditto::EvictionPolicy::adaptive);
        }},
       {"leed", "LEED", race::make_raced_leed},
+      {"paper", "The paper's Scalio", race::make_raced_paper},
       {"scalio", "Scalio", race::make_raced_scalio},
   };
   return systems;
