@@ -6,6 +6,8 @@ namespace scalio::eval {
 namespace {
 
 constexpr EvalCommand kCommands[] = {
+    {"serve", "Serve one of the systems", add_eval_serve},
+    {"ycsb", "Run a YCSB workload against a server, and measure", add_eval_ycsb},
     {"counterexample", "Search for operations that no order explains, and draw them",
      add_counterexample},
     {"model", "Run a system on a model of the hardware, in virtual time", add_model},

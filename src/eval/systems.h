@@ -33,6 +33,13 @@ inline std::vector<std::string> system_names() {
   return names;
 }
 
+constexpr std::string_view name_of(System system) {
+  for (const SystemRow& row : kSystems) {
+    if (row.system == system) return row.name;
+  }
+  return "";
+}
+
 constexpr std::optional<System> find_system(std::string_view name) {
   for (const SystemRow& row : kSystems) {
     if (row.name == name) return row.system;

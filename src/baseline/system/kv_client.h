@@ -16,6 +16,7 @@ struct KvCounters {
   std::uint64_t gets = 0;
   std::uint64_t hits = 0;             // GETs answered from the server's memory
   std::uint64_t ssd_reads = 0;        // by the client itself
+  std::uint64_t ssd_bytes = 0;        // read by them
   std::uint64_t one_sided = 0;        // READs, WRITEs and CAS on the server's memory
   std::uint64_t one_sided_bytes = 0;  // READ and written by them
   std::uint64_t messages = 0;         // requests to the server
@@ -24,6 +25,7 @@ struct KvCounters {
     gets += o.gets;
     hits += o.hits;
     ssd_reads += o.ssd_reads;
+    ssd_bytes += o.ssd_bytes;
     one_sided += o.one_sided;
     one_sided_bytes += o.one_sided_bytes;
     messages += o.messages;

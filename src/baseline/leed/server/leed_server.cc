@@ -102,6 +102,7 @@ struct LeedServer::Impl {
     for (auto& ssd : ssds) {
       endpoints.push_back({ssd->loop, ssd->region.get(), ssd->service.get()});
     }
+    endpoints.insert(endpoints.end(), o.further_shards.begin(), o.further_shards.end());
     auto started =
         fabric::FabricServer::start(table, std::move(endpoints), *now, *epoch, o.listen, o.limits);
     if (!started.ok()) return started.status();
@@ -170,6 +171,10 @@ Nanos LeedServer::cpu_time() const {
   Nanos sum = 0;
   for (const auto& thread : impl_->threads) sum += thread->cpu_time();
   return sum;
+}
+
+Nanos LeedServer::nic_cpu_time() const {
+  return impl_->fabric ? impl_->fabric->nic_cpu_time() : 0;
 }
 
 LeedServerOptions::Opener open_file(std::string path) {

@@ -26,6 +26,8 @@ struct LeedServerOptions {
   std::uint32_t threads = 4;  // the paper's SSD cores; at most as many as there are SSDs
   std::optional<LeedOptions> engine;
   std::vector<net::Uri> listen;
+  // Served beside the SSDs, whose numbers come first. Must outlive the server.
+  std::vector<fabric::ShardEndpoint> further_shards;
   std::string epoch_file;  // of the server's own; made if it is not there
   fabric::Limits limits;
 };
@@ -53,6 +55,8 @@ class LeedServer {
   block::Counters device_counters();
   // CPU time of the threads so far; that of what stands in for a NIC is not in it.
   Nanos cpu_time() const;
+  // Of what stands in for a NIC.
+  Nanos nic_cpu_time() const;
 
  private:
   struct Impl;

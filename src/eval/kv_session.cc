@@ -1,0 +1,20 @@
+#include "eval/kv_session.h"
+
+#include "eval/leed_session.h"
+#include "eval/scalio_session.h"
+
+namespace scalio::eval {
+
+Result<std::unique_ptr<KvSession>> connect(System system, const std::string& uri,
+                                           const SessionOptions& options) {
+  switch (system) {
+    case System::scalio: return ScalioSession::connect(uri, options.scalio);
+    case System::leed:
+    case System::leed_ditto:
+    case System::leed_ditto_adaptive: return LeedSession::connect(system, uri, options);
+    case System::paper: break;
+  }
+  return Status(Code::invalid, "this system is not served over a network");
+}
+
+}  // namespace scalio::eval
