@@ -1,7 +1,7 @@
 // The hash block of the paper's cache, as bytes, and what a client reads in its copy of one. With 8
 // slots of 80 B a block is 720 B:
 //
-//   version 8       raised by the server before each change that it makes
+//   version 8       raised by the server before a slot of the block is not dirty any more
 //   order 8         the slots by their last use, newest first, 4 bits each, XOR 0xfedcba9876543210
 //   word 8 a slot   state 2, tag 8, key's length 5, value's length 13, check 36 bits
 //   body 80 a slot  key, value

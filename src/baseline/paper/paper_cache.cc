@@ -15,12 +15,6 @@ std::uint64_t PaperCache::order(std::uint32_t block) {
   return fabric::load_word_relaxed(region_.data() + shape_.block_at(block) + 8);
 }
 
-// A filler that has seen the version before this, or the words before what follows, gives up.
-void PaperCache::begin_change(std::uint32_t block) {
-  std::byte* const version = region_.data() + shape_.block_at(block);
-  fabric::store_word_release(version, fabric::load_word_relaxed(version) + 1);
-}
-
 // One of the key's, which would be killed in any case, or an empty one, or the least recently used.
 std::optional<std::uint32_t> PaperCache::choose(std::uint32_t block, std::uint8_t tag) {
   std::optional<std::uint32_t> empty;
@@ -48,7 +42,6 @@ std::optional<std::uint32_t> PaperCache::publish(std::string_view key, std::uint
   const std::uint8_t tag = tag_of(hash);
   const std::optional<std::uint32_t> slot = own ? own : choose(block, tag);
   if (!slot) return std::nullopt;
-  begin_change(block);
   const BlockWord locked = {State::dirty, tag, 0, 0, 0};
   fabric::store_word_release(word_at(block, *slot), locked.pack());
   fabric::full_fence();
@@ -72,14 +65,15 @@ std::optional<std::uint32_t> PaperCache::publish(std::string_view key, std::uint
   return slot;
 }
 
-// A filler that has read the SSD before it had this value may have seen nothing dirty: by the
-// version and the kill it ends in vain.
+// A filler that has read the SSD before it had this value may look too late to see it dirty. Then
+// it sees the version, or has claimed its slot before this looks.
 void PaperCache::clean(std::uint64_t hash, std::uint32_t slot) {
   const std::uint32_t block = shape_.block_of(hash);
   BlockWord w = word(block, slot);
   // A client may have damaged it; then it is empty.
   const bool ours = w.state == State::dirty && w.tag == tag_of(hash) && w.key_length > 0;
-  begin_change(block);
+  std::byte* const version = region_.data() + shape_.block_at(block);
+  fabric::store_word_release(version, fabric::load_word_relaxed(version) + 1);
   fabric::full_fence();
   for (std::uint32_t i = 0; i < shape_.slots; ++i) {
     const BlockWord other = word(block, i);

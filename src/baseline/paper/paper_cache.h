@@ -36,7 +36,6 @@ class PaperCache {
   }
   BlockWord word(std::uint32_t block, std::uint32_t slot);
   std::uint64_t order(std::uint32_t block);
-  void begin_change(std::uint32_t block);
   std::optional<std::uint32_t> choose(std::uint32_t block, std::uint8_t tag);
 
   const CacheShape shape_;

@@ -152,8 +152,8 @@ void PaperClient::start_fill(SsdAccess& ssd, std::uint64_t hash, const BlockCopy
 }
 
 // The order of steps is what makes it right. The slot is claimed, so that the server sees that it
-// has to kill it. Then the words are read, to see what it published before it could see the claim;
-// and the version, to see what it published or cleaned since the SSD was read.
+// has to kill it. Then the words are read, to see what was published before it could see the claim;
+// and the version, to see whether the SSD has got that since it was read.
 Task<void> PaperClient::fill(Fill f) {
   fabric::Connection& connection = *f.ssd.connection;
   const CacheShape& shape = f.ssd.hello.shape;

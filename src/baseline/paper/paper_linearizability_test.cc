@@ -13,7 +13,7 @@ using history::Operation;
 class PaperLoad {
  public:
   PaperLoad(std::uint64_t seed, const PaperOptions& options)
-      : random_(seed), f_(options, {.blocks = 1, .slots = 4}) {
+      : random_(seed), f_(options, {.blocks = 1, .slots = 3}) {
     // Everything takes about as long as everything else, so that all orders happen.
     f_.delay = random_.between(1, 60) * kMicrosecond;
     f_.read_time = random_.between(1, 100) * kMicrosecond;
@@ -43,16 +43,16 @@ class PaperLoad {
   }
 
  private:
-  static constexpr std::size_t kClients = 4;
-  static constexpr std::uint64_t kKeys = 6;
+  static constexpr std::size_t kClients = 6;
+  static constexpr std::uint64_t kKeys = 5;
 
   // A key has one writer at a time, so that the order of its values is beyond doubt.
   Task<void> use(std::size_t client, Random random) {
-    for (int i = 0; i < 60; ++i) {
-      co_await f_.time.sleep(random.below(150 * kMicrosecond));
+    for (int i = 0; i < 100; ++i) {
+      co_await f_.time.sleep(random.below(100 * kMicrosecond));
       const std::string key = "key" + std::to_string(random.below(kKeys));
-      const std::uint64_t what = random.below(8);
-      if (what < 3 && !written_[key]) {
+      const std::uint64_t what = random.below(20);
+      if (what < 2 && !written_[key]) {
         written_[key] = true;
         co_await write(client, key, what == 0 && random.coin());
         written_[key] = false;
@@ -110,7 +110,7 @@ class PaperLoad {
 
 TEST(PaperLinearizability, NoHistoryViolatesIt) {
   PaperClientCounters all;
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     PaperOptions options = seed % 2 == 0 ? PaperOptions() : PaperOptions::unbatched();
     if (seed % 4 == 0) options.window = 2;
     PaperLoad load(seed, options);
