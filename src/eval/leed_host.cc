@@ -99,14 +99,14 @@ Status LeedHost::Impl::start(const LeedHostOptions& o) {
   no_region = *std::move(region);
 
   leed::LeedServerOptions options;
-  for (const std::string& path : o.ssds) options.ssds.push_back(leed::open_file(path));
-  options.threads = o.threads;
-  options.listen = o.listen;
-  options.epoch_file = o.dir + "/epoch";
-  options.further_shards.push_back({&thread->loop(), no_region.get(), &stat});
+  for (const std::string& path : o.ssds) options.server.ssds.push_back(baseline::open_file(path));
+  options.server.threads = o.threads;
+  options.server.listen = o.listen;
+  options.server.epoch_file = o.dir + "/epoch";
+  options.server.further_shards.push_back({&thread->loop(), no_region.get(), &stat});
   if (system != System::leed) {
     if (Status s = start_cache(o); !s.ok()) return s;
-    options.further_shards.push_back({&thread->loop(), cache_region.get(), cache.get()});
+    options.server.further_shards.push_back({&thread->loop(), cache_region.get(), cache.get()});
   }
   auto server = leed::LeedServer::start(fabric::Transports::servers, std::move(options));
   if (!server.ok()) return server.status();

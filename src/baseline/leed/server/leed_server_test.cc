@@ -37,11 +37,11 @@ class LeedServed : public ::testing::TestWithParam<std::string> {
   }
   void start() {
     LeedServerOptions options;
-    for (int i = 0; i < kSsds; ++i) options.ssds.push_back(open_file(path(i)));
-    options.threads = 2;
-    options.epoch_file = dir_.path() + "/epoch";
+    for (int i = 0; i < kSsds; ++i) options.server.ssds.push_back(baseline::open_file(path(i)));
+    options.server.threads = 2;
+    options.server.epoch_file = dir_.path() + "/epoch";
     const bool path = GetParam() != "tcp";
-    options.listen = {
+    options.server.listen = {
         {GetParam(), path ? dir_.path() + "/socket" : "", path ? "" : "127.0.0.1", 0}};
     auto started = LeedServer::start(Table::servers, std::move(options));
     ASSERT_TRUE(started.ok()) << started.status().to_string();

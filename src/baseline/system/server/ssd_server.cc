@@ -142,7 +142,7 @@ Nanos SsdServer::cpu_time() const {
   return sum;
 }
 
-Nanos SsdServer::nic_cpu_time() const { return impl_->fabric->nic_cpu_time(); }
+Nanos SsdServer::nic_cpu_time() const { return impl_->fabric ? impl_->fabric->nic_cpu_time() : 0; }
 
 SsdOpener open_file(std::string path) {
   return [path](EventLoop& loop) -> Task<Result<std::unique_ptr<block::BlockDevice>>> {

@@ -64,14 +64,15 @@ class SsdServer {
   // Ends all connections, waits for what is under way, and ends the threads. Idempotent.
   void stop();
 
+  // Not after stop().
   std::vector<net::Uri> addresses() const;
   // Calls it for one shard after the other, on the shard's thread. Not after stop().
   void visit(const std::function<void(SsdShard&)>& what);
-  // Of all SSDs.
+  // Of all SSDs; not after stop().
   block::Counters device_counters();
   // CPU time of the threads so far; that of what stands in for a NIC is not in it.
   Nanos cpu_time() const;
-  // Of what stands in for a NIC.
+  // Of what stands in for a NIC; 0 after stop().
   Nanos nic_cpu_time() const;
 
  private:
