@@ -43,6 +43,10 @@ def look(system):
     """(label, colour, line) of a system, also of one that no table has."""
     if system in SYSTEMS:
         return SYSTEMS[system]
+    # Such as leed-4x.
+    for name in sorted(SYSTEMS, key=len, reverse=True):
+        if system.startswith(name + "-"):
+            return system, SYSTEMS[name][1], "--"
     return system, OTHERS[sum(map(ord, system)) % len(OTHERS)], "-"
 
 

@@ -42,6 +42,7 @@ class Point:
     operations: int
     seed: int
     switches: tuple = ()
+    ssd_cores: int = 0  # LEED's cores for its SSDs; 0: half of all
     costs: tuple = ()
     variant: str = dataclasses.field(default="", compare=False)
 
@@ -62,6 +63,8 @@ class Point:
                   "--slots", str(self.slots), "--cache-blocks", str(self.cache_blocks),
                   "--value-size", str(self.value_size), "--operations", str(self.operations),
                   "--seed", str(self.seed), *self.switches]
+        if self.ssd_cores:
+            result += ["--ssd-cores", str(self.ssd_cores)]
         for name, factor in self.costs:
             result += ["--cost", f"{name}={factor:g}"]
         return [*result, "--json"]

@@ -22,7 +22,7 @@ THREADS, DEPTH = 2, 32
 
 # How much by scale: (records, operations, warming up, bytes of records in `written`).
 SIZES = {"smoke": (5_000, 5_000, 1_000, 4 * MIB),
-         "quick": (200_000, 200_000, 100_000, 96 * MIB),
+         "quick": (100_000, 60_000, 30_000, 32 * MIB),
          "full": (2_000_000, 2_000_000, 1_000_000, 512 * MIB)}
 
 
@@ -58,17 +58,18 @@ class Store:
 
 
 def systems(options):
-    """YCSB workloads on one system, all records in the cache, and with 4 times what it holds."""
+    """YCSB workloads on one system, with a cache for all records, and with a quarter of their bytes
+    for it (`-4x`)."""
     records, operations, warm_up, _ = SIZES[options.scale]
-    for cache, name in ((records * 256, "in memory"), (records * 256 // 8, "4 x memory")):
+    for cache, name in ((records * 400, ""), (records * (KEY + 64) // 4, "-4x")):
         with served.scratch() as folder:
             store = Store(options.program, options.system, folder, SSDS)
             ssd_bytes = 64 * MIB + records * 512 // SSDS
-            with store.serving(records, max(cache, 4 * MIB), ssd_bytes):
+            with store.serving(records, max(cache, 2 * MIB), ssd_bytes):
                 store.ycsb("c", records, 0, "--load")
                 for workload in options.workloads:
                     row = store.ycsb(workload, records, operations, "--warm-up", str(warm_up))
-                    row["setting"] = name
+                    row["system"] += name
                     yield row
 
 
@@ -104,7 +105,8 @@ def written(options):
         with store.serving(records, 16 * MIB, ssd_bytes):
             try:
                 store.ycsb("a", records, 0, "--load")
-                # Half of A's operations write. Once over everything to reach what is usual.
+                # Half of A's operations write: as many as there are records, to reach what is
+                # usual, and as many again.
                 row = store.ycsb("a", records, 2 * records, "--uniform",
                                  "--warm-up", str(2 * records))
             except served.Trouble as trouble:
@@ -113,6 +115,7 @@ def written(options):
                 yield refused(system, records, value, options.full)
                 return
     row["written_per_byte"] = row["bytes_written_per_op"] * 2 / (KEY + value)
+    row["skew"] = 0
     row["store_full_percent"] = options.full
     row["value_size"] = value
     yield row

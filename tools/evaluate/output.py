@@ -75,6 +75,10 @@ def write_all(folder, modules, setup, results, version, failures):
     introduction += troubles(failures)
     if 11 in numbers:
         introduction += page.table(summary.headline(setup, results))
+    if any(results.row(job) for job in ranges.jobs(setup)):
+        introduction += ("<details><summary>What the headline depends on</summary>"
+                         + page.table(summary.costs(setup, results))
+                         + page.table(summary.splits(setup, results)) + "</details>")
     if 11 in numbers and 19 in numbers:
         sections.append('<h2 id="limits">What would lift each limit</h2>\n'
                         + page.paragraph(LIFTS) + page.table(summary.lifts(setup, results)))

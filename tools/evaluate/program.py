@@ -46,6 +46,10 @@ class Running:
             self.process.kill()
             self.process.wait()
 
+    def close(self):
+        self.out.close()
+        self.err.close()
+
     def rows(self):
         """What it printed, checked; it must have ended. Raises Failed."""
         status = self.process.returncode

@@ -9,7 +9,7 @@ import time
 
 from evaluate.program import Failed, Running
 
-# A program that fails this often is broken; more of the same tells nothing.
+# A program that fails so often, and mostly, is broken; more of the same tells nothing.
 MOST_FAILURES = 8
 POLL_SECONDS = 0.02
 
@@ -98,14 +98,15 @@ class Runner:
         waiting = waiting[::-1]
         running = []
         try:
-            while running or (waiting and len(self.failures) < MOST_FAILURES):
+            while running or (waiting and not self.is_hopeless()):
                 if self.asked is not None:
                     raise Stopped(self.asked)
-                while (waiting and len(running) < most and len(self.failures) < MOST_FAILURES):
+                while waiting and len(running) < most and not self.is_hopeless():
                     running.append(Running(waiting.pop(), self.programs, self.timeout))
                 for one in [r for r in running if r.ended() or r.is_late()]:
                     running.remove(one)
                     self.take(one)
+                    one.close()
                     progress.step(one.job.describe())
                 time.sleep(POLL_SECONDS)
         finally:
@@ -113,6 +114,11 @@ class Runner:
                 one.ask_to_stop()
             for one in running:
                 one.stop()
+                one.close()
+
+    def is_hopeless(self):
+        return (len(self.failures) >= MOST_FAILURES
+                and len(self.failures) >= len(self.results))
 
     def take(self, one):
         try:

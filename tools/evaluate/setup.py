@@ -25,7 +25,12 @@ class Setup:
     divisor: int
     operations: int
     ssds: tuple = SSDS
+    few: bool = False  # of what a figure varies, only the ends
     on: str = ""  # real hardware that it was measured on; else it is simulated
+
+    def some(self, values):
+        """Of what a figure varies, what is run at this scale."""
+        return (values[0], values[-1]) if self.few else values
 
     def records(self, published=RECORDS):
         return max(1, published // self.divisor)
@@ -50,8 +55,8 @@ class Setup:
 
 
 SETUPS = {
-    "quick": Setup("quick", divisor=64, operations=200_000),
+    "quick": Setup("quick", divisor=128, operations=150_000),
     "full": Setup("full", divisor=1, operations=4_000_000),
     # For the tests: does every figure come out, and with the right shape?
-    "smoke": Setup("smoke", divisor=1024, operations=20_000, ssds=(1, 4, 7)),
+    "smoke": Setup("smoke", divisor=1024, operations=12_000, ssds=(1, 4, 7), few=True),
 }

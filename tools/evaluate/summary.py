@@ -2,7 +2,7 @@
 
 import math
 
-from evaluate import charts, limits
+from evaluate import charts, limits, ranges
 from evaluate.figures import figure_11, figure_19
 from evaluate.ranges import RATIOS, span
 from evaluate.results import ratio
@@ -33,6 +33,29 @@ def headline(setup, results):
     names = [f"{charts.look(a)[0]} / {charts.look(b)[0]}" for a, b in RATIOS]
     return Table("The headline: 7 SSDs, 8 cores, 512 in flight. In brackets the range if any one "
                  "cost is 30 % lower or higher", ["", *names], rows)
+
+
+def splits(setup, results):
+    """LEED's throughput by how many of the 8 cores are for its SSDs."""
+    rows = [[charts.look(s)[0], f"YCSB {w.upper()}",
+             *(number(results.value(ranges.split(setup, s, w, n), "throughput"))
+               for n in ranges.SPLITS)]
+            for s in ranges.SPLIT_SYSTEMS for w in ranges.WORKLOADS]
+    return Table("LEED by its cores for SSDs, of 8: the figures have 4, as the paper",
+                 ["system", "", *map(str, ranges.SPLITS)], rows)
+
+
+def costs(setup, results):
+    """Scalio's ratio to LEED + Ditto with each cost changed."""
+    rows = []
+    for cost in ranges.COSTS:
+        cells = [cost]
+        for workload in ranges.WORKLOADS:
+            found = ranges.ratios(setup, results, workload, "scalio", "leed-ditto")
+            cells += [number(found.get((cost, factor))) for factor in ranges.FACTORS]
+        rows.append(cells)
+    heads = [f"{w.upper()}, x {f:g}" for w in ranges.WORKLOADS for f in ranges.FACTORS]
+    return Table("Scalio / LEED + Ditto, with one cost changed", ["cost", *heads], rows)
 
 
 def lifts(setup, results):

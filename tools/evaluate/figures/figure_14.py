@@ -19,19 +19,21 @@ SYSTEMS = ("scalio", "scalio-unbatched", "leed-ditto", "leed")
 KINDS = (("avg_us", "average"), ("p50_us", "p50"), ("p99_us", "p99"))
 
 
-def loads(system):
-    return {**LOADS, **BEYOND} if system == "scalio" else LOADS
+def loads(setup, system):
+    """In flight: operations of one message."""
+    most = {**LOADS, **BEYOND} if system == "scalio" else LOADS
+    return {n: most[n] for n in (32, 512)} if setup.few else most
 
 
 def point(setup, system, workload, in_flight):
     if system == "scalio-unbatched":
         return setup.point("scalio", workload, in_flight=in_flight, batch=1,
                            switches=("--no-batching",), variant=system)
-    return setup.point(system, workload, in_flight=in_flight, batch=loads(system)[in_flight])
+    return setup.point(system, workload, in_flight=in_flight, batch=loads(setup, system)[in_flight])
 
 
 def jobs(setup):
-    return [point(setup, s, w, n) for w in WORKLOADS for s in SYSTEMS for n in loads(s)]
+    return [point(setup, s, w, n) for w in WORKLOADS for s in SYSTEMS for n in loads(setup, s)]
 
 
 def draw(setup, results):
@@ -40,7 +42,8 @@ def draw(setup, results):
         for j, workload in enumerate(WORKLOADS):
             axis = axes[i * len(WORKLOADS) + j]
             for system in SYSTEMS:
-                rows = [results.row(point(setup, system, workload, n)) for n in loads(system)]
+                rows = [results.row(point(setup, system, workload, n))
+                        for n in loads(setup, system)]
                 rows = [row for row in rows if row is not None]
                 charts.line(axis, system, [row["throughput"] for row in rows], rows,
                             lambda row, key=key: row[key])
@@ -73,7 +76,7 @@ def at_throughput(rows, wanted, key):
 
 def tables(setup, results):
     def rows_of(system, workload):
-        return [results.row(point(setup, system, workload, n)) for n in loads(system)]
+        return [results.row(point(setup, system, workload, n)) for n in loads(setup, system)]
 
     flight, load = [], []
     for workload in WORKLOADS:

@@ -21,19 +21,19 @@ def point(setup, system, workload, skew):
 
 
 def jobs(setup):
-    return [point(setup, s, w, x) for w in WORKLOADS for s in SYSTEMS for x in SKEWS]
+    return [point(setup, s, w, x) for w in WORKLOADS for s in SYSTEMS for x in setup.some(SKEWS)]
 
 
 def draw(setup, results):
     return bars_and_hits.draw(
-        setup, WORKLOADS, SYSTEMS, SKEWS,
+        setup, WORKLOADS, SYSTEMS, setup.some(SKEWS),
         lambda s, w, x: results.row(point(setup, s, w, x)), NUMBER, TITLE, "skew")
 
 
 def tables(setup, results):
     rows = []
     for workload in WORKLOADS:
-        for skew in SKEWS:
+        for skew in setup.some(SKEWS):
             at = {s: results.value(point(setup, s, workload, skew), "throughput")
                   for s in SYSTEMS}
             hits = results.value(point(setup, "scalio", workload, skew), "hit_ratio")

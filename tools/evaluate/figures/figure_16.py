@@ -19,7 +19,7 @@ def point(setup, system, workload, millions):
 
 
 def sizes(setup):
-    return MILLIONS if setup.name != "smoke" else MILLIONS[:2]
+    return MILLIONS[:2] if setup.few else MILLIONS
 
 
 def jobs(setup):

@@ -19,22 +19,23 @@ def point(setup, system, workload, cores):
 
 
 def jobs(setup):
-    return [point(setup, s, w, c) for w in WORKLOADS for s in SYSTEMS for c in CORES]
+    return [point(setup, s, w, c)
+            for w in WORKLOADS for s in SYSTEMS for c in setup.some(CORES)]
 
 
 def draw(setup, results):
     return bars_and_hits.draw(
-        setup, WORKLOADS, SYSTEMS, CORES,
+        setup, WORKLOADS, SYSTEMS, setup.some(CORES),
         lambda s, w, c: results.row(point(setup, s, w, c)), NUMBER, TITLE, "cores")
 
 
 def tables(setup, results):
-    rows = []
+    rows, counts = [], setup.some(CORES)
     for workload in WORKLOADS:
         at = {(s, c): results.value(point(setup, s, workload, c), "throughput")
-              for s in SYSTEMS for c in CORES}
+              for s in SYSTEMS for c in counts}
         rows.append([f"YCSB {workload.upper()}",
                      *(number(ratio(at[top, c], at["leed-ditto", c]))
-                       for top in ("scalio", "paper") for c in CORES)])
+                       for top in ("scalio", "paper") for c in counts)])
     return [Table("Ratio to LEED + Ditto", [
-        "", *(f"{name}, {c} cores" for name in ("Scalio", "paper's") for c in CORES)], rows)]
+        "", *(f"{name}, {c} cores" for name in ("Scalio", "paper's") for c in counts)], rows)]

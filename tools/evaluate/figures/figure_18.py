@@ -20,20 +20,22 @@ def point(setup, system, workload, slots):
 
 
 def jobs(setup):
-    return [point(setup, s, w, n) for w in WORKLOADS for s in SYSTEMS for n in SIZES]
+    return [point(setup, s, w, n)
+            for w in WORKLOADS for s in SYSTEMS for n in setup.some(SIZES)]
 
 
 def draw(setup, results):
     return bars_and_hits.draw(
-        setup, WORKLOADS, SYSTEMS, SIZES,
+        setup, WORKLOADS, SYSTEMS, setup.some(SIZES),
         lambda s, w, n: results.row(point(setup, s, w, n)), NUMBER, TITLE, "slots a block")
 
 
 def tables(setup, results):
+    sizes = setup.some(SIZES)
     rows = [[f"YCSB {w.upper()}", s,
              *(number(results.value(point(setup, s, w, n), key))
-               for key in ("throughput", "hit_ratio", "network_bytes_per_op") for n in SIZES)]
+               for key in ("throughput", "hit_ratio", "network_bytes_per_op") for n in sizes)]
             for w in WORKLOADS for s in SYSTEMS]
     return [Table("Operations/s, share of GETs that hit, bytes on the link an operation",
                   ["", "system", *(f"{what}, {n}" for what in ("op/s", "hits", "bytes")
-                                   for n in SIZES)], rows)]
+                                   for n in sizes)], rows)]

@@ -7,10 +7,11 @@ from evaluate.tables import Table, number
 NUMBER = 20
 TITLE = "All systems and rivals on this machine"
 KIND = "measured"
-SHOWS = """Real servers, clients and files on this machine, one after the other: what it measures is
-this machine's CPU and disk, which all share with the clients. Latency and throughput depend on
-both; CPU and I/Os an operation are the systems' own. Memory is equal for all. A rival's name says
-how durable it is: only equal ones should be compared."""
+SHOWS = """Real servers, clients and files on this machine, one after the other: what it measures
+is this machine's CPU and disk, which all share with the clients. Latency and throughput depend
+on both; CPU and I/Os an operation are the systems' own. Memory is equal for all. "-4x" behind a
+name means that the records take four times the memory of the cache. A rival's name says how
+durable it is: only equal ones should be compared."""
 SYSTEMS = ("scalio", "leed", "leed-ditto", "leed-ditto-adaptive", "paper")
 WORKLOADS = ("a", "b", "c")
 
