@@ -10,6 +10,7 @@ constexpr EvalCommand kCommands[] = {
     {"ycsb", "Run a YCSB workload against a server, and measure", add_eval_ycsb},
     {"counterexample", "Search for operations that no order explains, and draw them",
      add_counterexample},
+    {"calibrate", "Count what the model charges for, and fit its scale", add_calibrate},
     {"model", "Run a system on a model of the hardware, in virtual time", add_model},
     {"systems", "List the systems that are compared", add_systems},
 };

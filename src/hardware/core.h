@@ -113,9 +113,10 @@ class ModelThread final : public Executor, public EventTarget {
   void charge_bytes(Cost cost, std::uint64_t bytes) {
     if (charging_) core_.spend(costs_.of(cost) * bytes / 1024);
   }
-  // What the code does itself in a step that something began; counted.
+  // What the code does itself in a step that something began.
   void charge_own(StepKind kind) {
-    if (charging_) core_.spend(costs_.of(role_, kind));
+    if (!charging_) return;
+    core_.spend(costs_.of(role_, kind));
     ++steps_[static_cast<std::size_t>(kind)];
   }
 
@@ -134,7 +135,7 @@ class ModelThread final : public Executor, public EventTarget {
   Role role() const { return role_; }
   bool sleeps() const { return sleeps_; }
   bool charging() const { return charging_; }
-  // Steps so far, by what began them.
+  // Steps that were charged so far, by what began them.
   const std::array<std::uint64_t, kStepKinds>& steps() const { return steps_; }
 
  private:

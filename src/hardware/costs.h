@@ -57,8 +57,14 @@ constexpr bool is_client(Role role) {
 }
 
 // What began a step.
-enum class StepKind : std::uint8_t { message, io, one_sided, other };
-constexpr std::size_t kStepKinds = 4;
+enum class StepKind : std::uint8_t {
+  message,    // one has come
+  read,       // an I/O has ended
+  write,      // likewise; and flushes
+  one_sided,  // a READ, WRITE or CAS has
+  other,      // the thread itself, before; a time that has come
+};
+constexpr std::size_t kStepKinds = 5;
 
 struct CostRow {
   Cost cost;

@@ -14,10 +14,11 @@ inline void go_on(void* coroutine) {
 }
 }  // namespace
 
-SCALIO_COUNTED void scalio_counted_server_io(void* coroutine) { go_on(coroutine); }
+SCALIO_COUNTED void scalio_counted_server_read(void* coroutine) { go_on(coroutine); }
+SCALIO_COUNTED void scalio_counted_server_write(void* coroutine) { go_on(coroutine); }
 SCALIO_COUNTED void scalio_counted_server_other(void* coroutine) { go_on(coroutine); }
 SCALIO_COUNTED void scalio_counted_client_message(void* coroutine) { go_on(coroutine); }
-SCALIO_COUNTED void scalio_counted_client_io(void* coroutine) { go_on(coroutine); }
+SCALIO_COUNTED void scalio_counted_client_read(void* coroutine) { go_on(coroutine); }
 SCALIO_COUNTED void scalio_counted_client_one_sided(void* coroutine) { go_on(coroutine); }
 SCALIO_COUNTED void scalio_counted_client_other(void* coroutine) { go_on(coroutine); }
 SCALIO_COUNTED void scalio_counted_server_message(scalio::fabric::Service* service,
@@ -35,13 +36,15 @@ void resume(Role role, StepKind kind, bool counts, void* coroutine) {
     case Role::scalio_server:
     case Role::leed_server:
     case Role::paper_server:
-      return kind == StepKind::io ? scalio_counted_server_io(coroutine)
-                                  : scalio_counted_server_other(coroutine);
+      return kind == StepKind::read    ? scalio_counted_server_read(coroutine)
+             : kind == StepKind::write ? scalio_counted_server_write(coroutine)
+                                       : scalio_counted_server_other(coroutine);
     default: break;
   }
   switch (kind) {
     case StepKind::message: return scalio_counted_client_message(coroutine);
-    case StepKind::io: return scalio_counted_client_io(coroutine);
+    case StepKind::read:
+    case StepKind::write: return scalio_counted_client_read(coroutine);
     case StepKind::one_sided: return scalio_counted_client_one_sided(coroutine);
     case StepKind::other: return scalio_counted_client_other(coroutine);
   }

@@ -58,12 +58,12 @@ void ModelDevice::advance(IoFlight& flight) {
       return go(flight, Stage::on_target, nic.receive(now, kCapsule));
     case Stage::in_ssd: return serve(flight);
     case Stage::on_target:
-    case Stage::answering: return target_->add(flight, StepKind::io);
+    case Stage::answering: return target_->add(flight, StepKind::other);
     case Stage::done:
-      if (!remote()) return thread_.add(flight, StepKind::io);
+      if (!remote()) return thread_.add(flight, StepKind::other);
       if (path_ == IoPath::offload || !hardware_.charging()) return send_back(flight, now);
       return go(flight, Stage::answering, now);
-    case Stage::back: return thread_.add(flight, StepKind::io);
+    case Stage::back: return thread_.add(flight, StepKind::other);
   }
 }
 
@@ -79,7 +79,8 @@ void ModelDevice::arrived(IoFlight& flight, ModelThread& thread) {
                 : path_ == IoPath::kernel ? Cost::kernel_complete
                                           : Cost::driver_complete);
   block::count(counters_, io, Status());
-  thread.finish(StepKind::io, [&] { io.complete(thread, Status()); });
+  const StepKind kind = io.kind == block::Io::Kind::read ? StepKind::read : StepKind::write;
+  thread.finish(kind, [&] { io.complete(thread, Status()); });
 }
 
 }  // namespace scalio::hardware

@@ -10,6 +10,7 @@ namespace scalio::eval {
 std::function<int()> add_eval_serve(Options& options);
 std::function<int()> add_eval_ycsb(Options& options);
 std::function<int()> add_counterexample(Options& options);
+std::function<int()> add_calibrate(Options& options);
 std::function<int()> add_model(Options& options);
 std::function<int()> add_systems(Options& options);
 

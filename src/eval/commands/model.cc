@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "cli/output.h"
@@ -68,6 +70,8 @@ std::string for_people(const hardware::PointOptions& o, const hardware::PointFig
   for (const hardware::BusyPart& part : f.busy) {
     text += fmt::format("  {:>6.1f} %  {}\n", 100 * part.utilization, part.what);
   }
+  text += fmt::format("  server steps {}\n  client steps {}\n", fmt::join(f.server_steps, " "),
+                      fmt::join(f.client_steps, " "));
   return text + fmt::format("  full: {}\n", f.full.empty() ? "nothing" : f.full);
 }
 
@@ -90,7 +94,9 @@ int run_model(const ModelFlags& flags) {
 
 void add_system_options(Options& options, ModelFlags& f) {
   options.choice("--machine", f.point.machine, hardware::machine_names(), "What it runs on");
-  options.choice("--system", f.point.system, system_names(), "The system");
+  std::vector<std::string> systems = system_names();
+  if (std::ranges::find(systems, "paper") == systems.end()) systems.emplace_back("paper");
+  options.choice("--system", f.point.system, systems, "The system");
   options.count("--ssds", f.ssds, 1, 64, "SSDs");
   options.count("--cores", f.cores, 0, 256, "Cores of the server; 0: the machine's");
   options.count("--ssd-cores", f.ssd_cores, 0, 256,

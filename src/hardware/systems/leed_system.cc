@@ -1,6 +1,5 @@
-// LEED, and LEED behind a Ditto cache. Threads as the original's: one for control, which is idle,
-// some that receive and send, and some that each have SSDs, dealt out in turn; between them every
-// message is handed over twice. The SSDs are driven by polling, in user space.
+// LEED, and LEED behind a Ditto cache, whose server the control thread is. The SSDs are driven by
+// polling, in user space.
 #include <fmt/format.h>
 
 #include "base/hash.h"
@@ -11,6 +10,7 @@
 #include "hardware/model_device.h"
 #include "hardware/model_fabric.h"
 #include "hardware/systems/modelled_system.h"
+#include "hardware/systems/server_threads.h"
 
 namespace scalio::hardware {
 
@@ -46,7 +46,8 @@ class LeedSystem final : public ModelledSystem {
       : hardware_(hardware), shape_(shape), caching_(caching) {}
 
   Status start() {
-    assign_cores();
+    threads_ = assign_threads(hardware_, shape_.ssd_cores, Role::leed_server);
+    control_ = std::make_unique<Control>(*threads_.control);
     const auto ssds = static_cast<std::uint32_t>(hardware_.ssds().size());
     for (std::uint32_t i = 0; i < ssds; ++i) {
       if (Status s = add_ssd(i, ssds); !s.ok()) return s;
@@ -97,27 +98,9 @@ class LeedSystem final : public ModelledSystem {
     co_return true;
   }
 
-  // Where there are few cores the control thread shares one.
-  void assign_cores() {
-    const std::uint32_t cores = hardware_.cores();
-    std::uint32_t ssd_cores = shape_.ssd_cores > 0 ? shape_.ssd_cores : std::max(1u, cores / 2);
-    ssd_cores = std::min(ssd_cores, std::max(1u, cores - 1));
-    const std::uint32_t first = cores - ssd_cores;  // of those of the SSDs
-    control_ = std::make_unique<Control>(hardware_.server_thread(0, Role::network, false));
-    hardware_.use_core(0, "control");
-    for (std::uint32_t core = first > 1 ? 1 : 0; core < std::max(1u, first); ++core) {
-      hardware_.use_core(core, "network");
-      network_.push_back(&hardware_.server_thread(core, Role::network, false));
-    }
-    for (std::uint32_t core = std::min(first, cores - 1); core < cores; ++core) {
-      hardware_.use_core(core, "ssd");
-      workers_.push_back(&hardware_.server_thread(core, Role::leed_server, false));
-    }
-  }
-
   Status add_ssd(std::uint32_t number, std::uint32_t of) {
     leed_ssds_.push_back(
-        std::make_unique<ModelLeedSsd>(hardware_, *workers_[number % workers_.size()], number));
+        std::make_unique<ModelLeedSsd>(hardware_, threads_.worker_of(number), number));
     ModelLeedSsd& ssd = *leed_ssds_.back();
     const leed::LeedGeometry geometry = leed::LeedGeometry::fit(
         ssd.device.size(), (shape_.records + shape_.inserts) / of + 1, mix(shape_.seed + 21));
@@ -127,7 +110,8 @@ class LeedSystem final : public ModelledSystem {
     if (!engine.ok()) return engine.status();
     ssd.engine = *std::move(engine);
     ssd.service = std::make_unique<leed::LeedService>(ssd.thread, *ssd.engine, number, of);
-    ssd.end.reset(new ServiceEnd{hardware_, ssd.thread, *ssd.service, ssd.region.span(), network_});
+    ssd.end.reset(
+        new ServiceEnd{hardware_, ssd.thread, *ssd.service, ssd.region.span(), threads_.network});
     return Status();
   }
 
@@ -191,7 +175,7 @@ class LeedSystem final : public ModelledSystem {
   const SystemShape shape_;
   const DittoCaching caching_;
   std::unique_ptr<Control> control_;
-  std::vector<ModelThread*> network_, workers_;
+  ServerThreads threads_;
   std::vector<std::unique_ptr<ModelLeedSsd>> leed_ssds_;
   std::vector<std::unique_ptr<ModelLeedClient>> leed_clients_;
 };

@@ -15,7 +15,7 @@ constexpr std::uint64_t kPaperRecords = 20'000'000;
 constexpr double kFull = 0.95;
 // Operations that warm the cache, for each slot of it.
 constexpr std::uint64_t kWarmPerSlot = 4;
-constexpr std::uint64_t kLeastWarm = 20'000;
+constexpr std::uint64_t kLeastWarm = 5000;
 // The clock by which Scalio's cache ages goes on in steps of 8 ms. So many pass while the cache is
 // warmed, as would on a machine with a cache as large as the paper's.
 constexpr std::uint64_t kWarmClocks = 256;
@@ -116,6 +116,7 @@ Status build(const PointOptions& o, Setup& s) {
   if (o.system == "leed-ditto-adaptive") {
     made = make_leed(*s.hardware, s.shape, DittoCaching::adaptive);
   }
+  if (o.system == "paper") made = make_paper(*s.hardware, s.shape);
   if (!made.ok()) return made.status();
   s.system = *std::move(made);
   return Status();
@@ -130,7 +131,6 @@ struct ModelTotals {
   block::Counters io;
   baseline::KvCounters clients;
   std::uint64_t puts = 0;
-  StepCounts server_steps{}, client_steps{};
 };
 
 ModelTotals count(Setup& s) {
@@ -149,10 +149,6 @@ ModelTotals count(Setup& s) {
   t.nic = h.nic().busy();
   t.network_bytes = h.nic().bytes();
   for (const auto& seat : s.system->clients()) t.clients += seat.client.counters();
-  for (const auto& thread : h.threads()) {
-    StepCounts& steps = is_client(thread->role()) ? t.client_steps : t.server_steps;
-    for (std::size_t i = 0; i < kStepKinds; ++i) steps[i] += thread->steps()[i];
-  }
   return t;
 }
 
@@ -225,11 +221,11 @@ PointFigures figures_of(Setup& s, const PointOptions& o, const ModelTotals& a, c
   f.bytes_written_per_op =
       static_cast<double>(b.io.bytes_written - a.io.bytes_written) / operations;
   f.network_bytes_per_op = static_cast<double>(b.network_bytes - a.network_bytes) / operations;
-  for (std::size_t i = 0; i < kStepKinds; ++i) {
-    f.server_steps[i] = b.server_steps[i] - a.server_steps[i];
-    f.client_steps[i] = b.client_steps[i] - a.client_steps[i];
-  }
   f.events = s.hardware->queue().steps();
+  for (const auto& thread : s.hardware->threads()) {
+    StepCounts& steps = is_client(thread->role()) ? f.client_steps : f.server_steps;
+    for (std::size_t i = 0; i < kStepKinds; ++i) steps[i] += thread->steps()[i];
+  }
   add_busy(s, a, b, f);
   return f;
 }
@@ -244,7 +240,8 @@ Result<PointFigures> model_point(const PointOptions& o) {
   const Phases phases = phases_of(o, s.shape);
 
   ClosedLoop loop(*s.hardware, *s.system, s.load);
-  Status status = loop.fill();
+  Status status;
+  if (!s.system->filled()) status = loop.fill();
   const Nanos pause = kWarmClocks * kClock * o.in_flight / phases.warm;
   if (status.ok()) status = loop.warm(phases.warm, pause);
   ModelTotals begin, end;

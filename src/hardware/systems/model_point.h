@@ -59,7 +59,7 @@ struct PointFigures {
   std::vector<BusyPart> busy;
   double bytes_read_per_op = 0, bytes_written_per_op = 0;  // by the SSDs
   double network_bytes_per_op = 0;
-  StepCounts server_steps{}, client_steps{};
+  StepCounts server_steps{}, client_steps{};  // while it was charged for: with what is not measured
   std::uint64_t events = 0;
 };
 

@@ -25,11 +25,11 @@ struct SystemShape {
   std::uint32_t client_threads = 1;
   std::uint32_t batch = 8;  // operations of a message, where a system has that
   std::uint64_t seed = 1;
-  // Scalio: what figure 13 switches off.
+  // Scalio, ours and the paper's: what figure 13 switches off.
   bool offload = true;
   bool cache = true;
   bool batching = true;
-  // LEED: cores for its SSDs; 0: as many as the paper gives it, half.
+  // LEED and the paper's: cores for SSDs; 0: as many as the paper gives it, half.
   std::uint32_t ssd_cores = 0;
 };
 
@@ -47,7 +47,9 @@ class ModelledSystem {
     baseline::KvClient& client;
   };
   const std::vector<ClientSeat>& clients() const { return clients_; }
-  // Of the server's, that are the system's: their CPU time is the server's.
+  // It came with all its records.
+  virtual bool filled() const { return false; }
+  // SSD I/Os as the artifact computes them.
   virtual std::uint64_t formula_ios(const OperationCounts& counts) const = 0;
   // Ends everything, in an orderly way. No operation is in flight.
   virtual void stop() = 0;
@@ -59,11 +61,13 @@ class ModelledSystem {
 // How large an SSD must be for each system, so that its logs do not fill.
 std::uint64_t scalio_ssd_bytes(const SystemShape& shape, std::uint32_t ssds);
 std::uint64_t leed_ssd_bytes(const SystemShape& shape, std::uint32_t ssds);
+std::uint64_t paper_ssd_bytes(const SystemShape& shape, std::uint32_t ssds);
 
 // Failures: what the system's own start fails with.
 Result<std::unique_ptr<ModelledSystem>> make_scalio(Hardware& hardware, const SystemShape& shape);
 enum class DittoCaching : std::uint8_t { none, lru, adaptive };
 Result<std::unique_ptr<ModelledSystem>> make_leed(Hardware& hardware, const SystemShape& shape,
                                                   DittoCaching caching);
+Result<std::unique_ptr<ModelledSystem>> make_paper(Hardware& hardware, const SystemShape& shape);
 
 }  // namespace scalio::hardware

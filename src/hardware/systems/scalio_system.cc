@@ -7,9 +7,8 @@
 #include "client/shard_client.h"
 #include "hardware/model_device.h"
 #include "hardware/model_fabric.h"
+#include "hardware/systems/bucket_fill.h"
 #include "hardware/systems/modelled_system.h"
-#include "layout/log.h"
-#include "layout/superblock.h"
 #include "server/shard.h"
 #include "task/wait_group.h"
 
@@ -31,16 +30,6 @@ layout::SsdGeometry base_geometry(const SystemShape& shape, std::uint32_t ssds) 
   g.bucket_size = kBucket;
   g.inline_limit = static_cast<std::uint32_t>(shape.key_size + shape.value_size);
   return g;
-}
-
-void format(ModelSsd& ssd, const layout::SsdGeometry& g) {
-  Bytes block(round_up(std::max<std::uint64_t>(g.block_size, layout::kSuperblockSize), 4096));
-  const ByteView batch = layout::first_batch(block, g.log_id(), g.block_size);
-  ssd.contents().write(g.log_offset, batch);
-  const ByteSpan super = ByteSpan(block).first(layout::kSuperblockSize);
-  layout::encode_superblock(super, g);
-  ssd.contents().write(0, super);
-  ssd.contents().write(g.device_size - layout::kSuperblockSize, super);
 }
 
 // One shard of the server.
@@ -197,16 +186,22 @@ class ScalioSystem final : public ModelledSystem {
 
   Status start() {
     const auto ssds = static_cast<std::uint32_t>(hardware_.ssds().size());
+    std::vector<layout::SsdGeometry> geometries;
+    std::vector<SparseBytes*> contents;
     for (std::uint32_t i = 0; i < ssds; ++i) {
       layout::SsdGeometry base = base_geometry(shape_, ssds);
       base.shard = i;
       ModelSsd& ssd = *hardware_.ssds()[i];
       Result<layout::SsdGeometry> g = layout::plan_ssd(base, ssd.contents().size(), kLog);
       if (!g.ok()) return g.status();
-      format(ssd, *g);
+      geometries.push_back(*g);
+      contents.push_back(&ssd.contents());
+    }
+    fill_store(geometries, contents, shape_.records, shape_.key_size, shape_.value_size);
+    for (std::uint32_t i = 0; i < ssds; ++i) {
       const std::uint32_t core = i % hardware_.cores();
       hardware_.use_core(core, "shards");
-      shards_.push_back(std::make_unique<ModelShard>(hardware_, shape_, *g, core));
+      shards_.push_back(std::make_unique<ModelShard>(hardware_, shape_, geometries[i], core));
       Status s = hardware_.run(shards_.back()->thread, shards_.back()->shard.start());
       if (!s.ok()) return s;
     }
@@ -221,6 +216,8 @@ class ScalioSystem final : public ModelledSystem {
     }
     return Status();
   }
+
+  bool filled() const override { return true; }
 
   // Two I/Os a miss and two a PUT, as the artifact has it.
   std::uint64_t formula_ios(const OperationCounts& c) const override {
