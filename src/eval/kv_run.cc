@@ -136,7 +136,8 @@ void KvRun::thread_main(std::uint32_t i) {
     const KvWorkerOptions options = {.key_size = options_.key_size,
                                      .value_size = options_.workload.value_size,
                                      .seed = mix(options_.seed) + i,
-                                     .writer = {.process = process_, .thread = i}};
+                                     .writer = {.process = process_, .thread = i},
+                                     .cache = options_.cache};
     workers_[i] = std::make_unique<KvWorker>(**session, shared_, records_, options);
   }
   gate_.arrive();

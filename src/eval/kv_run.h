@@ -27,6 +27,7 @@ struct KvRunOptions {
   std::uint64_t most_seconds = 0;  // after which measuring ends well; 0: no limit
   std::uint64_t key_size = 16;
   std::uint64_t seed = 1;  // each thread has another one, that follows from it
+  bool cache = false;      // KvWorkerOptions::cache
   // Makes the session of a thread, on it.
   std::function<Result<std::unique_ptr<KvSession>>(std::uint32_t thread)> connect;
   // Set, from any thread, to have it stop early and report.

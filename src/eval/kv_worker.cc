@@ -99,15 +99,24 @@ Task<bool> KvWorker::carry_out(const Step& step, Buffers& buffers) {
   const std::string_view key = buffers.key.view();
   if (gets(step.operation)) {
     const Result<std::string> got = co_await session_.client().get(key);
-    if (!check(got, digits, key)) co_return false;
+    if (options_.cache && got.code() == Code::not_found) {
+      const bool filled = co_await put(digits, buffers);
+      if (!filled) co_return false;
+    } else if (!check(got, digits, key)) {
+      co_return false;
+    }
     ++tally_.gets;
   }
   if (step.operation == Operation::read) co_return true;
+  co_return co_await put(digits, buffers);
+}
+
+Task<bool> KvWorker::put(const ycsb::Digits& digits, Buffers& buffers) {
   ycsb::make_value(buffers.value, digits, options_.writer, sequence_++);
   const std::string_view value(buffers.value.data(), buffers.value.size());
-  const Status put = co_await session_.client().put(key, value);
-  if (!put.ok()) {
-    fail(to_string(put.code()), put.to_string());
+  const Status status = co_await session_.client().put(buffers.key.view(), value);
+  if (!status.ok()) {
+    fail(to_string(status.code()), status.to_string());
     co_return false;
   }
   ++tally_.puts;

@@ -48,6 +48,9 @@ struct KvWorkerOptions {
   std::uint64_t value_size = 64;
   std::uint64_t seed = 1;
   ycsb::Writer writer;
+  // The system is a cache: a GET that finds nothing has missed, and is followed by a PUT of the
+  // record, as by an application that has it from elsewhere.
+  bool cache = false;
 };
 
 // What a thread is to do next.
@@ -89,6 +92,7 @@ class KvWorker {
   bool take(Step& step);
   Task<void> operate(Buffers& buffers);
   Task<bool> carry_out(const Step& step, Buffers& buffers);
+  Task<bool> put(const ycsb::Digits& digits, Buffers& buffers);
   bool check(const Result<std::string>& got, const ycsb::Digits& digits, std::string_view key);
   void fail(std::string_view code, const std::string& message);
 

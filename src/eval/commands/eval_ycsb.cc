@@ -9,6 +9,7 @@
 #include "eval/commands/commands.h"
 #include "eval/kv_run.h"
 #include "eval/measured_point.h"
+#include "eval/rival_session.h"
 
 namespace scalio::eval {
 namespace {
@@ -32,6 +33,8 @@ struct Flags {
   std::uint64_t seconds = 0;
   std::uint64_t message_batch = 8;
   std::string ssd_access;
+  std::uint64_t memory = std::uint64_t{1} << 30;
+  std::string scratch = "/var/tmp";
   bool json = false;
   bool quiet = false;
 };
@@ -58,6 +61,14 @@ Result<KvRunOptions> run_options(const Flags& flags) {
   o.depth = static_cast<std::uint32_t>(flags.depth);
   o.most_seconds = flags.seconds;
   o.seed = flags.seed;
+  return o;
+}
+
+// One of the systems that have a server of their own.
+Status target_server(const Flags& flags, KvRunOptions& o) {
+  if (flags.server.empty()) {
+    return Status(Code::invalid, fmt::format("--server says where {} is served", flags.system));
+  }
   o.connect = [&flags, system = *find_system(flags.system)](std::uint32_t thread) {
     SessionOptions options;
     options.message_batch = static_cast<std::uint32_t>(flags.message_batch);
@@ -66,7 +77,31 @@ Result<KvRunOptions> run_options(const Flags& flags) {
     if (flags.ssd_access == "nvmf") options.scalio.ssd_access = SsdAccess::nvmf;
     return connect(system, flags.server, options);
   };
-  return o;
+  return Status();
+}
+
+// One that is started for this run. `rival` must outlive it.
+Status target_rival(const Flags& flags, const RivalRow& row, std::unique_ptr<Rival>& rival,
+                    KvRunOptions& o) {
+  if (!flags.server.empty()) {
+    return Status(Code::invalid, fmt::format("--server: {} is started by this command", row.name));
+  }
+  if (!flags.load) {
+    return Status(Code::invalid,
+                  fmt::format("{} is started without records: give --load", row.name));
+  }
+  Result<std::unique_ptr<Rival>> started =
+      row.start({.scratch = flags.scratch,
+                 .memory = flags.memory,
+                 .in_flight = static_cast<std::uint32_t>(flags.threads * flags.depth)});
+  if (!started.ok()) return started.status();
+  rival = *std::move(started);
+  if (!flags.quiet) cli::say(fmt::format("{}: {}", row.name, rival->memory_limit()));
+  o.cache = row.cache;
+  o.connect = [&rival, name = std::string(row.name)](std::uint32_t) {
+    return RivalSession::connect(*rival, name);
+  };
+  return Status();
 }
 
 void show(cli::ProgressLine& line, const KvProgress& p) {
@@ -100,14 +135,19 @@ int run_ycsb(const Flags& flags) {
     return cli::fail(s);
   }
   options->interrupted = &stop->asked;
+  const std::optional<System> system = find_system(flags.system);
+  std::unique_ptr<Rival> rival;
+  const Status target = system ? target_server(flags, *options)
+                               : target_rival(flags, *find_rival(flags.system), rival, *options);
+  if (!target.ok()) return cli::fail(target);
   cli::ProgressLine line(flags.quiet);
   const Result<KvReport> report = run(*options, [&line](const KvProgress& p) { show(line, p); });
   line.finish();
   if (!report.ok()) return cli::fail(report.status());
   if (report->run) {
-    const System system = *find_system(flags.system);
-    Point point = measured_point(flags.system, io_formula(system), *options, *report->run);
-    if (system != System::scalio) point.batch = flags.message_batch;
+    const auto formula = system ? io_formula(*system) : std::nullopt;
+    Point point = measured_point(flags.system, formula, *options, *report->run);
+    if (system && system != System::scalio) point.batch = flags.message_batch;
     const int printed = cli::print(flags.json ? to_json(point) + "\n" : to_table(point));
     if (printed != cli::kSuccess) return printed;
   }
@@ -138,10 +178,12 @@ void add_load_options(Options& options, Flags& f) {
 
 std::function<int()> add_eval_ycsb(Options& options) {
   auto f = std::make_shared<Flags>();
-  options.choice("--system", f->system, system_names(), "What the server serves");
+  std::vector<std::string> names = system_names();
+  for (std::string& name : rival_names()) names.push_back(std::move(name));
+  options.choice("--system", f->system, names,
+                 "What the server serves, or what is started for this run (`scalio-eval systems`)");
   options.require("--system");
   options.text("--server", f->server, "URI", "The server: unix:/path or tcp:host:port");
-  options.require("--server");
   options.choice("--workload", f->workload, {"a", "b", "c", "d", "f"}, "YCSB's workload");
   options.require("--workload");
   add_load_options(options, *f);
@@ -149,6 +191,10 @@ std::function<int()> add_eval_ycsb(Options& options) {
   options.choice("--ssd-access", f->ssd_access, {"direct", "nvmf"},
                  "Scalio: how clients read the SSDs; default: direct for unix:, if that works, "
                  "else nvmf");
+  options.size("--memory", f->memory, "Of what is started: its memory for records and caches");
+  options.text("--scratch", f->scratch, "DIR",
+               "Of what is started: where its directory is made, which is removed afterwards; "
+               "default: /var/tmp");
   options.flag("--json", f->json, "Print what was measured as a line of JSON");
   options.flag("--quiet", f->quiet, "No progress");
   options.footer(
@@ -158,7 +204,8 @@ std::function<int()> add_eval_ycsb(Options& options) {
       "  scalio-eval ycsb --system leed --server unix:/tmp/eval/s --workload a --records 100000 "
       "--load\n"
       "  scalio-eval ycsb --system scalio --server tcp:127.0.0.1:7000 --workload c --ssd-access "
-      "nvmf --json");
+      "nvmf --json\n"
+      "  scalio-eval ycsb --system rocksdb --memory 256M --workload a --records 1000000 --load");
   return [f] { return run_ycsb(*f); };
 }
 
