@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 
 import matplotlib
 
@@ -9,7 +10,7 @@ matplotlib.use("svg")
 
 # pylint: disable=wrong-import-position
 from matplotlib import pyplot  # noqa: E402
-from matplotlib.ticker import FuncFormatter  # noqa: E402
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator  # noqa: E402
 
 # What a system is called in pictures, its colour and its line. A variant of a system is dashed.
 SYSTEMS = {
@@ -123,9 +124,19 @@ def legend(figure, axes, columns=4, markers=False):
     figure.legend(seen.values(), seen.keys(), loc="lower center", ncols=columns, fontsize=8)
 
 
+def log_axis(axis):
+    """A logarithmic y axis, with as many numbers as can be read."""
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter(FuncFormatter(amount))
+    axis.yaxis.set_minor_locator(NullLocator())
+
+
 def title(figure, number, text, face):
     """The heading: what it is, and on its face whether it is measured or simulated."""
-    figure.suptitle(f"Figure {number}. {text}\n{face}", fontsize=9.5, x=0.01, ha="left")
+    columns = int(figure.get_figwidth() * 13)
+    lines = [*textwrap.wrap(f"Figure {number}. {text}", columns), *textwrap.wrap(face, columns)]
+    figure.suptitle("\n".join(lines), fontsize=9.5, x=0.01, ha="left")
 
 
 def svg(figure, number):

@@ -18,11 +18,12 @@ KEY = 16
 RECORD_HEADER = 10  # of a record in a bucket of Scalio
 BLOCK = 512         # of LEED
 SSDS = 4
+VALUE = 200         # of what is compared here: a quarter of it is still what RocksDB can live with
 THREADS, DEPTH = 2, 32
 
 # How much by scale: (records, operations, warming up, bytes of records in `written`).
 SIZES = {"smoke": (5_000, 5_000, 1_000, 4 * MIB),
-         "quick": (100_000, 60_000, 30_000, 32 * MIB),
+         "quick": (160_000, 60_000, 30_000, 32 * MIB),
          "full": (2_000_000, 2_000_000, 1_000_000, 512 * MIB)}
 
 
@@ -57,15 +58,20 @@ class Store:
         return rows[-1] if rows else None
 
 
+def memories(records):
+    """(what is behind a system's name, bytes of memory): 3 times the records, and a quarter of
+    them."""
+    return ("", records * (KEY + VALUE) * 3), ("-4x", records * (KEY + VALUE) // 4)
+
+
 def systems(options):
-    """YCSB workloads on one system, with a cache for all records, and with a quarter of their bytes
-    for it (`-4x`)."""
+    """YCSB workloads on one system, in both settings."""
     records, operations, warm_up, _ = SIZES[options.scale]
-    for cache, name in ((records * 400, ""), (records * (KEY + 64) // 4, "-4x")):
+    for name, memory in memories(records):
         with served.scratch() as folder:
-            store = Store(options.program, options.system, folder, SSDS)
-            ssd_bytes = 64 * MIB + records * 512 // SSDS
-            with store.serving(records, max(cache, 2 * MIB), ssd_bytes):
+            store = Store(options.program, options.system, folder, SSDS, VALUE)
+            ssd_bytes = 64 * MIB + records * 1024 // SSDS
+            with store.serving(records, max(memory, 4 * MIB), ssd_bytes):
                 store.ycsb("c", records, 0, "--load")
                 for workload in options.workloads:
                     row = store.ycsb(workload, records, operations, "--warm-up", str(warm_up))
@@ -73,14 +79,25 @@ def systems(options):
                     yield row
 
 
-def rivals(options):
-    """What scalio-eval rivals prints."""
-    records, operations, _, _ = SIZES[options.scale]
-    said = served.run([options.program, "rivals", "--records", str(records),
-                       "--operations", str(operations), "--json"], timeout=3600)
-    for line in said.splitlines():
-        if line.startswith("{"):
-            yield json.loads(line)
+def rival(options):
+    """The same on what people would pick instead, which is started anew for each workload."""
+    records, operations, warm_up, _ = SIZES[options.scale]
+    for name, memory in memories(records):
+        # It has every record in memory, or refuses them.
+        if options.system == "redis" and name:
+            continue
+        for workload in options.workloads:
+            with served.scratch() as folder:
+                said = served.run(
+                    [options.program, "ycsb", "--system", options.system,
+                     "--memory", str(max(memory, 8 * MIB)), "--scratch", folder, "--load",
+                     "--workload", workload, "--records", str(records),
+                     "--warm-up", str(warm_up), "--operations", str(operations),
+                     "--value-size", str(VALUE), "--threads", str(THREADS),
+                     "--depth", str(DEPTH), "--json", "--quiet"], timeout=3600)
+            row = json.loads(said)
+            row["system"] += name
+            yield row
 
 
 def room(system, records, value, full):
@@ -165,7 +182,7 @@ def target_row(figure):
             "server_cpu_us_per_op": float(cpu.group(1)) if cpu else None}
 
 
-KINDS = {"systems": systems, "rivals": rivals, "written": written,
+KINDS = {"systems": systems, "rival": rival, "written": written,
          "embedded-target": embedded_target}
 
 

@@ -17,8 +17,6 @@ from evaluate.testing import lru
 
 PROGRAM = os.environ.get("SCALIO_EVAL", "")
 SETUP = SETUPS["smoke"]
-# The model does not have it yet.
-MISSING = ("paper",)
 
 
 @unittest.skipUnless(PROGRAM, "SCALIO_EVAL names no program")
@@ -29,8 +27,7 @@ class ModelTest(unittest.TestCase):
         cls.addClassCleanup(scratch.cleanup)
         runner = Runner(Programs([PROGRAM], [sys.executable, "-c", "raise SystemExit(1)"]),
                         kept.Kept(scratch.name, kept.version_of(PROGRAM)), timeout=100)
-        jobs = [job for job in output.jobs_of(ALL, SETUP, all_figures=True)
-                if not job.alone and job.system not in MISSING]
+        jobs = [job for job in output.jobs_of(ALL, SETUP, all_figures=True) if not job.alone]
         cls.results = Results(runner.run(jobs))
         cls.failures = runner.failures
         cls.jobs = jobs
@@ -92,8 +89,7 @@ class ModelTest(unittest.TestCase):
             # Scalio's two write slots a block answer GETs, too, once they are merged.
             self.assertGreater(found["scalio"], expected(blocks, 8) - 0.03, skew)
             self.assertLess(found["scalio"], expected(blocks, 10) + 0.03, skew)
-            if "paper" not in MISSING:
-                self.assertAlmostEqual(found["paper"], expected(blocks, 8), delta=0.03, msg=skew)
+            self.assertAlmostEqual(found["paper"], expected(blocks, 8), delta=0.03, msg=skew)
             # A cache that samples among all is near one list of all.
             self.assertAlmostEqual(found["leed-ditto"], expected(1, 8 * blocks), delta=0.03,
                                    msg=skew)

@@ -53,6 +53,8 @@ def run(words, timeout=600):
         done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as late:
         raise Trouble(f"{words[0]} {words[1]} did not end within {timeout} s") from late
+    except OSError as error:
+        raise Trouble(f"cannot start {words[0]}: {error.strerror}; is it built?") from error
     if done.returncode != 0:
         raise Trouble(f"{' '.join(words)} failed (exit status {done.returncode}): "
                       f"{done.stderr.strip()[-400:]}")
@@ -68,7 +70,10 @@ def serving(words, folder):
     """Starts `words` and waits until it prints "ready"; ends it afterwards. Yields its process."""
     out, err = os.path.join(folder, "serve.out"), os.path.join(folder, "serve.err")
     with open(out, "wb") as to, open(err, "wb") as errors:
-        process = subprocess.Popen(words, stdout=to, stderr=errors, stdin=subprocess.DEVNULL)
+        try:
+            process = subprocess.Popen(words, stdout=to, stderr=errors, stdin=subprocess.DEVNULL)
+        except OSError as error:
+            raise Trouble(f"cannot start {words[0]}: {error.strerror}; is it built?") from error
     try:
         wait_ready(process, out, err)
         yield process

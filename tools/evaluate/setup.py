@@ -11,6 +11,7 @@ from evaluate.job import Point
 RECORDS = 20_000_000
 CACHE_BLOCKS = 280_576  # of SLOTS slots each, in all systems that have a cache
 SLOTS = 8
+SKEW = 0.99
 WORKLOADS = ("a", "b", "c", "d", "f")
 SSDS = (1, 2, 3, 4, 5, 6, 7)
 # What is compared in every figure; the others stand where a figure names them.
@@ -41,7 +42,7 @@ class Setup:
     def point(self, system, workload, **changes):
         """A point with the paper's settings, but for what is named."""
         settings = {
-            "machine": "paper", "ssds": 7, "cores": 8, "in_flight": 512, "batch": 8, "skew": 0.99,
+            "machine": "paper", "ssds": 7, "cores": 8, "in_flight": 512, "batch": 8, "skew": SKEW,
             "records": self.records(), "slots": SLOTS, "cache_blocks": self.blocks(),
             "value_size": 64, "operations": self.operations, "seed": 1}
         return Point(system, workload, **{**settings, **changes})
@@ -55,7 +56,7 @@ class Setup:
 
 
 SETUPS = {
-    "quick": Setup("quick", divisor=128, operations=150_000),
+    "quick": Setup("quick", divisor=128, operations=100_000),
     "full": Setup("full", divisor=1, operations=4_000_000),
     # For the tests: does every figure come out, and with the right shape?
     "smoke": Setup("smoke", divisor=1024, operations=12_000, ssds=(1, 4, 7), few=True),

@@ -41,9 +41,9 @@ def draw(setup, results):
         axes[0].bar([j + (i - 1.5) * 0.2 for j in range(len(WORKLOADS))], values, 0.18,
                     color=step[2], label=step[0])
     if any(bar.get_height() for bar in axes[0].patches):
-        axes[0].set_yscale("log")
+        charts.log_axis(axes[0])
     axes[0].set_xticks(range(len(WORKLOADS)), [f"YCSB {w.upper()}" for w in WORKLOADS])
-    charts.count_axis(axes[0], "operations/s")
+    axes[0].set_ylabel("operations/s")
     charts.legend(figure, axes)
     charts.title(figure, NUMBER, TITLE, series.face(setup))
     return figure

@@ -47,7 +47,8 @@ def draw(setup, results):
                 rows = [row for row in rows if row is not None]
                 charts.line(axis, system, [row["throughput"] for row in rows], rows,
                             lambda row, key=key: row[key])
-            axis.set_yscale("log")
+            charts.log_axis(axis)
+            axis.xaxis.set_major_locator(charts.MaxNLocator(4))
             axis.xaxis.set_major_formatter(charts.FuncFormatter(charts.amount))
             axis.tick_params(axis="x", labelsize=7)
             if i == 0:

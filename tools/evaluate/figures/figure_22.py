@@ -53,6 +53,8 @@ def tables(setup, results):
                 continue
             other = at["leed-ditto"]
             less = ratio(other and other["server_cpu_us_per_op"], row["server_cpu_us_per_op"])
+            if row["server_cpu_us_per_op"] == 0:
+                less = "it needs none"
             rows.append([f"YCSB {workload.upper()}", charts.look(system)[0],
                          number(cpu_seconds(row)), number(less),
                          number(watts.operations_a_joule(row))])
