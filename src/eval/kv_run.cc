@@ -162,7 +162,11 @@ Result<KvReport> KvRun::go() {
   if (options_.load) {
     report.load =
         run_phase({"load", true, options_.workload.records, std::max(depth, kLoadDepth), 0});
-    if (!report.load->stopped.empty()) return report;
+    KvPhase& load = *report.load;
+    if (load.tally.errors > 0 && load.stopped.empty()) {
+      load.stopped = fmt::format("{} records could not be written", load.tally.errors);
+    }
+    if (!load.stopped.empty()) return report;
   }
   if (options_.warm_up > 0) {
     KvPhase warm_up = run_phase({"warm up", false, options_.warm_up, depth, 0});

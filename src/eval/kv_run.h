@@ -56,7 +56,8 @@ struct KvProgress {
 
 // All phases have the same sessions. `progress` is called about five times a second, from this
 // thread, and at the end of each phase. Operations that fail are counted and the run goes on, until
-// many in a row have failed. Failures: invalid, for options out of range; those of `connect`.
+// many in a row have failed, or nothing has succeeded for 5 s. Failures: invalid, for options out
+// of range; those of `connect`.
 Result<KvReport> run(const KvRunOptions& options,
                      const std::function<void(const KvProgress&)>& progress);
 

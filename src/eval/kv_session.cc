@@ -1,6 +1,7 @@
 #include "eval/kv_session.h"
 
 #include "eval/leed_session.h"
+#include "eval/paper_session.h"
 #include "eval/scalio_session.h"
 
 namespace scalio::eval {
@@ -12,9 +13,9 @@ Result<std::unique_ptr<KvSession>> connect(System system, const std::string& uri
     case System::leed:
     case System::leed_ditto:
     case System::leed_ditto_adaptive: return LeedSession::connect(system, uri, options);
-    case System::paper: break;
+    case System::paper: return PaperSession::connect(uri, options);
   }
-  return Status(Code::invalid, "this system is not served over a network");
+  return Status(Code::invalid, "no such system");
 }
 
 }  // namespace scalio::eval

@@ -29,8 +29,9 @@ class KvSession {
 };
 
 struct SessionOptions {
-  std::uint32_t message_batch = 8;  // LEED: most operations of a message
-  std::uint64_t seed = 1;           // Ditto: of the chance it takes
+  std::uint32_t message_batch =
+      8;                   // most operations of a message; not of Scalio, which has one in each
+  std::uint64_t seed = 1;  // of the chance that a client takes; another one for each
   ClientOptions scalio = {};
 };
 

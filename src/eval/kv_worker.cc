@@ -9,8 +9,10 @@ namespace {
 
 using ycsb::Operation;
 
-// After so many failures in a row, beyond those that were in flight together, the server is gone.
+// After so many failures in a row, beyond those that were in flight together, or after so long with
+// nothing else, the server is gone.
 constexpr std::uint64_t kMostFailures = 100;
+constexpr std::uint64_t kMostFailing = 5'000'000'000;  // ns
 
 std::uint64_t now() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
@@ -57,6 +59,7 @@ void KvWorker::run(const KvTask& task, ycsb::Stopper& stopper) {
   taken_ = failures_ = 0;
   tally_ = KvTally();
   done_ = failed_ = 0;
+  last_success_ = now();
   const baseline::KvCounters before = session_.client().counters();
   std::vector<Buffers> buffers(task.depth, Buffers(options_));
   std::vector<Task<void>> tasks;
@@ -86,7 +89,8 @@ Task<void> KvWorker::operate(Buffers& buffers) {
     const bool good = co_await carry_out(step, buffers);
     if (step.operation == Operation::insert) shared_.inserts.ended(step.record);
     if (good) {
-      tally_.latency.record(now() - begin);
+      last_success_ = now();
+      tally_.latency.record(last_success_ - begin);
       failures_ = 0;
     }
     done_.store(++tally_.operations, std::memory_order_relaxed);
@@ -142,7 +146,7 @@ void KvWorker::fail(std::string_view code, const std::string& message) {
   if (++tally_.errors_by_code[std::string(code)] == 1) {
     tally_.error_messages.emplace(code, message);
   }
-  if (++failures_ >= kMostFailures + task_.depth) {
+  if (++failures_ >= kMostFailures + task_.depth || now() - last_success_ >= kMostFailing) {
     stopper_->stop(
         fmt::format("{} operations in a row failed, the last with {}", failures_, message));
   }

@@ -105,8 +105,9 @@ class KvWorker {
 
   KvTask task_;
   ycsb::Stopper* stopper_ = nullptr;
-  std::uint64_t taken_ = 0;     // operations begun
-  std::uint64_t failures_ = 0;  // since an operation succeeded
+  std::uint64_t taken_ = 0;         // operations begun
+  std::uint64_t failures_ = 0;      // since an operation succeeded
+  std::uint64_t last_success_ = 0;  // or when run() began: monotonic, ns
   KvTally tally_;
   std::atomic<std::uint64_t> done_{0};
   std::atomic<std::uint64_t> failed_{0};

@@ -1,17 +1,15 @@
-// LeedSession: a client of LEED, or of LEED + Ditto, at a server of LeedHost.
+// LeedSession: a client of LEED, or of LEED + Ditto, at a SystemHost.
 #pragma once
 
 #include <optional>
 
 #include "baseline/leed/leed_kv_client.h"
 #include "baseline/leed_ditto/write_through.h"
-#include "eval/kv_session.h"
-#include "net/uri.h"
-#include "task/event_loop.h"
+#include "eval/host_session.h"
 
 namespace scalio::eval {
 
-class LeedSession final : public KvSession {
+class LeedSession final : public HostSession {
  public:
   // Failures: those of LeedClient::connect and DittoCache::open; invalid: the server has another
   // system.
@@ -20,22 +18,12 @@ class LeedSession final : public KvSession {
   ~LeedSession() override;
 
   baseline::KvClient& client() override;
-  void run(std::vector<Task<void>> tasks) override;
-  Result<std::string> stat() override;
 
  private:
-  using ConnectionPtr = std::unique_ptr<fabric::Connection>;
-
-  LeedSession(std::unique_ptr<EventLoop> loop, net::Uri uri)
-      : uri_(std::move(uri)), loop_(std::move(loop)) {}
+  explicit LeedSession(Start start) : HostSession(std::move(start)) {}
   Status open(System system, const SessionOptions& options);
-  Status check_system(System system);
   Status open_cache(System system, std::uint64_t seed);
-  Task<Result<ConnectionPtr>> connect_shard(std::uint32_t shard, Bytes hello);
 
-  const net::Uri uri_;
-  const std::unique_ptr<EventLoop> loop_;
-  std::uint32_t ssds_ = 0;
   std::unique_ptr<leed::LeedClient> leed_;
   std::optional<leed::LeedKvClient> store_;
   ConnectionPtr cache_connection_;

@@ -49,6 +49,11 @@ ServerStat ServerStat::parse(std::string_view text) {
     out.system = name->get<std::string>();
   }
   out.ssds = count_at(json, "/ssds");
+  if (const auto paths = json.find("ssd_paths"); paths != json.end() && paths->is_array()) {
+    for (const Json& path : *paths) {
+      if (path.is_string()) out.ssd_paths.push_back(path.get<std::string>());
+    }
+  }
   out.slots = count_at(json, "/slots");
   out.ssd_bytes_read = count_at(json, "/ssd_bytes_read");
   out.ssd_bytes_written = count_at(json, "/ssd_bytes_written");

@@ -1,11 +1,12 @@
-// ServerStat: what a server says of itself: Scalio's `scalio stat`, and what LeedHost tells under
-// the same names.
+// ServerStat: what a server says of itself: Scalio's `scalio stat`, and what a SystemHost tells
+// under the same names.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ycsb/report.h"
 
@@ -15,6 +16,7 @@ namespace scalio::eval {
 struct ServerStat {
   std::optional<std::string> system;  // as in systems.h
   std::optional<std::uint64_t> ssds;
+  std::vector<std::string> ssd_paths;  // on the server; not of Scalio
   std::optional<std::uint64_t> slots;  // of a cache block
   // Sums since it started.
   ycsb::ServerCounters counters;

@@ -25,6 +25,7 @@ constexpr std::array kSystems{
               "LEED behind a Ditto cache with sampled LRU, as the paper runs it"},
     SystemRow{System::leed_ditto_adaptive, "leed-ditto-adaptive",
               "the same with Ditto's choice between LRU and LFU"},
+    SystemRow{System::paper, "paper", "Scalio as its paper describes it"},
 };
 
 inline std::vector<std::string> system_names() {

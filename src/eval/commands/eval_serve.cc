@@ -11,21 +11,19 @@
 #include <future>
 #include <memory>
 
-#include "baseline/leed/server/leed_server.h"
 #include "cli/logging.h"
 #include "cli/output.h"
 #include "cli/stop_signals.h"
 #include "eval/commands/commands.h"
-#include "eval/leed_host.h"
 #include "eval/ssd_files.h"
+#include "eval/system_host.h"
 #include "fabric/transports/transports.h"
 #include "store/format_store.h"
 
 namespace scalio::eval {
 namespace {
 
-constexpr std::uint64_t kKeyBytes = 16;              // of scalio-eval ycsb
-constexpr std::uint64_t kHashSeed = 0x7363616c696f;  // of LEED: any
+constexpr std::uint64_t kKeyBytes = 16;  // of scalio-eval ycsb
 
 struct Flags {
   std::string system;
@@ -65,12 +63,7 @@ Status format(const Flags& flags) {
   if (find_system(flags.system) == System::scalio) {
     return storage::format_store(scalio_format(flags), [](double) {}).status();
   }
-  const std::uint64_t share = flags.records / flags.ssds.size();
-  for (const std::string& ssd : flags.ssds) {
-    // Keys are not spread evenly over the SSDs.
-    if (Status s = leed::format_file(ssd, share + share / 8 + 1, kHashSeed); !s.ok()) return s;
-  }
-  return Status();
+  return format_ssds(*find_system(flags.system), flags.ssds, flags.records, flags.value_size);
 }
 
 // The product as its users have it: becomes `scalio serve`, which stands beside this program.
@@ -100,7 +93,7 @@ struct HostStop {
   std::promise<int> signal;
 };
 
-int serve_leed(const Flags& flags, const LeedHostOptions& options) {
+int serve_here(const Flags& flags, const HostOptions& options) {
   auto stop = std::make_shared<HostStop>();
   const Status watched = cli::on_stop_signal([stop](int signal) {
     if (!stop->ready) cli::end_at_once(signal, "before the server was ready: ended at once");
@@ -109,7 +102,7 @@ int serve_leed(const Flags& flags, const LeedHostOptions& options) {
   if (!watched.ok()) return cli::fail(watched);
   // A client that goes away is an error of a write, not the end of the server.
   std::signal(SIGPIPE, SIG_IGN);
-  Result<std::unique_ptr<LeedHost>> host = LeedHost::start(options);
+  Result<std::unique_ptr<SystemHost>> host = SystemHost::start(options);
   if (!host.ok()) return cli::fail(host.status());
   spdlog::info("{} on {} SSDs", flags.system, flags.ssds.size());
   for (const net::Uri& uri : (*host)->addresses()) spdlog::info("listening on {}", uri.text());
@@ -123,13 +116,14 @@ int serve_leed(const Flags& flags, const LeedHostOptions& options) {
 
 int serve(const Flags& flags) {
   cli::start_logging(flags.log_level);
-  LeedHostOptions options = {.system = *find_system(flags.system),
-                             .dir = flags.dir,
-                             .ssds = flags.ssds,
-                             .listen = {},
-                             .threads = static_cast<std::uint32_t>(flags.threads),
-                             .cache_bytes = flags.cache_bytes,
-                             .object_bytes = kKeyBytes + flags.value_size + ditto::kObjectHeader};
+  HostOptions options = {.system = *find_system(flags.system),
+                         .dir = flags.dir,
+                         .ssds = flags.ssds,
+                         .listen = {},
+                         .threads = static_cast<std::uint32_t>(flags.threads),
+                         .cache_bytes = flags.cache_bytes,
+                         .record_bytes = kKeyBytes + flags.value_size,
+                         .batching = !flags.no_batching};
   for (const std::string& text : flags.listen) {
     Result<net::Uri> uri = net::parse_uri(text, fabric::Transports::schemes);
     if (!uri.ok()) return cli::fail(uri.status());
@@ -139,7 +133,7 @@ int serve(const Flags& flags) {
     if (Status s = format(flags); !s.ok()) return cli::fail(s);
   }
   if (options.system == System::scalio) return cli::fail(become_scalio(flags));
-  return serve_leed(flags, options);
+  return serve_here(flags, options);
 }
 
 void add_format_options(Options& options, Flags& f) {
@@ -148,10 +142,10 @@ void add_format_options(Options& options, Flags& f) {
   options.size("--ssd-size", f.ssd_size,
                "--format: bytes of each file of --ssd that is not there, and is made");
   options.count("--records", f.records, 1, 1'000'000'000'000,
-                "--format, LEED: records that there will be, for its buckets");
-  options.size(
-      "--value-size", f.value_size,
-      "Bytes of a value, for the size of Scalio's buckets and the number of Ditto's slots");
+                "--format: records that there will be, for the number of buckets; Scalio's follow "
+                "from the SSDs");
+  options.size("--value-size", f.value_size,
+               "Bytes of a value, which the sizes of buckets, cache slots and objects follow from");
 }
 
 }  // namespace
@@ -170,8 +164,9 @@ std::function<int()> add_eval_serve(Options& options) {
   add_format_options(options, *f);
   options.size("--cache", f->cache_bytes, "Memory of the cache: Scalio's, or all of Ditto's");
   options.count("--threads", f->threads, 1, 1024,
-                "LEED: threads that the SSDs are shared out to. Scalio has one for each SSD");
-  options.flag("--no-batching", f->no_batching, "Scalio: each write has a write of the log");
+                "Threads that the SSDs are shared out to; Scalio has one for each SSD");
+  options.flag("--no-batching", f->no_batching,
+               "Scalio, the paper's too: each write has a write of the log of its own");
   options.text("--nvmf", f->nvmf, "HOST:PORT|none",
                "Scalio: where it offers its SSDs over NVMe/TCP, as for `scalio serve`");
   options.choice("--log-level", f->log_level, {"trace", "debug", "info", "warning", "error"},

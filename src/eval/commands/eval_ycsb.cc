@@ -187,7 +187,8 @@ std::function<int()> add_eval_ycsb(Options& options) {
   options.choice("--workload", f->workload, {"a", "b", "c", "d", "f"}, "YCSB's workload");
   options.require("--workload");
   add_load_options(options, *f);
-  options.count("--message-batch", f->message_batch, 1, 64, "LEED: most operations of a message");
+  options.count("--message-batch", f->message_batch, 1, 64,
+                "Most operations of a message; Scalio's have one");
   options.choice("--ssd-access", f->ssd_access, {"direct", "nvmf"},
                  "Scalio: how clients read the SSDs; default: direct for unix:, if that works, "
                  "else nvmf");

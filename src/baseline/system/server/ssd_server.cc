@@ -80,11 +80,10 @@ struct SsdServer::Impl {
     epoch = *std::move(opened);
     const Result<std::uint64_t> now = epoch->advance();
     if (!now.ok()) return now.status();
-    std::vector<fabric::ShardEndpoint> endpoints;
+    std::vector<fabric::ShardEndpoint> endpoints = o.first_shards;
     for (auto& s : shards) {
       endpoints.push_back({s->loop, &s->shard->region(), &s->shard->service()});
     }
-    endpoints.insert(endpoints.end(), o.further_shards.begin(), o.further_shards.end());
     auto started =
         fabric::FabricServer::start(table, std::move(endpoints), *now, *epoch, o.listen, o.limits);
     if (!started.ok()) return started.status();
