@@ -23,25 +23,6 @@ Status ClosedLoop::run(const std::function<Task<void>(std::uint32_t)>& task) {
   return failure_;
 }
 
-Status ClosedLoop::fill() {
-  return run([this](std::uint32_t task) { return write_records(task); });
-}
-
-Task<void> ClosedLoop::write_records(std::uint32_t task) {
-  ModelThread& thread = seat(task).thread;
-  co_await thread.yield();
-  Buffers buffers(shape_);
-  const std::string_view value(buffers.value.data(), buffers.value.size());
-  for (std::uint64_t n = task; n < shape_.workload.records && failure_.ok();
-       n += shape_.in_flight) {
-    const ycsb::Digits digits(n);
-    buffers.key.set(digits);
-    ycsb::make_value(buffers.value, digits, {0, 0}, sequence_++ % 1'000'000'000);
-    ended(0, co_await seat(task).client.put(buffers.key.view(), value));
-  }
-  --running_;
-}
-
 Status ClosedLoop::warm(std::uint64_t operations, Nanos pause) {
   begin_at_ = 0;
   end_at_ = operations;

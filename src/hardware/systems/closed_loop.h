@@ -28,8 +28,8 @@ class ClosedLoop {
  public:
   ClosedLoop(Hardware& hardware, ModelledSystem& system, const LoopShape& shape);
 
-  // Writes all records. Failures: of the first operation that failed.
-  Status fill();
+  // Failures: of the first operation that failed.
+
   // Runs operations that are not measured, each client task with a pause after each of its own.
   Status warm(std::uint64_t operations, Nanos pause);
   // `before` operations, then calls begin(), `operations` that are measured, end(). What is in
@@ -48,7 +48,6 @@ class ClosedLoop {
     ycsb::KeyBuffer key;
     std::vector<char> value;
   };
-  Task<void> write_records(std::uint32_t task);
   Task<void> work(std::uint32_t task, Nanos pause);
   Task<Status> operate(baseline::KvClient& client, ycsb::RecordChooser& records, Random& random,
                        Buffers& buffers);

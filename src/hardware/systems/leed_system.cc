@@ -11,6 +11,7 @@
 #include "hardware/model_fabric.h"
 #include "hardware/systems/modelled_system.h"
 #include "hardware/systems/server_threads.h"
+#include "hardware/systems/store_fill.h"
 
 namespace scalio::hardware {
 
@@ -49,8 +50,9 @@ class LeedSystem final : public ModelledSystem {
     threads_ = assign_threads(hardware_, shape_.ssd_cores, Role::leed_server);
     control_ = std::make_unique<Control>(*threads_.control);
     const auto ssds = static_cast<std::uint32_t>(hardware_.ssds().size());
+    if (Status s = fill(ssds); !s.ok()) return s;
     for (std::uint32_t i = 0; i < ssds; ++i) {
-      if (Status s = add_ssd(i, ssds); !s.ok()) return s;
+      if (Status s = open(i, ssds); !s.ok()) return s;
     }
     if (caching_ != DittoCaching::none) {
       if (Status s = add_cache(); !s.ok()) return s;
@@ -98,14 +100,24 @@ class LeedSystem final : public ModelledSystem {
     co_return true;
   }
 
-  Status add_ssd(std::uint32_t number, std::uint32_t of) {
-    leed_ssds_.push_back(
-        std::make_unique<ModelLeedSsd>(hardware_, threads_.worker_of(number), number));
-    ModelLeedSsd& ssd = *leed_ssds_.back();
+  Status fill(std::uint32_t ssds) {
     const leed::LeedGeometry geometry = leed::LeedGeometry::fit(
-        ssd.device.size(), (shape_.records + shape_.inserts) / of + 1, mix(shape_.seed + 21));
-    Status s = hardware_.run(ssd.thread, leed::format(ssd.device, geometry));
-    if (!s.ok()) return s;
+        hardware_.ssds()[0]->contents().size(), (shape_.records + shape_.inserts) / ssds + 1,
+        mix(shape_.seed + 21));
+    std::vector<SparseBytes*> contents;
+    for (std::uint32_t i = 0; i < ssds; ++i) {
+      leed_ssds_.push_back(std::make_unique<ModelLeedSsd>(hardware_, threads_.worker_of(i), i));
+      ModelLeedSsd& ssd = *leed_ssds_.back();
+      Status s = hardware_.run(ssd.thread, leed::format(ssd.device, geometry));
+      if (!s.ok()) return s;
+      contents.push_back(&hardware_.ssds()[i]->contents());
+    }
+    fill_leed(geometry, contents, {shape_.records, shape_.key_size, shape_.value_size});
+    return Status();
+  }
+
+  Status open(std::uint32_t number, std::uint32_t of) {
+    ModelLeedSsd& ssd = *leed_ssds_[number];
     auto engine = hardware_.run(ssd.thread, leed::LeedEngine::open(ssd.thread, ssd.device));
     if (!engine.ok()) return engine.status();
     ssd.engine = *std::move(engine);

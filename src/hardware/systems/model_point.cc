@@ -240,10 +240,8 @@ Result<PointFigures> model_point(const PointOptions& o) {
   const Phases phases = phases_of(o, s.shape);
 
   ClosedLoop loop(*s.hardware, *s.system, s.load);
-  Status status;
-  if (!s.system->filled()) status = loop.fill();
   const Nanos pause = kWarmClocks * kClock * o.in_flight / phases.warm;
-  if (status.ok()) status = loop.warm(phases.warm, pause);
+  Status status = loop.warm(phases.warm, pause);
   ModelTotals begin, end;
   const auto now = [&](ModelTotals& totals) {
     totals = count(s);

@@ -24,7 +24,7 @@ PointFigures run(const PointOptions& o) {
 }
 
 TEST(ModelPoint, OfASeedIsTheSameEveryTime) {
-  for (const char* system : {"scalio", "leed", "leed-ditto", "leed-ditto-adaptive"}) {
+  for (const char* system : {"scalio", "leed", "leed-ditto", "leed-ditto-adaptive", "paper"}) {
     PointOptions o = small(system, "a", 2);
     o.records = o.operations = 5000;
     const PointFigures a = run(o), b = run(o);
@@ -90,7 +90,10 @@ TEST(ModelPoint, OfReadsHasTheSystemsInTheirOrder) {
   const double leed = run(small("leed", "c", 4)).throughput;
   const PointFigures ditto = run(small("leed-ditto", "c", 4));
   const PointFigures scalio = run(small("scalio", "c", 4));
+  const PointFigures paper = run(small("paper", "c", 4));
   EXPECT_GT(ditto.throughput, 1.5 * leed);
+  EXPECT_GT(paper.throughput, 1.3 * ditto.throughput);
+  EXPECT_EQ(paper.server_cpu_us_per_op, 0);
   EXPECT_GT(scalio.throughput, 1.3 * ditto.throughput);
   EXPECT_EQ(scalio.server_cpu_us_per_op, 0);
   EXPECT_GT(ditto.server_cpu_us_per_op, 0);

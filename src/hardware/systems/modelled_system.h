@@ -47,8 +47,6 @@ class ModelledSystem {
     baseline::KvClient& client;
   };
   const std::vector<ClientSeat>& clients() const { return clients_; }
-  // It came with all its records.
-  virtual bool filled() const { return false; }
   // SSD I/Os as the artifact computes them.
   virtual std::uint64_t formula_ios(const OperationCounts& counts) const = 0;
   // Ends everything, in an orderly way. No operation is in flight.
@@ -63,7 +61,7 @@ std::uint64_t scalio_ssd_bytes(const SystemShape& shape, std::uint32_t ssds);
 std::uint64_t leed_ssd_bytes(const SystemShape& shape, std::uint32_t ssds);
 std::uint64_t paper_ssd_bytes(const SystemShape& shape, std::uint32_t ssds);
 
-// Failures: what the system's own start fails with.
+// Full of records. Failures: what the system's own start fails with.
 Result<std::unique_ptr<ModelledSystem>> make_scalio(Hardware& hardware, const SystemShape& shape);
 enum class DittoCaching : std::uint8_t { none, lru, adaptive };
 Result<std::unique_ptr<ModelledSystem>> make_leed(Hardware& hardware, const SystemShape& shape,

@@ -7,6 +7,7 @@
 #include "hardware/model_fabric.h"
 #include "hardware/systems/modelled_system.h"
 #include "hardware/systems/server_threads.h"
+#include "hardware/systems/store_fill.h"
 
 namespace scalio::hardware {
 
@@ -34,8 +35,9 @@ class PaperSystem final : public ModelledSystem {
   Status start() {
     threads_ = assign_threads(hardware_, shape_.ssd_cores, Role::paper_server);
     const auto ssds = static_cast<std::uint32_t>(hardware_.ssds().size());
+    if (Status s = fill(ssds); !s.ok()) return s;
     for (std::uint32_t i = 0; i < ssds; ++i) {
-      if (Status s = add_ssd(i, ssds); !s.ok()) return s;
+      if (Status s = open(i, ssds); !s.ok()) return s;
     }
     if (!shape_.offload) {
       for (std::uint32_t i = 0; i < hardware_.cores(); ++i) {
@@ -78,22 +80,32 @@ class PaperSystem final : public ModelledSystem {
     co_return true;
   }
 
-  Status add_ssd(std::uint32_t number, std::uint32_t of) {
-    const paper::CacheShape cache{
-        .blocks = static_cast<std::uint32_t>(std::max<std::uint64_t>(1, shape_.cache_blocks / of)),
-        .slots = shape_.slots,
-        .body = static_cast<std::uint32_t>(shape_.key_size + shape_.value_size)};
-    if (Status s = cache.check(); !s.ok()) return s;
-    paper_ssds_.push_back(
-        std::make_unique<ModelPaperSsd>(hardware_, threads_.worker_of(number), cache, number));
-    ModelPaperSsd& ssd = *paper_ssds_.back();
+  Status fill(std::uint32_t ssds) {
+    cache_ = {.blocks = static_cast<std::uint32_t>(
+                  std::max<std::uint64_t>(1, shape_.cache_blocks / ssds)),
+              .slots = shape_.slots,
+              .body = static_cast<std::uint32_t>(shape_.key_size + shape_.value_size)};
+    if (Status s = cache_.check(); !s.ok()) return s;
     const paper::PaperGeometry geometry = paper::PaperGeometry::fit(
-        ssd.device.size(), (shape_.records + shape_.inserts) / of + 1,
+        hardware_.ssds()[0]->contents().size(), (shape_.records + shape_.inserts) / ssds + 1,
         static_cast<std::uint32_t>(shape_.value_size), mix(shape_.seed + 41));
-    Status s = hardware_.run(ssd.thread, paper::format(ssd.device, geometry));
-    if (!s.ok()) return s;
+    std::vector<SparseBytes*> contents;
+    for (std::uint32_t i = 0; i < ssds; ++i) {
+      paper_ssds_.push_back(
+          std::make_unique<ModelPaperSsd>(hardware_, threads_.worker_of(i), cache_, i));
+      ModelPaperSsd& ssd = *paper_ssds_.back();
+      Status s = hardware_.run(ssd.thread, paper::format(ssd.device, geometry));
+      if (!s.ok()) return s;
+      contents.push_back(&hardware_.ssds()[i]->contents());
+    }
+    fill_paper(geometry, contents, {shape_.records, shape_.key_size, shape_.value_size});
+    return Status();
+  }
+
+  Status open(std::uint32_t number, std::uint32_t of) {
+    ModelPaperSsd& ssd = *paper_ssds_[number];
     auto engine = hardware_.run(
-        ssd.thread, paper::PaperEngine::open(ssd.thread, ssd.device, ssd.region.span(), cache,
+        ssd.thread, paper::PaperEngine::open(ssd.thread, ssd.device, ssd.region.span(), cache_,
                                              shape_.batching ? paper::PaperOptions()
                                                              : paper::PaperOptions::unbatched()));
     if (!engine.ok()) return engine.status();
@@ -140,6 +152,7 @@ class PaperSystem final : public ModelledSystem {
   Hardware& hardware_;
   const SystemShape shape_;
   ServerThreads threads_;
+  paper::CacheShape cache_;
   std::vector<ModelThread*> targets_;
   std::vector<std::unique_ptr<ModelPaperSsd>> paper_ssds_;
   std::vector<std::unique_ptr<paper::PaperClient>> paper_clients_;

@@ -7,8 +7,8 @@
 #include "client/shard_client.h"
 #include "hardware/model_device.h"
 #include "hardware/model_fabric.h"
-#include "hardware/systems/bucket_fill.h"
 #include "hardware/systems/modelled_system.h"
+#include "hardware/systems/store_fill.h"
 #include "server/shard.h"
 #include "task/wait_group.h"
 
@@ -197,7 +197,7 @@ class ScalioSystem final : public ModelledSystem {
       geometries.push_back(*g);
       contents.push_back(&ssd.contents());
     }
-    fill_store(geometries, contents, shape_.records, shape_.key_size, shape_.value_size);
+    fill_scalio(geometries, contents, {shape_.records, shape_.key_size, shape_.value_size});
     for (std::uint32_t i = 0; i < ssds; ++i) {
       const std::uint32_t core = i % hardware_.cores();
       hardware_.use_core(core, "shards");
@@ -216,8 +216,6 @@ class ScalioSystem final : public ModelledSystem {
     }
     return Status();
   }
-
-  bool filled() const override { return true; }
 
   // Two I/Os a miss and two a PUT, as the artifact has it.
   std::uint64_t formula_ios(const OperationCounts& c) const override {

@@ -1,25 +1,21 @@
-#include "hardware/systems/bucket_fill.h"
 
 #include <algorithm>
 #include <deque>
 
 #include "base/hash.h"
+#include "hardware/systems/store_fill.h"
 #include "layout/bucket.h"
 #include "layout/log.h"
 #include "layout/superblock.h"
-#include "ycsb/key_value.h"
 
 namespace scalio::hardware {
 
 namespace {
 
-struct PlacedRecord {
-  std::uint64_t home;
-  std::uint64_t number;
-  bool operator<(const PlacedRecord& o) const {
-    return home != o.home ? home < o.home : number < o.number;
-  }
-};
+// The version that all records have.
+constexpr std::uint64_t kFillVersion = 1;
+
+using Placed = FilledRecords::Placed;
 
 void format(SparseBytes& ssd, const layout::SsdGeometry& g) {
   Bytes block(layout::kSuperblockSize);
@@ -36,14 +32,13 @@ void format(SparseBytes& ssd, const layout::SsdGeometry& g) {
 // Writes the buckets of one SSD in order. What has no room in its home goes on to the next.
 class BucketWriter {
  public:
-  BucketWriter(SparseBytes& ssd, const layout::SsdGeometry& geometry, std::uint64_t key_size,
-               std::uint64_t value_size)
-      : ssd_(ssd), geometry_(geometry), key_(key_size), value_(value_size) {}
+  BucketWriter(SparseBytes& ssd, const layout::SsdGeometry& geometry, FilledRecords& records)
+      : ssd_(ssd), geometry_(geometry), records_(records) {}
 
   // Those of a home, of which none was written yet and all before.
-  void write_home(const PlacedRecord* begin, const PlacedRecord* end) {
-    open(begin->home);
-    for (const PlacedRecord* r = begin; r != end; ++r) {
+  void write_home(const Placed* begin, const Placed* end) {
+    open(begin->bucket);
+    for (const Placed* r = begin; r != end; ++r) {
       if (!add(*r, pages_.back())) spilled_.push_back(*r);
     }
   }
@@ -76,18 +71,16 @@ class BucketWriter {
     ++next_;
     while (!spilled_.empty() && add(spilled_.front(), pages_.back())) spilled_.pop_front();
   }
-  bool add(const PlacedRecord& r, FillPage& page) {
+  bool add(const Placed& r, FillPage& page) {
     layout::Bucket bucket(page.bytes);
-    if (!bucket.fits(key_.view().size(), value_.size())) return false;
-    const ycsb::Digits digits(r.number);
-    key_.set(digits);
-    ycsb::make_value(value_, digits, {0, 0}, 0);
-    bucket.append({key_.view(), {value_.data(), value_.size()}, kFillVersion});
+    const std::string_view key = records_.key(r.number), value = records_.value(r.number);
+    if (!bucket.fits(key.size(), value.size())) return false;
+    bucket.append({key, value, kFillVersion});
     page.used = true;
-    const std::uint64_t distance = next_ - 1 - r.home;
+    const std::uint64_t distance = next_ - 1 - r.bucket;
     if (distance > 0) {
       SCALIO_ASSERT(distance <= layout::SsdGeometry::kMaxReach);
-      FillPage& home = pages_[r.home - first_];
+      FillPage& home = pages_[r.bucket - first_];
       home.used = true;
       layout::Bucket(home.bytes).set_reach(static_cast<std::uint32_t>(distance));
     }
@@ -106,36 +99,28 @@ class BucketWriter {
 
   SparseBytes& ssd_;
   const layout::SsdGeometry& geometry_;
-  ycsb::KeyBuffer key_;
-  std::vector<char> value_;
+  FilledRecords& records_;
   std::deque<FillPage> pages_;  // of buckets from first_ to before next_
   std::uint64_t first_ = 0, next_ = 0;
-  std::deque<PlacedRecord> spilled_;
+  std::deque<Placed> spilled_;
 };
 
 }  // namespace
 
-void fill_store(const std::vector<layout::SsdGeometry>& geometries,
-                const std::vector<SparseBytes*>& ssds, std::uint64_t records,
-                std::uint64_t key_size, std::uint64_t value_size) {
+void fill_scalio(const std::vector<layout::SsdGeometry>& geometries,
+                 const std::vector<SparseBytes*>& ssds, const FilledShape& shape) {
   const auto count = static_cast<std::uint32_t>(ssds.size());
-  std::vector<std::vector<PlacedRecord>> placed(count);
-  ycsb::KeyBuffer key(key_size);
-  for (std::uint64_t n = 0; n < records; ++n) {
-    key.set(ycsb::Digits(n));
-    const std::uint64_t hash = hash_key(key.view(), geometries[0].hash_seed);
+  FilledRecords records(shape, count, [&](std::string_view key) {
+    const std::uint64_t hash = hash_key(key, geometries[0].hash_seed);
     const std::uint32_t shard = layout::shard_of(hash, count);
-    placed[shard].push_back({geometries[shard].home_bucket(hash), n});
-  }
+    return FilledRecords::Where{shard, geometries[shard].home_bucket(hash)};
+  });
   for (std::uint32_t i = 0; i < count; ++i) {
     format(*ssds[i], geometries[i]);
-    std::vector<PlacedRecord> all = std::move(placed[i]);
-    std::sort(all.begin(), all.end());
-    BucketWriter writer(*ssds[i], geometries[i], key_size, value_size);
-    for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
-      while (end < all.size() && all[end].home == all[begin].home) ++end;
-      writer.write_home(all.data() + begin, all.data() + end);
-    }
+    BucketWriter writer(*ssds[i], geometries[i], records);
+    records.for_each_bucket(i, [&](std::uint64_t, const Placed* begin, const Placed* end) {
+      writer.write_home(begin, end);
+    });
     writer.finish();
   }
 }

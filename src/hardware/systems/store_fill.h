@@ -1,0 +1,25 @@
+// Writes stores full of records, each as its system's server would have left it.
+#pragma once
+
+#include <vector>
+
+#include "baseline/leed/leed_format.h"
+#include "baseline/paper/paper_format.h"
+#include "hardware/sparse_bytes.h"
+#include "hardware/systems/filled_records.h"
+#include "layout/geometry.h"
+
+namespace scalio::hardware {
+
+// Formats the SSDs, which are in the order of the geometries, and puts the records there. All
+// merged, none in the log.
+void fill_scalio(const std::vector<layout::SsdGeometry>& geometries,
+                 const std::vector<SparseBytes*>& ssds, const FilledShape& shape);
+
+// All SSDs have one geometry. They are formatted already, and their logs are empty.
+void fill_leed(const leed::LeedGeometry& geometry, const std::vector<SparseBytes*>& ssds,
+               const FilledShape& shape);
+void fill_paper(const paper::PaperGeometry& geometry, const std::vector<SparseBytes*>& ssds,
+                const FilledShape& shape);
+
+}  // namespace scalio::hardware
