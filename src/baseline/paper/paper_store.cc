@@ -133,7 +133,7 @@ Task<Result<PaperStore::Chain>> PaperStore::find(std::string_view key) {
     Status s = co_await read_bucket(chain.number, bucket);
     if (!s.ok()) co_return s;
     chain.item = leed::find_bucket_item(bucket, key);
-    if (!chain.with_room && leed::find_bucket_item(bucket, {}) < leed::kBucketItems) {
+    if (!chain.with_room && leed::find_bucket_item(bucket, "") < leed::kBucketItems) {
       chain.with_room = chain.number;
     }
     const std::optional<std::uint32_t> next = next_bucket(bucket);
@@ -191,7 +191,7 @@ Task<Status> PaperStore::insert(Chain& chain, std::string_view key, std::uint64_
       Status s = co_await read_bucket(chain.number, bucket);
       if (!s.ok()) co_return s;
     }
-    leed::set_bucket_item(bucket, leed::find_bucket_item(bucket, {}), {key, 0, place});
+    leed::set_bucket_item(bucket, leed::find_bucket_item(bucket, ""), {key, 0, place});
     co_return co_await write_bucket(chain.number, bucket);
   }
   // The new one is complete before the chain leads to it.
