@@ -3,6 +3,7 @@
 #include <map>
 
 #include "testing/paper_fixture.h"
+#include "testing/sanitizer.h"
 
 namespace scalio::paper {
 namespace {
@@ -477,7 +478,8 @@ class PaperPowerCut {
 };
 
 TEST(PaperEngineTest, WhatWasAcknowledgedSurvivesAPowerCut) {
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) PaperPowerCut(seed).run();
+  constexpr std::uint64_t kSeeds = kSanitized ? 30 : 150;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) PaperPowerCut(seed).run();
 }
 
 }  // namespace
