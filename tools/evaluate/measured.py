@@ -73,8 +73,10 @@ def systems(options):
             ssd_bytes = 64 * MIB + records * 1024 // SSDS
             with store.serving(records, max(memory, 4 * MIB), ssd_bytes):
                 store.ycsb("c", records, 0, "--load")
-                for workload in options.workloads:
-                    row = store.ycsb(workload, records, operations, "--warm-up", str(warm_up))
+                # With one seed all of them would ask for the same keys, and find those cached.
+                for seed, workload in enumerate(options.workloads, 1):
+                    row = store.ycsb(workload, records, operations, "--warm-up", str(warm_up),
+                                     "--seed", str(seed))
                     row["system"] += name
                     yield row
 
@@ -86,7 +88,7 @@ def rival(options):
         # It has every record in memory, or refuses them.
         if options.system == "redis" and name:
             continue
-        for workload in options.workloads:
+        for seed, workload in enumerate(options.workloads, 1):
             with served.scratch() as folder:
                 said = served.run(
                     [options.program, "ycsb", "--system", options.system,
@@ -94,7 +96,8 @@ def rival(options):
                      "--workload", workload, "--records", str(records),
                      "--warm-up", str(warm_up), "--operations", str(operations),
                      "--value-size", str(VALUE), "--threads", str(THREADS),
-                     "--depth", str(DEPTH), "--json", "--quiet"], timeout=3600)
+                     "--depth", str(DEPTH), "--seed", str(seed), "--json", "--quiet"],
+                    timeout=3600)
             row = json.loads(said)
             row["system"] += name
             yield row

@@ -205,6 +205,7 @@ TEST_P(EachRival, IsGoneWhenThisProcessIsKilled) {
   ::kill(parent, SIGKILL);
   EXPECT_EQ(::waitpid(parent, nullptr, 0), parent);
   EXPECT_EQ(::poll(&ended, 1, kGone), 1);
+  ::syscall(SYS_pidfd_send_signal, fd, SIGKILL, nullptr, 0);  // if it is not
   for (const int end : {fd, ends[0], ends[1]}) ::close(end);
 }
 
