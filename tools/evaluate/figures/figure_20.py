@@ -13,7 +13,7 @@ on both; CPU and I/Os an operation are the systems' own. Memory is equal for all
 B + 200 B. "-4x" behind a name means that they take four times the memory that a system has for
 them, else it has three times what they take. scalio, leed, rocksdb and redis acknowledge a write
 when it survives a power cut; the others promise less, and only equal ones should be compared."""
-SYSTEMS = ("scalio", "leed", "leed-ditto", "leed-ditto-adaptive")
+SYSTEMS = ("scalio", "paper", "leed-ditto", "leed-ditto-adaptive", "leed")
 RIVALS = ("rocksdb", "rocksdb-nosync", "redis", "redis-memory", "memcached")
 WORKLOADS = ("a", "b", "c")
 
