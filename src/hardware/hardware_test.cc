@@ -218,7 +218,34 @@ TEST(ModelSsd, ReadsThePageOfASmallWriteInPlaceAndNotOfALog) {
   EXPECT_LT(log, in_place * 2 / 3);
 }
 
-// Answers nothing.
+// Of one durable write.
+Nanos time_of_write(bool power_loss_protected) {
+  SsdShape shape = find_machine("paper")->ssd;
+  shape.power_loss_protected = power_loss_protected;
+  HardwareOptions o;
+  o.machine = *find_machine("paper");
+  o.machine.ssd = shape;
+  o.ssd_bytes = 64 << 20;
+  o.scale = 1;
+  auto made = Hardware::make(o);
+  const std::unique_ptr<Hardware> hardware = *std::move(made);
+  hardware->set_charging(true);
+  ModelThread& thread = hardware->server_thread(0, Role::leed_server, false);
+  ModelDevice device(*hardware, thread, *hardware->ssds()[0], IoPath::driver);
+  const Nanos start = hardware->queue().now();
+  thread.spawn(write_often(device, 0, 4096, 4096, 1));
+  hardware->drain();
+  return hardware->queue().now() - start;
+}
+
+TEST(ModelSsd, WaitsForTheFlashWithoutPowerLossProtection) {
+  const SsdShape shape = find_machine("paper")->ssd;
+  EXPECT_NEAR(static_cast<double>(time_of_write(true)), static_cast<double>(shape.write_latency),
+              2000);
+  EXPECT_GE(time_of_write(false), shape.write_latency + shape.program);
+}
+
+// Answers with the request.
 struct NoService final : fabric::Service {
   Result<Bytes> on_hello(fabric::Peer&, ByteView) override { return Bytes(); }
   void on_request(fabric::Peer& peer, std::uint64_t call, ByteView request) override {

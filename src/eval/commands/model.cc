@@ -18,7 +18,7 @@ namespace {
 struct ModelFlags {
   hardware::PointOptions point;
   std::uint64_t ssds = 7, cores = 0, in_flight = 512, batch = 8, slots = 8, ssd_cores = 0;
-  bool no_offload = false, no_cache = false, no_batching = false, json = false;
+  bool no_offload = false, no_cache = false, no_batching = false, no_plp = false, json = false;
 };
 
 Point to_point(const hardware::PointOptions& o, const hardware::PointFigures& f) {
@@ -86,6 +86,7 @@ int run_model(const ModelFlags& flags) {
   o.offload = !flags.no_offload;
   o.cache = !flags.no_cache;
   o.batching = !flags.no_batching;
+  o.power_loss_protected = !flags.no_plp;
   spdlog::set_level(spdlog::level::warn);
   const Result<hardware::PointFigures> figures = hardware::model_point(o);
   if (!figures.ok()) return cli::fail(figures.status());
@@ -106,6 +107,7 @@ void add_system_options(Options& options, ModelFlags& f) {
                 "Blocks of the cache; 0: as the paper's, for these records");
   options.flag("--no-offload", f.no_offload, "Clients' SSD reads cost CPU of the server");
   options.flag("--no-cache", f.no_cache, "Nothing that was read is cached");
+  options.flag("--no-plp", f.no_plp, "SSDs without capacitors: durable writes wait for the flash");
   options.flag("--no-batching", f.no_batching, "Each write is written to the log by itself");
 }
 

@@ -36,6 +36,7 @@ Result<Setup> describe(const PointOptions& o) {
   const std::optional<Machine> machine = find_machine(o.machine);
   if (!machine) return invalid(fmt::format("there is no machine {}", o.machine));
   s.machine = *machine;
+  if (!o.power_loss_protected) s.machine.ssd.power_loss_protected = false;
   if (o.ssds < 1 || o.ssds > machine->most_ssds) {
     return invalid(fmt::format("{} has 1 to {} SSDs", machine->name, machine->most_ssds));
   }
