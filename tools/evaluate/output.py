@@ -76,7 +76,7 @@ def write_all(folder, modules, setup, results, version, failures):
     introduction += troubles(failures)
     if 11 in numbers:
         introduction += page.table(summary.headline(setup, results))
-    if any(results.row(job) for job in ranges.jobs(setup)):
+    if any(results.row(job) for job in ranges.jobs(setup) if job.costs):
         introduction += ("<details><summary>What the headline depends on</summary>"
                          + page.table(summary.costs(setup, results))
                          + page.table(summary.splits(setup, results)) + "</details>")

@@ -34,6 +34,8 @@ def is_words(cell):
 
 
 def table(one):
+    if not one.rows:
+        return ""
     head = "".join(f"<th>{text(name)}</th>" for name in one.columns)
     body = "".join(
         "<tr>" + "".join(f'<td class="words">{text(cell)}</td>' if is_words(str(cell)) else

@@ -57,7 +57,7 @@ def plain(value):
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{float(f'{value:.6g}'):.15g}"
     return str(value)
 
 
