@@ -27,8 +27,8 @@ def point(setup, system, workload, cost, factor):
     return setup.point(system, workload, costs=tuple((name, factor) for name in COSTS[cost]))
 
 
-# Of 8 cores, those for LEED's SSDs; 4 is what the paper has. With 7 each SSD has its own, and one is
-# left for control and network.
+# Of 8 cores, those for LEED's SSDs; 4 is what the paper has. With 7 each SSD has its own, and one
+# is left for control and network.
 SPLITS = (2, 3, 4, 5, 6, 7)
 SPLIT_SYSTEMS = ("leed", "leed-ditto")
 

@@ -11,10 +11,10 @@ TITLE = "CPU-seconds of the server per million operations, and operations a joul
 KIND = "simulated"
 SHOWS = """CPU-seconds are the model's. Watts are published ones (table): a core draws its share of
 the processor's TDP for the time it works, NIC and SSDs draw theirs always. Idle power of the rest
-of the server is left out, alike for all, and so are the clients, whose cores do in Scalio and in
-Ditto what LEED's server does. A thread that polls is charged for what it does, not for polling,
-which is for LEED and the paper's Scalio: their cores would never sleep. So a system that needs no cores and one that is faster
-both win: the first by the watts, the second by the time."""
+of the server is left out, alike for all, and so are the clients' cores. A thread that polls is
+charged for what it does, not for polling, which is for LEED and the paper's Scalio: their cores
+would never sleep. So a system that needs no cores and one that is faster both win: the first by
+the watts, the second by the time."""
 LAST = 7
 
 
