@@ -4,6 +4,7 @@
 // charged. So a core does one thing at a time, and work waits.
 #pragma once
 
+#include <bit>
 #include <coroutine>
 #include <cstdint>
 #include <deque>
@@ -98,10 +99,10 @@ class ModelThread final : public Executor, public EventTarget {
   }
   void post_at(Nanos when, std::coroutine_handle<> h) override {
     if (when <= core_.now()) return post(h);
-    queue_.at(when, *this, reinterpret_cast<std::uint64_t>(h.address()));
+    queue_.at(when, *this, std::bit_cast<std::uint64_t>(h.address()));
   }
   void happen(std::uint64_t what) override {
-    core_.add({this, reinterpret_cast<void*>(what), nullptr, StepKind::other});
+    core_.add({this, std::bit_cast<void*>(what), nullptr, StepKind::other});
   }
   // To be called when it comes, not before.
   void add(Arrival& arrival, StepKind kind) { core_.add({this, nullptr, &arrival, kind}); }

@@ -116,7 +116,7 @@ TEST(Core, WorksOnWhatComesInItsOrderAndNeverOnTwoAtOnce) {
 }
 
 TEST(Core, ThatSleptIsWokenFirst) {
-  Nanos began[2];
+  Nanos began[2] = {};
   for (const bool sleeps : {false, true}) {
     Rig rig;
     ModelThread& thread = rig.hardware->server_thread(0, Role::network, sleeps);

@@ -263,7 +263,7 @@ std::string to_text(const Timeline& timeline) {
       overwrite(labels, labels.empty() ? at : std::max(at, labels.size() + 1), bar.label);
       draw_bar(bars, bar, axis, margin, gap);
     }
-    out += labels + "\n" + bars + "\n";
+    out += fmt::format("{}\n{}\n", labels, bars);
   }
   out += has_parts(timeline) ? "\n  = in the store, - in the cache; not to scale\n\n"
                              : "\n  not to scale\n\n";

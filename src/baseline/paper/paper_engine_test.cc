@@ -1,5 +1,7 @@
 #include "baseline/paper/paper_engine.h"
 
+#include <fmt/format.h>
+
 #include <map>
 
 #include "testing/paper_fixture.h"
@@ -81,7 +83,7 @@ int put_all(PaperFixture& f, PaperClient& client, const std::vector<std::string>
             const std::string& value) {
   int failed = 0;
   for (const std::string& key : keys) {
-    f.time.spawn(put_one(client, key, key + "=" + value, failed));
+    f.time.spawn(put_one(client, key, fmt::format("{}={}", key, value), failed));
   }
   f.time.run();
   return failed;

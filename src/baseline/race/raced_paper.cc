@@ -56,13 +56,13 @@ class RacedPaper final : public RacedStore {
   }
 
   Task<Result<std::unique_ptr<RacedClient>>> connect(sim::SimProcess& process) override {
+    const std::uint64_t seed = ++clients_;
     auto connected = co_await paper::PaperClient::connect(
         process,
         [this, &process](std::uint32_t, Bytes hello) {
           return sim::SimChannel::connect(endpoint_, process, std::move(hello));
         },
-        [this, &process](std::uint32_t) { return sim::open_disk(process, disk_); },
-        {.seed = ++clients_});
+        [this, &process](std::uint32_t) { return sim::open_disk(process, disk_); }, {.seed = seed});
     if (!connected.ok()) co_return connected.status();
     co_return std::unique_ptr<RacedClient>(std::make_unique<PaperRacer>(*std::move(connected)));
   }

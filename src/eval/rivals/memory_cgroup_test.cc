@@ -17,10 +17,13 @@ constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 std::string own_cgroups() { return *read_file("/proc/self/cgroup", 65'536); }
 
+// It declares what it names.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define CREATE_OR_SKIP(group)                                    \
   auto created = MemoryCgroup::create(64 * kMiB);                \
   if (!created.ok()) GTEST_SKIP() << created.status().message(); \
   std::unique_ptr<MemoryCgroup> group = *std::move(created)
+// NOLINTEND(bugprone-macro-parentheses)
 
 TEST(MemoryCgroup, GivesThisProcessBack) {
   const std::string before = own_cgroups();
