@@ -8,6 +8,7 @@ namespace scalio::eval {
 namespace {
 
 using ycsb::Operation;
+using ycsb::Step;
 
 // After so many failures in a row, beyond those that were in flight together, or after so long with
 // nothing else, the server is gone.
@@ -73,10 +74,7 @@ bool KvWorker::take(Step& step) {
   if (task_.load) {
     step = {Operation::update, task_.first_record + taken_};
   } else {
-    step.operation = shared_.operations.next(random_);
-    step.record = step.operation == Operation::insert
-                      ? shared_.inserts.take()
-                      : records_.next(random_, shared_.inserts.existing());
+    step = ycsb::draw_step(shared_.operations, records_, shared_.inserts, random_);
   }
   ++taken_;
   return true;

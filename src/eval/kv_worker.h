@@ -18,6 +18,7 @@
 #include "ycsb/chooser.h"
 #include "ycsb/insert_counter.h"
 #include "ycsb/key_value.h"
+#include "ycsb/step.h"
 #include "ycsb/worker.h"
 
 namespace scalio::eval {
@@ -78,10 +79,6 @@ class KvWorker {
   std::uint64_t failed() const { return failed_.load(std::memory_order_relaxed); }
 
  private:
-  struct Step {
-    ycsb::Operation operation;
-    std::uint64_t record;
-  };
   // One of the operations in flight: its buffers.
   struct Buffers {
     explicit Buffers(const KvWorkerOptions& o) : key(o.key_size), value(o.value_size) {}
@@ -89,9 +86,9 @@ class KvWorker {
     std::vector<char> value;
   };
 
-  bool take(Step& step);
+  bool take(ycsb::Step& step);
   Task<void> operate(Buffers& buffers);
-  Task<bool> carry_out(const Step& step, Buffers& buffers);
+  Task<bool> carry_out(const ycsb::Step& step, Buffers& buffers);
   Task<bool> put(const ycsb::Digits& digits, Buffers& buffers);
   bool check(const Result<std::string>& got, const ycsb::Digits& digits, std::string_view key);
   void fail(std::string_view code, const std::string& message);

@@ -66,6 +66,15 @@ ModelThread& Hardware::server_thread(std::uint32_t core, Role role, bool sleeps)
   return *threads_.back();
 }
 
+std::vector<ModelThread*> Hardware::target_threads() {
+  std::vector<ModelThread*> threads;
+  for (std::uint32_t i = 0; i < cores(); ++i) {
+    use_core(i, "target");
+    threads.push_back(&server_thread(i, Role::target, true));
+  }
+  return threads;
+}
+
 ModelThread& Hardware::client_thread(Role role) {
   Core& core = *client_cores_[next_client_core_++ % client_cores_.size()];
   threads_.push_back(std::make_unique<ModelThread>(queue_, core, costs_, charging_, role, false));

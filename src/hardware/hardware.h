@@ -50,6 +50,8 @@ class Hardware {
   std::string core_use(std::uint32_t core) const { return uses_[core]; }
   Core& core(std::uint32_t i) { return *cores_[i]; }
   ModelThread& server_thread(std::uint32_t core, Role role, bool sleeps);
+  // A thread of the standard NVMe-oF target on each core of the server.
+  std::vector<ModelThread*> target_threads();
   // On the next core of the clients' machines. They poll.
   ModelThread& client_thread(Role role);
   const std::vector<std::unique_ptr<Core>>& client_cores() const { return client_cores_; }

@@ -100,10 +100,7 @@ bool Worker::take(Step& step) {
   if (assignment_.load) {
     step = {Operation::update, assignment_.first_record + taken_};
   } else {
-    step.operation = shared_.operations.next(random_);
-    step.record = step.operation == Operation::insert
-                      ? shared_.inserts.take()
-                      : records_.next(random_, shared_.inserts.existing());
+    step = draw_step(shared_.operations, records_, shared_.inserts, random_);
   }
   ++taken_;
   return true;

@@ -18,6 +18,7 @@
 #include "ycsb/insert_counter.h"
 #include "ycsb/key_value.h"
 #include "ycsb/report.h"
+#include "ycsb/step.h"
 
 namespace scalio::ycsb {
 
@@ -81,10 +82,6 @@ class Worker {
   bool ended() const { return ended_.load(std::memory_order_relaxed); }
 
  private:
-  struct Step {
-    Operation operation;
-    std::uint64_t record;
-  };
   // One of the `depth` operations in flight: its buffers live as long as the operation needs them.
   struct Slot {
     Slot(const Assignment& assignment, unsigned index);

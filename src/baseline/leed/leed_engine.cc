@@ -26,6 +26,18 @@ LeedOptions LeedOptions::for_store(const LeedGeometry& g) {
   return o;
 }
 
+LeedCounters& LeedCounters::operator+=(const LeedCounters& o) {
+  gets += o.gets;
+  sets += o.sets;
+  removes += o.removes;
+  moved += o.moved;
+  handed_on += o.handed_on;
+  bucket_chunks += o.bucket_chunks;
+  value_chunks += o.value_chunks;
+  waiting += o.waiting;
+  return *this;
+}
+
 LeedEngine::LeedEngine(Executor& executor, block::BlockDevice& device, const LeedGeometry& geometry,
                        const LeedOptions& options)
     : geometry_(geometry),

@@ -41,6 +41,8 @@ struct LeedCounters {
   std::uint64_t bucket_chunks = 0;  // compacted
   std::uint64_t value_chunks = 0;
   std::uint64_t waiting = 0;  // for tokens, now
+
+  LeedCounters& operator+=(const LeedCounters& o);
 };
 
 // Belongs to its executor's thread. Many operations may be in flight; those of one key take effect

@@ -11,25 +11,24 @@
 namespace scalio::eval {
 namespace {
 
-constexpr std::string_view kEnd = "\r\n";
 constexpr std::size_t kMostKey = 250;
 constexpr std::uint64_t kLeastMemory = std::uint64_t{8} << 20;  // for its slabs
 
 // "VA 3", then 3 bytes and an end of line; anything else is a line: "HD", "EN", "SERVER_ERROR ...".
 Result<std::size_t> measure_reply(std::string_view received) {
   constexpr std::string_view kValue = "VA ";
-  const std::size_t end = received.find(kEnd);
+  const std::size_t end = received.find(kLineEnd);
   if (end == std::string_view::npos) return std::size_t{0};
-  const std::size_t line = end + kEnd.size();
+  const std::size_t line = end + kLineEnd.size();
   if (!received.starts_with(kValue)) return line;
   const std::optional<std::int64_t> size =
       whole_number(received.substr(kValue.size(), end - kValue.size()));
   if (!size || *size < 0) return Status(Code::corrupt, "its reply has no length");
-  return line + static_cast<std::size_t>(*size) + kEnd.size();
+  return line + static_cast<std::size_t>(*size) + kLineEnd.size();
 }
 
 Status failure(std::string_view reply) {
-  const std::string_view text = reply.substr(0, reply.find(kEnd));
+  const std::string_view text = reply.substr(0, reply.find(kLineEnd));
   const Code code =
       text.find("out of memory") != std::string_view::npos ? Code::full : Code::io_error;
   return Status(code, fmt::format("memcached says {}", text));
@@ -57,23 +56,21 @@ class MemcachedClient final : public baseline::KvClient {
     if (reply->starts_with("EN\r")) co_return Status(Code::not_found, "memcached has it not");
     if (!reply->starts_with("VA ")) co_return failure(*reply);
     ++hits_;
-    reply->resize(reply->size() - kEnd.size());
-    reply->erase(0, reply->find(kEnd) + kEnd.size());
-    co_return std::move(*reply);
+    co_return value_of(*std::move(reply));
   }
 
   Task<Status> put(std::string_view key, std::string_view value) override {
     if (Status s = check_key(key); !s.ok()) co_return s;
     const std::string size = std::to_string(value.size());
     const Result<std::string> reply =
-        co_await connection_.ask("ms ", key, " ", size, kEnd, value, kEnd);
+        co_await connection_.ask("ms ", key, " ", size, kLineEnd, value, kLineEnd);
     if (!reply.ok()) co_return reply.status();
     co_return reply->starts_with("HD\r") ? Status() : failure(*reply);
   }
 
   Task<Status> remove(std::string_view key) override {
     if (Status s = check_key(key); !s.ok()) co_return s;
-    const Result<std::string> reply = co_await connection_.ask("md ", key, kEnd);
+    const Result<std::string> reply = co_await connection_.ask("md ", key, kLineEnd);
     if (!reply.ok()) co_return reply.status();
     const bool gone = reply->starts_with("HD\r") || reply->starts_with("NF\r");
     co_return gone ? Status() : failure(*reply);

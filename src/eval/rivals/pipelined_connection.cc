@@ -31,6 +31,12 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
   return number;
 }
 
+std::string value_of(std::string reply) {
+  reply.resize(reply.size() - kLineEnd.size());
+  reply.erase(0, reply.find(kLineEnd) + kLineEnd.size());
+  return reply;
+}
+
 PipelinedConnection::PipelinedConnection(EventLoop& loop, net::UniqueFd socket, Measure measure)
     : loop_(loop),
       socket_(std::move(socket)),

@@ -22,6 +22,10 @@
 
 namespace scalio::eval {
 
+constexpr std::string_view kLineEnd = "\r\n";
+// The value of a reply that has a line before it and an end of line behind it.
+std::string value_of(std::string reply);
+
 class PipelinedReply;
 
 class PipelinedConnection {

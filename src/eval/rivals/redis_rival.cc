@@ -8,13 +8,11 @@
 namespace scalio::eval {
 namespace {
 
-constexpr std::string_view kEnd = "\r\n";
-
 // "+OK", "-ERR ...", ":1"; "$3", then 3 bytes and an end of line; "$-1": nothing.
 Result<std::size_t> measure_reply(std::string_view received) {
-  const std::size_t end = received.find(kEnd);
+  const std::size_t end = received.find(kLineEnd);
   if (end == std::string_view::npos) return std::size_t{0};
-  const std::size_t line = end + kEnd.size();
+  const std::size_t line = end + kLineEnd.size();
   switch (received.front()) {
     case '+':
     case '-':
@@ -25,12 +23,12 @@ Result<std::size_t> measure_reply(std::string_view received) {
   const std::optional<std::int64_t> size = whole_number(received.substr(1, end - 1));
   if (!size || *size < -1) return Status(Code::corrupt, "its reply has no length");
   if (*size == -1) return line;
-  return line + static_cast<std::size_t>(*size) + kEnd.size();
+  return line + static_cast<std::size_t>(*size) + kLineEnd.size();
 }
 
 // Of a reply that is an error, or not what the request asks for.
 Status failure(std::string_view reply) {
-  const std::string_view text = reply.substr(0, reply.find(kEnd));
+  const std::string_view text = reply.substr(0, reply.find(kLineEnd));
   const Code code = text.starts_with("-OOM") ? Code::full : Code::io_error;
   return Status(code, fmt::format("Redis says {}", text));
 }
@@ -43,28 +41,27 @@ class RedisClient final : public baseline::KvClient {
   Task<Result<std::string>> get(std::string_view key) override {
     ++gets_;
     const std::string size = length(key);
-    Result<std::string> reply = co_await connection_.ask("*2\r\n$3\r\nGET", size, key, kEnd);
+    Result<std::string> reply = co_await connection_.ask("*2\r\n$3\r\nGET", size, key, kLineEnd);
     if (!reply.ok()) co_return reply.status();
     if (reply->starts_with("$-1")) co_return Status(Code::not_found, "Redis does not have it");
     if (!reply->starts_with('$')) co_return failure(*reply);
     ++hits_;
-    reply->resize(reply->size() - kEnd.size());
-    reply->erase(0, reply->find(kEnd) + kEnd.size());
-    co_return std::move(*reply);
+    co_return value_of(*std::move(reply));
   }
 
   Task<Status> put(std::string_view key, std::string_view value) override {
     const std::string key_size = length(key);
     const std::string value_size = length(value);
     const Result<std::string> reply =
-        co_await connection_.ask("*3\r\n$3\r\nSET", key_size, key, value_size, value, kEnd);
+        co_await connection_.ask("*3\r\n$3\r\nSET", key_size, key, value_size, value, kLineEnd);
     if (!reply.ok()) co_return reply.status();
     co_return reply->starts_with("+OK") ? Status() : failure(*reply);
   }
 
   Task<Status> remove(std::string_view key) override {
     const std::string size = length(key);
-    const Result<std::string> reply = co_await connection_.ask("*2\r\n$3\r\nDEL", size, key, kEnd);
+    const Result<std::string> reply =
+        co_await connection_.ask("*2\r\n$3\r\nDEL", size, key, kLineEnd);
     if (!reply.ok()) co_return reply.status();
     co_return reply->starts_with(':') ? Status() : failure(*reply);
   }

@@ -56,10 +56,8 @@ Task<void> ClosedLoop::work(std::uint32_t task, Nanos pause) {
 
 Task<Status> ClosedLoop::operate(baseline::KvClient& client, ycsb::RecordChooser& records,
                                  Random& random, Buffers& buffers) {
-  const Operation operation = operations_.next(random);
-  const bool inserts = operation == Operation::insert;
-  const std::uint64_t n = inserts ? inserts_.take() : records.next(random, inserts_.existing());
-  const ycsb::Digits digits(n);
+  const auto [operation, record] = ycsb::draw_step(operations_, records, inserts_, random);
+  const ycsb::Digits digits(record);
   buffers.key.set(digits);
   if (operation == Operation::read || operation == Operation::read_modify_write) {
     const Result<std::string> got = co_await client.get(buffers.key.view());
@@ -71,7 +69,7 @@ Task<Status> ClosedLoop::operate(baseline::KvClient& client, ycsb::RecordChooser
   Status put = co_await client.put(buffers.key.view(),
                                    std::string_view(buffers.value.data(), buffers.value.size()));
   ++puts_;
-  if (inserts) inserts_.ended(n);
+  if (operation == Operation::insert) inserts_.ended(record);
   co_return put;
 }
 

@@ -13,6 +13,7 @@
 #include "ycsb/chooser.h"
 #include "ycsb/insert_counter.h"
 #include "ycsb/key_value.h"
+#include "ycsb/step.h"
 
 namespace scalio::hardware {
 

@@ -39,12 +39,7 @@ class PaperSystem final : public ModelledSystem {
     for (std::uint32_t i = 0; i < ssds; ++i) {
       if (Status s = open(i, ssds); !s.ok()) return s;
     }
-    if (!shape_.offload) {
-      for (std::uint32_t i = 0; i < hardware_.cores(); ++i) {
-        hardware_.use_core(i, "target");
-        targets_.push_back(&hardware_.server_thread(i, Role::target, true));
-      }
-    }
+    if (!shape_.offload) targets_ = hardware_.target_threads();
     for (std::uint32_t i = 0; i < shape_.client_threads; ++i) {
       if (Status s = add_client(i); !s.ok()) return s;
     }

@@ -205,12 +205,7 @@ class ScalioSystem final : public ModelledSystem {
       Status s = hardware_.run(shards_.back()->thread, shards_.back()->shard.start());
       if (!s.ok()) return s;
     }
-    if (!shape_.offload) {
-      for (std::uint32_t i = 0; i < hardware_.cores(); ++i) {
-        hardware_.use_core(i, "target");
-        targets_.push_back(&hardware_.server_thread(i, Role::target, true));
-      }
-    }
+    if (!shape_.offload) targets_ = hardware_.target_threads();
     for (std::uint32_t i = 0; i < shape_.client_threads; ++i) {
       if (Status s = add_client(i); !s.ok()) return s;
     }

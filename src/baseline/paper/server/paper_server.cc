@@ -6,51 +6,30 @@
 #include <limits>
 
 #include "baseline/paper/paper_service.h"
-#include "block/uring_device.h"
-#include "task/run_to_end.h"
+#include "baseline/system/server/engine_shard.h"
 
 namespace scalio::paper {
 
 namespace {
-class PaperShard final : public baseline::SsdShard {
+class PaperShard final : public baseline::EngineShard<PaperEngine, PaperService> {
  public:
   PaperShard(const CacheShape& shape, const PaperOptions& options)
       : shape_(shape), options_(options) {}
 
-  Task<Status> open(EventLoop& loop, block::BlockDevice& device, std::uint32_t number,
-                    std::uint32_t of) override {
-    loop_ = &loop;
-    Status s = shape_.check();
-    if (!s.ok()) co_return s;
-    auto region = fabric::Region::create(shape_.size());
-    if (!region.ok()) co_return region.status();
-    region_ = *std::move(region);
-    auto made = co_await PaperEngine::open(loop, device, region_->span(), shape_, options_);
-    if (!made.ok()) co_return made.status();
-    engine_ = *std::move(made);
-    service_ = std::make_unique<PaperService>(loop, *engine_, number, of);
-    co_return Status();
-  }
-  fabric::Region& region() override { return *region_; }
-  fabric::Service& service() override { return *service_; }
-  Task<Status> close() override {
-    // Operations end by themselves: each waits for I/O or for others that do.
-    constexpr Nanos kLook = kMillisecond;
-    while (service_ && service_->batches() > 0) co_await loop_->sleep(kLook);
-    if (engine_) co_await engine_->stop();
-    service_.reset();
-    engine_.reset();
-    co_return Status();
-  }
-  PaperCounters counters() const { return engine_->counters(); }
-
  private:
+  Result<std::size_t> region_size() const override {
+    Status s = shape_.check();
+    if (!s.ok()) return s;
+    return shape_.size();
+  }
+  Task<Result<std::unique_ptr<PaperEngine>>> open_engine(EventLoop& loop,
+                                                         block::BlockDevice& device,
+                                                         ByteSpan region) override {
+    return PaperEngine::open(loop, device, region, shape_, options_);
+  }
+
   const CacheShape shape_;
   const PaperOptions options_;
-  EventLoop* loop_ = nullptr;
-  std::unique_ptr<fabric::Region> region_;
-  std::unique_ptr<PaperEngine> engine_;
-  std::unique_ptr<PaperService> service_;
 };
 
 Status check_atomics(std::span<const fabric::ServerTransport> table,
@@ -81,12 +60,9 @@ CacheShape shape_for(std::uint64_t memory, std::size_t ssds, std::uint32_t recor
 
 Status format_file(const std::string& path, std::uint64_t records, std::uint32_t value_size,
                    std::uint64_t hash_seed) {
-  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
-  if (!loop.ok()) return loop.status();
-  auto device = block::UringDevice::open(**loop, path, block::Access::exclusive);
-  if (!device.ok()) return device.status();
-  return run_to_end(**loop, format(**device, PaperGeometry::fit((*device)->size(), records,
-                                                                value_size, hash_seed)));
+  return baseline::run_on_file(path, [&](block::BlockDevice& device) {
+    return format(device, PaperGeometry::fit(device.size(), records, value_size, hash_seed));
+  });
 }
 
 Result<std::unique_ptr<PaperServer>> PaperServer::start(
@@ -103,11 +79,6 @@ Result<std::unique_ptr<PaperServer>> PaperServer::start(
   return std::unique_ptr<PaperServer>(new PaperServer(*std::move(server)));
 }
 
-PaperCounters PaperServer::counters() {
-  PaperCounters sum;
-  server_->visit(
-      [&](baseline::SsdShard& shard) { sum += static_cast<PaperShard&>(shard).counters(); });
-  return sum;
-}
+PaperCounters PaperServer::counters() { return baseline::sum_counters<PaperShard>(*server_); }
 
 }  // namespace scalio::paper

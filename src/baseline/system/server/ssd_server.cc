@@ -9,6 +9,7 @@
 #include "block/uring_device.h"
 #include "fabric/epoch.h"
 #include "task/io_thread.h"
+#include "task/run_to_end.h"
 
 namespace scalio::baseline {
 
@@ -142,6 +143,15 @@ Nanos SsdServer::cpu_time() const {
 }
 
 Nanos SsdServer::nic_cpu_time() const { return impl_->fabric ? impl_->fabric->nic_cpu_time() : 0; }
+
+Status run_on_file(const std::string& path,
+                   const std::function<Task<Status>(block::BlockDevice&)>& what) {
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop.ok()) return loop.status();
+  auto device = block::UringDevice::open(**loop, path, block::Access::exclusive);
+  if (!device.ok()) return device.status();
+  return run_to_end(**loop, what(**device));
+}
 
 SsdOpener open_file(std::string path) {
   return [path](EventLoop& loop) -> Task<Result<std::unique_ptr<block::BlockDevice>>> {

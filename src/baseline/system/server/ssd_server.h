@@ -24,6 +24,10 @@ namespace scalio::baseline {
 using SsdOpener = std::function<Task<Result<std::unique_ptr<block::BlockDevice>>>(EventLoop&)>;
 // A file or device that stands for an SSD, for this process alone.
 SsdOpener open_file(std::string path);
+// Opens such a file for this call, and does this to it. Failures: of opening, busy among them, and
+// its own.
+Status run_on_file(const std::string& path,
+                   const std::function<Task<Status>(block::BlockDevice&)>& what);
 
 // One SSD's part of a system, on its thread.
 class SsdShard {
