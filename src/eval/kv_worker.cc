@@ -50,7 +50,7 @@ KvWorker::KvWorker(KvSession& session, KvShared& shared, ycsb::RecordChooser rec
                    const KvWorkerOptions& options)
     : session_(session),
       shared_(shared),
-      records_(std::move(records)),
+      records_(records),
       options_(options),
       random_(options.seed) {}
 
