@@ -1,13 +1,3 @@
-# What tests themselves say needs no optimizing, which takes g++ half as long again, and twice as
-# long with sanitizers. What they test is built as ever.
-function(scalio_test_program target)
-  if(SCALIO_SANITIZE)
-    target_compile_options(${target} PRIVATE -O0)
-  else()
-    target_compile_options(${target} PRIVATE -Og)
-  endif()
-endfunction()
-
 # scalio_layer(NAME [DEPENDS layer...] [LIBRARIES target...] [TEST_DEPENDS layer...]
 #              [LABELS label...])
 #
@@ -30,6 +20,7 @@ function(scalio_layer folder)
     set(scope INTERFACE)
   else()
     add_library(scalio_${name} STATIC ${sources})
+    target_precompile_headers(scalio_${name} REUSE_FROM scalio_layer_headers)
     set(scope PUBLIC)
   endif()
   target_include_directories(scalio_${name} ${scope}

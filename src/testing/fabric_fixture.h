@@ -101,7 +101,7 @@ class TestServer {
       this->shards.push_back(std::make_unique<FabricTestShard>(kRegion));
     }
     Result<std::unique_ptr<EpochFile>> file = EpochFile::open(dir_.path() + "/epoch");
-    EXPECT_TRUE(file.ok());
+    EXPECT_TRUE(file.ok()) << file.status().to_string();
     epoch_file = std::move(*file);
     start();
   }

@@ -16,6 +16,10 @@
 #include "task/wait_group.h"
 
 namespace scalio::eval {
+
+// What a test's output calls it.
+static void PrintTo(const RivalRow& row, std::ostream* out) { *out << row.name; }
+
 namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
