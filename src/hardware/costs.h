@@ -4,7 +4,8 @@
 // Two kinds of CPU costs. What is outside of the code (a NIC's queue pair, the kernel or a driver
 // in user space, another core's cache) has a time. What is the code's own is counted in
 // instructions of the real code, by role of the thread and by what began the step (`scalio-eval
-// calibrate`). Both are multiplied by the machine's scale.
+// calibrate`). Both are multiplied by the fitted scale, but for what is not the systems' doing at
+// all, and by how much slower the machine's cores are.
 #pragma once
 
 #include <scalio/status.h>
@@ -71,6 +72,7 @@ struct CostRow {
   std::string_view name;
   double ns;  // at a scale of 1
   std::string_view source;
+  bool scaled = true;
 };
 struct InstructionRow {
   Role role;
@@ -89,7 +91,8 @@ double fitted_scale();
 // Costs of one machine, in picoseconds.
 class Costs {
  public:
-  explicit Costs(double scale);
+  // `slower`: the machine's cores than the paper's.
+  explicit Costs(double scale, double slower = 1);
   // NAME=FACTOR multiplies a cost by a number. NAME is that of a row, `instructions` or `all`.
   // Failures: invalid.
   Status adjust(std::string_view change);

@@ -22,7 +22,7 @@ std::vector<std::string> mutant_names() { return {kMutants.begin(), kMutants.end
 
 Result<std::unique_ptr<Hardware>> Hardware::make(const HardwareOptions& o) {
   const double fitted = o.machine.fitted ? fitted_scale() : 1;
-  Costs costs((o.scale > 0 ? o.scale : fitted) * o.machine.slower);
+  Costs costs(o.scale > 0 ? o.scale : fitted, o.machine.slower);
   for (const std::string& change : o.cost_changes) {
     if (Status s = costs.adjust(change); !s.ok()) return s;
   }
@@ -37,6 +37,7 @@ Result<std::unique_ptr<Hardware>> Hardware::make(const HardwareOptions& o) {
 
 Hardware::Hardware(const HardwareOptions& o, Costs costs)
     : machine_(o.machine),
+      made_with_(costs),
       costs_(costs),
       lanes_(o.mutant == Mutant::core_does_two ? 2 : 1),
       nic_(o.machine.nic) {
@@ -52,6 +53,15 @@ Hardware::Hardware(const HardwareOptions& o, Costs costs)
     ssds_.push_back(std::make_unique<ModelSsd>(fmt::format("ssd {}", i), o.ssd_bytes, machine_.ssd,
                                                o.mutant == Mutant::endless_ssd));
   }
+}
+
+Status Hardware::change_costs(const std::vector<std::string>& changes) {
+  Costs changed = made_with_;
+  for (const std::string& change : changes) {
+    if (Status s = changed.adjust(change); !s.ok()) return s;
+  }
+  costs_ = changed;
+  return Status();
 }
 
 void Hardware::use_core(std::uint32_t core, const std::string& what) {
@@ -70,7 +80,8 @@ std::vector<ModelThread*> Hardware::target_threads() {
   std::vector<ModelThread*> threads;
   for (std::uint32_t i = 0; i < cores(); ++i) {
     use_core(i, "target");
-    threads.push_back(&server_thread(i, Role::target, true));
+    // Its waking is in the price of its I/O.
+    threads.push_back(&server_thread(i, Role::target, false));
   }
   return threads;
 }

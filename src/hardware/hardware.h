@@ -43,6 +43,8 @@ class Hardware {
   ModelNic& nic() { return nic_; }
   bool charging() const { return charging_; }
   void set_charging(bool charging) { charging_ = charging; }
+  // From now on costs are those that it was made with, but for these changes. Failures: invalid.
+  Status change_costs(const std::vector<std::string>& changes);
 
   std::uint32_t cores() const { return static_cast<std::uint32_t>(cores_.size()); }
   // What a core of the server is for, for the report.
@@ -81,7 +83,8 @@ class Hardware {
 
   EventQueue queue_;
   const Machine machine_;
-  const Costs costs_;
+  const Costs made_with_;
+  Costs costs_;
   const int lanes_;
   bool charging_ = false;
   ModelNic nic_;

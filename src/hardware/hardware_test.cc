@@ -58,6 +58,19 @@ TEST(SparseBytes, HoldsWhatAPlainArrayHolds) {
   EXPECT_EQ(read, plain);
 }
 
+TEST(SparseBytes, OfARealSizeKeepOnlyWhatWasWritten) {
+  constexpr std::uint64_t kSize = 512'000'000'000, kFar = kSize - SparseBytes::kBlock;
+  SparseBytes sparse(kSize);
+  Bytes block(SparseBytes::kBlock), read(SparseBytes::kBlock, std::byte{1});
+  block[7] = std::byte{9};
+  sparse.write(kFar, block);
+  sparse.read(kFar, read);
+  EXPECT_EQ(read, block);
+  sparse.read(kSize / 2 / SparseBytes::kBlock * SparseBytes::kBlock, read);
+  EXPECT_EQ(read, Bytes(SparseBytes::kBlock));
+  EXPECT_LE(sparse.held(), 1u << 20);
+}
+
 // One server, one SSD, time that counts.
 struct Rig {
   explicit Rig(Mutant mutant = Mutant::none, std::uint32_t cores = 2) {
@@ -314,6 +327,14 @@ TEST(ModelConnection, HandsMessagesOverTwiceWhereThreadsOfTheirOwnMoveThem) {
   EXPECT_GE(rig.hardware->core(0).busy(), kCalls * (hops + moving));
   EXPECT_GE(rig.hardware->core(1).busy(), kCalls * hops);
   EXPECT_LT(rig.hardware->core(1).busy(), kCalls * (hops + moving));
+}
+
+TEST(Costs, OfTheKernelsTargetAreNotScaled) {
+  const Costs one(1), three(3), slow(3, 2);
+  EXPECT_EQ(three.of(Cost::target_io), one.of(Cost::target_io));
+  EXPECT_EQ(slow.of(Cost::target_io), 2 * one.of(Cost::target_io));
+  EXPECT_EQ(three.of(Cost::kernel_submit), 3 * one.of(Cost::kernel_submit));
+  EXPECT_EQ(slow.of(Cost::kernel_submit), 6 * one.of(Cost::kernel_submit));
 }
 
 TEST(Costs, AreChangedByNameAndOnlyThese) {

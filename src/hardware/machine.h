@@ -32,6 +32,7 @@ struct SsdShape {
   Nanos program = 0;  // of a page of flash
   std::uint32_t page = 4096;
   double bytes = 0;  // a second, read or written
+  std::uint64_t capacity = 512'000'000'000;
 };
 
 struct Machine {

@@ -41,7 +41,8 @@ void ModelDevice::serve(IoFlight& flight) {
 void ModelDevice::send_back(IoFlight& flight, Nanos when) {
   ModelNic& nic = hardware_.nic();
   if (hardware_.charging()) {
-    when = nic.send(when, flight.io->size + kCompletion) + nic.one_way();
+    nic.send(when, flight.io->size);
+    when = nic.send(when, kCompletion) + nic.one_way();
   }
   go(flight, Stage::back, when);
 }

@@ -32,9 +32,9 @@ void SparseBytes::read(std::uint64_t offset, ByteSpan into) const {
   SCALIO_ASSERT(offset % kBlock == 0 && into.size() % kBlock == 0);
   SCALIO_ASSERT(offset + into.size() <= size_);
   for (std::size_t at = 0; at < into.size(); at += kBlock) {
-    const Place place = places_[(offset + at) / kBlock];
-    const std::size_t held = place.grains * std::size_t{kGrain};
-    if (held > 0) std::memcpy(into.data() + at, memory(place), held);
+    const Place found = place(offset + at);
+    const std::size_t held = found.grains * std::size_t{kGrain};
+    if (held > 0) std::memcpy(into.data() + at, memory(found), held);
     std::memset(into.data() + at + held, 0, kBlock - held);
   }
 }
@@ -43,15 +43,17 @@ void SparseBytes::write(std::uint64_t offset, ByteView from) {
   SCALIO_ASSERT(offset % kBlock == 0 && from.size() % kBlock == 0);
   SCALIO_ASSERT(offset + from.size() <= size_);
   for (std::size_t at = 0; at < from.size(); at += kBlock) {
-    Place& place = places_[(offset + at) / kBlock];
     const std::uint32_t grains = used(from.data() + at);
-    if (grains != place.grains) {
-      if (place.grains != 0) free_[place.grains].push_back(place.at);
-      place.grains = grains;
-      if (grains != 0) place.at = allocate(grains);
+    const Place old = place(offset + at);
+    if (grains == 0 && old.grains == 0) continue;
+    Place& found = make_place(offset + at);
+    if (grains != old.grains) {
+      if (old.grains != 0) free_[old.grains].push_back(old.at);
+      found.grains = grains;
+      if (grains != 0) found.at = allocate(grains);
     }
     if (grains != 0) {
-      std::memcpy(memory(place), from.data() + at, std::size_t{grains} * kGrain);
+      std::memcpy(memory(found), from.data() + at, std::size_t{grains} * kGrain);
     }
   }
 }

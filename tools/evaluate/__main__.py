@@ -49,7 +49,7 @@ def evaluate(options, modules, setup):
     programs = Programs([options.program], options.measure_by.split() if options.measure_by else [
         sys.executable, "-B", "-m", "evaluate.measured", "--program", options.program])
     runner = Runner(programs, store, options.processes,
-                    timeout=600 if setup.divisor > 1 else 24 * 3600)
+                    timeout=3600 if setup.divisor > 1 else 24 * 3600)
     try:
         found = runner.run(jobs)
     except Stopped as stopped:

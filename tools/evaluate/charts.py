@@ -22,6 +22,7 @@ SYSTEMS = {
     "leed-ditto": ("LEED + Ditto", "#30638e", "-"),
     "leed-ditto-200g": ("LEED + Ditto, 200 Gb/s", "#30638e", "--"),
     "leed-ditto-adaptive": ("LEED + Ditto, adaptive", "#30638e", ":"),
+    "leed-ditto-best": ("LEED + Ditto, its best split of cores", "#30638e", "--"),
     "leed": ("LEED", "#edae49", "-"),
     "nvmf-standard": ("standard target", "#30638e", "-"),
     "nvmf-offloaded": ("offloaded target", "#0b6e4f", "-"),
@@ -135,7 +136,8 @@ def log_axis(axis):
 def title(figure, number, text, face):
     """The heading: what it is, and on its face whether it is measured or simulated."""
     columns = int(figure.get_figwidth() * 13)
-    lines = [*textwrap.wrap(f"Figure {number}. {text}", columns), *textwrap.wrap(face, columns)]
+    text = f"Figure {number}. {text}" if number else text
+    lines = [*textwrap.wrap(text, columns), *textwrap.wrap(face, columns)]
     figure.suptitle("\n".join(lines), fontsize=9.5, x=0.01, ha="left")
 
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 import unittest
 
-from evaluate import limits, output, published
+from evaluate import headline, limits, output, published, ranges, summary
 from evaluate.charts import pyplot
 from evaluate.figures import ALL, figure_14
 from evaluate.job import COLUMNS
@@ -53,6 +53,7 @@ class FiguresTest(unittest.TestCase):
             self.assertEqual(len(rows) - 1, len(asked), name)
             self.assertGreater(len(asked), 0, name)
             self.assertIn(f'id="{name}"', page)
+        self.assertIn(b"</svg>", found["headline.svg"])
         self.assertIn("What would lift each limit", page)
         self.assertIn("Published beside predicted", page)
         self.assertNotIn("None", page)
@@ -78,6 +79,36 @@ class FiguresTest(unittest.TestCase):
     def test_numbers_of_figures_are_names(self):
         for module in ALL:
             self.assertTrue(module.__name__.endswith(f"figure_{module.NUMBER:02}"))
+
+
+class HeadlineTest(unittest.TestCase):
+    def test_is_at_the_papers_size_with_ranges_and_leeds_best_split(self):
+        setup = SETUPS["quick"]
+        figures = [setup.point(s, w) for s in ranges.SYSTEMS for w in ranges.WORKLOADS]
+        results = fakes.results(headline.jobs(setup) + ranges.jobs(setup) + figures)
+        table = headline.table(setup, results)
+        self.assertIn("at the paper's size", table.heading)
+        self.assertEqual(len(table.rows), 5)
+        for row in table.rows:
+            self.assertEqual(len(row), len(table.columns))
+        # Every cost was changed for A and C, and every split tried.
+        self.assertEqual(["-" in row for row in table.rows], [False, True, False, True, True])
+        self.assertEqual([any(" to " in cell for cell in row) for row in table.rows],
+                         [True, False, True, False, False])
+        found = headline.rows(setup, results)
+        self.assertEqual({row["records"] for row in found}, {20_000_000})
+        self.assertIn("leed-ditto-7-ssd-cores", {row["system"] for row in found})
+        for other in (headline.costs(setup, results), summary.splits(setup, results),
+                      summary.room(setup, results), headline.beside(setup, results)):
+            for row in other.rows:
+                self.assertEqual(len(row), len(other.columns), other.heading)
+                self.assertNotIn("-", row[:-1], other.heading)
+        self.assertEqual(len(summary.room(setup, results).rows), 4)
+
+    def test_is_at_the_figures_scale_without_points_of_its_own(self):
+        setup = SETUPS["quick"]
+        results = fakes.results([setup.point(s, "c") for s in ("scalio", "leed-ditto")])
+        self.assertIn("1/128", headline.table(setup, results).heading)
 
 
 class LimitsTest(unittest.TestCase):

@@ -43,6 +43,7 @@ class Point:
     seed: int
     switches: tuple = ()
     ssd_cores: int = 0  # LEED's cores for its SSDs; 0: half of all
+    settle: int = 0  # operations before it is measured; 0: a tenth of those measured
     costs: tuple = ()
     variant: str = dataclasses.field(default="", compare=False)
 
@@ -52,6 +53,12 @@ class Point:
     @property
     def name(self):
         return self.variant or self.system
+
+    @property
+    def work(self):
+        """About how long it takes, as operations that fill or warm: one charged is six."""
+        warm = 4 * self.cache_blocks * self.slots if self.system != "leed" else 0
+        return self.records // 2 + warm + 6 * (self.operations + self.settle)
 
     def arguments(self):
         """What follows the program's name."""
@@ -63,6 +70,8 @@ class Point:
                   "--slots", str(self.slots), "--cache-blocks", str(self.cache_blocks),
                   "--value-size", str(self.value_size), "--operations", str(self.operations),
                   "--seed", str(self.seed), *self.switches]
+        if self.settle:
+            result += ["--settle", str(self.settle)]
         if self.ssd_cores:
             result += ["--ssd-cores", str(self.ssd_cores)]
         for name, factor in self.costs:
@@ -95,6 +104,7 @@ class Measurement:
     words: tuple
 
     alone = True
+    work = 1_000_000
 
     def arguments(self):
         return list(self.words)

@@ -105,13 +105,13 @@ def rival(options):
 
 def room(system, records, value, full):
     """Bytes of an SSD that records fill to `full` percent: the home buckets of Scalio, the value
-    log of LEED."""
+    log of LEED, whose bucket log has a quarter beside it."""
     if system == "scalio":
         buckets = records * (KEY + value + RECORD_HEADER) * 100 // full
         # The log is an eighth of the SSD.
         return buckets * 8 // 7 + 2 * MIB
-    values = records * -(-value // BLOCK) * 100 // full
-    return (values * 64 // 63 + max(2 * records // 8, 16 * 1024)) * BLOCK + MIB
+    values = records * -(-value // BLOCK) * 100 // full * 64 // 63
+    return max(values * 4 // 3, values + 2 * records // 8) * BLOCK + MIB
 
 
 def written(options):

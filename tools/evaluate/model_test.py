@@ -26,7 +26,7 @@ class ModelTest(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory()
         cls.addClassCleanup(scratch.cleanup)
         runner = Runner(Programs([PROGRAM], [sys.executable, "-c", "raise SystemExit(1)"]),
-                        kept.Kept(scratch.name, kept.version_of(PROGRAM)), timeout=100)
+                        kept.Kept(scratch.name, kept.version_of(PROGRAM)), timeout=1000)
         jobs = [job for job in output.jobs_of(ALL, SETUP, all_figures=True) if not job.alone]
         cls.results = Results(runner.run(jobs))
         cls.failures = runner.failures

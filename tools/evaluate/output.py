@@ -2,7 +2,7 @@
 
 import os
 
-from evaluate import charts, page, ranges, summary, tables
+from evaluate import charts, headline, page, ranges, summary, tables
 from evaluate.job import COLUMNS
 from evaluate.setup import RECORDS, SKEW
 
@@ -11,7 +11,8 @@ TITLE = "Scalio: the evaluation"
 
 def jobs_of(modules, setup, all_figures):
     found = [job for module in modules for job in module.jobs(setup)]
-    return found + (ranges.jobs(setup) if all_figures else [])
+    # The longest first: what is left for the end is short.
+    return [*headline.jobs(setup), *found, *ranges.jobs(setup)] if all_figures else found
 
 
 def rows_of(module, setup, results):
@@ -70,21 +71,30 @@ def write_all(folder, modules, setup, results, version, failures):
     numbers = [module.NUMBER for module in modules]
     introduction = page.paragraph(summary.INTRODUCTION)
     introduction += page.paragraph(
-        f"Scale: {setup.says()}; {setup.operations:,} operations a point, warm caches. One factor "
+        f"Scale of the figures: {setup.says()}; {setup.operations:,} operations a point, warm "
+        "caches. One factor "
         "divides records and cache alike; everything else is as published. Program: "
         f"{version[:12]}. " + hottest(setup) + how_to_read())
     introduction += troubles(failures)
+    found = headline.rows(setup, results)
     if 11 in numbers:
-        introduction += page.table(summary.headline(setup, results))
-    if any(results.row(job) for job in ranges.jobs(setup) if job.costs):
+        picture = charts.svg(headline.draw(setup, results), headline.NAME)
+        write(folder, f"{headline.NAME}.svg", picture)
+        write(folder, f"data/{headline.NAME}.csv", tables.csv_text(found))
+        introduction += (page.picture(picture, headline.TITLE)
+                         + page.table(headline.table(setup, results))
+                         + page.table(headline.beside(setup, results)))
+    if any(results.row(job) for job in ranges.jobs(setup)):
         introduction += ("<details><summary>What the headline depends on</summary>"
-                         + page.table(summary.costs(setup, results))
-                         + page.table(summary.splits(setup, results)) + "</details>")
+                         + page.table(headline.costs(setup, results))
+                         + page.table(summary.splits(setup, results))
+                         + page.table(summary.room(setup, results)) + "</details>")
     if 11 in numbers and 19 in numbers:
         sections.append('<h2 id="limits">What would lift each limit</h2>\n'
                         + page.paragraph(LIFTS) + page.table(summary.lifts(setup, results)))
     write(folder, "index.html", page.page(TITLE, introduction, sections, numbers))
     everything = document(modules, setup, version, rows, failures)
+    everything["headline"] = found
     write(folder, "results.json", tables.json_text(everything))
     return everything
 

@@ -25,9 +25,10 @@ class Stopped(Exception):
 class Progress:
     """Says how far it is and how long it takes, on stderr: in one line, or a line each minute."""
 
-    def __init__(self, total, out=sys.stderr):
-        self.total = total
-        self.done = 0
+    def __init__(self, jobs, out=sys.stderr):
+        self.total = len(jobs)
+        self.work = sum(job.work for job in jobs)
+        self.done = self.worked = 0
         self.out = out
         self.began = time.monotonic()
         self.spoke = None
@@ -36,16 +37,17 @@ class Progress:
     def left(self):
         if self.done == 0:
             return "time left unknown"
-        seconds = (time.monotonic() - self.began) / self.done * (self.total - self.done)
+        seconds = (time.monotonic() - self.began) * (self.work / self.worked - 1)
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
 
-    def step(self, what):
+    def step(self, job):
         self.done += 1
+        self.worked += job.work
         now = time.monotonic()
         if not self.live and self.spoke is not None and now - self.spoke < 60:
             return
         self.spoke = now
-        text = f"[{self.done}/{self.total}] {self.left()}: {what}"
+        text = f"[{self.done}/{self.total}] {self.left()}: {job.describe()}"
         self.out.write(f"\r{text:<78.78}" if self.live else text + "\n")
         self.out.flush()
 
@@ -80,7 +82,7 @@ class Runner:
         # What may run side by side first; what measures has the machine to itself afterwards.
         together = [job for job in waiting if not job.alone]
         alone = [job for job in waiting if job.alone]
-        progress = Progress(len(waiting))
+        progress = Progress(waiting)
         before = {s: signal.signal(s, self.on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             self.work(together, self.processes, progress)
@@ -107,7 +109,7 @@ class Runner:
                     running.remove(one)
                     self.take(one)
                     one.close()
-                    progress.step(one.job.describe())
+                    progress.step(one.job)
                 time.sleep(POLL_SECONDS)
         finally:
             for one in running:

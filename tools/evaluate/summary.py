@@ -1,10 +1,10 @@
-"""The ends of the page: the headline with its ranges, and what would lift each limit."""
+"""What else the page says: how LEED does with other cores and SSDs, and what would lift each limit
+of Scalio."""
 
 import math
 
 from evaluate import charts, limits, ranges
 from evaluate.figures import figure_11, figure_19
-from evaluate.ranges import RATIOS, span
 from evaluate.results import ratio
 from evaluate.setup import WORKLOADS
 from evaluate.tables import Table, number
@@ -14,25 +14,6 @@ own code, over a model of the hardware in virtual time. The model charges what h
 (messages, I/Os, steps, bytes) by one table of costs, which is the same for all. One factor for all
 CPU costs was fitted, on LEED with 4 SSDs and uniform keys (figure 5), and frozen; all else is
 predicted. What is measured is on this machine, and says so."""
-
-
-def headline(setup, results):
-    """Ratios at 7 SSDs, with the range that each has when any one cost is 30 % off."""
-    rows = []
-    for workload in WORKLOADS:
-        at = figure_11.speed_ups(setup, results)[workload]
-        cells = [f"YCSB {workload.upper()}"]
-        for above, below in RATIOS:
-            value = ratio(at[above], at[below])
-            least, most = span(setup, results, workload, above, below, value)
-            words = number(value)
-            if least is not None:
-                words += f" ({number(least)} to {number(most)})"
-            cells.append(words)
-        rows.append(cells)
-    names = [f"{charts.look(a)[0]} / {charts.look(b)[0]}" for a, b in RATIOS]
-    return Table("The headline: 7 SSDs, 8 cores, 512 in flight. In brackets the range if any one "
-                 "cost is 30 % lower or higher", ["", *names], rows)
 
 
 def splits(setup, results):
@@ -51,17 +32,20 @@ def splits(setup, results):
                  ["system", "", *map(str, ranges.SPLITS), "Scalio / the best"], rows)
 
 
-def costs(setup, results):
-    """Scalio's ratio to LEED + Ditto with each cost changed."""
+def room(setup, results):
+    """What it costs LEED to compact."""
     rows = []
-    for cost in ranges.COSTS:
-        cells = [cost]
-        for workload in ranges.WORKLOADS:
-            found = ranges.ratios(setup, results, workload, "scalio", "leed-ditto")
-            cells += [number(found.get((cost, factor))) for factor in ranges.FACTORS]
-        rows.append(cells)
-    heads = [f"{w.upper()}, x {f:g}" for w in ranges.WORKLOADS for f in ranges.FACTORS]
-    return Table("Scalio / LEED + Ditto, with one cost changed", ["cost", *heads], rows)
+    for system in ranges.SPLIT_SYSTEMS:
+        for point, what in zip(ranges.room(setup, system), ("real", "small")):
+            row = results.row(point)
+            if row is not None:
+                rows.append([charts.look(system)[0], what, *(number(row.get(key)) for key in (
+                    "throughput", "p99_us", "bytes_read_per_op", "bytes_written_per_op"))])
+    return Table("LEED on YCSB A with SSDs as large as real ones, as in the figures, where neither "
+                 f"log goes round; and with SSDs that values fill to {ranges.LEED_FULL:.0%}, where "
+                 "both are compacted all the time",
+                 ["system", "SSDs", "operations/s", "p99, us", "SSD bytes read/op",
+                  "SSD bytes written/op"], rows)
 
 
 def lifts(setup, results):

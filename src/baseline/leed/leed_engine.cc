@@ -74,20 +74,27 @@ Task<Result<std::unique_ptr<LeedEngine>>> LeedEngine::open(Executor& executor,
                                                            std::optional<LeedOptions> options) {
   Result<LeedGeometry> geometry = co_await read_geometry(device);
   if (!geometry.ok()) co_return geometry.status();
-  if (!options) options = LeedOptions::for_store(*geometry);
-  Status s = check(*geometry, *options);
-  if (!s.ok()) co_return s;
   Result<Recovered> found = co_await recover(device, *geometry);
   if (!found.ok()) co_return found.status();
-  std::unique_ptr<LeedEngine> engine(new LeedEngine(executor, device, *geometry, *options));
+  co_return co_await resume(executor, device, *geometry, *std::move(found), options);
+}
+
+Task<Result<std::unique_ptr<LeedEngine>>> LeedEngine::resume(Executor& executor,
+                                                             block::BlockDevice& device,
+                                                             LeedGeometry geometry, Recovered found,
+                                                             std::optional<LeedOptions> options) {
+  if (!options) options = LeedOptions::for_store(geometry);
+  Status s = check(geometry, *options);
+  if (!s.ok()) co_return s;
+  std::unique_ptr<LeedEngine> engine(new LeedEngine(executor, device, geometry, *options));
   // The values first: compaction of buckets needs nothing of them.
-  s = co_await engine->values_.resume(found->value_head, found->value_tail, found->live_units,
-                                      found->values);
+  s = co_await engine->values_.resume(found.value_head, found.value_tail, found.live_units,
+                                      found.values);
   if (!s.ok()) {
     co_await engine->stop();
     co_return s;
   }
-  engine->buckets_.resume(std::move(found->index), found->bucket_head, found->bucket_tail);
+  engine->buckets_.resume(std::move(found.index), found.bucket_head, found.bucket_tail);
   co_return engine;
 }
 

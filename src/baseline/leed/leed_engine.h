@@ -55,6 +55,11 @@ class LeedEngine {
   static Task<Result<std::unique_ptr<LeedEngine>>> open(Executor& executor,
                                                         block::BlockDevice& device,
                                                         std::optional<LeedOptions> options = {});
+  // Likewise, of a store whose logs are known: it is not read.
+  static Task<Result<std::unique_ptr<LeedEngine>>> resume(Executor& executor,
+                                                          block::BlockDevice& device,
+                                                          LeedGeometry geometry, Recovered found,
+                                                          std::optional<LeedOptions> options = {});
   // After stop(), and with no operation in flight.
   ~LeedEngine() = default;
   Task<void> stop();

@@ -24,6 +24,8 @@ constexpr std::uint32_t kItem = 1 + kMaxKey + 4 + 6;
 static_assert(kHeader + kBucketItems * kItem == kBlock);
 static_assert(kIdsPerBlock * 4 + 8 == kBlock);
 
+constexpr std::uint64_t kMostBucketLog = 8ULL << 30;  // bytes, unless the buckets need more
+
 constexpr std::uint64_t k48Bits = (1ULL << 48) - 1;
 
 std::uint64_t load48(const std::byte* p) {
@@ -53,9 +55,9 @@ LeedGeometry LeedGeometry::fit(std::uint64_t device_size, std::uint64_t records,
   const std::uint64_t ids = std::clamp<std::uint64_t>(records / 8, 1, 1u << 30);
   g.ids = static_cast<std::uint32_t>(ids);
   const std::uint64_t blocks = (device_size - std::min(device_size, kSuperblockSize)) / kBlock;
+  const std::uint64_t share = std::min(blocks / 4, kMostBucketLog / kBlock);
   // Never so much that no value has room, nor so little that compaction has none.
-  const std::uint64_t least = std::min<std::uint64_t>(16 * 1024, blocks / 4);
-  g.bucket_blocks = static_cast<std::uint32_t>(std::min(std::max(2 * ids, least), blocks / 2));
+  g.bucket_blocks = static_cast<std::uint32_t>(std::min(std::max(2 * ids, share), blocks / 2));
   const std::uint64_t rest = blocks - g.bucket_blocks;
   // An id block for each 63 of values, and two.
   g.value_blocks = rest < 128 ? 0 : (rest - 2) * (kIdsPerBlock / 2) / (kIdsPerBlock / 2 + 1);

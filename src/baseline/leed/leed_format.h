@@ -45,7 +45,9 @@ struct LeedGeometry {
   bool operator==(const LeedGeometry&) const = default;
 
   // For about `records` on a device of so many bytes: 8 records a bucket, so that hardly one
-  // overflows, a bucket log of twice the buckets, and all the rest for values. To be checked.
+  // overflows; for the bucket log a quarter of the device, since a SET of a small value writes as
+  // much there as to the value log; the rest for values. A bucket log that is formatted and read at
+  // each start is 8 GiB at most, or twice the buckets. To be checked.
   static LeedGeometry fit(std::uint64_t device_size, std::uint64_t records,
                           std::uint64_t hash_seed);
   // Whether it makes sense and fits a device of so many bytes; else invalid.

@@ -128,6 +128,16 @@ TEST(LeedFormat, AStoreFitsTheDeviceThatItIsMadeFor) {
   EXPECT_EQ(LeedGeometry::fit(8192, 10, 1).check(8192).code(), Code::invalid);
 }
 
+TEST(LeedFormat, TheBucketLogHasAQuarterButIsReadAtEachStart) {
+  constexpr std::uint64_t kGib = 1 << 30, kReal = 512'000'000'000;
+  EXPECT_EQ(LeedGeometry::fit(4 * kGib + kSuperblockSize, 1000, 1).bucket_blocks, kGib / kBlock);
+  EXPECT_EQ(LeedGeometry::fit(kReal, 1'000'000, 1).bucket_blocks, 8 * kGib / kBlock);
+  // However many records there are, the log is twice the buckets.
+  const LeedGeometry g = LeedGeometry::fit(kReal, 400'000'000, 1);
+  EXPECT_EQ(g.bucket_blocks, 2 * g.ids);
+  EXPECT_TRUE(g.check(kReal).ok());
+}
+
 TEST(LeedSegment, GrowsAndShrinksByBuckets) {
   IoBufferPool pool;
   Segment segment;

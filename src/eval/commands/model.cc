@@ -88,9 +88,13 @@ int run_model(const ModelFlags& flags) {
   o.batching = !flags.no_batching;
   o.power_loss_protected = !flags.no_plp;
   spdlog::set_level(spdlog::level::warn);
-  const Result<hardware::PointFigures> figures = hardware::model_point(o);
-  if (!figures.ok()) return cli::fail(figures.status());
-  return cli::print(flags.json ? to_json(to_point(o, *figures)) + "\n" : for_people(o, *figures));
+  const Result<std::vector<hardware::PointFigures>> all = hardware::model_phases(o);
+  if (!all.ok()) return cli::fail(all.status());
+  std::string text;
+  for (const hardware::PointFigures& figures : *all) {
+    text += flags.json ? to_json(to_point(o, figures)) + "\n" : for_people(o, figures);
+  }
+  return cli::print(text);
 }
 
 void add_system_options(Options& options, ModelFlags& f) {
@@ -102,6 +106,9 @@ void add_system_options(Options& options, ModelFlags& f) {
   options.count("--cores", f.cores, 0, 256, "Cores of the server; 0: the machine's");
   options.count("--ssd-cores", f.ssd_cores, 0, 256,
                 "LEED: cores for its SSDs; 0: half of all, as the paper has it");
+  options.size("--ssd-size", f.point.ssd_bytes,
+               "Of each SSD; 0: for LEED a real one's, divided as the records are by the paper's, "
+               "for others what they need");
   options.count("--slots", f.slots, 1, 16, "Records that a block of the cache holds");
   options.count("--cache-blocks", f.point.cache_blocks, 0, 1'000'000'000,
                 "Blocks of the cache; 0: as the paper's, for these records");
@@ -121,6 +128,8 @@ void add_load_options(Options& options, ModelFlags& f) {
   options.count("--records", f.point.records, 1000, 1'000'000'000, "Records");
   options.count("--value-size", f.point.value_size, 1, 65'536, "Bytes of a value");
   options.count("--operations", f.point.operations, 1, 1'000'000'000, "Operations measured");
+  options.count("--settle", f.point.settle, 0, 1'000'000'000,
+                "Operations between warming and measuring; 0: a tenth of those measured");
   options.count("--seed", f.point.seed, 0, ~std::uint64_t{0}, "Of all chance");
 }
 
@@ -132,6 +141,8 @@ std::function<int()> add_model(Options& options) {
   add_load_options(options, *flags);
   options.texts("--cost", flags->point.cost_changes, "NAME=FACTOR",
                 "Multiplies a cost; `calibrate` lists them");
+  options.texts("--phase", flags->point.phases, "NAME=FACTOR[,NAME=FACTOR]...",
+                "Measures a quarter as many operations more, with these costs changed as well");
   options.real("--scale", flags->point.scale, 0, 1000,
                "Of all CPU costs; 0: the machine's, fitted on LEED");
   options.choice("--mutant", flags->point.mutant, hardware::mutant_names(),

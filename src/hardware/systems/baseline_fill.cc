@@ -10,8 +10,9 @@ using Placed = FilledRecords::Placed;
 }
 
 // Each bucket is a segment, written once, with the values before it.
-void fill_leed(const leed::LeedGeometry& g, const std::vector<SparseBytes*>& ssds,
-               const FilledShape& shape) {
+std::vector<leed::Recovered> fill_leed(const leed::LeedGeometry& g,
+                                       const std::vector<SparseBytes*>& ssds,
+                                       const FilledShape& shape) {
   const auto count = static_cast<std::uint32_t>(ssds.size());
   FilledRecords records(shape, count, [&](std::string_view key) {
     return FilledRecords::Where{leed::ssd_of(key, count), g.id_of(key)};
@@ -19,8 +20,10 @@ void fill_leed(const leed::LeedGeometry& g, const std::vector<SparseBytes*>& ssd
   const auto length = static_cast<std::uint32_t>(shape.value_size);
   const std::uint32_t blocks = leed::blocks_of(length);
   Bytes value(std::size_t{blocks} * leed::kBlock), segment;
+  std::vector<leed::Recovered> all;
   for (std::uint32_t ssd = 0; ssd < count; ++ssd) {
     std::uint64_t value_block = 0, position = 0;
+    leed::Recovered& found = all.emplace_back(g.ids);
     records.for_each_bucket(ssd, [&](std::uint64_t id, const Placed* begin, const Placed* end) {
       const auto items = static_cast<std::uint32_t>(end - begin);
       const std::uint32_t chain = (items + leed::kBucketItems - 1) / leed::kBucketItems;
@@ -35,6 +38,9 @@ void fill_leed(const leed::LeedGeometry& g, const std::vector<SparseBytes*>& ssd
         leed::set_bucket_item(
             bucket, i % leed::kBucketItems,
             {records.key(begin[i].number), length, value_block * leed::kUnitsPerBlock});
+        found.values.push_back(
+            {value_block * leed::kUnitsPerBlock, static_cast<std::uint32_t>(id)});
+        found.live_units += leed::units_of(length);
         value_block += blocks;
       }
       for (std::uint32_t i = 0; i < chain; ++i) {
@@ -42,9 +48,13 @@ void fill_leed(const leed::LeedGeometry& g, const std::vector<SparseBytes*>& ssd
         leed::seal_bucket(ByteSpan(segment).subspan(i * leed::kBlock, leed::kBlock), place, g);
       }
       ssds[ssd]->write(g.bucket_at(position), segment);
+      found.index.set(static_cast<std::uint32_t>(id), static_cast<std::uint32_t>(position), chain);
       position += chain;
     });
+    found.bucket_tail = position;
+    found.value_tail = value_block;
   }
+  return all;
 }
 
 // Buckets that overflow are linked in the order in which they do.

@@ -36,6 +36,7 @@ Status ClosedLoop::measure(std::uint64_t before, std::uint64_t operations,
   end_at_ = before + operations;
   begin_ = std::move(begin);
   end_ = std::move(end);
+  latency_ = Histogram();
   return run([this](std::uint32_t task) { return work(task, 0); });
 }
 

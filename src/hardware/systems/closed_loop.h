@@ -34,11 +34,11 @@ class ClosedLoop {
   // Runs operations that are not measured, each client task with a pause after each of its own.
   Status warm(std::uint64_t operations, Nanos pause);
   // `before` operations, then calls begin(), `operations` that are measured, end(). What is in
-  // flight then ends.
+  // flight then ends. Can be called again.
   Status measure(std::uint64_t before, std::uint64_t operations, std::function<void()> begin,
                  std::function<void()> end);
 
-  // Of what was measured: an operation of the workload, in ns.
+  // Of what was measured last: an operation of the workload, in ns.
   const Histogram& latency() const { return latency_; }
   // Writes that have ended, ever.
   std::uint64_t puts() const { return puts_; }

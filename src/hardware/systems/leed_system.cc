@@ -49,11 +49,7 @@ class LeedSystem final : public ModelledSystem {
   Status start() {
     threads_ = assign_threads(hardware_, shape_.ssd_cores, Role::leed_server);
     control_ = std::make_unique<Control>(*threads_.control);
-    const auto ssds = static_cast<std::uint32_t>(hardware_.ssds().size());
-    if (Status s = fill(ssds); !s.ok()) return s;
-    for (std::uint32_t i = 0; i < ssds; ++i) {
-      if (Status s = open(i, ssds); !s.ok()) return s;
-    }
+    if (Status s = open_full(); !s.ok()) return s;
     if (caching_ != DittoCaching::none) {
       if (Status s = add_cache(); !s.ok()) return s;
     }
@@ -100,25 +96,30 @@ class LeedSystem final : public ModelledSystem {
     co_return true;
   }
 
-  Status fill(std::uint32_t ssds) {
+  // Fills the SSDs, and begins to serve them.
+  Status open_full() {
+    const auto ssds = static_cast<std::uint32_t>(hardware_.ssds().size());
+    const std::uint64_t size = hardware_.ssds()[0]->contents().size();
     const leed::LeedGeometry geometry = leed::LeedGeometry::fit(
-        hardware_.ssds()[0]->contents().size(), (shape_.records + shape_.inserts) / ssds + 1,
-        mix(shape_.seed + 21));
+        size, (shape_.records + shape_.inserts) / ssds + 1, mix(shape_.seed + 21));
+    if (Status s = geometry.check(size); !s.ok()) return s;
     std::vector<SparseBytes*> contents;
+    for (const auto& ssd : hardware_.ssds()) contents.push_back(&ssd->contents());
+    std::vector<leed::Recovered> found =
+        fill_leed(geometry, contents, {shape_.records, shape_.key_size, shape_.value_size});
     for (std::uint32_t i = 0; i < ssds; ++i) {
-      leed_ssds_.push_back(std::make_unique<ModelLeedSsd>(hardware_, threads_.worker_of(i), i));
-      ModelLeedSsd& ssd = *leed_ssds_.back();
-      Status s = hardware_.run(ssd.thread, leed::format(ssd.device, geometry));
-      if (!s.ok()) return s;
-      contents.push_back(&hardware_.ssds()[i]->contents());
+      if (Status s = open(i, ssds, geometry, std::move(found[i])); !s.ok()) return s;
     }
-    fill_leed(geometry, contents, {shape_.records, shape_.key_size, shape_.value_size});
     return Status();
   }
 
-  Status open(std::uint32_t number, std::uint32_t of) {
-    ModelLeedSsd& ssd = *leed_ssds_[number];
-    auto engine = hardware_.run(ssd.thread, leed::LeedEngine::open(ssd.thread, ssd.device));
+  Status open(std::uint32_t number, std::uint32_t of, const leed::LeedGeometry& geometry,
+              leed::Recovered found) {
+    leed_ssds_.push_back(
+        std::make_unique<ModelLeedSsd>(hardware_, threads_.worker_of(number), number));
+    ModelLeedSsd& ssd = *leed_ssds_.back();
+    auto engine = hardware_.run(
+        ssd.thread, leed::LeedEngine::resume(ssd.thread, ssd.device, geometry, std::move(found)));
     if (!engine.ok()) return engine.status();
     ssd.engine = *std::move(engine);
     ssd.service = std::make_unique<leed::LeedService>(ssd.thread, *ssd.engine, number, of);
@@ -198,9 +199,9 @@ std::uint64_t leed_ssd_bytes(const SystemShape& shape, std::uint32_t ssds) {
   const std::uint64_t records = (shape.records + shape.inserts) / ssds + 1;
   const std::uint64_t values =
       records * leed::blocks_of(static_cast<std::uint32_t>(shape.value_size)) * leed::kBlock;
-  const std::uint64_t buckets = std::max<std::uint64_t>(2 * records / 8, 16 * 1024) * leed::kBlock;
-  // Values twice, so that compaction has something to gain, and their ids.
-  return round_up(2 * values + values / 32 + buckets + (64 << 20), 1 << 20);
+  // Values twice, so that compaction has something to gain, and their ids; a quarter of all is for
+  // buckets.
+  return round_up((2 * values + values / 32) * 4 / 3 + (16 << 20), 1 << 20);
 }
 
 Result<std::unique_ptr<ModelledSystem>> make_leed(Hardware& hardware, const SystemShape& shape,

@@ -84,16 +84,27 @@ struct Phases {
 Phases phases_of(const PointOptions& o, const SystemShape& shape) {
   const bool cached = o.system != "leed" && o.cache;
   const std::uint64_t slots = shape.cache_blocks * shape.slots;
+  const std::uint64_t settle = o.settle > 0 ? o.settle : o.operations / 10;
   return {cached ? std::max(kLeastWarm, kWarmPerSlot * slots) : kLeastWarm,
-          std::max<std::uint64_t>(o.operations / 10, 2 * o.in_flight)};
+          std::max<std::uint64_t>(settle, 2 * o.in_flight)};
+}
+
+std::uint64_t ssd_bytes(const PointOptions& o, const Setup& s) {
+  if (o.ssd_bytes > 0) return round_up(o.ssd_bytes, 1 << 20);
+  if (o.system == "scalio") return scalio_ssd_bytes(s.shape, o.ssds);
+  if (o.system == "paper") return paper_ssd_bytes(s.shape, o.ssds);
+  const double share = static_cast<double>(o.records) / static_cast<double>(kPaperRecords);
+  const double real = static_cast<double>(s.machine.ssd.capacity) * share;
+  return std::max(leed_ssd_bytes(s.shape, o.ssds),
+                  round_up(static_cast<std::uint64_t>(real), 1 << 20));
 }
 
 Status build(const PointOptions& o, Setup& s) {
   const Phases phases = phases_of(o, s.shape);
-  const double share = s.load.workload.inserts;
+  const std::uint64_t operations =
+      phases.warm + phases.before + (1 + o.phases.size()) * o.operations;
   s.shape.inserts =
-      static_cast<std::uint64_t>(1.2 * share *
-                                 static_cast<double>(phases.warm + phases.before + o.operations)) +
+      static_cast<std::uint64_t>(1.2 * s.load.workload.inserts * static_cast<double>(operations)) +
       1000;
   HardwareOptions h;
   h.machine = s.machine;
@@ -104,8 +115,7 @@ Status build(const PointOptions& o, Setup& s) {
   const std::optional<Mutant> mutant = find_mutant(o.mutant);
   if (!mutant) return invalid(fmt::format("there is no mutant {}", o.mutant));
   h.mutant = *mutant;
-  h.ssd_bytes =
-      o.system == "scalio" ? scalio_ssd_bytes(s.shape, o.ssds) : leed_ssd_bytes(s.shape, o.ssds);
+  h.ssd_bytes = ssd_bytes(o, s);
   Result<std::unique_ptr<Hardware>> hardware = Hardware::make(h);
   if (!hardware.ok()) return hardware.status();
   s.hardware = *std::move(hardware);
@@ -203,9 +213,9 @@ PointFigures figures_of(Setup& s, const PointOptions& o, const ModelTotals& a, c
   PointFigures f;
   f.cores = s.hardware->cores();
   f.cache_blocks = s.shape.cache_blocks;
-  f.operations = o.operations;
+  f.operations = latency.count();
   f.seconds = static_cast<double>(b.now - a.now) / 1e9;
-  const auto operations = static_cast<double>(o.operations);
+  const auto operations = static_cast<double>(f.operations);
   f.throughput = operations / f.seconds;
   f.avg_us = latency.mean() / 1e3;
   f.p50_us = static_cast<double>(latency.percentile(50)) / 1e3;
@@ -231,9 +241,56 @@ PointFigures figures_of(Setup& s, const PointOptions& o, const ModelTotals& a, c
   return f;
 }
 
+std::vector<std::string> changes_of(std::string_view phase) {
+  std::vector<std::string> changes;
+  while (!phase.empty()) {
+    const std::size_t comma = std::min(phase.find(','), phase.size());
+    changes.emplace_back(phase.substr(0, comma));
+    phase.remove_prefix(std::min(comma + 1, phase.size()));
+  }
+  return changes;
+}
+
+// Measures once, of a system that is warm.
+Result<PointFigures> measure(const PointOptions& o, Setup& s, ClosedLoop& loop,
+                             std::uint64_t before, std::uint64_t operations) {
+  ModelTotals begin, end;
+  const auto now = [&](ModelTotals& totals) {
+    totals = count(s);
+    totals.puts = loop.puts();
+  };
+  const Status status = loop.measure(
+      before, operations, [&] { now(begin); }, [&] { now(end); });
+  if (!status.ok()) return status;
+  return figures_of(s, o, begin, end, loop.latency());
+}
+
+Result<std::vector<PointFigures>> measure_all(const PointOptions& o, Setup& s, ClosedLoop& loop) {
+  Result<PointFigures> first = measure(o, s, loop, phases_of(o, s.shape).before, o.operations);
+  if (!first.ok()) return first.status();
+  std::vector<PointFigures> all{*std::move(first)};
+  for (const std::string& phase : o.phases) {
+    Status changed = s.hardware->change_costs(changes_of(phase));
+    if (!changed.ok()) return changed;
+    const std::uint64_t operations = std::max<std::uint64_t>(o.operations / 4, 1);
+    Result<PointFigures> figures =
+        measure(o, s, loop, std::max<std::uint64_t>(operations / 10, 2 * o.in_flight), operations);
+    if (!figures.ok()) return figures.status();
+    all.push_back(*std::move(figures));
+  }
+  return all;
+}
+
 }  // namespace
 
-Result<PointFigures> model_point(const PointOptions& o) {
+Result<PointFigures> model_point(PointOptions o) {
+  o.phases.clear();
+  Result<std::vector<PointFigures>> all = model_phases(o);
+  if (!all.ok()) return all.status();
+  return std::move(all->front());
+}
+
+Result<std::vector<PointFigures>> model_phases(const PointOptions& o) {
   Result<Setup> described = describe(o);
   if (!described.ok()) return described.status();
   Setup s = *std::move(described);
@@ -242,21 +299,13 @@ Result<PointFigures> model_point(const PointOptions& o) {
 
   ClosedLoop loop(*s.hardware, *s.system, s.load);
   const Nanos pause = kWarmClocks * kClock * o.in_flight / phases.warm;
-  Status status = loop.warm(phases.warm, pause);
-  ModelTotals begin, end;
-  const auto now = [&](ModelTotals& totals) {
-    totals = count(s);
-    totals.puts = loop.puts();
-  };
+  const Status warm = loop.warm(phases.warm, pause);
   s.hardware->set_charging(true);
-  if (status.ok()) {
-    status = loop.measure(
-        phases.before, o.operations, [&] { now(begin); }, [&] { now(end); });
-  }
+  Result<std::vector<PointFigures>> all =
+      warm.ok() ? measure_all(o, s, loop) : Result<std::vector<PointFigures>>(warm);
   s.hardware->set_charging(false);
   s.system->stop();
-  if (!status.ok()) return status;
-  return figures_of(s, o, begin, end, loop.latency());
+  return all;
 }
 
 }  // namespace scalio::hardware

@@ -1,4 +1,5 @@
-// A point of the model: one system on one machine under one load, from filling it to the figures.
+// A point of the model: one system on one machine under one load, from filling it to the figures;
+// and more such points with other costs, for which it need not be filled again.
 #pragma once
 
 #include <scalio/status.h>
@@ -28,9 +29,16 @@ struct PointOptions {
   std::uint64_t cache_blocks = 0;  // 0: as many for these records as the paper has for its
   std::uint64_t value_size = 64;
   std::uint64_t operations = 300'000;
+  std::uint64_t settle = 0;  // operations before the first that is measured; 0: a tenth of these
   std::uint64_t seed = 1;
   std::uint32_t ssd_cores = 0;  // LEED: 0: half of the cores
+  // Of each SSD. 0: what Scalio and the paper's need; for LEED a real one's, divided as the records
+  // are by the paper's.
+  std::uint64_t ssd_bytes = 0;
   std::vector<std::string> cost_changes;
+  // Measured again, a quarter as long, with each of these on top of them: changes, with commas
+  // between.
+  std::vector<std::string> phases;
   double scale = 0;  // 0: the machine's
   std::string mutant = "none";
   bool offload = true, cache = true, batching = true;
@@ -64,6 +72,9 @@ struct PointFigures {
   std::uint64_t events = 0;
 };
 
-// Failures: invalid (options); what an operation failed with.
-Result<PointFigures> model_point(const PointOptions& options);
+// Of the point, and of each phase after it. Failures: invalid (options); what an operation failed
+// with.
+Result<std::vector<PointFigures>> model_phases(const PointOptions& options);
+// Of the point alone.
+Result<PointFigures> model_point(PointOptions options);
 }  // namespace scalio::hardware

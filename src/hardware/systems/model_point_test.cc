@@ -101,6 +101,32 @@ TEST(ModelPoint, OfReadsHasTheSystemsInTheirOrder) {
   EXPECT_NEAR(*scalio.hit_ratio, *ditto.hit_ratio, 0.1);
 }
 
+TEST(ModelPoint, OfLeedCompactsOnlyWhereItsSsdIsSmall) {
+  PointOptions o = small("leed", "a", 1);
+  const PointFigures real = run(o);
+  // A GET reads two blocks, a SET at most one.
+  EXPECT_LE(real.bytes_read_per_op, 1.5 * 512 * 1.01);
+  o.ssd_bytes = 24 << 20;
+  const PointFigures compacted = run(o);
+  EXPECT_GT(compacted.bytes_read_per_op, 1.2 * real.bytes_read_per_op);
+  EXPECT_GT(compacted.bytes_written_per_op, 1.05 * real.bytes_written_per_op);
+}
+
+TEST(ModelPoint, IsMeasuredAgainWithOtherCosts) {
+  PointOptions o = small("leed", "c", 2);
+  const PointFigures alone = run(o);
+  o.phases = {"turn=1", "instructions=2,driver-submit=2"};
+  Result<std::vector<PointFigures>> all = model_phases(o);
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(all->size(), 3u);
+  EXPECT_EQ((*all)[0].seconds, alone.seconds);
+  EXPECT_EQ((*all)[0].server_cpu_us_per_op, alone.server_cpu_us_per_op);
+  EXPECT_NEAR((*all)[1].throughput, alone.throughput, 0.05 * alone.throughput);
+  EXPECT_GT((*all)[2].server_cpu_us_per_op, 1.3 * alone.server_cpu_us_per_op);
+  o.phases = {"turn"};
+  EXPECT_EQ(model_phases(o).code(), Code::invalid);
+}
+
 TEST(ModelPoint, OfFigure13SwitchesWhatItSays) {
   PointOptions o = small("scalio", "b", 4);
   const double all = run(o).throughput;

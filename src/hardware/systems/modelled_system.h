@@ -56,7 +56,8 @@ class ModelledSystem {
   std::vector<ClientSeat> clients_;
 };
 
-// How large an SSD must be for each system, so that its logs do not fill.
+// How large an SSD must be for each system, so that its logs do not fill. LEED's are compacted in
+// so little.
 std::uint64_t scalio_ssd_bytes(const SystemShape& shape, std::uint32_t ssds);
 std::uint64_t leed_ssd_bytes(const SystemShape& shape, std::uint32_t ssds);
 std::uint64_t paper_ssd_bytes(const SystemShape& shape, std::uint32_t ssds);

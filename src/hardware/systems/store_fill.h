@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "baseline/leed/leed_format.h"
+#include "baseline/leed/leed_recovery.h"
 #include "baseline/paper/paper_format.h"
 #include "hardware/sparse_bytes.h"
 #include "hardware/systems/filled_records.h"
@@ -16,9 +16,12 @@ namespace scalio::hardware {
 void fill_scalio(const std::vector<layout::SsdGeometry>& geometries,
                  const std::vector<SparseBytes*>& ssds, const FilledShape& shape);
 
-// All SSDs have one geometry. They are formatted already, and their logs are empty.
-void fill_leed(const leed::LeedGeometry& geometry, const std::vector<SparseBytes*>& ssds,
-               const FilledShape& shape);
+// All SSDs have one geometry, and were never written. What an engine would find on each when it
+// starts, so that it need not read a log that is nearly all of the SSD's zeros.
+std::vector<leed::Recovered> fill_leed(const leed::LeedGeometry& geometry,
+                                       const std::vector<SparseBytes*>& ssds,
+                                       const FilledShape& shape);
+// All SSDs have one geometry, and are formatted.
 void fill_paper(const paper::PaperGeometry& geometry, const std::vector<SparseBytes*>& ssds,
                 const FilledShape& shape);
 

@@ -12,11 +12,10 @@ TITLE = "Reads of SSDs over NVMe-oF: a target on the server's cores, and one in 
 KIND = "simulated, and measured"
 SHOWS = """As fio reads: depth 32, one job an SSD. What reads is GETs without a cache, each one
 read of a bucket of an SSD by the client; the paper has fio read 512 B. Published, both targets
-reach the same reads a second. In the model the scale that was fitted to LEED makes the kernel's
-target about four times as dear as the published 562 % say, so that the server's cores are full
-well below that, and what is in flight limits the offloaded one. The second table is our own
-small NVMe/TCP target, which stands in where there is no offload, measured on this machine from
-memory and over loopback."""
+reach the same reads a second, which is not how many. The price of the kernel's target is not
+scaled: no code of LEED's is in it. What is in flight limits both. The second table is our own small
+NVMe/TCP target, which stands in where there is no offload, measured on this machine from memory and
+over loopback."""
 # GETs of Scalio without a cache: each is one read of an SSD by a client, through either target.
 SYSTEMS = {"nvmf-standard": ("--no-cache", "--no-offload"), "nvmf-offloaded": ("--no-cache",)}
 DEPTH = 32

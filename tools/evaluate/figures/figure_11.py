@@ -4,14 +4,15 @@ from evaluate import charts, published
 from evaluate.figures import series
 from evaluate.results import ratio
 from evaluate.setup import SYSTEMS, WORKLOADS
-from evaluate.tables import Table, beside_published, number
+from evaluate.tables import Table, number
 
 NUMBER = 11
 TITLE = "Throughput over the number of SSDs"
 KIND = "simulated"
 SHOWS = """All systems with the same 512 operations in flight, 8 cores and cache. A marker says what
 is full at its point. "The paper's Scalio" is the design of the paper, built apart: if its published
-speed-ups come out, the model can be believed of the rest."""
+speed-ups come out, the model can be believed of the rest. What is published stands beside the
+headline."""
 LAST = 7
 # By Little's law, what LEED + Ditto has in flight at its published latency (119), nearly.
 PUBLISHED_IN_FLIGHT = 128
@@ -72,10 +73,11 @@ def tables(setup, results):
                                       for p in aside(setup, w))] for w in WORKLOADS]
     result.append(Table(f"{LAST} SSDs: with a link of 200 Gb/s, and Ditto's adaptive choice",
                         ["", *(charts.look(name)[0] for name, _, _ in ASIDE)], others))
-    return [*result, beside_published(comparisons(setup, results))]
+    return result
 
 
 def comparisons(setup, results):
+    """What is published beside points of a scale: pairs for tables.beside_published."""
     at = speed_ups(setup, results)
     pairs = [(published.LEED_A, at["a"]["leed"], "predicted"),
              (published.LEED_DITTO_A, at["a"]["leed-ditto"], "predicted"),

@@ -14,8 +14,7 @@ the write slots and read the SSD by the kernel's target on the server's cores; n
 (this client is the model's, of parts of Scalio's). Then SSDs are read by the NIC's offload; hits
 are read from the server's memory; writes share log batches. The scale is logarithmic, and the
 ratios are to the step before. The published ratios are of the paper's code, whose baseline is
-another one. The kernel's target is too dear in the model (figure 6), so what the offload brings is
-too much, by as much as four times where the target is what is full."""
+another one."""
 NO_BATCHING, NO_CACHE, NO_OFFLOAD = "--no-batching", "--no-cache", "--no-offload"
 STEPS = (("baseline", (NO_OFFLOAD, NO_CACHE, NO_BATCHING), "#bbbbbb"),
          ("+ offloaded read", (NO_CACHE, NO_BATCHING), "#edae49"),

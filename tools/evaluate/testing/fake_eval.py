@@ -29,6 +29,8 @@ def options(words):
     for name in ("no-offload", "no-cache", "no-batching", "json"):
         result.add_argument(f"--{name}", action="store_true")
     result.add_argument("--cost", action="append", default=[])
+    for name in ("settle", "ssd-cores", "ssd-size"):
+        result.add_argument(f"--{name}", type=int, default=0)
     return result.parse_args(words)
 
 
