@@ -20,7 +20,7 @@ constexpr std::array kFigures = {
     Figure{"miss-reads", "SSD reads and bytes per GET miss", miss_reads},
     Figure{"absent-gets", "GETs of keys that do not exist, once and again", absent_gets},
     Figure{"hit-bytes", "bytes moved per GET hit", hit_bytes},
-    Figure{"hit-latency", "GET hit at depth 1 beside a copy of the same bytes", hit_latency},
+    Figure{"hit-latency", "GET hit at depth 1 beside a copy of a whole block", hit_latency},
     Figure{"hit-throughput", "GET hits of one client thread", hit_throughput},
     Figure{"miss-throughput", "GET misses at depth 64 beside fio's reads", miss_throughput},
     Figure{"durable-puts", "PUTs with and without batching beside fio's flushed writes",

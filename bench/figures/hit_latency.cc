@@ -1,4 +1,4 @@
-// GET hit at depth 1, each timed by itself, beside a copy of the same bytes out of the same region,
+// GET hit at depth 1, each timed by itself, beside a copy of a whole block out of the same region,
 // also each timed by itself. Both in turns of a thousand, in one thread; both include the reading
 // of the clock.
 #include <chrono>

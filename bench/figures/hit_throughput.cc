@@ -1,4 +1,4 @@
-// GET hits a second of one client thread, beside copies a second of the same bytes out of the same
+// GET hits a second of one client thread, beside copies a second of whole blocks out of the same
 // region.
 #include <chrono>
 

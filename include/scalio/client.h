@@ -12,6 +12,7 @@
 #include <scalio/task.h>
 
 #include <chrono>
+#include <coroutine>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -30,8 +31,18 @@ enum class SsdAccess : std::uint8_t {
   nvmf,    // through the NVMe-oF target that the server names
 };
 
+// How a client reads the hash block of a key over RDMA, where it is read by a NIC.
+enum class BlockRead : std::uint8_t {
+  whole,  // one READ: one round trip, and ten times the bytes of the record
+  // Two: the block's header, then the one slot that may have the key. For links that are full.
+  two,
+};
+
 struct ClientOptions {
   SsdAccess ssd_access = SsdAccess::automatic;
+  // Over unix: and tcp: `whole` brings only what is needed, in one round trip, and is always
+  // better.
+  BlockRead block_read = BlockRead::whole;
   // For direct access: where this machine sees the server's SSDs, one path per shard in the order
   // of `scalio stat`. Empty: the paths the server advertises (right on the server's own machine).
   std::vector<std::string> ssd_paths;
@@ -69,6 +80,17 @@ struct ClientCounters {
 
   ClientCounters& operator+=(const ClientCounters& o);
 };
+
+namespace detail {
+// Awaits a task that has begun and not ended, in place of whoever awaited it.
+template <class T>
+struct Begun {
+  Task<T>& task;
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> awaiter) noexcept { task.resume_instead(awaiter); }
+  T await_resume() { return task.await_resume(); }
+};
+}  // namespace detail
 
 // A connection to all shards of one store. One thread at a time uses a Client (it has its own event
 // loop and is not thread-safe); a thread may have many operations in flight on it. Keys are 1 to
@@ -137,11 +159,13 @@ class Client {
   // The blocking form: runs the event loop until the task has ended. Not from inside a task.
   template <class T>
   T run(Task<T> task) {
+    // What ends at once, as a GET from shared memory does, needs no turn of the loop.
+    if (!task.await_suspend(std::noop_coroutine())) return task.await_resume();
     std::optional<T> out;
-    auto body = [](Task<T> t, std::optional<T>* result) -> Task<void> {
-      result->emplace(co_await std::move(t));
+    auto rest = [](Task<T> t, std::optional<T>* result) -> Task<void> {
+      result->emplace(co_await detail::Begun<T>{t});
     };
-    run_to_end(body(std::move(task), &out));
+    run_to_end(rest(std::move(task), &out));
     return std::move(*out);
   }
   void run(Task<void> task) { run_to_end(std::move(task)); }

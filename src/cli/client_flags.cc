@@ -28,6 +28,15 @@ void ClientFlags::add_to(CLI::App& app) {
          "How to read the SSDs: direct, as files or devices of this machine, or nvmf, through the "
          "NVMe-oF target that the server names. Default: direct for unix: if that works, else nvmf")
       ->check(CLI::IsMember({"direct", "nvmf"}));
+  app.add_option_function<std::string>(
+         "--block-read",
+         [this](const std::string& how) {
+           options.block_read = how == "two" ? BlockRead::two : BlockRead::whole;
+         },
+         "Over RDMA, how to read a hash block: whole, by one READ, or by two small ones, its "
+         "header "
+         "and one slot: fewer bytes, and a round trip more. Default: whole")
+      ->check(CLI::IsMember({"whole", "two"}));
   app.add_option_function<unsigned>(
          "--timeout",
          [this](unsigned seconds) {

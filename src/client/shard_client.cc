@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+
 #include "base/hash.h"
 #include "client/timeouts.h"
 #include "fabric/region_access.h"
@@ -76,6 +78,7 @@ ShardClient::ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener
     : executor_(executor),
       link_(link),
       timeout_(to_nanos(options.operation_timeout)),
+      block_read_(options.block_read),
       deadlines_(executor),
       ssd_(executor, std::move(opener)) {}
 
@@ -100,34 +103,58 @@ auto ShardClient::get_in_time(std::string_view key, std::uint64_t hash, Nanos be
       late);
 }
 
-// The common case in one coroutine: a live link, one READ, a record.
+// Reads the key's block, or of it the header and then the one body that may be the key's: two small
+// READs in place of a large one, for a link that is full. If no slot or several may have the key,
+// the second READ is of the whole block.
+Task<Code> ShardClient::read(const ShardConnection& link, std::uint64_t hash,
+                             BlockView::Bodies bodies, ByteSpan into) {
+  const RegionGeometry& g = link.hello.region;
+  const std::uint64_t at = g.block_at(g.block_of(hash));
+  std::uint32_t begin = 0, size = g.block_size();
+  if (bodies == BlockView::Bodies::after_words) {
+    count_read(g.header_end());
+    const Code code = co_await link.connection->read(at, into.first(g.header_end()));
+    if (code != Code::ok) co_return code;
+    const layout::SlotSet slots = layout::readable_slots(g, into.data(), layout::tag_of(hash));
+    if (std::has_single_bit(slots)) {
+      begin = g.body(static_cast<std::uint32_t>(std::countr_zero(slots)));
+      size = g.slot_size;
+    }
+  }
+  count_read(size);
+  co_return co_await link.connection->read(at + begin, into.subspan(begin, size));
+}
+
+// The common case in one coroutine: a live link, one operation, a record. What does not end here
+// goes on in get_slowly(), which reads the block again; but if no slot has the key's tag, what was
+// read says how to fill one.
 Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) {
   ++counters_.gets;
   if (!executor_.may_go_on()) co_await executor_.yield();
   std::shared_ptr<ShardConnection> held;
   Block bytes(*this);
   Nanos began = 0;  // not looked at where there is nothing to wait for
-  if (link_.alive()) {
+  if (block_read_ == BlockRead::whole && link_.alive()) {
     const std::shared_ptr<ShardConnection>& link = link_.current();
     const RegionGeometry& g = link->hello.region;
     const std::uint64_t block = g.block_of(hash);
+    const std::uint32_t tag = layout::tag_of(hash);
     bytes.lease(g.block_size());
-    fabric::Op read = link->connection->read(g.block_at(block), bytes.span());
+    fabric::Op read = link->connection->read_block(g.block_at(block), g, tag, bytes.span());
     if (!read.await_ready()) {
       held = link;  // the link must outlive what is in flight on it
       began = executor_.now();
     }
-    count_read(g.block_size());
     if (co_await read == Code::ok) {
+      count_read(read.bytes_read());
       const std::shared_ptr<ShardConnection>& now = held ? held : link_.current();
       BlockView view(now->hello.region, block, bytes.span());
-      const BlockView::Found found = view.look_up(key, layout::tag_of(hash));
+      const BlockView::Found found = view.look_up(key, tag);
       if (found == BlockView::Found::record) {
-        const bool has_clock = view.slot() < now->hello.region.read_slots;
-        if (has_clock && ++touches_ % kTouchEvery == 0) touch(now, block, view.slot());
+        touch_sometimes(now, block, view.slot());
         co_return hit(view.record());
       }
-      if (found != BlockView::Found::none) bytes.give_back();
+      if (found != BlockView::Found::none || !view.has_fill_times()) bytes.give_back();
       if (!held) held = now;
     } else {
       bytes.give_back();
@@ -141,23 +168,30 @@ Task<Result<Record>> ShardClient::get_slowly(std::string key, std::uint64_t hash
                                              std::shared_ptr<ShardConnection> held, Block bytes) {
   Result<Record> out = Status(Code::timed_out, "");
   Tries tries;
+  bool in_two = block_read_ == BlockRead::two;
   for (bool first = !bytes.empty(); first || executor_.now() <= deadline; first = false) {
+    auto bodies = BlockView::Bodies::with_words;
     if (!first) {
       bytes.give_back();
       Result<std::shared_ptr<ShardConnection>> live = co_await link_.get();
       if (!live.ok()) co_return live.status();
       held = *live;
-      const RegionGeometry& g = held->hello.region;
-      bytes.lease(g.block_size());
-      count_read(g.block_size());
-      fabric::Op read = held->connection->read(g.block_at(g.block_of(hash)), bytes.span());
-      if (co_await read != Code::ok) continue;
+      bytes.lease(held->hello.region.block_size());
+      if (std::exchange(in_two, false)) bodies = BlockView::Bodies::after_words;
+      const Code code = co_await read(*held, hash, bodies, bytes.span());
+      if (code != Code::ok) continue;
     }
     const std::uint64_t block = held->hello.region.block_of(hash);
-    BlockView view(held->hello.region, block, bytes.span());
-    const BlockView::Found found =
-        first ? BlockView::Found::none : view.look_up(key, layout::tag_of(hash));
-    if (found == BlockView::Found::record) co_return hit(view.record());
+    const std::uint32_t tag = layout::tag_of(hash);
+    BlockView view(held->hello.region, block, bytes.span(), bodies);
+    const BlockView::Found found = first ? BlockView::Found::none : view.look_up(key, tag);
+    if (found == BlockView::Found::record) {
+      // What is found later than by the first READ has just been filled.
+      if (bodies == BlockView::Bodies::after_words) touch_sometimes(held, block, view.slot());
+      co_return hit(view.record());
+    }
+    // Its victim is chosen by the whole block.
+    if (bodies == BlockView::Bodies::after_words && !view.has_fill_times()) continue;
     if (found == BlockView::Found::replaced) {
       if (++tries.rereads > kEagerRereads) co_await executor_.sleep(kReread);
     } else if (must_poll(*held, view, found, block, tries)) {
@@ -335,12 +369,12 @@ std::uint32_t ShardClient::clock_now(const ShardConnection& link) const {
   return layout::clock_of(link.hello.server_now + (executor_.now() - link.connected_at));
 }
 
-void ShardClient::touch(std::shared_ptr<ShardConnection> link, std::uint64_t block,
-                        std::uint32_t slot) {
+// After a hit in this slot, which has an access clock if it is a read slot.
+void ShardClient::touch_sometimes(const std::shared_ptr<ShardConnection>& link, std::uint64_t block,
+                                  std::uint32_t slot) {
   const RegionGeometry& g = link->hello.region;
-  const std::uint64_t offset = g.block_at(block) + g.clock(slot);
-  const std::uint32_t clock = clock_now(*link);
-  executor_.spawn(write_clock(std::move(link), offset, clock));
+  if (slot >= g.read_slots || ++touches_ % kTouchEvery != 0) return;
+  executor_.spawn(write_clock(link, g.block_at(block) + g.clock(slot), clock_now(*link)));
 }
 
 Task<void> ShardClient::write_clock(std::shared_ptr<ShardConnection> link, std::uint64_t offset,

@@ -46,6 +46,8 @@ class ShardClient {
     int fills = 0;
   };
 
+  Task<Code> read(const ShardConnection& link, std::uint64_t hash, BlockView::Bodies bodies,
+                  ByteSpan into);
   auto get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
                    std::shared_ptr<ShardConnection>&& held, Block&& nothing);
   Task<Result<Record>> get_slowly(std::string key, std::uint64_t hash, Nanos deadline,
@@ -65,11 +67,12 @@ class ShardClient {
                                              std::uint64_t block);
   bool may_steal(ShardConnection& link, std::uint64_t block, std::uint32_t slot,
                  std::uint64_t word);
-  void touch(std::shared_ptr<ShardConnection> link, std::uint64_t block, std::uint32_t slot);
+  void touch_sometimes(const std::shared_ptr<ShardConnection>& link, std::uint64_t block,
+                       std::uint32_t slot);
   Task<void> write_clock(std::shared_ptr<ShardConnection> link, std::uint64_t offset,
                          std::uint32_t clock);
   std::uint32_t clock_now(const ShardConnection& link) const;
-  void count_read(std::size_t bytes) {
+  void count_read(std::uint64_t bytes) {
     ++counters_.region_reads;
     counters_.region_bytes_read += bytes;
   }
@@ -86,6 +89,7 @@ class ShardClient {
   Executor& executor_;
   ShardLink& link_;
   const Nanos timeout_;
+  const BlockRead block_read_;
   Deadlines deadlines_;
   Ssd ssd_;
   std::vector<Bytes> idle_blocks_;

@@ -58,7 +58,7 @@ class ShardClientTest : public testing::Test {
 
   // A client, and what connects it at this time of the server's.
   struct Connected {
-    Connected(ShardClientTest& test, Nanos server_now)
+    Connected(ShardClientTest& test, Nanos server_now, BlockRead block_read = BlockRead::whole)
         : link(test.turns_,
                [&test, server_now](const Bytes&,
                                    auto...) -> Task<Result<std::unique_ptr<fabric::Connection>>> {
@@ -70,14 +70,20 @@ class ShardClientTest : public testing::Test {
                                                                      std::move(hello));
                },
                {}),
-          client(test.turns_, link,
-                 [&test](layout::HelloReply) -> Task<Result<OpenedSsd>> {
-                   auto device = std::make_unique<block::MemoryDevice>(test.turns_, "ssd",
-                                                                       test.ssd_.device_size, 512);
-                   std::ranges::copy(test.contents_, device->contents().begin());
-                   co_return OpenedSsd{std::move(device)};
-                 },
-                 {}) {}
+          client(
+              test.turns_, link,
+              [&test](layout::HelloReply) -> Task<Result<OpenedSsd>> {
+                auto device = std::make_unique<block::MemoryDevice>(test.turns_, "ssd",
+                                                                    test.ssd_.device_size, 512);
+                std::ranges::copy(test.contents_, device->contents().begin());
+                co_return OpenedSsd{std::move(device)};
+              },
+              with(block_read)) {}
+    static ClientOptions with(BlockRead block_read) {
+      ClientOptions options;
+      options.block_read = block_read;
+      return options;
+    }
     ShardLink link;
     ShardClient client;
   };
@@ -91,15 +97,16 @@ class ShardClientTest : public testing::Test {
     return *std::move(out);
   }
   // Whether a client that connects at this time finds the key in the cache.
-  bool hits(std::string_view key, Nanos server_now) {
-    Connected c(*this, server_now);
+  bool hits(std::string_view key, Nanos server_now, BlockRead block_read = BlockRead::whole) {
+    Connected c(*this, server_now, block_read);
     (void)get(c, key);
     return c.client.counters().hits == 1;
   }
   // Hits the key so often that its access clock is written.
-  void touch(std::string_view key, Nanos server_now) {
-    Connected c(*this, server_now);
-    for (int i = 0; i < 9; ++i) EXPECT_TRUE(get(c, key).ok());  // the first one connects
+  void touch(std::string_view key, Nanos server_now, BlockRead block_read = BlockRead::whole) {
+    Connected c(*this, server_now, block_read);
+    // The first one connects; it touches only what it has read by two READs.
+    for (int i = 0; i < 9; ++i) EXPECT_TRUE(get(c, key).ok());
     EXPECT_EQ(c.client.counters().region_writes, 1U);
   }
   // Puts a record into its bucket, as a merge does.
@@ -129,7 +136,8 @@ TEST_F(ShardClientTest, AbsenceIsCached) {
   EXPECT_EQ(again.hits, 1U);
   EXPECT_EQ(again.ssd_reads, first.ssd_reads);
   EXPECT_EQ(again.region_cas, first.region_cas);
-  EXPECT_EQ(again.region_bytes_read - first.region_bytes_read, blocks_.block_size());
+  EXPECT_EQ(again.region_bytes_read - first.region_bytes_read,
+            blocks_.header_end() + layout::slot_bytes({"absent", {}}));
 }
 
 TEST_F(ShardClientTest, AKeyLongerThanASlotTakesNone) {
@@ -192,6 +200,85 @@ TEST_F(ShardClientTest, ASlotThatWasFilledAMomentAheadOfOurClockIsNew) {
   EXPECT_FALSE(hits("ahead", kHour + 2 * kSecond));
   EXPECT_FALSE(hits("new", kHour + kSecond));
   EXPECT_TRUE(hits("ahead", kHour + 2 * kSecond));
+}
+
+TEST_F(ShardClientTest, AHitReadsOneBody) {
+  merge("key", "value");
+  for (const BlockRead how : {BlockRead::whole, BlockRead::two}) {
+    Connected c(*this, kHour, how);
+    EXPECT_EQ(get(c, "key")->value, "value");
+    const ClientCounters first = c.client.counters();
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(get(c, "key")->value, "value");
+    const ClientCounters c3 = c.client.counters();
+    EXPECT_EQ(c3.hits - first.hits, 3U);
+    const bool two = how == BlockRead::two;
+    EXPECT_EQ(c3.region_reads - first.region_reads, two ? 6U : 3U);
+    EXPECT_EQ(c3.region_bytes_read - first.region_bytes_read,
+              3 * (blocks_.header_end() +
+                   (two ? blocks_.slot_size : layout::slot_bytes({"key", "value"}))));
+  }
+}
+
+// As if the slot had been taken over after its word was read, or a late write had hit it: the word
+// has the key's tag, and the body is of another filling.
+TEST_F(ShardClientTest, ABodyOfAnotherGenerationIsNotTaken) {
+  for (const BlockRead how : {BlockRead::whole, BlockRead::two}) {
+    clear_region();
+    merge("key", "new");
+    EXPECT_FALSE(hits("key", kHour, how));
+    for (std::uint32_t slot = 0; slot < blocks_.read_slots; ++slot) {
+      const auto word =
+          layout::ReadWord::unpack(load<std::uint64_t>(region_.data() + blocks_.read_word(slot)));
+      if (!word.valid()) continue;
+      const auto late = static_cast<std::uint16_t>(word.generation - 1);
+      layout::encode_slot(ByteSpan(region_).subspan(blocks_.body(slot), blocks_.slot_size),
+                          {"key", "old", 4}, layout::slot_place(0, slot, late));
+    }
+    Connected c(*this, kHour, how);
+    EXPECT_EQ(get(c, "key")->value, "new");
+    EXPECT_EQ(c.client.counters().hits, 0U);
+    EXPECT_TRUE(hits("key", kHour, how));
+  }
+}
+
+// A slot of another key with the same tag is read in place of the times at which others were
+// filled: by these the victim is chosen nevertheless.
+TEST_F(ShardClientTest, AnotherKeysTagDoesNotHideWhichSlotIsOldest) {
+  for (const char* key : {"key", "old"}) merge(key, "value");
+  for (const BlockRead how : {BlockRead::whole, BlockRead::two}) {
+    clear_region();
+    EXPECT_FALSE(hits("old", kHour, how));
+    const std::uint32_t tag = layout::tag_of(hash_key("key", ssd_.hash_seed));
+    const std::uint32_t slot =
+        layout::ReadWord::unpack(load<std::uint64_t>(region_.data() + blocks_.read_word(0))).valid()
+            ? 1
+            : 0;
+    const std::uint32_t clock = layout::clock_of(2 * kHour);
+    store(region_.data() + blocks_.read_word(slot),
+          layout::ReadWord{true, true, 1, tag, clock}.pack());
+    layout::encode_slot(ByteSpan(region_).subspan(blocks_.body(slot), blocks_.slot_size),
+                        {"another", "value", 4}, layout::slot_place(0, slot, 1),
+                        static_cast<std::uint16_t>(clock));
+    const Bytes before = region_;
+    Connected c(*this, 3 * kHour, how);
+    EXPECT_EQ(get(c, "old")->value, "value");
+    EXPECT_EQ(get(c, "key")->value, "value");
+    EXPECT_EQ(c.client.counters().fills, 1U);
+    EXPECT_EQ(std::memcmp(region_.data() + blocks_.body(slot), before.data() + blocks_.body(slot),
+                          blocks_.slot_size),
+              0);
+    EXPECT_TRUE(hits("key", 3 * kHour, how));
+  }
+}
+
+TEST_F(ShardClientTest, HitsByTwoReadsAreTouchesToo) {
+  for (const char* key : {"old", "in use", "new"}) merge(key, "value");
+  constexpr BlockRead kTwo = BlockRead::two;
+  EXPECT_FALSE(hits("old", kHour, kTwo));
+  EXPECT_FALSE(hits("in use", 2 * kHour, kTwo));
+  touch("old", 3 * kHour, kTwo);
+  EXPECT_FALSE(hits("new", 4 * kHour, kTwo));
+  EXPECT_TRUE(hits("old", 4 * kHour, kTwo));
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ Status ClientConnection::handle(const Frame& frame) {
     switch (frame.kind) {
       case FrameKind::reply: return on_reply(frame);
       case FrameKind::read_done:
+      case FrameKind::read_block_done:
       case FrameKind::write_done:
       case FrameKind::cas_done: return on_answer(frame);
       default: break;

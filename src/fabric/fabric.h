@@ -21,6 +21,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "layout/geometry.h"
 #include "task/executor.h"
 
 namespace scalio::fabric {
@@ -38,9 +39,12 @@ class Connection;
 // each.
 class [[nodiscard]] Op {
  public:
-  enum class Kind : std::uint8_t { read, write, cas };
+  enum class Kind : std::uint8_t { read, read_block, write, cas };
   Op(Connection& connection, Kind kind, std::uint64_t offset, std::byte* data, std::size_t size,
      std::uint64_t expected = 0, std::uint64_t desired = 0);
+  // A read_block.
+  Op(Connection& connection, std::uint64_t offset, std::byte* data,
+     const layout::RegionGeometry& blocks, std::uint32_t tag);
   ~Op() { SCALIO_ASSERT(done_); }
   Op(const Op&) = delete;
   Op& operator=(const Op&) = delete;
@@ -49,16 +53,21 @@ class [[nodiscard]] Op {
   void await_suspend(std::coroutine_handle<> h) noexcept { waiter_ = h; }
   Code await_resume() const noexcept { return code_; }
 
+  bool reads() const { return kind == Kind::read || kind == Kind::read_block; }
+
   // After a CAS has completed with ok: the word's value before it. The swap happened if this equals
   // `expected`.
-  std::uint64_t previous() const { return previous_; }
+  std::uint64_t previous() const { return result_; }
+  // After a read_block has completed with ok: how many bytes of the region came.
+  std::uint64_t bytes_read() const { return result_; }
 
-  // For transports: ends the operation and resumes its awaiter on a later turn.
-  void complete(Executor& executor, Code code, std::uint64_t previous = 0) {
+  // For transports: ends the operation and resumes its awaiter on a later turn. `result` is of a
+  // CAS what the word was, of a read_block how many bytes came.
+  void complete(Executor& executor, Code code, std::uint64_t result = 0) {
     SCALIO_ASSERT(!done_);
     done_ = true;
     code_ = code;
-    previous_ = previous;
+    result_ = result;
     if (waiter_) executor.post(waiter_);
   }
 
@@ -66,14 +75,16 @@ class [[nodiscard]] Op {
   const std::uint64_t offset;
   std::byte* const data;
   const std::size_t size;
-  const std::uint64_t expected;
-  const std::uint64_t desired;
+  const std::uint64_t expected = 0;
+  const std::uint64_t desired = 0;
+  const layout::RegionGeometry* const blocks = nullptr;  // of a read_block; likewise the tag
+  const std::uint32_t tag = 0;
 
  private:
   bool done_ = false;
   Code code_ = Code::ok;
   std::coroutine_handle<> waiter_;
-  std::uint64_t previous_ = 0;
+  std::uint64_t result_ = 0;
 };
 
 // A request in flight; awaiting it gives the reply's payload, or unavailable / timed_out, after
@@ -115,6 +126,15 @@ class Connection {
   Op read(std::uint64_t offset, ByteSpan into) {
     return Op(*this, Op::Kind::read, offset, into.data(), into.size());
   }
+  // Of the hash block at `offset`, at least the part that a reader of this tag needs
+  // (fabric/block_part.h), each piece at its place in `into`, which has the block's size. What else
+  // is in `into` stays, or is the block's too: a NIC, which knows no slots, READs all of it. Pieces
+  // are of different moments, as the bytes of a READ are. `blocks` must live until then.
+  Op read_block(std::uint64_t offset, const layout::RegionGeometry& blocks, std::uint32_t tag,
+                ByteSpan into) {
+    SCALIO_ASSERT(into.size() == blocks.block_size());
+    return Op(*this, offset, into.data(), blocks, tag);
+  }
   Op write(std::uint64_t offset, ByteView from) {
     return Op(*this, Op::Kind::write, offset, const_cast<std::byte*>(from.data()), from.size());
   }
@@ -146,6 +166,18 @@ inline Op::Op(Connection& connection, Kind k, std::uint64_t at, std::byte* buffe
     : kind(k), offset(at), data(buffer), size(bytes), expected(was), desired(becomes) {
   SCALIO_ASSERT(bytes <= kMaxRead && at + bytes <= connection.region_size());
   SCALIO_ASSERT(k != Kind::cas || at % sizeof(std::uint64_t) == 0);
+  connection.start(*this);
+}
+
+inline Op::Op(Connection& connection, std::uint64_t at, std::byte* buffer,
+              const layout::RegionGeometry& geometry, std::uint32_t wanted)
+    : kind(Kind::read_block),
+      offset(at),
+      data(buffer),
+      size(geometry.block_size()),
+      blocks(&geometry),
+      tag(wanted) {
+  SCALIO_ASSERT(size <= kMaxRead && at + size <= connection.region_size());
   connection.start(*this);
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "layout/hash_block.h"
+
 namespace scalio::fabric {
 
 namespace {
@@ -12,7 +14,13 @@ Status malformed(FrameKind kind) {
 }
 bool known(std::uint8_t kind) {
   return kind >= static_cast<std::uint8_t>(FrameKind::hello) &&
-         kind <= static_cast<std::uint8_t>(FrameKind::close);
+         kind <= static_cast<std::uint8_t>(FrameKind::read_block_done);
+}
+// Whether a hash block can be like that, and be read at once.
+bool possible(const layout::RegionGeometry& g) {
+  return g.read_slots >= 1 && g.read_slots <= g.kMaxReadSlots && g.write_slots >= 1 &&
+         g.write_slots <= g.kMaxWriteSlots && g.slot_size >= layout::kSlotHeader &&
+         g.slot_size <= kMaxRead && g.slot_size % 8 == 0 && g.block_size() <= kMaxRead;
 }
 }  // namespace
 
@@ -30,6 +38,8 @@ std::string_view to_string(FrameKind kind) {
     case FrameKind::cas: return "cas";
     case FrameKind::cas_done: return "cas_done";
     case FrameKind::close: return "close";
+    case FrameKind::read_block: return "read_block";
+    case FrameKind::read_block_done: return "read_block_done";
   }
   return "?";
 }
@@ -48,6 +58,8 @@ std::size_t max_payload(FrameKind kind) {
     case FrameKind::cas: return kCasPayload;
     case FrameKind::cas_done: return 8;
     case FrameKind::close: return kMaxText;
+    case FrameKind::read_block: return kReadBlockPayload;
+    case FrameKind::read_block_done: return kMaxRead;
   }
   return 0;
 }
@@ -111,6 +123,15 @@ void encode(const ReadFrame& read, ByteSpan into) {
   store(into.data() + 8, read.size);
 }
 
+void encode(const ReadBlockFrame& read, ByteSpan into) {
+  SCALIO_ASSERT(into.size() == kReadBlockPayload);
+  store(into.data(), read.offset);
+  store(into.data() + 8, read.tag);
+  store(into.data() + 12, read.shape.slot_size);
+  store(into.data() + 16, static_cast<std::uint8_t>(read.shape.read_slots));
+  store(into.data() + 17, static_cast<std::uint8_t>(read.shape.write_slots));
+}
+
 void encode(const CasFrame& cas, ByteSpan into) {
   SCALIO_ASSERT(into.size() == kCasPayload);
   store(into.data(), cas.offset);
@@ -160,6 +181,21 @@ Result<ReadFrame> decode_read(ByteView payload) {
   read.offset = r.get<std::uint64_t>();
   read.size = r.get<std::uint32_t>();
   if (!r.done() || read.size > kMaxRead) return malformed(FrameKind::read);
+  return read;
+}
+
+Result<ReadBlockFrame> decode_read_block(ByteView payload) {
+  ByteReader r(payload);
+  ReadBlockFrame read;
+  read.offset = r.get<std::uint64_t>();
+  read.tag = r.get<std::uint32_t>();
+  read.shape.blocks = 1;
+  read.shape.slot_size = r.get<std::uint32_t>();
+  read.shape.read_slots = r.get<std::uint8_t>();
+  read.shape.write_slots = r.get<std::uint8_t>();
+  if (!r.done() || !possible(read.shape) || read.offset % 8 != 0) {
+    return malformed(FrameKind::read_block);
+  }
   return read;
 }
 

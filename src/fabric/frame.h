@@ -19,10 +19,12 @@
 //   write      offset u64, the bytes    write_done  nothing
 //   cas        offset u64, expected u64, desired u64
 //                                       cas_done    the word's previous value u64
+//   read_block offset u64, tag u32, slot size u32, read slots u8, write slots u8
+//                                       read_block_done  the part of the block (block_part.h)
 //   close      text: why the sender ends the connection
 //
-// A client sends hello and waits for welcome or refused before it sends anything else. Reads,
-// writes and CASes, over TCP only, are executed and answered in the order they were sent.
+// A client sends hello and waits for welcome or refused before it sends anything else. One-sided
+// operations, over TCP only, are executed and answered in the order they were sent.
 //
 // Pure: no I/O, no state; every decoder takes bytes it does not trust.
 #pragma once
@@ -41,7 +43,7 @@ namespace scalio::fabric {
 
 constexpr std::size_t kFrameHeader = 16;
 constexpr std::uint64_t kProtocolMagic = 0x314f494c41435301;  // "\1SCALIO1"
-constexpr std::uint32_t kProtocolVersion = 1;
+constexpr std::uint32_t kProtocolVersion = 2;
 constexpr std::size_t kMaxText = 4096;             // bytes of a refused's or close's text
 constexpr std::size_t kMaxPayload = kMaxRead + 8;  // of any kind
 
@@ -58,6 +60,8 @@ enum class FrameKind : std::uint8_t {
   cas = 10,
   cas_done = 11,
   close = 12,
+  read_block = 13,
+  read_block_done = 14,
 };
 std::string_view to_string(FrameKind kind);
 
@@ -95,6 +99,11 @@ struct WriteFrame {
   std::uint64_t offset = 0;
   ByteView bytes;
 };
+struct ReadBlockFrame {
+  std::uint64_t offset = 0;
+  std::uint32_t tag = 0;
+  layout::RegionGeometry shape;  // of one block
+};
 struct CasFrame {
   std::uint64_t offset = 0;
   std::uint64_t expected = 0;
@@ -106,9 +115,11 @@ Bytes encode(const Welcome& welcome);
 Bytes encode_refused(const Status& why);
 // Of fixed size, into exactly the payload's room.
 constexpr std::size_t kReadPayload = 12;
+constexpr std::size_t kReadBlockPayload = 18;
 constexpr std::size_t kCasPayload = 24;
 constexpr std::size_t kWritePrefix = 8;  // what is before a write's bytes
 void encode(const ReadFrame& read, ByteSpan into);
+void encode(const ReadBlockFrame& read, ByteSpan into);
 void encode(const CasFrame& cas, ByteSpan into);
 
 // Each fails with invalid if the payload is not one of its kind. decode_refused always gives a
@@ -117,6 +128,9 @@ Result<Hello> decode_hello(ByteView payload);
 Result<Welcome> decode_welcome(ByteView payload);
 Status decode_refused(ByteView payload);
 Result<ReadFrame> decode_read(ByteView payload);
+// The shape is one that a hash block can have, at most kMaxRead long, and the offset is a multiple
+// of 8.
+Result<ReadBlockFrame> decode_read_block(ByteView payload);
 Result<WriteFrame> decode_write(ByteView payload);
 Result<CasFrame> decode_cas(ByteView payload);
 

@@ -50,7 +50,7 @@ TEST(Frame, EveryPrefixAsksForMore) {
 }
 
 TEST(Frame, LimitsOfEveryKindAreEnforced) {
-  for (int k = 1; k <= 12; ++k) {
+  for (int k = 1; k <= 14; ++k) {
     const auto kind = static_cast<FrameKind>(k);
     Bytes bytes(kFrameHeader);
     put_header(bytes.data(), kind, 0, max_payload(kind));
@@ -84,7 +84,7 @@ TEST(Frame, GarbageIsTakenOrRefusedAndNeverReadPastItsEnd) {
     for (std::byte& b : bytes) b = static_cast<std::byte>(random());
     if (bytes.size() >= kFrameHeader &&
         run % 2 == 0) {  // a plausible header, garbage in the payload
-      const auto kind = static_cast<FrameKind>(1 + random() % 12);
+      const auto kind = static_cast<FrameKind>(1 + random() % 14);
       put_header(bytes.data(), kind, random(),
                  std::min<std::size_t>(random() % 64, max_payload(kind)));
     }
@@ -102,6 +102,8 @@ TEST(Frame, GarbageIsTakenOrRefusedAndNeverReadPastItsEnd) {
     EXPECT_FALSE(decode_refused(payload).ok());
     const Result<ReadFrame> read = decode_read(payload);
     EXPECT_TRUE(!read.ok() || read->size <= kMaxRead);
+    const Result<ReadBlockFrame> block = decode_read_block(payload);
+    EXPECT_TRUE(!block.ok() || block->shape.block_size() <= kMaxRead);
     (void)decode_write(payload);
     EXPECT_EQ(decode_cas(payload).ok(), payload.size() == kCasPayload);
   }
@@ -118,7 +120,7 @@ TEST(Frame, HelloComesBackAndForeignOnesAreRefused) {
   foreign[0] ^= std::byte{1};
   EXPECT_EQ(decode_hello(foreign).code(), Code::invalid);
   Bytes newer = bytes;
-  newer[8] = std::byte{2};
+  newer[8] = std::byte{kProtocolVersion + 1};
   EXPECT_EQ(decode_hello(newer).code(), Code::invalid);
   EXPECT_NE(decode_hello(newer).status().message().find("version"), std::string::npos);
   EXPECT_EQ(decode_hello(ByteView(bytes).first(15)).code(), Code::invalid);
@@ -147,9 +149,44 @@ TEST(Frame, OtherPayloadsComeBack) {
   EXPECT_EQ(cas->expected, 1u);
   EXPECT_EQ(cas->desired, 2u);
 
+  Bytes block_bytes(kReadBlockPayload);
+  encode(ReadBlockFrame{1088, 0xdeadbeef, {1, 8, 2, 96}}, block_bytes);
+  const unsigned char expected[] = {0x40, 4,    0,    0,  0, 0, 0, 0, 0xef,
+                                    0xbe, 0xad, 0xde, 96, 0, 0, 0, 8, 2};
+  EXPECT_EQ(std::memcmp(block_bytes.data(), expected, sizeof expected), 0);
+  const Result<ReadBlockFrame> block = decode_read_block(block_bytes);
+  ASSERT_TRUE(block.ok());
+  EXPECT_EQ(block->offset, 1088u);
+  EXPECT_EQ(block->tag, 0xdeadbeefu);
+  EXPECT_EQ(block->shape.block_size(), 1088u);
+
   const Status refused = decode_refused(encode_refused(Status(Code::busy, "full\n")));
   EXPECT_EQ(refused.code(), Code::busy);
   EXPECT_EQ(refused.message(), "full?");
+}
+
+TEST(Frame, BlocksThatCannotBeAreNotRead) {
+  const auto decodes = [](std::uint64_t offset, std::uint32_t read_slots, std::uint32_t write_slots,
+                          std::uint32_t slot_size) {
+    Bytes payload(kReadBlockPayload);
+    encode(ReadBlockFrame{offset, 7, {1, read_slots, write_slots, slot_size}}, payload);
+    return decode_read_block(payload).ok();
+  };
+  EXPECT_TRUE(decodes(8, 16, 8, 96));
+  EXPECT_TRUE(decodes(0, 1, 1, 16));
+  EXPECT_TRUE(decodes(0, 1, 1, (kMaxRead - 64 - 64) / 2));
+  EXPECT_FALSE(decodes(0, 1, 1, (kMaxRead - 64 - 64) / 2 + 8)) << "more than is read at once";
+  EXPECT_FALSE(decodes(4, 8, 2, 96)) << "words at no multiple of 8";
+  EXPECT_FALSE(decodes(0, 0, 2, 96));
+  EXPECT_FALSE(decodes(0, 17, 2, 96));
+  EXPECT_FALSE(decodes(0, 8, 0, 96));
+  EXPECT_FALSE(decodes(0, 8, 9, 96));
+  EXPECT_FALSE(decodes(0, 8, 2, 8)) << "no room for a body's header";
+  EXPECT_FALSE(decodes(0, 8, 2, 100));
+  EXPECT_FALSE(decodes(0, 8, 2, 0xfffffff8)) << "the block's size overflows";
+  EXPECT_FALSE(decodes(0, 16, 8, 1U << 29));
+  EXPECT_FALSE(decode_read_block(Bytes(kReadBlockPayload - 1)).ok());
+  EXPECT_FALSE(decode_read_block(Bytes(kReadBlockPayload + 1)).ok());
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "fabric/connect.h"
 #include "fabric/frame.h"
 #include "fabric/region_access.h"
+#include "layout/hash_block.h"
 #include "net/socket.h"
 #include "testing/fabric_fixture.h"
 
@@ -100,6 +101,11 @@ Bytes cas_payload(std::uint64_t offset) {
   encode(CasFrame{offset, 0, 1}, payload);
   return payload;
 }
+Bytes read_block_payload(std::uint64_t offset, const layout::RegionGeometry& shape) {
+  Bytes payload(kReadBlockPayload);
+  encode(ReadBlockFrame{offset, 7, shape}, payload);
+  return payload;
+}
 Bytes write_payload(std::uint64_t offset, std::size_t size) {
   Bytes payload(kWritePrefix + size, std::byte{1});
   store(payload.data(), offset);
@@ -182,7 +188,7 @@ TEST_P(Hostile, AFrameThatOnlyServersSend) {
   TestServer server(GetParam());
   for (FrameKind kind :
        {FrameKind::welcome, FrameKind::refused, FrameKind::reply, FrameKind::read_done,
-        FrameKind::write_done, FrameKind::cas_done, FrameKind::hello}) {
+        FrameKind::read_block_done, FrameKind::write_done, FrameKind::cas_done, FrameKind::hello}) {
     RawClient c(server.uri(GetParam()));
     ASSERT_TRUE(c.say_hello());
     c.send(kind, 0);
@@ -214,6 +220,7 @@ TEST_P(Hostile, MoreCallsThanAllowed) {
 TEST_P(Hostile, OneSidedFramesAreForTcpAndInsideTheRegion) {
   TestServer server(GetParam());
   constexpr std::uint64_t kEnd = TestServer::kRegion;
+  const layout::RegionGeometry kShape{1, 8, 2, 96};
   const std::vector<std::pair<FrameKind, Bytes>> bad = {
       {FrameKind::read, read_payload(kEnd, 1)},
       {FrameKind::read, read_payload(kEnd - 7, 8)},
@@ -221,6 +228,17 @@ TEST_P(Hostile, OneSidedFramesAreForTcpAndInsideTheRegion) {
       {FrameKind::read, read_payload(~std::uint64_t{0} - 7, 64)},
       {FrameKind::read, read_payload(0, 1u << 31)},
       {FrameKind::read, Bytes(5)},
+      {FrameKind::read_block, read_block_payload(kEnd, kShape)},
+      {FrameKind::read_block, read_block_payload(kEnd - kShape.block_size() + 8, kShape)},
+      {FrameKind::read_block, read_block_payload(~std::uint64_t{0} - 7, kShape)},
+      {FrameKind::read_block, read_block_payload(4, kShape)},
+      {FrameKind::read_block, read_block_payload(0, {1, 0, 2, 96})},
+      {FrameKind::read_block, read_block_payload(0, {1, 255, 2, 96})},
+      {FrameKind::read_block, read_block_payload(0, {1, 8, 255, 96})},
+      {FrameKind::read_block, read_block_payload(0, {1, 8, 2, 0})},
+      {FrameKind::read_block, read_block_payload(0, {1, 8, 2, 97})},
+      {FrameKind::read_block, read_block_payload(0, {1, 8, 2, 1u << 31})},
+      {FrameKind::read_block, Bytes(17)},
       {FrameKind::write, write_payload(kEnd, 1)},
       {FrameKind::write, write_payload(kEnd - 7, 8)},
       {FrameKind::write, write_payload(~std::uint64_t{0} - 7, 64)},
@@ -339,9 +357,9 @@ TEST_P(Hostile, Fuzz) {
     if (random() % 4 != 0 && !c.say_hello(static_cast<std::uint32_t>(random() % 2))) FAIL();
     Bytes stream;
     for (std::uint64_t frames = random() % 8; frames > 0; --frames) {
-      const auto kind = static_cast<FrameKind>(1 + random() % 12);
+      const auto kind = static_cast<FrameKind>(1 + random() % 14);
       Bytes payload;
-      switch (random() % 5) {
+      switch (random() % 6) {
         case 0:
           payload = read_payload(random() % (2 * TestServer::kRegion),
                                  static_cast<std::uint32_t>(random() % 5000));
@@ -350,7 +368,13 @@ TEST_P(Hostile, Fuzz) {
           payload =
               cas_payload(random() % (2 * TestServer::kRegion) & ~std::uint64_t{random() % 8});
           break;
-        case 2: payload = encode(Hello{static_cast<std::uint32_t>(random() % 4), {}}); break;
+        case 2:
+          payload = read_block_payload(random() % (2 * TestServer::kRegion) & ~std::uint64_t{7},
+                                       {1, static_cast<std::uint32_t>(random() % 20),
+                                        static_cast<std::uint32_t>(random() % 10),
+                                        static_cast<std::uint32_t>(random() % 40 * 8)});
+          break;
+        case 3: payload = encode(Hello{static_cast<std::uint32_t>(random() % 4), {}}); break;
         default: payload.resize(random() % 300); break;
       }
       payload.resize(std::min(payload.size(), max_payload(kind)));
@@ -480,8 +504,8 @@ TEST_P(HostileServer, ClientsTakeNoNonsense) {
   EXPECT_EQ(connect_to([](int fd) { RawServer::send(fd, FrameKind::refused, {}); }),
             Code::unavailable);
   // Once connected (over shared memory this welcome is refused already: no region comes with it).
-  for (FrameKind kind : {FrameKind::reply, FrameKind::read_done, FrameKind::cas_done,
-                         FrameKind::welcome, FrameKind::request}) {
+  for (FrameKind kind : {FrameKind::reply, FrameKind::read_done, FrameKind::read_block_done,
+                         FrameKind::cas_done, FrameKind::welcome, FrameKind::request}) {
     EXPECT_EQ(connect_to([kind](int fd) {
                 RawServer::send(fd, FrameKind::welcome, encode(Welcome{4096, 1, {}}));
                 RawServer::send(fd, kind, {});
@@ -490,6 +514,59 @@ TEST_P(HostileServer, ClientsTakeNoNonsense) {
                   usleep(1000);
               }),
               Code::unavailable);
+  }
+}
+
+// What a region says of itself is anybody's word: a slot that boasts of a longer body than it has
+// room for, and one that says so in the last block of the region.
+TEST(HostileTcp, LengthsInABlockAreBounded) {
+  TestServer server(std::string(net::kTcp));
+  const layout::RegionGeometry shape{1, 8, 2, 96};
+  const std::uint64_t at = TestServer::kRegion - shape.block_size();
+  std::byte* const block = server.region().span().data() + at;
+  for (std::uint32_t i = 0; i < shape.read_slots; ++i) {
+    store(block + shape.read_word(i), layout::ReadWord{true, true, 1, 7}.pack());
+    store(block + shape.body(i) + layout::kKeyLength, std::uint8_t{255});
+    store(block + shape.body(i) + layout::kValueLength, std::uint16_t{0xffff});
+  }
+  RawClient c(server.uri(std::string(net::kTcp)));
+  ASSERT_TRUE(c.say_hello());
+  c.send(FrameKind::read_block, 1, read_block_payload(at, shape));
+  const auto answer = c.receive();
+  ASSERT_TRUE(answer && answer->kind == FrameKind::read_block_done);
+  EXPECT_EQ(answer->payload.size(), shape.header_end() + 8 * 96);
+}
+
+// A server whose answers to a read_block are not of its length, or say that it is longer than it
+// is.
+TEST(HostileTcpServer, PartsOfBlocksThatAreNoneAreNotTaken) {
+  const layout::RegionGeometry shape{1, 8, 2, 96};
+  Bytes boasting(shape.header_end() + 8);
+  store(boasting.data() + shape.read_word(7), layout::ReadWord{true, true, 1, 7}.pack());
+  for (const Bytes& part : {Bytes(), Bytes(shape.header_end()), boasting, Bytes(kMaxRead)}) {
+    RawServer server(*net::parse_uri("tcp:127.0.0.1:0"), [&](int fd) {
+      std::byte until_closed[512];
+      const auto wait_for_question = [&] {
+        pollfd p{fd, POLLIN, 0};
+        EXPECT_EQ(poll(&p, 1, 60'000), 1);
+        EXPECT_GT(recv(fd, until_closed, sizeof until_closed, 0), 0);
+      };
+      wait_for_question();
+      RawServer::send(fd, FrameKind::welcome, encode(Welcome{8192, 1, {}}));
+      wait_for_question();
+      RawServer::send(fd, FrameKind::read_block_done, part);
+      while (recv(fd, until_closed, sizeof until_closed, 0) != 0 && errno == EAGAIN) usleep(1000);
+    });
+    LoopPtr loop = make_loop();
+    auto body = [&]() -> Task<void> {
+      Result<std::unique_ptr<Connection>> c =
+          co_await connect(Transports::clients, *loop, server.uri(), 0, Bytes(), ConnectOptions{});
+      EXPECT_TRUE(c.ok());
+      Bytes in(shape.block_size());
+      Op read = (*c)->read_block(0, shape, 7, in);
+      EXPECT_EQ(co_await read, Code::unavailable);
+    };
+    run(*loop, body());
   }
 }
 

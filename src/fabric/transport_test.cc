@@ -5,14 +5,18 @@
 #include <cstring>
 #include <deque>
 #include <optional>
+#include <random>
 #include <thread>
 
 #include "fabric/connect.h"
+#include "fabric/one_sided.h"
 #include "fabric/region_access.h"
 #include "fabric/server/transport_server.h"
 #include "net/socket.h"
 #include "testing/fabric_fixture.h"
 #include "testing/loopback_transport.h"
+#include "testing/sample_block.h"
+#include "testing/test_bytes.h"
 
 namespace scalio::fabric {
 namespace {
@@ -164,6 +168,86 @@ TEST_P(Transport, TheRegionsEdgesAreReached) {
     EXPECT_EQ(swap.previous(), 0x0303030303030303u);
     Op nothing = conn.read(TestServer::kRegion, ByteSpan());
     EXPECT_EQ(co_await nothing, Code::ok);
+  };
+  run(*loop_, body(*c));
+}
+
+// What is brought of a block, whatever else may come with it.
+TEST_P(Transport, OfABlockComesWhatItsReaderNeeds) {
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
+  std::unique_ptr<Connection> c = connect_to(server);
+  layout::RegionGeometry blocks{0, 8, 2, layout::slot_size_for(240)};
+  blocks.blocks = TestServer::kRegion / blocks.block_size();
+  const std::uint64_t last = blocks.blocks - 1;
+  const std::uint64_t at = TestServer::kRegion - blocks.block_size();
+  constexpr std::uint32_t kTag = 77;
+  layout::SampleBlock sample(blocks, last);
+  for (std::uint32_t i = 0; i < blocks.read_slots; ++i) {
+    sample.cache(i, kTag + 1 + i, {"another", std::string(200, 'x'), 1}, 0x70000 + i);
+  }
+  const std::string value(64, 'v');
+  const layout::RecordView record{"a key of 16 byte", value, 5};
+  const std::uint64_t part = blocks.header_end() + layout::slot_bytes(record);
+
+  auto body = [&](Connection& conn) -> Task<void> {
+    Bytes in(blocks.block_size());
+    const auto slot = [&](std::uint32_t i) {
+      return ByteView(in).subspan(blocks.body(i), blocks.slot_size);
+    };
+    // Chained behind the WRITE, on the last block of the region.
+    sample.cache(3, kTag, record);
+    Op write = conn.write(at, sample.bytes());
+    Op read = conn.read_block(at, blocks, kTag, in);
+    EXPECT_EQ(co_await write, Code::ok);
+    EXPECT_EQ(co_await read, Code::ok);
+    EXPECT_TRUE(read.bytes_read() == part || read.bytes_read() == in.size());
+    EXPECT_EQ(std::memcmp(in.data(), sample.bytes().data(), blocks.header_end()), 0);
+    EXPECT_TRUE(layout::decode_slot(slot(3), layout::slot_place(last, 3, 1)));
+
+    // A write slot, with the upper half of its checksum.
+    sample.publish(1, kTag, {"key", value, 6});
+    Op rewrite = conn.write(at, sample.bytes());
+    EXPECT_EQ(co_await rewrite, Code::ok);
+    Op both = conn.read_block(at, blocks, kTag, in);
+    EXPECT_EQ(co_await both, Code::ok);
+    EXPECT_TRUE(layout::decode_slot(slot(3), layout::slot_place(last, 3, 1)));
+    const auto upper = load<std::uint32_t>(in.data() + blocks.upper_checksum(1));
+    EXPECT_TRUE(layout::decode_slot(slot(9), layout::slot_place(last, 9, 1), upper));
+
+    Op none = conn.read_block(at, blocks, kTag - 1, in);
+    EXPECT_EQ(co_await none, Code::ok);
+    for (std::uint32_t i = 4; i < blocks.read_slots; ++i)
+      EXPECT_EQ(layout::slot_filled(slot(i)), i);
+  };
+  run(*loop_, body(*c));
+}
+
+// Blocks of every shape that there can be, full of nonsense.
+TEST_P(Transport, BlocksOfAllShapesAreRead) {
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
+  std::unique_ptr<Connection> c = connect_to(server);
+  std::mt19937_64 random(3);
+  auto body = [&](Connection& conn) -> Task<void> {
+    const Bytes nonsense = layout::random_bytes(random, kMaxRead);
+    Op write = conn.write(0, nonsense);
+    EXPECT_EQ(co_await write, Code::ok);
+    for (int i = 0; i < 200; ++i) {
+      layout::RegionGeometry g{1, static_cast<std::uint32_t>(random() % 16 + 1),
+                               static_cast<std::uint32_t>(random() % 8 + 1), 0};
+      const std::size_t largest = (kMaxRead - g.header_size()) / g.slots() / 8 * 8;
+      g.slot_size = static_cast<std::uint32_t>(i == 0 ? largest : random() % 64 * 8 + 16);
+      const std::uint64_t at = random() % ((kMaxRead - g.block_size()) / 8 + 1) * 8;
+      const auto slot = static_cast<std::uint32_t>(random() % g.read_slots);
+      const auto tag = load<std::uint32_t>(nonsense.data() + at + g.read_word(slot) + 4);
+      Bytes in(g.block_size()), expected(g.block_size());
+      OneSided memory(server.region().span());
+      memory.read_block(at, g, tag, expected.data());
+      Op read = conn.read_block(at, g, tag, in);
+      EXPECT_EQ(co_await read, Code::ok);
+      copy_block_part(g, tag, in.data(), [&](std::uint32_t offset, std::uint32_t size) {
+        EXPECT_EQ(std::memcmp(in.data() + offset, expected.data() + offset, size), 0);
+      });
+    }
   };
   run(*loop_, body(*c));
 }

@@ -75,16 +75,17 @@ Nanos ModelConnection::execute(OpFlight& flight, Nanos now) {
   std::uint64_t comes = 0, goes = 0;
   switch (op.kind) {
     case Op::Kind::read:
+    case Op::Kind::read_block:  // a NIC reads the whole block
       std::memcpy(op.data, memory, op.size);
-      goes = op.size;
+      goes = flight.result = op.size;
       break;
     case Op::Kind::write:
       std::memcpy(memory, op.data, op.size);
       comes = op.size;
       break;
     case Op::Kind::cas:
-      flight.previous = load<std::uint64_t>(memory);
-      if (flight.previous == op.expected) store(memory, op.desired);
+      flight.result = load<std::uint64_t>(memory);
+      if (flight.result == op.expected) store(memory, op.desired);
       comes = kSwap;
       goes = sizeof(std::uint64_t);
       break;
@@ -99,9 +100,9 @@ Nanos ModelConnection::execute(OpFlight& flight, Nanos now) {
 void ModelConnection::completed(OpFlight& flight, ModelThread& thread) {
   thread.charge(Cost::one_sided_done);
   Op& op = *flight.op;
-  const std::uint64_t previous = flight.previous;
+  const std::uint64_t result = flight.result;
   ops_.give(flight);
-  thread.finish(StepKind::one_sided, [&] { op.complete(thread, Code::ok, previous); });
+  thread.finish(StepKind::one_sided, [&] { op.complete(thread, Code::ok, result); });
 }
 
 // --- Messages -----------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class ModelConnection final : public fabric::Connection, public fabric::Peer {
     ModelConnection* connection = nullptr;
     fabric::Op* op = nullptr;
     bool at_server = false;
-    std::uint64_t previous = 0;
+    std::uint64_t result = 0;
     void happen(std::uint64_t) override { connection->advance(*this); }
     void arrive(ModelThread& thread) override { connection->completed(*this, thread); }
   };

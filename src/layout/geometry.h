@@ -96,9 +96,9 @@ struct RegionGeometry {
   constexpr std::uint32_t upper_checksum(std::uint32_t write_slot) const {
     return clock(read_slots + write_slot);
   }
-  constexpr std::uint32_t header_size() const {
-    return (clock(slots()) + kLine - 1) / kLine * kLine;
-  }
+  // Where what the header holds ends; then zero to a full line.
+  constexpr std::uint32_t header_end() const { return clock(slots()); }
+  constexpr std::uint32_t header_size() const { return (header_end() + kLine - 1) / kLine * kLine; }
   constexpr std::uint32_t body(std::uint32_t slot) const {
     return header_size() + slot * slot_size;
   }

@@ -8,8 +8,6 @@ namespace scalio::layout {
 namespace {
 // Body header: checksum:32 | version:48 key_length:8 kind:8 | value_length:16 | filled:16.
 constexpr std::uint32_t kMeta = 4;
-constexpr std::uint32_t kValueLength = 12;
-constexpr std::uint32_t kFilled = 14;
 
 std::uint32_t lower_half(std::uint64_t checksum) { return static_cast<std::uint32_t>(checksum); }
 std::uint32_t upper_half(std::uint64_t checksum) {
@@ -50,23 +48,29 @@ std::uint32_t encode_slot(ByteSpan out, const RecordView& record, std::uint64_t 
   return upper_half(sum);
 }
 
-std::optional<RecordView> decode_slot(ByteView slot, std::uint64_t place,
-                                      std::optional<std::uint32_t> upper) {
+std::optional<RecordView> unchecked_record(ByteView slot) {
   const std::byte* p = slot.data();
   const auto meta = load<std::uint64_t>(p + kMeta);
   const std::size_t key_length = meta >> 48 & 0xff;
   const std::size_t value_length = load<std::uint16_t>(p + kValueLength);
-  const std::size_t used = kSlotHeader + key_length + value_length;
   const auto kind = static_cast<Kind>(meta >> 56);
-  if (key_length == 0 || used > slot.size()) return std::nullopt;
+  if (key_length == 0 || kSlotHeader + key_length + value_length > slot.size()) return std::nullopt;
   if (kind != Kind::value && kind != Kind::tombstone) return std::nullopt;
-  const std::uint64_t sum = checksum(slot.subspan(kMeta, used - kMeta), place);
-  const bool matches =
-      load<std::uint32_t>(p) == lower_half(sum) && (!upper || *upper == upper_half(sum));
-  if (!matches && kept(Rule::slot_checksum)) return std::nullopt;
   const auto* text = reinterpret_cast<const char*>(p + kSlotHeader);
   return RecordView{
       {text, key_length}, {text + key_length, value_length}, meta & kMaxVersion, kind};
+}
+
+std::optional<RecordView> decode_slot(ByteView slot, std::uint64_t place,
+                                      std::optional<std::uint32_t> upper) {
+  const std::optional<RecordView> record = unchecked_record(slot);
+  if (!record) return std::nullopt;
+  const std::size_t used = kSlotHeader + record->key.size() + record->value.size();
+  const std::uint64_t sum = checksum(slot.subspan(kMeta, used - kMeta), place);
+  const bool matches =
+      load<std::uint32_t>(slot.data()) == lower_half(sum) && (!upper || *upper == upper_half(sum));
+  if (!matches && kept(Rule::slot_checksum)) return std::nullopt;
+  return record;
 }
 
 }  // namespace scalio::layout

@@ -3,6 +3,7 @@
 // Slots of a block are numbered read slots first, then write slots.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -75,8 +76,30 @@ struct WriteWord {
   bool readable() const { return state == WriteState::dirty || state == WriteState::clean; }
 };
 
+// A set of slots: bit i is slot i.
+using SlotSet = std::uint32_t;
+static_assert(RegionGeometry::kMaxSlots <= 32);
+
+// The slots whose words say that they may be read and have the tag. `header` is the block's first
+// header_end() bytes, as anyone may have written them.
+inline SlotSet readable_slots(const RegionGeometry& g, const std::byte* header, std::uint32_t tag) {
+  SlotSet slots = 0;
+  for (std::uint32_t i = 0; i < g.read_slots; ++i) {
+    const auto w = ReadWord::unpack(load<std::uint64_t>(header + g.read_word(i)));
+    slots |= static_cast<SlotSet>(w.tag == tag && w.valid()) << i;
+  }
+  for (std::uint32_t i = 0; i < g.write_slots; ++i) {
+    const auto w = WriteWord::unpack(load<std::uint64_t>(header + g.write_word(i)));
+    slots |= static_cast<SlotSet>(w.tag == tag && w.readable()) << (g.read_slots + i);
+  }
+  return slots;
+}
+
 // A slot body: a 16-byte header, the key, the value.
 constexpr std::uint32_t kSlotHeader = 16;
+constexpr std::uint32_t kKeyLength = 10;    // where in the header, 1 byte
+constexpr std::uint32_t kValueLength = 12;  // 2 bytes
+constexpr std::uint32_t kFilled = 14;       // 2 bytes
 
 // The slot size in which any record of key + value up to `inline_limit` bytes fits.
 constexpr std::uint32_t slot_size_for(std::uint32_t inline_limit) {
@@ -90,6 +113,14 @@ std::uint64_t slot_place(std::uint64_t block, std::uint32_t slot, std::uint16_t 
 // Bytes that encode_slot writes for this record, a multiple of 8.
 std::uint32_t slot_bytes(const RecordView& record);
 
+// Bytes of a slot that its body takes by what its header, which may be anything, says of lengths: a
+// multiple of 8 from kSlotHeader to `slot_size`. No more of the slot counts.
+inline std::uint32_t stored_bytes(const std::byte* body, std::uint32_t slot_size) {
+  const std::uint32_t used = kSlotHeader + load<std::uint8_t>(body + kKeyLength) +
+                             load<std::uint16_t>(body + kValueLength);
+  return std::min(static_cast<std::uint32_t>(round_up(used, 8)), slot_size);
+}
+
 // Writes the body of `record` to the start of `out`, which must hold slot_bytes(record). `filled`
 // is when, the lower half of the access clock: a new record's access clock without a write of its
 // own.
@@ -99,9 +130,14 @@ std::uint32_t slot_bytes(const RecordView& record);
 // mixture of old and new pass too often for a key that is hot enough.
 std::uint32_t encode_slot(ByteSpan out, const RecordView& record, std::uint64_t place,
                           std::uint16_t filled = 0);
-inline std::uint16_t slot_filled(ByteView slot) { return load<std::uint16_t>(slot.data() + 14); }
+inline std::uint16_t slot_filled(ByteView slot) {
+  return load<std::uint16_t>(slot.data() + kFilled);
+}
 
-// The record in a slot's bytes, as views into them; nothing unless the checksum matches `place`,
+// The record in a slot's bytes, as views into them, whatever its checksum; nothing if there cannot
+// be one.
+std::optional<RecordView> unchecked_record(ByteView slot);
+// The same; nothing unless the checksum matches `place`,
 // and its upper half is `upper`, if that is given.
 std::optional<RecordView> decode_slot(ByteView slot, std::uint64_t place,
                                       std::optional<std::uint32_t> upper = {});

@@ -209,6 +209,43 @@ TEST(Slot, IsRejectedAtAnotherPlace) {
   }
 }
 
+TEST(Slot, SaysHowMuchOfItIsUsed) {
+  for (const std::size_t size : {0, 1, 12, 13, 60}) {
+    const std::string value(size, 'v');
+    const RecordView record{"key", value, 1};
+    Bytes slot(80);
+    encode_slot(slot, record, 5);
+    EXPECT_EQ(stored_bytes(slot.data(), 80), slot_bytes(record));
+    // What is behind it counts for nothing.
+    EXPECT_TRUE(decode_slot(ByteView(slot).first(slot_bytes(record)), 5));
+  }
+  EXPECT_EQ(stored_bytes(Bytes(16).data(), 80), kSlotHeader);
+  EXPECT_EQ(stored_bytes(Bytes(16, std::byte{0xff}).data(), 80), 80U);
+}
+
+TEST(Slot, MayBeReadByItsWord) {
+  constexpr std::uint32_t kTag = 7;
+  const RegionGeometry g{1, 16, 8, 96};
+  for (std::uint32_t slot = 0; slot < g.slots(); ++slot) {
+    for (const std::uint32_t tag : {kTag, kTag + 1}) {
+      for (int state = 0; state < 4; ++state) {
+        Bytes header(g.header_end());
+        bool may = state == 3;
+        if (slot < g.read_slots) {
+          store(header.data() + g.read_word(slot),
+                ReadWord{(state & 1) != 0, (state & 2) != 0, 1, tag}.pack());
+        } else {
+          may = state == 2 || state == 3;
+          store(header.data() + g.write_word(slot - g.read_slots),
+                WriteWord{static_cast<WriteState>(state), 1, tag}.pack());
+        }
+        EXPECT_EQ(readable_slots(g, header.data(), kTag),
+                  may && tag == kTag ? SlotSet{1} << slot : 0);
+      }
+    }
+  }
+}
+
 TEST(Slot, EmptyAndRandomBytesAreNoRecord) {
   std::mt19937_64 random(2);
   for (std::uint32_t size : {24, 96, 256}) {

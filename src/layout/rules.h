@@ -22,6 +22,7 @@ enum class Rule : std::uint8_t {
   position,             // rule 4: checksums of slots cover where the slot is
   generation,           // rule 6: and which filling of the slot it is
   slot_checksum,        // rule 4: slots are readable only with their checksum
+  late_body,            // rule 4: so are those whose body is read by a READ of its own
   merge_before_free,    // rule 7: the bucket is written before the slot is clean
   dirty_if_changed,     // rule 7: a value that changed during its merge stays DIRTY
   log_before_reply,     // rule 1: the log is durable before the write is published
@@ -33,7 +34,7 @@ enum class Rule : std::uint8_t {
   identity,     // rule 12: never written is not absent
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 17> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 18> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -42,6 +43,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 17> kRules{{
     {Rule::position, "position"},
     {Rule::generation, "generation"},
     {Rule::slot_checksum, "slot-checksum"},
+    {Rule::late_body, "late-body"},
     {Rule::merge_before_free, "merge-before-free"},
     {Rule::dirty_if_changed, "dirty-if-changed"},
     {Rule::log_before_reply, "log-before-reply"},

@@ -27,6 +27,9 @@ StoreShape store_shape(Random& random) {
   s.fill_timeout = random.between(500 * kMicrosecond, 20 * kMillisecond);
   s.shared_memory = random.coin();
   s.scrub_interval = random.between(kMillisecond, 20 * kMillisecond);
+  // Who has the region mapped reads what it needs of it; over a network TCP does, and RDMA does
+  // not.
+  s.reads_parts = s.shared_memory || random.coin();
   return s;
 }
 
@@ -38,6 +41,7 @@ LoadShape load_shape(Random& random, std::uint64_t operations) {
   s.keys = static_cast<std::uint32_t>(random.chance(400'000) ? random.between(8, 24)
                                                              : random.between(1, 6));
   s.operations = operations;
+  s.block_read = random.chance(300'000) ? BlockRead::two : BlockRead::whole;
   return s;
 }
 
@@ -55,16 +59,19 @@ class Simulation {
   Simulation(const SimulationOptions& options, Random chosen)
       : world_(options.seed, choose_faults(chosen, options.faults, options.choose), options.trace) {
     const StoreShape store = store_shape(chosen);
+    const LoadShape load = load_shape(chosen, options.operations);
+    result_.block_read = load.block_read;
+    result_.reads_parts = store.reads_parts;
     for (std::uint32_t i = 0; i < store.shards; ++i) {
       shards_.push_back(std::make_unique<SimShard>(
           world_, store, i, [this, i, store] { cut_power(i, store.shared_memory); }));
     }
-    load_ = std::make_unique<SimLoad>(world_, shards_, load_shape(chosen, options.operations));
+    load_ = std::make_unique<SimLoad>(world_, shards_, load);
   }
 
   SimulationResult run() {
     go();
-    SimulationResult result;
+    SimulationResult& result = result_;
     result.violations = std::move(violations_);
     for (const history::Operation& o : load_->history()) {
       if (o.returned == history::kNever) continue;
@@ -174,6 +181,7 @@ class Simulation {
   std::vector<std::unique_ptr<SimShard>> shards_;
   std::unique_ptr<SimLoad> load_;
   std::vector<std::string> violations_;
+  SimulationResult result_;
 };
 }  // namespace
 

@@ -2,6 +2,8 @@
 // it, and faults; all of it from one seed. Then: was everything as promised?
 #pragma once
 
+#include <scalio/client.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -26,6 +28,9 @@ struct SimulationResult {
   std::uint64_t hits = 0, misses = 0, steals = 0;
   std::uint64_t steps = 0;
   std::uint64_t restarts = 0;  // of servers
+  // How clients read hash blocks: by two READs or at once; in the latter case a part or all of it.
+  BlockRead block_read = BlockRead::whole;
+  bool reads_parts = false;
   FaultCounts struck{};
   std::uint64_t digest = 0;  // equal for equal runs
 };

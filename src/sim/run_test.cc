@@ -64,6 +64,17 @@ TEST_F(RunTest, EveryFaultStrikes) {
   EXPECT_GT(steals, 0U);
 }
 
+TEST_F(RunTest, BlocksAreReadInEveryWay) {
+  std::uint64_t whole = 0, parts = 0, two = 0;
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    const SimulationResult r = run_seed(seed);
+    (r.block_read == BlockRead::two ? two : r.reads_parts ? parts : whole) += r.hits;
+  }
+  EXPECT_GT(whole, 0U);
+  EXPECT_GT(parts, 0U);
+  EXPECT_GT(two, 0U);
+}
+
 TEST_F(RunTest, OnlyTheFaultsThatAreAllowedStrike) {
   const auto torn = static_cast<std::size_t>(Fault::torn_read);
   std::uint64_t count = 0;

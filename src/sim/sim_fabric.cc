@@ -1,6 +1,7 @@
 #include "sim/sim_fabric.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "layout/hash_block.h"
 #include "layout/rules.h"
@@ -153,8 +154,10 @@ void SimChannel::post(Op& op) {
     world_.after(world_.random().below(kMillisecond),
                  [self = shared_from_this()] { self->lose("cable cut"); });
   }
-  posted->parts.push_back({0, op.size});
-  if (op.kind == Op::Kind::read && world_.strikes(Fault::torn_read, kTornPerMillion)) tear(*posted);
+  const bool part = op.kind == Op::Kind::read_block && endpoint_.reads_parts;
+  posted->chosen = !part;
+  posted->parts.push_back({0, part ? op.blocks->header_end() : op.size});
+  if (op.reads() && world_.strikes(Fault::torn_read, kTornPerMillion)) tear(*posted);
   if (op.kind == Op::Kind::write && world_.strikes(Fault::torn_write, kTornPerMillion))
     tear(*posted);
   if (op.kind == Op::Kind::write) misplace(*posted);
@@ -170,7 +173,7 @@ void SimChannel::tear(Posted& posted) {
   Random& random = world_.random();
   auto& parts = posted.parts;
   const std::size_t size = parts[0].second;
-  if (size >= 2 * kLine && random.coin()) {
+  if (parts[0].first == 0 && size >= 2 * kLine && random.coin()) {
     // The packet with one cache line is lost and sent again: often one of those with the words.
     const std::size_t lines = size / kLine, begin = kLine * random.below(random.coin() ? 2 : lines);
     const std::size_t end = std::min(begin + kLine, size);
@@ -189,6 +192,27 @@ void SimChannel::tear(Posted& posted) {
   }
   for (std::size_t i = parts.size() - 1; i > 0; --i)
     std::swap(parts[i], parts[random.below(i + 1)]);
+}
+
+// The header of the block is there: the bodies that it tells of, each at a moment of its own, or
+// when read slots were filled, on which nothing depends.
+void SimChannel::choose_bodies(Posted& posted) {
+  const Op& op = *posted.op;
+  const layout::RegionGeometry& g = *op.blocks;
+  const std::byte* const block = host_->region.data() + op.offset;
+  posted.chosen = true;
+  posted.resent = false;
+  layout::SlotSet slots = layout::readable_slots(g, op.data, op.tag);
+  for (std::uint32_t i = 0; slots == 0 && i < g.read_slots; ++i) {
+    const std::uint32_t at = g.body(i) + layout::kFilled;
+    std::copy_n(block + at, sizeof(std::uint16_t), op.data + at);
+    posted.result += sizeof(std::uint16_t);
+  }
+  for (; slots != 0; slots &= slots - 1) {
+    const std::size_t body = g.body(static_cast<std::uint32_t>(std::countr_zero(slots)));
+    posted.parts.push_back({body, body + g.slot_size});
+  }
+  if (!posted.parts.empty() && world_.strikes(Fault::torn_read, kTornPerMillion)) tear(posted);
 }
 
 // The body of a read slot, to the place of another one's. Read-slot words are not protected against
@@ -227,24 +251,26 @@ bool SimChannel::step() {
   if (op.kind == Op::Kind::cas) {
     if (!posted->swap_read) {
       if (!host_->swapping.insert(op.offset).second) return false;
-      posted->word = load<std::uint64_t>(memory);
+      posted->result = load<std::uint64_t>(memory);
       posted->swap_read = true;
       if (posted->parts.size() > 1) return true;
     }
-    if (posted->word == op.expected) store(memory, op.desired);
+    if (posted->result == op.expected) store(memory, op.desired);
     host_->swapping.erase(op.offset);
-    world_.note("{} CAS {:#x}: {:016x}, {}", name_, op.offset, posted->word,
-                posted->word == op.expected ? fmt::format("now {:016x}", op.desired) : "failed");
+    world_.note("{} CAS {:#x}: {:016x}, {}", name_, op.offset, posted->result,
+                posted->result == op.expected ? fmt::format("now {:016x}", op.desired) : "failed");
   } else {
     const auto [begin, end] = posted->parts.front();
     posted->parts.erase(posted->parts.begin());
-    if (op.kind == Op::Kind::read) {
+    posted->result += end - begin;
+    if (op.reads()) {
       std::copy(memory + begin, memory + end, op.data + begin);
     } else {
       std::copy(op.data + begin, op.data + end, memory + begin);
     }
-    world_.note("{} {} {:#x}, bytes {} to {} of {}", name_,
-                op.kind == Op::Kind::read ? "READ" : "WRITE", posted->offset, begin, end, op.size);
+    world_.note("{} {} {:#x}, bytes {} to {} of {}", name_, op.reads() ? "READ" : "WRITE",
+                posted->offset, begin, end, op.size);
+    if (posted->parts.empty() && !posted->chosen) choose_bodies(*posted);
     if (!posted->parts.empty()) return true;
     if (op.kind == Op::Kind::write && world_.strikes(Fault::damage_write_slot, kDamagePerMillion)) {
       if (const auto block = host_->damage(world_)) ++endpoint_.damages[*block];
@@ -267,7 +293,7 @@ void SimChannel::happened(const std::shared_ptr<Posted>& posted) {
     if (posted->done) return;
     posted->done = true;
     std::erase(self->open_, posted);
-    posted->op->complete(self->client_, ok ? Code::ok : Code::unavailable, posted->word);
+    posted->op->complete(self->client_, ok ? Code::ok : Code::unavailable, posted->result);
   });
 }
 

@@ -2,9 +2,10 @@
 // own moment.
 //
 // Per connection, operations happen in order; between connections in any. A READ or WRITE may be
-// torn into parts between any two words. A CAS is a read and, later, a write: atomic with the CAS
-// of others, not with the stores of the server's CPU or with WRITEs. Messages overtake each other
-// and one-sided operations.
+// torn into parts between any two words. A read_block is a READ of the whole block, as RDMA's is,
+// or reads the header, then what that tells. A CAS is a read and, later, a write: atomic with the
+// CAS of others, not with the stores of the server's CPU or with WRITEs. Messages overtake each
+// other and one-sided operations.
 #pragma once
 
 #include <deque>
@@ -58,6 +59,8 @@ struct Endpoint {
   std::uint64_t epoch = 0;     // of the newest server, from before it accepts anything
   std::shared_ptr<Host> host;  // the server that accepts connections, if there is one
   std::map<std::uint64_t, std::uint64_t> damages{};  // of write-slot words, ever, by block
+  // A read_block reads the part of the block that is asked for; else all of it.
+  const bool reads_parts = false;
 };
 
 // One connection: the queue pair, and the message channel.
@@ -97,11 +100,13 @@ class SimChannel final : public fabric::Peer, public std::enable_shared_from_thi
         parts;               // begin, end; in the order in which they happen
     bool resent = false;     // the last part comes much later
     bool swap_read = false;  // of a CAS: the word has been read
-    std::uint64_t word = 0;
+    bool chosen = false;     // of a read_block of a part: what follows its header
+    std::uint64_t result = 0;
     bool done = false;
   };
   void post(fabric::Op& op);
   void tear(Posted& posted);
+  void choose_bodies(Posted& posted);
   void misplace(Posted& posted);
   void post(fabric::Call& call, ByteView request);
   void schedule();

@@ -34,6 +34,7 @@ SimLoad::SimLoad(World& world, std::vector<std::unique_ptr<SimShard>>& shards,
     : world_(world), shards_(shards), shape_(shape) {
   options_.operation_timeout = std::chrono::milliseconds(shape.operation_timeout / kMillisecond);
   options_.resume_timeout = std::chrono::milliseconds(shape.resume_timeout / kMillisecond);
+  options_.block_read = shape.block_read;
 }
 
 void SimLoad::start() {

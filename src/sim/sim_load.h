@@ -18,6 +18,7 @@ struct LoadShape {
   std::uint64_t operations = 2000;
   Nanos operation_timeout = kSecond;
   Nanos resume_timeout = 500 * kMillisecond;
+  BlockRead block_read = BlockRead::whole;
 };
 
 class SimLoad {

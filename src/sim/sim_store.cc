@@ -73,7 +73,7 @@ SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index,
       disk_(world, fmt::format("ssd-{}", index), formatted(ssd_), ssd_.bucket_offset,
             ssd_.bucket_offset + ssd_.all_buckets() * ssd_.bucket_size),
       log_guard_(ssd_, disk_),
-      endpoint_{world, shape.shared_memory, 0, nullptr, {}} {
+      endpoint_{world, shape.shared_memory, 0, nullptr, {}, shape.reads_parts} {
   disk_.watch(log_guard_);
   disk_.add_stranger(Bytes(ssd_.device_size));
   disk_.add_stranger(of_another_store(ssd_));

@@ -28,6 +28,7 @@ struct StoreShape {
   Nanos fill_timeout = 5 * kMillisecond;
   Nanos scrub_interval = 5 * kMillisecond;
   bool shared_memory = false;
+  bool reads_parts = false;
 };
 
 class SimShard {

@@ -2,11 +2,11 @@
 // what uses connections.
 #pragma once
 
-#include <cstring>
 #include <deque>
 #include <utility>
 
 #include "fabric/fabric.h"
+#include "fabric/one_sided.h"
 
 namespace scalio::fabric {
 
@@ -44,17 +44,17 @@ class LocalConnection final : public Connection {
  protected:
   void start(Op& op) override {
     if (!alive()) return op.complete(executor_, Code::unavailable);
-    std::byte* const here = region_.data() + op.offset;
-    std::uint64_t previous = 0;
+    OneSided memory(region_);
+    std::uint64_t result = 0;
     switch (op.kind) {
-      case Op::Kind::read: std::memcpy(op.data, here, op.size); break;
-      case Op::Kind::write: std::memcpy(here, op.data, op.size); break;
-      case Op::Kind::cas:
-        previous = load<std::uint64_t>(here);
-        if (previous == op.expected) store(here, op.desired);
+      case Op::Kind::read: memory.read(op.offset, op.data, op.size); break;
+      case Op::Kind::read_block:
+        result = memory.read_block(op.offset, *op.blocks, op.tag, op.data);
         break;
+      case Op::Kind::write: memory.write(op.offset, op.data, op.size); break;
+      case Op::Kind::cas: result = memory.cas(op.offset, op.expected, op.desired); break;
     }
-    op.complete(executor_, Code::ok, previous);
+    op.complete(executor_, Code::ok, result);
   }
   void start(Call& call, ByteView request) override {
     if (!alive()) return call.complete(executor_, lost_);

@@ -138,13 +138,16 @@ class LoopbackConnection final : public ClientConnection {
   void start(Op& op) override {
     if (up() && !*serving_) lose(Status(Code::unavailable, "the server stops"));
     if (!up()) return op.complete(loop_, Code::unavailable);
-    std::uint64_t previous = 0;
+    std::uint64_t result = 0;
     switch (op.kind) {
       case Op::Kind::read: memory_.read(op.offset, op.data, op.size); break;
+      case Op::Kind::read_block:
+        result = memory_.read_block(op.offset, *op.blocks, op.tag, op.data);
+        break;
       case Op::Kind::write: memory_.write(op.offset, op.data, op.size); break;
-      case Op::Kind::cas: previous = memory_.cas(op.offset, op.expected, op.desired); break;
+      case Op::Kind::cas: result = memory_.cas(op.offset, op.expected, op.desired); break;
     }
-    op.complete(loop_, Code::ok, previous);
+    op.complete(loop_, Code::ok, result);
   }
   Status on_welcome(const Welcome&) override { return Status(); }
   std::optional<Nanos> oldest_op() const override { return std::nullopt; }

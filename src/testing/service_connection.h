@@ -74,11 +74,11 @@ class ServiceConnection final : public Connection, private Peer {
       Op& op = *ops_.front();
       ops_.pop_front();
       co_await pause();
-      std::uint64_t previous = 0;
+      std::uint64_t result = op.size;
       if (op.kind == Op::Kind::cas) {
         std::byte* const here = region_.data() + op.offset;
-        previous = load<std::uint64_t>(here);
-        if (alive() && previous == op.expected) store(here, op.desired);
+        result = load<std::uint64_t>(here);
+        if (alive() && result == op.expected) store(here, op.desired);
       } else {
         // Often near the beginning, where words are.
         const std::size_t span = random_.coin() ? op.size : std::min<std::size_t>(op.size, 64);
@@ -88,14 +88,14 @@ class ServiceConnection final : public Connection, private Peer {
         co_await pause();
         copy(op, first_half_first ? cut : 0, first_half_first ? op.size : cut);
       }
-      op.complete(executor_, alive() ? Code::ok : Code::unavailable, previous);
+      op.complete(executor_, alive() ? Code::ok : Code::unavailable, result);
     }
     working_ = false;
   }
   void copy(const Op& op, std::size_t from, std::size_t to) {
     if (!alive()) return;
     std::byte* const here = region_.data() + op.offset;
-    if (op.kind == Op::Kind::read) std::memcpy(op.data + from, here + from, to - from);
+    if (op.reads()) std::memcpy(op.data + from, here + from, to - from);
     if (op.kind == Op::Kind::write) std::memcpy(here + from, op.data + from, to - from);
   }
   Task<void> ask(std::uint64_t id, Bytes request) {

@@ -65,7 +65,8 @@ class SteppedConnection final : public Connection {
   std::uint64_t execute(const Op& op) {
     std::byte* const here = region_.data() + op.offset;
     switch (op.kind) {
-      case Op::Kind::read: std::memcpy(op.data, here, op.size); return 0;
+      case Op::Kind::read:
+      case Op::Kind::read_block: std::memcpy(op.data, here, op.size); return op.size;
       case Op::Kind::write: std::memcpy(here, op.data, op.size); return 0;
       case Op::Kind::cas: break;
     }

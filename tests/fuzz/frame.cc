@@ -1,6 +1,8 @@
 // What is on the sockets: frames, and the payload of each kind.
 #include "fabric/frame.h"
 
+#include "fabric/block_part.h"
+
 #include "target.h"
 
 namespace scalio::fuzz {
@@ -23,6 +25,17 @@ void run(ByteView input) {
       case FrameKind::welcome: (void)decode_welcome(f.payload); break;
       case FrameKind::refused: require(!decode_refused(f.payload).ok()); break;
       case FrameKind::read: (void)decode_read(f.payload); break;
+      case FrameKind::read_block: {
+        const Result<ReadBlockFrame> read = decode_read_block(f.payload);
+        require(!read.ok() || (read->shape.block_size() <= kMaxRead && read->offset % 8 == 0));
+        break;
+      }
+      case FrameKind::read_block_done: {
+        const layout::RegionGeometry shape{1, 4, 2, 48};
+        Bytes block(shape.block_size());
+        (void)unpack_block_part(shape, 0, f.payload, block.data());
+        break;
+      }
       case FrameKind::write: (void)decode_write(f.payload); break;
       case FrameKind::cas: (void)decode_cas(f.payload); break;
       default: require(printable(f.payload).size() <= 4 * kMaxText);
@@ -43,11 +56,15 @@ std::vector<Bytes> seeds() {
   Bytes read(kReadPayload), cas(kCasPayload);
   encode(ReadFrame{4096, 1088}, read);
   encode(CasFrame{8, 1, 2}, cas);
+  Bytes read_block(kReadBlockPayload);
+  encode(ReadBlockFrame{1088, 7, {1, 8, 2, 96}}, read_block);
   std::vector<Bytes> out = {
       frame(FrameKind::hello, encode(Hello{1, as_bytes("request")})),
       frame(FrameKind::welcome, encode(Welcome{1 << 20, 3, as_bytes("answer")})),
       frame(FrameKind::refused, encode_refused(Status(Code::busy, "too many"))),
       frame(FrameKind::read, read),
+      frame(FrameKind::read_block, read_block),
+      frame(FrameKind::read_block_done, Bytes(200, std::byte{1})),
       frame(FrameKind::cas, cas),
       frame(FrameKind::write, as_bytes("01234567the bytes")),
       frame(FrameKind::close, as_bytes("why")),

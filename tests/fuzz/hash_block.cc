@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 #include "client/block_view.h"
+#include "fabric/block_part.h"
 #include "target.h"
 
 namespace scalio::fuzz {
@@ -20,11 +21,25 @@ void run(ByteView input) {
   Bytes bytes(kGeometry.block_size());
   std::copy_n(input.begin(), std::min<std::size_t>(input.size(), bytes.size()), bytes.begin());
   client::BlockView view(kGeometry, 0, bytes);
-  if (view.look_up(kKey, tag_of(kHash)) == client::BlockView::Found::record) {
+  const client::BlockView::Found found = view.look_up(kKey, tag_of(kHash));
+  if (found == client::BlockView::Found::record) {
     require(view.record().key == kKey && view.slot() < kGeometry.slots());
     require(view.record().value.size() <= kGeometry.slot_size);
   }
   for (std::uint32_t i = 0; i < kGeometry.read_slots; ++i) (void)view.age(i, 12345);
+
+  // The part that a read_block brings says the same.
+  Bytes part(bytes.size(), std::byte{0x5a});
+  fabric::copy_block_part(kGeometry, tag_of(kHash), part.data(), [&](auto offset, auto size) {
+    require(offset + size <= bytes.size());
+    std::copy_n(bytes.begin() + offset, size, part.begin() + offset);
+  });
+  client::BlockView part_view(kGeometry, 0, part);
+  require(part_view.look_up(kKey, tag_of(kHash)) == found);
+  if (found == client::BlockView::Found::record) require(part_view.slot() == view.slot());
+  for (std::uint32_t i = 0; part_view.has_fill_times() && i < kGeometry.read_slots; ++i) {
+    require(part_view.age(i, 12345) == view.age(i, 12345));
+  }
 }
 
 std::vector<Bytes> seeds() {

@@ -18,7 +18,8 @@ namespace {
 struct ModelFlags {
   hardware::PointOptions point;
   std::uint64_t ssds = 7, cores = 0, in_flight = 512, batch = 8, slots = 8, ssd_cores = 0;
-  bool no_offload = false, no_cache = false, no_batching = false, no_plp = false, json = false;
+  bool no_offload = false, no_cache = false, no_batching = false, no_plp = false, two_reads = false;
+  bool json = false;
 };
 
 Point to_point(const hardware::PointOptions& o, const hardware::PointFigures& f) {
@@ -86,6 +87,7 @@ int run_model(const ModelFlags& flags) {
   o.offload = !flags.no_offload;
   o.cache = !flags.no_cache;
   o.batching = !flags.no_batching;
+  o.two_reads = flags.two_reads;
   o.power_loss_protected = !flags.no_plp;
   spdlog::set_level(spdlog::level::warn);
   const Result<std::vector<hardware::PointFigures>> all = hardware::model_phases(o);
@@ -112,6 +114,8 @@ void add_system_options(Options& options, ModelFlags& f) {
   options.count("--slots", f.slots, 1, 16, "Records that a block of the cache holds");
   options.count("--cache-blocks", f.point.cache_blocks, 0, 1'000'000'000,
                 "Blocks of the cache; 0: as the paper's, for these records");
+  options.flag("--two-reads", f.two_reads,
+               "Scalio: clients READ a hash block's header, then one slot, in place of the whole");
   options.flag("--no-offload", f.no_offload, "Clients' SSD reads cost CPU of the server");
   options.flag("--no-cache", f.no_cache, "Nothing that was read is cached");
   options.flag("--no-plp", f.no_plp, "SSDs without capacitors: durable writes wait for the flash");

@@ -98,7 +98,8 @@ bool VerbsConnection::post(Pending& pending) {
     if (op.kind == Op::Kind::write) std::copy_n(op.data, op.size, at);
   }
   switch (op.kind) {
-    case Op::Kind::read: request.opcode = IBV_WR_RDMA_READ; break;
+    case Op::Kind::read:
+    case Op::Kind::read_block: request.opcode = IBV_WR_RDMA_READ; break;
     case Op::Kind::write: request.opcode = IBV_WR_RDMA_WRITE; break;
     case Op::Kind::cas: request.opcode = IBV_WR_ATOMIC_CMP_AND_SWP; break;
   }
@@ -120,14 +121,14 @@ void VerbsConnection::on_done() {
   const Pending done = ops_.front();
   ops_.pop_front();
   --posted_;
-  std::uint64_t previous = 0;
+  std::uint64_t result = done.op->size;
   if (done.place) {
     const std::byte* at = memory_.data() + *done.place;
-    if (done.op->kind == Op::Kind::read) std::copy_n(at, done.op->size, done.op->data);
-    if (done.op->kind == Op::Kind::cas) previous = load<std::uint64_t>(at);
+    if (done.op->reads()) std::copy_n(at, done.op->size, done.op->data);
+    if (done.op->kind == Op::Kind::cas) result = load<std::uint64_t>(at);
     ring_.give_back();
   }
-  done.op->complete(loop_, Code::ok, previous);
+  done.op->complete(loop_, Code::ok, result);
   post_ops();
 }
 

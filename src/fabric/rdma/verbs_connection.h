@@ -1,5 +1,6 @@
 // VerbsConnection: the client's end over RDMA. One-sided operations are the NIC's READ, WRITE and
-// compare-and- swap; messages go by SEND on the same queue pair.
+// compare-and-swap, a read_block is a READ of the whole block; messages go by SEND on the same
+// queue pair.
 //
 // An operation's buffer is ordinary memory that comes and goes with its caller, and registering
 // memory takes system calls and pins pages. So data goes through a ring of registered memory, made

@@ -43,11 +43,14 @@ bool ShmConnection::same_epoch() const { return load_word_acquire(epoch_file_.da
 
 void ShmConnection::start(Op& op) {
   if (!up()) return op.complete(loop_, Code::unavailable);
-  std::uint64_t previous = 0;
+  std::uint64_t result = 0;
   switch (op.kind) {
     case Op::Kind::read: memory_.read(op.offset, op.data, op.size); break;
+    case Op::Kind::read_block:
+      result = memory_.read_block(op.offset, *op.blocks, op.tag, op.data);
+      break;
     case Op::Kind::write: memory_.write(op.offset, op.data, op.size); break;
-    case Op::Kind::cas: previous = memory_.cas(op.offset, op.expected, op.desired); break;
+    case Op::Kind::cas: result = memory_.cas(op.offset, op.expected, op.desired); break;
   }
   // Looked at after the region: a server changes its store only after the epoch. What was read
   // while the epoch was still the same was then the latest. (What is written to an orphaned region
@@ -56,7 +59,7 @@ void ShmConnection::start(Op& op) {
     lose(restarted());
     return op.complete(loop_, Code::unavailable);
   }
-  op.complete(loop_, Code::ok, previous);
+  op.complete(loop_, Code::ok, result);
 }
 
 }  // namespace scalio::fabric

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "fabric/block_part.h"
+
 namespace scalio::fabric {
 
 namespace {
@@ -40,6 +42,10 @@ void TcpConnection::send_ops() {
         encode(ReadFrame{op.offset, static_cast<std::uint32_t>(op.size)},
                stream_->send_space(FrameKind::read, id, kReadPayload));
         break;
+      case Op::Kind::read_block:
+        encode(ReadBlockFrame{op.offset, op.tag, *op.blocks},
+               stream_->send_space(FrameKind::read_block, id, kReadBlockPayload));
+        break;
       case Op::Kind::write: {
         const ByteSpan payload = stream_->send_space(FrameKind::write, id, kWritePrefix + op.size);
         store(payload.data(), op.offset);
@@ -61,25 +67,32 @@ Status TcpConnection::on_answer(const Frame& frame) {
   };
   if (sent_ == 0 || frame.id != first_id_) return unexpected();
   Op& op = *ops_.front().op;
-  std::uint64_t previous = 0;
+  std::uint64_t result = 0;
   switch (frame.kind) {
     case FrameKind::read_done:
       if (op.kind != Op::Kind::read || frame.payload.size() != op.size) return unexpected();
       copy_bytes(frame.payload, op.data);
       break;
+    case FrameKind::read_block_done:
+      if (op.kind != Op::Kind::read_block ||
+          !unpack_block_part(*op.blocks, op.tag, frame.payload, op.data)) {
+        return unexpected();
+      }
+      result = frame.payload.size();
+      break;
     case FrameKind::write_done:
       if (op.kind != Op::Kind::write) return unexpected();
       break;
     case FrameKind::cas_done:
-      if (op.kind != Op::Kind::cas || frame.payload.size() != sizeof previous) return unexpected();
-      previous = load<std::uint64_t>(frame.payload.data());
+      if (op.kind != Op::Kind::cas || frame.payload.size() != sizeof result) return unexpected();
+      result = load<std::uint64_t>(frame.payload.data());
       break;
     default: return unexpected();
   }
   ops_.pop_front();
   --sent_;
   ++first_id_;
-  op.complete(loop_, Code::ok, previous);
+  op.complete(loop_, Code::ok, result);
   return Status();
 }
 

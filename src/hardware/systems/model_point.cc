@@ -74,6 +74,7 @@ Result<Setup> describe(const PointOptions& o) {
   s.shape.offload = o.offload;
   s.shape.cache = o.cache;
   s.shape.batching = o.batching;
+  s.shape.two_reads = o.two_reads;
   s.shape.ssd_cores = o.ssd_cores;
   return s;
 }

@@ -42,6 +42,7 @@ struct PointOptions {
   double scale = 0;  // 0: the machine's
   std::string mutant = "none";
   bool offload = true, cache = true, batching = true;
+  bool two_reads = false;
   bool power_loss_protected = true;  // the SSDs; false: a durable write waits for the flash
 };
 

@@ -64,15 +64,17 @@ struct ModelShard {
 // A client of one shard.
 struct ModelShardClient {
   ModelShardClient(Hardware& hardware, ModelShard& of, ModelThread& thread, IoPath path,
-                   ModelThread* target)
-      : link(thread,
-             [&of, &thread](Bytes hello, Nanos) { return connect(of, thread, std::move(hello)); },
-             {}),
-        client(thread, link,
-               [&hardware, &of, &thread, path, target](layout::HelloReply) {
-                 return open(hardware, of, thread, path, target);
-               },
-               {}) {}
+                   ModelThread* target, const ClientOptions& options)
+      : link(
+            thread,
+            [&of, &thread](Bytes hello, Nanos) { return connect(of, thread, std::move(hello)); },
+            options),
+        client(
+            thread, link,
+            [&hardware, &of, &thread, path, target](layout::HelloReply) {
+              return open(hardware, of, thread, path, target);
+            },
+            options) {}
 
   static Task<Result<std::unique_ptr<fabric::Connection>>> connect(ModelShard& of,
                                                                    ModelThread& thread,
@@ -233,11 +235,13 @@ class ScalioSystem final : public ModelledSystem {
   Status add_client(std::uint32_t number) {
     ModelThread& thread = hardware_.client_thread(Role::scalio_client);
     ShardsKvClient::Shards shards;
+    ClientOptions options;
+    options.block_read = shape_.two_reads ? BlockRead::two : BlockRead::whole;
     for (std::uint32_t i = 0; i < shards_.size(); ++i) {
       ModelThread* target = targets_.empty() ? nullptr : targets_[(number + i) % targets_.size()];
       shards.push_back(std::make_unique<ModelShardClient>(
           hardware_, *shards_[i], thread, target != nullptr ? IoPath::standard : IoPath::offload,
-          target));
+          target, options));
       const auto connected = hardware_.run(thread, shards.back()->link.get());
       if (!connected.ok()) return connected.status();
     }

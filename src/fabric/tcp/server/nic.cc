@@ -32,6 +32,7 @@ class NicConnection final : public FrameStream::Handler {
     switch (frame.kind) {
       case FrameKind::request: return on_request(frame);
       case FrameKind::read: return on_read(frame);
+      case FrameKind::read_block: return on_read_block(frame);
       case FrameKind::write: return on_write(frame);
       case FrameKind::cas: return on_cas(frame);
       default:
@@ -85,6 +86,19 @@ class NicConnection final : public FrameStream::Handler {
     if (!inside(read->offset, read->size)) return out_of_bounds("read", read->offset, read->size);
     const ByteSpan into = stream_->send_space(FrameKind::read_done, frame.id, read->size);
     memory_.read(read->offset, into.data(), into.size());
+  }
+  void on_read_block(const Frame& frame) {
+    const Result<ReadBlockFrame> read = decode_read_block(frame.payload);
+    if (!read.ok()) return stream_->fail(read.status());
+    const layout::RegionGeometry& shape = read->shape;
+    if (!inside(read->offset, shape.block_size())) {
+      return out_of_bounds("read_block", read->offset, shape.block_size());
+    }
+    // Once, to here: what is in the region changes, and how long it is decides what is sent.
+    std::byte* const block = nic_.block();
+    const std::size_t bytes = memory_.read_block(read->offset, shape, read->tag, block);
+    pack_block_part(shape, read->tag, block,
+                    stream_->send_space(FrameKind::read_block_done, frame.id, bytes));
   }
   void on_write(const Frame& frame) {
     const Result<WriteFrame> write = decode_write(frame.payload);

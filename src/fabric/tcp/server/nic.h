@@ -40,6 +40,7 @@ class Nic {
   // For its connections.
   NicShard& shard(std::uint32_t i) { return shards_[i]; }
   std::uint64_t epoch() const { return epoch_; }
+  std::byte* block() { return block_.data(); }  // room for one, of whoever is handling a frame
   void warn(std::string_view connection, std::string_view what);
   void forget(NicConnection& connection);
 
@@ -48,6 +49,7 @@ class Nic {
   std::vector<NicShard> shards_;
   const std::uint64_t epoch_;
   const Limits limits_;
+  Bytes block_ = Bytes(kMaxRead);
   std::unordered_map<NicConnection*, std::unique_ptr<NicConnection>> connections_;
   net::LimitedLog log_;
 };
