@@ -2,6 +2,11 @@
 // what is posted to it, or comes to it from outside, is a step, which waits until the core is free.
 // A step happens at once as far as others can see, and then keeps its core busy for what it was
 // charged. So a core does one thing at a time, and work waits.
+//
+// Where threads have event loops that sleep in the kernel (`Running::turns`), all steps that are
+// there make one turn, whose system calls are charged once. Then the threads of a machine, its
+// clients' too, share one Core with as many lanes as there are cores: whoever can run takes the
+// lane that is free. Programs that have nothing to do with it may want them as well.
 #pragma once
 
 #include <bit>
@@ -10,6 +15,7 @@
 #include <deque>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "hardware/costs.h"
 #include "hardware/event_queue.h"
@@ -18,6 +24,8 @@
 namespace scalio::hardware {
 
 class ModelThread;
+
+enum class Running : std::uint8_t { steps, turns };
 
 // What comes to a thread from outside.
 class Arrival {
@@ -29,11 +37,29 @@ class Arrival {
   ~Arrival() = default;
 };
 
+struct Charge {
+  std::uint64_t times = 0, picoseconds = 0;
+};
+struct Charges {
+  std::array<Charge, kCosts> outside;
+  std::array<Charge, kStepKinds> own;
+};
+
+// What a turn has gathered is done with at its end, on the thread, as a part of the turn.
+class TurnPart {
+ public:
+  virtual void turn_ends() = 0;
+
+ protected:
+  ~TurnPart() = default;
+};
+
 class Core final : public EventTarget {
  public:
-  // `lanes`: what it does at a time. More than 1 is a core that no machine has, for tests.
-  Core(EventQueue& queue, std::string name, int lanes = 1)
-      : queue_(queue), name_(std::move(name)), lanes_(lanes) {}
+  // `lanes`: what it does at a time. A core of steps that has more than 1 is one that no machine
+  // has, for tests.
+  Core(EventQueue& queue, std::string name, int lanes = 1, Running running = Running::steps)
+      : queue_(queue), name_(std::move(name)), lanes_(lanes), turns_(running == Running::turns) {}
 
   struct Work {
     ModelThread* thread;
@@ -42,10 +68,18 @@ class Core final : public EventTarget {
     StepKind kind;
   };
   void add(const Work& work) {
+    if (turns_) return add_to_turn(work);
     ready_.push_back(work);
     if (!scheduled_ && !running_) schedule();
   }
-  void happen(std::uint64_t) override;
+  // Of turns, `what` is the thread whose turn is over, or 0, or kOthers.
+  void happen(std::uint64_t what) override;
+  // Of turns: so many threads of other programs want a lane all the time, and keep it for a slice.
+  // With any the queue never runs empty.
+  void share_with(int others) {
+    others_ = others;
+    queue_.at(queue_.now(), *this, 0);
+  }
 
   // By the step that runs.
   void spend(std::uint64_t picoseconds) { spent_ += picoseconds; }
@@ -53,7 +87,7 @@ class Core final : public EventTarget {
   Nanos now() const { return queue_.now() + spent_ / 1000; }
 
   const std::string& name() const { return name_; }
-  // How long it has worked, in picoseconds.
+  // How long it has worked, in picoseconds, all lanes together.
   std::uint64_t busy() const { return busy_; }
 
  private:
@@ -62,6 +96,11 @@ class Core final : public EventTarget {
     queue_.at(std::max(queue_.now(), free_at_[lane_]), *this, 0);
   }
   void run(const Work& work);
+  void step(const Work& work);
+  void add_to_turn(const Work& work);
+  void turn_over(ModelThread& thread);
+  void run_turns();
+  void run_turn(ModelThread& thread);
 
   EventQueue& queue_;
   const std::string name_;
@@ -74,6 +113,13 @@ class Core final : public EventTarget {
   std::uint64_t spent_ = 0;  // by the step that runs, in ps
   std::uint64_t left_ = 0;   // less than a nanosecond, of the steps before
   std::uint64_t busy_ = 0;
+
+  const bool turns_;
+  static constexpr std::uint64_t kOthers = 1;
+  std::deque<ModelThread*> runnable_;
+  int taken_ = 0;   // lanes
+  int others_ = 0;  // that want one
+  int active_ = 0;  // that have one
 };
 
 class ModelThread final : public Executor, public EventTarget {
@@ -108,17 +154,16 @@ class ModelThread final : public Executor, public EventTarget {
   void add(Arrival& arrival, StepKind kind) { core_.add({this, nullptr, &arrival, kind}); }
 
   void charge(Cost cost) {
-    if (charging_) core_.spend(costs_.of(cost));
+    if (charging_) spend(charges_.outside[static_cast<std::size_t>(cost)], costs_.of(cost));
   }
-  // `share` of a cost for a KiB.
+  // A cost is for a KiB.
   void charge_bytes(Cost cost, std::uint64_t bytes) {
-    if (charging_) core_.spend(costs_.of(cost) * bytes / 1024);
+    if (!charging_) return;
+    spend(charges_.outside[static_cast<std::size_t>(cost)], costs_.of(cost) * bytes / 1024);
   }
   // What the code does itself in a step that something began.
   void charge_own(StepKind kind) {
-    if (!charging_) return;
-    core_.spend(costs_.of(role_, kind));
-    ++steps_[static_cast<std::size_t>(kind)];
+    if (charging_) spend(charges_.own[static_cast<std::size_t>(kind)], costs_.of(role_, kind));
   }
 
   // In an arrival: `complete` ends an operation whose waiter goes on in this step.
@@ -131,15 +176,29 @@ class ModelThread final : public Executor, public EventTarget {
   }
   void resume(void* coroutine, StepKind kind);
 
+  // Of turns: `part` is called once at this turn's end, or at the next one's if none is under way.
+  void at_turn_end(TurnPart& part);
+  bool asleep() const { return turn_state_ == TurnState::asleep; }
+
   Core& core() { return core_; }
+  // How long it has worked, in picoseconds.
+  std::uint64_t busy() const { return busy_; }
   EventQueue& queue() { return queue_; }
   Role role() const { return role_; }
   bool sleeps() const { return sleeps_; }
   bool charging() const { return charging_; }
-  // Steps that were charged so far, by what began them.
-  const std::array<std::uint64_t, kStepKinds>& steps() const { return steps_; }
+  // What was charged so far. Of what it has done itself: by what began the steps.
+  const Charges& charges() const { return charges_; }
 
  private:
+  friend class Core;
+  void spend(Charge& to, std::uint64_t picoseconds) {
+    core_.spend(picoseconds);
+    ++to.times;
+    to.picoseconds += picoseconds;
+  }
+  enum class TurnState : std::uint8_t { asleep, runnable, in_turn };
+
   EventQueue& queue_;
   Core& core_;
   const Costs& costs_;
@@ -148,7 +207,14 @@ class ModelThread final : public Executor, public EventTarget {
   const bool sleeps_;
   bool catching_ = false;
   void* caught_ = nullptr;
-  std::array<std::uint64_t, kStepKinds> steps_{};
+  Charges charges_;
+  std::uint64_t busy_ = 0;
+
+  TurnState turn_state_ = TurnState::asleep;
+  bool slept_ = true;
+  Nanos ran_ = 0;  // since it was given the core
+  std::deque<Core::Work> inbox_;
+  std::vector<TurnPart*> parts_;
 };
 
 }  // namespace scalio::hardware

@@ -6,6 +6,10 @@
 // instructions of the real code, by role of the thread and by what began the step (`scalio-eval
 // calibrate`). Both are multiplied by the fitted scale, but for what is not the systems' doing at
 // all, and by how much slower the machine's cores are.
+//
+// There are two columns of prices: those of machines with RDMA and SSDs without the kernel, which
+// are other people's, and those of the machine that the model is held against, where messages go
+// through sockets. The latter were measured there (`scalio-eval calibrate --here`).
 #pragma once
 
 #include <scalio/status.h>
@@ -35,9 +39,18 @@ enum class Cost : std::uint8_t {
   fabric_submit,    // an I/O of a client by NVMe-oF over RDMA, from user space
   fabric_complete,  // its completion
   wake,             // a thread that sleeps when it has nothing to do is woken
-  turn,             // a step of a thread: its share of a turn of the loop
+  turn,             // a step of a thread: its share of a turn of the loop; or a whole turn
+  // Where messages go through sockets alone.
+  socket_receive,  // all that a socket has is received: a system call
+  socket_send,     // all that a turn has for a socket is sent: a system call
+  wake_other,      // what is sent wakes a thread that sleeps: by the one that sends
+  disk_start,      // an I/O on a disk that has no other: its host is told
+  durable_write,   // a durable write, beyond what other I/Os cost
 };
-constexpr std::size_t kCosts = 16;
+constexpr std::size_t kCosts = 21;
+
+// Which column of prices.
+enum class Prices : std::uint8_t { rdma, sockets };
 
 // What a thread is, for what its own code costs.
 enum class Role : std::uint8_t {
@@ -72,6 +85,7 @@ struct CostRow {
   std::string_view name;
   double ns;  // at a scale of 1
   std::string_view source;
+  double sockets_ns;  // measured, where messages go through sockets
   bool scaled = true;
 };
 struct InstructionRow {
@@ -84,7 +98,7 @@ std::span<const InstructionRow> instruction_rows();
 std::string_view to_string(StepKind kind);
 
 // What an instruction takes at a scale of 1: see costs.cc.
-double nanos_per_instruction();
+double nanos_per_instruction(Prices prices);
 // Fitted once, on LEED: see costs.cc.
 double fitted_scale();
 
@@ -92,7 +106,7 @@ double fitted_scale();
 class Costs {
  public:
   // `slower`: the machine's cores than the paper's.
-  explicit Costs(double scale, double slower = 1);
+  explicit Costs(double scale, double slower = 1, Prices prices = Prices::rdma);
   // NAME=FACTOR multiplies a cost by a number. NAME is that of a row, `instructions` or `all`.
   // Failures: invalid.
   Status adjust(std::string_view change);

@@ -22,13 +22,15 @@ std::vector<std::string> mutant_names() { return {kMutants.begin(), kMutants.end
 
 Result<std::unique_ptr<Hardware>> Hardware::make(const HardwareOptions& o) {
   const double fitted = o.machine.fitted ? fitted_scale() : 1;
-  Costs costs(o.scale > 0 ? o.scale : fitted, o.machine.slower);
+  Costs costs(o.scale > 0 ? o.scale : fitted, o.machine.slower,
+              o.machine.sockets ? Prices::sockets : Prices::rdma);
   for (const std::string& change : o.cost_changes) {
     if (Status s = costs.adjust(change); !s.ok()) return s;
   }
   if (o.mutant == Mutant::free_io) {
-    for (const Cost cost : {Cost::kernel_submit, Cost::kernel_complete, Cost::driver_submit,
-                            Cost::driver_complete, Cost::target_io}) {
+    for (const Cost cost :
+         {Cost::kernel_submit, Cost::kernel_complete, Cost::driver_submit, Cost::driver_complete,
+          Cost::target_io, Cost::disk_start, Cost::durable_write}) {
       costs.clear(cost);
     }
   }
@@ -40,17 +42,28 @@ Hardware::Hardware(const HardwareOptions& o, Costs costs)
       made_with_(costs),
       costs_(costs),
       lanes_(o.mutant == Mutant::core_does_two ? 2 : 1),
+      others_(o.machine.sockets ? o.others : 0),
       nic_(o.machine.nic) {
   const std::uint32_t cores = o.cores > 0 ? o.cores : machine_.cores;
-  for (std::uint32_t i = 0; i < cores; ++i) {
+  uses_.resize(cores);
+  if (machine_.sockets) {
+    cores_.push_back(
+        std::make_unique<Core>(queue_, "cores", static_cast<int>(cores) * lanes_, Running::turns));
+  }
+  for (std::uint32_t i = 0; i < cores && !machine_.sockets; ++i) {
     cores_.push_back(std::make_unique<Core>(queue_, fmt::format("core {}", i), lanes_));
   }
-  uses_.resize(cores);
   for (std::uint32_t i = 0; i < machine_.client_cores; ++i) {
     client_cores_.push_back(std::make_unique<Core>(queue_, fmt::format("client {}", i), lanes_));
   }
+  SsdShape shape = machine_.ssd;
+  if (machine_.sockets) {  // one disk's
+    shape.reads /= o.ssds;
+    shape.writes /= o.ssds;
+    shape.bytes /= o.ssds;
+  }
   for (std::uint32_t i = 0; i < o.ssds; ++i) {
-    ssds_.push_back(std::make_unique<ModelSsd>(fmt::format("ssd {}", i), o.ssd_bytes, machine_.ssd,
+    ssds_.push_back(std::make_unique<ModelSsd>(fmt::format("ssd {}", i), o.ssd_bytes, shape,
                                                o.mutant == Mutant::endless_ssd));
   }
 }
@@ -64,6 +77,11 @@ Status Hardware::change_costs(const std::vector<std::string>& changes) {
   return Status();
 }
 
+void Hardware::set_charging(bool charging) {
+  charging_ = charging;
+  if (others_ > 0) cores_[0]->share_with(charging ? static_cast<int>(others_) : 0);
+}
+
 void Hardware::use_core(std::uint32_t core, const std::string& what) {
   std::string& use = uses_[core];
   if (use.find(what) != std::string::npos) return;
@@ -72,7 +90,7 @@ void Hardware::use_core(std::uint32_t core, const std::string& what) {
 
 ModelThread& Hardware::server_thread(std::uint32_t core, Role role, bool sleeps) {
   threads_.push_back(
-      std::make_unique<ModelThread>(queue_, *cores_[core], costs_, charging_, role, sleeps));
+      std::make_unique<ModelThread>(queue_, this->core(core), costs_, charging_, role, sleeps));
   return *threads_.back();
 }
 
@@ -87,7 +105,8 @@ std::vector<ModelThread*> Hardware::target_threads() {
 }
 
 ModelThread& Hardware::client_thread(Role role) {
-  Core& core = *client_cores_[next_client_core_++ % client_cores_.size()];
+  Core& core =
+      machine_.sockets ? *cores_[0] : *client_cores_[next_client_core_++ % client_cores_.size()];
   threads_.push_back(std::make_unique<ModelThread>(queue_, core, costs_, charging_, role, false));
   return *threads_.back();
 }

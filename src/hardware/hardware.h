@@ -31,6 +31,8 @@ struct HardwareOptions {
   double scale = 0;  // 0: the machine's
   std::vector<std::string> cost_changes;
   Mutant mutant = Mutant::none;
+  // Threads of other programs that always want a core, where threads share the cores.
+  std::uint32_t others = 0;
 };
 
 class Hardware {
@@ -42,19 +44,25 @@ class Hardware {
   const Machine& machine() const { return machine_; }
   ModelNic& nic() { return nic_; }
   bool charging() const { return charging_; }
-  void set_charging(bool charging) { charging_ = charging; }
+  void set_charging(bool charging);
   // From now on costs are those that it was made with, but for these changes. Failures: invalid.
   Status change_costs(const std::vector<std::string>& changes);
+  // Of the disk that all SSDs are files of, where they are: an I/O begins, or has ended. Whether it
+  // is alone.
+  bool begin_on_disk() { return on_disk_++ == 0; }
+  void end_on_disk() { --on_disk_; }
 
-  std::uint32_t cores() const { return static_cast<std::uint32_t>(cores_.size()); }
+  std::uint32_t cores() const { return static_cast<std::uint32_t>(uses_.size()); }
   // What a core of the server is for, for the report.
   void use_core(std::uint32_t core, const std::string& what);
   std::string core_use(std::uint32_t core) const { return uses_[core]; }
-  Core& core(std::uint32_t i) { return *cores_[i]; }
+  // What is busy: each core, or all together where threads share them.
+  const std::vector<std::unique_ptr<Core>>& server_cores() const { return cores_; }
+  Core& core(std::uint32_t i) { return *cores_[machine_.sockets ? 0 : i]; }
   ModelThread& server_thread(std::uint32_t core, Role role, bool sleeps);
   // A thread of the standard NVMe-oF target on each core of the server.
   std::vector<ModelThread*> target_threads();
-  // On the next core of the clients' machines. They poll.
+  // On the next core of the clients' machines. They poll, unless the machine has sockets.
   ModelThread& client_thread(Role role);
   const std::vector<std::unique_ptr<Core>>& client_cores() const { return client_cores_; }
 
@@ -86,7 +94,9 @@ class Hardware {
   const Costs made_with_;
   Costs costs_;
   const int lanes_;
+  const std::uint32_t others_;
   bool charging_ = false;
+  std::uint64_t on_disk_ = 0;
   ModelNic nic_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::vector<std::string> uses_;

@@ -142,6 +142,76 @@ TEST(Core, ThatSleptIsWokenFirst) {
   EXPECT_GT(began[1], began[0] + kMicrosecond);
 }
 
+// The machine whose threads sleep, make turns and share the cores.
+struct TurnRig {
+  TurnRig() {
+    HardwareOptions o;
+    o.machine = *find_machine("this");
+    o.cores = 2;
+    o.ssd_bytes = 64 << 20;
+    auto made = Hardware::make(o);
+    hardware = *std::move(made);
+    hardware->set_charging(true);
+  }
+  ModelThread& thread() { return hardware->server_thread(0, Role::network, true); }
+  static std::uint64_t times(const ModelThread& thread, Cost cost) {
+    return thread.charges().outside[static_cast<std::size_t>(cost)].times;
+  }
+  std::unique_ptr<Hardware> hardware;
+};
+
+TEST(Core, OfTurnsDoesAllThatIsThereInOne) {
+  TurnRig rig;
+  ModelThread& thread = rig.thread();
+  std::vector<WorkPiece> first(10), second(10);
+  for (WorkPiece& p : first) thread.add(p, StepKind::other);
+  rig.hardware->drain();
+  EXPECT_EQ(rig.times(thread, Cost::turn), 1u);
+  EXPECT_EQ(rig.times(thread, Cost::wake), 1u);
+  EXPECT_TRUE(thread.asleep());
+  for (WorkPiece& p : second) thread.add(p, StepKind::other);
+  rig.hardware->drain();
+  EXPECT_EQ(rig.times(thread, Cost::turn), 2u);
+  EXPECT_EQ(rig.times(thread, Cost::wake), 2u);
+  for (std::size_t i = 1; i < first.size(); ++i) EXPECT_GE(first[i].began, first[i - 1].ended);
+  EXPECT_GE(second[0].began, first.back().ended);
+}
+
+// Adds another to its own thread.
+struct Successor final : Arrival {
+  void arrive(ModelThread& thread) override { thread.add(next, StepKind::other); }
+  WorkPiece next;
+};
+
+TEST(Core, OfTurnsDoesNotSleepBetweenTwoIfMoreHasCome) {
+  TurnRig rig;
+  ModelThread& thread = rig.thread();
+  Successor first;
+  thread.add(first, StepKind::other);
+  rig.hardware->drain();
+  EXPECT_GT(first.next.ended, 0u);
+  EXPECT_EQ(rig.times(thread, Cost::turn), 2u);
+  EXPECT_EQ(rig.times(thread, Cost::wake), 1u);
+}
+
+TEST(Core, OfTurnsHasAsManyThreadsAtWorkAsThereAreCores) {
+  TurnRig rig;
+  std::vector<WorkPiece> all(12);
+  for (std::size_t i = 0; i < all.size() / 2; ++i) {
+    ModelThread& thread = rig.thread();
+    thread.add(all[2 * i], StepKind::other);
+    thread.add(all[2 * i + 1], StepKind::other);
+  }
+  rig.hardware->drain();
+  std::size_t most = 0;
+  for (const WorkPiece& p : all) {
+    most = std::max(most, static_cast<std::size_t>(std::ranges::count_if(all, [&](auto& other) {
+                      return other.began <= p.began && p.began < other.ended;
+                    })));
+  }
+  EXPECT_EQ(most, 2u);
+}
+
 Task<void> read_often(block::BlockDevice& device, std::uint64_t seed, int reads) {
   Random random(seed);
   block::Buffer buffer(4096);
@@ -335,6 +405,59 @@ TEST(Costs, OfTheKernelsTargetAreNotScaled) {
   EXPECT_EQ(slow.of(Cost::target_io), 2 * one.of(Cost::target_io));
   EXPECT_EQ(three.of(Cost::kernel_submit), 3 * one.of(Cost::kernel_submit));
   EXPECT_EQ(slow.of(Cost::kernel_submit), 6 * one.of(Cost::kernel_submit));
+}
+
+// What the server is charged, over sockets, for calls of so many clients' tasks.
+Charges charges_of_calls(std::uint32_t tasks, int calls) {
+  TurnRig rig;
+  NoService service;
+  block::Buffer region(4096);
+  ModelThread& server = rig.thread();
+  ServiceEnd end{*rig.hardware, server, service, region.span()};
+  ModelThread& client = rig.hardware->client_thread(Role::leed_client);
+  auto made = ModelConnection::connect(end, client, {});
+  for (std::uint32_t i = 0; i < tasks; ++i) client.spawn(call_often(**made, calls));
+  rig.hardware->drain();
+  return server.charges();
+}
+
+TEST(ModelConnection, OverSocketsSharesSystemCallsAmongTheMessagesOfATurn) {
+  constexpr int kCalls = 50;
+  const auto times = [](const Charges& charges, Cost cost) {
+    return charges.outside[static_cast<std::size_t>(cost)].times;
+  };
+  for (const std::uint32_t tasks : {1u, 16u}) {
+    const Charges charges = charges_of_calls(tasks, kCalls);
+    EXPECT_EQ(times(charges, Cost::message_send), tasks * kCalls);
+    // What the tasks do in one turn of their thread comes together, and is answered together.
+    EXPECT_EQ(times(charges, Cost::socket_receive), kCalls);
+    EXPECT_EQ(times(charges, Cost::socket_send), kCalls);
+    EXPECT_EQ(times(charges, Cost::wake), kCalls);
+    EXPECT_EQ(times(charges, Cost::hop_take), 0u);
+  }
+}
+
+TEST(ModelDevice, OfAMachineWithSocketsGoesThroughTheKernel) {
+  TurnRig rig;
+  ModelThread& thread = rig.thread();
+  ModelDevice device(*rig.hardware, thread, *rig.hardware->ssds()[0], IoPath::driver);
+  thread.spawn(write_often(device, 0, 4096, 4096, 20));
+  thread.spawn(read_often(device, 1, 20));
+  rig.hardware->drain();
+  EXPECT_EQ(rig.times(thread, Cost::driver_submit), 0u);
+  EXPECT_EQ(rig.times(thread, Cost::kernel_submit), 40u);
+  EXPECT_EQ(rig.times(thread, Cost::kernel_complete), 40u);
+  EXPECT_EQ(rig.times(thread, Cost::durable_write), 20u);
+}
+
+TEST(Costs, OfSocketsAreChargedWhereThereAreSome) {
+  const Costs rdma(1), sockets(1, 1, Prices::sockets);
+  for (const Cost cost :
+       {Cost::socket_receive, Cost::socket_send, Cost::wake_other, Cost::durable_write}) {
+    EXPECT_EQ(rdma.of(cost), 0u);
+    EXPECT_GT(sockets.of(cost), 0u);
+  }
+  EXPECT_GT(sockets.of(Cost::kernel_submit), rdma.of(Cost::kernel_submit));
 }
 
 TEST(Costs, AreChangedByNameAndOnlyThese) {

@@ -42,6 +42,9 @@ struct Machine {
   std::uint32_t most_ssds = 0;
   double slower = 1;   // its cores than the paper's
   bool fitted = true;  // the fitted scale is for it; else 1
+  // Messages go through sockets, SSDs are files of one disk, behind io_uring, and all threads, the
+  // clients' too, sleep in event loops and share the cores.
+  bool sockets = false;
   std::uint32_t client_cores = 0;
   NicShape nic;
   SsdShape ssd;

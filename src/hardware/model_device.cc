@@ -22,9 +22,14 @@ void ModelDevice::begin(block::Io& io) {
   Nanos way = 0;
   if (remote()) {
     thread_.charge(Cost::fabric_submit);
+    if (hardware_.machine().sockets && hardware_.begin_on_disk()) thread_.charge(Cost::disk_start);
     if (hardware_.charging()) way = hardware_.nic().one_way();
   } else {
     thread_.charge(path_ == IoPath::kernel ? Cost::kernel_submit : Cost::driver_submit);
+    if (hardware_.machine().sockets && hardware_.begin_on_disk()) thread_.charge(Cost::disk_start);
+    if (path_ == IoPath::kernel && io.durability == block::Durability::stable) {
+      thread_.charge(Cost::durable_write);
+    }
   }
   go(flight, Stage::to_ssd, thread_.now() + way);
 }
@@ -76,6 +81,7 @@ void ModelDevice::arrived(IoFlight& flight, ModelThread& thread) {
   if (flight.stage == Stage::answering) return send_back(flight, thread.now());
   block::Io& io = *flight.io;
   flights_.give(flight);
+  if (hardware_.machine().sockets) hardware_.end_on_disk();
   thread.charge(remote()                  ? Cost::fabric_complete
                 : path_ == IoPath::kernel ? Cost::kernel_complete
                                           : Cost::driver_complete);

@@ -21,10 +21,15 @@ enum class IoPath : std::uint8_t {
 
 class ModelDevice final : public block::BlockDevice {
  public:
-  // For `thread`. `target`: the thread of the server that serves it, if the path is `standard`.
+  // For `thread`. `target`: the thread of the server that serves it, if the path is `standard`. A
+  // machine with sockets has no drivers in user space, and io_uring in place of them.
   ModelDevice(Hardware& hardware, ModelThread& thread, ModelSsd& ssd, IoPath path,
               ModelThread* target = nullptr)
-      : hardware_(hardware), thread_(thread), ssd_(ssd), path_(path), target_(target) {
+      : hardware_(hardware),
+        thread_(thread),
+        ssd_(ssd),
+        path_(path == IoPath::driver && hardware.machine().sockets ? IoPath::kernel : path),
+        target_(target) {
     SCALIO_ASSERT((path == IoPath::standard) == (target != nullptr));
   }
   ~ModelDevice() override { SCALIO_ASSERT(flights_.idle()); }

@@ -19,6 +19,9 @@ ModelConnection::ModelConnection(ServiceEnd& end, ModelThread& client)
       network_(end.network.empty() ? nullptr : end.network[end.connections % end.network.size()]),
       name_(fmt::format("connection {}", end.connections)) {
   ++end.connections;
+  if (!hardware_.machine().sockets) return;
+  SCALIO_ASSERT(network_ == nullptr);
+  sockets_.reset(new Sockets{{client_, end_.thread}, {end_.thread, client_}});
 }
 
 Result<std::unique_ptr<fabric::Connection>> ModelConnection::connect(ServiceEnd& end,
@@ -127,6 +130,7 @@ void ModelConnection::begin(fabric::Call& call, ByteView request) {
   flight.at_nic = true;
   client_.charge(Cost::message_send);
   client_.charge_bytes(Cost::message_kib, request.size());
+  if (sockets_) return sockets_->to_server.send(flight);
   hardware_.queue().at(client_.now() + one_way(), flight, 0);
 }
 
@@ -199,6 +203,7 @@ void ModelConnection::send_reply(MessageFlight& flight, ModelThread& thread) {
   thread.charge(Cost::message_send);
   thread.charge_bytes(Cost::message_kib, flight.bytes.size());
   flight.leg = Leg::reply_to_client;
+  if (sockets_) return sockets_->to_client.send(flight);
   Nanos when = thread.now();
   if (hardware_.charging()) when = hardware_.nic().send(when, flight.bytes.size()) + one_way();
   hardware_.queue().at(when, flight, 0);

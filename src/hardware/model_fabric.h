@@ -1,5 +1,6 @@
 // The model's fabric: connections over the server's NIC. One-sided operations happen in the NIC's
 // order and cost the server no CPU; messages are received, handed on and answered by its threads.
+// Where the machine has sockets, messages go through these.
 #pragma once
 
 #include <deque>
@@ -10,6 +11,7 @@
 #include "fabric/fabric.h"
 #include "hardware/flight_pool.h"
 #include "hardware/hardware.h"
+#include "hardware/model_socket.h"
 
 namespace scalio::hardware {
 
@@ -63,7 +65,7 @@ class ModelConnection final : public fabric::Connection, public fabric::Peer {
     reply_to_network,
     reply_to_client,
   };
-  struct MessageFlight final : EventTarget, Arrival {
+  struct MessageFlight final : EventTarget, Arrival, SocketMessage {
     ModelConnection* connection = nullptr;
     Leg leg = Leg::to_network;
     bool at_nic = false;
@@ -71,6 +73,10 @@ class ModelConnection final : public fabric::Connection, public fabric::Peer {
     Bytes bytes;
     void happen(std::uint64_t) override { connection->advance(*this); }
     void arrive(ModelThread& thread) override { connection->arrived(*this, thread); }
+    void received(ModelThread& thread) override { connection->arrived(*this, thread); }
+  };
+  struct Sockets {
+    ModelSocket to_server, to_client;
   };
 
   ModelConnection(ServiceEnd& end, ModelThread& client);
@@ -92,7 +98,8 @@ class ModelConnection final : public fabric::Connection, public fabric::Peer {
   ServiceEnd& end_;
   Hardware& hardware_;
   ModelThread& client_;
-  ModelThread* const network_;  // or null
+  ModelThread* const network_;        // or null
+  std::unique_ptr<Sockets> sockets_;  // or null
   const std::string name_;
   Bytes hello_;
   Status lost_;

@@ -38,9 +38,11 @@ class Store:
         self.ssds = [f"{folder}/ssd-{i}" for i in range(ssds)]
         self.value_size = value_size
 
-    def serving(self, records, cache, ssd_bytes):
-        words = [self.program, "serve", "--system", self.system, "--dir", f"{self.folder}/store",
-                 "--ssd", *self.ssds, "--format", "--ssd-size", str(ssd_bytes),
+    def serving(self, records, cache, ssd_bytes, around=()):
+        """`around`: a program, with its arguments, that runs the server."""
+        words = [*around, self.program, "serve", "--system", self.system,
+                 "--dir", f"{self.folder}/store", "--ssd", *self.ssds,
+                 "--format", "--ssd-size", str(ssd_bytes),
                  "--records", str(records), "--value-size", str(self.value_size),
                  "--cache", str(cache), "--listen", self.uri]
         # Clients on this machine read the files themselves.

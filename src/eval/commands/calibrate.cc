@@ -1,5 +1,6 @@
-// Counts what the model charges for: instructions of the real code, under callgrind; and fits its
-// one scale. What it prints is what src/hardware/costs.cc holds.
+// Counts what the model charges for: instructions of the real code, under callgrind; measures what
+// this machine's kernel takes; and fits the one scale. What it prints is what
+// src/hardware/costs.cc holds.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -15,11 +16,18 @@
 #include "base/child_process.h"
 #include "cli/output.h"
 #include "eval/commands/commands.h"
+#include "eval/price_loops.h"
 #include "hardware/systems/model_point.h"
 #include "net/unique_fd.h"
 
 namespace scalio::eval {
 namespace {
+
+struct CalibrateFlags {
+  bool fit = false;
+  std::string here;   // measure, with a file in this directory
+  std::string drive;  // what the child does
+};
 
 using hardware::kStepKinds;
 using hardware::StepKind;
@@ -230,33 +238,51 @@ Result<std::string> fit_scale() {
                      throughput);
 }
 
-int calibrate(const std::string& what, bool fit) {
-  spdlog::set_level(spdlog::level::warn);
-  if (!what.empty()) return drive(what);
-  std::string text = "costs outside of the code, ns at a scale of 1\n";
+// Of each loop.
+constexpr std::uint32_t kPasses = 7;
+
+Result<std::string> prices_here(const std::string& dir) {
+  const Result<MeasuredPrices> prices = measure_prices(dir, kPasses);
+  if (!prices.ok()) return prices.status();
+  return to_text(*prices);
+}
+
+std::string table() {
+  std::string text =
+      "costs outside of the code, ns at a scale of 1: of RDMA machines, of the machine `this`\n";
   for (const hardware::CostRow& cost : hardware::cost_rows()) {
-    text += fmt::format("  {:<16} {:>6.0f}  {}\n", cost.name, cost.ns, cost.source);
+    text += fmt::format("  {:<16} {:>6.0f} {:>6.0f}  {}\n", cost.name, cost.ns, cost.sockets_ns,
+                        cost.source);
   }
-  text += fmt::format("  {:<16} {:>6.2f}\n", "an instruction", hardware::nanos_per_instruction());
-  text += fmt::format("  {:<16} {:>6.2f}\n", "fitted scale", hardware::fitted_scale());
-  for (const auto& part : {fit ? fit_scale() : count_instructions()}) {
-    if (!part.ok()) return cli::fail(part.status());
-    text += *part;
-  }
-  return cli::print(text);
+  text += fmt::format("  {:<16} {:>6.2f} {:>6.2f}\n", "an instruction",
+                      hardware::nanos_per_instruction(hardware::Prices::rdma),
+                      hardware::nanos_per_instruction(hardware::Prices::sockets));
+  return text + fmt::format("  {:<16} {:>6.2f}\n", "fitted scale", hardware::fitted_scale());
+}
+
+int calibrate(const CalibrateFlags& flags) {
+  spdlog::set_level(spdlog::level::warn);
+  if (!flags.drive.empty()) return drive(flags.drive);
+  const Result<std::string> part = !flags.here.empty() ? prices_here(flags.here)
+                                   : flags.fit         ? fit_scale()
+                                                       : count_instructions();
+  if (!part.ok()) return cli::fail(part.status());
+  return cli::print(table() + *part);
 }
 
 }  // namespace
 
 std::function<int()> add_calibrate(Options& options) {
-  const auto what = std::make_shared<std::string>();
-  const auto fit = std::make_shared<bool>();
-  options.flag("--fit", *fit, "Fit the scale, and count nothing");
-  options.text("--drive", *what, "SYSTEM:WORKLOAD", "What it runs under callgrind by itself");
+  const auto flags = std::make_shared<CalibrateFlags>();
+  options.flag("--fit", flags->fit, "Fit the scale, and count nothing");
+  options.text("--here", flags->here, "DIR",
+               "Measure this machine's prices, with a file in this directory, and count nothing");
+  options.text("--drive", flags->drive, "SYSTEM:WORKLOAD",
+               "What it runs under callgrind by itself");
   options.footer(
       "Counts take some minutes, and need valgrind. The numbers belong into\n"
       "src/hardware/costs.cc; nothing reads what this prints.");
-  return [what, fit] { return calibrate(*what, *fit); };
+  return [flags] { return calibrate(*flags); };
 }
 
 }  // namespace scalio::eval

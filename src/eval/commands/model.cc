@@ -17,7 +17,8 @@ namespace {
 
 struct ModelFlags {
   hardware::PointOptions point;
-  std::uint64_t ssds = 7, cores = 0, in_flight = 512, batch = 8, slots = 8, ssd_cores = 0;
+  std::uint64_t ssds = 7, cores = 0, in_flight = 512, batch = 8, slots = 8, ssd_cores = 0,
+                others = 0;
   bool no_offload = false, no_cache = false, no_batching = false, no_plp = false, two_reads = false;
   bool json = false;
 };
@@ -71,6 +72,10 @@ std::string for_people(const hardware::PointOptions& o, const hardware::PointFig
   for (const hardware::BusyPart& part : f.busy) {
     text += fmt::format("  {:>6.1f} %  {}\n", 100 * part.utilization, part.what);
   }
+  text += "  server CPU, of an operation\n";
+  for (const hardware::ChargedPart& part : f.server_charges) {
+    text += fmt::format("  {:>9.4f} us  {:>7.4f} x {}\n", part.us, part.times, part.what);
+  }
   text += fmt::format("  server steps {}\n  client steps {}\n", fmt::join(f.server_steps, " "),
                       fmt::join(f.client_steps, " "));
   return text + fmt::format("  full: {}\n", f.full.empty() ? "nothing" : f.full);
@@ -83,6 +88,7 @@ int run_model(const ModelFlags& flags) {
   o.in_flight = static_cast<std::uint32_t>(flags.in_flight);
   o.batch = static_cast<std::uint32_t>(flags.batch);
   o.slots = static_cast<std::uint32_t>(flags.slots);
+  o.others = static_cast<std::uint32_t>(flags.others);
   o.ssd_cores = static_cast<std::uint32_t>(flags.ssd_cores);
   o.offload = !flags.no_offload;
   o.cache = !flags.no_cache;
@@ -111,6 +117,8 @@ void add_system_options(Options& options, ModelFlags& f) {
   options.size("--ssd-size", f.point.ssd_bytes,
                "Of each SSD; 0: for LEED a real one's, divided as the records are by the paper's, "
                "for others what they need");
+  options.count("--others", f.others, 0, 1000,
+                "--machine this: threads of other programs that want a core all the time");
   options.count("--slots", f.slots, 1, 16, "Records that a block of the cache holds");
   options.count("--cache-blocks", f.point.cache_blocks, 0, 1'000'000'000,
                 "Blocks of the cache; 0: as the paper's, for these records");

@@ -70,6 +70,7 @@ Result<Setup> describe(const PointOptions& o) {
           : std::max<std::uint64_t>(o.ssds, o.records * kPaperBlocks / kPaperRecords * 8 / o.slots);
   s.shape.client_threads = std::max(1u, o.in_flight / o.batch);
   s.shape.batch = o.batch;
+  if (machine->sockets) s.shape.ssd_bytes = o.ssd_bytes;
   s.shape.seed = o.seed;
   s.shape.offload = o.offload;
   s.shape.cache = o.cache;
@@ -111,6 +112,7 @@ Status build(const PointOptions& o, Setup& s) {
   h.machine = s.machine;
   h.cores = o.cores;
   h.ssds = o.ssds;
+  h.others = o.others;
   h.scale = o.scale;
   h.cost_changes = o.cost_changes;
   const std::optional<Mutant> mutant = find_mutant(o.mutant);
@@ -138,6 +140,8 @@ Status build(const PointOptions& o, Setup& s) {
 struct ModelTotals {
   Nanos now = 0;
   std::vector<std::uint64_t> cores, client_cores, ssds;
+  std::uint64_t server_busy = 0;
+  Charges server;
   ModelNic::Busy nic{};
   std::uint64_t network_bytes = 0;
   block::Counters io;
@@ -145,11 +149,25 @@ struct ModelTotals {
   std::uint64_t puts = 0;
 };
 
+void add(Charge& to, const Charge& charge) {
+  to.times += charge.times;
+  to.picoseconds += charge.picoseconds;
+}
+void add(Charges& to, const Charges& charges) {
+  for (std::size_t i = 0; i < kCosts; ++i) add(to.outside[i], charges.outside[i]);
+  for (std::size_t i = 0; i < kStepKinds; ++i) add(to.own[i], charges.own[i]);
+}
+
 ModelTotals count(Setup& s) {
   ModelTotals t;
   Hardware& h = *s.hardware;
   t.now = h.queue().now();
-  for (std::uint32_t i = 0; i < h.cores(); ++i) t.cores.push_back(h.core(i).busy());
+  for (const auto& core : h.server_cores()) t.cores.push_back(core->busy());
+  for (const auto& thread : h.threads()) {
+    if (is_client(thread->role())) continue;
+    t.server_busy += thread->busy();
+    add(t.server, thread->charges());
+  }
   for (const auto& core : h.client_cores()) t.client_cores.push_back(core->busy());
   for (const auto& ssd : h.ssds()) {
     t.ssds.push_back(ssd->busy() / ssd->channels());
@@ -183,15 +201,35 @@ class BusyList {
   double most_ = 0;
 };
 
+void add_charges(const Charges& a, const Charges& b, PointFigures& f) {
+  const auto operations = static_cast<double>(f.operations);
+  const auto part = [&](std::string what, const Charge& from, const Charge& to) {
+    if (to.times == from.times) return;
+    f.server_charges.push_back(
+        {std::move(what), static_cast<double>(to.times - from.times) / operations,
+         static_cast<double>(to.picoseconds - from.picoseconds) / 1e6 / operations});
+  };
+  for (const CostRow& row : cost_rows()) {
+    const auto i = static_cast<std::size_t>(row.cost);
+    part(std::string(row.name), a.outside[i], b.outside[i]);
+  }
+  for (std::size_t i = 0; i < kStepKinds; ++i) {
+    part(fmt::format("its own code: {}", to_string(static_cast<StepKind>(i))), a.own[i], b.own[i]);
+  }
+}
+
 void add_busy(Setup& s, const ModelTotals& a, const ModelTotals& b, PointFigures& f) {
   BusyList list(f, f.seconds);
-  double work = 0;
-  for (std::size_t i = 0; i < a.cores.size(); ++i) {
-    const std::string use = s.hardware->core_use(static_cast<std::uint32_t>(i));
-    list.add(fmt::format("core {} ({})", i, use.empty() ? "idle" : use), a.cores[i], b.cores[i]);
-    work += static_cast<double>(b.cores[i] - a.cores[i]);
+  if (s.machine.sockets) {
+    list.add("cores", a.cores[0] / f.cores, b.cores[0] / f.cores);
+  } else {
+    for (std::size_t i = 0; i < a.cores.size(); ++i) {
+      const std::string use = s.hardware->core_use(static_cast<std::uint32_t>(i));
+      list.add(fmt::format("core {} ({})", i, use.empty() ? "idle" : use), a.cores[i], b.cores[i]);
+    }
   }
-  f.server_cpu_us_per_op = work / 1e6 / static_cast<double>(f.operations);
+  f.server_cpu_us_per_op =
+      static_cast<double>(b.server_busy - a.server_busy) / 1e6 / static_cast<double>(f.operations);
   for (std::size_t i = 0; i < a.ssds.size(); ++i) {
     list.add(fmt::format("ssd {}", i), a.ssds[i], b.ssds[i]);
   }
@@ -200,6 +238,7 @@ void add_busy(Setup& s, const ModelTotals& a, const ModelTotals& b, PointFigures
   list.add("nic requests", a.nic.requests, b.nic.requests);
   list.add("nic atomics", a.nic.atomics, b.nic.atomics);
   list.add("offload engine", a.nic.offload, b.nic.offload);
+  if (a.client_cores.empty()) return;
   std::size_t busiest = 0;
   for (std::size_t i = 0; i < a.client_cores.size(); ++i) {
     if (b.client_cores[i] - a.client_cores[i] > b.client_cores[busiest] - a.client_cores[busiest]) {
@@ -236,9 +275,10 @@ PointFigures figures_of(Setup& s, const PointOptions& o, const ModelTotals& a, c
   f.events = s.hardware->queue().steps();
   for (const auto& thread : s.hardware->threads()) {
     StepCounts& steps = is_client(thread->role()) ? f.client_steps : f.server_steps;
-    for (std::size_t i = 0; i < kStepKinds; ++i) steps[i] += thread->steps()[i];
+    for (std::size_t i = 0; i < kStepKinds; ++i) steps[i] += thread->charges().own[i].times;
   }
   add_busy(s, a, b, f);
+  add_charges(a.server, b.server, f);
   return f;
 }
 

@@ -31,6 +31,7 @@ struct PointOptions {
   std::uint64_t operations = 300'000;
   std::uint64_t settle = 0;  // operations before the first that is measured; 0: a tenth of these
   std::uint64_t seed = 1;
+  std::uint32_t others = 0;     // threads of other programs that always want a core; `this` alone
   std::uint32_t ssd_cores = 0;  // LEED: 0: half of the cores
   // Of each SSD. 0: what Scalio and the paper's need; for LEED a real one's, divided as the records
   // are by the paper's.
@@ -51,6 +52,13 @@ struct BusyPart {
   double utilization = 0;
 };
 
+// What the server's CPU time is spent on, of an operation of the workload.
+struct ChargedPart {
+  std::string what;  // a cost's name, or what began a step of its own code
+  double times = 0;
+  double us = 0;
+};
+
 // Of the threads of a side, by what began the step; for `calibrate`.
 using StepCounts = std::array<std::uint64_t, kStepKinds>;
 
@@ -67,6 +75,7 @@ struct PointFigures {
   double server_cpu_us_per_op = 0;
   std::string full;  // what is busy nearly all the time; empty if nothing is
   std::vector<BusyPart> busy;
+  std::vector<ChargedPart> server_charges;
   double bytes_read_per_op = 0, bytes_written_per_op = 0;  // by the SSDs
   double network_bytes_per_op = 0;
   StepCounts server_steps{}, client_steps{};  // while it was charged for: with what is not measured

@@ -140,6 +140,46 @@ TEST(ModelPoint, OfFigure13SwitchesWhatItSays) {
   EXPECT_GT(baseline.server_cpu_us_per_op, uncached.server_cpu_us_per_op);
 }
 
+// Times of a charge, of an operation.
+double times_of(const PointFigures& f, const std::string& what) {
+  for (const ChargedPart& part : f.server_charges) {
+    if (part.what == what) return part.times;
+  }
+  return 0;
+}
+
+TEST(ModelPoint, OfThisMachineChargesSystemCallsByTheTurn) {
+  for (const char* system : {"scalio", "leed", "leed-ditto", "paper"}) {
+    PointOptions o = small(system, "a", 2);
+    o.machine = "this";
+    o.records = o.operations = 5000;
+    o.in_flight = 64;
+    o.batch = 32;
+    const PointFigures many = run(o);
+    double sum = 0;
+    for (const ChargedPart& part : many.server_charges) sum += part.us;
+    EXPECT_NEAR(sum, many.server_cpu_us_per_op, 0.01 * sum) << system;
+    EXPECT_EQ(times_of(many, "hop-take"), 0) << system;
+    EXPECT_EQ(times_of(many, "driver-submit"), 0) << system;
+    EXPECT_GT(times_of(many, "kernel-submit"), 0.1) << system;
+    o.in_flight = o.batch = 1;
+    const PointFigures one = run(o);
+    EXPECT_GT(times_of(one, "turn"), times_of(many, "turn")) << system;
+    EXPECT_GT(one.server_cpu_us_per_op, many.server_cpu_us_per_op) << system;
+  }
+}
+
+TEST(ModelPoint, OfThisMachineCostsTheServerNothingForReadsPastIt) {
+  for (const char* system : {"scalio", "paper"}) {
+    PointOptions o = small(system, "c", 2);
+    o.machine = "this";
+    o.records = o.operations = 5000;
+    o.in_flight = 64;
+    o.batch = 32;
+    EXPECT_LT(run(o).server_cpu_us_per_op, 0.05) << system;
+  }
+}
+
 TEST(ModelPoint, IsRefusedWithAReasonIfItMakesNoSense) {
   for (const auto& change : std::vector<std::function<void(PointOptions&)>>{
            [](PointOptions& o) { o.machine = "abacus"; },

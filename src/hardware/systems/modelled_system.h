@@ -23,6 +23,8 @@ struct SystemShape {
   std::uint64_t cache_blocks = 0;
   std::uint32_t slots = 8;  // of a block of the cache
   std::uint32_t client_threads = 1;
+  // What `scalio format` makes its log's size of; 0: the log is never full.
+  std::uint64_t ssd_bytes = 0;
   std::uint32_t batch = 8;  // operations of a message, where a system has that
   std::uint64_t seed = 1;
   // Scalio, ours and the paper's: what figure 13 switches off.

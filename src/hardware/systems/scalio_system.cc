@@ -9,6 +9,7 @@
 #include "hardware/model_fabric.h"
 #include "hardware/systems/modelled_system.h"
 #include "hardware/systems/store_fill.h"
+#include "layout/superblock.h"
 #include "server/shard.h"
 #include "task/wait_group.h"
 
@@ -194,7 +195,12 @@ class ScalioSystem final : public ModelledSystem {
       layout::SsdGeometry base = base_geometry(shape_, ssds);
       base.shard = i;
       ModelSsd& ssd = *hardware_.ssds()[i];
-      Result<layout::SsdGeometry> g = layout::plan_ssd(base, ssd.contents().size(), kLog);
+      // An eighth of the SSD, as `scalio format` has it.
+      const std::uint64_t log =
+          shape_.ssd_bytes > 0
+              ? shape_.ssd_bytes / 8 / layout::kSuperblockSize * layout::kSuperblockSize
+              : kLog;
+      Result<layout::SsdGeometry> g = layout::plan_ssd(base, ssd.contents().size(), log);
       if (!g.ok()) return g.status();
       geometries.push_back(*g);
       contents.push_back(&ssd.contents());

@@ -4,7 +4,26 @@
 
 namespace scalio::hardware {
 
+namespace {
+
+// As the programs have them (baseline/system/server/): one thread for control, and some that read
+// messages themselves.
+constexpr std::uint32_t kWorkers = 4;
+ServerThreads assign_sleepers(Hardware& hardware, std::uint32_t workers, Role worker) {
+  if (workers == 0) workers = kWorkers;
+  workers = std::min(workers, static_cast<std::uint32_t>(hardware.ssds().size()));
+  ServerThreads threads;
+  threads.control = &hardware.server_thread(0, Role::network, true);
+  for (std::uint32_t i = 0; i < workers; ++i) {
+    threads.workers.push_back(&hardware.server_thread(0, worker, true));
+  }
+  return threads;
+}
+
+}  // namespace
+
 ServerThreads assign_threads(Hardware& hardware, std::uint32_t ssd_cores, Role worker) {
+  if (hardware.machine().sockets) return assign_sleepers(hardware, ssd_cores, worker);
   const std::uint32_t cores = hardware.cores();
   if (ssd_cores == 0) ssd_cores = std::max(1u, cores / 2);
   ssd_cores = std::min(ssd_cores, std::max(1u, cores - 1));

@@ -1,0 +1,378 @@
+#include "eval/price_loops.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "base/error_text.h"
+#include "base/random.h"
+#include "block/buffer.h"
+#include "block/uring_device.h"
+#include "eval/ssd_files.h"
+#include "fabric/frame_stream.h"
+#include "task/io_thread.h"
+#include "task/wait_group.h"
+
+namespace scalio::eval {
+
+namespace {
+
+using block::UringDevice;
+using fabric::FrameKind;
+using fabric::FrameStream;
+using Loop = std::unique_ptr<EventLoop>;
+
+constexpr int kTurns = 20'000;
+constexpr int kRounds = 2'000;
+constexpr int kWakes = 1'000;
+constexpr std::chrono::microseconds kUntilAsleep{300};
+constexpr std::uint64_t kIos = 2'000;
+constexpr std::uint64_t kFileBytes = 256 << 20;
+constexpr std::size_t kIoBytes = 4096;
+constexpr std::size_t kMessage = 128;  // a PUT of 16 B + 64 B has about so many
+constexpr std::size_t kLongMessage = kMessage + 4096;
+constexpr std::uint32_t kFewSockets = 1, kMoreSockets = 4, kFewMessages = 1, kMoreMessages = 16;
+// A round's messages have come after so many turns, or never.
+constexpr int kMostTurns = 1000;
+
+double cpu_ns() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
+}
+
+double median(std::vector<double> all) {
+  const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
+  std::nth_element(all.begin(), middle, all.end());
+  return *middle;
+}
+
+// The clock's own time, which is in every measurement.
+double clock_ns() {
+  const double begin = cpu_ns();
+  for (int i = 0; i < kTurns; ++i) cpu_ns();
+  return (cpu_ns() - begin) / kTurns;
+}
+
+double turn_ns(EventLoop& loop) {
+  const double begin = cpu_ns();
+  for (int i = 0; i < kTurns; ++i) {
+    loop.prepare(nullptr);  // zeroed, it does nothing
+    loop.turn(false);
+  }
+  return (cpu_ns() - begin) / kTurns;
+}
+
+// --- Messages -----------------------------------------------------------------------------------
+
+struct FrameSink final : fabric::MessageStream::Handler {
+  void on_frame(const fabric::Frame&) override { ++frames; }
+  void on_lost(const Status& why) override { lost = why; }
+  std::uint64_t frames = 0;
+  Status lost;
+};
+
+// Pairs of connected streams, all on this thread: which side has a turn is decided here.
+class StreamPairs {
+ public:
+  static Result<std::unique_ptr<StreamPairs>> create(std::uint32_t pairs) {
+    std::unique_ptr<StreamPairs> made(new StreamPairs);
+    for (Loop* loop : {&made->near_loop_, &made->far_loop_}) {
+      Result<Loop> created = EventLoop::create();
+      if (!created.ok()) return created.status();
+      *loop = *std::move(created);
+    }
+    for (std::uint32_t i = 0; i < pairs; ++i) {
+      int fds[2];
+      if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
+        return Status(Code::unavailable, "socketpair: " + error_text(errno));
+      }
+      made->near_.push_back(
+          FrameStream::create(*made->near_loop_, net::UniqueFd(fds[0]), made->near_sink_, {}));
+      made->far_.push_back(
+          FrameStream::create(*made->far_loop_, net::UniqueFd(fds[1]), made->far_sink_, {}));
+    }
+    return made;
+  }
+  ~StreamPairs() {
+    for (auto* side : {&near_, &far_}) {
+      for (auto& stream : *side) stream->stop();
+    }
+    // They are in what they have posted.
+    for (Loop* loop : {&near_loop_, &far_loop_}) {
+      if (*loop) (*loop)->turn(false);
+    }
+  }
+
+  struct Sides {
+    double send_ns = 0, receive_ns = 0;  // of a round
+  };
+  // Rounds in which each near stream sends so many messages, in one turn, and the far ones get
+  // them.
+  Result<Sides> run(std::uint32_t messages, std::size_t size, double clock) {
+    const Bytes payload(size);
+    Sides sum;
+    for (int round = 0; round < kRounds; ++round) {
+      const double begin = cpu_ns();
+      for (auto& stream : near_) {
+        for (std::uint32_t i = 0; i < messages; ++i) stream->send(FrameKind::request, i, payload);
+      }
+      near_loop_->turn(false);
+      const double sent = cpu_ns();
+      const std::uint64_t all = far_sink_.frames + messages * near_.size();
+      for (int turns = 0; far_sink_.frames < all; ++turns) {
+        if (turns == kMostTurns) {
+          return Status(Code::unavailable,
+                        "messages over a socket pair do not arrive: " + far_sink_.lost.message());
+        }
+        far_loop_->turn(false);
+      }
+      sum.send_ns += sent - begin - clock;
+      sum.receive_ns += cpu_ns() - sent - clock;
+    }
+    return Sides{sum.send_ns / kRounds, sum.receive_ns / kRounds};
+  }
+
+ private:
+  StreamPairs() = default;
+  Loop near_loop_, far_loop_;
+  FrameSink near_sink_, far_sink_;
+  std::vector<std::shared_ptr<FrameStream>> near_, far_;
+};
+
+// What one more is: of sockets, of messages, of KiB.
+Result<MessagePrices> message_prices(std::uint32_t passes, double clock) {
+  auto few = StreamPairs::create(kFewSockets), more = StreamPairs::create(kMoreSockets);
+  if (!few.ok()) return few.status();
+  if (!more.ok()) return more.status();
+  std::vector<double> send, receive, sent, received, kib;
+  for (std::uint32_t pass = 0; pass < passes; ++pass) {
+    const auto one = (*few)->run(kFewMessages, kMessage, clock);
+    const auto many = (*few)->run(kMoreMessages, kMessage, clock);
+    const auto large = (*few)->run(kMoreMessages, kLongMessage, clock);
+    const auto wide = (*more)->run(kFewMessages, kMessage, clock);
+    for (const auto* run : {&one, &many, &large, &wide}) {
+      if (!run->ok()) return run->status();
+    }
+    const double messages = kMoreMessages - kFewMessages, sockets = kMoreSockets - kFewSockets;
+    sent.push_back((many->send_ns - one->send_ns) / messages);
+    received.push_back((many->receive_ns - one->receive_ns) / messages);
+    send.push_back((wide->send_ns - one->send_ns) / sockets - sent.back());
+    receive.push_back((wide->receive_ns - one->receive_ns) / sockets - received.back());
+    const double kibs = kMoreMessages * static_cast<double>(kLongMessage - kMessage) / 1024;
+    kib.push_back((large->send_ns + large->receive_ns - many->send_ns - many->receive_ns) / kibs /
+                  2);
+  }
+  return MessagePrices{.receive = median(receive),
+                       .send = median(send),
+                       .received = median(received),
+                       .sent = median(sent),
+                       .kib = median(kib)};
+}
+
+// --- Wakes --------------------------------------------------------------------------------------
+
+Result<WakePrices> wake_prices(EventLoop& own, std::uint32_t passes, double clock) {
+  auto other = IoThread::start("price-sleeper");
+  if (!other.ok()) return other.status();
+  std::vector<double> give_awake, take_awake, give_asleep, take_asleep;
+  for (std::uint32_t pass = 0; pass < passes; ++pass) {
+    double give = 0, take = 0;
+    for (int i = 0; i < kWakes; ++i) {
+      const double begin = cpu_ns();
+      own.run_on_loop([] {});
+      const double given = cpu_ns();
+      own.turn(false);
+      give += given - begin - clock;
+      take += cpu_ns() - given - clock;
+    }
+    give_awake.push_back(give / kWakes);
+    take_awake.push_back(take / kWakes);
+    give = 0;
+    const Nanos before = (*other)->cpu_time();
+    for (int i = 0; i < kWakes; ++i) {
+      std::this_thread::sleep_for(kUntilAsleep);
+      const double begin = cpu_ns();
+      (*other)->loop().run_on_loop([] {});
+      give += cpu_ns() - begin - clock;
+    }
+    std::this_thread::sleep_for(kUntilAsleep);
+    give_asleep.push_back(give / kWakes);
+    take_asleep.push_back(static_cast<double>((*other)->cpu_time() - before) / kWakes);
+  }
+  return WakePrices{.give_awake = median(give_awake),
+                    .give_asleep = median(give_asleep),
+                    .take_awake = median(take_awake),
+                    .take_asleep = median(take_asleep)};
+}
+
+// --- I/Os ---------------------------------------------------------------------------------------
+
+struct IoCount {
+  std::uint64_t begun = 0, ended = 0;
+  Status failed;
+};
+
+// Reads are anywhere, writes one behind another, as a log's.
+Task<void> do_ios(UringDevice& device, bool write, std::uint64_t seed, IoCount& count) {
+  block::Buffer buffer(kIoBytes);
+  Random random(seed);
+  const std::uint64_t places = device.size() / kIoBytes;
+  while (count.begun < kIos && count.failed.ok()) {
+    const std::uint64_t n = count.begun++;
+    const std::uint64_t at = (write ? n % places : random.below(places)) * kIoBytes;
+    block::Io io = write ? device.write(at, buffer.span(), block::Durability::stable)
+                         : device.read(at, buffer.span());
+    Status s = co_await io;
+    if (!s.ok()) count.failed = std::move(s);
+    ++count.ended;
+  }
+}
+
+std::uint64_t sleeps_of_thread() {
+  rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return static_cast<std::uint64_t>(usage.ru_nvcsw);
+}
+
+Result<IoLoop> run_ios(EventLoop& loop, UringDevice& device, bool write, std::uint32_t depth,
+                       std::uint64_t seed) {
+  IoCount count;
+  std::uint64_t turns = 0;
+  const std::uint64_t slept = sleeps_of_thread();
+  const Nanos began = loop.now();
+  const double begin = cpu_ns();
+  WaitGroup group(loop);
+  for (std::uint32_t i = 0; i < depth; ++i) {
+    group.spawn(do_ios(device, write, seed * depth + i, count));
+  }
+  // Each operation ends, by a bound of the kernel.
+  while (count.ended < count.begun) {
+    loop.turn(true);
+    ++turns;
+  }
+  IoLoop out{.write = write, .depth = depth};
+  const auto ios = static_cast<double>(count.ended);
+  const double elapsed = static_cast<double>(loop.now() - began);
+  out.cpu_ns = (cpu_ns() - begin) / ios;
+  out.turns = static_cast<double>(turns) / ios;
+  out.sleeps = static_cast<double>(sleeps_of_thread() - slept) / ios;
+  out.latency_us = elapsed * depth / ios / 1e3;
+  out.per_second = ios / elapsed * 1e9;
+  loop.turn(false);  // the last ones' tasks end
+  if (!count.failed.ok()) return count.failed;
+  return out;
+}
+
+// Of several, by each member.
+IoLoop median_of(const std::vector<IoLoop>& all) {
+  const auto of = [&](double IoLoop::*member) {
+    std::vector<double> values;
+    for (const IoLoop& one : all) values.push_back(one.*member);
+    return median(std::move(values));
+  };
+  IoLoop out = all.front();
+  for (double IoLoop::*member : {&IoLoop::cpu_ns, &IoLoop::turns, &IoLoop::sleeps,
+                                 &IoLoop::latency_us, &IoLoop::per_second}) {
+    out.*member = of(member);
+  }
+  return out;
+}
+
+Result<std::vector<IoLoop>> io_loops(EventLoop& loop, const std::string& path,
+                                     std::uint32_t passes) {
+  if (Status s = make_ssd_file(path, kFileBytes); !s.ok()) return s;
+  auto device = UringDevice::open(loop, path, block::Access::exclusive);
+  ::unlink(path.c_str());
+  if (!device.ok()) return device.status();
+  std::vector<IoLoop> out;
+  for (const bool write : {false, true}) {
+    for (const std::uint32_t depth : {1u, 4u, 16u, 64u}) {
+      std::vector<IoLoop> all;
+      for (std::uint32_t pass = 0; pass < passes; ++pass) {
+        const auto run = run_ios(loop, **device, write, depth, pass + 1);
+        if (!run.ok()) return run.status();
+        all.push_back(*run);
+      }
+      out.push_back(median_of(all));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<MeasuredPrices> measure_prices(const std::string& dir, std::uint32_t passes) {
+  Result<Loop> loop = EventLoop::create();
+  if (!loop.ok()) return loop.status();
+  MeasuredPrices prices;
+  const double clock = clock_ns();
+  std::vector<double> turns;
+  for (std::uint32_t pass = 0; pass < passes; ++pass) turns.push_back(turn_ns(**loop));
+  prices.turn = median(turns);
+  const Result<MessagePrices> messages = message_prices(passes, clock);
+  if (!messages.ok()) return messages.status();
+  prices.messages = *messages;
+  const Result<WakePrices> wakes = wake_prices(**loop, passes, clock);
+  if (!wakes.ok()) return wakes.status();
+  prices.wakes = *wakes;
+  Result<std::vector<IoLoop>> ios =
+      io_loops(**loop, fmt::format("{}/scalio-prices-{}", dir, ::getpid()), passes);
+  if (!ios.ok()) return ios.status();
+  prices.ios = *std::move(ios);
+  return prices;
+}
+
+double MeasuredPrices::most(bool write) const {
+  const IoLoop* deepest = nullptr;
+  for (const IoLoop& io : ios) {
+    if (io.write == write && (deepest == nullptr || io.depth > deepest->depth)) deepest = &io;
+  }
+  SCALIO_ASSERT(deepest != nullptr);
+  return deepest->ns(turn, wakes.own());
+}
+
+double MeasuredPrices::disk_start() const {
+  const auto alone =
+      std::ranges::find_if(ios, [](const IoLoop& io) { return !io.write && io.depth == 1; });
+  SCALIO_ASSERT(alone != ios.end());
+  return alone->ns(turn, wakes.own()) - io();
+}
+
+std::string to_text(const MeasuredPrices& p) {
+  std::string text = "this machine, ns of CPU time\n";
+  const auto row = [&](std::string_view name, double ns, std::string_view what) {
+    text += fmt::format("  {:<16} {:>7.0f}  {}\n", name, ns, what);
+  };
+  row("turn", p.turn, "a turn of a loop that the kernel is asked in");
+  row("socket-receive", p.messages.receive, "a socket more that has something");
+  row("message-receive", p.messages.received, "a message more of 128 B");
+  row("socket-send", p.messages.send, "a socket more that something is sent to");
+  row("message-send", p.messages.sent, "a message more of 128 B");
+  row("message-kib", p.messages.kib, "a KiB more of a message");
+  row("wake", p.wakes.own(), "woken by an eventfd, beyond one that is awake");
+  row("wake-other", p.wakes.other(), "and by the one that wakes it");
+  row("hop-give", p.wakes.give_asleep, "a function to a thread that sleeps");
+  row("hop-take", p.wakes.take_asleep, "and its run there");
+  row("kernel-submit", p.io() / 2, "and kernel-complete: halves of a read, of many in flight");
+  row("disk-start", p.disk_start(), "a read alone, beyond that");
+  row("durable-write", p.durable_write(), "a durable write, of many in flight, beyond a read");
+  text += "I/Os of 4 KiB: ns of CPU time; turns and sleeps; ns without these; us; I/Os a second\n";
+  for (const IoLoop& io : p.ios) {
+    text +=
+        fmt::format("  {} {:>3} in flight {:>7.0f} {:>6.3f} {:>6.3f} {:>7.0f} {:>7.0f} {:>7.0f}\n",
+                    io.write ? "durable write" : "read         ", io.depth, io.cpu_ns, io.turns,
+                    io.sleeps, io.ns(p.turn, p.wakes.own()), io.latency_us, io.per_second);
+  }
+  return text;
+}
+
+}  // namespace scalio::eval

@@ -1,0 +1,59 @@
+// What the CPUs of this machine take for what the model charges where messages go through sockets
+// (hardware/costs.h), by loops over the product's own event loop, streams and devices.
+//
+// All of it is CPU time of one thread, so other work on the machine disturbs it by its traces in
+// the caches alone. A number is the median of several passes.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace scalio::eval {
+
+struct MessagePrices {            // ns
+  double receive = 0, send = 0;   // all that a socket has, all that a turn has for one
+  double received = 0, sent = 0;  // each message of it
+  double kib = 0;                 // of a message, on either side
+};
+struct WakePrices {                        // ns, of an eventfd
+  double give_awake = 0, give_asleep = 0;  // to a thread that is awake, or sleeps
+  double take_awake = 0, take_asleep = 0;  // by it
+  double other() const { return give_asleep - give_awake; }
+  double own() const { return take_asleep - take_awake; }
+};
+// A loop that keeps so many I/Os in flight.
+struct IoLoop {
+  bool write = false;  // durable; or else reads
+  std::uint32_t depth = 1;
+  // Of an I/O.
+  double cpu_ns = 0, turns = 0, sleeps = 0;
+  double latency_us = 0, per_second = 0;
+  // Without the turns and the sleeps.
+  double ns(double turn, double wake) const { return cpu_ns - turns * turn - sleeps * wake; }
+};
+struct MeasuredPrices {
+  double turn = 0;  // ns
+  MessagePrices messages;
+  WakePrices wakes;
+  std::vector<IoLoop> ios;
+
+  // Of a read of many in flight, with its submission and completion; of one on a disk that has no
+  // other beyond that; of a durable write of many beyond that.
+  double io() const { return most(false); }
+  double disk_start() const;
+  double durable_write() const { return most(true) - most(false); }
+
+ private:
+  double most(bool write) const;
+};
+
+// `passes`: of each loop. Makes a file in `dir` and removes it again. Failures: invalid (no such
+// directory, or no O_DIRECT there), io_error, unavailable (no io_uring, descriptors or threads).
+Result<MeasuredPrices> measure_prices(const std::string& dir, std::uint32_t passes);
+// For people, with the rows that costs.cc has for it.
+std::string to_text(const MeasuredPrices& prices);
+
+}  // namespace scalio::eval
