@@ -1,5 +1,5 @@
-# What makes a build shorter, and changes nothing of the product: what nearly all files include is
-# compiled once, and what is no faster for it is not optimized.
+# What makes a build shorter: what nearly all files include is compiled once, and tests and command
+# lines are not optimized. The layers that they use are, as ever.
 #
 # With CMAKE_DISABLE_PRECOMPILE_HEADERS=ON every file reads its own headers: compiler caches need
 # it, and clang-tidy, which so finds what a file has forgotten to include.

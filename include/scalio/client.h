@@ -33,15 +33,14 @@ enum class SsdAccess : std::uint8_t {
 
 // How a client reads the hash block of a key over RDMA, where it is read by a NIC.
 enum class BlockRead : std::uint8_t {
-  whole,  // one READ: one round trip, and ten times the bytes of the record
+  whole,  // one READ of all its slots: one round trip
   // Two: the block's header, then the one slot that may have the key. For links that are full.
   two,
 };
 
 struct ClientOptions {
   SsdAccess ssd_access = SsdAccess::automatic;
-  // Over unix: and tcp: `whole` brings only what is needed, in one round trip, and is always
-  // better.
+  // Over unix: and tcp: `whole` brings no more than what is needed, in one round trip.
   BlockRead block_read = BlockRead::whole;
   // For direct access: where this machine sees the server's SSDs, one path per shard in the order
   // of `scalio stat`. Empty: the paths the server advertises (right on the server's own machine).
