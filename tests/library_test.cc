@@ -94,7 +94,7 @@ TEST_P(LibraryTest, FewDescriptorsAreAStatusNotTheEnd) {
                                        "ulimit -n " + std::to_string(limit) + "; exec \"$@\"", "sh",
                                        SCALIO_PROGRAM};
       argv.insert(argv.end(), command.begin(), command.end());
-      argv.insert(argv.end(), {"--server", uri(), "--timeout", "1"});
+      argv.insert(argv.end(), {"--server", uri(), "--timeout", "10"});
       const std::string what = command[0] + "-" + std::to_string(limit);
       runs.push_back({what, Process(argv, scratch_ / what)});
     }

@@ -25,6 +25,7 @@
 #include "server/server.h"
 #include "store/format_store.h"
 #include "store/store_files.h"
+#include "store/store_key.h"
 #include "store/verify.h"
 #include "support/file_bytes.h"
 #include "support/scratch.h"
@@ -524,6 +525,106 @@ TEST_P(StoreTest, TheStoreIsLockedWhileItIsServed) {
   expect_records(*client, 10);
 }
 
+// --- Slices and the key --------------------------------------------------------------------------
+
+// Each slice is a shard of its own, on one SSD and from one SSD.
+TEST_P(StoreTest, SlicesOfAnSsdAreServed) {
+  stop();
+  FormatOptions sliced = two_ssds(dir_);
+  sliced.force = true;
+  sliced.slices = 3;
+  auto made = storage::format_store(sliced, no_progress);
+  ASSERT_TRUE(made.ok()) << made.status().to_string();
+  start();
+  constexpr int kRecords = 2000;
+  {
+    auto client = connected();
+    ASSERT_TRUE(client);
+    put_records(*client, kRecords);
+    expect_records(*client, kRecords);
+    auto stat = client->run(client->stat());
+    ASSERT_TRUE(stat.ok()) << stat.status().to_string();
+    const auto shards = nlohmann::json::parse(*stat)["shards"];
+    ASSERT_EQ(shards.size(), 6u);
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+      EXPECT_EQ(shards[i]["slice"], i % 3);
+      EXPECT_GT(shards[i]["writes"]["puts"], kRecords / 12) << "they are level";
+    }
+    EXPECT_EQ(shards[3]["device"], shards[5]["device"]);
+    EXPECT_NE(shards[2]["device"], shards[3]["device"]);
+  }
+  stop();
+  auto report = storage::verify_store(dir_.string(), no_progress);
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  EXPECT_EQ(report->problems, std::vector<std::string>());
+  EXPECT_EQ(report->records, std::uint64_t{kRecords});
+  start();
+  auto client = connected();
+  ASSERT_TRUE(client);
+  expect_records(*client, kRecords);
+}
+
+TEST_P(StoreTest, AServerDoesNotStartWithoutTheStoresKey) {
+  {
+    auto client = connected();
+    ASSERT_TRUE(client);
+    put_records(*client, 10);
+  }
+  stop();
+  const std::string path = storage::key_path(dir_.string()), key = read_at(path, 0, 65);
+  EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  const auto start_fails = [&](Code code, std::string_view says) {
+    auto s = Server::start(options());
+    EXPECT_EQ(s.code(), code) << s.status().to_string();
+    EXPECT_THAT(s.status().message(), HasSubstr(std::string(says)));
+    EXPECT_THAT(s.status().message(), HasSubstr("a store is moved with its directory"));
+    // What can be checked without it is, and the rest is said.
+    auto report = storage::verify_store(dir_.string(), no_progress);
+    ASSERT_TRUE(report.ok()) << report.status().to_string();
+    EXPECT_EQ(report->records, 10u);
+    ASSERT_EQ(report->problems.size(), 1u);
+    EXPECT_THAT(report->problems[0], HasSubstr(std::string(says)));
+    EXPECT_THAT(report->problems[0], HasSubstr("the logs were not checked"));
+  };
+  fs::remove(path);
+  start_fails(Code::invalid, "is missing");
+  std::ofstream(path) << std::string(64, 'a') << "\n";
+  start_fails(Code::invalid, "is the key of another store");
+  std::ofstream(path) << key.substr(0, 64);
+  start_fails(Code::corrupt, "does not hold a key");
+  std::ofstream(path) << key.substr(0, 63) + "x\n";
+  start_fails(Code::corrupt, "does not hold a key");
+  std::ofstream(path) << key;
+  start();
+  auto client = connected();
+  ASSERT_TRUE(client);
+  expect_records(*client, 10);
+}
+
+bool has(const std::string& all, const std::string& part) {
+  return all.find(part) != std::string::npos;
+}
+
+// Where clients and readers of the SSDs look.
+TEST_P(StoreTest, TheKeyIsInItsFileAlone) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  put_records(*client, 50);
+  const std::string digits = read_at(storage::key_path(dir_.string()), 0, 64);
+  std::string key;
+  for (std::size_t i = 0; i < digits.size(); i += 2)
+    key += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+  auto stat = client->run(client->stat());
+  ASSERT_TRUE(stat.ok());
+  EXPECT_FALSE(has(*stat, digits));
+  for (const fs::directory_entry& entry : fs::directory_iterator(dir_)) {
+    if (entry.path() == storage::key_path(dir_.string())) continue;
+    const std::string bytes = read_at(entry.path(), 0, fs::file_size(entry.path()));
+    EXPECT_FALSE(has(bytes, digits) || has(bytes, key)) << entry.path();
+    EXPECT_FALSE(has(bytes, key.substr(0, 16)) || has(bytes, key.substr(16))) << entry.path();
+  }
+}
+
 // --- Without a server ----------------------------------------------------------------------------
 
 TEST(Format, RefusesWhatIsThere) {
@@ -536,7 +637,7 @@ TEST(Format, RefusesWhatIsThere) {
   forced.force = true;
   forced.ssds = 1;  // the other SSD of the old store goes
   ASSERT_TRUE(storage::format_store(forced, no_progress).ok());
-  EXPECT_EQ(*storage::count_ssds((scratch / "store").string()), 1u);
+  EXPECT_EQ(storage::find_ssds((scratch / "store").string())->size(), 1u);
   auto report = storage::verify_store((scratch / "store").string(), no_progress);
   ASSERT_TRUE(report.ok()) << report.status().to_string();
   EXPECT_TRUE(report->problems.empty());
@@ -630,6 +731,7 @@ TEST(Format, TheNamesOfWhatWasMadeAreDurable) {
     }
   }
   EXPECT_TRUE(synced.contains(fs::canonical(scratch / "one"))) << "it names `three`";
+  EXPECT_TRUE(synced.contains(fs::canonical(scratch / "one/three/key")));
 }
 
 TEST(Format, ForceTakesAllOfAStoreWithGapsAway) {
@@ -639,15 +741,15 @@ TEST(Format, ForceTakesAllOfAStoreWithGapsAway) {
   four.ssds = 4;
   ASSERT_TRUE(storage::format_store(four, no_progress).ok());
   fs::remove(storage::ssd_path(dir, 0));
-  EXPECT_EQ(storage::count_ssds(dir).status().message(),
+  EXPECT_EQ(storage::find_ssds(dir).status().message(),
             dir + "/ssd-0 is missing (the store has 4 SSDs)");
   fs::remove(storage::ssd_path(dir, 3));
   FormatOptions forced = two_ssds(dir);
   forced.force = true;
   ASSERT_TRUE(storage::format_store(forced, no_progress).ok());
-  EXPECT_EQ(*storage::count_ssds(dir), 2u);
+  EXPECT_EQ(storage::find_ssds(dir)->size(), 2u);
   fs::remove(storage::ssd_path(dir, 1));
-  EXPECT_EQ(storage::count_ssds(dir).status().message(),
+  EXPECT_EQ(storage::find_ssds(dir).status().message(),
             dir + "/ssd-1 is missing (the store has 2 SSDs)");
 }
 
@@ -805,7 +907,8 @@ class CheckTest : public ::testing::Test {
   std::pair<std::uint64_t, std::string> a_record() {
     for (int i = 0;; ++i) {
       const std::uint64_t hash = hash_key(key_of(i), geometry_.hash_seed);
-      if (layout::shard_of(hash, 2) == 0) return {geometry_.home_bucket(hash), key_of(i)};
+      if (geometry_.placement().shard_of(hash) != 0) continue;
+      return {geometry_.home_bucket(geometry_.point_of(key_of(i))), key_of(i)};
     }
   }
 

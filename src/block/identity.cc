@@ -12,9 +12,11 @@ using layout::SsdGeometry;
 namespace {
 // What a reader of buckets goes by: reads by another geometry could be beyond the device's end.
 bool same_layout(const SsdGeometry& a, const SsdGeometry& b) {
-  return a.hash_seed == b.hash_seed && a.shards == b.shards && a.block_size == b.block_size &&
-         a.bucket_size == b.bucket_size && a.bucket_offset == b.bucket_offset &&
-         a.buckets == b.buckets && a.device_size == b.device_size;
+  return a.hash_seed == b.hash_seed && a.shards == b.shards && a.slices == b.slices &&
+         a.partitions == b.partitions && a.block_size == b.block_size &&
+         a.bucket_size == b.bucket_size && a.log_size == b.log_size && a.buckets == b.buckets &&
+         a.value_size == b.value_size && a.segment_size == b.segment_size &&
+         a.device_size == b.device_size;
 }
 }  // namespace
 
@@ -22,13 +24,13 @@ Task<Status> check_identity(BlockDevice& device, SsdGeometry expected) {
   Result<SsdGeometry> found = co_await read_superblock(device, expected.device_size);
   if (!found.ok()) {
     co_return Status(found.code(),
-                     fmt::format("not SSD {} of store {}: {}", expected.shard,
+                     fmt::format("not SSD {} of store {}: {}", expected.ssd(),
                                  layout::to_string(expected.uuid), found.status().message()));
   }
-  if (found->uuid != expected.uuid || found->shard != expected.shard) {
+  if (found->uuid != expected.uuid || found->ssd() != expected.ssd()) {
     co_return Status(Code::invalid,
                      fmt::format("{} is SSD {} of store {}, not SSD {} of store {}", device.name(),
-                                 found->shard, layout::to_string(found->uuid), expected.shard,
+                                 found->ssd(), layout::to_string(found->uuid), expected.ssd(),
                                  layout::to_string(expected.uuid)));
   }
   if (!same_layout(*found, expected) || device.size() < expected.device_size ||

@@ -56,7 +56,7 @@ Task<std::vector<SuperblockDamage>> damaged_superblocks(BlockDevice& device, Ssd
       damaged.push_back({at, copy.status().message()});
     } else if (!std::ranges::equal(buffer.span(), wanted.span())) {
       damaged.push_back({at, fmt::format("that of another store or format: SSD {} of store {}",
-                                         copy->shard, layout::to_string(copy->uuid))});
+                                         copy->ssd(), layout::to_string(copy->uuid))});
     }
   }
   co_return damaged;

@@ -81,8 +81,11 @@ Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, std
   Lease lease(*this);
   Bucket bucket((*lease).span());
   const auto record_of = [](const layout::RecordView& r) -> Result<std::optional<Record>> {
-    if (r.kind != layout::Kind::value)
-      return Status(Code::corrupt, "a record of a kind this version does not know");
+    if (!r.plain()) {
+      return Status(Code::corrupt, fmt::format("the record {}, which this release does not read: "
+                                               "use a later one",
+                                               why_not_plain(r)));
+    }
     return std::optional(Record{std::string(r.value), r.version});
   };
   for (int restart = 0; restart < kMaxRestarts; ++restart) {

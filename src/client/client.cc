@@ -46,6 +46,7 @@ struct Client::Impl {
   std::unique_ptr<EventLoop> loop;
   ClientOptions options;
   layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
+  layout::Placement placement = geometry.placement();
   std::vector<ShardEnd> shards;
   // Armed by the first GET after a report, so that an idle client sleeps.
   std::optional<Timer> report_timer;
@@ -92,9 +93,7 @@ struct Client::Impl {
     co_return Status();
   }
 
-  ShardClient& shard_of(std::uint64_t hash) {
-    return *shards[layout::shard_of(hash, geometry.shards)].client;
-  }
+  ShardClient& shard_of(std::uint64_t hash) { return *shards[placement.shard_of(hash)].client; }
   Status check_key(std::string_view key) const {
     if (!key.empty() && key.size() <= layout::kMaxKey) return Status();
     return Status(Code::invalid,
@@ -128,7 +127,10 @@ Task<Status> Client::Impl::connect_shard(std::uint32_t index) {
   if (ssd.shard != index || (index > 0 && !layout::same_store(ssd, geometry))) {
     co_return Status(Code::unavailable, "the server's shards do not belong together");
   }
-  if (index == 0) geometry = ssd;
+  if (index == 0) {
+    geometry = ssd;
+    placement = ssd.placement();
+  }
   co_return Status();
 }
 
@@ -147,7 +149,7 @@ Task<Status> Client::Impl::reach_ssd(std::uint32_t index) {
 }
 
 Task<Result<OpenedSsd>> Client::Impl::open_ssd(net::Uri uri, layout::HelloReply hello) {
-  const std::uint32_t shard = hello.ssd.shard;
+  const std::uint32_t ssd = hello.ssd.ssd();
   const bool offered = hello.target.transport != layout::SsdTarget::Transport::none;
   Nanos bound = to_nanos(options.connect_timeout);
   if (connect_deadline) bound = *connect_deadline - std::min(*connect_deadline, loop->now());
@@ -155,7 +157,7 @@ Task<Result<OpenedSsd>> Client::Impl::open_ssd(net::Uri uri, layout::HelloReply 
       co_await client::open_ssd(*loop, std::move(uri), std::move(hello), options, bound);
   if (opened.ok() || chosen()) co_return opened;
   std::string why =
-      fmt::format("SSD {} cannot be read from here: {}", shard, opened.status().message());
+      fmt::format("SSD {} cannot be read from here: {}", ssd, opened.status().message());
   if (!offered) why += "; tell where this machine sees the server's SSDs";
   co_return Status(Code::unavailable, std::move(why));
 }
@@ -167,13 +169,13 @@ Task<Status> Client::Impl::connect(net::Uri uri) {
   Status s = co_await connect_shard(0);
   if (!s.ok()) co_return s;
   if (geometry.shards > kMaxShards) {
-    co_return Status(Code::unavailable, fmt::format("the server says that its store has {} SSDs, "
+    co_return Status(Code::unavailable, fmt::format("the server says that its store has {} shards, "
                                                     "more than {}",
                                                     geometry.shards, kMaxShards));
   }
-  if (options.ssd_paths.size() > geometry.shards) {
+  if (options.ssd_paths.size() > geometry.ssds()) {
     co_return Status(Code::invalid, fmt::format("{} paths of SSDs were given; the store has {}",
-                                                options.ssd_paths.size(), geometry.shards));
+                                                options.ssd_paths.size(), geometry.ssds()));
   }
   while (shards.size() < geometry.shards) {
     shards.push_back(make_end(uri, static_cast<std::uint32_t>(shards.size())));
@@ -244,7 +246,7 @@ Task<Result<Record>> Client::get(std::string_view key) {
     }(*impl_->loop, std::move(s));
   }
   const std::uint64_t hash = hash_key(key, impl_->geometry.hash_seed);
-  return impl_->shard_of(hash).get(key, hash);
+  return impl_->shard_of(hash).get(key, impl_->placement.point_of(hash));
 }
 
 Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_view> keys) {

@@ -17,12 +17,11 @@ using Opened = Result<OpenedSsd>;
 namespace {
 
 Opened open_direct(EventLoop& loop, const HelloReply& hello, const ClientOptions& options) {
-  const std::uint32_t shard = hello.ssd.shard;
-  if (!options.ssd_paths.empty() && shard >= options.ssd_paths.size()) {
-    return Status(Code::invalid, fmt::format("no path was given for SSD {}", shard));
+  const std::uint32_t ssd = hello.ssd.ssd();
+  if (!options.ssd_paths.empty() && ssd >= options.ssd_paths.size()) {
+    return Status(Code::invalid, fmt::format("no path was given for SSD {}", ssd));
   }
-  const std::string& path =
-      options.ssd_paths.empty() ? hello.device_path : options.ssd_paths[shard];
+  const std::string& path = options.ssd_paths.empty() ? hello.device_path : options.ssd_paths[ssd];
   auto device = block::UringDevice::open(loop, path, block::Access::read_only);
   if (!device.ok()) return device.status();
   return OpenedSsd{*std::move(device)};
@@ -38,7 +37,7 @@ Task<Opened> open_nvmf(EventLoop& loop, net::Uri server, HelloReply hello, Clien
                                                        : server.host;
   address.controller.port = hello.target.port;
   address.subsystem_nqn = layout::store_nqn(hello.ssd.uuid);
-  address.nsid = hello.ssd.shard + 1;
+  address.nsid = hello.ssd.ssd() + 1;
   nvmf::InitiatorOptions limits;
   limits.connect_timeout = to_nanos(options.connect_timeout);
   limits.first_connect_timeout = connect_bound;

@@ -189,6 +189,7 @@ Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
               : Status(Code::unavailable, fmt::format("the write was not sent: {}", why))};
       break;
     }
+    layout::set_shard(write.message, (*link)->hello.ssd.shard);
     layout::set_sequence(write.message, sequence, session->acknowledged());
     write.sent = true;
     Result<Bytes> answer = co_await (*link)->connection->call(write.message);
@@ -249,6 +250,7 @@ Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
   if (!link.ok()) co_return link.status();
   while (calls_ >= fabric::kMaxCalls) co_await window_.wait();
   ++calls_;
+  layout::set_shard(message, (*link)->hello.ssd.shard);
   Result<Bytes> answer = co_await (*link)->connection->call(message);
   --calls_;
   window_.wake_all();

@@ -53,6 +53,27 @@ TEST(BlockPart, IsTheHeaderAndWhatIsUsedOfTheBody) {
   EXPECT_EQ(read, before);
 }
 
+// A body is as long as its own meta says, with what a record may have beside key and value.
+TEST(BlockPart, HasTheWholeOfRecordsWithAnEndOrAPointer) {
+  const std::string pointer(layout::kPointerSize, 'p');
+  for (const layout::RecordView& record :
+       {layout::RecordView{"key", "value", 5, layout::Kind::value, 9},
+        layout::RecordView{"key", pointer, 5, layout::Kind::pointer},
+        layout::RecordView{"key", pointer, 5, layout::Kind::pointer, 9}}) {
+    layout::SampleBlock block = full_block();
+    block.cache(3, kTag, record);
+    const Bytes part = packed(kBlocks, block.bytes());
+    EXPECT_EQ(part.size(), kBlocks.header_end() + layout::slot_bytes(record));
+    Bytes read(kBlocks.block_size());
+    ASSERT_TRUE(unpack_block_part(kBlocks, kTag, part, read.data()));
+    const ByteSpan body = ByteSpan(read).subspan(kBlocks.body(3), kBlocks.slot_size);
+    const auto found = layout::decode_slot(body, layout::slot_place(0, 3, 1));
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->value, record.value);
+    EXPECT_EQ(found->end, record.end);
+  }
+}
+
 // Of a record of 80 bytes in a store as it is formatted by default.
 TEST(BlockPart, AHitIsFewBytesOnTheWire) {
   layout::SampleBlock block = full_block();

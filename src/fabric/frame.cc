@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "layout/hash_block.h"
 
@@ -23,6 +24,16 @@ bool possible(const layout::RegionGeometry& g) {
          g.slot_size <= kMaxRead && g.slot_size % 8 == 0 && g.block_size() <= kMaxRead;
 }
 }  // namespace
+
+bool speaks_with(std::uint32_t other) {
+  const auto minor = [](std::uint32_t version) { return static_cast<int>(version >> 16); };
+  return (other & 0xffff) == (kProtocolVersion & 0xffff) &&
+         std::abs(minor(other) - minor(kProtocolVersion)) <= 1;
+}
+
+std::string protocol_text(std::uint32_t version) {
+  return fmt::format("{}.{}", version & 0xffff, version >> 16);
+}
 
 std::string_view to_string(FrameKind kind) {
   switch (kind) {
@@ -147,11 +158,11 @@ Result<Hello> decode_hello(ByteView payload) {
   hello.shard = r.get<std::uint32_t>();
   hello.request = r.bytes(r.remaining());
   if (!r.ok() || magic != kProtocolMagic) return malformed(FrameKind::hello);
-  if (version != kProtocolVersion) {
+  if (!speaks_with(version)) {
     return Status(Code::invalid,
                   fmt::format("the client speaks protocol version {}, this server {}; use "
                               "the same release on both sides",
-                              version, kProtocolVersion));
+                              protocol_text(version), protocol_text(kProtocolVersion)));
   }
   return hello;
 }

@@ -43,7 +43,11 @@ namespace scalio::fabric {
 
 constexpr std::size_t kFrameHeader = 16;
 constexpr std::uint64_t kProtocolMagic = 0x314f494c41435301;  // "\1SCALIO1"
-constexpr std::uint32_t kProtocolVersion = 2;
+// Major version in the lower half, minor in the upper. Who speaks the same major version, and a
+// minor one that is at most one off, is talked to, as the older of the two speaks.
+constexpr std::uint32_t kProtocolVersion = 3;
+bool speaks_with(std::uint32_t other_version);
+std::string protocol_text(std::uint32_t version);  // "3.0"
 constexpr std::size_t kMaxText = 4096;             // bytes of a refused's or close's text
 constexpr std::size_t kMaxPayload = kMaxRead + 8;  // of any kind
 

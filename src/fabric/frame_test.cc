@@ -115,14 +115,23 @@ TEST(Frame, HelloComesBackAndForeignOnesAreRefused) {
   ASSERT_TRUE(hello.ok());
   EXPECT_EQ(hello->shard, 3u);
   EXPECT_EQ(as_string(hello->request), "who");
+  EXPECT_EQ(load<std::uint32_t>(bytes.data() + 8), 3u);  // 3.0
+  EXPECT_EQ(protocol_text(kProtocolVersion), "3.0");
 
   Bytes foreign = bytes;
   foreign[0] ^= std::byte{1};
   EXPECT_EQ(decode_hello(foreign).code(), Code::invalid);
+  for (const std::uint32_t version : {1U, 2U, 4U, 3U | 2U << 16, 2U | 1U << 16}) {
+    Bytes other = bytes;
+    store(other.data() + 8, version);
+    EXPECT_EQ(decode_hello(other).code(), Code::invalid);
+    EXPECT_NE(decode_hello(other).status().message().find(protocol_text(version)),
+              std::string::npos);
+  }
+  // The next minor version is understood.
   Bytes newer = bytes;
-  newer[8] = std::byte{kProtocolVersion + 1};
-  EXPECT_EQ(decode_hello(newer).code(), Code::invalid);
-  EXPECT_NE(decode_hello(newer).status().message().find("version"), std::string::npos);
+  store(newer.data() + 8, 3U | 1U << 16);
+  EXPECT_TRUE(decode_hello(newer).ok());
   EXPECT_EQ(decode_hello(ByteView(bytes).first(15)).code(), Code::invalid);
 }
 

@@ -7,7 +7,7 @@ namespace scalio::layout {
 namespace {
 // Header: checksum:64 | store_id:64 | count:16 | used:16 | reach:8 | 0:8 | moves:16 |
 // applied:64.
-// Record: version:48 | key_length:8 | kind:8 | value_length:16 | key | value.
+// Record: meta:64 | value_length:16 | payload.
 constexpr std::uint32_t kStoreId = 8;
 
 // The store's identity goes in as the place, not as read: a bucket whose identity alone is damaged
@@ -30,8 +30,13 @@ BucketState Bucket::verify(std::uint64_t store_id, std::uint64_t number) const {
   std::uint32_t offset = kBucketHeader;
   for (std::uint32_t i = 0; i < count(); ++i) {
     if (offset + kBucketRecordHeader > used()) return BucketState::corrupt;
-    RecordView r = record_at(offset);
-    if (r.key.empty() || r.kind != Kind::value) return BucketState::corrupt;
+    const RecordMeta meta = RecordMeta::unpack(load<std::uint64_t>(at(offset)));
+    // Before it is viewed: an end is read from where it says.
+    const std::uint64_t payload =
+        payload_size(meta.key_length, load<std::uint16_t>(at(offset + 8)), meta.has_end);
+    if (offset + kBucketRecordHeader + payload > used()) return BucketState::corrupt;
+    const RecordView r = record_at(offset);
+    if (!well_formed(r, meta) || r.kind == Kind::tombstone) return BucketState::corrupt;
   }
   return offset == used() ? BucketState::ok : BucketState::corrupt;
 }
@@ -48,15 +53,10 @@ void Bucket::seal(std::uint64_t number) {
 
 RecordView Bucket::record_at(std::uint32_t& offset) const {
   const std::byte* p = at(offset);
-  const auto meta = load<std::uint64_t>(p);
-  const std::size_t key_length = meta >> 48 & 0xff;
-  const std::size_t value_length = load<std::uint16_t>(p + 8);
-  const auto* text = reinterpret_cast<const char*>(p + kBucketRecordHeader);
-  offset += static_cast<std::uint32_t>(kBucketRecordHeader + key_length + value_length);
-  return {{text, key_length},
-          {text + key_length, value_length},
-          meta & kMaxVersion,
-          static_cast<Kind>(meta >> 56)};
+  const RecordMeta meta = RecordMeta::unpack(load<std::uint64_t>(p));
+  const RecordView r = view_payload(p + kBucketRecordHeader, meta, load<std::uint16_t>(p + 8));
+  offset += static_cast<std::uint32_t>(kBucketRecordHeader + payload_size(r));
+  return r;
 }
 
 std::optional<RecordView> Bucket::find(std::string_view key) const {
@@ -84,18 +84,13 @@ bool Bucket::erase(std::string_view key) {
 }
 
 void Bucket::append(const RecordView& r) {
-  SCALIO_ASSERT(fits(r.key.size(), r.value.size()) && !r.key.empty() && r.key.size() <= kMaxKey);
-  SCALIO_ASSERT(r.kind == Kind::value && r.version <= kMaxVersion);
+  SCALIO_ASSERT(fits(payload_size(r)) && r.key.size() <= kMaxKey && r.version <= kMaxVersion);
+  SCALIO_ASSERT(well_formed(r, meta_of(r)) && r.kind != Kind::tombstone);
   std::byte* p = at(used());
-  store(p,
-        r.version | std::uint64_t{r.key.size()} << 48 | static_cast<std::uint64_t>(r.kind) << 56);
+  store(p, meta_of(r).pack());
   store(p + 8, static_cast<std::uint16_t>(r.value.size()));
-  std::memcpy(p + kBucketRecordHeader, r.key.data(), r.key.size());
-  if (!r.value.empty()) {
-    std::memcpy(p + kBucketRecordHeader + r.key.size(), r.value.data(), r.value.size());
-  }
-  store(at(18),
-        static_cast<std::uint16_t>(used() + kBucketRecordHeader + r.key.size() + r.value.size()));
+  put_payload(p + kBucketRecordHeader, r);
+  store(at(18), static_cast<std::uint16_t>(used() + kBucketRecordHeader + payload_size(r)));
   store(at(16), static_cast<std::uint16_t>(count() + 1));
 }
 

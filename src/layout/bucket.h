@@ -56,8 +56,9 @@ class Bucket {
   std::optional<RecordView> find(std::string_view key) const;
   // Removes the key's record if it is there; true if it was.
   bool erase(std::string_view key);
-  bool fits(std::size_t key_size, std::size_t value_size) const {
-    return used() + kBucketRecordHeader + key_size + value_size <= bytes_.size();
+  // A record of this payload_size().
+  bool fits(std::uint64_t payload) const {
+    return used() + kBucketRecordHeader + payload <= bytes_.size();
   }
   // Appends; the record must fit and its key must not be there.
   void append(const RecordView& record);

@@ -84,18 +84,49 @@ TEST(Bucket, RoundTripsAtEverySize) {
 TEST(Bucket, FitsToTheLastByte) {
   Bytes bytes = sealed(512, {});
   Bucket b(bytes);
-  EXPECT_TRUE(b.fits(1, max_inline_limit(512) - 1));
-  EXPECT_FALSE(b.fits(1, max_inline_limit(512)));
+  EXPECT_TRUE(b.fits(max_inline_limit(512)));
+  EXPECT_FALSE(b.fits(max_inline_limit(512) + 1));
   b.append({"k", std::string(max_inline_limit(512) - 1, 'v'), 1});
   EXPECT_EQ(b.used(), 512U);
-  EXPECT_FALSE(b.fits(1, 0));
+  EXPECT_FALSE(b.fits(1));
   EXPECT_DEATH(b.append({"l", "", 1}), "fits");
 }
 
-TEST(Bucket, TakesNoTombstonesAndNoPointers) {
+TEST(Bucket, TakesNoTombstones) {
   Bytes bytes = sealed(512, {});
-  EXPECT_DEATH(Bucket(bytes).append({"k", "", 1, Kind::tombstone}), "kind");
-  EXPECT_DEATH(Bucket(bytes).append({"k", "", 1, Kind::pointer}), "kind");
+  EXPECT_DEATH(Bucket(bytes).append({"k", "", 1, Kind::tombstone}), "tombstone");
+  EXPECT_DEATH(Bucket(bytes).append({"k", "", 1, Kind::pointer}), "well_formed");
+}
+
+TEST(Bucket, HasItsFormatWithAnEndAndAPointer) {
+  const std::string pointer(kPointerSize, 'p');
+  Bytes bytes = sealed(512, {{"k", "v", 7, Kind::value, 0x0102030405060708},
+                             {"l", pointer, 8, Kind::pointer},
+                             {"m", pointer, 9, Kind::pointer, 5}});
+  EXPECT_EQ(hex(ByteView(bytes).subspan(32, 31)),
+            "070000000000"
+            "01"
+            "80"                // value, with an end
+            "0100"              //
+            "0807060504030201"  // end
+            "6b76"              // key, value
+            "080000000000"      // the second record
+            "01"
+            "02"  // pointer
+            "1c00"
+            "6c");
+  Bucket b(bytes);
+  EXPECT_EQ(b.verify(kStore, kNumber), BucketState::ok);
+  EXPECT_EQ(b.find("k")->end, 0x0102030405060708u);
+  EXPECT_EQ(b.find("l")->kind, Kind::pointer);
+  EXPECT_EQ(b.find("l")->value, pointer);
+  EXPECT_EQ(b.find("m")->end, 5u);
+  EXPECT_FALSE(b.find("k")->plain() || b.find("l")->plain() || b.find("m")->plain());
+  // They keep all that they have when others go.
+  b.erase("k");
+  b.erase("l");
+  EXPECT_EQ(b.find("m")->end, 5u);
+  EXPECT_EQ(b.find("m")->value, pointer);
 }
 
 TEST(Bucket, FieldsAreApart) {
@@ -123,6 +154,7 @@ TEST(Bucket, BehavesAsAMap) {
   struct Held {
     std::string value;
     std::uint64_t version;
+    std::uint64_t end;
     bool operator==(const Held&) const = default;
   };
   std::map<std::string, Held> model;
@@ -134,17 +166,20 @@ TEST(Bucket, BehavesAsAMap) {
     EXPECT_EQ(b.erase(key), there);
     if (there) {
       ++erased;
-      model_used -= kBucketRecordHeader + key.size() + model[key].value.size();
+      model_used -= kBucketRecordHeader +
+                    payload_size(key.size(), model[key].value.size(), model[key].end != 0);
       model.erase(key);
     }
     if (random() % 4 != 0) {
       const std::string value = random_text(random, random() % 50);
-      const std::size_t size = kBucketRecordHeader + key.size() + value.size();
-      ASSERT_EQ(b.fits(key.size(), value.size()), model_used + size <= bytes.size());
-      if (b.fits(key.size(), value.size())) {
+      const std::uint64_t end = random() % 2 * random(),
+                          payload = payload_size(key.size(), value.size(), end != 0);
+      const std::size_t size = kBucketRecordHeader + payload;
+      ASSERT_EQ(b.fits(payload), model_used + size <= bytes.size());
+      if (b.fits(payload)) {
         const std::uint64_t version = random() & kMaxVersion;
-        b.append({key, value, version});
-        model[key] = {value, version};
+        b.append({key, value, version, Kind::value, end});
+        model[key] = {value, version, end};
         model_used += size;
       } else {
         ++full;
@@ -154,7 +189,7 @@ TEST(Bucket, BehavesAsAMap) {
     ASSERT_EQ(b.used(), model_used);
     std::map<std::string, Held> held;
     b.for_each([&](const RecordView& r) {
-      held[std::string(r.key)] = {std::string(r.value), r.version};
+      held[std::string(r.key)] = {std::string(r.value), r.version, r.end};
     });
     ASSERT_EQ(held, model);
     if (step % 100 == 0) {

@@ -1,14 +1,18 @@
 // Where things are: on one SSD, in one shard's region, and which of these a key belongs to. All of
 // it is arithmetic, so that a client finds a record without asking and no DRAM is spent per key.
+// Nothing else knows it.
 #pragma once
 
 #include <scalio/status.h>
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <string_view>
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "layout/log_key.h"
 
 namespace scalio::layout {
 
@@ -21,7 +25,49 @@ constexpr std::uint32_t kMaxMessageSize = 128 << 10;  // a request has the large
 constexpr std::uint32_t kMinBucketSize = 512;
 constexpr std::uint32_t kMaxBucketSize = 32 << 10;
 
-// One SSD: fixed when the store is formatted, kept in the superblock. Sizes and offsets in bytes.
+constexpr std::uint32_t kMaxSlices = 64;    // of an SSD
+constexpr std::uint32_t kMaxShards = 4096;  // of a store
+
+// Which shard a hash belongs to, and where in it.
+//
+// The hashes are divided into partitions, ranges of equal size. Each shard has adjacent ones, as
+// many as any other but for one. The point of a hash is where it is among the hashes that a shard
+// has room for, scaled to 64 bits: points keep the order of hashes, and all that is in a shard
+// (bucket, block, tag) follows from them. In a store of one shard it is the hash.
+class Placement {
+ public:
+  static constexpr std::uint32_t kMaxPartitions = 1 << 16;
+  // So that no shard has more than a sixteenth more keys than another.
+  static constexpr std::uint32_t kMinPerShard = 16;
+
+  // `partitions` is a power of two from kMinPerShard x shards to kMaxPartitions.
+  Placement(std::uint32_t shards, std::uint32_t partitions);
+
+  std::uint32_t partition_of(std::uint64_t hash) const {
+    return static_cast<std::uint32_t>(hash >> shift_);
+  }
+  std::uint32_t shard_of(std::uint64_t hash) const {
+    return static_cast<std::uint32_t>(std::uint64_t{partition_of(hash)} * shards_ >> bits());
+  }
+  std::uint64_t point_of(std::uint64_t hash) const {
+    // Partition q of P is that of shard s = q x shards / P, and in it the (remainder / shards)-th.
+    const std::uint64_t remainder =
+        std::uint64_t{partition_of(hash)} * shards_ & ((std::uint64_t{1} << bits()) - 1);
+    const std::uint64_t index = remainder * reciprocal_ >> 32;
+    return index * step_ + scale(std::rotl(hash, static_cast<int>(bits())), step_);
+  }
+
+ private:
+  std::uint32_t bits() const { return 64 - shift_; }
+
+  std::uint32_t shards_;
+  std::uint32_t shift_;
+  std::uint64_t reciprocal_;  // of shards_, times 2^32
+  std::uint64_t step_;        // points of a partition
+};
+
+// One shard's part of an SSD, a slice: fixed when the store is formatted, kept in the superblock.
+// The slices of an SSD are alike. Sizes and offsets in bytes.
 struct SsdGeometry {
   // A record is in its home bucket or, when that is full, in one of the next kMaxReach buckets; so
   // many extra buckets follow the last home bucket. Few keys need it: docs/operations.md, "SSDs and
@@ -30,45 +76,57 @@ struct SsdGeometry {
 
   Uuid uuid{};  // of the store
   std::uint64_t hash_seed = 0;
-  std::uint64_t log_secret =
-      0;  // 0 in a hello, so that a remote client cannot forge a log batch inside a value
-  std::uint32_t shards = 1;  // SSDs of the store
-  std::uint32_t shard = 0;   // this SSD's index
+  Mac key_proof{};           // of the store's key
+  std::uint32_t shards = 1;  // of the store: the slices of all its SSDs
+  std::uint32_t shard = 0;   // this slice's
+  std::uint32_t slices = 1;  // of each SSD
+  std::uint32_t partitions = 4096;
   std::uint32_t block_size = 512;
   std::uint32_t bucket_size = 1024;
-  std::uint32_t inline_limit = 240;  // largest key + value
-  std::uint64_t log_offset = 0;
+  std::uint32_t inline_limit = 240;  // largest key + value, and 8 bytes for an end
+  std::uint64_t log_offset = 0;      // of this slice
   std::uint64_t log_size = 0;
   std::uint64_t bucket_offset = 0;
-  std::uint64_t buckets = 0;  // home buckets
+  std::uint64_t buckets = 0;       // home buckets
+  std::uint64_t value_size = 0;    // of the value area; 0: none
+  std::uint64_t segment_size = 0;  // of a segment of it
   std::uint64_t device_size = 0;
 
-  // Distinguishes this store's bytes on an SSD from another's.
+  std::uint32_t ssds() const { return shards / slices; }
+  std::uint32_t ssd() const { return shard / slices; }
+  std::uint32_t slice() const { return shard % slices; }
+  // Distinguishes this shard's bytes on an SSD from another's.
   std::uint64_t store_id() const {
     std::uint64_t a, b;
     std::memcpy(&a, uuid.data(), 8);
     std::memcpy(&b, uuid.data() + 8, 8);
     return mix(a ^ mix(b + shard));
   }
-  std::uint64_t log_id() const { return mix(store_id() ^ log_secret); }
+  Placement placement() const { return Placement(shards, partitions); }
+  // Of a key of this shard. Who asks often keeps a Placement.
+  std::uint64_t point_of(std::string_view key) const {
+    return placement().point_of(hash_key(key, hash_seed));
+  }
   std::uint64_t all_buckets() const { return buckets + kMaxReach; }
   std::uint64_t bucket_at(std::uint64_t bucket) const {
     SCALIO_ASSERT(bucket < all_buckets());
     return bucket_offset + bucket * bucket_size;
   }
-  std::uint64_t home_bucket(std::uint64_t hash) const { return scale(hash, buckets); }
-  // The least hash whose home is `bucket`; of the bucket behind the last home, 2^64, that is 0.
-  std::uint64_t first_hash_of(std::uint64_t bucket) const {
+  std::uint64_t home_bucket(std::uint64_t point) const { return scale(point, buckets); }
+  // The least point whose home is `bucket`; of the bucket behind the last home, 2^64, that is 0.
+  std::uint64_t first_point_of(std::uint64_t bucket) const {
     SCALIO_ASSERT(bucket <= buckets);
     return static_cast<std::uint64_t>(
         ((static_cast<unsigned __int128>(bucket) << 64) + buckets - 1) / buckets);
   }
-};
+  // The value area is behind the buckets, and the next slice behind that.
+  std::uint64_t value_offset() const {
+    return round_up(bucket_offset + all_buckets() * bucket_size, kSliceUnit);
+  }
+  std::uint64_t slice_size() const { return value_offset() + value_size - log_offset; }
 
-// The shard, of `shards`, that a hash belongs to.
-inline std::uint32_t shard_of(std::uint64_t hash, std::uint32_t shards) {
-  return static_cast<std::uint32_t>(scale(mix(hash), shards));
-}
+  static constexpr std::uint64_t kSliceUnit = 4096;
+};
 
 // One shard's region: an array of hash blocks. Chosen when the server starts.
 struct RegionGeometry {
@@ -105,7 +163,7 @@ struct RegionGeometry {
   constexpr std::uint32_t block_size() const { return body(slots()); }
 
   std::uint64_t size() const { return blocks * block_size(); }
-  std::uint64_t block_of(std::uint64_t hash) const { return scale(hash, blocks); }
+  std::uint64_t block_of(std::uint64_t point) const { return scale(point, blocks); }
   std::uint64_t block_at(std::uint64_t block) const { return block * block_size(); }
 };
 
@@ -113,10 +171,12 @@ struct RegionGeometry {
 // format, serve, and who decodes a superblock or a hello. Failures: invalid, with the numbers.
 Status check(const SsdGeometry& ssd);
 Status check(const RegionGeometry& region, const SsdGeometry& ssd);
-// The geometry of an SSD of `device_size` bytes: superblock, log of `log_size`, buckets in all the
-// rest. `base` gives the other fields. Failures (invalid): sizes that do not fit together, saying
-// which.
+// The geometry of the first slice of an SSD of `device_size` bytes: superblock, in each slice a log
+// of `log_size`, the value area, and buckets in all the rest. `base` gives the other fields, and by
+// its shard the SSD. Failures (invalid): sizes that do not fit together, saying which.
 Result<SsdGeometry> plan_ssd(SsdGeometry base, std::uint64_t device_size, std::uint64_t log_size);
+// Another slice of the same SSD.
+SsdGeometry slice_of(const SsdGeometry& ssd, std::uint32_t slice);
 // Whether two SSDs are of one store, by all that is the same on each.
 bool same_store(const SsdGeometry& a, const SsdGeometry& b);
 
@@ -139,7 +199,7 @@ inline std::uint32_t clock_age(std::uint32_t now, std::uint32_t then) {
   return age < kClockRound - kDay ? age : 0;
 }
 
-// The part of a hash that slot words carry. Tags only select; the full key decides (rule 4).
-inline std::uint32_t tag_of(std::uint64_t hash) { return static_cast<std::uint32_t>(hash); }
+// The part of a point that slot words carry. Tags only select; the full key decides (rule 4).
+inline std::uint32_t tag_of(std::uint64_t point) { return static_cast<std::uint32_t>(point); }
 
 }  // namespace scalio::layout

@@ -39,8 +39,11 @@ void expect_uniform(std::uint64_t cells, F cell_of) {
 
 TEST(Placement, IsUniform) {
   for (std::uint32_t shards : {1, 2, 4, 7, 36}) {
-    expect_uniform(shards, [=](std::uint64_t hash) { return shard_of(hash, shards); });
+    // So many that the shards are level.
+    const Placement p(shards, Placement::kMaxPartitions);
+    expect_uniform(shards, [&](std::uint64_t hash) { return p.shard_of(hash); });
   }
+  expect_uniform(64, [p = Placement(2, 64)](std::uint64_t hash) { return p.partition_of(hash); });
   SsdGeometry ssd;
   ssd.buckets = 1000;
   expect_uniform(1000, [&](std::uint64_t hash) { return ssd.home_bucket(hash); });
@@ -61,8 +64,10 @@ TEST(Placement, IsUniformWithinAShardAndABlock) {
   double in_shard = 0, in_block = 0;
   for (int i = 0; i < kKeys; ++i) {
     const std::uint64_t hash = hash_of(i);
-    if (shard_of(hash, 4) == 2) ++in_shard, ++buckets[ssd.home_bucket(hash)];
-    if (region.block_of(hash) == 3) ++in_block, ++tags[tag_of(hash) % kTags];
+    const Placement placement(7, Placement::kMaxPartitions);
+    const std::uint64_t point = placement.point_of(hash);
+    if (placement.shard_of(hash) == 2) ++in_shard, ++buckets[ssd.home_bucket(point)];
+    if (region.block_of(point) == 3) ++in_block, ++tags[tag_of(point) % kTags];
   }
   auto chi = [](const std::vector<double>& count, double total) {
     const double expected = total / static_cast<double>(count.size());
@@ -78,7 +83,10 @@ TEST(Placement, IsUniformWithinAShardAndABlock) {
 TEST(Placement, IsWhatItWas) {
   const std::uint64_t hash = hash_key("user1", 42);
   EXPECT_EQ(hash, 1840288614121344159U);
-  EXPECT_EQ(shard_of(hash, 36), 10U);
+  const Placement placement(36, 4096);
+  EXPECT_EQ(placement.partition_of(hash), 408U);
+  EXPECT_EQ(placement.shard_of(hash), 3U);
+  EXPECT_EQ(placement.point_of(hash), 10781014826599640487U);
   SsdGeometry ssd;
   ssd.buckets = 1'000'000;
   EXPECT_EQ(ssd.home_bucket(hash), 99762U);
@@ -89,6 +97,51 @@ TEST(Placement, IsWhatItWas) {
   ssd.uuid = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
   ssd.shard = 3;
   EXPECT_EQ(ssd.store_id(), 15918849976982045448U);
+}
+
+// What a map of partitions to shards rests on.
+TEST(Placement, APartitionIsARangeOfHashesInOneShardAndOfItsPoints) {
+  for (const auto& [shards, partitions] :
+       {std::pair{1U, 16U}, {1U, 4096U}, {2U, 64U}, {7U, 128U}, {36U, 4096U}, {4096U, 65536U}}) {
+    const Placement p(shards, partitions);
+    const std::uint64_t width = ~0ULL / partitions + 1;
+    std::uint32_t shard = 0, in_shard = 0, fewest = partitions, most = 0;
+    std::uint64_t last = 0;
+    for (std::uint32_t i = 0; i < partitions; ++i) {
+      const std::uint64_t first = i * width;
+      ASSERT_EQ(p.partition_of(first), i);
+      ASSERT_EQ(p.partition_of(first + width - 1), i);
+      ASSERT_EQ(p.shard_of(first), p.shard_of(first + width - 1));
+      if (p.shard_of(first) != shard) {
+        ASSERT_EQ(p.shard_of(first), ++shard);
+        fewest = std::min(fewest, in_shard);
+        most = std::max(most, in_shard);
+        in_shard = 0;
+      }
+      if (in_shard == 0) {
+        ASSERT_LT(p.point_of(first), 1U << 17) << "the first has the first points";
+      } else {
+        ASSERT_GT(p.point_of(first), last);
+      }
+      ++in_shard;
+      ASSERT_GT(p.point_of(first + width / 2), p.point_of(first));
+      last = p.point_of(first + width - 1);
+      ASSERT_GT(last, p.point_of(first + width / 2));
+    }
+    ASSERT_EQ(shard, shards - 1);
+    if (shards > 1) {
+      EXPECT_LE(most - std::min(fewest, in_shard), 1U);
+    }
+  }
+}
+
+TEST(Placement, OfOneShardIsTheHashItself) {
+  const Placement p(1, 4096);
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_EQ(p.shard_of(hash_of(i)), 0U);
+    EXPECT_EQ(p.point_of(hash_of(i)), hash_of(i));
+  }
+  EXPECT_EQ(p.point_of(~0ULL), ~0ULL);
 }
 
 TEST(Placement, KeepsTheEndsOfTheHashRange) {
@@ -104,14 +157,14 @@ TEST(Placement, ABucketBeginsWithItsFirstHash) {
   SsdGeometry ssd;
   for (std::uint64_t n : {1ULL, 2ULL, 3ULL, 64ULL, 997ULL, 1'000'003ULL, (1ULL << 40) + 1}) {
     ssd.buckets = n;
-    EXPECT_EQ(ssd.first_hash_of(0), 0U);
-    EXPECT_EQ(ssd.first_hash_of(n), 0U) << "2^64, which is behind the last hash";
+    EXPECT_EQ(ssd.first_point_of(0), 0U);
+    EXPECT_EQ(ssd.first_point_of(n), 0U) << "2^64, which is behind the last hash";
     for (std::uint64_t b = 1; b < n; b += 1 + n / 1000) {
-      const std::uint64_t first = ssd.first_hash_of(b);
+      const std::uint64_t first = ssd.first_point_of(b);
       EXPECT_EQ(ssd.home_bucket(first), b) << "of " << n;
       EXPECT_EQ(ssd.home_bucket(first - 1), b - 1) << "of " << n;
     }
-    EXPECT_EQ(ssd.home_bucket(ssd.first_hash_of(n - 1)), n - 1);
+    EXPECT_EQ(ssd.home_bucket(ssd.first_point_of(n - 1)), n - 1);
   }
 }
 
@@ -232,16 +285,16 @@ class Grid : public ::testing::Test {
     Bytes page(ssd.bucket_size);
     Bucket bucket(page);
     bucket.clear(ssd.store_id());
-    ASSERT_TRUE(bucket.fits(1, value.size()));
+    ASSERT_TRUE(bucket.fits(payload_size(record)));
     bucket.append(record);
     bucket.seal(0);
 
     Bytes buffer(max_batch(ssd)), image;
-    BatchBuilder batch(ssd.log_id());
+    BatchBuilder batch({}, ssd.store_id());
     batch.begin(buffer, 0);
     ASSERT_TRUE(batch.fits(BatchBuilder::record_size(1, value.size())));
     batch.add(LogKind::value, 1, "k", as_bytes(value));
-    batch.finish(0, 1, ssd.block_size);
+    batch.finish(0, 1, 0, ssd.block_size);
     encode_image(image, {{0, page}, {1, page}, {2, page}});
     batch.begin(buffer, 0);
     ASSERT_TRUE(batch.fits(BatchBuilder::record_size(0, image.size())));

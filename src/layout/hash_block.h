@@ -95,9 +95,10 @@ inline SlotSet readable_slots(const RegionGeometry& g, const std::byte* header, 
   return slots;
 }
 
-// A slot body: a 16-byte header, the key, the value.
+// A slot body: a 16-byte header, the payload (layout/record.h).
 constexpr std::uint32_t kSlotHeader = 16;
-constexpr std::uint32_t kKeyLength = 10;    // where in the header, 1 byte
+constexpr std::uint32_t kMeta = 4;          // where in the header, 8 bytes (RecordMeta)
+constexpr std::uint32_t kKeyLength = 10;    // 1 byte of it
 constexpr std::uint32_t kValueLength = 12;  // 2 bytes
 constexpr std::uint32_t kFilled = 14;       // 2 bytes
 
@@ -116,8 +117,10 @@ std::uint32_t slot_bytes(const RecordView& record);
 // Bytes of a slot that its body takes by what its header, which may be anything, says of lengths: a
 // multiple of 8 from kSlotHeader to `slot_size`. No more of the slot counts.
 inline std::uint32_t stored_bytes(const std::byte* body, std::uint32_t slot_size) {
-  const std::uint32_t used = kSlotHeader + load<std::uint8_t>(body + kKeyLength) +
-                             load<std::uint16_t>(body + kValueLength);
+  const RecordMeta meta = RecordMeta::unpack(load<std::uint64_t>(body + kMeta));
+  const std::uint64_t used =
+      kSlotHeader +
+      payload_size(meta.key_length, load<std::uint16_t>(body + kValueLength), meta.has_end);
   return std::min(static_cast<std::uint32_t>(round_up(used, 8)), slot_size);
 }
 

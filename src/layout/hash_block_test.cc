@@ -26,6 +26,7 @@ void expect_same(const RecordView& a, const RecordView& b) {
   EXPECT_EQ(a.value, b.value);
   EXPECT_EQ(a.version, b.version);
   EXPECT_EQ(a.kind, b.kind);
+  EXPECT_EQ(a.end, b.end);
 }
 
 TEST(SlotBody, TheUpperHalfOfTheChecksumIsCompared) {
@@ -120,6 +121,29 @@ TEST(Slot, HasItsFormat) {
             "00000000000000");
 }
 
+TEST(Slot, HasItsFormatWithAnEndAndAPointer) {
+  const Bytes ends = encoded({"k", "v", 7, Kind::value, 0x0102030405060708}, slot_place(1, 2, 3));
+  EXPECT_EQ(hex(ends),
+            "0945cd64"
+            "070000000000"
+            "01"
+            "80"                // value, with an end
+            "01000000"          //
+            "0807060504030201"  // end
+            "6b76"
+            "000000000000");
+  const Bytes points =
+      encoded({"k", std::string(kPointerSize, 'p'), 7, Kind::pointer, 9}, slot_place(1, 2, 3));
+  EXPECT_EQ(hex(ByteView(points).first(25)),
+            "47b19848"
+            "070000000000"
+            "01"
+            "82"                // pointer, with an end
+            "1c000000"          //
+            "0900000000000000"  // end
+            "6b");
+}
+
 TEST(Slot, SizesOfTheDesign) {
   EXPECT_EQ(slot_size_for(80), 96U);
   EXPECT_EQ(slot_size_for(81), 104U);
@@ -132,7 +156,10 @@ TEST(Slot, RoundTripsAtEverySize) {
   auto check = [&](std::size_t key_size, std::size_t value_size) {
     const std::string key = random_text(random, key_size), value = random_text(random, value_size);
     const RecordView record{key, value, random() & kMaxVersion,
-                            value_size == 0 ? Kind::tombstone : Kind::value};
+                            value_size == 0              ? Kind::tombstone
+                            : value_size == kPointerSize ? Kind::pointer
+                                                         : Kind::value,
+                            value_size % 2};
     const Bytes slot = encoded(record, place);  // of the exact size, so that an overrun is one
     auto found = decode_slot(slot, place);
     ASSERT_TRUE(found) << key_size << " + " << value_size;
@@ -212,12 +239,14 @@ TEST(Slot, IsRejectedAtAnotherPlace) {
 TEST(Slot, SaysHowMuchOfItIsUsed) {
   for (const std::size_t size : {0, 1, 12, 13, 60}) {
     const std::string value(size, 'v');
-    const RecordView record{"key", value, 1};
-    Bytes slot(80);
-    encode_slot(slot, record, 5);
-    EXPECT_EQ(stored_bytes(slot.data(), 80), slot_bytes(record));
-    // What is behind it counts for nothing.
-    EXPECT_TRUE(decode_slot(ByteView(slot).first(slot_bytes(record)), 5));
+    for (const std::uint64_t end : {0U, 9U}) {
+      const RecordView record{"key", value, 1, Kind::value, end};
+      Bytes slot(96);
+      encode_slot(slot, record, 5);
+      EXPECT_EQ(stored_bytes(slot.data(), 96), slot_bytes(record));
+      // What is behind it counts for nothing.
+      EXPECT_TRUE(decode_slot(ByteView(slot).first(slot_bytes(record)), 5));
+    }
   }
   EXPECT_EQ(stored_bytes(Bytes(16).data(), 80), kSlotHeader);
   EXPECT_EQ(stored_bytes(Bytes(16, std::byte{0xff}).data(), 80), 80U);
@@ -261,17 +290,34 @@ TEST(Slot, EmptyAndRandomBytesAreNoRecord) {
   }
 }
 
-// Kinds that this version does not know are not taken for values, even with a right checksum.
-TEST(Slot, OtherKindsAreNotReadable) {
-  for (int kind : {2, 3, 255}) {
-    Bytes slot = encoded({"key", "value", 1}, 5);
-    store(slot.data() + 11, static_cast<std::uint8_t>(kind));
-    store(slot.data(), static_cast<std::uint32_t>(checksum(ByteView(slot).subspan(4, 12 + 8), 5)));
-    EXPECT_FALSE(decode_slot(slot, 5)) << kind;
-    store(slot.data() + 11, std::uint8_t{0});
-    store(slot.data(), static_cast<std::uint32_t>(checksum(ByteView(slot).subspan(4, 12 + 8), 5)));
-    EXPECT_TRUE(decode_slot(slot, 5));
+// What no writer makes is not readable, even with a right checksum.
+TEST(Slot, WhatCannotBeIsNotReadable) {
+  const auto readable = [](const RecordView& record, std::uint8_t kind) {
+    Bytes slot = encoded(record, 5);
+    store(slot.data() + 11, kind);
+    const std::size_t used = kSlotHeader + payload_size(record);
+    store(slot.data(),
+          static_cast<std::uint32_t>(checksum(ByteView(slot).subspan(4, used - 4), 5)));
+    return decode_slot(slot, 5).has_value();
+  };
+  const RecordView value{"key", "value", 1}, ends{"key", "value", 1, Kind::value, 9};
+  EXPECT_TRUE(readable(value, 0));
+  EXPECT_TRUE(readable(ends, 0x80));
+  for (int kind : {1, 2, 3, 127, 0x81, 0x82, 0xff}) {
+    EXPECT_FALSE(readable(value, static_cast<std::uint8_t>(kind))) << kind;
+    EXPECT_FALSE(readable(ends, static_cast<std::uint8_t>(kind))) << kind;
   }
+  const std::string bytes(kPointerSize, 'p');
+  EXPECT_TRUE(readable({"key", bytes, 1}, 2));
+  EXPECT_TRUE(readable({"key", "", 1}, 1));
+  EXPECT_FALSE(readable({"key", "", 1, Kind::value, 9}, 0x81));  // a tombstone that ends
+}
+
+TEST(Slot, AnEndOfZeroIsNone) {
+  Bytes slot = encoded({"key", "value", 1, Kind::value, 9}, 5);
+  store(slot.data() + kSlotHeader, std::uint64_t{0});
+  store(slot.data(), static_cast<std::uint32_t>(checksum(ByteView(slot).subspan(4, 12 + 16), 5)));
+  EXPECT_FALSE(decode_slot(slot, 5));
 }
 
 }  // namespace

@@ -6,15 +6,22 @@ namespace scalio::layout {
 
 namespace {
 constexpr Code kLastCode = Code::busy;
+// A hello reply has a list of shards, each with the place of its blocks in the region.
+constexpr std::uint16_t kShardsServed = 1;
+constexpr std::uint64_t kRegionOffset = 0;
 // Of a request.
-constexpr std::size_t kSequenceAt = 1, kAcknowledgedAt = 9;
+constexpr std::size_t kShardAt = 1, kSequenceAt = 5, kAcknowledgedAt = 13;
 }  // namespace
 
-void encode(Bytes& out, const HelloRequest& m) { ByteWriter(out).put(m.session); }
+void encode(Bytes& out, const HelloRequest& m) {
+  ByteWriter w(out);
+  w.put(m.session);
+  w.put(m.features);
+}
 
 std::optional<HelloRequest> decode_hello_request(ByteView in) {
   ByteReader r(in);
-  HelloRequest m{r.get<std::uint64_t>()};
+  HelloRequest m{r.get<std::uint64_t>(), r.get<std::uint64_t>()};
   return r.done() ? std::optional(m) : std::nullopt;
 }
 
@@ -23,45 +30,55 @@ void encode(Bytes& out, const HelloReply& m) {
   SCALIO_ASSERT(check(m.region, m.ssd).ok());
   ByteWriter w(out);
   w.put(m.session);
+  w.put(m.protocol);
+  w.put(m.features);
+  w.put(m.server_now);
+  w.put(m.store_time);
+  w.put(m.fill_timeout);
+  w.put(static_cast<std::uint8_t>(m.target.transport));
+  w.put(m.target.port);
+  w.string(m.target.host);
+  w.put(kShardsServed);
+  w.put(m.ssd.shard);
   // The superblock is the geometry's one encoding.
   Bytes superblock(kSuperblockSize);
-  SsdGeometry told = m.ssd;
-  told.log_secret = 0;
-  encode_superblock(superblock, told);
+  encode_superblock(superblock, m.ssd);
   w.bytes(superblock);
+  w.put(kRegionOffset);
   w.put(m.region.blocks);
   w.put(m.region.read_slots);
   w.put(m.region.write_slots);
   w.put(m.region.slot_size);
-  w.put(m.server_now);
-  w.put(m.fill_timeout);
   w.string(m.device_path);
-  w.put(static_cast<std::uint8_t>(m.target.transport));
-  w.put(m.target.port);
-  w.string(m.target.host);
 }
 
 std::optional<HelloReply> decode_hello_reply(ByteView in) {
   ByteReader r(in);
   HelloReply m;
   m.session = r.get<std::uint64_t>();
+  m.protocol = r.get<std::uint32_t>();
+  m.features = r.get<std::uint64_t>();
+  m.server_now = r.get<std::uint64_t>();
+  m.store_time = r.get<std::uint64_t>();
+  m.fill_timeout = r.get<std::uint64_t>();
+  const auto transport = r.get<std::uint8_t>();
+  m.target.port = r.get<std::uint16_t>();
+  m.target.host = r.string();
+  const auto served = r.get<std::uint16_t>();
+  const auto shard = r.get<std::uint32_t>();
   ByteView superblock = r.bytes(kSuperblockSize);
-  if (superblock.size() != kSuperblockSize) return std::nullopt;
+  if (superblock.size() != kSuperblockSize || served != kShardsServed) return std::nullopt;
   Result<SsdGeometry> ssd = decode_superblock(superblock, ~0ULL);
-  if (!ssd.ok()) return std::nullopt;
-  m.ssd = *ssd;
+  if (!ssd.ok() || shard / ssd->slices != ssd->ssd()) return std::nullopt;
+  m.ssd = slice_of(*ssd, shard % ssd->slices);
+  const auto region_offset = r.get<std::uint64_t>();
   m.region.blocks = r.get<std::uint64_t>();
   m.region.read_slots = r.get<std::uint32_t>();
   m.region.write_slots = r.get<std::uint32_t>();
   m.region.slot_size = r.get<std::uint32_t>();
-  m.server_now = r.get<std::uint64_t>();
-  m.fill_timeout = r.get<std::uint64_t>();
   m.device_path = r.string();
-  const auto transport = r.get<std::uint8_t>();
-  m.target.port = r.get<std::uint16_t>();
-  m.target.host = r.string();
-  if (!r.done() || !check(m.region, m.ssd).ok() || m.device_path.size() > kMaxPath ||
-      m.target.host.size() > kMaxHost ||
+  if (!r.done() || region_offset != kRegionOffset || !check(m.region, m.ssd).ok() ||
+      m.device_path.size() > kMaxPath || m.target.host.size() > kMaxHost ||
       transport > static_cast<std::uint8_t>(SsdTarget::Transport::rdma)) {
     return std::nullopt;
   }
@@ -70,14 +87,22 @@ std::optional<HelloReply> decode_hello_reply(ByteView in) {
 }
 
 void encode(Bytes& out, const Request& m) {
-  out.reserve(out.size() + kRequestHeader + m.key.size() + m.value.size());
+  out.reserve(out.size() + kRequestHeader + payload_size(m.key.size(), m.value.size(), m.end != 0));
   ByteWriter w(out);
-  w.put(static_cast<std::uint8_t>(m.kind));
+  w.put(static_cast<std::uint8_t>(static_cast<std::uint8_t>(m.kind) |
+                                  (m.end != 0 ? Request::kHasEnd : 0)));
+  w.put(m.shard);
   w.put(m.sequence);
   w.put(m.acknowledged);
   w.put(m.expected);
+  if (m.end != 0) w.put(m.end);
   w.string(m.key);
   w.string(m.value);
+}
+
+void set_shard(ByteSpan request, std::uint32_t shard) {
+  SCALIO_ASSERT(request.size() >= kSequenceAt);
+  store(request.data() + kShardAt, shard);
 }
 
 void set_sequence(ByteSpan request, std::uint64_t sequence, std::uint64_t acknowledged) {
@@ -89,10 +114,14 @@ void set_sequence(ByteSpan request, std::uint64_t sequence, std::uint64_t acknow
 std::optional<Request> decode_request(ByteView in) {
   ByteReader r(in);
   Request m;
-  const auto kind = r.get<std::uint8_t>();
+  const auto first = r.get<std::uint8_t>();
+  const bool has_end = (first & Request::kHasEnd) != 0;
+  const auto kind = static_cast<std::uint8_t>(first & ~Request::kHasEnd);
+  m.shard = r.get<std::uint32_t>();
   m.sequence = r.get<std::uint64_t>();
   m.acknowledged = r.get<std::uint64_t>();
   m.expected = r.get<std::uint64_t>();
+  if (has_end) m.end = r.get<std::uint64_t>();
   m.key = r.string();
   m.value = r.string();
   if (!r.done() || kind < static_cast<std::uint8_t>(RequestKind::put) ||
@@ -100,6 +129,8 @@ std::optional<Request> decode_request(ByteView in) {
     return std::nullopt;
   }
   m.kind = static_cast<RequestKind>(kind);
+  const bool may_have_end = m.kind == RequestKind::put || m.kind == RequestKind::put_if;
+  if (has_end && (m.end == 0 || !may_have_end)) return std::nullopt;
   return m;
 }
 

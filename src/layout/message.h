@@ -25,15 +25,19 @@ constexpr std::size_t kMaxPath = 4096;         // a device's path
 constexpr std::size_t kMaxHost = 255;          // a host's name or address
 constexpr std::size_t kMaxFailureText = 4096;  // what is longer is cut
 
-// What a request takes beside its key and value.
-constexpr std::uint32_t kRequestHeader = 33;
+// What a request takes beside what its record does.
+constexpr std::uint32_t kRequestHeader = 37;
+
+// What both sides must know to use it, beside their version of the protocol: bits that later
+// releases give a meaning. A hello tells those that its sender knows.
+constexpr std::uint64_t kMessageFeatures = 0;
 
 struct HelloRequest {
   std::uint64_t session = 0;  // 0: a new one; else the one to go on with
+  std::uint64_t features = kMessageFeatures;
 };
 
-// The NVMe-oF target that offers the store's SSDs: subsystem store_nqn(), namespace shard
-// + 1.
+// The NVMe-oF target that offers the store's SSDs: subsystem store_nqn(), namespace SSD + 1.
 struct SsdTarget {
   enum class Transport : std::uint8_t { none, tcp, rdma };
   Transport transport = Transport::none;
@@ -44,12 +48,15 @@ struct SsdTarget {
 
 struct HelloReply {
   std::uint64_t session = 0;  // another than asked for: the old one is gone
-  SsdGeometry ssd;
+  SsdGeometry ssd;            // of the shard that was asked for
   RegionGeometry region;
   std::uint64_t server_now = 0;    // ns; access clocks are in units of it
   std::uint64_t fill_timeout = 0;  // ns; rule 6
   std::string device_path;         // where the server's machine sees the SSD; at most kMaxPath
   SsdTarget target;                // where others see it
+  std::uint64_t store_time = 0;    // ns, at the same time as server_now
+  std::uint32_t protocol = 0;      // the server's version of the protocol (fabric/frame.h)
+  std::uint64_t features = kMessageFeatures;
 };
 
 enum class RequestKind : std::uint8_t {
@@ -63,6 +70,9 @@ enum class RequestKind : std::uint8_t {
 };
 
 struct Request {
+  // Set in a request's kind if it has an end.
+  static constexpr std::uint8_t kHasEnd = 0x80;
+
   RequestKind kind = RequestKind::stat;
   // Of writes. Every write of the session below `acknowledged` has had its reply seen.
   std::uint64_t sequence = 0;
@@ -70,6 +80,8 @@ struct Request {
   std::uint64_t expected = 0;  // put_if: the version, 0 for absent
   std::string_view key;
   std::string_view value;
+  std::uint32_t shard = 0;
+  std::uint64_t end = 0;  // of puts: when the record ends, in store time; 0 for never
 };
 
 struct Reply {
@@ -82,7 +94,8 @@ void encode(Bytes& out, const HelloRequest& m);
 void encode(Bytes& out, const HelloReply& m);
 void encode(Bytes& out, const Request& m);
 void encode(Bytes& out, const Reply& m);
-// Sets the numbers of a write that is encoded already.
+// Sets the shard of a request, and the numbers of a write, that are encoded already.
+void set_shard(ByteSpan request, std::uint32_t shard);
 void set_sequence(ByteSpan request, std::uint64_t sequence, std::uint64_t acknowledged);
 
 // Nothing if malformed. Views point into `in`.

@@ -22,16 +22,24 @@ HelloReply hello_reply() {
   base.uuid[0] = 1;
   base.hash_seed = 2;
   base.inline_limit = 80;
+  base.slices = 2;
+  base.shards = 4;
+  base.shard = 2;
   HelloReply m;
   m.session = 3;
-  m.ssd = *plan_ssd(base, 1 << 20, 64 * 1024);
+  m.ssd = slice_of(*plan_ssd(base, 2 << 20, 64 * 1024), 1);
   m.region.blocks = 100;
   m.server_now = 5;
   m.fill_timeout = 6;
   m.device_path = "/dev/nvme0n1";
   m.target = {SsdTarget::Transport::tcp, 4420, "ssds"};
+  m.store_time = 7;
+  m.protocol = 2;
   return m;
 }
+
+// Of hello_reply().
+constexpr std::size_t kShardAt = 57, kSuperblockAt = kShardAt + 4, kRegionAt = kSuperblockAt + 4096;
 
 // Decodes every prefix and extension of a message, each in a heap block of its exact size: only the
 // message itself is one.
@@ -48,8 +56,9 @@ void expect_only_whole(const Bytes& message, D decode) {
 }
 
 TEST(HelloRequest, HasItsFormat) {
-  const Bytes b = encoded(HelloRequest{0x0102030405060708});
-  EXPECT_EQ(hex(b), "0807060504030201");
+  const Bytes b = encoded(HelloRequest{0x0102030405060708, 9});
+  EXPECT_EQ(hex(b), "08070605040302010900000000000000");
+  EXPECT_EQ(decode_hello_request(b)->features, 9U);
   EXPECT_EQ(decode_hello_request(b)->session, 0x0102030405060708U);
   expect_only_whole(b, decode_hello_request);
 }
@@ -59,17 +68,24 @@ TEST(HelloReply, HasItsFormat) {
   const Bytes b = encoded(m);
   Bytes superblock(kSuperblockSize);
   encode_superblock(superblock, m.ssd);
-  EXPECT_EQ(hex(ByteView(b).first(8)), "0300000000000000");
-  EXPECT_EQ(hex(ByteView(b).subspan(8, 4096)), hex(superblock));
-  EXPECT_EQ(hex(ByteView(b).subspan(4104)),
-            "6400000000000000"                  // blocks
-            "080000000200000060000000"          // read slots, write slots, slot size
-            "0500000000000000"                  // server_now
-            "0600000000000000"                  // fill_timeout
-            "0c0000002f6465762f6e766d65306e31"  // device_path
+  EXPECT_EQ(hex(ByteView(b).first(kShardAt)),
+            "0300000000000000"  // session
+            "02000000"          // protocol
+            "0000000000000000"  // features
+            "0500000000000000"  // server_now
+            "0700000000000000"  // store_time
+            "0600000000000000"  // fill_timeout
             "01"
             "4411"
-            "0400000073736473");  // target: transport, port, host
+            "0400000073736473"  // target: transport, port, host
+            "0100");            // shards served
+  EXPECT_EQ(hex(ByteView(b).subspan(kShardAt, 4)), "03000000");
+  EXPECT_EQ(hex(ByteView(b).subspan(kSuperblockAt, 4096)), hex(superblock));
+  EXPECT_EQ(hex(ByteView(b).subspan(kRegionAt)),
+            "0000000000000000"                    // offset in the region
+            "6400000000000000"                    // blocks
+            "080000000200000060000000"            // read slots, write slots, slot size
+            "0c0000002f6465762f6e766d65306e31");  // device_path
 }
 
 TEST(HelloReply, RoundTrips) {
@@ -79,6 +95,12 @@ TEST(HelloReply, RoundTrips) {
   EXPECT_EQ(found->session, m.session);
   EXPECT_EQ(found->ssd.uuid, m.ssd.uuid);
   EXPECT_EQ(found->ssd.buckets, m.ssd.buckets);
+  EXPECT_EQ(found->ssd.shard, 3U);
+  EXPECT_EQ(found->ssd.log_offset, m.ssd.log_offset);
+  EXPECT_EQ(found->ssd.bucket_offset, m.ssd.bucket_offset);
+  EXPECT_EQ(found->store_time, 7U);
+  EXPECT_EQ(found->protocol, 2U);
+  EXPECT_EQ(found->features, kMessageFeatures);
   EXPECT_EQ(found->region.blocks, 100U);
   EXPECT_EQ(found->region.read_slots, 8U);
   EXPECT_EQ(found->region.write_slots, 2U);
@@ -102,10 +124,10 @@ TEST(HelloReply, ARegionThatCannotBeIsRejected) {
     RegionGeometry r = hello_reply().region;
     change(r);
     Bytes b = good;
-    store(b.data() + 4104, r.blocks);
-    store(b.data() + 4112, r.read_slots);
-    store(b.data() + 4116, r.write_slots);
-    store(b.data() + 4120, r.slot_size);
+    store(b.data() + kRegionAt + 8, r.blocks);
+    store(b.data() + kRegionAt + 16, r.read_slots);
+    store(b.data() + kRegionAt + 20, r.write_slots);
+    store(b.data() + kRegionAt + 24, r.slot_size);
     return decode_hello_reply(b).has_value();
   };
   using R = RegionGeometry;
@@ -124,6 +146,21 @@ TEST(HelloReply, ARegionThatCannotBeIsRejected) {
   EXPECT_FALSE(decodes([](R& r) { r.slot_size = ~7U; }));
   EXPECT_TRUE(decodes([](R& r) { r.slot_size = (kMaxBlockSize - 128) / 10 / 8 * 8; }));
   EXPECT_FALSE(decodes([](R& r) { r.slot_size = kMaxBlockSize / 10 / 8 * 8 + 8; }));
+}
+
+// A connection serves one shard, of the SSD that the superblock is of.
+TEST(HelloReply, ShardsThatCannotBeAreRejected) {
+  const auto decodes = [](std::size_t offset, auto value) {
+    Bytes b = encoded(hello_reply());
+    store(b.data() + offset, value);
+    return decode_hello_reply(b);
+  };
+  EXPECT_FALSE(decodes(kShardAt - 2, std::uint16_t{0}));
+  EXPECT_FALSE(decodes(kShardAt - 2, std::uint16_t{2}));
+  ASSERT_TRUE(decodes(kShardAt, std::uint32_t{2}));
+  EXPECT_EQ(decodes(kShardAt, std::uint32_t{2})->ssd.log_offset, kSuperblockSize);
+  for (const std::uint32_t shard : {0U, 1U, 4U, ~0U}) EXPECT_FALSE(decodes(kShardAt, shard));
+  EXPECT_FALSE(decodes(kRegionAt, std::uint64_t{64}));
 }
 
 // Whatever a server has to tell, each message is one.
@@ -147,7 +184,7 @@ TEST(Messages, HaveABound) {
 
 TEST(HelloReply, ADamagedGeometryIsRejected) {
   const Bytes good = encoded(hello_reply());
-  for (std::size_t bit = 8 * 8; bit < (8 + 104) * 8; ++bit) {
+  for (std::size_t bit = kSuperblockAt * 8; bit < (kSuperblockAt + 136) * 8; ++bit) {
     Bytes bad = good;
     flip(bad, bit);
     EXPECT_FALSE(decode_hello_reply(bad)) << "bit " << bit;
@@ -155,9 +192,11 @@ TEST(HelloReply, ADamagedGeometryIsRejected) {
 }
 
 TEST(Request, HasItsFormat) {
-  const Bytes b = encoded(Request{RequestKind::put_if, 0x0102, 0x0304, 0x0506, "key", "value"});
+  const Bytes b =
+      encoded(Request{RequestKind::put_if, 0x0102, 0x0304, 0x0506, "key", "value", 0x0708});
   EXPECT_EQ(hex(b),
             "03"
+            "08070000"
             "0201000000000000"
             "0403000000000000"
             "0605000000000000"
@@ -171,13 +210,42 @@ TEST(Request, HasItsFormat) {
   expect_only_whole(b, decode_request);
 }
 
+TEST(Request, HasItsFormatWithAnEnd) {
+  const Bytes b = encoded(Request{RequestKind::put, 1, 2, 0, "k", "v", 3, 0x0102030405060708});
+  EXPECT_EQ(hex(b),
+            "81"
+            "03000000"
+            "0100000000000000"
+            "0200000000000000"
+            "0000000000000000"
+            "0807060504030201"
+            "010000006b"
+            "0100000076");
+  auto found = decode_request(b);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->kind, RequestKind::put);
+  EXPECT_EQ(found->end, 0x0102030405060708U);
+  EXPECT_EQ(found->key, "k");
+  expect_only_whole(b, decode_request);
+  // Only what is put can have one, and none is none.
+  for (int kind : {0x82, 0x84, 0x85, 0x80, 0xff}) {
+    Bytes bad = b;
+    store(bad.data(), static_cast<std::uint8_t>(kind));
+    EXPECT_FALSE(decode_request(bad)) << kind;
+  }
+  Bytes bad = b;
+  store(bad.data() + 29, std::uint64_t{0});
+  EXPECT_FALSE(decode_request(bad));
+}
+
 TEST(Request, RoundTripsAtEverySize) {
   std::mt19937_64 random(12);
   for (std::size_t key :
        {0, 1, 255, 256}) {  // lengths are for the server to judge, so that it can say why
     for (std::size_t value : {0, 1, 64, 65536, 100'000}) {
       const std::string k = random_text(random, key), v = random_text(random, value);
-      const Request m{RequestKind::put, ~0ULL, random(), random(), k, v};
+      const Request m{RequestKind::put,       ~0ULL, random(), random(), k, v, 77,
+                      random() % 2 * random()};
       const Bytes b = encoded(m);
       auto found = decode_request(b);
       ASSERT_TRUE(found);
@@ -187,6 +255,8 @@ TEST(Request, RoundTripsAtEverySize) {
       EXPECT_EQ(found->expected, m.expected);
       EXPECT_EQ(found->key, k);
       EXPECT_EQ(found->value, v);
+      EXPECT_EQ(found->shard, 77U);
+      EXPECT_EQ(found->end, m.end);
     }
   }
 }
@@ -194,7 +264,8 @@ TEST(Request, RoundTripsAtEverySize) {
 TEST(Request, ItsNumbersCanBeSetAfterwards) {
   Bytes late, whole;
   encode(late, Request{RequestKind::put_if, 0, 0, 9, "key", "value"});
-  encode(whole, Request{RequestKind::put_if, 7, 0x0102030405060708, 9, "key", "value"});
+  encode(whole, Request{RequestKind::put_if, 7, 0x0102030405060708, 9, "key", "value", 5});
+  set_shard(late, 5);
   set_sequence(late, 7, 0x0102030405060708);
   EXPECT_EQ(late, whole);
 }
@@ -236,16 +307,16 @@ TEST(Reply, CodesAreWhatTheyWere) {
 TEST(Messages, HugeLengthsAreRejected) {
   for (std::uint32_t length : {2U, 100U, 0x7fffffffU, 0x80000000U, 0xfffffffeU, 0xffffffffU}) {
     Bytes request = encoded(Request{RequestKind::put, 1, 1, 0, "k", "v"});
-    store(request.data() + 25, length);  // of the key
+    store(request.data() + 29, length);  // of the key
     EXPECT_FALSE(decode_request(request)) << length;
     request = encoded(Request{RequestKind::put, 1, 1, 0, "k", "v"});
-    store(request.data() + 30, length);  // of the value
+    store(request.data() + 34, length);  // of the value
     EXPECT_FALSE(decode_request(request)) << length;
     Bytes reply = encoded(Reply{Code::ok, 1, "t"});
     store(reply.data() + 9, length);
     EXPECT_FALSE(decode_reply(reply)) << length;
     Bytes hello = encoded(hello_reply());
-    store(hello.data() + 4104 + 8 + 12 + 16, length);
+    store(hello.data() + kRegionAt + 8 + 8 + 12, length);
     EXPECT_FALSE(decode_hello_reply(hello)) << length;
   }
 }
@@ -255,6 +326,7 @@ TEST(Messages, HugeLengthsAreRejected) {
 TEST(Messages, RandomBytesAreDecodedExactlyOrNotAtAll) {
   std::mt19937_64 random(13);
   const Bytes seeds[] = {encoded(Request{RequestKind::put, 1, 1, 0, "key", "value"}),
+                         encoded(Request{RequestKind::put, 1, 1, 0, "key", "value", 2, 9}),
                          encoded(Reply{Code::full, 7, "text"}), encoded(HelloRequest{9})};
   int decoded = 0;
   auto check = [&](const Bytes& in, const auto& message) {
@@ -267,7 +339,7 @@ TEST(Messages, RandomBytesAreDecodedExactlyOrNotAtAll) {
     if (i % 3 == 0) {
       in = random_bytes(random, random() % 80);
     } else {
-      in = seeds[random() % 3];
+      in = seeds[random() % 4];
       for (std::uint64_t n = random() % 4; n > 0; --n)
         in[random() % in.size()] = static_cast<std::byte>(random());
       if (random() % 4 == 0) in.resize(random() % (in.size() + 4));

@@ -17,8 +17,8 @@ Uuid derive_uuid(ByteView bytes, std::uint64_t place) {
   return uuid;
 }
 
-Uuid ssd_uuid(const Uuid& store, std::uint32_t shard) {
-  return derive_uuid(std::as_bytes(std::span(store)), shard);
+Uuid ssd_uuid(const Uuid& store, std::uint32_t ssd) {
+  return derive_uuid(std::as_bytes(std::span(store)), ssd);
 }
 
 std::string uuid_nqn(const Uuid& uuid) {

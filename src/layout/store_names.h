@@ -15,7 +15,7 @@ namespace scalio::layout {
 Uuid derive_uuid(ByteView bytes, std::uint64_t place);
 
 // The UUID of an SSD as a namespace, which is its NGUID as well.
-Uuid ssd_uuid(const Uuid& store, std::uint32_t shard);
+Uuid ssd_uuid(const Uuid& store, std::uint32_t ssd);
 
 // The NQN that names a UUID: "nqn.2014-08.org.nvmexpress:uuid:..." (NVMe Base 4.5).
 std::string uuid_nqn(const Uuid& uuid);

@@ -10,14 +10,14 @@
 namespace scalio::layout {
 
 constexpr std::uint32_t kSuperblockSize = 4096;
-constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::uint32_t kFormatVersion = 2;
 
-// Encodes into kSuperblockSize bytes.
+// Encodes the SSD of this slice, whichever of its slices it is, into kSuperblockSize bytes.
 void encode_superblock(ByteSpan out, const SsdGeometry& geometry);
 
 // Failures: invalid (no superblock of Scalio; another format version, which is named whether or not
 // the checksum matches), corrupt (checksum, contradicting fields, or a truncated device).
-// `device_size` is that of the device it was read from.
+// `device_size` is that of the device it was read from. The geometry is that of the first slice.
 Result<SsdGeometry> decode_superblock(ByteView in, std::uint64_t device_size);
 
 std::string to_string(const Uuid& uuid);

@@ -192,7 +192,8 @@ std::optional<RecordView> BlockTable::look(std::uint64_t block, std::uint32_t i)
                            sizeof upper);
   auto r = layout::decode_slot(
       scratch_, layout::slot_place(block, geometry_.read_slots + i, s.generation), upper);
-  return r && r->version == s.version ? r : std::nullopt;
+  // Only plain records are published.
+  return r && r->plain() && r->version == s.version ? r : std::nullopt;
 }
 
 std::optional<BlockTable::Published> BlockTable::read(std::uint64_t block, std::uint32_t i) const {

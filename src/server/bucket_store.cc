@@ -100,6 +100,15 @@ Task<Status> BucketStore::load(Window& w, std::uint32_t reach) {
   co_return Status();
 }
 
+// A release that knows these records left it there.
+Status BucketStore::not_served(const RecordView& record, std::uint64_t bucket) const {
+  return Status(
+      Code::corrupt,
+      fmt::format("a record in bucket {} at offset {} of {} {}, which this release does "
+                  "not serve: use the one that wrote it",
+                  bucket, geometry_.bucket_at(bucket), device_.name(), why_not_plain(record)));
+}
+
 void BucketStore::release(Window& w) {
   for (std::size_t i = 1; i < w.pages.size(); ++i) unlock(w.pages[i]->number);
 }
@@ -110,16 +119,17 @@ Task<Status> BucketStore::locate(Window& w, std::string_view key, Page** page) {
   Status s = co_await load(w, 0);
   for (std::uint32_t i = 0; s.ok() && i <= w.home_bucket().reach(); ++i) {
     s = co_await load(w, i);
-    if (s.ok() && w.pages[i]->bucket_view.find(key)) {
-      *page = w.pages[i].get();
-      co_return s;
-    }
+    const auto found = s.ok() ? w.pages[i]->bucket_view.find(key) : std::nullopt;
+    if (!found) continue;
+    *page = w.pages[i].get();
+    if (!found->plain()) co_return not_served(*found, w.pages[i]->number);
+    co_return s;
   }
   co_return s;
 }
 
-Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, std::uint64_t hash) {
-  const std::uint64_t home = geometry_.home_bucket(hash);
+Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, std::uint64_t point) {
+  const std::uint64_t home = geometry_.home_bucket(point);
   co_await lock(home);
   Window w{home, {}};
   Page* page = nullptr;
@@ -160,9 +170,9 @@ void BucketStore::shrink(Window& w) {
     std::optional<RecordView> fitting;
     std::uint32_t ours = 0;
     from.for_each([&](const RecordView& r) {
-      if (geometry_.home_bucket(hash_key(r.key, geometry_.hash_seed)) != w.home) return;
+      if (geometry_.home_bucket(geometry_.point_of(r.key)) != w.home) return;
       ++ours;
-      if (!moved && !fitting && home.fits(r.key.size(), r.value.size())) fitting = r;
+      if (!moved && !fitting && home.fits(payload_size(r))) fitting = r;
     });
     if (fitting) {
       home.append(*fitting);
@@ -200,9 +210,7 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
     s = co_await load(w, i);
     if (!s.ok()) co_return s;
     Page& page = *w.pages[i];
-    if (&page == old || page.damaged ||
-        !page.bucket_view.fits(change.key.size(), change.value.size()))
-      continue;
+    if (&page == old || page.damaged || !page.bucket_view.fits(payload_size(record))) continue;
     page.bucket_view.append(record);
     page.changed = true;
     if (old) {

@@ -52,8 +52,9 @@ class BucketStore {
     std::uint64_t version = 0;  // 0: the key is not there
     std::uint64_t applied = 0;  // of the home bucket
   };
-  // Failures: corrupt (names the bucket and its place), io_error.
-  Task<Result<Found>> find(std::string_view key, std::uint64_t hash);
+  // Failures: corrupt (names the bucket and its place; also of a record that is not plain),
+  // io_error.
+  Task<Result<Found>> find(std::string_view key, std::uint64_t point);
 
   // Applies changes, all of keys of `home`, which the caller has locked. A change that is not newer
   // than what is stored does nothing. Then `applied` is recorded in the home bucket, unless it is 0
@@ -75,6 +76,7 @@ class BucketStore {
   void shrink(Window& window);
   Task<Status> commit(Window& window);
   void release(Window& window);
+  Status not_served(const layout::RecordView& record, std::uint64_t bucket) const;
 
   Executor& executor_;
   block::BlockDevice& device_;

@@ -15,11 +15,10 @@ Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeomet
     : executor_(executor),
       device_(device),
       geometry_(geometry),
-      options_(options),
-      log_id_(geometry.log_id()),
+      options_(std::move(options)),
       buffers_{block::Buffer(layout::max_batch(geometry)),
                block::Buffer(layout::max_batch(geometry))},
-      builder_(log_id_),
+      builder_(options_.key, geometry.store_id()),
       work_(executor),
       line_(executor),
       durable_{WaitList(executor), WaitList(executor)} {
@@ -28,6 +27,7 @@ Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeomet
 
 void Log::resume(storage::LogPosition p) {
   version_ = p.version;
+  time_ = p.time;
   tail_ = durable_tail_ = p.tail;
   starts_ = std::move(p.starts);
   skips_ = std::move(p.skips);
@@ -139,7 +139,7 @@ Task<void> Log::run() {
     tail_wanted_ = false;
     const std::uint64_t declared_tail = tail_, number = open_number_, lsn = builder_.lsn();
     const std::uint64_t offset = geometry_.log_offset + lsn % geometry_.log_size;
-    ByteView batch = builder_.finish(declared_tail, version_, geometry_.block_size);
+    ByteView batch = builder_.finish(declared_tail, version_, store_time(), geometry_.block_size);
     ++open_number_;
     current_ ^= 1;
     open_batch(lsn + batch.size());
@@ -175,9 +175,9 @@ Task<Result<layout::LogRecordView>> Log::read_record(std::uint64_t lsn, block::B
   SCALIO_ASSERT(end - begin <= storage.size());
   Status s = co_await device_.read(geometry_.log_offset + begin, storage.first(end - begin));
   if (!s.ok()) co_return s;
-  std::optional<layout::LogRecordView> r =
-      layout::decode_log_record(storage.first(end - begin).subspan(at - begin), log_id_, lsn);
-  if (!r || r->kind == layout::LogKind::image) {
+  std::optional<layout::LogRecordView> r = layout::decode_log_record(
+      storage.first(end - begin).subspan(at - begin), options_.key, lsn, geometry_);
+  if (!r || !layout::is_write(r->kind)) {
     co_return Status(Code::corrupt,
                      fmt::format("log record at LSN {} (offset {} of {}) fails its checksum", lsn,
                                  geometry_.log_offset + at, device_.name()));

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <set>
 
+#include "base/wall_time.h"
 #include "block/block_device.h"
 #include "block/buffer.h"
 #include "layout/log.h"
@@ -19,6 +21,9 @@ namespace scalio::server {
 struct LogOptions {
   std::uint32_t batch_max = 256;  // records; 1 is "without batched write"
   Nanos batch_linger = 0;         // how long a batch waits for more records
+  layout::LogKey key;             // of the shard
+  // Wall time in ns since 1970, of which the log makes store time.
+  std::function<std::uint64_t()> wall_clock = wall_time;
 };
 
 struct LogCounters {
@@ -69,6 +74,10 @@ class Log {
   // The LSN below which every record was added already.
   std::uint64_t open_lsn() const { return builder_.lsn() + builder_.used(); }
   std::uint64_t version() const { return version_; }
+  // Store time, ns: wall time, but never less than what a batch has said, whatever the machine's
+  // clock does, also before a restart.
+  std::uint64_t store_time() { return time_ = std::max(time_, options_.wall_clock()); }
+  const layout::LogKey& key() const { return options_.key; }
   const Status& failure() const { return failure_; }
   const LogCounters& counters() const { return counters_; }
 
@@ -93,7 +102,6 @@ class Log {
   block::BlockDevice& device_;
   const layout::SsdGeometry& geometry_;
   const LogOptions options_;
-  const std::uint64_t log_id_;
 
   block::Buffer buffers_[2];
   std::uint32_t current_ = 0;  // the buffer of the open batch
@@ -101,6 +109,7 @@ class Log {
   std::uint64_t open_number_ = 1;     // of the open batch
   std::uint64_t durable_number_ = 0;  // of the last durable one
   std::uint64_t version_ = 0;
+  std::uint64_t time_ = 0;            // store time, as it was last told
   std::uint64_t tail_ = 0;            // as the next batch declares it
   std::uint64_t durable_tail_ = 0;    // as a durable batch has declared it
   bool tail_wanted_ = false;          // somebody waits for the next batch, even if empty

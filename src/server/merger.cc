@@ -102,8 +102,8 @@ Task<void> Merger::merge(std::uint64_t bucket) {
 // Takes all that is pending for the bucket, wherever its keys' blocks are.
 std::vector<Merger::SlotPlace> Merger::gather(std::uint64_t bucket) {
   const layout::RegionGeometry& blocks = table_.geometry();
-  const std::uint64_t first = blocks.block_of(geometry_.first_hash_of(bucket)),
-                      last = blocks.block_of(geometry_.first_hash_of(bucket + 1) - 1);
+  const std::uint64_t first = blocks.block_of(geometry_.first_point_of(bucket)),
+                      last = blocks.block_of(geometry_.first_point_of(bucket + 1) - 1);
   std::vector<SlotPlace> places;
   for (std::uint64_t block = first; block <= last; ++block) {
     for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {

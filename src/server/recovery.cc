@@ -75,34 +75,43 @@ struct NewestImage {
   auto operator<=>(const NewestImage&) const = default;
 };
 
+// What this release cannot take up, and must not leave out.
+std::string not_served(const LogRecordView& record) {
+  if (record.kind == LogKind::image) return "";
+  if (record.kind == LogKind::segments) return "counts bytes of the value log";
+  const layout::RecordView r = record.record();
+  return r.plain() ? "" : std::string(why_not_plain(r));
+}
+
 Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const storage::LogScan& scan,
                                                    block::Buffer& buffer) {
   std::vector<NewestImage> newest;
   for (std::size_t n = 0; n < scan.live.size(); ++n) {
     const BatchHeader& batch = scan.live[n];
+    Status served;
     const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
+      if (const std::string why = not_served(record); !why.empty() && served.ok()) {
+        served = Status(Code::invalid,
+                        fmt::format("the log record at LSN {} of {} {}, which this release does "
+                                    "not serve: use the one that wrote it",
+                                    record.lsn, r.device.name(), why));
+      }
       if (record.kind != LogKind::image) return;
       const auto image = *layout::decode_image(record.body, r.geometry.bucket_size);
       for (const layout::ImageBucket& bucket : image) newest.push_back({bucket.number, record.lsn});
     };
-    Result<storage::BatchContents> contents =
-        co_await storage::read_batch(r.device, r.geometry, batch, buffer, collect);
-    if (!contents.ok()) co_return contents.status();
-    const auto where = [&](std::uint32_t records) {
-      return fmt::format("log of {}: {} records of the batch at LSN {} (offset {})",
-                         r.device.name(), records, batch.lsn,
-                         r.geometry.log_offset + batch.lsn % r.geometry.log_size);
-    };
-    if (contents->not_believed > 0) {
-      r.report.not_believed.add(where(contents->not_believed) +
-                                " are not believed: their versions, sizes or places cannot be");
-    }
-    if (contents->damaged == 0) continue;
+    const Result<std::uint32_t> damaged =
+        co_await storage::read_batch(r.device, r.geometry, r.log.key(), batch, buffer, collect);
+    if (!damaged.ok()) co_return damaged.status();
+    if (!served.ok()) co_return served;
+    if (*damaged == 0) continue;
+    const std::string where =
+        fmt::format("log of {}: {} records of the batch at LSN {} (offset {})", r.device.name(),
+                    *damaged, batch.lsn, r.geometry.log_offset + batch.lsn % r.geometry.log_size);
     if (scan.may_be_torn(n)) {
-      spdlog::info("{} are incomplete: a crash interrupted it before it was acknowledged",
-                   where(contents->damaged));
+      spdlog::info("{} are incomplete: a crash interrupted it before it was acknowledged", where);
     } else {
-      r.report.damage.add(where(contents->damaged) + " are damaged");
+      r.report.damage.add(where + " are damaged");
     }
   }
   std::sort(newest.begin(), newest.end());
@@ -133,9 +142,9 @@ Task<Status> restore_images(Replay& r, const storage::LogScan& scan) {
         if (std::binary_search(newest->begin(), newest->end(), here)) buckets.push_back(bucket);
       }
     };
-    Result<storage::BatchContents> contents =
-        co_await storage::read_batch(r.device, r.geometry, batch, buffer, collect);
-    if (!contents.ok()) co_return contents.status();
+    const Result<std::uint32_t> damaged =
+        co_await storage::read_batch(r.device, r.geometry, r.log.key(), batch, buffer, collect);
+    if (!damaged.ok()) co_return damaged.status();
     Parallel parallel(r.executor);
     for (const layout::ImageBucket& bucket : buckets)
       co_await parallel.start(r.buckets.restore(bucket));
@@ -148,8 +157,8 @@ Task<Status> restore_images(Replay& r, const storage::LogScan& scan) {
 
 // Puts the newest logged write of a key into a write slot, unless its bucket has it.
 Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
-  const std::uint64_t hash = hash_key(key, r.geometry.hash_seed);
-  Result<BucketStore::Found> stored = co_await r.buckets.find(key, hash);
+  const std::uint64_t point = r.geometry.point_of(key);
+  Result<BucketStore::Found> stored = co_await r.buckets.find(key, point);
   // In a damaged bucket nothing is known to be there: the write waits in its slot.
   if (!stored.ok() && stored.code() != Code::corrupt) co_return stored.status();
   if (stored.ok() && (stored->version >= newest.version || newest.lsn < stored->applied))
@@ -158,7 +167,7 @@ Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
   block::Buffer buffer(Log::record_storage(r.geometry));
   Result<LogRecordView> record = co_await r.log.read_record(newest.lsn, buffer);
   if (!record.ok()) co_return record.status();
-  const std::uint64_t block = r.table.geometry().block_of(hash);
+  const std::uint64_t block = r.table.geometry().block_of(point);
   std::optional<std::uint32_t> slot;
   while (!(slot = r.table.reusable(block))) {
     Status s = r.merger.relieve(block);
@@ -170,11 +179,8 @@ Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
     }
     co_await r.queue.wait(block);
   }
-  r.table.reserve(block, *slot, hash);
-  const layout::RecordView view{
-      record->key, as_string(record->body), record->version,
-      record->kind == LogKind::tombstone ? layout::Kind::tombstone : layout::Kind::value};
-  r.table.publish(block, *slot, view, newest.lsn);
+  r.table.reserve(block, *slot, point);
+  r.table.publish(block, *slot, record->record(), newest.lsn);
   r.table.slot(block, *slot).reserved = false;
   r.queue.wake(block);
   ++r.report.records_applied;
@@ -189,7 +195,7 @@ Task<Status> replay_records(Replay& r, const storage::LogScan& scan) {
   for (std::uint64_t pass = 0; pass < passes; ++pass) {
     std::unordered_map<std::string, Newest> newest;
     const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
-      if (record.kind == LogKind::image) return;
+      if (!layout::is_write(record.kind)) return;
       if (mix(hash_key(record.key, r.geometry.hash_seed)) % passes != pass) return;
       Newest& n = newest[std::string(record.key)];
       // A write that could not be merged is in the log several times, with one version: the last
@@ -197,9 +203,9 @@ Task<Status> replay_records(Replay& r, const storage::LogScan& scan) {
       if (record.version >= n.version) n = {record.lsn, record.version};
     };
     for (const BatchHeader& batch : scan.live) {
-      Result<storage::BatchContents> contents =
-          co_await storage::read_batch(r.device, r.geometry, batch, buffer, collect);
-      if (!contents.ok()) co_return contents.status();
+      const Result<std::uint32_t> damaged =
+          co_await storage::read_batch(r.device, r.geometry, r.log.key(), batch, buffer, collect);
+      if (!damaged.ok()) co_return damaged.status();
     }
     Parallel parallel(r.executor);
     for (const auto& [key, n] : newest) co_await parallel.start(replay_key(r, key, n));
@@ -216,7 +222,7 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
                                      Log& log, BucketStore& buckets, SlotQueue& queue,
                                      Merger& merger) {
   const Nanos began = executor.now();
-  Result<storage::LogScan> scan = co_await storage::scan_log(device, geometry);
+  Result<storage::LogScan> scan = co_await storage::scan_log(device, geometry, log.key());
   if (!scan.ok()) co_return scan.status();
   std::uint64_t records = 0;
   for (const BatchHeader& batch : scan->live) records += batch.records;
@@ -225,7 +231,6 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
   Replay r{executor, device, geometry, table, log, buckets, queue, merger, {}};
   r.report.batches = scan->live.size();
   r.report.damage = scan->damage;
-  r.report.not_believed = scan->not_believed;
   Status s = co_await restore_images(r, *scan);
   if (!s.ok()) co_return s;
 
@@ -241,8 +246,7 @@ Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& dev
   }
   for (const std::string& d : r.report.damage.named())
     spdlog::error("{}: acknowledged writes may be missing", d);
-  for (const std::string& d : r.report.not_believed.named()) spdlog::error("{}", d);
-  if (const std::uint64_t more = r.report.damage.more() + r.report.not_believed.more(); more > 0) {
+  if (const std::uint64_t more = r.report.damage.more(); more > 0) {
     spdlog::error("log of {}: {} more of these", device.name(), more);
   }
   r.report.seconds = static_cast<double>(executor.now() - began) / kSecond;

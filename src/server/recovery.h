@@ -20,13 +20,11 @@ struct RecoveryReport {
   std::uint64_t records_applied = 0;
   double seconds = 0;
   storage::Findings damage;  // acknowledged writes may be missing there
-  storage::Findings
-      not_believed;  // what is intact in the log and was left out, because it cannot be
 };
 
 // Restores bucket images, starts the log, and puts every write that is in the log and not in its
-// bucket into a write slot. Damage in the log is reported, and so is what cannot be; all else is
-// used.
+// bucket into a write slot. Damage in the log is reported; all else is used. Failures: invalid if
+// the log has records that only a later release serves; io_error; corrupt.
 Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& device,
                                      const layout::SsdGeometry& geometry, BlockTable& table,
                                      Log& log, BucketStore& buckets, SlotQueue& queue,

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/hash.h"
+#include "layout/value_area.h"
 #include "testing/shard_fixture.h"
 
 namespace scalio::server {
@@ -128,7 +129,6 @@ TEST_F(RecoveryTest, AnyPowerCutLeavesWhatWasAcknowledged) {
       Status started = again.start();
       ASSERT_TRUE(started.ok()) << started.to_string();
       EXPECT_EQ(again.shard.recovery().damage.named(), std::vector<std::string>());
-      EXPECT_EQ(again.shard.recovery().not_believed.named(), std::vector<std::string>());
       expect_consistent(again, history, cut);
       // And so it stays when all is merged.
       ASSERT_TRUE(again.stop().ok());
@@ -159,13 +159,11 @@ TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
     ASSERT_TRUE(started.ok()) << started.to_string();
     s.ssd.on_change = [] {};
     EXPECT_EQ(s.shard.recovery().damage.named(), std::vector<std::string>());
-    EXPECT_EQ(s.shard.recovery().not_believed.named(), std::vector<std::string>());
     expect_consistent(s, history, last);
     for (Bytes& bytes : cut_while_starting) {
       ShardFixture again(geometry_, std::move(bytes), options);
       ASSERT_TRUE(again.start().ok());
       EXPECT_EQ(again.shard.recovery().damage.named(), std::vector<std::string>());
-      EXPECT_EQ(again.shard.recovery().not_believed.named(), std::vector<std::string>());
       expect_consistent(again, history, last);
     }
     if (HasFailure()) return;
@@ -227,7 +225,7 @@ TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
   TestClient client(s.shard);
   for (std::uint64_t i = 0; i < 30; ++i)
     ASSERT_EQ(s.put(client, key_of(i), "value" + std::to_string(i)).code, Code::ok);
-  Result<storage::LogScan> scan = run(*s.loop, storage::scan_log(s.ssd, geometry_));
+  Result<storage::LogScan> scan = run(*s.loop, storage::scan_log(s.ssd, geometry_, test_log_key()));
   ASSERT_TRUE(scan.ok());
   ASSERT_GE(scan->live.size(), 30u);
 
@@ -236,7 +234,7 @@ TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
     const layout::BatchHeader& batch = scan->live[12];
     const std::uint64_t offset = geometry_.log_offset + batch.lsn % geometry_.log_size;
     Bytes damaged = s.ssd.contents();
-    damaged[offset + (header ? 20 : layout::kBatchHeader + layout::kLogRecordHeader + 1)] ^=
+    damaged[offset + (header ? 30 : layout::kBatchHeader + layout::kLogRecordHeader + 1)] ^=
         std::byte{8};
     ShardFixture again(geometry_, std::move(damaged), {.blocks = 1024});
     ASSERT_TRUE(again.start().ok());
@@ -264,7 +262,7 @@ TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
   for (std::uint64_t i = 0; i < 10; ++i) ASSERT_EQ(s.put(client, key_of(i), "v").code, Code::ok);
   for (int i = 0; i < 20; ++i) client.send(RequestKind::put, "last", std::string(100, 'v'));
   turn_until(*s.loop, [&] { return client.in_flight() == 0; });
-  Result<storage::LogScan> scan = run(*s.loop, storage::scan_log(s.ssd, geometry_));
+  Result<storage::LogScan> scan = run(*s.loop, storage::scan_log(s.ssd, geometry_, test_log_key()));
   ASSERT_TRUE(scan.ok());
   const layout::BatchHeader last = scan->live.back();
   ASSERT_GT(last.length, 1024u);
@@ -280,7 +278,6 @@ TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
     ShardFixture again(geometry_, contents, {.blocks = 64});
     ASSERT_TRUE(again.start().ok());
     EXPECT_EQ(again.shard.recovery().damage.named(), std::vector<std::string>());
-    EXPECT_EQ(again.shard.recovery().not_believed.named(), std::vector<std::string>());
     for (std::uint64_t i = 0; i < 10; ++i) EXPECT_TRUE(again.get(key_of(i))) << key_of(i);
     TestClient after(again.shard);
     ASSERT_EQ(again.put(after, "another", std::to_string(life)).code, Code::ok);
@@ -293,7 +290,7 @@ TEST_F(RecoveryTest, ALogWithoutABatchIsRefused) {
   contents[geometry_.log_offset] ^= std::byte{1};
   LoopPtr loop = make_loop();
   block::PowerCutSsd ssd(*loop, std::move(contents), 1);
-  Result<storage::LogScan> scan = run(*loop, storage::scan_log(ssd, geometry_));
+  Result<storage::LogScan> scan = run(*loop, storage::scan_log(ssd, geometry_, test_log_key()));
   EXPECT_EQ(scan.code(), Code::corrupt);
   EXPECT_THAT(scan.status().message(), HasSubstr(ssd.name()));
 }
@@ -318,272 +315,38 @@ TEST_F(RecoveryTest, ALogOfMoreKeysThanSlotsIsReplayed) {
   }
 }
 
-// --- Forged batches ------------------------------------------------------------------------------
-//
-// Somebody who can read the SSDs knows the log id, and can make a value in which there is a batch.
-
-class ForgedTest : public ::testing::Test {
- protected:
-  using Shape = std::function<void(layout::BatchBuilder&)>;
-
-  static layout::SsdGeometry geometry() {
-    layout::SsdGeometry g = test_geometry(20, 4096, 512 << 10);
-    g.inline_limit = 3000;
-    return g;
-  }
-  std::string key_of(std::uint64_t n) const { return "key" + std::to_string(n); }
-  // A store in use, that was started several times, and whose log has been written over more than
-  // once.
-  void SetUp() override {
-    contents_ = formatted(g_);
-    for (int life = 0; life < 4; ++life) {
-      ShardFixture s(g_, contents_, options_);
-      ASSERT_TRUE(s.start().ok());
-      TestClient client(s.shard);
-      for (std::uint64_t i = 0; i < 80; ++i) {
-        values_[key_of(i % 30)] =
-            std::to_string(life) + "-" + std::to_string(i) + std::string(1500, 'v');
-        ASSERT_EQ(s.put(client, key_of(i % 30), values_[key_of(i % 30)]).code, Code::ok);
-      }
-      contents_ = s.ssd.contents();
-    }
-    scan();
-  }
-  void scan() {
-    LoopPtr loop = make_loop();
-    block::PowerCutSsd ssd(*loop, contents_, 1);
-    Result<storage::LogScan> found = run(*loop, storage::scan_log(ssd, g_));
-    ASSERT_TRUE(found.ok()) << found.status().to_string();
-    newest_ = found->live.back();
-    head_ = newest_.lsn + newest_.length;
-    if (g_.log_size - head_ % g_.log_size < (64 << 10)) head_ = round_up(head_, g_.log_size);
-  }
-  // A batch, with what `fill` adds to it.
-  Bytes batch(
-      std::uint64_t lsn, std::uint64_t tail, std::uint64_t version,
-      const Shape& fill = [](auto&) {}) const {
-    Bytes buffer(64 << 10);
-    layout::BatchBuilder b(g_.log_id());
-    b.begin(buffer, lsn);
+// A release that knows these records left them there: nothing of them is passed over.
+TEST_F(RecoveryTest, RecordsOfALaterReleaseAreNotLeftOut) {
+  layout::SsdGeometry g = geometry_;
+  g.value_size = 256 << 10;
+  g.segment_size = 128 << 10;
+  g.device_size += g.value_size;
+  Bytes pointer(layout::kPointerSize), counts;
+  layout::encode(pointer, layout::Pointer{g.segment_size + layout::kSegmentHeader, 1, 100, 0});
+  layout::encode(counts, std::vector<layout::SegmentCount>{{1, 1, 512}});
+  const auto start_with = [&](const std::function<void(layout::BatchBuilder&)>& fill) {
+    Bytes contents = formatted(g);
+    layout::BatchBuilder b(test_log_key(), g.store_id());
+    b.begin(ByteSpan(contents).subspan(g.log_offset + g.block_size, layout::max_batch(g)),
+            g.block_size);
     fill(b);
-    const std::size_t size = b.finish(std::min(tail, lsn), version, g_.block_size).size();
-    buffer.resize(size);
-    return buffer;
-  }
-  void write(std::uint64_t lsn, const Bytes& bytes) {
-    std::copy(bytes.begin(), bytes.end(),
-              contents_.begin() + static_cast<ptrdiff_t>(g_.log_offset + lsn % g_.log_size));
-  }
-  // The log goes on with a batch in whose value there is `forged`, at the next block.
-  void put_value_with(const Bytes& forged) {
-    std::string value(512 - layout::kBatchHeader - layout::kLogRecordHeader - 1, 'p');
-    value += as_string(forged);
-    write(head_, batch(head_, newest_.tail, newest_.version + 1, [&](auto& b) {
-            b.add(layout::LogKind::value, newest_.version + 1, "f", as_bytes(value));
-          }));
-    values_["f"] = value;
-  }
-  // Tombstones of all keys, that would win over every write.
-  Shape removals(std::uint64_t version) const {
-    return [this, version](layout::BatchBuilder& b) {
-      for (std::uint64_t i = 0; i < 30; ++i)
-        b.add(layout::LogKind::tombstone, version, key_of(i), {});
-    };
-  }
-  static void reseal(Bytes& forged, std::uint64_t log_id) {
-    store(forged.data(), checksum(ByteView(forged).subspan(8, layout::kBatchHeader - 8), log_id));
-  }
-
-  // The server starts, has all that was acknowledged, takes writes, and does so again. Returns what
-  // the first start did not believe.
-  std::vector<std::string> expect_all_is_there(bool damage = false) {
-    std::vector<std::string> not_believed;
-    for (int life = 0; life < 3; ++life) {
-      ShardFixture s(g_, contents_, options_);
-      Status started = s.start();
-      EXPECT_TRUE(started.ok()) << started.to_string();
-      if (!started.ok()) return {};
-      if (life == 0) {
-        not_believed = s.shard.recovery().not_believed.named();
-        EXPECT_EQ(!s.shard.recovery().damage.empty(), damage);
-      }
-      for (const auto& [key, value] : values_) {
-        auto found = s.get(key);
-        EXPECT_TRUE(found) << key;
-        if (found) {
-          EXPECT_EQ(found->value, value) << key;
-        }
-      }
-      TestClient client(s.shard);
-      for (std::uint64_t i = life; i < 30; i += 3) {
-        values_[key_of(i)] = "after " + std::to_string(life);
-        const WriteAnswer a = s.put(client, key_of(i), values_[key_of(i)]);
-        EXPECT_EQ(a.code, Code::ok) << a.text;
-        EXPECT_LT(a.version, 1ULL << 32);
-      }
-      if (life == 1) {
-        EXPECT_TRUE(s.stop().ok());
-      }
-      contents_ = s.ssd.contents();
-    }
-    return not_believed;
-  }
-
-  const layout::SsdGeometry g_ = geometry();
-  const ShardFixture::Options options_{.blocks = 16, .write_slots = 4};
-  Bytes contents_;
-  std::map<std::string, std::string> values_;
-  layout::BatchHeader newest_;
-  std::uint64_t head_ = 0;
-};
-
-TEST_F(ForgedTest, NothingForged) { EXPECT_EQ(expect_all_is_there(), std::vector<std::string>()); }
-
-TEST_F(ForgedTest, AHugeLsnInAValue) {
-  const std::uint64_t lsn = head_ + 512 + (1ULL << 40) * g_.log_size;
-  put_value_with(batch(lsn, lsn, newest_.version + 2));
-  EXPECT_THAT(expect_all_is_there(),
-              ::testing::ElementsAre(HasSubstr("LSN " + std::to_string(lsn))));
-}
-
-TEST_F(ForgedTest, TheNextLapInAValue) {
-  const std::uint64_t lsn = head_ + 512 + g_.log_size;
-  put_value_with(batch(lsn, lsn, newest_.version + 2, removals(newest_.version + 2)));
-  EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("it lies in the batch")));
-}
-
-TEST_F(ForgedTest, AnLsnOfNowInAValue) {
-  put_value_with(
-      batch(head_ + 512, head_ + 512, newest_.version + 2, removals(newest_.version + 2)));
-  EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("it lies in the batch")));
-}
-
-TEST_F(ForgedTest, AHugeVersionInAValue) {
-  put_value_with(batch(head_ + 512, newest_.tail, layout::kMaxVersion - 1));
-  EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("versions")));
-}
-
-TEST_F(ForgedTest, AHugeLengthInAValue) {
-  Bytes forged = batch(head_ + 512, head_ + 512, newest_.version + 2);
-  store(forged.data() + 40, layout::max_batch(g_) + 512);
-  reseal(forged, g_.log_id());
-  put_value_with(forged);
-  EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("at most")));
-}
-
-// Where a batch was written over in part, no other covers what was in its values.
-TEST_F(ForgedTest, ALsnFarAheadBehindTheHead) {
-  const std::uint64_t lsn = head_ + 512 + 5000 * g_.log_size;
-  write(lsn, batch(lsn, lsn, newest_.version + 2, removals(newest_.version + 2)));
-  EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("does not lead there")));
-}
-
-TEST_F(ForgedTest, AnOldLsnBehindTheHead) {
-  const std::uint64_t lsn = (head_ + 512) % g_.log_size;
-  write(lsn, batch(lsn, 0, 1, removals(1)));
-  expect_all_is_there();
-}
-
-// A damaged header lets what is in its values be seen, and the log goes on behind it.
-TEST_F(ForgedTest, BehindADamagedHeader) {
-  const std::uint64_t lsn = head_ + 512 + 7000 * g_.log_size;
-  put_value_with(batch(lsn, lsn, newest_.version + 2, removals(newest_.version + 2)));
-  const std::uint64_t outer = head_;
-  scan();
-  write(head_, batch(head_, newest_.tail, newest_.version + 1, [&](auto& b) {
-          b.add(layout::LogKind::value, newest_.version + 1, "behind",
-                as_bytes(std::string_view("it")));
-        }));
-  values_["behind"] = "it";
-  values_.erase("f");
-  contents_[g_.log_offset + outer % g_.log_size] ^= std::byte{1};
-  EXPECT_THAT(expect_all_is_there(true), ::testing::ElementsAre(HasSubstr("does not lead there")));
-}
-
-// A batch that fits the log in all can only be told by a keyed checksum, which the format does not
-// have. But what it says has a bound.
-TEST_F(ForgedTest, RecordsThatCannotBe) {
-  const std::uint64_t lsn = head_ + g_.log_size, version = newest_.version + 1;
-  Bytes page(g_.bucket_size), good, nowhere, torn;
-  layout::Bucket bucket(page);
-  bucket.clear(g_.store_id());
-  bucket.append({key_of(0), "forged", layout::kMaxVersion, layout::Kind::value});
-  bucket.seal(g_.home_bucket(hash_key(key_of(0), g_.hash_seed)));
-  layout::encode_image(good, {{g_.home_bucket(hash_key(key_of(0), g_.hash_seed)), page}});
-  layout::encode_image(nowhere, {{~0ULL, page}});
-  layout::encode_image(
-      torn, {{g_.home_bucket(hash_key(key_of(1), g_.hash_seed)), Bytes(g_.bucket_size)}});
-  write(lsn, batch(lsn, newest_.tail, version, [&](layout::BatchBuilder& b) {
-          b.add(layout::LogKind::value, layout::kMaxVersion, key_of(2),
-                as_bytes(std::string_view("x")));
-          b.add(layout::LogKind::value, 0, key_of(3), as_bytes(std::string_view("x")));
-          b.add(layout::LogKind::value, version, key_of(4), as_bytes(std::string(3100, 'x')));
-          b.add(layout::LogKind::tombstone, version, key_of(5), as_bytes(std::string(3100, 'x')));
-          for (const Bytes& image : {good, nowhere, torn})
-            b.add(layout::LogKind::image, 0, "", image);
-          b.add(layout::LogKind::value, version, "good", as_bytes(std::string_view("x")));
-        }));
-  values_["good"] = "x";
-  EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("7 records")));
-}
-
-TEST_F(ForgedTest, ATailFromLongAgo) {
-  const std::uint64_t lsn = head_ + g_.log_size;
-  ASSERT_GT(lsn, 4 * g_.log_size);
-  ASSERT_GT(newest_.tail, 0u);
-  write(lsn, batch(lsn, 0, newest_.version + 1));
-  EXPECT_THAT(expect_all_is_there(), ::testing::ElementsAre(HasSubstr("does not lead there")));
-}
-
-// Whatever stands in the ring, in batches whose checksums are right: a start ends, within its
-// memory, and the server takes writes.
-TEST_F(ForgedTest, AnythingAnywhere) {
-  std::mt19937_64 random(31);
-  const auto number = [&](std::uint64_t near) -> std::uint64_t {
-    switch (random() % 4) {
-      case 0: return near + random() % 4096;
-      case 1: return near + (random() % 4) * g_.log_size;
-      case 2: return random() >> random() % 64;
-      default: return near;
-    }
+    b.finish(0, 1, 1, g.block_size);
+    ShardFixture s(g, std::move(contents), options_);
+    return s.start();
   };
-  for (int i = 0; i < 60; ++i) {
-    SCOPED_TRACE(i);
-    Bytes contents = contents_;
-    for (std::uint64_t n = 1 + random() % 6; n > 0; --n) {
-      const std::uint64_t offset =
-          random() % 4 == 0 ? head_ % g_.log_size : random() % (g_.log_size / 512) * 512;
-      const std::uint64_t lap =
-          random() % 3 == 0 ? random() % (1ULL << 50) : head_ / g_.log_size + random() % 3;
-      const std::uint64_t lsn = lap * g_.log_size + offset;
-      Bytes forged =
-          batch(lsn, number(newest_.tail), number(newest_.version), [&](layout::BatchBuilder& b) {
-            for (std::uint64_t k = random() % 8; k > 0; --k) {
-              const std::string body(random() % 4 == 0 ? random() % 6000 : random() % 40, 'x');
-              b.add(static_cast<layout::LogKind>(1 + random() % 2),
-                    number(newest_.version) & layout::kMaxVersion, key_of(random() % 40),
-                    as_bytes(body));
-            }
-          });
-      if (random() % 3 == 0) store(forged.data() + 40, static_cast<std::uint32_t>(number(4096)));
-      if (random() % 3 == 0) store(forged.data() + 44, static_cast<std::uint32_t>(number(4)));
-      reseal(forged, g_.log_id());
-      forged.resize(std::min<std::size_t>(forged.size(), g_.log_size - offset));
-      std::copy(forged.begin(), forged.end(),
-                contents.begin() + static_cast<ptrdiff_t>(g_.log_offset + offset));
-    }
-    ShardFixture s(g_, std::move(contents), options_);
-    Status started = s.start();
-    ASSERT_TRUE(started.ok()) << started.to_string();
-    const RecoveryReport& r = s.shard.recovery();
-    EXPECT_LE(r.damage.named().size() + r.not_believed.named().size(),
-              2 * storage::Findings::kMaxNamed);
-    TestClient client(s.shard);
-    for (std::uint64_t k = 0; k < 40; ++k) {
-      const WriteAnswer a = s.put(client, key_of(k), "after");
-      ASSERT_EQ(a.code, Code::ok) << a.text;
-      ASSERT_EQ(s.get(key_of(k)), (Stored{"after", a.version}));
-    }
+  using layout::LogKind;
+  EXPECT_TRUE(start_with([](auto& b) { b.add(LogKind::value, 1, "key", {}); }).ok());
+  for (const auto& [kind, body, end, says] :
+       {std::tuple{LogKind::value, Bytes(3), 5U, "ends"},
+        std::tuple{LogKind::pointer, pointer, 0U, "value log"},
+        std::tuple{LogKind::segments, counts, 0U, "value log"}}) {
+    const Status s = start_with([&](auto& b) {
+      b.add(kind, kind == LogKind::segments ? 0 : 1, kind == LogKind::segments ? "" : "key", body,
+            end);
+    });
+    EXPECT_EQ(s.code(), Code::invalid);
+    EXPECT_THAT(s.message(), HasSubstr(says));
+    EXPECT_THAT(s.message(), HasSubstr("this release does not serve"));
   }
 }
 

@@ -23,6 +23,7 @@
 #include "layout/superblock.h"
 #include "server/shard.h"
 #include "store/store_files.h"
+#include "store/store_key.h"
 #include "task/io_thread.h"
 #include "task/run_to_end.h"
 #include "task/thread.h"
@@ -94,6 +95,7 @@ std::uint64_t to_us(const timeval& t) {
 struct Server::Impl {
   std::vector<std::unique_ptr<ShardThread>> shards;
   std::vector<storage::OpenSsd> ssds;  // their devices are the shards' once these exist
+  layout::StoreKey key{};
   layout::RegionGeometry region;
   layout::SsdTarget target;
   std::uint64_t epoch_now = 0;
@@ -127,7 +129,7 @@ struct Server::Impl {
   Status open_store(const ServerOptions& o);
   Status make_regions(const ServerOptions& o);
   Status offer_ssds(const ServerOptions& o);
-  void make_shard(unsigned i, const ServerOptions& o);
+  Status make_shard(unsigned i, const ServerOptions& o);
   Status start_shards(const ServerOptions& o);
   Status listen(const ServerOptions& o, std::vector<net::Uri> at);
 
@@ -202,7 +204,7 @@ Result<layout::RegionGeometry> plan_region(const ServerOptions& o, const layout:
     return Status(
         Code::invalid,
         fmt::format(
-            "a cache of {} bytes is too small: {} SSDs need at least one block of {} bytes each",
+            "a cache of {} bytes is too small: {} shards need at least one block of {} bytes each",
             o.cache_bytes, ssd.shards, bytes));
   }
   if (Status s = layout::check(region, ssd); !s.ok()) return s;
@@ -237,22 +239,26 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
 }
 
 Status Server::Impl::open_store(const ServerOptions& o) {
-  Result<unsigned> count = storage::count_ssds(o.dir);
-  if (!count.ok()) return count.status();
-  std::vector<EventLoop*> loops;
-  for (unsigned i = 0; i < *count; ++i) {
+  Result<std::vector<storage::SsdPlace>> places = storage::find_ssds(o.dir);
+  if (!places.ok()) return places.status();
+  const layout::SsdGeometry& any = (*places)[0].geometry;
+  std::vector<EventLoop*> loops;  // of the first slice of each SSD
+  for (std::uint32_t i = 0; i < any.shards; ++i) {
     auto loop = EventLoop::create();
     if (!loop.ok()) return loop.status();
     shards.push_back(std::make_unique<ShardThread>());
     shards.back()->loop = std::move(*loop);
-    loops.push_back(shards.back()->loop.get());
+    if (i % any.slices == 0) loops.push_back(shards.back()->loop.get());
   }
   target_cpu_time = o.target_cpu_time;
   started = loops[0]->now();
   Result<std::vector<storage::OpenSsd>> opened = storage::open_ssds(o.dir, loops);
   if (!opened.ok()) return opened.status();
   ssds = std::move(*opened);
-  for (unsigned i = 0; i < *count; ++i) {
+  Result<layout::StoreKey> read = storage::read_store_key(o.dir, ssds[0].geometry);
+  if (!read.ok()) return read.status();
+  key = *read;
+  for (unsigned i = 0; i < ssds.size(); ++i) {
     const storage::OpenSsd& ssd = ssds[i];
     if (!ssd.moved.empty()) spdlog::warn("{}", ssd.moved);
     for (const auto& d :
@@ -302,23 +308,37 @@ Status Server::Impl::offer_ssds(const ServerOptions& o) {
   return Status();
 }
 
-void Server::Impl::make_shard(unsigned i, const ServerOptions& o) {
+Status Server::Impl::make_shard(unsigned i, const ServerOptions& o) {
   ShardThread& t = *shards[i];
-  t.device = std::move(ssds[i].device);
+  storage::OpenSsd& ssd = ssds[i / ssds[0].geometry.slices];
+  const layout::SsdGeometry geometry = slice_of(ssd.geometry, i % ssd.geometry.slices);
+  if (geometry.slice() == 0) {
+    t.device = std::move(ssd.device);
+  } else {
+    // The first slice's device has the SSD locked for all.
+    auto device = block::UringDevice::open(*t.loop, ssd.path, block::Access::read_write);
+    if (!device.ok()) return device.status();
+    t.device = std::move(*device);
+  }
   const std::uint64_t session_seed = mix(epoch_now ^ mix(ssds[0].geometry.hash_seed ^ started));
   ShardOptions options;
-  options.log = {o.batch_max, o.batch_linger};
+  options.log.batch_max = o.batch_max;
+  options.log.batch_linger = o.batch_linger;
+  options.log.key = layout::log_key_of(key, geometry.shard);
   options.fill_timeout = o.fill_timeout;
-  options.device_path = ssds[i].path;
+  options.device_path = ssd.path;
   options.target = target;
   options.session_seed = mix(session_seed + i);
   options.process_stat = [this] { return process_stat(); };
-  t.shard = std::make_unique<Shard>(*t.loop, *t.device, ssds[i].geometry, region, t.region->span(),
+  t.shard = std::make_unique<Shard>(*t.loop, *t.device, geometry, region, t.region->span(),
                                     std::move(options));
+  return Status();
 }
 
 Status Server::Impl::start_shards(const ServerOptions& o) {
-  for (unsigned i = 0; i < shards.size(); ++i) make_shard(i, o);
+  for (unsigned i = 0; i < shards.size(); ++i) {
+    if (Status s = make_shard(i, o); !s.ok()) return s;
+  }
   for (unsigned i = 0; i < shards.size(); ++i) {
     if (Status s = shards[i]->start_thread(i); !s.ok()) return s;
   }
@@ -358,7 +378,7 @@ Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
   summary = fmt::format(
       "store {} on {} SSDs, {} blocks of {} bytes in {} MiB of cache, {} writes recovered from the "
       "log",
-      layout::to_string(ssds[0].geometry.uuid), shards.size(), region.blocks * shards.size(),
+      layout::to_string(ssds[0].geometry.uuid), ssds.size(), region.blocks * shards.size(),
       region.block_size(), o.cache_bytes >> 20, replayed);
   return Status();
 }

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "fabric/frame.h"
 
 namespace scalio::server {
 
@@ -82,10 +83,18 @@ Result<Bytes> Shard::on_hello(fabric::Peer& peer, ByteView request) {
   if (!hello) return Status(Code::invalid, "malformed hello");
   if (stopping_) return Status(Code::unavailable, "the server is stopping");
   auto session = sessions_.attach(hello->session, peer, executor_.now());
+  layout::HelloReply reply;
+  reply.session = session->id();
+  reply.ssd = ssd_;
+  reply.region = table_.geometry();
+  reply.server_now = executor_.now();
+  reply.fill_timeout = options_.fill_timeout;
+  reply.device_path = options_.device_path;
+  reply.target = options_.target;
+  reply.store_time = log_.store_time();
+  reply.protocol = fabric::kProtocolVersion;
   Bytes out;
-  layout::encode(out,
-                 layout::HelloReply{session->id(), ssd_, table_.geometry(), executor_.now(),
-                                    options_.fill_timeout, options_.device_path, options_.target});
+  layout::encode(out, reply);
   return out;
 }
 
@@ -96,6 +105,8 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
   Session* session = Sessions::of(peer);
   if (!session) return;  // it has moved; the peer is being closed
   if (!request) return peer.close("malformed request");
+
+  if (request->shard != ssd_.shard) return peer.close("a request for another shard");
 
   if (!is_write(request->kind)) {
     if (request->kind == RequestKind::report) take_report(*request);
@@ -143,6 +154,7 @@ std::string Shard::stat() {
   const Status& failure = stop_.answer();
   nlohmann::json j = {
       {"shard", ssd_.shard},
+      {"slice", ssd_.slice()},
       {"device", options_.device_path},
       {"read_only", failure.ok()
                         ? nlohmann::json()
@@ -195,9 +207,7 @@ std::string Shard::stat() {
         {"images", recovery_.images},
         {"seconds", recovery_.seconds},
         {"damage", recovery_.damage.named()},
-        {"damage_more", recovery_.damage.more()},
-        {"not_believed", recovery_.not_believed.named()},
-        {"not_believed_more", recovery_.not_believed.more()}}},
+        {"damage_more", recovery_.damage.more()}}},
       {"process", nlohmann::json::parse(options_.process_stat())},
   };
   return json_text(j);

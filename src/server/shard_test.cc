@@ -127,20 +127,37 @@ TEST_F(ShardTest, SizesAreChecked) {
   EXPECT_EQ(s_->put(*client_, std::string(256, 'k'), "").code, Code::invalid);
 }
 
-// Recovery would find it in the log.
-TEST_F(ShardTest, ACopyOfTheLogIsRefused) {
+// Recovery finds it in the log, and knows by its MACs that it does not belong there.
+TEST_F(ShardTest, ACopyOfTheLogIsAValueLikeAnother) {
   open(test_geometry(16));
   EXPECT_EQ(s_->put(*client_, "before", "v").code, Code::ok);
   const std::string copy(
       as_string(ByteView(s_->ssd.contents()).subspan(s_->geometry.log_offset, 64)));
-  const WriteAnswer a = s_->put(*client_, "copy", "of " + copy);
-  EXPECT_EQ(a.code, Code::invalid);
-  EXPECT_THAT(a.text, HasSubstr("copy of the log"));
-  EXPECT_EQ(s_->put_if(*client_, "copy", copy, 0).code, Code::invalid);
-  EXPECT_EQ(s_->put(*client_, copy, "").code, Code::invalid);
-  EXPECT_EQ(s_->put(*client_, "k" + copy.substr(0, 12), copy.substr(12)).code, Code::invalid);
-  EXPECT_EQ(s_->get("copy"), std::nullopt);
-  EXPECT_EQ(s_->put(*client_, "copy", copy.substr(0, 15)).code, Code::ok);
+  EXPECT_EQ(s_->put(*client_, "copy", "of " + copy).code, Code::ok);
+  EXPECT_EQ(s_->put(*client_, copy, "").code, Code::ok);
+  reopen(test_geometry(16), s_->ssd.contents());
+  EXPECT_EQ(s_->get("copy")->value, "of " + copy);
+  EXPECT_EQ(s_->get(copy)->value, "");
+  EXPECT_EQ(s_->get("before")->value, "v");
+}
+
+// Nothing is written without what the client asked for.
+TEST_F(ShardTest, ARecordWithAnEndIsRefused) {
+  open(test_geometry(16));
+  client_->send_as(7, 1, 1, RequestKind::put, "key", "v", 0, 12345);
+  turn_until(*s_->loop, [&] { return client_->answers.contains(7); });
+  EXPECT_EQ(client_->answers[7].front().code, Code::invalid);
+  EXPECT_THAT(client_->answers[7].front().text, HasSubstr("end at a time"));
+  EXPECT_EQ(s_->get("key"), std::nullopt);
+}
+
+TEST_F(ShardTest, ARequestForAnotherShardClosesThePeer) {
+  open(test_geometry(16));
+  Bytes message;
+  layout::encode(message, layout::Request{RequestKind::put, 1, 1, 0, "key", "v", 5});
+  s_->shard.on_request(*client_, 1, message);
+  EXPECT_THAT(client_->closed, HasSubstr("another shard"));
+  EXPECT_EQ(s_->get("key"), std::nullopt);
 }
 
 // A log that is damaged all over has more to tell than a message holds.

@@ -8,7 +8,7 @@ using layout::WriteState;
 
 bool SlotRepair::body_intact(std::uint64_t block, std::uint32_t i) const {
   const auto r = table_.look(block, i);
-  return r && hash_key(r->key, geometry_.hash_seed) == table_.slot(block, i).hash;
+  return r && geometry_.point_of(r->key) == table_.slot(block, i).hash;
 }
 
 bool SlotRepair::intact(std::uint64_t block, std::uint32_t i) const {
@@ -25,8 +25,7 @@ void SlotRepair::warn(std::uint64_t block, std::uint32_t i, std::string_view wha
 
 Task<Result<BlockTable::Published>> SlotRepair::read(std::uint64_t block, std::uint32_t i) {
   const WriteSlot& s = table_.slot(block, i);
-  if (auto p = table_.read(block, i); p && hash_key(p->key, geometry_.hash_seed) == s.hash)
-    co_return *p;
+  if (auto p = table_.read(block, i); p && geometry_.point_of(p->key) == s.hash) co_return *p;
   block::Buffer storage(Log::record_storage(geometry_));
   for (;;) {
     const std::uint64_t lsn = s.lsn;
@@ -36,9 +35,9 @@ Task<Result<BlockTable::Published>> SlotRepair::read(std::uint64_t block, std::u
       if (s.dirty() && s.lsn != lsn) continue;
       co_return r.status();
     }
-    BlockTable::Published p{
-        std::string(r->key), std::string(as_string(r->body)), r->version,
-        r->kind == layout::LogKind::tombstone ? layout::Kind::tombstone : layout::Kind::value};
+    const layout::RecordView record = r->record();
+    BlockTable::Published p{std::string(record.key), std::string(record.value), record.version,
+                            record.kind};
     // Meanwhile it may have been merged, which changes nothing; or the slot has something else, or
     // is whole.
     if (s.state != WriteState::empty && s.version == p.version && !body_intact(block, i)) {

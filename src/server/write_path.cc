@@ -53,15 +53,12 @@ Status WritePath::check(const KeyedWrite& w) const {
                               "larger --inline-limit",
                               key.size() + value.size(), geometry_.inline_limit));
   }
-  if (layout::shard_of(w.hash, geometry_.shards) != geometry_.shard) {
+  if (placement_.shard_of(w.hash) != geometry_.shard) {
     return Status(Code::invalid,
                   fmt::format("the key does not belong to shard {}", geometry_.shard));
   }
-  if (layout::holds_log_id(key, value, geometry_.log_id())) {
-    return Status(Code::invalid,
-                  "the record contains the id of this store's log, which stands on its SSDs only: "
-                  "a copy of the log "
-                  "cannot be kept in the store itself");
+  if (w.request.end != 0) {
+    return Status(Code::invalid, "this release of the server keeps no records that end at a time");
   }
   return stop_.answer();
 }
@@ -83,7 +80,8 @@ void WritePath::leave(KeyInFlight& key, const KeyedWrite& w) {
 
 Task<WriteOutcome> WritePath::write(const Request& request) {
   const std::uint64_t hash = hash_key(request.key, geometry_.hash_seed);
-  const KeyedWrite w{request, hash, table_.geometry().block_of(hash)};
+  const std::uint64_t point = placement_.point_of(hash);
+  const KeyedWrite w{request, hash, point, table_.geometry().block_of(point)};
   if (Status s = check(w); !s.ok()) co_return failed(s);
   // A key that always has a write under way would keep its slot for ever: writers that wait for one
   // go first.
@@ -135,14 +133,14 @@ Task<WriteOutcome> WritePath::write_key(KeyInFlight& key, const KeyedWrite& w) {
 Task<Status> WritePath::take_slot(KeyInFlight& key, const KeyedWrite& w) {
   while (!key.slot) {
     if (stop_.failed()) co_return stop_.answer();
-    if (auto held = table_.find(w.block, w.hash, w.request.key)) {
+    if (auto held = table_.find(w.block, w.point, w.request.key)) {
       table_.slot(w.block, *held).reserved = true;
       key.slot = held;
       break;
     }
     if (merger_.full() && !w.removal()) co_return merger_.no_room();
     if (auto free = table_.reusable(w.block)) {
-      table_.reserve(w.block, *free, w.hash);
+      table_.reserve(w.block, *free, w.point);
       key.slot = free;
       break;
     }
@@ -222,7 +220,7 @@ void WritePath::settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket&
 Task<Result<std::uint64_t>> WritePath::current_version(KeyInFlight& key, const KeyedWrite& w) {
   auto slot = key.slot && table_.slot(w.block, *key.slot).version != 0
                   ? key.slot
-                  : table_.find(w.block, w.hash, w.request.key);
+                  : table_.find(w.block, w.point, w.request.key);
   if (!slot) co_return co_await version_in_bucket(w);
   const WriteSlot& s = table_.slot(w.block, *slot);
   if (s.dirty()) {
@@ -240,7 +238,7 @@ Task<Result<std::uint64_t>> WritePath::current_version(KeyInFlight& key, const K
 }
 
 Task<Result<std::uint64_t>> WritePath::version_in_bucket(const KeyedWrite& w) {
-  Result<BucketStore::Found> found = co_await buckets_.find(w.request.key, w.hash);
+  Result<BucketStore::Found> found = co_await buckets_.find(w.request.key, w.point);
   if (!found.ok()) co_return found.status();
   co_return found->version;
 }

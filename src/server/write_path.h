@@ -44,6 +44,7 @@ class WritePath {
       : executor_(executor),
         device_(device),
         geometry_(geometry),
+        placement_(geometry.placement()),
         table_(table),
         log_(log),
         space_(space),
@@ -77,6 +78,7 @@ class WritePath {
   struct KeyedWrite {
     const layout::Request& request;
     std::uint64_t hash;
+    std::uint64_t point;
     std::uint64_t block;
 
     bool removal() const { return request.kind == layout::RequestKind::remove; }
@@ -109,6 +111,7 @@ class WritePath {
   Executor& executor_;
   const block::BlockDevice& device_;
   const layout::SsdGeometry& geometry_;
+  const layout::Placement placement_;
   BlockTable& table_;
   Log& log_;
   LogSpace& space_;

@@ -6,7 +6,8 @@
 
 namespace scalio::sim {
 
-LogGuard::LogGuard(const layout::SsdGeometry& ssd, const Disk& formatted) : ssd_(ssd) {
+LogGuard::LogGuard(const layout::SsdGeometry& ssd, const layout::LogKey& key, const Disk& formatted)
+    : ssd_(ssd), key_(key) {
   const std::uint64_t first = ssd_.log_offset / Disk::kSector;
   on_durable(first, formatted.sector(first));
   SCALIO_ASSERT(live_.size() == 1);
@@ -35,7 +36,7 @@ void LogGuard::on_store(std::uint64_t sector) {
 void LogGuard::on_durable(std::uint64_t sector, ByteView bytes) {
   const std::uint64_t at = sector * Disk::kSector - ssd_.log_offset;
   if (at >= ssd_.log_size) return;
-  const auto header = layout::decode_batch_header(bytes, ssd_.log_id(), at, ssd_.log_size);
+  const auto header = layout::decode_batch_header(bytes, key_, at, ssd_);
   if (!header) return;
   const auto behind =
       std::lower_bound(live_.begin(), live_.end(), header->lsn,

@@ -14,7 +14,7 @@ namespace scalio::sim {
 
 class LogGuard final : public DiskWatcher {
  public:
-  LogGuard(const layout::SsdGeometry& ssd, const Disk& formatted);
+  LogGuard(const layout::SsdGeometry& ssd, const layout::LogKey& key, const Disk& formatted);
 
   void on_store(std::uint64_t sector) override;
   void on_durable(std::uint64_t sector, ByteView bytes) override;
@@ -26,6 +26,7 @@ class LogGuard final : public DiskWatcher {
   bool has(const layout::BatchHeader& batch, std::uint64_t at) const;
 
   const layout::SsdGeometry ssd_;
+  const layout::LogKey key_;
   // The durable batches from the tail on that the newest of them declares, sorted by LSN: what is
   // recovered if the power fails now, and no batch beside them becomes durable.
   std::deque<layout::BatchHeader> live_;

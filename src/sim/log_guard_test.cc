@@ -14,13 +14,13 @@ layout::SsdGeometry geometry() {
   g.block_size = Disk::kSector;
   return g;
 }
+const layout::LogKey kKey = layout::log_key_of({5}, 0);
 
 class LogGuardTest : public testing::Test {
  protected:
   static Bytes formatted() {
     Bytes bytes((kLog + 4) * Disk::kSector);
-    layout::first_batch(ByteSpan(bytes).subspan(geometry().log_offset), geometry().log_id(),
-                        Disk::kSector);
+    layout::first_batch(ByteSpan(bytes).subspan(geometry().log_offset), kKey, geometry());
     return bytes;
   }
   LogGuardTest() { disk_.watch(guard_); }
@@ -29,9 +29,9 @@ class LogGuardTest : public testing::Test {
   // on.
   void batch(std::uint64_t number, std::uint64_t tail) {
     Bytes bytes(Disk::kSector);
-    layout::BatchBuilder builder(geometry().log_id());
+    layout::BatchBuilder builder(kKey, geometry().store_id());
     builder.begin(bytes, number * Disk::kSector);
-    builder.finish(tail * Disk::kSector, 0, Disk::kSector);
+    builder.finish(tail * Disk::kSector, 0, 0, Disk::kSector);
     disk_.store(2 + number % kLog, bytes);
   }
   void flush() { disk_.all_durable(disk_.stores()); }
@@ -39,7 +39,7 @@ class LogGuardTest : public testing::Test {
 
   World world_{7, FaultSet(), false};
   Disk disk_{world_, "ssd", formatted(), 0, 0};
-  LogGuard guard_{geometry(), disk_};
+  LogGuard guard_{geometry(), kKey, disk_};
 };
 
 TEST_F(LogGuardTest, ALapBehindTheTailIsAsItShouldBe) {
@@ -75,12 +75,12 @@ TEST_F(LogGuardTest, APowerCutMayKeepWhatNobodyFlushed) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     World world(seed, FaultSet(), false);
     Disk disk(world, "ssd", formatted(), 0, 0);
-    LogGuard guard(geometry(), disk);
+    LogGuard guard(geometry(), kKey, disk);
     disk.watch(guard);
     Bytes bytes(Disk::kSector);
-    layout::BatchBuilder builder(geometry().log_id());
+    layout::BatchBuilder builder(kKey, geometry().store_id());
     builder.begin(bytes, Disk::kSector);
-    builder.finish(Disk::kSector, 0, Disk::kSector);
+    builder.finish(Disk::kSector, 0, 0, Disk::kSector);
     disk.store(3, bytes);
     disk.cut_power();
     const bool there = std::ranges::equal(disk.sector(3), bytes);

@@ -50,7 +50,7 @@ TEST_F(RunTest, WithoutFaultsEverythingSucceeds) {
 TEST_F(RunTest, EveryFaultStrikes) {
   FaultCounts struck{};
   std::uint64_t unknown = 0, errors = 0, steals = 0;
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     const SimulationResult r = run_seed(seed);
     EXPECT_TRUE(r.violations.empty()) << seed << ": " << r.violations[0];
     for (std::size_t i = 0; i < kFaults; ++i) struck[i] += r.struck[i];

@@ -105,23 +105,25 @@ Task<void> SimLoad::task(SimClient& client) {
   if (client.running == 0) collect(client);
 }
 
-SimShard& SimLoad::shard_of(const std::string& key, std::uint64_t* hash) {
-  *hash = hash_key(key, shards_[0]->ssd().hash_seed);
-  return *shards_[layout::shard_of(*hash, static_cast<std::uint32_t>(shards_.size()))];
+SimShard& SimLoad::shard_of(const std::string& key, std::uint64_t* point) {
+  const layout::SsdGeometry& ssd = shards_[0]->ssd();
+  const std::uint64_t hash = hash_key(key, ssd.hash_seed);
+  *point = ssd.placement().point_of(hash);
+  return *shards_[ssd.placement().shard_of(hash)];
 }
 
 Task<void> SimLoad::get(SimClient& client, std::uint32_t number) {
   const std::string key = name_of(number);
-  std::uint64_t hash = 0;
-  SimShard& shard = shard_of(key, &hash);
+  std::uint64_t point = 0;
+  SimShard& shard = shard_of(key, &point);
   Operation operation;
   operation.client = client.process->name();
   operation.kind = Operation::Kind::get;
   operation.key = key;
   operation.called = time_of(world_.now());
-  const std::uint64_t block = shard.blocks().block_of(hash), damages = shard.damages(block);
+  const std::uint64_t block = shard.blocks().block_of(point), damages = shard.damages(block);
   const bool misled = shard.misleads(block);
-  Result<Record> record = co_await client.shards[shard.ssd().shard].client->get(key, hash);
+  Result<Record> record = co_await client.shards[shard.ssd().shard].client->get(key, point);
   operation.returned = time_of(world_.now());
   operation.outcome = outcome_of(record.code(), false);
   // While the word of a write slot is damaged nothing is promised: as if it had not been asked.
@@ -140,8 +142,8 @@ Task<void> SimLoad::get(SimClient& client, std::uint32_t number) {
 
 Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t number) {
   const std::string key = name_of(number);
-  std::uint64_t hash = 0;
-  SimShard& shard = shard_of(key, &hash);
+  std::uint64_t point = 0;
+  SimShard& shard = shard_of(key, &point);
   // In the history from the start: the client may die, and the write happen all the same.
   const std::size_t at = history_.size();
   history_.emplace_back();
@@ -229,8 +231,8 @@ Task<void> SimLoad::read_all(SimClient& client) {
       co_await client.process->sleep(kReadAllPause);
     }
     const std::string name = name_of(key);
-    std::uint64_t hash = 0;
-    client::ShardClient& c = *client.shards[shard_of(name, &hash).ssd().shard].client;
+    std::uint64_t point = 0;
+    client::ShardClient& c = *client.shards[shard_of(name, &point).ssd().shard].client;
     co_await get(client, key);
     const std::uint64_t misses = c.counters().misses;
     co_await get(client, key);

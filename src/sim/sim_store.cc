@@ -20,11 +20,10 @@ constexpr std::uint64_t kCutPerMillion = 60;
 constexpr Nanos kLongestDown = 300 * kMillisecond;
 constexpr std::uint32_t kInlineLimit = 64;
 
-layout::SsdGeometry geometry_of(World& world, const StoreShape& shape, std::uint32_t index) {
+layout::SsdGeometry geometry_of(const StoreShape& shape, std::uint32_t index) {
   layout::SsdGeometry g;
   g.uuid.fill(7);
   g.hash_seed = 11;
-  g.log_secret = world.random().next();
   g.shards = shape.shards;
   g.shard = index;
   g.block_size = Disk::kSector;
@@ -40,9 +39,9 @@ layout::SsdGeometry geometry_of(World& world, const StoreShape& shape, std::uint
 }
 
 // As `scalio format` leaves it.
-Bytes formatted(const layout::SsdGeometry& g) {
+Bytes formatted(const layout::SsdGeometry& g, const layout::LogKey& key) {
   Bytes bytes(g.device_size);
-  layout::first_batch(ByteSpan(bytes).subspan(g.log_offset, g.log_size), g.log_id(), g.block_size);
+  layout::first_batch(ByteSpan(bytes).subspan(g.log_offset, g.log_size), key, g);
   for (const std::uint64_t at : {std::uint64_t{0}, g.device_size - layout::kSuperblockSize}) {
     layout::encode_superblock(ByteSpan(bytes).subspan(at, layout::kSuperblockSize), g);
   }
@@ -52,7 +51,7 @@ Bytes formatted(const layout::SsdGeometry& g) {
 // The SSD of another store, with its own buckets.
 Bytes of_another_store(layout::SsdGeometry g) {
   g.uuid.fill(8);
-  Bytes bytes = formatted(g);
+  Bytes bytes = formatted(g, layout::log_key_of({8}, g.shard));
   for (std::uint64_t i = 0; i < g.all_buckets(); ++i) {
     layout::Bucket bucket(ByteSpan(bytes).subspan(g.bucket_at(i), g.bucket_size));
     bucket.clear(g.store_id());
@@ -67,12 +66,13 @@ SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index,
     : world_(world),
       shape_(shape),
       cut_power_(std::move(cut_power)),
-      ssd_(geometry_of(world, shape, index)),
+      ssd_(geometry_of(shape, index)),
+      log_key_(layout::log_key_of({7}, index)),
       blocks_{shape.blocks, shape.read_slots, shape.write_slots,
               layout::slot_size_for(kInlineLimit)},
-      disk_(world, fmt::format("ssd-{}", index), formatted(ssd_), ssd_.bucket_offset,
+      disk_(world, fmt::format("ssd-{}", index), formatted(ssd_, log_key_), ssd_.bucket_offset,
             ssd_.bucket_offset + ssd_.all_buckets() * ssd_.bucket_size),
-      log_guard_(ssd_, disk_),
+      log_guard_(ssd_, log_key_, disk_),
       endpoint_{world, shape.shared_memory, 0, nullptr, {}, shape.reads_parts} {
   disk_.watch(log_guard_);
   disk_.add_stranger(Bytes(ssd_.device_size));
@@ -93,7 +93,7 @@ void SimShard::start() {
   // Rule 9: before anything is accepted.
   ++endpoint_.epoch;
   server::ShardOptions options;
-  options.log = {shape_.batch_max, shape_.batch_linger};
+  options.log = {shape_.batch_max, shape_.batch_linger, log_key_, [this] { return world_.now(); }};
   options.fill_timeout = shape_.fill_timeout;
   options.session_seed = world_.random().next();
   options.between_stores = [this, l = life.get()] {
@@ -194,8 +194,8 @@ std::string SimShard::find_violation() const {
   for (const auto& [key, newest] : acknowledged_) {
     const std::uint64_t version = newest.version;
     if (version == 0) continue;
-    const std::uint64_t hash = hash_key(key, ssd_.hash_seed);
-    const std::uint64_t number = blocks_.block_of(hash);
+    const std::uint64_t point = ssd_.point_of(key);
+    const std::uint64_t number = blocks_.block_of(point);
     // What is damaged promises nothing until the server has put it right.
     const bool misleads = endpoint_.host->misleads(number),
                is_damaged = endpoint_.host->damaged(number);
@@ -207,7 +207,7 @@ std::string SimShard::find_violation() const {
     };
     for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
       const auto w = ReadWord::unpack(load<std::uint64_t>(block.data() + blocks_.read_word(i)));
-      if (!w.valid() || w.tag != layout::tag_of(hash) || misleads) continue;
+      if (!w.valid() || w.tag != layout::tag_of(point) || misleads) continue;
       auto r = record_in(i, w.generation);
       // That the key is absent has no version of its own: it is right if a deletion is the last, or
       // may be.
@@ -221,13 +221,13 @@ std::string SimShard::find_violation() const {
     bool in_slot = false;
     for (std::uint32_t i = 0; i < blocks_.write_slots; ++i) {
       const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks_.write_word(i)));
-      if (!w.readable() || w.tag != layout::tag_of(hash)) continue;
+      if (!w.readable() || w.tag != layout::tag_of(point)) continue;
       auto r = record_in(blocks_.read_slots + i, w.generation);
       in_slot |= r && r->version >= version;
     }
     if (in_slot || is_damaged) continue;
     // Then it was merged: the bucket has it, or nothing older if it was a deletion.
-    const std::uint64_t home = ssd_.home_bucket(hash);
+    const std::uint64_t home = ssd_.home_bucket(point);
     std::uint32_t reach = 0;
     bool damaged = false, found = false, older = false;
     for (std::uint32_t i = 0; i <= reach; ++i) {

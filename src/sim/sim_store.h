@@ -86,6 +86,7 @@ class SimShard {
   const StoreShape shape_;
   const std::function<void()> cut_power_;
   const layout::SsdGeometry ssd_;
+  const layout::LogKey log_key_;
   const layout::RegionGeometry blocks_;
   Disk disk_;
   LogGuard log_guard_;

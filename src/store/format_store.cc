@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -20,6 +21,7 @@
 #include "layout/log.h"
 #include "layout/superblock.h"
 #include "store/store_files.h"
+#include "store/store_key.h"
 #include "task/run_to_end.h"
 
 namespace scalio::storage {
@@ -31,6 +33,8 @@ using layout::SsdGeometry;
 namespace {
 constexpr std::uint64_t kLargestDefaultLog = 1 << 30;
 constexpr std::uint64_t kZeroChunk = 4 << 20;
+// So that no shard has 2 % more keys than another.
+constexpr std::uint32_t kPartitionsOfAShard = 64, kFewestPartitions = 4096;
 // Where something on a device that must not be overwritten shows: in the first and last bytes, or
 // in one of so many samples between.
 constexpr std::uint64_t kEdge = 1 << 20;
@@ -126,41 +130,55 @@ Task<Result<bool>> is_blank_device(block::BlockDevice& device) {
   co_return all_zero(buffer.first(tail));
 }
 
-// Zeros over what makes an SSD one of a store: both superblocks and the log's first batch.
+// Zeros over what makes an SSD one of a store: both superblocks and the first batch of each log.
 Task<Status> blank_ssd(block::BlockDevice& device, const SsdGeometry& g) {
   block::Buffer zeros(kSuperblockSize);
   const std::uint64_t second =
       (device.size() - kSuperblockSize) / kSuperblockSize * kSuperblockSize;
-  for (std::uint64_t at : {std::uint64_t{0}, second, g.log_offset}) {
+  std::vector<std::uint64_t> places = {0, second};
+  for (std::uint32_t i = 0; i < g.slices; ++i) places.push_back(slice_of(g, i).log_offset);
+  for (const std::uint64_t at : places) {
     Status s = co_await device.write(at, zeros.span(), block::Durability::cached);
     if (!s.ok()) co_return s;
   }
   co_return co_await device.flush();
 }
 
-// All but the superblocks.
-// A file is written over wholly: filesystems make the first write to each part of one much dearer
-// than the later ones. On a device buckets need no formatting: one without the new store's identity
-// is empty.
-Task<Status> write_ssd(block::BlockDevice& device, const SsdGeometry& g, bool whole,
-                       const std::atomic<bool>* interrupted,
-                       const std::function<void(double)>& progress) {
-  Status s = co_await blank_ssd(device, g);
-  if (!s.ok()) co_return s;
+// A slice, formatted. A file is written over wholly: filesystems make the first write to each part
+// of one much dearer than the later ones. On a device buckets need no formatting: one without the
+// new store's identity is empty.
+Task<Status> write_slice(block::BlockDevice& device, const SsdGeometry& g,
+                         const layout::StoreKey& key, bool whole,
+                         const std::atomic<bool>* interrupted,
+                         const std::function<void(double)>& progress) {
   block::Buffer chunk(kZeroChunk);
-  // The log is always written over, so that nothing in it looks like a batch.
-  const std::uint64_t end = whole ? g.device_size - kSuperblockSize : g.bucket_offset;
+  // The log is always written over, so that recovery reads no other store's.
+  const std::uint64_t end = whole ? g.log_offset + g.slice_size() : g.bucket_offset;
   for (std::uint64_t at = g.log_offset; at < end; at += kZeroChunk) {
     ByteSpan bytes = chunk.first(std::min(kZeroChunk, end - at));
-    s = co_await device.write(at, bytes, block::Durability::cached);
+    Status s = co_await device.write(at, bytes, block::Durability::cached);
     if (!s.ok()) co_return s;
-    progress(static_cast<double>(at) / static_cast<double>(end));
+    progress(static_cast<double>(at - g.log_offset) / static_cast<double>(end - g.log_offset));
     if (interrupted != nullptr && *interrupted) {
       co_return Status(Code::unavailable, "interrupted: there is no store");
     }
   }
-  const ByteView first = layout::first_batch(chunk.span(), g.log_id(), g.block_size);
-  s = co_await device.write(g.log_offset, first, block::Durability::cached);
+  const ByteView first = layout::first_batch(chunk.span(), layout::log_key_of(key, g.shard), g);
+  co_return co_await device.write(g.log_offset, first, block::Durability::cached);
+}
+
+// All but the superblocks.
+Task<Status> write_ssd(block::BlockDevice& device, const SsdGeometry& g,
+                       const layout::StoreKey& key, bool whole,
+                       const std::atomic<bool>* interrupted,
+                       const std::function<void(double)>& progress) {
+  Status s = co_await blank_ssd(device, g);
+  for (std::uint32_t i = 0; s.ok() && i < g.slices; ++i) {
+    const std::function<void(double)> part = [&](double fraction) {
+      progress((i + fraction) / g.slices);
+    };
+    s = co_await write_slice(device, slice_of(g, i), key, whole, interrupted, part);
+  }
   if (s.ok()) s = co_await device.flush();
   co_return s;
 }
@@ -282,7 +300,9 @@ Result<OldStore> old_store(EventLoop& loop, const FormatOptions& o,
     if (device.code() == Code::busy) return device.status();
     if (device.ok()) old.locked.push_back(*std::move(device));
   }
-  if (fs::exists(uuid_path(o.dir), error)) old.paths.push_back(uuid_path(o.dir));
+  for (const std::string& path : {uuid_path(o.dir), key_path(o.dir)}) {
+    if (fs::exists(path, error)) old.paths.push_back(path);
+  }
   return old;
 }
 
@@ -350,8 +370,8 @@ Status prepare_directory(const FormatOptions& o, const std::vector<std::string>&
 // Makes one store, in the order of run()'s steps. The loop outlives it.
 class Formatter {
  public:
-  Formatter(const FormatOptions& options, std::uint32_t shards, EventLoop& loop)
-      : o_(options), on_devices_(!options.ssd_paths.empty()), shards_(shards), loop_(loop) {}
+  Formatter(const FormatOptions& options, std::uint32_t ssds, EventLoop& loop)
+      : o_(options), on_devices_(!options.ssd_paths.empty()), count_(ssds), loop_(loop) {}
 
   Result<FormatSummary> run(const std::function<void(double)>& progress) {
     // Everything that can be wrong is found before anything is touched.
@@ -375,13 +395,19 @@ class Formatter {
 
   // What all SSDs of the store have in common.
   Status choose_identity() {
-    base_.shards = shards_;
+    base_.slices = o_.slices;
+    base_.shards = count_ * o_.slices;
+    base_.partitions = std::clamp(std::bit_ceil(kPartitionsOfAShard * base_.shards),
+                                  kFewestPartitions, +layout::Placement::kMaxPartitions);
     base_.bucket_size = o_.bucket_size;
     base_.inline_limit = o_.inline_limit;
-    for (Status s :
-         {randomize(base_.uuid), randomize(base_.hash_seed), randomize(base_.log_secret)}) {
+    for (Status s : {randomize(base_.uuid), randomize(base_.hash_seed)}) {
       if (!s.ok()) return s;
     }
+    Result<layout::StoreKey> key = make_store_key();
+    if (!key.ok()) return key.status();
+    key_ = *key;
+    base_.key_proof = layout::proof_of(key_);
     // RFC 4122, version 4.
     base_.uuid[6] = static_cast<std::uint8_t>((base_.uuid[6] & 0x0f) | 0x40);
     base_.uuid[8] = static_cast<std::uint8_t>((base_.uuid[8] & 0x3f) | 0x80);
@@ -389,13 +415,12 @@ class Formatter {
     return Status();
   }
 
-  Result<SsdGeometry> plan(std::uint32_t shard, std::uint64_t size,
-                           std::uint32_t block_size) const {
+  Result<SsdGeometry> plan(std::uint32_t ssd, std::uint64_t size, std::uint32_t block_size) const {
     SsdGeometry g = base_;
-    g.shard = shard;
+    g.shard = ssd * g.slices;
     g.block_size = std::max(base_.block_size, block_size);
     std::uint64_t log = o_.log_size;
-    if (log == 0) log = std::min(kLargestDefaultLog, size / 8);
+    if (log == 0) log = std::min(kLargestDefaultLog, size / 8) / g.slices;
     log = log / kSuperblockSize * kSuperblockSize;
     if (o_.log_size != 0 && log == 0) {
       return Status(Code::invalid, fmt::format("--log-size {}: a log has {} bytes or more",
@@ -418,9 +443,10 @@ class Formatter {
                   (*device)->block_size());
     if (!g.ok()) return Status(g.code(), fmt::format("{}: {}", path, g.status().message()));
     summary_.paths.push_back(path);
-    summary_.buckets += g->buckets;
-    summary_.log_bytes += g->log_size;
-    summary_.record_capacity_bytes += g->buckets * (g->bucket_size - layout::kBucketHeader);
+    summary_.buckets += g->slices * g->buckets;
+    summary_.log_bytes += g->slices * g->log_size;
+    summary_.record_capacity_bytes +=
+        g->slices * g->buckets * (g->bucket_size - layout::kBucketHeader);
     ssds_.geometries.push_back(*g);
     ssds_.devices.push_back(std::move(*device));
     return Status();
@@ -467,7 +493,7 @@ class Formatter {
   }
 
   Status create_files() {
-    for (std::uint32_t i = 0; !on_devices_ && i < shards_; ++i) {
+    for (std::uint32_t i = 0; !on_devices_ && i < count_; ++i) {
       const std::string path = ssd_path(o_.dir, i);
       if (Status s = create_file(path, o_.ssd_size); !s.ok()) return s;
       made_.add(path);
@@ -487,8 +513,8 @@ class Formatter {
       const std::function<void(double)> part = [&](double fraction) {
         progress((done + fraction) / n);
       };
-      s = run_to_end(loop_, write_ssd(*ssds_.devices[begun], ssds_.geometries[begun], !on_devices_,
-                                      o_.interrupted, part));
+      s = run_to_end(loop_, write_ssd(*ssds_.devices[begun], ssds_.geometries[begun], key_,
+                                      !on_devices_, o_.interrupted, part));
       ++begun;
     }
     if (s.ok()) s = name_ssds();
@@ -502,7 +528,7 @@ class Formatter {
     return s;
   }
 
-  // Gives the SSDs their names in the directory, and notes the store's UUID there.
+  // Gives the SSDs their names in the directory, and leaves the store's key and UUID there.
   Status name_ssds() {
     std::error_code error;
     for (std::uint32_t i = 0; i < given_.size(); ++i) {
@@ -512,16 +538,19 @@ class Formatter {
       made_.add(link);
     }
     // Before it is written, so that a part of it is removed too.
+    made_.add(key_path(o_.dir));
+    if (Status s = write_store_key(o_.dir, key_); !s.ok()) return s;
     made_.add(uuid_path(o_.dir));
     if (Status s = note_uuid(o_.dir, base_.uuid); !s.ok()) return s;
     return made_.sync();
   }
 
   const FormatOptions& o_;
-  const bool on_devices_;  // else on files in the directory
-  const std::uint32_t shards_;
+  const bool on_devices_;      // else on files in the directory
+  const std::uint32_t count_;  // of SSDs
   EventLoop& loop_;
   SsdGeometry base_;
+  layout::StoreKey key_{};
   FormatSummary summary_;
   NewSsds ssds_;
   std::vector<GivenSsd> given_;
@@ -531,12 +560,18 @@ class Formatter {
 }  // namespace
 
 Result<FormatSummary> format_store(const FormatOptions& o, std::function<void(double)> progress) {
-  const auto shards = static_cast<std::uint32_t>(o.ssd_paths.empty() ? o.ssds : o.ssd_paths.size());
-  if (shards == 0) return Status(Code::invalid, "a store needs at least one SSD");
+  const auto ssds = static_cast<std::uint32_t>(o.ssd_paths.empty() ? o.ssds : o.ssd_paths.size());
+  if (ssds == 0) return Status(Code::invalid, "a store needs at least one SSD");
+  if (o.slices == 0 || o.slices > layout::kMaxSlices ||
+      std::uint64_t{ssds} * o.slices > layout::kMaxShards) {
+    return Status(Code::invalid,
+                  fmt::format("{} SSDs with {} slices each: an SSD has 1 to {}, a store {} at most",
+                              ssds, o.slices, layout::kMaxSlices, layout::kMaxShards));
+  }
   if (o.dir.empty()) return Status(Code::invalid, "the store's directory has no name");
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
-  return Formatter(o, shards, **loop).run(progress);
+  return Formatter(o, ssds, **loop).run(progress);
 }
 
 }  // namespace scalio::storage

@@ -20,7 +20,8 @@ struct FormatOptions {
   std::vector<std::string> ssd_paths;
   std::uint32_t bucket_size = 1024;
   std::uint32_t inline_limit = 240;  // the largest key + value, in bytes
-  std::uint64_t log_size = 0;        // bytes, per SSD; 0: an eighth of the SSD, at most 1 GiB
+  std::uint32_t slices = 1;          // of each SSD
+  std::uint64_t log_size = 0;        // bytes, of a slice; 0: an eighth of it, at most 1 GiB an SSD
   bool force = false;                // overwrite what is there
   const std::atomic<bool>* interrupted = nullptr;  // set, from any thread, to have it give up
 };

@@ -15,6 +15,7 @@ struct LogPosition {
   // first LSNs after each skip, from the tail on.
   std::deque<std::uint64_t> skips;
   std::uint64_t version = 0;  // the highest that may have been assigned
+  std::uint64_t time = 0;     // store time: the latest that was written
 };
 
 }  // namespace scalio::storage

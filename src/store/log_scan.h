@@ -1,8 +1,8 @@
 // What the ring of a log holds: its batches, and the records in them.
 //
-// Values are bytes that clients choose, and who can read the SSDs knows the log id: a value can
-// hold what looks like a batch. So a batch is believed only where the log can have it, and what
-// goes by one has a bound.
+// Values are bytes that clients choose, and who reads the SSDs can put a copy of a batch into one.
+// It has the MAC of its own LSN, so it counts only at its own place in the ring; and there the log
+// has gone on since, so it is before the tail.
 #pragma once
 
 #include <scalio/status.h>
@@ -22,8 +22,7 @@ namespace scalio::storage {
 struct LogScan {
   std::vector<layout::BatchHeader> live;  // from the tail on, in order
   LogPosition position;
-  Findings damage;        // what is missing, and where
-  Findings not_believed;  // what looks like a batch and cannot be one
+  Findings damage;  // what is missing, and where
 
   // Whether live[i] may be incomplete without damage: a crash interrupted it before it was
   // acknowledged. Of each server's batches that can only be the last, after which the next server
@@ -35,18 +34,15 @@ struct LogScan {
   }
 };
 
-// Reads the whole ring. Failures: io_error; corrupt if there is no batch in it.
-Task<Result<LogScan>> scan_log(block::BlockDevice& device, const layout::SsdGeometry& geometry);
+// Reads the whole ring. Failures: io_error; corrupt if there is no batch in it, or batches that
+// cannot be of one log.
+Task<Result<LogScan>> scan_log(block::BlockDevice& device, const layout::SsdGeometry& geometry,
+                               const layout::LogKey& key);
 
-struct BatchContents {
-  std::uint32_t damaged = 0;       // records that are not intact
-  std::uint32_t not_believed = 0;  // and that are, and that this batch cannot have
-};
-
-// Reads one live batch into `buffer` (of layout::max_batch) and calls `record` for each record of
-// it that is intact and believed.
-Task<Result<BatchContents>> read_batch(
-    block::BlockDevice& device, const layout::SsdGeometry& geometry,
+// Reads one live batch into `buffer` (of layout::max_batch), calls `record` for each record of it
+// that is intact, and returns how many are not.
+Task<Result<std::uint32_t>> read_batch(
+    block::BlockDevice& device, const layout::SsdGeometry& geometry, const layout::LogKey& key,
     const layout::BatchHeader& batch, block::Buffer& buffer,
     const std::function<void(const layout::LogRecordView&)>& record);
 

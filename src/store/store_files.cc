@@ -118,17 +118,17 @@ class Finder {
   Result<std::vector<SsdPlace>> find(const std::vector<unsigned>& entries) {
     for (unsigned i : entries) look_in_place(i);
     if (Status s = learn_store(); !s.ok()) return s;
-    for (unsigned i = 0; i < shards_; ++i) {
+    for (unsigned i = 0; i < ssds_; ++i) {
       if (entries_.contains(i)) continue;
-      return Status(Code::invalid, fmt::format("{} is missing (the store has {} SSDs)",
-                                               ssd_path(dir_, i), shards_));
+      return Status(Code::invalid,
+                    fmt::format("{} is missing (the store has {} SSDs)", ssd_path(dir_, i), ssds_));
     }
-    if (entries.back() >= shards_) {
+    if (entries.back() >= ssds_) {
       return Status(Code::invalid, fmt::format("{} does not belong there: the store has {} SSDs",
-                                               ssd_path(dir_, entries.back()), shards_));
+                                               ssd_path(dir_, entries.back()), ssds_));
     }
     std::vector<SsdPlace> places;
-    for (unsigned i = 0; i < shards_; ++i) {
+    for (unsigned i = 0; i < ssds_; ++i) {
       Result<SsdPlace> place = find_one(i);
       if (!place.ok()) return place.status();
       places.push_back(*std::move(place));
@@ -171,13 +171,13 @@ class Finder {
     if (!noted.ok()) return noted.status();
     noted_ = noted->has_value();
     uuid_ = *noted;
-    shards_ = entries_.rbegin()->first + 1;
+    ssds_ = entries_.rbegin()->first + 1;
     for (bool in_place : {true, false}) {
       for (const auto& [index, entry] : entries_) {
         const Result<SsdGeometry>& g = entry.superblock;
-        if (!g.ok() || (in_place && g->shard != index) || (uuid_ && *uuid_ != g->uuid)) continue;
+        if (!g.ok() || (in_place && g->ssd() != index) || (uuid_ && *uuid_ != g->uuid)) continue;
         uuid_ = g->uuid;
-        shards_ = g->shards;
+        ssds_ = g->ssds();
         return Status();
       }
     }
@@ -185,7 +185,7 @@ class Finder {
   }
 
   bool is_wanted(const Result<SsdGeometry>& superblock, unsigned index) const {
-    return superblock.ok() && superblock->uuid == uuid_ && superblock->shard == index;
+    return superblock.ok() && superblock->uuid == uuid_ && superblock->ssd() == index;
   }
 
   Result<SsdPlace> find_one(unsigned index) {
@@ -201,7 +201,7 @@ class Finder {
     if (look_further) {
       look_at_devices();
       for (const auto& [id, place] : devices_) {
-        if (place.geometry.shard == index) found.insert({id, place});
+        if (place.geometry.ssd() == index) found.insert({id, place});
       }
     }
     if (found.empty()) return not_found(index, look_further);
@@ -245,7 +245,7 @@ class Finder {
     const Entry& entry = entries_.at(index);
     if (!entry.superblock.ok()) return entry.superblock.status().message();
     return fmt::format("{} is {}, which is SSD {} of store {}", ssd_path(dir_, index), entry.path,
-                       entry.superblock->shard, layout::to_string(entry.superblock->uuid));
+                       entry.superblock->ssd(), layout::to_string(entry.superblock->uuid));
   }
 
   Status not_found(unsigned index, bool looked_at_devices) const {
@@ -267,7 +267,7 @@ class Finder {
   std::map<unsigned, Entry> entries_;
   std::optional<Uuid> uuid_;  // of the store; nothing if neither note nor SSD tells
   bool noted_ = false;        // in the directory
-  unsigned shards_ = 0;
+  unsigned ssds_ = 0;
   bool looked_at_devices_ = false;
   std::map<Identity, SsdPlace> devices_;
   unsigned unreadable_ = 0;
@@ -302,12 +302,6 @@ Result<std::vector<SsdPlace>> find_ssds(const std::string& dir) {
   return Finder(**loop, dir).find(*entries);
 }
 
-Result<unsigned> count_ssds(const std::string& dir) {
-  Result<std::vector<SsdPlace>> places = find_ssds(dir);
-  if (!places.ok()) return places.status();
-  return static_cast<unsigned>(places->size());
-}
-
 Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector<EventLoop*>& loops,
                                        block::Access access) {
   Result<std::vector<SsdPlace>> places = find_ssds(dir);
@@ -320,15 +314,15 @@ Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector
     // Once more: what was there before it was locked may have been another.
     Result<SsdGeometry> g = run_to_end(loop, block::read_superblock(**device));
     if (!g.ok()) return g.status();
-    if (g->uuid != place.geometry.uuid || g->shard != place.geometry.shard) {
+    if (g->uuid != place.geometry.uuid || g->ssd() != place.geometry.ssd()) {
       return Status(Code::busy, fmt::format("{} has become another SSD just now", place.path));
     }
     if (!ssds.empty() && !layout::same_store(*g, ssds[0].geometry)) {
       return Status(
           Code::corrupt,
           fmt::format(
-              "the superblocks of {} and {} contradict each other: hash seed, bucket size and "
-              "inline limit are the same on all SSDs of a store",
+              "the superblocks of {} and {} contradict each other: hash seed, slices, partitions, "
+              "bucket size and inline limit are the same on all SSDs of a store",
               place.path, ssds[0].path));
     }
     ssds.push_back({*std::move(device), *g, std::move(place.path), std::move(place.moved)});

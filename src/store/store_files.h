@@ -52,7 +52,4 @@ Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector
 // (no such directory).
 Result<std::vector<unsigned>> list_ssds(const std::string& dir);
 
-// How many SSDs the store in a directory has; all are there. Failures: those of find_ssds().
-Result<unsigned> count_ssds(const std::string& dir);
-
 }  // namespace scalio::storage

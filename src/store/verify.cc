@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <unordered_map>
 
 #include "base/hash.h"
@@ -13,6 +14,7 @@
 #include "layout/bucket.h"
 #include "store/log_scan.h"
 #include "store/store_files.h"
+#include "store/store_key.h"
 #include "task/run_to_end.h"
 
 namespace scalio::storage {
@@ -26,12 +28,21 @@ constexpr std::uint64_t kReadSize = 1 << 20;
 
 class Verifier {
  public:
-  Verifier(OpenSsd& ssd, const VerifyOptions& options, VerifyReport& report)
-      : device_(*ssd.device), g_(ssd.geometry), options_(options), report_(report) {}
+  // Without a key the log is left out.
+  Verifier(OpenSsd& ssd, std::uint32_t slice, const std::optional<layout::StoreKey>& key,
+           const VerifyOptions& options, VerifyReport& report)
+      : device_(*ssd.device),
+        g_(slice_of(ssd.geometry, slice)),
+        placement_(g_.placement()),
+        options_(options),
+        report_(report) {
+    if (key) key_ = layout::log_key_of(*key, g_.shard);
+  }
 
   Task<Status> run(std::function<void(double)> progress) {
-    Status s = co_await check_log();
-    if (s.ok()) s = co_await check_superblocks();
+    Status s;
+    if (key_) s = co_await check_log(*key_);
+    if (s.ok() && g_.slice() == 0) s = co_await check_superblocks();
     if (s.ok()) s = co_await check_buckets(progress);
     co_return s;
   }
@@ -47,6 +58,16 @@ class Verifier {
   void problem(std::string text) {
     if (report_.problems.size() < kMaxProblems)
       report_.problems.push_back(device_.name() + ": " + text);
+  }
+
+  std::string log_place(std::uint64_t lsn) const {
+    return fmt::format("log at LSN {} (offset {})", lsn, g_.log_offset + lsn % g_.log_size);
+  }
+
+  void check_served(const layout::RecordView& r, const std::string& where) {
+    if (r.plain()) return;
+    problem(fmt::format("record in the {} {}, which this release does not serve or check", where,
+                        why_not_plain(r)));
   }
 
   Task<Status> check_superblocks() {
@@ -76,39 +97,35 @@ class Verifier {
     co_return Status();
   }
 
-  Task<Status> check_log() {
-    Result<LogScan> scan = co_await scan_log(device_, g_);
+  Task<Status> check_log(const layout::LogKey& key) {
+    Result<LogScan> scan = co_await scan_log(device_, g_, key);
     if (!scan.ok() && scan.code() != Code::corrupt) co_return scan.status();
     if (!scan.ok()) {
       problem(scan.status().message());
       co_return Status();
     }
     log_is_ours_ = true;
-    for (const Findings* all : {&scan->damage, &scan->not_believed}) {
-      for (const std::string& d : all->named()) problem(d);
-      if (all->more() > 0) problem(fmt::format("{} more of these in the log", all->more()));
-    }
+    for (const std::string& d : scan->damage.named()) problem(d);
+    if (const std::uint64_t more = scan->damage.more(); more > 0)
+      problem(fmt::format("{} more of these in the log", more));
     block::Buffer buffer(layout::max_batch(g_));
     for (std::size_t i = 0; i < scan->live.size(); ++i) {
       const layout::BatchHeader& batch = scan->live[i];
       const std::function<void(const layout::LogRecordView&)> look =
           [&](const layout::LogRecordView& r) {
             ++report_.log_records;
+            if (layout::is_write(r.kind)) check_served(r.record(), log_place(r.lsn));
             if (r.kind != layout::LogKind::image) return;
             // Recovery puts these in place; the last of each bucket counts.
             const auto image = *layout::decode_image(r.body, g_.bucket_size);
             for (const auto& b : image) images_[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
           };
-      Result<BatchContents> contents = co_await read_batch(device_, g_, batch, buffer, look);
-      if (!contents.ok()) co_return contents.status();
+      const Result<std::uint32_t> damaged =
+          co_await read_batch(device_, g_, key, batch, buffer, look);
+      if (!damaged.ok()) co_return damaged.status();
       ++report_.log_batches;
-      const std::string where = fmt::format("log batch at LSN {} (offset {})", batch.lsn,
-                                            g_.log_offset + batch.lsn % g_.log_size);
-      if (contents->damaged > 0 && !scan->may_be_torn(i)) problem(where + ": damaged records");
-      if (contents->not_believed > 0) {
-        problem(fmt::format("{}: {} records that cannot be, which a server leaves out", where,
-                            contents->not_believed));
-      }
+      if (*damaged > 0 && !scan->may_be_torn(i))
+        problem("batch of the " + log_place(batch.lsn) + ": damaged records");
     }
     co_return Status();
   }
@@ -152,14 +169,15 @@ class Verifier {
 
   void check_record(std::uint64_t number, const layout::RecordView& r, Seen& here) {
     ++report_.records;
-    report_.record_bytes += layout::kBucketRecordHeader + r.key.size() + r.value.size();
+    report_.record_bytes += layout::kBucketRecordHeader + payload_size(r);
     const std::uint64_t hash = hash_key(r.key, g_.hash_seed);
-    const std::uint64_t home = g_.home_bucket(hash);
+    const std::uint64_t home = g_.home_bucket(placement_.point_of(hash));
+    check_served(r, fmt::format("bucket {}", number));
     const auto place = [&] {
       return fmt::format("record in bucket {} at offset {} (version {})", number,
                          g_.bucket_at(number), r.version);
     };
-    if (layout::shard_of(hash, g_.shards) != g_.shard) problem(place() + " belongs to another SSD");
+    if (placement_.shard_of(hash) != g_.shard) problem(place() + " belongs to another shard");
     if (home > number || number - home > SsdGeometry::kMaxReach) {
       problem(place() + fmt::format(" belongs to bucket {}", home));
     } else if (home < number) {
@@ -182,11 +200,12 @@ class Verifier {
   }
 
   block::BlockDevice& device_;
-  const SsdGeometry& g_;
+  const SsdGeometry g_;
+  const layout::Placement placement_;
+  std::optional<layout::LogKey> key_;
   const VerifyOptions& options_;
   VerifyReport& report_;
-  bool log_is_ours_ =
-      false;  // has an intact batch, whose checksum the superblock's identity is part of
+  bool log_is_ours_ = false;  // has an intact batch, which the superblock's identity is part of
   std::unordered_map<std::uint64_t, Bytes> images_;
   std::deque<Seen> window_;
 };
@@ -200,15 +219,24 @@ Result<VerifyReport> verify_store(const std::string& dir, std::function<void(dou
       dir, {loop->get()}, options.repair ? block::Access::exclusive : block::Access::shared);
   if (!ssds.ok()) return ssds.status();
   VerifyReport report;
+  std::optional<layout::StoreKey> key;
+  const Result<layout::StoreKey> found = read_store_key(dir, (*ssds)[0].geometry);
+  if (found.ok()) {
+    key = *found;
+  } else {
+    report.problems.push_back(
+        found.status().message() +
+        "; so the logs were not checked, and a bucket that fails here may be whole in its log");
+  }
   std::uint64_t room = 0;
-  for (std::size_t i = 0; i < ssds->size(); ++i) {
-    OpenSsd& ssd = (*ssds)[i];
-    if (!ssd.moved.empty()) report.notes.push_back(ssd.moved);
+  const std::uint32_t shards = (*ssds)[0].geometry.shards;
+  for (std::uint32_t i = 0; i < shards; ++i) {
+    OpenSsd& ssd = (*ssds)[i / (*ssds)[0].geometry.slices];
+    const std::uint32_t slice = i % ssd.geometry.slices;
+    if (slice == 0 && !ssd.moved.empty()) report.notes.push_back(ssd.moved);
     room += ssd.geometry.buckets * (ssd.geometry.bucket_size - layout::kBucketHeader);
-    Verifier checker(ssd, options, report);
-    const auto part = [&](double done) {
-      progress((static_cast<double>(i) + done) / static_cast<double>(ssds->size()));
-    };
+    Verifier checker(ssd, slice, key, options, report);
+    const auto part = [&](double done) { progress((i + done) / shards); };
     Status s = run_to_end(**loop, checker.run(part));
     if (!s.ok()) return s;
   }

@@ -29,21 +29,25 @@ inline layout::SsdGeometry test_geometry(std::uint64_t buckets, std::uint32_t bu
   layout::SsdGeometry g;
   for (std::size_t i = 0; i < g.uuid.size(); ++i) g.uuid[i] = static_cast<std::uint8_t>(i * 7 + 1);
   g.hash_seed = 42;
-  g.log_secret = 43;
   g.bucket_size = bucket_size;
   g.inline_limit = 120;
   g.log_offset = 4096;
   g.log_size = log_size != 0 ? log_size : layout::min_log_size(g);
   g.bucket_offset = g.log_offset + g.log_size;
   g.buckets = buckets;
-  g.device_size = g.bucket_offset + g.all_buckets() * g.bucket_size + 4096;
+  g.device_size = g.value_offset() + 4096;
   return g;
+}
+
+inline const layout::LogKey& test_log_key() {
+  static const layout::LogKey key = layout::log_key_of({1, 2, 3}, 0);
+  return key;
 }
 
 // The bytes of an SSD that was just formatted, but for the superblocks.
 inline Bytes formatted(const layout::SsdGeometry& g) {
   Bytes bytes(g.device_size);
-  layout::first_batch(ByteSpan(bytes).subspan(g.log_offset, g.log_size), g.log_id(), g.block_size);
+  layout::first_batch(ByteSpan(bytes).subspan(g.log_offset, g.log_size), test_log_key(), g);
   return bytes;
 }
 
@@ -57,7 +61,7 @@ struct Stored {
 // failure.
 inline std::optional<Stored> find_in_buckets(const layout::SsdGeometry& g, Bytes& contents,
                                              std::string_view key) {
-  const std::uint64_t home = g.home_bucket(hash_key(key, g.hash_seed));
+  const std::uint64_t home = g.home_bucket(g.point_of(key));
   std::uint32_t reach = 0;
   for (std::uint32_t i = 0; i <= reach; ++i) {
     layout::Bucket bucket(ByteSpan(contents).subspan(g.bucket_at(home + i), g.bucket_size));
@@ -124,9 +128,10 @@ class TestClient final : public fabric::Peer {
   }
   void send_as(std::uint64_t call, std::uint64_t sequence, std::uint64_t acknowledged,
                layout::RequestKind kind, std::string_view key, std::string_view value = "",
-               std::uint64_t expected = 0) {
+               std::uint64_t expected = 0, std::uint64_t end = 0) {
     Bytes message;
-    layout::encode(message, layout::Request{kind, sequence, acknowledged, expected, key, value});
+    layout::encode(message, layout::Request{kind, sequence, acknowledged, expected, key, value,
+                                            hello.ssd.shard, end});
     shard_.on_request(*this, call, message);
   }
   // Whether one more write may be sent, with at most `limit` in flight, and within the session's
@@ -196,6 +201,7 @@ class ShardFixture {
     std::uint32_t batch_max = 256;
     std::uint64_t seed = 1;
     std::string device_path = "memory-ssd";
+    layout::LogKey key = test_log_key();
   };
   ShardFixture(const layout::SsdGeometry& ssd_geometry, Bytes contents, Options options)
       : loop(make_loop()),
@@ -247,7 +253,7 @@ class ShardFixture {
     return write(c, layout::RequestKind::put_if, key, value, expected);
   }
 
-  std::uint64_t hash(std::string_view key) const { return hash_key(key, geometry.hash_seed); }
+  std::uint64_t hash(std::string_view key) const { return geometry.point_of(key); }
   std::byte* block_of(std::string_view key) {
     return region.data() + blocks.block_at(blocks.block_of(hash(key)));
   }
@@ -292,6 +298,7 @@ class ShardFixture {
   static ShardOptions shard_options(const Options& options) {
     ShardOptions o;
     o.log.batch_max = options.batch_max;
+    o.log.key = options.key;
     o.session_seed = options.seed;
     o.device_path = options.device_path;
     return o;

@@ -23,7 +23,7 @@ class ShardParts {
         device(*loop, ssd),
         region(blocks.size()),
         table(blocks, region.span()),
-        log(*loop, device, geometry, {}),
+        log(*loop, device, geometry, {.key = test_log_key()}),
         stop(geometry.shard, [this] { wake_all(); }),
         queue(*loop),
         space(*loop, geometry, table, log),
@@ -33,7 +33,7 @@ class ShardParts {
         merger(*loop, device, geometry, table, log, space, queue, repair, buckets, stop),
         checkpointer(*loop, device, geometry, table, log, space, images, repair, merger, stop),
         writes(*loop, device, geometry, table, log, space, queue, repair, buckets, merger, stop) {
-    Result<storage::LogScan> scan = run(*loop, storage::scan_log(device, geometry));
+    Result<storage::LogScan> scan = run(*loop, storage::scan_log(device, geometry, test_log_key()));
     EXPECT_TRUE(scan.ok()) << scan.status().to_string();
     log.resume(std::move(scan->position));
     loop->spawn(log.run());
@@ -56,7 +56,7 @@ class ShardParts {
     for (int i = 0; i < 200; ++i) loop->turn(false);
   }
 
-  std::uint64_t hash(std::string_view key) const { return hash_key(key, geometry.hash_seed); }
+  std::uint64_t hash(std::string_view key) const { return geometry.point_of(key); }
   std::uint64_t home_of(std::string_view key) const { return geometry.home_bucket(hash(key)); }
   // The i-th key whose home is `bucket`.
   std::string key_in(std::uint64_t bucket, int i) const {

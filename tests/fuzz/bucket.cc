@@ -18,7 +18,8 @@ void use(Bucket& bucket) {
   std::uint32_t records = 0;
   std::vector<std::string> keys;
   bucket.for_each([&](const RecordView& r) {
-    require(!r.key.empty() && r.key.size() <= kMaxKey);
+    require(!r.key.empty() && r.key.size() <= kMaxKey && r.kind != Kind::tombstone);
+    require(r.kind != Kind::pointer || r.value.size() == kPointerSize);
     keys.emplace_back(r.key);
     ++records;
   });
@@ -29,8 +30,7 @@ void use(Bucket& bucket) {
     bucket.erase(key);
   }
   const RecordView record{"a new key", "value", 3, Kind::value};
-  if (!bucket.find(record.key) && bucket.fits(record.key.size(), record.value.size()))
-    bucket.append(record);
+  if (!bucket.find(record.key) && bucket.fits(payload_size(record))) bucket.append(record);
 }
 }  // namespace
 
@@ -52,8 +52,9 @@ std::vector<Bytes> seeds() {
     Bucket bucket(bytes);
     bucket.clear(kStore);
     for (std::size_t i = 0; i < records; ++i) {
-      bucket.append({std::string(1 + i, 'k'), std::string(20 * i, 'v'), i + 1, Kind::value});
+      bucket.append({std::string(1 + i, 'k'), std::string(20 * i, 'v'), i + 1, Kind::value, i % 2});
     }
+    if (records == 4) bucket.append({"p", std::string(kPointerSize, 'p'), 9, Kind::pointer, 7});
     bucket.set_reach(static_cast<std::uint32_t>(records));
     bucket.seal(kNumber);
     out.push_back(bytes);

@@ -1,8 +1,8 @@
 // Hash blocks, as a client reads them from a region that other clients write.
-#include "base/hash.h"
-
 #include <algorithm>
 #include <string>
+
+#include "base/hash.h"
 #include "client/block_view.h"
 #include "fabric/block_part.h"
 #include "target.h"
@@ -13,7 +13,7 @@ using namespace layout;
 
 namespace {
 constexpr std::string_view kKey = "key";
-const RegionGeometry kGeometry{1, 4, 2, 48};
+const RegionGeometry kGeometry{1, 4, 2, 56};
 const std::uint64_t kHash = hash_key(kKey, 1);
 }  // namespace
 
@@ -25,6 +25,7 @@ void run(ByteView input) {
   if (found == client::BlockView::Found::record) {
     require(view.record().key == kKey && view.slot() < kGeometry.slots());
     require(view.record().value.size() <= kGeometry.slot_size);
+    require(view.record().kind != Kind::pointer || view.record().value.size() == kPointerSize);
   }
   for (std::uint32_t i = 0; i < kGeometry.read_slots; ++i) (void)view.age(i, 12345);
 
@@ -44,20 +45,25 @@ void run(ByteView input) {
 
 std::vector<Bytes> seeds() {
   std::vector<Bytes> out;
-  for (const bool written : {false, true}) {
-    Bytes bytes(kGeometry.block_size());
-    const std::uint32_t slot = written ? kGeometry.read_slots : 1;
-    const std::uint32_t upper =
-        encode_slot(ByteSpan(bytes).subspan(kGeometry.body(slot), kGeometry.slot_size),
-                    {kKey, "value", 9, Kind::value}, slot_place(0, slot, 3));
-    if (written) {
-      store(bytes.data() + kGeometry.upper_checksum(0), upper);
-      store(bytes.data() + kGeometry.write_word(0),
-            WriteWord{WriteState::dirty, 3, tag_of(kHash)}.pack());
-    } else {
-      store(bytes.data() + kGeometry.read_word(1), ReadWord{true, true, 3, tag_of(kHash)}.pack());
+  const std::string pointer(kPointerSize, 'p');
+  for (const RecordView& record :
+       {RecordView{kKey, "value", 9}, RecordView{kKey, "value", 9, Kind::value, 77},
+        RecordView{kKey, pointer, 9, Kind::pointer}}) {
+    for (const bool written : {false, true}) {
+      Bytes bytes(kGeometry.block_size());
+      const std::uint32_t slot = written ? kGeometry.read_slots : 1;
+      const std::uint32_t upper =
+          encode_slot(ByteSpan(bytes).subspan(kGeometry.body(slot), kGeometry.slot_size), record,
+                      slot_place(0, slot, 3));
+      if (written) {
+        store(bytes.data() + kGeometry.upper_checksum(0), upper);
+        store(bytes.data() + kGeometry.write_word(0),
+              WriteWord{WriteState::dirty, 3, tag_of(kHash)}.pack());
+      } else {
+        store(bytes.data() + kGeometry.read_word(1), ReadWord{true, true, 3, tag_of(kHash)}.pack());
+      }
+      out.push_back(bytes);
     }
-    out.push_back(bytes);
   }
   return out;
 }

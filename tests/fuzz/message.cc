@@ -13,7 +13,7 @@ void run(ByteView input) {
   if (auto m = decode_hello_request(input)) {
     Bytes again;
     encode(again, *m);
-    require(decode_hello_request(again)->session == m->session);
+    require(decode_hello_request(again)->session == m->session && again.size() == input.size());
   }
   if (auto m = decode_hello_reply(input)) {
     Bytes again;
@@ -22,13 +22,14 @@ void run(ByteView input) {
     // What clients compute with it.
     require(m->region.block_size() <= kMaxBlockSize && m->region.size() >= m->region.blocks);
     require(m->region.slots() <= RegionGeometry::kMaxSlots);
+    require(m->ssd.shard < m->ssd.shards && check(m->ssd).ok());
   }
   if (auto m = decode_request(input)) {
     Bytes again;
     encode(again, *m);
     auto same = decode_request(again);
     require(same && same->key == m->key && same->value == m->value &&
-            same->sequence == m->sequence);
+            same->sequence == m->sequence && same->shard == m->shard && same->end == m->end);
   }
   if (auto m = decode_reply(input)) {
     Bytes again;
@@ -39,7 +40,7 @@ void run(ByteView input) {
 }
 
 std::vector<Bytes> seeds() {
-  std::vector<Bytes> out(5);
+  std::vector<Bytes> out(6);
   encode(out[0], HelloRequest{77});
   HelloReply hello;
   hello.ssd = *plan_ssd(SsdGeometry{}, 1 << 20, 128 * 1024);
@@ -49,6 +50,7 @@ std::vector<Bytes> seeds() {
   encode(out[1], hello);
   encode(out[2], Request{RequestKind::put, 3, 2, 0, "key", "value"});
   encode(out[3], Request{RequestKind::put_if, 9, 9, 8, "another key", std::string_view()});
+  encode(out[5], Request{RequestKind::put, 4, 3, 0, "key", "value", 2, 77});
   encode(out[4], Reply{Code::conflict, 17, "the key's version is 17"});
   return out;
 }

@@ -13,17 +13,27 @@ namespace scalio::fuzz {
 using namespace layout;
 
 namespace {
-constexpr std::uint64_t kDevice = 2 << 20;
+constexpr std::uint64_t kDevice = 8 << 20;
 
 void use(ByteView bytes) {
   Result<SsdGeometry> g = decode_superblock(bytes, kDevice);
   if (!g.ok()) return;
   // All that is computed from it stays on the device.
-  require(g->shard < g->shards && g->buckets > 0);
-  require(g->log_offset + g->log_size <= g->bucket_offset);
-  require(g->bucket_at(g->all_buckets() - 1) + g->bucket_size <= kDevice);
+  require(g->shard < g->shards && g->buckets > 0 && g->slice() == 0);
+  std::uint64_t end = kSuperblockSize;
+  for (std::uint32_t i = 0; i < g->slices; ++i) {
+    const SsdGeometry s = slice_of(*g, i);
+    require(s.log_offset == end && s.ssd() == g->ssd() && s.slice() == i);
+    require(s.log_offset + s.log_size <= s.bucket_offset);
+    require(s.bucket_at(s.all_buckets() - 1) + s.bucket_size <= s.value_offset());
+    end = s.value_offset() + s.value_size;
+  }
+  require(end + kSuperblockSize <= kDevice);
   require(g->home_bucket(~0ULL) < g->buckets);
   require(g->log_size >= 16 * std::uint64_t{max_batch(*g)});
+  const Placement placement = g->placement();
+  for (const std::uint64_t hash : {0ULL, 1ULL << 63, ~0ULL})
+    require(placement.shard_of(hash) < g->shards);
 }
 }  // namespace
 
@@ -41,7 +51,10 @@ std::vector<Bytes> seeds() {
   std::vector<Bytes> out;
   for (const std::uint32_t bucket : {512U, 1024U, 4096U}) {
     SsdGeometry base;
-    base.shards = 4;
+    base.slices = 1 + bucket / 2048;
+    base.shards = 4 * base.slices;
+    base.value_size = bucket == 512 ? 256 << 10 : 0;
+    base.segment_size = base.value_size / 2;
     base.bucket_size = bucket;
     base.inline_limit = 80;
     Result<SsdGeometry> g = plan_ssd(base, kDevice, min_log_size(base));

@@ -85,9 +85,14 @@ Subcommand add_format(CLI::App& parent) {
   as_size(app->add_option("--inline-limit", o.inline_limit,
                           "Most bytes of a key and its value together"))
       ->capture_default_str();
-  as_size(
-      app->add_option("--log-size", o.log_size,
-                      "Bytes of the log on each SSD; default: an eighth of the SSD, at most 1G"));
+  as_size(app->add_option(
+      "--log-size", o.log_size,
+      "Bytes of the log of each slice; default: an eighth of it, at most 1G an SSD"));
+  app->add_option("--slices", o.slices,
+                  "Cut each SSD into this many slices, each a shard with a thread of its own")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app->add_flag("--force", o.force,
                 "Overwrite a store, or whatever else the devices and files hold");
   app->add_flag("--json", flags->json, "Print what was made as JSON");

@@ -34,8 +34,8 @@ Result<std::vector<nvmf::KernelNamespace>> namespaces_of(const std::string& dir)
   if (!ssds.ok()) return ssds.status();
   std::vector<nvmf::KernelNamespace> namespaces;
   for (const auto& [path, ssd, moved] : *ssds) {
-    namespaces.push_back({layout::store_nqn(ssd.uuid), ssd.shard + 1,
-                          nvmf::NamespaceId::of(layout::ssd_uuid(ssd.uuid, ssd.shard)), path});
+    namespaces.push_back({layout::store_nqn(ssd.uuid), ssd.ssd() + 1,
+                          nvmf::NamespaceId::of(layout::ssd_uuid(ssd.uuid, ssd.ssd())), path});
   }
   return namespaces;
 }

@@ -16,11 +16,11 @@ Status check_begin(ByteReader& r) {
     return Status(Code::invalid, "what is there is not Scalio");
   }
   const auto version = r.get<std::uint32_t>();
-  if (version == kProtocolVersion) return Status();
+  if (speaks_with(version)) return Status();
   return Status(Code::invalid,
                 fmt::format("the other side speaks protocol version {}, this one {}; use the "
                             "same release on both sides",
-                            version, kProtocolVersion));
+                            protocol_text(version), protocol_text(kProtocolVersion)));
 }
 Status malformed(const ByteReader& r) {
   return r.ok() ? Status() : Status(Code::invalid, "malformed private data of an RDMA connection");

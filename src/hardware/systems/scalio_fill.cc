@@ -20,9 +20,9 @@ using Placed = FilledRecords::Placed;
 void format(SparseBytes& ssd, const layout::SsdGeometry& g) {
   Bytes block(layout::kSuperblockSize);
   // As formatted, but for the version.
-  layout::BatchBuilder builder(g.log_id());
+  layout::BatchBuilder builder(model_log_key(g.shard), g.store_id());
   builder.begin(ByteSpan(block).first(g.block_size), 0);
-  ssd.write(g.log_offset, builder.finish(0, kFillVersion, g.block_size));
+  ssd.write(g.log_offset, builder.finish(0, kFillVersion, 0, g.block_size));
   std::ranges::fill(block, std::byte{0});
   layout::encode_superblock(block, g);
   ssd.write(0, block);
@@ -74,7 +74,7 @@ class BucketWriter {
   bool add(const Placed& r, FillPage& page) {
     layout::Bucket bucket(page.bytes);
     const std::string_view key = records_.key(r.number), value = records_.value(r.number);
-    if (!bucket.fits(key.size(), value.size())) return false;
+    if (!bucket.fits(key.size() + value.size())) return false;
     bucket.append({key, value, kFillVersion});
     page.used = true;
     const std::uint64_t distance = next_ - 1 - r.bucket;
@@ -107,13 +107,16 @@ class BucketWriter {
 
 }  // namespace
 
+layout::LogKey model_log_key(std::uint32_t shard) { return layout::log_key_of({7}, shard); }
+
 void fill_scalio(const std::vector<layout::SsdGeometry>& geometries,
                  const std::vector<SparseBytes*>& ssds, const FilledShape& shape) {
   const auto count = static_cast<std::uint32_t>(ssds.size());
+  const layout::Placement placement = geometries[0].placement();
   FilledRecords records(shape, count, [&](std::string_view key) {
     const std::uint64_t hash = hash_key(key, geometries[0].hash_seed);
-    const std::uint32_t shard = layout::shard_of(hash, count);
-    return FilledRecords::Where{shard, geometries[shard].home_bucket(hash)};
+    const std::uint32_t shard = placement.shard_of(hash);
+    return FilledRecords::Where{shard, geometries[shard].home_bucket(placement.point_of(hash))};
   });
   for (std::uint32_t i = 0; i < count; ++i) {
     format(*ssds[i], geometries[i]);

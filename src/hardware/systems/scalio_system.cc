@@ -26,7 +26,6 @@ layout::SsdGeometry base_geometry(const SystemShape& shape, std::uint32_t ssds) 
   layout::SsdGeometry g;
   g.uuid.fill(7);
   g.hash_seed = mix(shape.seed + 11);
-  g.log_secret = mix(shape.seed + 12);
   g.shards = ssds;
   g.bucket_size = kBucket;
   g.inline_limit = static_cast<std::uint32_t>(shape.key_size + shape.value_size);
@@ -50,6 +49,7 @@ struct ModelShard {
     server::ShardOptions o;
     if (!shape.batching) o.log.batch_max = 1;
     o.session_seed = shape.seed + ssd.shard;
+    o.log.key = model_log_key(ssd.shard);
     return o;
   }
 
@@ -99,11 +99,13 @@ class ShardsKvClient : public baseline::KvClient {
  public:
   using Shards = std::vector<std::unique_ptr<ModelShardClient>>;
   ShardsKvClient(Shards shards, const layout::SsdGeometry& geometry)
-      : shards_(std::move(shards)), hash_seed_(geometry.hash_seed) {}
+      : shards_(std::move(shards)),
+        hash_seed_(geometry.hash_seed),
+        placement_(geometry.placement()) {}
 
   Task<Result<std::string>> get(std::string_view key) override {
     const std::uint64_t hash = hash_key(key, hash_seed_);
-    Result<Record> got = co_await of(hash).client.get(key, hash);
+    Result<Record> got = co_await of(hash).client.get(key, placement_.point_of(hash));
     if (!got.ok()) co_return got.status();
     co_return std::move(got->value);
   }
@@ -127,10 +129,9 @@ class ShardsKvClient : public baseline::KvClient {
   Shards& shards() { return shards_; }
 
  protected:
-  ModelShardClient& of(std::uint64_t hash) {
-    return *shards_[layout::shard_of(hash, static_cast<std::uint32_t>(shards_.size()))];
-  }
+  ModelShardClient& of(std::uint64_t hash) { return *shards_[placement_.shard_of(hash)]; }
   std::uint64_t hash_seed() const { return hash_seed_; }
+  const layout::Placement& placement() const { return placement_; }
 
  private:
   Task<Status> write(layout::RequestKind kind, std::string_view key, std::string_view value) {
@@ -141,6 +142,7 @@ class ShardsKvClient : public baseline::KvClient {
 
   Shards shards_;
   const std::uint64_t hash_seed_;
+  const layout::Placement placement_;
 };
 
 // Figure 13's without a cache: what is not in a write slot is read from the SSD, and not cached.
@@ -150,24 +152,25 @@ class UncachedKvClient final : public ShardsKvClient {
 
   Task<Result<std::string>> get(std::string_view key) override {
     const std::uint64_t hash = hash_key(key, hash_seed());
+    const std::uint64_t point = placement().point_of(hash);
     ModelShardClient& shard = of(hash);
     ++gets_;
     for (;;) {
       const client::ShardConnection& link = *shard.link.current();
       const layout::RegionGeometry& g = link.hello.region;
       Bytes bytes(g.block_size());
-      const std::uint64_t block = g.block_of(hash);
+      const std::uint64_t block = g.block_of(point);
       fabric::Op read = link.connection->read(g.block_at(block), bytes);
       const Code code = co_await read;
       if (code != Code::ok) co_return Status(code, "the connection was lost");
       client::BlockView view(g, block, bytes);
-      const client::BlockView::Found found = view.look_up(key, layout::tag_of(hash));
+      const client::BlockView::Found found = view.look_up(key, layout::tag_of(point));
       if (found == client::BlockView::Found::replaced) continue;
       if (found == client::BlockView::Found::record) {
         co_return std::string(view.record().value);
       }
       Result<std::optional<Record>> stored =
-          co_await shard.client.ssd().find(link.hello, key, hash);
+          co_await shard.client.ssd().find(link.hello, key, point);
       if (!stored.ok()) co_return stored.status();
       if (!*stored) co_return Status(Code::not_found, "");
       co_return std::move((*stored)->value);

@@ -11,6 +11,9 @@
 
 namespace scalio::hardware {
 
+// The key that such a store's shard has.
+layout::LogKey model_log_key(std::uint32_t shard);
+
 // Formats the SSDs, which are in the order of the geometries, and puts the records there. All
 // merged, none in the log.
 void fill_scalio(const std::vector<layout::SsdGeometry>& geometries,

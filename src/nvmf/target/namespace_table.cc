@@ -64,7 +64,7 @@ Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop,
     if (Status s = geometry.ok() ? Status() : check_size(source, **device); !s.ok()) co_return s;
     auto added = std::make_unique<Namespace>();
     added->writable = writable;
-    added->id = geometry.ok() ? NamespaceId::of(layout::ssd_uuid(geometry->uuid, geometry->shard))
+    added->id = geometry.ok() ? NamespaceId::of(layout::ssd_uuid(geometry->uuid, geometry->ssd()))
                               : device_id(source, **device);
     added->device = std::move(*device);
     for (const auto& other : table.all_) {

@@ -28,7 +28,7 @@ class NamespaceTable {
  public:
   // Opens the devices, on the thread of `loop`, where they are used and destroyed.
   //
-  // If they are SSDs of one store, their NSID is shard + 1 and they are named after the store; else
+  // If they are SSDs of one store, their NSID is SSD + 1 and they are named after the store; else
   // they are numbered in the order given and named after the file (filesystem and inode) or device.
   // Failures: as UringDevice::open; invalid (two are the same).
   static Task<Result<NamespaceTable>> open(EventLoop& loop, std::vector<TargetNamespace> sources,
