@@ -16,6 +16,7 @@
 #include "layout/superblock.h"
 #include "net/socket.h"
 #include "net/uri.h"
+#include "nvmf/host/initiator.h"
 #include "task/deadlines.h"
 #include "task/timer.h"
 #include "task/wait_group.h"
@@ -44,6 +45,7 @@ struct Client::Impl {
     std::unique_ptr<ShardClient> client;
   };
   std::unique_ptr<EventLoop> loop;
+  std::optional<nvmf::Initiator> initiator;  // of all SSDs
   ClientOptions options;
   layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
   layout::Placement placement = geometry.placement();
@@ -153,8 +155,8 @@ Task<Result<OpenedSsd>> Client::Impl::open_ssd(net::Uri uri, layout::HelloReply 
   const bool offered = hello.target.transport != layout::SsdTarget::Transport::none;
   Nanos bound = to_nanos(options.connect_timeout);
   if (connect_deadline) bound = *connect_deadline - std::min(*connect_deadline, loop->now());
-  Result<OpenedSsd> opened =
-      co_await client::open_ssd(*loop, std::move(uri), std::move(hello), options, bound);
+  Result<OpenedSsd> opened = co_await client::open_ssd(*loop, *initiator, std::move(uri),
+                                                       std::move(hello), options, bound);
   if (opened.ok() || chosen()) co_return opened;
   std::string why =
       fmt::format("SSD {} cannot be read from here: {}", ssd, opened.status().message());
@@ -208,6 +210,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop.ok()) return loop.status();
   impl->loop = std::move(*loop);
+  impl->initiator.emplace(*impl->loop);
   impl->options = std::move(options);
   impl->report_timer.emplace(
       *impl->loop, [i = impl.get()] { i->loop->spawn(i->report(i->operation_deadline())); });

@@ -6,7 +6,6 @@
 #include "block/uring_device.h"
 #include "client/timeouts.h"
 #include "layout/store_names.h"
-#include "nvmf/host/initiator.h"
 
 namespace scalio::client {
 
@@ -27,8 +26,8 @@ Opened open_direct(EventLoop& loop, const HelloReply& hello, const ClientOptions
   return OpenedSsd{*std::move(device)};
 }
 
-Task<Opened> open_nvmf(EventLoop& loop, net::Uri server, HelloReply hello, ClientOptions options,
-                       Nanos connect_bound) {
+Task<Opened> open_nvmf(nvmf::Initiator& initiator, net::Uri server, HelloReply hello,
+                       ClientOptions options, Nanos connect_bound) {
   nvmf::NamespaceAddress address;
   address.controller.scheme =
       hello.target.transport == SsdTarget::Transport::tcp ? net::kTcp : net::kRdma;
@@ -39,12 +38,13 @@ Task<Opened> open_nvmf(EventLoop& loop, net::Uri server, HelloReply hello, Clien
   address.subsystem_nqn = layout::store_nqn(hello.ssd.uuid);
   address.nsid = hello.ssd.ssd() + 1;
   nvmf::InitiatorOptions limits;
+  limits.namespaces = hello.ssd.ssds();
   limits.connect_timeout = to_nanos(options.connect_timeout);
   limits.first_connect_timeout = connect_bound;
   limits.command_timeout = to_nanos(options.operation_timeout);
   limits.reconnect_wait = to_nanos(options.resume_timeout);
   Result<std::unique_ptr<nvmf::NvmeDevice>> device =
-      co_await nvmf::connect_namespace(loop, std::move(address), std::move(limits));
+      co_await initiator.connect(std::move(address), std::move(limits));
   if (!device.ok()) co_return device.status();
   nvmf::NvmeDevice* const remote = device->get();
   co_return OpenedSsd{*std::move(device), [remote] { return remote->close(); }};
@@ -64,8 +64,8 @@ Opened not_the_callers(Opened opened) {
   return Status(Code::unavailable, opened.status().message());
 }
 
-Task<Opened> open_as_asked(EventLoop& loop, net::Uri server, HelloReply hello,
-                           ClientOptions options, Nanos connect_bound) {
+Task<Opened> open_as_asked(EventLoop& loop, nvmf::Initiator& initiator, net::Uri server,
+                           HelloReply hello, ClientOptions options, Nanos connect_bound) {
   const bool offered = hello.target.transport != SsdTarget::Transport::none;
   const bool local = server.local();
   if (!options.ssd_paths.empty() || options.ssd_access == SsdAccess::direct) {
@@ -79,18 +79,18 @@ Task<Opened> open_as_asked(EventLoop& loop, net::Uri server, HelloReply hello,
   }
   if (!offered)
     co_return Status(Code::invalid, "the server offers its SSDs over no NVMe-oF target");
-  Opened remote = co_await open_nvmf(loop, server, hello, options, connect_bound);
+  Opened remote = co_await open_nvmf(initiator, server, hello, options, connect_bound);
   co_return not_the_callers(co_await checked(std::move(remote), hello.ssd));
 }
 }  // namespace
 
-Task<Opened> open_ssd(EventLoop& loop, net::Uri uri, HelloReply hello, ClientOptions options,
-                      Nanos connect_bound) {
+Task<Opened> open_ssd(EventLoop& loop, nvmf::Initiator& initiator, net::Uri uri, HelloReply hello,
+                      ClientOptions options, Nanos connect_bound) {
   if (!options.ssd_paths.empty() && options.ssd_access == SsdAccess::nvmf) {
     co_return Status(Code::invalid, "paths of SSDs are of no use when they are read over NVMe-oF");
   }
-  co_return co_await open_as_asked(loop, std::move(uri), std::move(hello), std::move(options),
-                                   connect_bound);
+  co_return co_await open_as_asked(loop, initiator, std::move(uri), std::move(hello),
+                                   std::move(options), connect_bound);
 }
 
 }  // namespace scalio::client

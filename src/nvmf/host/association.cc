@@ -444,16 +444,14 @@ Task<Status> Association::watch_namespaces(std::function<void()> on_event) {
 
 void Association::ask_for_event() { events_->ask(); }
 
-Task<Result<bool>> Association::changed(std::uint32_t nsid) {
+Task<Result<std::vector<std::uint32_t>>> Association::changed() {
   Bytes page(kIdentifySize);
   NvmeCommand command =
       make_get_log_page(kChangedNamespacesLogPage, static_cast<std::uint32_t>(page.size()), 0);
   command.nsid = kTooManyNamespaces;  // of all
   Result<Completion> done = co_await admin(command, page);
   if (!done.ok()) co_return done.status();
-  const std::vector<std::uint32_t> list = decode_namespace_list(page);
-  co_return std::ranges::any_of(
-      list, [&](std::uint32_t n) { return n == nsid || n == kTooManyNamespaces; });
+  co_return decode_namespace_list(page);
 }
 
 Task<void> Association::shut_down() {

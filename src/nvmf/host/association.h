@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "nvmf/host/initiator_options.h"
 #include "nvmf/host/queue.h"
@@ -44,8 +45,9 @@ class Association {
   // controller that has no such events never calls.
   Task<Status> watch_namespaces(std::function<void()> on_event);
   void ask_for_event();
-  // Whether the controller lists this namespace as changed since it was asked last.
-  Task<Result<bool>> changed(std::uint32_t nsid);
+  // The namespaces that the controller lists as changed since it was asked last; it may list
+  // kTooManyNamespaces.
+  Task<Result<std::vector<std::uint32_t>>> changed();
   // Then, where wanted: the I/O queue.
   Task<Status> connect_io_queue();
 

@@ -1,5 +1,6 @@
 #include "nvmf/host/connecting_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -62,6 +63,13 @@ void ConnectingQueue::refuse(Submission& request) {
   SCALIO_ASSERT(phase_ == Phase::alive || phase_ == Phase::lost);
   refused_.push_back(&request);
   turn_.schedule();
+}
+
+bool ConnectingQueue::replace_refused(Submission& late, Submission& by) {
+  const auto found = std::ranges::find(refused_, &late);
+  if (found == refused_.end()) return false;
+  *found = &by;
+  return true;
 }
 
 void ConnectingQueue::lose(Status why) {

@@ -45,6 +45,8 @@ class ConnectingQueue : public Queue {
   void end(Status why);
   // Takes a request that comes too late: it ends when the queue is lost.
   void refuse(Submission& request);
+  // replace() of one that was refused; false if it was not.
+  bool replace_refused(Submission& late, Submission& by);
   // In the destructor, once no data moves: all requests are lost.
   void lose_all();
 

@@ -6,6 +6,7 @@
 
 #include "net/find_host.h"
 #include "nvmf/host/rdma_queue.h"
+#include "nvmf/host/shared_association.h"
 #include "nvmf/host/tcp_queue.h"
 
 namespace scalio::nvmf {
@@ -83,19 +84,28 @@ Task<Result<std::unique_ptr<QueueTransport>>> make_transport(EventLoop& loop, Ur
 
 }  // namespace
 
+Task<Result<std::unique_ptr<NvmeDevice>>> Initiator::connect(NamespaceAddress address,
+                                                             InitiatorOptions options) {
+  std::erase_if(associations_, [](const auto& entry) { return entry.second.expired(); });
+  const std::string where = address.controller.text();
+  std::weak_ptr<SharedAssociation>& known = associations_[{where, address.subsystem_nqn}];
+  std::shared_ptr<SharedAssociation> association = known.lock();
+  if (!association || association->closed()) {
+    auto maker = [&loop = loop_, at = address.controller, options](Nanos deadline) {
+      return make_transport(loop, at, options, deadline);
+    };
+    association = std::make_shared<SharedAssociation>(loop_, where, address.subsystem_nqn,
+                                                      std::move(maker), options);
+    known = association;
+  }
+  return NvmeDevice::connect(loop_, std::move(association), address.nsid, std::move(options));
+}
+
 Task<Result<std::unique_ptr<NvmeDevice>>> connect_namespace(EventLoop& loop,
                                                             NamespaceAddress address,
                                                             InitiatorOptions options) {
-  const Nanos deadline =
-      loop.now() + options.first_connect_timeout.value_or(options.connect_timeout);
-  Result<std::unique_ptr<QueueTransport>> transport =
-      co_await make_transport(loop, std::move(address.controller), options, deadline);
-  if (!transport.ok()) co_return transport.status();
-  options.first_connect_timeout = deadline - std::min(deadline, loop.now());
-  Result<std::unique_ptr<NvmeDevice>> device =
-      co_await NvmeDevice::connect(loop, *std::move(transport), std::move(address.subsystem_nqn),
-                                   address.nsid, std::move(options));
-  co_return device;
+  Initiator alone(loop);
+  return alone.connect(std::move(address), std::move(options));
 }
 
 Task<Result<std::vector<DiscoveryEntry>>> discover_at(EventLoop& loop, Uri controller,

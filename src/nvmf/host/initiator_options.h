@@ -24,15 +24,19 @@ struct InitiatorOptions {
   // does connecting.
   bool header_digest = false;
   bool data_digest = false;
-  // I/O commands in flight at most, 1 to 1024; fewer if the controller takes no more.
+  // I/O commands in flight at most, of one namespace, 1 to 1024; fewer if the controller takes no
+  // more.
   std::uint32_t queue_depth = 128;
+  // How many namespaces of the subsystem are going to be used: its I/O queue is made so many times
+  // as deep, up to 1024 commands, and each has that part of it.
+  std::uint32_t namespaces = 1;
   // For one attempt to connect, all of it.
   Nanos connect_timeout = 5 * kSecond;
   // The same for the first, with the look-up of the host's name: who connects may have less time
   // left. Nothing: connect_timeout.
   std::optional<Nanos> first_connect_timeout;
-  // For one command; then the connection ends, because the controller could still use the command's
-  // memory.
+  // For one command. Then it fails, and what it would have filled is set aside, because the
+  // controller could still use it. The association ends only if no command at all is answered.
   Nanos command_timeout = 10 * kSecond;
   // How long an operation waits, at most, for a lost connection to come back.
   Nanos reconnect_wait = 5 * kSecond;

@@ -5,27 +5,21 @@
 #include <algorithm>
 #include <coroutine>
 #include <deque>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "block/count.h"
-#include "nvmf/host/association.h"
+#include "nvmf/host/shared_association.h"
 #include "nvmf/wire/status_code.h"
 #include "task/timer.h"
 
 namespace scalio::nvmf {
 
 namespace {
-// Between attempts to connect again, and to use a path that is inaccessible; while nobody waits for
-// it, longer.
+// Between attempts to use a path that is inaccessible.
 constexpr Nanos kFirstPause = 10 * kMillisecond;
 constexpr Nanos kLongestPause = 100 * kMillisecond;
-constexpr Nanos kLongestIdlePause = kSecond;
-// The first attempt to connect again gets so long, later ones longer: a packet that is lost in an
-// outage is sent again only after a second.
-constexpr Nanos kFirstAttempt = 500 * kMillisecond;
-// Between an event and asking for the next, so that no controller can keep a host busy with them.
-constexpr Nanos kEventPause = 10 * kMillisecond;
 // Bounds on operations are kept to this fraction of them.
 constexpr Nanos kTicks = 8;
 
@@ -51,13 +45,14 @@ std::string describe(const IdentifyNamespace& n) {
 }
 }  // namespace
 
-class NvmeDevice::NamespaceLink : public std::enable_shared_from_this<NamespaceLink> {
+class NvmeDevice::NamespaceLink final : public NamespaceUser,
+                                        public std::enable_shared_from_this<NamespaceLink> {
  public:
-  NamespaceLink(EventLoop& loop, std::unique_ptr<QueueTransport> transport, std::string nqn,
-                std::uint32_t nsid, InitiatorOptions options);
+  NamespaceLink(EventLoop& loop, std::shared_ptr<SharedAssociation> association, std::uint32_t nsid,
+                InitiatorOptions options);
 
-  // The first attempt to connect, which says what the device is.
-  Task<Status> connect_first();
+  // Says what the device is.
+  Task<Status> connect();
   Task<void> close();
   void abandon();
 
@@ -69,7 +64,12 @@ class NvmeDevice::NamespaceLink : public std::enable_shared_from_this<NamespaceL
   std::uint64_t reconnects = 0;
 
  private:
-  enum class Phase : std::uint8_t { disconnected, connected, closed };
+  enum class State : std::uint8_t {
+    unknown,   // not identified since the association was connected, or it is not
+    usable,    // the namespace that it is to be
+    unusable,  // lost_ says why
+    closed,
+  };
 
   // An Io under way: commands of it have been issued up to `issued`.
   struct BlockTransfer {
@@ -90,62 +90,76 @@ class NvmeDevice::NamespaceLink : public std::enable_shared_from_this<NamespaceL
     NamespaceLink& link;
     BlockTransfer* transfer = nullptr;  // null: idle
     Nanos since = 0;
-    Nanos inaccessible_since = 0;  // its path; 0 if it was not
-    bool parked = false;           // and so it is not with the queue
+    std::uint64_t answers_before = 0;  // of the association
+    Nanos inaccessible_since = 0;      // its path; 0 if it was not
+    bool parked = false;               // and so it is not with the queue
   };
+  class Connected;
 
-  Task<Status> attach(Nanos bound);
-  Task<void> reconnect();
-  void on_association_lost(const Status& why);
+  bool on_identified(const Result<IdentifyNamespace>& found) override;
+  void set_doubted(bool doubted) override;
+  void issue_waiting() override;
+  void on_association_lost(const Status& why) override;
+  void on_refused(const Status& why) override { settle(why); }
+  bool waiting() const override { return !waiting_.empty() || !settled_; }
+
+  void settle(Status status);
+  Status why_late() const {
+    const bool lost = !association_->connected() && !association_->why_lost().ok();
+    return lost ? association_->why_lost() : Status(Code::timed_out, name + ": no answer in time");
+  }
   void doubt();
-  Task<void> check_again();
   Status check_namespace(const IdentifyNamespace& found) const;
 
   void issue(BlockTransfer& transfer);
-  void issue_waiting();
+  void submit(TransferPiece& piece);
   void on_done(TransferPiece& piece, const Completion& completion);
   void on_piece_lost(TransferPiece& piece, const Status& why);
   void end_piece(TransferPiece& piece, Status status);
+  void finish_piece(TransferPiece& piece, Status status);
+  Status cut_off(const TransferPiece& piece, Code code, const std::string& why) const;
+  void set_aside(TransferPiece& piece, Code code, const std::string& why);
+  void set_all_aside(const Status& why);
   void park(TransferPiece& piece, StatusCode why);
   void try_parked();
   void drop_parked(const Status& why);
-  bool may_issue() const {
-    return phase_ == Phase::connected && !doubted_ && association_->io_queue().alive();
+  // While it is not, operations wait.
+  bool usable() const { return state_ == State::usable && association_->connected(); }
+  bool has_room() {
+    return in_flight_ < options_.queue_depth && association_->has_room(*share_, *this);
   }
   void finish(BlockTransfer& transfer);
   std::string describe(const block::Io& io) const;
 
   void watch_time();
   void on_tick();
+  void end_late_pieces(Nanos now);
+  void give_up(Code code, const std::string& why);
   // When an operation that waits for a connection has waited long enough.
   Nanos end_of_wait(const BlockTransfer& t) const {
     return std::max(t.since, lost_at_) + options_.reconnect_wait;
   }
 
-  class ReconnectPause;
-
   EventLoop& loop_;
-  const std::unique_ptr<QueueTransport> transport_;
-  const std::string nqn_;
+  const std::shared_ptr<SharedAssociation> association_;
   const std::uint32_t nsid_;
   const InitiatorOptions options_;
-  Phase phase_ = Phase::disconnected;
+  std::shared_ptr<SharedAssociation::Share> share_;  // while it is one of its users
+  State state_ = State::unknown;
   bool identified_ = false;
-  Status lost_;  // why there is no connection
+  bool doubted_ = false;  // it has to be identified again: nothing more is sent to it
+  Status lost_;           // why it is not usable
   Nanos lost_at_ = 0;
-  ReconnectPause* pause_ = nullptr;
-  std::unique_ptr<Association> association_;
-  bool event_ = false;     // of namespaces, on this association
-  bool suspect_ = false;   // something says that the namespace may have changed
-  bool doubted_ = false;   // and it has not been identified since: nothing more is sent to it
-  bool checking_ = false;  // a coroutine uses the association
-  bool abandoned_ = false;
+
+  // The outcome of connect(), once it is known.
+  std::optional<Status> settled_;
+  std::coroutine_handle<> connecting_;
+  Timer connect_timer_;
 
   // Made once, or reused: no allocation per Io.
   std::vector<TransferPiece> pieces_;
   std::vector<TransferPiece*> idle_;
-  std::uint32_t in_flight_ = 0;  // commands
-  std::uint32_t depth_ = 0;      // at most so many
+  std::uint32_t in_flight_ = 0;  // commands that are waited for
   std::deque<BlockTransfer> transfers_;
   std::vector<BlockTransfer*> idle_transfers_;
   // Whose commands wait for others to end, or for a connection. Only the first may have been issued
@@ -159,91 +173,56 @@ class NvmeDevice::NamespaceLink : public std::enable_shared_from_this<NamespaceL
   Timer parked_timer_;
 };
 
-// A sleep that the end of the device, or of its association, ends.
-class NvmeDevice::NamespaceLink::ReconnectPause {
- public:
-  ReconnectPause(NamespaceLink& link, Nanos duration)
-      : link_(link), until_(link.loop_.now() + duration), timer_(link.loop_, [this] { wake(); }) {
-    timer_.arm(until_);
-    link.pause_ = this;
-  }
-  ~ReconnectPause() { link_.pause_ = nullptr; }
-  ReconnectPause(const ReconnectPause&) = delete;
-  ReconnectPause& operator=(const ReconnectPause&) = delete;
-
-  void wake() {
-    timer_.cancel();
-    if (waiter_) link_.loop_.post(std::exchange(waiter_, nullptr));
-  }
-  // Somebody waits for its end.
-  void hurry() {
-    const Nanos soon = link_.loop_.now() + kLongestPause;
-    if (until_ > soon && waiter_) timer_.arm(until_ = soon);
-  }
-  bool await_ready() const noexcept { return link_.phase_ == Phase::closed; }
-  void await_suspend(std::coroutine_handle<> h) noexcept { waiter_ = h; }
-  void await_resume() const noexcept {}
-
- private:
-  NamespaceLink& link_;
-  Nanos until_;
-  Timer timer_;
-  std::coroutine_handle<> waiter_;
-};
-
-NvmeDevice::NamespaceLink::NamespaceLink(EventLoop& loop, std::unique_ptr<QueueTransport> transport,
-                                         std::string nqn, std::uint32_t nsid,
-                                         InitiatorOptions options)
-    : name(fmt::format("namespace {} of {} at {}", nsid, nqn, transport->name())),
+NvmeDevice::NamespaceLink::NamespaceLink(EventLoop& loop,
+                                         std::shared_ptr<SharedAssociation> association,
+                                         std::uint32_t nsid, InitiatorOptions options)
+    : name(fmt::format("namespace {} of {}", nsid, association->name())),
       loop_(loop),
-      transport_(std::move(transport)),
-      nqn_(std::move(nqn)),
+      association_(std::move(association)),
       nsid_(nsid),
       options_(std::move(options)),
+      connect_timer_(loop, [this] { settle(why_late()); }),
       tick_(loop, [this] { on_tick(); }),
       parked_timer_(loop, [this] { try_parked(); }) {
-  SCALIO_ASSERT(options_.queue_depth > 0 && options_.keep_alive > kMillisecond);
+  SCALIO_ASSERT(options_.queue_depth > 0);
   pieces_.reserve(options_.queue_depth);
   for (std::uint32_t i = 0; i < options_.queue_depth; ++i) {
     idle_.push_back(&pieces_.emplace_back(*this));
   }
 }
 
-// --- The connection ---
+// --- The association ---
 
-Task<Status> NvmeDevice::NamespaceLink::attach(Nanos bound) {
-  event_ = suspect_ = doubted_ = false;
-  association_ = std::make_unique<Association>(
-      loop_, *transport_, options_, [this](const Status& why) { on_association_lost(why); });
-  Status status = co_await association_->connect(nqn_, bound);
-  if (!status.ok()) co_return status;
-  // Before it is identified, so that no change goes unnoticed.
-  status = co_await association_->watch_namespaces([this] {
-    event_ = true;
-    doubt();
-  });
-  if (!status.ok()) co_return status;
-  Result<IdentifyNamespace> found = co_await association_->identify_namespace(nsid_);
-  if (!found.ok()) co_return found.status();
-  if (Status s = check_namespace(*found); !s.ok()) co_return s;
-  status = co_await association_->connect_io_queue();
-  if (!status.ok()) co_return status;
-  if (phase_ == Phase::closed) co_return Status(Code::unavailable, name + " was closed");
+class NvmeDevice::NamespaceLink::Connected {
+ public:
+  explicit Connected(NamespaceLink& link) : link_(link) {}
+  bool await_ready() const noexcept { return link_.settled_.has_value(); }
+  void await_suspend(std::coroutine_handle<> h) noexcept { link_.connecting_ = h; }
+  Status await_resume() const { return *link_.settled_; }
 
-  what = *found;
-  identified_ = true;
-  depth_ = association_->io_depth();
-  phase_ = Phase::connected;
-  if (event_) doubt();
-  co_return Status();
+ private:
+  NamespaceLink& link_;
+};
+
+Task<Status> NvmeDevice::NamespaceLink::connect() {
+  const auto self = shared_from_this();
+  connect_timer_.arm(loop_.now() +
+                     options_.first_connect_timeout.value_or(options_.connect_timeout));
+  share_ = association_->join(self, nsid_);
+  Connected connected(*this);
+  Status status = co_await connected;
+  if (!status.ok()) {
+    state_ = State::closed;
+    association_->leave(*this);
+  }
+  co_return status;
 }
 
-Task<Status> NvmeDevice::NamespaceLink::connect_first() {
-  const auto self = shared_from_this();
-  Status status =
-      co_await attach(options_.first_connect_timeout.value_or(options_.connect_timeout));
-  if (!status.ok()) association_.reset();
-  co_return status;
+void NvmeDevice::NamespaceLink::settle(Status status) {
+  if (settled_) return;
+  connect_timer_.cancel();
+  settled_ = std::move(status);
+  if (connecting_) loop_.post(std::exchange(connecting_, nullptr));
 }
 
 Status NvmeDevice::NamespaceLink::check_namespace(const IdentifyNamespace& found) const {
@@ -265,110 +244,67 @@ Status NvmeDevice::NamespaceLink::check_namespace(const IdentifyNamespace& found
                             nvmf::describe(what), nvmf::describe(found)));
 }
 
-void NvmeDevice::NamespaceLink::on_association_lost(const Status& why) {
-  if (phase_ != Phase::connected) return;  // attach() learns of it by itself
-  phase_ = Phase::disconnected;
-  lost_ = why;
-  lost_at_ = loop_.now();
-  drop_parked(why);
-  if (pause_ != nullptr) pause_->wake();
-  loop_.spawn(reconnect());
+bool NvmeDevice::NamespaceLink::on_identified(const Result<IdentifyNamespace>& found) {
+  if (state_ == State::closed) return true;
+  Status status = found.ok() ? check_namespace(*found) : found.status();
+  if (!status.ok()) {
+    if (!identified_) settle(status);
+    const bool was_usable = std::exchange(state_, State::unusable) == State::usable;
+    lost_ = std::move(status);
+    if (was_usable) {
+      lost_at_ = loop_.now();
+      drop_parked(lost_);
+      // What answers them may be another one already.
+      set_all_aside(lost_);
+    }
+    return false;
+  }
+  what = *found;
+  const bool again = state_ != State::usable;
+  state_ = State::usable;
+  if (std::exchange(identified_, true)) {
+    reconnects += again;
+  } else {
+    settle(Status());
+  }
+  issue_waiting();
+  return true;
 }
 
-Task<void> NvmeDevice::NamespaceLink::reconnect() {
-  const auto self = shared_from_this();
-  Nanos pause = kFirstPause;
-  for (Nanos bound = kFirstAttempt;; bound = std::min(2 * bound, options_.connect_timeout)) {
-    // Out of the association's callback, and of what else uses it: it may not be destroyed from
-    // there.
-    do co_await loop_.yield();
-    while (checking_);
-    // What was in flight ends here at the latest.
-    association_.reset();
-    {
-      ReconnectPause sleep(*this, pause);
-      co_await sleep;
-    }
-    pause = std::min(2 * pause, waiting_.empty() ? kLongestIdlePause : kLongestPause);
-    if (phase_ == Phase::closed) break;
-    Status status = co_await attach(std::min(bound, options_.connect_timeout));
-    if (status.ok()) {
-      ++reconnects;
-      issue_waiting();
-      co_return;
-    }
-    if (phase_ == Phase::closed) break;
-    lost_ = std::move(status);
-  }
-  association_.reset();
+void NvmeDevice::NamespaceLink::on_association_lost(const Status& why) {
+  if (state_ == State::closed) return;
+  if (std::exchange(state_, State::unknown) == State::usable) lost_at_ = loop_.now();
+  lost_ = why;
+  doubted_ = false;
+  drop_parked(why);
+}
+
+void NvmeDevice::NamespaceLink::set_doubted(bool doubted) {
+  doubted_ = doubted;
+  if (!doubted) issue_waiting();
 }
 
 // The namespace may have been replaced: nothing more is sent to it until it has been identified
 // again.
 void NvmeDevice::NamespaceLink::doubt() {
-  if (phase_ != Phase::connected) return;  // attach() goes on, and comes here again
-  suspect_ = doubted_ = true;
-  if (!std::exchange(checking_, true)) loop_.spawn(check_again());
-}
-
-Task<void> NvmeDevice::NamespaceLink::check_again() {
-  const auto self = shared_from_this();
-  while (phase_ == Phase::connected && doubted_) {
-    const bool event = std::exchange(event_, false);
-    suspect_ = false;
-    bool changed = true;
-    if (event) {
-      Result<bool> listed = co_await association_->changed(nsid_);
-      changed = !listed.ok() || *listed;
-    }
-    Status status;
-    if (changed && phase_ == Phase::connected) {
-      Result<IdentifyNamespace> found = co_await association_->identify_namespace(nsid_);
-      status = found.ok() ? check_namespace(*found) : found.status();
-    }
-    if (phase_ != Phase::connected) break;
-    doubted_ = suspect_;
-    if (!status.ok()) association_->lose(status);
-    issue_waiting();
-    if (!event) continue;
-    {
-      ReconnectPause sleep(*this, kEventPause);
-      co_await sleep;
-    }
-    if (phase_ == Phase::connected) association_->ask_for_event();
-  }
-  checking_ = false;
-  if (abandoned_) association_.reset();
+  if (!usable()) return;
+  doubted_ = true;
+  association_->identify_again(*this);
 }
 
 Task<void> NvmeDevice::NamespaceLink::close() {
   const auto self = shared_from_this();
-  const bool connected = std::exchange(phase_, Phase::closed) == Phase::connected;
+  if (std::exchange(state_, State::closed) == State::closed) co_return;
   lost_ = Status(Code::unavailable, "it was closed");
-  if (pause_ != nullptr) pause_->wake();
-  if (connected) {
-    drop_parked(lost_);
-    co_await association_->shut_down();
-    while (checking_) co_await loop_.yield();
-    association_.reset();
-  } else if (association_) {
-    association_->lose(lost_);
-  }
+  drop_parked(lost_);
+  set_all_aside(lost_);
+  co_await association_->leave_orderly(self);
 }
 
 void NvmeDevice::NamespaceLink::abandon() {
   SCALIO_ASSERT(idle_.size() == pieces_.size() && waiting_.empty());
   tick_.cancel();
-  const Phase before = std::exchange(phase_, Phase::closed);
-  if (before == Phase::closed) return;
-  // A coroutine that uses the association sees it and ends.
-  if (pause_ != nullptr) pause_->wake();
-  if (before == Phase::connected && !checking_) {
-    association_.reset();
-  } else if (association_) {
-    abandoned_ = before == Phase::connected;
-    association_->lose(Status(Code::unavailable, "the device was closed"));
-  }
+  if (std::exchange(state_, State::closed) != State::closed) association_->leave(*this);
 }
 
 // --- Operations ---
@@ -386,22 +322,22 @@ void NvmeDevice::NamespaceLink::start(block::Io& io) {
   transfer->since = loop_.now();
   transfer->all_issued = io.size == 0 && io.kind != block::Io::Kind::flush;
   transfer->status = Status();
-  if (phase_ == Phase::closed) {
+  if (state_ == State::closed) {
     transfer->all_issued = true;
     transfer->status = Status(Code::unavailable, fmt::format("{}: it was closed", describe(io)));
   }
   if (transfer->all_issued) return finish(*transfer);
 
-  if (waiting_.empty() && may_issue()) issue(*transfer);
+  if (waiting_.empty() && usable() && !doubted_) issue(*transfer);
   if (!transfer->all_issued) waiting_.push_back(transfer);
   watch_time();
-  if (phase_ == Phase::disconnected && pause_ != nullptr) pause_->hurry();
+  if (!usable()) association_->hurry(*this);
 }
 
 // Issues as many commands of it as may be in flight.
 void NvmeDevice::NamespaceLink::issue(BlockTransfer& transfer) {
   const block::Io& io = *transfer.io;
-  while (!transfer.all_issued && in_flight_ < depth_) {
+  while (!transfer.all_issued && has_room()) {
     const std::uint64_t limit = association_->max_transfer();
     const auto size =
         static_cast<std::size_t>(std::min<std::uint64_t>(io.size - transfer.issued, limit));
@@ -431,15 +367,21 @@ void NvmeDevice::NamespaceLink::issue(BlockTransfer& transfer) {
     transfer.all_issued = transfer.issued == io.size;
     ++transfer.in_flight;
     ++in_flight_;
-    association_->io_queue().submit(piece);
+    association_->take(*share_);
+    submit(piece);
   }
+}
+
+void NvmeDevice::NamespaceLink::submit(TransferPiece& piece) {
+  piece.answers_before = association_->answers();
+  association_->io_queue().submit(piece);
 }
 
 void NvmeDevice::NamespaceLink::issue_waiting() {
   // Its requests are told that the queue is lost before this is.
-  if (waiting_.empty() || !may_issue()) return;
+  if (waiting_.empty() || !usable() || doubted_) return;
   const Nanos now = loop_.now();
-  while (!waiting_.empty() && in_flight_ < depth_) {
+  while (!waiting_.empty() && has_room()) {
     BlockTransfer& transfer = *waiting_.front();
     // Its commands are bounded from now on.
     transfer.since = now;
@@ -449,6 +391,7 @@ void NvmeDevice::NamespaceLink::issue_waiting() {
 }
 
 void NvmeDevice::NamespaceLink::on_done(TransferPiece& piece, const Completion& completion) {
+  association_->note_answer();
   const StatusCode status = status_code(completion);
   if (status == StatusCode::success) {
     parked_pause_ = kFirstPause;
@@ -464,11 +407,12 @@ void NvmeDevice::NamespaceLink::on_done(TransferPiece& piece, const Completion& 
                                                          io, name_of(status, CommandKind::io))));
 }
 
-// The command waits for its path as others wait for a lost connection.
+// The command waits for its path as others wait for a lost connection. It keeps its place in the
+// queue.
 void NvmeDevice::NamespaceLink::park(TransferPiece& piece, StatusCode why) {
   const Nanos now = loop_.now();
   if (piece.inaccessible_since == 0) piece.inaccessible_since = now;
-  if (phase_ != Phase::connected || now - piece.inaccessible_since >= options_.reconnect_wait) {
+  if (!usable() || now - piece.inaccessible_since >= options_.reconnect_wait) {
     return end_piece(piece, Status(Code::unavailable, fmt::format("{}: it was not done: {}",
                                                                   describe(*piece.transfer->io),
                                                                   name_of(why, CommandKind::io))));
@@ -486,7 +430,7 @@ void NvmeDevice::NamespaceLink::try_parked() {
   for (TransferPiece* piece : std::exchange(parked_, {})) {
     piece->parked = false;
     piece->since = loop_.now();
-    association_->io_queue().submit(*piece);
+    submit(*piece);
   }
 }
 
@@ -501,15 +445,38 @@ void NvmeDevice::NamespaceLink::drop_parked(const Status& why) {
 }
 
 void NvmeDevice::NamespaceLink::on_piece_lost(TransferPiece& piece, const Status& why) {
+  end_piece(piece, cut_off(piece, Code::unavailable, "the connection was lost: " + why.message()));
+}
+
+// What becomes of an operation whose command may have been carried out.
+Status NvmeDevice::NamespaceLink::cut_off(const TransferPiece& piece, Code code,
+                                          const std::string& why) const {
   const block::Io& io = *piece.transfer->io;
   const bool read = io.kind == block::Io::Kind::read;
-  end_piece(piece,
-            Status(Code::unavailable,
-                   fmt::format("{}: the connection was lost: {}{}", describe(io), why.message(),
-                               read ? "" : "; whether it took effect is unknown")));
+  return Status(code, fmt::format("{}: {}{}", describe(io), why,
+                                  read ? "" : "; whether it took effect is unknown"));
+}
+
+// The command is with the controller, and its owner waits no longer.
+void NvmeDevice::NamespaceLink::set_aside(TransferPiece& piece, Code code, const std::string& why) {
+  association_->set_aside(share_, piece);
+  finish_piece(piece, cut_off(piece, code, why));
+}
+
+void NvmeDevice::NamespaceLink::set_all_aside(const Status& why) {
+  if (!association_->connected()) return;  // they end with it
+  for (TransferPiece& piece : pieces_) {
+    if (piece.transfer == nullptr) continue;
+    set_aside(piece, Code::unavailable, "the namespace was lost: " + why.message());
+  }
 }
 
 void NvmeDevice::NamespaceLink::end_piece(TransferPiece& piece, Status status) {
+  association_->give_back(*share_);
+  finish_piece(piece, std::move(status));
+}
+
+void NvmeDevice::NamespaceLink::finish_piece(TransferPiece& piece, Status status) {
   BlockTransfer& transfer = *std::exchange(piece.transfer, nullptr);
   idle_.push_back(&piece);
   --in_flight_;
@@ -546,43 +513,65 @@ void NvmeDevice::NamespaceLink::watch_time() {
   const Nanos now = loop_.now();
   const Nanos tick =
       std::max(kMillisecond, std::min(options_.command_timeout, options_.reconnect_wait) / kTicks);
-  const bool waits = phase_ == Phase::disconnected && !waiting_.empty();
+  const bool waits = !usable() && !waiting_.empty();
   tick_.arm(waits ? std::clamp(end_of_wait(*waiting_.front()), now, now + tick) : now + tick);
 }
 
 void NvmeDevice::NamespaceLink::on_tick() {
   const Nanos now = loop_.now();
-  if (phase_ == Phase::connected) {
-    const bool late = std::ranges::any_of(pieces_, [&](const TransferPiece& piece) {
-      return piece.transfer != nullptr && !piece.parked &&
-             now - piece.since > options_.command_timeout;
-    });
-    // A command cannot be taken back alone: its data could still come.
-    if (late) association_->lose(Status(Code::timed_out, "a command was not answered in time"));
+  if (usable()) {
+    end_late_pieces(now);
+    // Commands that nobody waits for have all places.
+    while (!waiting_.empty() && in_flight_ == 0 &&
+           now - waiting_.front()->since > options_.command_timeout) {
+      give_up(Code::timed_out, "the commands before it are not answered");
+    }
   } else {
+    const Status& why = state_ == State::unknown ? association_->why_lost() : lost_;
     // Where it is known that waiting does not help, who uses the device is to know it, too.
-    const Code code = lost_.code() == Code::invalid ? Code::invalid : Code::unavailable;
+    const Code code = why.code() == Code::invalid ? Code::invalid : Code::unavailable;
     while (!waiting_.empty()) {
       BlockTransfer& transfer = *waiting_.front();
       if (transfer.in_flight > 0 || now < end_of_wait(transfer)) break;
-      waiting_.pop_front();
-      transfer.all_issued = true;
-      transfer.status = Status(code, fmt::format("{}: it was not sent, there is no connection: {}",
-                                                 describe(*transfer.io), lost_.message()));
-      finish(transfer);
+      give_up(code, "there is no connection: " + why.message());
     }
   }
   if (in_flight_ > 0 || !waiting_.empty()) watch_time();
 }
 
+// A command cannot be taken back: its data could still come.
+void NvmeDevice::NamespaceLink::end_late_pieces(Nanos now) {
+  constexpr const char* kLate = "a command was not answered in time";
+  for (TransferPiece& piece : pieces_) {
+    const bool late =
+        piece.transfer != nullptr && !piece.parked && now - piece.since > options_.command_timeout;
+    if (!late) continue;
+    // Not only this namespace is silent.
+    if (piece.answers_before == association_->answers()) {
+      return association_->lose(Status(Code::timed_out, kLate));
+    }
+    set_aside(piece, Code::timed_out, kLate);
+  }
+}
+
+// Of the operation that waits longest.
+void NvmeDevice::NamespaceLink::give_up(Code code, const std::string& why) {
+  BlockTransfer& transfer = *waiting_.front();
+  waiting_.pop_front();
+  transfer.all_issued = true;
+  transfer.status =
+      Status(code, fmt::format("{}: it was not sent, {}", describe(*transfer.io), why));
+  finish(transfer);
+}
+
 // --- The device ---
 
 Task<Result<std::unique_ptr<NvmeDevice>>> NvmeDevice::connect(
-    EventLoop& loop, std::unique_ptr<QueueTransport> transport, std::string subsystem_nqn,
-    std::uint32_t nsid, InitiatorOptions options) {
-  auto link = std::make_shared<NamespaceLink>(loop, std::move(transport), std::move(subsystem_nqn),
-                                              nsid, std::move(options));
-  Status status = co_await link->connect_first();
+    EventLoop& loop, std::shared_ptr<SharedAssociation> association, std::uint32_t nsid,
+    InitiatorOptions options) {
+  auto link =
+      std::make_shared<NamespaceLink>(loop, std::move(association), nsid, std::move(options));
+  Status status = co_await link->connect();
   if (!status.ok()) co_return status;
   co_return std::unique_ptr<NvmeDevice>(new NvmeDevice(std::move(link)));
 }

@@ -63,6 +63,12 @@ class Queue {
   // of the loop goes out together. On a lost queue the request fails on a later turn.
   virtual void submit(Submission& request) = 0;
 
+  // `by` takes the place of a request in flight, whose owner waits no longer: what still arrives
+  // goes to by's data, and by's callbacks are called. `by` has the command and the size of `late`,
+  // and of a command to the controller the bytes. When this returns nothing touches `late` or its
+  // data any more. Once connected, alive or not.
+  virtual void replace(Submission& late, Submission& by) = 0;
+
   // Connected and not lost.
   virtual bool alive() const = 0;
   // Ends the connection, now: no data moves after this call. Requests in flight fail with `why` on

@@ -148,6 +148,15 @@ void RdmaQueue::submit(Submission& request) {
                slot);
 }
 
+// The controller moves data to and from the slot, never the request's own memory.
+void RdmaQueue::replace(Submission& late, Submission& by) {
+  if (replace_refused(late, by)) return;
+  const std::uint16_t index = late.command.cid;
+  SCALIO_ASSERT(index < slots_.size() && slots_[index].request == &late && by.size == late.size);
+  by.command = late.command;
+  slots_[index].request = &by;
+}
+
 void RdmaQueue::on_received(std::uint64_t buffer, std::size_t bytes, std::uint32_t) {
   if (bytes < kCompletionSize) {
     return end(Status(Code::unavailable,

@@ -29,6 +29,7 @@ class RdmaQueue final : public ConnectingQueue, private net::VerbsQueue::Handler
   ~RdmaQueue() override;
 
   void submit(Submission& request) override;
+  void replace(Submission& late, Submission& by) override;
 
  private:
   // A request ends when both its SEND, which may read the slot until then, and its response are

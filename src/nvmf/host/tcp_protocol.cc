@@ -68,6 +68,15 @@ void TcpProtocol::submit(Submission& request) {
   }
 }
 
+void TcpProtocol::replace(Submission& late, Submission& by) {
+  TcpSlot* const slot = find(late.command.cid);
+  SCALIO_ASSERT(slot != nullptr && slot->request == &late && by.size == late.size);
+  // What is to be received next may be in the middle of its data.
+  if (data_left_ > 0 && data_slot_ == slot) place_ = by.data + (place_ - late.data);
+  by.command = late.command;
+  slot->request = &by;
+}
+
 void TcpProtocol::append_capsule(const Submission& request, std::size_t in_capsule) {
   std::array<std::byte, kMaxPrefix> prefix;
   const std::size_t n = encode_capsule_cmd(request.command, in_capsule, send_format_, prefix);

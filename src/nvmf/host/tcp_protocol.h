@@ -40,6 +40,8 @@ class TcpProtocol {
 
   // While connected, with fewer than `depth` in flight. Appends to out().
   void submit(Submission& request);
+  // As Queue::replace.
+  void replace(Submission& late, Submission& by);
 
   // Handles what was received; on_done of requests is called from here. A failure (unavailable,
   // with what was wrong) ends the connection; then out() has a H2CTermReq if one is due, and

@@ -72,6 +72,10 @@ void TcpQueue::submit(Submission& request) {
   turn_.schedule();
 }
 
+void TcpQueue::replace(Submission& late, Submission& by) {
+  if (!replace_refused(late, by)) protocol_->replace(late, by);
+}
+
 void TcpQueue::on_turn() {
   if (receive_again_ && socket_) receive();
   if (socket_) flush();

@@ -24,6 +24,7 @@ class TcpQueue final : public ConnectingQueue {
   ~TcpQueue() override;
 
   void submit(Submission& request) override;
+  void replace(Submission& late, Submission& by) override;
 
  private:
   Status begin(const net::Address& address) override;

@@ -360,7 +360,7 @@ TEST(EmbeddedTarget, WhoMayConnect) {
             P(invalid, kInData | 16));
   EXPECT_EQ(refused(65, id, fine, same), P(invalid, 42));
   EXPECT_EQ(refused(1, id, {.queue_size = 0}, same), P(invalid, 44));
-  EXPECT_EQ(refused(1, id, {.queue_size = 128}, same), P(invalid, 44));
+  EXPECT_EQ(refused(1, id, {.queue_size = TargetLimits{}.queue_depth}, same), P(invalid, 44));
   EXPECT_EQ(refused(0, kAnyController, {.record_format = 1, .queue_size = 31}, same),
             P(StatusCode::connect_incompatible_format, 0));
 

@@ -214,6 +214,8 @@ const std::string& EmbeddedTarget::nqn() const { return impl_->nqn; }
 
 const std::vector<EmbeddedTarget::Offer>& EmbeddedTarget::offers() const { return impl_->offers; }
 
+std::size_t EmbeddedTarget::connections() const { return impl_->subsystem->connections(); }
+
 Nanos EmbeddedTarget::cpu_time() const { return impl_->thread->cpu_time(); }
 
 }  // namespace scalio::nvmf

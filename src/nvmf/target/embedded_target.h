@@ -49,6 +49,9 @@ class EmbeddedTarget {
   };
   const std::vector<Offer>& offers() const;
 
+  // Connections of hosts at this moment, those included that are closed but have commands with a
+  // device.
+  std::size_t connections() const;
   // CPU time that it has used so far.
   Nanos cpu_time() const;
 

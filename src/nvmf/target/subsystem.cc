@@ -41,12 +41,13 @@ Subsystem::~Subsystem() {
 }
 
 void Subsystem::adopt(net::UniqueFd socket, std::string name) {
-  if (closed_ || connections_.size() + closing_ >= limits().max_connections) {
+  if (closed_ || connections() >= limits().max_connections) {
     if (!closed_) log_.warn(loop().now(), name + ": refused: there are too many connections");
     return;
   }
   std::shared_ptr<TargetConnection> connection =
       std::make_shared<TargetConnection>(*this, std::move(socket), std::move(name));
+  ++open_;
   connections_.emplace(connection.get(), connection);
   connection->start();
 }

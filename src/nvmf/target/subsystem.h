@@ -3,6 +3,8 @@
 
 #include <scalio/status.h>
 
+#include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -43,13 +45,18 @@ class Subsystem {
   void adopt(net::UniqueFd socket, std::string name);
   // Closes all connections and takes no more.
   void close_all();
-  // Connections, and closed ones that still have commands with a device.
-  std::size_t connections() const { return connections_.size(); }
+  // Closed connections that still have commands with a device.
   std::size_t closing() const { return closing_; }
+  // Both, for any thread.
+  std::size_t connections() const { return open_.load(std::memory_order_relaxed); }
 
   EventLoop& loop() const { return model_.loop; }
   const NamespaceTable& namespaces() const { return namespaces_; }
   const TargetLimits& limits() const { return model_.limits; }
+  // Bytes of data that the commands of one namespace may hold of a connection's.
+  std::size_t most_of_a_namespace() const {
+    return limits().max_in_flight / std::max<std::size_t>(namespaces_.all().size(), 4);
+  }
   BufferPool& pool() { return pool_; }
   net::LimitedLog& log() { return log_; }
 
@@ -68,7 +75,10 @@ class Subsystem {
   void disconnect(const std::shared_ptr<Controller>& controller, std::uint16_t queue_id);
   // The connection is closed; it may have commands with a device.
   void forget(TargetConnection& connection);
-  void closing_ended() { --closing_; }
+  void closing_ended() {
+    --closing_;
+    --open_;
+  }
 
   // Where connections receive: room for the largest PDU and what came before and after it.
   ByteSpan receive_space() { return receive_space_; }
@@ -92,6 +102,7 @@ class Subsystem {
   std::uint16_t last_controller_id_ = 0;
   std::unordered_map<TargetConnection*, std::shared_ptr<TargetConnection>> connections_;
   std::size_t closing_ = 0;  // closed connections that still exist
+  std::atomic<std::size_t> open_{0};
   bool closed_ = false;
 };
 

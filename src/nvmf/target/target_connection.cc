@@ -74,9 +74,10 @@ struct TargetConnection::CommandSlot {
   Stage stage = Stage::idle;
   NvmeCommand command;
   IoRequest request;
-  BufferPool::Buffer memory;  // of an I/O command, request.size bytes
-  Bytes page;                 // the data of an answer to an admin command
-  std::size_t holds = 0;      // bytes of memory that it takes, or will take, for either
+  BufferPool::Buffer memory;    // of an I/O command, request.size bytes
+  Bytes page;                   // the data of an answer to an admin command
+  std::size_t holds = 0;        // bytes of memory that it takes, or will take, for either
+  CommandSlot* next = nullptr;  // waits after it
   std::uint32_t received = 0;
   bool damaged = false;  // data failed its digest
 
@@ -97,6 +98,13 @@ struct TargetConnection::CommandSlot {
     };
     return Awaiter{*this};
   }
+};
+
+// Memory for the data of a namespace's commands.
+struct TargetConnection::DataShare {
+  std::size_t held = 0;          // bytes
+  CommandSlot* first = nullptr;  // that wait for some, in order
+  CommandSlot* last = nullptr;
 };
 
 TargetConnection::TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name)
@@ -420,27 +428,37 @@ void TargetConnection::on_io(CommandSlot& slot, ByteView data) {
 
 // --- A command's way ---
 
+TargetConnection::DataShare& TargetConnection::share_of(const CommandSlot& slot) {
+  const Namespace* const name_space = slot.request.name_space;
+  const std::size_t index = name_space == nullptr ? 0 : name_space->nsid;
+  if (index >= shares_.size()) shares_.resize(subsystem_.namespaces().largest_nsid() + 1);
+  return shares_[index];
+}
+
 void TargetConnection::begin_or_wait(CommandSlot& slot) {
-  if (waiting_.empty() && fits(slot)) return begin(slot);
+  DataShare& share = share_of(slot);
+  if (share.first == nullptr && fits(share, slot)) return begin(slot);
   slot.stage = CommandSlot::Stage::waiting;
-  waiting_.push_back(&slot);
+  slot.next = nullptr;
+  (share.first == nullptr ? share.first : share.last->next) = &slot;
+  share.last = &slot;
 }
 
-bool TargetConnection::fits(const CommandSlot& slot) const {
-  return in_flight_ == 0 || in_flight_ + slot.holds <= subsystem_.limits().max_in_flight;
+bool TargetConnection::fits(const DataShare& share, const CommandSlot& slot) const {
+  return share.held == 0 || share.held + slot.holds <= subsystem_.most_of_a_namespace();
 }
 
-void TargetConnection::start_waiting() {
-  while (state_ == State::connected && !waiting_.empty() && fits(*waiting_.front())) {
-    CommandSlot& slot = *waiting_.front();
-    waiting_.pop_front();
+void TargetConnection::start_waiting(DataShare& share) {
+  while (state_ == State::connected && share.first != nullptr && fits(share, *share.first)) {
+    CommandSlot& slot = *share.first;
+    share.first = slot.next;
     begin(slot);
   }
 }
 
 void TargetConnection::begin(CommandSlot& slot) {
   if (queue_id_ == 0) {
-    in_flight_ += slot.holds;
+    share_of(slot).held += slot.holds;
     return execute(slot);
   }
   take_memory(slot);
@@ -452,7 +470,7 @@ void TargetConnection::begin(CommandSlot& slot) {
 }
 
 void TargetConnection::take_memory(CommandSlot& slot) {
-  in_flight_ += slot.holds;
+  share_of(slot).held += slot.holds;
   if (slot.request.size > 0) slot.memory = subsystem_.pool().take(slot.request.size);
 }
 
@@ -557,10 +575,12 @@ void TargetConnection::complete(CommandSlot& slot, const CommandResult& answer) 
 
 void TargetConnection::on_sent(void* token) { release(*static_cast<CommandSlot*>(token)); }
 
-void TargetConnection::on_drained() { start_waiting(); }
+void TargetConnection::on_drained() {
+  for (DataShare& share : shares_) start_waiting(share);
+}
 
 void TargetConnection::release(CommandSlot& slot) {
-  in_flight_ -= std::exchange(slot.holds, 0);
+  if (slot.holds > 0) share_of(slot).held -= std::exchange(slot.holds, 0);
   if (slot.memory) subsystem_.pool().give_back(std::move(slot.memory), slot.request.size);
   slot.page = {};
   slot.stage = CommandSlot::Stage::idle;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <coroutine>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,9 +60,11 @@ class TargetConnection final : public Controller::QueueConnection,
   void on_io(CommandSlot& slot, ByteView data);
 
   // A command's way to its completion, once it has memory for its data.
+  struct DataShare;
+  DataShare& share_of(const CommandSlot& slot);
   void begin_or_wait(CommandSlot& slot);
-  bool fits(const CommandSlot& slot) const;
-  void start_waiting();
+  bool fits(const DataShare& share, const CommandSlot& slot) const;
+  void start_waiting(DataShare& share);
   void begin(CommandSlot& slot);
   void execute(CommandSlot& slot);
   void take_memory(CommandSlot& slot);
@@ -98,10 +99,11 @@ class TargetConnection final : public Controller::QueueConnection,
   std::vector<std::unique_ptr<CommandSlot>>
       slots_;  // made as they are needed; a slot's index is its transfer tag
   std::vector<CommandSlot*> idle_;
-  std::deque<CommandSlot*> waiting_;  // for memory, in order
-  std::size_t in_flight_ = 0;         // bytes of memory for data that slots hold
-  std::size_t transfers_ = 0;         // slots whose data the host was asked for
-  std::size_t parked_ = 0;            // asynchronous event requests
+  // By NSID, and of what is no namespace's at 0: so that one whose device stops answering does not
+  // hold the memory that the others need.
+  std::vector<DataShare> shares_;
+  std::size_t transfers_ = 0;  // slots whose data the host was asked for
+  std::size_t parked_ = 0;     // asynchronous event requests
 };
 
 }  // namespace scalio::nvmf

@@ -15,24 +15,26 @@
 
 namespace scalio::nvmf {
 
-// Every limit holds whatever hosts do. A connection's data in memory is therefore at most the
-// larger of max_in_flight and max_transfer, and an incomplete PDU of max_pdu_data; if hosts may
-// write, queue_depth x 8 KiB of what came in capsules as well. A host that takes what it asks for
-// keeps a small part of it busy.
+// Every limit holds whatever hosts do. A connection's data in memory is therefore at most, for each
+// namespace, the larger of its part of max_in_flight and max_transfer, and an incomplete PDU of
+// max_pdu_data; if hosts may write, queue_depth x 8 KiB of what came in capsules as well. A host
+// that takes what it asks for keeps a small part of it busy.
 struct TargetLimits {
   // TCP connections, that is queues. Beyond, a connection is closed without a word.
   std::size_t max_connections = 1024;
   // I/O queues of one controller, that is of one association of one host.
   std::uint16_t max_io_queues = 64;
-  // Commands of an I/O queue at a time: 2 to 4096. Of an admin queue it is 32 at least.
-  std::uint32_t queue_depth = 128;
+  // Commands of an I/O queue at a time: 2 to 4096. Of an admin queue it is 32 at least. A queue may
+  // be of many namespaces.
+  std::uint32_t queue_depth = 1024;
   // Data of one command (MDTS), in bytes: a power of two from 8192 to 1 MiB.
   std::uint32_t max_transfer = 128 * 1024;
   // Data of one PDU from a host (MAXH2CDATA), in bytes: a multiple of 4 from 8192 to 256 KiB.
   std::uint32_t max_pdu_data = 128 * 1024;
-  // Bytes of data that the commands of one connection hold at a time. Commands beyond wait, without
-  // memory, until the host has taken what it asked for before.
-  std::size_t max_in_flight = 512 * 1024;
+  // Bytes of data that the commands of one connection hold at a time, an equal part for each
+  // namespace, a quarter at most. Commands beyond wait, without memory, until the host has taken
+  // what it asked for before.
+  std::size_t max_in_flight = 2 * 1024 * 1024;
   // From accepting a connection to its Connect command.
   Nanos connect_timeout = 5 * kSecond;
   // A host that takes nothing of what waits for it, or sends no more of a PDU or transfer that it
