@@ -20,6 +20,7 @@ class Buffer {
   ByteSpan span() { return {data_.get(), size_}; }
   ByteSpan first(std::size_t n) { return span().first(n); }
   std::byte* data() { return data_.get(); }
+  const std::byte* data() const { return data_.get(); }
   std::size_t size() const { return size_; }
 
  private:

@@ -29,12 +29,13 @@ enum class Rule : std::uint8_t {
   epoch,                // rule 9: a client notices that the server was restarted
   session,              // rule 8: a write that is sent again is done once
   bucket_images,        // recovery: buckets are logged before they are overwritten
-  repair_kill,  // rule 11: read slots are killed before a damaged write-slot word is put right
-  log_space,    // recovery: a write is admitted when the log has room before its tail
-  identity,     // rule 12: never written is not absent
+  repair_kill,    // rule 11: read slots are killed before a damaged write-slot word is put right
+  log_space,      // recovery: a write is admitted when the log has room before its tail
+  identity,       // rule 12: never written is not absent
+  newest_record,  // recovery: of two records of a key, the newer one counts
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 18> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 19> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -53,6 +54,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 18> kRules{{
     {Rule::repair_kill, "repair-kill"},
     {Rule::log_space, "log-space"},
     {Rule::identity, "identity"},
+    {Rule::newest_record, "newest-record"},
 }};
 
 #ifdef SCALIO_LEAVE_OUT_RULES

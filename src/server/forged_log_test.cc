@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "server/recovery.h"
 #include "testing/shard_fixture.h"
+#include "testing/whole_log.h"
 
 namespace scalio::server {
 namespace {
@@ -43,10 +44,10 @@ class ForgedLogTest : public ::testing::Test {
     head_ = newest_.lsn + newest_.length;
     if (g_.log_size - head_ % g_.log_size < (64 << 10)) head_ = round_up(head_, g_.log_size);
   }
-  storage::LogScan scan(const Bytes& contents) const {
+  storage::WholeLog scan(const Bytes& contents) const {
     LoopPtr loop = make_loop();
     block::PowerCutSsd ssd(*loop, contents, 1);
-    Result<storage::LogScan> found = run(*loop, storage::scan_log(ssd, g_, test_log_key()));
+    Result<storage::WholeLog> found = run(*loop, storage::whole_log(ssd, g_, test_log_key()));
     EXPECT_TRUE(found.ok()) << found.status().to_string();
     return *std::move(found);
   }
@@ -274,15 +275,12 @@ TEST_F(ForgedLogTest, RecordsMovedBetweenBatches) {
         ring_at(newest_.lsn) + layout::kBatchHeader);
     ShardFixture s(g_, contents_, options_);
     ASSERT_TRUE(s.start().ok());
-    const layout::BatchHeader& newest = newest_;
-    LoopPtr loop = make_loop();
-    block::PowerCutSsd ssd(*loop, contents_, 1);
-    block::Buffer buffer(layout::max_batch(g_));
     const std::function<void(const layout::LogRecordView&)> none = [](const auto& r) {
       ADD_FAILURE() << "a record of version " << r.version;
     };
-    EXPECT_EQ(*run(*loop, storage::read_batch(ssd, g_, test_log_key(), newest, buffer, none)),
-              newest.records);
+    EXPECT_EQ(layout::decode_batch({ring_at(newest_.lsn), newest_.length}, newest_, test_log_key(),
+                                   g_, none),
+              newest_.records);
     ++moved;
   }
   contents_ = before;

@@ -41,7 +41,7 @@ void Log::open_batch(std::uint64_t after) {
     after = round_up(after, geometry_.log_size);
   }
   builder_.begin(buffers_[current_].span(), after);
-  starts_.push_back(after);
+  starts_.add(after);
 }
 
 std::uint64_t Log::free() const {
@@ -101,12 +101,11 @@ Task<Status> Log::durable(std::uint64_t batch) {
 
 Task<Status> Log::advance_tail(std::uint64_t lsn) {
   SCALIO_ASSERT(lsn <= head());
-  auto next = std::upper_bound(starts_.begin(), starts_.end(), lsn);
-  if (next == starts_.begin()) co_return Status();
-  const std::uint64_t start = *(next - 1);
+  // The open batch may not be among the starts.
+  const std::uint64_t start = lsn >= builder_.lsn() ? builder_.lsn() : starts_.last_before(lsn);
   if (start > tail_) {
     tail_ = start;
-    starts_.erase(starts_.begin(), next - 1);
+    starts_.drop_before(start);
   }
   if (tail_ <= durable_tail_) co_return Status();
   tail_wanted_ = true;
@@ -165,24 +164,8 @@ Task<void> Log::run() {
 }
 
 Task<Result<layout::LogRecordView>> Log::read_record(std::uint64_t lsn, block::Buffer& storage) {
-  const std::uint64_t at = lsn % geometry_.log_size;
-  const std::uint64_t begin = at / geometry_.block_size * geometry_.block_size;
-  // No value record is longer than this; it does not reach beyond its batch, nor that beyond the
-  // ring.
-  const std::uint64_t end = std::min(
-      geometry_.log_size,
-      round_up(at + BatchBuilder::record_size(0, geometry_.inline_limit), geometry_.block_size));
-  SCALIO_ASSERT(end - begin <= storage.size());
-  Status s = co_await device_.read(geometry_.log_offset + begin, storage.first(end - begin));
-  if (!s.ok()) co_return s;
-  std::optional<layout::LogRecordView> r = layout::decode_log_record(
-      storage.first(end - begin).subspan(at - begin), options_.key, lsn, geometry_);
-  if (!r || !layout::is_write(r->kind)) {
-    co_return Status(Code::corrupt,
-                     fmt::format("log record at LSN {} (offset {} of {}) fails its checksum", lsn,
-                                 geometry_.log_offset + at, device_.name()));
-  }
-  co_return *r;
+  return storage::read_record(device_, geometry_, options_.key, lsn, largest_record(geometry_),
+                              storage);
 }
 
 }  // namespace scalio::server

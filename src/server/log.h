@@ -14,6 +14,7 @@
 #include "block/buffer.h"
 #include "layout/log.h"
 #include "store/log_position.h"
+#include "store/log_scan.h"
 #include "task/sync.h"
 
 namespace scalio::server {
@@ -60,8 +61,8 @@ class Log {
   Task<Status> durable(std::uint64_t batch);
 
   // Declares that everything before `lsn` is durable in its bucket, and waits until that
-  // declaration is durable itself: only then is the space reused. `lsn` is rounded down to a
-  // batch's start.
+  // declaration is durable itself: only then is the space reused. `lsn` is rounded down to the
+  // start of a batch, by at most a small part of the log more than to its own.
   Task<Status> advance_tail(std::uint64_t lsn);
 
   // Bytes that can still be added before the ring is full. At most one batch of it may be lost to
@@ -84,13 +85,15 @@ class Log {
   // Reads back the record at `lsn`, which must be durable and not before the tail, into `storage`,
   // which has record_storage() bytes.
   static std::uint32_t record_storage(const layout::SsdGeometry& geometry) {
-    return static_cast<std::uint32_t>(
-        round_up(layout::BatchBuilder::record_size(0, geometry.inline_limit), geometry.block_size) +
-        2 * geometry.block_size);
+    return storage::record_storage(geometry, largest_record(geometry));
   }
   Task<Result<layout::LogRecordView>> read_record(std::uint64_t lsn, block::Buffer& storage);
 
  private:
+  // Of a value.
+  static std::uint32_t largest_record(const layout::SsdGeometry& geometry) {
+    return layout::BatchBuilder::record_size(0, geometry.inline_limit);
+  }
   void open_batch(std::uint64_t after);
   bool has_room(std::uint32_t size) const {
     return builder_.records() + called_ < options_.batch_max &&
@@ -109,12 +112,12 @@ class Log {
   std::uint64_t open_number_ = 1;     // of the open batch
   std::uint64_t durable_number_ = 0;  // of the last durable one
   std::uint64_t version_ = 0;
-  std::uint64_t time_ = 0;            // store time, as it was last told
-  std::uint64_t tail_ = 0;            // as the next batch declares it
-  std::uint64_t durable_tail_ = 0;    // as a durable batch has declared it
-  bool tail_wanted_ = false;          // somebody waits for the next batch, even if empty
-  std::deque<std::uint64_t> starts_;  // of batches from the tail on, the open one last
-  std::deque<std::uint64_t> skips_;   // after the durable tail
+  std::uint64_t time_ = 0;           // store time, as it was last told
+  std::uint64_t tail_ = 0;           // as the next batch declares it
+  std::uint64_t durable_tail_ = 0;   // as a durable batch has declared it
+  bool tail_wanted_ = false;         // somebody waits for the next batch, even if empty
+  storage::BatchStarts starts_;      // from the tail on
+  std::deque<std::uint64_t> skips_;  // after the durable tail
   bool stopping_ = false;
   Status failure_;
   WaitList work_;

@@ -6,6 +6,7 @@
 
 #include "server/recovery.h"
 #include "testing/shard_fixture.h"
+#include "testing/whole_log.h"
 
 namespace scalio::server {
 namespace {
@@ -25,8 +26,8 @@ class LogTest : public ::testing::Test {
   // Opens the log as it is on the SSD; what was open before is dropped.
   void open(LogOptions options = {}) {
     stop();
-    Result<storage::LogScan> scan =
-        run(*loop_, storage::scan_log(device_, geometry_, test_log_key()));
+    Result<storage::WholeLog> scan =
+        run(*loop_, storage::whole_log(device_, geometry_, test_log_key()));
     ASSERT_TRUE(scan.ok()) << scan.status().to_string();
     EXPECT_TRUE(scan->damage.empty());
     options.key = test_log_key();
@@ -56,20 +57,11 @@ class LogTest : public ::testing::Test {
   // The live records on the SSD, by LSN.
   std::map<std::uint64_t, std::string> live() {
     std::map<std::uint64_t, std::string> records;
-    Result<storage::LogScan> scan =
-        run(*loop_, storage::scan_log(device_, geometry_, test_log_key()));
+    Result<storage::WholeLog> scan =
+        run(*loop_, storage::whole_log(device_, geometry_, test_log_key()));
     EXPECT_TRUE(scan.ok());
     EXPECT_TRUE(scan->damage.empty());
-    block::Buffer buffer(layout::max_batch(geometry_));
-    for (const layout::BatchHeader& batch : scan->live) {
-      const std::function<void(const layout::LogRecordView&)> keep =
-          [&](const layout::LogRecordView& r) {
-            records[r.lsn] = std::string(r.key) + "=" + std::string(as_string(r.body));
-          };
-      const Result<std::uint32_t> damaged =
-          run(*loop_, storage::read_batch(device_, geometry_, test_log_key(), batch, buffer, keep));
-      EXPECT_TRUE(damaged.ok() && *damaged == 0) << "batch at " << batch.lsn;
-    }
+    for (const storage::KeptRecord& r : scan->kept) records[r.lsn] = r.key + "=" + r.body;
     return records;
   }
 
@@ -81,8 +73,8 @@ class LogTest : public ::testing::Test {
 };
 
 TEST_F(LogTest, AfterTheLastVersionNothingIsTaken) {
-  Result<storage::LogScan> scan =
-      run(*loop_, storage::scan_log(device_, geometry_, test_log_key()));
+  Result<storage::WholeLog> scan =
+      run(*loop_, storage::whole_log(device_, geometry_, test_log_key()));
   ASSERT_TRUE(scan.ok());
   scan->position.version = layout::kMaxVersion - 2;
   log_ = std::make_unique<Log>(*loop_, device_, geometry_, LogOptions{.key = test_log_key()});
@@ -131,8 +123,8 @@ TEST_F(LogTest, StoreTimeNeverGoesBack) {
     wall = now;
     append("key", "value");
   }
-  Result<storage::LogScan> scan =
-      run(*loop_, storage::scan_log(device_, geometry_, test_log_key()));
+  Result<storage::WholeLog> scan =
+      run(*loop_, storage::whole_log(device_, geometry_, test_log_key()));
   ASSERT_TRUE(scan.ok());
   std::vector<std::uint64_t> times;
   for (const layout::BatchHeader& batch : scan->live) times.push_back(batch.time);
@@ -181,8 +173,8 @@ TEST_F(LogTest, ABatchWakesThoseThatItHasRoomFor) {
   constexpr int kRecords = 2000;
   constexpr std::uint32_t kPerBatch = 4;
   CountingExecutor counting(*loop_);
-  Result<storage::LogScan> scan =
-      run(*loop_, storage::scan_log(device_, geometry_, test_log_key()));
+  Result<storage::WholeLog> scan =
+      run(*loop_, storage::whole_log(device_, geometry_, test_log_key()));
   ASSERT_TRUE(scan.ok());
   Log log(counting, device_, geometry_, batches_of(kPerBatch));
   log.resume(std::move(scan->position));

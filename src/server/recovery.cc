@@ -4,33 +4,38 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <unordered_map>
+#include <optional>
+#include <span>
 
-#include "base/hash.h"
+#include "server/recovery_table.h"
+#include "store/log_scan.h"
 
 namespace scalio::server {
 
-using layout::BatchHeader;
+using layout::Bucket;
+using layout::BucketState;
 using layout::LogKind;
 using layout::LogRecordView;
 
 namespace {
-// Bound on the memory for the newest record of each key: the log is replayed in so many passes,
-// each for a part of the keys, that one pass stays below.
-constexpr std::uint64_t kReplayMemory = 16 << 20;
-constexpr std::uint64_t kBytesPerKey = 160;
-constexpr std::size_t kParallel = 32;
+// Reads of buckets at a time: what an SSD needs to be busy.
+constexpr std::uint64_t kParallel = 64;
+constexpr std::uint64_t kLeastParallel = 4;
+constexpr Nanos kLogProgressEvery = 5 * kSecond;
 
-// Runs up to kParallel tasks beside each other. The first failure is kept.
+using Records = std::span<NewestRecord>;
+
+// Runs up to so many tasks beside each other. The first failure is kept.
 class Parallel {
  public:
-  explicit Parallel(Executor& executor)
-      : executor_(executor), permits_(executor, kParallel), ended_(executor) {}
+  Parallel(Executor& executor, std::uint64_t tasks)
+      : executor_(executor), permits_(executor, tasks), ended_(executor) {}
   Task<void> start(Task<Status> task) {
     co_await permits_.acquire();
     ++running_;
     executor_.spawn(run(std::move(task)));
   }
+  const Status& status() const { return status_; }
   Task<Status> join() {
     while (running_ > 0) co_await ended_.wait();
     co_return status_;
@@ -47,32 +52,8 @@ class Parallel {
   Executor& executor_;
   Semaphore permits_;
   WaitList ended_;
-  std::size_t running_ = 0;
+  std::uint64_t running_ = 0;
   Status status_;
-};
-
-struct Newest {
-  std::uint64_t lsn;
-  std::uint64_t version;
-};
-
-struct Replay {
-  Executor& executor;
-  block::BlockDevice& device;
-  const layout::SsdGeometry& geometry;
-  BlockTable& table;
-  Log& log;
-  BucketStore& buckets;
-  SlotQueue& queue;
-  Merger& merger;
-  RecoveryReport report;
-};
-
-// Which record of the log has the newest image of each bucket, sorted by bucket.
-struct NewestImage {
-  std::uint64_t bucket;
-  std::uint64_t lsn;
-  auto operator<=>(const NewestImage&) const = default;
 };
 
 // What this release cannot take up, and must not leave out.
@@ -83,174 +64,352 @@ std::string not_served(const LogRecordView& record) {
   return r.plain() ? "" : std::string(why_not_plain(r));
 }
 
-Task<Result<std::vector<NewestImage>>> find_images(Replay& r, const storage::LogScan& scan,
-                                                   block::Buffer& buffer) {
-  std::vector<NewestImage> newest;
-  for (std::size_t n = 0; n < scan.live.size(); ++n) {
-    const BatchHeader& batch = scan.live[n];
-    Status served;
-    const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
-      if (const std::string why = not_served(record); !why.empty() && served.ok()) {
-        served = Status(Code::invalid,
-                        fmt::format("the log record at LSN {} of {} {}, which this release does "
-                                    "not serve: use the one that wrote it",
-                                    record.lsn, r.device.name(), why));
-      }
-      if (record.kind != LogKind::image) return;
-      const auto image = *layout::decode_image(record.body, r.geometry.bucket_size);
-      for (const layout::ImageBucket& bucket : image) newest.push_back({bucket.number, record.lsn});
-    };
-    const Result<std::uint32_t> damaged =
-        co_await storage::read_batch(r.device, r.geometry, r.log.key(), batch, buffer, collect);
-    if (!damaged.ok()) co_return damaged.status();
-    if (!served.ok()) co_return served;
-    if (*damaged == 0) continue;
-    const std::string where =
-        fmt::format("log of {}: {} records of the batch at LSN {} (offset {})", r.device.name(),
-                    *damaged, batch.lsn, r.geometry.log_offset + batch.lsn % r.geometry.log_size);
-    if (scan.may_be_torn(n)) {
-      spdlog::info("{} are incomplete: a crash interrupted it before it was acknowledged", where);
-    } else {
-      r.report.damage.add(where + " are damaged");
-    }
-  }
-  std::sort(newest.begin(), newest.end());
-  const auto last_of_bucket = [&](std::size_t i) {
-    return i + 1 == newest.size() || newest[i + 1].bucket != newest[i].bucket;
-  };
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < newest.size(); ++i) {
-    if (last_of_bucket(i)) newest[kept++] = newest[i];
-  }
-  newest.resize(kept);
-  co_return newest;
+std::uint32_t largest_image(const layout::SsdGeometry& g) {
+  return layout::BatchBuilder::record_size(
+      0, layout::image_body_size(layout::kMaxImageBuckets, g.bucket_size));
 }
 
-// Writes back the newest image of each bucket. Older ones are left alone: clients of the server
-// before may still be reading.
-Task<Status> restore_images(Replay& r, const storage::LogScan& scan) {
-  block::Buffer buffer(layout::max_batch(r.geometry));
-  Result<std::vector<NewestImage>> newest = co_await find_images(r, scan, buffer);
-  if (!newest.ok()) co_return newest.status();
-  for (const BatchHeader& batch : scan.live) {
-    std::vector<layout::ImageBucket> buckets;
-    const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
-      if (record.kind != LogKind::image) return;
-      const auto image = *layout::decode_image(record.body, r.geometry.bucket_size);
+// How the memory is used. Reading the log and reading buckets take turns, but what they read to may
+// stay the process's for a while.
+struct MemoryPlan {
+  MemoryPlan(const layout::SsdGeometry& g, std::uint64_t memory)
+      : reads(storage::RingReads::within(memory * 3 / 8, layout::max_batch(g), g.log_size)) {
+    const std::uint64_t task = g.bucket_size + storage::record_storage(g, largest_image(g));
+    parallel = std::clamp(memory / 8 / task, kLeastParallel, kParallel);
+    const std::uint64_t rest = reads.memory(layout::max_batch(g)) + parallel * task;
+    table = memory - std::min(memory, rest);
+  }
+  storage::RingReads reads;
+  std::uint64_t parallel;
+  std::uint64_t table;
+};
+
+class ShardRecovery final : public storage::LogVisitor {
+ public:
+  ShardRecovery(const RecoveryParts& parts, RecoveryOptions options)
+      : p_(parts),
+        g_(parts.geometry),
+        options_(std::move(options)),
+        plan_(g_, options_.memory),
+        table_(g_, p_.log.key(), plan_.table),
+        began_(p_.executor.now()),
+        told_(began_) {}
+
+  Task<Result<RecoveryReport>> run() {
+    Result<storage::LogScan> scan =
+        co_await storage::scan_log(p_.device, g_, p_.log.key(), plan_.reads, *this);
+    if (!scan.ok()) co_return scan.status();
+    if (!not_served_.ok()) co_return not_served_;
+    for (const std::string& what : scan->interrupted.named()) spdlog::info("{}", what);
+    spdlog::info("{}: going through {} records (writes and bucket images) in {} log batches",
+                 p_.device.name(), scan->records, scan->batches);
+    report_.batches = scan->batches;
+    report_.records = scan->records;
+    report_.damage = scan->damage;
+    Status s = co_await all_passes(*scan);
+    if (!s.ok()) co_return s;
+    tell_of_damage();
+    report_.seconds = static_cast<double>(p_.executor.now() - began_) / kSecond;
+    co_return report_;
+  }
+
+  void on_begin() override {
+    table_.clear();
+    not_served_ = Status();
+  }
+  void on_record(const LogRecordView& record) override {
+    if (const std::string why = not_served(record); !why.empty()) {
+      if (!not_served_.ok()) return;
+      not_served_ = Status(Code::invalid,
+                           fmt::format("the log record at LSN {} of {} {}, which this release does "
+                                       "not serve: use the one that wrote it",
+                                       record.lsn, p_.device.name(), why));
+    } else if (record.kind == LogKind::image) {
+      const auto image = *layout::decode_image(record.body, g_.bucket_size);
       for (const layout::ImageBucket& bucket : image) {
-        const NewestImage here{bucket.number, record.lsn};
-        if (std::binary_search(newest->begin(), newest->end(), here)) buckets.push_back(bucket);
+        NewestRecord r;
+        r.place = bucket.number;
+        r.check = load<std::uint64_t>(bucket.bytes.data());
+        r.lsn = record.lsn;
+        r.image = 1;
+        table_.offer(r);
       }
-    };
-    const Result<std::uint32_t> damaged =
-        co_await storage::read_batch(r.device, r.geometry, r.log.key(), batch, buffer, collect);
-    if (!damaged.ok()) co_return damaged.status();
-    Parallel parallel(r.executor);
-    for (const layout::ImageBucket& bucket : buckets)
-      co_await parallel.start(r.buckets.restore(bucket));
-    Status s = co_await parallel.join();
-    if (!s.ok()) co_return s;
-    r.report.images += buckets.size();
+    } else {
+      NewestRecord r = table_.of_key(record.key);
+      r.lsn = record.lsn;
+      r.version = record.version;
+      table_.offer(r);
+    }
   }
-  co_return co_await r.device.flush();
-}
+  void on_progress(double part) override { progress(part / 2); }
 
-// Puts the newest logged write of a key into a write slot, unless its bucket has it.
-Task<Status> replay_key(Replay& r, std::string key, Newest newest) {
-  const std::uint64_t point = r.geometry.point_of(key);
-  Result<BucketStore::Found> stored = co_await r.buckets.find(key, point);
-  // In a damaged bucket nothing is known to be there: the write waits in its slot.
-  if (!stored.ok() && stored.code() != Code::corrupt) co_return stored.status();
-  if (stored.ok() && (stored->version >= newest.version || newest.lsn < stored->applied))
+ private:
+  Task<Status> all_passes(const storage::LogScan& scan) {
+    Status s = co_await pass(&scan.position);
+    while (s.ok() && table_.more()) {
+      covered_ = table_.covered();
+      table_.begin_next_pass();
+      s = co_await storage::read_log(p_.device, g_, p_.log.key(), scan, plan_.reads, *this);
+      if (s.ok()) s = co_await pass(nullptr);
+    }
+    p_.merger.set_replaying(false);
+    if (!s.ok() && goes_on_) {
+      co_await p_.merger.drain();
+      p_.log.stop();
+    }
+    co_return s;
+  }
+
+  // The first one lets the log go on, from `position`.
+  Task<Status> pass(const storage::LogPosition* position) {
+    ++report_.passes;
+    const RecoveryTable::Sorted found = table_.sort();
+    work_ = found.images.size() + found.keys.size();
+    worked_ = 0;
+    in_place_ = false;
+    Status s = co_await check_images(found);
+    if (s.ok()) s = co_await restore_images(found.images);
+    if (!s.ok()) co_return s;
+    in_place_ = true;
+    if (position != nullptr) {
+      p_.log.resume(*position);
+      p_.executor.spawn(p_.log.run());
+      p_.merger.set_replaying(true);
+      goes_on_ = true;
+    }
+    co_return co_await replay(found.keys);
+  }
+
+  // Whether the bucket of each image is as the image has it. If so, its keys are looked for there.
+  Task<Status> check_images(const RecoveryTable::Sorted& found) {
+    Parallel parallel(p_.executor, plan_.parallel);
+    auto key = found.keys.begin();
+    for (NewestRecord& image : found.images) {
+      while (key != found.keys.end() && table_.bucket_of(*key) < image.place) ++key;
+      const auto first = key;
+      while (key != found.keys.end() && table_.bucket_of(*key) == image.place) ++key;
+      co_await parallel.start(check_image(image, {first, key}));
+      if (!parallel.status().ok()) break;
+      work_done(1);
+    }
+    co_return co_await parallel.join();
+  }
+
+  Task<Status> check_image(NewestRecord& image, Records keys) {
+    block::Buffer page(g_.bucket_size);
+    const Bucket bucket(page.span());
+    Result<BucketState> state = co_await read_bucket(image.place, page);
+    if (!state.ok()) co_return state.status();
+    // Nothing was written there after the newest image but what that has.
+    if (*state != BucketState::ok || load<std::uint64_t>(page.data()) != image.check)
+      co_return Status();
+    image.done = 1;
+    look(bucket, keys);
+    // What is not there may be in a neighbour, whose image may not be in place.
+    if (bucket.reach() > 0) co_return Status();
+    pass_over_applied(bucket, keys);
+    for (NewestRecord& key : keys) {
+      if (key.done || !p_.table.reusable(block_of(key))) continue;
+      Status s = co_await take_up(key);
+      if (!s.ok()) co_return s;
+    }
     co_return Status();
-
-  block::Buffer buffer(Log::record_storage(r.geometry));
-  Result<LogRecordView> record = co_await r.log.read_record(newest.lsn, buffer);
-  if (!record.ok()) co_return record.status();
-  const std::uint64_t block = r.table.geometry().block_of(point);
-  std::optional<std::uint32_t> slot;
-  while (!(slot = r.table.reusable(block))) {
-    Status s = r.merger.relieve(block);
-    if (!s.ok()) {
-      co_return Status(
-          s.code(), s.message() +
-                        "; the log has more such writes than the cache has write slots for: start "
-                        "with the --cache and --write-slots of before");
-    }
-    co_await r.queue.wait(block);
   }
-  r.table.reserve(block, *slot, point);
-  r.table.publish(block, *slot, record->record(), newest.lsn);
-  r.table.slot(block, *slot).reserved = false;
-  r.queue.wake(block);
-  ++r.report.records_applied;
-  co_return Status();
-}
 
-Task<Status> replay_records(Replay& r, const storage::LogScan& scan) {
-  std::uint64_t records = 0;
-  for (const BatchHeader& batch : scan.live) records += batch.records;
-  const std::uint64_t passes = records * kBytesPerKey / kReplayMemory + 1;
-  block::Buffer buffer(layout::max_batch(r.geometry));
-  for (std::uint64_t pass = 0; pass < passes; ++pass) {
-    std::unordered_map<std::string, Newest> newest;
-    const std::function<void(const LogRecordView&)> collect = [&](const LogRecordView& record) {
-      if (!layout::is_write(record.kind)) return;
-      if (mix(hash_key(record.key, r.geometry.hash_seed)) % passes != pass) return;
-      Newest& n = newest[std::string(record.key)];
-      // A write that could not be merged is in the log several times, with one version: the last
-      // counts.
-      if (record.version >= n.version) n = {record.lsn, record.version};
-    };
-    for (const BatchHeader& batch : scan.live) {
-      const Result<std::uint32_t> damaged =
-          co_await storage::read_batch(r.device, r.geometry, r.log.key(), batch, buffer, collect);
-      if (!damaged.ok()) co_return damaged.status();
+  // Puts those images in place that are not. Each bucket is written once, as its newest image has
+  // it, so it does not matter in which order: nothing that a client reads meanwhile counts (rule
+  // 9).
+  Task<Status> restore_images(Records images) {
+    const auto done = std::partition(images.begin(), images.end(),
+                                     [](const NewestRecord& r) { return r.done == 0; });
+    std::sort(images.begin(), done,
+              [](const NewestRecord& a, const NewestRecord& b) { return a.lsn < b.lsn; });
+    Parallel parallel(p_.executor, plan_.parallel);
+    for (auto image = images.begin(); image != done && parallel.status().ok();) {
+      const auto first = image;
+      while (image != done && image->lsn == first->lsn) ++image;
+      co_await parallel.start(restore_image({first, image}));
     }
-    Parallel parallel(r.executor);
-    for (const auto& [key, n] : newest) co_await parallel.start(replay_key(r, key, n));
     Status s = co_await parallel.join();
-    if (!s.ok()) co_return s;
+    if (s.ok()) s = co_await p_.device.flush();
+    co_return s;
   }
-  co_return Status();
-}
+
+  // Buckets that have their newest image in one log record.
+  Task<Status> restore_image(Records images) {
+    const std::uint32_t most = largest_image(g_);
+    block::Buffer buffer(storage::record_storage(g_, most));
+    const Result<LogRecordView> record = co_await storage::read_record(
+        p_.device, g_, p_.log.key(), images.front().lsn, most, buffer);
+    if (!record.ok()) co_return record.status();
+    SCALIO_ASSERT(record->kind == LogKind::image);
+    const auto logged = *layout::decode_image(record->body, g_.bucket_size);
+    for (const layout::ImageBucket& bucket : logged) {
+      if (std::none_of(images.begin(), images.end(),
+                       [&](const NewestRecord& r) { return r.place == bucket.number; })) {
+        continue;
+      }
+      Status s = co_await p_.buckets.restore(bucket);
+      if (!s.ok()) co_return s;
+      ++report_.images;
+    }
+    co_return Status();
+  }
+
+  Task<Status> replay(Records keys) {
+    Parallel parallel(p_.executor, plan_.parallel);
+    for (auto key = keys.begin(); key != keys.end() && parallel.status().ok();) {
+      const auto first = key;
+      bool done = true;
+      for (; key != keys.end() && table_.bucket_of(*key) == table_.bucket_of(*first); ++key)
+        done &= key->done != 0;
+      if (!done) co_await parallel.start(replay_bucket({first, key}));
+      work_done(static_cast<std::uint64_t>(key - first));
+    }
+    co_return co_await parallel.join();
+  }
+
+  // Puts the newest logged writes of keys of one home into write slots, unless the buckets have
+  // them.
+  Task<Status> replay_bucket(Records keys) {
+    const std::uint64_t home = table_.bucket_of(keys.front());
+    // While the home is locked, its records stay where they are.
+    co_await p_.buckets.lock(home);
+    Status s = co_await find_in_buckets(home, keys);
+    p_.buckets.unlock(home);
+    for (NewestRecord& key : keys) {
+      if (!s.ok()) break;
+      if (!key.done) s = co_await take_up(key);
+    }
+    co_return s;
+  }
+
+  // In a damaged bucket nothing is known to be there: the write waits in its slot.
+  Task<Status> find_in_buckets(std::uint64_t home, Records keys) {
+    block::Buffer home_page(g_.bucket_size), page(g_.bucket_size);
+    Result<BucketState> state = co_await read_locked(home, home_page);
+    if (!state.ok() || *state == BucketState::corrupt) co_return state.status();
+    const Bucket bucket(home_page.span());
+    look(bucket, keys);
+    for (std::uint32_t i = 1; i <= bucket.reach(); ++i) {
+      state = co_await read_bucket(home + i, page);
+      if (!state.ok() || *state == BucketState::corrupt) co_return state.status();
+      look(Bucket(page.span()), keys);
+    }
+    pass_over_applied(bucket, keys);
+    co_return Status();
+  }
+
+  // Those of the keys that the bucket has, as new as the log, need no more.
+  void look(const Bucket& bucket, Records keys) {
+    if (keys.empty()) return;
+    bucket.for_each([&](const layout::RecordView& stored) {
+      const NewestRecord wanted = table_.of_key(stored.key);
+      for (NewestRecord& key : keys) {
+        if (key.place != wanted.place || key.check != wanted.check) continue;
+        if (stored.version >= key.version) key.done = 1;
+      }
+    });
+  }
+  // Nor do those that were applied before the home was written: they are there, or have been
+  // removed.
+  static void pass_over_applied(const Bucket& home, Records keys) {
+    for (NewestRecord& key : keys) {
+      if (key.lsn < home.applied()) key.done = 1;
+    }
+  }
+
+  Task<Result<BucketState>> read_bucket(std::uint64_t bucket, block::Buffer& page) {
+    co_await p_.buckets.lock(bucket);
+    Result<BucketState> state = co_await read_locked(bucket, page);
+    p_.buckets.unlock(bucket);
+    co_return state;
+  }
+  // One that was never written is empty.
+  Task<Result<BucketState>> read_locked(std::uint64_t number, block::Buffer& page) {
+    ++report_.buckets_read;
+    Status s = co_await p_.device.read(g_.bucket_at(number), page.span());
+    if (!s.ok()) co_return s;
+    Bucket bucket(page.span());
+    const BucketState state = bucket.verify(g_.store_id(), number);
+    if (state == BucketState::unwritten) bucket.clear(g_.store_id());
+    co_return state;
+  }
+
+  std::uint64_t block_of(const NewestRecord& key) const {
+    return p_.table.geometry().block_of(key.place);
+  }
+
+  // Reads a write from the log, and puts it into a write slot.
+  Task<Status> take_up(NewestRecord& key) {
+    block::Buffer buffer(Log::record_storage(g_));
+    const Result<LogRecordView> record = co_await p_.log.read_record(key.lsn, buffer);
+    if (!record.ok()) co_return record.status();
+    const std::uint64_t block = block_of(key);
+    std::optional<std::uint32_t> slot;
+    while (!(slot = p_.table.reusable(block))) {
+      // Nothing is merged before the images are in place; then its turn comes again.
+      if (!in_place_) co_return Status();
+      Status s = p_.merger.relieve(block);
+      if (!s.ok()) {
+        co_return Status(s.code(),
+                         s.message() +
+                             "; the log has more such writes than the cache has write slots for: "
+                             "start with the --cache and --write-slots of before");
+      }
+      co_await p_.queue.wait(block);
+    }
+    p_.table.reserve(block, *slot, key.place);
+    p_.table.publish(block, *slot, record->record(), key.lsn);
+    p_.table.slot(block, *slot).reserved = false;
+    p_.queue.wake(block);
+    key.done = 1;
+    ++report_.records_applied;
+    co_return Status();
+  }
+
+  void tell_of_damage() const {
+    for (const std::string& d : report_.damage.named())
+      spdlog::error("{}: acknowledged writes may be missing", d);
+    if (const std::uint64_t more = report_.damage.more(); more > 0) {
+      spdlog::error("log of {}: {} more of these", p_.device.name(), more);
+    }
+  }
+
+  void work_done(std::uint64_t of_it) {
+    worked_ += of_it;
+    progress(0.5 + static_cast<double>(worked_) / static_cast<double>(work_) / 2);
+  }
+  // `part` of the pass.
+  void progress(double part) {
+    part_ = std::max(part_, covered_ + (table_.covered() - covered_) * part);
+    options_.on_progress(part_);
+    if (p_.executor.now() - told_ < kLogProgressEvery) return;
+    told_ = p_.executor.now();
+    spdlog::info("{}: recovering the log, {:.0f} %", p_.device.name(), 100 * part_);
+  }
+
+  const RecoveryParts p_;
+  const layout::SsdGeometry& g_;
+  const RecoveryOptions options_;
+  const MemoryPlan plan_;
+  RecoveryTable table_;
+  RecoveryReport report_;
+  Status not_served_;
+  bool goes_on_ = false;   // the log does
+  bool in_place_ = false;  // the images are, of the buckets of this pass and those behind them
+  std::uint64_t work_ = 0, worked_ = 0;
+  double covered_ = 0;  // the part that earlier passes have done
+  double part_ = 0;     // that is done
+  const Nanos began_;
+  Nanos told_;
+};
 
 }  // namespace
 
-Task<Result<RecoveryReport>> recover(Executor& executor, block::BlockDevice& device,
-                                     const layout::SsdGeometry& geometry, BlockTable& table,
-                                     Log& log, BucketStore& buckets, SlotQueue& queue,
-                                     Merger& merger) {
-  const Nanos began = executor.now();
-  Result<storage::LogScan> scan = co_await storage::scan_log(device, geometry, log.key());
-  if (!scan.ok()) co_return scan.status();
-  std::uint64_t records = 0;
-  for (const BatchHeader& batch : scan->live) records += batch.records;
-  spdlog::info("{}: going through {} records (writes and bucket images) in {} log batches",
-               device.name(), records, scan->live.size());
-  Replay r{executor, device, geometry, table, log, buckets, queue, merger, {}};
-  r.report.batches = scan->live.size();
-  r.report.damage = scan->damage;
-  Status s = co_await restore_images(r, *scan);
-  if (!s.ok()) co_return s;
-
-  log.resume(scan->position);
-  executor.spawn(log.run());
-  merger.set_replaying(true);
-  s = co_await replay_records(r, *scan);
-  merger.set_replaying(false);
-  if (!s.ok()) {
-    co_await merger.drain();
-    log.stop();
-    co_return s;
-  }
-  for (const std::string& d : r.report.damage.named())
-    spdlog::error("{}: acknowledged writes may be missing", d);
-  if (const std::uint64_t more = r.report.damage.more(); more > 0) {
-    spdlog::error("log of {}: {} more of these", device.name(), more);
-  }
-  r.report.seconds = static_cast<double>(executor.now() - began) / kSecond;
-  co_return r.report;
+Task<Result<RecoveryReport>> recover(RecoveryParts parts, RecoveryOptions options) {
+  ShardRecovery recovery(parts, std::move(options));
+  co_return co_await recovery.run();
 }
 
 }  // namespace scalio::server

@@ -8,7 +8,9 @@
 
 #include "base/hash.h"
 #include "layout/value_area.h"
+#include "testing/colliding_keys.h"
 #include "testing/shard_fixture.h"
+#include "testing/whole_log.h"
 
 namespace scalio::server {
 namespace {
@@ -118,6 +120,8 @@ TEST_F(RecoveryTest, AnyPowerCutLeavesWhatWasAcknowledged) {
     ShardFixture::Options options = options_;
     options.seed = seed;
     options.batch_max = seed % 2 == 0 ? 4 : 256;
+    // Also in many passes, of a few records each.
+    if (seed > 2) options.recovery_memory = 0;
     ShardFixture s(geometry_, formatted(geometry_), options);
     ASSERT_TRUE(s.start().ok());
     History history;
@@ -150,6 +154,7 @@ TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
     SCOPED_TRACE(life);
     ShardFixture::Options options = options_;
     options.seed = life;
+    if (life % 2 == 0) options.recovery_memory = 0;
     ShardFixture s(geometry_, contents, options);
     std::vector<Bytes> cut_while_starting;
     s.ssd.on_change = [&] {
@@ -225,7 +230,8 @@ TEST_F(RecoveryTest, DamageInTheLogIsReportedAndTheRestIsUsed) {
   TestClient client(s.shard);
   for (std::uint64_t i = 0; i < 30; ++i)
     ASSERT_EQ(s.put(client, key_of(i), "value" + std::to_string(i)).code, Code::ok);
-  Result<storage::LogScan> scan = run(*s.loop, storage::scan_log(s.ssd, geometry_, test_log_key()));
+  Result<storage::WholeLog> scan =
+      run(*s.loop, storage::whole_log(s.ssd, geometry_, test_log_key()));
   ASSERT_TRUE(scan.ok());
   ASSERT_GE(scan->live.size(), 30u);
 
@@ -262,7 +268,8 @@ TEST_F(RecoveryTest, ATornLastBatchIsNoDamage) {
   for (std::uint64_t i = 0; i < 10; ++i) ASSERT_EQ(s.put(client, key_of(i), "v").code, Code::ok);
   for (int i = 0; i < 20; ++i) client.send(RequestKind::put, "last", std::string(100, 'v'));
   turn_until(*s.loop, [&] { return client.in_flight() == 0; });
-  Result<storage::LogScan> scan = run(*s.loop, storage::scan_log(s.ssd, geometry_, test_log_key()));
+  Result<storage::WholeLog> scan =
+      run(*s.loop, storage::whole_log(s.ssd, geometry_, test_log_key()));
   ASSERT_TRUE(scan.ok());
   const layout::BatchHeader last = scan->live.back();
   ASSERT_GT(last.length, 1024u);
@@ -290,7 +297,7 @@ TEST_F(RecoveryTest, ALogWithoutABatchIsRefused) {
   contents[geometry_.log_offset] ^= std::byte{1};
   LoopPtr loop = make_loop();
   block::PowerCutSsd ssd(*loop, std::move(contents), 1);
-  Result<storage::LogScan> scan = run(*loop, storage::scan_log(ssd, geometry_, test_log_key()));
+  Result<storage::WholeLog> scan = run(*loop, storage::whole_log(ssd, geometry_, test_log_key()));
   EXPECT_EQ(scan.code(), Code::corrupt);
   EXPECT_THAT(scan.status().message(), HasSubstr(ssd.name()));
 }
@@ -306,13 +313,142 @@ TEST_F(RecoveryTest, ALogOfMoreKeysThanSlotsIsReplayed) {
     turn_until(*s.loop, [&] { return client.ready(100); });
   }
   turn_until(*s.loop, [&] { return client.in_flight() == 0; });
-  ShardFixture again(g, s.ssd.contents(), {.blocks = 2, .write_slots = 1});
-  ASSERT_TRUE(again.start().ok());
-  EXPECT_GT(again.shard.recovery().records_applied, 50u);  // the others had been merged
-  for (std::uint64_t i = 0; i < 500; ++i) {
-    ASSERT_TRUE(again.get(key_of(i))) << i;
-    EXPECT_EQ(again.get(key_of(i))->value, std::to_string(i));
+  for (const std::uint64_t memory : {Recoveries::kMemory, std::uint64_t{2000}, std::uint64_t{0}}) {
+    SCOPED_TRACE(memory);
+    ShardFixture again(g, s.ssd.contents(),
+                       {.blocks = 2, .write_slots = 1, .recovery_memory = memory});
+    ASSERT_TRUE(again.start().ok());
+    EXPECT_EQ(again.shard.recovery().passes == 1, memory == Recoveries::kMemory);
+    EXPECT_GT(again.shard.recovery().records_applied, 50u);  // the others had been merged
+    for (std::uint64_t i = 0; i < 500; ++i) {
+      ASSERT_TRUE(again.get(key_of(i))) << i;
+      EXPECT_EQ(again.get(key_of(i))->value, std::to_string(i));
+    }
   }
+}
+
+// In a log of one record a batch, too.
+TEST_F(RecoveryTest, TheRingIsReadOnceAndEachBucketToo) {
+  const layout::SsdGeometry g = test_geometry(200, 512, 4 << 20);
+  ShardFixture s(g, formatted(g), {.blocks = 64, .batch_max = 1});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  for (std::uint64_t i = 0; i < 2000; ++i) {
+    client.send(RequestKind::put, key_of(i % 300), std::to_string(i));
+    turn_until(*s.loop, [&] { return client.ready(100); });
+  }
+  turn_until(*s.loop, [&] { return client.in_flight() == 0; });
+  turn_until(*s.loop, [&] { return s.loop->spawned() <= 3; });
+  const storage::WholeLog log = *run(*s.loop, storage::whole_log(s.ssd, g, test_log_key()));
+  std::set<std::uint64_t> buckets;
+  for (const storage::KeptRecord& r : log.kept) {
+    if (r.kind != layout::LogKind::image) {
+      buckets.insert(g.home_bucket(g.point_of(r.key)));
+      continue;
+    }
+    const auto image = *layout::decode_image(as_bytes(r.body), g.bucket_size);
+    for (const layout::ImageBucket& b : image) buckets.insert(b.number);
+  }
+  ASSERT_GT(log.batches, 2000u);
+  ASSERT_GT(buckets.size(), 100u);
+
+  ShardFixture again(g, s.ssd.contents(), {.blocks = 64});
+  ASSERT_TRUE(again.start().ok());
+  const RecoveryReport& r = again.shard.recovery();
+  EXPECT_EQ(r.passes, 1u);
+  EXPECT_EQ(r.images, 0u);  // all are in place
+  // Those that wait for a slot, and spilled ones, are read again.
+  EXPECT_LE(r.buckets_read, buckets.size() + 20);
+  EXPECT_GE(r.buckets_read, buckets.size());
+  EXPECT_LE(again.device.counters().bytes_read,
+            g.log_size + 8 * layout::max_batch(g) + r.buckets_read * g.bucket_size +
+                r.records_applied * (Log::record_storage(g) + 8 * g.bucket_size));
+  for (std::uint64_t i = 1700; i < 2000; ++i)
+    EXPECT_EQ(again.get(key_of(i % 300))->value, std::to_string(i));
+}
+
+TEST_F(RecoveryTest, TwoKeysOfOneHashBothComeBack) {
+  for (const std::uint64_t memory : {Recoveries::kMemory, std::uint64_t{0}}) {
+    ShardFixture s(geometry_, formatted(geometry_), {.blocks = 64});
+    ASSERT_TRUE(s.start().ok());
+    TestClient client(s.shard);
+    for (std::uint64_t n = 0; n < 10; ++n) {
+      const auto [a, b] = colliding_keys(geometry_.hash_seed, n);
+      ASSERT_EQ(geometry_.point_of(a), geometry_.point_of(b));
+      ASSERT_EQ(s.put(client, a, "a" + std::to_string(n)).code, Code::ok);
+      ASSERT_EQ(s.put(client, b, "b" + std::to_string(n)).code, Code::ok);
+    }
+    ShardFixture again(geometry_, s.ssd.contents(), {.blocks = 64, .recovery_memory = memory});
+    ASSERT_TRUE(again.start().ok());
+    for (std::uint64_t n = 0; n < 10; ++n) {
+      const auto [a, b] = colliding_keys(geometry_.hash_seed, n);
+      EXPECT_EQ(again.get(a)->value, "a" + std::to_string(n));
+      EXPECT_EQ(again.get(b)->value, "b" + std::to_string(n));
+    }
+  }
+}
+
+// Where the newest batch is, is guessed by headers; those that are damaged mislead.
+TEST_F(RecoveryTest, AWrongGuessOfTheNewestBatchCostsOneMoreReading) {
+  ShardFixture s(geometry_, formatted(geometry_), {.blocks = 1024});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  for (std::uint64_t i = 0; i < 60; ++i)
+    ASSERT_EQ(s.put(client, key_of(i), std::string(100, 'v')).code, Code::ok);
+  const storage::WholeLog log = *run(*s.loop, storage::whole_log(s.ssd, geometry_, test_log_key()));
+  Bytes damaged = s.ssd.contents();
+  const std::uint64_t window = layout::max_batch(geometry_);
+  const std::uint64_t newest = log.newest.lsn % geometry_.log_size;
+  std::uint64_t left = 0;
+  for (const layout::BatchHeader& batch : log.live) {
+    // Of the first window, and of all but the last windows.
+    const std::uint64_t at = batch.lsn % geometry_.log_size;
+    if (at < window || at + 2 * window < newest) {
+      damaged[geometry_.log_offset + at] ^= std::byte{1};
+    } else {
+      ++left;
+    }
+  }
+  ASSERT_GT(left, 5u);
+  block::PowerCutSsd ssd(*s.loop, damaged, 1);
+  const auto found = run(*s.loop, storage::whole_log(ssd, geometry_, test_log_key()));
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->live.size(), left);
+  EXPECT_EQ(found->newest.lsn, log.newest.lsn);
+  EXPECT_GE(ssd.counters().bytes_read, 2 * geometry_.log_size);
+  EXPECT_FALSE(found->damage.empty());
+}
+
+TEST_F(RecoveryTest, ClientsAreToldHowFarItIs) {
+  ShardFixture s(geometry_, formatted(geometry_), options_);
+  s.device.delay(block::Io::Kind::read, 5 * kMillisecond);
+  class Newcomer final : public fabric::Peer {
+    void reply(std::uint64_t, ByteView) override {}
+    void close(std::string) override {}
+    const std::string& name() const override { return name_; }
+    const std::string name_ = "newcomer";
+  } newcomer;
+  Bytes hello;
+  layout::encode(hello, layout::HelloRequest{0});
+  bool started = false;
+  s.loop->spawn([](ShardFixture* of, bool* done) -> Task<void> {
+    EXPECT_TRUE((co_await of->shard.start()).ok());
+    *done = true;
+  }(&s, &started));
+  std::set<std::string> told;
+  turn_until(*s.loop, [&] {
+    if (started) return true;
+    const Result<Bytes> answer = s.shard.on_hello(newcomer, hello);
+    EXPECT_EQ(answer.code(), Code::unavailable);
+    told.insert(answer.status().message());
+    return false;
+  });
+  EXPECT_GT(told.size(), 1u);
+  for (const std::string& text : told)
+    EXPECT_THAT(text, ::testing::MatchesRegex("the server recovers its log, [0-9]+ %"));
+  EXPECT_TRUE(s.shard.on_hello(newcomer, hello).ok());
+  s.shard.on_disconnect(newcomer);
+  EXPECT_TRUE(run(*s.loop, s.shard.stop()).ok());
 }
 
 // A release that knows these records left them there: nothing of them is passed over.

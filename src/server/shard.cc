@@ -1,6 +1,9 @@
 #include "server/shard.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/json.h"
 #include "fabric/frame.h"
@@ -13,9 +16,23 @@ using layout::RequestKind;
 
 namespace {
 static_assert(layout::kMaxMessageSize <= fabric::kMaxMessage);
+// How often a recovery that others are in the way of asks whether it may begin.
+constexpr Nanos kRecoveryTurn = 5 * kMillisecond;
 
 bool is_write(RequestKind kind) {
   return kind == RequestKind::put || kind == RequestKind::remove || kind == RequestKind::put_if;
+}
+
+nlohmann::json to_json(const RecoveryReport& r) {
+  return {{"records", r.records_applied},
+          {"images", r.images},
+          {"log_batches", r.batches},
+          {"log_records", r.records},
+          {"passes", r.passes},
+          {"bucket_reads", r.buckets_read},
+          {"seconds", r.seconds},
+          {"damage", r.damage.named()},
+          {"damage_more", r.damage.more()}};
 }
 
 Bytes encoded(const Reply& reply) {
@@ -31,6 +48,7 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
       device_(device),
       ssd_(ssd),
       options_(std::move(options)),
+      recoveries_(options_.recoveries ? options_.recoveries : std::make_shared<Recoveries>(1)),
       table_(region_geometry, region, options_.between_stores),
       log_(executor, device, ssd_, options_.log),
       stop_(ssd_.shard,
@@ -55,12 +73,26 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
 }
 
 Task<Status> Shard::start() {
-  Result<RecoveryReport> r =
-      co_await recover(executor_, device_, ssd_, table_, log_, buckets_, queue_, merger_);
+  Result<RecoveryReport> r = co_await recover_log();
+  recoveries_->end(r.ok());
   if (!r.ok()) co_return r.status();
   recovery_ = *r;
   executor_.spawn(checkpointer_.run());
   co_return Status();
+}
+
+Task<Result<RecoveryReport>> Shard::recover_log() {
+  // Others that run end by themselves, or the server does.
+  while (!recoveries_->begin()) co_await executor_.sleep(kRecoveryTurn);
+  std::uint64_t before = 0;
+  RecoveryOptions options;
+  options.memory = recoveries_->memory();
+  options.on_progress = [this, &before](double part) {
+    const auto now = static_cast<std::uint64_t>(part * Recoveries::kWhole);
+    recoveries_->advance(std::exchange(before, now), now);
+  };
+  const RecoveryParts parts{executor_, device_, ssd_, table_, log_, buckets_, queue_, merger_};
+  co_return co_await recover(parts, std::move(options));
 }
 
 Task<Status> Shard::stop() {
@@ -82,6 +114,10 @@ Result<Bytes> Shard::on_hello(fabric::Peer& peer, ByteView request) {
   auto hello = layout::decode_hello_request(request);
   if (!hello) return Status(Code::invalid, "malformed hello");
   if (stopping_) return Status(Code::unavailable, "the server is stopping");
+  if (!recoveries_->all_ended()) {
+    return Status(Code::unavailable,
+                  fmt::format("the server recovers its log, {} %", recoveries_->percent()));
+  }
   auto session = sessions_.attach(hello->session, peer, executor_.now());
   layout::HelloReply reply;
   reply.session = session->id();
@@ -202,12 +238,7 @@ std::string Shard::stat() {
         {"errors", d.errors},
         {"buckets", ssd_.buckets},
         {"bucket_bytes", ssd_.bucket_size}}},
-      {"recovery",
-       {{"records", recovery_.records_applied},
-        {"images", recovery_.images},
-        {"seconds", recovery_.seconds},
-        {"damage", recovery_.damage.named()},
-        {"damage_more", recovery_.damage.more()}}},
+      {"recovery", to_json(recovery_)},
       {"process", nlohmann::json::parse(options_.process_stat())},
   };
   return json_text(j);

@@ -19,6 +19,7 @@
 #include "server/log_space.h"
 #include "server/merger.h"
 #include "server/owned_request.h"
+#include "server/recoveries.h"
 #include "server/recovery.h"
 #include "server/scrubber.h"
 #include "server/sessions.h"
@@ -35,6 +36,8 @@ struct ShardOptions {
   layout::SsdTarget target;                 // likewise
   std::uint64_t session_seed = 0;
   std::function<void()> between_stores;  // of BlockTable
+  // Those of the server's shards, of which this is one. Null: there is no other.
+  std::shared_ptr<Recoveries> recoveries;
   // Figures of the whole process for `stat`, as a JSON object's text.
   std::function<std::string()> process_stat = [] { return std::string("{}"); };
 };
@@ -49,7 +52,8 @@ class Shard final : public fabric::Service {
   Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& ssd,
         const layout::RegionGeometry& region_geometry, ByteSpan region, ShardOptions options);
 
-  // Replays the log; to be awaited once, before the first client.
+  // Replays the log; to be awaited once. Until those of all shards are, clients are refused as
+  // unavailable.
   Task<Status> start();
   // Finishes the writes in flight and merges everything, so that the next start has nothing to
   // replay. No client may be connected any more.
@@ -72,10 +76,13 @@ class Shard final : public fabric::Service {
   // Why no write is taken now, or nothing.
   std::optional<layout::Reply> refusal(std::size_t message_size) const;
 
+  Task<Result<RecoveryReport>> recover_log();
+
   Executor& executor_;
   block::BlockDevice& device_;
   const layout::SsdGeometry ssd_;
   const ShardOptions options_;
+  const std::shared_ptr<Recoveries> recoveries_;
   BlockTable table_;
   Log log_;
   FailStop stop_;

@@ -64,10 +64,9 @@ class Verifier {
     return fmt::format("log at LSN {} (offset {})", lsn, g_.log_offset + lsn % g_.log_size);
   }
 
-  void check_served(const layout::RecordView& r, const std::string& where) {
-    if (r.plain()) return;
-    problem(fmt::format("record in the {} {}, which this release does not serve or check", where,
-                        why_not_plain(r)));
+  std::string not_served(const layout::RecordView& r, const std::string& where) const {
+    return fmt::format("record in the {} {}, which this release does not serve or check", where,
+                       why_not_plain(r));
   }
 
   Task<Status> check_superblocks() {
@@ -97,36 +96,50 @@ class Verifier {
     co_return Status();
   }
 
+  // What recovery would take of the log.
+  class LoggedRecords final : public LogVisitor {
+   public:
+    explicit LoggedRecords(Verifier& verifier) : verifier_(verifier) {}
+    void on_begin() override {
+      verifier_.images_.clear();
+      records_ = 0;
+      problems_ = Findings();
+    }
+    void on_record(const layout::LogRecordView& r) override {
+      ++records_;
+      if (layout::is_write(r.kind) && !r.record().plain()) {
+        problems_.add(verifier_.not_served(r.record(), verifier_.log_place(r.lsn)));
+      }
+      if (r.kind != layout::LogKind::image) return;
+      // Recovery puts these in place; the last of each bucket counts.
+      const auto image = *layout::decode_image(r.body, verifier_.g_.bucket_size);
+      for (const auto& b : image)
+        verifier_.images_[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
+    }
+    std::uint64_t records() const { return records_; }
+    const Findings& problems() const { return problems_; }
+
+   private:
+    Verifier& verifier_;
+    std::uint64_t records_ = 0;
+    Findings problems_;
+  };
+
   Task<Status> check_log(const layout::LogKey& key) {
-    Result<LogScan> scan = co_await scan_log(device_, g_, key);
+    LoggedRecords logged(*this);
+    Result<LogScan> scan = co_await scan_log(device_, g_, key, RingReads(), logged);
     if (!scan.ok() && scan.code() != Code::corrupt) co_return scan.status();
     if (!scan.ok()) {
       problem(scan.status().message());
       co_return Status();
     }
     log_is_ours_ = true;
-    for (const std::string& d : scan->damage.named()) problem(d);
-    if (const std::uint64_t more = scan->damage.more(); more > 0)
-      problem(fmt::format("{} more of these in the log", more));
-    block::Buffer buffer(layout::max_batch(g_));
-    for (std::size_t i = 0; i < scan->live.size(); ++i) {
-      const layout::BatchHeader& batch = scan->live[i];
-      const std::function<void(const layout::LogRecordView&)> look =
-          [&](const layout::LogRecordView& r) {
-            ++report_.log_records;
-            if (layout::is_write(r.kind)) check_served(r.record(), log_place(r.lsn));
-            if (r.kind != layout::LogKind::image) return;
-            // Recovery puts these in place; the last of each bucket counts.
-            const auto image = *layout::decode_image(r.body, g_.bucket_size);
-            for (const auto& b : image) images_[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
-          };
-      const Result<std::uint32_t> damaged =
-          co_await read_batch(device_, g_, key, batch, buffer, look);
-      if (!damaged.ok()) co_return damaged.status();
-      ++report_.log_batches;
-      if (*damaged > 0 && !scan->may_be_torn(i))
-        problem("batch of the " + log_place(batch.lsn) + ": damaged records");
-    }
+    report_.log_records += logged.records();
+    report_.log_batches += scan->batches;
+    Findings found = scan->damage;
+    found.add(logged.problems());
+    for (const std::string& what : found.named()) problem(what);
+    if (found.more() > 0) problem(fmt::format("{} more of these in the log", found.more()));
     co_return Status();
   }
 
@@ -172,7 +185,7 @@ class Verifier {
     report_.record_bytes += layout::kBucketRecordHeader + payload_size(r);
     const std::uint64_t hash = hash_key(r.key, g_.hash_seed);
     const std::uint64_t home = g_.home_bucket(placement_.point_of(hash));
-    check_served(r, fmt::format("bucket {}", number));
+    if (!r.plain()) problem(not_served(r, fmt::format("bucket {}", number)));
     const auto place = [&] {
       return fmt::format("record in bucket {} at offset {} (version {})", number,
                          g_.bucket_at(number), r.version);

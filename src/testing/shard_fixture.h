@@ -202,6 +202,7 @@ class ShardFixture {
     std::uint64_t seed = 1;
     std::string device_path = "memory-ssd";
     layout::LogKey key = test_log_key();
+    std::uint64_t recovery_memory = Recoveries::kMemory;
   };
   ShardFixture(const layout::SsdGeometry& ssd_geometry, Bytes contents, Options options)
       : loop(make_loop()),
@@ -301,6 +302,7 @@ class ShardFixture {
     o.log.key = options.key;
     o.session_seed = options.seed;
     o.device_path = options.device_path;
+    o.recoveries = std::make_shared<Recoveries>(1, options.recovery_memory);
     return o;
   }
 

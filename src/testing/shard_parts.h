@@ -7,8 +7,8 @@
 
 #include "server/checkpointer.h"
 #include "server/write_path.h"
-#include "store/log_scan.h"
 #include "testing/shard_fixture.h"
+#include "testing/whole_log.h"
 
 namespace scalio::server {
 
@@ -33,7 +33,8 @@ class ShardParts {
         merger(*loop, device, geometry, table, log, space, queue, repair, buckets, stop),
         checkpointer(*loop, device, geometry, table, log, space, images, repair, merger, stop),
         writes(*loop, device, geometry, table, log, space, queue, repair, buckets, merger, stop) {
-    Result<storage::LogScan> scan = run(*loop, storage::scan_log(device, geometry, test_log_key()));
+    Result<storage::WholeLog> scan =
+        run(*loop, storage::whole_log(device, geometry, test_log_key()));
     EXPECT_TRUE(scan.ok()) << scan.status().to_string();
     log.resume(std::move(scan->position));
     loop->spawn(log.run());

@@ -9,6 +9,7 @@
 #include "target.h"
 #include "task/run_to_end.h"
 #include "testing/memory_device.h"
+#include "testing/whole_log.h"
 
 namespace scalio::fuzz {
 
@@ -75,35 +76,39 @@ Bytes forged(ByteReader& in, std::uint64_t offset) {
   return buffer;
 }
 
-void check(const storage::LogScan& scan) {
-  const auto& p = scan.position;
-  require(!scan.live.empty() && p.starts.size() == scan.live.size());
-  require(p.skips.size() <= 1 + scan.live.size() + kSsd.log_size / kSsd.block_size);
+void check(const storage::WholeLog& log) {
+  const auto& p = log.position;
+  require(!log.live.empty() && log.batches == log.live.size() && log.length <= kSsd.log_size);
+  require(p.skips.size() <= 1 + log.live.size() + kSsd.log_size / kSsd.block_size);
   require(p.head - p.tail <= (p.skips.size() + 1) * kSsd.log_size && p.version <= kMaxVersion);
-  for (std::size_t i = 0; i < scan.live.size(); ++i) {
-    require(scan.live[i].length <= max_batch(kSsd) && scan.live[i].lsn >= p.tail);
-    require(i == 0 || scan.live[i].lsn >= scan.live[i - 1].lsn + scan.live[i - 1].length);
+  for (std::size_t i = 0; i < log.live.size(); ++i) {
+    require(log.live[i].length <= max_batch(kSsd) && log.live[i].lsn >= p.tail);
+    require(i == 0 || log.live[i].lsn >= log.live[i - 1].lsn + log.live[i - 1].length);
+  }
+  for (const storage::KeptRecord& r : log.kept) {
+    require(r.version <= kMaxVersion && r.key.size() + r.body.size() <= max_batch(kSsd));
+    require(r.kind == LogKind::image || (r.version >= 1 && r.body.size() <= kSsd.inline_limit));
+    require(r.lsn >= p.tail);
   }
 }
 
+// Read again, it has the same.
+class CountedRecords final : public storage::LogVisitor {
+ public:
+  void on_record(const LogRecordView&) override { ++count; }
+  std::size_t count = 0;
+};
+
 Task<Status> scan_and_read(block::BlockDevice& device) {
-  Result<storage::LogScan> scan = co_await storage::scan_log(device, kSsd, kKey);
+  Result<storage::WholeLog> log = co_await storage::whole_log(device, kSsd, kKey);
   // It says that no log is like that.
-  if (scan.code() == Code::corrupt) co_return Status();
-  if (!scan.ok()) co_return scan.status();
-  check(*scan);
-  block::Buffer buffer(max_batch(kSsd));
-  for (const BatchHeader& batch : scan->live) {
-    const std::function<void(const LogRecordView&)> look = [&](const LogRecordView& r) {
-      require(r.version <= kMaxVersion && r.key.size() + r.body.size() <= max_batch(kSsd));
-      require(r.kind == LogKind::image || (r.version >= 1 && r.body.size() <= kSsd.inline_limit));
-    };
-    const Result<std::uint32_t> damaged =
-        co_await storage::read_batch(device, kSsd, kKey, batch, buffer, look);
-    if (!damaged.ok()) co_return damaged.status();
-    require(*damaged <= batch.records);
-  }
-  co_return Status();
+  if (log.code() == Code::corrupt) co_return Status();
+  if (!log.ok()) co_return log.status();
+  check(*log);
+  CountedRecords again;
+  Status s = co_await storage::read_log(device, kSsd, kKey, *log, storage::RingReads(), again);
+  require(!s.ok() || again.count == log->kept.size());
+  co_return s;
 }
 }  // namespace
 
