@@ -13,6 +13,7 @@ constexpr std::uint64_t kLookEvery = 64;
 constexpr Nanos kBound = 60 * kSecond;
 // A run that takes more steps than this goes round in circles.
 constexpr std::uint64_t kMostSteps = 50'000'000;
+constexpr std::uint64_t kBacklogPerMillion = 200'000;
 
 StoreShape store_shape(Random& random) {
   StoreShape s;
@@ -31,6 +32,17 @@ StoreShape store_shape(Random& random) {
   // not.
   s.reads_parts = s.shared_memory || random.coin();
   return s;
+}
+
+// Servers that have much to recover: many small batches in a large log, keys whose writes wait to
+// be merged, and so little memory that the log is gone through several times.
+void make_backlog(Random& random, StoreShape& store, LoadShape& load) {
+  store.log_factor = random.between(2, 8);
+  store.blocks = random.between(4, 12);
+  store.write_slots = static_cast<std::uint32_t>(random.between(2, 6));
+  store.batch_max = static_cast<std::uint32_t>(random.between(1, 2));
+  store.recovery_memory = random.coin() ? 0 : random.below(4096);
+  load.keys = static_cast<std::uint32_t>(random.between(20, 80));
 }
 
 LoadShape load_shape(Random& random, std::uint64_t operations) {
@@ -58,8 +70,9 @@ class Simulation {
  public:
   Simulation(const SimulationOptions& options, Random chosen)
       : world_(options.seed, choose_faults(chosen, options.faults, options.choose), options.trace) {
-    const StoreShape store = store_shape(chosen);
-    const LoadShape load = load_shape(chosen, options.operations);
+    StoreShape store = store_shape(chosen);
+    LoadShape load = load_shape(chosen, options.operations);
+    if (chosen.chance(kBacklogPerMillion)) make_backlog(chosen, store, load);
     result_.block_read = load.block_read;
     result_.reads_parts = store.reads_parts;
     for (std::uint32_t i = 0; i < store.shards; ++i) {

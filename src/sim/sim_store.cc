@@ -30,7 +30,7 @@ layout::SsdGeometry geometry_of(const StoreShape& shape, std::uint32_t index) {
   g.bucket_size = shape.bucket_size;
   g.inline_limit = kInlineLimit;
   g.log_offset = layout::kSuperblockSize;
-  g.log_size = layout::min_log_size(g);
+  g.log_size = shape.log_factor * layout::min_log_size(g);
   g.bucket_offset = g.log_offset + g.log_size;
   g.buckets = shape.buckets;
   const std::uint64_t end = g.bucket_offset + g.all_buckets() * g.bucket_size;
@@ -95,6 +95,7 @@ void SimShard::start() {
   server::ShardOptions options;
   options.log = {shape_.batch_max, shape_.batch_linger, log_key_, [this] { return world_.now(); }};
   options.fill_timeout = shape_.fill_timeout;
+  options.recoveries = std::make_shared<server::Recoveries>(1, shape_.recovery_memory);
   options.session_seed = world_.random().next();
   options.between_stores = [this, l = life.get()] {
     if (!l->host) return;

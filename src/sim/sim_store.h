@@ -21,6 +21,8 @@ struct StoreShape {
   std::uint32_t bucket_size = 512;
   std::uint64_t buckets = 4;
   std::uint64_t blocks = 1;
+  std::uint64_t log_factor = 1;  // the log has so many times the least size
+  std::uint64_t recovery_memory = server::Recoveries::kMemory;
   std::uint32_t read_slots = 2;
   std::uint32_t write_slots = 1;
   std::uint32_t batch_max = 256;
