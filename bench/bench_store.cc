@@ -60,7 +60,14 @@ Server::Server(const std::filesystem::path& dir, std::uint64_t cache_bytes,
   }
 }
 
+void Server::kill() {
+  process_.signal(SIGKILL);
+  if (!process_.wait(kStopBound)) fail("the server cannot be killed");
+  killed_ = true;
+}
+
 Server::~Server() {
+  if (killed_) return;
   process_.signal(SIGTERM);
   if (process_.wait(kStopBound) != 0) fail("the server did not stop as it should");
 }

@@ -30,6 +30,8 @@ class Server {
          const std::vector<std::string>& options);
   // Stops it cleanly: everything is merged into the buckets.
   ~Server();
+  // Ends it at once, with what is in the log.
+  void kill();
 
   std::unique_ptr<Client> connect(ClientOptions options = {}) const;
   const Process& process() const { return process_; }
@@ -38,6 +40,7 @@ class Server {
  private:
   const std::string uri_;
   Process process_;
+  bool killed_ = false;
 };
 
 // On one SSD that is a file, with buckets of 1 KiB.

@@ -22,15 +22,16 @@ double fio(const FioJob& job) {
                                    "--ioengine=io_uring",
                                    "--direct=1",
                                    "--allow_file_create=0",
-                                   "--time_based",
                                    fmt::format("--filename={}", job.file.string()),
                                    fmt::format("--offset={}", job.offset),
                                    fmt::format("--size={}", job.size),
                                    fmt::format("--bs={}", job.block),
-                                   fmt::format("--iodepth={}", job.depth),
-                                   fmt::format("--runtime={}ms", ms)};
+                                   fmt::format("--iodepth={}", job.depth)};
+  if (!job.once) argv.insert(argv.end(), {"--time_based", fmt::format("--runtime={}ms", ms)});
   if (job.write) {
     argv.insert(argv.end(), {"--rw=write", "--sync=dsync"});
+  } else if (job.once) {
+    argv.insert(argv.end(), {"--rw=read", "--readonly"});
   } else {
     argv.insert(argv.end(), {"--rw=randread", "--norandommap", "--readonly"});
   }

@@ -26,6 +26,7 @@ constexpr std::array kFigures = {
     Figure{"durable-puts", "PUTs with and without batching beside fio's flushed writes",
            durable_puts},
     Figure{"writes-per-put", "SSD writes per PUT under YCSB A", writes_per_put},
+    Figure{"restart", "restart after a kill beside fio's reading of the log", restart},
     Figure{"memory", "the server's memory", memory},
     Figure{"growth", "GET cost as the records grow", growth},
     Figure{"nvme-tcp", "reads over NVMe/TCP beside plain sockets", nvme_tcp},
