@@ -134,9 +134,17 @@ TEST_F(Environment, TheSoftLimitOnDescriptorsIsRaised) {
   ASSERT_TRUE(get_ready(server));
   EXPECT_THAT(read_file("/proc/" + std::to_string(server.pid()) + "/limits"),
               ContainsRegex("Max open files +600 +600 "));
-  EXPECT_THAT(server.err(), HasSubstr("--max-clients) may need"));
-  EXPECT_THAT(server.err(), HasSubstr("may have 600 open"));
   expect_clean_end(server, SIGTERM);
+}
+
+TEST_F(Environment, MoreClientsThanThereAreDescriptorsForAreRefused) {
+  const std::string clients = "exec \"$0\" serve --max-clients 2000 --dir " + store_.dir() +
+                              " --cache 64M --listen " + store_.unix_uri();
+  const Finished server =
+      run({"/bin/bash", "-c", "ulimit -n 600;" + clients, SCALIO_PROGRAM}, scratch_ / "refused");
+  EXPECT_EQ(server.status, 2) << server.err;
+  EXPECT_THAT(server.err, HasSubstr("2000 clients (--max-clients) need"));
+  EXPECT_THAT(server.err, HasSubstr("may have 600 open"));
 }
 
 // Else the first files that a program opens get their numbers: an SSD would be what it prints to.

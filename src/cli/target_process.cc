@@ -27,6 +27,10 @@ constexpr std::chrono::seconds kStopBound{5};  // then it is killed
 constexpr std::chrono::hours kLook{1};         // whether it has ended: it wakes by itself
 constexpr int kReadyBound = 10'000;            // ms
 constexpr std::size_t kLongestLine = 1 << 20;
+// Of one association: its admin queue and an I/O queue.
+constexpr std::size_t kConnectionsOfAClient = 2;
+// Of clients that connect again before their old connections are gone, and who asks what there is.
+constexpr std::size_t kConnectionsOfOthers = 64;
 
 struct Pipe {
   UniqueFd read, write;
@@ -77,9 +81,10 @@ Result<net::Uri> address_in(const std::string& line) {
 
 Result<std::unique_ptr<TargetProcess>> TargetProcess::start(net::Uri listen,
                                                             std::vector<std::string> ssds,
-                                                            std::string log_level) {
+                                                            std::string log_level,
+                                                            unsigned clients) {
   std::unique_ptr<TargetProcess> target(
-      new TargetProcess(std::move(listen), std::move(ssds), std::move(log_level)));
+      new TargetProcess(std::move(listen), std::move(ssds), std::move(log_level), clients));
   if (Status s = target->launch(); !s.ok()) return s;
   Result<std::thread> supervisor =
       start_thread("scalio-target", [t = target.get()] { t->supervise(); });
@@ -88,8 +93,12 @@ Result<std::unique_ptr<TargetProcess>> TargetProcess::start(net::Uri listen,
   return target;
 }
 
-TargetProcess::TargetProcess(net::Uri listen, std::vector<std::string> ssds, std::string log_level)
-    : ssds_(std::move(ssds)), log_level_(std::move(log_level)), address_(std::move(listen)) {}
+TargetProcess::TargetProcess(net::Uri listen, std::vector<std::string> ssds, std::string log_level,
+                             unsigned clients)
+    : ssds_(std::move(ssds)),
+      log_level_(std::move(log_level)),
+      clients_(clients),
+      address_(std::move(listen)) {}
 
 TargetProcess::~TargetProcess() {
   if (!supervisor_.joinable()) return;
@@ -117,6 +126,10 @@ Status TargetProcess::launch() {
                                         "--end-with-stdin", "--log-level",    log_level_,
                                         "--listen",         address().text(), "--ns"};
   arguments.insert(arguments.end(), ssds_.begin(), ssds_.end());
+  if (clients_ > 0) {
+    const std::size_t most = clients_ * kConnectionsOfAClient + kConnectionsOfOthers;
+    arguments.insert(arguments.end(), {"--max-connections", std::to_string(most)});
+  }
   // In a process group of its own: a Ctrl-C at the terminal is for the server, which ends it in its
   // turn.
   Result<ChildProcess> child = ChildProcess::start({.argv = std::move(arguments),

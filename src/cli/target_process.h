@@ -25,11 +25,12 @@ class TargetProcess {
  public:
   // Starts it and waits until hosts can connect. If it dies, it is started again at the same
   // address, at most once a second, and that is logged. It ends with this object, or with this
-  // process, however that ends. Failures: invalid, busy (its own error is on stderr), unavailable,
+  // process, however that ends. It takes the connections of so many clients, 0 as its own option
+  // says. Failures: invalid, busy (its own error is on stderr), unavailable,
   // timed_out.
   static Result<std::unique_ptr<TargetProcess>> start(net::Uri listen,
                                                       std::vector<std::string> ssds,
-                                                      std::string log_level);
+                                                      std::string log_level, unsigned clients);
   ~TargetProcess();
   TargetProcess(const TargetProcess&) = delete;
   TargetProcess& operator=(const TargetProcess&) = delete;
@@ -43,13 +44,15 @@ class TargetProcess {
   std::optional<Nanos> cpu_time() const;
 
  private:
-  TargetProcess(net::Uri listen, std::vector<std::string> ssds, std::string log_level);
+  TargetProcess(net::Uri listen, std::vector<std::string> ssds, std::string log_level,
+                unsigned clients);
   Status launch();
   void supervise();
   void keep_running(std::unique_lock<std::mutex>& lock);
 
   const std::vector<std::string> ssds_;
   const std::string log_level_;
+  const unsigned clients_;
 
   mutable std::mutex mutex_;  // of all below
   std::condition_variable changed_;

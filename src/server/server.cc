@@ -184,6 +184,11 @@ Task<Status> start_shard(Shard& shard, std::function<void(const Status&)> cannot
   co_return s;
 }
 
+// Where nobody says how many there may be.
+constexpr std::uint64_t kUsualClients = 1024;
+// Memory of the server that a client takes at most, without a doubt: measured, it is less.
+constexpr std::uint64_t kMemoryOfAClient = 256 * 1024;
+
 // What a server with all its clients has open.
 std::uint64_t descriptors_for(std::uint64_t clients, std::uint64_t shards,
                               const std::vector<net::Uri>& at) {
@@ -213,10 +218,20 @@ Result<layout::RegionGeometry> plan_region(const ServerOptions& o, const layout:
 
 Status check(const ServerOptions& o) {
   if (o.batch_max < 1) return Status(Code::invalid, "a batch has at least 1 record");
-  if (const AvailableMemory available = available_memory(); o.cache_bytes > available.bytes) {
+  const AvailableMemory available = available_memory();
+  if (o.cache_bytes > available.bytes) {
     return Status(Code::invalid,
                   fmt::format("a cache of {} MiB is too large: {} has {} MiB of memory available",
                               o.cache_bytes >> 20, available.of, available.bytes >> 20));
+  }
+  const std::uint64_t of_clients = o.max_clients * kMemoryOfAClient;
+  if (of_clients > available.bytes - o.cache_bytes) {
+    return Status(
+        Code::invalid,
+        fmt::format("{} clients (--max-clients) may take {} MiB beside a cache of {} MiB: "
+                    "{} has {} MiB of memory available",
+                    o.max_clients, of_clients >> 20, o.cache_bytes >> 20, available.of,
+                    available.bytes >> 20));
   }
   return Status();
 }
@@ -361,12 +376,13 @@ Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
     endpoints.push_back({t->loop.get(), t->region.get(), t->shard.get()});
     t->begin_scrubbing();
   }
-  const std::string few =
-      too_few_descriptors(fmt::format("{} clients (--max-clients)", o.max_clients),
-                          descriptors_for(o.max_clients, shards.size(), at));
-  if (!few.empty()) spdlog::warn("{}", few);
+  const std::uint64_t own = descriptors_for(0, shards.size(), at);
+  const Result<std::uint64_t> clients =
+      fit_descriptors({"clients (--max-clients)", o.max_clients, kUsualClients, own,
+                       descriptors_for(1, shards.size(), at) - own});
+  if (!clients.ok()) return clients.status();
   fabric::Limits limits;
-  limits.max_connections = o.max_clients;
+  limits.max_connections = *clients;
   auto server = fabric::FabricServer::start(fabric::Transports::servers, std::move(endpoints),
                                             epoch_now, *epoch, at, limits);
   if (!server.ok()) return server.status();

@@ -23,7 +23,8 @@ struct ServerOptions {
   unsigned batch_max = 256;  // records; 1: no batching
   Nanos batch_linger = 0;
   Nanos fill_timeout = 100 * kMillisecond;
-  unsigned max_clients = 1024;  // connections to a shard
+  // Connections to a shard. 0: 1024, or as many as the limit on descriptors allows.
+  unsigned max_clients = 0;
   // Offers the SSDs at these paths over NVMe-oF and says where clients find them. Called once, when
   // the SSDs have been opened, before any client. Null: they are not offered.
   std::function<Result<layout::SsdTarget>(const std::vector<std::string>& ssds)> offer_ssds;

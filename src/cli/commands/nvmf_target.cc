@@ -24,11 +24,14 @@ namespace scalio::cli {
 namespace {
 
 constexpr std::size_t kOwnDescriptors = 64;
+// Where nobody says how many there may be: as many as 1024 clients of a store make, and some more.
+constexpr std::size_t kUsualConnections = 2112;
 
 struct NvmfTargetFlags {
   std::vector<std::string> listen;
   std::vector<std::string> namespaces;
   nvmf::TargetOptions options;
+  std::uint64_t max_connections = 0;
   bool end_with_stdin = false;
   bool json = false;
   std::string log_level = "info";
@@ -103,11 +106,11 @@ int serve(const NvmfTargetFlags& flags) {
   if (watched.ok() && flags.end_with_stdin) watched = stop_with_stdin(stop);
   if (!watched.ok()) return fail(watched);
   std::signal(SIGPIPE, SIG_IGN);
-  const std::size_t connections = options->limits.max_connections;
-  const std::string few =
-      too_few_descriptors(fmt::format("{} connections of hosts", connections),
-                          connections + options->namespaces.size() + kOwnDescriptors);
-  if (!few.empty()) spdlog::warn("{}", few);
+  const Result<std::uint64_t> connections = fit_descriptors(
+      {"connections of hosts (--max-connections)", flags.max_connections, kUsualConnections,
+       options->namespaces.size() + kOwnDescriptors + nvmf::TargetLimits::kToldWhy, 1});
+  if (!connections.ok()) return fail(connections.status());
+  options->limits.max_connections = *connections;
   Result<std::unique_ptr<nvmf::EmbeddedTarget>> target =
       nvmf::EmbeddedTarget::start(std::move(*options));
   if (!target.ok()) return fail(target.status());
@@ -140,6 +143,12 @@ Subcommand add_nvmf_target(CLI::App& parent) {
   app->add_option("--nqn", flags->options.nqn,
                   "The subsystem's name; default: derived from the store or the files")
       ->type_name("NQN");
+  app->add_option(
+         "--max-connections", flags->max_connections,
+         "Most connections of hosts at one time: a client of a store has 2, Linux one more "
+         "than queues. Default: 2112, or as many as descriptors allow")
+      ->type_name("N")
+      ->check(CLI::Range(1, 262144).description(""));
   app->add_flag(
       "--end-with-stdin", flags->end_with_stdin,
       "Stop when stdin ends: a program that holds a pipe to it takes it along when it dies");

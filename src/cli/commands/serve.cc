@@ -81,9 +81,10 @@ Status offer_ssds(ServeFlags& flags, std::shared_ptr<std::unique_ptr<TargetProce
   if (!own.ok()) return own.status();
   if (*own) {
     flags.options.offer_ssds =
-        [process, listen = **own, level = flags.log_level](
+        [process, listen = **own, level = flags.log_level, clients = flags.options.max_clients](
             const std::vector<std::string>& ssds) -> Result<layout::SsdTarget> {
-      Result<std::unique_ptr<TargetProcess>> started = TargetProcess::start(listen, ssds, level);
+      Result<std::unique_ptr<TargetProcess>> started =
+          TargetProcess::start(listen, ssds, level, clients);
       if (!started.ok()) return started.status();
       *process = std::move(*started);
       return target_at((*process)->address());
@@ -194,10 +195,11 @@ Subcommand add_serve(CLI::App& parent) {
          "When a client that fills a cache slot is taken for dead; default: 100")
       ->type_name("MS")
       ->check(CLI::Range(1, 60'000));
-  app->add_option("--max-clients", o.max_clients, "Most clients at one time")
+  app->add_option("--max-clients", o.max_clients,
+                  "Most clients at one time: connections, descriptors and the connections of the "
+                  "target follow. Default: 1024, or as many as descriptors allow")
       ->type_name("N")
-      ->check(CLI::Range(1, 65536).description(""))
-      ->capture_default_str();
+      ->check(CLI::Range(1, 65536).description(""));
   app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
       ->capture_default_str();

@@ -96,8 +96,9 @@ void SocketAcceptor::accept_from(net::Listener& listener) {
       }
       return;
     }
-    // Beyond the limit the connection is closed without a word.
-    if (newcomers_.size() >= limits_.max_connections) continue;
+    // All clients may come at once, each to all shards. Beyond that the connection is closed without
+    // a word.
+    if (newcomers_.size() >= limits_.max_connections * shards_) continue;
     auto newcomer = std::make_unique<Newcomer>(*this, std::move(*accepted));
     newcomers_.emplace(newcomer.get(), std::move(newcomer));
   }

@@ -46,7 +46,7 @@ Status check(const TargetOptions& o) {
   for (const std::string& host : o.allowed_hosts) {
     if (Status s = check_nqn(host); !s.ok()) return s;
   }
-  if (!between(l.max_connections, 1, 32768) || !between(l.max_io_queues, 1, 1024) ||
+  if (!between(l.max_connections, 1, 262144) || !between(l.max_io_queues, 1, 1024) ||
       !between(l.queue_depth, 2, 4096) || !std::has_single_bit(l.max_transfer) ||
       !between(l.max_transfer, 8192, BufferPool::kMaxBuffer) || l.max_pdu_data % 4 != 0 ||
       !between(l.max_pdu_data, kInCapsuleData, 256 * 1024) || l.max_in_flight == 0 ||

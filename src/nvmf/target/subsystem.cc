@@ -41,12 +41,12 @@ Subsystem::~Subsystem() {
 }
 
 void Subsystem::adopt(net::UniqueFd socket, std::string name) {
-  if (closed_ || connections() >= limits().max_connections) {
-    if (!closed_) log_.warn(loop().now(), name + ": refused: there are too many connections");
-    return;
-  }
+  if (closed_) return;
+  const bool too_many = connections() >= limits().max_connections;
+  if (too_many) log_.warn(loop().now(), name + ": refused: there are too many connections");
+  if (connections() >= limits().max_connections + TargetLimits::kToldWhy) return;
   std::shared_ptr<TargetConnection> connection =
-      std::make_shared<TargetConnection>(*this, std::move(socket), std::move(name));
+      std::make_shared<TargetConnection>(*this, std::move(socket), std::move(name), too_many);
   ++open_;
   connections_.emplace(connection.get(), connection);
   connection->start();
@@ -98,8 +98,9 @@ Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command,
                                               const TargetPort& local) {
   if (data.controller_id != kAnyController)
     return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
-  // There are fewer connections than numbers, so one is free.
-  SCALIO_ASSERT(controllers_.size() < kLastControllerId);
+  if (controllers_.size() == kLastControllerId) {
+    return {{StatusCode::connect_controller_busy}, nullptr};
+  }
   do {
     last_controller_id_ = last_controller_id_ == kLastControllerId ? 1 : last_controller_id_ + 1;
   } while (controllers_.contains(last_controller_id_));

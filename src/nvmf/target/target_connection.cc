@@ -107,9 +107,11 @@ struct TargetConnection::DataShare {
   CommandSlot* last = nullptr;
 };
 
-TargetConnection::TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name)
+TargetConnection::TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name,
+                                   bool too_many)
     : subsystem_(subsystem),
       name_(std::move(name)),
+      too_many_(too_many),
       socket_(PduSocket::create(subsystem.loop(), std::move(socket), *this,
                                 subsystem.receive_space(), subsystem.limits().stall_timeout)),
       connect_timeout_(subsystem.loop(), [this] { end("it did not connect in time"); }) {
@@ -290,6 +292,7 @@ void TargetConnection::on_data(const Pdu& pdu, ByteView data, bool intact) {
 
 void TargetConnection::on_connect(CommandSlot& slot, ByteView data) {
   if (state_ == State::connected) return complete(slot, {StatusCode::command_sequence_error});
+  if (too_many_) return complete(slot, {StatusCode::connect_controller_busy});
   const Sgl& sgl = slot.command.sgl;
   if (sgl.identifier != Sgl::kInCapsule || sgl.address != 0)
     return complete(slot, {StatusCode::sgl_type_invalid});

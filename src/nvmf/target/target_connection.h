@@ -21,7 +21,8 @@ class TargetConnection final : public Controller::QueueConnection,
                                public PduSocket::PduHandler,
                                public std::enable_shared_from_this<TargetConnection> {
  public:
-  TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name);
+  // `too_many`: it is one more than there may be, and is told so when it says what it wants.
+  TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name, bool too_many);
   ~TargetConnection();
   // Begins to serve it.
   void start();
@@ -82,6 +83,7 @@ class TargetConnection final : public Controller::QueueConnection,
 
   Subsystem& subsystem_;
   const std::string name_;
+  const bool too_many_;
   State state_ = State::new_one;
   std::shared_ptr<PduSocket> socket_;
   Timer connect_timeout_;

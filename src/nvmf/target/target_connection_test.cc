@@ -55,8 +55,17 @@ TEST(EmbeddedTarget, Limits) {
   const auto target = start(std::move(o));
   RawHost admin(*target), io(*target);
   io.make_queue(admin.make_controller());
+  // One more is told why, many more are not.
   RawHost third(*target);
-  EXPECT_EQ(third.closed_with(), std::nullopt);
+  third.greet();
+  EXPECT_EQ(third.connect(0).status(), StatusCode::connect_controller_busy);
+  std::vector<std::unique_ptr<RawHost>> told;
+  while (target->connections() < 2 + TargetLimits::kToldWhy) {
+    told.push_back(std::make_unique<RawHost>(*target));
+    told.back()->greet();
+  }
+  RawHost last(*target);
+  EXPECT_EQ(last.closed_with(), std::nullopt);
   // More commands than the queue has entries, in one piece, so that none can be answered before.
   Bytes many;
   for (std::uint16_t cid = 0; cid < 64; ++cid) {

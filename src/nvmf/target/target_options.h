@@ -20,8 +20,10 @@ namespace scalio::nvmf {
 // max_pdu_data; if hosts may write, queue_depth x 8 KiB of what came in capsules as well. A host
 // that takes what it asks for keeps a small part of it busy.
 struct TargetLimits {
-  // TCP connections, that is queues. Beyond, a connection is closed without a word.
+  // TCP connections, that is queues. Who connects beyond is told so in answer to its Connect
+  // command; beyond kToldWhy more a connection is closed without a word.
   std::size_t max_connections = 1024;
+  static constexpr std::size_t kToldWhy = 64;
   // I/O queues of one controller, that is of one association of one host.
   std::uint16_t max_io_queues = 64;
   // Commands of an I/O queue at a time: 2 to 4096. Of an admin queue it is 32 at least. A queue may

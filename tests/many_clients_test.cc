@@ -1,0 +1,108 @@
+// As many clients as the paper has on as many SSDs: nobody is refused, and no operation fails.
+#include <gtest/gtest.h>
+#include <scalio/client.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/descriptor_limit.h"
+#include "support/store.h"
+
+namespace scalio::testing {
+namespace {
+
+constexpr int kClients = 160;
+constexpr int kSsds = 7;
+constexpr int kRecords = 2000;
+constexpr int kDepth = 4;
+constexpr int kRounds = 25;  // of each task
+
+std::string key(int i) { return "key-" + std::to_string(i); }
+std::string value(int i) { return "value-" + std::to_string(i); }
+
+// What the clients have done together.
+struct Tally {
+  std::atomic<int> done{0};
+  std::atomic<int> failed{0};
+  std::atomic<std::uint64_t> misses{0};
+  std::atomic<int> connected{0};
+  std::atomic<bool> wrong{false};
+};
+
+Task<void> read_and_write(Client& client, int first, Tally& tally) {
+  for (int round = 0; round < kRounds; ++round) {
+    const int i = (first + round * 97) % kRecords;
+    const std::string name = key(i);
+    const Result<Record> got = co_await client.get(name);
+    tally.wrong = tally.wrong || (got.ok() && got->value != value(i));
+    const std::string same = value(i);
+    const Result<std::uint64_t> put = co_await client.put(name, same);
+    tally.done += 2;
+    tally.failed += !got.ok() + !put.ok();
+    if (!got.ok()) ADD_FAILURE() << got.status().to_string();
+    if (!put.ok()) ADD_FAILURE() << put.status().to_string();
+  }
+}
+
+void run_client(const std::string& uri, int number, Tally& tally) {
+  ClientOptions options;
+  options.connect_timeout = std::chrono::seconds(60);
+  options.operation_timeout = std::chrono::seconds(60);
+  auto client = Client::connect(uri, options);
+  ASSERT_TRUE(client.ok()) << client.status().to_string();
+  ++tally.connected;
+  // All are there before any of them goes.
+  while (tally.connected < kClients && !::testing::Test::HasFailure()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  for (int i = 0; i < kDepth; ++i) {
+    (*client)->spawn(read_and_write(**client, number * 13 + i * 500, tally));
+  }
+  (*client)->wait_all();
+  tally.misses += (*client)->counters().misses;
+}
+
+class ManyClients : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    constexpr std::uint64_t kOfAClient = 6 + 4 * kSsds;  // descriptors
+    if (!fit_descriptors({"clients", kClients, 0, 64, kOfAClient}).ok()) {
+      GTEST_SKIP() << "the hard limit on descriptors is too low for so many clients";
+    }
+    ASSERT_TRUE(store_.start());
+    auto client = Client::connect(store_.unix_uri());
+    ASSERT_TRUE(client.ok()) << client.status().to_string();
+    for (int i = 0; i < kRecords; ++i) {
+      ASSERT_TRUE((*client)->run((*client)->put(key(i), value(i))).ok());
+    }
+    client->reset();
+    // Nothing is in the cache.
+    store_.stop();
+    ASSERT_TRUE(store_.start());
+  }
+  void expect_that_all_goes_well(const std::string& uri) {
+    Tally tally;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kClients; ++i) {
+      threads.emplace_back([&, i] { run_client(uri, i, tally); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(tally.done, kClients * kDepth * kRounds * 2);
+    EXPECT_EQ(tally.failed, 0);
+    EXPECT_FALSE(tally.wrong);
+    EXPECT_GT(tally.misses, 0U);
+    store_.stop();
+    EXPECT_EQ(store_.log().find("too many connections"), std::string::npos) << store_.log();
+  }
+
+  Scratch scratch_{"many-clients"};
+  Store store_{scratch_, {.ssds = kSsds, .cache = "8M", .serve = {"--max-clients", "200"}}};
+};
+
+TEST_F(ManyClients, OfOneMachine) { expect_that_all_goes_well(store_.unix_uri()); }
+TEST_F(ManyClients, OfOtherMachines) { expect_that_all_goes_well(store_.tcp_uri()); }
+
+}  // namespace
+}  // namespace scalio::testing
