@@ -39,6 +39,8 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
     case Rule::bucket_images: only({Fault::power_cut, Fault::slow}); break;
     case Rule::epoch: only({Fault::kill_server, Fault::freeze_client, Fault::slow}); break;
     case Rule::identity: only({Fault::replaced_ssd}); break;
+    case Rule::log_mac: only({Fault::forged_log, Fault::kill_server}); break;
+    case Rule::same_shard: only({Fault::misrouted, Fault::lose_connection}); break;
     default: break;
   }
   return options;

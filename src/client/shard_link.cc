@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "client/timeouts.h"
+#include "layout/rules.h"
 
 namespace scalio::client {
 
@@ -92,8 +93,9 @@ Task<Status> ShardLink::connect_once(Nanos bound) {
     co_return Status(Code::unavailable,
                      "the server's hello is malformed: is it of another version?");
   }
-  if (current_ && (!layout::same_store(current_->hello.ssd, reply->ssd) ||
-                   current_->hello.ssd.shard != reply->ssd.shard)) {
+  const bool same = !current_ || (layout::same_store(current_->hello.ssd, reply->ssd) &&
+                                  current_->hello.ssd.shard == reply->ssd.shard);
+  if (!same && kept(Rule::same_shard)) {
     co_return Status(Code::unavailable, "another store is served there now; connect anew");
   }
   auto made = std::make_shared<ShardConnection>();

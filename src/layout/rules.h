@@ -33,9 +33,11 @@ enum class Rule : std::uint8_t {
   log_space,      // recovery: a write is admitted when the log has room before its tail
   identity,       // rule 12: never written is not absent
   newest_record,  // recovery: of two records of a key, the newer one counts
+  log_mac,        // recovery: of the log only what has the right MAC counts
+  same_shard,     // rule 9: a client that connects again goes on with the same shard alone
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 19> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 21> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -55,6 +57,8 @@ constexpr std::array<std::pair<Rule, std::string_view>, 19> kRules{{
     {Rule::log_space, "log-space"},
     {Rule::identity, "identity"},
     {Rule::newest_record, "newest-record"},
+    {Rule::log_mac, "log-mac"},
+    {Rule::same_shard, "same-shard"},
 }};
 
 #ifdef SCALIO_LEAVE_OUT_RULES

@@ -25,8 +25,15 @@ ByteView Disk::older_sector(std::uint64_t number) const {
   return it == open_.end() ? sector(number) : ByteView(it->second.front().bytes);
 }
 
+const Disk::Buckets* Disk::buckets_at(std::uint64_t offset) const {
+  for (const Buckets& b : buckets_) {
+    if (b.begin <= offset && offset < b.end) return &b;
+  }
+  return nullptr;
+}
+
 void Disk::store(std::uint64_t number, ByteView bytes) {
-  if (watcher_ != nullptr) watcher_->on_store(number);
+  for (DiskWatcher* watcher : watchers_) watcher->on_store(number);
   const ByteView now = sector(number);
   std::deque<Version>& versions = open_[number];
   if (versions.empty()) versions.push_back({0, Bytes(now.begin(), now.end())});
@@ -41,8 +48,9 @@ void Disk::durable(std::uint64_t number, std::uint64_t point) {
   std::deque<Version>& versions = it->second;
   const std::size_t before = versions.size();
   while (versions.size() > 1 && versions[1].stored <= point) versions.pop_front();
-  if (watcher_ != nullptr && versions.size() < before)
-    watcher_->on_durable(number, versions.front().bytes);
+  if (versions.size() < before) {
+    for (DiskWatcher* watcher : watchers_) watcher->on_durable(number, versions.front().bytes);
+  }
   if (versions.size() == 1) open_.erase(it);
 }
 
@@ -57,7 +65,7 @@ void Disk::cut_power() {
     const Bytes& left = versions[world_.random().below(versions.size())].bytes;
     std::copy(left.begin(), left.end(),
               contents_.begin() + static_cast<std::ptrdiff_t>(number * kSector));
-    if (watcher_ != nullptr) watcher_->on_durable(number, left);
+    for (DiskWatcher* watcher : watchers_) watcher->on_durable(number, left);
   }
   open_.clear();
 }
@@ -111,19 +119,17 @@ ByteView SimDevice::read_sector(std::uint64_t number, const Io& io) {
   }
   if (stranger_ != nullptr)
     return ByteView(*stranger_).subspan(number * Disk::kSector, Disk::kSector);
-  const std::uint64_t at = number * Disk::kSector;
-  if (at < disk_.faulty_from() || at >= disk_.faulty_to()) return disk_.sector(number);
+  const Disk::Buckets* const buckets = disk_.buckets_at(number * Disk::kSector);
+  if (buckets == nullptr) return disk_.sector(number);
   if (world.strikes(Fault::misdirected_read, kMisreadPerMillion)) {
     // The same part of another bucket. If that was never written, nothing tells it from this one:
     // it is empty by definition, and so is what is read.
-    const std::uint64_t bucket = io.offset / io.size - disk_.faulty_from() / io.size;
-    const std::uint64_t other =
-        world.random().below((disk_.faulty_to() - disk_.faulty_from()) / io.size);
-    const std::uint64_t begin = disk_.faulty_from() + other * io.size;
+    const std::uint64_t other = world.random().below((buckets->end - buckets->begin) / io.size);
+    const std::uint64_t begin = buckets->begin + other * io.size;
     const ByteView header = disk_.sector(begin / Disk::kSector);
     const bool written = std::any_of(header.begin(), header.begin() + layout::kBucketHeader,
                                      [](std::byte b) { return b != std::byte{0}; });
-    if (written && other != bucket)
+    if (written && begin != io.offset)
       return disk_.sector((begin + number * Disk::kSector - io.offset) / Disk::kSector);
     // Not the first: that alone may be a whole bucket as it was, which nothing tells from the right
     // one.
@@ -157,16 +163,17 @@ void SimDevice::go_on(const std::shared_ptr<Operation>& operation) {
 }
 
 void SimDevice::note(const Io& io, bool failed) {
-  const std::uint64_t end = io.offset + io.size;
+  if (!disk_.world().traces()) return;
+  const Disk::Buckets* const buckets = disk_.buckets_at(io.offset);
+  const std::uint64_t from = buckets == nullptr ? 0 : buckets->begin;
   disk_.world().note("{} {} {}{}{}", process_.name(), name(),
                      io.kind == Io::Kind::read    ? "read"
                      : io.kind == Io::Kind::write ? "written"
                                                   : "flushed",
-                     io.kind == Io::Kind::flush ? ""
-                     : io.offset < disk_.faulty_from()
-                         ? fmt::format(", log, {} to {}", io.offset, end)
-                         : fmt::format(", bucket area, {} to {}", io.offset - disk_.faulty_from(),
-                                       end - disk_.faulty_from()),
+                     io.kind == Io::Kind::flush
+                         ? ""
+                         : fmt::format(", {}, {} to {}", buckets == nullptr ? "log" : "bucket area",
+                                       io.offset - from, io.offset + io.size - from),
                      failed ? ": failed" : "");
 }
 

@@ -30,21 +30,23 @@ class Disk {
  public:
   static constexpr std::uint32_t kSector = 512;
 
-  // Reads of what does not lie between `faulty_from` and `faulty_to`, the buckets, are never
-  // misdirected or stale: what a log has lost that way is lost. And only to there: other bytes look
-  // like a bucket that was never written, which nothing tells from the right one.
-  Disk(World& world, std::string name, Bytes contents, std::uint64_t faulty_from,
-       std::uint64_t faulty_to)
+  // Where a slice has its buckets.
+  struct Buckets {
+    std::uint64_t begin, end;
+  };
+  // Reads of what is no bucket are never misdirected or stale: what a log has lost that way is
+  // lost. And only to buckets of the same slice: other bytes look like a bucket that was never
+  // written, which nothing tells from the right one.
+  Disk(World& world, std::string name, Bytes contents, std::vector<Buckets> buckets = {})
       : world_(world),
         name_(std::move(name)),
         contents_(std::move(contents)),
-        faulty_from_(faulty_from),
-        faulty_to_(faulty_to) {
-    SCALIO_ASSERT(faulty_from <= faulty_to && faulty_to <= contents_.size());
+        buckets_(std::move(buckets)) {
+    for (const Buckets& b : buckets_) SCALIO_ASSERT(b.begin <= b.end && b.end <= contents_.size());
   }
 
   // `watcher` must live as long as the disk is used.
-  void watch(DiskWatcher& watcher) { watcher_ = &watcher; }
+  void watch(DiskWatcher& watcher) { watchers_.push_back(&watcher); }
   // What a client may find in its place, of the same size.
   void add_stranger(Bytes contents) { strangers_.push_back(std::move(contents)); }
   const std::vector<Bytes>& strangers() const { return strangers_; }
@@ -54,8 +56,8 @@ class Disk {
   std::uint64_t size() const { return contents_.size(); }
   // What a read of everything would find now.
   const Bytes& contents() const { return contents_; }
-  std::uint64_t faulty_from() const { return faulty_from_; }
-  std::uint64_t faulty_to() const { return faulty_to_; }
+  // The buckets that `offset` is among; nothing if it is elsewhere.
+  const Buckets* buckets_at(std::uint64_t offset) const;
 
   ByteView sector(std::uint64_t number) const {
     return ByteView(contents_).subspan(number * kSector, kSector);
@@ -65,6 +67,8 @@ class Disk {
   void store(std::uint64_t number, ByteView bytes);
   // The point that a later durable() refers to.
   std::uint64_t stores() const { return stores_; }
+  // Whether a power cut leaves in this sector what reads find there.
+  bool is_durable(std::uint64_t number) const { return !open_.contains(number); }
   // What was in this sector (or in all) when stores() was `point` is durable.
   void durable(std::uint64_t number, std::uint64_t point);
   void all_durable(std::uint64_t point);
@@ -79,10 +83,9 @@ class Disk {
   World& world_;
   const std::string name_;
   Bytes contents_;
-  const std::uint64_t faulty_from_;
-  const std::uint64_t faulty_to_;
+  const std::vector<Buckets> buckets_;
   std::vector<Bytes> strangers_;
-  DiskWatcher* watcher_ = nullptr;
+  std::vector<DiskWatcher*> watchers_;
   std::uint64_t stores_ = 0;
   std::map<std::uint64_t, std::deque<Version>> open_;  // sectors; the first version is durable
 };

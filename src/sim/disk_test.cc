@@ -42,7 +42,7 @@ class DiskTest : public testing::Test {
 
   World world_;
   SimProcess process_{world_, "p", Fault::freeze_client, [] {}};
-  Disk disk_{world_, "ssd", Bytes(kSectors* Disk::kSector), 0, kSectors* Disk::kSector};
+  Disk disk_{world_, "ssd", Bytes(kSectors* Disk::kSector), {{0, kSectors* Disk::kSector}}};
   SimDevice device_{process_, disk_};
 };
 
@@ -116,6 +116,30 @@ TEST_F(FaultyDiskTest, ErrorsAreReported) {
   }
   EXPECT_GT(errors, 0);
   EXPECT_EQ(device_.counters().errors, static_cast<std::uint64_t>(errors));
+}
+
+// What is another slice's looks like a bucket that was never written.
+TEST(SlicedDisk, AMisdirectedReadFindsAnotherBucketOfTheSlice) {
+  World world(7, FaultSet().set(static_cast<std::size_t>(Fault::misdirected_read)), false);
+  SimProcess process(world, "p", Fault::freeze_client, [] {});
+  Bytes contents(kSectors * Disk::kSector);
+  for (std::size_t i = 0; i < contents.size(); ++i) {
+    contents[i] = static_cast<std::byte>('a' + i / Disk::kSector);
+  }
+  constexpr std::uint64_t kEnd = kSectors / 2 * Disk::kSector;
+  Disk disk(world, "ssd", contents, {{0, kEnd}, {kEnd, 2 * kEnd}});
+  SimDevice device(process, disk);
+  std::set<char> found;
+  process.spawn([](SimDevice& d, std::set<char>* out) -> Task<void> {
+    block::Buffer buffer(Disk::kSector);
+    for (int i = 0; i < 20'000; ++i) {
+      EXPECT_TRUE((co_await d.read(5 * Disk::kSector, buffer.span())).ok());
+      out->insert(static_cast<char>(buffer.data()[0]));
+    }
+  }(device, &found));
+  while (world.step()) {
+  }
+  EXPECT_EQ(found, (std::set<char>{'e', 'f', 'g', 'h'}));
 }
 
 }  // namespace

@@ -27,9 +27,11 @@ enum class Fault : std::uint8_t {
   misdirected_read,   // one sector is another one's
   stale_read,         // one sector of several, not the first, is what it was before
   damage_write_slot,  // a stray WRITE of a client hits the word or the body of a write slot
+  forged_log,         // the log's ring has a batch that a client has made, where no live one is
+  misrouted,          // a client that connects again reaches another shard
   replaced_ssd,  // what a client has open is, from now on, a blank device or another store's SSD
 };
-constexpr std::size_t kFaults = 19;
+constexpr std::size_t kFaults = 21;
 
 constexpr std::array<std::string_view, kFaults> kFaultNames{"slow",
                                                             "torn-read",
@@ -49,6 +51,8 @@ constexpr std::array<std::string_view, kFaults> kFaultNames{"slow",
                                                             "misdirected-read",
                                                             "stale-read",
                                                             "damage-write-slot",
+                                                            "forged-log",
+                                                            "misrouted",
                                                             "replaced-ssd"};
 
 using FaultSet = std::bitset<kFaults>;

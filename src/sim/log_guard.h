@@ -19,6 +19,10 @@ class LogGuard final : public DiskWatcher {
   void on_store(std::uint64_t sector) override;
   void on_durable(std::uint64_t sector, ByteView bytes) override;
 
+  // The newest batch that is durable.
+  const layout::BatchHeader& newest() const { return live_.back(); }
+  // Whether a recovery from what is durable needs what is at this offset of the ring.
+  bool is_live(std::uint64_t at) const;
   // The first sector that was overwritten too early; empty if none was.
   const std::string& violation() const { return violation_; }
 

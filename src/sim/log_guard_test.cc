@@ -38,7 +38,7 @@ class LogGuardTest : public testing::Test {
   bool violated() const { return !guard_.violation().empty(); }
 
   World world_{7, FaultSet(), false};
-  Disk disk_{world_, "ssd", formatted(), 0, 0};
+  Disk disk_{world_, "ssd", formatted()};
   LogGuard guard_{geometry(), kKey, disk_};
 };
 
@@ -70,11 +70,25 @@ TEST_F(LogGuardTest, ATailCountsWhenItIsDurable) {
   EXPECT_TRUE(violated());
 }
 
+TEST_F(LogGuardTest, ABatchMayBeDurableBeforeAllOfItIsStored) {
+  Bytes bytes(2 * Disk::kSector);
+  layout::BatchBuilder builder(kKey, geometry().store_id());
+  builder.begin(bytes, Disk::kSector);
+  builder.add(layout::LogKind::value, 1, "key", Bytes(Disk::kSector - 200));
+  builder.finish(Disk::kSector, 1, 0, 2 * Disk::kSector);
+  disk_.store(3, ByteView(bytes).first(Disk::kSector));
+  flush();
+  disk_.store(4, ByteView(bytes).subspan(Disk::kSector));
+  EXPECT_FALSE(violated()) << guard_.violation();
+  disk_.store(3, Bytes(Disk::kSector));
+  EXPECT_TRUE(violated());
+}
+
 TEST_F(LogGuardTest, APowerCutMayKeepWhatNobodyFlushed) {
   int kept = 0;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     World world(seed, FaultSet(), false);
-    Disk disk(world, "ssd", formatted(), 0, 0);
+    Disk disk(world, "ssd", formatted());
     LogGuard guard(geometry(), kKey, disk);
     disk.watch(guard);
     Bytes bytes(Disk::kSector);

@@ -17,7 +17,8 @@ constexpr std::uint64_t kBacklogPerMillion = 200'000;
 
 StoreShape store_shape(Random& random) {
   StoreShape s;
-  s.shards = random.chance(300'000) ? 2 : 1;
+  s.ssds = random.chance(300'000) ? 2 : 1;
+  s.slices = random.chance(400'000) ? static_cast<std::uint32_t>(random.between(2, 3)) : 1;
   s.bucket_size = random.coin() ? 512 : 1024;
   s.buckets = random.between(1, 6);
   s.blocks = random.between(1, 3);
@@ -75,9 +76,14 @@ class Simulation {
     if (chosen.chance(kBacklogPerMillion)) make_backlog(chosen, store, load);
     result_.block_read = load.block_read;
     result_.reads_parts = store.reads_parts;
-    for (std::uint32_t i = 0; i < store.shards; ++i) {
-      shards_.push_back(std::make_unique<SimShard>(
-          world_, store, i, [this, i, store] { cut_power(i, store.shared_memory); }));
+    result_.slices = store.slices;
+    for (std::uint32_t ssd = 0; ssd < store.ssds; ++ssd) {
+      disks_.push_back(formatted_disk(world_, store, ssd));
+      for (std::uint32_t slice = 0; slice < store.slices; ++slice) {
+        shards_.push_back(std::make_unique<SimShard>(
+            world_, store, ssd * store.slices + slice, *disks_.back(),
+            [this, ssd, store] { cut_power(ssd, store.shared_memory); }));
+      }
     }
     load_ = std::make_unique<SimLoad>(world_, shards_, load);
   }
@@ -129,10 +135,8 @@ class Simulation {
     if (!until(
             "the stop", [&] { return all([](SimShard& s) { return s.stopped(); }); }, kBound))
       return;
-    for (auto& shard : shards_) {
-      shard->disk().cut_power();
-      shard->start();
-    }
+    for (auto& disk : disks_) disk->cut_power();
+    for (auto& shard : shards_) shard->start();
     if (!until("the last start", serving, kBound)) return;
     load_->start_reading_all();
     if (!until(
@@ -161,10 +165,10 @@ class Simulation {
     return violations_.empty();
   }
 
-  // Shards that are reached over a network have a machine each. Else everything is on one.
-  void cut_power(std::uint32_t shard, bool one_machine) {
-    for (std::uint32_t i = 0; i < shards_.size(); ++i) {
-      if (i == shard || one_machine) shards_[i]->kill(true);
+  // SSDs that are reached over a network have a machine each. Else everything is on one.
+  void cut_power(std::uint32_t ssd, bool one_machine) {
+    for (auto& shard : shards_) {
+      if (shard->ssd().ssd() == ssd || one_machine) shard->kill(true);
     }
     if (one_machine) load_->kill_all();
   }
@@ -191,6 +195,7 @@ class Simulation {
   }
 
   World world_;
+  std::vector<std::unique_ptr<Disk>> disks_;
   std::vector<std::unique_ptr<SimShard>> shards_;
   std::unique_ptr<SimLoad> load_;
   std::vector<std::string> violations_;

@@ -1,5 +1,5 @@
-// One simulation: a store of a few shards with its real server and client code, clients that load
-// it, and faults; all of it from one seed. Then: was everything as promised?
+// One simulation: a store of a few SSDs and slices with its real server and client code, clients
+// that load it, and faults; all of it from one seed. Then: was everything as promised?
 #pragma once
 
 #include <scalio/client.h>
@@ -31,6 +31,7 @@ struct SimulationResult {
   // How clients read hash blocks: by two READs or at once; in the latter case a part or all of it.
   BlockRead block_read = BlockRead::whole;
   bool reads_parts = false;
+  std::uint32_t slices = 1;  // of each SSD
   FaultCounts struck{};
   std::uint64_t digest = 0;  // equal for equal runs
 };

@@ -75,6 +75,15 @@ TEST_F(RunTest, BlocksAreReadInEveryWay) {
   EXPECT_GT(two, 0U);
 }
 
+TEST_F(RunTest, SsdsHaveSlicesOrNone) {
+  std::array<std::uint64_t, 4> hits{};
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    const SimulationResult r = run_seed(seed);
+    hits.at(r.slices) += r.hits;
+  }
+  for (const std::size_t slices : {1, 2, 3}) EXPECT_GT(hits[slices], 0U) << slices;
+}
+
 TEST_F(RunTest, OnlyTheFaultsThatAreAllowedStrike) {
   const auto torn = static_cast<std::size_t>(Fault::torn_read);
   std::uint64_t count = 0;

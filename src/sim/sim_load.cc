@@ -11,6 +11,7 @@ using layout::RequestKind;
 
 namespace {
 constexpr std::uint64_t kKillPerMillion = 100;
+constexpr std::uint64_t kMisroutedPerMillion = 100'000;
 constexpr Nanos kThink = 20 * kMicrosecond;
 constexpr Nanos kNextClient = 10 * kMillisecond;
 constexpr Nanos kReadAllPause = 100 * kMillisecond;  // more than any fill timeout
@@ -52,12 +53,15 @@ SimLoad::SimClient& SimLoad::add_client() {
                                                 Fault::freeze_client,
                                                 [this, c = &client] { consider_fate(*c); });
   client.versions.resize(shape_.keys);
+  client.shards.reserve(shards_.size());
   for (const auto& shard : shards_) {
-    SimClient::Shard s;
+    SimClient::Shard& s = client.shards.emplace_back();
     s.link = std::make_unique<client::ShardLink>(
         *client.process,
-        [endpoint = &shard->endpoint(), process = client.process.get()](Bytes hello, Nanos) {
-          return SimChannel::connect(*endpoint, *process, std::move(hello));
+        [this, of = shard.get(), process = client.process.get(), link = &s.link](Bytes hello,
+                                                                                 Nanos) {
+          const bool again = (*link)->current() != nullptr;
+          return SimChannel::connect(where(*of, again).endpoint(), *process, std::move(hello));
         },
         options_);
     s.client = std::make_unique<client::ShardClient>(
@@ -68,9 +72,17 @@ SimLoad::SimClient& SimLoad::add_client() {
           co_return client::OpenedSsd{*std::move(device)};
         },
         options_);
-    client.shards.push_back(std::move(s));
   }
   return client;
+}
+
+// The shard that a client of `shard` reaches. Who connects for the first time knows whom it asks
+// for; later it is told by what it knew before.
+SimShard& SimLoad::where(SimShard& shard, bool again) {
+  if (!again || shards_.size() == 1 || !world_.strikes(Fault::misrouted, kMisroutedPerMillion)) {
+    return shard;
+  }
+  return *shards_[world_.random().below(shards_.size())];
 }
 
 void SimLoad::start_tasks(SimClient& client) {

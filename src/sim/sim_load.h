@@ -58,6 +58,7 @@ class SimLoad {
   Task<void> write(SimClient& client, layout::RequestKind kind, std::uint32_t key);
   void consider_fate(SimClient& client);
   void kill(SimClient& client);
+  SimShard& where(SimShard& shard, bool again);
   SimShard& shard_of(const std::string& key, std::uint64_t* point);
   std::string name_of(std::uint32_t key) const { return fmt::format("key-{}", key); }
   void collect(SimClient& client);

@@ -17,15 +17,18 @@ namespace {
 constexpr std::uint64_t kKillPerMillion = 60;
 constexpr std::uint64_t kPreemptPerMillion = 30'000;
 constexpr std::uint64_t kCutPerMillion = 60;
+constexpr std::uint64_t kForgedPerMillion = 500'000;  // of a start
 constexpr Nanos kLongestDown = 300 * kMillisecond;
 constexpr std::uint32_t kInlineLimit = 64;
 
+// Of a shard.
 layout::SsdGeometry geometry_of(const StoreShape& shape, std::uint32_t index) {
   layout::SsdGeometry g;
   g.uuid.fill(7);
   g.hash_seed = 11;
-  g.shards = shape.shards;
+  g.shards = shape.ssds * shape.slices;
   g.shard = index;
+  g.slices = shape.slices;
   g.block_size = Disk::kSector;
   g.bucket_size = shape.bucket_size;
   g.inline_limit = kInlineLimit;
@@ -33,15 +36,22 @@ layout::SsdGeometry geometry_of(const StoreShape& shape, std::uint32_t index) {
   g.log_size = shape.log_factor * layout::min_log_size(g);
   g.bucket_offset = g.log_offset + g.log_size;
   g.buckets = shape.buckets;
-  const std::uint64_t end = g.bucket_offset + g.all_buckets() * g.bucket_size;
-  g.device_size = round_up(end, layout::kSuperblockSize) + layout::kSuperblockSize;
-  return g;
+  g.device_size = 2 * layout::kSuperblockSize + g.slices * g.slice_size();
+  return slice_of(g, g.slice());
 }
 
-// As `scalio format` leaves it.
-Bytes formatted(const layout::SsdGeometry& g, const layout::LogKey& key) {
+layout::LogKey key_of(const layout::SsdGeometry& g) {
+  return layout::log_key_of({g.uuid[0]}, g.shard);
+}
+
+// The SSD that `g` is a slice of, as `scalio format` leaves it.
+Bytes formatted(const layout::SsdGeometry& g) {
   Bytes bytes(g.device_size);
-  layout::first_batch(ByteSpan(bytes).subspan(g.log_offset, g.log_size), key, g);
+  for (std::uint32_t i = 0; i < g.slices; ++i) {
+    const layout::SsdGeometry slice = slice_of(g, i);
+    layout::first_batch(ByteSpan(bytes).subspan(slice.log_offset, slice.log_size), key_of(slice),
+                        slice);
+  }
   for (const std::uint64_t at : {std::uint64_t{0}, g.device_size - layout::kSuperblockSize}) {
     layout::encode_superblock(ByteSpan(bytes).subspan(at, layout::kSuperblockSize), g);
   }
@@ -51,36 +61,50 @@ Bytes formatted(const layout::SsdGeometry& g, const layout::LogKey& key) {
 // The SSD of another store, with its own buckets.
 Bytes of_another_store(layout::SsdGeometry g) {
   g.uuid.fill(8);
-  Bytes bytes = formatted(g, layout::log_key_of({8}, g.shard));
-  for (std::uint64_t i = 0; i < g.all_buckets(); ++i) {
-    layout::Bucket bucket(ByteSpan(bytes).subspan(g.bucket_at(i), g.bucket_size));
-    bucket.clear(g.store_id());
-    bucket.seal(i);
+  Bytes bytes = formatted(g);
+  for (std::uint32_t s = 0; s < g.slices; ++s) {
+    const layout::SsdGeometry slice = slice_of(g, s);
+    for (std::uint64_t i = 0; i < slice.all_buckets(); ++i) {
+      layout::Bucket bucket(ByteSpan(bytes).subspan(slice.bucket_at(i), slice.bucket_size));
+      bucket.clear(slice.store_id());
+      bucket.seal(i);
+    }
   }
   return bytes;
 }
 }  // namespace
 
-SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index,
+std::unique_ptr<Disk> formatted_disk(World& world, const StoreShape& shape, std::uint32_t ssd) {
+  const layout::SsdGeometry g = geometry_of(shape, ssd * shape.slices);
+  std::vector<Disk::Buckets> buckets;
+  for (std::uint32_t i = 0; i < g.slices; ++i) {
+    const std::uint64_t begin = slice_of(g, i).bucket_offset;
+    buckets.push_back({begin, begin + g.all_buckets() * g.bucket_size});
+  }
+  auto disk = std::make_unique<Disk>(world, fmt::format("ssd-{}", ssd), formatted(g), buckets);
+  disk->add_stranger(Bytes(g.device_size));
+  disk->add_stranger(of_another_store(g));
+  return disk;
+}
+
+SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index, Disk& disk,
                    std::function<void()> cut_power)
     : world_(world),
       shape_(shape),
       cut_power_(std::move(cut_power)),
       ssd_(geometry_of(shape, index)),
-      log_key_(layout::log_key_of({7}, index)),
+      log_key_(key_of(ssd_)),
       blocks_{shape.blocks, shape.read_slots, shape.write_slots,
               layout::slot_size_for(kInlineLimit)},
-      disk_(world, fmt::format("ssd-{}", index), formatted(ssd_, log_key_), ssd_.bucket_offset,
-            ssd_.bucket_offset + ssd_.all_buckets() * ssd_.bucket_size),
+      disk_(disk),
       log_guard_(ssd_, log_key_, disk_),
       endpoint_{world, shape.shared_memory, 0, nullptr, {}, shape.reads_parts} {
   disk_.watch(log_guard_);
-  disk_.add_stranger(Bytes(ssd_.device_size));
-  disk_.add_stranger(of_another_store(ssd_));
 }
 
 void SimShard::start() {
   if (!lives_.empty() && lives_.back()->process->alive()) return;
+  if (world_.strikes(Fault::forged_log, kForgedPerMillion)) forge();
   ++starts_;
   stopped_ = false;
   auto life = std::make_unique<Incarnation>();
@@ -165,6 +189,28 @@ void SimShard::consider_fate() {
   } else if (world_.strikes(Fault::power_cut, kCutPerMillion)) {
     cut_power_();
   }
+}
+
+// What could be left of a value: at some block that is not live, a batch in which all is right but
+// what takes the key of the log. It begins where the log would come next there, says that all
+// before it is merged, and has a value that nobody wrote.
+void SimShard::forge() {
+  const std::uint64_t at = world_.random().below(ssd_.log_size / Disk::kSector) * Disk::kSector;
+  const std::uint64_t sector = (ssd_.log_offset + at) / Disk::kSector;
+  if (log_guard_.is_live(at) || !disk_.is_durable(sector)) return;
+  const layout::BatchHeader& newest = log_guard_.newest();
+  const std::uint64_t end = newest.lsn + newest.length;
+  const std::uint64_t lsn = end + (at + ssd_.log_size - end % ssd_.log_size) % ssd_.log_size;
+  Bytes block(Disk::kSector);
+  layout::BatchBuilder builder(layout::log_key_of({9}, ssd_.shard), ssd_.store_id());
+  builder.begin(block, lsn);
+  for (const auto& [key, of] : acknowledged_) {
+    builder.add(layout::LogKind::value, newest.version, key, as_bytes("forged"));
+    break;
+  }
+  world_.note("ssd-{}: a forged batch at LSN {} of shard {}", ssd_.ssd(), lsn, ssd_.shard);
+  disk_.store(sector, builder.finish(lsn, newest.version, newest.time, Disk::kSector));
+  disk_.durable(sector, disk_.stores());
 }
 
 void SimShard::stop() {

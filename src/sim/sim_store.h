@@ -1,5 +1,5 @@
-// Store: the simulated machines of one store: a disk and a server process for each shard, which can
-// be killed and started again; and what clients need to reach them.
+// Store: the simulated machines of one store: disks, a server process for each shard, a slice of a
+// disk, which can be killed and started again; and what clients need to reach them.
 #pragma once
 
 #include <functional>
@@ -17,7 +17,8 @@ namespace scalio::sim {
 
 // What a store is like; drawn from the seed.
 struct StoreShape {
-  std::uint32_t shards = 1;
+  std::uint32_t ssds = 1;
+  std::uint32_t slices = 1;  // of each SSD
   std::uint32_t bucket_size = 512;
   std::uint64_t buckets = 4;
   std::uint64_t blocks = 1;
@@ -33,10 +34,14 @@ struct StoreShape {
   bool reads_parts = false;
 };
 
+// An SSD of the store, as `scalio format` leaves it.
+std::unique_ptr<Disk> formatted_disk(World& world, const StoreShape& shape, std::uint32_t ssd);
+
 class SimShard {
  public:
-  // `cut_power` is to cut the power of the machine, and so kill() this shard among others.
-  SimShard(World& world, const StoreShape& shape, std::uint32_t index,
+  // `disk` is the SSD that this shard is a slice of. `cut_power` is to cut the power of the
+  // machine, and so kill() this shard among others.
+  SimShard(World& world, const StoreShape& shape, std::uint32_t index, Disk& disk,
            std::function<void()> cut_power);
 
   // Starts the server if none runs.
@@ -83,6 +88,7 @@ class SimShard {
   Task<void> end(Incarnation& incarnation);
   void scrub_later(Incarnation& incarnation);
   void consider_fate();
+  void forge();
 
   World& world_;
   const StoreShape shape_;
@@ -90,7 +96,7 @@ class SimShard {
   const layout::SsdGeometry ssd_;
   const layout::LogKey log_key_;
   const layout::RegionGeometry blocks_;
-  Disk disk_;
+  Disk& disk_;
   LogGuard log_guard_;
   Endpoint endpoint_;
   std::vector<std::unique_ptr<Incarnation>> lives_;  // the last one may be running

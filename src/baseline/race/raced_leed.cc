@@ -129,7 +129,7 @@ class RacedLeed final : public RacedStore {
       : world_(world),
         policy_(cache),
         server_(world, "server", sim::Fault::freeze_server, [] {}),
-        disk_(world, "ssd", Bytes(kStoreShape.size()), 0, 0),
+        disk_(world, "ssd", Bytes(kStoreShape.size())),
         device_(server_, disk_),
         region_((kCacheShape.size() + 63) / 64),
         memory_(kCacheShape, region(), [this] { return server_.now(); }) {}

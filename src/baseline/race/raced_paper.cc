@@ -39,7 +39,7 @@ class RacedPaper final : public RacedStore {
   explicit RacedPaper(sim::World& world)
       : world_(world),
         server_(world, "server", sim::Fault::freeze_server, [] {}),
-        disk_(world, "ssd", Bytes(kStoreShape.size()), 0, 0),
+        disk_(world, "ssd", Bytes(kStoreShape.size())),
         device_(server_, disk_),
         memory_((kCacheShape.size() + 63) / 64) {}
 

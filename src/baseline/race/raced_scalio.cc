@@ -68,7 +68,8 @@ class ScalioRacer final : public RacedClient, private baseline::KvClient {
 class RacedScalio final : public RacedStore {
  public:
   // Nothing kills it.
-  explicit RacedScalio(sim::World& world) : shard_(world, kShape, 0, [] {}) {}
+  explicit RacedScalio(sim::World& world)
+      : disk_(sim::formatted_disk(world, kShape, 0)), shard_(world, kShape, 0, *disk_, [] {}) {}
 
   Task<Status> start(sim::SimProcess& process) override {
     shard_.start();
@@ -85,6 +86,7 @@ class RacedScalio final : public RacedStore {
   }
 
  private:
+  const std::unique_ptr<sim::Disk> disk_;
   sim::SimShard shard_;
 };
 }  // namespace
