@@ -83,7 +83,7 @@ Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop,
   SCALIO_ASSERT(!table.all_.empty());
 
   for (std::size_t i = 0; i < table.all_.size(); ++i) {
-    table.all_[i]->nsid = static_cast<std::uint32_t>(one_store ? geometries[i]->shard : i) + 1;
+    table.all_[i]->nsid = static_cast<std::uint32_t>(one_store ? geometries[i]->ssd() : i) + 1;
   }
   std::ranges::sort(table.all_, {}, [](const auto& n) { return n->nsid; });
   table.by_nsid_.resize(table.all_.back()->nsid);

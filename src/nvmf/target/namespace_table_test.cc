@@ -35,16 +35,17 @@ class TargetFiles : public testing::Test {
     EXPECT_EQ(pwrite(fd.get(), start.data(), start.size(), 0), static_cast<ssize_t>(start.size()));
     return path;
   }
-  std::string make_ssd(std::uint32_t shard, std::uint8_t store = 1) {
+  std::string make_ssd(std::uint32_t ssd, std::uint8_t store = 1, std::uint32_t slices = 1) {
     layout::SsdGeometry base;
     base.uuid.fill(store);
-    base.shards = 3;
-    base.shard = shard;
+    base.slices = slices;
+    base.shards = 3 * slices;
+    base.shard = ssd * slices;
     Result<layout::SsdGeometry> g = layout::plan_ssd(base, 1 << 20, 128 * 1024);
     EXPECT_TRUE(g.ok());
     Bytes superblock(layout::kSuperblockSize);
     layout::encode_superblock(superblock, *g);
-    return make_file("ssd-" + std::to_string(shard) + "-" + std::to_string(store), 1 << 20,
+    return make_file("ssd-" + std::to_string(ssd) + "-" + std::to_string(store), 1 << 20,
                      superblock);
   }
   static TargetOptions serving(const std::vector<std::string>& paths) {
@@ -82,6 +83,12 @@ TEST_F(TargetFiles, SsdsOfAStore) {
   const Result<layout::SsdGeometry> g = layout::decode_superblock(io.run(c).data, 1 << 20);
   ASSERT_TRUE(g.ok());
   EXPECT_EQ(g->shard, 2U);
+}
+
+TEST_F(TargetFiles, SsdsAreNumberedWhateverTheirSlices) {
+  const auto target = start(serving({make_ssd(2, 1, 2), make_ssd(1, 1, 2)}));
+  EXPECT_EQ(target->offers()[0].nsid, 2U);
+  EXPECT_EQ(target->offers()[1].nsid, 3U);
 }
 
 TEST_F(TargetFiles, OtherFilesKeepTheirNames) {
