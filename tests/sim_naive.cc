@@ -24,6 +24,7 @@
 #include "server/bucket_store.h"
 #include "sim/disk.h"
 #include "sim/sim_fabric.h"
+#include "testing/joined_shard.h"
 
 namespace scalio::sim {
 namespace {
@@ -127,8 +128,10 @@ class NaiveClient {
         process_(world, std::move(name), Fault::freeze_client, [] {}),
         link_(
             process_,
-            [&endpoint, this](Bytes hello, Nanos) {
-              return SimChannel::connect(endpoint, process_, std::move(hello));
+            [&endpoint, this](Bytes hello, Nanos) -> Task<Result<client::JoinedShard>> {
+              auto made = co_await SimChannel::connect(endpoint, process_, std::move(hello));
+              if (!made.ok()) co_return made.status();
+              co_return client::joined(*std::move(made));
             },
             options_),
         client_(

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "base/hash.h"
+#include "client/lanes.h"
 #include "fabric/connect.h"
 #include "fabric/transports/transports.h"
 #include "layout/bucket.h"
@@ -134,16 +135,20 @@ INSTANTIATE_TEST_SUITE_P(Over, StoreTest, ::testing::Values("shm", "tcp"),
 
 // Empties the word of every write slot of a shard, as a stray WRITE does.
 Task<void> damage_write_slots(EventLoop& loop, std::string uri, std::uint32_t shard) {
+  client::Lanes lanes(loop, [&](std::uint32_t lane, Bytes hello, Nanos) {
+    return fabric::connect(fabric::Transports::clients, loop, *net::parse_uri(uri), lane,
+                           std::move(hello), {});
+  });
   Bytes hello;
   layout::encode(hello, layout::HelloRequest{0});
-  auto c = co_await fabric::connect(fabric::Transports::clients, loop, *net::parse_uri(uri), shard,
-                                    std::move(hello), {});
-  EXPECT_TRUE(c.ok()) << c.status().to_string();
-  if (!c.ok()) co_return;
-  const layout::RegionGeometry g = layout::decode_hello_reply((*c)->hello())->region;
+  const auto joined = co_await lanes.join(shard, std::move(hello), 10 * kSecond);
+  EXPECT_TRUE(joined.ok()) << joined.status().to_string();
+  if (!joined.ok()) co_return;
+  const layout::RegionGeometry g = layout::decode_hello_reply(joined->hello)->region;
   const Bytes zeros(8 * g.write_slots);
   for (std::uint64_t block = 0; block < g.blocks; ++block) {
-    const Code code = co_await (*c)->write(g.block_at(block) + g.write_words(), zeros);
+    const Code code =
+        co_await joined->connection->write(g.block_at(block) + g.write_words(), zeros);
     EXPECT_EQ(code, Code::ok);
   }
 }

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -35,8 +36,6 @@ namespace {
 constexpr Nanos kReportEvery = kSecond;
 // How long a client that is destroyed waits for the answer to its last report.
 constexpr Nanos kLastReport = 500 * kMillisecond;
-// Of one store; a server that says more is not believed.
-constexpr std::uint32_t kMaxShards = 1024;
 }  // namespace
 
 struct Client::Impl {
@@ -49,6 +48,7 @@ struct Client::Impl {
   ClientOptions options;
   layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
   layout::Placement placement = geometry.placement();
+  std::optional<client::Lanes> lanes;
   std::vector<ShardEnd> shards;
   // Armed by the first GET after a report, so that an idle client sleeps.
   std::optional<Timer> report_timer;
@@ -57,6 +57,7 @@ struct Client::Impl {
   std::size_t runs = 0;                   // of the loop, one within the other
 
   Task<Status> connect(net::Uri uri);
+  void make_lanes(net::Uri uri);
   ShardEnd make_end(const net::Uri& uri, std::uint32_t index);
   Task<Status> connect_shard(std::uint32_t index);
   Task<Status> reach_ssd(std::uint32_t index);
@@ -105,11 +106,18 @@ struct Client::Impl {
                                     std::uint64_t expected);
 };
 
-Client::Impl::ShardEnd Client::Impl::make_end(const net::Uri& uri, std::uint32_t index) {
+void Client::Impl::make_lanes(net::Uri uri) {
   const Nanos timeout = to_nanos(options.operation_timeout);
-  ShardLink::Connector connector = [this, uri, index, timeout](Bytes hello, Nanos bound) {
-    return fabric::connect(fabric::Transports::clients, *loop, uri, index, std::move(hello),
-                           fabric::ConnectOptions{bound, timeout});
+  lanes.emplace(
+      *loop, [this, uri = std::move(uri), timeout](std::uint32_t lane, Bytes hello, Nanos bound) {
+        return fabric::connect(fabric::Transports::clients, *loop, uri, lane, std::move(hello),
+                               fabric::ConnectOptions{bound, timeout});
+      });
+}
+
+Client::Impl::ShardEnd Client::Impl::make_end(const net::Uri& uri, std::uint32_t index) {
+  ShardLink::Connector connector = [this, index](Bytes hello, Nanos bound) {
+    return lanes->join(index, std::move(hello), bound);
   };
   client::Ssd::Opener opener = [this, uri](layout::HelloReply hello) {
     return open_ssd(uri, std::move(hello));
@@ -166,14 +174,15 @@ Task<Result<OpenedSsd>> Client::Impl::open_ssd(net::Uri uri, layout::HelloReply 
 
 Task<Status> Client::Impl::connect(net::Uri uri) {
   connect_deadline = loop->now() + to_nanos(options.connect_timeout);
-  // The first shard says how many there are.
+  make_lanes(uri);
+  // The first shard's lane says how many there are.
   shards.push_back(make_end(uri, 0));
   Status s = co_await connect_shard(0);
   if (!s.ok()) co_return s;
-  if (geometry.shards > kMaxShards) {
-    co_return Status(Code::unavailable, fmt::format("the server says that its store has {} shards, "
-                                                    "more than {}",
-                                                    geometry.shards, kMaxShards));
+  if (geometry.shards != lanes->shards()) {
+    co_return Status(Code::unavailable, fmt::format("the server says that it has {} shards, and "
+                                                    "the first one says {}",
+                                                    lanes->shards(), geometry.shards));
   }
   if (options.ssd_paths.size() > geometry.ssds()) {
     co_return Status(Code::invalid, fmt::format("{} paths of SSDs were given; the store has {}",
@@ -196,6 +205,7 @@ Task<void> Client::Impl::report(Nanos deadline) {
 Task<void> Client::Impl::leave() {
   co_await report(loop->now() + kLastReport);
   for (ShardEnd& end : shards) end.link->close();
+  if (lanes) lanes->close();
   co_await for_each_shard([this](std::uint32_t i) { return shards[i].client->ssd().close(); });
 }
 
@@ -237,6 +247,7 @@ Client::~Client() {
   // Connections go before the loop that they use, and after all that uses them.
   impl_->run_until([&] { return impl_->loop->spawned() == 0; });
   impl_->shards.clear();
+  impl_->lanes.reset();
   impl_->loop->turn(false);  // a connection's last posted work ends
 }
 
@@ -303,6 +314,26 @@ std::uint64_t count_in(const nlohmann::json& json, const char* path) {
 }
 }  // namespace
 
+namespace {
+// Each shard tells of its lane: of every lane, what the first of its shards says, and which they
+// are. In the shards, the lane's number is left.
+nlohmann::json lanes_of(nlohmann::json& shards) {
+  std::map<std::uint64_t, nlohmann::json> lanes;
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    nlohmann::json lane = shards[i].value("lane", nlohmann::json());
+    const std::uint64_t number = count_in(lane, "/lane");
+    shards[i]["lane"] = number;
+    if (!lane.is_object()) continue;
+    const auto [all, first] = lanes.try_emplace(number, std::move(lane));
+    if (first) all->second["shards"] = nlohmann::json::array();
+    all->second["shards"].push_back(i);
+  }
+  nlohmann::json list = nlohmann::json::array();
+  for (auto& [number, lane] : lanes) list.push_back(std::move(lane));
+  return list;
+}
+}  // namespace
+
 // Of each shard, what it says, all within one operation's time.
 Task<Result<std::vector<std::string>>> Client::Impl::stat_of_shards() {
   const Nanos deadline = operation_deadline();
@@ -335,6 +366,7 @@ Task<Result<std::string>> Client::stat() {
     ssd_writes += count_in(j, "/ssd/writes");
     shards.push_back(std::move(j));
   }
+  nlohmann::json lanes = lanes_of(shards);
   // Each shard tells of its process; it is the same one.
   nlohmann::json all = shards[0].value("process", nlohmann::json());
   if (!all.is_object())
@@ -350,6 +382,7 @@ Task<Result<std::string>> Client::stat() {
   all["ssd_writes"] = ssd_writes;
   all["inline_limit"] = impl_->geometry.inline_limit;
   all["uuid"] = layout::to_string(impl_->geometry.uuid);
+  all["lanes"] = std::move(lanes);
   all["shards"] = std::move(shards);
   co_return json_text(all);
 }
@@ -416,6 +449,7 @@ ClientCounters& ClientCounters::operator+=(const ClientCounters& o) {
 ClientCounters Client::counters() const {
   ClientCounters sum;
   for (const Impl::ShardEnd& end : impl_->shards) sum += end.client->counters();
+  if (impl_->lanes) sum.nic_operations = impl_->lanes->nic_operations();
   return sum;
 }
 

@@ -9,6 +9,7 @@
 #include "layout/hash_block.h"
 #include "layout/superblock.h"
 #include "testing/held_device.h"
+#include "testing/joined_shard.h"
 #include "testing/local_connection.h"
 #include "testing/loops.h"
 
@@ -32,14 +33,14 @@ class DeadlineTest : public testing::Test {
     region_.resize(hello_.region.size());
     link_ = std::make_unique<ShardLink>(
         *loop_,
-        [this](Bytes, Nanos) -> Task<Result<std::unique_ptr<fabric::Connection>>> {
+        [this](Bytes, Nanos) -> Task<Result<JoinedShard>> {
           ++connects_;
           while (unreachable_) co_await loop_->sleep(kMillisecond);
           Bytes hello;
           layout::encode(hello, hello_);
           auto made = std::make_unique<fabric::LocalConnection>(*loop_, region_, std::move(hello));
           connection_ = made.get();
-          co_return std::unique_ptr<fabric::Connection>(std::move(made));
+          co_return joined(std::move(made));
         },
         options_);
     client_ = std::make_unique<ShardClient>(

@@ -396,7 +396,6 @@ Task<Result<std::uint64_t>> ShardClient::write(layout::RequestKind kind, std::st
 
 ClientCounters ShardClient::counters() const {
   ClientCounters c = counters_;
-  c.nic_operations = link_.nic_operations();
   ssd_.count(c);
   return c;
 }

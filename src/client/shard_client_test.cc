@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "layout/bucket.h"
 #include "layout/superblock.h"
+#include "testing/joined_shard.h"
 #include "testing/local_connection.h"
 #include "testing/memory_device.h"
 
@@ -60,14 +61,13 @@ class ShardClientTest : public testing::Test {
   struct Connected {
     Connected(ShardClientTest& test, Nanos server_now, BlockRead block_read = BlockRead::whole)
         : link(test.turns_,
-               [&test, server_now](const Bytes&,
-                                   auto...) -> Task<Result<std::unique_ptr<fabric::Connection>>> {
+               [&test, server_now](const Bytes&, auto...) -> Task<Result<JoinedShard>> {
                  Bytes hello;
                  layout::encode(
                      hello,
                      layout::HelloReply{1, test.ssd_, test.blocks_, server_now, kSecond, "", {}});
-                 co_return std::make_unique<fabric::LocalConnection>(test.turns_, test.region_,
-                                                                     std::move(hello));
+                 co_return joined(std::make_unique<fabric::LocalConnection>(
+                     test.turns_, test.region_, std::move(hello)));
                },
                {}),
           client(

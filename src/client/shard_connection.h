@@ -1,4 +1,4 @@
-// ShardConnection: one connection to a shard, and what the shard said of itself on it.
+// ShardConnection: a connection as one shard has it, and what the shard said of itself on it.
 #pragma once
 
 #include <memory>
@@ -10,8 +10,9 @@ namespace scalio::client {
 
 // Operations hold it while they use it.
 struct ShardConnection {
-  std::unique_ptr<fabric::Connection> connection;
+  std::shared_ptr<fabric::Connection> connection;  // to its lane: other shards have it too
   layout::HelloReply hello;
+  std::size_t calls = 0;   // that may be in flight to the shard
   Nanos connected_at = 0;  // by this client's clock, when the server's was hello.server_now
 };
 

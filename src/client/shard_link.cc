@@ -19,8 +19,14 @@ constexpr Nanos kMaxRetry = 100 * kMillisecond;
 // The first attempt to connect again gets so long, later ones longer: a packet that is lost in an
 // outage is sent again only after a second.
 constexpr Nanos kFirstAttempt = 500 * kMillisecond;
-// Calls are left over for requests that are not writes.
-constexpr std::size_t kMaxWritesInFlight = fabric::kMaxCalls - 16;
+// Of each so many calls one is left for requests that are not writes.
+constexpr std::size_t kCallsForAnother = 16;
+
+// Of the calls that a shard may have in flight: those for writes.
+std::size_t writes_of(std::size_t calls) {
+  calls = std::min<std::size_t>(calls, layout::kSessionWindow);
+  return calls - (calls + kCallsForAnother - 1) / kCallsForAnother;
+}
 
 Status client_ends() { return Status(Code::unavailable, "the client is being destroyed"); }
 
@@ -46,6 +52,11 @@ class ClosedConnection final : public fabric::Connection {
   const Bytes hello_;
 };
 
+// Where a shard's blocks are, in all that its lane has.
+bool in_region(const layout::RegionGeometry& blocks, std::uint64_t region) {
+  return blocks.base <= region && blocks.size() <= region - blocks.base;
+}
+
 bool may_pass(Code code) {
   return code == Code::unavailable || code == Code::timed_out || code == Code::busy;
 }
@@ -62,10 +73,6 @@ ShardLink::ShardLink(Executor& executor, Connector connector, const ClientOption
       connected_(executor),
       window_(executor) {}
 
-std::uint64_t ShardLink::nic_operations() const {
-  return earlier_nic_operations_ + (current_ ? current_->connection->nic_operations() : 0);
-}
-
 std::string ShardLink::why_lost() const {
   if (!current_ || alive()) return "";
   return fmt::format("; the connection was lost: {}", current_->connection->lost().message());
@@ -74,9 +81,8 @@ std::string ShardLink::why_lost() const {
 void ShardLink::close() {
   closed_ = true;
   if (current_) {
-    std::unique_ptr<fabric::Connection>& connection = current_->connection;
-    earlier_nic_operations_ = nic_operations();
-    connection = std::make_unique<ClosedConnection>(*connection);
+    std::shared_ptr<fabric::Connection>& connection = current_->connection;
+    connection = std::make_shared<ClosedConnection>(*connection);
   }
   window_.wake_all();
 }
@@ -84,12 +90,11 @@ void ShardLink::close() {
 Task<Status> ShardLink::connect_once(Nanos bound) {
   Bytes hello;
   layout::encode(hello, layout::HelloRequest{session_->id});
-  Result<std::unique_ptr<fabric::Connection>> connection =
-      co_await connector_(std::move(hello), bound);
-  if (!connection.ok()) co_return connection.status();
+  Result<JoinedShard> joined = co_await connector_(std::move(hello), bound);
+  if (!joined.ok()) co_return joined.status();
   if (closed_) co_return client_ends();
-  auto reply = layout::decode_hello_reply((*connection)->hello());
-  if (!reply || (*connection)->region_size() < reply->region.size()) {
+  auto reply = layout::decode_hello_reply(joined->hello);
+  if (!reply || !in_region(reply->region, joined->connection->region_size())) {
     co_return Status(Code::unavailable,
                      "the server's hello is malformed: is it of another version?");
   }
@@ -99,7 +104,8 @@ Task<Status> ShardLink::connect_once(Nanos bound) {
     co_return Status(Code::unavailable, "another store is served there now; connect anew");
   }
   auto made = std::make_shared<ShardConnection>();
-  made->connection = std::move(*connection);
+  made->connection = std::move(joined->connection);
+  made->calls = joined->calls;
   made->hello = *reply;
   made->connected_at = executor_.now();
   if (reply->session != session_->id) {
@@ -107,7 +113,6 @@ Task<Status> ShardLink::connect_once(Nanos bound) {
     session_ = std::make_shared<ClientSession>();
     session_->id = reply->session;
   }
-  earlier_nic_operations_ = nic_operations();
   current_ = std::move(made);
   window_.wake_all();
   co_return Status();
@@ -165,7 +170,7 @@ Task<Result<std::shared_ptr<ShardConnection>>> ShardLink::connect(Nanos deadline
 Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
   Result<std::shared_ptr<ShardConnection>> link = co_await get();
   while (link.ok() && !write.given_up &&
-         (calls_ >= kMaxWritesInFlight ||
+         (calls_ >= writes_of((*link)->calls) ||
           session_->next_sequence >= session_->acknowledged() + layout::kSessionWindow)) {
     co_await window_.wait();
     // A write that cannot be sent now must not use up a sequence.
@@ -250,7 +255,7 @@ Status ShardLink::give_up(PendingWrite& write) {
 Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
   Result<std::shared_ptr<ShardConnection>> link = co_await get();
   if (!link.ok()) co_return link.status();
-  while (calls_ >= fabric::kMaxCalls) co_await window_.wait();
+  while (calls_ >= (*link)->calls) co_await window_.wait();
   ++calls_;
   layout::set_shard(message, (*link)->hello.ssd.shard);
   Result<Bytes> answer = co_await (*link)->connection->call(message);

@@ -1,5 +1,6 @@
-// ShardLink: a client's way to one shard. It keeps a connection, makes a new one when it is lost,
-// and holds the session by which writes are done exactly once or reported unknown (rule 8).
+// ShardLink: a client's way to one shard. It keeps the shard's part of a connection
+// (client/lanes.h), takes a new one when that is lost, and holds the session by which writes are
+// done exactly once or reported unknown (rule 8).
 #pragma once
 
 #include <scalio/client.h>
@@ -10,6 +11,7 @@
 #include <set>
 #include <string>
 
+#include "client/lanes.h"
 #include "client/shard_connection.h"
 #include "task/deadlines.h"
 #include "task/sync.h"
@@ -18,17 +20,14 @@ namespace scalio::client {
 
 class ShardLink {
  public:
-  // Makes one connection, with the given hello, in no more time than `bound`.
-  using Connector =
-      std::function<Task<Result<std::unique_ptr<fabric::Connection>>>(Bytes hello, Nanos bound)>;
+  // Says the given hello to the shard, over a live connection, in no more time than `bound`.
+  using Connector = std::function<Task<Result<JoinedShard>>(Bytes hello, Nanos bound)>;
 
   ShardLink(Executor& executor, Connector connector, const ClientOptions& options);
 
   // The last connection; null before the first one.
   const std::shared_ptr<ShardConnection>& current() const { return current_; }
   bool alive() const { return current_ && current_->connection->alive(); }
-  // One-sided operations that a NIC was given, on all connections so far.
-  std::uint64_t nic_operations() const;
   // A live connection, after trying to connect again for the resume timeout if it is lost; the
   // message of a failure then says why it was. Failures: unavailable, timed_out, busy. What a
   // server refuses with otherwise is unavailable: to callers, invalid and not_found are said of
@@ -38,8 +37,8 @@ class ShardLink {
   Task<Result<std::shared_ptr<ShardConnection>>> connect(Nanos deadline);
   // Why there is no connection, to go on a message with; empty while there is one.
   std::string why_lost() const;
-  // Ends the connection, and with it what is in flight; everything fails from now on. For the end
-  // of a client whose callers have all gone: what they gave up ends soon then.
+  // Lets go of the connection; what is in flight ends when all shards have. Everything fails from
+  // now on. For the end of a client whose callers have all gone: what they gave up ends soon then.
   void close();
 
   // Sends a write and awaits its reply: the new version, or what went wrong. Ends within the
@@ -87,7 +86,6 @@ class ShardLink {
   std::shared_ptr<ShardConnection> current_;
   std::optional<Nanos> first_deadline_;  // of connect()
   bool closed_ = false;
-  std::uint64_t earlier_nic_operations_ = 0;  // of the connections before it
   std::shared_ptr<ClientSession> session_ = std::make_shared<ClientSession>();
   bool connecting_ = false;
   Status connect_failure_;

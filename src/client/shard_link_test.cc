@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "layout/hash_block.h"
+#include "testing/joined_shard.h"
 #include "testing/local_connection.h"
 #include "testing/virtual_time.h"
 
@@ -37,7 +38,7 @@ class ShardLinkTest : public testing::Test {
   void SetUp() override {
     link_ = std::make_unique<ShardLink>(
         time_,
-        [this](Bytes said, Nanos bound) -> Task<Result<std::unique_ptr<fabric::Connection>>> {
+        [this](Bytes said, Nanos bound) -> Task<Result<JoinedShard>> {
           attempts_.push_back(bound);
           asked_for_ = layout::decode_hello_request(said)->session;
           if (silent_) {
@@ -49,7 +50,7 @@ class ShardLinkTest : public testing::Test {
           layout::encode(hello, hello_);
           auto made = std::make_unique<LocalConnection>(time_, region_, std::move(hello));
           connection_ = made.get();
-          co_return std::unique_ptr<fabric::Connection>(std::move(made));
+          co_return joined(std::move(made), calls_);
         },
         options_);
   }
@@ -79,6 +80,7 @@ class ShardLinkTest : public testing::Test {
   layout::HelloReply hello_;
   Bytes region_;
   Status refusal_;
+  std::size_t calls_ = fabric::kMaxCalls;
   bool silent_ = false;
   std::vector<Nanos> attempts_;  // their bounds
   std::uint64_t asked_for_ = 0;  // the session, in the last hello
@@ -247,6 +249,24 @@ TEST_F(ShardLinkTest, WritesBeyondWhatMayBeInFlightAreQueued) {
   EXPECT_EQ(sequences, kWrites);
   for (const auto& w : written) EXPECT_TRUE(w.has_value() && w->ok());
   EXPECT_TRUE(stat.has_value() && stat->ok());
+}
+
+// However little a lane of many shards leaves to each.
+TEST_F(ShardLinkTest, AFewCallsAreForWritesAndOneForOthers) {
+  for (const std::size_t calls : {2, 3, 17}) {
+    calls_ = calls;
+    SetUp();
+    connect();
+    std::vector<std::optional<Written>> written(40);
+    for (auto& w : written) time_.start(put(), w);
+    EXPECT_EQ(connection_->waiting.size(), calls < 17 ? calls - 1 : calls - 2);
+    std::optional<Result<std::string>> stat;
+    time_.start(link_->ask(RequestKind::stat, {}), stat);
+    EXPECT_LE(connection_->waiting.size(), calls);
+    while (!connection_->waiting.empty()) answer_oldest({Code::ok, 1, {}});
+    for (const auto& w : written) EXPECT_TRUE(w.has_value() && w->ok());
+    EXPECT_TRUE(stat.has_value() && stat->ok());
+  }
 }
 
 TEST_F(ShardLinkTest, QueuedWritesEndWhenTheirTimeHasPassed) {

@@ -7,6 +7,10 @@
 namespace scalio::fabric {
 
 namespace {
+constexpr int kSlotBits = 16;  // of a call's id
+constexpr std::uint64_t kProbe =
+    0;  // of a probe; no call has it, whose slot was used once at least
+
 // Something invalid came from the server; to the caller, invalid would mean its own arguments.
 Status not_the_callers(const Status& status) {
   return status.code() == Code::invalid ? Status(Code::unavailable, status.message()) : status;
@@ -28,10 +32,10 @@ Status ClientConnection::lost() const {
                   name_));
 }
 
-void ClientConnection::begin(std::shared_ptr<MessageStream> stream, std::uint32_t shard,
+void ClientConnection::begin(std::shared_ptr<MessageStream> stream, std::uint32_t lane,
                              ByteView hello, Nanos deadline) {
   messages_ = std::move(stream);
-  messages_->send(FrameKind::hello, 0, encode(Hello{shard, hello}));
+  messages_->send(FrameKind::hello, 0, encode(Hello{lane, hello}));
   connect_timer_.arm(deadline);
 }
 
@@ -99,44 +103,75 @@ void ClientConnection::start(Call& call, ByteView request) {
   if (!alive()) return call.complete(loop_, lost());
   if (free_slots_.empty()) {
     SCALIO_ASSERT(slots_.size() < kMaxCalls);
-    free_slots_.push_back(static_cast<std::uint8_t>(slots_.size()));
+    free_slots_.push_back(static_cast<std::uint16_t>(slots_.size()));
     slots_.emplace_back();
   }
-  const std::uint8_t index = free_slots_.back();
+  const std::uint16_t index = free_slots_.back();
   free_slots_.pop_back();
   Slot& slot = slots_[index];
   slot.call = &call;
   slot.started = loop_.now();
   ++slot.uses;
-  messages_->send(FrameKind::request, slot.uses << 8 | index, request);
+  messages_->send(FrameKind::request, slot.uses << kSlotBits | index, request);
   watch_time();
 }
 
 Status ClientConnection::on_reply(const Frame& frame) {
-  const std::size_t index = frame.id & 0xff;
+  last_reply_ = loop_.now();
+  if (frame.id == kProbe && probed_at_) {
+    probed_at_.reset();
+    return Status();
+  }
+  const std::size_t index = frame.id & ((1 << kSlotBits) - 1);
   if (index >= slots_.size() || slots_[index].call == nullptr ||
-      slots_[index].uses != frame.id >> 8) {
+      slots_[index].uses != frame.id >> kSlotBits) {
     return Status(Code::unavailable, "the server replied to a call that is not in flight");
   }
   Call* call = std::exchange(slots_[index].call, nullptr);
-  free_slots_.push_back(static_cast<std::uint8_t>(index));
+  free_slots_.push_back(static_cast<std::uint16_t>(index));
   call->complete(loop_, Bytes(frame.payload.begin(), frame.payload.end()));
   return Status();
 }
 
 void ClientConnection::watch_time() {
-  if (!call_timer_.armed()) call_timer_.arm(loop_.now() + call_timeout_);
+  if (!call_timer_.armed()) call_timer_.arm(loop_.now() + call_timeout_ / 2);
 }
 
-void ClientConnection::check_time() {
-  std::optional<Nanos> oldest = oldest_op();
+std::optional<Nanos> ClientConnection::oldest_call() const {
+  std::optional<Nanos> oldest;
   for (const Slot& slot : slots_) {
     if (slot.call != nullptr) oldest = std::min(oldest.value_or(slot.started), slot.started);
   }
-  if (!oldest) return;
-  if (*oldest + call_timeout_ > loop_.now()) return call_timer_.arm(*oldest + call_timeout_);
+  return oldest;
+}
+
+// Operations are answered by a NIC, in order: one that takes too long is the end. A call may wait
+// for an SSD, for as long as the lane answers others, or a probe. So much later than it was asked:
+// this thread may not have run in between.
+void ClientConnection::check_time() {
+  const Nanos now = loop_.now(), half = call_timeout_ / 2;
+  std::optional<Nanos> due;  // the end, or the next look
+  bool late = false;
+  if (const std::optional<Nanos> op = oldest_op()) {
+    due = *op + call_timeout_;
+    late = *due <= now;
+  }
+  if (const std::optional<Nanos> call = oldest_call()) {
+    Nanos silent_since = std::max(*call, last_reply_);
+    if (!probed_at_ && silent_since + half <= now) probe();
+    silent_since = std::max(silent_since, probed_at_.value_or(0));
+    due = std::min(due.value_or(silent_since + half), silent_since + half);
+    late = late || (probed_at_ && silent_since + half <= now);
+  }
+  if (!due) return;
+  if (!late) return call_timer_.arm(*due);
   lose(Status(Code::timed_out,
               fmt::format("the server did not answer for {} ms", call_timeout_ / kMillisecond)));
+}
+
+void ClientConnection::probe() {
+  probed_at_ = loop_.now();
+  messages_->send(FrameKind::request, kProbe, {});
 }
 
 }  // namespace scalio::fabric

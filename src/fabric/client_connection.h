@@ -44,7 +44,7 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
   // not alive.
   bool up() const { return phase_ == Phase::alive; }
   // Says hello over a stream, whose handler this is and that may still be connecting.
-  void begin(std::shared_ptr<MessageStream> stream, std::uint32_t shard, ByteView hello,
+  void begin(std::shared_ptr<MessageStream> stream, std::uint32_t lane, ByteView hello,
              Nanos deadline);
   void start(Call& call, ByteView request) final;
   using Connection::start;
@@ -81,6 +81,8 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
   Status on_reply(const Frame& frame);
   void settle(Phase phase);
   void check_time();
+  std::optional<Nanos> oldest_call() const;
+  void probe();
 
   const Nanos call_timeout_;
   std::shared_ptr<MessageStream> messages_;
@@ -94,12 +96,14 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
   // Calls in flight. A call's id is its slot and how often that was used: a late or repeated reply
   // can then not be taken for that of another call.
   std::vector<Slot> slots_;
-  std::vector<std::uint8_t> free_slots_;
-  static_assert(kMaxCalls <= 256);
+  std::vector<std::uint16_t> free_slots_;
+  static_assert(kMaxCalls <= 1 << 16);
+  // A lane whose SSD does not answer is not silent: while a call waits for long, it is asked.
+  Nanos last_reply_ = 0;
+  std::optional<Nanos> probed_at_;  // and not answered yet
 
   Timer connect_timer_;
-  Timer
-      call_timer_;  // armed for the oldest call or operation of when it was armed, or an older one
+  Timer call_timer_;  // armed while something is in flight, to look whether that is too long
 };
 
 }  // namespace scalio::fabric

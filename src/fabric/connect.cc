@@ -5,16 +5,15 @@
 namespace scalio::fabric {
 
 Task<Result<std::unique_ptr<Connection>>> connect(std::span<const ClientTransport> table,
-                                                  EventLoop& loop, net::Uri uri,
-                                                  std::uint32_t shard, Bytes hello_request,
-                                                  ConnectOptions options) {
+                                                  EventLoop& loop, net::Uri uri, std::uint32_t lane,
+                                                  Bytes hello_request, ConnectOptions options) {
   if (hello_request.size() > kMaxMessage) {
     co_return Status(Code::invalid, fmt::format("a hello of {} bytes, more than {}",
                                                 hello_request.size(), kMaxMessage));
   }
   for (const ClientTransport& transport : table) {
     if (transport.scheme.name != uri.scheme) continue;
-    ConnectRequest request{std::move(uri), shard, std::move(hello_request),
+    ConnectRequest request{std::move(uri), lane, std::move(hello_request),
                            loop.now() + options.connect_timeout, options.call_timeout};
     co_return co_await transport.connect(loop, std::move(request));
   }

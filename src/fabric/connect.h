@@ -1,4 +1,4 @@
-// connect(): the client's way to a server's shard, over any transport of a table.
+// connect(): the client's way to a server's lane, over any transport of a table.
 #pragma once
 
 #include <scalio/status.h>
@@ -18,10 +18,12 @@ namespace scalio::fabric {
 
 struct ConnectOptions {
   Nanos connect_timeout = 5 * kSecond;  // for everything until the server's answer to the hello
-  Nanos call_timeout = 10 * kSecond;  // for any one call or operation; then the connection is lost
+  // For any one operation, and for a lane that answers nothing while a call is in flight: then the
+  // connection is lost. A call to a lane that answers others may take longer.
+  Nanos call_timeout = 10 * kSecond;
 };
 
-// Connects to one shard, saying `hello_request` (at most kMaxMessage bytes) to its service, by the
+// Connects to one lane, saying `hello_request` (at most kMaxMessage bytes) to its service, by the
 // transport of `table` that has the URI's scheme. The table must outlive the task.
 //
 // The connection belongs to `loop`'s thread and must be destroyed before the loop, which must turn
@@ -31,11 +33,10 @@ struct ConnectOptions {
 // one that died when its loop next turns.
 //
 // Failures: unavailable (nobody listens, what is there is not a Scalio server, or no RDMA device),
-// timed_out, busy (too many clients), invalid (URI, shard), and whatever the service refuses the
+// timed_out, busy (too many clients), invalid (URI, lane), and whatever the service refuses the
 // hello with.
 Task<Result<std::unique_ptr<Connection>>> connect(std::span<const ClientTransport> table,
-                                                  EventLoop& loop, net::Uri uri,
-                                                  std::uint32_t shard, Bytes hello_request,
-                                                  ConnectOptions options);
+                                                  EventLoop& loop, net::Uri uri, std::uint32_t lane,
+                                                  Bytes hello_request, ConnectOptions options);
 
 }  // namespace scalio::fabric

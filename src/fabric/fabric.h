@@ -1,7 +1,7 @@
-// Fabric: how clients reach one shard's memory region and its server thread, and the seam at which
-// shm, tcp, verbs and the simulator plug in.
+// Fabric: how clients reach a lane, which is one thread of the server and its memory region, and
+// the seam at which shm, tcp, verbs and the simulator plug in.
 //
-// A Connection is to one shard. One-sided operations execute in the order they were posted, per
+// A Connection is to one lane. One-sided operations execute in the order they were posted, per
 // connection, but for this: a READ in flight may also return what operations posted after it wrote
 // (RDMA without fences). Nothing is ordered between connections. They do not involve the server's
 // thread. Messages are requests with one reply each; they may overtake one-sided operations and
@@ -29,7 +29,7 @@ namespace scalio::fabric {
 // Limits every transport enforces, on both sides.
 constexpr std::size_t kMaxMessage = 128 * 1024;  // bytes of one message's payload
 constexpr std::size_t kMaxRead = 256 * 1024;     // bytes of one READ or WRITE
-constexpr std::size_t kMaxCalls = 256;           // requests in flight per connection
+constexpr std::size_t kMaxCalls = 1024;          // requests in flight per connection
 
 class Connection;
 
@@ -150,7 +150,7 @@ class Connection {
   virtual std::uint64_t region_size() const = 0;  // bytes
   // One-sided operations given to a NIC's queue pair so far; 0 where there is none.
   virtual std::uint64_t nic_operations() const { return 0; }
-  // What the shard's service answered to the hello.
+  // What the lane's service answered to the hello.
   virtual const Bytes& hello() const = 0;
   virtual Executor& executor() = 0;
 
@@ -188,7 +188,7 @@ inline Call::Call(Connection& connection, ByteView request) {
 
 // --- The server's end ---
 
-// One client's message channel, as the shard's thread sees it. The transport owns it.
+// One client's message channel, as the lane's thread sees it. The transport owns it.
 class Peer {
  public:
   // Answers request `call`. Silently dropped if the peer has gone: on_disconnect says so.
@@ -205,7 +205,7 @@ class Peer {
   ~Peer() = default;
 };
 
-// What a shard answers clients with. All calls are made on the shard's thread.
+// What a lane answers clients with. All calls are made on the lane's thread.
 class Service {
  public:
   // A client asks to connect, saying `request`. The payload of the hello's answer, or why it is

@@ -105,7 +105,7 @@ Bytes encode(const Hello& hello) {
   ByteWriter w(out);
   w.put(kProtocolMagic);
   w.put(kProtocolVersion);
-  w.put(hello.shard);
+  w.put(hello.lane);
   w.bytes(hello.request);
   return out;
 }
@@ -155,7 +155,7 @@ Result<Hello> decode_hello(ByteView payload) {
   const auto magic = r.get<std::uint64_t>();
   const auto version = r.get<std::uint32_t>();
   Hello hello;
-  hello.shard = r.get<std::uint32_t>();
+  hello.lane = r.get<std::uint32_t>();
   hello.request = r.bytes(r.remaining());
   if (!r.ok() || magic != kProtocolMagic) return malformed(FrameKind::hello);
   if (!speaks_with(version)) {

@@ -9,12 +9,14 @@
 //
 // All integers are little-endian. Payloads, by kind:
 //
-//   hello      magic u64, protocol version u32, shard u32, the service's request
+//   hello      magic u64, protocol version u32, lane u32, the service's request
 //   welcome    region size u64, epoch u64, the service's answer. On a Unix socket the descriptors
 //   of the
 //              region and of the epoch file come with it, in this order.
 //   refused    code u8 (scalio::Code), text
 //   request    the message              reply       the message
+//              nothing: whether the lane's thread is there. Answered with nothing, at once; one at
+//              a time
 //   read       offset u64, size u32     read_done   the bytes
 //   write      offset u64, the bytes    write_done  nothing
 //   cas        offset u64, expected u64, desired u64
@@ -87,7 +89,7 @@ void put_header(std::byte* at, FrameKind kind, std::uint64_t id, std::size_t siz
 Result<std::optional<Frame>> take_frame(ByteView& in);
 
 struct Hello {
-  std::uint32_t shard = 0;
+  std::uint32_t lane = 0;
   ByteView request;
 };
 struct Welcome {

@@ -113,7 +113,7 @@ TEST(Frame, HelloComesBackAndForeignOnesAreRefused) {
   const Bytes bytes = encode(Hello{3, as_bytes("who")});
   const Result<Hello> hello = decode_hello(bytes);
   ASSERT_TRUE(hello.ok());
-  EXPECT_EQ(hello->shard, 3u);
+  EXPECT_EQ(hello->lane, 3u);
   EXPECT_EQ(as_string(hello->request), "who");
   EXPECT_EQ(load<std::uint32_t>(bytes.data() + 8), 3u);  // 3.0
   EXPECT_EQ(protocol_text(kProtocolVersion), "3.0");

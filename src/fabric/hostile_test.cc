@@ -9,6 +9,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <future>
 #include <map>
 #include <random>
 
@@ -214,6 +215,32 @@ TEST_P(Hostile, MoreCallsThanAllowed) {
   for (std::size_t i = 0; i <= kMaxCalls; ++i) c.send(FrameKind::request, i, as_bytes("hold"));
   EXPECT_NE(c.closed_with().find("calls in flight"), std::string::npos);
   wait_until([&] { return server.service().disconnected == 1; });
+  expect_undisturbed(server);
+}
+
+// Over a Unix socket the lane's thread reads them itself, one after the other.
+TEST_P(Hostile, ProbesWithoutWaitingForTheAnswer) {
+  TestServer server(GetParam());
+  RawClient c(server.uri(GetParam()));
+  ASSERT_TRUE(c.say_hello());
+  std::promise<void> sent;
+  server.shards[0]->endpoint().loop->run_on_loop([&] { sent.get_future().wait(); });
+  EXPECT_TRUE(c.send(FrameKind::request, 7));
+  EXPECT_TRUE(c.send(FrameKind::request, 8));
+  if (GetParam() == net::kTcp) {
+    EXPECT_NE(c.closed_with().find("the answer to a probe"), std::string::npos);
+    sent.set_value();
+  } else {
+    sent.set_value();
+    for (const std::uint64_t id : {7, 8}) {
+      const auto answer = c.receive();
+      ASSERT_TRUE(answer.has_value());
+      EXPECT_EQ(answer->kind, FrameKind::reply);
+      EXPECT_EQ(answer->id, id);
+      EXPECT_TRUE(answer->payload.empty());
+    }
+  }
+  EXPECT_EQ(server.service().requests, 0);
   expect_undisturbed(server);
 }
 

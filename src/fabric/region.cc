@@ -14,7 +14,7 @@ namespace {
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 Result<Mapping> map_memfd(int fd, std::size_t bytes) {
-  Result<Mapping> mapping = Mapping::create(fd, bytes, PROT_READ | PROT_WRITE, "a shard's region");
+  Result<Mapping> mapping = Mapping::create(fd, bytes, PROT_READ | PROT_WRITE, "a lane's region");
   // Block addresses are random: with small pages most accesses would miss the TLB. Only a hint.
   if (mapping.ok()) madvise(mapping->data(), bytes, MADV_HUGEPAGE);
   return mapping;
@@ -33,7 +33,7 @@ Result<std::unique_ptr<Region>> Region::create(std::size_t bytes) {
   if (fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return failed("sealing");
   Result<Mapping> mapping = map_memfd(fd.get(), bytes);
   if (!mapping.ok()) return mapping.status();
-  if (Status s = mapping->populate("a shard's region"); !s.ok()) return s;
+  if (Status s = mapping->populate("a lane's region"); !s.ok()) return s;
   return std::unique_ptr<Region>(new Region(std::move(fd), std::move(*mapping)));
 }
 

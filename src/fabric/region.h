@@ -1,4 +1,4 @@
-// Region: the memory of one shard that clients reach with one-sided operations.
+// Region: the memory of one lane that clients reach with one-sided operations.
 #pragma once
 
 #include <scalio/status.h>

@@ -38,10 +38,10 @@ enum class Atomics : std::uint8_t { cpu, nic };
 
 struct ConnectRequest {
   net::Uri uri;
-  std::uint32_t shard = 0;
+  std::uint32_t lane = 0;
   Bytes hello;
   Nanos deadline = 0;      // for everything until the server's answer to the hello
-  Nanos call_timeout = 0;  // for any one call or operation
+  Nanos call_timeout = 0;  // as in ConnectOptions
 };
 
 struct ClientTransport {

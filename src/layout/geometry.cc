@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint32_t kMaxSsds = 1024;
 constexpr std::uint64_t kMaxDevice = 1ULL << 60;  // so that no sum of sizes below overflows
 constexpr std::uint64_t kMaxBlocks = 1ULL << 40;  // slot_place() has room for so many
+constexpr std::uint64_t kMaxBase = 1ULL << 60;    // so that no address overflows
 
 static_assert(kRequestHeader + max_inline_limit(kMaxBucketSize) <= kMaxMessageSize);
 // The product in point_of() is exact.
@@ -145,6 +146,10 @@ Status check(const RegionGeometry& r, const SsdGeometry& ssd) {
   }
   if (r.blocks == 0 || r.blocks >= kMaxBlocks) {
     return invalid(fmt::format("{} blocks are not from 1 to {}", r.blocks, kMaxBlocks - 1));
+  }
+  if (r.base % RegionGeometry::kLine != 0 || r.base > kMaxBase) {
+    return invalid(fmt::format("blocks at {} of a region: a multiple of {}, at most {}", r.base,
+                               +RegionGeometry::kLine, kMaxBase));
   }
   return Status();
 }

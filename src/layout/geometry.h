@@ -128,7 +128,7 @@ struct SsdGeometry {
   static constexpr std::uint64_t kSliceUnit = 4096;
 };
 
-// One shard's region: an array of hash blocks. Chosen when the server starts.
+// One shard's part of its lane's region: an array of hash blocks. Chosen when the server starts.
 struct RegionGeometry {
   static constexpr std::uint32_t kMaxReadSlots = 16;
   static constexpr std::uint32_t kMaxWriteSlots = 8;
@@ -139,6 +139,9 @@ struct RegionGeometry {
   std::uint32_t read_slots = 8;
   std::uint32_t write_slots = 2;
   std::uint32_t slot_size = 96;  // a multiple of 8
+  // Offset of the first block in the memory that addresses are of: to clients, that is the lane's
+  // region; to the shard, its own part of it. A multiple of kLine.
+  std::uint64_t base = 0;
 
   constexpr std::uint32_t slots() const { return read_slots + write_slots; }
   // Offsets inside a block: read-slot words, then write-slot words, access clocks of the read slots
@@ -164,7 +167,7 @@ struct RegionGeometry {
 
   std::uint64_t size() const { return blocks * block_size(); }
   std::uint64_t block_of(std::uint64_t point) const { return scale(point, blocks); }
-  std::uint64_t block_at(std::uint64_t block) const { return block * block_size(); }
+  std::uint64_t block_at(std::uint64_t block) const { return base + block * block_size(); }
 };
 
 // Whether stores and regions can be like that. All that makes or takes a geometry asks here:

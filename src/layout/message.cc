@@ -1,27 +1,65 @@
 #include "layout/message.h"
 
+#include <array>
+
 #include "layout/superblock.h"
 
 namespace scalio::layout {
 
 namespace {
 constexpr Code kLastCode = Code::busy;
-// A hello reply has a list of shards, each with the place of its blocks in the region.
-constexpr std::uint16_t kShardsServed = 1;
-constexpr std::uint64_t kRegionOffset = 0;
 // Of a request.
 constexpr std::size_t kShardAt = 1, kSequenceAt = 5, kAcknowledgedAt = 13;
 }  // namespace
 
+void encode(Bytes& out, const LaneRequest& m) {
+  ByteWriter w(out);
+  w.put(m.features);
+}
+
+std::optional<LaneRequest> decode_lane_request(ByteView in) {
+  ByteReader r(in);
+  LaneRequest m{r.get<std::uint64_t>()};
+  return r.done() ? std::optional(m) : std::nullopt;
+}
+
+void encode(Bytes& out, const LaneReply& m) {
+  SCALIO_ASSERT(!m.lanes.empty() && m.lanes.size() <= kMaxShards);
+  ByteWriter w(out);
+  w.put(m.protocol);
+  w.put(m.features);
+  w.put(m.lane);
+  w.put(static_cast<std::uint16_t>(m.lanes.size()));
+  for (const std::uint16_t lane : m.lanes) w.put(lane);
+}
+
+std::optional<LaneReply> decode_lane_reply(ByteView in) {
+  ByteReader r(in);
+  LaneReply m;
+  m.protocol = r.get<std::uint32_t>();
+  m.features = r.get<std::uint64_t>();
+  m.lane = r.get<std::uint16_t>();
+  const auto shards = r.get<std::uint16_t>();
+  if (shards == 0 || shards > kMaxShards) return std::nullopt;
+  m.lanes.resize(shards);
+  for (std::uint16_t& lane : m.lanes) lane = r.get<std::uint16_t>();
+  if (!r.done()) return std::nullopt;
+  std::array<std::uint32_t, kMaxLanes> counts{};
+  for (const std::uint16_t lane : m.lanes) {
+    if (lane >= kMaxLanes || ++counts[lane] > kMaxShardsOfALane) return std::nullopt;
+  }
+  if (m.lane >= kMaxLanes || counts[m.lane] == 0) return std::nullopt;
+  return m;
+}
+
 void encode(Bytes& out, const HelloRequest& m) {
   ByteWriter w(out);
   w.put(m.session);
-  w.put(m.features);
 }
 
 std::optional<HelloRequest> decode_hello_request(ByteView in) {
   ByteReader r(in);
-  HelloRequest m{r.get<std::uint64_t>(), r.get<std::uint64_t>()};
+  HelloRequest m{r.get<std::uint64_t>()};
   return r.done() ? std::optional(m) : std::nullopt;
 }
 
@@ -30,21 +68,18 @@ void encode(Bytes& out, const HelloReply& m) {
   SCALIO_ASSERT(check(m.region, m.ssd).ok());
   ByteWriter w(out);
   w.put(m.session);
-  w.put(m.protocol);
-  w.put(m.features);
   w.put(m.server_now);
   w.put(m.store_time);
   w.put(m.fill_timeout);
   w.put(static_cast<std::uint8_t>(m.target.transport));
   w.put(m.target.port);
   w.string(m.target.host);
-  w.put(kShardsServed);
   w.put(m.ssd.shard);
   // The superblock is the geometry's one encoding.
   Bytes superblock(kSuperblockSize);
   encode_superblock(superblock, m.ssd);
   w.bytes(superblock);
-  w.put(kRegionOffset);
+  w.put(m.region.base);
   w.put(m.region.blocks);
   w.put(m.region.read_slots);
   w.put(m.region.write_slots);
@@ -56,29 +91,26 @@ std::optional<HelloReply> decode_hello_reply(ByteView in) {
   ByteReader r(in);
   HelloReply m;
   m.session = r.get<std::uint64_t>();
-  m.protocol = r.get<std::uint32_t>();
-  m.features = r.get<std::uint64_t>();
   m.server_now = r.get<std::uint64_t>();
   m.store_time = r.get<std::uint64_t>();
   m.fill_timeout = r.get<std::uint64_t>();
   const auto transport = r.get<std::uint8_t>();
   m.target.port = r.get<std::uint16_t>();
   m.target.host = r.string();
-  const auto served = r.get<std::uint16_t>();
   const auto shard = r.get<std::uint32_t>();
   ByteView superblock = r.bytes(kSuperblockSize);
-  if (superblock.size() != kSuperblockSize || served != kShardsServed) return std::nullopt;
+  if (superblock.size() != kSuperblockSize) return std::nullopt;
   Result<SsdGeometry> ssd = decode_superblock(superblock, ~0ULL);
   if (!ssd.ok() || shard / ssd->slices != ssd->ssd()) return std::nullopt;
   m.ssd = slice_of(*ssd, shard % ssd->slices);
-  const auto region_offset = r.get<std::uint64_t>();
+  m.region.base = r.get<std::uint64_t>();
   m.region.blocks = r.get<std::uint64_t>();
   m.region.read_slots = r.get<std::uint32_t>();
   m.region.write_slots = r.get<std::uint32_t>();
   m.region.slot_size = r.get<std::uint32_t>();
   m.device_path = r.string();
-  if (!r.done() || region_offset != kRegionOffset || !check(m.region, m.ssd).ok() ||
-      m.device_path.size() > kMaxPath || m.target.host.size() > kMaxHost ||
+  if (!r.done() || !check(m.region, m.ssd).ok() || m.device_path.size() > kMaxPath ||
+      m.target.host.size() > kMaxHost ||
       transport > static_cast<std::uint8_t>(SsdTarget::Transport::rdma)) {
     return std::nullopt;
   }
@@ -111,6 +143,12 @@ void set_sequence(ByteSpan request, std::uint64_t sequence, std::uint64_t acknow
   store(request.data() + kAcknowledgedAt, acknowledged);
 }
 
+std::optional<Envelope> read_envelope(ByteView request) {
+  if (request.size() < kSequenceAt) return std::nullopt;
+  return Envelope{static_cast<RequestKind>(request[0]),
+                  load<std::uint32_t>(request.data() + kShardAt)};
+}
+
 std::optional<Request> decode_request(ByteView in) {
   ByteReader r(in);
   Request m;
@@ -125,7 +163,7 @@ std::optional<Request> decode_request(ByteView in) {
   m.key = r.string();
   m.value = r.string();
   if (!r.done() || kind < static_cast<std::uint8_t>(RequestKind::put) ||
-      kind > static_cast<std::uint8_t>(RequestKind::report)) {
+      kind > static_cast<std::uint8_t>(RequestKind::hello)) {
     return std::nullopt;
   }
   m.kind = static_cast<RequestKind>(kind);

@@ -1,5 +1,5 @@
-// The messages between a client and a shard: hello, requests, replies (docs/formats.md,
-// "Messages").
+// The messages between a client and a server: a lane's hello, and over it each shard's hello,
+// requests and replies (docs/formats.md, "Messages").
 //
 // A session is what makes writes exactly-once-or-unknown (rule 8): it outlives a connection for a
 // while, and each of its writes has a sequence number, counted from 1.
@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "layout/geometry.h"
@@ -29,12 +30,28 @@ constexpr std::size_t kMaxFailureText = 4096;  // what is longer is cut
 constexpr std::uint32_t kRequestHeader = 37;
 
 // What both sides must know to use it, beside their version of the protocol: bits that later
-// releases give a meaning. A hello tells those that its sender knows.
+// releases give a meaning. A lane's hello tells those that its sender knows.
 constexpr std::uint64_t kMessageFeatures = 0;
 
+constexpr std::uint32_t kMaxLanes = kMaxShards;  // none has less than a shard
+constexpr std::uint32_t kMaxShardsOfALane = 512;
+
+// The first thing on a connection.
+struct LaneRequest {
+  std::uint64_t features = kMessageFeatures;
+};
+
+struct LaneReply {
+  std::uint32_t protocol = 0;  // the server's version of the protocol (fabric/frame.h)
+  std::uint64_t features = kMessageFeatures;
+  std::uint16_t lane = 0;  // that is spoken to
+  // Of each shard of the store, the lane that serves it. All lanes of a server say the same.
+  std::vector<std::uint16_t> lanes;
+};
+
+// The first thing said to a shard, as a request of kind hello.
 struct HelloRequest {
   std::uint64_t session = 0;  // 0: a new one; else the one to go on with
-  std::uint64_t features = kMessageFeatures;
 };
 
 // The NVMe-oF target that offers the store's SSDs: subsystem store_nqn(), namespace SSD + 1.
@@ -47,16 +64,14 @@ struct SsdTarget {
 };
 
 struct HelloReply {
-  std::uint64_t session = 0;  // another than asked for: the old one is gone
-  SsdGeometry ssd;            // of the shard that was asked for
-  RegionGeometry region;
+  std::uint64_t session = 0;       // another than asked for: the old one is gone
+  SsdGeometry ssd;                 // of the shard that was asked for
+  RegionGeometry region;           // of its blocks, in its lane's region
   std::uint64_t server_now = 0;    // ns; access clocks are in units of it
   std::uint64_t fill_timeout = 0;  // ns; rule 6
   std::string device_path;         // where the server's machine sees the SSD; at most kMaxPath
   SsdTarget target;                // where others see it
   std::uint64_t store_time = 0;    // ns, at the same time as server_now
-  std::uint32_t protocol = 0;      // the server's version of the protocol (fabric/frame.h)
-  std::uint64_t features = kMessageFeatures;
 };
 
 enum class RequestKind : std::uint8_t {
@@ -67,6 +82,8 @@ enum class RequestKind : std::uint8_t {
   // What the client has done by itself since its last report, so that `stat` can tell the hit
   // ratio: value is hits:64 | misses:64.
   report = 5,
+  // value is a HelloRequest, the reply's text a HelloReply.
+  hello = 6,
 };
 
 struct Request {
@@ -87,9 +104,11 @@ struct Request {
 struct Reply {
   Code code = Code::ok;
   std::uint64_t version = 0;  // of writes that are ok; of put_if in conflict: the key's version
-  std::string_view text;      // failures: the message; stat: JSON
+  std::string_view text;      // failures: the message; stat: JSON; hello: a HelloReply
 };
 
+void encode(Bytes& out, const LaneRequest& m);
+void encode(Bytes& out, const LaneReply& m);
 void encode(Bytes& out, const HelloRequest& m);
 void encode(Bytes& out, const HelloReply& m);
 void encode(Bytes& out, const Request& m);
@@ -98,7 +117,17 @@ void encode(Bytes& out, const Reply& m);
 void set_shard(ByteSpan request, std::uint32_t shard);
 void set_sequence(ByteSpan request, std::uint64_t sequence, std::uint64_t acknowledged);
 
+// What a lane must know of a request to pass it on: its kind and its shard, unchecked.
+struct Envelope {
+  RequestKind kind;
+  std::uint32_t shard;
+};
+// Nothing if it is too short to be a request.
+std::optional<Envelope> read_envelope(ByteView request);
+
 // Nothing if malformed. Views point into `in`.
+std::optional<LaneRequest> decode_lane_request(ByteView in);
+std::optional<LaneReply> decode_lane_reply(ByteView in);
 std::optional<HelloRequest> decode_hello_request(ByteView in);
 std::optional<HelloReply> decode_hello_reply(ByteView in);
 std::optional<Request> decode_request(ByteView in);

@@ -34,12 +34,12 @@ HelloReply hello_reply() {
   m.device_path = "/dev/nvme0n1";
   m.target = {SsdTarget::Transport::tcp, 4420, "ssds"};
   m.store_time = 7;
-  m.protocol = 2;
+  m.region.base = 640;
   return m;
 }
 
 // Of hello_reply().
-constexpr std::size_t kShardAt = 57, kSuperblockAt = kShardAt + 4, kRegionAt = kSuperblockAt + 4096;
+constexpr std::size_t kShardAt = 43, kSuperblockAt = kShardAt + 4, kRegionAt = kSuperblockAt + 4096;
 
 // Decodes every prefix and extension of a message, each in a heap block of its exact size: only the
 // message itself is one.
@@ -55,10 +55,49 @@ void expect_only_whole(const Bytes& message, D decode) {
   EXPECT_FALSE(decode(longer));
 }
 
+TEST(LaneRequest, HasItsFormat) {
+  const Bytes b = encoded(LaneRequest{9});
+  EXPECT_EQ(hex(b), "0900000000000000");
+  EXPECT_EQ(decode_lane_request(b)->features, 9U);
+  expect_only_whole(b, decode_lane_request);
+}
+
+TEST(LaneReply, HasItsFormat) {
+  const Bytes b = encoded(LaneReply{2, 9, 1, {0, 1, 2, 0}});
+  EXPECT_EQ(hex(b),
+            "02000000"            // protocol
+            "0900000000000000"    // features
+            "0100"                // lane
+            "0400"                // shards
+            "0000010002000000");  // of each, its lane
+  const LaneReply found = *decode_lane_reply(b);
+  EXPECT_EQ(found.protocol, 2U);
+  EXPECT_EQ(found.features, 9U);
+  EXPECT_EQ(found.lane, 1U);
+  EXPECT_EQ(found.lanes, (std::vector<std::uint16_t>{0, 1, 2, 0}));
+  expect_only_whole(b, decode_lane_reply);
+}
+
+TEST(LaneReply, LanesThatCannotBeAreRejected) {
+  EXPECT_TRUE(decode_lane_reply(encoded(LaneReply{2, 0, 1, {0, 1}})));
+  EXPECT_FALSE(decode_lane_reply(encoded(LaneReply{2, 0, 2, {0, 1}}))) << "it serves no shard";
+  Bytes none = encoded(LaneReply{2, 0, 0, {0}});
+  none.resize(none.size() - 2);
+  store(none.data() + 14, std::uint16_t{0});
+  EXPECT_FALSE(decode_lane_reply(none));
+  const std::vector<std::uint16_t> most(kMaxShards, 0);
+  EXPECT_LE(encoded(LaneReply{2, 0, 0, most}).size(), kMaxMessageSize);
+  EXPECT_FALSE(decode_lane_reply(encoded(LaneReply{2, 0, 0, most}))) << "more than a lane has";
+  std::vector<std::uint16_t> many(kMaxShards);
+  for (std::size_t i = 0; i < many.size(); ++i) many[i] = i % 8;
+  EXPECT_TRUE(decode_lane_reply(encoded(LaneReply{2, 0, 7, many})));
+  many[0] = kMaxLanes;
+  EXPECT_FALSE(decode_lane_reply(encoded(LaneReply{2, 0, 7, many})));
+}
+
 TEST(HelloRequest, HasItsFormat) {
-  const Bytes b = encoded(HelloRequest{0x0102030405060708, 9});
-  EXPECT_EQ(hex(b), "08070605040302010900000000000000");
-  EXPECT_EQ(decode_hello_request(b)->features, 9U);
+  const Bytes b = encoded(HelloRequest{0x0102030405060708});
+  EXPECT_EQ(hex(b), "0807060504030201");
   EXPECT_EQ(decode_hello_request(b)->session, 0x0102030405060708U);
   expect_only_whole(b, decode_hello_request);
 }
@@ -70,19 +109,16 @@ TEST(HelloReply, HasItsFormat) {
   encode_superblock(superblock, m.ssd);
   EXPECT_EQ(hex(ByteView(b).first(kShardAt)),
             "0300000000000000"  // session
-            "02000000"          // protocol
-            "0000000000000000"  // features
             "0500000000000000"  // server_now
             "0700000000000000"  // store_time
             "0600000000000000"  // fill_timeout
             "01"
             "4411"
-            "0400000073736473"  // target: transport, port, host
-            "0100");            // shards served
+            "0400000073736473");  // target: transport, port, host
   EXPECT_EQ(hex(ByteView(b).subspan(kShardAt, 4)), "03000000");
   EXPECT_EQ(hex(ByteView(b).subspan(kSuperblockAt, 4096)), hex(superblock));
   EXPECT_EQ(hex(ByteView(b).subspan(kRegionAt)),
-            "0000000000000000"                    // offset in the region
+            "8002000000000000"                    // offset in the region
             "6400000000000000"                    // blocks
             "080000000200000060000000"            // read slots, write slots, slot size
             "0c0000002f6465762f6e766d65306e31");  // device_path
@@ -99,8 +135,7 @@ TEST(HelloReply, RoundTrips) {
   EXPECT_EQ(found->ssd.log_offset, m.ssd.log_offset);
   EXPECT_EQ(found->ssd.bucket_offset, m.ssd.bucket_offset);
   EXPECT_EQ(found->store_time, 7U);
-  EXPECT_EQ(found->protocol, 2U);
-  EXPECT_EQ(found->features, kMessageFeatures);
+  EXPECT_EQ(found->region.base, 640U);
   EXPECT_EQ(found->region.blocks, 100U);
   EXPECT_EQ(found->region.read_slots, 8U);
   EXPECT_EQ(found->region.write_slots, 2U);
@@ -124,6 +159,7 @@ TEST(HelloReply, ARegionThatCannotBeIsRejected) {
     RegionGeometry r = hello_reply().region;
     change(r);
     Bytes b = good;
+    store(b.data() + kRegionAt, r.base);
     store(b.data() + kRegionAt + 8, r.blocks);
     store(b.data() + kRegionAt + 16, r.read_slots);
     store(b.data() + kRegionAt + 20, r.write_slots);
@@ -134,6 +170,9 @@ TEST(HelloReply, ARegionThatCannotBeIsRejected) {
   EXPECT_TRUE(decodes([](R& r) { r.read_slots = 16, r.write_slots = 8; }));
   EXPECT_TRUE(decodes([](R& r) { r.blocks = r.read_slots = r.write_slots = 1; }));
   EXPECT_TRUE(decodes([](R& r) { r.slot_size = 104; }));
+  EXPECT_TRUE(decodes([](R& r) { r.base = 0; }));
+  EXPECT_FALSE(decodes([](R& r) { r.base = 8; }));
+  EXPECT_FALSE(decodes([](R& r) { r.base = 1ULL << 61; }));
   EXPECT_FALSE(decodes([](R& r) { r.blocks = 0; }));
   EXPECT_FALSE(decodes([](R& r) { r.blocks = 1ULL << 40; }));
   EXPECT_FALSE(decodes([](R& r) { r.read_slots = 0; }));
@@ -148,19 +187,16 @@ TEST(HelloReply, ARegionThatCannotBeIsRejected) {
   EXPECT_FALSE(decodes([](R& r) { r.slot_size = kMaxBlockSize / 10 / 8 * 8 + 8; }));
 }
 
-// A connection serves one shard, of the SSD that the superblock is of.
+// The shard is of the SSD that the superblock is of.
 TEST(HelloReply, ShardsThatCannotBeAreRejected) {
   const auto decodes = [](std::size_t offset, auto value) {
     Bytes b = encoded(hello_reply());
     store(b.data() + offset, value);
     return decode_hello_reply(b);
   };
-  EXPECT_FALSE(decodes(kShardAt - 2, std::uint16_t{0}));
-  EXPECT_FALSE(decodes(kShardAt - 2, std::uint16_t{2}));
   ASSERT_TRUE(decodes(kShardAt, std::uint32_t{2}));
   EXPECT_EQ(decodes(kShardAt, std::uint32_t{2})->ssd.log_offset, kSuperblockSize);
   for (const std::uint32_t shard : {0U, 1U, 4U, ~0U}) EXPECT_FALSE(decodes(kShardAt, shard));
-  EXPECT_FALSE(decodes(kRegionAt, std::uint64_t{64}));
 }
 
 // Whatever a server has to tell, each message is one.
@@ -207,6 +243,7 @@ TEST(Request, HasItsFormat) {
   EXPECT_EQ(static_cast<int>(RequestKind::put), 1);
   EXPECT_EQ(static_cast<int>(RequestKind::remove), 2);
   EXPECT_EQ(static_cast<int>(RequestKind::report), 5);
+  EXPECT_EQ(static_cast<int>(RequestKind::hello), 6);
   expect_only_whole(b, decode_request);
 }
 
@@ -274,7 +311,7 @@ TEST(Request, UnknownKindsAreRejected) {
   Bytes b = encoded(Request{RequestKind::put, 1, 1, 0, "k", "v"});
   for (int kind = 0; kind < 256; ++kind) {
     store(b.data(), static_cast<std::uint8_t>(kind));
-    EXPECT_EQ(decode_request(b).has_value(), kind >= 1 && kind <= 5) << kind;
+    EXPECT_EQ(decode_request(b).has_value(), kind >= 1 && kind <= 6) << kind;
   }
 }
 

@@ -34,7 +34,7 @@ enum class Rule : std::uint8_t {
   identity,       // rule 12: never written is not absent
   newest_record,  // recovery: of two records of a key, the newer one counts
   log_mac,        // recovery: of the log only what has the right MAC counts
-  same_shard,     // rule 9: a client that connects again goes on with the same shard alone
+  same_shard,     // rule 9: who connects again goes on with the same shard, and no other answers
 };
 
 constexpr std::array<std::pair<Rule, std::string_view>, 21> kRules{{

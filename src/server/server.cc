@@ -7,78 +7,26 @@
 
 #include <chrono>
 #include <fstream>
-#include <future>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "base/available_memory.h"
+#include "base/cpu_cores.h"
 #include "base/descriptor_limit.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "block/superblock.h"
 #include "fabric/epoch.h"
-#include "fabric/region.h"
 #include "fabric/server/fabric_server.h"
 #include "fabric/transports/transports.h"
 #include "layout/superblock.h"
-#include "server/shard.h"
+#include "server/lane_thread.h"
 #include "store/store_files.h"
 #include "store/store_key.h"
-#include "task/io_thread.h"
 #include "task/run_to_end.h"
-#include "task/thread.h"
-#include "task/timer.h"
 
 namespace scalio::server {
 
 namespace {
-
-// A shard and its thread.
-struct ShardThread {
-  std::unique_ptr<EventLoop> loop;
-  std::unique_ptr<block::UringDevice> device;
-  std::unique_ptr<fabric::Region> region;
-  std::unique_ptr<Shard> shard;
-  std::unique_ptr<Timer> scrub;  // while it serves; used on the thread alone
-  std::thread thread;
-  std::future<Status> starting;  // of shard->start(), until await_start()
-  bool serving = false;          // start() has succeeded, stop() has not been called
-  bool ended = false;            // the thread may end; used on it alone
-
-  Status start_thread(unsigned i) {
-    Result<std::thread> started = scalio::start_thread(fmt::format("shard-{}", i).c_str(), [this] {
-      loop->run_until([this] { return ended && loop->spawned() == 0; });
-    });
-    if (!started.ok()) return started.status();
-    thread = std::move(*started);
-    return Status();
-  }
-  void begin_scrubbing() {
-    loop->run_on_loop([this] {
-      scrub = std::make_unique<Timer>(*loop, [this] {
-        shard->scrub();
-        scrub->arm(loop->now() + Scrubber::kInterval);
-      });
-      scrub->arm(loop->now() + Scrubber::kInterval);
-    });
-  }
-  Task<Status> stop() {
-    scrub.reset();
-    return shard->stop();
-  }
-  // How the shard's start ended, once it has; ok if that is known already.
-  Status await_start() {
-    if (!starting.valid()) return Status();
-    Status s = starting.get();
-    serving = s.ok();
-    return s;
-  }
-  void join() {
-    if (!thread.joinable()) return;
-    loop->run_on_loop([this] { ended = true; });
-    thread.join();
-  }
-};
 
 std::uint64_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
@@ -93,8 +41,10 @@ std::uint64_t to_us(const timeval& t) {
 }  // namespace
 
 struct Server::Impl {
-  std::vector<std::unique_ptr<ShardThread>> shards;
-  std::vector<storage::OpenSsd> ssds;  // their devices are the shards' once these exist
+  std::vector<std::unique_ptr<LaneThread>> lanes;
+  std::vector<std::uint16_t> deal;         // of each shard, its lane
+  std::shared_ptr<Recoveries> recoveries;  // of all shards
+  std::vector<storage::OpenSsd> ssds;      // their devices are the lanes' once these have shards
   layout::StoreKey key{};
   layout::RegionGeometry region;
   layout::SsdTarget target;
@@ -123,13 +73,14 @@ struct Server::Impl {
         {"nic_cpu_us", f ? f->nic_cpu_time() / kMicrosecond : 0},
         {"target_cpu_us", target ? nlohmann::json(*target / kMicrosecond) : nullptr},
         {"rss_bytes", resident_bytes()},
-        {"uptime_seconds", static_cast<double>(shards[0]->loop->now() - started) / kSecond}});
+        {"uptime_seconds", static_cast<double>(lanes[0]->loop().now() - started) / kSecond}});
   }
 
   Status open_store(const ServerOptions& o);
-  Status make_regions(const ServerOptions& o);
+  Status begin_lanes(const ServerOptions& o);
   Status offer_ssds(const ServerOptions& o);
-  Status make_shard(unsigned i, const ServerOptions& o);
+  ShardPlan plan_shard(std::uint32_t shard, const ServerOptions& o);
+  Status make_shards(const ServerOptions& o);
   Status start_shards(const ServerOptions& o);
   Status listen(const ServerOptions& o, std::vector<net::Uri> at);
 
@@ -138,20 +89,16 @@ struct Server::Impl {
     listening = nullptr;
     if (fabric) fabric->stop();
     if (epoch) epoch->retire();
-    std::vector<std::future<Status>> ends;
-    for (auto& s : shards) {
-      (void)s->await_start();  // whose failure is start_shards()'s to report
-      if (s->serving) ends.push_back(begin_on_loop(*s->loop, [t = s.get()] { return t->stop(); }));
+    for (auto& lane : lanes) {
+      (void)lane->await_start();  // whose failure is start_shards()'s to report
+      lane->stop_shards();
     }
     Status first;
-    for (auto& end : ends) {
-      Status s = end.get();
+    for (auto& lane : lanes) {
+      Status s = lane->await_stop();
       if (first.ok()) first = std::move(s);
     }
-    for (auto& s : shards) {
-      s->serving = false;
-      s->join();
-    }
+    for (auto& lane : lanes) lane->end();
     return first;
   }
 
@@ -178,24 +125,46 @@ Result<std::vector<net::Uri>> listen_uris(const ServerOptions& o) {
   return listen;
 }
 
-Task<Status> start_shard(Shard& shard, std::function<void(const Status&)> cannot_start) {
-  Status s = co_await shard.start();
-  if (!s.ok() && cannot_start) cannot_start(s);
-  co_return s;
-}
-
 // Where nobody says how many there may be.
 constexpr std::uint64_t kUsualClients = 1024;
 // Memory of the server that a client takes at most, without a doubt: measured, it is less.
 constexpr std::uint64_t kMemoryOfAClient = 256 * 1024;
 
 // What a server with all its clients has open.
-std::uint64_t descriptors_for(std::uint64_t clients, std::uint64_t shards,
+std::uint64_t descriptors_for(std::uint64_t clients, std::uint64_t lanes, std::uint64_t shards,
                               const std::vector<net::Uri>& at) {
-  constexpr std::uint64_t kOwn = 64, kOfAShard = 8;
+  constexpr std::uint64_t kOwn = 64, kOfALane = 8, kOfAShard = 1;
   const std::uint64_t of_a_connection =
       fabric::descriptors_per_client(fabric::Transports::servers, at);
-  return kOwn + shards * (kOfAShard + clients * of_a_connection);
+  return kOwn + shards * kOfAShard + lanes * (kOfALane + clients * of_a_connection);
+}
+
+// The number of threads, each a lane.
+Result<std::uint32_t> plan_lanes(const ServerOptions& o, const layout::SsdGeometry& ssd) {
+  const auto cores = static_cast<std::uint32_t>(usable_cores().size());
+  const std::uint32_t least =
+      (ssd.shards + layout::kMaxShardsOfALane - 1) / layout::kMaxShardsOfALane;
+  const std::uint32_t lanes =
+      o.threads != 0 ? o.threads : std::max(least, std::min(cores, ssd.shards));
+  if (lanes < least || lanes > ssd.shards) {
+    return Status(
+        Code::invalid,
+        fmt::format("--threads {}: the store has {} slices, and a thread serves 1 to {}: from {} "
+                    "to {} threads, or more of them for a store formatted with more --slices",
+                    lanes, ssd.shards, layout::kMaxShardsOfALane, least, ssd.shards));
+  }
+  if (o.pin && lanes > cores) {
+    return Status(Code::invalid,
+                  fmt::format("--pin with {} threads: this process may use {} cores; use as many "
+                              "--threads at most",
+                              lanes, cores));
+  }
+  return lanes;
+}
+
+// What a shard's blocks take of its lane's region.
+std::uint64_t bytes_in_region(const layout::RegionGeometry& region) {
+  return round_up(region.size(), layout::RegionGeometry::kLine);
 }
 
 // The region of each shard.
@@ -203,8 +172,12 @@ Result<layout::RegionGeometry> plan_region(const ServerOptions& o, const layout:
   layout::RegionGeometry region{1, o.read_slots, o.write_slots,
                                 layout::slot_size_for(ssd.inline_limit)};
   if (Status s = layout::check(region, ssd); !s.ok()) return s;
-  const std::uint64_t bytes = BlockTable::bytes_per_block(region);
-  region.blocks = o.cache_bytes / ssd.shards / bytes;
+  const std::uint64_t bytes = BlockTable::bytes_per_block(region),
+                      share = o.cache_bytes / ssd.shards;
+  region.blocks = share / bytes;
+  // A hard limit: what lies between two shards' blocks counts too.
+  const std::uint64_t between = bytes_in_region(region) - region.size();
+  if (region.blocks > 0 && region.blocks * bytes + between > share) --region.blocks;
   if (region.blocks == 0) {
     return Status(
         Code::invalid,
@@ -245,8 +218,9 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   if (Status s = check(o); !s.ok()) return s;
   auto impl = std::make_unique<Impl>();
   Status s = impl->open_store(o);
-  if (s.ok()) s = impl->make_regions(o);
+  if (s.ok()) s = impl->begin_lanes(o);
   if (s.ok()) s = impl->offer_ssds(o);
+  if (s.ok()) s = impl->make_shards(o);
   if (s.ok()) s = impl->start_shards(o);
   if (s.ok()) s = impl->listen(o, *std::move(at));
   if (!s.ok()) return s;
@@ -257,13 +231,18 @@ Status Server::Impl::open_store(const ServerOptions& o) {
   Result<std::vector<storage::SsdPlace>> places = storage::find_ssds(o.dir);
   if (!places.ok()) return places.status();
   const layout::SsdGeometry& any = (*places)[0].geometry;
+  const Result<std::uint32_t> planned = plan_lanes(o, any);
+  if (!planned.ok()) return planned.status();
+  for (std::uint32_t i = 0; i < *planned; ++i) {
+    auto lane = LaneThread::create(static_cast<std::uint16_t>(i));
+    if (!lane.ok()) return lane.status();
+    lanes.push_back(std::move(*lane));
+  }
+  deal = deal_shards(any.shards, *planned);
+  recoveries = std::make_shared<Recoveries>(any.shards);
   std::vector<EventLoop*> loops;  // of the first slice of each SSD
-  for (std::uint32_t i = 0; i < any.shards; ++i) {
-    auto loop = EventLoop::create();
-    if (!loop.ok()) return loop.status();
-    shards.push_back(std::make_unique<ShardThread>());
-    shards.back()->loop = std::move(*loop);
-    if (i % any.slices == 0) loops.push_back(shards.back()->loop.get());
+  for (std::uint32_t i = 0; i < any.shards; i += any.slices) {
+    loops.push_back(&lanes[deal[i]]->loop());
   }
   target_cpu_time = o.target_cpu_time;
   started = loops[0]->now();
@@ -297,14 +276,14 @@ Status Server::Impl::open_store(const ServerOptions& o) {
   return Status();
 }
 
-Status Server::Impl::make_regions(const ServerOptions& o) {
+Status Server::Impl::begin_lanes(const ServerOptions& o) {
   Result<layout::RegionGeometry> planned = plan_region(o, ssds[0].geometry);
   if (!planned.ok()) return planned.status();
   region = *planned;
-  for (auto& t : shards) {
-    auto memory = fabric::Region::create(region.size());
-    if (!memory.ok()) return memory.status();
-    t->region = std::move(*memory);
+  const std::vector<unsigned> cores = usable_cores();
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    Status s = lanes[i]->begin(o.pin ? std::optional(cores[i]) : std::nullopt);
+    if (!s.ok()) return s;
   }
   return Status();
 }
@@ -323,48 +302,48 @@ Status Server::Impl::offer_ssds(const ServerOptions& o) {
   return Status();
 }
 
-Status Server::Impl::make_shard(unsigned i, const ServerOptions& o) {
-  ShardThread& t = *shards[i];
-  storage::OpenSsd& ssd = ssds[i / ssds[0].geometry.slices];
-  const layout::SsdGeometry geometry = slice_of(ssd.geometry, i % ssd.geometry.slices);
-  if (geometry.slice() == 0) {
-    t.device = std::move(ssd.device);
-  } else {
-    // The first slice's device has the SSD locked for all.
-    auto device = block::UringDevice::open(*t.loop, ssd.path, block::Access::read_write);
-    if (!device.ok()) return device.status();
-    t.device = std::move(*device);
-  }
+ShardPlan Server::Impl::plan_shard(std::uint32_t shard, const ServerOptions& o) {
+  storage::OpenSsd& ssd = ssds[shard / ssds[0].geometry.slices];
+  ShardPlan plan;
+  plan.path = ssd.path;
+  plan.geometry = slice_of(ssd.geometry, shard % ssd.geometry.slices);
+  // The first slice's device has the SSD locked for all.
+  if (plan.geometry.slice() == 0) plan.device = std::move(ssd.device);
+  plan.blocks = region;
   const std::uint64_t session_seed = mix(epoch_now ^ mix(ssds[0].geometry.hash_seed ^ started));
-  ShardOptions options;
+  ShardOptions& options = plan.options;
   options.log.batch_max = o.batch_max;
   options.log.batch_linger = o.batch_linger;
-  options.log.key = layout::log_key_of(key, geometry.shard);
+  options.log.key = layout::log_key_of(key, shard);
   options.fill_timeout = o.fill_timeout;
   options.device_path = ssd.path;
   options.target = target;
-  options.session_seed = mix(session_seed + i);
+  options.session_seed = mix(session_seed + shard);
+  options.recoveries = recoveries;
   options.process_stat = [this] { return process_stat(); };
-  t.shard = std::make_unique<Shard>(*t.loop, *t.device, geometry, region, t.region->span(),
-                                    std::move(options));
+  return plan;
+}
+
+Status Server::Impl::make_shards(const ServerOptions& o) {
+  std::vector<std::vector<ShardPlan>> plans(lanes.size());
+  for (std::uint32_t shard = 0; shard < deal.size(); ++shard) {
+    std::vector<ShardPlan>& beside = plans[deal[shard]];
+    ShardPlan plan = plan_shard(shard, o);
+    plan.options.region_base = beside.size() * bytes_in_region(region);
+    beside.push_back(std::move(plan));
+  }
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    const std::uint64_t bytes = plans[i].size() * bytes_in_region(region);
+    if (Status s = lanes[i]->make(bytes, std::move(plans[i]), deal); !s.ok()) return s;
+  }
   return Status();
 }
 
 Status Server::Impl::start_shards(const ServerOptions& o) {
-  for (unsigned i = 0; i < shards.size(); ++i) {
-    if (Status s = make_shard(i, o); !s.ok()) return s;
-  }
-  for (unsigned i = 0; i < shards.size(); ++i) {
-    if (Status s = shards[i]->start_thread(i); !s.ok()) return s;
-  }
-  for (auto& t : shards) {
-    t->starting = begin_on_loop(*t->loop, [shard = t->shard.get(), tell = o.cannot_start] {
-      return start_shard(*shard, tell);
-    });
-  }
+  for (auto& lane : lanes) lane->start_shards(o.cannot_start);
   Status failure;
-  for (auto& t : shards) {
-    Status s = t->await_start();
+  for (auto& lane : lanes) {
+    Status s = lane->await_start();
     if (failure.ok()) failure = std::move(s);
   }
   return failure;
@@ -372,14 +351,14 @@ Status Server::Impl::start_shards(const ServerOptions& o) {
 
 Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
   std::vector<fabric::ShardEndpoint> endpoints;
-  for (auto& t : shards) {
-    endpoints.push_back({t->loop.get(), t->region.get(), t->shard.get()});
-    t->begin_scrubbing();
+  for (auto& lane : lanes) {
+    endpoints.push_back(lane->endpoint());
+    lane->begin_scrubbing();
   }
-  const std::uint64_t own = descriptors_for(0, shards.size(), at);
+  const std::uint64_t own = descriptors_for(0, lanes.size(), deal.size(), at);
   const Result<std::uint64_t> clients =
       fit_descriptors({"clients (--max-clients)", o.max_clients, kUsualClients, own,
-                       descriptors_for(1, shards.size(), at) - own});
+                       descriptors_for(1, lanes.size(), deal.size(), at) - own});
   if (!clients.ok()) return clients.status();
   fabric::Limits limits;
   limits.max_connections = *clients;
@@ -390,12 +369,13 @@ Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
   listening = fabric.get();
 
   std::uint64_t replayed = 0;
-  for (auto& t : shards) replayed += t->shard->recovery().records_applied;
+  for (auto& lane : lanes) replayed += lane->recovered();
   summary = fmt::format(
-      "store {} on {} SSDs, {} blocks of {} bytes in {} MiB of cache, {} writes recovered from the "
-      "log",
-      layout::to_string(ssds[0].geometry.uuid), ssds.size(), region.blocks * shards.size(),
-      region.block_size(), o.cache_bytes >> 20, replayed);
+      "store {} on {} SSDs, {} slices on {} threads{}, {} blocks of {} bytes in {} MiB of cache, "
+      "{} writes recovered from the log",
+      layout::to_string(ssds[0].geometry.uuid), ssds.size(), deal.size(), lanes.size(),
+      o.pin ? " (pinned)" : "", region.blocks * deal.size(), region.block_size(),
+      o.cache_bytes >> 20, replayed);
   return Status();
 }
 

@@ -1,4 +1,4 @@
-// Server: a whole store, served: one thread per shard, and the transports.
+// Server: a whole store, served: its slices on threads, the lanes, and the transports.
 #pragma once
 
 #include <scalio/status.h>
@@ -23,7 +23,9 @@ struct ServerOptions {
   unsigned batch_max = 256;  // records; 1: no batching
   Nanos batch_linger = 0;
   Nanos fill_timeout = 100 * kMillisecond;
-  // Connections to a shard. 0: 1024, or as many as the limit on descriptors allows.
+  unsigned threads = 0;  // lanes; 0: as many as cores that may be used, but not more than slices
+  bool pin = false;      // each lane to a core of its own
+  // Connections to a lane. 0: 1024, or as many as the limit on descriptors allows.
   unsigned max_clients = 0;
   // Offers the SSDs at these paths over NVMe-oF and says where clients find them. Called once, when
   // the SSDs have been opened, before any client. Null: they are not offered.

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/json.h"
-#include "fabric/frame.h"
+#include "layout/rules.h"
 
 namespace scalio::server {
 
@@ -123,12 +123,12 @@ Result<Bytes> Shard::on_hello(fabric::Peer& peer, ByteView request) {
   reply.session = session->id();
   reply.ssd = ssd_;
   reply.region = table_.geometry();
+  reply.region.base = options_.region_base;
   reply.server_now = executor_.now();
   reply.fill_timeout = options_.fill_timeout;
   reply.device_path = options_.device_path;
   reply.target = options_.target;
   reply.store_time = log_.store_time();
-  reply.protocol = fabric::kProtocolVersion;
   Bytes out;
   layout::encode(out, reply);
   return out;
@@ -142,7 +142,8 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
   if (!session) return;  // it has moved; the peer is being closed
   if (!request) return peer.close("malformed request");
 
-  if (request->shard != ssd_.shard) return peer.close("a request for another shard");
+  if (request->shard != ssd_.shard && kept(Rule::same_shard))
+    return peer.close("a request for another shard");
 
   if (!is_write(request->kind)) {
     if (request->kind == RequestKind::report) take_report(*request);
@@ -191,6 +192,7 @@ std::string Shard::stat() {
   nlohmann::json j = {
       {"shard", ssd_.shard},
       {"slice", ssd_.slice()},
+      {"lane", nlohmann::json::parse(options_.lane_stat())},
       {"device", options_.device_path},
       {"read_only", failure.ok()
                         ? nlohmann::json()

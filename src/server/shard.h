@@ -1,6 +1,6 @@
-// Shard: one SSD's part of the store, owned by one thread. It is made of the parts that its members
-// name, and answers the messages of clients: each write is done once (rule 8) and acknowledged when
-// the write path is through with it.
+// Shard: one slice of the store, owned by one thread, its lane's. It is made of the parts that its
+// members name, and answers the messages of clients: each write is done once (rule 8) and
+// acknowledged when the write path is through with it.
 #pragma once
 
 #include <functional>
@@ -35,10 +35,12 @@ struct ShardOptions {
   std::string device_path;                  // told to clients
   layout::SsdTarget target;                 // likewise
   std::uint64_t session_seed = 0;
+  std::uint64_t region_base = 0;  // told to clients: where its blocks are in its lane's region
   std::function<void()> between_stores;  // of BlockTable
   // Those of the server's shards, of which this is one. Null: there is no other.
   std::shared_ptr<Recoveries> recoveries;
-  // Figures of the whole process for `stat`, as a JSON object's text.
+  // Figures of its lane and of the whole process for `stat`, each as a JSON object's text.
+  std::function<std::string()> lane_stat = [] { return std::string("{}"); };
   std::function<std::string()> process_stat = [] { return std::string("{}"); };
 };
 

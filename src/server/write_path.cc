@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "layout/rules.h"
 
 namespace scalio::server {
 
@@ -53,7 +54,7 @@ Status WritePath::check(const KeyedWrite& w) const {
                               "larger --inline-limit",
                               key.size() + value.size(), geometry_.inline_limit));
   }
-  if (placement_.shard_of(w.hash) != geometry_.shard) {
+  if (placement_.shard_of(w.hash) != geometry_.shard && kept(Rule::same_shard)) {
     return Status(Code::invalid,
                   fmt::format("the key does not belong to shard {}", geometry_.shard));
   }

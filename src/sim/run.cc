@@ -2,7 +2,7 @@
 
 #include "linearizability/linearizability.h"
 #include "sim/sim_load.h"
-#include "sim/sim_store.h"
+#include "sim/sim_server.h"
 
 namespace scalio::sim {
 
@@ -77,15 +77,17 @@ class Simulation {
     result_.block_read = load.block_read;
     result_.reads_parts = store.reads_parts;
     result_.slices = store.slices;
+    result_.shards = std::size_t{store.ssds} * store.slices;
     for (std::uint32_t ssd = 0; ssd < store.ssds; ++ssd) {
       disks_.push_back(formatted_disk(world_, store, ssd));
       for (std::uint32_t slice = 0; slice < store.slices; ++slice) {
-        shards_.push_back(std::make_unique<SimShard>(
-            world_, store, ssd * store.slices + slice, *disks_.back(),
-            [this, ssd, store] { cut_power(ssd, store.shared_memory); }));
+        shards_.push_back(
+            std::make_unique<SimShard>(world_, store, ssd * store.slices + slice, *disks_.back()));
       }
     }
-    load_ = std::make_unique<SimLoad>(world_, shards_, load);
+    server_ = std::make_unique<SimServer>(world_, store, shards_,
+                                          [this, store] { cut_power(store.shared_memory); });
+    load_ = std::make_unique<SimLoad>(world_, *server_, shards_, load);
   }
 
   SimulationResult run() {
@@ -102,7 +104,7 @@ class Simulation {
     result.misses = load_->counters().misses;
     result.steals = load_->counters().steals;
     result.steps = world_.steps();
-    for (auto& shard : shards_) result.restarts += shard->starts() - 1;
+    result.restarts = server_->starts() - 1;
     result.struck = world_.struck();
     result.digest = world_.digest();
     return result;
@@ -110,15 +112,16 @@ class Simulation {
 
  private:
   void go() {
-    for (auto& shard : shards_) shard->start();
+    server_->start();
+    result_.lanes = server_->lanes();
     load_->start();
     if (!until(
             "the load", [&] { return load_->ended(); }, ~Nanos{0}))
       return;
     world_.heal();
     // Shards that take no more writes after a device error do again after a restart.
-    for (auto& shard : shards_) shard->kill(false);
-    const auto serving = [&] { return all([](SimShard& s) { return s.serving(); }); };
+    server_->kill(false);
+    const auto serving = [&] { return server_->serving(); };
     if (!until("the restart", serving, kBound)) return;
     load_->start_reading_all();
     if (!until(
@@ -131,23 +134,18 @@ class Simulation {
       return;
     }
     // And all of it is on the disks after a clean stop.
-    for (auto& shard : shards_) shard->stop();
+    server_->stop();
     if (!until(
-            "the stop", [&] { return all([](SimShard& s) { return s.stopped(); }); }, kBound))
+            "the stop", [&] { return server_->stopped(); }, kBound))
       return;
     for (auto& disk : disks_) disk->cut_power();
-    for (auto& shard : shards_) shard->start();
+    server_->start();
     if (!until("the last start", serving, kBound)) return;
     load_->start_reading_all();
     if (!until(
             "reading all keys again", [&] { return load_->ended(); }, kBound))
       return;
     check_history();
-  }
-
-  template <class F>
-  bool all(F f) {
-    return std::all_of(shards_.begin(), shards_.end(), [&](auto& s) { return f(*s); });
   }
 
   // Goes on until `done`: true; or to a violation, or the bound, which is one.
@@ -165,11 +163,9 @@ class Simulation {
     return violations_.empty();
   }
 
-  // SSDs that are reached over a network have a machine each. Else everything is on one.
-  void cut_power(std::uint32_t ssd, bool one_machine) {
-    for (auto& shard : shards_) {
-      if (shard->ssd().ssd() == ssd || one_machine) shard->kill(true);
-    }
+  // Of the server's machine, which that of the clients may be.
+  void cut_power(bool one_machine) {
+    server_->kill(true);
     if (one_machine) load_->kill_all();
   }
 
@@ -197,6 +193,7 @@ class Simulation {
   World world_;
   std::vector<std::unique_ptr<Disk>> disks_;
   std::vector<std::unique_ptr<SimShard>> shards_;
+  std::unique_ptr<SimServer> server_;
   std::unique_ptr<SimLoad> load_;
   std::vector<std::string> violations_;
   SimulationResult result_;

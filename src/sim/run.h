@@ -31,7 +31,8 @@ struct SimulationResult {
   // How clients read hash blocks: by two READs or at once; in the latter case a part or all of it.
   BlockRead block_read = BlockRead::whole;
   bool reads_parts = false;
-  std::uint32_t slices = 1;  // of each SSD
+  std::uint32_t slices = 1;           // of each SSD
+  std::size_t shards = 1, lanes = 1;  // of the first server
   FaultCounts struck{};
   std::uint64_t digest = 0;  // equal for equal runs
 };

@@ -84,6 +84,17 @@ TEST_F(RunTest, SsdsHaveSlicesOrNone) {
   for (const std::size_t slices : {1, 2, 3}) EXPECT_GT(hits[slices], 0U) << slices;
 }
 
+TEST_F(RunTest, LanesHaveOneShardOrSeveral) {
+  std::uint64_t one = 0, several = 0, alone = 0;
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    const SimulationResult r = run_seed(seed);
+    (r.shards == 1 ? alone : r.lanes == r.shards ? one : several) += r.hits;
+  }
+  EXPECT_GT(alone, 0U);
+  EXPECT_GT(one, 0U);
+  EXPECT_GT(several, 0U);
+}
+
 TEST_F(RunTest, OnlyTheFaultsThatAreAllowedStrike) {
   const auto torn = static_cast<std::size_t>(Fault::torn_read);
   std::uint64_t count = 0;

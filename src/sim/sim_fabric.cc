@@ -32,8 +32,15 @@ constexpr int kHelloPolls = 200;
 constexpr Nanos kHelloPoll = kMillisecond;
 }  // namespace
 
-std::optional<std::uint64_t> Host::damage(World& world) {
+const layout::RegionGeometry& Host::blocks_of(std::uint32_t shard) const {
+  const auto part = std::ranges::find(parts, shard, &Part::shard);
+  SCALIO_ASSERT(part != parts.end());
+  return part->blocks;
+}
+
+std::optional<Host::Block> Host::damage(World& world) {
   Random& random = world.random();
+  const auto& [shard, blocks] = parts[random.below(parts.size())];
   const std::uint64_t number = random.below(blocks.blocks);
   const auto i = static_cast<std::uint32_t>(random.below(blocks.write_slots));
   std::byte* block = region.data() + blocks.block_at(number);
@@ -44,8 +51,9 @@ std::optional<std::uint64_t> Host::damage(World& world) {
                             : block + blocks.upper_checksum(i);
     store(at, load<std::uint32_t>(at) ^
                   static_cast<std::uint32_t>(random.between(1, ~std::uint32_t{0})));
-    hit_bodies_.insert({number, i});
-    world.note("a stray WRITE hits the body of write slot {} of block {}", i, number);
+    hit_bodies_.insert({{shard, number}, i});
+    world.note("a stray WRITE hits the body of write slot {} of block {} of shard {}", i, number,
+               shard);
     return std::nullopt;
   }
   std::byte* at = block + blocks.write_word(i);
@@ -60,17 +68,21 @@ std::optional<std::uint64_t> Host::damage(World& world) {
   }
   store(at, w.pack());
   at[kUnusedByte] = static_cast<std::byte>(random.between(1, 255));
-  world.note("a stray WRITE hits the word of write slot {} of block {}: {:016x}", i, number,
-             load<std::uint64_t>(at));
-  return number;
+  world.note("a stray WRITE hits the word of write slot {} of block {} of shard {}: {:016x}", i,
+             number, shard, load<std::uint64_t>(at));
+  return Block{shard, number};
 }
 
-bool Host::word_damaged(std::uint64_t block, std::uint32_t slot) const {
-  return region[blocks.block_at(block) + blocks.write_word(slot) + kUnusedByte] != std::byte{0};
+bool Host::word_damaged(Block block, std::uint32_t slot) const {
+  const layout::RegionGeometry& blocks = blocks_of(block.first);
+  return region[blocks.block_at(block.second) + blocks.write_word(slot) + kUnusedByte] !=
+         std::byte{0};
 }
 
-bool Host::body_damaged(std::uint64_t number, std::uint32_t i) const {
-  if (!hit_bodies_.contains({number, i})) return false;
+bool Host::body_damaged(Block of, std::uint32_t i) const {
+  if (!hit_bodies_.contains({of, i})) return false;
+  const auto [shard, number] = of;
+  const layout::RegionGeometry& blocks = blocks_of(shard);
   const ByteView block = ByteView(region).subspan(blocks.block_at(number), blocks.block_size());
   const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks.write_word(i)));
   const std::uint32_t slot = blocks.read_slots + i;
@@ -80,15 +92,15 @@ bool Host::body_damaged(std::uint64_t number, std::uint32_t i) const {
                               load<std::uint32_t>(block.data() + blocks.upper_checksum(i)));
 }
 
-bool Host::misleads(std::uint64_t block) const {
-  for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
+bool Host::misleads(Block block) const {
+  for (std::uint32_t i = 0; i < blocks_of(block.first).write_slots; ++i) {
     if (word_damaged(block, i)) return true;
   }
   return false;
 }
 
-bool Host::damaged(std::uint64_t block) const {
-  for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
+bool Host::damaged(Block block) const {
+  for (std::uint32_t i = 0; i < blocks_of(block.first).write_slots; ++i) {
     if (word_damaged(block, i) || body_damaged(block, i)) return true;
   }
   return false;
@@ -218,8 +230,13 @@ void SimChannel::choose_bodies(Posted& posted) {
 // The body of a read slot, to the place of another one's. Read-slot words are not protected against
 // that; for what the server writes there is a fault of its own.
 void SimChannel::misplace(Posted& posted) {
-  const layout::RegionGeometry& g = host_->blocks;
-  const std::uint64_t in_block = posted.offset % g.block_size();
+  const auto of = std::ranges::find_if(host_->parts, [&](const Host::Part& part) {
+    const std::uint64_t base = part.blocks.base;
+    return posted.offset >= base && posted.offset - base < part.blocks.size();
+  });
+  if (of == host_->parts.end()) return;
+  const layout::RegionGeometry& g = of->blocks;
+  const std::uint64_t in_block = (posted.offset - g.base) % g.block_size();
   const bool is_body = in_block >= g.body(0) && in_block < g.body(g.read_slots);
   if (!is_body || !world_.strikes(Fault::misplaced_write, kMisplacedPerMillion)) return;
   const std::uint64_t block = world_.random().below(g.blocks);

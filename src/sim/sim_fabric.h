@@ -24,33 +24,45 @@ namespace scalio::sim {
 
 class SimChannel;
 
-// One incarnation of a shard's server.
+// One incarnation of a lane of a server.
 struct Host {
-  Host(SimProcess& server, fabric::Service& shard, const layout::RegionGeometry& geometry,
+  // The blocks of a shard, in the lane's region.
+  struct Part {
+    std::uint32_t shard = 0;
+    layout::RegionGeometry blocks;
+  };
+  using Block = std::pair<std::uint32_t, std::uint64_t>;  // of a shard, its number
+
+  Host(SimProcess& server, fabric::Service& lane, std::vector<Part> shards, ByteSpan memory,
+       std::uint64_t number)
+      : process(server), service(lane), parts(std::move(shards)), region(memory), epoch(number) {}
+  // Of shard 0 alone.
+  Host(SimProcess& server, fabric::Service& shard, const layout::RegionGeometry& blocks,
        ByteSpan memory, std::uint64_t number)
-      : process(server), service(shard), blocks(geometry), region(memory), epoch(number) {}
+      : Host(server, shard, std::vector<Part>{{0, blocks}}, memory, number) {}
   SimProcess& process;
   fabric::Service& service;
-  const layout::RegionGeometry blocks;
+  const std::vector<Part> parts;
   const ByteSpan region;
   const std::uint64_t epoch;
   std::set<std::uint64_t> swapping;  // words whose CAS has read and not yet written
   std::vector<std::shared_ptr<SimChannel>> channels;
 
   // A stray WRITE hits a write slot. Returns its block if it is the word that was hit.
-  std::optional<std::uint64_t> damage(World& world);
+  std::optional<Block> damage(World& world);
   // Whether such damage to the block is still there: to a word, which can mislead readers; to
   // anything.
-  bool misleads(std::uint64_t block) const;
-  bool damaged(std::uint64_t block) const;
+  bool misleads(Block block) const;
+  bool damaged(Block block) const;
+  const layout::RegionGeometry& blocks_of(std::uint32_t shard) const;
 
  private:
-  bool word_damaged(std::uint64_t block, std::uint32_t slot) const;
-  bool body_damaged(std::uint64_t block, std::uint32_t slot) const;
-  std::set<std::pair<std::uint64_t, std::uint32_t>> hit_bodies_;  // ever
+  bool word_damaged(Block block, std::uint32_t slot) const;
+  bool body_damaged(Block block, std::uint32_t slot) const;
+  std::set<std::pair<Block, std::uint32_t>> hit_bodies_;  // ever
 };
 
-// Where a shard is reached, whichever its server is.
+// Where a lane is reached, whichever its server is.
 struct Endpoint {
   World& world;
   // Over shared memory, operations on a dead server's region go on succeeding (rule 9); else they
@@ -58,7 +70,7 @@ struct Endpoint {
   const bool shared_memory;
   std::uint64_t epoch = 0;     // of the newest server, from before it accepts anything
   std::shared_ptr<Host> host;  // the server that accepts connections, if there is one
-  std::map<std::uint64_t, std::uint64_t> damages{};  // of write-slot words, ever, by block
+  std::map<Host::Block, std::uint64_t> damages{};  // of write-slot words, ever
   // A read_block reads the part of the block that is asked for; else all of it.
   const bool reads_parts = false;
 };

@@ -30,9 +30,8 @@ Operation::Outcome outcome_of(Code code, bool is_write) {
 
 }  // namespace
 
-SimLoad::SimLoad(World& world, std::vector<std::unique_ptr<SimShard>>& shards,
-                 const LoadShape& shape)
-    : world_(world), shards_(shards), shape_(shape) {
+SimLoad::SimLoad(World& world, SimServer& server, SimServer::Shards& shards, const LoadShape& shape)
+    : world_(world), server_(server), shards_(shards), shape_(shape) {
   options_.operation_timeout = std::chrono::milliseconds(shape.operation_timeout / kMillisecond);
   options_.resume_timeout = std::chrono::milliseconds(shape.resume_timeout / kMillisecond);
   options_.block_read = shape.block_read;
@@ -53,21 +52,23 @@ SimLoad::SimClient& SimLoad::add_client() {
                                                 Fault::freeze_client,
                                                 [this, c = &client] { consider_fate(*c); });
   client.versions.resize(shape_.keys);
-  client.shards.reserve(shards_.size());
-  for (const auto& shard : shards_) {
+  client.lanes = std::make_unique<client::Lanes>(
+      *client.process, [this, c = &client](std::uint32_t lane, Bytes hello, Nanos) {
+        const bool again = c->lanes->shards() > 0;
+        return server_.connect(where(lane, again), *c->process, std::move(hello));
+      });
+  for (std::uint32_t i = 0; i < shards_.size(); ++i) {
     SimClient::Shard& s = client.shards.emplace_back();
     s.link = std::make_unique<client::ShardLink>(
         *client.process,
-        [this, of = shard.get(), process = client.process.get(), link = &s.link](Bytes hello,
-                                                                                 Nanos) {
-          const bool again = (*link)->current() != nullptr;
-          return SimChannel::connect(where(*of, again).endpoint(), *process, std::move(hello));
+        [c = &client, i](Bytes hello, Nanos bound) {
+          return c->lanes->join(i, std::move(hello), bound);
         },
         options_);
     s.client = std::make_unique<client::ShardClient>(
         *client.process, *s.link,
         [process = client.process.get(),
-         disk = &shard->disk()](layout::HelloReply) -> Task<Result<client::OpenedSsd>> {
+         disk = &shards_[i]->disk()](layout::HelloReply) -> Task<Result<client::OpenedSsd>> {
           auto device = co_await open_disk(*process, *disk);
           co_return client::OpenedSsd{*std::move(device)};
         },
@@ -76,13 +77,13 @@ SimLoad::SimClient& SimLoad::add_client() {
   return client;
 }
 
-// The shard that a client of `shard` reaches. Who connects for the first time knows whom it asks
-// for; later it is told by what it knew before.
-SimShard& SimLoad::where(SimShard& shard, bool again) {
-  if (!again || shards_.size() == 1 || !world_.strikes(Fault::misrouted, kMisroutedPerMillion)) {
-    return shard;
+// The lane that a client of `lane` reaches. Who connects for the first time knows whom it asks for;
+// later it is told by what it knew before.
+std::uint32_t SimLoad::where(std::uint32_t lane, bool again) {
+  if (!again || server_.lanes() == 1 || !world_.strikes(Fault::misrouted, kMisroutedPerMillion)) {
+    return lane;
   }
-  return *shards_[world_.random().below(shards_.size())];
+  return static_cast<std::uint32_t>(world_.random().below(server_.lanes()));
 }
 
 void SimLoad::start_tasks(SimClient& client) {
@@ -133,13 +134,15 @@ Task<void> SimLoad::get(SimClient& client, std::uint32_t number) {
   operation.kind = Operation::Kind::get;
   operation.key = key;
   operation.called = time_of(world_.now());
-  const std::uint64_t block = shard.blocks().block_of(point), damages = shard.damages(block);
+  const std::uint64_t block = shard.blocks().block_of(point);
+  const Host::Block of{shard.ssd().shard, block};
+  const std::uint64_t damages = server_.damages(of);
   const bool misled = shard.misleads(block);
   Result<Record> record = co_await client.shards[shard.ssd().shard].client->get(key, point);
   operation.returned = time_of(world_.now());
   operation.outcome = outcome_of(record.code(), false);
   // While the word of a write slot is damaged nothing is promised: as if it had not been asked.
-  if (misled || shard.damages(block) != damages) {
+  if (misled || server_.damages(of) != damages) {
     operation.outcome = Operation::Outcome::error;
   } else if (record.ok()) {
     operation.value = record->value;
@@ -206,9 +209,9 @@ void SimLoad::kill(SimClient& client) {
   running_ -= client.running;
   client.running = 0;
   collect(client);
-  for (const auto& shard : shards_) {
-    if (!shard->endpoint().host) continue;
-    for (const auto& channel : shard->endpoint().host->channels) {
+  for (const auto& endpoint : server_.endpoints()) {
+    if (!endpoint->host) continue;
+    for (const auto& channel : endpoint->host->channels) {
       if (&channel->client() != client.process.get()) continue;
       world_.after(world_.delay(kMillisecond), [channel] { channel->lose("its client has died"); });
     }

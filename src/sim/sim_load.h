@@ -7,7 +7,7 @@
 
 #include "client/shard_client.h"
 #include "history/reader.h"
-#include "sim/sim_store.h"
+#include "sim/sim_server.h"
 
 namespace scalio::sim {
 
@@ -23,7 +23,7 @@ struct LoadShape {
 
 class SimLoad {
  public:
-  SimLoad(World& world, std::vector<std::unique_ptr<SimShard>>& shards, const LoadShape& shape);
+  SimLoad(World& world, SimServer& server, SimServer::Shards& shards, const LoadShape& shape);
 
   void start();
   // All operations have been asked, and have ended or died with their client.
@@ -42,6 +42,7 @@ class SimLoad {
  private:
   struct SimClient {
     std::unique_ptr<SimProcess> process;
+    std::unique_ptr<client::Lanes> lanes;
     struct Shard {
       std::unique_ptr<client::ShardLink> link;
       std::unique_ptr<client::ShardClient> client;
@@ -58,13 +59,14 @@ class SimLoad {
   Task<void> write(SimClient& client, layout::RequestKind kind, std::uint32_t key);
   void consider_fate(SimClient& client);
   void kill(SimClient& client);
-  SimShard& where(SimShard& shard, bool again);
+  std::uint32_t where(std::uint32_t lane, bool again);
   SimShard& shard_of(const std::string& key, std::uint64_t* point);
   std::string name_of(std::uint32_t key) const { return fmt::format("key-{}", key); }
   void collect(SimClient& client);
 
   World& world_;
-  std::vector<std::unique_ptr<SimShard>>& shards_;
+  SimServer& server_;
+  SimServer::Shards& shards_;
   const LoadShape shape_;
   ClientOptions options_;
   std::vector<std::unique_ptr<SimClient>> clients_;

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "layout/bucket.h"
+#include "layout/hash_block.h"
 #include "layout/log.h"
 #include "layout/superblock.h"
 
@@ -14,11 +15,7 @@ using layout::WriteState;
 using layout::WriteWord;
 
 namespace {
-constexpr std::uint64_t kKillPerMillion = 60;
-constexpr std::uint64_t kPreemptPerMillion = 30'000;
-constexpr std::uint64_t kCutPerMillion = 60;
 constexpr std::uint64_t kForgedPerMillion = 500'000;  // of a start
-constexpr Nanos kLongestDown = 300 * kMillisecond;
 constexpr std::uint32_t kInlineLimit = 64;
 
 // Of a shard.
@@ -87,108 +84,20 @@ std::unique_ptr<Disk> formatted_disk(World& world, const StoreShape& shape, std:
   return disk;
 }
 
-SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index, Disk& disk,
-                   std::function<void()> cut_power)
+SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index, Disk& disk)
     : world_(world),
       shape_(shape),
-      cut_power_(std::move(cut_power)),
       ssd_(geometry_of(shape, index)),
       log_key_(key_of(ssd_)),
       blocks_{shape.blocks, shape.read_slots, shape.write_slots,
               layout::slot_size_for(kInlineLimit)},
       disk_(disk),
-      log_guard_(ssd_, log_key_, disk_),
-      endpoint_{world, shape.shared_memory, 0, nullptr, {}, shape.reads_parts} {
+      log_guard_(ssd_, log_key_, disk_) {
   disk_.watch(log_guard_);
 }
 
-void SimShard::start() {
-  if (!lives_.empty() && lives_.back()->process->alive()) return;
+void SimShard::before_start() {
   if (world_.strikes(Fault::forged_log, kForgedPerMillion)) forge();
-  ++starts_;
-  stopped_ = false;
-  auto life = std::make_unique<Incarnation>();
-  life->process =
-      std::make_unique<SimProcess>(world_, fmt::format("server-{}.{}", ssd_.shard, starts_),
-                                   Fault::freeze_server, [this] { consider_fate(); });
-  life->device = std::make_unique<SimDevice>(*life->process, disk_);
-  life->memory.resize((blocks_.size() + 63) / 64);
-  const ByteSpan region(life->memory[0].data(), blocks_.size());
-  // Rule 9: before anything is accepted.
-  ++endpoint_.epoch;
-  server::ShardOptions options;
-  options.log = {shape_.batch_max, shape_.batch_linger, log_key_, [this] { return world_.now(); }};
-  options.fill_timeout = shape_.fill_timeout;
-  options.recoveries = std::make_shared<server::Recoveries>(1, shape_.recovery_memory);
-  options.session_seed = world_.random().next();
-  options.between_stores = [this, l = life.get()] {
-    if (!l->host) return;
-    world_.note("{} stores; {}", l->process->name(), describe(0));
-    interleave(world_, *l->host);
-    if (world_.strikes(Fault::preempt_server, kPreemptPerMillion)) l->process->preempt();
-  };
-  life->shard = std::make_unique<server::Shard>(*life->process, *life->device, ssd_, blocks_,
-                                                region, std::move(options));
-  lives_.push_back(std::move(life));
-  world_.note("{} starts", lives_.back()->process->name());
-  lives_.back()->process->spawn(begin(*lives_.back()));
-}
-
-Task<void> SimShard::begin(Incarnation& life) {
-  const Status s = co_await life.shard->start();
-  if (!s.ok()) {
-    // As after any failed start: somebody tries again.
-    world_.note("{} does not start: {}", life.process->name(), s.to_string());
-    kill(false);
-    co_return;
-  }
-  const ByteSpan region(life.memory[0].data(), blocks_.size());
-  life.host = std::make_shared<Host>(*life.process, *life.shard, blocks_, region, endpoint_.epoch);
-  endpoint_.host = life.host;
-  world_.note("{} serves", life.process->name());
-  scrub_later(life);
-}
-
-void SimShard::scrub_later(Incarnation& life) {
-  life.process->deliver(shape_.scrub_interval, [this, &life] {
-    life.shard->scrub();
-    scrub_later(life);
-  });
-}
-
-std::uint64_t SimShard::damages(std::uint64_t block) const {
-  const auto found = endpoint_.damages.find(block);
-  return found == endpoint_.damages.end() ? 0 : found->second;
-}
-
-// Until the next server serves, clients may go on with the region of the one before.
-bool SimShard::misleads(std::uint64_t block) const {
-  for (auto life = lives_.rbegin(); life != lives_.rend(); ++life) {
-    if ((*life)->host) return (*life)->host->misleads(block);
-  }
-  return false;
-}
-
-void SimShard::kill(bool power_cut) {
-  Incarnation& life = *lives_.back();
-  if (!life.process->alive()) return;
-  world_.note("{} is killed{}", life.process->name(), power_cut ? " by a power cut" : "");
-  life.process->kill();
-  life.device->abandon();
-  if (power_cut) disk_.cut_power();
-  if (endpoint_.host) {
-    for (const auto& channel : endpoint_.host->channels) channel->server_died();
-  }
-  endpoint_.host = nullptr;
-  world_.after(world_.random().below(kLongestDown), [this] { start(); });
-}
-
-void SimShard::consider_fate() {
-  if (world_.strikes(Fault::kill_server, kKillPerMillion)) {
-    kill(false);
-  } else if (world_.strikes(Fault::power_cut, kCutPerMillion)) {
-    cut_power_();
-  }
 }
 
 // What could be left of a value: at some block that is not live, a batch in which all is right but
@@ -213,20 +122,6 @@ void SimShard::forge() {
   disk_.durable(sector, disk_.stores());
 }
 
-void SimShard::stop() {
-  Incarnation& life = *lives_.back();
-  endpoint_.host = nullptr;
-  life.process->spawn(end(life));
-}
-
-Task<void> SimShard::end(Incarnation& life) {
-  const Status s = co_await life.shard->stop();
-  world_.note("{} has stopped: {}", life.process->name(), s.to_string());
-  co_await life.process->yield();  // the log ends too
-  stopped_ = true;
-  life.process->kill();
-}
-
 void SimShard::acknowledged(std::string_view key, std::uint64_t version, bool removal) {
   Newest& newest = acknowledged_[std::string(key)];
   if (version <= newest.version) return;
@@ -236,24 +131,25 @@ void SimShard::acknowledged(std::string_view key, std::uint64_t version, bool re
 
 std::string SimShard::find_violation() const {
   if (!log_guard_.violation().empty()) return log_guard_.violation();
-  if (!endpoint_.host) return "";
-  const ByteSpan region = endpoint_.host->region;
+  if (!served_) return "";
+  const ByteSpan region = host_->region;
+  const layout::RegionGeometry& blocks = host_->blocks_of(ssd_.shard);
   for (const auto& [key, newest] : acknowledged_) {
     const std::uint64_t version = newest.version;
     if (version == 0) continue;
     const std::uint64_t point = ssd_.point_of(key);
-    const std::uint64_t number = blocks_.block_of(point);
+    const std::uint64_t number = blocks.block_of(point);
     // What is damaged promises nothing until the server has put it right.
-    const bool misleads = endpoint_.host->misleads(number),
-               is_damaged = endpoint_.host->damaged(number);
-    const ByteView block = ByteView(region).subspan(blocks_.block_at(number), blocks_.block_size());
+    const bool misleads = host_->misleads({ssd_.shard, number}),
+               is_damaged = host_->damaged({ssd_.shard, number});
+    const ByteView block = ByteView(region).subspan(blocks.block_at(number), blocks.block_size());
     const auto record_in = [&](std::uint32_t slot, std::uint16_t generation) {
-      auto r = layout::decode_slot(block.subspan(blocks_.body(slot), blocks_.slot_size),
+      auto r = layout::decode_slot(block.subspan(blocks.body(slot), blocks.slot_size),
                                    layout::slot_place(number, slot, generation));
       return r && r->key == key ? r : std::nullopt;
     };
-    for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
-      const auto w = ReadWord::unpack(load<std::uint64_t>(block.data() + blocks_.read_word(i)));
+    for (std::uint32_t i = 0; i < blocks.read_slots; ++i) {
+      const auto w = ReadWord::unpack(load<std::uint64_t>(block.data() + blocks.read_word(i)));
       if (!w.valid() || w.tag != layout::tag_of(point) || misleads) continue;
       auto r = record_in(i, w.generation);
       // That the key is absent has no version of its own: it is right if a deletion is the last, or
@@ -266,10 +162,10 @@ std::string SimShard::find_violation() const {
       }
     }
     bool in_slot = false;
-    for (std::uint32_t i = 0; i < blocks_.write_slots; ++i) {
-      const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks_.write_word(i)));
+    for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
+      const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks.write_word(i)));
       if (!w.readable() || w.tag != layout::tag_of(point)) continue;
-      auto r = record_in(blocks_.read_slots + i, w.generation);
+      auto r = record_in(blocks.read_slots + i, w.generation);
       in_slot |= r && r->version >= version;
     }
     if (in_slot || is_damaged) continue;
@@ -298,17 +194,18 @@ std::string SimShard::find_violation() const {
 }
 
 std::string SimShard::describe(std::uint64_t number) const {
-  if (!endpoint_.host) return "";
+  if (!served_) return "";
+  const layout::RegionGeometry& blocks = host_->blocks_of(ssd_.shard);
   const ByteView block =
-      ByteView(endpoint_.host->region).subspan(blocks_.block_at(number), blocks_.block_size());
+      ByteView(host_->region).subspan(blocks.block_at(number), blocks.block_size());
   std::string out = fmt::format("block {}: read", number);
-  for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
-    const auto w = ReadWord::unpack(load<std::uint64_t>(block.data() + blocks_.read_word(i)));
+  for (std::uint32_t i = 0; i < blocks.read_slots; ++i) {
+    const auto w = ReadWord::unpack(load<std::uint64_t>(block.data() + blocks.read_word(i)));
     out += fmt::format(" ({}{} g{} {:08x})", int{w.visible}, int{w.complete}, w.generation, w.tag);
   }
   out += ", write";
-  for (std::uint32_t i = 0; i < blocks_.write_slots; ++i) {
-    const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks_.write_word(i)));
+  for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
+    const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks.write_word(i)));
     constexpr std::array<std::string_view, 4> kNames{"EMPTY", "LOCKED", "DIRTY", "CLEAN"};
     out += fmt::format(" ({} g{} {:08x})", kNames[static_cast<std::size_t>(w.state) & 3],
                        w.generation, w.tag);

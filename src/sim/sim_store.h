@@ -1,14 +1,14 @@
-// Store: the simulated machines of one store: disks, a server process for each shard, a slice of a
-// disk, which can be killed and started again; and what clients need to reach them.
+// Store: disks, and the shards on them, slices of a disk, as they are beyond a server's life: what
+// was acknowledged of each, and whether that is there.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "server/shard.h"
+#include "layout/log_key.h"
+#include "server/recoveries.h"
 #include "sim/disk.h"
 #include "sim/log_guard.h"
 #include "sim/sim_fabric.h"
@@ -39,29 +39,26 @@ std::unique_ptr<Disk> formatted_disk(World& world, const StoreShape& shape, std:
 
 class SimShard {
  public:
-  // `disk` is the SSD that this shard is a slice of. `cut_power` is to cut the power of the
-  // machine, and so kill() this shard among others.
-  SimShard(World& world, const StoreShape& shape, std::uint32_t index, Disk& disk,
-           std::function<void()> cut_power);
+  // `disk` is the SSD that this shard is a slice of.
+  SimShard(World& world, const StoreShape& shape, std::uint32_t index, Disk& disk);
 
-  // Starts the server if none runs.
-  void start();
-  void kill(bool power_cut);
-  // Ends the server as SIGTERM does, when its clients have gone.
-  void stop();
-  bool serving() const { return endpoint_.host != nullptr; }
-  bool stopped() const { return stopped_; }
-  std::uint64_t starts() const { return starts_; }
-
-  Endpoint& endpoint() { return endpoint_; }
   Disk& disk() { return disk_; }
   const layout::SsdGeometry& ssd() const { return ssd_; }
+  const layout::LogKey& log_key() const { return log_key_; }
   const layout::RegionGeometry& blocks() const { return blocks_; }
 
-  // Damage of write-slot words: of the block, ever; and whether a GET that begins now may meet
-  // some.
-  std::uint64_t damages(std::uint64_t block) const;
-  bool misleads(std::uint64_t block) const;
+  // A server is about to start: its log may have been forged.
+  void before_start();
+  // A lane serves it from now on; no longer.
+  void served_at(std::shared_ptr<Host> host) {
+    host_ = std::move(host);
+    served_ = true;
+  }
+  void not_served() { served_ = false; }
+
+  // Whether a GET that begins now may meet damage of the block's write-slot words. Until the next
+  // server serves, clients may go on with the region of the one before.
+  bool misleads(std::uint64_t block) const { return host_ && host_->misleads({ssd_.shard, block}); }
 
   // A write of `key` with this version was acknowledged, or seen by a reader: from now on it must
   // be found.
@@ -75,33 +72,17 @@ class SimShard {
   std::string describe(std::uint64_t block) const;
 
  private:
-  // One life of the server's process.
-  struct Incarnation {
-    std::unique_ptr<SimProcess> process;
-    std::unique_ptr<SimDevice> device;
-    // Aligned to a cache line, as a mapping is.
-    std::vector<std::array<std::byte, 64>> memory;
-    std::unique_ptr<server::Shard> shard;
-    std::shared_ptr<Host> host;
-  };
-  Task<void> begin(Incarnation& incarnation);
-  Task<void> end(Incarnation& incarnation);
-  void scrub_later(Incarnation& incarnation);
-  void consider_fate();
   void forge();
 
   World& world_;
   const StoreShape shape_;
-  const std::function<void()> cut_power_;
   const layout::SsdGeometry ssd_;
   const layout::LogKey log_key_;
   const layout::RegionGeometry blocks_;
   Disk& disk_;
   LogGuard log_guard_;
-  Endpoint endpoint_;
-  std::vector<std::unique_ptr<Incarnation>> lives_;  // the last one may be running
-  std::uint64_t starts_ = 0;
-  bool stopped_ = false;
+  std::shared_ptr<Host> host_;  // the last lane that has served it
+  bool served_ = false;
   struct Newest {
     std::uint64_t version = 0;
     bool removal = false;

@@ -1,6 +1,5 @@
 #include "task/io_thread.h"
 
-#include <pthread.h>
 #include <time.h>
 
 #include "task/thread.h"
@@ -11,9 +10,9 @@ namespace {
 // Turns after the last work, in which the kernel confirms what was cancelled and posted work ends.
 constexpr int kLastTurns = 4;
 
-Nanos read_clock(clockid_t clock) {
+Nanos own_cpu_time() {
   timespec t{};
-  clock_gettime(clock, &t);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return static_cast<Nanos>(t.tv_sec) * kSecond + static_cast<Nanos>(t.tv_nsec);
 }
 
@@ -50,7 +49,7 @@ Result<std::unique_ptr<IoThread>> IoThread::start(const char* name) {
   Result<std::thread> thread = start_thread(name, [t = io.get()] {
     t->loop_->run_until([t] { return t->stopping_; });
     for (int i = 0; i < kLastTurns; ++i) t->loop_->turn(false);
-    t->cpu_time_ = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    t->cpu_time_ = own_cpu_time();
   });
   if (!thread.ok()) return thread.status();
   io->thread_ = *std::move(thread);
@@ -66,11 +65,7 @@ void IoThread::stop() {
 }
 
 Nanos IoThread::cpu_time() const {
-  if (!thread_.joinable()) return cpu_time_;
-  clockid_t clock;
-  const int rc = pthread_getcpuclockid(const_cast<std::thread&>(thread_).native_handle(), &clock);
-  SCALIO_ASSERT(rc == 0);
-  return read_clock(clock);
+  return thread_.joinable() ? cpu_time_of(const_cast<std::thread&>(thread_)) : cpu_time_;
 }
 
 }  // namespace scalio

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include <system_error>
 #include <utility>
@@ -23,6 +24,15 @@ Result<std::thread> start_thread(const char* name, std::function<void()> body) {
   if (!status.ok()) return status;
   pthread_setname_np(thread.native_handle(), name);
   return thread;
+}
+
+Nanos cpu_time_of(std::thread& thread) {
+  clockid_t clock;
+  timespec used{};
+  const int rc = pthread_getcpuclockid(thread.native_handle(), &clock);
+  SCALIO_ASSERT(rc == 0);
+  clock_gettime(clock, &used);
+  return static_cast<Nanos>(used.tv_sec) * kSecond + static_cast<Nanos>(used.tv_nsec);
 }
 
 }  // namespace scalio

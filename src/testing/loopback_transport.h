@@ -129,7 +129,7 @@ class LoopbackConnection final : public ClientConnection {
     serving_ = std::move(joined.serving);
     memory_ = OneSided(region_.span());
     ClientConnection::begin(
-        FrameStream::create(loop_, std::move(joined.socket), *this, StreamLimits{}), request.shard,
+        FrameStream::create(loop_, std::move(joined.socket), *this, StreamLimits{}), request.lane,
         request.hello, request.deadline);
   }
 
@@ -160,7 +160,7 @@ class LoopbackConnection final : public ClientConnection {
 
 inline Task<Result<std::unique_ptr<Connection>>> LoopbackTransport::connect(
     EventLoop& loop, ConnectRequest request) {
-  Result<LoopbackServer::Joined> joined = LoopbackServer::join(request.uri.path, request.shard);
+  Result<LoopbackServer::Joined> joined = LoopbackServer::join(request.uri.path, request.lane);
   if (!joined.ok()) co_return joined.status();
   auto connection =
       std::make_unique<LoopbackConnection>(loop, request.uri.text(), request.call_timeout);

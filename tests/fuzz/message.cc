@@ -1,5 +1,7 @@
-// What clients and shards tell each other: hello, requests, replies.
+// What clients, lanes and shards tell each other: hellos, requests, replies.
 #include "layout/message.h"
+
+#include <algorithm>
 
 #include "layout/superblock.h"
 
@@ -10,6 +12,20 @@ namespace scalio::fuzz {
 using namespace layout;
 
 void run(ByteView input) {
+  if (auto m = decode_lane_request(input)) {
+    Bytes again;
+    encode(again, *m);
+    require(decode_lane_request(again)->features == m->features && again.size() == input.size());
+  }
+  if (auto m = decode_lane_reply(input)) {
+    Bytes again;
+    encode(again, *m);
+    require(decode_lane_reply(again)->lanes == m->lanes && again.size() == input.size());
+    // What clients divide by.
+    for (const std::uint16_t lane : m->lanes) {
+      require(std::ranges::count(m->lanes, lane) <= kMaxShardsOfALane);
+    }
+  }
   if (auto m = decode_hello_request(input)) {
     Bytes again;
     encode(again, *m);
@@ -21,6 +37,7 @@ void run(ByteView input) {
     require(decode_hello_reply(again).has_value());
     // What clients compute with it.
     require(m->region.block_size() <= kMaxBlockSize && m->region.size() >= m->region.blocks);
+    require(m->region.base + m->region.size() >= m->region.base);
     require(m->region.slots() <= RegionGeometry::kMaxSlots);
     require(m->ssd.shard < m->ssd.shards && check(m->ssd).ok());
   }
@@ -40,7 +57,7 @@ void run(ByteView input) {
 }
 
 std::vector<Bytes> seeds() {
-  std::vector<Bytes> out(6);
+  std::vector<Bytes> out(8);
   encode(out[0], HelloRequest{77});
   HelloReply hello;
   hello.ssd = *plan_ssd(SsdGeometry{}, 1 << 20, 128 * 1024);
@@ -52,6 +69,8 @@ std::vector<Bytes> seeds() {
   encode(out[3], Request{RequestKind::put_if, 9, 9, 8, "another key", std::string_view()});
   encode(out[5], Request{RequestKind::put, 4, 3, 0, "key", "value", 2, 77});
   encode(out[4], Reply{Code::conflict, 17, "the key's version is 17"});
+  encode(out[6], LaneRequest{5});
+  encode(out[7], LaneReply{2, 0, 1, {0, 1, 0, 1}});
   return out;
 }
 

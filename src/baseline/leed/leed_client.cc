@@ -8,6 +8,10 @@
 
 namespace scalio::leed {
 
+namespace {
+constexpr std::size_t kMostCalls = 256;  // in flight to an SSD
+}  // namespace
+
 LeedClient::LeedClient(Executor& executor, Connections connections, LeedClientOptions options)
     : executor_(executor),
       options_(options),
@@ -101,7 +105,7 @@ void LeedClient::send_ready() {
 
 void LeedClient::send_ready(std::uint32_t ssd) {
   Outbox& outbox = outboxes_[ssd];
-  while (!outbox.ready.empty() && outbox.calls < fabric::kMaxCalls) {
+  while (!outbox.ready.empty() && outbox.calls < kMostCalls) {
     BatchWriter writer;
     std::vector<Request*> batch;
     while (!outbox.ready.empty() && batch.size() < options_.batch_max) {

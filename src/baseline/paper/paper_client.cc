@@ -8,6 +8,10 @@ namespace scalio::paper {
 
 using leed::OperationKind;
 
+namespace {
+constexpr std::size_t kMostCalls = 256;  // in flight to an SSD
+}  // namespace
+
 PaperClient::PaperClient(Executor& executor, std::vector<SsdAccess> ssds,
                          PaperClientOptions options)
     : executor_(executor),
@@ -241,7 +245,7 @@ void PaperClient::send_ready() {
 
 // Writes go together; a GET, whose reply has a value, goes alone.
 void PaperClient::send_ready(SsdAccess& ssd) {
-  while (!ssd.ready.empty() && ssd.calls < fabric::kMaxCalls) {
+  while (!ssd.ready.empty() && ssd.calls < kMostCalls) {
     leed::BatchWriter writer;
     std::vector<Request*> batch;
     bool alone = false;

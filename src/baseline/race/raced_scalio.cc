@@ -2,7 +2,7 @@
 
 #include "base/hash.h"
 #include "client/shard_client.h"
-#include "sim/sim_store.h"
+#include "sim/sim_server.h"
 
 namespace scalio::race {
 
@@ -17,12 +17,14 @@ constexpr sim::StoreShape kShape{
 
 class ScalioRacer final : public RacedClient, private baseline::KvClient {
  public:
-  ScalioRacer(sim::SimProcess& process, sim::SimShard& shard)
+  ScalioRacer(sim::SimProcess& process, sim::SimServer& server, sim::SimShard& shard)
       : shard_(shard),
+        lanes_(process,
+               [&server, &process](std::uint32_t lane, Bytes hello, Nanos) {
+                 return server.connect(lane, process, std::move(hello));
+               }),
         link_(process,
-              [&shard, &process](Bytes hello, Nanos) {
-                return sim::SimChannel::connect(shard.endpoint(), process, std::move(hello));
-              },
+              [this](Bytes hello, Nanos bound) { return lanes_.join(0, std::move(hello), bound); },
               {}),
         client_(process, link_,
                 [&shard, &process](layout::HelloReply) -> Task<Result<client::OpenedSsd>> {
@@ -38,6 +40,7 @@ class ScalioRacer final : public RacedClient, private baseline::KvClient {
   }
   Task<void> close() override {
     link_.close();
+    lanes_.close();
     co_return;
   }
 
@@ -61,6 +64,7 @@ class ScalioRacer final : public RacedClient, private baseline::KvClient {
   }
 
   sim::SimShard& shard_;
+  client::Lanes lanes_;
   client::ShardLink link_;
   client::ShardClient client_;
 };
@@ -69,25 +73,35 @@ class RacedScalio final : public RacedStore {
  public:
   // Nothing kills it.
   explicit RacedScalio(sim::World& world)
-      : disk_(sim::formatted_disk(world, kShape, 0)), shard_(world, kShape, 0, *disk_, [] {}) {}
+      : disk_(sim::formatted_disk(world, kShape, 0)),
+        shards_(only(std::make_unique<sim::SimShard>(world, kShape, 0, *disk_))),
+        server_(world, kShape, shards_, [] {}) {}
 
   Task<Status> start(sim::SimProcess& process) override {
-    shard_.start();
-    for (int i = 0; i < kPolls && !shard_.serving(); ++i) co_await process.sleep(kPoll);
-    co_return shard_.serving() ? Status()
-                               : Status(Code::timed_out, "Scalio's server does not start");
+    server_.start();
+    for (int i = 0; i < kPolls && !server_.serving(); ++i) co_await process.sleep(kPoll);
+    co_return server_.serving() ? Status()
+                                : Status(Code::timed_out, "Scalio's server does not start");
   }
   Task<Result<std::unique_ptr<RacedClient>>> connect(sim::SimProcess& process) override {
-    co_return std::unique_ptr<RacedClient>(std::make_unique<ScalioRacer>(process, shard_));
+    co_return std::unique_ptr<RacedClient>(
+        std::make_unique<ScalioRacer>(process, server_, *shards_[0]));
   }
   Task<void> stop(sim::SimProcess& process) override {
-    shard_.stop();
-    for (int i = 0; i < kPolls && !shard_.stopped(); ++i) co_await process.sleep(kPoll);
+    server_.stop();
+    for (int i = 0; i < kPolls && !server_.stopped(); ++i) co_await process.sleep(kPoll);
   }
 
  private:
+  static sim::SimServer::Shards only(std::unique_ptr<sim::SimShard> shard) {
+    sim::SimServer::Shards shards;
+    shards.push_back(std::move(shard));
+    return shards;
+  }
+
   const std::unique_ptr<sim::Disk> disk_;
-  sim::SimShard shard_;
+  sim::SimServer::Shards shards_;
+  sim::SimServer server_;
 };
 }  // namespace
 

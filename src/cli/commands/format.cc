@@ -88,8 +88,9 @@ Subcommand add_format(CLI::App& parent) {
   as_size(app->add_option(
       "--log-size", o.log_size,
       "Bytes of the log of each slice; default: an eighth of it, at most 1G an SSD"));
-  app->add_option("--slices", o.slices,
-                  "Cut each SSD into this many slices, each a shard with a thread of its own")
+  app->add_option(
+         "--slices", o.slices,
+         "Cut each SSD into this many slices, each a shard, so that more threads can serve it")
       ->type_name("N")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();

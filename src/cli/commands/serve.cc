@@ -144,6 +144,43 @@ int serve(CLI::App& app, ServeFlags& flags) {
   return kSuccess;
 }
 
+// How much of everything there is, and how long things are waited for.
+void add_tuning(CLI::App& app, server::ServerOptions& o) {
+  as_count(app.add_option("--read-slots", o.read_slots,
+                          "Records that a cache block holds of those on SSD"))
+      ->capture_default_str();
+  as_count(app.add_option("--write-slots", o.write_slots,
+                          "Records that a cache block holds of those yet to reach their bucket"))
+      ->capture_default_str();
+  app.add_option("--batch-max", o.batch_max,
+                 "Most writes that share one write of the log; 1: no batching")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65536).description(""))
+      ->capture_default_str();
+  app.add_option_function<std::uint64_t>(
+         "--batch-linger", [&o](std::uint64_t us) { o.batch_linger = us * kMicrosecond; },
+         "How long a write waits for others to share its write of the log; default: 0")
+      ->type_name("US")
+      ->check(CLI::Range(0, 1'000'000));
+  app.add_option_function<std::uint64_t>(
+         "--fill-timeout", [&o](std::uint64_t ms) { o.fill_timeout = ms * kMillisecond; },
+         "When a client that fills a cache slot is taken for dead; default: 100")
+      ->type_name("MS")
+      ->check(CLI::Range(1, 60'000));
+  app.add_option("--threads", o.threads,
+                 "Threads that serve, each a lane with some of the slices, and one connection of "
+                 "each client; default: one for each core that this process may use, but no more "
+                 "than slices")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096).description(""));
+  app.add_flag("--pin", o.pin, "Keep each of these threads on a core of its own");
+  app.add_option("--max-clients", o.max_clients,
+                 "Most clients at one time: connections, descriptors and the connections of the "
+                 "target follow. Default: 1024, or as many as descriptors allow")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65536).description(""));
+}
+
 }  // namespace
 
 Subcommand add_serve(CLI::App& parent) {
@@ -174,32 +211,7 @@ Subcommand add_serve(CLI::App& parent) {
                   "Read options that are not given here from this TOML file")
       ->type_name("FILE")
       ->configurable(false);
-  as_count(app->add_option("--read-slots", o.read_slots,
-                           "Records that a cache block holds of those on SSD"))
-      ->capture_default_str();
-  as_count(app->add_option("--write-slots", o.write_slots,
-                           "Records that a cache block holds of those yet to reach their bucket"))
-      ->capture_default_str();
-  app->add_option("--batch-max", o.batch_max,
-                  "Most writes that share one write of the log; 1: no batching")
-      ->type_name("N")
-      ->check(CLI::Range(1, 65536).description(""))
-      ->capture_default_str();
-  app->add_option_function<std::uint64_t>(
-         "--batch-linger", [&o](std::uint64_t us) { o.batch_linger = us * kMicrosecond; },
-         "How long a write waits for others to share its write of the log; default: 0")
-      ->type_name("US")
-      ->check(CLI::Range(0, 1'000'000));
-  app->add_option_function<std::uint64_t>(
-         "--fill-timeout", [&o](std::uint64_t ms) { o.fill_timeout = ms * kMillisecond; },
-         "When a client that fills a cache slot is taken for dead; default: 100")
-      ->type_name("MS")
-      ->check(CLI::Range(1, 60'000));
-  app->add_option("--max-clients", o.max_clients,
-                  "Most clients at one time: connections, descriptors and the connections of the "
-                  "target follow. Default: 1024, or as many as descriptors allow")
-      ->type_name("N")
-      ->check(CLI::Range(1, 65536).description(""));
+  add_tuning(*app, o);
   app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
       ->capture_default_str();

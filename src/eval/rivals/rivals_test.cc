@@ -40,10 +40,10 @@ void run_all(EventLoop& loop, std::vector<Task<void>> tasks) {
   run_to_end(loop, all(group));
 }
 
-// A lane writes and reads records of its own, so that it knows what they must have.
-class Lane {
+// A user writes and reads records of its own, so that it knows what they must have.
+class RivalUser {
  public:
-  Lane(baseline::KvClient& client, std::uint64_t number) : client_(client), number_(number) {}
+  RivalUser(baseline::KvClient& client, std::uint64_t number) : client_(client), number_(number) {}
 
   Task<void> load(std::uint64_t records) {
     for (std::uint64_t i = 0; i < records; ++i) co_await put(i);
@@ -118,18 +118,18 @@ TEST_P(EachRival, ReturnsWhatWasPutAndIsGoneAfterwards) {
     const auto loop = *EventLoop::create();
     {
       const auto client = *rival->connect(*loop);
-      std::vector<Lane> lanes;
+      std::vector<RivalUser> lanes;
       for (std::uint64_t i = 0; i < 16; ++i) lanes.emplace_back(*client, i);
       const auto each = [&](auto begin) {
         std::vector<Task<void>> tasks;
-        for (Lane& lane : lanes) tasks.push_back(begin(lane));
+        for (RivalUser& lane : lanes) tasks.push_back(begin(lane));
         run_all(*loop, std::move(tasks));
       };
-      each([](Lane& lane) { return lane.load(20); });
+      each([](RivalUser& lane) { return lane.load(20); });
       const std::uint64_t loaded_cpu = rival->use().cpu_us;
-      each([](Lane& lane) { return lane.mix(200, 50); });
-      each([](Lane& lane) { return lane.mix(200, 0); });
-      each([](Lane& lane) { return lane.remove_one(); });
+      each([](RivalUser& lane) { return lane.mix(200, 50); });
+      each([](RivalUser& lane) { return lane.mix(200, 0); });
+      each([](RivalUser& lane) { return lane.remove_one(); });
       EXPECT_GT(rival->use().cpu_us, loaded_cpu);
       EXPECT_GE(client->counters().gets, 16u * 200u);
       EXPECT_GT(client->counters().hits, 0u);

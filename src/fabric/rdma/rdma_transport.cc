@@ -10,7 +10,7 @@ Task<ConnectAttempt> connect_at(EventLoop& loop, const ConnectRequest& request,
                                 const net::Address& address, Nanos deadline) {
   auto connection =
       std::make_unique<VerbsConnection>(loop, request.uri.text(), request.call_timeout);
-  connection->begin(address, request.shard, request.hello, deadline);
+  connection->begin(address, request.lane, request.hello, deadline);
   co_return co_await settle(std::move(connection));
 }
 }  // namespace

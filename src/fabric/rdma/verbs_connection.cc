@@ -21,13 +21,13 @@ VerbsConnection::~VerbsConnection() {
   lose(Status(Code::unavailable, "the connection was closed here"));
 }
 
-void VerbsConnection::begin(const net::Address& server, std::uint32_t shard, ByteView hello,
+void VerbsConnection::begin(const net::Address& server, std::uint32_t lane, ByteView hello,
                             Nanos deadline) {
   auto stream =
-      VerbsStream::connect(loop_, server, encode(VerbsHello{shard}), kMaxPosted, *this, *this);
+      VerbsStream::connect(loop_, server, encode(VerbsHello{lane}), kMaxPosted, *this, *this);
   if (!stream.ok()) return lose(stream.status());
   stream_ = *stream;
-  ClientConnection::begin(*stream, shard, hello, deadline);
+  ClientConnection::begin(*stream, lane, hello, deadline);
 }
 
 Status VerbsConnection::on_made(net::VerbsQueue& queue) {

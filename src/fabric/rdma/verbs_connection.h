@@ -25,7 +25,7 @@ class VerbsConnection final : public ClientConnection,
   ~VerbsConnection() override;
 
   // Connects and says hello; await settled() then.
-  void begin(const net::Address& server, std::uint32_t shard, ByteView hello, Nanos deadline);
+  void begin(const net::Address& server, std::uint32_t lane, ByteView hello, Nanos deadline);
 
   std::uint64_t nic_operations() const override { return posted_ever_; }
 

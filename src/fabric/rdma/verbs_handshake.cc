@@ -31,7 +31,7 @@ Bytes encode(const VerbsHello& hello) {
   Bytes out;
   ByteWriter w(out);
   begin(w);
-  w.put(hello.shard);
+  w.put(hello.lane);
   return out;
 }
 
@@ -55,7 +55,7 @@ Result<VerbsHello> decode_verbs_hello(ByteView data) {
   ByteReader r(data);
   if (Status s = check_begin(r); !s.ok()) return s;
   VerbsHello hello;
-  hello.shard = r.get<std::uint32_t>();
+  hello.lane = r.get<std::uint32_t>();
   if (Status s = malformed(r); !s.ok()) return s;
   return hello;
 }

@@ -1,7 +1,7 @@
 // What client and server tell each other while an RDMA connection is made, in the private data of
 // the connection manager's messages. All integers are little-endian.
 //
-//   connect request   magic u64, protocol version u32, shard u32
+//   connect request   magic u64, protocol version u32, lane u32
 //   accept            magic u64, protocol version u32, the region's key u32, its address u64, its
 //   size u64 reject            as the payload of a refused frame (fabric/frame.h), cut to 148 bytes
 //
@@ -21,7 +21,7 @@ namespace scalio::fabric {
 constexpr std::size_t kMaxReject = 148;
 
 struct VerbsHello {
-  std::uint32_t shard = 0;
+  std::uint32_t lane = 0;
 };
 struct VerbsAccept {
   std::uint32_t key = 0;

@@ -34,6 +34,8 @@ void StreamPeer::on_frame(const Frame& frame) {
         Code::invalid,
         fmt::format("it said {}, which its clients do not say here", to_string(frame.kind))));
   }
+  // A probe: whether this thread is there.
+  if (frame.payload.empty()) return stream().send(FrameKind::reply, frame.id, {});
   if (calls_ == kMaxCalls) {
     return stream().fail(
         Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
@@ -71,8 +73,8 @@ void NewcomerPeer::on_frame(const Frame& frame) {
   }
   const Result<Hello> hello = decode_hello(frame.payload);
   if (!hello.ok()) return stream().fail(hello.status());
-  if (hello->shard != port_.shard()) {
-    return stream().fail(Status(Code::invalid, "it asked for one shard and greets another"));
+  if (hello->lane != port_.shard()) {
+    return stream().fail(Status(Code::invalid, "it asked for one lane and greets another"));
   }
   greet(hello->request);
 }

@@ -21,7 +21,7 @@ void ShardPort::hand_over(std::function<void()> admit) {
 Result<Bytes> ShardPort::ask_service(ServerPeer& peer, ByteView request) {
   Result<Bytes> answer = Status(
       Code::busy,
-      fmt::format("shard {} has {} connections already, which is the most", shard_, peers_.size()));
+      fmt::format("lane {} has {} connections already, which is the most", shard_, peers_.size()));
   if (peers_.size() < limits_.max_connections) answer = endpoint_.service->on_hello(peer, request);
   SCALIO_ASSERT(!answer.ok() || answer->size() <= kMaxMessage);
   if (!answer.ok()) warn(peer.name(), "refused: " + answer.status().message());

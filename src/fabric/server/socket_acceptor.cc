@@ -38,9 +38,9 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
     }
     Result<Hello> hello = decode_hello(frame.payload);
     Status status = hello.status();
-    if (status.ok() && hello->shard >= acceptor_.shards_) {
-      status = Status(Code::invalid, fmt::format("there is no shard {}, only {}", hello->shard,
-                                                 acceptor_.shards_));
+    if (status.ok() && hello->lane >= acceptor_.shards_) {
+      status = Status(Code::invalid,
+                      fmt::format("there is no lane {}, only {}", hello->lane, acceptor_.shards_));
     }
     if (!status.ok()) {
       acceptor_.log_.warn(acceptor_.loop_.now(),
@@ -96,7 +96,7 @@ void SocketAcceptor::accept_from(net::Listener& listener) {
       }
       return;
     }
-    // All clients may come at once, each to all shards. Beyond that the connection is closed without
+    // All clients may come at once, each to all lanes. Beyond that the connection is closed without
     // a word.
     if (newcomers_.size() >= limits_.max_connections * shards_) continue;
     auto newcomer = std::make_unique<Newcomer>(*this, std::move(*accepted));

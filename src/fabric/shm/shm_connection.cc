@@ -17,11 +17,11 @@ ShmConnection::~ShmConnection() {
   lose(Status(Code::unavailable, "the connection was closed here"));
 }
 
-void ShmConnection::begin(net::UniqueFd socket, std::uint32_t shard, ByteView hello,
+void ShmConnection::begin(net::UniqueFd socket, std::uint32_t lane, ByteView hello,
                           Nanos deadline) {
   stream_ = FrameStream::create(loop_, std::move(socket), *this, StreamLimits{});
   stream_->expect_descriptors();
-  ClientConnection::begin(stream_, shard, hello, deadline);
+  ClientConnection::begin(stream_, lane, hello, deadline);
 }
 
 Status ShmConnection::on_welcome(const Welcome& welcome) {

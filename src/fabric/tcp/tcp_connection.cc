@@ -17,12 +17,12 @@ TcpConnection::~TcpConnection() {
   lose(Status(Code::unavailable, "the connection was closed here"));
 }
 
-void TcpConnection::begin(net::UniqueFd socket, std::uint32_t shard, ByteView hello,
+void TcpConnection::begin(net::UniqueFd socket, std::uint32_t lane, ByteView hello,
                           Nanos deadline) {
   // No limit on what is queued: calls and kMaxQueued bound it, and it is the server that may stop
   // reading.
   stream_ = FrameStream::create(loop_, std::move(socket), *this, StreamLimits{});
-  ClientConnection::begin(stream_, shard, hello, deadline);
+  ClientConnection::begin(stream_, lane, hello, deadline);
 }
 
 void TcpConnection::start(Op& op) {

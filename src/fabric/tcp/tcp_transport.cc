@@ -11,7 +11,7 @@ Task<ConnectAttempt> connect_at(EventLoop& loop, const ConnectRequest& request,
   Result<net::UniqueFd> socket = co_await open_socket(loop, address, deadline);
   if (!socket.ok()) co_return ConnectAttempt{socket.status()};
   auto connection = std::make_unique<TcpConnection>(loop, request.uri.text(), request.call_timeout);
-  connection->begin(std::move(*socket), request.shard, request.hello, deadline);
+  connection->begin(std::move(*socket), request.lane, request.hello, deadline);
   co_return co_await settle(std::move(connection));
 }
 }  // namespace

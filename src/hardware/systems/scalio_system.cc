@@ -1,6 +1,8 @@
-// Scalio: a shard for each SSD, on the server's cores in turn; clients that read the region and,
-// past the server's CPU, the SSDs.
+// Scalio: a shard for each SSD, on lanes, one a core of the server; clients that read the region
+// and, past the server's CPU, the SSDs.
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "base/hash.h"
 #include "client/block_view.h"
@@ -10,7 +12,7 @@
 #include "hardware/systems/modelled_system.h"
 #include "hardware/systems/store_fill.h"
 #include "layout/superblock.h"
-#include "server/shard.h"
+#include "server/lane.h"
 #include "task/wait_group.h"
 
 namespace scalio::hardware {
@@ -32,61 +34,108 @@ layout::SsdGeometry base_geometry(const SystemShape& shape, std::uint32_t ssds) 
   return g;
 }
 
-// One shard of the server.
+// One shard of the server, on its lane's thread.
 struct ModelShard {
   ModelShard(Hardware& hardware, const SystemShape& shape, const layout::SsdGeometry& ssd,
-             std::uint32_t core)
-      : thread(hardware.server_thread(core, Role::scalio_server, true)),
-        device(hardware, thread, *hardware.ssds()[ssd.shard], IoPath::kernel),
+             ModelThread& thread, const layout::RegionGeometry& blocks, ByteSpan region)
+      : device(hardware, thread, *hardware.ssds()[ssd.shard], IoPath::kernel),
         geometry(ssd),
-        blocks{std::max<std::uint64_t>(1, shape.cache_blocks / ssd.shards), shape.slots, 2,
-               layout::slot_size_for(ssd.inline_limit)},
-        memory(blocks.size()),
-        shard(thread, device, geometry, blocks, memory.span(), options(shape, ssd)),
-        end{hardware, thread, shard, memory.span()} {}
+        shard(thread, device, geometry, in_shard(blocks),
+              region.subspan(blocks.base, blocks.size()), options(shape, ssd, blocks)) {}
 
-  static server::ShardOptions options(const SystemShape& shape, const layout::SsdGeometry& ssd) {
+  static server::ShardOptions options(const SystemShape& shape, const layout::SsdGeometry& ssd,
+                                      const layout::RegionGeometry& blocks) {
     server::ShardOptions o;
     if (!shape.batching) o.log.batch_max = 1;
     o.session_seed = shape.seed + ssd.shard;
     o.log.key = model_log_key(ssd.shard);
+    o.region_base = blocks.base;
     return o;
+  }
+  static layout::RegionGeometry in_shard(layout::RegionGeometry blocks) {
+    blocks.base = 0;
+    return blocks;
+  }
+
+  ModelDevice device;
+  const layout::SsdGeometry geometry;
+  server::Shard shard;
+};
+
+// A core of the server, its lane, and the shards that it has.
+struct ModelLane {
+  using Shards = std::vector<std::unique_ptr<ModelShard>>;
+  ModelLane(Hardware& hardware, const SystemShape& shape, std::uint16_t number,
+            const std::vector<std::uint16_t>& deal,
+            const std::vector<layout::SsdGeometry>& geometries)
+      : thread(hardware.server_thread(number, Role::scalio_server, true)),
+        memory(region_size(shape, number, deal, geometries[0])),
+        shards(make(hardware, shape, number, deal, geometries, thread, memory.span())),
+        lane(number, deal, services(shards)),
+        end{hardware, thread, lane, memory.span()} {}
+
+  static layout::RegionGeometry blocks(const SystemShape& shape, const layout::SsdGeometry& ssd) {
+    return {std::max<std::uint64_t>(1, shape.cache_blocks / ssd.shards), shape.slots, 2,
+            layout::slot_size_for(ssd.inline_limit)};
+  }
+  static std::uint64_t each(const SystemShape& shape, const layout::SsdGeometry& ssd) {
+    return round_up(blocks(shape, ssd).size(), layout::RegionGeometry::kLine);
+  }
+  static std::uint64_t region_size(const SystemShape& shape, std::uint16_t number,
+                                   const std::vector<std::uint16_t>& deal,
+                                   const layout::SsdGeometry& ssd) {
+    return static_cast<std::uint64_t>(std::ranges::count(deal, number)) * each(shape, ssd);
+  }
+  static Shards make(Hardware& hardware, const SystemShape& shape, std::uint16_t number,
+                     const std::vector<std::uint16_t>& deal,
+                     const std::vector<layout::SsdGeometry>& geometries, ModelThread& thread,
+                     ByteSpan region) {
+    Shards made;
+    for (std::size_t i = 0; i < deal.size(); ++i) {
+      if (deal[i] != number) continue;
+      layout::RegionGeometry place = blocks(shape, geometries[i]);
+      place.base = made.size() * each(shape, geometries[i]);
+      made.push_back(
+          std::make_unique<ModelShard>(hardware, shape, geometries[i], thread, place, region));
+    }
+    return made;
+  }
+  static std::vector<server::Shard*> services(const Shards& shards) {
+    std::vector<server::Shard*> all;
+    for (const auto& s : shards) all.push_back(&s->shard);
+    return all;
   }
 
   ModelThread& thread;
-  ModelDevice device;
-  const layout::SsdGeometry geometry;
-  const layout::RegionGeometry blocks;
   block::Buffer memory;
-  server::Shard shard;
+  const Shards shards;
+  server::Lane lane;
   ServiceEnd end;
 };
 
 // A client of one shard.
 struct ModelShardClient {
-  ModelShardClient(Hardware& hardware, ModelShard& of, ModelThread& thread, IoPath path,
-                   ModelThread* target, const ClientOptions& options)
+  ModelShardClient(Hardware& hardware, client::Lanes& lanes, std::uint32_t shard,
+                   ModelThread& thread, IoPath path, ModelThread* target,
+                   const ClientOptions& options)
       : link(
             thread,
-            [&of, &thread](Bytes hello, Nanos) { return connect(of, thread, std::move(hello)); },
+            [&lanes, shard](Bytes hello, Nanos bound) {
+              return lanes.join(shard, std::move(hello), bound);
+            },
             options),
         client(
             thread, link,
-            [&hardware, &of, &thread, path, target](layout::HelloReply) {
-              return open(hardware, of, thread, path, target);
+            [&hardware, shard, &thread, path, target](layout::HelloReply) {
+              return open(hardware, shard, thread, path, target);
             },
             options) {}
 
-  static Task<Result<std::unique_ptr<fabric::Connection>>> connect(ModelShard& of,
-                                                                   ModelThread& thread,
-                                                                   Bytes hello) {
-    co_return ModelConnection::connect(of.end, thread, hello);
-  }
-  static Task<Result<client::OpenedSsd>> open(Hardware& hardware, ModelShard& of,
+  static Task<Result<client::OpenedSsd>> open(Hardware& hardware, std::uint32_t ssd,
                                               ModelThread& thread, IoPath path,
                                               ModelThread* target) {
-    std::unique_ptr<block::BlockDevice> device = std::make_unique<ModelDevice>(
-        hardware, thread, *hardware.ssds()[of.geometry.shard], path, target);
+    std::unique_ptr<block::BlockDevice> device =
+        std::make_unique<ModelDevice>(hardware, thread, *hardware.ssds()[ssd], path, target);
     co_return client::OpenedSsd{std::move(device)};
   }
 
@@ -98,8 +147,10 @@ struct ModelShardClient {
 class ShardsKvClient : public baseline::KvClient {
  public:
   using Shards = std::vector<std::unique_ptr<ModelShardClient>>;
-  ShardsKvClient(Shards shards, const layout::SsdGeometry& geometry)
-      : shards_(std::move(shards)),
+  ShardsKvClient(std::unique_ptr<client::Lanes> lanes, Shards shards,
+                 const layout::SsdGeometry& geometry)
+      : lanes_(std::move(lanes)),
+        shards_(std::move(shards)),
         hash_seed_(geometry.hash_seed),
         placement_(geometry.placement()) {}
 
@@ -140,6 +191,7 @@ class ShardsKvClient : public baseline::KvClient {
     co_return version.status();
   }
 
+  const std::unique_ptr<client::Lanes> lanes_;
   Shards shards_;
   const std::uint64_t hash_seed_;
   const layout::Placement placement_;
@@ -209,13 +261,7 @@ class ScalioSystem final : public ModelledSystem {
       contents.push_back(&ssd.contents());
     }
     fill_scalio(geometries, contents, {shape_.records, shape_.key_size, shape_.value_size});
-    for (std::uint32_t i = 0; i < ssds; ++i) {
-      const std::uint32_t core = i % hardware_.cores();
-      hardware_.use_core(core, "shards");
-      shards_.push_back(std::make_unique<ModelShard>(hardware_, shape_, geometries[i], core));
-      Status s = hardware_.run(shards_.back()->thread, shards_.back()->shard.start());
-      if (!s.ok()) return s;
-    }
+    if (Status s = start_lanes(geometries); !s.ok()) return s;
     if (!shape_.offload) targets_ = hardware_.target_threads();
     for (std::uint32_t i = 0; i < shape_.client_threads; ++i) {
       if (Status s = add_client(i); !s.ok()) return s;
@@ -233,32 +279,56 @@ class ScalioSystem final : public ModelledSystem {
     clients_.clear();
     kv_clients_.clear();
     hardware_.drain();
-    for (auto& shard : shards_) {
-      const Status s = hardware_.run(shard->thread, shard->shard.stop());
-      SCALIO_ASSERT(s.ok());
+    for (auto& lane : lanes_) {
+      for (auto& shard : lane->shards) {
+        const Status s = hardware_.run(lane->thread, shard->shard.stop());
+        SCALIO_ASSERT(s.ok());
+      }
     }
     hardware_.drain();
   }
 
  private:
+  Status start_lanes(const std::vector<layout::SsdGeometry>& geometries) {
+    const auto shards = static_cast<std::uint32_t>(geometries.size());
+    const std::uint32_t lanes = std::min(shards, hardware_.cores());
+    const std::vector<std::uint16_t> deal = server::deal_shards(shards, lanes);
+    for (std::uint16_t i = 0; i < lanes; ++i) {
+      hardware_.use_core(i, "shards");
+      lanes_.push_back(std::make_unique<ModelLane>(hardware_, shape_, i, deal, geometries));
+      for (auto& shard : lanes_.back()->shards) {
+        Status s = hardware_.run(lanes_.back()->thread, shard->shard.start());
+        if (!s.ok()) return s;
+      }
+    }
+    geometry_ = geometries[0];
+    return Status();
+  }
+
   Status add_client(std::uint32_t number) {
     ModelThread& thread = hardware_.client_thread(Role::scalio_client);
     ShardsKvClient::Shards shards;
     ClientOptions options;
     options.block_read = shape_.two_reads ? BlockRead::two : BlockRead::whole;
-    for (std::uint32_t i = 0; i < shards_.size(); ++i) {
+    auto lanes = std::make_unique<client::Lanes>(
+        thread,
+        [this, &thread](std::uint32_t lane, Bytes hello,
+                        Nanos) -> Task<Result<std::unique_ptr<fabric::Connection>>> {
+          co_return ModelConnection::connect(lanes_[lane]->end, thread, hello);
+        });
+    for (std::uint32_t i = 0; i < geometry_.shards; ++i) {
       ModelThread* target = targets_.empty() ? nullptr : targets_[(number + i) % targets_.size()];
       shards.push_back(std::make_unique<ModelShardClient>(
-          hardware_, *shards_[i], thread, target != nullptr ? IoPath::standard : IoPath::offload,
+          hardware_, *lanes, i, thread, target != nullptr ? IoPath::standard : IoPath::offload,
           target, options));
       const auto connected = hardware_.run(thread, shards.back()->link.get());
       if (!connected.ok()) return connected.status();
     }
     std::unique_ptr<ShardsKvClient> client;
     if (shape_.cache) {
-      client = std::make_unique<ShardsKvClient>(std::move(shards), shards_[0]->geometry);
+      client = std::make_unique<ShardsKvClient>(std::move(lanes), std::move(shards), geometry_);
     } else {
-      client = std::make_unique<UncachedKvClient>(std::move(shards), shards_[0]->geometry);
+      client = std::make_unique<UncachedKvClient>(std::move(lanes), std::move(shards), geometry_);
     }
     clients_.push_back({thread, *client});
     kv_clients_.push_back(std::move(client));
@@ -267,7 +337,8 @@ class ScalioSystem final : public ModelledSystem {
 
   Hardware& hardware_;
   const SystemShape shape_;
-  std::vector<std::unique_ptr<ModelShard>> shards_;
+  layout::SsdGeometry geometry_;  // of the first shard
+  std::vector<std::unique_ptr<ModelLane>> lanes_;
   std::vector<ModelThread*> targets_;
   std::vector<std::unique_ptr<ShardsKvClient>> kv_clients_;
 };

@@ -102,15 +102,15 @@ Status VerbsAcceptor::pass_on(const VerbsListener& listener, net::CmId& id, Byte
                               unsigned max_reads) {
   const Result<VerbsHello> hello = decode_verbs_hello(data);
   if (!hello.ok()) return hello.status();
-  if (hello->shard >= shards_.size()) {
+  if (hello->lane >= shards_.size()) {
     return Status(Code::invalid,
-                  fmt::format("there is no shard {}, only {}", hello->shard, shards_.size()));
+                  fmt::format("there is no lane {}, only {}", hello->lane, shards_.size()));
   }
   if (id->verbs != listener.device()) {
     return Status(Code::invalid,
                   "it came by another RDMA device than the one that the region is on");
   }
-  const VerbsShard& shard = shards_[hello->shard];
+  const VerbsShard& shard = shards_[hello->lane];
   if (!shard.port->room()) return Status(Code::busy, "too many clients are connecting");
   Result<net::CmChannel> channel = net::open_cm_channel();
   if (!channel.ok()) return Status(Code::busy, channel.status().message());

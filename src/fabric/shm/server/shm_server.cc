@@ -65,7 +65,7 @@ void ShmServer::stop() {
 }
 
 void ShmServer::on_hello(FrameStream& stream, const std::string& name, const Hello& hello) {
-  ShardPort& port = *ports_[hello.shard];
+  ShardPort& port = *ports_[hello.lane];
   if (!port.room()) return refuse(stream, Status(Code::busy, "too many clients are connecting"));
   Result<net::UniqueFd> socket = stream.release();
   // A failure means that it did not wait for an answer; its socket is closed then.

@@ -66,6 +66,10 @@ class NicConnection final : public FrameStream::Handler {
         --calls_;
         stream_->send(FrameKind::reply, message.id, message.payload);
         return;
+      case NicMessage::Kind::probed:
+        probing_ = false;
+        stream_->send(FrameKind::reply, message.id, {});
+        return;
       case NicMessage::Kind::close: end(std::string(as_string(message.payload))); return;
       default: SCALIO_ASSERT(false);
     }
@@ -73,12 +77,20 @@ class NicConnection final : public FrameStream::Handler {
 
  private:
   void on_request(const Frame& frame) {
+    if (frame.payload.empty()) return on_probe(frame);
     if (calls_ == kMaxCalls) {
       return stream_->fail(
           Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
     }
     ++calls_;
     send(*shard_.channel, NicMessage::Kind::request, link_, frame.id, frame.payload);
+  }
+  // Whether the shard's thread is there.
+  void on_probe(const Frame& frame) {
+    if (std::exchange(probing_, true)) {
+      return stream_->fail(Status(Code::invalid, "it did not wait for the answer to a probe"));
+    }
+    send(*shard_.channel, NicMessage::Kind::probe, link_, frame.id);
   }
   void on_read(const Frame& frame) {
     const Result<ReadFrame> read = decode_read(frame.payload);
@@ -136,6 +148,7 @@ class NicConnection final : public FrameStream::Handler {
   const std::shared_ptr<TcpLink> link_;
   OneSided memory_;
   bool welcomed_ = false;
+  bool probing_ = false;
   std::size_t calls_ = 0;  // handed to the shard and not replied to
 };
 
@@ -147,16 +160,16 @@ Nic::~Nic() {
 }
 
 void Nic::adopt(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
-  NicShard& shard = shards_[hello.shard];
+  NicShard& shard = shards_[hello.lane];
   if (shard.links >= limits_.max_connections) {
     return refuse(
         *stream,
-        Status(Code::busy, fmt::format("shard {} has {} connections already, which is the most",
-                                       hello.shard, limits_.max_connections)));
+        Status(Code::busy, fmt::format("lane {} has {} connections already, which is the most",
+                                       hello.lane, limits_.max_connections)));
   }
   ++shard.links;
   auto link = std::make_shared<TcpLink>();
-  link->shard = hello.shard;
+  link->shard = hello.lane;
   link->name = name;
   send(*shard.channel, NicMessage::Kind::hello, link, 0, hello.request);
   auto connection = std::make_unique<NicConnection>(*this, std::move(stream), std::move(link));

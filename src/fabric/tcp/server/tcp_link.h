@@ -26,11 +26,13 @@ struct NicMessage {
     // To the shard.
     hello,    // payload: the request. The first message of a link
     request,  // id, payload
+    probe,    // id; answered by probed
     gone,     // the connection was lost. The last message of a link; answered by released
     // To the NIC.
     welcome,   // payload: the service's answer
     refused,   // payload: of a refused frame
     reply,     // id, payload
+    probed,    // id
     close,     // payload: the reason
     released,  // the shard has forgotten the link
   };

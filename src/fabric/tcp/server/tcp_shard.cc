@@ -40,6 +40,8 @@ void TcpShard::on_message(NicMessage& message) {
     case NicMessage::Kind::request:
       if (peer != nullptr) peer->on_request(message.id, message.payload);
       return;
+    case NicMessage::Kind::probe:
+      return send(*to_nic_, NicMessage::Kind::probed, message.link, message.id);
     case NicMessage::Kind::gone:
       if (peer != nullptr) port_.forget(*peer);
       send(*to_nic_, NicMessage::Kind::released, message.link);

@@ -1,0 +1,89 @@
+// SimServer: the server of a simulated store: lanes, each a process with some of the shards, which
+// are killed and started again together; and what clients need to reach them.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/lane.h"
+#include "sim/sim_store.h"
+
+namespace scalio::sim {
+
+class SimServer {
+ public:
+  using Shards = std::vector<std::unique_ptr<SimShard>>;
+
+  // `cut_power` is to cut the power of the machine, and so kill() this among others. The shards
+  // outlive it.
+  SimServer(World& world, const StoreShape& shape, Shards& shards, std::function<void()> cut_power);
+
+  // Starts the server if none runs, with any number of lanes.
+  void start();
+  void kill(bool power_cut);
+  // Ends the server as SIGTERM does, when its clients have gone.
+  void stop();
+  bool serving() const { return serving_; }
+  bool stopped() const { return stopped_; }
+  std::uint64_t starts() const { return starts_; }
+  // Those of the server that runs, or ran last.
+  std::size_t lanes() const { return lives_.back()->lanes.size(); }
+
+  // Where a lane is reached, while there is one of this number; below the number of shards.
+  Endpoint& endpoint(std::uint32_t lane) { return *endpoints_[lane]; }
+  std::vector<std::unique_ptr<Endpoint>>& endpoints() { return endpoints_; }
+  // A client's connection to a lane, as client::Lanes wants it.
+  Task<Result<std::unique_ptr<fabric::Connection>>> connect(std::uint32_t lane, SimProcess& client,
+                                                            Bytes hello);
+
+  // How often a write-slot word of the block was damaged, ever.
+  std::uint64_t damages(Host::Block block) const;
+
+ private:
+  struct ServedShard {
+    SimShard* shard = nullptr;
+    layout::RegionGeometry blocks;  // in the lane's region
+    std::unique_ptr<SimDevice> device;
+    std::unique_ptr<server::Shard> service;
+  };
+  struct SimLane {
+    std::unique_ptr<SimProcess> process;
+    // Aligned to a cache line, as a mapping is.
+    std::vector<std::array<std::byte, 64>> memory;
+    std::vector<std::unique_ptr<ServedShard>> shards;
+    std::unique_ptr<server::Lane> service;
+    std::shared_ptr<Host> host;  // while it serves
+
+    ByteSpan region() { return {memory[0].data(), memory.size() * memory[0].size()}; }
+  };
+  // One life of the server.
+  struct Incarnation {
+    std::vector<std::unique_ptr<SimLane>> lanes;
+    bool alive = true;
+    std::size_t working = 0;  // shards that start, or stop
+  };
+  std::unique_ptr<SimLane> make_lane(std::uint16_t number, const std::vector<std::uint16_t>& deal);
+  void make_shard(SimLane& lane, SimShard& shard, std::uint64_t base);
+  Task<void> begin(Incarnation& life, SimLane& lane, ServedShard& shard);
+  void serve(Incarnation& life);
+  Task<void> end(Incarnation& life, SimLane& lane, ServedShard& shard);
+  void scrub_later(SimLane& lane);
+  void consider_fate();
+  void end_service();
+
+  World& world_;
+  const StoreShape shape_;
+  Shards& shards_;
+  const std::function<void()> cut_power_;
+  std::vector<std::unique_ptr<Endpoint>> endpoints_;
+  std::vector<std::unique_ptr<Incarnation>> lives_;  // the last one may be running
+  std::shared_ptr<server::Recoveries> recoveries_;   // of its shards
+  std::uint64_t starts_ = 0;
+  bool serving_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace scalio::sim
