@@ -91,11 +91,14 @@ class ShardRecovery final : public storage::LogVisitor {
         g_(parts.geometry),
         options_(std::move(options)),
         plan_(g_, options_.memory),
-        table_(g_, p_.log.key(), plan_.table),
         began_(p_.executor.now()),
         told_(began_) {}
 
   Task<Result<RecoveryReport>> run() {
+    Result<std::unique_ptr<RecoveryTable>> table =
+        RecoveryTable::create(g_, p_.log.key(), plan_.table);
+    if (!table.ok()) co_return table.status();
+    table_ = *std::move(table);
     Result<storage::LogScan> scan =
         co_await storage::scan_log(p_.device, g_, p_.log.key(), plan_.reads, *this);
     if (!scan.ok()) co_return scan.status();
@@ -114,7 +117,7 @@ class ShardRecovery final : public storage::LogVisitor {
   }
 
   void on_begin() override {
-    table_.clear();
+    table_->clear();
     not_served_ = Status();
   }
   void on_record(const LogRecordView& record) override {
@@ -132,13 +135,13 @@ class ShardRecovery final : public storage::LogVisitor {
         r.check = load<std::uint64_t>(bucket.bytes.data());
         r.lsn = record.lsn;
         r.image = 1;
-        table_.offer(r);
+        table_->offer(r);
       }
     } else {
-      NewestRecord r = table_.of_key(record.key);
+      NewestRecord r = table_->of_key(record.key);
       r.lsn = record.lsn;
       r.version = record.version;
-      table_.offer(r);
+      table_->offer(r);
     }
   }
   void on_progress(double part) override { progress(part / 2); }
@@ -146,9 +149,9 @@ class ShardRecovery final : public storage::LogVisitor {
  private:
   Task<Status> all_passes(const storage::LogScan& scan) {
     Status s = co_await pass(&scan.position);
-    while (s.ok() && table_.more()) {
-      covered_ = table_.covered();
-      table_.begin_next_pass();
+    while (s.ok() && table_->more()) {
+      covered_ = table_->covered();
+      table_->begin_next_pass();
       s = co_await storage::read_log(p_.device, g_, p_.log.key(), scan, plan_.reads, *this);
       if (s.ok()) s = co_await pass(nullptr);
     }
@@ -163,7 +166,7 @@ class ShardRecovery final : public storage::LogVisitor {
   // The first one lets the log go on, from `position`.
   Task<Status> pass(const storage::LogPosition* position) {
     ++report_.passes;
-    const RecoveryTable::Sorted found = table_.sort();
+    const RecoveryTable::Sorted found = table_->sort();
     work_ = found.images.size() + found.keys.size();
     worked_ = 0;
     in_place_ = false;
@@ -185,9 +188,9 @@ class ShardRecovery final : public storage::LogVisitor {
     Parallel parallel(p_.executor, plan_.parallel);
     auto key = found.keys.begin();
     for (NewestRecord& image : found.images) {
-      while (key != found.keys.end() && table_.bucket_of(*key) < image.place) ++key;
+      while (key != found.keys.end() && table_->bucket_of(*key) < image.place) ++key;
       const auto first = key;
-      while (key != found.keys.end() && table_.bucket_of(*key) == image.place) ++key;
+      while (key != found.keys.end() && table_->bucket_of(*key) == image.place) ++key;
       co_await parallel.start(check_image(image, {first, key}));
       if (!parallel.status().ok()) break;
       work_done(1);
@@ -261,7 +264,7 @@ class ShardRecovery final : public storage::LogVisitor {
     for (auto key = keys.begin(); key != keys.end() && parallel.status().ok();) {
       const auto first = key;
       bool done = true;
-      for (; key != keys.end() && table_.bucket_of(*key) == table_.bucket_of(*first); ++key)
+      for (; key != keys.end() && table_->bucket_of(*key) == table_->bucket_of(*first); ++key)
         done &= key->done != 0;
       if (!done) co_await parallel.start(replay_bucket({first, key}));
       work_done(static_cast<std::uint64_t>(key - first));
@@ -272,7 +275,7 @@ class ShardRecovery final : public storage::LogVisitor {
   // Puts the newest logged writes of keys of one home into write slots, unless the buckets have
   // them.
   Task<Status> replay_bucket(Records keys) {
-    const std::uint64_t home = table_.bucket_of(keys.front());
+    const std::uint64_t home = table_->bucket_of(keys.front());
     // While the home is locked, its records stay where they are.
     co_await p_.buckets.lock(home);
     Status s = co_await find_in_buckets(home, keys);
@@ -304,7 +307,7 @@ class ShardRecovery final : public storage::LogVisitor {
   void look(const Bucket& bucket, Records keys) {
     if (keys.empty()) return;
     bucket.for_each([&](const layout::RecordView& stored) {
-      const NewestRecord wanted = table_.of_key(stored.key);
+      const NewestRecord wanted = table_->of_key(stored.key);
       for (NewestRecord& key : keys) {
         if (key.place != wanted.place || key.check != wanted.check) continue;
         if (stored.version >= key.version) key.done = 1;
@@ -382,7 +385,7 @@ class ShardRecovery final : public storage::LogVisitor {
   }
   // `part` of the pass.
   void progress(double part) {
-    part_ = std::max(part_, covered_ + (table_.covered() - covered_) * part);
+    part_ = std::max(part_, covered_ + (table_->covered() - covered_) * part);
     options_.on_progress(part_);
     if (p_.executor.now() - told_ < kLogProgressEvery) return;
     told_ = p_.executor.now();
@@ -393,7 +396,7 @@ class ShardRecovery final : public storage::LogVisitor {
   const layout::SsdGeometry& g_;
   const RecoveryOptions options_;
   const MemoryPlan plan_;
-  RecoveryTable table_;
+  std::unique_ptr<RecoveryTable> table_;  // from run() on
   RecoveryReport report_;
   Status not_served_;
   bool goes_on_ = false;   // the log does

@@ -51,7 +51,7 @@ struct RecoveryOptions {
 
 // Restores bucket images, starts the log, and puts every write that is in the log and not in its
 // bucket into a write slot. Damage in the log is reported; all else is used. Failures: invalid if
-// the log has records that only a later release serves; io_error; corrupt.
+// the log has records that only a later release serves; io_error; corrupt; unavailable (memory).
 Task<Result<RecoveryReport>> recover(RecoveryParts parts, RecoveryOptions options);
 
 }  // namespace scalio::server

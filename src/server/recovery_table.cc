@@ -1,12 +1,14 @@
 #include "server/recovery_table.h"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <limits>
-#include <new>
 #include <utility>
 
+#include "base/error_text.h"
 #include "base/hash.h"
 #include "layout/rules.h"
 
@@ -22,13 +24,6 @@ std::uint64_t capacity_for(std::uint64_t memory, std::uint64_t log_size) {
   return std::max(RecoveryTable::kLeast, std::min(memory / sizeof(NewestRecord), most));
 }
 
-// Straight from the system, zeroed, and back to it: the memory is not the server's for longer.
-NewestRecord* map_slots(std::uint64_t bytes) {
-  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) throw std::bad_alloc();
-  return static_cast<NewestRecord*>(p);
-}
-
 bool newer(const NewestRecord& a, const NewestRecord& b) {
   if (a.image) return a.lsn > b.lsn;
   const bool is = a.version != b.version ? a.version > b.version : a.lsn > b.lsn;
@@ -42,13 +37,28 @@ bool same(const NewestRecord& a, const NewestRecord& b) {
 
 void RecoveryTable::Unmap::operator()(NewestRecord* p) const { munmap(p, bytes); }
 
+Result<std::unique_ptr<RecoveryTable>> RecoveryTable::create(const layout::SsdGeometry& geometry,
+                                                             const layout::LogKey& key,
+                                                             std::uint64_t memory) {
+  const std::uint64_t bytes = capacity_for(memory, geometry.log_size) * sizeof(NewestRecord);
+  // Straight from the system, zeroed, and back to it: the memory is not the server's for longer.
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) {
+    return Status(Code::unavailable,
+                  fmt::format("the log cannot be recovered: {} bytes of memory for that: {}", bytes,
+                              error_text(errno)));
+  }
+  return std::unique_ptr<RecoveryTable>(
+      new RecoveryTable(geometry, key, Slots(static_cast<NewestRecord*>(p), {bytes})));
+}
+
 RecoveryTable::RecoveryTable(const layout::SsdGeometry& geometry, const layout::LogKey& key,
-                             std::uint64_t memory)
+                             Slots slots)
     : geometry_(geometry),
       placement_(geometry.placement()),
       key_(key),
-      capacity_(capacity_for(memory, geometry.log_size)),
-      slots_(map_slots(capacity_ * sizeof(NewestRecord)), {capacity_ * sizeof(NewestRecord)}),
+      capacity_(slots.get_deleter().bytes / sizeof(NewestRecord)),
+      slots_(std::move(slots)),
       top_{std::numeric_limits<std::uint64_t>::max(), 0, 0, 0} {}
 
 NewestRecord RecoveryTable::of_key(std::string_view key) const {

@@ -10,6 +10,8 @@
 // which are that one and those behind it, are in place.
 #pragma once
 
+#include <scalio/status.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -35,10 +37,12 @@ static_assert(sizeof(NewestRecord) == 32);
 
 class RecoveryTable {
  public:
-  // `memory` in bytes; it holds kLeast - 1 records at least.
+  // `memory` in bytes; it holds kLeast - 1 records at least. Failures: unavailable (the system has
+  // not the memory).
   static constexpr std::uint64_t kLeast = 8;
-  RecoveryTable(const layout::SsdGeometry& geometry, const layout::LogKey& key,
-                std::uint64_t memory);
+  static Result<std::unique_ptr<RecoveryTable>> create(const layout::SsdGeometry& geometry,
+                                                       const layout::LogKey& key,
+                                                       std::uint64_t memory);
 
   // The key's place and check.
   NewestRecord of_key(std::string_view key) const;
@@ -74,6 +78,12 @@ class RecoveryTable {
     std::uint64_t check = 0;
     auto operator<=>(const Order&) const = default;
   };
+  struct Unmap {
+    std::uint64_t bytes = 0;
+    void operator()(NewestRecord* p) const;
+  };
+  using Slots = std::unique_ptr<NewestRecord, Unmap>;
+  RecoveryTable(const layout::SsdGeometry& geometry, const layout::LogKey& key, Slots slots);
   Order order_of(const NewestRecord& r) const {
     return {bucket_of(r), r.image, r.place, r.image ? 0 : r.check};
   }
@@ -87,11 +97,7 @@ class RecoveryTable {
   const layout::Placement placement_;
   const layout::LogKey& key_;
   const std::uint64_t capacity_;
-  struct Unmap {
-    std::uint64_t bytes = 0;
-    void operator()(NewestRecord* p) const;
-  };
-  std::unique_ptr<NewestRecord, Unmap> slots_;  // open addressing, linear probing
+  const Slots slots_;  // open addressing, linear probing
   std::uint64_t used_ = 0;
   Order low_;  // this pass is of all from here
   Order top_;  // to before here

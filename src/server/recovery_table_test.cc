@@ -38,7 +38,8 @@ class RecoveryTableTest : public ::testing::Test {
 };
 
 TEST_F(RecoveryTableTest, TheNewestOfAKeyStays) {
-  RecoveryTable table(geometry_, test_log_key(), kAmple);
+  const auto made = RecoveryTable::create(geometry_, test_log_key(), kAmple);
+  RecoveryTable& table = **made;
   table.clear();
   table.offer(write(table, "a", 100, 5));
   table.offer(write(table, "b", 200, 6));
@@ -54,7 +55,8 @@ TEST_F(RecoveryTableTest, TheNewestOfAKeyStays) {
 }
 
 TEST_F(RecoveryTableTest, TheLastImageOfABucketStays) {
-  RecoveryTable table(geometry_, test_log_key(), kAmple);
+  const auto made = RecoveryTable::create(geometry_, test_log_key(), kAmple);
+  RecoveryTable& table = **made;
   table.clear();
   table.offer(image(3, 100, 77));
   table.offer(image(0, 200, 5));
@@ -67,7 +69,8 @@ TEST_F(RecoveryTableTest, TheLastImageOfABucketStays) {
 }
 
 TEST_F(RecoveryTableTest, KeysOfOneHashAreTwo) {
-  RecoveryTable table(geometry_, test_log_key(), kAmple);
+  const auto made = RecoveryTable::create(geometry_, test_log_key(), kAmple);
+  RecoveryTable& table = **made;
   table.clear();
   for (std::uint64_t n = 0; n < 20; ++n) {
     const auto [a, b] = colliding_keys(geometry_.hash_seed, n);
@@ -85,7 +88,8 @@ TEST_F(RecoveryTableTest, WhatDoesNotFitComesInAnotherPass) {
   for (const std::uint64_t memory :
        {std::uint64_t{0}, std::uint64_t{1000}, std::uint64_t{9999}, kAmple}) {
     SCOPED_TRACE(memory);
-    RecoveryTable table(geometry_, test_log_key(), memory);
+    const auto made = RecoveryTable::create(geometry_, test_log_key(), memory);
+    RecoveryTable& table = **made;
     std::map<std::string, std::uint64_t> newest;  // by what it is of: the LSN
     std::vector<NewestRecord> log;
     for (std::uint64_t i = 0; i < 2000; ++i) {
@@ -133,7 +137,8 @@ TEST_F(RecoveryTableTest, WhatDoesNotFitComesInAnotherPass) {
 TEST_F(RecoveryTableTest, ABucketThatDoesNotFitTakesPassesToo) {
   layout::SsdGeometry g = geometry_;
   g.buckets = 1;
-  RecoveryTable table(g, test_log_key(), 0);
+  const auto made = RecoveryTable::create(g, test_log_key(), 0);
+  RecoveryTable& table = **made;
   std::set<std::uint64_t> met;
   for (std::uint64_t passes = 0;; ++passes) {
     ASSERT_LT(passes, 40u);

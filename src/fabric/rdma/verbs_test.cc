@@ -21,7 +21,7 @@ TEST(VerbsHandshake, IsDecodedAsItWasEncoded) {
   Bytes hello = encode(VerbsHello{7});
   ASSERT_LE(hello.size(), 56U);
   hello.resize(56);  // as it arrives
-  EXPECT_EQ(decode_verbs_hello(hello)->shard, 7U);
+  EXPECT_EQ(decode_verbs_hello(hello)->lane, 7U);
   Bytes accept = encode(VerbsAccept{1, 2, 3});
   ASSERT_LE(accept.size(), 196U);
   accept.resize(196);
