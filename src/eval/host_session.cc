@@ -41,7 +41,7 @@ Result<std::string> HostSession::stat() {
     if (!connection.ok()) co_return connection.status();
     Result<Bytes> reply = Bytes();
     {
-      fabric::Call call = (*connection)->call({});
+      fabric::Call call = (*connection)->call(as_bytes(kStatRequest));
       reply = co_await call;
     }
     if (!reply.ok()) co_return reply.status();

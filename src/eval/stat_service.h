@@ -13,6 +13,7 @@ namespace scalio::eval {
 
 // A hello says this, so that nobody takes one service for another.
 inline constexpr char kStatHello[] = "scalio-eval stat 1";
+inline constexpr char kStatRequest[] = "stat";
 
 // All calls on one thread.
 class StatService final : public fabric::Service {

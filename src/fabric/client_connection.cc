@@ -100,6 +100,7 @@ void ClientConnection::lose(Status why) {
 }
 
 void ClientConnection::start(Call& call, ByteView request) {
+  SCALIO_ASSERT(!request.empty());
   if (!alive()) return call.complete(loop_, lost());
   if (free_slots_.empty()) {
     SCALIO_ASSERT(slots_.size() < kMaxCalls);

@@ -141,7 +141,8 @@ class Connection {
   Op cas(std::uint64_t offset, std::uint64_t expected, std::uint64_t desired) {
     return Op(*this, Op::Kind::cas, offset, nullptr, sizeof(std::uint64_t), expected, desired);
   }
-  // At most kMaxCalls in flight: the caller keeps to it (asserted).
+  // A request is not empty, which a probe of the transport's is, and at most kMaxCalls are in
+  // flight: the caller keeps to it (asserted).
   Call call(ByteView request) { return Call(*this, request); }
 
   virtual bool alive() const = 0;
