@@ -163,6 +163,8 @@ TEST_P(StoreTest, DamagedWriteSlotsArePutRight) {
   for (const std::uint32_t shard : {0u, 1u}) {
     run_to_end(**loop, damage_write_slots(**loop, uri_, shard));
   }
+  // What watches the bound on joining ends when it looks the next time.
+  (*loop)->run_until([&] { return (*loop)->spawned() == 0; });
   const auto intact = [&] {
     for (int i = 0; i < 20; ++i) {
       auto record = client->run(client->get(key_of(i)));
