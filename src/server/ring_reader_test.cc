@@ -34,8 +34,7 @@ TEST_F(RingReaderTest, EveryByteComesOnceAndInOrder) {
                           .ahead = static_cast<std::uint32_t>(1 + random() % 4)};
     const RingPlace place{kOffset, kRing, random() % (kRing / 512) * 512,
                           i % 2 == 0 ? kRing : random() % (kRing / 512) * 512};
-    block::Buffer buffer(reads.memory(kPiece));
-    RingReader ring(device_, place, reads, kPiece, buffer);
+    RingReader ring(device_, place, reads, kPiece);
     std::uint64_t done = 0;
     while (done < place.length) {
       const std::uint64_t at = (place.begin + done) % kRing;
@@ -61,9 +60,7 @@ TEST_F(RingReaderTest, EveryByteComesOnceAndInOrder) {
 
 TEST_F(RingReaderTest, ItReadsAheadAndEachPartOnce) {
   device_.delay(block::Io::Kind::read, kMillisecond);
-  const storage::RingReads reads{.size = 8192, .ahead = 4};
-  block::Buffer buffer(reads.memory(kPiece));
-  RingReader ring(device_, {kOffset, kRing, 512, kRing}, reads, kPiece, buffer);
+  RingReader ring(device_, {kOffset, kRing, 512, kRing}, {.size = 8192, .ahead = 4}, kPiece);
   ASSERT_TRUE(run(*loop_, ring.need(1)).ok());
   EXPECT_EQ(device_.struck(), 4u);
   std::uint64_t done = 0;
@@ -78,9 +75,7 @@ TEST_F(RingReaderTest, ItReadsAheadAndEachPartOnce) {
 
 TEST_F(RingReaderTest, AnErrorIsPassedOn) {
   device_.fail(block::Io::Kind::read, 1, {kOffset + 20'000, kOffset + 20'001});
-  const storage::RingReads reads{.size = 8192, .ahead = 4};
-  block::Buffer buffer(reads.memory(kPiece));
-  RingReader ring(device_, {kOffset, kRing, 0, kRing}, reads, kPiece, buffer);
+  RingReader ring(device_, {kOffset, kRing, 0, kRing}, {.size = 8192, .ahead = 4}, kPiece);
   EXPECT_TRUE(run(*loop_, ring.need(10'000)).ok());
   EXPECT_EQ(run(*loop_, ring.need(kPiece)).code(), Code::io_error);
   run_to_end(*loop_, ring.drain());

@@ -47,25 +47,15 @@ struct LogToRead {
   const SsdGeometry& g;
   const layout::LogKey& key;
   RingReads reads;
-  block::Buffer buffer;  // for a ring reader
 };
-
-Result<LogToRead> log_to_read(block::BlockDevice& device, const SsdGeometry& g,
-                              const layout::LogKey& key, const RingReads& reads) {
-  const std::uint64_t bytes = reads.memory(layout::max_batch(g));
-  std::optional<block::Buffer> buffer = block::Buffer::try_create(bytes);
-  if (buffer) return LogToRead{device, g, key, reads, *std::move(buffer)};
-  return Status(Code::unavailable, fmt::format("the log of {} cannot be read: no memory for {} "
-                                               "bytes of it",
-                                               device.name(), bytes));
-}
 
 // The newest batch of those that begin in a window of the ring, if one does. Windows are as large
 // as the largest batch, so one begins in each that the log has reached.
-Task<Result<std::optional<BatchHeader>>> newest_in(LogToRead& log, std::uint64_t window) {
+Task<Result<std::optional<BatchHeader>>> newest_in(const LogToRead& log, std::uint64_t window,
+                                                   block::Buffer& buffer) {
   const SsdGeometry& g = log.g;
-  const std::uint64_t size = layout::max_batch(g), at = window * size;
-  const ByteSpan bytes = log.buffer.first(std::min(size, g.log_size - at));
+  const std::uint64_t at = window * buffer.size();
+  const ByteSpan bytes = buffer.first(std::min<std::uint64_t>(buffer.size(), g.log_size - at));
   Status s = co_await log.device.read(g.log_offset + at, bytes);
   if (!s.ok()) co_return s;
   std::optional<BatchHeader> newest;
@@ -78,15 +68,15 @@ Task<Result<std::optional<BatchHeader>>> newest_in(LogToRead& log, std::uint64_t
 
 // Where LSNs have grown from the ring's begin on, they do so up to the newest batch, and behind it
 // is what is older. So bisection finds it, unless headers are damaged.
-Task<Result<std::optional<BatchHeader>>> guess_newest(LogToRead& log) {
-  Result<std::optional<BatchHeader>> first = co_await newest_in(log, 0);
+Task<Result<std::optional<BatchHeader>>> guess_newest(const LogToRead& log) {
+  block::Buffer buffer(layout::max_batch(log.g));
+  Result<std::optional<BatchHeader>> first = co_await newest_in(log, 0, buffer);
   if (!first.ok() || !*first) co_return first;
   std::optional<BatchHeader> newest = *first;
-  const std::uint64_t window = layout::max_batch(log.g);
-  std::uint64_t low = 0, high = (log.g.log_size + window - 1) / window;
+  std::uint64_t low = 0, high = (log.g.log_size + buffer.size() - 1) / buffer.size();
   while (high - low > 1) {
     const std::uint64_t middle = low + (high - low) / 2;
-    Result<std::optional<BatchHeader>> there = co_await newest_in(log, middle);
+    Result<std::optional<BatchHeader>> there = co_await newest_in(log, middle, buffer);
     if (!there.ok()) co_return there.status();
     if (*there && (*there)->lsn > newest->lsn) {
       newest = *there;
@@ -101,7 +91,7 @@ Task<Result<std::optional<BatchHeader>>> guess_newest(LogToRead& log) {
 // One time round the ring, or a part of it, from the tail that `guess` tells.
 class Turn {
  public:
-  Turn(LogToRead& log, const std::optional<BatchHeader>& guess, LogVisitor& visitor)
+  Turn(const LogToRead& log, const std::optional<BatchHeader>& guess, LogVisitor& visitor)
       : log_(log), guess_(guess), visitor_(visitor) {
     wanted_ = log.g.block_size;
     on_record_ = [this](const LogRecordView& r) { visitor_.on_record(r); };
@@ -115,7 +105,7 @@ class Turn {
     const SsdGeometry& g = log_.g;
     const std::uint64_t begin = guess_ ? first_block(guess_->tail) % g.log_size : 0;
     RingReader ring(log_.device, {g.log_offset, g.log_size, begin, length}, log_.reads,
-                    layout::max_batch(g), log_.buffer);
+                    layout::max_batch(g));
     visitor_.on_begin();
     Status s;
     while (s.ok() && ring.done() < length) {
@@ -221,7 +211,7 @@ class Turn {
     damaged_records_ = 0;
   }
 
-  LogToRead& log_;
+  const LogToRead& log_;
   const std::optional<BatchHeader> guess_;
   LogVisitor& visitor_;
   std::function<void(const LogRecordView&)> on_record_;
@@ -245,15 +235,14 @@ Status reads_differ(const block::BlockDevice& device) {
 Task<Result<LogScan>> scan_log(block::BlockDevice& device, const SsdGeometry& g,
                                const layout::LogKey& key, const RingReads& reads,
                                LogVisitor& visitor) {
-  Result<LogToRead> log = log_to_read(device, g, key, reads);
-  if (!log.ok()) co_return log.status();
-  Result<std::optional<BatchHeader>> guessed = co_await guess_newest(*log);
+  const LogToRead log{device, g, key, reads};
+  Result<std::optional<BatchHeader>> guessed = co_await guess_newest(log);
   if (!guessed.ok()) co_return guessed.status();
   std::optional<BatchHeader> newest = *guessed;
   // After one time round the newest batch is known, after another one what it brings.
   constexpr int kMostTurns = 3;
   for (int i = 0; i < kMostTurns; ++i) {
-    Turn turn(*log, newest, visitor);
+    Turn turn(log, newest, visitor);
     Status s = co_await turn.run(g.log_size);
     if (!s.ok()) co_return s;
     if (turn.borne_out()) co_return turn.result();
@@ -269,9 +258,8 @@ Task<Result<LogScan>> scan_log(block::BlockDevice& device, const SsdGeometry& g,
 
 Task<Status> read_log(block::BlockDevice& device, const SsdGeometry& g, const layout::LogKey& key,
                       const LogScan& scan, const RingReads& reads, LogVisitor& visitor) {
-  Result<LogToRead> log = log_to_read(device, g, key, reads);
-  if (!log.ok()) co_return log.status();
-  Turn turn(*log, scan.newest, visitor);
+  const LogToRead log{device, g, key, reads};
+  Turn turn(log, scan.newest, visitor);
   Status s = co_await turn.run(scan.length);
   if (!s.ok()) co_return s;
   co_return turn.borne_out() ? Status() : reads_differ(device);

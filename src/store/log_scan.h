@@ -45,13 +45,13 @@ struct LogScan {
 };
 
 // Reads the whole ring. Failures: io_error; corrupt if there is no batch in it, or batches that
-// cannot be of one log; unavailable (memory).
+// cannot be of one log.
 Task<Result<LogScan>> scan_log(block::BlockDevice& device, const layout::SsdGeometry& geometry,
                                const layout::LogKey& key, const RingReads& reads,
                                LogVisitor& visitor);
 
 // Reads the same part of the log once more, while it goes on. Failures: io_error; corrupt if it is
-// not what it was; unavailable (memory).
+// not what it was.
 Task<Status> read_log(block::BlockDevice& device, const layout::SsdGeometry& geometry,
                       const layout::LogKey& key, const LogScan& scan, const RingReads& reads,
                       LogVisitor& visitor);

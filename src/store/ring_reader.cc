@@ -18,16 +18,15 @@ RingReads RingReads::within(std::uint64_t memory, std::uint64_t piece, std::uint
 }
 
 RingReader::RingReader(block::BlockDevice& device, const RingPlace& place, const RingReads& reads,
-                       std::uint64_t piece, block::Buffer& buffer)
+                       std::uint64_t piece)
     : device_(device),
       place_(place),
       reads_(reads),
       front_(round_up(piece, kUnit)),
-      buffer_(buffer),
+      buffer_(front_ + reads.ahead * reads.size),
       begin_(front_),
       end_(front_) {
   SCALIO_ASSERT(reads.size % kUnit == 0 && reads.ahead > 0);
-  SCALIO_ASSERT(buffer.size() >= reads.memory(piece));
   SCALIO_ASSERT(place.begin < place.size && place.length <= place.size);
 }
 

@@ -1,8 +1,8 @@
 // RingReader: reads a ring of a device once round, in large reads, some of them ahead.
 //
-// What is read lies in one buffer, which is the caller's, so that what follows in the ring follows
-// in memory, also over the borders of the reads. Only where the buffer begins again, the rest that
-// is still wanted is copied in front of it.
+// What is read lies in one buffer, so that what follows in the ring follows in memory, also over
+// the borders of the reads. Only where the buffer begins again, the rest that is still wanted is
+// copied in front of it.
 #pragma once
 
 #include <scalio/status.h>
@@ -30,10 +30,8 @@ struct RingReads {
   std::uint64_t size = 1 << 20;
   std::uint32_t ahead = 4;
 
-  // The buffer that a reader takes, of which pieces of up to `piece` bytes are wanted at once.
-  std::uint64_t memory(std::uint64_t piece) const {
-    return round_up(piece, block::BlockDevice::kBufferAlignment) + ahead * size;
-  }
+  // What a reader takes, of which pieces of up to `piece` bytes are wanted at once.
+  std::uint64_t memory(std::uint64_t piece) const { return piece + ahead * size; }
   // The largest for a ring of this size that take no more memory than this, if there are such; else
   // the smallest.
   static RingReads within(std::uint64_t memory, std::uint64_t piece, std::uint64_t ring);
@@ -41,10 +39,9 @@ struct RingReads {
 
 class RingReader {
  public:
-  // Pieces of up to `piece` bytes are wanted at once, and `buffer` has reads.memory(piece). It and
-  // the device must outlive this.
+  // Pieces of up to `piece` bytes are wanted at once. The device must outlive it.
   RingReader(block::BlockDevice& device, const RingPlace& place, const RingReads& reads,
-             std::uint64_t piece, block::Buffer& buffer);
+             std::uint64_t piece);
   // None of its reads may be in flight: await drain() before.
   ~RingReader();
 
@@ -79,7 +76,7 @@ class RingReader {
   const RingPlace place_;
   const RingReads reads_;
   const std::uint64_t front_;  // room in front of the reads' places in the buffer
-  block::Buffer& buffer_;
+  block::Buffer buffer_;
   std::deque<Read> in_flight_;   // in the ring's order
   std::uint64_t issued_ = 0;     // reads that were begun
   std::uint64_t joined_ = 0;     // reads that are in ahead(), or were
