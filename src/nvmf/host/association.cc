@@ -68,32 +68,6 @@ Status refusal_of(const Completion& completion, const std::string& who, const st
 }
 }  // namespace
 
-// A sleep that the end of the association ends.
-class Association::Pause {
- public:
-  Pause(Association& association, Nanos duration)
-      : association_(association), timer_(association.loop_, [this] { wake(); }) {
-    timer_.arm(association.loop_.now() + duration);
-    association.pause_ = this;
-  }
-  ~Pause() { association_.pause_ = nullptr; }
-  Pause(const Pause&) = delete;
-  Pause& operator=(const Pause&) = delete;
-
-  void wake() {
-    timer_.cancel();
-    if (waiter_) association_.loop_.post(std::exchange(waiter_, nullptr));
-  }
-  bool await_ready() const noexcept { return association_.lost_.has_value(); }
-  void await_suspend(std::coroutine_handle<> h) noexcept { waiter_ = h; }
-  void await_resume() const noexcept {}
-
- private:
-  Association& association_;
-  Timer timer_;
-  std::coroutine_handle<> waiter_;
-};
-
 // One command of the admin queue, or a Connect of the I/O queue.
 class Association::AdminCommand final : public Submission {
  public:
@@ -348,7 +322,7 @@ Task<Status> Association::enable() {
       co_return Status(Code::timed_out,
                        fmt::format("the controller at {} does not become ready", name()));
     }
-    Pause sleep(*this, pause);
+    Pause sleep(loop_, loop_.now() + pause, lost_.has_value(), pause_);
     co_await sleep;
   }
 }
@@ -468,7 +442,7 @@ Task<void> Association::shut_down() {
        pause = std::min(2 * pause, kLongestPause)) {
     Result<std::uint64_t> status = co_await property(Property::status);
     if (!status.ok() || (*status & kShutdownStatusMask) == kShutdownComplete) break;
-    Pause sleep(*this, pause);
+    Pause sleep(loop_, loop_.now() + pause, lost_.has_value(), pause_);
     co_await sleep;
   }
   lose(Status(Code::unavailable, "the connection was closed here"));

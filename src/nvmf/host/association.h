@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "nvmf/host/initiator_options.h"
+#include "nvmf/host/pause.h"
 #include "nvmf/host/queue.h"
 #include "nvmf/wire/fabrics.h"
 #include "nvmf/wire/identify.h"
@@ -76,7 +77,6 @@ class Association {
   class AdminCommand;
   class Events;
   class KeepAlive;
-  class Pause;
 
   Task<Status> connect_admin_queue();
   Task<Result<Completion>> connect_queue(Queue& queue, const QueueOptions& options);

@@ -59,36 +59,6 @@ class SharedAssociation::LateCommand final : public Submission {
   Bytes bytes_;
 };
 
-// A sleep that the end of the association, or something to do, ends.
-class SharedAssociation::Pause {
- public:
-  Pause(SharedAssociation& association, Nanos until)
-      : association_(association), until_(until), timer_(association.loop_, [this] { wake(); }) {
-    timer_.arm(until_);
-    association.pause_ = this;
-  }
-  ~Pause() { association_.pause_ = nullptr; }
-  Pause(const Pause&) = delete;
-  Pause& operator=(const Pause&) = delete;
-
-  void wake() {
-    timer_.cancel();
-    if (waiter_) association_.loop_.post(std::exchange(waiter_, nullptr));
-  }
-  void end_by(Nanos when) {
-    if (until_ > when && waiter_) timer_.arm(until_ = when);
-  }
-  bool await_ready() const noexcept { return association_.closed_; }
-  void await_suspend(std::coroutine_handle<> h) noexcept { waiter_ = h; }
-  void await_resume() const noexcept {}
-
- private:
-  SharedAssociation& association_;
-  Nanos until_;
-  Timer timer_;
-  std::coroutine_handle<> waiter_;
-};
-
 SharedAssociation::SharedAssociation(EventLoop& loop, std::string where, std::string subsystem_nqn,
                                      TransportMaker make_transport, InitiatorOptions options)
     : loop_(loop),
@@ -242,7 +212,7 @@ Task<void> SharedAssociation::work() {
       ask_at_ = 0;
       association_->ask_for_event();
     } else if (const Nanos next = next_work(); next != 0) {
-      Pause sleep(*this, next);
+      Pause sleep(loop_, next, closed_, pause_);
       co_await sleep;
     } else {
       break;
@@ -261,7 +231,7 @@ Task<void> SharedAssociation::connect_again() {
     const Nanos until = loop_.now() + pause_before_;
     pause_before_ = std::min(2 * pause_before_, waited_for() ? kLongestPause : kLongestIdlePause);
     while (!closed_ && loop_.now() < until) {
-      Pause sleep(*this, until);
+      Pause sleep(loop_, until, closed_, pause_);
       co_await sleep;
       if (waited_for()) break;
     }

@@ -22,6 +22,7 @@
 
 #include "nvmf/host/association.h"
 #include "nvmf/host/initiator_options.h"
+#include "nvmf/host/pause.h"
 #include "nvmf/host/queue.h"
 #include "nvmf/wire/identify.h"
 #include "task/event_loop.h"
@@ -109,7 +110,6 @@ class SharedAssociation final : public std::enable_shared_from_this<SharedAssoci
 
  private:
   class LateCommand;
-  class Pause;
   struct Member {
     std::shared_ptr<NamespaceUser> user;
     std::shared_ptr<Share> share;
