@@ -930,7 +930,10 @@ TEST_F(HostileControllerTest, AStatusIsNamedByItsCommand) {
 TEST_F(HostileControllerTest, NamespacesThatCannotBeUsedAreRefused) {
   for (const bool metadata : {false, true}) {
     FakeController::Script script;
-    script.io = [](FakePeer&, int) {};
+    script.io = [](FakePeer& peer, int) {
+      while (peer.receive()) {
+      }
+    };
     script.name_space = [=](int) {
       IdentifyNamespace n = fake_namespace();
       if (metadata) {
