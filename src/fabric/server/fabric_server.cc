@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "fabric/server/shard_port.h"
+#include "fabric/server/lane_port.h"
 #include "fabric/server/transport_server.h"
 #include "task/io_thread.h"
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "fabric/server/shard_port.h"
+#include "fabric/server/lane_port.h"
 
 namespace scalio::fabric {
 

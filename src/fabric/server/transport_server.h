@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "fabric/server/shard_port.h"
+#include "fabric/server/lane_port.h"
 #include "net/uri.h"
 
 namespace scalio::fabric {

@@ -2,7 +2,7 @@
 // the NIC's affair; here are its messages, first of all the hello.
 #pragma once
 
-#include "fabric/server/shard_port.h"
+#include "fabric/server/lane_port.h"
 #include "net/verbs_queue.h"
 
 namespace scalio::fabric {

@@ -4,7 +4,7 @@
 #include "fabric/server/socket_acceptor.h"
 #include "fabric/server/transport_server.h"
 #include "fabric/tcp/server/nic.h"
-#include "fabric/tcp/server/tcp_shard.h"
+#include "fabric/tcp/server/tcp_lane.h"
 #include "fabric/tcp/tcp_transport.h"
 #include "task/io_thread.h"
 

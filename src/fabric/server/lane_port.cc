@@ -1,4 +1,4 @@
-#include "fabric/server/shard_port.h"
+#include "fabric/server/lane_port.h"
 
 #include <fmt/format.h>
 

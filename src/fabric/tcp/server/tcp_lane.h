@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "fabric/server/shard_port.h"
+#include "fabric/server/lane_port.h"
 #include "fabric/tcp/server/tcp_link.h"
 
 namespace scalio::fabric {

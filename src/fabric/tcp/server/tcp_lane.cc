@@ -1,4 +1,4 @@
-#include "fabric/tcp/server/tcp_shard.h"
+#include "fabric/tcp/server/tcp_lane.h"
 
 #include <utility>
 
