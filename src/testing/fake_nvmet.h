@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -73,6 +74,7 @@ class FakeNvmet : public NvmetDirectory {
     return state.links.emplace(path, to).second ? 0 : EEXIST;
   }
   int remove(const std::string& path) override {
+    before_step();
     if (state.links.erase(path) == 1) return 0;
     if (!state.made.contains(path)) return ENOENT;
     for (const auto& [link, to] : state.links) {
@@ -93,9 +95,11 @@ class FakeNvmet : public NvmetDirectory {
   std::optional<int> fails_after;   // so many changes
   std::optional<int> killed_after;  // the same
   int error = EINVAL;               // of the change that fails
+  std::function<void()> before_step = [] {};
 
  private:
   int tick() {
+    before_step();
     if (killed_after && (*killed_after)-- == 0) throw Killed();
     if (fails_after && (*fails_after)-- == 0) return error;
     return 0;

@@ -81,9 +81,11 @@ ok "configfs is as before" as_before
 not_ok "an address of nobody" "no interface" configure --listen tcp:10.9.9.9:4421 --allow-host any
 ok "configfs is as before" as_before
 
-# kill -9 at moments all over.
+# kill -9 at moments all over. Not by the function: that would be a shell of its own, and the kill
+# the shell's, while its scalio goes on.
 for ((i = 1; i <= 6; ++i)); do
-  configure --listen tcp:$ADDRESS:4421 --allow-host $HOST_NQN >/dev/null 2>&1 &
+  scalio target configure --dir $STORE --listen tcp:$ADDRESS:4421 --allow-host $HOST_NQN \
+    >/dev/null 2>&1 &
   sleep 0.$((RANDOM % 8))
   kill -9 $! 2>/dev/null
   wait $! 2>/dev/null

@@ -91,6 +91,8 @@ Status take_back(const std::vector<ConfigStep>& done, Status failure, NvmetDirec
 Result<Configured> configure_kernel_target(const KernelTarget& target, NvmetDirectory& nvmet,
                                            const std::string& record_path) {
   if (Status s = nvmet.available(); !s.ok()) return s;
+  const Result<net::UniqueFd> lock = lock_record(record_path);
+  if (!lock.ok()) return lock.status();
   auto earlier = read_record(record_path);
   if (!earlier.ok()) return earlier.status();
   if (*earlier && !(*earlier)->empty()) {
@@ -119,6 +121,8 @@ Result<Configured> configure_kernel_target(const KernelTarget& target, NvmetDire
 }
 
 Result<bool> remove_kernel_target(NvmetDirectory& nvmet, const std::string& record) {
+  const Result<net::UniqueFd> lock = lock_record(record);
+  if (!lock.ok()) return lock.status();
   auto steps = read_record(record);
   if (!steps.ok()) return steps.status();
   if (!*steps) return false;

@@ -250,6 +250,27 @@ TEST_F(KernelTargetTest, ARecordOfAnEarlierBootIsWorthNothing) {
   EXPECT_TRUE(configure(two_ssds()).ok());
 }
 
+// Else the one would take away what the other has half made, and leave the rest for ever.
+TEST_F(KernelTargetTest, OnlyOneAtATimeIsAtWorkOnARecord) {
+  const auto refused = [&](const Status& status) {
+    EXPECT_EQ(status.code(), Code::busy);
+    EXPECT_THAT(status.message(), HasSubstr("wait until it has ended"));
+  };
+  int tried = 0;
+  nvmet_.before_step = [&] {
+    const FakeNvmet::State half_made = nvmet_.state;
+    refused(remove().status());
+    refused(configure(two_ssds()).status());
+    EXPECT_TRUE(nvmet_.state == half_made);
+    ++tried;
+  };
+  ASSERT_TRUE(configure(two_ssds()).ok());
+  EXPECT_GT(tried, 20);
+  ASSERT_TRUE(remove().ok());
+  EXPECT_GT(tried, 30);
+  EXPECT_TRUE(nvmet_.state == before_);
+}
+
 TEST_F(KernelTargetTest, AStrangeRecordIsNotFollowed) {
   const std::string boot = "boot " + boot_id() + "\n";
   for (const std::string& text :

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <sstream>
 
 #include "base/process_identity.h"
@@ -24,6 +26,20 @@ constexpr const char* kMake = "make";
 constexpr const char* kLink = "link";
 
 }  // namespace
+
+// The lock is the folder's: the record itself comes and goes.
+Result<net::UniqueFd> lock_record(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path();
+  net::UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd && flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (fd && errno == EWOULDBLOCK) {
+    return Status(
+        Code::busy,
+        fmt::format("another `scalio target` is at work on {}: wait until it has ended", folder));
+  }
+  return Status(Code::unavailable, fmt::format("cannot {} {}: {}", fd ? "lock" : "open", folder,
+                                               std::strerror(errno)));
+}
 
 Result<std::optional<std::vector<ConfigStep>>> read_record(const std::string& path) {
   const Result<std::string> text = read_regular_file(path, kMostOfARecord);

@@ -16,6 +16,11 @@
 
 namespace scalio::nvmf {
 
+// Held while a store's target is made or taken away: who reads a record that another still writes
+// would take away what is half made, and leave the rest. Given back when the descriptor is closed,
+// also by a kill. Failures: busy (another has it), unavailable.
+Result<net::UniqueFd> lock_record(const std::string& path);
+
 // Nothing, if there is no record; no steps, if it is of an earlier boot: configfs is empty after
 // each.
 Result<std::optional<std::vector<ConfigStep>>> read_record(const std::string& path);
