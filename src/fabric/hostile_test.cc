@@ -49,8 +49,8 @@ class RawClient {
     frame.insert(frame.end(), payload.begin(), payload.end());
     return send(frame);
   }
-  bool say_hello(std::uint32_t shard = 0) {
-    if (!send(FrameKind::hello, 0, encode(Hello{shard, as_bytes("raw")}))) return false;
+  bool say_hello(std::uint32_t lane = 0) {
+    if (!send(FrameKind::hello, 0, encode(Hello{lane, as_bytes("raw")}))) return false;
     const auto answer = receive();
     return answer && answer->kind == FrameKind::welcome;
   }
@@ -224,7 +224,7 @@ TEST_P(Hostile, ProbesWithoutWaitingForTheAnswer) {
   RawClient c(server.uri(GetParam()));
   ASSERT_TRUE(c.say_hello());
   std::promise<void> sent;
-  server.shards[0]->endpoint().loop->run_on_loop([&] { sent.get_future().wait(); });
+  server.lanes[0]->endpoint().loop->run_on_loop([&] { sent.get_future().wait(); });
   EXPECT_TRUE(c.send(FrameKind::request, 7));
   EXPECT_TRUE(c.send(FrameKind::request, 8));
   if (GetParam() == net::kTcp) {
@@ -421,7 +421,7 @@ TEST_P(Hostile, Fuzz) {
     }
   }
   expect_undisturbed(server);
-  // Those the services had are gone; TestShard checks that each was told of once.
+  // Those the services had are gone; FabricTestLane checks that each was told of once.
   wait_until([&] {
     return server.service(0).connected == server.service(0).disconnected &&
            server.service(1).connected == server.service(1).disconnected;

@@ -38,17 +38,17 @@ class Transport : public testing::TestWithParam<std::string> {
   void SetUp() override {
     if (const char* what = lacking(GetParam())) GTEST_SKIP() << what;
   }
-  std::unique_ptr<Connection> connect_to(TestServer& server, std::uint32_t shard = 0,
+  std::unique_ptr<Connection> connect_to(TestServer& server, std::uint32_t lane = 0,
                                          ConnectOptions options = {}) {
     Result<std::unique_ptr<Connection>> c =
-        try_connect(server.uri(GetParam()), shard, "me", options);
+        try_connect(server.uri(GetParam()), lane, "me", options);
     EXPECT_TRUE(c.ok()) << c.status().to_string();
     return c.ok() ? std::move(*c) : nullptr;
   }
-  Result<std::unique_ptr<Connection>> try_connect(const net::Uri& uri, std::uint32_t shard,
+  Result<std::unique_ptr<Connection>> try_connect(const net::Uri& uri, std::uint32_t lane,
                                                   const std::string& hello,
                                                   ConnectOptions options = {}) {
-    return run(*loop_, connect(TestTransports::clients, *loop_, uri, shard,
+    return run(*loop_, connect(TestTransports::clients, *loop_, uri, lane,
                                TestService::bytes(hello), options));
   }
   // One call's reply.
@@ -98,7 +98,7 @@ TEST_P(Transport, IsRefusedWithTheServicesReason) {
   EXPECT_EQ(server.service().disconnected, 0);
 }
 
-TEST_P(Transport, IsRefusedForAShardThatIsNotThere) {
+TEST_P(Transport, IsRefusedForALaneThatIsNotThere) {
   TestServer server(GetParam(), {}, 2, TestTransports::servers);
   EXPECT_EQ(try_connect(server.uri(GetParam()), 2, "me").code(), Code::invalid);
 }
@@ -117,10 +117,10 @@ TEST_P(Transport, TooManyConnectionsAreBusy) {
   TestServer server(GetParam(), limits, 2, TestTransports::servers);
   std::unique_ptr<Connection> first = connect_to(server), second = connect_to(server);
   EXPECT_EQ(try_connect(server.uri(GetParam()), 0, "me").code(), Code::busy);
-  std::unique_ptr<Connection> other_shard = connect_to(server, 1);
+  std::unique_ptr<Connection> other_lane = connect_to(server, 1);
   first.reset();
   wait_until([&] { return server.service().disconnected == 1; });
-  // Over TCP the NIC learns a little later that the shard has let go.
+  // Over TCP the NIC learns a little later that the lane has let go.
   wait_until([&] { return try_connect(server.uri(GetParam()), 0, "me").ok(); });
 }
 
@@ -449,7 +449,7 @@ TEST_P(Transport, ALaneThatDoesNotAnswerTimesOut) {
   std::unique_ptr<Connection> c = connect_to(server, 0, options);
   EXPECT_EQ(*ask(*c, "quick"), "quick");
   std::promise<void> tested;
-  server.shards[0]->endpoint().loop->run_on_loop([&] { tested.get_future().wait(); });
+  server.lanes[0]->endpoint().loop->run_on_loop([&] { tested.get_future().wait(); });
   EXPECT_EQ(ask(*c, "quick").code(), Code::timed_out);
   EXPECT_EQ(c->lost().code(), Code::timed_out);
   tested.set_value();
@@ -692,7 +692,7 @@ TEST(Tcp, TheNicsTimeIsCounted) {
   EXPECT_GE(server.server->nic_cpu_time(), after);
 
   const net::Uri local = *net::parse_uri("unix:" + server.dir() + "/other");
-  const auto without = FabricServer::start(Transports::servers, {server.shards[0]->endpoint()}, 1,
+  const auto without = FabricServer::start(Transports::servers, {server.lanes[0]->endpoint()}, 1,
                                            *server.epoch_file, {local}, Limits{});
   ASSERT_TRUE(without.ok());
   EXPECT_EQ((*without)->nic_cpu_time(), 0u);

@@ -50,7 +50,7 @@ class LaneThread {
   Status await_start();
   // Lets the shards look for damage in turn, each every Scrubber::kInterval.
   void begin_scrubbing();
-  fabric::ShardEndpoint endpoint() { return {loop_.get(), region_.get(), lane_.get()}; }
+  fabric::LaneEndpoint endpoint() { return {loop_.get(), region_.get(), lane_.get()}; }
 
   // Stops the shards that serve, beside those of other lanes; await_stop() says how that ended.
   void stop_shards();

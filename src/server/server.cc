@@ -350,7 +350,7 @@ Status Server::Impl::start_shards(const ServerOptions& o) {
 }
 
 Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
-  std::vector<fabric::ShardEndpoint> endpoints;
+  std::vector<fabric::LaneEndpoint> endpoints;
   for (auto& lane : lanes) {
     endpoints.push_back(lane->endpoint());
     lane->begin_scrubbing();

@@ -1,4 +1,4 @@
-// A server with running shards, for the tests of this layer.
+// A server with running lanes, for the tests of this layer.
 #pragma once
 
 #include <algorithm>
@@ -64,19 +64,19 @@ class TestService final : public Service {
   std::vector<std::pair<Peer*, std::uint64_t>> held_;
 };
 
-// One shard: its loop on a thread of its own.
-class FabricTestShard {
+// One lane: its loop on a thread of its own.
+class FabricTestLane {
  public:
-  explicit FabricTestShard(std::size_t region_size)
+  explicit FabricTestLane(std::size_t region_size)
       : loop_(make_loop()),
         region_(std::move(*Region::create(region_size))),
         thread_([this] { loop_->run_until([this] { return stop_; }); }) {}
-  ~FabricTestShard() {
+  ~FabricTestLane() {
     loop_->run_on_loop([this] { stop_ = true; });
     thread_.join();
     EXPECT_EQ(service.connected, service.disconnected);
   }
-  ShardEndpoint endpoint() { return {loop_.get(), region_.get(), &service}; }
+  LaneEndpoint endpoint() { return {loop_.get(), region_.get(), &service}; }
   Region& region() { return *region_; }
 
   TestService service;
@@ -94,11 +94,11 @@ class TestServer {
   using Table = std::span<const ServerTransport>;
 
   // Serves `scheme`, and everything of the table that can be served beside it.
-  explicit TestServer(const std::string& scheme, Limits limits = {}, int shards = 2,
+  explicit TestServer(const std::string& scheme, Limits limits = {}, int lanes = 2,
                       Table table = Transports::servers)
       : table_(table), atomics_(row(scheme).atomics), limits_(limits) {
-    for (int i = 0; i < shards; ++i) {
-      this->shards.push_back(std::make_unique<FabricTestShard>(kRegion));
+    for (int i = 0; i < lanes; ++i) {
+      this->lanes.push_back(std::make_unique<FabricTestLane>(kRegion));
     }
     Result<std::unique_ptr<EpochFile>> file = EpochFile::open(dir_.path() + "/epoch");
     EXPECT_TRUE(file.ok()) << file.status().to_string();
@@ -107,8 +107,8 @@ class TestServer {
   }
   // Also again, after server.reset().
   void start() {
-    std::vector<ShardEndpoint> endpoints;
-    for (auto& shard : shards) endpoints.push_back(shard->endpoint());
+    std::vector<LaneEndpoint> endpoints;
+    for (auto& lane : lanes) endpoints.push_back(lane->endpoint());
     std::vector<net::Uri> listen;
     for (const ServerTransport& t : table_) {
       if (t.atomics == atomics_) listen.push_back(any_address(t, dir_.path()));
@@ -133,8 +133,8 @@ class TestServer {
     ADD_FAILURE() << scheme << ": is not served";
     return {};
   }
-  TestService& service(std::size_t shard = 0) { return shards[shard]->service; }
-  Region& region(std::size_t shard = 0) { return shards[shard]->region(); }
+  TestService& service(std::size_t lane = 0) { return lanes[lane]->service; }
+  Region& region(std::size_t lane = 0) { return lanes[lane]->region(); }
   const std::string& dir() const { return dir_.path(); }
 
  private:
@@ -148,7 +148,7 @@ class TestServer {
   const Limits limits_;
 
  public:
-  std::vector<std::unique_ptr<FabricTestShard>> shards;
+  std::vector<std::unique_ptr<FabricTestLane>> lanes;
   std::unique_ptr<EpochFile> epoch_file;
   std::unique_ptr<FabricServer> server;
 };

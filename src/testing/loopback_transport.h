@@ -31,7 +31,7 @@ struct LoopbackTransport {
 // The server's end of one client.
 class LoopbackPeer final : public NewcomerPeer {
  public:
-  LoopbackPeer(ShardPort& port, net::UniqueFd socket)
+  LoopbackPeer(LanePort& port, net::UniqueFd socket)
       : NewcomerPeer(port, "loop"),
         stream_(FrameStream::create(port.loop(), std::move(socket), *this,
                                     port.limits().of_a_stream())) {
@@ -59,7 +59,7 @@ class LoopbackServer final : public TransportServer {
     if (!all().emplace(uri.path, this).second) return Status(Code::busy, uri.text());
     return uri;
   }
-  Status prepare(std::vector<ShardPort*> ports) override {
+  Status prepare(std::vector<LanePort*> ports) override {
     prepared_ = std::move(ports);
     return Status();
   }
@@ -73,11 +73,11 @@ class LoopbackServer final : public TransportServer {
     *serving_ = false;
   }
 
-  static Result<Joined> join(const std::string& path, std::uint32_t shard) {
+  static Result<Joined> join(const std::string& path, std::uint32_t lane) {
     const std::lock_guard lock(mutex());
     const auto found = all().find(path);
     if (found == all().end()) return Status(Code::unavailable, "nobody listens at " + path);
-    return found->second->take(shard);
+    return found->second->take(lane);
   }
 
  private:
@@ -90,7 +90,7 @@ class LoopbackServer final : public TransportServer {
     return listening;
   }
 
-  Result<Joined> take(std::uint32_t shard) {
+  Result<Joined> take(std::uint32_t lane) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
       return Status(Code::unavailable, "no sockets");
@@ -101,8 +101,8 @@ class LoopbackServer final : public TransportServer {
       waiting_.push_back(std::move(other));
       return joined;
     }
-    if (shard >= ports_.size()) return Status(Code::invalid, "there is no such shard");
-    ShardPort& port = *ports_[shard];
+    if (lane >= ports_.size()) return Status(Code::invalid, "there is no such lane");
+    LanePort& port = *ports_[lane];
     Result<Mapping> region = map_region(port.region().fd(), port.region().span().size());
     if (!region.ok()) return region.status();
     joined.region = std::move(*region);
@@ -112,8 +112,8 @@ class LoopbackServer final : public TransportServer {
     return joined;
   }
 
-  std::vector<ShardPort*> prepared_;
-  std::vector<ShardPort*> ports_;  // once it accepts
+  std::vector<LanePort*> prepared_;
+  std::vector<LanePort*> ports_;  // once it accepts
   std::vector<std::shared_ptr<net::UniqueFd>> waiting_;
   const std::shared_ptr<std::atomic<bool>> serving_ = std::make_shared<std::atomic<bool>>(true);
 };

@@ -55,7 +55,7 @@ TEST(Rdma, IsNotServedBesideOthers) {
   TestServer server(net::kTcp);
   for (const char* other : {"tcp:127.0.0.1:0", "unix:/tmp/never-made"}) {
     const auto mixed = FabricServer::start(
-        Transports::servers, {server.shards[0]->endpoint()}, 1, *server.epoch_file,
+        Transports::servers, {server.lanes[0]->endpoint()}, 1, *server.epoch_file,
         {*net::parse_uri("rdma:127.0.0.1:0"), *net::parse_uri(other)}, Limits{});
     ASSERT_EQ(mixed.code(), Code::invalid);
     EXPECT_EQ(mixed.status().message(),
@@ -69,7 +69,7 @@ TEST(Rdma, NoDeviceIsSaid) {
   if (lacking(net::kRdma) == nullptr) GTEST_SKIP() << "this machine has an RDMA device";
   TestServer server(net::kTcp);
   const net::Uri uri = *net::parse_uri("rdma:127.0.0.1:7000");
-  const auto listening = FabricServer::start(Transports::servers, {server.shards[0]->endpoint()}, 1,
+  const auto listening = FabricServer::start(Transports::servers, {server.lanes[0]->endpoint()}, 1,
                                              *server.epoch_file, {uri}, Limits{});
   EXPECT_EQ(listening.code(), Code::unavailable);
   EXPECT_NE(listening.status().message().find("no RDMA device"), std::string::npos);
@@ -249,18 +249,18 @@ TEST_F(Verbs, SomethingElseInsteadOfHello) {
   expect_undisturbed(server);
 }
 
-// It takes no message, so that the refusal does not get through; the shard's thread goes on even
+// It takes no message, so that the refusal does not get through; the lane's thread goes on even
 // so.
 TEST_F(Verbs, NobodyWaitsForTheRefused) {
   TestServer server(net::kRdma);
-  EventLoop& shard = *server.shards[0]->endpoint().loop;
+  EventLoop& lane = *server.lanes[0]->endpoint().loop;
   std::atomic<bool> went_on = false, go_on = false;
   const auto next_turn = [&]() -> Task<void> {
-    co_await shard.yield();
+    co_await lane.yield();
     went_on = true;
     wait_until([&] { return go_on.load(); });
   };
-  server.service().on_refuse = [&] { shard.spawn(next_turn()); };
+  server.service().on_refuse = [&] { lane.spawn(next_turn()); };
   RawEnd c;
   c.takes_messages = false;
   c.connect(*loop_, uri(server), encode(VerbsHello{0}));

@@ -10,16 +10,16 @@
 
 namespace scalio::fabric {
 
-// One shard. `loop` is run by the caller, on the shard's thread, where all calls of `service` are
+// One lane. `loop` is run by the caller, on the lane's thread, where all calls of `service` are
 // made.
-struct ShardEndpoint {
+struct LaneEndpoint {
   EventLoop* loop = nullptr;
   Region* region = nullptr;
   Service* service = nullptr;
 };
 
 struct Limits {
-  // Clients connected to one shard; more are refused (busy).
+  // Clients connected to one lane; more are refused (busy).
   std::size_t max_connections = 1024;
   // From accepting a connection to having its whole HELLO.
   Nanos hello_timeout = 5 * kSecond;

@@ -97,25 +97,25 @@ unsigned descriptors_per_client(std::span<const ServerTransport> table,
 }
 
 struct FabricServer::Impl {
-  std::vector<std::unique_ptr<ShardPort>> ports;  // each used on its shard's thread
-  Listening listening;                            // after the ports, which it uses
+  std::vector<std::unique_ptr<LanePort>> ports;  // each used on its lane's thread
+  Listening listening;                           // after the ports, which it uses
   bool stopped = false;
 
   void stop();
 };
 
 Result<std::unique_ptr<FabricServer>> FabricServer::start(
-    std::span<const ServerTransport> table, std::vector<ShardEndpoint> shards, std::uint64_t epoch,
+    std::span<const ServerTransport> table, std::vector<LaneEndpoint> lanes, std::uint64_t epoch,
     EpochFile& epoch_file, const std::vector<net::Uri>& listen, Limits limits) {
-  SCALIO_ASSERT(!shards.empty() && epoch != 0);
+  SCALIO_ASSERT(!lanes.empty() && epoch != 0);
   auto impl = std::make_unique<Impl>();
   Result<Listening> listening = open_listeners(table, listen, limits);
   if (!listening.ok()) return listening.status();
   impl->listening = std::move(*listening);
-  std::vector<ShardPort*> ports;
-  for (std::uint32_t i = 0; i < shards.size(); ++i) {
+  std::vector<LanePort*> ports;
+  for (std::uint32_t i = 0; i < lanes.size(); ++i) {
     impl->ports.push_back(
-        std::make_unique<ShardPort>(i, shards[i], epoch, epoch_file.read_only_fd(), limits));
+        std::make_unique<LanePort>(i, lanes[i], epoch, epoch_file.read_only_fd(), limits));
     ports.push_back(impl->ports.back().get());
   }
   // Everything that can fail comes before the first connection is accepted.
@@ -126,8 +126,8 @@ Result<std::unique_ptr<FabricServer>> FabricServer::start(
   return std::unique_ptr<FabricServer>(new FabricServer(std::move(impl)));
 }
 
-// From the outside in: who takes connections first, so that nothing new reaches the shards, then
-// the shards.
+// From the outside in: who takes connections first, so that nothing new reaches the lanes, then
+// the lanes.
 void FabricServer::Impl::stop() {
   if (std::exchange(stopped, true)) return;
   for (auto& transport : listening.transports) transport->stop();

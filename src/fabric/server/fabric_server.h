@@ -1,4 +1,4 @@
-// FabricServer: the server's end of all transports of a table, for all shards of one store.
+// FabricServer: the server's end of all transports of a table, for all lanes of one store.
 //
 // One store is served by transports that execute compare-and-swaps in the same place only (see
 // Atomics).
@@ -23,14 +23,14 @@ namespace scalio::fabric {
 // that cannot be served together.
 Status check_listen(std::span<const ServerTransport> table, const std::vector<net::Uri>& listen);
 
-// The descriptors of one client's connection to one shard: the most of any address.
+// The descriptors of one client's connection to one lane: the most of any address.
 unsigned descriptors_per_client(std::span<const ServerTransport> table,
                                 const std::vector<net::Uri>& listen);
 
 class FabricServer {
  public:
   // Listens at every URI of `listen`, each by the transport that has its scheme. `epoch` is what
-  // epoch_file.advance() returned. The shards' loops must be running, or start to run soon;
+  // epoch_file.advance() returned. The lanes' loops must be running, or start to run soon;
   // everything passed by pointer or reference must outlive the server.
   //
   // Who may write to a Unix socket's file (see umask) may use the store. A socket file that nobody
@@ -38,7 +38,7 @@ class FabricServer {
   // host, path too long or not a socket; as check_listen; rdma: of several devices), unavailable
   // (io_uring or threads refused, no RDMA device, or its memory cannot be pinned).
   static Result<std::unique_ptr<FabricServer>> start(std::span<const ServerTransport> table,
-                                                     std::vector<ShardEndpoint> shards,
+                                                     std::vector<LaneEndpoint> lanes,
                                                      std::uint64_t epoch, EpochFile& epoch_file,
                                                      const std::vector<net::Uri>& listen,
                                                      Limits limits);
@@ -48,7 +48,7 @@ class FabricServer {
   FabricServer& operator=(const FabricServer&) = delete;
 
   // Closes the listeners and all connections. When it returns, every service has had on_disconnect
-  // for every peer and none is called again. The shards' loops must still be running, and this must
+  // for every peer and none is called again. The lanes' loops must still be running, and this must
   // not be one of their threads: it waits for them. Idempotent.
   void stop();
 

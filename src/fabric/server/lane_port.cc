@@ -4,13 +4,13 @@
 
 namespace scalio::fabric {
 
-ShardPort::ShardPort(std::uint32_t shard, ShardEndpoint endpoint, std::uint64_t epoch, int epoch_fd,
-                     const Limits& limits)
-    : shard_(shard), endpoint_(endpoint), epoch_(epoch), epoch_fd_(epoch_fd), limits_(limits) {}
+LanePort::LanePort(std::uint32_t lane, LaneEndpoint endpoint, std::uint64_t epoch, int epoch_fd,
+                   const Limits& limits)
+    : lane_(lane), endpoint_(endpoint), epoch_(epoch), epoch_fd_(epoch_fd), limits_(limits) {}
 
-ShardPort::~ShardPort() { SCALIO_ASSERT(peers_.empty() && newcomers_.empty()); }
+LanePort::~LanePort() { SCALIO_ASSERT(peers_.empty() && newcomers_.empty()); }
 
-void ShardPort::hand_over(std::function<void()> admit) {
+void LanePort::hand_over(std::function<void()> admit) {
   waiting_.fetch_add(1, std::memory_order_relaxed);
   endpoint_.loop->run_on_loop([this, admit = std::move(admit)] {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
@@ -18,44 +18,44 @@ void ShardPort::hand_over(std::function<void()> admit) {
   });
 }
 
-Result<Bytes> ShardPort::ask_service(ServerPeer& peer, ByteView request) {
+Result<Bytes> LanePort::ask_service(ServerPeer& peer, ByteView request) {
   Result<Bytes> answer = Status(
       Code::busy,
-      fmt::format("lane {} has {} connections already, which is the most", shard_, peers_.size()));
+      fmt::format("lane {} has {} connections already, which is the most", lane_, peers_.size()));
   if (peers_.size() < limits_.max_connections) answer = endpoint_.service->on_hello(peer, request);
   SCALIO_ASSERT(!answer.ok() || answer->size() <= kMaxMessage);
   if (!answer.ok()) warn(peer.name(), "refused: " + answer.status().message());
   return answer;
 }
 
-void ShardPort::keep(std::unique_ptr<ServerPeer> peer) {
+void LanePort::keep(std::unique_ptr<ServerPeer> peer) {
   peers_.emplace(peer.get(), std::move(peer));
 }
 
-void ShardPort::forget(ServerPeer& peer) {
+void LanePort::forget(ServerPeer& peer) {
   // Off the list first: the service may look for other peers.
   auto node = peers_.extract(&peer);
   SCALIO_ASSERT(!node.empty());
   endpoint_.service->on_disconnect(peer);
 }
 
-void ShardPort::keep_newcomer(std::unique_ptr<NewcomerPeer> peer) {
+void LanePort::keep_newcomer(std::unique_ptr<NewcomerPeer> peer) {
   newcomers_.emplace(peer.get(), std::move(peer));
 }
 
-void ShardPort::forget_newcomer(NewcomerPeer& peer) { newcomers_.erase(&peer); }
+void LanePort::forget_newcomer(NewcomerPeer& peer) { newcomers_.erase(&peer); }
 
-void ShardPort::welcome(NewcomerPeer& peer, ByteView answer) {
+void LanePort::welcome(NewcomerPeer& peer, ByteView answer) {
   std::unique_ptr<NewcomerPeer> kept = std::move(newcomers_.extract(&peer).mapped());
   kept->welcome(answer);
   keep(std::move(kept));
 }
 
-void ShardPort::warn(std::string_view peer, std::string_view what) {
+void LanePort::warn(std::string_view peer, std::string_view what) {
   log_.warn(loop().now(), fmt::format("{}: {}", peer, what));
 }
 
-void ShardPort::stop(const std::string& reason) {
+void LanePort::stop(const std::string& reason) {
   // Each is told before the first is forgotten: their NICs take it at the same time.
   for (auto& [newcomer, owner] : newcomers_) newcomer->end(reason);
   for (auto& [peer, owner] : peers_) peer->end(reason);

@@ -1,4 +1,4 @@
-// ShardPort: one shard's end of all of its connections, of all transports, on the shard's thread.
+// LanePort: one lane's end of all of its connections, of all transports, on the lane's thread.
 #pragma once
 
 #include <atomic>
@@ -14,28 +14,28 @@
 
 namespace scalio::fabric {
 
-class ShardPort {
+class LanePort {
  public:
-  ShardPort(std::uint32_t shard, ShardEndpoint endpoint, std::uint64_t epoch, int epoch_fd,
-            const Limits& limits);
-  ~ShardPort();
-  ShardPort(const ShardPort&) = delete;
-  ShardPort& operator=(const ShardPort&) = delete;
+  LanePort(std::uint32_t lane, LaneEndpoint endpoint, std::uint64_t epoch, int epoch_fd,
+           const Limits& limits);
+  ~LanePort();
+  LanePort(const LanePort&) = delete;
+  LanePort& operator=(const LanePort&) = delete;
 
   // What is served, for any thread.
-  std::uint32_t shard() const { return shard_; }
+  std::uint32_t lane() const { return lane_; }
   EventLoop& loop() const { return *endpoint_.loop; }
   Region& region() const { return *endpoint_.region; }
   std::uint64_t epoch() const { return epoch_; }
   int epoch_fd() const { return epoch_fd_; }  // of the epoch file, read-only
   const Limits& limits() const { return limits_; }
 
-  // For an accepting thread: whether the shard's thread keeps up with connections.
+  // For an accepting thread: whether the lane's thread keeps up with connections.
   bool room() const { return waiting_.load(std::memory_order_relaxed) < limits_.max_connections; }
-  // For an accepting thread: runs this on the shard's thread, to take over one client.
+  // For an accepting thread: runs this on the lane's thread, to take over one client.
   void hand_over(std::function<void()> admit);
 
-  // The rest is for transports on the shard's thread.
+  // The rest is for transports on the lane's thread.
 
   Service& service() const { return *endpoint_.service; }
   // The service's answer to a peer's hello, or why it is refused, which is logged.
@@ -57,8 +57,8 @@ class ShardPort {
   void stop(const std::string& reason);
 
  private:
-  const std::uint32_t shard_;
-  const ShardEndpoint endpoint_;
+  const std::uint32_t lane_;
+  const LaneEndpoint endpoint_;
   const std::uint64_t epoch_;
   const int epoch_fd_;
   const Limits limits_;

@@ -56,7 +56,7 @@ void StreamPeer::log_end(const Status& why) {
 
 // --- NewcomerPeer
 
-NewcomerPeer::NewcomerPeer(ShardPort& port, std::string name)
+NewcomerPeer::NewcomerPeer(LanePort& port, std::string name)
     : StreamPeer(port, std::move(name)), hello_timeout_(port.loop(), [this] {
         stream().fail(Status(Code::timed_out, "it did not say hello in time"));
       }) {}
@@ -73,7 +73,7 @@ void NewcomerPeer::on_frame(const Frame& frame) {
   }
   const Result<Hello> hello = decode_hello(frame.payload);
   if (!hello.ok()) return stream().fail(hello.status());
-  if (hello->lane != port_.shard()) {
+  if (hello->lane != port_.lane()) {
     return stream().fail(Status(Code::invalid, "it asked for one lane and greets another"));
   }
   greet(hello->request);

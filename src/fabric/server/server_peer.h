@@ -9,26 +9,26 @@
 
 namespace scalio::fabric {
 
-class ShardPort;
+class LanePort;
 
-// Belongs to its port, on the shard's thread.
+// Belongs to its port, on the lane's thread.
 class ServerPeer : public Peer {
  public:
-  ServerPeer(ShardPort& port, std::string name) : port_(port), name_(std::move(name)) {}
+  ServerPeer(LanePort& port, std::string name) : port_(port), name_(std::move(name)) {}
   virtual ~ServerPeer() = default;
   const std::string& name() const override { return name_; }
   void close(std::string reason) override;
-  // Ends the connection; unless the peer is destroyed first, ShardPort::forget follows, later.
+  // Ends the connection; unless the peer is destroyed first, LanePort::forget follows, later.
   virtual void end(const std::string& reason) = 0;
 
  protected:
-  ShardPort& port_;
+  LanePort& port_;
 
  private:
   const std::string name_;
 };
 
-// A peer whose stream the shard's thread has. Whoever makes it has read the hello.
+// A peer whose stream the lane's thread has. Whoever makes it has read the hello.
 class StreamPeer : public ServerPeer, protected MessageStream::Handler {
  public:
   using ServerPeer::ServerPeer;
@@ -48,10 +48,10 @@ class StreamPeer : public ServerPeer, protected MessageStream::Handler {
   std::size_t calls_ = 0;  // not replied to
 };
 
-// One that says its hello on the shard's thread. Until it has, it is one of the port's newcomers.
+// One that says its hello on the lane's thread. Until it has, it is one of the port's newcomers.
 class NewcomerPeer : public StreamPeer {
  public:
-  NewcomerPeer(ShardPort& port, std::string name);
+  NewcomerPeer(LanePort& port, std::string name);
 
   // Bounds the time until the hello. Once there is a stream.
   void await_hello();

@@ -38,9 +38,9 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
     }
     Result<Hello> hello = decode_hello(frame.payload);
     Status status = hello.status();
-    if (status.ok() && hello->lane >= acceptor_.shards_) {
+    if (status.ok() && hello->lane >= acceptor_.lanes_) {
       status = Status(Code::invalid,
-                      fmt::format("there is no lane {}, only {}", hello->lane, acceptor_.shards_));
+                      fmt::format("there is no lane {}, only {}", hello->lane, acceptor_.lanes_));
     }
     if (!status.ok()) {
       acceptor_.log_.warn(acceptor_.loop_.now(),
@@ -68,9 +68,9 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
 };
 
 SocketAcceptor::SocketAcceptor(EventLoop& loop, std::vector<net::Listener> listeners,
-                               std::size_t shards, const Limits& limits, OnHello on_hello)
+                               std::size_t lanes, const Limits& limits, OnHello on_hello)
     : loop_(loop),
-      shards_(shards),
+      lanes_(lanes),
       limits_(limits),
       on_hello_(std::move(on_hello)),
       listeners_(std::move(listeners)),
@@ -98,7 +98,7 @@ void SocketAcceptor::accept_from(net::Listener& listener) {
     }
     // All clients may come at once, each to all lanes. Beyond that the connection is closed without
     // a word.
-    if (newcomers_.size() >= limits_.max_connections * shards_) continue;
+    if (newcomers_.size() >= limits_.max_connections * lanes_) continue;
     auto newcomer = std::make_unique<Newcomer>(*this, std::move(*accepted));
     newcomers_.emplace(newcomer.get(), std::move(newcomer));
   }

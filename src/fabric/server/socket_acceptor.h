@@ -19,12 +19,12 @@ namespace scalio::fabric {
 
 class SocketAcceptor {
  public:
-  // Called from the stream's on_frame for a hello to an existing shard; hello.request is valid
+  // Called from the stream's on_frame for a hello to an existing lane; hello.request is valid
   // during the call. The callee releases or stops the stream, or keeps it and sets its handler.
   using OnHello = std::function<void(std::shared_ptr<FrameStream> stream, const std::string& name,
                                      const Hello& hello)>;
 
-  SocketAcceptor(EventLoop& loop, std::vector<net::Listener> listeners, std::size_t shards,
+  SocketAcceptor(EventLoop& loop, std::vector<net::Listener> listeners, std::size_t lanes,
                  const Limits& limits, OnHello on_hello);
   ~SocketAcceptor();
   SocketAcceptor(const SocketAcceptor&) = delete;
@@ -36,7 +36,7 @@ class SocketAcceptor {
   void forget(Newcomer& newcomer);
 
   EventLoop& loop_;
-  const std::size_t shards_;
+  const std::size_t lanes_;
   const Limits limits_;
   const OnHello on_hello_;
   std::vector<net::Listener> listeners_;

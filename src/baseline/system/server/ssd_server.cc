@@ -81,7 +81,7 @@ struct SsdServer::Impl {
     epoch = *std::move(opened);
     const Result<std::uint64_t> now = epoch->advance();
     if (!now.ok()) return now.status();
-    std::vector<fabric::ShardEndpoint> endpoints = o.first_shards;
+    std::vector<fabric::LaneEndpoint> endpoints = o.first_shards;
     for (auto& s : shards) {
       endpoints.push_back({s->loop, &s->shard->region(), &s->shard->service()});
     }

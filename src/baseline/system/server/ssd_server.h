@@ -51,7 +51,7 @@ struct SsdServerOptions {
   std::uint32_t threads = 4;  // at most as many as there are SSDs
   std::vector<net::Uri> listen;
   // Served beside the SSDs, which are numbered after them. Must outlive the server.
-  std::vector<fabric::ShardEndpoint> first_shards;
+  std::vector<fabric::LaneEndpoint> first_shards;
   std::string epoch_file;  // of the server's own; made if it is not there
   fabric::Limits limits;
 };

@@ -1,4 +1,4 @@
-// The server's end over RDMA. Clients have the NIC for one-sided operations; the shard's own thread
+// The server's end over RDMA. Clients have the NIC for one-sided operations; the lane's own thread
 // has their messages.
 #include <fmt/format.h>
 
@@ -27,11 +27,11 @@ class RdmaServer final : public TransportServer {
     listeners_.push_back(std::move(*listener));
     return listeners_.back().uri();
   }
-  Status prepare(std::vector<ShardPort*> ports) override {
-    for (ShardPort* port : ports) {
-      Result<VerbsShard> shard = register_region(listeners_[0].device(), *port);
-      if (!shard.ok()) return shard.status();
-      shards_.push_back(std::move(*shard));
+  Status prepare(std::vector<LanePort*> ports) override {
+    for (LanePort* port : ports) {
+      Result<VerbsLane> lane = register_region(listeners_[0].device(), *port);
+      if (!lane.ok()) return lane.status();
+      lanes_.push_back(std::move(*lane));
     }
     Result<std::unique_ptr<IoThread>> thread = IoThread::start("scalio-accept");
     if (thread.ok()) thread_ = std::move(*thread);
@@ -39,7 +39,7 @@ class RdmaServer final : public TransportServer {
   }
   void start() override {
     run_and_wait(thread_->loop(), [this] {
-      acceptor_ = std::make_unique<VerbsAcceptor>(thread_->loop(), std::move(listeners_), shards_);
+      acceptor_ = std::make_unique<VerbsAcceptor>(thread_->loop(), std::move(listeners_), lanes_);
     });
   }
   void stop() override {
@@ -49,8 +49,8 @@ class RdmaServer final : public TransportServer {
 
  private:
   std::vector<VerbsListener> listeners_;
-  std::vector<VerbsShard> shards_;
-  std::unique_ptr<IoThread> thread_;  // takes connections; what it has taken is then the shards'
+  std::vector<VerbsLane> lanes_;
+  std::unique_ptr<IoThread> thread_;  // takes connections; what it has taken is then the lanes'
   std::unique_ptr<VerbsAcceptor> acceptor_;
 };
 

@@ -69,8 +69,8 @@ Result<VerbsListener> VerbsListener::open_now(const net::Uri& uri) {
 }
 
 VerbsAcceptor::VerbsAcceptor(EventLoop& loop, std::vector<VerbsListener> listeners,
-                             std::span<const VerbsShard> shards)
-    : loop_(loop), shards_(shards), listeners_(std::move(listeners)) {
+                             std::span<const VerbsLane> lanes)
+    : loop_(loop), lanes_(lanes), listeners_(std::move(listeners)) {
   for (VerbsListener& listener : listeners_) {
     watches_.emplace_back(loop, listener.channel()->fd, POLLIN,
                           [this, &listener](std::uint32_t) { on_events(listener); });
@@ -102,26 +102,26 @@ Status VerbsAcceptor::pass_on(const VerbsListener& listener, net::CmId& id, Byte
                               unsigned max_reads) {
   const Result<VerbsHello> hello = decode_verbs_hello(data);
   if (!hello.ok()) return hello.status();
-  if (hello->lane >= shards_.size()) {
+  if (hello->lane >= lanes_.size()) {
     return Status(Code::invalid,
-                  fmt::format("there is no lane {}, only {}", hello->lane, shards_.size()));
+                  fmt::format("there is no lane {}, only {}", hello->lane, lanes_.size()));
   }
   if (id->verbs != listener.device()) {
     return Status(Code::invalid,
                   "it came by another RDMA device than the one that the region is on");
   }
-  const VerbsShard& shard = shards_[hello->lane];
-  if (!shard.port->room()) return Status(Code::busy, "too many clients are connecting");
+  const VerbsLane& lane = lanes_[hello->lane];
+  if (!lane.port->room()) return Status(Code::busy, "too many clients are connecting");
   Result<net::CmChannel> channel = net::open_cm_channel();
   if (!channel.ok()) return Status(Code::busy, channel.status().message());
-  // From now on its events come to a channel of its own, where its shard's thread looks for them.
+  // From now on its events come to a channel of its own, where its lane's thread looks for them.
   if (rdma_migrate_id(id.get(), channel->get()) != 0)
     return net::verbs_failure("take over a client", errno);
   std::string name = "rdma " + net::peer_name(id.get());
   // In a shared_ptr, because what is run on a loop must be copyable.
   auto request = std::make_shared<net::VerbsRequest>(
       net::VerbsRequest{std::move(*channel), std::move(id), std::move(name), max_reads});
-  shard.port->hand_over([&shard, request] { admit(shard, std::move(*request)); });
+  lane.port->hand_over([&lane, request] { admit(lane, std::move(*request)); });
   return Status();
 }
 

@@ -1,5 +1,5 @@
-// VerbsAcceptor: takes RDMA clients' requests to connect, on a thread beside the shards', checks
-// what each says, and passes it on to the shard that it wants, whose thread answers it.
+// VerbsAcceptor: takes RDMA clients' requests to connect, on a thread beside the lanes', checks
+// what each says, and passes it on to the lane that it wants, whose thread answers it.
 #pragma once
 
 #include <list>
@@ -36,10 +36,10 @@ class VerbsListener {
 
 class VerbsAcceptor {
  public:
-  // Belongs to the loop's thread. All listeners are of one device, which has the shards' regions;
+  // Belongs to the loop's thread. All listeners are of one device, which has the lanes' regions;
   // these must outlive it.
   VerbsAcceptor(EventLoop& loop, std::vector<VerbsListener> listeners,
-                std::span<const VerbsShard> shards);
+                std::span<const VerbsLane> lanes);
   VerbsAcceptor(const VerbsAcceptor&) = delete;
   VerbsAcceptor& operator=(const VerbsAcceptor&) = delete;
 
@@ -48,7 +48,7 @@ class VerbsAcceptor {
   Status pass_on(const VerbsListener& listener, net::CmId& id, ByteView hello, unsigned max_reads);
 
   EventLoop& loop_;
-  const std::span<const VerbsShard> shards_;
+  const std::span<const VerbsLane> lanes_;
   std::vector<VerbsListener> listeners_;
   std::list<Watch> watches_;
   net::LimitedLog log_;

@@ -15,7 +15,7 @@ constexpr Nanos kProbeRdma = 30 * kSecond;
 
 class VerbsPeer final : public NewcomerPeer {
  public:
-  VerbsPeer(ShardPort& port, std::string name)
+  VerbsPeer(LanePort& port, std::string name)
       : NewcomerPeer(port, std::move(name)), probe_(port.loop(), [this] {
           stream_->probe();
           probe_.arm(port_.loop().now() + kProbeRdma);
@@ -24,11 +24,11 @@ class VerbsPeer final : public NewcomerPeer {
     if (stream_) stream_->stop();
   }
 
-  Status accept(const VerbsShard& shard, net::VerbsRequest request) {
-    const ibv_mr& region = *shard.registration;
+  Status accept(const VerbsLane& lane, net::VerbsRequest request) {
+    const ibv_mr& region = *lane.registration;
     const VerbsAccept answer{region.rkey, reinterpret_cast<std::uintptr_t>(region.addr),
                              region.length};
-    auto stream = VerbsStream::accept(port_.loop(), std::move(request), shard.domain.get(),
+    auto stream = VerbsStream::accept(port_.loop(), std::move(request), lane.domain.get(),
                                       encode(answer), *this, port_.limits().of_a_stream());
     if (!stream.ok()) return stream.status();
     stream_ = std::move(*stream);
@@ -48,29 +48,29 @@ class VerbsPeer final : public NewcomerPeer {
 
 }  // namespace
 
-Result<VerbsShard> register_region(ibv_context* device, ShardPort& port) {
-  VerbsShard shard;
-  shard.port = &port;
-  shard.domain.reset(ibv_alloc_pd(device));
-  if (!shard.domain) return net::verbs_failure("make a protection domain", errno);
+Result<VerbsLane> register_region(ibv_context* device, LanePort& port) {
+  VerbsLane lane;
+  lane.port = &port;
+  lane.domain.reset(ibv_alloc_pd(device));
+  if (!lane.domain) return net::verbs_failure("make a protection domain", errno);
   constexpr int kAccess = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |
                           IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
   Result<net::Registration> registration =
-      net::register_memory(shard.domain.get(), port.region().span(), kAccess);
+      net::register_memory(lane.domain.get(), port.region().span(), kAccess);
   if (!registration.ok()) return registration.status();
-  shard.registration = std::move(*registration);
-  return shard;
+  lane.registration = std::move(*registration);
+  return lane;
 }
 
-void admit(const VerbsShard& shard, net::VerbsRequest request) {
-  ShardPort& port = *shard.port;
+void admit(const VerbsLane& lane, net::VerbsRequest request) {
+  LanePort& port = *lane.port;
   if (!port.room_for_newcomer()) {
     const Status why(Code::busy, "too many clients are connecting");
     port.warn(request.name, "refused: " + why.message());
     return net::reject(request.id.get(), encode_reject(why));
   }
   auto peer = std::make_unique<VerbsPeer>(port, request.name);
-  if (Status s = peer->accept(shard, std::move(request)); !s.ok()) {
+  if (Status s = peer->accept(lane, std::move(request)); !s.ok()) {
     return port.warn(peer->name(), "not accepted: " + s.message());
   }
   port.keep_newcomer(std::move(peer));

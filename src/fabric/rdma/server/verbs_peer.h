@@ -1,4 +1,4 @@
-// The server's end of one RDMA client, on its shard's thread. Its one-sided operations are its and
+// The server's end of one RDMA client, on its lane's thread. Its one-sided operations are its and
 // the NIC's affair; here are its messages, first of all the hello.
 #pragma once
 
@@ -7,18 +7,18 @@
 
 namespace scalio::fabric {
 
-// A shard and its region as an RDMA device has it: registered once, in a protection domain of its
-// own, so that the shard's clients reach nothing else.
-struct VerbsShard {
-  ShardPort* port = nullptr;
+// A lane and its region as an RDMA device has it: registered once, in a protection domain of its
+// own, so that the lane's clients reach nothing else.
+struct VerbsLane {
+  LanePort* port = nullptr;
   net::ProtectionDomain domain;
   net::Registration registration;
 };
 
 // Fails with unavailable.
-Result<VerbsShard> register_region(ibv_context* device, ShardPort& port);
+Result<VerbsLane> register_region(ibv_context* device, LanePort& port);
 
-// Answers a client that asks to connect, on the shard's thread. The shard outlives it.
-void admit(const VerbsShard& shard, net::VerbsRequest request);
+// Answers a client that asks to connect, on the lane's thread. The lane outlives it.
+void admit(const VerbsLane& lane, net::VerbsRequest request);
 
 }  // namespace scalio::fabric

@@ -9,7 +9,7 @@ namespace {
 
 class ShmPeer final : public StreamPeer {
  public:
-  ShmPeer(ShardPort& port, std::string name, net::UniqueFd socket)
+  ShmPeer(LanePort& port, std::string name, net::UniqueFd socket)
       : StreamPeer(port, std::move(name)),
         stream_(FrameStream::create(port.loop(), std::move(socket), *this,
                                     port.limits().of_a_stream())) {}
@@ -25,7 +25,7 @@ class ShmPeer final : public StreamPeer {
   const std::shared_ptr<FrameStream> stream_;
 };
 
-void admit(ShardPort& port, net::UniqueFd socket, std::string name, ByteView request) {
+void admit(LanePort& port, net::UniqueFd socket, std::string name, ByteView request) {
   auto peer = std::make_unique<ShmPeer>(port, std::move(name), std::move(socket));
   Result<Bytes> answer = port.ask_service(*peer, request);
   if (!answer.ok()) return refuse(peer->stream(), answer.status());
@@ -42,7 +42,7 @@ Result<net::Uri> ShmServer::listen(const net::Uri& uri) {
   return listeners_.back().uri();
 }
 
-Status ShmServer::prepare(std::vector<ShardPort*> ports) {
+Status ShmServer::prepare(std::vector<LanePort*> ports) {
   ports_ = std::move(ports);
   Result<std::unique_ptr<IoThread>> thread = IoThread::start("scalio-accept");
   if (thread.ok()) thread_ = std::move(*thread);
@@ -65,7 +65,7 @@ void ShmServer::stop() {
 }
 
 void ShmServer::on_hello(FrameStream& stream, const std::string& name, const Hello& hello) {
-  ShardPort& port = *ports_[hello.lane];
+  LanePort& port = *ports_[hello.lane];
   if (!port.room()) return refuse(stream, Status(Code::busy, "too many clients are connecting"));
   Result<net::UniqueFd> socket = stream.release();
   // A failure means that it did not wait for an answer; its socket is closed then.

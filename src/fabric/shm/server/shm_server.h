@@ -1,6 +1,6 @@
 // ShmServer: the server's end over shared memory. A client gets the region's memfd with the answer
 // to its hello and uses the memory itself. Its socket carries messages, and its hangup says that a
-// side has gone; it is served by the shard's own thread.
+// side has gone; it is served by the lane's own thread.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@ class ShmServer final : public TransportServer {
   explicit ShmServer(const Limits& limits) : limits_(limits) {}
 
   Result<net::Uri> listen(const net::Uri& uri) override;
-  Status prepare(std::vector<ShardPort*> ports) override;
+  Status prepare(std::vector<LanePort*> ports) override;
   void start() override;
   void stop() override;
 
@@ -28,8 +28,8 @@ class ShmServer final : public TransportServer {
 
   const Limits limits_;
   std::vector<net::Listener> listeners_;
-  std::vector<ShardPort*> ports_;
-  std::unique_ptr<IoThread> thread_;  // takes connections; what it has taken is then the shards'
+  std::vector<LanePort*> ports_;
+  std::unique_ptr<IoThread> thread_;  // takes connections; what it has taken is then the lanes'
   std::unique_ptr<SocketAcceptor> acceptor_;
 };
 

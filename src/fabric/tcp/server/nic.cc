@@ -12,17 +12,17 @@ class NicConnection final : public FrameStream::Handler {
  public:
   NicConnection(Nic& nic, std::shared_ptr<FrameStream> stream, std::shared_ptr<TcpLink> link)
       : nic_(nic),
-        shard_(nic.shard(link->shard)),
+        lane_(nic.lane(link->lane)),
         stream_(std::move(stream)),
         link_(std::move(link)),
-        memory_(shard_.region) {
+        memory_(lane_.region) {
     link_->nic = this;
     stream_->set_handler(*this);
   }
   ~NicConnection() {
     stream_->stop();
     link_->nic = nullptr;
-    send(*shard_.channel, NicMessage::Kind::gone, link_);
+    send(*lane_.channel, NicMessage::Kind::gone, link_);
   }
 
   void on_frame(const Frame& frame) override {
@@ -83,14 +83,14 @@ class NicConnection final : public FrameStream::Handler {
           Status(Code::invalid, fmt::format("more than {} calls in flight", kMaxCalls)));
     }
     ++calls_;
-    send(*shard_.channel, NicMessage::Kind::request, link_, frame.id, frame.payload);
+    send(*lane_.channel, NicMessage::Kind::request, link_, frame.id, frame.payload);
   }
-  // Whether the shard's thread is there.
+  // Whether the lane's thread is there.
   void on_probe(const Frame& frame) {
     if (std::exchange(probing_, true)) {
       return stream_->fail(Status(Code::invalid, "it did not wait for the answer to a probe"));
     }
-    send(*shard_.channel, NicMessage::Kind::probe, link_, frame.id);
+    send(*lane_.channel, NicMessage::Kind::probe, link_, frame.id);
   }
   void on_read(const Frame& frame) {
     const Result<ReadFrame> read = decode_read(frame.payload);
@@ -143,42 +143,42 @@ class NicConnection final : public FrameStream::Handler {
   }
 
   Nic& nic_;
-  NicShard& shard_;
+  NicLane& lane_;
   const std::shared_ptr<FrameStream> stream_;
   const std::shared_ptr<TcpLink> link_;
   OneSided memory_;
   bool welcomed_ = false;
   bool probing_ = false;
-  std::size_t calls_ = 0;  // handed to the shard and not replied to
+  std::size_t calls_ = 0;  // handed to the lane and not replied to
 };
 
-Nic::Nic(EventLoop& loop, std::vector<NicShard> shards, std::uint64_t epoch, const Limits& limits)
-    : loop_(loop), shards_(std::move(shards)), epoch_(epoch), limits_(limits) {}
+Nic::Nic(EventLoop& loop, std::vector<NicLane> lanes, std::uint64_t epoch, const Limits& limits)
+    : loop_(loop), lanes_(std::move(lanes)), epoch_(epoch), limits_(limits) {}
 
 Nic::~Nic() {
   for (auto& [connection, owner] : connections_) connection->end("the server stops");
 }
 
 void Nic::adopt(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
-  NicShard& shard = shards_[hello.lane];
-  if (shard.links >= limits_.max_connections) {
+  NicLane& lane = lanes_[hello.lane];
+  if (lane.links >= limits_.max_connections) {
     return refuse(
         *stream,
         Status(Code::busy, fmt::format("lane {} has {} connections already, which is the most",
                                        hello.lane, limits_.max_connections)));
   }
-  ++shard.links;
+  ++lane.links;
   auto link = std::make_shared<TcpLink>();
-  link->shard = hello.lane;
+  link->lane = hello.lane;
   link->name = name;
-  send(*shard.channel, NicMessage::Kind::hello, link, 0, hello.request);
+  send(*lane.channel, NicMessage::Kind::hello, link, 0, hello.request);
   auto connection = std::make_unique<NicConnection>(*this, std::move(stream), std::move(link));
   connections_.emplace(connection.get(), std::move(connection));
 }
 
 void Nic::on_message(NicMessage& message) {
   if (message.kind == NicMessage::Kind::released) {
-    --shards_[message.link->shard].links;
+    --lanes_[message.link->lane].links;
   } else if (message.link->nic != nullptr) {
     message.link->nic->on_message(message);
   }

@@ -1,5 +1,5 @@
 // Nic: stands in, on its own thread, for the NIC of a server reached over TCP. It executes
-// one-sided operations on the shards' regions and hands requests to the shards' threads and replies
+// one-sided operations on the lanes' regions and hands requests to the lanes' threads and replies
 // back.
 #pragma once
 
@@ -16,29 +16,29 @@
 
 namespace scalio::fabric {
 
-// A shard as the NIC knows it.
-struct NicShard {
+// A lane as the NIC knows it.
+struct NicLane {
   ByteSpan region;
-  std::shared_ptr<NicChannel> channel;  // to the shard's thread
-  std::size_t links = 0;                // connections, up to the shard's having released them
+  std::shared_ptr<NicChannel> channel;  // to the lane's thread
+  std::size_t links = 0;                // connections, up to the lane's having released them
 };
 
 class Nic {
  public:
   // Created, used and destroyed on the thread of `loop`. Destroying it drops all connections and
-  // tells the shards.
-  Nic(EventLoop& loop, std::vector<NicShard> shards, std::uint64_t epoch, const Limits& limits);
+  // tells the lanes.
+  Nic(EventLoop& loop, std::vector<NicLane> lanes, std::uint64_t epoch, const Limits& limits);
   ~Nic();
   Nic(const Nic&) = delete;
   Nic& operator=(const Nic&) = delete;
 
   // A new connection (see SocketAcceptor::OnHello).
   void adopt(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello);
-  // From a shard.
+  // From a lane.
   void on_message(NicMessage& message);
 
   // For its connections.
-  NicShard& shard(std::uint32_t i) { return shards_[i]; }
+  NicLane& lane(std::uint32_t i) { return lanes_[i]; }
   std::uint64_t epoch() const { return epoch_; }
   std::byte* block() { return block_.data(); }  // room for one, of whoever is handling a frame
   void warn(std::string_view connection, std::string_view what);
@@ -46,7 +46,7 @@ class Nic {
 
  private:
   EventLoop& loop_;
-  std::vector<NicShard> shards_;
+  std::vector<NicLane> lanes_;
   const std::uint64_t epoch_;
   const Limits limits_;
   Bytes block_ = Bytes(kMaxRead);

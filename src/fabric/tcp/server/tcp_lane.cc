@@ -8,7 +8,7 @@ namespace scalio::fabric {
 
 class TcpPeer final : public ServerPeer {
  public:
-  TcpPeer(ShardPort& port, NicChannel& to_nic, std::shared_ptr<TcpLink> link)
+  TcpPeer(LanePort& port, NicChannel& to_nic, std::shared_ptr<TcpLink> link)
       : ServerPeer(port, link->name), to_nic_(to_nic), link_(std::move(link)) {
     link_->peer = this;
   }
@@ -33,7 +33,7 @@ class TcpPeer final : public ServerPeer {
   bool closing_ = false;
 };
 
-void TcpShard::on_message(NicMessage& message) {
+void TcpLane::on_message(NicMessage& message) {
   TcpPeer* peer = message.link->peer;
   switch (message.kind) {
     case NicMessage::Kind::hello: return admit(message.link, message.payload);
@@ -50,7 +50,7 @@ void TcpShard::on_message(NicMessage& message) {
   }
 }
 
-void TcpShard::admit(const std::shared_ptr<TcpLink>& link, ByteView request) {
+void TcpLane::admit(const std::shared_ptr<TcpLink>& link, ByteView request) {
   auto peer = std::make_unique<TcpPeer>(port_, *to_nic_, link);
   Result<Bytes> answer = port_.ask_service(*peer, request);
   if (!answer.ok()) {

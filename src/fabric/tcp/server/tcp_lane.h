@@ -1,4 +1,4 @@
-// TcpShard: one shard's end of its TCP clients, on the shard's thread. Their one-sided operations
+// TcpLane: one lane's end of its TCP clients, on the lane's thread. Their one-sided operations
 // are the Nic's affair, which hands over their requests and takes the replies.
 #pragma once
 
@@ -9,10 +9,10 @@
 
 namespace scalio::fabric {
 
-class TcpShard {
+class TcpLane {
  public:
   // Outlives the port's peers.
-  TcpShard(ShardPort& port, std::shared_ptr<NicChannel> to_nic)
+  TcpLane(LanePort& port, std::shared_ptr<NicChannel> to_nic)
       : port_(port), to_nic_(std::move(to_nic)) {}
 
   // From the NIC.
@@ -21,7 +21,7 @@ class TcpShard {
  private:
   void admit(const std::shared_ptr<TcpLink>& link, ByteView request);
 
-  ShardPort& port_;
+  LanePort& port_;
   const std::shared_ptr<NicChannel> to_nic_;
 };
 

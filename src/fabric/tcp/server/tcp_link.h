@@ -1,4 +1,4 @@
-// What goes between the thread that stands in for the NIC and the shards' threads.
+// What goes between the thread that stands in for the NIC and the lanes' threads.
 #pragma once
 
 #include <memory>
@@ -14,16 +14,16 @@ class TcpPeer;
 
 // One TCP connection as both threads know it.
 struct TcpLink {
-  std::uint32_t shard = 0;
+  std::uint32_t lane = 0;
   std::string name;
   NicConnection* nic = nullptr;  // the NIC's thread only; null once the connection is lost
-  // The shard's thread only; null before and after the service has the peer.
+  // The lane's thread only; null before and after the service has the peer.
   TcpPeer* peer = nullptr;
 };
 
 struct NicMessage {
   enum class Kind : std::uint8_t {
-    // To the shard.
+    // To the lane.
     hello,    // payload: the request. The first message of a link
     request,  // id, payload
     probe,    // id; answered by probed
@@ -34,7 +34,7 @@ struct NicMessage {
     reply,     // id, payload
     probed,    // id
     close,     // payload: the reason
-    released,  // the shard has forgotten the link
+    released,  // the lane has forgotten the link
   };
   Kind kind;
   std::shared_ptr<TcpLink> link;
