@@ -40,12 +40,13 @@ std::string key_of(int i) { return "key-" + std::to_string(i); }
 // A store of 2 SSDs x 4 slices, served here; whether over shared memory or TCP is the parameter.
 class LanesOfAStore : public ::testing::TestWithParam<const char*> {
  protected:
-  void SetUp() override {
+  void SetUp() override { format(dir_.string(), kSlices); }
+  static void format(const std::string& dir, unsigned slices) {
     storage::FormatOptions o;
-    o.dir = dir_.string();
+    o.dir = dir;
     o.ssds = kSsds;
     o.ssd_size = 32 << 20;
-    o.slices = kSlices;
+    o.slices = slices;
     auto made = storage::format_store(o, [](double) {});
     ASSERT_TRUE(made.ok()) << made.status().to_string();
   }
@@ -132,6 +133,8 @@ TEST_P(LanesOfAStore, AClientConnectsOnceToEach) {
     std::unique_ptr<Client> another = connected();
     ASSERT_TRUE(another);
     EXPECT_EQ(connections(), 2 * lanes);
+    put_records(*another);
+    expect_records(*client);
     another.reset();
     client.reset();
     server_.reset();
@@ -200,6 +203,25 @@ TEST_P(LanesOfAStore, WhatCannotBeIsRefusedWithNumbers) {
     EXPECT_THAT(refused(options(8, true)),
                 AllOf(HasSubstr("8 threads"), HasSubstr(std::to_string(cores) + " cores")));
   }
+}
+
+// The second SSD's log cannot be read. Nothing is served while it has not been recovered, and who
+// connects is told so, with how far it is, by the lane of the first one.
+TEST_P(LanesOfAStore, WhoConnectsWhileLogsAreRecoveredIsToldHowFarItIs) {
+  start(2);  // for its address
+  server_.reset();
+  ServerOptions o = options(2);
+  o.dir = (scratch_ / "whole").string();
+  ASSERT_NO_FATAL_FAILURE(format(o.dir, 1));
+  o.offer_ssds = [&](const std::vector<std::string>& ssds) -> Result<layout::SsdTarget> {
+    fs::resize_file(ssds.back(), 4096);
+    return layout::SsdTarget();
+  };
+  Status told;
+  o.cannot_start = [&](const Status&) { told = Client::connect(uri_).status(); };
+  EXPECT_EQ(Server::start(o).code(), Code::io_error);
+  EXPECT_EQ(told.code(), Code::unavailable);
+  EXPECT_THAT(told.message(), ::testing::MatchesRegex("the server recovers its log, [0-9]+ %"));
 }
 
 // A client of the lane that LaneFixture has, with all of a client's code but the transport.

@@ -83,6 +83,7 @@ struct Server::Impl {
   Status make_shards(const ServerOptions& o);
   Status start_shards(const ServerOptions& o);
   Status listen(const ServerOptions& o, std::vector<net::Uri> at);
+  void serve(const ServerOptions& o);
 
   // Whatever has been started, and however far.
   Status stop() {
@@ -221,9 +222,11 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   if (s.ok()) s = impl->begin_lanes(o);
   if (s.ok()) s = impl->offer_ssds(o);
   if (s.ok()) s = impl->make_shards(o);
-  if (s.ok()) s = impl->start_shards(o);
+  // Who connects while the logs are recovered is told so.
   if (s.ok()) s = impl->listen(o, *std::move(at));
+  if (s.ok()) s = impl->start_shards(o);
   if (!s.ok()) return s;
+  impl->serve(o);
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
@@ -351,10 +354,7 @@ Status Server::Impl::start_shards(const ServerOptions& o) {
 
 Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
   std::vector<fabric::LaneEndpoint> endpoints;
-  for (auto& lane : lanes) {
-    endpoints.push_back(lane->endpoint());
-    lane->begin_scrubbing();
-  }
+  for (auto& lane : lanes) endpoints.push_back(lane->endpoint());
   const std::uint64_t own = descriptors_for(0, lanes.size(), deal.size(), at);
   const Result<std::uint64_t> clients =
       fit_descriptors({"clients (--max-clients)", o.max_clients, kUsualClients, own,
@@ -367,16 +367,21 @@ Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
   if (!server.ok()) return server.status();
   fabric = std::move(*server);
   listening = fabric.get();
+  return Status();
+}
 
+void Server::Impl::serve(const ServerOptions& o) {
   std::uint64_t replayed = 0;
-  for (auto& lane : lanes) replayed += lane->recovered();
+  for (auto& lane : lanes) {
+    lane->begin_scrubbing();
+    replayed += lane->recovered();
+  }
   summary = fmt::format(
       "store {} on {} SSDs, {} slices on {} threads{}, {} blocks of {} bytes in {} MiB of cache, "
       "{} writes recovered from the log",
       layout::to_string(ssds[0].geometry.uuid), ssds.size(), deal.size(), lanes.size(),
       o.pin ? " (pinned)" : "", region.blocks * deal.size(), region.block_size(),
       o.cache_bytes >> 20, replayed);
-  return Status();
 }
 
 Status Server::stop() { return impl_->stop(); }

@@ -40,9 +40,9 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Replays the logs and listens; clients can connect when it returns. Failures: invalid (options,
-  // no store), busy (another server has the store or an address), corrupt, io_error, unavailable
-  // (io_uring, memory).
+  // Listens, and recovers the logs. Clients can connect when it returns; before, they are refused
+  // as unavailable, and told how far it is. Failures: invalid (options, no store), busy (another
+  // server has the store or an address), corrupt, io_error, unavailable (io_uring, memory).
   static Result<std::unique_ptr<Server>> start(const ServerOptions& options);
   ~Server();  // stop()
 
