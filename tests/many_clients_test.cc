@@ -98,7 +98,10 @@ class ManyClients : public ::testing::Test {
   }
 
   Scratch scratch_{"many-clients"};
-  Store store_{scratch_, {.ssds = kSsds, .cache = "8M", .serve = {"--max-clients", "200"}}};
+  Store store_{scratch_,
+               {.ssds = kSsds,
+                .cache = "8M",
+                .serve = {"--max-clients", "200", "--nic-threads", "2", "--nvmf-threads", "2"}}};
 };
 
 TEST_F(ManyClients, OfOneMachine) { expect_that_all_goes_well(store_.unix_uri()); }

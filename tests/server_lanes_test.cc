@@ -37,7 +37,8 @@ constexpr int kSsds = 2, kSlices = 4, kRecords = 200;
 
 std::string key_of(int i) { return "key-" + std::to_string(i); }
 
-// A store of 2 SSDs x 4 slices, served here; whether over shared memory or TCP is the parameter.
+// A store of 2 SSDs x 4 slices, served here. Over shared memory or TCP, with one or three threads
+// that stand in for the NIC, is the parameter.
 class LanesOfAStore : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override { format(dir_.string(), kSlices); }
@@ -50,7 +51,7 @@ class LanesOfAStore : public ::testing::TestWithParam<const char*> {
     auto made = storage::format_store(o, [](double) {});
     ASSERT_TRUE(made.ok()) << made.status().to_string();
   }
-  bool tcp() const { return std::string_view(GetParam()) == "tcp"; }
+  bool tcp() const { return std::string_view(GetParam()) != "shm"; }
   std::string socket() const { return (scratch_.sockets() / "s").string(); }
   ServerOptions options(unsigned threads, bool pin = false) const {
     ServerOptions o;
@@ -59,6 +60,7 @@ class LanesOfAStore : public ::testing::TestWithParam<const char*> {
     // The port, once the kernel has picked one, stays.
     o.listen = {tcp() ? (uri_.empty() ? "tcp:127.0.0.1:0" : uri_) : "unix:" + socket()};
     o.threads = threads;
+    if (std::string_view(GetParam()) == "three_nics") o.nic_threads = 3;
     o.pin = pin;
     return o;
   }
@@ -116,7 +118,7 @@ class LanesOfAStore : public ::testing::TestWithParam<const char*> {
   std::string uri_;
   std::unique_ptr<Server> server_;
 };
-INSTANTIATE_TEST_SUITE_P(Over, LanesOfAStore, ::testing::Values("shm", "tcp"),
+INSTANTIATE_TEST_SUITE_P(Over, LanesOfAStore, ::testing::Values("shm", "tcp", "three_nics"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(LanesOfAStore, AClientConnectsOnceToEach) {

@@ -81,10 +81,10 @@ Result<net::Uri> address_in(const std::string& line) {
 
 Result<std::unique_ptr<TargetProcess>> TargetProcess::start(net::Uri listen,
                                                             std::vector<std::string> ssds,
-                                                            std::string log_level,
-                                                            unsigned clients) {
-  std::unique_ptr<TargetProcess> target(
-      new TargetProcess(std::move(listen), std::move(ssds), std::move(log_level), clients));
+                                                            std::string log_level, unsigned clients,
+                                                            unsigned threads) {
+  std::unique_ptr<TargetProcess> target(new TargetProcess(std::move(listen), std::move(ssds),
+                                                          std::move(log_level), clients, threads));
   if (Status s = target->launch(); !s.ok()) return s;
   Result<std::thread> supervisor =
       start_thread("scalio-target", [t = target.get()] { t->supervise(); });
@@ -94,10 +94,11 @@ Result<std::unique_ptr<TargetProcess>> TargetProcess::start(net::Uri listen,
 }
 
 TargetProcess::TargetProcess(net::Uri listen, std::vector<std::string> ssds, std::string log_level,
-                             unsigned clients)
+                             unsigned clients, unsigned threads)
     : ssds_(std::move(ssds)),
       log_level_(std::move(log_level)),
       clients_(clients),
+      threads_(threads),
       address_(std::move(listen)) {}
 
 TargetProcess::~TargetProcess() {
@@ -126,6 +127,7 @@ Status TargetProcess::launch() {
                                         "--end-with-stdin", "--log-level",    log_level_,
                                         "--listen",         address().text(), "--ns"};
   arguments.insert(arguments.end(), ssds_.begin(), ssds_.end());
+  arguments.insert(arguments.end(), {"--threads", std::to_string(threads_)});
   if (clients_ > 0) {
     const std::size_t most = clients_ * kConnectionsOfAClient + kConnectionsOfOthers;
     arguments.insert(arguments.end(), {"--max-connections", std::to_string(most)});

@@ -26,11 +26,12 @@ class TargetProcess {
   // Starts it and waits until hosts can connect. If it dies, it is started again at the same
   // address, at most once a second, and that is logged. It ends with this object, or with this
   // process, however that ends. It takes the connections of so many clients, 0 as its own option
-  // says. Failures: invalid, busy (its own error is on stderr), unavailable,
+  // says, on so many threads. Failures: invalid, busy (its own error is on stderr), unavailable,
   // timed_out.
   static Result<std::unique_ptr<TargetProcess>> start(net::Uri listen,
                                                       std::vector<std::string> ssds,
-                                                      std::string log_level, unsigned clients);
+                                                      std::string log_level, unsigned clients,
+                                                      unsigned threads);
   ~TargetProcess();
   TargetProcess(const TargetProcess&) = delete;
   TargetProcess& operator=(const TargetProcess&) = delete;
@@ -45,7 +46,7 @@ class TargetProcess {
 
  private:
   TargetProcess(net::Uri listen, std::vector<std::string> ssds, std::string log_level,
-                unsigned clients);
+                unsigned clients, unsigned threads);
   Status launch();
   void supervise();
   void keep_running(std::unique_lock<std::mutex>& lock);
@@ -53,6 +54,7 @@ class TargetProcess {
   const std::vector<std::string> ssds_;
   const std::string log_level_;
   const unsigned clients_;
+  const unsigned threads_;
 
   mutable std::mutex mutex_;  // of all below
   std::condition_variable changed_;

@@ -131,13 +131,16 @@ constexpr std::uint64_t kUsualClients = 1024;
 // Memory of the server that a client takes at most, without a doubt: measured, it is less.
 constexpr std::uint64_t kMemoryOfAClient = 256 * 1024;
 
-// What a server with all its clients has open.
+// Descriptors of a thread with its loop.
+constexpr std::uint64_t kOfAThread = 8;
+
+// What a server with all its clients has open, without the threads that stand in for a NIC.
 std::uint64_t descriptors_for(std::uint64_t clients, std::uint64_t lanes, std::uint64_t shards,
                               const std::vector<net::Uri>& at) {
-  constexpr std::uint64_t kOwn = 64, kOfALane = 8, kOfAShard = 1;
+  constexpr std::uint64_t kOwn = 64, kOfAShard = 1;
   const std::uint64_t of_a_connection =
       fabric::descriptors_per_client(fabric::Transports::servers, at);
-  return kOwn + shards * kOfAShard + lanes * (kOfALane + clients * of_a_connection);
+  return kOwn + shards * kOfAShard + lanes * (kOfAThread + clients * of_a_connection);
 }
 
 // The number of threads, each a lane.
@@ -192,6 +195,7 @@ Result<layout::RegionGeometry> plan_region(const ServerOptions& o, const layout:
 
 Status check(const ServerOptions& o) {
   if (o.batch_max < 1) return Status(Code::invalid, "a batch has at least 1 record");
+  if (o.nic_threads < 1) return Status(Code::invalid, "at least 1 thread stands in for a NIC");
   const AvailableMemory available = available_memory();
   if (o.cache_bytes > available.bytes) {
     return Status(Code::invalid,
@@ -355,13 +359,15 @@ Status Server::Impl::start_shards(const ServerOptions& o) {
 Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
   std::vector<fabric::LaneEndpoint> endpoints;
   for (auto& lane : lanes) endpoints.push_back(lane->endpoint());
-  const std::uint64_t own = descriptors_for(0, lanes.size(), deal.size(), at);
+  const std::uint64_t none = descriptors_for(0, lanes.size(), deal.size(), at),
+                      one = descriptors_for(1, lanes.size(), deal.size(), at);
   const Result<std::uint64_t> clients =
-      fit_descriptors({"clients (--max-clients)", o.max_clients, kUsualClients, own,
-                       descriptors_for(1, lanes.size(), deal.size(), at) - own});
+      fit_descriptors({"clients (--max-clients)", o.max_clients, kUsualClients,
+                       none + o.nic_threads * kOfAThread, one - none});
   if (!clients.ok()) return clients.status();
   fabric::Limits limits;
   limits.max_connections = *clients;
+  limits.nic_threads = o.nic_threads;
   auto server = fabric::FabricServer::start(fabric::Transports::servers, std::move(endpoints),
                                             epoch_now, *epoch, at, limits);
   if (!server.ok()) return server.status();

@@ -115,9 +115,9 @@ class World {
     Result<NamespaceTable> table = co_await NamespaceTable::open(*world.loop_, sources, true);
     std::vector<std::string> hosts;
     std::vector<TargetPort> ports(1);
-    world.subsystem_ =
-        std::make_unique<Subsystem>(*world.loop_, std::move(*table), std::string(kSubsystem),
-                                    std::move(hosts), true, TargetLimits(), std::move(ports));
+    world.subsystem_ = std::make_unique<Subsystem>(
+        *world.loop_, world.threads_, 0, std::move(*table), std::string(kSubsystem),
+        std::move(hosts), true, TargetLimits(), std::move(ports));
   }
 
   net::UniqueFd connect_socket() {
@@ -128,6 +128,7 @@ class World {
   }
 
   std::unique_ptr<EventLoop> loop_;
+  TargetThreads threads_{1};
   std::unique_ptr<Subsystem> subsystem_;
   net::UniqueFd admin_;
 };

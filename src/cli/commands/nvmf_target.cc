@@ -23,7 +23,7 @@
 namespace scalio::cli {
 namespace {
 
-constexpr std::size_t kOwnDescriptors = 64;
+constexpr std::size_t kOwnDescriptors = 64, kOfAThread = 8;
 // Where nobody says how many there may be: as many as 1024 clients of a store make, and some more.
 constexpr std::size_t kUsualConnections = 2112;
 
@@ -108,7 +108,9 @@ int serve(const NvmfTargetFlags& flags) {
   std::signal(SIGPIPE, SIG_IGN);
   const Result<std::uint64_t> connections = fit_descriptors(
       {"connections of hosts (--max-connections)", flags.max_connections, kUsualConnections,
-       options->namespaces.size() + kOwnDescriptors + nvmf::TargetLimits::kToldWhy, 1});
+       options->threads * (options->namespaces.size() + kOfAThread) + kOwnDescriptors +
+           nvmf::TargetLimits::kToldWhy,
+       1});
   if (!connections.ok()) return fail(connections.status());
   options->limits.max_connections = *connections;
   Result<std::unique_ptr<nvmf::EmbeddedTarget>> target =
@@ -149,6 +151,11 @@ Subcommand add_nvmf_target(CLI::App& parent) {
          "than queues. Default: 2112, or as many as descriptors allow")
       ->type_name("N")
       ->check(CLI::Range(1, 262144).description(""));
+  app->add_option("--threads", flags->options.threads,
+                  "Threads, each with the connections of some hosts")
+      ->type_name("N")
+      ->check(CLI::Range(std::size_t{1}, nvmf::TargetOptions::kMaxThreads).description(""))
+      ->capture_default_str();
   app->add_flag(
       "--end-with-stdin", flags->end_with_stdin,
       "Stop when stdin ends: a program that holds a pipe to it takes it along when it dies");

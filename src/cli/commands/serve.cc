@@ -27,6 +27,7 @@ struct ServeFlags {
   server::ServerOptions options;
   std::string nvmf;
   std::string nvmf_target;
+  unsigned nvmf_threads = 1;
   std::string config;
   std::string log_level = "info";
 };
@@ -81,10 +82,11 @@ Status offer_ssds(ServeFlags& flags, std::shared_ptr<std::unique_ptr<TargetProce
   if (!own.ok()) return own.status();
   if (*own) {
     flags.options.offer_ssds =
-        [process, listen = **own, level = flags.log_level, clients = flags.options.max_clients](
+        [process, listen = **own, level = flags.log_level, clients = flags.options.max_clients,
+         threads = flags.nvmf_threads](
             const std::vector<std::string>& ssds) -> Result<layout::SsdTarget> {
       Result<std::unique_ptr<TargetProcess>> started =
-          TargetProcess::start(listen, ssds, level, clients);
+          TargetProcess::start(listen, ssds, level, clients, threads);
       if (!started.ok()) return started.status();
       *process = std::move(*started);
       return target_at((*process)->address());
@@ -174,6 +176,11 @@ void add_tuning(CLI::App& app, server::ServerOptions& o) {
       ->type_name("N")
       ->check(CLI::Range(1, 4096).description(""));
   app.add_flag("--pin", o.pin, "Keep each of these threads on a core of its own");
+  app.add_option("--nic-threads", o.nic_threads,
+                 "Threads that stand in for a NIC, over tcp:, each with some of the connections")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64).description(""))
+      ->capture_default_str();
   app.add_option("--max-clients", o.max_clients,
                  "Most clients at one time: connections, descriptors and the connections of the "
                  "target follow. Default: 1024, or as many as descriptors allow")
@@ -207,6 +214,11 @@ Subcommand add_serve(CLI::App& parent) {
                   "(`scalio target "
                   "configure`)")
       ->type_name("URI");
+  app->add_option("--nvmf-threads", flags->nvmf_threads,
+                  "Threads of the process that offers the SSDs, each with some of the clients")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64).description(""))
+      ->capture_default_str();
   app->add_option("--config", flags->config,
                   "Read options that are not given here from this TOML file")
       ->type_name("FILE")

@@ -28,6 +28,9 @@ struct Limits {
   std::size_t max_queued = 4 * 1024 * 1024;
   // A client that takes nothing of what waits for it for this long is disconnected.
   Nanos stall_timeout = 30 * kSecond;
+  // Threads that stand in for a NIC where there is none, at least one; each has an equal part of
+  // the connections.
+  unsigned nic_threads = 1;
 
   StreamLimits of_a_stream() const { return {max_queued, stall_timeout}; }
 };

@@ -9,7 +9,6 @@
 
 #include "base/hash.h"
 #include "base/text.h"
-#include "block/count.h"
 #include "nvmf/wire/log_page.h"
 
 namespace scalio::nvmf {
@@ -69,12 +68,10 @@ Bytes effects_log(bool writable) {
 }
 
 // SMART / Health (Base 5.16.1.3), of what is known: how much was read and written.
-Bytes health_log(const NamespaceTable& namespaces) {
+Bytes health_log(const block::Counters& all) {
   constexpr std::uint64_t kUnit = 512'000;
   constexpr std::size_t kUnitsRead = 32, kUnitsWritten = 48, kReads = 64, kWrites = 80,
                         kMediaErrors = 160;
-  block::Counters all;
-  for (const auto& n : namespaces.all()) all += n->device->counters();
   Bytes log = page(512);
   store(log.data() + kUnitsRead, (all.bytes_read + kUnit - 1) / kUnit);
   store(log.data() + kUnitsWritten, (all.bytes_written + kUnit - 1) / kUnit);
@@ -304,7 +301,7 @@ CommandResult Controller::get_log_page(const NvmeCommand& command) const {
   } else {
     switch (request.id) {
       case kErrorLog: log = page(64); break;
-      case kHealthLog: log = health_log(model_.namespaces); break;
+      case kHealthLog: log = health_log(model_.threads.did()); break;
       case kFirmwareLog: log = page(512); break;
       case kCommandsLog: log = effects_log(model_.writable); break;
       default: return failed(StatusCode::invalid_log_page);

@@ -12,6 +12,7 @@
 
 #include "nvmf/target/namespace_table.h"
 #include "nvmf/target/target_options.h"
+#include "nvmf/target/target_threads.h"
 #include "nvmf/wire/fabrics.h"
 #include "nvmf/wire/identify.h"
 #include "nvmf/wire/status_code.h"
@@ -27,10 +28,11 @@ struct CommandResult {
   Bytes data = {};  // to the host
 };
 
-// What controllers are made from, the same for all of a subsystem.
+// What controllers are made from, the same for all of a subsystem on one thread.
 struct ControllerModel {
   EventLoop& loop;
   const NamespaceTable& namespaces;
+  const TargetThreads& threads;
   const std::string nqn;
   const TargetLimits limits;
   const bool writable;

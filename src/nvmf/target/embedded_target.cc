@@ -7,7 +7,6 @@
 
 #include <bit>
 #include <deque>
-#include <future>
 #include <optional>
 #include <utility>
 
@@ -50,7 +49,8 @@ Status check(const TargetOptions& o) {
       !between(l.queue_depth, 2, 4096) || !std::has_single_bit(l.max_transfer) ||
       !between(l.max_transfer, 8192, BufferPool::kMaxBuffer) || l.max_pdu_data % 4 != 0 ||
       !between(l.max_pdu_data, kInCapsuleData, 256 * 1024) || l.max_in_flight == 0 ||
-      l.connect_timeout == 0 || l.stall_timeout == 0) {
+      l.connect_timeout == 0 || l.stall_timeout == 0 ||
+      !between(o.threads, 1, TargetOptions::kMaxThreads)) {
     return invalid("a limit of the target is out of its range");
   }
   return Status();
@@ -118,95 +118,122 @@ class HostAcceptor {
 }  // namespace
 
 struct EmbeddedTarget::Impl {
-  std::unique_ptr<IoThread> thread;
+  // One thread, and what is used and destroyed on it.
+  struct Serving {
+    std::unique_ptr<IoThread> io;
+    std::unique_ptr<Subsystem> subsystem;
+  };
+  explicit Impl(std::size_t count) : threads(count), serving(count) {}
+  ~Impl() { stop(); }
+
+  TargetThreads threads;
+  std::vector<Serving> serving;
+  std::deque<HostAcceptor> acceptors;  // on the first thread
   std::vector<net::Uri> addresses;
   std::string nqn;
   std::vector<Offer> offers;
-  // Used and destroyed on the thread.
-  std::unique_ptr<Subsystem> subsystem;
-  std::deque<HostAcceptor> acceptors;
 
-  Status open(TargetOptions options, std::vector<net::Listener> listeners);
-  static Task<void> open_on_thread(Impl& impl, TargetOptions options,
-                                   std::vector<net::Listener> listeners,
-                                   std::promise<Status>& done);
-  static Task<void> close_on_thread(Impl& impl, std::promise<void>& done);
+  Status begin();
+  Status open(std::size_t thread, const TargetOptions& options,
+              const std::vector<TargetPort>& ports);
+  Task<Status> open_on_thread(std::size_t thread, const TargetOptions& options,
+                              const std::vector<TargetPort>& ports);
+  void accept(std::vector<net::Listener> listeners);
+  void stop();
+  Task<Status> close_on_thread(std::size_t thread);
 };
 
 Result<std::unique_ptr<EmbeddedTarget>> EmbeddedTarget::start(TargetOptions options) {
   if (Status s = check(options); !s.ok()) return s;
   std::vector<net::Listener> listeners;
+  std::vector<TargetPort> ports;
   for (const net::Uri& uri : options.listen) {
     Result<net::Listener> listener = net::Listener::open(uri);
     if (!listener.ok()) return listener.status();
+    ports.push_back(port_of(*listener));
     listeners.push_back(std::move(*listener));
   }
-  Result<std::unique_ptr<IoThread>> thread = IoThread::start("scalio-nvmf");
-  if (!thread.ok()) return thread.status();
-
-  auto impl = std::make_unique<Impl>();
-  impl->thread = std::move(*thread);
+  auto impl = std::make_unique<Impl>(options.threads);
   for (const net::Listener& listener : listeners) impl->addresses.push_back(listener.uri());
-  if (Status s = impl->open(std::move(options), std::move(listeners)); !s.ok()) return s;
+  if (Status s = impl->begin(); !s.ok()) return s;
+  for (std::size_t i = 0; i < impl->serving.size(); ++i) {
+    if (Status s = impl->open(i, options, ports); !s.ok()) return s;
+  }
+  impl->accept(std::move(listeners));
   return std::unique_ptr<EmbeddedTarget>(new EmbeddedTarget(std::move(impl)));
 }
 
-Status EmbeddedTarget::Impl::open(TargetOptions options, std::vector<net::Listener> listeners) {
-  std::promise<Status> done;
-  thread->loop().run_on_loop([&] {
-    thread->loop().spawn(open_on_thread(*this, std::move(options), std::move(listeners), done));
-  });
-  return done.get_future().get();
+Status EmbeddedTarget::Impl::begin() {
+  for (std::size_t i = 0; i < serving.size(); ++i) {
+    const std::string name = i == 0 ? "scalio-nvmf" : fmt::format("scalio-nvmf-{}", i);
+    Result<std::unique_ptr<IoThread>> io = IoThread::start(name.c_str());
+    if (!io.ok()) return io.status();
+    serving[i].io = std::move(*io);
+  }
+  return Status();
 }
 
-Task<void> EmbeddedTarget::Impl::open_on_thread(Impl& impl, TargetOptions options,
-                                                std::vector<net::Listener> listeners,
-                                                std::promise<Status>& done) {
-  EventLoop& loop = impl.thread->loop();
+Status EmbeddedTarget::Impl::open(std::size_t thread, const TargetOptions& options,
+                                  const std::vector<TargetPort>& ports) {
+  return begin_on_loop(serving[thread].io->loop(),
+                       [&] { return open_on_thread(thread, options, ports); })
+      .get();
+}
+
+Task<Status> EmbeddedTarget::Impl::open_on_thread(std::size_t thread, const TargetOptions& options,
+                                                  const std::vector<TargetPort>& ports) {
+  EventLoop& loop = serving[thread].io->loop();
   Result<NamespaceTable> table =
-      co_await NamespaceTable::open(loop, std::move(options.namespaces), options.writable);
-  if (!table.ok()) {
-    done.set_value(table.status());
-    co_return;
+      co_await NamespaceTable::open(loop, options.namespaces, options.writable);
+  if (!table.ok()) co_return table.status();
+  if (thread == 0) {
+    for (const auto& n : table->all()) {
+      offers.push_back({n->nsid, n->device->name(),
+                        layout::to_string(load<layout::Uuid>(n->id.uuid.data())), n->device->size(),
+                        n->device->block_size()});
+    }
+    nqn = options.nqn.empty() ? table->default_nqn() : options.nqn;
   }
-  for (const auto& n : table->all()) {
-    impl.offers.push_back({n->nsid, n->device->name(),
-                           layout::to_string(load<layout::Uuid>(n->id.uuid.data())),
-                           n->device->size(), n->device->block_size()});
-  }
-  impl.nqn = options.nqn.empty() ? table->default_nqn() : options.nqn;
-  std::vector<TargetPort> ports;
-  for (const net::Listener& listener : listeners) ports.push_back(port_of(listener));
-  impl.subsystem = std::make_unique<Subsystem>(loop, std::move(*table), impl.nqn,
-                                               std::move(options.allowed_hosts), options.writable,
-                                               options.limits, std::move(ports));
-  for (net::Listener& listener : listeners) {
-    impl.acceptors.emplace_back(loop, std::move(listener), *impl.subsystem);
-  }
-  done.set_value(Status());
+  serving[thread].subsystem =
+      std::make_unique<Subsystem>(loop, threads, thread, std::move(*table), nqn,
+                                  options.allowed_hosts, options.writable, options.limits, ports);
+  co_return Status();
 }
 
-Task<void> EmbeddedTarget::Impl::close_on_thread(Impl& impl, std::promise<void>& done) {
-  EventLoop& loop = impl.thread->loop();
-  impl.acceptors.clear();
-  impl.subsystem->close_all();
-  while (impl.subsystem->closing() > 0) co_await loop.sleep(kStopPoll);
-  impl.subsystem.reset();
-  done.set_value();
+void EmbeddedTarget::Impl::accept(std::vector<net::Listener> listeners) {
+  EventLoop& loop = serving[0].io->loop();
+  run_and_wait(loop, [&] {
+    for (net::Listener& listener : listeners) {
+      acceptors.emplace_back(loop, std::move(listener), *serving[0].subsystem);
+    }
+  });
+}
+
+Task<Status> EmbeddedTarget::Impl::close_on_thread(std::size_t thread) {
+  if (thread == 0) acceptors.clear();
+  Subsystem& subsystem = *serving[thread].subsystem;
+  subsystem.close_all();
+  while (subsystem.closing() > 0) co_await serving[thread].io->loop().sleep(kStopPoll);
+  co_return Status();
+}
+
+// The first thread first, which hands connections to the others.
+void EmbeddedTarget::Impl::stop() {
+  for (std::size_t i = 0; i < serving.size(); ++i) {
+    if (!serving[i].subsystem) continue;
+    begin_on_loop(serving[i].io->loop(), [this, i] { return close_on_thread(i); }).wait();
+  }
+  for (Serving& one : serving) {
+    if (one.subsystem) run_and_wait(one.io->loop(), [&] { one.subsystem.reset(); });
+    if (one.io) one.io->stop();
+  }
 }
 
 EmbeddedTarget::EmbeddedTarget(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-EmbeddedTarget::~EmbeddedTarget() { stop(); }
+EmbeddedTarget::~EmbeddedTarget() = default;
 
-void EmbeddedTarget::stop() {
-  if (!impl_->subsystem) return;
-  std::promise<void> done;
-  impl_->thread->loop().run_on_loop(
-      [&] { impl_->thread->loop().spawn(Impl::close_on_thread(*impl_, done)); });
-  done.get_future().wait();
-  impl_->thread->stop();
-}
+void EmbeddedTarget::stop() { impl_->stop(); }
 
 const std::vector<net::Uri>& EmbeddedTarget::addresses() const { return impl_->addresses; }
 
@@ -214,8 +241,12 @@ const std::string& EmbeddedTarget::nqn() const { return impl_->nqn; }
 
 const std::vector<EmbeddedTarget::Offer>& EmbeddedTarget::offers() const { return impl_->offers; }
 
-std::size_t EmbeddedTarget::connections() const { return impl_->subsystem->connections(); }
+std::size_t EmbeddedTarget::connections() const { return impl_->threads.connections; }
 
-Nanos EmbeddedTarget::cpu_time() const { return impl_->thread->cpu_time(); }
+Nanos EmbeddedTarget::cpu_time() const {
+  Nanos used = 0;
+  for (const Impl::Serving& one : impl_->serving) used += one.io->cpu_time();
+  return used;
+}
 
 }  // namespace scalio::nvmf

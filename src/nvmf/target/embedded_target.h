@@ -6,7 +6,7 @@
 // done: authentication (DH-HMAC-CHAP) and TLS, so it belongs on a network where everybody is
 // trusted.
 //
-// One thread does all: its CPU time stands for what a NIC would do.
+// Its threads' CPU time stands for what a NIC would do. Each association is one thread's.
 #pragma once
 
 #include <scalio/status.h>
@@ -52,7 +52,7 @@ class EmbeddedTarget {
   // Connections of hosts at this moment, those included that are closed but have commands with a
   // device.
   std::size_t connections() const;
-  // CPU time that it has used so far.
+  // CPU time that its threads have used so far.
   Nanos cpu_time() const;
 
  private:

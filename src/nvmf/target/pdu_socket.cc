@@ -91,8 +91,20 @@ void PduSocket::receive() {
       break;
     }
   }
+  end_receiving({space, have});
+}
+
+void PduSocket::begin_with(ByteView received) {
+  const auto self = shared_from_this();
+  receiving_ = true;
+  const std::size_t taken = handler_->on_received(received);
+  if (state_ == State::closed) return;
+  end_receiving(state_ == State::open ? received.subspan(taken) : ByteView());
+}
+
+void PduSocket::end_receiving(ByteView rest) {
   receiving_ = false;
-  partial_.assign(space, space + have);
+  partial_.assign(rest.begin(), rest.end());
   if (state_ == State::open && peer_owes()) {
     sent_at_ = loop_.now();
     watch_time();
@@ -217,12 +229,28 @@ void PduSocket::lose(Status why) {
   handler.on_lost(why);
 }
 
-void PduSocket::close() {
-  if (state_ == State::closed) return;
+net::UniqueFd PduSocket::release() {
+  SCALIO_ASSERT(state_ == State::open && receiving_);
+  const bool sent = send_queued() == 0;
+  if (state_ == State::closed) return {};
+  if (!sent) {
+    close();
+    return {};
+  }
+  end_watching();
+  return std::move(socket_);
+}
+
+void PduSocket::end_watching() {
   state_ = State::closed;
   readable_.reset();
   writable_.reset();
   timer_.cancel();
+}
+
+void PduSocket::close() {
+  if (state_ == State::closed) return;
+  end_watching();
   // The kernel's poll holds the socket a little longer: closing alone would not tell the peer.
   shutdown(socket_.get(), SHUT_RDWR);
   socket_.reset();

@@ -51,6 +51,12 @@ class PduSocket : public std::enable_shared_from_this<PduSocket> {
                                            Nanos stall_timeout);
   ~PduSocket();
 
+  // What was received before this socket was made, by another one.
+  void begin_with(ByteView received);
+  // From on_received: gives up the socket, as close() without telling the peer, once what is queued
+  // has left. None if it cannot leave at once: then it is closed.
+  net::UniqueFd release();
+
   // Until it is closed.
   int fd() const { return socket_.get(); }
   // Queues bytes, which must stay as they are until they have left (on_sent, of this or a later
@@ -73,12 +79,14 @@ class PduSocket : public std::enable_shared_from_this<PduSocket> {
 
  private:
   void receive();
+  void end_receiving(ByteView rest);
   void flush();
   int send_queued();
   void advance(std::size_t sent);
   void watch_time();
   void on_time();
   void lose(Status why);
+  void end_watching();
   bool queued() const { return first_ < pieces_.size(); }
   bool peer_owes() const { return !partial_.empty() || handler_->owes(); }
 

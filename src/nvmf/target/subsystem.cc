@@ -27,14 +27,20 @@ CommandResult invalid_parameter(std::uint32_t where) {
 
 }  // namespace
 
-Subsystem::Subsystem(EventLoop& loop, NamespaceTable namespaces, std::string nqn,
+Subsystem::Subsystem(EventLoop& loop, TargetThreads& threads, std::size_t thread,
+                     NamespaceTable namespaces, std::string nqn,
                      std::vector<std::string> allowed_hosts, bool writable, TargetLimits limits,
                      std::vector<TargetPort> ports)
-    : namespaces_(std::move(namespaces)),
-      model_{loop, namespaces_, std::move(nqn), limits, writable},
+    : threads_(threads),
+      thread_(thread),
+      namespaces_(std::move(namespaces)),
+      model_{loop, namespaces_, threads_, std::move(nqn), limits, writable},
       allowed_hosts_(std::move(allowed_hosts)),
       ports_(std::move(ports)),
-      receive_space_(limits.max_pdu_data + kReceiveAhead) {}
+      receive_space_(limits.max_pdu_data + kReceiveAhead),
+      next_controller_id_(static_cast<std::uint16_t>(thread + 1)) {
+  threads_.set_subsystem(thread, *this);
+}
 
 Subsystem::~Subsystem() {
   SCALIO_ASSERT(closed_ && connections_.empty() && closing_ == 0 && controllers_.empty());
@@ -45,11 +51,40 @@ void Subsystem::adopt(net::UniqueFd socket, std::string name) {
   const bool too_many = connections() >= limits().max_connections;
   if (too_many) log_.warn(loop().now(), name + ": refused: there are too many connections");
   if (connections() >= limits().max_connections + TargetLimits::kToldWhy) return;
-  std::shared_ptr<TargetConnection> connection =
+  const auto connection =
       std::make_shared<TargetConnection>(*this, std::move(socket), std::move(name), too_many);
-  ++open_;
+  ++threads_.connections;
+  keep(connection);
+}
+
+void Subsystem::keep(const std::shared_ptr<TargetConnection>& connection) {
   connections_.emplace(connection.get(), connection);
   connection->start();
+}
+
+// --- Between threads ---
+
+std::size_t Subsystem::thread_for(const ConnectCommand& command, const ConnectData& data) {
+  // Who only asks what there is has no commands that cost anything.
+  if (thread_ != 0 || data.subsystem_nqn == kDiscoveryNqn) return thread_;
+  if (command.queue_id == 0) return threads_.next();
+  return data.controller_id == 0 ? thread_ : threads_.of_controller(data.controller_id);
+}
+
+// The other thread closes later than this one, so it takes what it was handed.
+void Subsystem::hand_over(std::size_t thread, MovedConnection connection) {
+  Subsystem& to = threads_.subsystem(thread);
+  to.loop().run_on_loop([&to, moved = std::make_shared<MovedConnection>(std::move(connection))] {
+    to.take(std::move(*moved));
+  });
+}
+
+void Subsystem::take(MovedConnection moved) {
+  SCALIO_ASSERT(!closed_);
+  const auto connection = std::make_shared<TargetConnection>(*this, std::move(moved.socket),
+                                                             std::move(moved.name), false);
+  keep(connection);
+  connection->go_on(moved.rules, moved.format, moved.received);
 }
 
 void Subsystem::close_all() {
@@ -98,21 +133,28 @@ Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command,
                                               const TargetPort& local) {
   if (data.controller_id != kAnyController)
     return {invalid_parameter(kInConnectData | kControllerIdAt), nullptr};
-  if (controllers_.size() == kLastControllerId) {
+  if (controllers_.size() >= kLastControllerId / threads_.count()) {
     return {{StatusCode::connect_controller_busy}, nullptr};
   }
-  do {
-    last_controller_id_ = last_controller_id_ == kLastControllerId ? 1 : last_controller_id_ + 1;
-  } while (controllers_.contains(last_controller_id_));
-
   const bool discovery = data.subsystem_nqn == kDiscoveryNqn;
   auto controller = std::make_shared<Controller>(
-      model_, discovery ? ControllerType::discovery : ControllerType::io, last_controller_id_, data,
-      command.keep_alive_ms);
+      model_, discovery ? ControllerType::discovery : ControllerType::io, free_controller_id(),
+      data, command.keep_alive_ms);
   if (discovery) controller->set_discovery_log(discovery_log(data.host_nqn, local));
   controllers_.emplace(controller->id(), controller);
   controller->attach(0, queue);
   return {{StatusCode::success, controller->id()}, controller};
+}
+
+// One of this thread's, that was not used for long. There is one.
+std::uint16_t Subsystem::free_controller_id() {
+  std::uint16_t id = 0;
+  do {
+    id = next_controller_id_;
+    const std::size_t next = id + threads_.count();
+    next_controller_id_ = static_cast<std::uint16_t>(next > kLastControllerId ? thread_ + 1 : next);
+  } while (controllers_.contains(id));
+  return id;
 }
 
 Subsystem::Connected Subsystem::connect_io(const ConnectCommand& command, const ConnectData& data,

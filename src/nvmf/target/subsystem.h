@@ -1,10 +1,10 @@
-// Subsystem: what the connections of one target share: namespaces, controllers, who may connect.
+// Subsystem: what the connections of one target share, on one of its threads: namespaces,
+// controllers, who may connect.
 #pragma once
 
 #include <scalio/status.h>
 
 #include <algorithm>
-#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,9 +16,12 @@
 #include "nvmf/target/buffer_pool.h"
 #include "nvmf/target/controller.h"
 #include "nvmf/target/namespace_table.h"
+#include "nvmf/target/pdu_socket.h"
 #include "nvmf/target/target_options.h"
+#include "nvmf/target/target_threads.h"
 #include "nvmf/wire/discovery_log.h"
 #include "nvmf/wire/fabrics.h"
+#include "nvmf/wire/pdu.h"
 
 namespace scalio::nvmf {
 
@@ -32,23 +35,33 @@ struct TargetPort {
   std::uint16_t port = 0;
 };
 
+// A connection on its way to the thread of its association: it was greeted, and says Connect.
+struct MovedConnection {
+  net::UniqueFd socket;
+  std::string name;
+  PduRules rules;
+  PduFormat format;
+  Bytes received;  // from its Connect command on
+};
+
 // Belongs to one loop's thread, like all that it has.
 class Subsystem {
  public:
-  Subsystem(EventLoop& loop, NamespaceTable namespaces, std::string nqn,
-            std::vector<std::string> allowed_hosts, bool writable, TargetLimits limits,
-            std::vector<TargetPort> ports);
+  // On the thread of this number.
+  Subsystem(EventLoop& loop, TargetThreads& threads, std::size_t thread, NamespaceTable namespaces,
+            std::string nqn, std::vector<std::string> allowed_hosts, bool writable,
+            TargetLimits limits, std::vector<TargetPort> ports);
   // close_all() was called, and no connection is left, closing or not.
   ~Subsystem();
 
-  // A new connection, named for logs.
+  // A new connection, named for logs, of the first thread.
   void adopt(net::UniqueFd socket, std::string name);
   // Closes all connections and takes no more.
   void close_all();
   // Closed connections that still have commands with a device.
   std::size_t closing() const { return closing_; }
-  // Both, for any thread.
-  std::size_t connections() const { return open_.load(std::memory_order_relaxed); }
+  // Both, of all threads and for any thread.
+  std::size_t connections() const { return threads_.connections.load(std::memory_order_relaxed); }
 
   EventLoop& loop() const { return model_.loop; }
   const NamespaceTable& namespaces() const { return namespaces_; }
@@ -71,13 +84,21 @@ class Subsystem {
   // `local`: the address of this end of the connection.
   Connected connect(const ConnectCommand& command, const ConnectData& data,
                     Controller::QueueConnection& queue, const TargetPort& local);
+  // Which thread is to answer a Connect command: of the first thread's connections; others stay.
+  std::size_t thread_for(const ConnectCommand& command, const ConnectData& data);
+  std::size_t thread() const { return thread_; }
+  void hand_over(std::size_t thread, MovedConnection connection);
   // The queue is no longer one of the controller's. Without its admin queue the controller ends.
   void disconnect(const std::shared_ptr<Controller>& controller, std::uint16_t queue_id);
   // The connection is closed; it may have commands with a device.
   void forget(TargetConnection& connection);
-  void closing_ended() {
+  // `moved`: another thread has it.
+  void closing_ended(bool moved) {
     --closing_;
-    --open_;
+    if (!moved) --threads_.connections;
+  }
+  void count_io(const block::Io& io, const Status& status) {
+    threads_.count_io(thread_, io, status);
   }
 
   // Where connections receive: room for the largest PDU and what came before and after it.
@@ -89,8 +110,13 @@ class Subsystem {
   Connected connect_io(const ConnectCommand& command, const ConnectData& data,
                        Controller::QueueConnection& queue);
   bool allowed(const std::string& host_nqn) const;
+  void keep(const std::shared_ptr<TargetConnection>& connection);
+  void take(MovedConnection connection);
+  std::uint16_t free_controller_id();
   Bytes discovery_log(const std::string& host_nqn, const TargetPort& local) const;
 
+  TargetThreads& threads_;
+  const std::size_t thread_;
   const NamespaceTable namespaces_;
   const ControllerModel model_;
   const std::vector<std::string> allowed_hosts_;
@@ -99,10 +125,9 @@ class Subsystem {
   Bytes receive_space_;
   net::LimitedLog log_;
   std::map<std::uint16_t, std::shared_ptr<Controller>> controllers_;
-  std::uint16_t last_controller_id_ = 0;
+  std::uint16_t next_controller_id_;
   std::unordered_map<TargetConnection*, std::shared_ptr<TargetConnection>> connections_;
   std::size_t closing_ = 0;  // closed connections that still exist
-  std::atomic<std::size_t> open_{0};
   bool closed_ = false;
 };
 

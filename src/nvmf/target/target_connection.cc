@@ -122,11 +122,18 @@ TargetConnection::TargetConnection(Subsystem& subsystem, net::UniqueFd socket, s
 
 TargetConnection::~TargetConnection() {
   SCALIO_ASSERT(state_ == State::closed);
-  subsystem_.closing_ended();
+  subsystem_.closing_ended(moved_);
 }
 
 void TargetConnection::start() {
   connect_timeout_.arm(subsystem_.loop().now() + subsystem_.limits().connect_timeout);
+}
+
+void TargetConnection::go_on(const PduRules& rules, const PduFormat& format, ByteView received) {
+  rules_ = rules;
+  format_ = format;
+  state_ = State::unknown;
+  socket_->begin_with(received);
 }
 
 void TargetConnection::end(const std::string& why) {
@@ -192,11 +199,38 @@ std::size_t TargetConnection::on_received(ByteView bytes) {
       break;
     }
     if (pdu->length > rest.size()) break;
+    if (const std::size_t there = thread_for(*pdu, rest.first(pdu->length));
+        there != subsystem_.thread()) {
+      move(there, rest);
+      break;
+    }
     on_pdu(*pdu, rest.first(pdu->length));
     taken += pdu->length;
   }
   if (controller_ && taken > 0) controller_->note_traffic();
   return taken;
+}
+
+// Which thread is to handle a PDU. One that is wrong is answered here.
+std::size_t TargetConnection::thread_for(const Pdu& pdu, ByteView bytes) {
+  const std::size_t here = subsystem_.thread();
+  if (state_ != State::unknown || too_many_ || pdu.type != PduType::capsule_cmd) return here;
+  const NvmeCommand command = command_of(pdu);
+  if (command.opcode != kFabricsOpcode || fabrics_type(command) != FabricsType::connect)
+    return here;
+  const Result<ConnectData> who = decode_connect_data(bytes.subspan(pdu.data_at, pdu.data_size));
+  return who.ok() ? subsystem_.thread_for(parse_connect(command), *who) : here;
+}
+
+void TargetConnection::move(std::size_t thread, ByteView received) {
+  net::UniqueFd socket = socket_->release();
+  if (!socket) return end("it takes no answer");
+  state_ = State::closed;
+  connect_timeout_.cancel();
+  moved_ = true;
+  subsystem_.forget(*this);
+  subsystem_.hand_over(
+      thread, {std::move(socket), name_, rules_, format_, Bytes(received.begin(), received.end())});
 }
 
 void TargetConnection::on_pdu(const Pdu& pdu, ByteView bytes) {
@@ -503,6 +537,7 @@ Task<void> TargetConnection::work(std::shared_ptr<TargetConnection> self, Comman
     block::Io io(*request.name_space->device, request.kind, request.offset, slot.memory.get(),
                  request.size, request.durability);
     const Status status = co_await io;
+    self->subsystem_.count_io(io, status);
     if (self->state_ == State::closed) co_return;
     self->on_io_done(slot, status);
   }

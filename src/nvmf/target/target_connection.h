@@ -26,6 +26,8 @@ class TargetConnection final : public Controller::QueueConnection,
   ~TargetConnection();
   // Begins to serve it.
   void start();
+  // Goes on with one that another thread has begun to serve.
+  void go_on(const PduRules& rules, const PduFormat& format, ByteView received);
   // Closes it at once. Idempotent.
   void end(const std::string& why) override;
 
@@ -47,6 +49,8 @@ class TargetConnection final : public Controller::QueueConnection,
 
   // PDUs.
   void on_pdu(const Pdu& pdu, ByteView bytes);
+  std::size_t thread_for(const Pdu& pdu, ByteView bytes);
+  void move(std::size_t thread, ByteView received);
   void on_ic_req(const Pdu& pdu);
   void on_capsule(const Pdu& pdu, ByteView data, bool intact);
   void on_data(const Pdu& pdu, ByteView data, bool intact);
@@ -84,6 +88,7 @@ class TargetConnection final : public Controller::QueueConnection,
   Subsystem& subsystem_;
   const std::string name_;
   const bool too_many_;
+  bool moved_ = false;  // to another thread
   State state_ = State::new_one;
   std::shared_ptr<PduSocket> socket_;
   Timer connect_timeout_;

@@ -47,8 +47,8 @@ struct TargetLimits {
 struct TargetNamespace {
   // A regular file or block device, read around the page cache.
   std::string path;
-  // If given, called on the target's thread for the device, in place of opening `path`: memory, or
-  // a device with faults. Its name() must tell it from others.
+  // If given, called on each of the target's threads for a device, in place of opening `path`:
+  // memory, or a device with faults. Its name() must tell it from others.
   std::function<Result<std::unique_ptr<block::BlockDevice>>(EventLoop& loop)> open;
 };
 
@@ -65,6 +65,9 @@ struct TargetOptions {
   // Whether hosts may write. A host that can write an SSD of a store can destroy every record on
   // it.
   bool writable = false;
+  // Threads, each with the associations of some hosts, and with devices of its own.
+  static constexpr std::size_t kMaxThreads = 64;
+  std::size_t threads = 1;
   TargetLimits limits;
 };
 

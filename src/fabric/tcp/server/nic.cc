@@ -19,6 +19,11 @@ class NicConnection final : public FrameStream::Handler {
     link_->nic = this;
     stream_->set_handler(*this);
   }
+  NicConnection(Nic& nic, net::UniqueFd socket, std::shared_ptr<TcpLink> link)
+      : NicConnection(
+            nic,
+            FrameStream::create(nic.loop(), std::move(socket), *this, nic.limits().of_a_stream()),
+            std::move(link)) {}
   ~NicConnection() {
     stream_->stop();
     link_->nic = nullptr;
@@ -152,27 +157,32 @@ class NicConnection final : public FrameStream::Handler {
   std::size_t calls_ = 0;  // handed to the lane and not replied to
 };
 
-Nic::Nic(EventLoop& loop, std::vector<NicLane> lanes, std::uint64_t epoch, const Limits& limits)
-    : loop_(loop), lanes_(std::move(lanes)), epoch_(epoch), limits_(limits) {}
+Nic::Nic(EventLoop& loop, std::span<NicLane> lanes, std::shared_ptr<NicChannel> channel,
+         std::uint64_t epoch, const Limits& limits)
+    : loop_(loop), lanes_(lanes), channel_(std::move(channel)), epoch_(epoch), limits_(limits) {}
 
 Nic::~Nic() {
   for (auto& [connection, owner] : connections_) connection->end("the server stops");
 }
 
 void Nic::adopt(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
-  NicLane& lane = lanes_[hello.lane];
-  if (lane.links >= limits_.max_connections) {
-    return refuse(
-        *stream,
-        Status(Code::busy, fmt::format("lane {} has {} connections already, which is the most",
-                                       hello.lane, limits_.max_connections)));
-  }
-  ++lane.links;
+  keep(std::make_unique<NicConnection>(*this, std::move(stream), link_to(name, hello)));
+}
+
+void Nic::adopt(net::UniqueFd socket, const std::string& name, const Hello& hello) {
+  keep(std::make_unique<NicConnection>(*this, std::move(socket), link_to(name, hello)));
+}
+
+std::shared_ptr<TcpLink> Nic::link_to(const std::string& name, const Hello& hello) {
   auto link = std::make_shared<TcpLink>();
   link->lane = hello.lane;
   link->name = name;
-  send(*lane.channel, NicMessage::Kind::hello, link, 0, hello.request);
-  auto connection = std::make_unique<NicConnection>(*this, std::move(stream), std::move(link));
+  link->to_nic = channel_;
+  send(*lanes_[hello.lane].channel, NicMessage::Kind::hello, link, 0, hello.request);
+  return link;
+}
+
+void Nic::keep(std::unique_ptr<NicConnection> connection) {
   connections_.emplace(connection.get(), std::move(connection));
 }
 

@@ -1,5 +1,5 @@
 // TcpLane: one lane's end of its TCP clients, on the lane's thread. Their one-sided operations
-// are the Nic's affair, which hands over their requests and takes the replies.
+// are the affair of the Nic that has the connection, which hands over requests and takes replies.
 #pragma once
 
 #include <memory>
@@ -12,8 +12,7 @@ namespace scalio::fabric {
 class TcpLane {
  public:
   // Outlives the port's peers.
-  TcpLane(LanePort& port, std::shared_ptr<NicChannel> to_nic)
-      : port_(port), to_nic_(std::move(to_nic)) {}
+  explicit TcpLane(LanePort& port) : port_(port) {}
 
   // From the NIC.
   void on_message(NicMessage& message);
@@ -22,7 +21,6 @@ class TcpLane {
   void admit(const std::shared_ptr<TcpLink>& link, ByteView request);
 
   LanePort& port_;
-  const std::shared_ptr<NicChannel> to_nic_;
 };
 
 }  // namespace scalio::fabric

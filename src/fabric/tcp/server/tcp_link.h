@@ -1,4 +1,4 @@
-// What goes between the thread that stands in for the NIC and the lanes' threads.
+// What goes between the threads that stand in for the NIC and the lanes' threads.
 #pragma once
 
 #include <memory>
@@ -12,11 +12,15 @@ namespace scalio::fabric {
 class NicConnection;
 class TcpPeer;
 
-// One TCP connection as both threads know it.
+struct NicMessage;
+using NicChannel = Channel<NicMessage>;
+
+// One TCP connection as both of its threads know it.
 struct TcpLink {
   std::uint32_t lane = 0;
   std::string name;
-  NicConnection* nic = nullptr;  // the NIC's thread only; null once the connection is lost
+  std::shared_ptr<NicChannel> to_nic;  // to the NIC's thread
+  NicConnection* nic = nullptr;        // the NIC's thread only; null once the connection is lost
   // The lane's thread only; null before and after the service has the peer.
   TcpPeer* peer = nullptr;
 };
@@ -42,8 +46,6 @@ struct NicMessage {
   Bytes payload;
   NicMessage* next = nullptr;
 };
-
-using NicChannel = Channel<NicMessage>;
 
 inline void send(NicChannel& channel, NicMessage::Kind kind, std::shared_ptr<TcpLink> link,
                  std::uint64_t id = 0, ByteView payload = {}) {

@@ -1,6 +1,10 @@
-// The server's end over TCP. One thread stands in for the NIC of all lanes: it executes one-sided
-// operations on the regions, checking every address, and hands requests to the lanes' threads. Its
-// CPU time is reported apart, because with a real NIC it would not exist.
+// The server's end over TCP. One or more threads stand in for the NIC of all lanes: they execute
+// one-sided operations on the regions, checking every address, and hand requests to the lanes'
+// threads. A connection is one thread's; the first one takes them all, reads what each says first,
+// and deals them out in turn. Their CPU time is reported apart, because with a real NIC it would
+// not exist.
+#include <fmt/format.h>
+
 #include "fabric/server/socket_acceptor.h"
 #include "fabric/server/transport_server.h"
 #include "fabric/tcp/server/nic.h"
@@ -24,50 +28,100 @@ class TcpServer final : public TransportServer {
   }
   Status prepare(std::vector<LanePort*> ports) override {
     ports_ = std::move(ports);
-    Result<std::unique_ptr<IoThread>> thread = IoThread::start("scalio-nic");
-    if (thread.ok()) thread_ = std::move(*thread);
-    return thread.status();
+    nic_lanes_ = std::vector<NicLane>(ports_.size());
+    for (unsigned i = 0; i < limits_.nic_threads; ++i) {
+      const std::string name = i == 0 ? "scalio-nic" : fmt::format("scalio-nic-{}", i);
+      Result<std::unique_ptr<IoThread>> thread = IoThread::start(name.c_str());
+      if (!thread.ok()) return thread.status();
+      nics_.push_back(std::make_unique<NicThread>());
+      nics_.back()->io = std::move(*thread);
+    }
+    return Status();
   }
   void start() override {
-    EventLoop& loop = thread_->loop();
-    to_nic_ = NicChannel::create(loop, [this](NicMessage& m) { nic_->on_message(m); });
-    std::vector<NicLane> nic_lanes;
-    for (LanePort* port : ports_) {
-      lanes_.push_back(std::make_unique<TcpLane>(*port, to_nic_));
-      to_lanes_.push_back(NicChannel::create(
-          port->loop(), [lane = lanes_.back().get()](NicMessage& m) { lane->on_message(m); }));
-      nic_lanes.push_back({port->region().span(), to_lanes_.back()});
+    for (std::size_t i = 0; i < ports_.size(); ++i) {
+      lanes_.push_back(std::make_unique<TcpLane>(*ports_[i]));
+      nic_lanes_[i].region = ports_[i]->region().span();
+      nic_lanes_[i].channel = NicChannel::create(
+          ports_[i]->loop(), [lane = lanes_.back().get()](NicMessage& m) { lane->on_message(m); });
     }
-    run_and_wait(loop, [&] {
-      nic_ = std::make_unique<Nic>(loop, std::move(nic_lanes), ports_[0]->epoch(), limits_);
+    for (const auto& nic : nics_) {
+      EventLoop& loop = nic->io->loop();
+      nic->channel =
+          NicChannel::create(loop, [n = nic.get()](NicMessage& m) { n->nic->on_message(m); });
+      run_and_wait(loop, [&] {
+        nic->nic =
+            std::make_unique<Nic>(loop, nic_lanes_, nic->channel, ports_[0]->epoch(), limits_);
+      });
+    }
+    EventLoop& first = nics_.front()->io->loop();
+    run_and_wait(first, [&] {
       acceptor_ = std::make_unique<SocketAcceptor>(
-          loop, std::move(listeners_), ports_.size(), limits_,
+          first, std::move(listeners_), ports_.size(), limits_,
           [this](std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
-            nic_->adopt(std::move(stream), name, hello);
+            on_hello(std::move(stream), name, hello);
           });
     });
   }
+  // The first thread first, which hands connections to the others.
   void stop() override {
-    run_and_wait(thread_->loop(), [this] {
-      acceptor_.reset();
-      to_nic_->close();
-      nic_.reset();
-    });
-    thread_->stop();
+    run_and_wait(nics_.front()->io->loop(), [this] { acceptor_.reset(); });
+    for (const auto& nic : nics_) {
+      run_and_wait(nic->io->loop(), [&] {
+        nic->channel->close();
+        nic->nic.reset();
+      });
+      nic->io->stop();
+    }
   }
-  void leave(std::size_t lane) override { to_lanes_[lane]->close(); }
-  Nanos nic_cpu_time() const override { return thread_->cpu_time(); }
+  void leave(std::size_t lane) override { nic_lanes_[lane].channel->close(); }
+  Nanos nic_cpu_time() const override {
+    Nanos used = 0;
+    for (const auto& nic : nics_) used += nic->io->cpu_time();
+    return used;
+  }
 
  private:
+  struct NicThread {
+    std::unique_ptr<IoThread> io;  // all of its TCP clients but their requests
+    std::shared_ptr<NicChannel> channel;
+    std::unique_ptr<Nic> nic;
+  };
+
+  // On the first thread.
+  void on_hello(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
+    NicLane& lane = nic_lanes_[hello.lane];
+    if (lane.links >= limits_.max_connections) {
+      return refuse(
+          *stream,
+          Status(Code::busy, fmt::format("lane {} has {} connections already, which is the most",
+                                         hello.lane, limits_.max_connections)));
+    }
+    NicThread& to = *nics_[turn_++ % nics_.size()];
+    if (&to == nics_.front().get()) {
+      ++lane.links;
+      return to.nic->adopt(std::move(stream), name, hello);
+    }
+    Result<net::UniqueFd> socket = stream->release();
+    // A failure means that it did not wait for an answer; its socket is closed then.
+    if (!socket.ok()) return;
+    ++lane.links;
+    // In shared_ptrs, because what is run on a loop must be copyable.
+    auto fd = std::make_shared<net::UniqueFd>(std::move(*socket));
+    auto request = std::make_shared<Bytes>(hello.request.begin(), hello.request.end());
+    to.io->loop().run_on_loop([&to, fd, name, number = hello.lane, request] {
+      to.nic->adopt(std::move(*fd), name, Hello{number, *request});
+    });
+  }
+
   const Limits limits_;
   std::vector<net::Listener> listeners_;
   std::vector<LanePort*> ports_;
-  std::unique_ptr<IoThread> thread_;  // everything of TCP clients but their requests
-  std::unique_ptr<SocketAcceptor> acceptor_;
-  std::unique_ptr<Nic> nic_;
-  std::shared_ptr<NicChannel> to_nic_;
+  std::vector<NicLane> nic_lanes_;
+  std::vector<std::unique_ptr<NicThread>> nics_;
+  std::size_t turn_ = 0;
+  std::unique_ptr<SocketAcceptor> acceptor_;     // on the first of them
   std::vector<std::unique_ptr<TcpLane>> lanes_;  // each used on its lane's thread
-  std::vector<std::shared_ptr<NicChannel>> to_lanes_;
 };
 
 }  // namespace
