@@ -84,7 +84,7 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
     const std::uint64_t home = ssd_.home_bucket(hash_key(request.key, ssd_.hash_seed));
     co_await buckets_.lock(home);
     if (order_ == Order::cache_first) empty_the_cache();
-    std::vector<server::Change> changes(1);
+    server::Changes changes(1);
     changes[0].key = request.key;
     changes[0].value = request.value;
     const std::uint64_t version = changes[0].version = ++version_;
@@ -104,7 +104,7 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
     }
     world_.note("server: the cache is emptied");
   }
-  Task<Status> log_image(const std::vector<layout::ImageBucket>&, std::uint64_t*) override {
+  Task<Status> log_image(const layout::ImageBuckets&, std::uint64_t*) override {
     co_return Status();
   }
   void image_in_place(std::uint64_t) override {}

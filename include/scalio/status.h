@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,17 +34,24 @@ std::string_view to_string(Code code);
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(Code code, std::string message) : code_(code), message_(std::move(message)) {}
+  Status(Code code, std::string message)
+      : code_(code), message_(std::make_unique<const std::string>(std::move(message))) {}
+  Status(Status&&) = default;
+  Status& operator=(Status&&) = default;
+  Status(const Status& o)
+      : code_(o.code_),
+        message_(o.message_ ? std::make_unique<const std::string>(*o.message_) : nullptr) {}
+  Status& operator=(const Status& o) { return *this = Status(o); }
 
   bool ok() const { return code_ == Code::ok; }
   Code code() const { return code_; }
-  const std::string& message() const { return message_; }
+  const std::string& message() const;
   // "code: message", for people.
   std::string to_string() const;
 
  private:
   Code code_ = Code::ok;
-  std::string message_;
+  std::unique_ptr<const std::string> message_;  // null: empty, as that of success is
 };
 
 // A T, or the Status that says why there is none. Reading the value of a failure aborts.

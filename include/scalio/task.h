@@ -5,6 +5,7 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -16,7 +17,13 @@ class Task;
 
 namespace detail {
 
-struct PromiseBase {
+// A frame's memory is used again: each thread keeps some, within a bound.
+struct PooledFrame {
+  static void* operator new(std::size_t size);
+  static void operator delete(void* frame, std::size_t size) noexcept;
+};
+
+struct PromiseBase : PooledFrame {
   std::coroutine_handle<> continuation = std::noop_coroutine();
   bool starting = false;  // inside the awaiter's await_suspend
 

@@ -12,11 +12,13 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/pool.h"
+
 namespace scalio {
 
 static_assert(std::endian::native == std::endian::little);
 
-using Bytes = std::vector<std::byte>;
+using Bytes = std::vector<std::byte, PoolAllocator<std::byte>>;
 using ByteView = std::span<const std::byte>;
 using ByteSpan = std::span<std::byte>;
 

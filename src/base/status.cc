@@ -21,9 +21,14 @@ std::string_view to_string(Code code) {
   return "?";
 }
 
+const std::string& Status::message() const {
+  static const std::string none;
+  return message_ ? *message_ : none;
+}
+
 std::string Status::to_string() const {
   std::string s(scalio::to_string(code_));
-  if (!message_.empty()) s += ": " + message_;
+  if (!message().empty()) s += ": " + message();
   return s;
 }
 

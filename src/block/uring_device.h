@@ -5,11 +5,11 @@
 #include <scalio/status.h>
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/ring.h"
 #include "block/block_device.h"
 #include "task/event_loop.h"
 
@@ -70,7 +70,7 @@ class UringDevice final : public BlockDevice {
   Counters counters_;
   std::vector<Operation> operations_;  // kInFlight, made once: no allocation per Io
   std::vector<Operation*> idle_;
-  std::deque<Io*> waiting_;  // for an idle operation
+  Ring<Io*> waiting_;  // for an idle operation
 };
 
 }  // namespace scalio::block

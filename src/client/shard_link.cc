@@ -233,7 +233,7 @@ Task<Result<std::uint64_t>> ShardLink::carry_out(std::shared_ptr<PendingWrite> w
 Task<Result<std::uint64_t>> ShardLink::write(RequestKind kind, std::string_view key,
                                              std::string_view value, std::uint64_t expected) {
   const Nanos deadline = executor_.now() + operation_timeout_;
-  auto write = std::make_shared<PendingWrite>();
+  auto write = std::allocate_shared<PendingWrite>(PoolAllocator<PendingWrite>());
   layout::encode(write->message, Request{kind, 0, 0, expected, key, value});
   const auto late = [&] { return Result<std::uint64_t>(give_up(*write)); };
   co_return co_await deadlines_.within(deadline, carry_out(write), late);

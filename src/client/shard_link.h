@@ -54,7 +54,8 @@ class ShardLink {
   struct ClientSession {
     std::uint64_t id = 0;
     std::uint64_t next_sequence = 1;
-    std::set<std::uint64_t> in_flight;  // sequences without a reply yet
+    // Sequences without a reply yet.
+    std::set<std::uint64_t, std::less<>, PoolAllocator<std::uint64_t>> in_flight;
 
     std::uint64_t acknowledged() const {
       return in_flight.empty() ? next_sequence : *in_flight.begin();

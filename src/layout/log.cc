@@ -56,7 +56,7 @@ std::uint64_t least_batch(const SsdGeometry& ssd) {
 }
 
 // A server looks at them without asking whether they are there.
-bool can_be(const std::vector<ImageBucket>& image, const SsdGeometry& ssd) {
+bool can_be(const ImageBuckets& image, const SsdGeometry& ssd) {
   return std::all_of(image.begin(), image.end(), [&](const ImageBucket& b) {
     if (b.number >= ssd.all_buckets()) return false;
     Bytes copy(b.bytes.begin(), b.bytes.end());
@@ -200,17 +200,20 @@ std::uint32_t image_body_size(std::size_t buckets, std::uint32_t bucket_size) {
   return static_cast<std::uint32_t>(buckets * (8 + bucket_size));
 }
 
-void encode_image(Bytes& out, const std::vector<ImageBucket>& buckets) {
-  ByteWriter w(out);
+void encode_image(Bytes& out, const ImageBuckets& buckets) {
+  std::size_t at = out.size();
   for (const ImageBucket& b : buckets) {
-    w.put(b.number);
-    w.bytes(b.bytes);
+    // Not appended: bytes are copied one by one so.
+    out.resize(at + sizeof b.number + b.bytes.size());
+    store(out.data() + at, b.number);
+    copy_bytes(b.bytes, out.data() + at + sizeof b.number);
+    at = out.size();
   }
 }
 
-std::optional<std::vector<ImageBucket>> decode_image(ByteView body, std::uint32_t bucket_size) {
+std::optional<ImageBuckets> decode_image(ByteView body, std::uint32_t bucket_size) {
   ByteReader r(body);
-  std::vector<ImageBucket> out;
+  ImageBuckets out;
   while (r.ok() && r.remaining() > 0) {
     const auto number = r.get<std::uint64_t>();
     out.push_back({number, r.bytes(bucket_size)});

@@ -131,8 +131,9 @@ struct ImageBucket {
   ByteView bytes;
 };
 std::uint32_t image_body_size(std::size_t buckets, std::uint32_t bucket_size);
-void encode_image(Bytes& out, const std::vector<ImageBucket>& buckets);
+using ImageBuckets = std::vector<ImageBucket, PoolAllocator<ImageBucket>>;
+void encode_image(Bytes& out, const ImageBuckets& buckets);
 // Nothing if malformed.
-std::optional<std::vector<ImageBucket>> decode_image(ByteView body, std::uint32_t bucket_size);
+std::optional<ImageBuckets> decode_image(ByteView body, std::uint32_t bucket_size);
 
 }  // namespace scalio::layout

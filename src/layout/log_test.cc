@@ -529,7 +529,7 @@ TEST(Image, RoundTripsThroughABatch) {
   std::mt19937_64 random(10);
   for (std::size_t n = 1; n <= kMaxImageBuckets; ++n) {
     std::vector<Bytes> bytes(n, Bytes(kSsd.bucket_size));
-    std::vector<ImageBucket> buckets;
+    ImageBuckets buckets;
     for (std::size_t i = 0; i < n; ++i) {
       Bucket bucket(bytes[i]);
       bucket.clear(kSsd.store_id());

@@ -9,8 +9,8 @@ namespace scalio::net {
 namespace {
 
 constexpr std::size_t kSmallestBlock = 16 * 1024;
-// What a pool keeps at most: 4 MiB.
-constexpr std::size_t kPooledBlocks = 4;
+// What a pool keeps at most.
+constexpr std::size_t kMostPooled = 4 * 1024 * 1024;
 constexpr std::size_t kLargestPooled = 1024 * 1024;
 
 }  // namespace
@@ -19,6 +19,7 @@ SendBuffer::Block SendBuffer::Pool::take(std::size_t size) {
   if (!blocks_.empty()) {
     Block block = std::move(blocks_.back());
     blocks_.pop_back();
+    bytes_ -= block.size;
     if (block.size >= size) return block;
   }
   size = std::max(size, kSmallestBlock);
@@ -26,8 +27,9 @@ SendBuffer::Block SendBuffer::Pool::take(std::size_t size) {
 }
 
 void SendBuffer::Pool::give_back(Block block) {
-  if (block.data && block.size <= kLargestPooled && blocks_.size() < kPooledBlocks)
-    blocks_.push_back(std::move(block));
+  if (!block.data || block.size > kLargestPooled || bytes_ + block.size > kMostPooled) return;
+  bytes_ += block.size;
+  blocks_.push_back(std::move(block));
 }
 
 ByteSpan SendBuffer::append(std::size_t n) {

@@ -25,6 +25,7 @@ class SendBuffer {
 
    private:
     std::vector<Block> blocks_;
+    std::size_t bytes_ = 0;
   };
 
   // The pool must outlive it.

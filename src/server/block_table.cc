@@ -199,7 +199,7 @@ std::optional<RecordView> BlockTable::look(std::uint64_t block, std::uint32_t i)
 std::optional<BlockTable::Published> BlockTable::read(std::uint64_t block, std::uint32_t i) const {
   const auto r = look(block, i);
   if (!r) return std::nullopt;
-  return Published{std::string(r->key), std::string(r->value), r->version, r->kind};
+  return Published(*r);
 }
 
 // Rule 11: what LOCKED is to a publish. The word says that the key is here, in a generation that no

@@ -8,7 +8,7 @@
 
 #include <functional>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "fabric/region_access.h"
@@ -77,12 +77,29 @@ class BlockTable {
   // What is published in a slot, until the next call. Nothing if a client has damaged the body in
   // the region.
   std::optional<layout::RecordView> look(std::uint64_t block, std::uint32_t i) const;
-  struct Published {
-    std::string key;
-    std::string value;
+  // A copy of it.
+  class Published {
+   public:
+    explicit Published(const layout::RecordView& record)
+        : version(record.version),
+          kind(record.kind),
+          text_(record.key.size() + record.value.size()) {
+      std::byte* const middle = copy_bytes(as_bytes(record.key), text_.data());
+      copy_bytes(as_bytes(record.value), middle);
+      key = as_string({text_.data(), record.key.size()});
+      value = as_string({middle, record.value.size()});
+    }
+    // The bytes stay where they are when their owner moves.
+    Published(Published&&) = default;
+    Published& operator=(Published&&) = default;
+    layout::RecordView view() const { return {key, value, version, kind}; }
+
+    std::string_view key, value;
     std::uint64_t version;
     layout::Kind kind;
-    layout::RecordView view() const { return {key, value, version, kind}; }
+
+   private:
+    Bytes text_;
   };
   std::optional<Published> read(std::uint64_t block, std::uint32_t i) const;
 

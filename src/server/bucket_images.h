@@ -4,10 +4,10 @@
 #pragma once
 
 #include <optional>
-#include <set>
 
 #include "server/bucket_store.h"
 #include "server/log.h"
+#include "server/pending_lsns.h"
 
 namespace scalio::server {
 
@@ -15,17 +15,17 @@ class BucketImages final : public BucketStore::ImageLog {
  public:
   BucketImages(const layout::SsdGeometry& geometry, Log& log) : geometry_(geometry), log_(log) {}
 
-  Task<Status> log_image(const std::vector<layout::ImageBucket>& image,
-                         std::uint64_t* token) override;
+  Task<Status> log_image(const layout::ImageBuckets& image, std::uint64_t* token) override;
   void image_in_place(std::uint64_t token) override;
 
   // The LSN of the oldest image whose buckets are not in place, which the log must keep.
-  std::optional<std::uint64_t> oldest() const;
+  std::optional<std::uint64_t> oldest() const { return not_in_place_.oldest(); }
 
  private:
   const layout::SsdGeometry& geometry_;
   Log& log_;
-  std::multiset<std::uint64_t> not_in_place_;  // LSNs, which are the tokens
+  PendingLsns not_in_place_;  // the LSNs are the tokens
+  Bytes body_;                // of the image that is being added
 };
 
 }  // namespace scalio::server

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <list>
 
 #include "base/hash.h"
 #include "layout/rules.h"
@@ -14,9 +15,14 @@ using layout::BucketState;
 using layout::RecordView;
 using layout::SsdGeometry;
 
+namespace {
+// Buffers that are kept for the next operations: as many as merges run at once.
+constexpr std::size_t kIdleBuffers = 64;
+}  // namespace
+
 struct BucketStore::Page {
-  Page(std::uint64_t bucket, std::uint32_t size)
-      : number(bucket), buffer(size), bucket_view(buffer.span()) {}
+  Page(std::uint64_t bucket, block::Buffer&& b)
+      : number(bucket), buffer(std::move(b)), bucket_view(buffer.span()) {}
   std::uint64_t number;
   block::Buffer buffer;
   Bucket bucket_view;
@@ -29,11 +35,12 @@ struct BucketStore::Page {
 // here.
 struct BucketStore::Window {
   std::uint64_t home;
-  std::vector<std::unique_ptr<Page>> pages;
+  std::list<Page, PoolAllocator<Page>> list;  // they stay where they are
+  std::vector<Page*, PoolAllocator<Page*>> pages;
 
   Bucket& home_bucket() { return pages[0]->bucket_view; }
   bool beyond_home() const {
-    return std::any_of(pages.begin() + 1, pages.end(), [](const auto& p) { return p->changed; });
+    return std::any_of(pages.begin() + 1, pages.end(), [](const Page* p) { return p->changed; });
   }
 };
 
@@ -46,22 +53,14 @@ BucketStore::BucketStore(Executor& executor, block::BlockDevice& device,
       images_(images) {}
 
 Task<void> BucketStore::lock(std::uint64_t bucket) {
-  for (;;) {
-    auto [it, free] = locks_.try_emplace(bucket);
-    if (free) {
-      it->second = std::make_unique<WaitList>(executor_);
-      co_return;
-    }
-    co_await it->second->wait();
-  }
+  while (!try_lock(bucket)) co_await locks_.find(bucket)->second.wait();
 }
 
 void BucketStore::unlock(std::uint64_t bucket) {
   auto it = locks_.find(bucket);
   SCALIO_ASSERT(it != locks_.end());
-  std::unique_ptr<WaitList> waiters = std::move(it->second);
+  it->second.wake_all();
   locks_.erase(it);
-  waiters->wake_all();
 }
 
 Task<Status> BucketStore::read_page(std::uint64_t number, Page& page) {
@@ -81,8 +80,8 @@ Task<Status> BucketStore::load(Window& w, std::uint32_t reach) {
   SCALIO_ASSERT(reach <= SsdGeometry::kMaxReach);
   while (w.pages.size() <= reach) {
     const std::uint64_t number = w.home + w.pages.size();
-    if (number != w.home) co_await lock(number);
-    w.pages.push_back(std::make_unique<Page>(number, geometry_.bucket_size));
+    if (number != w.home && !try_lock(number)) co_await lock(number);
+    w.pages.push_back(&w.list.emplace_back(number, take_buffer()));
     Status s = co_await read_page(number, *w.pages.back());
     if (!s.ok()) co_return s;
   }
@@ -109,19 +108,30 @@ Status BucketStore::not_served(const RecordView& record, std::uint64_t bucket) c
                   bucket, geometry_.bucket_at(bucket), device_.name(), why_not_plain(record)));
 }
 
+block::Buffer BucketStore::take_buffer() {
+  if (idle_buffers_.empty()) return block::Buffer(geometry_.bucket_size);
+  block::Buffer buffer = std::move(idle_buffers_.back());
+  idle_buffers_.pop_back();
+  return buffer;
+}
+
 void BucketStore::release(Window& w) {
   for (std::size_t i = 1; i < w.pages.size(); ++i) unlock(w.pages[i]->number);
+  for (Page& page : w.list) {
+    if (idle_buffers_.size() < kIdleBuffers) idle_buffers_.push_back(std::move(page.buffer));
+  }
 }
 
 // Finds the page that holds the key's record; null if none does.
 Task<Status> BucketStore::locate(Window& w, std::string_view key, Page** page) {
   *page = nullptr;
-  Status s = co_await load(w, 0);
+  Status s;
+  if (w.pages.empty()) s = co_await load(w, 0);
   for (std::uint32_t i = 0; s.ok() && i <= w.home_bucket().reach(); ++i) {
-    s = co_await load(w, i);
+    if (i > 0) s = co_await load(w, i);
     const auto found = s.ok() ? w.pages[i]->bucket_view.find(key) : std::nullopt;
     if (!found) continue;
-    *page = w.pages[i].get();
+    *page = w.pages[i];
     if (!found->plain()) co_return not_served(*found, w.pages[i]->number);
     co_return s;
   }
@@ -131,7 +141,7 @@ Task<Status> BucketStore::locate(Window& w, std::string_view key, Page** page) {
 Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, std::uint64_t point) {
   const std::uint64_t home = geometry_.home_bucket(point);
   co_await lock(home);
-  Window w{home, {}};
+  Window w{home, {}, {}};
   Page* page = nullptr;
   Status s = co_await locate(w, key, &page);
   Found found;
@@ -207,7 +217,7 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
   }
   // A new record, or one that has grown out of its bucket: the nearest bucket with room.
   for (std::uint32_t i = 0; i <= SsdGeometry::kMaxReach; ++i) {
-    s = co_await load(w, i);
+    if (i > 0) s = co_await load(w, i);
     if (!s.ok()) co_return s;
     Page& page = *w.pages[i];
     if (&page == old || page.damaged || !page.bucket_view.fits(payload_size(record))) continue;
@@ -229,9 +239,8 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
   co_return s;
 }
 
-Task<Status> BucketStore::apply(std::uint64_t home, std::vector<Change>& changes,
-                                std::uint64_t applied) {
-  Window w{home, {}};
+Task<Status> BucketStore::apply(std::uint64_t home, Changes& changes, std::uint64_t applied) {
+  Window w{home, {}, {}};
   Status s = co_await load(w, 0);
   bool all = true;
   for (std::size_t i = 0; s.ok() && i < changes.size(); ++i) {
@@ -259,8 +268,8 @@ Task<Status> BucketStore::apply(std::uint64_t home, std::vector<Change>& changes
 // move, and removed where it was only after that: whoever misses it finds the home changed, and
 // starts over.
 Task<Status> BucketStore::commit(Window& w) {
-  std::vector<layout::ImageBucket> image;
-  for (auto& page : w.pages) {
+  layout::ImageBuckets image;
+  for (Page* page : w.pages) {
     if (!page->changed) continue;
     page->bucket_view.seal(page->number);
     image.push_back({page->number, page->buffer.span()});
@@ -271,9 +280,9 @@ Task<Status> BucketStore::commit(Window& w) {
   Status s;
   if (kept(Rule::bucket_images)) s = co_await images_.log_image(image, &token);
   if (!s.ok()) co_return s;
-  auto rank = [&](const Page& p) { return &p == w.pages[0].get() ? 1 : p.lost ? 2 : 0; };
+  auto rank = [&](const Page& p) { return &p == w.pages[0] ? 1 : p.lost ? 2 : 0; };
   for (int phase = 0; phase <= 2 && s.ok(); ++phase) {
-    for (auto& page : w.pages) {
+    for (Page* page : w.pages) {
       if (!page->changed || rank(*page) != phase) continue;
       s = co_await device_.write(geometry_.bucket_at(page->number), page->buffer.span(),
                                  block::Durability::cached);
@@ -284,7 +293,7 @@ Task<Status> BucketStore::commit(Window& w) {
   // reported in place. The shard stops writing.
   if (!s.ok()) co_return s;
   if (kept(Rule::bucket_images)) images_.image_in_place(token);
-  for (auto& page : w.pages) page->changed = page->lost = false;
+  for (Page* page : w.pages) page->changed = page->lost = false;
   co_return Status();
 }
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <functional>
-#include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -21,20 +21,21 @@ namespace scalio::server {
 
 // What a merge does to one key.
 struct Change {
-  std::string key;
-  std::string value;
+  std::string_view key;
+  std::string_view value;
   std::uint64_t version = 0;
   layout::Kind kind = layout::Kind::value;  // a tombstone removes
   bool full = false;  // out: no room was found; what was stored of the key is untouched
 };
+
+using Changes = std::vector<Change, PoolAllocator<Change>>;
 
 class BucketStore {
  public:
   // Makes bucket images durable before the buckets are overwritten. On return with ok, a power cut
   // during the write in place is harmless. `written` is to be called when the buckets are in place.
   struct ImageLog {
-    virtual Task<Status> log_image(const std::vector<layout::ImageBucket>& image,
-                                   std::uint64_t* token) = 0;
+    virtual Task<Status> log_image(const layout::ImageBuckets& image, std::uint64_t* token) = 0;
     virtual void image_in_place(std::uint64_t token) = 0;
 
    protected:
@@ -46,6 +47,8 @@ class BucketStore {
 
   // Holds a bucket, so that nobody else reads or changes it through this object.
   Task<void> lock(std::uint64_t bucket);
+  // The same if nobody else holds it.
+  bool try_lock(std::uint64_t bucket) { return locks_.try_emplace(bucket, executor_).second; }
   void unlock(std::uint64_t bucket);
 
   struct Found {
@@ -60,7 +63,7 @@ class BucketStore {
   // than what is stored does nothing. Then `applied` is recorded in the home bucket, unless it is 0
   // or a change was full. Failures: corrupt (nothing was changed), io_error and what the image log
   // fails with.
-  Task<Status> apply(std::uint64_t home, std::vector<Change>& changes, std::uint64_t applied);
+  Task<Status> apply(std::uint64_t home, Changes& changes, std::uint64_t applied);
 
   // Writes a bucket, which must exist, as the log has it: recovery's first step.
   Task<Status> restore(layout::ImageBucket image);
@@ -68,6 +71,7 @@ class BucketStore {
  private:
   struct Page;
   struct Window;
+  block::Buffer take_buffer();
   Task<Status> load(Window& window, std::uint32_t reach);
   Task<Status> read_page(std::uint64_t number, Page& page);
   Task<Status> place(Window& window, Change& change);
@@ -83,7 +87,11 @@ class BucketStore {
   const layout::SsdGeometry& geometry_;
   const std::uint64_t store_id_;
   ImageLog& images_;
-  std::unordered_map<std::uint64_t, std::unique_ptr<WaitList>> locks_;
+  // Those that wait for a bucket that is held.
+  std::unordered_map<std::uint64_t, WaitList, std::hash<std::uint64_t>, std::equal_to<>,
+                     PoolAllocator<std::pair<const std::uint64_t, WaitList>>>
+      locks_;
+  std::vector<block::Buffer> idle_buffers_;  // of bucket_size
 };
 
 }  // namespace scalio::server

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <list>
 #include <set>
 
 #include "testing/shard_fixture.h"
@@ -13,8 +14,7 @@ using layout::Kind;
 
 // Takes images as the log would, and checks how they are used.
 struct TestImages final : BucketStore::ImageLog {
-  Task<Status> log_image(const std::vector<layout::ImageBucket>& image,
-                         std::uint64_t* token) override {
+  Task<Status> log_image(const layout::ImageBuckets& image, std::uint64_t* token) override {
     EXPECT_LE(image.size(), layout::kMaxImageBuckets);
     *token = ++count;
     not_in_place.insert(count);
@@ -47,25 +47,25 @@ class BucketStoreTest : public ::testing::Test {
       if (home_of(key) == bucket && i-- == 0) return key;
     }
   }
-  static Task<Status> locked_apply(BucketStore& store, std::uint64_t home,
-                                   std::vector<Change>& changes, std::uint64_t applied) {
+  static Task<Status> locked_apply(BucketStore& store, std::uint64_t home, Changes& changes,
+                                   std::uint64_t applied) {
     co_await store.lock(home);
     Status s = co_await store.apply(home, changes, applied);
     store.unlock(home);
     co_return s;
   }
-  Status apply(std::uint64_t home, std::vector<Change>& changes, std::uint64_t applied = 0) {
+  Status apply(std::uint64_t home, Changes& changes, std::uint64_t applied = 0) {
     return run(*loop_, locked_apply(*store_, home, changes, applied));
   }
   // One change; true unless the store is full.
   bool put(const std::string& key, const std::string& value) {
-    std::vector<Change> changes{{key, value, ++version_, Kind::value}};
+    Changes changes{{key, value, ++version_, Kind::value}};
     Status s = apply(home_of(key), changes);
     EXPECT_TRUE(s.ok()) << s.to_string();
     return !changes[0].full;
   }
   void remove(const std::string& key) {
-    std::vector<Change> changes{{key, "", ++version_, Kind::tombstone}};
+    Changes changes{{key, "", ++version_, Kind::tombstone}};
     Status s = apply(home_of(key), changes);
     EXPECT_TRUE(s.ok()) << s.to_string();
     EXPECT_FALSE(changes[0].full);
@@ -93,7 +93,7 @@ class BucketStoreTest : public ::testing::Test {
 TEST_F(BucketStoreTest, UnwrittenBucketsAreEmpty) {
   open(4);
   EXPECT_EQ(look_up("key").version, 0u);
-  std::vector<Change> none;
+  Changes none;
   EXPECT_TRUE(apply(0, none).ok());
   remove("key");
   EXPECT_EQ(images_.count, 0u) << "nothing has changed";
@@ -101,7 +101,7 @@ TEST_F(BucketStoreTest, UnwrittenBucketsAreEmpty) {
 
 TEST_F(BucketStoreTest, OnlyNewerVersionsCount) {
   open(4);
-  std::vector<Change> changes{{"key", "new", 10, Kind::value}};
+  Changes changes{{"key", "new", 10, Kind::value}};
   ASSERT_TRUE(apply(home_of("key"), changes).ok());
   for (const Change& old :
        {Change{"key", "old", 9, Kind::value}, Change{"key", "same", 10, Kind::value},
@@ -118,7 +118,7 @@ TEST_F(BucketStoreTest, OnlyNewerVersionsCount) {
 
 TEST_F(BucketStoreTest, AppliedIsRecordedAndNeverGoesBack) {
   open(4);
-  std::vector<Change> changes{{"key", "value", 1, Kind::value}};
+  Changes changes{{"key", "value", 1, Kind::value}};
   ASSERT_TRUE(apply(home_of("key"), changes, 1000).ok());
   EXPECT_EQ(look_up("key").applied, 1000u);
   changes[0].version = 2;
@@ -195,17 +195,20 @@ TEST_F(BucketStoreTest, EqualsAMapAndNeverHidesARecord) {
   };
   for (int round = 0; round < 600; ++round) {
     const bool grow = round / 100 % 2 == 0;
-    std::map<std::uint64_t, std::vector<Change>> changes;
+    std::map<std::uint64_t, Changes> changes;
+    std::list<std::string> texts;  // of them
     for (std::uint64_t n = 1 + random() % 8; n > 0; --n) {
       const std::string key = "key" + std::to_string(random() % 200);
       if (!changing.insert(key).second) continue;
       const bool removal = random() % 10 < (grow ? 1 : 6);
-      changes[home_of(key)].push_back({key,
-                                       removal ? "" : std::string(random() % 110, 'a' + round % 26),
-                                       ++version_, removal ? Kind::tombstone : Kind::value});
+      const std::string& name = texts.emplace_back(key);
+      const std::string& value =
+          texts.emplace_back(removal ? "" : std::string(random() % 110, 'a' + round % 26));
+      changes[home_of(key)].push_back(
+          {name, value, ++version_, removal ? Kind::tombstone : Kind::value});
     }
     std::size_t left = changes.size();
-    const auto one = [](BucketStore* store, std::uint64_t home, std::vector<Change>* c,
+    const auto one = [](BucketStore* store, std::uint64_t home, Changes* c,
                         std::size_t* count) -> Task<void> {
       Status s = co_await locked_apply(*store, home, *c, 0);
       EXPECT_TRUE(s.ok()) << s.to_string();
@@ -217,9 +220,9 @@ TEST_F(BucketStoreTest, EqualsAMapAndNeverHidesARecord) {
       for (const Change& c : list) {
         if (c.full) continue;
         if (c.kind == Kind::tombstone) {
-          model.erase(c.key);
+          model.erase(std::string(c.key));
         } else {
-          model[c.key] = {c.value, c.version};
+          model[std::string(c.key)] = {std::string(c.value), c.version};
         }
       }
     }
@@ -244,7 +247,8 @@ TEST_F(BucketStoreTest, ADamagedBucketIsNamedAndLeftAlone) {
   const std::uint64_t at = geometry_.bucket_at(1) + 40;
   ssd_->contents()[at] ^= std::byte{1};
   const Bytes before = ssd_->contents();
-  std::vector<Change> changes{{key_in(1, 1), "other", ++version_, Kind::value}};
+  const std::string key = key_in(1, 1);
+  Changes changes{{key, "other", ++version_, Kind::value}};
   Status s = apply(1, changes);
   EXPECT_EQ(s.code(), Code::corrupt);
   EXPECT_NE(s.message().find("bucket 1 at offset " + std::to_string(geometry_.bucket_at(1))),
@@ -258,7 +262,7 @@ TEST_F(BucketStoreTest, ADamagedBucketIsNamedAndLeftAlone) {
 TEST_F(BucketStoreTest, ErrorsOfTheDeviceAndTheLogArePassedOn) {
   open(4);
   const std::string key = key_in(1, 0);
-  std::vector<Change> changes{{key, "value", 1, Kind::value}};
+  Changes changes{{key, "value", 1, Kind::value}};
   device_->fail(block::Io::Kind::read, 1);
   EXPECT_EQ(apply(1, changes).code(), Code::io_error);
   images_.failure = Status(Code::io_error, "the log");

@@ -9,26 +9,38 @@ using layout::LogKind;
 namespace {
 // Blocks that are looked at before others get their turn.
 constexpr std::uint64_t kScanStep = 4096;
+// Parts of the log that are emptied one by one. Who waits for space waits for one of them; each
+// takes a look at all blocks.
+constexpr std::uint64_t kParts = 8;
+// Merges that are queued; more begin when these have.
+constexpr std::uint64_t kQueued = Merger::kMaxMerges / 2;
 }  // namespace
 
 Task<void> Checkpointer::run() {
+  bool all = false;
   while (!stopping_) {
     if (!space_.scarce()) {
       co_await space_.demand();
       continue;
     }
-    const std::uint64_t free = log_.free(), owed = space_.debts();
-    // The older half; all of it if a write is waiting for space.
-    const std::uint64_t target = space_.blocked() ? log_.head() : log_.head() - log_.used() / 2;
-    Status s = co_await checkpoint(target);
+    const std::uint64_t tail = log_.head() - log_.used(), owed = space_.debts();
+    Status s = co_await checkpoint(next_target(all));
     if (!s.ok()) {
       stop_.fail(s);
       break;
     }
-    // Writes that cannot be merged may leave nothing to gain: try again when there is something
-    // new.
-    if (log_.free() <= free && space_.debts() >= owed && !stopping_) co_await space_.demand();
+    // What is oldest may still be on its way to its slot: then all of the log is tried. Writes that
+    // cannot be merged may leave nothing to gain even so: try again when there is something new.
+    const bool gained = log_.head() - log_.used() > tail || space_.debts() < owed;
+    if (!gained && all && !stopping_) co_await space_.demand();
+    all = !gained && !all;
   }
+}
+
+std::uint64_t Checkpointer::next_target(bool all) const {
+  const std::uint64_t left =
+      all ? 0 : log_.used() - std::min(log_.used(), geometry_.log_size / kParts);
+  return log_.head() - left;
 }
 
 void Checkpointer::stop() {
@@ -70,8 +82,9 @@ Task<Status> Checkpointer::merge_before(std::uint64_t target) {
           status = co_await log_again(block, i);
           continue;
         }
-        merger_.start(geometry_.home_bucket(s.hash));
-        while (merger_.running() >= Merger::kMaxMerges) co_await merger_.one_ended();
+        const auto urgency = space_.blocked() ? Merger::Urgency::waited : Merger::Urgency::ahead;
+        merger_.start(geometry_.home_bucket(s.hash), urgency);
+        while (merger_.queued(urgency) >= kQueued) co_await merger_.one_ended();
       }
       if (block % kScanStep == kScanStep - 1) co_await executor_.yield();
     }

@@ -41,6 +41,7 @@ class Checkpointer {
   std::uint64_t count() const { return count_; }
 
  private:
+  std::uint64_t next_target(bool all) const;
   Task<Status> merge_before(std::uint64_t target);
   Task<Status> log_again(std::uint64_t block, std::uint32_t slot);
   Task<Status> drop_before(std::uint64_t target);

@@ -81,6 +81,7 @@ TEST_F(CheckpointerTest, ItBeginsByItselfWhenSomebodyWaitsForSpace) {
   parts_.settle();
   EXPECT_EQ(parts_.checkpointer.count(), 0u);
   run(*parts_.loop, parts_.space.wait());
+  run(*parts_.loop, parts_.checkpointer.drain());
   EXPECT_EQ(parts_.checkpointer.count(), 1u);
   EXPECT_EQ(parts_.table.dirty(), 0u);
 }

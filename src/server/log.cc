@@ -51,13 +51,13 @@ std::uint64_t Log::free() const {
 Task<void> Log::room(std::uint32_t key, std::uint32_t body) {
   const std::uint32_t size = BatchBuilder::record_size(key, body);
   // Who comes later may not take the room of those that were called.
-  if (!in_line_.empty() || called_ > 0 || (failure_.ok() && !has_room(size))) {
+  if (!in_line_.empty() || called_ > 0 || (failure_.ok() && !fits(size))) {
     do {
       in_line_.push_back(size);
       co_await line_.wait();
       --called_;
       called_bytes_ -= size;
-    } while (failure_.ok() && !has_room(size));
+    } while (failure_.ok() && !fits(size));
     // Should those that were called add nothing after all, the next ones are called.
     if (called_ == 0 && !in_line_.empty()) work_.wake_one();
   }
@@ -71,7 +71,7 @@ Task<void> Log::room(std::uint32_t key, std::uint32_t body) {
 
 // Calls the first in line for whom there is room; all of them after a failure.
 void Log::call_in_line() {
-  while (!in_line_.empty() && (!failure_.ok() || has_room(in_line_.front()))) {
+  while (!in_line_.empty() && (!failure_.ok() || fits(in_line_.front()))) {
     ++called_;
     called_bytes_ += in_line_.front();
     in_line_.pop_front();
@@ -91,12 +91,6 @@ Log::Ticket Log::add(layout::LogKind kind, std::uint64_t version, std::string_vi
   if (kind == layout::LogKind::image) counters_.image_bytes += body.size();
   work_.wake_one();
   return t;
-}
-
-Task<Status> Log::durable(std::uint64_t batch) {
-  while (durable_number_ < batch && failure_.ok()) co_await durable_[batch & 1].wait();
-  if (durable_number_ >= batch) co_return Status();
-  co_return failure_;
 }
 
 Task<Status> Log::advance_tail(std::uint64_t lsn) {

@@ -7,8 +7,9 @@
 
 #include <deque>
 #include <functional>
-#include <set>
+#include <utility>
 
+#include "base/ring.h"
 #include "base/wall_time.h"
 #include "block/block_device.h"
 #include "block/buffer.h"
@@ -54,11 +55,32 @@ class Log {
   // Waits until a record of these sizes fits the open batch, or failure() is set, in the order of
   // the calls. The add must follow without suspending, or not at all.
   Task<void> room(std::uint32_t key, std::uint32_t body);
+  // Whether room() would not wait now, and failure() is ok after it.
+  bool has_room(std::uint32_t key, std::uint32_t body) const {
+    return in_line_.empty() && called_ == 0 && failure_.ok() && version_ < layout::kMaxVersion &&
+           fits(layout::BatchBuilder::record_size(key, body));
+  }
   // Adds a record that fits. `version` 0: assigns the next one.
   Ticket add(layout::LogKind kind, std::uint64_t version, std::string_view key, ByteView body);
-  // Waits until the ticket's batch is durable. On failure (read_only or io_error) it may or may not
-  // be.
-  Task<Status> durable(std::uint64_t batch);
+  // Awaiting it waits until the ticket's batch is durable. On failure (read_only or io_error) it
+  // may or may not be.
+  auto durable(std::uint64_t batch) {
+    // Batches end one after the other, and one wakes those that wait for it or for a failure.
+    struct Awaiter {
+      Log& log;
+      const std::uint64_t batch;
+      decltype(std::declval<WaitList&>().wait()) wait;
+      bool await_ready() const noexcept {
+        return log.durable_number_ >= batch || !log.failure_.ok();
+      }
+      void await_suspend(std::coroutine_handle<> h) { wait.await_suspend(h); }
+      Status await_resume() const {
+        SCALIO_ASSERT(await_ready());
+        return log.durable_number_ >= batch ? Status() : log.failure_;
+      }
+    };
+    return Awaiter{*this, batch, durable_[batch & 1].wait()};
+  }
 
   // Declares that everything before `lsn` is durable in its bucket, and waits until that
   // declaration is durable itself: only then is the space reused. `lsn` is rounded down to the
@@ -95,7 +117,7 @@ class Log {
     return layout::BatchBuilder::record_size(0, geometry.inline_limit);
   }
   void open_batch(std::uint64_t after);
-  bool has_room(std::uint32_t size) const {
+  bool fits(std::uint32_t size) const {
     return builder_.records() + called_ < options_.batch_max &&
            builder_.fits(static_cast<std::uint32_t>(called_bytes_ + size));
   }
@@ -123,7 +145,7 @@ class Log {
   WaitList work_;
   // Records that wait for room, in line. A new batch calls those that it has room for, and not all
   // the others with them.
-  std::deque<std::uint32_t> in_line_;  // their sizes
+  Ring<std::uint32_t> in_line_;  // their sizes
   WaitList line_;
   std::uint32_t called_ = 0;  // and not yet back
   std::uint64_t called_bytes_ = 0;

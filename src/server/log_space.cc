@@ -30,18 +30,21 @@ bool LogSpace::scarce() const {
 }
 
 void LogSpace::admit(std::uint64_t lsn) {
-  unpublished_.insert(lsn);
+  unpublished_.add(lsn);
   if (scarce()) demand_.wake_all();
 }
 
-void LogSpace::settle(std::uint64_t lsn) {
-  auto it = unpublished_.find(lsn);
-  SCALIO_ASSERT(it != unpublished_.end());
-  unpublished_.erase(it);
+void LogSpace::settle(std::uint64_t lsn) { unpublished_.remove(lsn); }
+
+// What a merge gives back is taken at once by those that wait, as far as it goes.
+void LogSpace::release(std::size_t writes) {
+  gathered_ -= writes;
+  if (reclaimed_.empty() || !admits(BatchBuilder::record_size(0, geometry_.inline_limit))) return;
+  for (; writes > 0; --writes) reclaimed_.wake_one();
 }
 
 std::uint64_t LogSpace::published_below() const {
-  return unpublished_.empty() ? log_.open_lsn() : std::min(*unpublished_.begin(), log_.open_lsn());
+  return std::min(unpublished_.oldest().value_or(log_.open_lsn()), log_.open_lsn());
 }
 
 Task<void> LogSpace::wait() {
@@ -51,6 +54,7 @@ Task<void> LogSpace::wait() {
 }
 
 void LogSpace::reclaimed() {
+  ++checkpoints_;
   blocked_ = false;
   reclaimed_.wake_all();
 }

@@ -5,10 +5,10 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
 
 #include "server/block_table.h"
 #include "server/log.h"
+#include "server/pending_lsns.h"
 #include "task/sync.h"
 
 namespace scalio::server {
@@ -25,12 +25,12 @@ class LogSpace {
   void admit(std::uint64_t lsn);
   // The record was published, or its batch failed.
   void settle(std::uint64_t lsn);
-  // Waits for a checkpoint to end, after admits() said no.
+  // Waits, after admits() said no, until merges have made room or a checkpoint has ended.
   Task<void> wait();
 
   // For merges. So many writes were gathered, and owe images until release().
   void gather(std::size_t writes) { gathered_ += writes; }
-  void release(std::size_t writes) { gathered_ -= writes; }
+  void release(std::size_t writes);
   // Every record of an LSN below it is in a slot, or was.
   std::uint64_t published_below() const;
 
@@ -43,6 +43,8 @@ class LogSpace {
   auto demand() { return demand_.wait(); }
   // A checkpoint has ended, whatever it has brought: who waits looks again.
   void reclaimed();
+  // How many have.
+  std::uint64_t checkpoints() const { return checkpoints_; }
 
   // A failure or the end. They look at why themselves.
   void wake_all();
@@ -53,8 +55,9 @@ class LogSpace {
   const layout::SsdGeometry& geometry_;
   const BlockTable& table_;
   const Log& log_;
-  std::multiset<std::uint64_t> unpublished_;  // LSNs of records added and not published
+  PendingLsns unpublished_;  // records added and not published
   std::uint64_t gathered_ = 0;
+  std::uint64_t checkpoints_ = 0;
   bool blocked_ = false;
   WaitList reclaimed_;
   WaitList demand_;

@@ -21,7 +21,6 @@ Merger::Merger(Executor& executor, const block::BlockDevice& device,
       repair_(repair),
       buckets_(buckets),
       stop_(stop),
-      permits_(executor, kMaxMerges),
       ended_(executor) {}
 
 void Merger::prepare(std::uint64_t block) {
@@ -44,7 +43,7 @@ Status Merger::relieve(std::uint64_t block) {
     if (s.stuck == Stuck::damaged) damaged = &s;
   }
   if (auto coldest = table_.mergeable(block, !full_)) {
-    start(geometry_.home_bucket(table_.slot(block, *coldest).hash));
+    start(geometry_.home_bucket(table_.slot(block, *coldest).hash), Urgency::waited);
     return Status();
   }
   if (table_.reusable(block)) return Status();
@@ -64,65 +63,107 @@ Task<void> Merger::drain() {
   while (running_ > 0) co_await ended_.wait();
 }
 
-void Merger::start(std::uint64_t bucket) {
-  if (!scheduled_.insert(bucket).second) return;
+void Merger::start(std::uint64_t bucket, Urgency urgency) {
+  const bool waited = urgency == Urgency::waited;
+  const Stage stage = waited ? Stage::waited : Stage::ahead;
+  auto [it, fresh] = scheduled_.try_emplace(bucket, stage);
+  if (!fresh && (!waited || it->second != Stage::ahead)) return;
+  it->second = stage;
+  (waited ? waited_ : ahead_).push_back(bucket);
+  if (!fresh) return;
   ++running_;
-  executor_.spawn(merge(bucket));
+  if (workers_ == kMaxMerges) return;
+  ++workers_;
+  executor_.spawn(work());
+}
+
+// Merges until nothing is to be merged. As many of these run as there are merges to be done, and
+// no more than kMaxMerges.
+Task<void> Merger::work() {
+  // Whoever started it may be about to wait for its end.
+  co_await executor_.yield();
+  while (const std::optional<std::uint64_t> bucket = next()) co_await merge(*bucket);
+  --workers_;
+  ended_.wake_all();  // it may have emptied the queues without a merge
+}
+
+// The bucket that is merged next, if there is one. One of four merges is of those that nobody waits
+// for, and one of two while the log is short of space: else it would fill up behind the others.
+std::optional<std::uint64_t> Merger::next() {
+  const auto take = [this](Ring<std::uint64_t>& queue,
+                           Stage stage) -> std::optional<std::uint64_t> {
+    while (!queue.empty()) {
+      const std::uint64_t bucket = queue.front();
+      queue.pop_front();
+      const auto it = scheduled_.find(bucket);
+      if (it == scheduled_.end() || it->second != stage) continue;
+      it->second = Stage::begun;
+      return bucket;
+    }
+    return std::nullopt;
+  };
+  const bool ahead_first = ++begun_ % (space_.scarce() ? 2 : 4) == 0;
+  std::optional<std::uint64_t> bucket =
+      ahead_first ? take(ahead_, Stage::ahead) : take(waited_, Stage::waited);
+  if (bucket) return bucket;
+  return ahead_first ? take(waited_, Stage::waited) : take(ahead_, Stage::ahead);
 }
 
 Task<void> Merger::merge(std::uint64_t bucket) {
-  // Whoever started it may be about to wait for its end.
-  co_await executor_.yield();
-  co_await permits_.acquire();
-  co_await buckets_.lock(bucket);
+  if (!buckets_.try_lock(bucket)) co_await buckets_.lock(bucket);
   scheduled_.erase(bucket);
 
-  const std::vector<SlotPlace> places = gather(bucket);
+  List<Gathered> writes = gather(bucket);
   // Everything of the bucket that was published by now is applied, and the bucket may say so.
   const std::uint64_t applied = replaying_ ? 0 : space_.published_below();
-  std::vector<Change> changes(places.size());
-  Status merged = co_await read(places, changes);
+  Changes changes(writes.size());
+  Status merged = co_await read(writes, changes);
   // Rule 7: the bucket is written before the slots are clean.
   if (merged.ok() && !changes.empty() && kept(Rule::merge_before_free))
     merged = co_await buckets_.apply(bucket, changes, applied);
 
   account(bucket, changes.size(), merged);
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    conclude(places[i], changes[i], merged);
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    conclude(writes[i], changes[i], merged);
     note_room(bucket, changes[i], merged);
-    queue_.wake(places[i].block);
+    queue_.wake(writes[i].block);
   }
-  space_.release(places.size());
+  space_.release(writes.size());
   buckets_.unlock(bucket);
-  permits_.release();
   --running_;
   ended_.wake_all();
 }
 
 // Takes all that is pending for the bucket, wherever its keys' blocks are.
-std::vector<Merger::SlotPlace> Merger::gather(std::uint64_t bucket) {
+Merger::List<Merger::Gathered> Merger::gather(std::uint64_t bucket) {
   const layout::RegionGeometry& blocks = table_.geometry();
   const std::uint64_t first = blocks.block_of(geometry_.first_point_of(bucket)),
                       last = blocks.block_of(geometry_.first_point_of(bucket + 1) - 1);
-  std::vector<SlotPlace> places;
+  List<Gathered> writes;
   for (std::uint64_t block = first; block <= last; ++block) {
     for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
       WriteSlot& s = table_.slot(block, i);
       if (!s.dirty() || geometry_.home_bucket(s.hash) != bucket) continue;
       s.merging = true;
-      places.push_back({block, i});
+      writes.push_back({block, i, std::nullopt});
     }
   }
-  space_.gather(places.size());
-  return places;
+  space_.gather(writes.size());
+  return writes;
 }
 
-Task<Status> Merger::read(const std::vector<SlotPlace>& places, std::vector<Change>& changes) {
+Task<Status> Merger::read(List<Gathered>& writes, Changes& changes) {
   Status s = failure();
-  for (std::size_t i = 0; s.ok() && i < places.size(); ++i) {
-    Result<BlockTable::Published> p = co_await repair_.read(places[i].block, places[i].slot);
-    s = p.status();
-    if (p.ok()) changes[i] = {std::move(p->key), std::move(p->value), p->version, p->kind};
+  for (std::size_t i = 0; s.ok() && i < writes.size(); ++i) {
+    Gathered& w = writes[i];
+    w.published = repair_.read_intact(w.block, w.slot);
+    if (!w.published) {
+      Result<BlockTable::Published> p = co_await repair_.read(w.block, w.slot);
+      s = p.status();
+      if (!p.ok()) break;
+      w.published = *std::move(p);
+    }
+    changes[i] = {w.published->key, w.published->value, w.published->version, w.published->kind};
   }
   co_return s;
 }
@@ -142,7 +183,7 @@ void Merger::account(std::uint64_t bucket, std::size_t changes, const Status& me
 }
 
 // What a merge leaves of a slot: CLEAN, or DIRTY for a reason.
-void Merger::conclude(const SlotPlace& at, const Change& change, const Status& merged) {
+void Merger::conclude(const Gathered& at, const Change& change, const Status& merged) {
   WriteSlot& s = table_.slot(at.block, at.slot);
   s.merging = false;
   // Rule 7: a value that changed meanwhile stays DIRTY.

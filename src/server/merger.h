@@ -2,9 +2,12 @@
 // bucket: one read and one write for all that is pending in it.
 #pragma once
 
+#include <optional>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "base/ring.h"
 #include "server/block_table.h"
 #include "server/bucket_store.h"
 #include "server/fail_stop.h"
@@ -23,8 +26,11 @@ struct MergeCounters {
 
 class Merger {
  public:
-  // Merges in flight: enough to keep an SSD busy, few enough to bound their buffers.
-  static constexpr std::uint64_t kMaxMerges = 32;
+  // Merges at once: enough to keep an SSD busy, few enough to bound their buffers.
+  static constexpr std::uint64_t kMaxMerges = 64;
+
+  // A merge that a write waits for goes first.
+  enum class Urgency : std::uint8_t { ahead, waited };
 
   // `device` is asked for its name.
   Merger(Executor& executor, const block::BlockDevice& device, const layout::SsdGeometry& geometry,
@@ -37,11 +43,15 @@ class Merger {
   // Starts merging the coldest write of a block whose write slots are all taken (rule 10).
   // Ok if a merge is under way; full or corrupt if none of the block's slots can be merged.
   Status relieve(std::uint64_t block);
-  // Starts a merge of a bucket, unless one has begun that has not gathered its writes yet.
-  void start(std::uint64_t bucket);
+  // Starts a merge of a bucket, unless one was started that has not gathered its writes yet.
+  void start(std::uint64_t bucket, Urgency urgency = Urgency::ahead);
 
-  // Merges started and not ended; waits until one ends; until none runs.
+  // Merges started and not ended; at most how many have not begun; waits until one ends; until none
+  // runs.
   std::uint64_t running() const { return running_; }
+  std::uint64_t queued(Urgency urgency) const {
+    return urgency == Urgency::waited ? waited_.size() : ahead_.size();
+  }
   auto one_ended() { return ended_.wait(); }
   Task<void> drain();
 
@@ -55,15 +65,21 @@ class Merger {
   const MergeCounters& counters() const { return counters_; }
 
  private:
-  struct SlotPlace {
+  // A write that is merged: where it is published, and what.
+  struct Gathered {
     std::uint64_t block;
     std::uint32_t slot;
+    std::optional<BlockTable::Published> published;
   };
+  template <class T>
+  using List = std::vector<T, PoolAllocator<T>>;
+  Task<void> work();
+  std::optional<std::uint64_t> next();
   Task<void> merge(std::uint64_t bucket);
-  std::vector<SlotPlace> gather(std::uint64_t bucket);
-  Task<Status> read(const std::vector<SlotPlace>& places, std::vector<Change>& changes);
+  List<Gathered> gather(std::uint64_t bucket);
+  Task<Status> read(List<Gathered>& writes, Changes& changes);
   void account(std::uint64_t bucket, std::size_t changes, const Status& merged);
-  void conclude(const SlotPlace& at, const Change& change, const Status& merged);
+  void conclude(const Gathered& at, const Change& change, const Status& merged);
   void note_room(std::uint64_t bucket, const Change& change, const Status& merged);
 
   Executor& executor_;
@@ -77,8 +93,15 @@ class Merger {
   BucketStore& buckets_;
   FailStop& stop_;
 
-  std::unordered_set<std::uint64_t> scheduled_;  // buckets whose merge has not gathered yet
-  Semaphore permits_;
+  // Of a merge that has not gathered yet: the queue that it is in, or that it has begun.
+  enum class Stage : std::uint8_t { ahead, waited, begun };
+  std::unordered_map<std::uint64_t, Stage, std::hash<std::uint64_t>, std::equal_to<>,
+                     PoolAllocator<std::pair<const std::uint64_t, Stage>>>
+      scheduled_;  // by bucket
+  // A bucket that is `waited` may still be in the other queue, where it is passed over.
+  Ring<std::uint64_t> ahead_, waited_;
+  std::uint64_t workers_ = 0;
+  std::uint64_t begun_ = 0;
   std::uint64_t running_ = 0;
   WaitList ended_;
   bool replaying_ = false;

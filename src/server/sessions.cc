@@ -14,9 +14,13 @@ std::optional<bool> Session::begin(std::uint64_t sequence, std::uint64_t acknowl
   acknowledged_ = std::max(acknowledged_, std::min(acknowledged, sequence));
   if (sequence < acknowledged_ || sequence >= acknowledged_ + layout::kSessionWindow)
     return std::nullopt;
-  writes_.erase(writes_.begin(), writes_.lower_bound(acknowledged_));
-  auto [it, fresh] = writes_.try_emplace(sequence);
-  Write& w = it->second;
+  while (sequence - acknowledged_ >= writes_.size()) grow();
+  Write& w = at(sequence);
+  const bool fresh = w.sequence != sequence;
+  if (fresh) {
+    w.sequence = sequence;
+    w.finished = false;
+  }
   w.call = call;
   if (fresh || !kept(Rule::session)) {
     ++unfinished_;
@@ -26,20 +30,31 @@ std::optional<bool> Session::begin(std::uint64_t sequence, std::uint64_t acknowl
   return false;
 }
 
-void Session::finish(std::uint64_t sequence, Bytes reply) {
+void Session::finish(std::uint64_t sequence, ByteView reply) {
   SCALIO_ASSERT(unfinished_ > 0);
   --unfinished_;
-  auto it = writes_.find(sequence);
-  if (it == writes_.end()) return;  // the client claimed to have seen a reply that it cannot have
-  it->second.finished = true;
-  it->second.reply = std::move(reply);
-  if (peer && it->second.call) peer->reply(*it->second.call, it->second.reply);
+  Write& w = at(sequence);
+  // Else the client claimed to have seen a reply that it cannot have.
+  if (w.sequence != sequence || sequence < acknowledged_) return;
+  w.finished = true;
+  w.reply.assign(reply.begin(), reply.end());
+  if (peer && w.call) peer->reply(*w.call, w.reply);
+}
+
+// Places for twice as many. Never more than the window has.
+void Session::grow() {
+  std::vector<Write> before(2 * writes_.size());
+  SCALIO_ASSERT(before.size() <= layout::kSessionWindow);
+  before.swap(writes_);
+  for (Write& w : before) {
+    if (w.sequence >= acknowledged_) at(w.sequence) = std::move(w);
+  }
 }
 
 void Session::move_to(fabric::Peer& to) {
   peer = &to;
   // Numbers of calls mean nothing on another connection.
-  for (auto& [sequence, write] : writes_) write.call.reset();
+  for (Write& write : writes_) write.call.reset();
 }
 
 std::shared_ptr<Session> Sessions::attach(std::uint64_t id, fabric::Peer& peer, Nanos now) {

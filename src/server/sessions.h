@@ -7,10 +7,10 @@
 
 #include <fabric/fabric.h>
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "layout/message.h"
 #include "task/executor.h"
@@ -26,7 +26,7 @@ class Session {
   // it was seen before and is answered, now or when the first ends. Nothing: its sequence breaks
   // the window.
   std::optional<bool> begin(std::uint64_t sequence, std::uint64_t acknowledged, std::uint64_t call);
-  void finish(std::uint64_t sequence, Bytes reply);
+  void finish(std::uint64_t sequence, ByteView reply);
   // Goes on with another connection: what was asked on the old one is answered when it is asked
   // again.
   void move_to(fabric::Peer& peer);
@@ -38,13 +38,17 @@ class Session {
 
  private:
   struct Write {
+    std::uint64_t sequence = 0;         // 0: none yet
     std::optional<std::uint64_t> call;  // of the latest request for it on the present connection
     bool finished = false;
     Bytes reply;
   };
+  Write& at(std::uint64_t sequence) { return writes_[sequence & (writes_.size() - 1)]; }
+  void grow();
   const std::uint64_t id_;
   std::uint64_t acknowledged_ = 1;  // every sequence below has been
-  std::map<std::uint64_t, Write> writes_;
+  // By the lower bits of the sequence: those from `acknowledged_` on, as many as there are places.
+  std::vector<Write> writes_{8};
   std::size_t unfinished_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <unordered_map>
 
+#include "base/pool.h"
 #include "task/sync.h"
 
 namespace scalio::server {
@@ -24,9 +25,13 @@ class SlotQueue {
   void wake_all();
 
  private:
+  template <class T>
+  using ByBlock = std::unordered_map<std::uint64_t, T, std::hash<std::uint64_t>, std::equal_to<>,
+                                     PoolAllocator<std::pair<const std::uint64_t, T>>>;
+
   Executor& executor_;
-  std::unordered_map<std::uint64_t, WaitList> waiting_;        // by block
-  std::unordered_map<std::uint64_t, std::uint32_t> starving_;  // how many wait for a slot of it
+  ByBlock<WaitList> waiting_;
+  ByBlock<std::uint32_t> starving_;  // how many wait for a slot of it
 };
 
 }  // namespace scalio::server

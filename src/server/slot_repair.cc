@@ -23,9 +23,16 @@ void SlotRepair::warn(std::uint64_t block, std::uint32_t i, std::string_view wha
                   block, what));
 }
 
+std::optional<BlockTable::Published> SlotRepair::read_intact(std::uint64_t block,
+                                                             std::uint32_t i) const {
+  auto p = table_.read(block, i);
+  if (p && geometry_.point_of(p->key) != table_.slot(block, i).hash) p.reset();
+  return p;
+}
+
 Task<Result<BlockTable::Published>> SlotRepair::read(std::uint64_t block, std::uint32_t i) {
   const WriteSlot& s = table_.slot(block, i);
-  if (auto p = table_.read(block, i); p && geometry_.point_of(p->key) == s.hash) co_return *p;
+  if (auto p = read_intact(block, i)) co_return *std::move(p);
   block::Buffer storage(Log::record_storage(geometry_));
   for (;;) {
     const std::uint64_t lsn = s.lsn;
@@ -35,9 +42,7 @@ Task<Result<BlockTable::Published>> SlotRepair::read(std::uint64_t block, std::u
       if (s.dirty() && s.lsn != lsn) continue;
       co_return r.status();
     }
-    const layout::RecordView record = r->record();
-    BlockTable::Published p{std::string(record.key), std::string(record.value), record.version,
-                            record.kind};
+    BlockTable::Published p(r->record());
     // Meanwhile it may have been merged, which changes nothing; or the slot has something else, or
     // is whole.
     if (s.state != WriteState::empty && s.version == p.version && !body_intact(block, i)) {

@@ -17,6 +17,8 @@ class SlotRepair {
   // slot is published again. Fails if the log cannot be read, which it need not be any more once
   // the slot is CLEAN.
   Task<Result<BlockTable::Published>> read(std::uint64_t block, std::uint32_t i);
+  // The same if the region has it.
+  std::optional<BlockTable::Published> read_intact(std::uint64_t block, std::uint32_t i) const;
 
   // Whether the region has what the server stored in the slot.
   bool intact(std::uint64_t block, std::uint32_t i) const;

@@ -12,9 +12,16 @@ using layout::Request;
 
 namespace {
 // Checkpoints that a write waits for before the log is called full.
-constexpr int kMaxCheckpointsWaited = 64;
+constexpr std::uint64_t kMaxCheckpointsWaited = 256;
 
 WriteOutcome failed(const Status& status) { return {status.code(), 0, status.message()}; }
+
+WriteOutcome not_known(const Status& why) {
+  return {Code::unknown, 0,
+          fmt::format("the log could not be written ({}): the write may be found after a restart, "
+                      "or not",
+                      why.to_string())};
+}
 }  // namespace
 
 // While a conditional put has it, no other write of the key enters the log.
@@ -64,9 +71,11 @@ Status WritePath::check(const KeyedWrite& w) const {
   return stop_.answer();
 }
 
-WritePath::KeyInFlight& WritePath::enter(std::string_view name) {
-  auto it = in_flight_.find(name);
-  if (it == in_flight_.end()) it = in_flight_.try_emplace(std::string(name), executor_).first;
+WritePath::KeyInFlight& WritePath::enter(const KeyedWrite& w) {
+  auto it = in_flight_.find(w.name());
+  if (it == in_flight_.end()) {
+    it = in_flight_.try_emplace(OwnedName(w.name()), executor_).first;
+  }
   ++it->second.users;
   return it->second;
 }
@@ -74,11 +83,27 @@ WritePath::KeyInFlight& WritePath::enter(std::string_view name) {
 void WritePath::leave(KeyInFlight& key, const KeyedWrite& w) {
   if (--key.users > 0) return;
   if (key.slot) table_.slot(w.block, *key.slot).reserved = false;
-  in_flight_.erase(in_flight_.find(w.request.key));
+  in_flight_.erase(in_flight_.find(w.name()));
   queue_.wake(w.block);
   merger_.prepare(w.block);
 }
 
+// A write is one of its key's from its construction on.
+class WritePath::Entered {
+ public:
+  Entered(WritePath& path, const KeyedWrite& w) : key(path.enter(w)), path_(path), w_(w) {}
+  Entered(const Entered&) = delete;
+  Entered& operator=(const Entered&) = delete;
+  ~Entered() { path_.leave(key, w_); }
+
+  KeyInFlight& key;
+
+ private:
+  WritePath& path_;
+  const KeyedWrite& w_;
+};
+
+// Rule 1: log durable, published, reply.
 Task<WriteOutcome> WritePath::write(const Request& request) {
   const std::uint64_t hash = hash_key(request.key, geometry_.hash_seed);
   const std::uint64_t point = placement_.point_of(hash);
@@ -87,26 +112,22 @@ Task<WriteOutcome> WritePath::write(const Request& request) {
   // A key that always has a write under way would keep its slot for ever: writers that wait for one
   // go first.
   while (queue_.starving(w.block) && !stop_.failed()) co_await queue_.wait(w.block);
-  KeyInFlight& key = enter(request.key);
-  WriteOutcome outcome = co_await write_key(key, w);
-  leave(key, w);
-  co_return outcome;
-}
-
-// Rule 1: log durable, published, reply.
-Task<WriteOutcome> WritePath::write_key(KeyInFlight& key, const KeyedWrite& w) {
+  const Entered entered(*this, w);
+  KeyInFlight& key = entered.key;
   // The slot is taken before the record is logged, so that a durable write can be published at
   // once.
-  if (Status s = co_await take_slot(key, w); !s.ok()) co_return failed(s);
-
+  if (!has_slot(key, w)) {
+    if (Status s = co_await take_slot(key, w); !s.ok()) co_return failed(s);
+  }
   while (key.exclusive) co_await key.changed.wait();
   Exclusive exclusive(key, w.conditional());
   if (w.conditional()) {
     std::optional<WriteOutcome> refused = co_await compare_version(key, w);
     if (refused) co_return *std::move(refused);
   }
-
-  if (Status s = co_await wait_for_log(key, w); !s.ok()) co_return failed(s);
+  if (!may_log(key, w)) {
+    if (Status s = co_await wait_for_log(key, w); !s.ok()) co_return failed(s);
+  }
   const Log::Ticket ticket = add_to_log(key, w);
   exclusive.release();
 
@@ -117,39 +138,39 @@ Task<WriteOutcome> WritePath::write_key(KeyInFlight& key, const KeyedWrite& w) {
     stop_.fail(durable);
   }
   settle(key, w, ticket);
-  if (!durable.ok()) {
-    co_return WriteOutcome{
-        Code::unknown, 0,
-        fmt::format("the log could not be written ({}): the write may be found after a restart, "
-                    "or not",
-                    durable.to_string())};
-  }
+  if (!durable.ok()) co_return not_known(durable);
   ++(w.removal()       ? counters_.removes
      : w.conditional() ? counters_.conditional_puts
                        : counters_.puts);
   co_return WriteOutcome{Code::ok, ticket.version, {}};
 }
 
-// Gets the write slot that the key's writes go to.
+// Gets the write slot that the key's writes go to, if there is one now.
+bool WritePath::has_slot(KeyInFlight& key, const KeyedWrite& w) {
+  if (key.slot) return true;
+  if (auto held = table_.find(w.block, w.point, w.request.key)) {
+    table_.slot(w.block, *held).reserved = true;
+    key.slot = held;
+    return true;
+  }
+  if (merger_.full() && !w.removal()) return false;
+  if (auto free = table_.reusable(w.block)) {
+    table_.reserve(w.block, *free, w.point);
+    key.slot = free;
+  }
+  return key.slot.has_value();
+}
+
+// The same, when a slot has become free.
 Task<Status> WritePath::take_slot(KeyInFlight& key, const KeyedWrite& w) {
-  while (!key.slot) {
+  do {
     if (stop_.failed()) co_return stop_.answer();
-    if (auto held = table_.find(w.block, w.point, w.request.key)) {
-      table_.slot(w.block, *held).reserved = true;
-      key.slot = held;
-      break;
-    }
     if (merger_.full() && !w.removal()) co_return merger_.no_room();
-    if (auto free = table_.reusable(w.block)) {
-      table_.reserve(w.block, *free, w.point);
-      key.slot = free;
-      break;
-    }
     // Rule 10: all are taken, so one is merged before this write goes on.
     Status s = merger_.relieve(w.block);
     if (!s.ok()) co_return s;
     co_await queue_.wait_for_slot(w.block);
-  }
+  } while (!has_slot(key, w));
   co_return Status();
 }
 
@@ -168,12 +189,22 @@ Task<std::optional<WriteOutcome>> WritePath::compare_version(KeyInFlight& key,
       fmt::format("the key's version is {}, not {}", *version, w.request.expected)};
 }
 
-// Waits until the record may be added to the log. The add must follow without suspending.
+// Whether the record may be added to the log now.
+bool WritePath::may_log(const KeyInFlight& key, const KeyedWrite& w) const {
+  const auto key_size = static_cast<std::uint32_t>(w.request.key.size()),
+             value_size = static_cast<std::uint32_t>(w.request.value.size());
+  return !stop_.failed() && (w.conditional() || !key.exclusive) &&
+         log_.has_room(key_size, value_size) &&
+         space_.admits(layout::BatchBuilder::record_size(key_size, value_size));
+}
+
+// Waits until it may be. The add must follow without suspending.
 Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w) {
   const auto key_size = static_cast<std::uint32_t>(w.request.key.size()),
              value_size = static_cast<std::uint32_t>(w.request.value.size());
   const std::uint32_t size = layout::BatchBuilder::record_size(key_size, value_size);
-  for (int checkpoints = 0; !stop_.failed();) {
+  const std::uint64_t checkpoints = space_.checkpoints();
+  while (!stop_.failed()) {
     co_await log_.room(key_size, value_size);
     if (!log_.failure().ok()) {
       stop_.fail(log_.failure());
@@ -181,7 +212,7 @@ Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w) {
       co_await key.changed.wait();
     } else if (space_.admits(size)) {
       break;
-    } else if (checkpoints++ == kMaxCheckpointsWaited) {
+    } else if (space_.checkpoints() - checkpoints > kMaxCheckpointsWaited) {
       co_return Status(
           Code::full,
           fmt::format("the log of {} is full of writes that cannot be merged", device_.name()));

@@ -74,6 +74,11 @@ class WritePath {
     bool exclusive = false;         // a conditional put is looking at the version
     WaitList changed;
   };
+  // Of a key, with its hash.
+  struct Name {
+    std::uint64_t hash;
+    std::string_view text;
+  };
   // One write, and where its key belongs.
   struct KeyedWrite {
     const layout::Request& request;
@@ -81,25 +86,42 @@ class WritePath {
     std::uint64_t point;
     std::uint64_t block;
 
+    Name name() const { return {hash, request.key}; }
     bool removal() const { return request.kind == layout::RequestKind::remove; }
     bool conditional() const { return request.kind == layout::RequestKind::put_if; }
   };
   class Exclusive;
-  struct TextHash {
+  struct OwnedName {
+    explicit OwnedName(const Name& name)
+        : hash(name.hash), text(as_bytes(name.text).begin(), as_bytes(name.text).end()) {}
+    operator Name() const { return {hash, as_string(text)}; }
+    std::uint64_t hash;
+    Bytes text;
+  };
+  struct NameHash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>()(text);
+    std::size_t operator()(const Name& name) const { return name.hash; }
+  };
+  struct SameName {
+    using is_transparent = void;
+    bool operator()(const Name& a, const Name& b) const {
+      return a.hash == b.hash && a.text == b.text;
     }
   };
+  using InFlight = std::unordered_map<OwnedName, KeyInFlight, NameHash, SameName,
+                                      PoolAllocator<std::pair<const OwnedName, KeyInFlight>>>;
 
   Status check(const KeyedWrite& w) const;
-  KeyInFlight& enter(std::string_view key);
+  class Entered;
+  KeyInFlight& enter(const KeyedWrite& w);
   void leave(KeyInFlight& key, const KeyedWrite& w);
 
-  Task<WriteOutcome> write_key(KeyInFlight& key, const KeyedWrite& w);
-  // The steps of write_key(), in their order.
+  // The steps of write(), in their order. Most writes need not wait before they are logged: what
+  // waits is asked for only then.
+  bool has_slot(KeyInFlight& key, const KeyedWrite& w);
   Task<Status> take_slot(KeyInFlight& key, const KeyedWrite& w);
   Task<std::optional<WriteOutcome>> compare_version(KeyInFlight& key, const KeyedWrite& w);
+  bool may_log(const KeyInFlight& key, const KeyedWrite& w) const;
   Task<Status> wait_for_log(KeyInFlight& key, const KeyedWrite& w);
   Log::Ticket add_to_log(KeyInFlight& key, const KeyedWrite& w);
   void publish(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket);
@@ -120,7 +142,7 @@ class WritePath {
   BucketStore& buckets_;
   Merger& merger_;
   FailStop& stop_;
-  std::unordered_map<std::string, KeyInFlight, TextHash, std::equal_to<>> in_flight_;
+  InFlight in_flight_;
   WriteCounters counters_;
 };
 

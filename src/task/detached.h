@@ -2,13 +2,15 @@
 // work to its loop holds itself in it until that has run.
 #pragma once
 
+#include <scalio/task.h>
+
 #include <coroutine>
 #include <exception>
 
 namespace scalio {
 
 struct Detached {
-  struct promise_type {
+  struct promise_type : detail::PooledFrame {
     Detached get_return_object() const noexcept { return {}; }
     std::suspend_never initial_suspend() const noexcept { return {}; }
     std::suspend_never final_suspend() const noexcept { return {}; }

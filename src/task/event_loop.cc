@@ -311,12 +311,15 @@ void EventLoop::run_on_loop(std::function<void()> fn) {
 }
 
 void EventLoop::drain_remote() {
-  std::vector<std::function<void()>> batch;
+  // A function may make the loop turn, and so come here again.
+  std::vector<std::function<void()>> batch = std::exchange(drained_, {});
   {
     std::lock_guard lock(remote_mutex_);
     batch.swap(remote_);
   }
   for (auto& fn : batch) fn();
+  batch.clear();
+  drained_ = std::move(batch);
 }
 
 Watch::Watch(EventLoop& loop, int fd, std::uint32_t events,

@@ -4,7 +4,6 @@
 
 #include <scalio/status.h>
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -13,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/ring.h"
 #include "task/executor.h"
 #include "task/fork_mark.h"
 
@@ -117,14 +117,15 @@ class EventLoop final : public Executor {
   std::unordered_map<std::type_index, std::shared_ptr<void>> locals_;
   std::unique_ptr<io_uring> ring_;  // null if it could not be made
   std::size_t outstanding_ = 0;     // entries prepared whose last completion has not come
-  std::deque<std::coroutine_handle<>> ready_;
+  Ring<std::coroutine_handle<>> ready_;
   std::priority_queue<Sleeper, std::vector<Sleeper>, std::greater<>> sleepers_;
   std::uint64_t sleeper_order_ = 0;
-  std::deque<WatchPoll*> ready_watches_;
-  std::deque<TurnEnd*> turn_ends_;
+  Ring<WatchPoll*> ready_watches_;
+  Ring<TurnEnd*> turn_ends_;
   std::unique_ptr<Waker> waker_;
   std::mutex remote_mutex_;
   std::vector<std::function<void()>> remote_;
+  std::vector<std::function<void()>> drained_;  // empty: its memory is used again
 };
 
 // Watches one file descriptor for readiness (multishot poll). The callback gets the poll events

@@ -2,44 +2,65 @@
 #pragma once
 
 #include <coroutine>
-#include <deque>
 
 #include "task/executor.h"
 
 namespace scalio {
 
 // A FIFO of suspended coroutines. Waiters re-check their condition after waking: it may have
-// changed between the wake and the resumption.
+// changed between the wake and the resumption. The links are in the waiters' frames, so waiting
+// takes no memory.
 class WaitList {
+  struct Waiter {
+    std::coroutine_handle<> handle;
+    Waiter* next = nullptr;
+  };
+
  public:
   explicit WaitList(Executor& executor) : executor_(executor) {}
-  ~WaitList() { SCALIO_ASSERT(waiting_.empty()); }
+  ~WaitList() { SCALIO_ASSERT(empty()); }
   WaitList(const WaitList&) = delete;
   WaitList& operator=(const WaitList&) = delete;
 
   auto wait() {
-    struct Awaiter {
+    struct Awaiter : Waiter {
+      explicit Awaiter(WaitList& l) : list(l) {}
+      Awaiter(const Awaiter&) = delete;
+      Awaiter& operator=(const Awaiter&) = delete;
       WaitList& list;
       bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<> h) { list.waiting_.push_back(h); }
+      void await_suspend(std::coroutine_handle<> h) {
+        this->handle = h;
+        list.add(*this);
+      }
       void await_resume() const noexcept {}
     };
-    return Awaiter{*this};
+    return Awaiter(*this);
   }
   void wake_one() {
-    if (waiting_.empty()) return;
-    executor_.post(waiting_.front());
-    waiting_.pop_front();
+    if (empty()) return;
+    Waiter* const first = first_;
+    first_ = first->next;
+    --size_;
+    executor_.post(first->handle);
   }
   void wake_all() {
-    while (!waiting_.empty()) wake_one();
+    while (!empty()) wake_one();
   }
-  bool empty() const { return waiting_.empty(); }
-  std::size_t size() const { return waiting_.size(); }
+  bool empty() const { return size_ == 0; }
+  std::size_t size() const { return size_; }
 
  private:
+  void add(Waiter& waiter) {
+    (empty() ? first_ : last_->next) = &waiter;
+    last_ = &waiter;
+    ++size_;
+  }
+
   Executor& executor_;
-  std::deque<std::coroutine_handle<>> waiting_;
+  Waiter* first_ = nullptr;
+  Waiter* last_ = nullptr;
+  std::size_t size_ = 0;
 };
 
 // A limit on how many coroutines are in a section at once; the others wait in order.

@@ -46,7 +46,7 @@ TEST_F(SyncDeathTest, WaitListMustBeEmptyWhenItEnds) {
         std::vector<int> out;
         loop_->spawn(wait_and_append(&list, &out, 1));
       },
-      "waiting_.empty");
+      "empty");
 }
 
 struct Section {
