@@ -38,6 +38,8 @@ std::vector<std::string> serve_command(const std::filesystem::path& dir, const s
   return argv;
 }
 
+}  // namespace
+
 layout::SsdGeometry read_geometry(const std::filesystem::path& ssd) {
   Bytes superblock(layout::kSuperblockSize);
   std::ifstream(ssd, std::ios::binary)
@@ -45,8 +47,6 @@ layout::SsdGeometry read_geometry(const std::filesystem::path& ssd) {
             static_cast<std::streamsize>(superblock.size()));
   return expect(layout::decode_superblock(superblock, std::filesystem::file_size(ssd)));
 }
-
-}  // namespace
 
 Server::Server(const std::filesystem::path& dir, std::uint64_t cache_bytes,
                const std::vector<std::string>& options)

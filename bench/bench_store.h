@@ -81,6 +81,8 @@ class StoreCache {
   std::map<std::uint64_t, std::unique_ptr<Store>> stores_;
 };
 
+layout::SsdGeometry read_geometry(const std::filesystem::path& ssd);
+
 // What the server says of itself (`scalio stat --json`).
 nlohmann::json stat(Client& client);
 

@@ -63,6 +63,8 @@ Rows hit_throughput(const Bench& bench);
 Rows miss_throughput(const Bench& bench);
 Rows durable_puts(const Bench& bench);
 Rows writes_per_put(const Bench& bench);
+Rows uniform_puts(const Bench& bench);
+Rows inserts(const Bench& bench);
 Rows restart(const Bench& bench);
 Rows memory(const Bench& bench);
 Rows growth(const Bench& bench);

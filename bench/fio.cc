@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "check.h"
 #include "measured_process.h"
@@ -11,6 +14,26 @@ namespace scalio::bench {
 
 namespace {
 constexpr std::chrono::seconds kGrace{60};
+
+std::vector<std::string> arguments_of(FioJob::Pattern pattern) {
+  switch (pattern) {
+    case FioJob::Pattern::random_reads: return {"--rw=randread", "--norandommap", "--readonly"};
+    case FioJob::Pattern::flushed_writes: return {"--rw=write", "--sync=dsync"};
+    case FioJob::Pattern::random_pairs: return {"--rw=randrw", "--rwmixread=50", "--norandommap"};
+    case FioJob::Pattern::one_pass: return {"--rw=read", "--readonly"};
+  }
+  return {};
+}
+}  // namespace
+
+void make_scratch_file(const std::filesystem::path& path, std::uint64_t bytes) {
+  const std::vector<char> chunk(1 << 20);
+  std::ofstream file(path, std::ios::binary);
+  for (std::uint64_t done = 0; done < bytes; done += chunk.size()) {
+    file.write(chunk.data(), static_cast<std::streamsize>(chunk.size()));
+  }
+  file.close();
+  if (!file) fail(fmt::format("cannot write {}", path.string()));
 }
 
 double fio(const FioJob& job) {
@@ -27,14 +50,11 @@ double fio(const FioJob& job) {
                                    fmt::format("--size={}", job.size),
                                    fmt::format("--bs={}", job.block),
                                    fmt::format("--iodepth={}", job.depth)};
-  if (!job.once) argv.insert(argv.end(), {"--time_based", fmt::format("--runtime={}ms", ms)});
-  if (job.write) {
-    argv.insert(argv.end(), {"--rw=write", "--sync=dsync"});
-  } else if (job.once) {
-    argv.insert(argv.end(), {"--rw=read", "--readonly"});
-  } else {
-    argv.insert(argv.end(), {"--rw=randread", "--norandommap", "--readonly"});
+  if (job.pattern != FioJob::Pattern::one_pass) {
+    argv.insert(argv.end(), {"--time_based", fmt::format("--runtime={}ms", ms)});
   }
+  const std::vector<std::string> pattern = arguments_of(job.pattern);
+  argv.insert(argv.end(), pattern.begin(), pattern.end());
   Process process(argv, out);
   const std::optional<int> status = process.wait(std::chrono::milliseconds(ms) + kGrace);
   const auto json = nlohmann::json::parse(read_file(out), nullptr, false);
@@ -43,7 +63,14 @@ double fio(const FioJob& job) {
     fail("fio did not run; is it installed (apt-get install fio)? " +
          fmt::format("{}", fmt::join(argv, " ")));
   }
-  return json["jobs"][0][job.write ? "write" : "read"]["iops"].get<double>();
+  const auto iops = [&](const char* of) { return json["jobs"][0][of]["iops"].get<double>(); };
+  switch (job.pattern) {
+    case FioJob::Pattern::random_reads:
+    case FioJob::Pattern::one_pass: return iops("read");
+    case FioJob::Pattern::flushed_writes: return iops("write");
+    case FioJob::Pattern::random_pairs: return std::min(iops("read"), iops("write"));
+  }
+  return 0;
 }
 
 }  // namespace scalio::bench

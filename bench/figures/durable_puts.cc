@@ -7,8 +7,6 @@
 //
 // What is compared is the log, so the PUTs are of a few thousand records, which the write slots
 // hold without merging. What merging adds is in writes_per_put.
-#include <fstream>
-
 #include "check.h"
 #include "figure.h"
 #include "fio.h"
@@ -25,18 +23,6 @@ constexpr unsigned kDepth = 64;
 // keeps free.
 constexpr std::uint64_t kHot = 1000;
 
-std::filesystem::path make_file(const Store& store, std::uint64_t bytes) {
-  const std::filesystem::path path = store.ssd_path().parent_path() / "flushed-writes";
-  const std::vector<char> chunk(kMiB);
-  std::ofstream file(path, std::ios::binary);
-  for (std::uint64_t done = 0; done < bytes; done += chunk.size()) {
-    file.write(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-  }
-  file.close();
-  if (!file) fail(fmt::format("cannot write {}", path.string()));
-  return path;
-}
-
 double puts_per_second(const Store& store, const Bench& bench,
                        const std::vector<std::string>& options) {
   const auto server = store.serve(64 * kMiB, options);
@@ -51,11 +37,12 @@ Rows durable_puts(const Bench& bench) {
   constexpr double kOnReach = 5, kOffReach = 0.8;
   const std::vector<std::string> no_batching = {"--batch-max", "1"};
   const Store& store = bench.stores.with(bench.records());
-  const FioJob job{.file = make_file(store, store.ssd().log_size),
+  const FioJob job{.file = store.ssd_path().parent_path() / "flushed-writes",
                    .size = store.ssd().log_size,
-                   .write = true,
+                   .pattern = FioJob::Pattern::flushed_writes,
                    .block = store.ssd().block_size,
                    .seconds = bench.round_seconds()};
+  make_scratch_file(job.file, job.size);
   std::vector<double> on, off, flushed;
   for (unsigned round = 0; round < bench.rounds(); ++round) {
     on.push_back(puts_per_second(store, bench, {}));

@@ -63,7 +63,7 @@ Row time_row(const Load& load, const Store& store, const Restart& restart, const
                          fio({.file = store.ssd_path(),
                               .offset = ssd.log_offset,
                               .size = ssd.log_size,
-                              .once = true,
+                              .pattern = FioJob::Pattern::one_pass,
                               .block = kMiB,
                               .depth = 4});
   const double buckets_a_second = fio({.file = store.ssd_path(),
