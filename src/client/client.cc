@@ -123,7 +123,7 @@ Client::Impl::ShardEnd Client::Impl::make_end(const net::Uri& uri, std::uint32_t
     return open_ssd(uri, std::move(hello));
   };
   ShardEnd end;
-  end.link = std::make_unique<ShardLink>(*loop, std::move(connector), options);
+  end.link = std::make_unique<ShardLink>(lanes->deadlines(), std::move(connector), options);
   end.client = std::make_unique<ShardClient>(*loop, *end.link, std::move(opener), options);
   return end;
 }
@@ -149,11 +149,10 @@ Task<Status> Client::Impl::reach_ssd(std::uint32_t index) {
   const auto open = [](ShardClient& client, std::shared_ptr<ShardConnection> held) -> Task<Status> {
     co_return co_await client.ssd().open(held->hello);
   };
-  Deadlines deadlines(*loop);
   const auto late = [&] {
     return Status(Code::timed_out, fmt::format("SSD {} does not answer in time", index));
   };
-  Status opened = co_await deadlines.within(
+  Status opened = co_await lanes->deadlines().within(
       *connect_deadline, open(*shards[index].client, shards[index].link->current()), late);
   co_return chosen() ? opened : Status();
 }

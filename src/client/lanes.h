@@ -40,6 +40,8 @@ class Lanes {
   // shard refuses with, timed_out, unavailable.
   Task<Result<JoinedShard>> join(std::uint32_t shard, Bytes hello, Nanos bound);
 
+  // Of the client's, for all of its shards.
+  const Deadlines& deadlines() const { return deadlines_; }
   // How many shards the server has; 0 before it has said so.
   std::uint32_t shards() const { return static_cast<std::uint32_t>(deal_.size()); }
   // One-sided operations that a NIC was given, on all connections so far.
@@ -72,7 +74,7 @@ class Lanes {
 
   Executor& executor_;
   const Connector connector_;
-  Deadlines deadlines_;
+  const Deadlines deadlines_;
   std::vector<std::uint16_t> deal_;  // of each shard, its lane; empty while not known
   std::map<std::uint32_t, std::unique_ptr<LaneEnd>> ends_;
   std::uint64_t earlier_nic_operations_ = 0;  // of connections that were let go

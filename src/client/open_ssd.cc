@@ -15,6 +15,11 @@ using Opened = Result<OpenedSsd>;
 
 namespace {
 
+// A client's loop runs only while the client is used: it must be able to idle for longer than the
+// usual seconds, or a thousand of them come back at once to connect again. That the other machine
+// is gone the kernel notices (net/socket.cc), that the target is silent whoever waits for it.
+constexpr Nanos kKeepAlive = 120 * kSecond;
+
 Opened open_direct(EventLoop& loop, const HelloReply& hello, const ClientOptions& options) {
   const std::uint32_t ssd = hello.ssd.ssd();
   if (!options.ssd_paths.empty() && ssd >= options.ssd_paths.size()) {
@@ -43,6 +48,7 @@ Task<Opened> open_nvmf(nvmf::Initiator& initiator, net::Uri server, HelloReply h
   limits.first_connect_timeout = connect_bound;
   limits.command_timeout = to_nanos(options.operation_timeout);
   limits.reconnect_wait = to_nanos(options.resume_timeout);
+  limits.keep_alive = kKeepAlive;
   Result<std::unique_ptr<nvmf::NvmeDevice>> device =
       co_await initiator.connect(std::move(address), std::move(limits));
   if (!device.ok()) co_return device.status();

@@ -79,7 +79,7 @@ ShardClient::ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener
       link_(link),
       timeout_(to_nanos(options.operation_timeout)),
       block_read_(options.block_read),
-      deadlines_(executor),
+      deadlines_(link.deadlines()),
       ssd_(executor, std::move(opener)) {}
 
 Result<Record> ShardClient::hit(const layout::RecordView& record) {

@@ -90,7 +90,7 @@ class ShardClient {
   ShardLink& link_;
   const Nanos timeout_;
   const BlockRead block_read_;
-  Deadlines deadlines_;
+  const Deadlines deadlines_;
   Ssd ssd_;
   std::vector<Bytes> idle_blocks_;
   std::array<Seen, 256> seen_;

@@ -63,15 +63,15 @@ bool may_pass(Code code) {
 
 }  // namespace
 
-ShardLink::ShardLink(Executor& executor, Connector connector, const ClientOptions& options)
-    : executor_(executor),
+ShardLink::ShardLink(const Deadlines& deadlines, Connector connector, const ClientOptions& options)
+    : executor_(deadlines.executor()),
       connector_(std::move(connector)),
       connect_timeout_(to_nanos(options.connect_timeout)),
       operation_timeout_(to_nanos(options.operation_timeout)),
       resume_timeout_(to_nanos(options.resume_timeout)),
-      deadlines_(executor),
-      connected_(executor),
-      window_(executor) {}
+      deadlines_(deadlines),
+      connected_(executor_),
+      window_(executor_) {}
 
 std::string ShardLink::why_lost() const {
   if (!current_ || alive()) return "";

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "client/lanes.h"
 #include "client/shard_connection.h"
@@ -23,7 +24,12 @@ class ShardLink {
   // Says the given hello to the shard, over a live connection, in no more time than `bound`.
   using Connector = std::function<Task<Result<JoinedShard>>(Bytes hello, Nanos bound)>;
 
-  ShardLink(Executor& executor, Connector connector, const ClientOptions& options);
+  // A client's links have its deadlines together; that of a single one has its own.
+  ShardLink(const Deadlines& deadlines, Connector connector, const ClientOptions& options);
+  ShardLink(Executor& executor, Connector connector, const ClientOptions& options)
+      : ShardLink(Deadlines(executor), std::move(connector), options) {}
+
+  const Deadlines& deadlines() const { return deadlines_; }
 
   // The last connection; null before the first one.
   const std::shared_ptr<ShardConnection>& current() const { return current_; }
@@ -83,7 +89,7 @@ class ShardLink {
   const Nanos connect_timeout_;
   const Nanos operation_timeout_;
   const Nanos resume_timeout_;
-  Deadlines deadlines_;
+  const Deadlines deadlines_;
   std::shared_ptr<ShardConnection> current_;
   std::optional<Nanos> first_deadline_;  // of connect()
   bool closed_ = false;

@@ -10,24 +10,28 @@
 
 namespace scalio {
 
-// Costs an operation that ends in time no allocation and no turn of the loop.
+// Costs an operation that ends in time no allocation and no turn of the loop. While any lasts, one
+// coroutine looks at the time, so those of one executor's owner share one: copies are the same.
 class Deadlines {
  public:
   explicit Deadlines(Executor& executor) : state_(std::make_shared<State>(executor)) {}
+
+  Executor& executor() const { return state_->executor; }
 
   template <class T, class Late>
   class Within;
   // What `task` gives if it ends before `deadline`, else what late() gives. Then the task goes on
   // by itself to its own end, and what it gives is dropped: so it must own all that it uses.
   template <class T, class Late>
-  Within<T, Late> within(Nanos deadline, Task<T> task, Late late) {
+  Within<T, Late> within(Nanos deadline, Task<T> task, Late late) const {
     return Within<T, Late>(*state_, deadline, std::move(task), std::move(late));
   }
 
  private:
   // Between looks at the time: a sleep cannot be ended, and whoever waits for the executor to be
-  // idle waits for this.
-  static constexpr Nanos kGlance = 5 * kMillisecond;
+  // idle, or has less time than all before, waits for this. Twice as long each time: where much
+  // lasts long, as with a thousand clients on two cores, looking must not be what takes the time.
+  static constexpr Nanos kGlance = 5 * kMillisecond, kLongestGlance = 16 * kGlance;
 
   // Of a ring by deadline, with a head that is no wait.
   struct Link {
@@ -82,9 +86,10 @@ class Deadlines {
   }
 
   static Task<void> watch(std::shared_ptr<State> state) {
-    while (!state->idle()) {
-      const Nanos glance = state->executor.now() + kGlance;
-      co_await state->executor.sleep_until(std::min(state->head.after->deadline, glance));
+    for (Nanos glance = kGlance; !state->idle(); glance = std::min(2 * glance, kLongestGlance)) {
+      const Nanos until = state->executor.now() + glance;
+      co_await state->executor.sleep_until(std::min(state->head.after->deadline, until));
+      if (state->idle() || state->head.after->deadline > state->executor.now()) continue;
       // An executor that comes late may have the answer: it is read in this turn and told in the
       // next.
       co_await state->executor.yield();

@@ -47,7 +47,7 @@ TEST_F(DeadlinesTest, WhatEndsInTimeIsGiven) {
 
 TEST_F(DeadlinesTest, WhatDoesNotIsLeftToItself) {
   std::string too_late, in_time;
-  start(50 * kMillisecond, 3 * kMillisecond, &too_late);
+  start(500 * kMillisecond, 3 * kMillisecond, &too_late);
   start(10 * kMillisecond, 10 * kSecond, &in_time);
   loop_->run_until([&] { return ended_.size() == 1; });
   EXPECT_EQ(too_late, "late");
@@ -55,6 +55,24 @@ TEST_F(DeadlinesTest, WhatDoesNotIsLeftToItself) {
   EXPECT_EQ(in_time, "ended");
   EXPECT_GT(loop_->spawned(), 0U);
   loop_->run_until([&] { return loop_->spawned() == 0; });
+}
+
+// Of a thousand that wait each would otherwise look at the time by itself.
+TEST_F(DeadlinesTest, CopiesLookAtTheTimeTogether) {
+  const Deadlines copy = deadlines_;
+  std::string one, another;
+  const auto begin = [this](Deadlines by, Nanos bound, std::string* out) {
+    loop_->spawn([](EventLoop& loop, Deadlines d, Nanos b, std::string* o) -> Task<void> {
+      *o = co_await d.within(loop.now() + b, after(loop, 20 * kMillisecond, "ended"), late);
+    }(*loop_, std::move(by), bound, out));
+  };
+  begin(deadlines_, 10 * kSecond, &one);
+  const std::size_t before = loop_->spawned();
+  begin(copy, 2 * kMillisecond, &another);
+  EXPECT_EQ(loop_->spawned(), before + 1);
+  loop_->run_until([&] { return loop_->spawned() == 0; });
+  EXPECT_EQ(one, "ended");
+  EXPECT_EQ(another, "late");
 }
 
 TEST_F(DeadlinesTest, TheEarliestEndsFirstInWhateverOrderTheyBegan) {
