@@ -163,7 +163,7 @@ Task<Status> BucketStore::remove(Window& w, Change& change) {
   s = co_await load(w, w.home_bucket().reach());
   if (!s.ok()) co_return s;
   page->bucket_view.erase(change.key);
-  page->changed = true;
+  page->changed = change.removed = true;
   shrink(w);
   co_return s;
 }

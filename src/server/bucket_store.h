@@ -25,7 +25,8 @@ struct Change {
   std::string_view value;
   std::uint64_t version = 0;
   layout::Kind kind = layout::Kind::value;  // a tombstone removes
-  bool full = false;  // out: no room was found; what was stored of the key is untouched
+  bool full = false;     // out: no room was found; what was stored of the key is untouched
+  bool removed = false;  // out: a record of the key was there, and is not now
 };
 
 using Changes = std::vector<Change, PoolAllocator<Change>>;

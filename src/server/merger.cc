@@ -21,14 +21,15 @@ Merger::Merger(Executor& executor, const block::BlockDevice& device,
       repair_(repair),
       buckets_(buckets),
       stop_(stop),
-      ended_(executor) {}
+      ended_(executor),
+      full_(geometry, table.geometry()) {}
 
 void Merger::prepare(std::uint64_t block) {
-  if (full_ || !failure().ok() || table_.reusable(block)) return;
+  if (full_.covers(block) || !failure().ok() || table_.reusable(block)) return;
   for (std::uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
     if (table_.slot(block, i).merging) return;
   }
-  if (auto coldest = table_.mergeable(block, !full_))
+  if (auto coldest = table_.mergeable(block, true))
     start(geometry_.home_bucket(table_.slot(block, *coldest).hash));
 }
 
@@ -42,7 +43,7 @@ Status Merger::relieve(std::uint64_t block) {
     if (s.merging || (s.reserved && !s.dirty())) return Status();
     if (s.stuck == Stuck::damaged) damaged = &s;
   }
-  if (auto coldest = table_.mergeable(block, !full_)) {
+  if (auto coldest = table_.mergeable(block, !full_.covers(block))) {
     start(geometry_.home_bucket(table_.slot(block, *coldest).hash), Urgency::waited);
     return Status();
   }
@@ -56,7 +57,11 @@ Status Merger::relieve(std::uint64_t block) {
 }
 
 Status Merger::no_room() const {
-  return Status(Code::full, fmt::format("no room on {}; delete keys", device_.name()));
+  return Status(Code::full, full_.everywhere()
+                                ? fmt::format("no room on {}; delete keys", device_.name())
+                                : fmt::format("no room on {} near the key's bucket; delete keys, "
+                                              "or use a larger store",
+                                              device_.name()));
 }
 
 Task<void> Merger::drain() {
@@ -198,13 +203,17 @@ void Merger::conclude(const Gathered& at, const Change& change, const Status& me
 }
 
 void Merger::note_room(std::uint64_t bucket, const Change& change, const Status& merged) {
-  if (merged.ok() && change.kind == layout::Kind::tombstone) full_ = false;
+  const bool all = full_.everywhere();
+  if (merged.ok() && change.removed) full_.clear_near(bucket);
   if (!change.full) return;
-  if (!full_) {
-    spdlog::error("{} has no room near bucket {}: puts are refused until keys are deleted",
+  if (full_.count() == 0) {
+    spdlog::error("{} has no room near bucket {}: puts are refused there until keys are deleted",
                   device_.name(), bucket);
   }
-  full_ = true;
+  full_.mark(bucket);
+  if (all || !full_.everywhere()) return;
+  spdlog::error("{} has no room near {} buckets: puts are refused until keys are deleted",
+                device_.name(), full_.count());
 }
 
 }  // namespace scalio::server

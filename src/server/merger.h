@@ -11,6 +11,7 @@
 #include "server/block_table.h"
 #include "server/bucket_store.h"
 #include "server/fail_stop.h"
+#include "server/full_places.h"
 #include "server/log.h"
 #include "server/log_space.h"
 #include "server/slot_queue.h"
@@ -57,8 +58,8 @@ class Merger {
 
   // While the log is replayed: merges leave the buckets' applied LSN alone.
   void set_replaying(bool replaying) { replaying_ = replaying; }
-  // The last merge that needed room in a neighbourhood of buckets found none.
-  bool full() const { return full_; }
+  // Where merges found no room.
+  const FullPlaces& full() const { return full_; }
   Status no_room() const;
   // Ok, or the error after which nothing is written any more, as it came.
   const Status& failure() const { return stop_.failed() ? stop_.cause() : log_.failure(); }
@@ -105,7 +106,7 @@ class Merger {
   std::uint64_t running_ = 0;
   WaitList ended_;
   bool replaying_ = false;
-  bool full_ = false;
+  FullPlaces full_;
   std::unordered_set<std::uint64_t> reported_;  // damaged buckets, to log each once
   MergeCounters counters_;
 };

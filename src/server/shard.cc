@@ -197,7 +197,8 @@ std::string Shard::stat() {
       {"read_only", failure.ok()
                         ? nlohmann::json()
                         : nlohmann::json(failure.message().substr(0, layout::kMaxFailureText))},
-      {"full", merger_.full()},
+      {"full", merger_.full().count() > 0},
+      {"full_places", merger_.full().count()},
       {"sessions", {{"connected", sessions.connected}, {"kept", sessions.kept}}},
       {"cache",
        {{"blocks", table_.geometry().blocks},

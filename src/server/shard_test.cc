@@ -574,6 +574,47 @@ TEST_F(ShardTest, AFullStoreRefusesNewKeysUntilSomeAreDeleted) {
   EXPECT_TRUE(s_->stop().ok());
 }
 
+TEST_F(ShardTest, AFullNeighbourhoodRefusesNewKeysThereAndNowhereElse) {
+  open(test_geometry(1024, 512, 1 << 20));
+  const std::string value(100, 'v');
+  // More than the 128 buckets that a home reaches can hold, of homes that share them.
+  std::vector<std::string> crowd, far;
+  for (int n = 0; crowd.size() < 700 || far.size() < 700; ++n) {
+    std::string key = "key" + std::to_string(n);
+    const std::uint64_t home = s_->geometry.home_bucket(s_->hash(key));
+    if (home < 8 && crowd.size() < 700) crowd.push_back(std::move(key));
+    if (home >= 768 && far.size() < 700) far.push_back(std::move(key));
+  }
+  std::size_t stored = 0;
+  while (s_->put(*client_, crowd[stored], value).code == Code::ok) {
+    ++stored;
+    ASSERT_LT(stored, crowd.size());
+  }
+  EXPECT_GE(stored, 4u * (layout::SsdGeometry::kMaxReach + 1)) << "buckets of 4 records";
+  EXPECT_EQ(s_->put(*client_, crowd[stored], value).code, Code::full);
+  EXPECT_TRUE(stat()["full"]);
+  EXPECT_GE(stat()["full_places"], 1);
+  for (const std::string& key : far) {
+    const WriteAnswer a = s_->put(*client_, key, value);
+    ASSERT_EQ(a.code, Code::ok) << key << ": " << a.text;
+  }
+  EXPECT_EQ(s_->put(*client_, crowd[stored], value).code, Code::full) << "still";
+
+  EXPECT_EQ(s_->remove(*client_, far[0]).code, Code::ok);
+  settle();
+  EXPECT_EQ(s_->put(*client_, crowd[stored], value).code, Code::full) << "that was elsewhere";
+  for (std::size_t i = 0; i < 8; ++i) {
+    ASSERT_EQ(s_->remove(*client_, crowd[i]).code, Code::ok);
+  }
+  settle();
+  EXPECT_EQ(s_->put(*client_, crowd[stored], value).code, Code::ok);
+  for (std::size_t i = 0; i < crowd.size(); ++i) {
+    EXPECT_EQ(s_->get(crowd[i]).has_value(), i >= 8 && i <= stored) << i;
+  }
+  client_.reset();
+  EXPECT_TRUE(s_->stop().ok());
+}
+
 // --- Faults --------------------------------------------------------------------------------------
 
 class ShardFaultTest : public ShardTest {

@@ -153,7 +153,7 @@ bool WritePath::has_slot(KeyInFlight& key, const KeyedWrite& w) {
     key.slot = held;
     return true;
   }
-  if (merger_.full() && !w.removal()) return false;
+  if (merger_.full().covers(w.block) && !w.removal()) return false;
   if (auto free = table_.reusable(w.block)) {
     table_.reserve(w.block, *free, w.point);
     key.slot = free;
@@ -165,7 +165,7 @@ bool WritePath::has_slot(KeyInFlight& key, const KeyedWrite& w) {
 Task<Status> WritePath::take_slot(KeyInFlight& key, const KeyedWrite& w) {
   do {
     if (stop_.failed()) co_return stop_.answer();
-    if (merger_.full() && !w.removal()) co_return merger_.no_room();
+    if (merger_.full().covers(w.block) && !w.removal()) co_return merger_.no_room();
     // Rule 10: all are taken, so one is merged before this write goes on.
     Status s = merger_.relieve(w.block);
     if (!s.ok()) co_return s;
