@@ -35,7 +35,9 @@ PutRun put_run(const ycsb::Phase& phase, unsigned depth, const nlohmann::json& b
     return static_cast<double>(latency.percentile(percent)) / 1000;
   };
   const auto puts = static_cast<double>(phase.tally.writes);
-  const double cpu = after["process_cpu_us"].get<double>() - before["process_cpu_us"].get<double>();
+  const auto cpu = [&](const char* name) {
+    return after[name].get<double>() - before[name].get<double>();
+  };
   return {.rate = puts / phase.seconds,
           .p50_us = us(50),
           .p999_us = us(99.9),
@@ -46,7 +48,8 @@ PutRun put_run(const ycsb::Phase& phase, unsigned depth, const nlohmann::json& b
           .ssd_writes = added("ssd", "writes") / puts,
           .bytes_per_byte =
               added("ssd", "bytes_written") / puts / static_cast<double>(kKeySize + kValueSize),
-          .server_cpu_us = cpu / puts};
+          .server_cpu_us = cpu("process_cpu_us") / puts,
+          .kernel_cpu_us = cpu("process_kernel_us") / puts};
 }
 
 ycsb::BenchmarkOptions options_of(const Server& server, std::uint64_t records) {
@@ -105,10 +108,11 @@ std::string PutRun::text() const {
   return fmt::format(
       "p50 {:.1f} ms, p99.9 {:.1f} ms, which is {:.1f} x depth / throughput; {:.2f} records a "
       "merge; "
-      "a PUT: {:.2f} merges, {:.2f} SSD reads, {:.2f} SSD writes, {:.1f} us of the server's CPU; "
+      "a PUT: {:.2f} merges, {:.2f} SSD reads, {:.2f} SSD writes, {:.1f} us of the server's CPU in "
+      "user space and {:.1f} us in the kernel; "
       "{:.1f} B written to the SSD a byte of key and value",
       p50_us / 1000, p999_us / 1000, p999_us / 1e6 / (depth / rate), records_per_merge, merges,
-      ssd_reads, ssd_writes, server_cpu_us, bytes_per_byte);
+      ssd_reads, ssd_writes, server_cpu_us - kernel_cpu_us, kernel_cpu_us, bytes_per_byte);
 }
 
 PutRun put_any(const Server& server, std::uint64_t records, double seconds, std::uint64_t seed) {

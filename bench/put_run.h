@@ -38,6 +38,7 @@ struct PutRun {
   double ssd_writes = 0;         // a PUT
   double bytes_per_byte = 0;     // written to the SSD, of keys and values
   double server_cpu_us = 0;      // a PUT
+  double kernel_cpu_us = 0;      // of it
 
   std::string text() const;
 };

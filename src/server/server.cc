@@ -70,6 +70,7 @@ struct Server::Impl {
         {"pid", getpid()},
         {"started_unix_ms", started_unix_ms},
         {"process_cpu_us", to_us(usage.ru_utime) + to_us(usage.ru_stime)},
+        {"process_kernel_us", to_us(usage.ru_stime)},
         {"nic_cpu_us", f ? f->nic_cpu_time() / kMicrosecond : 0},
         {"target_cpu_us", target ? nlohmann::json(*target / kMicrosecond) : nullptr},
         {"rss_bytes", resident_bytes()},
