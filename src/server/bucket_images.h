@@ -7,7 +7,7 @@
 
 #include "server/bucket_store.h"
 #include "server/log.h"
-#include "server/pending_lsns.h"
+#include "server/outstanding.h"
 
 namespace scalio::server {
 
@@ -24,7 +24,7 @@ class BucketImages final : public BucketStore::ImageLog {
  private:
   const layout::SsdGeometry& geometry_;
   Log& log_;
-  PendingLsns not_in_place_;  // the LSNs are the tokens
+  Outstanding not_in_place_;  // the LSNs are the tokens
   Bytes body_;                // of the image that is being added
 };
 

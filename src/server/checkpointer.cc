@@ -89,7 +89,8 @@ Task<Status> Checkpointer::merge_before(std::uint64_t target) {
       if (block % kScanStep == kScanStep - 1) co_await executor_.yield();
     }
     retry_stuck = false;
-    co_await merger_.drain();
+    // Others go on starting merges, so that under load there is no moment without one.
+    co_await merger_.await_started();
     if (status.ok()) status = merger_.failure();
   }
   co_return status;

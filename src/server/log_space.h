@@ -8,7 +8,7 @@
 
 #include "server/block_table.h"
 #include "server/log.h"
-#include "server/pending_lsns.h"
+#include "server/outstanding.h"
 #include "task/sync.h"
 
 namespace scalio::server {
@@ -55,7 +55,7 @@ class LogSpace {
   const layout::SsdGeometry& geometry_;
   const BlockTable& table_;
   const Log& log_;
-  PendingLsns unpublished_;  // records added and not published
+  Outstanding unpublished_;  // records added and not published
   std::uint64_t gathered_ = 0;
   std::uint64_t checkpoints_ = 0;
   bool blocked_ = false;

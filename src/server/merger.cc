@@ -64,19 +64,24 @@ Status Merger::no_room() const {
                                               device_.name()));
 }
 
+Task<void> Merger::await_started() {
+  const std::uint64_t last = started_;
+  while (running_.oldest().value_or(last + 1) <= last) co_await ended_.wait();
+}
+
 Task<void> Merger::drain() {
-  while (running_ > 0) co_await ended_.wait();
+  while (running_.size() > 0) co_await ended_.wait();
 }
 
 void Merger::start(std::uint64_t bucket, Urgency urgency) {
   const bool waited = urgency == Urgency::waited;
   const Stage stage = waited ? Stage::waited : Stage::ahead;
-  auto [it, fresh] = scheduled_.try_emplace(bucket, stage);
-  if (!fresh && (!waited || it->second != Stage::ahead)) return;
-  it->second = stage;
+  auto [it, fresh] = scheduled_.try_emplace(bucket, Scheduled{stage, started_ + 1});
+  if (!fresh && (!waited || it->second.stage != Stage::ahead)) return;
+  it->second.stage = stage;
   (waited ? waited_ : ahead_).push_back(bucket);
   if (!fresh) return;
-  ++running_;
+  running_.add(++started_);
   if (workers_ == kMaxMerges) return;
   ++workers_;
   executor_.spawn(work());
@@ -101,8 +106,8 @@ std::optional<std::uint64_t> Merger::next() {
       const std::uint64_t bucket = queue.front();
       queue.pop_front();
       const auto it = scheduled_.find(bucket);
-      if (it == scheduled_.end() || it->second != stage) continue;
-      it->second = Stage::begun;
+      if (it == scheduled_.end() || it->second.stage != stage) continue;
+      it->second.stage = Stage::begun;
       return bucket;
     }
     return std::nullopt;
@@ -116,7 +121,9 @@ std::optional<std::uint64_t> Merger::next() {
 
 Task<void> Merger::merge(std::uint64_t bucket) {
   if (!buckets_.try_lock(bucket)) co_await buckets_.lock(bucket);
-  scheduled_.erase(bucket);
+  const auto scheduled = scheduled_.find(bucket);
+  const std::uint64_t number = scheduled->second.number;
+  scheduled_.erase(scheduled);
 
   List<Gathered> writes = gather(bucket);
   // Everything of the bucket that was published by now is applied, and the bucket may say so.
@@ -135,7 +142,7 @@ Task<void> Merger::merge(std::uint64_t bucket) {
   }
   space_.release(writes.size());
   buckets_.unlock(bucket);
-  --running_;
+  running_.remove(number);
   ended_.wake_all();
 }
 

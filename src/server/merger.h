@@ -14,6 +14,7 @@
 #include "server/full_places.h"
 #include "server/log.h"
 #include "server/log_space.h"
+#include "server/outstanding.h"
 #include "server/slot_queue.h"
 #include "server/slot_repair.h"
 
@@ -47,13 +48,14 @@ class Merger {
   // Starts a merge of a bucket, unless one was started that has not gathered its writes yet.
   void start(std::uint64_t bucket, Urgency urgency = Urgency::ahead);
 
-  // Merges started and not ended; at most how many have not begun; waits until one ends; until none
-  // runs.
-  std::uint64_t running() const { return running_; }
+  // Merges started and not ended; at most how many have not begun; waits until one ends; until
+  // those end that are started by now; until none runs.
+  std::uint64_t running() const { return running_.size(); }
   std::uint64_t queued(Urgency urgency) const {
     return urgency == Urgency::waited ? waited_.size() : ahead_.size();
   }
   auto one_ended() { return ended_.wait(); }
+  Task<void> await_started();
   Task<void> drain();
 
   // While the log is replayed: merges leave the buckets' applied LSN alone.
@@ -96,14 +98,19 @@ class Merger {
 
   // Of a merge that has not gathered yet: the queue that it is in, or that it has begun.
   enum class Stage : std::uint8_t { ahead, waited, begun };
-  std::unordered_map<std::uint64_t, Stage, std::hash<std::uint64_t>, std::equal_to<>,
-                     PoolAllocator<std::pair<const std::uint64_t, Stage>>>
+  struct Scheduled {
+    Stage stage;
+    std::uint64_t number;
+  };
+  std::unordered_map<std::uint64_t, Scheduled, std::hash<std::uint64_t>, std::equal_to<>,
+                     PoolAllocator<std::pair<const std::uint64_t, Scheduled>>>
       scheduled_;  // by bucket
   // A bucket that is `waited` may still be in the other queue, where it is passed over.
   Ring<std::uint64_t> ahead_, waited_;
   std::uint64_t workers_ = 0;
   std::uint64_t begun_ = 0;
-  std::uint64_t running_ = 0;
+  std::uint64_t started_ = 0;  // so many; the number of the last
+  Outstanding running_;
   WaitList ended_;
   bool replaying_ = false;
   FullPlaces full_;

@@ -47,6 +47,27 @@ TEST_F(MergerTest, AMergeTakesAllThatIsPendingInTheBucket) {
   EXPECT_EQ(parts_.images.oldest(), std::nullopt);
 }
 
+Task<void> note_end(Merger* merger, bool* ended) {
+  co_await merger->await_started();
+  *ended = true;
+}
+
+TEST_F(MergerTest, WhoWaitsForTheMergesThatWereStartedDoesNotWaitForLaterOnes) {
+  const std::string key = parts_.key_in(3, 0);
+  parts_.put(key, "one");
+  parts_.merger.start(3);
+  bool ended = false;
+  parts_.loop->spawn(note_end(&parts_.merger, &ended));
+  std::uint64_t bucket = 0;
+  turn_until(*parts_.loop, [&] {
+    if (!ended) parts_.merger.start(4 + ++bucket % 8);
+    return ended;
+  });
+  EXPECT_TRUE(parts_.stored(key));
+  EXPECT_GT(parts_.merger.running(), 0u);
+  drain();
+}
+
 // Rule 7.
 TEST_F(MergerTest, AValueThatChangesMeanwhileStaysDirty) {
   const std::string key = parts_.key_in(3, 0);
