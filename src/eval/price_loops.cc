@@ -18,6 +18,7 @@
 #include "block/uring_device.h"
 #include "eval/ssd_files.h"
 #include "fabric/frame_stream.h"
+#include "hardware/core.h"
 #include "task/io_thread.h"
 #include "task/wait_group.h"
 
@@ -32,7 +33,7 @@ using Loop = std::unique_ptr<EventLoop>;
 
 constexpr int kTurns = 20'000;
 constexpr int kRounds = 2'000;
-constexpr int kWakes = 1'000;
+constexpr int kWakeBlocks = 10, kWakes = 100;
 constexpr std::chrono::microseconds kUntilAsleep{300};
 constexpr std::uint64_t kIos = 2'000;
 constexpr std::uint64_t kFileBytes = 256 << 20;
@@ -149,88 +150,82 @@ class StreamPairs {
 };
 
 // What one more is: of sockets, of messages, of KiB.
-Result<MessagePrices> message_prices(std::uint32_t passes, double clock) {
-  auto few = StreamPairs::create(kFewSockets), more = StreamPairs::create(kMoreSockets);
-  if (!few.ok()) return few.status();
-  if (!more.ok()) return more.status();
-  std::vector<double> send, receive, sent, received, kib;
-  for (std::uint32_t pass = 0; pass < passes; ++pass) {
-    const auto one = (*few)->run(kFewMessages, kMessage, clock);
-    const auto many = (*few)->run(kMoreMessages, kMessage, clock);
-    const auto large = (*few)->run(kMoreMessages, kLongMessage, clock);
-    const auto wide = (*more)->run(kFewMessages, kMessage, clock);
-    for (const auto* run : {&one, &many, &large, &wide}) {
-      if (!run->ok()) return run->status();
-    }
-    const double messages = kMoreMessages - kFewMessages, sockets = kMoreSockets - kFewSockets;
-    sent.push_back((many->send_ns - one->send_ns) / messages);
-    received.push_back((many->receive_ns - one->receive_ns) / messages);
-    send.push_back((wide->send_ns - one->send_ns) / sockets - sent.back());
-    receive.push_back((wide->receive_ns - one->receive_ns) / sockets - received.back());
-    const double kibs = kMoreMessages * static_cast<double>(kLongMessage - kMessage) / 1024;
-    kib.push_back((large->send_ns + large->receive_ns - many->send_ns - many->receive_ns) / kibs /
-                  2);
+Result<MessagePrices> message_prices(StreamPairs& few, StreamPairs& more, double clock) {
+  const auto one = few.run(kFewMessages, kMessage, clock);
+  const auto many = few.run(kMoreMessages, kMessage, clock);
+  const auto large = few.run(kMoreMessages, kLongMessage, clock);
+  const auto wide = more.run(kFewMessages, kMessage, clock);
+  for (const auto* run : {&one, &many, &large, &wide}) {
+    if (!run->ok()) return run->status();
   }
-  return MessagePrices{.receive = median(receive),
-                       .send = median(send),
-                       .received = median(received),
-                       .sent = median(sent),
-                       .kib = median(kib)};
+  constexpr double kMessages = kMoreMessages - kFewMessages, kSockets = kMoreSockets - kFewSockets;
+  constexpr double kKibs = kMoreMessages * static_cast<double>(kLongMessage - kMessage) / 1024;
+  MessagePrices p;
+  p.sent = (many->send_ns - one->send_ns) / kMessages;
+  p.received = (many->receive_ns - one->receive_ns) / kMessages;
+  p.send = (wide->send_ns - one->send_ns) / kSockets - p.sent;
+  p.receive = (wide->receive_ns - one->receive_ns) / kSockets - p.received;
+  p.kib = (large->send_ns + large->receive_ns - many->send_ns - many->receive_ns) / kKibs / 2;
+  return p;
 }
 
 // --- Wakes --------------------------------------------------------------------------------------
 
-Result<WakePrices> wake_prices(EventLoop& own, std::uint32_t passes, double clock) {
-  auto other = IoThread::start("price-sleeper");
-  if (!other.ok()) return other.status();
-  std::vector<double> give_awake, take_awake, give_asleep, take_asleep;
-  for (std::uint32_t pass = 0; pass < passes; ++pass) {
-    double give = 0, take = 0;
+// By turns, so that what is subtracted is of the same time. That caches are cold after a sleep is
+// in the difference.
+WakePrices wake_prices(EventLoop& own, IoThread& other, double clock) {
+  WakePrices sum;
+  for (int block = 0; block < kWakeBlocks; ++block) {
     for (int i = 0; i < kWakes; ++i) {
       const double begin = cpu_ns();
       own.run_on_loop([] {});
       const double given = cpu_ns();
       own.turn(false);
-      give += given - begin - clock;
-      take += cpu_ns() - given - clock;
-    }
-    give_awake.push_back(give / kWakes);
-    take_awake.push_back(take / kWakes);
-    give = 0;
-    const Nanos before = (*other)->cpu_time();
-    for (int i = 0; i < kWakes; ++i) {
-      std::this_thread::sleep_for(kUntilAsleep);
-      const double begin = cpu_ns();
-      (*other)->loop().run_on_loop([] {});
-      give += cpu_ns() - begin - clock;
+      sum.give_awake += given - begin - clock;
+      sum.take_awake += cpu_ns() - given - clock;
     }
     std::this_thread::sleep_for(kUntilAsleep);
-    give_asleep.push_back(give / kWakes);
-    take_asleep.push_back(static_cast<double>((*other)->cpu_time() - before) / kWakes);
+    const Nanos before = other.cpu_time();
+    for (int i = 0; i < kWakes; ++i) {
+      const double begin = cpu_ns();
+      other.loop().run_on_loop([] {});
+      sum.give_asleep += cpu_ns() - begin - clock;
+      std::this_thread::sleep_for(kUntilAsleep);
+    }
+    sum.take_asleep += static_cast<double>(other.cpu_time() - before);
   }
-  return WakePrices{.give_awake = median(give_awake),
-                    .give_asleep = median(give_asleep),
-                    .take_awake = median(take_awake),
-                    .take_asleep = median(take_asleep)};
+  for (double* ns : {&sum.give_asleep, &sum.give_awake, &sum.take_awake, &sum.take_asleep}) {
+    *ns /= kWakeBlocks * kWakes;
+  }
+  return sum;
 }
 
 // --- I/Os ---------------------------------------------------------------------------------------
 
 struct IoCount {
   std::uint64_t begun = 0, ended = 0;
+  std::uint64_t in_turn = 0, submissions = 0;
   Status failed;
+  // A submission takes so many, as the model has it.
+  void submit(bool one_by_one) {
+    if (one_by_one || in_turn++ % hardware::ModelThread::kMostSubmitted == 0) ++submissions;
+  }
 };
 
 // Reads are anywhere, writes one behind another, as a log's.
-Task<void> do_ios(UringDevice& device, bool write, std::uint64_t seed, IoCount& count) {
+Task<void> do_ios(EventLoop& loop, UringDevice& device, const IoLoop& shape, std::uint64_t seed,
+                  IoCount& count) {
   block::Buffer buffer(kIoBytes);
   Random random(seed);
   const std::uint64_t places = device.size() / kIoBytes;
   while (count.begun < kIos && count.failed.ok()) {
     const std::uint64_t n = count.begun++;
-    const std::uint64_t at = (write ? n % places : random.below(places)) * kIoBytes;
-    block::Io io = write ? device.write(at, buffer.span(), block::Durability::stable)
-                         : device.read(at, buffer.span());
+    const std::uint64_t at = (shape.write ? n % places : random.below(places)) * kIoBytes;
+    // Of the one before this one, if it waits.
+    if (shape.one_by_one) loop.submit();
+    count.submit(shape.one_by_one);
+    block::Io io = shape.write ? device.write(at, buffer.span(), block::Durability::stable)
+                               : device.read(at, buffer.span());
     Status s = co_await io;
     if (!s.ok()) count.failed = std::move(s);
     ++count.ended;
@@ -243,7 +238,7 @@ std::uint64_t sleeps_of_thread() {
   return static_cast<std::uint64_t>(usage.ru_nvcsw);
 }
 
-Result<IoLoop> run_ios(EventLoop& loop, UringDevice& device, bool write, std::uint32_t depth,
+Result<IoLoop> run_ios(EventLoop& loop, UringDevice& device, const IoLoop& shape,
                        std::uint64_t seed) {
   IoCount count;
   std::uint64_t turns = 0;
@@ -251,100 +246,158 @@ Result<IoLoop> run_ios(EventLoop& loop, UringDevice& device, bool write, std::ui
   const Nanos began = loop.now();
   const double begin = cpu_ns();
   WaitGroup group(loop);
-  for (std::uint32_t i = 0; i < depth; ++i) {
-    group.spawn(do_ios(device, write, seed * depth + i, count));
+  for (std::uint32_t i = 0; i < shape.depth; ++i) {
+    group.spawn(do_ios(loop, device, shape, seed * shape.depth + i, count));
   }
   // Each operation ends, by a bound of the kernel.
   while (count.ended < count.begun) {
+    count.in_turn = 0;
     loop.turn(true);
     ++turns;
   }
-  IoLoop out{.write = write, .depth = depth};
+  IoLoop out = shape;
   const auto ios = static_cast<double>(count.ended);
   const double elapsed = static_cast<double>(loop.now() - began);
   out.cpu_ns = (cpu_ns() - begin) / ios;
   out.turns = static_cast<double>(turns) / ios;
   out.sleeps = static_cast<double>(sleeps_of_thread() - slept) / ios;
-  out.latency_us = elapsed * depth / ios / 1e3;
+  out.submissions = static_cast<double>(count.submissions) / ios;
+  out.latency_us = elapsed * shape.depth / ios / 1e3;
   out.per_second = ios / elapsed * 1e9;
   loop.turn(false);  // the last ones' tasks end
   if (!count.failed.ok()) return count.failed;
   return out;
 }
 
-// Of several, by each member.
-IoLoop median_of(const std::vector<IoLoop>& all) {
-  const auto of = [&](double IoLoop::*member) {
-    std::vector<double> values;
-    for (const IoLoop& one : all) values.push_back(one.*member);
-    return median(std::move(values));
-  };
-  IoLoop out = all.front();
-  for (double IoLoop::*member : {&IoLoop::cpu_ns, &IoLoop::turns, &IoLoop::sleeps,
-                                 &IoLoop::latency_us, &IoLoop::per_second}) {
-    out.*member = of(member);
-  }
-  return out;
-}
-
-Result<std::vector<IoLoop>> io_loops(EventLoop& loop, const std::string& path,
-                                     std::uint32_t passes) {
-  if (Status s = make_ssd_file(path, kFileBytes); !s.ok()) return s;
-  auto device = UringDevice::open(loop, path, block::Access::exclusive);
-  ::unlink(path.c_str());
-  if (!device.ok()) return device.status();
+Result<std::vector<IoLoop>> io_loops(EventLoop& loop, UringDevice& device, std::uint64_t seed) {
   std::vector<IoLoop> out;
   for (const bool write : {false, true}) {
     for (const std::uint32_t depth : {1u, 4u, 16u, 64u}) {
-      std::vector<IoLoop> all;
-      for (std::uint32_t pass = 0; pass < passes; ++pass) {
-        const auto run = run_ios(loop, **device, write, depth, pass + 1);
+      for (const bool one_by_one : {false, true}) {
+        if (depth == 1 && one_by_one) continue;
+        const IoLoop shape{.write = write, .depth = depth, .one_by_one = one_by_one};
+        Result<IoLoop> run = run_ios(loop, device, shape, seed);
         if (!run.ok()) return run.status();
-        all.push_back(*run);
+        out.push_back(*run);
       }
-      out.push_back(median_of(all));
     }
   }
   return out;
 }
 
+// --- All ----------------------------------------------------------------------------------------
+
+// What the loops need, made once.
+struct PriceRig {
+  Loop loop;
+  std::unique_ptr<StreamPairs> few, more;
+  std::unique_ptr<IoThread> sleeper;
+  std::unique_ptr<UringDevice> device;
+  double clock = 0;
+
+  Status open(const std::string& path) {
+    Result<Loop> created = EventLoop::create();
+    if (!created.ok()) return created.status();
+    loop = *std::move(created);
+    for (auto [pairs, sockets] : {std::pair{&few, kFewSockets}, {&more, kMoreSockets}}) {
+      auto made = StreamPairs::create(sockets);
+      if (!made.ok()) return made.status();
+      *pairs = *std::move(made);
+    }
+    auto started = IoThread::start("price-sleeper");
+    if (!started.ok()) return started.status();
+    sleeper = *std::move(started);
+    if (Status s = make_ssd_file(path, kFileBytes); !s.ok()) return s;
+    auto opened = UringDevice::open(*loop, path, block::Access::exclusive);
+    ::unlink(path.c_str());
+    if (!opened.ok()) return opened.status();
+    device = *std::move(opened);
+    clock = clock_ns();
+    return Status();
+  }
+  Result<MeasuredPrices> pass(std::uint64_t seed) {
+    MeasuredPrices prices;
+    prices.turn = turn_ns(*loop);
+    const Result<MessagePrices> messages = message_prices(*few, *more, clock);
+    if (!messages.ok()) return messages.status();
+    prices.messages = *messages;
+    prices.wakes = wake_prices(*loop, *sleeper, clock);
+    Result<std::vector<IoLoop>> ios = io_loops(*loop, *device, seed);
+    if (!ios.ok()) return ios.status();
+    prices.ios = *std::move(ios);
+    return prices;
+  }
+};
+
+// Of the numbers that `place` finds in each pass: the first pass gets the median.
+template <class Place>
+void take_median(std::vector<MeasuredPrices>& passes, Place place) {
+  std::vector<double> values;
+  for (MeasuredPrices& pass : passes) values.push_back(place(pass));
+  place(passes.front()) = median(std::move(values));
+}
+
 }  // namespace
 
 Result<MeasuredPrices> measure_prices(const std::string& dir, std::uint32_t passes) {
-  Result<Loop> loop = EventLoop::create();
-  if (!loop.ok()) return loop.status();
-  MeasuredPrices prices;
-  const double clock = clock_ns();
-  std::vector<double> turns;
-  for (std::uint32_t pass = 0; pass < passes; ++pass) turns.push_back(turn_ns(**loop));
-  prices.turn = median(turns);
-  const Result<MessagePrices> messages = message_prices(passes, clock);
-  if (!messages.ok()) return messages.status();
-  prices.messages = *messages;
-  const Result<WakePrices> wakes = wake_prices(**loop, passes, clock);
-  if (!wakes.ok()) return wakes.status();
-  prices.wakes = *wakes;
-  Result<std::vector<IoLoop>> ios =
-      io_loops(**loop, fmt::format("{}/scalio-prices-{}", dir, ::getpid()), passes);
-  if (!ios.ok()) return ios.status();
-  prices.ios = *std::move(ios);
-  return prices;
+  PriceRig rig;
+  if (Status s = rig.open(fmt::format("{}/scalio-prices-{}", dir, ::getpid())); !s.ok()) return s;
+  std::vector<MeasuredPrices> all;
+  for (std::uint32_t pass = 0; pass < std::max(passes, 1u); ++pass) {
+    Result<MeasuredPrices> prices = rig.pass(pass + 1);
+    if (!prices.ok()) return prices.status();
+    all.push_back(*std::move(prices));
+  }
+  take_median(all, [](MeasuredPrices& p) -> double& { return p.turn; });
+  for (double MessagePrices::*member :
+       {&MessagePrices::receive, &MessagePrices::send, &MessagePrices::received,
+        &MessagePrices::sent, &MessagePrices::kib}) {
+    take_median(all, [&](MeasuredPrices& p) -> double& { return p.messages.*member; });
+  }
+  for (double WakePrices::*member : {&WakePrices::give_awake, &WakePrices::give_asleep,
+                                     &WakePrices::take_awake, &WakePrices::take_asleep}) {
+    take_median(all, [&](MeasuredPrices& p) -> double& { return p.wakes.*member; });
+  }
+  for (std::size_t i = 0; i < all.front().ios.size(); ++i) {
+    for (double IoLoop::*member :
+         {&IoLoop::cpu_ns, &IoLoop::turns, &IoLoop::sleeps, &IoLoop::submissions,
+          &IoLoop::latency_us, &IoLoop::per_second}) {
+      take_median(all, [&](MeasuredPrices& p) -> double& { return p.ios[i].*member; });
+    }
+  }
+  return std::move(all.front());
 }
 
-double MeasuredPrices::most(bool write) const {
-  const IoLoop* deepest = nullptr;
+const IoLoop& MeasuredPrices::deepest(bool write, bool one_by_one) const {
+  const IoLoop* found = nullptr;
   for (const IoLoop& io : ios) {
-    if (io.write == write && (deepest == nullptr || io.depth > deepest->depth)) deepest = &io;
+    if (io.write != write || io.one_by_one != one_by_one) continue;
+    if (found == nullptr || io.depth > found->depth) found = &io;
   }
-  SCALIO_ASSERT(deepest != nullptr);
-  return deepest->ns(turn, wakes.own());
+  SCALIO_ASSERT(found != nullptr);
+  return *found;
 }
+
+// Two equations with two unknown, of reads.
+double MeasuredPrices::submission() const {
+  const IoLoop &single = deepest(false, true), &shared = deepest(false, false);
+  return (single.ns(turn, wakes.own()) - shared.ns(turn, wakes.own())) /
+         (single.submissions - shared.submissions);
+}
+
+double MeasuredPrices::bare(const IoLoop& io) const {
+  return io.ns(turn, wakes.own()) - io.submissions * submission();
+}
+
+double MeasuredPrices::io() const { return bare(deepest(false, false)); }
+
+double MeasuredPrices::durable_write() const { return bare(deepest(true, false)) - io(); }
 
 double MeasuredPrices::disk_start() const {
   const auto alone =
       std::ranges::find_if(ios, [](const IoLoop& io) { return !io.write && io.depth == 1; });
   SCALIO_ASSERT(alone != ios.end());
-  return alone->ns(turn, wakes.own()) - io();
+  return bare(*alone) - io();
 }
 
 std::string to_text(const MeasuredPrices& p) {
@@ -362,15 +415,22 @@ std::string to_text(const MeasuredPrices& p) {
   row("wake-other", p.wakes.other(), "and by the one that wakes it");
   row("hop-give", p.wakes.give_asleep, "a function to a thread that sleeps");
   row("hop-take", p.wakes.take_asleep, "and its run there");
-  row("kernel-submit", p.io() / 2, "and kernel-complete: halves of a read, of many in flight");
-  row("disk-start", p.disk_start(), "a read alone, beyond that");
+  for (const char* half :
+       {"kernel-submit", "kernel-complete", "fabric-submit", "fabric-complete"}) {
+    row(half, p.io() / 2, "half of a read, of many in flight, beyond its submission");
+  }
+  row("submission", p.submission(), "I/Os that are submitted together, of many in flight");
+  row("disk-start", p.disk_start(), "a read alone, beyond both");
   row("durable-write", p.durable_write(), "a durable write, of many in flight, beyond a read");
-  text += "I/Os of 4 KiB: ns of CPU time; turns and sleeps; ns without these; us; I/Os a second\n";
+  text +=
+      "I/Os of 4 KiB: ns of CPU time; turns, sleeps and submissions; ns without turns and sleeps; "
+      "us; I/Os a second\n";
   for (const IoLoop& io : p.ios) {
-    text +=
-        fmt::format("  {} {:>3} in flight {:>7.0f} {:>6.3f} {:>6.3f} {:>7.0f} {:>7.0f} {:>7.0f}\n",
-                    io.write ? "durable write" : "read         ", io.depth, io.cpu_ns, io.turns,
-                    io.sleeps, io.ns(p.turn, p.wakes.own()), io.latency_us, io.per_second);
+    text += fmt::format(
+        "  {} {:>3} in flight{} {:>7.0f} {:>6.3f} {:>6.3f} {:>6.3f} {:>7.0f} {:>7.0f} {:>7.0f}\n",
+        io.write ? "durable write" : "read         ", io.depth,
+        io.one_by_one ? ", one by one" : "            ", io.cpu_ns, io.turns, io.sleeps,
+        io.submissions, io.ns(p.turn, p.wakes.own()), io.latency_us, io.per_second);
   }
   return text;
 }

@@ -1,8 +1,9 @@
 // What the CPUs of this machine take for what the model charges where messages go through sockets
 // (hardware/costs.h), by loops over the product's own event loop, streams and devices.
 //
-// All of it is CPU time of one thread, so other work on the machine disturbs it by its traces in
-// the caches alone. A number is the median of several passes.
+// All of it is CPU time of one thread. Other work on the machine disturbs it by its traces in the
+// caches, and a host by what it does for its other guests, which changes from minute to minute. So
+// a pass goes through all loops, and each number is the median of the passes.
 #pragma once
 
 #include <scalio/status.h>
@@ -28,8 +29,9 @@ struct WakePrices {                        // ns, of an eventfd
 struct IoLoop {
   bool write = false;  // durable; or else reads
   std::uint32_t depth = 1;
+  bool one_by_one = false;  // each is submitted by itself; or else what a turn has together
   // Of an I/O.
-  double cpu_ns = 0, turns = 0, sleeps = 0;
+  double cpu_ns = 0, turns = 0, sleeps = 0, submissions = 1;
   double latency_us = 0, per_second = 0;
   // Without the turns and the sleeps.
   double ns(double turn, double wake) const { return cpu_ns - turns * turn - sleeps * wake; }
@@ -40,20 +42,24 @@ struct MeasuredPrices {
   WakePrices wakes;
   std::vector<IoLoop> ios;
 
-  // Of a read of many in flight, with its submission and completion; of one on a disk that has no
-  // other beyond that; of a durable write of many beyond that.
-  double io() const { return most(false); }
+  // Of many in flight: a submission; a read beyond its share of one; a durable write beyond that.
+  // A read on a disk that has no other, beyond both.
+  double submission() const;
+  double io() const;
+  double durable_write() const;
   double disk_start() const;
-  double durable_write() const { return most(true) - most(false); }
 
  private:
-  double most(bool write) const;
+  const IoLoop& deepest(bool write, bool one_by_one) const;
+  // Without turns, sleeps and submissions.
+  double bare(const IoLoop& io) const;
 };
 
-// `passes`: of each loop. Makes a file in `dir` and removes it again. Failures: invalid (no such
-// directory, or no O_DIRECT there), io_error, unavailable (no io_uring, descriptors or threads).
+// `passes`: over all loops, at least 1. Makes a file in `dir` and removes it again. Failures:
+// invalid (no such directory, or no O_DIRECT there), io_error, unavailable (no io_uring,
+// descriptors or threads).
 Result<MeasuredPrices> measure_prices(const std::string& dir, std::uint32_t passes);
-// For people, with the rows that costs.cc has for it.
+// For people, and tools/predicted-cpu: a row for each cost that costs.cc has it for.
 std::string to_text(const MeasuredPrices& prices);
 
 }  // namespace scalio::eval

@@ -19,7 +19,7 @@ TEST(PriceLoops, MeasureEverythingThatTheModelChargesOverSockets) {
   ASSERT_TRUE(prices.ok()) << prices.status().to_string();
   EXPECT_TRUE(std::filesystem::is_empty(scratch->path()));
   EXPECT_GT(prices->turn, 0);
-  ASSERT_EQ(prices->ios.size(), 8u);
+  ASSERT_EQ(prices->ios.size(), 14u);
   for (const IoLoop& io : prices->ios) {
     EXPECT_GT(io.turns, 0);
     EXPECT_GT(io.cpu_ns, 0);
@@ -28,11 +28,16 @@ TEST(PriceLoops, MeasureEverythingThatTheModelChargesOverSockets) {
     if (io.depth == 1) {
       EXPECT_GE(io.turns, 0.9);
     }
+    EXPECT_LE(io.submissions, 1);
+    if (io.depth == 1 || io.one_by_one) {
+      EXPECT_EQ(io.submissions, 1);
+    }
   }
   const std::string text = to_text(*prices);
   for (const char* name :
        {"turn", "wake", "wake-other", "socket-receive", "socket-send", "message-receive",
-        "message-send", "message-kib", "kernel-submit", "disk-start", "durable-write"}) {
+        "message-send", "message-kib", "kernel-submit", "kernel-complete", "fabric-submit",
+        "fabric-complete", "hop-give", "hop-take", "submission", "disk-start", "durable-write"}) {
     EXPECT_NE(text.find(std::string("  ") + name + " "), std::string::npos) << name;
     EXPECT_TRUE(std::ranges::any_of(hardware::cost_rows(), [&](const auto& row) {
       return row.name == name;
@@ -50,11 +55,15 @@ TEST(PriceLoops, SplitAnIo) {
   MeasuredPrices prices;
   prices.turn = 1000;
   prices.wakes.take_asleep = 4000;
-  prices.ios = {{.depth = 1, .cpu_ns = 20'000, .turns = 1, .sleeps = 1},
-                {.depth = 64, .cpu_ns = 5'000},
-                {.write = true, .depth = 64, .cpu_ns = 12'000}};
+  prices.ios = {{.depth = 1, .cpu_ns = 23'000, .turns = 1, .sleeps = 1},
+                {.depth = 4, .one_by_one = true, .cpu_ns = 30'000},
+                {.depth = 64, .cpu_ns = 6'000, .submissions = 0.25},
+                {.depth = 64, .one_by_one = true, .cpu_ns = 10'000, .turns = 1},
+                {.write = true, .depth = 64, .cpu_ns = 14'000, .submissions = 0.5}};
+  // 10,000 - 1,000 for the turn with a submission each, 6,000 with a quarter of one.
+  EXPECT_EQ(prices.submission(), 4000);
   EXPECT_EQ(prices.io(), 5000);
-  EXPECT_EQ(prices.disk_start(), 10'000);
+  EXPECT_EQ(prices.disk_start(), 9000);
   EXPECT_EQ(prices.durable_write(), 7000);
 }
 

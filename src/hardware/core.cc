@@ -106,6 +106,7 @@ void Core::run_turn(ModelThread& thread) {
   thread.turn_state_ = ModelThread::TurnState::in_turn;
   ++taken_;
   spent_ = 0;
+  thread.submitted_ = 0;
   if (std::exchange(thread.slept_, false)) thread.charge(Cost::wake);
   thread.charge(Cost::turn);
   // What comes meanwhile is the next turn's.

@@ -176,6 +176,11 @@ class ModelThread final : public Executor, public EventTarget {
   }
   void resume(void* coroutine, StepKind kind);
 
+  // Of turns: an I/O begins. A loop submits those of a turn together, up to so many at a time.
+  static constexpr std::uint64_t kMostSubmitted = 8;
+  void submit_io() {
+    if (submitted_++ % kMostSubmitted == 0) charge(Cost::submission);
+  }
   // Of turns: `part` is called once at this turn's end, or at the next one's if none is under way.
   void at_turn_end(TurnPart& part);
   bool asleep() const { return turn_state_ == TurnState::asleep; }
@@ -212,7 +217,8 @@ class ModelThread final : public Executor, public EventTarget {
 
   TurnState turn_state_ = TurnState::asleep;
   bool slept_ = true;
-  Nanos ran_ = 0;  // since it was given the core
+  Nanos ran_ = 0;                // since it was given the core
+  std::uint64_t submitted_ = 0;  // I/Os of this turn
   std::deque<Core::Work> inbox_;
   std::vector<TurnPart*> parts_;
 };

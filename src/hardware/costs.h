@@ -44,10 +44,11 @@ enum class Cost : std::uint8_t {
   socket_receive,  // all that a socket has is received: a system call
   socket_send,     // all that a turn has for a socket is sent: a system call
   wake_other,      // what is sent wakes a thread that sleeps: by the one that sends
-  disk_start,      // an I/O on a disk that has no other: its host is told
+  submission,      // I/Os that a turn submits together: the kernel and the disk's host are told
+  disk_start,      // an I/O on a disk that has no other: its host has to wake
   durable_write,   // a durable write, beyond what other I/Os cost
 };
-constexpr std::size_t kCosts = 21;
+constexpr std::size_t kCosts = 22;
 
 // Which column of prices.
 enum class Prices : std::uint8_t { rdma, sockets };

@@ -30,7 +30,7 @@ Result<std::unique_ptr<Hardware>> Hardware::make(const HardwareOptions& o) {
   if (o.mutant == Mutant::free_io) {
     for (const Cost cost :
          {Cost::kernel_submit, Cost::kernel_complete, Cost::driver_submit, Cost::driver_complete,
-          Cost::target_io, Cost::disk_start, Cost::durable_write}) {
+          Cost::target_io, Cost::submission, Cost::disk_start, Cost::durable_write}) {
       costs.clear(cost);
     }
   }

@@ -450,10 +450,25 @@ TEST(ModelDevice, OfAMachineWithSocketsGoesThroughTheKernel) {
   EXPECT_EQ(rig.times(thread, Cost::durable_write), 20u);
 }
 
+TEST(ModelDevice, OfAMachineWithSocketsSubmitsTogetherWhatATurnBegins) {
+  TurnRig rig;
+  ModelThread& thread = rig.thread();
+  ModelDevice device(*rig.hardware, thread, *rig.hardware->ssds()[0], IoPath::kernel);
+  // One after the other, each is submitted by itself.
+  thread.spawn(read_often(device, 1, 20));
+  rig.hardware->drain();
+  EXPECT_EQ(rig.times(thread, Cost::submission), 20u);
+  // Tasks that begin in one turn share one as far as it goes.
+  constexpr std::uint64_t kTasks = 2 * ModelThread::kMostSubmitted + 1;
+  for (std::uint64_t i = 0; i < kTasks; ++i) thread.spawn(read_often(device, i, 1));
+  rig.hardware->drain();
+  EXPECT_EQ(rig.times(thread, Cost::submission), 20u + 3);
+}
+
 TEST(Costs, OfSocketsAreChargedWhereThereAreSome) {
   const Costs rdma(1), sockets(1, 1, Prices::sockets);
-  for (const Cost cost :
-       {Cost::socket_receive, Cost::socket_send, Cost::wake_other, Cost::durable_write}) {
+  for (const Cost cost : {Cost::socket_receive, Cost::socket_send, Cost::wake_other,
+                          Cost::submission, Cost::durable_write}) {
     EXPECT_EQ(rdma.of(cost), 0u);
     EXPECT_GT(sockets.of(cost), 0u);
   }

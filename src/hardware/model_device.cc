@@ -20,13 +20,15 @@ void ModelDevice::begin(block::Io& io) {
   flight.device = this;
   flight.io = &io;
   Nanos way = 0;
+  if (hardware_.machine().sockets) {
+    thread_.submit_io();
+    if (hardware_.begin_on_disk()) thread_.charge(Cost::disk_start);
+  }
   if (remote()) {
     thread_.charge(Cost::fabric_submit);
-    if (hardware_.machine().sockets && hardware_.begin_on_disk()) thread_.charge(Cost::disk_start);
     if (hardware_.charging()) way = hardware_.nic().one_way();
   } else {
     thread_.charge(path_ == IoPath::kernel ? Cost::kernel_submit : Cost::driver_submit);
-    if (hardware_.machine().sockets && hardware_.begin_on_disk()) thread_.charge(Cost::disk_start);
     if (path_ == IoPath::kernel && io.durability == block::Durability::stable) {
       thread_.charge(Cost::durable_write);
     }

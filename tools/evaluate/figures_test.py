@@ -108,7 +108,7 @@ class HeadlineTest(unittest.TestCase):
     def test_is_at_the_figures_scale_without_points_of_its_own(self):
         setup = SETUPS["quick"]
         results = fakes.results([setup.point(s, "c") for s in ("scalio", "leed-ditto")])
-        self.assertIn("1/128", headline.table(setup, results).heading)
+        self.assertIn(f"1/{setup.divisor}", headline.table(setup, results).heading)
 
 
 class LimitsTest(unittest.TestCase):

@@ -7,6 +7,7 @@ Costs that are two ends of one thing, such as a message sent and received, are c
 import dataclasses
 
 from evaluate.results import ratio
+from evaluate.setup import FITTED_SCALE, WORKLOADS as ALL_WORKLOADS
 
 RATIOS = (("scalio", "leed-ditto"), ("scalio", "leed"), ("paper", "leed-ditto"))
 SYSTEMS = ("scalio", "paper", "leed-ditto", "leed")
@@ -44,7 +45,7 @@ COSTS = (
 )
 # Not in the ranges: what the kernel does, as the kernel's target, without the scale.
 UNSCALED = Change("the kernel's I/Os and wakes without the scale",
-                  ("kernel-submit", "kernel-complete", "wake"), (0.2825,))
+                  ("kernel-submit", "kernel-complete", "wake"), (round(1 / FITTED_SCALE, 4),))
 
 # Of 8 cores, those for LEED's SSDs; 4 is what the paper has. With 7 each SSD has its own, and one
 # is left for control and network.
@@ -76,7 +77,7 @@ def room(setup, system):
 def jobs(setup):
     if setup.few:
         return []
-    return [*(split(setup, s, w, n) for s in SPLIT_SYSTEMS for w in WORKLOADS for n in SPLITS),
+    return [*(split(setup, s, w, n) for s in SPLIT_SYSTEMS for w in ALL_WORKLOADS for n in SPLITS),
             *(point for s in SPLIT_SYSTEMS for point in room(setup, s)),
             *(point for w in WORKLOADS for change in (*COSTS, UNSCALED) for s in SYSTEMS
               for point in change.points(setup, s, w))]

@@ -20,7 +20,7 @@ def splits(setup, results):
     """LEED's throughput by how many of the 8 cores are for its SSDs."""
     rows = []
     for system in ranges.SPLIT_SYSTEMS:
-        for workload in ranges.WORKLOADS:
+        for workload in WORKLOADS:
             found = [results.value(ranges.split(setup, system, workload, n), "throughput")
                      for n in ranges.SPLITS]
             best = max((value for value in found if value), default=None)

@@ -25,7 +25,8 @@ namespace {
 
 struct CalibrateFlags {
   bool fit = false;
-  std::string here;   // measure, with a file in this directory
+  std::string here;  // measure, with a file in this directory
+  std::uint64_t passes = 7;
   std::string drive;  // what the child does
 };
 
@@ -238,11 +239,8 @@ Result<std::string> fit_scale() {
                      throughput);
 }
 
-// Of each loop.
-constexpr std::uint32_t kPasses = 7;
-
-Result<std::string> prices_here(const std::string& dir) {
-  const Result<MeasuredPrices> prices = measure_prices(dir, kPasses);
+Result<std::string> prices_here(const std::string& dir, std::uint64_t passes) {
+  const Result<MeasuredPrices> prices = measure_prices(dir, static_cast<std::uint32_t>(passes));
   if (!prices.ok()) return prices.status();
   return to_text(*prices);
 }
@@ -263,7 +261,7 @@ std::string table() {
 int calibrate(const CalibrateFlags& flags) {
   spdlog::set_level(spdlog::level::warn);
   if (!flags.drive.empty()) return drive(flags.drive);
-  const Result<std::string> part = !flags.here.empty() ? prices_here(flags.here)
+  const Result<std::string> part = !flags.here.empty() ? prices_here(flags.here, flags.passes)
                                    : flags.fit         ? fit_scale()
                                                        : count_instructions();
   if (!part.ok()) return cli::fail(part.status());
@@ -277,6 +275,7 @@ std::function<int()> add_calibrate(Options& options) {
   options.flag("--fit", flags->fit, "Fit the scale, and count nothing");
   options.text("--here", flags->here, "DIR",
                "Measure this machine's prices, with a file in this directory, and count nothing");
+  options.count("--passes", flags->passes, 1, 1000, "Over all that is measured: medians");
   options.text("--drive", flags->drive, "SYSTEM:WORKLOAD",
                "What it runs under callgrind by itself");
   options.footer(

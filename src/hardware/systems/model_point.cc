@@ -10,7 +10,6 @@ namespace {
 
 // The paper's cache, for its records.
 constexpr std::uint64_t kPaperBlocks = 280'576;
-constexpr std::uint64_t kPaperRecords = 20'000'000;
 // Busy so much of the time, it is what limits.
 constexpr double kFull = 0.95;
 // Operations that warm the cache, for each slot of it.

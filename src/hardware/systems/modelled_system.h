@@ -14,6 +14,9 @@
 
 namespace scalio::hardware {
 
+// The records that the paper's figures have. With fewer all that grows with them is divided alike.
+constexpr std::uint64_t kPaperRecords = 20'000'000;
+
 // What all systems are built for.
 struct SystemShape {
   std::uint64_t records = 0;
@@ -23,7 +26,7 @@ struct SystemShape {
   std::uint64_t cache_blocks = 0;
   std::uint32_t slots = 8;  // of a block of the cache
   std::uint32_t client_threads = 1;
-  // What `scalio format` makes its log's size of; 0: the log is never full.
+  // What `scalio format` makes its log's size of; 0: a log as large as suits the records.
   std::uint64_t ssd_bytes = 0;
   std::uint32_t batch = 8;  // operations of a message, where a system has that
   std::uint64_t seed = 1;

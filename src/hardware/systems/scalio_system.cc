@@ -19,10 +19,19 @@ namespace scalio::hardware {
 
 namespace {
 
-constexpr std::uint64_t kLog = 256 << 20;
+// Of an SSD, for the paper's records. With fewer it is divided as they are, but for what batches in
+// flight need, so that it has gone round while the cache was warmed, and goes on to do so.
+constexpr std::uint64_t kLog = 256 << 20, kLeastLog = 8 << 20;
 constexpr std::uint32_t kBucket = 1024;
 // Of a bucket, so that hardly a record lies beside its home.
 constexpr double kFill = 0.6;
+
+std::uint64_t log_bytes(const SystemShape& shape) {
+  const std::uint64_t bytes =
+      shape.ssd_bytes > 0 ? shape.ssd_bytes / 8  // as `scalio format` has it
+                          : std::clamp(kLog * shape.records / kPaperRecords, kLeastLog, kLog);
+  return bytes / layout::kSuperblockSize * layout::kSuperblockSize;
+}
 
 layout::SsdGeometry base_geometry(const SystemShape& shape, std::uint32_t ssds) {
   layout::SsdGeometry g;
@@ -250,12 +259,8 @@ class ScalioSystem final : public ModelledSystem {
       layout::SsdGeometry base = base_geometry(shape_, ssds);
       base.shard = i;
       ModelSsd& ssd = *hardware_.ssds()[i];
-      // An eighth of the SSD, as `scalio format` has it.
-      const std::uint64_t log =
-          shape_.ssd_bytes > 0
-              ? shape_.ssd_bytes / 8 / layout::kSuperblockSize * layout::kSuperblockSize
-              : kLog;
-      Result<layout::SsdGeometry> g = layout::plan_ssd(base, ssd.contents().size(), log);
+      Result<layout::SsdGeometry> g =
+          layout::plan_ssd(base, ssd.contents().size(), log_bytes(shape_));
       if (!g.ok()) return g.status();
       geometries.push_back(*g);
       contents.push_back(&ssd.contents());
@@ -352,7 +357,8 @@ std::uint64_t scalio_ssd_bytes(const SystemShape& shape, std::uint32_t ssds) {
   const double per_bucket =
       std::max(1.0, static_cast<double>(static_cast<std::uint64_t>(room / record))) * kFill;
   const double buckets = static_cast<double>(shape.records + shape.inserts) / per_bucket / ssds;
-  return round_up(kLog + (static_cast<std::uint64_t>(buckets) + 512) * kBucket, 1 << 20);
+  return round_up(log_bytes(shape) + (static_cast<std::uint64_t>(buckets) + 512) * kBucket,
+                  1 << 20);
 }
 
 Result<std::unique_ptr<ModelledSystem>> make_scalio(Hardware& hardware, const SystemShape& shape) {
