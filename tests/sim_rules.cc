@@ -34,12 +34,16 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
     for (const Fault fault : faults) options.faults.set(static_cast<std::size_t>(fault));
   };
   switch (rule) {
-    case Rule::kill_before_publish: only({Fault::torn_read, Fault::preempt_server}); break;
+    case Rule::kill_before_publish:
+      only({Fault::torn_read, Fault::preempt_server});
+      options.hot = true;
+      break;
     case Rule::position: only({Fault::misplaced_write, Fault::kill_client}); break;
     case Rule::bucket_images: only({Fault::power_cut, Fault::slow}); break;
     case Rule::epoch: only({Fault::kill_server, Fault::freeze_client, Fault::slow}); break;
     case Rule::identity: only({Fault::replaced_ssd}); break;
     case Rule::log_mac: only({Fault::forged_log, Fault::kill_server}); break;
+    case Rule::reach_later: only({Fault::slow}); break;
     case Rule::same_shard: only({Fault::misrouted, Fault::lose_connection}); break;
     default: break;
   }

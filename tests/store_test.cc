@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -267,6 +268,78 @@ Task<void> put_and_get(Client& client, int i, int* done) {
     EXPECT_EQ(record->value, value);
   }
   ++*done;
+}
+
+// All ranges beside each other, and beside writes of keys that the scan need not find.
+TEST_P(StoreTest, AScanFindsWhatIsThere) {
+  constexpr int kRecords = 3000;
+  auto client = connected();
+  put_records(*client, kRecords);
+  for (int i = 0; i < kRecords; i += 7) {
+    ASSERT_TRUE(client->run(client->remove(key_of(i))).ok());
+  }
+  std::map<std::string, std::string> found;
+  const auto scan = [&](ScanRange rest) -> Task<void> {
+    while (!rest.empty()) {
+      auto page = co_await client->scan(rest);
+      EXPECT_TRUE(page.ok()) << page.status().to_string();
+      if (!page.ok()) co_return;
+      for (const ScannedRecord& r : page->records) {
+        if (r.key.starts_with("other-")) continue;
+        EXPECT_GT(r.version, 0U);
+        EXPECT_TRUE(found.emplace(r.key, r.value).second) << r.key << " twice";
+      }
+      rest = page->rest;
+    }
+  };
+  const auto write = [&]() -> Task<void> {
+    for (int i = 0; i < kRecords; ++i) {
+      EXPECT_TRUE((co_await client->put("other-" + std::to_string(i), value_of(i))).ok());
+    }
+  };
+  std::map<std::string, std::string> expected;
+  for (int i = 0; i < kRecords; ++i) {
+    if (i % 7 != 0) expected[key_of(i)] = value_of(i);
+  }
+  for (const std::size_t parts : {std::size_t{1}, std::size_t{50}}) {
+    found.clear();
+    client->spawn(write());
+    for (const ScanRange& range : client->scan_ranges(parts)) client->spawn(scan(range));
+    client->wait_all();
+    EXPECT_EQ(found, expected) << parts;
+  }
+  const ClientCounters before = client->counters();
+  EXPECT_EQ(before.gets, 0U);
+  stop();
+  start();
+  found.clear();
+  for (const ScanRange& range : client->scan_ranges(2)) client->spawn(scan(range));
+  client->wait_all();
+  EXPECT_EQ(found, expected);
+}
+
+TEST_P(StoreTest, ScanRangesDivideTheStore) {
+  auto client = connected();
+  const ScanRange all = client->scan_ranges(1).at(0);
+  for (const std::size_t parts : {2, 3, 1000}) {
+    const std::vector<ScanRange> ranges = client->scan_ranges(parts);
+    EXPECT_EQ(ranges.size(), parts);
+    std::uint64_t at = all.begin;
+    for (const ScanRange& range : ranges) {
+      EXPECT_EQ(range.begin, at);
+      EXPECT_FALSE(range.empty());
+      at = range.end;
+    }
+    EXPECT_EQ(at, all.end);
+  }
+  for (const ScanRange& wrong :
+       {ScanRange{all.begin, all.end + 1}, ScanRange{all.end, all.begin},
+        ScanRange{all.begin + (std::uint64_t{1} << 40), all.end}, ScanRange{~0ULL, ~0ULL}}) {
+    EXPECT_EQ(client->run(client->scan(wrong)).code(), Code::invalid);
+  }
+  const auto nothing = client->run(client->scan({all.end, all.end}));
+  ASSERT_TRUE(nothing.ok());
+  EXPECT_TRUE(nothing->records.empty() && nothing->rest.empty());
 }
 
 TEST_P(StoreTest, ManyOperationsInFlight) {

@@ -59,6 +59,28 @@ struct Record {
   std::uint64_t version = 0;  // grows with every write of the key; never 0 for a key that exists
 };
 
+// A record as a scan has found it. The views live as long as the page that it is in.
+struct ScannedRecord {
+  std::string_view key;
+  std::string_view value;
+  std::uint64_t version = 0;
+};
+
+// A part of a store: what is between two places of it. They mean something in this store only, and
+// as long as it is: in another process too, and after a restart of the server.
+struct ScanRange {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  bool empty() const { return begin == end; }
+};
+
+// What one step of a scan has found.
+struct ScanPage {
+  std::vector<ScannedRecord> records;  // in no order
+  ScanRange rest;                      // where the scan goes on; empty: it has ended
+  std::shared_ptr<const void> memory;  // which the records are in; copies of a page share it
+};
+
 // What this client has done since it connected. Counts, never estimates.
 struct ClientCounters {
   std::uint64_t gets = 0;
@@ -145,6 +167,17 @@ class Client {
   // Durably removes the key, whether or not it exists; returns the deletion's version. Failures: as
   // put.
   Task<Result<std::uint64_t>> remove(std::string_view key);
+
+  // Divides the store into ranges of about equal size, as many as `parts`, or fewer if it is small.
+  // Scans of them may run beside each other, of one client or of many. `parts` is at least 1.
+  std::vector<ScanRange> scan_ranges(std::size_t parts) const;
+
+  // The records of the first part of a range, about 256 KiB of its SSD, and what is left of it.
+  // What exists throughout a scan is found once, with a value that it had meanwhile; what is
+  // written or deleted during it may be found, or not; nothing is that never existed. Reads the
+  // SSDs and the server's memory, and costs the server no CPU. An empty range gives an empty page.
+  // Failures: invalid (no range of this store).
+  Task<Result<ScanPage>> scan(ScanRange range);
 
   // The server's statistics as JSON text (docs/operations.md lists the fields).
   Task<Result<std::string>> stat();

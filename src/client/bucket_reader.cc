@@ -20,6 +20,12 @@ constexpr Nanos kMaxTornWait = 100 * kMillisecond;
 constexpr int kMaxRestarts = 100;
 }  // namespace
 
+Status not_served(const layout::RecordView& record) {
+  return Status(Code::corrupt, fmt::format("the record {}, which this release does not read: use a "
+                                           "later one",
+                                           why_not_plain(record)));
+}
+
 class BucketReader::Lease {
  public:
   explicit Lease(BucketReader& reader) : reader_(reader) {
@@ -48,13 +54,12 @@ BucketReader::BucketReader(Executor& executor, block::BlockDevice& device,
       store_id_(geometry.store_id()),
       identity_(executor, device, geometry) {}
 
-Task<Result<BucketState>> BucketReader::read(std::uint64_t number, block::Buffer& into,
-                                             bool& blank) {
+Task<Result<BucketState>> BucketReader::read(std::uint64_t number, ByteSpan into, bool& blank) {
   Nanos wait = kFirstTornWait;
   for (int i = 0; i < kMaxTornReads; ++i) {
-    Status s = co_await device_.read(geometry_.bucket_at(number), into.span());
+    Status s = co_await device_.read(geometry_.bucket_at(number), into);
     if (!s.ok()) co_return s;
-    const BucketState state = Bucket(into.span()).verify(store_id_, number);
+    const BucketState state = Bucket(into).verify(store_id_, number);
     blank |= state == BucketState::unwritten;
     if (state != BucketState::corrupt) co_return state;
     co_await executor_.sleep(wait);
@@ -67,11 +72,14 @@ Task<Result<BucketState>> BucketReader::read(std::uint64_t number, block::Buffer
                   number, geometry_.bucket_at(number), device_.name()));
 }
 
+Task<Status> BucketReader::confirm(bool blank) {
+  if (!blank || !kept(Rule::identity)) co_return Status();
+  co_return co_await identity_.confirm();
+}
+
 Task<Result<std::optional<Record>>> BucketReader::absent(bool blank) {
-  if (blank && kept(Rule::identity)) {
-    Status s = co_await identity_.confirm();
-    if (!s.ok()) co_return s;
-  }
+  Status s = co_await confirm(blank);
+  if (!s.ok()) co_return s;
   co_return std::optional<Record>();
 }
 
@@ -81,29 +89,25 @@ Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, std
   Lease lease(*this);
   Bucket bucket((*lease).span());
   const auto record_of = [](const layout::RecordView& r) -> Result<std::optional<Record>> {
-    if (!r.plain()) {
-      return Status(Code::corrupt, fmt::format("the record {}, which this release does not read: "
-                                               "use a later one",
-                                               why_not_plain(r)));
-    }
+    if (!r.plain()) return not_served(r);
     return std::optional(Record{std::string(r.value), r.version});
   };
   for (int restart = 0; restart < kMaxRestarts; ++restart) {
-    Result<BucketState> state = co_await read(home, *lease, blank);
+    Result<BucketState> state = co_await read(home, (*lease).span(), blank);
     if (!state.ok()) co_return state.status();
     if (*state == BucketState::unwritten) co_return co_await absent(blank);
     if (auto r = bucket.find(key)) co_return record_of(*r);
     const std::uint32_t reach = bucket.reach(), moves = bucket.moves();
     if (reach == 0) co_return co_await absent(blank);
     for (std::uint32_t i = 1; i <= reach; ++i) {
-      state = co_await read(home + i, *lease, blank);
+      state = co_await read(home + i, (*lease).span(), blank);
       if (!state.ok()) co_return state.status();
       if (*state == BucketState::unwritten) continue;
       if (auto r = bucket.find(key)) co_return record_of(*r);
     }
     // Did the record move from where we had yet to look to where we had looked? Then the home says
     // so.
-    state = co_await read(home, *lease, blank);
+    state = co_await read(home, (*lease).span(), blank);
     if (!state.ok()) co_return state.status();
     // It was written before: the device is another one, or a read went astray.
     if (*state == BucketState::unwritten) continue;

@@ -15,6 +15,9 @@
 
 namespace scalio::client {
 
+// Why a record that is not plain is not given to anybody.
+Status not_served(const layout::RecordView& record);
+
 class BucketReader {
  public:
   BucketReader(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry);
@@ -28,10 +31,18 @@ class BucketReader {
   // (rule 12).
   Task<Result<std::optional<Record>>> find(std::string_view key, std::uint64_t hash);
 
+  // One bucket as it was at one moment, never corrupt, into a part of a block::Buffer that has its
+  // size. Sets `blank` if it does not say that it is this SSD's. Failures: as of find(), but
+  // invalid.
+  Task<Result<layout::BucketState>> read(std::uint64_t number, ByteSpan into, bool& blank);
+  // Ok if what was `blank` before this call is empty indeed: the device is this SSD (rule 12).
+  Task<Status> confirm(bool blank);
+
+  block::BlockDevice& device() const { return device_; }
+  const layout::SsdGeometry& geometry() const { return geometry_; }
+
  private:
   class Lease;
-  // Sets `blank` if the bucket does not say that it is this SSD's.
-  Task<Result<layout::BucketState>> read(std::uint64_t number, block::Buffer& into, bool& blank);
   Task<Result<std::optional<Record>>> absent(bool blank);
 
   Executor& executor_;

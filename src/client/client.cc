@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <scalio/client.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -11,6 +12,7 @@
 #include "base/json.h"
 #include "client/open_ssd.h"
 #include "client/shard_client.h"
+#include "client/shard_scan.h"
 #include "client/timeouts.h"
 #include "fabric/connect.h"
 #include "fabric/transports/transports.h"
@@ -42,6 +44,8 @@ struct Client::Impl {
   struct ShardEnd {
     std::unique_ptr<ShardLink> link;
     std::unique_ptr<ShardClient> client;
+    std::unique_ptr<client::ShardScan> scan;
+    std::uint64_t buckets() const { return link->current()->hello.ssd.buckets; }
   };
   std::unique_ptr<EventLoop> loop;
   std::optional<nvmf::Initiator> initiator;  // of all SSDs
@@ -125,6 +129,7 @@ Client::Impl::ShardEnd Client::Impl::make_end(const net::Uri& uri, std::uint32_t
   ShardEnd end;
   end.link = std::make_unique<ShardLink>(lanes->deadlines(), std::move(connector), options);
   end.client = std::make_unique<ShardClient>(*loop, *end.link, std::move(opener), options);
+  end.scan = std::make_unique<client::ShardScan>(*loop, *end.link, end.client->ssd(), options);
   return end;
 }
 
@@ -306,6 +311,66 @@ Task<Result<std::uint64_t>> Client::remove(std::string_view key) {
 }
 
 namespace {
+// Of the SSD, in one step of a scan: enough for its bandwidth, with a few at once.
+constexpr std::uint64_t kScanStep = 256 << 10;
+
+// A place in a store: a home bucket of a shard. That behind a shard's last is the next one's first.
+struct ScanPlace {
+  static constexpr int kBucketBits = 48;
+
+  std::uint64_t shard = 0;
+  std::uint64_t bucket = 0;
+
+  static ScanPlace unpack(std::uint64_t place) {
+    return {place >> kBucketBits, place & ((std::uint64_t{1} << kBucketBits) - 1)};
+  }
+  std::uint64_t pack() const { return shard << kBucketBits | bucket; }
+};
+}  // namespace
+
+std::vector<ScanRange> Client::scan_ranges(std::size_t parts) const {
+  std::uint64_t all = 0;
+  for (const Impl::ShardEnd& end : impl_->shards) all += end.buckets();
+  parts = std::clamp<std::size_t>(parts, 1, all);
+  std::vector<ScanRange> ranges;
+  ScanPlace place;
+  std::uint64_t before = 0;  // buckets of earlier shards
+  for (std::size_t i = 1; i <= parts; ++i) {
+    const ScanPlace begin = place;
+    const auto cut = static_cast<std::uint64_t>(static_cast<unsigned __int128>(all) * i / parts);
+    while (place.shard < impl_->shards.size() &&
+           cut - before >= impl_->shards[place.shard].buckets()) {
+      before += impl_->shards[place.shard++].buckets();
+    }
+    place.bucket = cut - before;
+    ranges.push_back({begin.pack(), place.pack()});
+  }
+  return ranges;
+}
+
+Task<Result<ScanPage>> Client::scan(ScanRange range) {
+  if (!impl_->loop->may_go_on()) co_await impl_->loop->yield();
+  const ScanPlace begin = ScanPlace::unpack(range.begin), end = ScanPlace::unpack(range.end);
+  const auto valid = [&](const ScanPlace& p) {
+    if (p.shard >= impl_->shards.size()) return p.shard == impl_->shards.size() && p.bucket == 0;
+    return p.bucket < impl_->shards[p.shard].buckets();
+  };
+  if (range.begin > range.end || !valid(begin) || !valid(end)) {
+    co_return Status(Code::invalid, "this range of a scan is not one of this store's");
+  }
+  if (range.empty()) co_return ScanPage{{}, range, nullptr};
+  const Impl::ShardEnd& shard = impl_->shards[begin.shard];
+  const std::uint64_t step = std::max<std::uint64_t>(kScanStep / impl_->geometry.bucket_size, 1);
+  const std::uint64_t last = begin.shard == end.shard ? end.bucket : shard.buckets();
+  const std::uint64_t upto = std::min(begin.bucket + step, last);
+  Result<ScanPage> page = co_await shard.scan->read(begin.bucket, upto);
+  if (!page.ok()) co_return page.status();
+  const bool next_shard = upto == shard.buckets();
+  page->rest = {ScanPlace{begin.shard + next_shard, next_shard ? 0 : upto}.pack(), range.end};
+  co_return page;
+}
+
+namespace {
 // 0 if it is not there: it is the server's JSON, and of whatever version.
 std::uint64_t count_in(const nlohmann::json& json, const char* path) {
   const nlohmann::json::json_pointer at(path);
@@ -447,7 +512,10 @@ ClientCounters& ClientCounters::operator+=(const ClientCounters& o) {
 
 ClientCounters Client::counters() const {
   ClientCounters sum;
-  for (const Impl::ShardEnd& end : impl_->shards) sum += end.client->counters();
+  for (const Impl::ShardEnd& end : impl_->shards) {
+    sum += end.client->counters();
+    sum += end.scan->counters();
+  }
   if (impl_->lanes) sum.nic_operations = impl_->lanes->nic_operations();
   return sum;
 }

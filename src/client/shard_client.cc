@@ -84,11 +84,7 @@ ShardClient::ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener
 
 Result<Record> ShardClient::hit(const layout::RecordView& record) {
   ++counters_.hits;
-  if (!record.plain()) {
-    return Status(Code::corrupt, fmt::format("the record {}, which this release does not read: use "
-                                             "a later one",
-                                             why_not_plain(record)));
-  }
+  if (!record.plain()) return not_served(record);
   if (record.kind == layout::Kind::tombstone) return Status(Code::not_found, "");
   return Record{std::string(record.value), record.version};
 }

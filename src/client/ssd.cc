@@ -14,7 +14,8 @@ Ssd::Way::Way(Ssd& of, OpenedSsd ssd_opened, const layout::HelloReply& hello)
       opened(std::move(ssd_opened)),
       target(hello.target),
       session(hello.session),
-      reader(of.executor_, device(), hello.ssd) {}
+      reader(of.executor_, device(), hello.ssd),
+      stretches(of.executor_, reader) {}
 
 Task<Status> Ssd::open(const layout::HelloReply& hello) {
   while (opening_) co_await changed_.wait();
@@ -38,6 +39,16 @@ Task<Status> Ssd::open(const layout::HelloReply& hello) {
 
 Task<Result<std::optional<Record>>> Ssd::find(const layout::HelloReply& hello, std::string_view key,
                                               std::uint64_t hash) {
+  return on_way<std::optional<Record>>(hello, [=](Way& way) { return way.reader.find(key, hash); });
+}
+
+Task<Result<Stretch>> Ssd::read_stretch(const layout::HelloReply& hello, std::uint64_t first,
+                                        std::uint64_t end) {
+  return on_way<Stretch>(hello, [=](Way& way) { return way.stretches.read(first, end); });
+}
+
+template <class T, class F>
+Task<Result<T>> Ssd::on_way(const layout::HelloReply& hello, F read) {
   for (bool again = false;; again = true) {
     Status opened;
     if (!is_open(hello)) opened = co_await open(hello);
@@ -45,7 +56,7 @@ Task<Result<std::optional<Record>>> Ssd::find(const layout::HelloReply& hello, s
     if (!opened.ok()) co_return opened;
     const std::shared_ptr<Way> way = way_;
     const Nanos began = executor_.now();
-    Result<std::optional<Record>> found = co_await way->reader.find(key, hash);
+    Result<T> found = co_await read(*way);
     // Nobody goes this way any more. What it leads to by now is told by opening it.
     const bool replaced = found.code() == Code::invalid;
     if (replaced && way_ == way) way_.reset();

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "block/block_device.h"
-#include "client/bucket_reader.h"
+#include "client/stretch_reader.h"
 #include "layout/message.h"
 #include "task/sync.h"
 
@@ -41,6 +41,10 @@ class Ssd {
   Task<Result<std::optional<Record>>> find(const layout::HelloReply& hello, std::string_view key,
                                            std::uint64_t hash);
 
+  // As StretchReader::read, and otherwise as find().
+  Task<Result<Stretch>> read_stretch(const layout::HelloReply& hello, std::uint64_t first,
+                                     std::uint64_t end);
+
   // Lets go of the device, in an orderly way, and opens none any more. For the end of a client
   // whose callers have all gone: a find() that they gave up ends soon then.
   Task<void> close();
@@ -59,7 +63,11 @@ class Ssd {
     const layout::SsdTarget target;
     const std::uint64_t session;
     BucketReader reader;
+    StretchReader stretches;
   };
+  // Does read(way) on the way to the SSD that the hello names, as find() says.
+  template <class T, class F>
+  Task<Result<T>> on_way(const layout::HelloReply& hello, F read);
   bool is_open(const layout::HelloReply& hello) const {
     return way_ && way_->session == hello.session && way_->target == hello.target;
   }

@@ -35,9 +35,12 @@ enum class Rule : std::uint8_t {
   newest_record,  // recovery: of two records of a key, the newer one counts
   log_mac,        // recovery: of the log only what has the right MAC counts
   same_shard,     // rule 9: who connects again goes on with the same shard, and no other answers
+  blocks_first,   // rule 13: a scan reads the blocks before the buckets
+  reach_later,    // rule 13: a home's reach by reads that begin after the home's
+  scan_end,       // rule 13: each stretch ends with an operation on the region
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 21> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 24> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -59,6 +62,9 @@ constexpr std::array<std::pair<Rule, std::string_view>, 21> kRules{{
     {Rule::newest_record, "newest-record"},
     {Rule::log_mac, "log-mac"},
     {Rule::same_shard, "same-shard"},
+    {Rule::blocks_first, "blocks-first"},
+    {Rule::reach_later, "reach-later"},
+    {Rule::scan_end, "scan-end"},
 }};
 
 #ifdef SCALIO_LEAVE_OUT_RULES

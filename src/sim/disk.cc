@@ -12,9 +12,11 @@ using block::Io;
 namespace {
 constexpr Nanos kRead = 80 * kMicrosecond;
 constexpr Nanos kWrite = 20 * kMicrosecond;
-constexpr Nanos kSectors = 5 * kMicrosecond;  // between two sectors of one operation
-constexpr Nanos kReport = 10 * kMicrosecond;  // from the last sector's write to its report
+constexpr Nanos kSectors = 5 * kMicrosecond;   // between two sectors of one operation
+constexpr Nanos kReport = 10 * kMicrosecond;   // from the last sector's write to its report
+constexpr Nanos kBuckets = 40 * kMicrosecond;  // and of a read of several buckets
 constexpr std::uint64_t kTornPerMillion = 150'000;
+constexpr std::uint64_t kApartPerMillion = 500'000;
 constexpr std::uint64_t kErrorPerMillion = 200;
 constexpr std::uint64_t kMisreadPerMillion = 2'000;
 constexpr std::uint64_t kReplacedPerMillion = 2'000;
@@ -106,12 +108,12 @@ void SimDevice::transfer(Operation& operation) {
     disk_.store(number, ByteView(data, Disk::kSector));
     return;
   }
-  const ByteView from = read_sector(number, io);
+  const ByteView from = read_sector(number);
   std::copy(from.begin(), from.end(), data);
 }
 
 // What a read finds in a sector.
-ByteView SimDevice::read_sector(std::uint64_t number, const Io& io) {
+ByteView SimDevice::read_sector(std::uint64_t number) {
   World& world = disk_.world();
   if (replaceable_ && stranger_ == nullptr &&
       world.strikes(Fault::replaced_ssd, kReplacedPerMillion)) {
@@ -119,22 +121,24 @@ ByteView SimDevice::read_sector(std::uint64_t number, const Io& io) {
   }
   if (stranger_ != nullptr)
     return ByteView(*stranger_).subspan(number * Disk::kSector, Disk::kSector);
-  const Disk::Buckets* const buckets = disk_.buckets_at(number * Disk::kSector);
+  const std::uint64_t at = number * Disk::kSector;
+  const Disk::Buckets* const buckets = disk_.buckets_at(at);
   if (buckets == nullptr) return disk_.sector(number);
+  // Each bucket of a read of several goes astray by itself.
+  const std::uint64_t bucket = at - (at - buckets->begin) % buckets->size;
   if (world.strikes(Fault::misdirected_read, kMisreadPerMillion)) {
     // The same part of another bucket. If that was never written, nothing tells it from this one:
     // it is empty by definition, and so is what is read.
-    const std::uint64_t other = world.random().below((buckets->end - buckets->begin) / io.size);
-    const std::uint64_t begin = buckets->begin + other * io.size;
+    const std::uint64_t other =
+        world.random().below((buckets->end - buckets->begin) / buckets->size);
+    const std::uint64_t begin = buckets->begin + other * buckets->size;
     const ByteView header = disk_.sector(begin / Disk::kSector);
     const bool written = std::any_of(header.begin(), header.begin() + layout::kBucketHeader,
                                      [](std::byte b) { return b != std::byte{0}; });
-    if (written && begin != io.offset)
-      return disk_.sector((begin + number * Disk::kSector - io.offset) / Disk::kSector);
+    if (written && begin != bucket) return disk_.sector((begin + at - bucket) / Disk::kSector);
     // Not the first: that alone may be a whole bucket as it was, which nothing tells from the right
     // one.
-  } else if (number * Disk::kSector != io.offset &&
-             world.strikes(Fault::stale_read, kMisreadPerMillion)) {
+  } else if (at != bucket && world.strikes(Fault::stale_read, kMisreadPerMillion)) {
     return disk_.older_sector(number);
   }
   return disk_.sector(number);
@@ -146,15 +150,20 @@ void SimDevice::go_on(const std::shared_ptr<Operation>& operation) {
   // An operation that fails stops anywhere.
   if (operation->fails && (operation->sectors.empty() || world.random().coin()))
     return finish(operation);
+  const Io& io = *operation->io;
+  const Disk::Buckets* const buckets = disk_.buckets_at(io.offset);
+  const bool several = io.kind == Io::Kind::read && buckets != nullptr && io.size > buckets->size;
   while (!operation->sectors.empty()) {
     transfer(*operation);
-    if (!operation->sectors.empty() && world.random().chance(kTornPerMillion)) {
-      world.after(world.delay(kSectors), [this, operation] { go_on(operation); });
+    if (!operation->sectors.empty() &&
+        world.random().chance(several ? kApartPerMillion : kTornPerMillion)) {
+      world.after(world.delay(several ? kBuckets : kSectors),
+                  [this, operation] { go_on(operation); });
       return;
     }
   }
   // Others may read what was written before the writer hears of it.
-  if (operation->io->kind == Io::Kind::write && !operation->reported && world.random().coin()) {
+  if (io.kind == Io::Kind::write && !operation->reported && world.random().coin()) {
     operation->reported = true;
     world.after(world.delay(kReport), [this, operation] { go_on(operation); });
     return;

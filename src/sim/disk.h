@@ -33,6 +33,7 @@ class Disk {
   // Where a slice has its buckets.
   struct Buckets {
     std::uint64_t begin, end;
+    std::uint32_t size;  // of one
   };
   // Reads of what is no bucket are never misdirected or stale: what a log has lost that way is
   // lost. And only to buckets of the same slice: other bytes look like a bucket that was never
@@ -118,7 +119,7 @@ class SimDevice final : public block::BlockDevice {
   };
   void go_on(const std::shared_ptr<Operation>& operation);
   void transfer(Operation& operation);
-  ByteView read_sector(std::uint64_t number, const block::Io& io);
+  ByteView read_sector(std::uint64_t number);
   void note(const block::Io& io, bool failed);
   void finish(const std::shared_ptr<Operation>& operation);
 

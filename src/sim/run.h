@@ -18,6 +18,7 @@ struct SimulationOptions {
   FaultSet faults = FaultSet().set();  // those that may be chosen
   bool choose = true;                  // else all of them are on
   bool trace = false;                  // prints what happens to stdout
+  bool hot = false;                    // all load on a key or two in one block
 };
 
 struct SimulationResult {

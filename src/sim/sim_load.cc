@@ -73,6 +73,8 @@ SimLoad::SimClient& SimLoad::add_client() {
           co_return client::OpenedSsd{*std::move(device)};
         },
         options_);
+    s.scan =
+        std::make_unique<client::ShardScan>(*client.process, *s.link, s.client->ssd(), options_);
   }
   return client;
 }
@@ -102,8 +104,10 @@ Task<void> SimLoad::task(SimClient& client) {
     const auto key =
         static_cast<std::uint32_t>(std::min(random.below(shape_.keys), random.below(shape_.keys)));
     const std::uint64_t dice = random.below(100);
-    if (dice < 55) {
+    if (dice < 53) {
       co_await get(client, key);
+    } else if (dice < 55) {
+      co_await scan(client);
     } else if (dice < 75) {
       co_await write(client, RequestKind::put, key);
     } else if (dice < 90) {
@@ -139,20 +143,90 @@ Task<void> SimLoad::get(SimClient& client, std::uint32_t number) {
   const std::uint64_t damages = server_.damages(of);
   const bool misled = shard.misleads(block);
   Result<Record> record = co_await client.shards[shard.ssd().shard].client->get(key, point);
-  operation.returned = time_of(world_.now());
   operation.outcome = outcome_of(record.code(), false);
-  // While the word of a write slot is damaged nothing is promised: as if it had not been asked.
-  if (misled || server_.damages(of) != damages) {
-    operation.outcome = Operation::Outcome::error;
-  } else if (record.ok()) {
+  if (record.ok()) {
     operation.value = record->value;
-    operation.version = client.versions[number] = record->version;
-    shard.acknowledged(key, record->version, false);
+    operation.version = record->version;
+  } else {
+    world_.note("{}: {}", key, record.status().to_string());
+  }
+  take(client, number, std::move(operation), misled || server_.damages(of) != damages);
+}
+
+// What a read has found. `misled`: a write slot's word was damaged meanwhile, and nothing is
+// promised: as if it had not been asked.
+void SimLoad::take(SimClient& client, std::uint32_t number, Operation operation, bool misled) {
+  operation.returned = time_of(world_.now());
+  if (misled) {
+    operation.outcome = Operation::Outcome::error;
+  } else if (operation.outcome == Operation::Outcome::ok) {
+    std::uint64_t point = 0;
+    client.versions[number] = operation.version;
+    shard_of(operation.key, &point).acknowledged(operation.key, operation.version, false);
   }
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
-  world_.note("{}{}", history::to_string(operation, 0),
-              record.ok() ? "" : ": " + record.status().message());
+  world_.note("{}", history::to_string(operation, 0));
   history_.push_back(std::move(operation));
+}
+
+// All of the store, in steps.
+Task<void> SimLoad::scan(SimClient& client) {
+  for (std::uint32_t shard = 0; shard < shards_.size(); ++shard) {
+    const std::uint64_t buckets = shards_[shard]->ssd().buckets;
+    const std::uint64_t step = world_.random().between(1, buckets);
+    for (std::uint64_t first = 0; first < buckets; first += step) {
+      co_await scan(client, shard, first, std::min(first + step, buckets));
+    }
+  }
+}
+
+// What a step of a scan promises of each key whose home is in it is what a GET promises that takes
+// as long: a value that it had meanwhile, and "none" only if it was not there at some moment.
+Task<void> SimLoad::scan(SimClient& client, std::uint32_t index, std::uint64_t first,
+                         std::uint64_t end) {
+  struct Asked {
+    std::uint32_t number;
+    Host::Block block;
+    std::uint64_t damages;
+    bool misled;
+    Operation operation;
+  };
+  SimShard& shard = *shards_[index];
+  std::vector<Asked> asked;
+  for (std::uint32_t number = 0; number < shape_.keys; ++number) {
+    std::uint64_t point = 0;
+    const std::string key = name_of(number);
+    if (&shard_of(key, &point) != &shard) continue;
+    const std::uint64_t home = shard.ssd().home_bucket(point);
+    if (home < first || home >= end) continue;
+    const std::uint64_t block = shard.blocks().block_of(point);
+    const Host::Block of{index, block};
+    Asked& a =
+        asked.emplace_back(Asked{number, of, server_.damages(of), shard.misleads(block), {}});
+    a.operation.client = client.process->name();
+    a.operation.kind = Operation::Kind::get;
+    a.operation.key = key;
+    a.operation.called = time_of(world_.now());
+  }
+  Result<ScanPage> page = co_await client.shards[index].scan->read(first, end);
+  if (!page.ok()) world_.note("scan: {}", page.status().to_string());
+  std::size_t found = 0;
+  for (Asked& a : asked) {
+    Operation& operation = a.operation;
+    operation.outcome = page.ok() ? Operation::Outcome::not_found : Operation::Outcome::error;
+    if (page.ok()) {
+      const auto record = std::ranges::find(page->records, operation.key, &ScannedRecord::key);
+      if (record != page->records.end()) {
+        ++found;
+        operation.outcome = Operation::Outcome::ok;
+        operation.value = record->value;
+        operation.version = record->version;
+      }
+    }
+    const bool misled = a.misled || server_.damages(a.block) != a.damages;
+    take(client, a.number, std::move(operation), misled);
+  }
+  if (page.ok()) strange_records_ += page->records.size() - found;
 }
 
 Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t number) {
@@ -255,13 +329,17 @@ Task<void> SimLoad::read_all(SimClient& client) {
       rereads_that_missed_ += c.counters().misses - misses;
     }
   }
+  co_await scan(client);
   client.running = 0;
   --running_;
   collect(client);
 }
 
 void SimLoad::collect(SimClient& client) {
-  for (const auto& s : client.shards) counters_ += s.client->counters();
+  for (const auto& s : client.shards) {
+    counters_ += s.client->counters();
+    counters_ += s.scan->counters();
+  }
 }
 
 }  // namespace scalio::sim

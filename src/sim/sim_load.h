@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "client/shard_client.h"
+#include "client/shard_scan.h"
 #include "history/reader.h"
 #include "sim/sim_server.h"
 
@@ -32,12 +33,14 @@ class SimLoad {
   // The clients' machine has died.
   void kill_all();
 
-  // A GET of every key, one after the other, by a new client.
+  // A GET of every key, one after the other, and a scan, by a new client.
   void start_reading_all();
 
   const std::vector<history::Operation>& history() const { return history_; }
   const ClientCounters& counters() const { return counters_; }
   std::uint64_t rereads_that_missed() const { return rereads_that_missed_; }
+  // Records that scans returned twice, or out of place, or of keys that there are not.
+  std::uint64_t strange_records() const { return strange_records_; }
 
  private:
   struct SimClient {
@@ -46,6 +49,7 @@ class SimLoad {
     struct Shard {
       std::unique_ptr<client::ShardLink> link;
       std::unique_ptr<client::ShardClient> client;
+      std::unique_ptr<client::ShardScan> scan;
     };
     std::vector<Shard> shards;
     std::uint64_t running = 0;            // tasks
@@ -56,6 +60,9 @@ class SimLoad {
   Task<void> task(SimClient& client);
   Task<void> read_all(SimClient& client);
   Task<void> get(SimClient& client, std::uint32_t key);
+  Task<void> scan(SimClient& client);
+  Task<void> scan(SimClient& client, std::uint32_t shard, std::uint64_t first, std::uint64_t end);
+  void take(SimClient& client, std::uint32_t key, history::Operation operation, bool misled);
   Task<void> write(SimClient& client, layout::RequestKind kind, std::uint32_t key);
   void consider_fate(SimClient& client);
   void kill(SimClient& client);
@@ -75,6 +82,7 @@ class SimLoad {
   std::uint64_t running_ = 0;  // tasks of clients that live
   std::uint64_t values_ = 0;
   std::uint64_t rereads_that_missed_ = 0;
+  std::uint64_t strange_records_ = 0;
   ClientCounters counters_;
 };
 

@@ -76,7 +76,7 @@ std::unique_ptr<Disk> formatted_disk(World& world, const StoreShape& shape, std:
   std::vector<Disk::Buckets> buckets;
   for (std::uint32_t i = 0; i < g.slices; ++i) {
     const std::uint64_t begin = slice_of(g, i).bucket_offset;
-    buckets.push_back({begin, begin + g.all_buckets() * g.bucket_size});
+    buckets.push_back({begin, begin + g.all_buckets() * g.bucket_size, g.bucket_size});
   }
   auto disk = std::make_unique<Disk>(world, fmt::format("ssd-{}", ssd), formatted(g), buckets);
   disk->add_stranger(Bytes(g.device_size));

@@ -1,0 +1,114 @@
+#include "client/shard_scan.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <unordered_map>
+
+#include "client/timeouts.h"
+#include "layout/rules.h"
+
+namespace scalio::client {
+
+using layout::Kind;
+using layout::RecordView;
+
+namespace {
+
+struct Memory {
+  Stretch stored;
+  SlotRecords slots;
+};
+
+// What the SSD has, and what the write slots have: of each key the newest.
+Result<ScanPage> page_of(Stretch stored, SlotRecords slots) {
+  auto memory = std::make_shared<Memory>(std::move(stored), std::move(slots));
+  std::unordered_map<std::string_view, const RecordView*> newer;
+  for (const RecordView& r : memory->slots.records) {
+    const RecordView*& newest = newer[r.key];
+    if (newest == nullptr || newest->version < r.version) newest = &r;
+  }
+  ScanPage page;
+  page.records.reserve(memory->stored.records.size() + newer.size());
+  const auto add = [&](const RecordView& r) {
+    if (!r.plain()) return not_served(r);
+    if (r.kind == Kind::value) page.records.push_back({r.key, r.value, r.version});
+    return Status();
+  };
+  for (const RecordView& r : memory->stored.records) {
+    if (!newer.empty()) {
+      const auto in_slot = newer.find(r.key);
+      if (in_slot != newer.end()) {
+        if (in_slot->second->version >= r.version) continue;
+        newer.erase(in_slot);
+      }
+    }
+    if (Status s = add(r); !s.ok()) return s;
+  }
+  for (const auto& [key, record] : newer) {
+    if (Status s = add(*record); !s.ok()) return s;
+  }
+  page.memory = std::move(memory);
+  return page;
+}
+
+}  // namespace
+
+ShardScan::ShardScan(Executor& executor, ShardLink& link, Ssd& ssd, const ClientOptions& options)
+    : executor_(executor),
+      link_(link),
+      ssd_(ssd),
+      timeout_(to_nanos(options.operation_timeout)),
+      deadlines_(executor) {}
+
+Task<Result<ScanPage>> ShardScan::read(std::uint64_t first, std::uint64_t end) {
+  const Nanos deadline = executor_.now() + timeout_;
+  const auto late = [this]() -> Result<ScanPage> {
+    return Status(Code::timed_out,
+                  fmt::format("no answer from the server or its SSD within {} ms{}",
+                              timeout_ / kMillisecond, link_.why_lost()));
+  };
+  co_return co_await deadlines_.within(deadline, read_slowly(first, end, deadline), late);
+}
+
+// Has all that it uses: its caller may not wait for its end.
+Task<Result<ScanPage>> ShardScan::read_slowly(std::uint64_t first, std::uint64_t end,
+                                              Nanos deadline) {
+  while (executor_.now() <= deadline) {
+    const Result<std::shared_ptr<ShardConnection>> live = co_await link_.get();
+    if (!live.ok()) co_return live.status();
+    const std::shared_ptr<ShardConnection> held = *live;
+    Result<SlotRecords> newer = SlotRecords();
+    if (kept(Rule::blocks_first)) {
+      newer = co_await slot_records(held, first, end, deadline);
+      if (newer.code() == Code::unavailable) continue;
+    }
+    Result<Stretch> stored = co_await ssd_.read_stretch(held->hello, first, end);
+    if (!stored.ok()) co_return stored.status();
+    if (!kept(Rule::blocks_first)) {
+      newer = co_await slot_records(held, first, end, deadline);
+      if (newer.code() == Code::unavailable) continue;
+    }
+    if (!newer.ok()) co_return newer.status();
+    // Rule 9: what was read counts only if the server that it was read under still lives.
+    if (kept(Rule::scan_end)) {
+      std::array<std::byte, 8> word;
+      ++counters_.region_reads;
+      counters_.region_bytes_read += word.size();
+      if (co_await held->connection->read(held->hello.region.block_at(0), word) != Code::ok)
+        continue;
+    }
+    co_return page_of(*std::move(stored), *std::move(newer));
+  }
+  co_return Status(Code::timed_out, "the server could not be read" + link_.why_lost());
+}
+
+Task<Result<SlotRecords>> ShardScan::slot_records(std::shared_ptr<ShardConnection> held,
+                                                  std::uint64_t first, std::uint64_t end,
+                                                  Nanos deadline) {
+  const layout::SsdGeometry& ssd = held->hello.ssd;
+  co_return co_await read_slot_records(executor_, *held, ssd.first_point_of(first),
+                                       ssd.first_point_of(end) - 1, deadline, counters_);
+}
+
+}  // namespace scalio::client
