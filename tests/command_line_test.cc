@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,6 +18,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 constexpr int kNotFound = 1, kBadUse = 2, kFailure = 3;  // exit statuses
 
@@ -163,6 +167,64 @@ TEST_F(Served, NumbersThatDoNotFitAreRefused) {
     const Finished refused = run(args);
     EXPECT_EQ(refused.status, kBadUse) << ::testing::PrintToString(args) << refused.err;
   }
+}
+
+TEST_F(Served, ScansPrintEveryRecord) {
+  ASSERT_EQ(run({"put", "user-1", "one"}).status, 0);
+  ASSERT_EQ(run({"put", "user-2", "tab\tand \xff"}).status, 0);
+  ASSERT_EQ(run({"put", "\xfe", "binary"}).status, 0);
+  const auto lines = [](const std::string& text) {
+    std::multiset<std::string> all;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) all.insert(line);
+    return all;
+  };
+  EXPECT_THAT(lines(run({"scan"}).out),
+              UnorderedElementsAre("user-1\tone", "user-2\ttab\\x09and \\xff", "\\xfe\tbinary"));
+  EXPECT_THAT(lines(run({"scan", "--keys-only", "--prefix", "user-"}).out),
+              UnorderedElementsAre("user-1", "user-2"));
+  // Versions are what the store counts.
+  const std::string json =
+      std::regex_replace(run({"scan", "--json"}).out, std::regex(R"(,"version":[1-9]\d*\})"), "}");
+  EXPECT_THAT(lines(json), UnorderedElementsAre(R"({"key":"user-1","value":"one"})",
+                                                R"({"key":"user-2","value_base64":"dGFiCWFuZCD/"})",
+                                                R"({"key_base64":"/g==","value":"binary"})"));
+  EXPECT_EQ(run({"count"}).out, "3\n");
+  EXPECT_EQ(run({"count", "--prefix", "user-", "--json"}).out, "{\"records\":2,\"bytes\":24}\n");
+}
+
+TEST_F(Served, WhatIsExportedIsImported) {
+  ASSERT_EQ(run({"put", "kept", "old"}).status, 0);
+  ASSERT_EQ(run({"put", "\xfe", "binary \xff"}).status, 0);
+  const std::string archive = (scratch_ / "archive").string();
+  const Finished exported = run({"export", archive, "--json"});
+  EXPECT_EQ(exported.status, 0) << exported.err;
+  EXPECT_EQ(parsed(exported.out)["records"], 2);
+  const Finished again = run({"export", archive});
+  EXPECT_EQ(again.status, kBadUse);
+  EXPECT_THAT(again.err, HasSubstr("--resume"));
+  EXPECT_EQ(run({"export", archive, "--resume"}).status, kBadUse) << "it is whole";
+  // As a kill leaves it.
+  std::filesystem::resize_file(archive, std::filesystem::file_size(archive) - 5);
+  const Finished cut = run({"import", archive});
+  EXPECT_EQ(cut.status, kFailure);
+  EXPECT_THAT(cut.err, HasSubstr("interrupted"));
+  EXPECT_EQ(run({"export", archive, "--resume"}).status, 0);
+
+  ASSERT_EQ(run({"put", "kept", "new"}).status, 0);
+  ASSERT_EQ(run({"delete", "\xfe"}).status, 0);
+  EXPECT_EQ(run({"import", archive, "--if-absent"}).out, "1 records put, 1 skipped\n");
+  EXPECT_EQ(run({"get", "kept"}).out, "new");
+  EXPECT_EQ(run({"get", "\xfe"}).out, "binary \xff");
+  EXPECT_EQ(run({"import", archive}).out, "2 records put, 0 skipped\n");
+  EXPECT_EQ(run({"get", "kept"}).out, "old");
+
+  const Finished piped = testing::run(
+      {"/bin/sh", "-c", "\"$0\" export --server \"$1\" - | \"$0\" import --server \"$1\" -",
+       SCALIO_PROGRAM, store_.unix_uri()},
+      scratch_ / "piped");
+  EXPECT_EQ(piped.out, "2 records put, 0 skipped\n") << piped.err;
+  EXPECT_EQ(run({"import", (scratch_ / "none").string()}).status, kBadUse);
 }
 
 // Such as a script's variable that is not set.

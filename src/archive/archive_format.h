@@ -1,0 +1,71 @@
+// The archive of a store, what `scalio export` writes (docs/formats.md, "Archive"). Pure: bytes and
+// structs.
+//
+// A header, then chunks, each the records of a part of the store and sealed by itself, then one
+// that says that it is whole. So what was written before a kill can be used, and gone on with.
+#pragma once
+
+#include <scalio/client.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace scalio::archive {
+
+using Uuid = std::array<std::uint8_t, 16>;
+
+constexpr std::size_t kHeaderSize = 64;
+constexpr std::size_t kChunkHeaderSize = 64;
+// Bytes of a chunk's records, compressed or not: more than any page of a scan has.
+constexpr std::uint32_t kMaxChunk = 128 << 20;
+
+struct Header {
+  Uuid store{};                // whose records these are
+  std::uint64_t begun_at = 0;  // Unix time, seconds
+};
+void encode(std::span<std::byte, kHeaderSize> out, const Header& header);
+// Failures: invalid (no archive, or of another version), corrupt.
+Result<Header> decode_header(std::span<const std::byte, kHeaderSize> bytes);
+
+struct ChunkHeader {
+  std::uint64_t number = 0;  // the first is 0
+  bool end = false;          // of the archive: it has a Total in place of records
+  std::uint32_t records = 0;
+  std::uint32_t size = 0;    // of the records, encoded
+  std::uint32_t stored = 0;  // of these, compressed, behind the header
+  ScanRange range;           // of the store: these are all the records in it
+};
+
+struct Total {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;  // of keys and values
+};
+
+// One chunk, header and what follows it. `archive` is whose: a chunk of another is not taken.
+Bytes encode_chunk(const Header& archive, std::uint64_t number, ScanRange range,
+                   std::span<const ScannedRecord> records);
+Bytes encode_end(const Header& archive, std::uint64_t number, const Total& total);
+
+// Sets the checksum of a chunk of this archive; after the last edit.
+void seal(const Header& archive, ByteSpan chunk);
+
+// What a chunk's header says; `bytes` may be anything. Its checksum is looked at by the next.
+// Failures: corrupt (it cannot be one of this number).
+Result<ChunkHeader> decode_chunk_header(std::span<const std::byte, kChunkHeaderSize> bytes,
+                                        std::uint64_t number);
+
+// The records of a chunk, as views into `memory`.
+struct Chunk {
+  std::vector<ScannedRecord> records;
+  std::optional<Total> total;  // if it is the end
+  Bytes memory;
+};
+// `bytes` is the whole chunk. Failures: corrupt.
+Result<Chunk> decode_chunk(const Header& archive, const ChunkHeader& header, ByteView bytes);
+
+}  // namespace scalio::archive

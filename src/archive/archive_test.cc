@@ -1,0 +1,215 @@
+// Archives: their bytes, and what is left of them after anything.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "archive/archive_reader.h"
+#include "archive/archive_writer.h"
+
+namespace scalio::archive {
+namespace {
+
+using ::testing::HasSubstr;
+
+Uuid uuid(std::uint8_t byte) {
+  Uuid u;
+  u.fill(byte);
+  return u;
+}
+
+std::string hex(ByteView bytes) {
+  std::string out;
+  for (const std::byte b : bytes) {
+    out += "0123456789abcdef"[static_cast<unsigned>(b) >> 4];
+    out += "0123456789abcdef"[static_cast<unsigned>(b) & 15];
+  }
+  return out;
+}
+
+class ArchiveTest : public ::testing::Test {
+ protected:
+  ArchiveTest() { std::filesystem::remove(path_); }
+  ~ArchiveTest() override { std::filesystem::remove(path_); }
+
+  // An archive of two chunks, finished or not.
+  void write(bool finished) {
+    auto writer = ArchiveWriter::create(path_, uuid(1));
+    ASSERT_TRUE(writer.ok()) << writer.status().to_string();
+    const std::vector<ScannedRecord> first = {{"a", "one", 1},
+                                              {std::string_view("\0\xff", 2), "", 9}};
+    const std::string large(100'000, 'x');
+    const std::vector<ScannedRecord> second = {{"b", large, 2}};
+    ASSERT_TRUE((*writer)->add({0, 5}, first).ok());
+    ASSERT_TRUE((*writer)->add({5, 8}, second).ok());
+    EXPECT_EQ((*writer)->total().records, 3U);
+    if (finished) {
+      ASSERT_TRUE((*writer)->finish().ok());
+    }
+    EXPECT_EQ((*writer)->size(), std::filesystem::file_size(path_));
+  }
+  std::string content() const {
+    std::stringstream out;
+    out << std::ifstream(path_, std::ios::binary).rdbuf();
+    return out.str();
+  }
+  void set_content(const std::string& bytes) {
+    std::ofstream(path_, std::ios::binary | std::ios::trunc) << bytes;
+  }
+  // How reading it ends, and what comes before.
+  Status read(std::map<std::string, std::string>* records = nullptr) {
+    auto reader = ArchiveReader::open(path_);
+    if (!reader.ok()) return reader.status();
+    while (true) {
+      const Result<std::optional<Chunk>> chunk = (*reader)->next();
+      if (!chunk.ok()) return chunk.status();
+      if (!*chunk) return Status();
+      for (const ScannedRecord& r : (*chunk)->records) {
+        if (records) records->emplace(r.key, std::string(r.value.substr(0, 3)));
+      }
+    }
+  }
+
+  const std::string path_ = ::testing::TempDir() + "archive-" + std::to_string(getpid());
+};
+
+TEST_F(ArchiveTest, WhatIsWrittenIsRead) {
+  write(true);
+  std::map<std::string, std::string> records;
+  ASSERT_TRUE(read(&records).ok()) << read().to_string();
+  EXPECT_EQ(records, (std::map<std::string, std::string>{
+                         {"a", "one"}, {"b", "xxx"}, {std::string("\0\xff", 2), ""}}));
+  EXPECT_LT(std::filesystem::file_size(path_), 1000U) << "it is compressed";
+}
+
+// The bytes of docs/formats.md. Who changes them makes archives that others cannot read.
+TEST_F(ArchiveTest, GoldenBytes) {
+  const Header header{uuid(0xab), 1'700'000'000};
+  std::array<std::byte, kHeaderSize> bytes;
+  encode(bytes, header);
+  EXPECT_EQ(hex(ByteView(bytes).first(56)),
+            "5343414c494f41520100000000000000abababababababababababababababab"
+            "00f15365000000000000000000000000"
+            "0000000000000000");
+  const std::vector<ScannedRecord> records = {{"key", "value", 7}};
+  const Bytes chunk = encode_chunk(header, 2, {3, 4}, records);
+  EXPECT_EQ(hex(ByteView(chunk).subspan(8, 16)), "02000000000000000100000001000000");
+  EXPECT_EQ(hex(ByteView(chunk).subspan(24, 4)), "16000000");  // 14 + 3 + 5
+  EXPECT_EQ(hex(ByteView(chunk).subspan(32, 32)),
+            "03000000000000000400000000000000"
+            "00000000000000000000000000000000");
+  const auto head = decode_chunk_header(ByteView(chunk).first<kChunkHeaderSize>(), 2);
+  ASSERT_TRUE(head.ok());
+  const auto decoded = decode_chunk(header, *head, chunk);
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(hex(decoded->memory),
+            "0300"
+            "05000000"
+            "0700000000000000"
+            "6b6579"
+            "76616c7565");
+}
+
+TEST_F(ArchiveTest, EveryFlippedBitIsFound) {
+  write(true);
+  const std::string whole = content();
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    std::string bytes = whole;
+    bytes[i] = static_cast<char>(bytes[i] ^ (1 << i % 8));
+    set_content(bytes);
+    EXPECT_FALSE(read().ok()) << "byte " << i;
+  }
+}
+
+TEST_F(ArchiveTest, WhereverItIsCutItIsNotWhole) {
+  write(true);
+  const std::string whole = content();
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    set_content(whole.substr(0, size));
+    EXPECT_FALSE(read().ok()) << size << " bytes";
+  }
+  set_content(whole + "x");
+  EXPECT_THAT(read().message(), HasSubstr("bytes follow its end"));
+}
+
+TEST_F(ArchiveTest, AChunkOfAnotherArchiveIsNotTaken) {
+  write(true);
+  const std::string mine = content();
+  std::filesystem::remove(path_);
+  auto writer = ArchiveWriter::create(path_, uuid(2));
+  ASSERT_TRUE(writer.ok());
+  writer->reset();
+  set_content(content() + mine.substr(kHeaderSize));
+  EXPECT_EQ(read().code(), Code::corrupt);
+}
+
+// At each byte that a kill may leave, as at the end of every chunk.
+TEST_F(ArchiveTest, WhatWasInterruptedIsGoneOnWith) {
+  write(false);
+  const std::string whole = content();
+  for (std::size_t size = kHeaderSize; size <= whole.size(); ++size) {
+    set_content(whole.substr(0, size));
+    EXPECT_THAT(read().message(), HasSubstr("--resume"));
+    auto writer = ArchiveWriter::resume(path_, uuid(1));
+    ASSERT_TRUE(writer.ok()) << writer.status().to_string();
+    std::uint64_t at = 0;
+    for (const ScanRange& range : (*writer)->had()) {
+      EXPECT_EQ(range.begin, at);
+      at = range.end;
+    }
+    const std::vector<ScannedRecord> rest = {{"rest", "of it", 3}};
+    ASSERT_TRUE((*writer)->add({at, 10}, rest).ok());
+    ASSERT_TRUE((*writer)->finish().ok());
+    writer->reset();
+    std::map<std::string, std::string> records;
+    ASSERT_TRUE(read(&records).ok()) << size << " bytes: " << read().to_string();
+    EXPECT_EQ(records.size(), at == 0 ? 1U : at == 5 ? 3U : 4U);
+  }
+}
+
+TEST_F(ArchiveTest, OnlyWhatWasInterruptedIsGoneOnWith) {
+  EXPECT_EQ(ArchiveWriter::resume(path_, uuid(1)).code(), Code::not_found);
+  write(true);
+  EXPECT_EQ(ArchiveWriter::create(path_, uuid(1)).code(), Code::invalid);
+  EXPECT_THAT(ArchiveWriter::resume(path_, uuid(1)).status().message(), HasSubstr("finished"));
+  EXPECT_THAT(ArchiveWriter::resume(path_, uuid(2)).status().message(), HasSubstr("another store"));
+  set_content(
+      "nothing of the kind, and long enough to be looked at: it is a text, not an archive.");
+  EXPECT_EQ(ArchiveWriter::resume(path_, uuid(1)).code(), Code::invalid);
+}
+
+TEST_F(ArchiveTest, TwoDoNotWriteOne) {
+  auto first = ArchiveWriter::create(path_, uuid(1));
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(ArchiveWriter::resume(path_, uuid(1)).code(), Code::busy);
+}
+
+// As on a full disk: what has been written can be gone on with.
+TEST_F(ArchiveTest, NoRoomIsSaid) {
+  auto writer = ArchiveWriter::create(path_, uuid(1));
+  ASSERT_TRUE(writer.ok());
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{100, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const std::vector<ScannedRecord> records = {{"key", "value", 7}};
+  const Status added = (*writer)->add({0, 1}, records);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  signal(SIGXFSZ, handler);
+  EXPECT_EQ(added.code(), Code::io_error);
+  EXPECT_THAT(added.message(), HasSubstr(path_));
+  writer->reset();
+  auto again = ArchiveWriter::resume(path_, uuid(1));
+  ASSERT_TRUE(again.ok()) << again.status().to_string();
+  EXPECT_TRUE((*again)->had().empty());
+}
+
+}  // namespace
+}  // namespace scalio::archive

@@ -1,0 +1,130 @@
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "archive/archive_reader.h"
+#include "base/json.h"
+#include "cli/client_flags.h"
+#include "cli/command.h"
+#include "cli/progress_line.h"
+
+namespace scalio::cli {
+namespace {
+
+using archive::ArchiveReader;
+using archive::Chunk;
+
+struct ImportFlags {
+  ClientFlags client;
+  std::string path;
+  bool if_absent = false;
+  bool json = false;
+  bool quiet = false;
+};
+
+// Puts the records of an archive, many at a time.
+class StoreImport {
+ public:
+  StoreImport(Client& client, ArchiveReader& reader, ProgressLine& progress, bool if_absent)
+      : client_(client), reader_(reader), progress_(progress), if_absent_(if_absent) {}
+
+  Status run() {
+    for (int i = 0; i < kAtOnce; ++i) client_.spawn(work());
+    client_.wait_all();
+    return failed_;
+  }
+  std::uint64_t put() const { return put_; }
+  std::uint64_t skipped() const { return skipped_; }
+
+ private:
+  static constexpr int kAtOnce = 512;
+
+  Task<void> work() {
+    while (failed_.ok() && more()) {
+      const std::shared_ptr<const Chunk> chunk = chunk_;  // which others may leave behind
+      const ScannedRecord& record = chunk->records[next_++];
+      Task<Result<std::uint64_t>> put = if_absent_ ? client_.put_if(record.key, record.value, 0)
+                                                   : client_.put(record.key, record.value);
+      const Result<std::uint64_t> done = co_await std::move(put);
+      if (done.ok()) {
+        ++put_;
+      } else if (if_absent_ && done.code() == Code::conflict) {
+        ++skipped_;
+      } else if (failed_.ok()) {
+        failed_ = Status(done.code(), fmt::format("put '{}': {}; {} records are in, and importing "
+                                                  "the archive again puts them once more",
+                                                  record.key, done.status().to_string(), put_));
+      }
+    }
+  }
+
+  // Whether chunk_ has a record left, after taking as many as it needs.
+  bool more() {
+    while (!chunk_ || next_ == chunk_->records.size()) {
+      if (ended_) return false;
+      Result<std::optional<Chunk>> chunk = reader_.next();
+      ended_ = !chunk.ok() || !*chunk;
+      if (!chunk.ok()) failed_ = chunk.status();
+      if (ended_) return false;
+      chunk_ = std::make_shared<const Chunk>(**std::move(chunk));
+      next_ = 0;
+      if (reader_.size() > 0) {
+        progress_.update(
+            "import", static_cast<double>(reader_.position()) / static_cast<double>(reader_.size()),
+            fmt::format("{} records", put_));
+      }
+    }
+    return true;
+  }
+
+  Client& client_;
+  ArchiveReader& reader_;
+  ProgressLine& progress_;
+  const bool if_absent_;
+  std::shared_ptr<const Chunk> chunk_;
+  std::size_t next_ = 0;  // record of it
+  bool ended_ = false;
+  std::uint64_t put_ = 0, skipped_ = 0;
+  Status failed_;
+};
+
+int import_store(const ImportFlags& flags) {
+  Result<std::unique_ptr<ArchiveReader>> reader = ArchiveReader::open(flags.path);
+  if (reader.code() == Code::not_found) return fail({Code::invalid, reader.status().message()});
+  if (!reader.ok()) return fail(reader.status());
+  Result<std::unique_ptr<Client>> client = flags.client.connect();
+  if (!client.ok()) return fail(client.status());
+  ProgressLine progress(flags.quiet);
+  StoreImport import(**client, **reader, progress, flags.if_absent);
+  const Status s = import.run();
+  progress.finish();
+  if (!s.ok()) return fail(s);
+  const nlohmann::ordered_json json = {{"records", import.put()}, {"skipped", import.skipped()}};
+  return print(flags.json
+                   ? json_text(json) + "\n"
+                   : fmt::format("{} records put, {} skipped\n", import.put(), import.skipped()));
+}
+
+}  // namespace
+
+Subcommand add_import(CLI::App& parent) {
+  CLI::App* app = parent.add_subcommand("import", "Put all records of an archive");
+  auto flags = std::make_shared<ImportFlags>();
+  app->add_option("FILE", flags->path, "The archive; - for stdin")->required();
+  flags->client.add_to(*app);
+  app->add_flag("--if-absent", flags->if_absent, "Skip records whose key is there already");
+  app->add_flag("--json", flags->json, "Print what was done as JSON");
+  app->add_flag("--quiet", flags->quiet, "No progress");
+  app->footer(
+      "Into a store of any shape whose inline limit the records fit. Each record is a put: keys "
+      "that are there get the archive's values, unless --if-absent is given. It may be run again "
+      "after a failure. An archive whose export was interrupted is put as far as it goes, and that "
+      "is then said to be a failure.\n\n"
+      "Examples:\n"
+      "  scalio import --server unix:/run/scalio.sock store.scalio\n"
+      "  ssh backup 'cat store.scalio' | scalio import --server tcp:10.0.0.2:7000 --if-absent -");
+  return {app, [flags] { return import_store(*flags); }};
+}
+
+}  // namespace scalio::cli

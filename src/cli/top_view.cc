@@ -1,0 +1,201 @@
+#include "cli/top_view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/text.h"
+
+namespace scalio::cli {
+namespace {
+
+using Json = nlohmann::json;
+constexpr std::size_t kWidth = 80;
+constexpr std::size_t kBar = 20;
+
+double number(const Json& json, const char* path) {
+  const Json::json_pointer at(path);
+  return json.contains(at) && json[at].is_number() ? json[at].get<double>() : 0;
+}
+std::uint64_t count(const Json& json, const char* path) {
+  return static_cast<std::uint64_t>(std::max(0.0, number(json, path)));
+}
+const Json& list(const Json& json, const char* name) {
+  static const Json kNone = Json::array();
+  return json.contains(name) && json[name].is_array() ? json[name] : kNone;
+}
+
+// Four digits at most, and a unit of 1000: "12.3K".
+std::string in_short(double n) {
+  constexpr std::string_view kUnits = " KMGTP";
+  std::size_t unit = 0;
+  while (n >= 999.5 && unit + 1 < kUnits.size()) {
+    n /= 1000;
+    ++unit;
+  }
+  const std::string digits =
+      unit == 0 || n >= 99.95 ? fmt::format("{:.0f}", n) : fmt::format("{:.1f}", n);
+  return unit == 0 ? digits : digits + kUnits[unit];
+}
+
+std::string bar(double fraction) {
+  fraction = std::clamp(fraction, 0.0, 1.0);
+  const auto filled = static_cast<std::size_t>(fraction * kBar + 0.5);
+  return fmt::format("[{:#<{}}{:.<{}}] {:3.0f} %", "", filled, "", kBar - filled, fraction * 100);
+}
+
+std::string time_of(double seconds) {
+  const auto s = static_cast<std::uint64_t>(std::max(0.0, seconds));
+  const std::string clock = fmt::format("{:02}:{:02}:{:02}", s / 3600 % 24, s / 60 % 60, s % 60);
+  return s < 86'400 ? clock : fmt::format("{} d {}", s / 86'400, clock);
+}
+
+class TopView {
+ public:
+  TopView(const Json& before, const Json& after, double seconds)
+      : same_(count(before, "/pid") == count(after, "/pid") &&
+              number(before, "/started_unix_ms") == number(after, "/started_unix_ms")),
+        before_(before),
+        after_(after),
+        seconds_(std::max(seconds, 0.001)) {}
+
+  std::string draw(std::string_view server) {
+    title(server);
+    totals();
+    lanes();
+    ssds();
+    return std::move(out_);
+  }
+
+ private:
+  void line(const std::string& text) { out_ += text.substr(0, kWidth) + "\n"; }
+
+  // A second, of the same field of two objects.
+  double rate(const Json& before, const Json& after, const char* path) const {
+    const double begin = same_ ? number(before, path) : 0;
+    return std::max(0.0, number(after, path) - begin) / seconds_;
+  }
+  // The same, of the sum over all shards.
+  double rate_of_shards(const char* path) const {
+    double sum = 0;
+    const Json& shards = list(after_, "shards");
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+      sum += rate(earlier("shards", i), shards[i], path);
+    }
+    return sum;
+  }
+  const Json& earlier(const char* name, std::size_t i) const {
+    static const Json kNone = Json::object();
+    const Json& all = list(before_, name);
+    return i < all.size() ? all[i] : kNone;
+  }
+
+  void title(std::string_view server) {
+    std::uint64_t clients = 0;
+    for (const Json& lane : list(after_, "lanes"))
+      clients = std::max(clients, count(lane, "/clients"));
+    line(fmt::format("scalio  {:<28.28}  up {}  clients {}  rss {}B{}", printable(server),
+                     time_of(number(after_, "/uptime_seconds")), clients,
+                     in_short(number(after_, "/rss_bytes")),
+                     same_ ? "" : "  (another process than before)"));
+  }
+
+  void totals() {
+    const double hits = rate(before_, after_, "/hits"), misses = rate(before_, after_, "/misses");
+    const double gets = hits + misses;
+    line(fmt::format("GETs {:>8}/s   hits {}   misses {:>6}/s", in_short(gets),
+                     gets > 0 ? fmt::format("{:5.1f} %", hits / gets * 100) : "    - %",
+                     in_short(misses)));
+    const double writes = rate_of_shards("/writes/puts") + rate_of_shards("/writes/deletes") +
+                          rate_of_shards("/writes/conditional_puts");
+    const double batches = rate_of_shards("/log/batches");
+    double in_flight = 0;
+    for (const Json& shard : list(after_, "shards"))
+      in_flight += number(shard, "/writes/in_flight");
+    line(fmt::format("PUTs {:>8}/s   {} a log batch   {:.0f} in flight", in_short(writes),
+                     batches > 0 ? fmt::format("{:.1f}", writes / batches) : "-", in_flight));
+    line(fmt::format(
+        "CPU  {:>8.2f} cores of the server, {:.2f} of it the NIC stand-in; "
+        "NVMe target {:.2f}",
+        rate(before_, after_, "/process_cpu_us") / 1e6, rate(before_, after_, "/nic_cpu_us") / 1e6,
+        rate(before_, after_, "/target_cpu_us") / 1e6));
+  }
+
+  void lanes() {
+    line("");
+    line("lane  busy                          clients  shards");
+    const Json& lanes = list(after_, "lanes");
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+      const double wall = rate(earlier("lanes", i), lanes[i], "/wall_us");
+      const double cpu = rate(earlier("lanes", i), lanes[i], "/cpu_us");
+      line(fmt::format("{:>4}  {}  {:>7}  {}", count(lanes[i], "/lane"),
+                       bar(wall > 0 ? cpu / wall : 0), count(lanes[i], "/clients"),
+                       shards_of(lanes[i])));
+    }
+  }
+  static std::string shards_of(const Json& lane) {
+    std::string all;
+    for (const Json& shard : list(lane, "shards")) {
+      if (shard.is_number_integer()) all += fmt::format("{} ", shard.get<std::int64_t>());
+    }
+    return all;
+  }
+
+  // The slices of a device are one SSD.
+  struct TopSsd {
+    std::string device, state;
+    double reads = 0, writes = 0, read = 0, written = 0, merged = 0, log_used = 0, log_size = 0,
+           dirty = 0;
+  };
+  void ssds() {
+    std::vector<TopSsd> ssds;
+    const Json& shards = list(after_, "shards");
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+      const Json& now = shards[i];
+      const std::string device = now.contains("device") && now["device"].is_string()
+                                     ? printable(now["device"].get<std::string>())
+                                     : "?";
+      if (ssds.empty() || ssds.back().device != device) ssds.push_back({device, {}});
+      add(ssds.back(), earlier("shards", i), now);
+    }
+    line("");
+    line("SSD   reads/s writes/s    read  written  merged/s   dirty  log");
+    for (std::size_t i = 0; i < ssds.size(); ++i) {
+      const TopSsd& s = ssds[i];
+      line(fmt::format("{:>3}  {:>8} {:>8} {:>6}B/s {:>6}B/s {:>7} {:>7}  {:3.0f} %  {}", i,
+                       in_short(s.reads), in_short(s.writes), in_short(s.read), in_short(s.written),
+                       in_short(s.merged), in_short(s.dirty),
+                       s.log_size > 0 ? s.log_used / s.log_size * 100 : 0, s.state));
+    }
+  }
+  void add(TopSsd& ssd, const Json& before, const Json& now) const {
+    ssd.reads += rate(before, now, "/ssd/reads");
+    ssd.writes += rate(before, now, "/ssd/writes");
+    ssd.read += rate(before, now, "/ssd/bytes_read");
+    ssd.written += rate(before, now, "/ssd/bytes_written");
+    ssd.merged += rate(before, now, "/merge/records");
+    ssd.log_used += number(now, "/log/used");
+    ssd.log_size += number(now, "/log/size");
+    ssd.dirty += number(now, "/cache/dirty");
+    if (now.contains("full") && now["full"] == true) ssd.state = "FULL";
+    if (now.contains("read_only") && now["read_only"].is_string()) ssd.state = "READ-ONLY";
+  }
+
+  const bool same_;
+  const Json& before_;
+  const Json& after_;
+  const double seconds_;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string top_view(std::string_view server, const Json& before, const Json& after,
+                     double seconds) {
+  return TopView(before, after, seconds).draw(server);
+}
+
+}  // namespace scalio::cli

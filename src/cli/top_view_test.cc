@@ -1,0 +1,67 @@
+#include "cli/top_view.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace scalio::cli {
+namespace {
+
+using nlohmann::json;
+
+json stat(double puts, double hits) {
+  return json{{"pid", 7},
+              {"started_unix_ms", 1000},
+              {"uptime_seconds", 90'061},
+              {"rss_bytes", 123'456'789},
+              {"hits", hits},
+              {"misses", hits / 4},
+              {"process_cpu_us", hits},
+              {"lanes",
+               {{{"lane", 0},
+                 {"clients", 3},
+                 {"cpu_us", hits / 2},
+                 {"wall_us", hits},
+                 {"shards", {0, 1}}}}},
+              {"shards",
+               {{{"device", "/dev/a"},
+                 {"writes", {{"puts", puts}, {"in_flight", 2}}},
+                 {"log", {{"batches", puts / 10}, {"used", 30}, {"size", 100}}},
+                 {"ssd", {{"reads", 2 * puts}, {"bytes_written", 1000 * puts}}}},
+                {{"device", "/dev/a"}, {"writes", {{"puts", puts}}}, {"full", true}},
+                {{"device", "/dev/b"}, {"writes", {{"puts", 0}}}}}}};
+}
+
+TEST(TopView, ShowsWhatHappenedMeanwhile) {
+  EXPECT_EQ(top_view("unix:/run/scalio.sock", stat(1000, 1e6), stat(3000, 5e6), 2),
+            "scalio  unix:/run/scalio.sock         up 1 d 01:01:01  clients 3  rss 123MB\n"
+            "GETs     2.5M/s   hits  80.0 %   misses   500K/s\n"
+            "PUTs     2.0K/s   20.0 a log batch   2 in flight\n"
+            "CPU      2.00 cores of the server, 0.00 of it the NIC stand-in; NVMe target 0.00\n"
+            "\n"
+            "lane  busy                          clients  shards\n"
+            "   0  [##########..........]  50 %        3  0 1 \n"
+            "\n"
+            "SSD   reads/s writes/s    read  written  merged/s   dirty  log\n"
+            "  0      2.0K        0      0B/s   1.0MB/s       0       0   30 %  FULL\n"
+            "  1         0        0      0B/s      0B/s       0       0    0 %  \n");
+}
+
+TEST(TopView, ARestartedServerCountsFromItsStart) {
+  json after = stat(3000, 4e6);
+  after["pid"] = 8;
+  EXPECT_NE(top_view("s", stat(9000, 9e6), after, 1).find("GETs     5.0M/s"), std::string::npos);
+}
+
+// Whatever the server says, it is shown in 80 columns.
+TEST(TopView, OddStatisticsAreShown) {
+  for (const json& odd : {json(), json::array(), json("text"), json{{"lanes", 3}, {"shards", {1}}},
+                          json{{"shards", {{{"device", 5}, {"ssd", "none"}}}}}}) {
+    std::istringstream lines(top_view(std::string(300, 'x'), odd, odd, 0));
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
+  }
+}
+
+}  // namespace
+}  // namespace scalio::cli
