@@ -42,7 +42,8 @@ class DiskTest : public testing::Test {
 
   World world_;
   SimProcess process_{world_, "p", Fault::freeze_client, [] {}};
-  Disk disk_{world_, "ssd", Bytes(kSectors* Disk::kSector), {{0, kSectors* Disk::kSector}}};
+  Disk disk_{
+      world_, "ssd", Bytes(kSectors* Disk::kSector), {{0, kSectors* Disk::kSector, Disk::kSector}}};
   SimDevice device_{process_, disk_};
 };
 
@@ -127,7 +128,7 @@ TEST(SlicedDisk, AMisdirectedReadFindsAnotherBucketOfTheSlice) {
     contents[i] = static_cast<std::byte>('a' + i / Disk::kSector);
   }
   constexpr std::uint64_t kEnd = kSectors / 2 * Disk::kSector;
-  Disk disk(world, "ssd", contents, {{0, kEnd}, {kEnd, 2 * kEnd}});
+  Disk disk(world, "ssd", contents, {{0, kEnd, Disk::kSector}, {kEnd, 2 * kEnd, Disk::kSector}});
   SimDevice device(process, disk);
   std::set<char> found;
   process.spawn([](SimDevice& d, std::set<char>* out) -> Task<void> {
