@@ -196,7 +196,7 @@ std::string run(Order order, std::uint64_t seed, bool trace) {
     faults.set(static_cast<std::size_t>(fault));
   }
   World world(seed, faults, trace);
-  Disk disk(world, "ssd", formatted(ssd), {{ssd.bucket_offset, ssd.device_size}});
+  Disk disk(world, "ssd", formatted(ssd), {{ssd.bucket_offset, ssd.device_size, ssd.bucket_size}});
   SimProcess server(world, "server", Fault::freeze_server, [] {});
   SimDevice device(server, disk);
   std::vector<std::array<std::byte, 64>> memory((blocks.size() + 63) / 64);

@@ -59,7 +59,7 @@ ShardScan::ShardScan(Executor& executor, ShardLink& link, Ssd& ssd, const Client
       link_(link),
       ssd_(ssd),
       timeout_(to_nanos(options.operation_timeout)),
-      deadlines_(executor) {}
+      deadlines_(link.deadlines()) {}
 
 Task<Result<ScanPage>> ShardScan::read(std::uint64_t first, std::uint64_t end) {
   const Nanos deadline = executor_.now() + timeout_;

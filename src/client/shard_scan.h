@@ -33,7 +33,7 @@ class ShardScan {
   ShardLink& link_;
   Ssd& ssd_;
   const Nanos timeout_;
-  Deadlines deadlines_;
+  const Deadlines deadlines_;
   ClientCounters counters_;
 };
 
