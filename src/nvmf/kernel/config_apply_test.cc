@@ -46,6 +46,7 @@ KernelTarget two_ssds() {
 class KernelTargetTest : public ::testing::Test {
  protected:
   KernelTargetTest() {
+    fs::create_directory(dir_);
     // Of somebody else.
     EXPECT_EQ(nvmet_.make("subsystems/nqn.other"), 0);
     EXPECT_EQ(nvmet_.make("hosts/nqn.other-host"), 0);
@@ -59,7 +60,7 @@ class KernelTargetTest : public ::testing::Test {
     EXPECT_EQ(nvmet_.link("ports/1/subsystems/nqn.other", "subsystems/nqn.other"), 0);
     before_ = nvmet_.state;
   }
-  ~KernelTargetTest() override { fs::remove(record_); }
+  ~KernelTargetTest() override { fs::remove_all(dir_); }
   Status why_not(const KernelTarget& target) { return plan_kernel_target(target, nvmet_).status(); }
   Result<Configured> configure(const KernelTarget& target) {
     return configure_kernel_target(target, nvmet_, record_);
@@ -68,7 +69,8 @@ class KernelTargetTest : public ::testing::Test {
 
   FakeNvmet nvmet_;
   FakeNvmet::State before_;
-  const std::string record_ = scratch("kernel-target");
+  const std::string dir_ = scratch("store");  // which is locked
+  const std::string record_ = dir_ + "/kernel-target";
 };
 
 // With nvmet's directory for each @.
