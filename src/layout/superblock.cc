@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "base/hash.h"
 
 namespace scalio::layout {
@@ -116,6 +118,19 @@ std::string to_string(const Uuid& u) {
     s += fmt::format("{:02x}", u[i]);
   }
   return s;
+}
+
+std::optional<Uuid> parse_uuid(std::string_view text) {
+  std::string digits(text);
+  std::erase(digits, '-');
+  Uuid uuid{};
+  bool ok = digits.size() == 2 * uuid.size();
+  for (std::size_t i = 0; ok && i < uuid.size(); ++i) {
+    const char* two = digits.data() + 2 * i;
+    ok = std::from_chars(two, two + 2, uuid[i], 16).ptr == two + 2;
+  }
+  if (!ok || to_string(uuid) != text) return std::nullopt;
+  return uuid;
 }
 
 }  // namespace scalio::layout

@@ -4,6 +4,10 @@
 
 #include <scalio/status.h>
 
+#include <optional>
+#include <string>
+#include <string_view>
+
 #include "base/bytes.h"
 #include "layout/geometry.h"
 
@@ -21,5 +25,7 @@ void encode_superblock(ByteSpan out, const SsdGeometry& geometry);
 Result<SsdGeometry> decode_superblock(ByteView in, std::uint64_t device_size);
 
 std::string to_string(const Uuid& uuid);
+// What to_string() has written, and nothing else.
+std::optional<Uuid> parse_uuid(std::string_view text);
 
 }  // namespace scalio::layout

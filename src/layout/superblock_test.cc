@@ -304,5 +304,16 @@ TEST(Uuid, IsWrittenAsUsual) {
   EXPECT_EQ(to_string(base().uuid), "10111213-1415-1617-1819-1a1b1c1d1e1f");
 }
 
+TEST(Superblock, AUuidIsReadAsItIsWritten) {
+  Uuid uuid{};
+  for (std::size_t i = 0; i < uuid.size(); ++i) uuid[i] = static_cast<std::uint8_t>(17 * i + 3);
+  const std::string text = to_string(uuid);
+  EXPECT_EQ(parse_uuid(text), uuid);
+  for (const std::string& other : {std::string(), text + "0", text.substr(1), "x" + text.substr(1),
+                                   "A" + text.substr(1), std::string(32, '0')}) {
+    EXPECT_FALSE(parse_uuid(other)) << other;
+  }
+}
+
 }  // namespace
 }  // namespace scalio::layout

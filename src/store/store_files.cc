@@ -70,15 +70,7 @@ Result<std::optional<Uuid>> noted_uuid(const std::string& dir) {
     return Status(is_shortage(errno) ? Code::unavailable : Code::invalid, text.status().message());
   }
   if (text.ok()) line = text->substr(0, text->find('\n'));
-  std::string digits = line;
-  std::erase(digits, '-');
-  Uuid uuid{};
-  bool ok = digits.size() == 2 * uuid.size();
-  for (std::size_t i = 0; ok && i < uuid.size(); ++i) {
-    const char* two = digits.data() + 2 * i;
-    ok = std::from_chars(two, two + 2, uuid[i], 16).ptr == two + 2;
-  }
-  if (ok && layout::to_string(uuid) == line) return std::optional(uuid);
+  if (const auto uuid = layout::parse_uuid(line)) return uuid;
   return Status(Code::corrupt,
                 fmt::format("{} does not hold a UUID; write that of the store into it, or, if "
                             "the SSDs in {} are surely those of the store, remove it",

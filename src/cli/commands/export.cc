@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <sodium.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,7 +9,7 @@
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/scan_store.h"
-#include "layout/geometry.h"
+#include "layout/superblock.h"
 
 namespace scalio::cli {
 namespace {
@@ -32,15 +31,9 @@ Result<layout::Uuid> uuid_of(Client& client) {
   const auto* const field = json.is_object() && json.contains("uuid")
                                 ? json["uuid"].get_ptr<const std::string*>()
                                 : nullptr;
-  layout::Uuid uuid;
-  std::size_t size = 0;
-  if (field == nullptr ||
-      sodium_hex2bin(uuid.data(), uuid.size(), field->data(), field->size(), "-", &size, nullptr) !=
-          0 ||
-      size != uuid.size()) {
-    return Status(Code::corrupt, "the server does not say which store it has");
-  }
-  return uuid;
+  const auto uuid = layout::parse_uuid(field != nullptr ? *field : "");
+  if (!uuid) return Status(Code::corrupt, "the server does not say which store it has");
+  return *uuid;
 }
 
 Result<std::unique_ptr<ArchiveWriter>> writer_for(const ExportFlags& flags,

@@ -117,7 +117,7 @@ Subcommand add_import(CLI::App& parent) {
   app->add_flag("--json", flags->json, "Print what was done as JSON");
   app->add_flag("--quiet", flags->quiet, "No progress");
   app->footer(
-      "Into a store of any shape whose inline limit the records fit. Each record is a put: keys "
+      "Into any store whose inline limit the records fit. Each record is a put: keys "
       "that are there get the archive's values, unless --if-absent is given. It may be run again "
       "after a failure. An archive whose export was interrupted is put as far as it goes, and that "
       "is then said to be a failure.\n\n"
