@@ -20,14 +20,17 @@
 namespace {
 std::atomic<std::uint64_t> by_all{0};
 thread_local std::uint64_t by_this_thread = 0;
+}  // namespace
 
+// A sanitizer has these functions for itself.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+namespace {
 void count_call() {
   by_all.fetch_add(1, std::memory_order_relaxed);
   ++by_this_thread;
 }
 }  // namespace
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 extern "C" {
 void* __libc_malloc(std::size_t size);
 void* __libc_calloc(std::size_t n, std::size_t size);
