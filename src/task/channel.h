@@ -26,37 +26,45 @@ class Channel : public std::enable_shared_from_this<Channel<Message>> {
     return std::shared_ptr<Channel>(new Channel(loop, std::move(handler)));
   }
   ~Channel() {
-    take([](Message&) {});
+    take(head_.load(std::memory_order_acquire), [](Message&) {});
   }
 
   // Any thread.
   void send(std::unique_ptr<Message> message) {
-    Message* m = message.release();
     Message* head = head_.load(std::memory_order_relaxed);
     do {
-      m->next = head;
-    } while (!head_.compare_exchange_weak(head, m, std::memory_order_release,
+      if (head == closed()) return;
+      message->next = head;
+    } while (!head_.compare_exchange_weak(head, message.get(), std::memory_order_release,
                                           std::memory_order_relaxed));
-    // Not `m->next`: the message may be taken already.
+    message.release();
+    // Not the message's `next`: it may be taken already.
     if (head == nullptr) loop_.run_on_loop([self = this->shared_from_this()] { self->drain(); });
   }
 
-  // On the loop's thread: what is in flight, and whatever comes later, is dropped.
-  void close() { handler_ = nullptr; }
+  // On the loop's thread: what is in flight, and whatever comes later, is freed at once. It may
+  // hold this channel, which would else never be freed.
+  void close() {
+    handler_ = nullptr;
+    take(head_.exchange(closed(), std::memory_order_acquire), [](Message&) {});
+  }
 
  private:
   Channel(EventLoop& loop, Handler handler) : loop_(loop), handler_(std::move(handler)) {}
 
+  // What the head is once the channel is closed: no message's address.
+  static Message* closed() { return reinterpret_cast<Message*>(alignof(Message)); }
+
   void drain() {
-    take([this](Message& m) {
+    if (!handler_) return;  // closed
+    take(head_.exchange(nullptr, std::memory_order_acquire), [this](Message& m) {
       if (handler_) handler_(m);
     });
   }
   template <class F>
-  void take(F each) {
-    Message* last = head_.exchange(nullptr, std::memory_order_acquire);
+  static void take(Message* last, F each) {
     Message* first = nullptr;
-    while (last != nullptr) {
+    while (last != nullptr && last != closed()) {
       Message* before = last->next;
       last->next = first;
       first = last;

@@ -45,8 +45,28 @@ TEST(Channel, DropsWhatComesAfterClose) {
   channel->send(std::make_unique<Note>(Note{0, 1}));
   for (int i = 0; i < 10; ++i) loop->turn(false);
   EXPECT_EQ(delivered, 1);
-  // Not delivered at all: the channel frees it.
-  channel->send(std::make_unique<Note>(Note{0, 2}));
+}
+
+// As a message to a thread that stands in for a NIC does, by its link.
+struct Holder {
+  std::shared_ptr<Channel<Holder>> channel;
+  std::shared_ptr<int> alive;
+  Holder* next = nullptr;
+};
+
+TEST(Channel, FreesMessagesThatHoldItWhenItIsClosed) {
+  LoopPtr loop = make_loop();
+  const auto alive = std::make_shared<int>();
+  auto channel = Channel<Holder>::create(*loop, [](Holder&) { FAIL() << "it was closed"; });
+  const auto send = [&] { channel->send(std::make_unique<Holder>(Holder{channel, alive})); };
+  send();
+  send();
+  EXPECT_EQ(alive.use_count(), 3);
+  channel->close();
+  EXPECT_EQ(alive.use_count(), 1) << "what was in flight";
+  send();
+  EXPECT_EQ(alive.use_count(), 1) << "what came later";
+  loop->turn(false);
 }
 
 }  // namespace
