@@ -169,6 +169,22 @@ TEST_F(Served, NumbersThatDoNotFitAreRefused) {
   }
 }
 
+TEST_F(Served, DeletesOfOneVersionOnly) {
+  const nlohmann::json put = parsed(run({"put", "key", "value", "--json"}).out);
+  const std::string version = std::to_string(put["version"].get<std::uint64_t>());
+  const Finished refused = run({"delete", "key", "--if-version", "1"});
+  EXPECT_EQ(refused.status, kFailure);
+  EXPECT_THAT(refused.err, HasSubstr("the key's version is " + version));
+  EXPECT_EQ(run({"get", "key"}).out, "value");
+  EXPECT_EQ(run({"delete", "key", "--if-version", "0"}).status, kBadUse);
+  EXPECT_EQ(run({"delete", "key", "--if-version", "-1"}).status, kBadUse);
+  EXPECT_EQ(run({"delete", "key", "--if-version", version}).status, 0);
+  EXPECT_EQ(run({"get", "key"}).status, 1);
+  EXPECT_EQ(run({"delete", "key", "--if-version", version}).status, kFailure);
+  EXPECT_EQ(run({"put", "key", "new", "--if-version", "0"}).status, 0);
+  EXPECT_EQ(run({"put", "key", "newer", "--if-version", "0"}).status, kFailure);
+}
+
 TEST_F(Served, ScansPrintEveryRecord) {
   ASSERT_EQ(run({"put", "user-1", "one"}).status, 0);
   ASSERT_EQ(run({"put", "user-2", "tab\tand \xff"}).status, 0);

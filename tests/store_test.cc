@@ -216,6 +216,23 @@ TEST_P(StoreTest, ConditionalPuts) {
   EXPECT_TRUE(client->run(client->put_if("key", "third", 0)).ok());
 }
 
+TEST_P(StoreTest, ConditionalDeletions) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  EXPECT_EQ(client->run(client->remove_if("key", 1)).code(), Code::conflict);
+  EXPECT_EQ(client->run(client->remove_if("key", 0)).code(), Code::invalid);
+  auto first = client->run(client->put("key", "first"));
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(client->run(client->remove_if("key", *first + 1)).code(), Code::conflict);
+  EXPECT_EQ(client->run(client->get("key"))->value, "first");
+  auto removed = client->run(client->remove_if("key", *first));
+  ASSERT_TRUE(removed.ok()) << removed.status().to_string();
+  EXPECT_GT(*removed, *first);
+  EXPECT_EQ(client->run(client->get("key")).code(), Code::not_found);
+  EXPECT_EQ(client->run(client->remove_if("key", *first)).code(), Code::conflict);
+  EXPECT_TRUE(client->run(client->put_if("key", "second", 0)).ok());
+}
+
 TEST_P(StoreTest, SizesFromEdgeToEdge) {
   auto client = connected();
   ASSERT_TRUE(client);

@@ -181,7 +181,8 @@ class Load {
       } else if (dice < 90) {
         co_await write("cput", key, pick_expected(key));
       } else if (key % 2 == 1) {
-        co_await write("delete", key, 0);
+        const bool known = versions_[key] != 0 && below(2) == 0;
+        co_await write(known ? "cdelete" : "delete", key, known ? versions_[key] : 0);
       }
     }
   }
@@ -236,14 +237,15 @@ class Load {
     const std::string id = next_id();
     const std::string value = full_value(id);
     Json line = history_.line(op, name, now());
-    if (kind != "delete") line["value"] = id;
-    if (kind == "cput") line["expected"] = expected;
+    if (kind == "put" || kind == "cput") line["value"] = id;
+    if (kind == "cput" || kind == "cdelete") line["expected"] = expected;
     history_.add(line);
     history_.write_out();
     Result<std::uint64_t> version(0);
     if (kind == "put") version = co_await client_->put(name, value);
     if (kind == "cput") version = co_await client_->put_if(name, value, expected);
     if (kind == "delete") version = co_await client_->remove(name);
+    if (kind == "cdelete") version = co_await client_->remove_if(name, expected);
     see(std::move(line), key, version.status(), version.ok() ? *version : 0);
   }
 

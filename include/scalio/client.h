@@ -89,7 +89,7 @@ struct ClientCounters {
   std::uint64_t fills = 0;   // misses that left in the cache what they found, or that there is none
   std::uint64_t bypasses = 0;      // misses that did not try to, or gave up
   std::uint64_t steals = 0;        // slots taken over from a client that stopped
-  std::uint64_t writes = 0;        // puts, conditional puts and deletes sent
+  std::uint64_t writes = 0;        // puts and deletes sent, conditional or not
   std::uint64_t region_reads = 0;  // one-sided operations, by kind
   std::uint64_t region_writes = 0;
   std::uint64_t region_cas = 0;
@@ -167,6 +167,10 @@ class Client {
   // Durably removes the key, whether or not it exists; returns the deletion's version. Failures: as
   // put.
   Task<Result<std::uint64_t>> remove(std::string_view key);
+
+  // The same if the key's version is `expected`. Failures: conflict (also if the key does not
+  // exist), invalid (0, which is no key's version), and those of put.
+  Task<Result<std::uint64_t>> remove_if(std::string_view key, std::uint64_t expected);
 
   // Divides the store into ranges of about equal size, as many as `parts`, or fewer if it is small.
   // Scans of them may run beside each other, of one client or of many. `parts` is at least 1.

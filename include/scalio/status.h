@@ -14,7 +14,7 @@ namespace scalio {
 enum class Code : std::uint8_t {
   ok = 0,
   not_found = 1,    // the key has no value
-  conflict = 2,     // conditional put: the key's version is another one
+  conflict = 2,     // conditional write: the key's version is another one
   unknown = 3,      // the write was sent and its outcome cannot be learnt: it may or may not happen
   invalid = 4,      // the request itself is wrong: sizes, arguments, a malformed message
   too_large = 5,    // key + value exceed the store's inline limit

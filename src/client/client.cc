@@ -309,6 +309,9 @@ Task<Result<std::uint64_t>> Client::put_if(std::string_view key, std::string_vie
 Task<Result<std::uint64_t>> Client::remove(std::string_view key) {
   return impl_->write(RequestKind::remove, key, {}, 0);
 }
+Task<Result<std::uint64_t>> Client::remove_if(std::string_view key, std::uint64_t expected) {
+  return impl_->write(RequestKind::remove_if, key, {}, expected);
+}
 
 namespace {
 // Of the SSD, in one step of a scan: enough for its bandwidth, with a few at once.

@@ -4,10 +4,10 @@
 //    "call":1000,"return":1900}
 //
 //   client    who asked: a string or a number, unique across the files that are merged
-//   op        get, put, delete or cput (put if the version is `expected`)
+//   op        get, put, delete, cput (put if the version is `expected`) or cdelete (likewise)
 //   value     what was read or written; null if absent. Every value is written at most once
 //   version   what the store returned; null if it returned none
-//   expected  cput only; 0: if the key does not exist
+//   expected  cput: 0 if the key must not exist; cdelete: above 0; of others null
 //   result    ok, not_found, conflict, unknown (a write that may happen at any time from its call
 //             on, or never) or error (a write that certainly did nothing; a read that told nothing)
 //   call, return   CLOCK_MONOTONIC, ns
@@ -34,16 +34,23 @@ constexpr const char* kCall = "call";
 constexpr const char* kReturn = "return";
 }  // namespace field
 
-enum class Kind : std::uint8_t { get, put, remove, put_if };
+enum class Kind : std::uint8_t { get, put, remove, put_if, remove_if };
 enum class Outcome : std::uint8_t { ok, not_found, conflict, unknown, error };
 
-constexpr std::pair<std::string_view, Kind> kKinds[] = {
-    {"get", Kind::get}, {"put", Kind::put}, {"delete", Kind::remove}, {"cput", Kind::put_if}};
+constexpr std::pair<std::string_view, Kind> kKinds[] = {{"get", Kind::get},
+                                                        {"put", Kind::put},
+                                                        {"delete", Kind::remove},
+                                                        {"cput", Kind::put_if},
+                                                        {"cdelete", Kind::remove_if}};
 constexpr std::pair<std::string_view, Outcome> kOutcomes[] = {{"ok", Outcome::ok},
                                                               {"not_found", Outcome::not_found},
                                                               {"conflict", Outcome::conflict},
                                                               {"unknown", Outcome::unknown},
                                                               {"error", Outcome::error}};
+
+inline bool is_put(Kind kind) { return kind == Kind::put || kind == Kind::put_if; }
+// Whether it is done only if the key's version is the expected one.
+inline bool is_conditional(Kind kind) { return kind == Kind::put_if || kind == Kind::remove_if; }
 
 // The name in one of these tables.
 template <class T, std::size_t N>

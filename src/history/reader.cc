@@ -57,10 +57,11 @@ std::string contradiction(const Operation& op) {
   if (op.outcome == Outcome::not_found && op.kind != Kind::get && op.kind != Kind::remove) {
     return "only get and delete can end as not_found";
   }
-  if (op.outcome == Outcome::conflict && op.kind != Kind::put_if)
-    return "only cput can end as conflict";
-  if ((op.kind == Kind::put || op.kind == Kind::put_if) && !op.value)
-    return "a write needs its value";
+  if (op.outcome == Outcome::conflict && !is_conditional(op.kind)) {
+    return "only cput and cdelete can end as conflict";
+  }
+  if (op.kind == Kind::remove_if && op.expected == 0) return "a cdelete of version 0";
+  if (is_put(op.kind) && !op.value) return "a write needs its value";
   if (op.kind == Kind::get && ok && !op.value) return "a get that is ok needs its value";
   if (ok && op.version == 0) return "an operation that is ok needs a version above 0";
   if (op.returned < op.called) return "return is before call";
@@ -90,7 +91,7 @@ Result<Operation> parse(const Json& line) {
 
   if (!fields.wrong.empty())
     return Status(Code::invalid, "field '" + fields.wrong + "' has a wrong type");
-  if (!kind) return Status(Code::invalid, "op must be get, put, delete or cput");
+  if (!kind) return Status(Code::invalid, "op must be get, put, delete, cput or cdelete");
   if (!key) return Status(Code::invalid, "no key");
   if (!called) return Status(Code::invalid, "no call time");
   if (result.has_value() != returned.has_value()) {
@@ -98,7 +99,9 @@ Result<Operation> parse(const Json& line) {
   }
   if (!outcome)
     return Status(Code::invalid, "result must be ok, not_found, conflict, unknown or error");
-  if (*kind == Kind::put_if && !expected) return Status(Code::invalid, "a cput needs 'expected'");
+  if (is_conditional(*kind) && !expected) {
+    return Status(Code::invalid, fmt::format("a {} needs 'expected'", name_of(kKinds, *kind)));
+  }
   op.kind = *kind;
   op.key = *key;
   op.expected = expected.value_or(0);
@@ -164,7 +167,7 @@ std::string to_string(const Operation& op, Time origin) {
               : fmt::format("{:12.3f}", static_cast<double>(op.returned - origin) / kNsPerUs);
   text += fmt::format("  {:<10} {} {}", op.client, name_of(kKinds, op.kind), op.key);
   if (op.is_write() && op.value) text += " = " + *op.value;
-  if (op.kind == Kind::put_if) text += fmt::format(" if version {}", op.expected);
+  if (is_conditional(op.kind)) text += fmt::format(" if version {}", op.expected);
   text += fmt::format(" -> {}", name_of(kOutcomes, op.outcome));
   if (!op.is_write() && op.value) text += " " + *op.value;
   if (op.version != 0) text += fmt::format(", version {}", op.version);

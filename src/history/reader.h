@@ -26,7 +26,7 @@ struct Operation {
   std::string key;
   std::optional<std::string> value;
   std::uint64_t version = 0;   // 0: none
-  std::uint64_t expected = 0;  // put_if
+  std::uint64_t expected = 0;  // put_if, remove_if
   Outcome outcome = Outcome::unknown;
   Time called = 0;
   Time returned = kNever;  // kNever unless a result was seen

@@ -38,10 +38,13 @@ TEST_F(HistoryReaderTest, ReadsAndMerges) {
         "\n"
         R"({"client":7,"op":"cput","key":"k","value":"w","version":null,"expected":9,)"
         R"("result":"conflict","call":6,"return":8})"
+        "\n"
+        R"({"client":7,"op":"cdelete","key":"k","value":null,"version":9,"expected":8,)"
+        R"("result":"ok","call":9,"return":10})"
         "\n");
   auto history = read();
   ASSERT_TRUE(history.ok()) << history.status().to_string();
-  ASSERT_EQ(history->size(), 3u);
+  ASSERT_EQ(history->size(), 4u);
   const Operation& put = (*history)[0];
   EXPECT_EQ(put.client, "a");
   EXPECT_EQ(put.kind, Operation::Kind::put);
@@ -55,6 +58,8 @@ TEST_F(HistoryReaderTest, ReadsAndMerges) {
   EXPECT_EQ((*history)[1].client, "7");
   EXPECT_EQ((*history)[2].expected, 9u);
   EXPECT_EQ((*history)[2].outcome, Operation::Outcome::conflict);
+  EXPECT_EQ((*history)[3].kind, Operation::Kind::remove_if);
+  EXPECT_EQ((*history)[3].expected, 8u);
 }
 
 TEST_F(HistoryReaderTest, CallWithoutResultIsUnknown) {
@@ -95,6 +100,8 @@ TEST_F(HistoryReaderTest, SaysWhatIsWrongWhere) {
        "not_found"},
       {R"({"op":"put","key":"k","call":1,"return":2,"result":"conflict","value":"v"})", "conflict"},
       {R"({"op":"cput","key":"k","call":1,"value":"v"})", "'expected'"},
+      {R"({"op":"cdelete","key":"k","call":1})", "'expected'"},
+      {R"({"op":"cdelete","key":"k","call":1,"expected":0})", "version 0"},
       {R"({"op":"delete","key":"k","call":3,"return":2,"result":"error"})", "before call"},
   };
   for (const auto& [line, what] : cases) {

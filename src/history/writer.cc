@@ -85,7 +85,7 @@ void append_line(std::string& out, const HistoryLine& line) {
   append_name(out, ',', field::kVersion);
   append_number_or_null(out, line.version != 0, line.version);
   append_name(out, ',', field::kExpected);
-  append_number_or_null(out, line.op == Kind::put_if, line.expected);
+  append_number_or_null(out, is_conditional(line.op), line.expected);
   append_name(out, ',', field::kResult);
   append_string(out, name_of(kOutcomes, outcome_of(line.op, line.code)));
   append_name(out, ',', field::kCall);

@@ -21,7 +21,7 @@ struct HistoryLine {
   std::string_view key;
   std::optional<std::string_view> value = {};
   std::uint64_t version = 0;   // 0: none
-  std::uint64_t expected = 0;  // of put_if
+  std::uint64_t expected = 0;  // of put_if, remove_if
   Code code = Code::ok;        // how it ended
   std::uint64_t call = 0;
   std::uint64_t ended = 0;

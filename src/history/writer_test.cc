@@ -51,6 +51,16 @@ TEST(HistoryLine, ConditionalPutHasItsExpectedVersion) {
   EXPECT_EQ(nlohmann::json::parse(text(line))["expected"], 12);
 }
 
+TEST(HistoryLine, ConditionalDeleteHasNoValue) {
+  const HistoryLine line{.client = "c", .op = Kind::remove_if, .key = "k", .expected = 3};
+  const auto json = nlohmann::json::parse(text(line));
+  EXPECT_EQ(json["op"], "cdelete");
+  EXPECT_EQ(json["expected"], 3);
+  EXPECT_TRUE(json["value"].is_null());
+  EXPECT_EQ(result(Kind::remove_if, Code::conflict), "conflict");
+  EXPECT_EQ(result(Kind::remove_if, Code::corrupt), "unknown");
+}
+
 TEST(HistoryLine, AnyBytesAreValidJson) {
   const std::string odd = "a\"b\\c\n\xff\xc3\xa4";
   HistoryLine line{.client = "c", .op = Kind::get, .key = odd, .value = odd};

@@ -163,7 +163,7 @@ std::optional<Request> decode_request(ByteView in) {
   m.key = r.string();
   m.value = r.string();
   if (!r.done() || kind < static_cast<std::uint8_t>(RequestKind::put) ||
-      kind > static_cast<std::uint8_t>(RequestKind::hello)) {
+      kind > static_cast<std::uint8_t>(RequestKind::remove_if)) {
     return std::nullopt;
   }
   m.kind = static_cast<RequestKind>(kind);

@@ -84,7 +84,19 @@ enum class RequestKind : std::uint8_t {
   report = 5,
   // value is a HelloRequest, the reply's text a HelloReply.
   hello = 6,
+  remove_if = 7,
 };
+
+inline bool is_removal(RequestKind kind) {
+  return kind == RequestKind::remove || kind == RequestKind::remove_if;
+}
+// Whether it is done only if the key has the version `expected`.
+inline bool is_conditional(RequestKind kind) {
+  return kind == RequestKind::put_if || kind == RequestKind::remove_if;
+}
+inline bool is_write(RequestKind kind) {
+  return kind == RequestKind::put || is_removal(kind) || is_conditional(kind);
+}
 
 struct Request {
   // Set in a request's kind if it has an end.
@@ -94,7 +106,7 @@ struct Request {
   // Of writes. Every write of the session below `acknowledged` has had its reply seen.
   std::uint64_t sequence = 0;
   std::uint64_t acknowledged = 0;
-  std::uint64_t expected = 0;  // put_if: the version, 0 for absent
+  std::uint64_t expected = 0;  // put_if: the version, 0 for absent; remove_if: the same, not 0
   std::string_view key;
   std::string_view value;
   std::uint32_t shard = 0;
@@ -103,7 +115,7 @@ struct Request {
 
 struct Reply {
   Code code = Code::ok;
-  std::uint64_t version = 0;  // of writes that are ok; of put_if in conflict: the key's version
+  std::uint64_t version = 0;  // of writes that are ok; of a conflict: the key's version
   std::string_view text;      // failures: the message; stat: JSON; hello: a HelloReply
 };
 

@@ -247,6 +247,31 @@ TEST(Request, HasItsFormat) {
   expect_only_whole(b, decode_request);
 }
 
+TEST(Request, HasItsFormatWithoutAValue) {
+  const Bytes b = encoded(Request{RequestKind::remove_if, 1, 2, 0x0102, "key", {}, 3});
+  EXPECT_EQ(hex(b),
+            "07"
+            "03000000"
+            "0100000000000000"
+            "0200000000000000"
+            "0201000000000000"
+            "030000006b6579"
+            "00000000");
+  expect_only_whole(b, decode_request);
+}
+
+TEST(Request, ItsKindSaysWhatItIs) {
+  for (const RequestKind kind : {RequestKind::stat, RequestKind::report, RequestKind::hello}) {
+    EXPECT_FALSE(is_write(kind) || is_removal(kind) || is_conditional(kind));
+  }
+  for (const RequestKind kind :
+       {RequestKind::put, RequestKind::remove, RequestKind::put_if, RequestKind::remove_if}) {
+    EXPECT_TRUE(is_write(kind));
+  }
+  EXPECT_TRUE(is_removal(RequestKind::remove_if) && is_conditional(RequestKind::remove_if));
+  EXPECT_FALSE(is_removal(RequestKind::put_if) || is_conditional(RequestKind::remove));
+}
+
 TEST(Request, HasItsFormatWithAnEnd) {
   const Bytes b = encoded(Request{RequestKind::put, 1, 2, 0, "k", "v", 3, 0x0102030405060708});
   EXPECT_EQ(hex(b),
@@ -265,7 +290,7 @@ TEST(Request, HasItsFormatWithAnEnd) {
   EXPECT_EQ(found->key, "k");
   expect_only_whole(b, decode_request);
   // Only what is put can have one, and none is none.
-  for (int kind : {0x82, 0x84, 0x85, 0x80, 0xff}) {
+  for (int kind : {0x82, 0x84, 0x85, 0x86, 0x87, 0x80, 0xff}) {
     Bytes bad = b;
     store(bad.data(), static_cast<std::uint8_t>(kind));
     EXPECT_FALSE(decode_request(bad)) << kind;
@@ -311,7 +336,7 @@ TEST(Request, UnknownKindsAreRejected) {
   Bytes b = encoded(Request{RequestKind::put, 1, 1, 0, "k", "v"});
   for (int kind = 0; kind < 256; ++kind) {
     store(b.data(), static_cast<std::uint8_t>(kind));
-    EXPECT_EQ(decode_request(b).has_value(), kind >= 1 && kind <= 6) << kind;
+    EXPECT_EQ(decode_request(b).has_value(), kind >= 1 && kind <= 7) << kind;
   }
 }
 

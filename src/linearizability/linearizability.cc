@@ -34,7 +34,9 @@ struct KeyWrite {
   Time called = kAlways;     // it takes effect after this ...
   Time deadline = kNever;    // ... and before this: its own return, or that of a get that saw it
   Time last_seen = kAlways;  // a get called at this time still saw it, so the next write is later
-  Time replaced = kNever;    // from here on an unseen cput of unknown outcome may replace it
+  // From these times on an unseen cput or cdelete of unknown outcome may replace or remove it.
+  Time replaced = kNever;
+  Time removed = kNever;
 };
 
 // What an operation that ended demands: that between its call and its return there was a moment ...
@@ -73,7 +75,7 @@ bool had_no_effect(const Operation& op) {
   return op.outcome == Outcome::error || op.outcome == Outcome::conflict ||
          op.outcome == Outcome::not_found;
 }
-bool is_put(const Operation& op) { return op.kind == Kind::put || op.kind == Kind::put_if; }
+bool is_put(const Operation& op) { return history::is_put(op.kind); }
 
 class Builder {
  public:
@@ -226,6 +228,11 @@ class Builder {
           problem_.creates.push_back(op.called);
         } else if (std::size_t w = put_at(op.expected); w != kNoWrite) {
           problem_.writes[w].replaced = std::min(problem_.writes[w].replaced, op.called);
+        }
+        return;
+      case Kind::remove_if:
+        if (std::size_t w = put_at(op.expected); w != kNoWrite) {
+          problem_.writes[w].removed = std::min(problem_.writes[w].removed, op.called);
         }
         return;
     }
@@ -406,9 +413,12 @@ class Search {
       ++next.creates;
       become(next, true);
     }
+    State gone = s;
+    gone.shape = State::Shape::removed;
+    if (s.shape == State::Shape::as_written && here.present && here.removed <= now_)
+      become(gone, false);
     if (present(s) && s.removes < available(p_.removes, now_)) {
-      State next = s;
-      next.shape = State::Shape::removed;
+      State next = gone;
       ++next.removes;
       become(next, false);
     }
@@ -416,7 +426,7 @@ class Search {
 
   bool may_follow(const State& s, const KeyWrite& next) const {
     if (next.called > now_) return false;
-    if (next.op->kind != Kind::put_if) return true;
+    if (!is_conditional(next.op->kind)) return true;
     if (next.op->expected == 0) return !present(s);
     const KeyWrite& here = p_.writes[s.at];
     return s.shape == State::Shape::as_written && here.present && here.version == next.op->expected;

@@ -3,8 +3,9 @@
 //
 // The register starts absent. put sets a value and gives it a new version; delete makes the key
 // absent and has a version too; cput puts if the key exists with version `expected`, or, with 0, if
-// it does not exist. Versions grow in the order the writes take effect. So what is checked is more
-// than the values: a get's value and version must be those of one write.
+// it does not exist; cdelete deletes if the key exists with version `expected`. Versions grow in
+// the order the writes take effect. So what is checked is more than the values: a get's value and
+// version must be those of one write.
 //
 // A write of unknown outcome may take effect once, at any time after its call, or never. A write
 // that ended as `error` must have done nothing: that is what the store promises with such a result.

@@ -19,6 +19,8 @@ using Kind = Operation::Kind;
 using Outcome = Operation::Outcome;
 using History = std::vector<Operation>;
 
+constexpr std::uint64_t kNoVersion = 1'000'000'000;
+
 // --- Histories by hand: each operation with its interval ---
 
 Operation op(Kind kind, Outcome outcome, Time called, Time returned) {
@@ -72,6 +74,23 @@ Operation put_if(std::string value, std::uint64_t expected, std::uint64_t versio
 Operation conflict(std::string value, std::uint64_t expected, Time called, Time returned) {
   Operation o = put_if(std::move(value), expected, 0, called, returned);
   o.outcome = Outcome::conflict;
+  return o;
+}
+Operation remove_if(std::uint64_t expected, std::uint64_t version, Time called, Time returned) {
+  Operation o = remove(version, called, returned);
+  o.kind = Kind::remove_if;
+  o.expected = expected;
+  return o;
+}
+Operation remove_conflict(std::uint64_t expected, Time called, Time returned) {
+  Operation o = remove_if(expected, 0, called, returned);
+  o.outcome = Outcome::conflict;
+  return o;
+}
+Operation lost_remove_if(std::uint64_t expected, Time called) {
+  Operation o = lost_remove(called);
+  o.kind = Kind::remove_if;
+  o.expected = expected;
   return o;
 }
 Operation lost_put_if(std::string value, std::uint64_t expected, Time called) {
@@ -157,6 +176,36 @@ TEST(Linearizability, ConditionalPuts) {
   EXPECT_TRUE(bad({put_if("b", 7, 8, 3, 4)}));
   EXPECT_TRUE(bad({put("a", 1, 1, 2), remove(2, 3, 4), put_if("b", 1, 3, 5, 6)}));
   EXPECT_TRUE(good({put("a", 1, 1, 2), remove(2, 3, 4), put_if("b", 0, 3, 5, 6)}));
+}
+
+TEST(Linearizability, ConditionalDeletes) {
+  EXPECT_TRUE(good({put("a", 1, 1, 2), remove_if(1, 2, 3, 4), get_nothing(5, 6),
+                    remove_conflict(1, 7, 8), remove_conflict(2, 9, 10)}));
+  // Two on one version, both ok.
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), remove_if(1, 2, 3, 9), remove_if(1, 3, 4, 8)}));
+  // Refused although the version was right.
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), remove_conflict(1, 3, 4)}));
+  EXPECT_TRUE(good({put("a", 1, 1, 2), remove_conflict(1, 3, 6), put("b", 2, 5, 8)}));
+  // Ok although the key had another version, was not there, or had been deleted since.
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), put("b", 2, 3, 4), remove_if(1, 3, 5, 6)}));
+  EXPECT_TRUE(bad({remove_if(1, 2, 3, 4)}));
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), remove(2, 3, 4), remove_if(1, 3, 5, 6)}));
+  // Ok, and the value is still there; refused, and it is gone.
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), remove_if(1, 2, 3, 4), get("a", 1, 5, 6)}));
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), remove_conflict(7, 3, 4), get_nothing(5, 6)}));
+}
+
+TEST(Linearizability, UnknownConditionalDelete) {
+  EXPECT_TRUE(
+      good({put("a", 1, 1, 2), lost_remove_if(1, 3), get("a", 1, 5, 6), get_nothing(7, 8)}));
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), lost_remove_if(1, 3), get_nothing(5, 6), get("a", 1, 7, 8)}));
+  // Of another version it does nothing, and of this one it happens once.
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), lost_remove_if(7, 3), get_nothing(5, 6)}));
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), put("b", 2, 3, 4), lost_remove_if(1, 3), get_nothing(5, 6)}));
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), lost_remove_if(1, 3), get_nothing(5, 6), put("b", 3, 7, 8),
+                   get_nothing(9, 10)}));
+  EXPECT_TRUE(good({put("a", 1, 1, 2), lost_remove_if(1, 3), remove_conflict(1, 5, 6),
+                    put_if("b", 0, 3, 7, 8)}));
 }
 
 TEST(Linearizability, ConflictWithAConcurrentWrite) {
@@ -291,10 +340,10 @@ class BruteForce {
         if (o.kind == Kind::get) {
           return reg.present && reg.known && reg.value == *o.value && reg.last == o.version;
         }
-        if (o.kind == Kind::put_if && !condition) return false;
+        if (is_conditional(o.kind) && !condition) return false;
         return write(o, o.version, reg);
       case Outcome::unknown: {
-        if (o.kind == Kind::get || (o.kind == Kind::put_if && !condition)) return false;
+        if (o.kind == Kind::get || (is_conditional(o.kind) && !condition)) return false;
         auto it = o.value ? seen_.find(*o.value) : seen_.end();
         return write(o, it == seen_.end() ? 0 : it->second, reg);
       }
@@ -304,7 +353,7 @@ class BruteForce {
 
   bool write(const Operation& o, std::uint64_t version, Register& reg) {
     if (version != 0 && version <= reg.last) return false;
-    reg.present = o.kind != Kind::remove;
+    reg.present = is_put(o.kind);
     reg.value = o.value.value_or("");
     reg.known = version != 0;
     if (reg.known) reg.last = version;
@@ -358,12 +407,14 @@ class RandomHistory {
   }
 
   void call(Client& c) {
-    constexpr Kind kMix[] = {Kind::get,    Kind::get,    Kind::get,   Kind::put,
-                             Kind::remove, Kind::put_if, Kind::put_if};
+    constexpr Kind kMix[] = {Kind::get,    Kind::get,    Kind::get,    Kind::put,
+                             Kind::remove, Kind::put_if, Kind::put_if, Kind::remove_if};
     Operation o = op(kMix[below(std::size(kMix))], Outcome::ok, ++now_, kNever);
     o.client = "c" + std::to_string(&c - clients_.data());
-    if (o.kind == Kind::put || o.kind == Kind::put_if) o.value = "v" + std::to_string(++values_);
+    // A deletion needs a version: of a client that knows none, it is one that no write has.
+    if (is_put(o.kind)) o.value = "v" + std::to_string(++values_);
     if (o.kind == Kind::put_if) o.expected = chance(0.3) ? 0 : c.known_version;
+    if (o.kind == Kind::remove_if) o.expected = c.known_version == 0 ? kNoVersion : c.known_version;
     c.index = history_.size();
     history_.push_back(std::move(o));
     c.phase = Phase::called;
@@ -388,11 +439,11 @@ class RandomHistory {
         result.value = value_;
         result.version = version_;
       }
-    } else if (o.kind == Kind::put_if && o.expected != (present_ ? version_ : 0)) {
+    } else if (is_conditional(o.kind) && o.expected != (present_ ? version_ : 0)) {
       result.outcome = Outcome::conflict;
     } else {
       version_ += 1 + below(3);
-      present_ = o.kind != Kind::remove;
+      present_ = is_put(o.kind);
       value_ = o.value.value_or("");
       result.version = version_;
     }
@@ -442,11 +493,11 @@ void mutate(History& history, std::mt19937_64& random) {
       o.value.reset();
       o.version = 0;
     }
-  } else if (o.kind == Kind::put_if) {
+  } else if (is_conditional(o.kind)) {
     if (o.outcome == Outcome::ok) {
       o.outcome = Outcome::conflict;
       o.version = 0;
-    } else {
+    } else if (o.kind == Kind::put_if || other.version != 0) {
       o.expected = other.version;
     }
   } else {

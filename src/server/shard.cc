@@ -19,10 +19,6 @@ static_assert(layout::kMaxMessageSize <= fabric::kMaxMessage);
 // How often a recovery that others are in the way of asks whether it may begin.
 constexpr Nanos kRecoveryTurn = 5 * kMillisecond;
 
-bool is_write(RequestKind kind) {
-  return kind == RequestKind::put || kind == RequestKind::remove || kind == RequestKind::put_if;
-}
-
 nlohmann::json to_json(const RecoveryReport& r) {
   return {{"records", r.records_applied},
           {"images", r.images},
@@ -217,6 +213,7 @@ std::string Shard::stat() {
        {{"puts", w.puts},
         {"deletes", w.removes},
         {"conditional_puts", w.conditional_puts},
+        {"conditional_deletes", w.conditional_removes},
         {"conflicts", w.conflicts},
         {"in_flight", writes_in_flight_}}},
       {"log",

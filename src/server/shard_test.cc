@@ -89,6 +89,37 @@ TEST_F(ShardTest, ConditionalPutsLookAtTheVersion) {
   EXPECT_EQ(s_->put_if(*client_, "key", "fourth", c.version).code, Code::ok);
 }
 
+TEST_F(ShardTest, ConditionalDeletionsLookAtTheVersion) {
+  open(test_geometry(16));
+  const WriteAnswer a = s_->put(*client_, "key", "first");
+  const WriteAnswer refused = s_->remove_if(*client_, "key", a.version + 1);
+  EXPECT_EQ(refused.code, Code::conflict);
+  EXPECT_EQ(refused.version, a.version) << "a conflict tells the version that is there";
+  EXPECT_EQ(s_->get("key"), (Stored{"first", a.version}));
+  // Once merged and out of its write slot, the version comes from the bucket.
+  const std::uint64_t block = s_->blocks.block_of(s_->hash("key"));
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(s_->put(*client_, key_in_block(block, i), "x").code, Code::ok);
+  ASSERT_FALSE(s_->slot_of("key"));
+  EXPECT_EQ(s_->remove_if(*client_, "key", a.version).code, Code::ok);
+  EXPECT_EQ(s_->get("key"), std::nullopt);
+  EXPECT_EQ(s_->remove_if(*client_, "key", a.version).code, Code::conflict);
+}
+
+// Rule 8: the second time it would be a conflict.
+TEST_F(ShardTest, AConditionalDeletionThatComesAgainGetsTheFirstOnesReply) {
+  open(test_geometry(16));
+  const WriteAnswer a = s_->put(*client_, "key", "value");
+  client_->send_as(101, 2, 1, RequestKind::remove_if, "key", "", a.version);
+  client_->send_as(102, 2, 1, RequestKind::remove_if, "key", "", a.version);
+  turn_until(*s_->loop, [&] { return client_->answers.contains(102); });
+  client_->send_as(103, 2, 1, RequestKind::remove_if, "key", "", a.version);
+  turn_until(*s_->loop, [&] { return client_->answers.contains(103); });
+  EXPECT_EQ(client_->answers[102].front().code, Code::ok);
+  EXPECT_EQ(client_->answers[103].front().code, Code::ok);
+  EXPECT_EQ(client_->answers[103].front().version, client_->answers[102].front().version);
+}
+
 // Of conditional puts in flight together, each expecting what the last reply said, exactly one wins
 // a round.
 TEST_F(ShardTest, OneOfManyConditionalPutsWins) {

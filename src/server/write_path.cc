@@ -24,7 +24,7 @@ WriteOutcome not_known(const Status& why) {
 }
 }  // namespace
 
-// While a conditional put has it, no other write of the key enters the log.
+// While a conditional write has it, no other write of the key enters the log.
 class WritePath::Exclusive {
  public:
   Exclusive(KeyInFlight& key, bool wanted) : key_(wanted ? &key : nullptr) {
@@ -60,6 +60,10 @@ Status WritePath::check(const KeyedWrite& w) const {
                   fmt::format("key and value have {} bytes, the store takes {}; format one with a "
                               "larger --inline-limit",
                               key.size() + value.size(), geometry_.inline_limit));
+  }
+  if (w.removal() && !value.empty()) return Status(Code::invalid, "a deletion with a value");
+  if (w.removal() && w.conditional() && w.request.expected == 0) {
+    return Status(Code::invalid, "a deletion of version 0, which no key has");
   }
   if (placement_.shard_of(w.hash) != geometry_.shard && kept(Rule::same_shard)) {
     return Status(Code::invalid,
@@ -139,9 +143,7 @@ Task<WriteOutcome> WritePath::write(const Request& request) {
   }
   settle(key, w, ticket);
   if (!durable.ok()) co_return not_known(durable);
-  ++(w.removal()       ? counters_.removes
-     : w.conditional() ? counters_.conditional_puts
-                       : counters_.puts);
+  count(w);
   co_return WriteOutcome{Code::ok, ticket.version, {}};
 }
 
@@ -174,7 +176,7 @@ Task<Status> WritePath::take_slot(KeyInFlight& key, const KeyedWrite& w) {
   co_return Status();
 }
 
-// A conditional put looks at the version when no write of the key is under way. Nothing if it is
+// A conditional write looks at the version when no write of the key is under way. Nothing if it is
 // the one that is expected, else the answer.
 Task<std::optional<WriteOutcome>> WritePath::compare_version(KeyInFlight& key,
                                                              const KeyedWrite& w) {
@@ -246,6 +248,14 @@ void WritePath::settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket&
   --key.unpublished;
   --table_.slot(w.block, *key.slot).in_log;
   key.changed.wake_all();
+}
+
+void WritePath::count(const KeyedWrite& w) {
+  if (w.conditional()) {
+    ++(w.removal() ? counters_.conditional_removes : counters_.conditional_puts);
+  } else {
+    ++(w.removal() ? counters_.removes : counters_.puts);
+  }
 }
 
 // The version of the key as of its last logged write. None of its writes may be unpublished.

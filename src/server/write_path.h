@@ -31,6 +31,7 @@ struct WriteCounters {
   std::uint64_t puts = 0;
   std::uint64_t removes = 0;
   std::uint64_t conditional_puts = 0;
+  std::uint64_t conditional_removes = 0;
   std::uint64_t conflicts = 0;
 };
 
@@ -54,9 +55,9 @@ class WritePath {
         merger_(merger),
         stop_(stop) {}
 
-  // Does a write: put, remove or put_if. It is on SSD and visible to all clients if the outcome is
-  // ok, may be if it is unknown, and nothing was done otherwise. The request's bytes stay until
-  // then.
+  // Does a write: put or remove, conditional or not. It is on SSD and visible to all clients if the
+  // outcome is ok, may be if it is unknown, and nothing was done otherwise. The request's bytes
+  // stay until then.
   Task<WriteOutcome> write(const layout::Request& request);
 
   // A failure: who waits looks at it.
@@ -71,7 +72,7 @@ class WritePath {
     std::optional<std::uint32_t> slot;  // theirs until the last has ended
     std::uint32_t users = 0;
     std::uint32_t unpublished = 0;  // in the log, not yet in the slot
-    bool exclusive = false;         // a conditional put is looking at the version
+    bool exclusive = false;         // a conditional write is looking at the version
     WaitList changed;
   };
   // Of a key, with its hash.
@@ -87,8 +88,8 @@ class WritePath {
     std::uint64_t block;
 
     Name name() const { return {hash, request.key}; }
-    bool removal() const { return request.kind == layout::RequestKind::remove; }
-    bool conditional() const { return request.kind == layout::RequestKind::put_if; }
+    bool removal() const { return layout::is_removal(request.kind); }
+    bool conditional() const { return layout::is_conditional(request.kind); }
   };
   class Exclusive;
   struct OwnedName {
@@ -126,6 +127,7 @@ class WritePath {
   Log::Ticket add_to_log(KeyInFlight& key, const KeyedWrite& w);
   void publish(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket);
   void settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket);
+  void count(const KeyedWrite& w);
 
   Task<Result<std::uint64_t>> current_version(KeyInFlight& key, const KeyedWrite& w);
   Task<Result<std::uint64_t>> version_in_bucket(const KeyedWrite& w);

@@ -134,6 +134,40 @@ TEST_F(WritePathTest, AConditionalPutFindsTheVersionWhereverItIs) {
   EXPECT_EQ(parts_.writes.counters().conflicts, 3u);
 }
 
+TEST_F(WritePathTest, AConditionalDeletionIsOfOneVersionOnly) {
+  const auto remove_if = [&](std::uint64_t expected) {
+    return write(RequestKind::remove_if, "key", "", expected);
+  };
+  EXPECT_EQ(remove_if(7).code, Code::conflict) << "the key is absent";
+  const std::uint64_t first = put("key", "one").version;
+  const std::uint64_t second = put("key", "two").version;
+  const WriteOutcome conflict = remove_if(first);
+  EXPECT_EQ(conflict.code, Code::conflict);
+  EXPECT_EQ(conflict.version, second);
+  EXPECT_EQ(published("key"), "two");
+  const WriteOutcome removed = remove_if(second);
+  EXPECT_EQ(removed.code, Code::ok) << removed.text;
+  EXPECT_GT(removed.version, second);
+  EXPECT_EQ(published("key"), "(deleted)");
+  EXPECT_EQ(remove_if(second).code, Code::conflict) << "once";
+  EXPECT_EQ(remove_if(removed.version).code, Code::conflict) << "a deletion is no version";
+  EXPECT_EQ(parts_.writes.counters().conditional_removes, 1u);
+  EXPECT_EQ(parts_.writes.counters().removes, 0u);
+  EXPECT_EQ(parts_.writes.counters().conflicts, 4u);
+  merge_all();
+  EXPECT_FALSE(parts_.stored("key"));
+}
+
+TEST_F(WritePathTest, OneOfManyConditionalDeletionsWins) {
+  const std::uint64_t version = put("key", "value").version;
+  for (int i = 0; i < 5; ++i) begin(RequestKind::remove_if, "key", "", version);
+  finish_all();
+  const auto won = std::ranges::count_if(begun_, [](const Write& w) {
+    return w.kind == RequestKind::remove_if && w.outcome->code == Code::ok;
+  });
+  EXPECT_EQ(won, 1);
+}
+
 // The first waits for the bucket, and the others for what it does then.
 TEST_F(WritePathTest, OneOfManyConditionalPutsWins) {
   for (int i = 0; i < 5; ++i) begin(RequestKind::put_if, "key", std::to_string(i), 0);
@@ -163,6 +197,9 @@ TEST_F(WritePathTest, WhatCannotBeKeptIsRefusedAndNotLogged) {
           parts_.writes.write(layout::Request{RequestKind::put, 1, 0, 0, "key", "v", 0, 9}));
   EXPECT_EQ(ends.code, Code::invalid);
   EXPECT_NE(ends.text.find("end at a time"), std::string::npos) << ends.text;
+  EXPECT_EQ(write(RequestKind::remove, "key", "value").code, Code::invalid);
+  EXPECT_EQ(write(RequestKind::remove_if, "key", "value", 1).code, Code::invalid);
+  EXPECT_EQ(write(RequestKind::remove_if, "key", "", 0).code, Code::invalid);
   EXPECT_EQ(parts_.log.counters().records, 0u);
   EXPECT_EQ(put("key", std::string(parts_.geometry.inline_limit - 3, 'v')).code, Code::ok);
 }

@@ -28,6 +28,15 @@ Operation::Outcome outcome_of(Code code, bool is_write) {
   }
 }
 
+Operation::Kind operation_of(RequestKind write) {
+  switch (write) {
+    case RequestKind::remove: return Operation::Kind::remove;
+    case RequestKind::put_if: return Operation::Kind::put_if;
+    case RequestKind::remove_if: return Operation::Kind::remove_if;
+    default: return Operation::Kind::put;
+  }
+}
+
 }  // namespace
 
 SimLoad::SimLoad(World& world, SimServer& server, SimServer::Shards& shards, const LoadShape& shape)
@@ -112,8 +121,10 @@ Task<void> SimLoad::task(SimClient& client) {
       co_await write(client, RequestKind::put, key);
     } else if (dice < 90) {
       co_await write(client, RequestKind::put_if, key);
-    } else {
+    } else if (dice < 96) {
       co_await write(client, RequestKind::remove, key);
+    } else {
+      co_await write(client, RequestKind::remove_if, key);
     }
     if (random.coin()) co_await client.process->sleep(world_.delay(kThink));
   }
@@ -239,23 +250,26 @@ Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t num
   {
     Operation& operation = history_[at];
     operation.client = client.process->name();
-    operation.kind = kind == RequestKind::put      ? Operation::Kind::put
-                     : kind == RequestKind::remove ? Operation::Kind::remove
-                                                   : Operation::Kind::put_if;
+    operation.kind = operation_of(kind);
     operation.key = key;
-    if (kind != RequestKind::remove) {
+    if (!is_removal(kind)) {
       operation.value = fmt::format("{}.{}", client.process->name(), ++values_);
       operation.value->append(world_.random().below(30), 'x');
     }
     // Mostly what is current, as far as this client knows.
     if (kind == RequestKind::put_if) {
       operation.expected = world_.random().below(10) < 3 ? 0 : client.versions[number];
+    } else if (kind == RequestKind::remove_if) {
+      // One that no write has, if it knows none: the checker takes it that whoever expects a
+      // version has been told of it.
+      operation.expected =
+          client.versions[number] != 0 ? client.versions[number] : layout::kMaxVersion;
     }
     operation.called = time_of(world_.now());
     world_.note("{} asks", history::to_string(operation, 0));
   }
   const std::string value = history_[at].value.value_or("");
-  if (kind == RequestKind::remove) shard.removal_begins(key);
+  if (is_removal(kind)) shard.removal_begins(key);
   Result<std::uint64_t> version = co_await client.shards[shard.ssd().shard].client->write(
       kind, key, value, history_[at].expected);
   Operation& operation = history_[at];
@@ -263,11 +277,10 @@ Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t num
   operation.returned = time_of(world_.now());
   if (version.ok()) {
     operation.version = *version;
-    client.versions[number] = kind == RequestKind::remove ? 0 : *version;
-    shard.acknowledged(key, *version, kind == RequestKind::remove);
+    client.versions[number] = is_removal(kind) ? 0 : *version;
+    shard.acknowledged(key, *version, is_removal(kind));
   }
-  if (kind == RequestKind::remove && operation.outcome != Operation::Outcome::unknown)
-    shard.removal_ends(key);
+  if (is_removal(kind) && operation.outcome != Operation::Outcome::unknown) shard.removal_ends(key);
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
   world_.note("{}{}", history::to_string(operation, 0),
               version.ok() ? "" : ": " + version.status().message());

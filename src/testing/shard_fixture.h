@@ -120,9 +120,8 @@ class TestClient final : public fabric::Peer {
   std::uint64_t send(layout::RequestKind kind, std::string_view key, std::string_view value = "",
                      std::uint64_t expected = 0) {
     const std::uint64_t sequence = next_++;
-    sent_[sequence] = {std::string(key), kind == layout::RequestKind::remove
-                                             ? std::nullopt
-                                             : std::optional<std::string>(value)};
+    sent_[sequence] = {std::string(key),
+                       layout::is_removal(kind) ? std::nullopt : std::optional<std::string>(value)};
     send_as(sequence, sequence, unanswered(), kind, key, value, expected);
     return sequence;
   }
@@ -252,6 +251,9 @@ class ShardFixture {
   WriteAnswer put_if(TestClient& c, std::string_view key, std::string_view value,
                      std::uint64_t expected) {
     return write(c, layout::RequestKind::put_if, key, value, expected);
+  }
+  WriteAnswer remove_if(TestClient& c, std::string_view key, std::uint64_t expected) {
+    return write(c, layout::RequestKind::remove_if, key, "", expected);
   }
 
   std::uint64_t hash(std::string_view key) const { return geometry.point_of(key); }

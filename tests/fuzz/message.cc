@@ -57,7 +57,7 @@ void run(ByteView input) {
 }
 
 std::vector<Bytes> seeds() {
-  std::vector<Bytes> out(8);
+  std::vector<Bytes> out(9);
   encode(out[0], HelloRequest{77});
   HelloReply hello;
   hello.ssd = *plan_ssd(SsdGeometry{}, 1 << 20, 128 * 1024);
@@ -71,6 +71,7 @@ std::vector<Bytes> seeds() {
   encode(out[4], Reply{Code::conflict, 17, "the key's version is 17"});
   encode(out[6], LaneRequest{5});
   encode(out[7], LaneReply{2, 0, 1, {0, 1, 0, 1}});
+  encode(out[8], Request{RequestKind::remove_if, 5, 4, 9, "key", std::string_view()});
   return out;
 }
 
