@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -37,6 +38,15 @@ constexpr std::size_t kWakers = 1;
 // Operations that a coroutine may do at once before others have their turn (Executor::may_go_on).
 constexpr std::int64_t kAtOnce = 128;
 constexpr Nanos kNever = std::numeric_limits<Nanos>::max();
+
+// Leaves the core's resources to the other thread that runs on it, for an instant.
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
 
 // Creates the ring so that completions wait for the thread's next system call instead of
 // interrupting it, where the kernel can (Linux 5.19). Returns 0 or -errno.
@@ -148,12 +158,14 @@ class WatchPoll final : public RingHandler {
   std::uint32_t ready_ = 0;  // since the last call
 };
 
-EventLoop::EventLoop(ForkMark mark) : mark_(std::move(mark)) { let_go_on(kAtOnce); }
+EventLoop::EventLoop(ForkMark mark, Nanos spin) : mark_(std::move(mark)), spin_(spin) {
+  let_go_on(kAtOnce);
+}
 
-Result<std::unique_ptr<EventLoop>> EventLoop::create() {
+Result<std::unique_ptr<EventLoop>> EventLoop::create(Nanos spin) {
   Result<ForkMark> mark = ForkMark::create();
   if (!mark.ok()) return mark.status();
-  std::unique_ptr<EventLoop> loop(new EventLoop(*std::move(mark)));
+  std::unique_ptr<EventLoop> loop(new EventLoop(*std::move(mark), spin));
   if (Status s = loop->open(); !s.ok()) return s;
   return loop;
 }
@@ -275,6 +287,42 @@ void EventLoop::call_turn_ends() {
   }
 }
 
+// Until a completion or the next timer.
+void EventLoop::wait() {
+  const Nanos until = sleepers_.empty() ? kNever : sleepers_.top().when;
+  if (spin_.bound() == 0) return submit_and_wait(until);
+  const Nanos begin = now();
+  if (spin_.begins() && look(begin, until)) return;
+  submit_and_wait(until);
+  spin_.slept(now() - begin);
+}
+
+// Looks for a completion, for the bound of a spin at most. Returns whether there is one, or the
+// timer of `until` is due.
+//
+// A look is of memory that is shared with the kernel: it takes a system call only where that says
+// that it has completions to hand over. The core is not left to others in between: sched_yield()
+// gives it for a whole slice, milliseconds, to whoever computes there, which is more than a bound.
+// If what is awaited needs this core, the spin is in vain, and few follow (spin.h).
+bool EventLoop::look(Nanos begin, Nanos until) {
+  if (io_uring_sq_ready(ring_.get()) > 0) submit();
+  const Nanos end = std::min(begin + spin_.bound(), until);
+  io_uring_cqe* cqe = nullptr;
+  for (;;) {
+    const bool found = io_uring_peek_cqe(ring_.get(), &cqe) == 0;
+    const Nanos t = now();
+    if (found || t >= until) {
+      spin_.paid(t - begin);
+      return true;
+    }
+    if (t >= end) {
+      spin_.in_vain(t - begin);
+      return false;
+    }
+    relax();
+  }
+}
+
 // Submits what is queued and sleeps until a completion (a wake from another thread is one) or
 // `until`.
 void EventLoop::submit_and_wait(Nanos until) {
@@ -291,7 +339,7 @@ void EventLoop::submit_and_wait(Nanos until) {
 
 void EventLoop::turn(bool may_block) {
   if (may_block && ready_.empty() && io_uring_cq_ready(ring_.get()) == 0) {
-    submit_and_wait(sleepers_.empty() ? kNever : sleepers_.top().when);
+    wait();
   } else if (io_uring_sq_ready(ring_.get()) > 0) {
     submit();
   }

@@ -1,5 +1,6 @@
 // EventLoop: the real Executor. One thread, one io_uring: device I/O, socket readiness and the idle
-// wait all go through the ring, so an idle loop sleeps in one system call and costs no CPU.
+// wait all go through the ring, so an idle loop sleeps in one system call and costs no CPU. If told
+// so, it looks at the ring for a while before it sleeps (spin.h).
 #pragma once
 
 #include <scalio/status.h>
@@ -15,6 +16,7 @@
 #include "base/ring.h"
 #include "task/executor.h"
 #include "task/fork_mark.h"
+#include "task/spin.h"
 
 struct io_uring;
 struct io_uring_sqe;
@@ -46,8 +48,9 @@ class EventLoop final : public Executor {
  public:
   // Fails (unavailable) where the kernel refuses what it needs, saying how to allow it. Another
   // thread than this one may go on to use the loop, but no forked process: its memory and the
-  // kernel's end are the parent's.
-  static Result<std::unique_ptr<EventLoop>> create();
+  // kernel's end are the parent's. `spin` bounds how long a wait may look before it sleeps; 0: it
+  // sleeps at once.
+  static Result<std::unique_ptr<EventLoop>> create(Nanos spin = 0);
   // Every Watch and device on the loop must be gone. Functions that run_on_loop() still holds are
   // dropped.
   ~EventLoop() override;
@@ -79,8 +82,10 @@ class EventLoop final : public Executor {
   // Calls `end`, once, at the end of this turn, or of the next one if none is under way.
   void at_turn_end(TurnEnd* end) { turn_ends_.push_back(end); }
 
-  // Runs `fn` on the loop's thread. The one member that any thread may call.
+  // Runs `fn` on the loop's thread. Any thread may call this member and the next, and no other.
   void run_on_loop(std::function<void()> fn);
+  // What its waits have spun, and to what end.
+  const Spin& spin() const { return spin_; }
 
   // The loop's own T, made when it is first asked for. What would be a thread's lives and ends with
   // the loop instead: a thread's variables may be gone before the loop is.
@@ -93,7 +98,7 @@ class EventLoop final : public Executor {
 
  private:
   friend class WatchPoll;
-  explicit EventLoop(ForkMark mark);
+  EventLoop(ForkMark mark, Nanos spin);
   Status open();
   // A coroutine of post_at().
   struct Sleeper {
@@ -106,6 +111,8 @@ class EventLoop final : public Executor {
   };
   class Waker;
 
+  void wait();
+  bool look(Nanos begin, Nanos until);
   void submit_and_wait(Nanos until);
   bool reap();
   void resume_ready();
@@ -114,6 +121,7 @@ class EventLoop final : public Executor {
   void drain_remote();
 
   const ForkMark mark_;
+  Spin spin_;
   std::unordered_map<std::type_index, std::shared_ptr<void>> locals_;
   std::unique_ptr<io_uring> ring_;  // null if it could not be made
   std::size_t outstanding_ = 0;     // entries prepared whose last completion has not come

@@ -358,6 +358,87 @@ TEST_F(EventLoopTest, ManyWatchesComeAndGo) {
   loop_->run_until([&] { return marker.use_count() == 1; });
 }
 
+Task<void> sleep_often(Executor* executor, int times, Nanos each) {
+  for (int i = 0; i < times; ++i) co_await executor->sleep(each);
+}
+
+// What a loop does whose spins are bounded by `spin`.
+class SpinningLoopTest : public EventLoopTest {
+ protected:
+  void spin_for(Nanos spin) {
+    loop_ = std::move(*EventLoop::create(spin));
+    spin_ = &loop_->spin();
+  }
+  void sleep(int times, Nanos each) {
+    loop_->spawn(sleep_often(loop_.get(), times, each));
+    run_spawned();
+  }
+  const Spin* spin_ = nullptr;
+};
+
+// Longer than any wait of a test.
+constexpr Nanos kForever = 600 * kSecond;
+
+TEST_F(SpinningLoopTest, DoesNotSpinUnlessToldTo) {
+  sleep(5, kMillisecond);
+  EXPECT_EQ(loop_->spin().spins(), 0u);
+}
+
+TEST_F(SpinningLoopTest, ATimerEndsASpin) {
+  spin_for(kForever);
+  constexpr int kTimes = 5;
+  sleep(kTimes, kMillisecond);
+  EXPECT_GE(spin_->spins(), kTimes - 1u);
+  EXPECT_EQ(spin_->spins_paid(), spin_->spins());
+  EXPECT_GE(spin_->spun(), (kTimes - 1) * kMillisecond / 2);
+}
+
+TEST_F(SpinningLoopTest, WhatComesEndsASpin) {
+  spin_for(kForever);
+  sleep(1, kMillisecond);
+  Pair pair;
+  std::string got;
+  Watch watch(*loop_, pair.near(), POLLIN, [&](std::uint32_t) { got += pair.receive(); });
+  loop_->turn(false);
+  std::thread sender([&] { pair.send("bytes"); });
+  loop_->run_until([&] { return got == "bytes"; });
+  sender.join();
+  int ran = 0;
+  for (int i = 1; i <= 100; ++i) {
+    std::thread caller([&] { loop_->run_on_loop([&] { ++ran; }); });
+    loop_->run_until([&] { return ran == i; });
+    caller.join();
+  }
+  EXPECT_GT(spin_->spins(), 0u);
+  EXPECT_EQ(spin_->spins_paid(), spin_->spins());
+}
+
+TEST_F(SpinningLoopTest, SleepsWhenASpinIsInVain) {
+  spin_for(kMillisecond);
+  while (spin_->spins() == spin_->spins_paid()) {
+    sleep(1, 0);
+    sleep(1, 10 * kMillisecond);
+  }
+}
+
+TEST_F(SpinningLoopTest, DoesNotSpinWhereWaitsAreLong) {
+  spin_for(1);
+  sleep(5, 10 * Spin::kWaking);
+  EXPECT_EQ(spin_->spins(), 0u);
+}
+
+// Entries that were prepared before are under way meanwhile.
+TEST_F(SpinningLoopTest, SubmitsBeforeItSpins) {
+  spin_for(kForever);
+  sleep(1, kMillisecond);
+  Pair pair;
+  pair.send("ready");
+  std::string got;
+  Watch watch(*loop_, pair.near(), POLLIN, [&](std::uint32_t) { got += pair.receive(); });
+  loop_->run_until([&] { return got == "ready"; });
+  EXPECT_EQ(spin_->spins_paid(), spin_->spins());
+}
+
 // Freed by the loop's destructor, not left to leak.
 TEST_F(EventLoopTest, LoopMayEndRightAfterItsWatches) {
   Pair pair;
