@@ -208,27 +208,30 @@ ssize_t FrameStream::receive(ByteSpan into) {
   return n;
 }
 
+ssize_t FrameStream::send_with_descriptors(ByteView bytes) {
+  iovec iov{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
+  message.msg_control = control;
+  message.msg_controllen = CMSG_SPACE(attached_.size() * sizeof(int));
+  cmsghdr* c = CMSG_FIRSTHDR(&message);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(attached_.size() * sizeof(int));
+  std::memcpy(CMSG_DATA(c), attached_.data(), attached_.size() * sizeof(int));
+  return sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 // Sends until nothing is queued or the socket takes no more. Returns 0, or the error: EAGAIN for
 // the latter.
 int FrameStream::send_queued() {
   while (!out_.empty()) {
     const ByteView bytes = out_.bytes();
-    iovec iov{const_cast<std::byte*>(bytes.data()), bytes.size()};
-    msghdr message{};
-    message.msg_iov = &iov;
-    message.msg_iovlen = 1;
-    alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))];
-    if (!attached_.empty()) {
-      std::memset(control, 0, sizeof control);
-      message.msg_control = control;
-      message.msg_controllen = CMSG_SPACE(attached_.size() * sizeof(int));
-      cmsghdr* c = CMSG_FIRSTHDR(&message);
-      c->cmsg_level = SOL_SOCKET;
-      c->cmsg_type = SCM_RIGHTS;
-      c->cmsg_len = CMSG_LEN(attached_.size() * sizeof(int));
-      std::memcpy(CMSG_DATA(c), attached_.data(), attached_.size() * sizeof(int));
-    }
-    const ssize_t n = sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t n = attached_.empty() ? ::send(socket_.get(), bytes.data(), bytes.size(),
+                                                 MSG_NOSIGNAL | MSG_DONTWAIT)
+                                        : send_with_descriptors(bytes);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
     attached_.clear();

@@ -69,6 +69,7 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   void read_frames();
   void deliver(ByteView& received);
   ssize_t receive(ByteSpan into);
+  ssize_t send_with_descriptors(ByteView bytes);
   int send_queued();
   void flush();
   void lose(Status why);
