@@ -72,6 +72,27 @@ TEST_F(OfferedSsds, AreAllThatATcpClientNeeds) {
   EXPECT_GT(nlohmann::json::parse(*stat)["target_cpu_us"], 0);
 }
 
+// So that it waits as the server's own threads do.
+TEST_F(OfferedSsds, AreOfferedByATargetThatSpinsAsTheServer) {
+  Store store(scratch_, {.serve = {"--spin", "200"}});
+  ASSERT_NO_FATAL_FAILURE(fill(store));
+  std::ifstream command("/proc/" + std::to_string(target_of(store)) + "/cmdline");
+  std::string argument;
+  while (std::getline(command, argument, '\0') && argument != "--spin") {
+  }
+  std::getline(command, argument, '\0');
+  EXPECT_EQ(argument, "200");
+  ClientOptions spinning;
+  spinning.spin = std::chrono::microseconds(200);
+  auto client = Client::connect(store.tcp_uri(), spinning);
+  ASSERT_TRUE(client.ok()) << client.status().to_string();
+  for (int i = 0; i < kRecords; ++i) {
+    auto got = (*client)->run((*client)->get(key(i)));
+    ASSERT_TRUE(got.ok()) << got.status().to_string();
+    EXPECT_EQ(got->value, "value");
+  }
+}
+
 TEST_F(OfferedSsds, AreLeftByAnOrderlyShutdown) {
   Store store(scratch_, {.serve = {"--log-level", "debug"}});
   ASSERT_NO_FATAL_FAILURE(fill(store));

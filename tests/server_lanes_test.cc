@@ -18,6 +18,7 @@
 #include "server/server.h"
 #include "store/format_store.h"
 #include "support/scratch.h"
+#include "task/spin.h"
 #include "testing/lane_fixture.h"
 #include "testing/service_connection.h"
 
@@ -38,7 +39,7 @@ constexpr int kSsds = 2, kSlices = 4, kRecords = 200;
 std::string key_of(int i) { return "key-" + std::to_string(i); }
 
 // A store of 2 SSDs x 4 slices, served here. Over shared memory or TCP, with one or three threads
-// that stand in for the NIC, is the parameter.
+// that stand in for the NIC, or with threads and clients that spin, is the parameter.
 class LanesOfAStore : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override { format(dir_.string(), kSlices); }
@@ -52,6 +53,7 @@ class LanesOfAStore : public ::testing::TestWithParam<const char*> {
     ASSERT_TRUE(made.ok()) << made.status().to_string();
   }
   bool tcp() const { return std::string_view(GetParam()) != "shm"; }
+  bool spins() const { return std::string_view(GetParam()) == "spinning"; }
   std::string socket() const { return (scratch_.sockets() / "s").string(); }
   ServerOptions options(unsigned threads, bool pin = false) const {
     ServerOptions o;
@@ -61,6 +63,7 @@ class LanesOfAStore : public ::testing::TestWithParam<const char*> {
     o.listen = {tcp() ? (uri_.empty() ? "tcp:127.0.0.1:0" : uri_) : "unix:" + socket()};
     o.threads = threads;
     if (std::string_view(GetParam()) == "three_nics") o.nic_threads = 3;
+    if (spins()) o.spin = Spin::kMostBound;
     o.pin = pin;
     return o;
   }
@@ -71,7 +74,9 @@ class LanesOfAStore : public ::testing::TestWithParam<const char*> {
     uri_ = server_->addresses().front();
   }
   std::unique_ptr<Client> connected() {
-    auto client = Client::connect(uri_);
+    ClientOptions o;
+    if (spins()) o.spin = std::chrono::milliseconds(1);
+    auto client = Client::connect(uri_, o);
     EXPECT_TRUE(client.ok()) << client.status().to_string();
     return client.ok() ? *std::move(client) : nullptr;
   }
@@ -118,7 +123,8 @@ class LanesOfAStore : public ::testing::TestWithParam<const char*> {
   std::string uri_;
   std::unique_ptr<Server> server_;
 };
-INSTANTIATE_TEST_SUITE_P(Over, LanesOfAStore, ::testing::Values("shm", "tcp", "three_nics"),
+INSTANTIATE_TEST_SUITE_P(Over, LanesOfAStore,
+                         ::testing::Values("shm", "tcp", "three_nics", "spinning"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(LanesOfAStore, AClientConnectsOnceToEach) {
@@ -194,12 +200,38 @@ TEST_P(LanesOfAStore, LanesArePinnedToCores) {
   EXPECT_EQ(usable_cores(), cores) << "of this thread";
 }
 
+TEST_P(LanesOfAStore, WhatTheirThreadsSpinIsCounted) {
+  start(1);
+  std::unique_ptr<Client> client = connected();
+  ASSERT_TRUE(client);
+  nlohmann::json told;
+  do {
+    put_records(*client);
+    expect_records(*client);
+    told = stat(*client);
+  } while (spins() && (told["lanes"][0]["spins_paid"] == 0 || told["nic_spin_us"] == 0));
+  const nlohmann::json& lane = told["lanes"][0];
+  EXPECT_GE(lane["spins"], lane["spins_paid"]);
+  if (spins()) return;
+  EXPECT_EQ(lane["spins"], 0);
+  EXPECT_EQ(lane["spin_us"], 0);
+  EXPECT_EQ(told["nic_spin_us"], 0);
+}
+
 TEST_P(LanesOfAStore, WhatCannotBeIsRefusedWithNumbers) {
   const auto refused = [&](const ServerOptions& o) {
     auto s = Server::start(o);
     EXPECT_EQ(s.code(), Code::invalid);
     return s.ok() ? "" : s.status().message();
   };
+  ServerOptions spinning = options(1);
+  spinning.spin = Spin::kMostBound + 1;
+  EXPECT_THAT(refused(spinning), HasSubstr("1 ms"));
+  for (const auto spin : {std::chrono::microseconds(-1), std::chrono::microseconds(1001)}) {
+    ClientOptions o;
+    o.spin = spin;
+    EXPECT_EQ(Client::connect("unix:/nowhere", o).code(), Code::invalid);
+  }
   EXPECT_THAT(refused(options(9)), AllOf(HasSubstr("--threads 9"), HasSubstr("8 slices")));
   if (const std::size_t cores = usable_cores().size(); cores < 8) {
     EXPECT_THAT(refused(options(8, true)),

@@ -52,6 +52,10 @@ struct ClientOptions {
   // After a lost connection, how long to try to resume the session before writes in flight are
   // reported as unknown and everything else as unavailable.
   std::chrono::milliseconds resume_timeout{2000};
+  // How long a wait may look for what it awaits before the thread sleeps: 1 ms at most. It takes a
+  // core, and spares the time that waking takes. A wait does so only if the one before it was
+  // short, and what was looked for has come in time of late. 0: it sleeps at once.
+  std::chrono::microseconds spin{0};
 };
 
 struct Record {

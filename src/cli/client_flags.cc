@@ -49,4 +49,13 @@ void ClientFlags::add_to(CLI::App& app) {
       ->check(CLI::Range(1, 86400));
 }
 
+void ClientFlags::add_spin_to(CLI::App& app) {
+  app.add_option_function<unsigned>(
+         "--spin", [this](unsigned us) { options.spin = std::chrono::microseconds(us); },
+         "How long a thread may look for an answer before it sleeps, while answers come in this "
+         "time; it takes a core. Default: 0")
+      ->type_name("US")
+      ->check(CLI::Range(0, 1000));
+}
+
 }  // namespace scalio::cli

@@ -81,10 +81,9 @@ Result<net::Uri> address_in(const std::string& line) {
 
 Result<std::unique_ptr<TargetProcess>> TargetProcess::start(net::Uri listen,
                                                             std::vector<std::string> ssds,
-                                                            std::string log_level, unsigned clients,
-                                                            unsigned threads) {
-  std::unique_ptr<TargetProcess> target(new TargetProcess(std::move(listen), std::move(ssds),
-                                                          std::move(log_level), clients, threads));
+                                                            Settings settings) {
+  std::unique_ptr<TargetProcess> target(
+      new TargetProcess(std::move(listen), std::move(ssds), std::move(settings)));
   if (Status s = target->launch(); !s.ok()) return s;
   Result<std::thread> supervisor =
       start_thread("scalio-target", [t = target.get()] { t->supervise(); });
@@ -93,13 +92,8 @@ Result<std::unique_ptr<TargetProcess>> TargetProcess::start(net::Uri listen,
   return target;
 }
 
-TargetProcess::TargetProcess(net::Uri listen, std::vector<std::string> ssds, std::string log_level,
-                             unsigned clients, unsigned threads)
-    : ssds_(std::move(ssds)),
-      log_level_(std::move(log_level)),
-      clients_(clients),
-      threads_(threads),
-      address_(std::move(listen)) {}
+TargetProcess::TargetProcess(net::Uri listen, std::vector<std::string> ssds, Settings settings)
+    : ssds_(std::move(ssds)), settings_(std::move(settings)), address_(std::move(listen)) {}
 
 TargetProcess::~TargetProcess() {
   if (!supervisor_.joinable()) return;
@@ -124,12 +118,13 @@ Status TargetProcess::launch() {
   if (!in.ok()) return in.status();
   if (!out.ok()) return out.status();
   std::vector<std::string> arguments = {"scalio",           "nvmf-target",    "--json",
-                                        "--end-with-stdin", "--log-level",    log_level_,
+                                        "--end-with-stdin", "--log-level",    settings_.log_level,
                                         "--listen",         address().text(), "--ns"};
   arguments.insert(arguments.end(), ssds_.begin(), ssds_.end());
-  arguments.insert(arguments.end(), {"--threads", std::to_string(threads_)});
-  if (clients_ > 0) {
-    const std::size_t most = clients_ * kConnectionsOfAClient + kConnectionsOfOthers;
+  arguments.insert(arguments.end(), {"--threads", std::to_string(settings_.threads), "--spin",
+                                     std::to_string(settings_.spin / kMicrosecond)});
+  if (settings_.clients > 0) {
+    const std::size_t most = settings_.clients * kConnectionsOfAClient + kConnectionsOfOthers;
     arguments.insert(arguments.end(), {"--max-connections", std::to_string(most)});
   }
   // In a process group of its own: a Ctrl-C at the terminal is for the server, which ends it in its

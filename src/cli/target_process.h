@@ -23,15 +23,19 @@ namespace scalio::cli {
 // Thread-safe.
 class TargetProcess {
  public:
+  struct Settings {
+    std::string log_level;
+    unsigned clients;  // whose connections it takes; 0: as its own option says
+    unsigned threads;
+    Nanos spin;
+  };
   // Starts it and waits until hosts can connect. If it dies, it is started again at the same
   // address, at most once a second, and that is logged. It ends with this object, or with this
-  // process, however that ends. It takes the connections of so many clients, 0 as its own option
-  // says, on so many threads. Failures: invalid, busy (its own error is on stderr), unavailable,
+  // process, however that ends. Failures: invalid, busy (its own error is on stderr), unavailable,
   // timed_out.
   static Result<std::unique_ptr<TargetProcess>> start(net::Uri listen,
                                                       std::vector<std::string> ssds,
-                                                      std::string log_level, unsigned clients,
-                                                      unsigned threads);
+                                                      Settings settings);
   ~TargetProcess();
   TargetProcess(const TargetProcess&) = delete;
   TargetProcess& operator=(const TargetProcess&) = delete;
@@ -45,16 +49,13 @@ class TargetProcess {
   std::optional<Nanos> cpu_time() const;
 
  private:
-  TargetProcess(net::Uri listen, std::vector<std::string> ssds, std::string log_level,
-                unsigned clients, unsigned threads);
+  TargetProcess(net::Uri listen, std::vector<std::string> ssds, Settings settings);
   Status launch();
   void supervise();
   void keep_running(std::unique_lock<std::mutex>& lock);
 
   const std::vector<std::string> ssds_;
-  const std::string log_level_;
-  const unsigned clients_;
-  const unsigned threads_;
+  const Settings settings_;
 
   mutable std::mutex mutex_;  // of all below
   std::condition_variable changed_;

@@ -220,8 +220,12 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
     const Result<net::Address> address = net::unix_address(uri->path);
     if (!address.ok()) return address.status();
   }
+  const std::chrono::nanoseconds spin = options.spin;
+  if (spin.count() < 0 || static_cast<Nanos>(spin.count()) > Spin::kMostBound) {
+    return Status(Code::invalid, "a client spins for 0 to 1,000 us");
+  }
   auto impl = std::make_unique<Impl>();
-  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create(static_cast<Nanos>(spin.count()));
   if (!loop.ok()) return loop.status();
   impl->loop = std::move(*loop);
   impl->initiator.emplace(*impl->loop);

@@ -20,8 +20,8 @@ Task<Status> start_shard(Shard& shard, std::function<void(const Status&)> cannot
 }
 }  // namespace
 
-Result<std::unique_ptr<LaneThread>> LaneThread::create(std::uint16_t number) {
-  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+Result<std::unique_ptr<LaneThread>> LaneThread::create(std::uint16_t number, Nanos spin) {
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create(spin);
   if (!loop.ok()) return loop.status();
   return std::unique_ptr<LaneThread>(new LaneThread(number, std::move(*loop)));
 }
@@ -141,6 +141,9 @@ std::string LaneThread::stat() {
                                   {"clients", lane_->clients()},
                                   {"cpu_us", cpu / kMicrosecond},
                                   {"wall_us", wall / kMicrosecond},
+                                  {"spins", loop_->spin().spins()},
+                                  {"spins_paid", loop_->spin().spins_paid()},
+                                  {"spin_us", loop_->spin().spun() / kMicrosecond},
                                   {"busy", static_cast<double>(cpu) / static_cast<double>(wall)}});
 }
 

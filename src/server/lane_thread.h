@@ -34,8 +34,8 @@ struct ShardPlan {
 
 class LaneThread {
  public:
-  // A loop without a thread: until begin(), the caller's.
-  static Result<std::unique_ptr<LaneThread>> create(std::uint16_t number);
+  // A loop without a thread: until begin(), the caller's. `spin` is the loop's.
+  static Result<std::unique_ptr<LaneThread>> create(std::uint16_t number, Nanos spin);
   ~LaneThread();  // end()
 
   EventLoop& loop() { return *loop_; }

@@ -72,6 +72,7 @@ struct Server::Impl {
         {"process_cpu_us", to_us(usage.ru_utime) + to_us(usage.ru_stime)},
         {"process_kernel_us", to_us(usage.ru_stime)},
         {"nic_cpu_us", f ? f->nic_cpu_time() / kMicrosecond : 0},
+        {"nic_spin_us", f ? f->nic_spun() / kMicrosecond : 0},
         {"target_cpu_us", target ? nlohmann::json(*target / kMicrosecond) : nullptr},
         {"rss_bytes", resident_bytes()},
         {"uptime_seconds", static_cast<double>(lanes[0]->loop().now() - started) / kSecond}});
@@ -196,6 +197,7 @@ Result<layout::RegionGeometry> plan_region(const ServerOptions& o, const layout:
 
 Status check(const ServerOptions& o) {
   if (o.batch_max < 1) return Status(Code::invalid, "a batch has at least 1 record");
+  if (o.spin > Spin::kMostBound) return Status(Code::invalid, "a spin lasts 1 ms at most");
   if (o.nic_threads < 1) return Status(Code::invalid, "at least 1 thread stands in for a NIC");
   const AvailableMemory available = available_memory();
   if (o.cache_bytes > available.bytes) {
@@ -242,7 +244,7 @@ Status Server::Impl::open_store(const ServerOptions& o) {
   const Result<std::uint32_t> planned = plan_lanes(o, any);
   if (!planned.ok()) return planned.status();
   for (std::uint32_t i = 0; i < *planned; ++i) {
-    auto lane = LaneThread::create(static_cast<std::uint16_t>(i));
+    auto lane = LaneThread::create(static_cast<std::uint16_t>(i), o.spin);
     if (!lane.ok()) return lane.status();
     lanes.push_back(std::move(*lane));
   }
@@ -369,6 +371,7 @@ Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
   fabric::Limits limits;
   limits.max_connections = *clients;
   limits.nic_threads = o.nic_threads;
+  limits.spin = o.spin;
   auto server = fabric::FabricServer::start(fabric::Transports::servers, std::move(endpoints),
                                             epoch_now, *epoch, at, limits);
   if (!server.ok()) return server.status();

@@ -26,6 +26,7 @@ struct ServerOptions {
   unsigned threads = 0;  // lanes; 0: as many as cores that may be used, but not more than slices
   bool pin = false;      // each lane to a core of its own
   unsigned nic_threads = 1;  // that stand in for a NIC, over tcp:
+  Nanos spin = 0;            // the longest that any of these looks for work before it sleeps
   // Connections to a lane. 0: 1024, or as many as the limit on descriptors allows.
   unsigned max_clients = 0;
   // Offers the SSDs at these paths over NVMe-oF and says where clients find them. Called once, when

@@ -42,8 +42,8 @@ std::future<Status> begin_on_loop(EventLoop& loop, std::function<Task<Status>()>
   return done->get_future();
 }
 
-Result<std::unique_ptr<IoThread>> IoThread::start(const char* name) {
-  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+Result<std::unique_ptr<IoThread>> IoThread::start(const char* name, Nanos spin) {
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create(spin);
   if (!loop.ok()) return loop.status();
   std::unique_ptr<IoThread> io(new IoThread(std::move(*loop)));
   Result<std::thread> thread = start_thread(name, [t = io.get()] {

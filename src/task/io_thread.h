@@ -20,8 +20,9 @@ std::future<Status> begin_on_loop(EventLoop& loop, std::function<Task<Status>()>
 
 class IoThread {
  public:
-  // `name`, at most 15 characters, is what tools show. Fails with unavailable.
-  static Result<std::unique_ptr<IoThread>> start(const char* name);
+  // `name`, at most 15 characters, is what tools show. `spin` is the loop's. Fails with
+  // unavailable.
+  static Result<std::unique_ptr<IoThread>> start(const char* name, Nanos spin = 0);
   ~IoThread();  // stop()
 
   EventLoop& loop() { return *loop_; }

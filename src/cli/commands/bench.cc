@@ -209,6 +209,7 @@ Subcommand add_bench_ycsb(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("ycsb", "Run a YCSB workload against a server");
   auto flags = std::make_shared<BenchFlags>();
   flags->client.add_to(*app);
+  flags->client.add_spin_to(*app);
   add_workload_options(app, flags.get());
   app->add_option("--json", flags->json,
                   "Write the report to this file; - for stdout, instead of the table")

@@ -156,6 +156,13 @@ Subcommand add_nvmf_target(CLI::App& parent) {
       ->type_name("N")
       ->check(CLI::Range(std::size_t{1}, nvmf::TargetOptions::kMaxThreads).description(""))
       ->capture_default_str();
+  app->add_option_function<std::uint64_t>(
+         "--spin",
+         [flags = flags.get()](std::uint64_t us) { flags->options.spin = us * kMicrosecond; },
+         "How long each thread may look for work before it sleeps, while work comes in this time; "
+         "it takes a core. Default: 0")
+      ->type_name("US")
+      ->check(CLI::Range(0, 1000));
   app->add_flag(
       "--end-with-stdin", flags->end_with_stdin,
       "Stop when stdin ends: a program that holds a pipe to it takes it along when it dies");

@@ -81,12 +81,14 @@ Status offer_ssds(ServeFlags& flags, std::shared_ptr<std::unique_ptr<TargetProce
   Result<std::optional<net::Uri>> own = own_target(flags);
   if (!own.ok()) return own.status();
   if (*own) {
+    const TargetProcess::Settings settings{.log_level = flags.log_level,
+                                           .clients = flags.options.max_clients,
+                                           .threads = flags.nvmf_threads,
+                                           .spin = flags.options.spin};
     flags.options.offer_ssds =
-        [process, listen = **own, level = flags.log_level, clients = flags.options.max_clients,
-         threads = flags.nvmf_threads](
-            const std::vector<std::string>& ssds) -> Result<layout::SsdTarget> {
-      Result<std::unique_ptr<TargetProcess>> started =
-          TargetProcess::start(listen, ssds, level, clients, threads);
+        [process, listen = **own,
+         settings](const std::vector<std::string>& ssds) -> Result<layout::SsdTarget> {
+      Result<std::unique_ptr<TargetProcess>> started = TargetProcess::start(listen, ssds, settings);
       if (!started.ok()) return started.status();
       *process = std::move(*started);
       return target_at((*process)->address());
@@ -181,6 +183,12 @@ void add_tuning(CLI::App& app, server::ServerOptions& o) {
       ->type_name("N")
       ->check(CLI::Range(1, 64).description(""))
       ->capture_default_str();
+  app.add_option_function<std::uint64_t>(
+         "--spin", [&o](std::uint64_t us) { o.spin = us * kMicrosecond; },
+         "How long each of all these threads, and of the process that offers the SSDs, may look "
+         "for work before it sleeps, while work comes in this time; it takes a core. Default: 0")
+      ->type_name("US")
+      ->check(CLI::Range(0, 1000));
   app.add_option("--max-clients", o.max_clients,
                  "Most clients at one time: connections, descriptors and the connections of the "
                  "target follow. Default: 1024, or as many as descriptors allow")

@@ -31,6 +31,8 @@ struct Limits {
   // Threads that stand in for a NIC where there is none, at least one; each has an equal part of
   // the connections.
   unsigned nic_threads = 1;
+  // The longest that one of them looks for work before it sleeps.
+  Nanos spin = 0;
 
   StreamLimits of_a_stream() const { return {max_queued, stall_timeout}; }
 };

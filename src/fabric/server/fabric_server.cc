@@ -150,4 +150,10 @@ Nanos FabricServer::nic_cpu_time() const {
   return used;
 }
 
+Nanos FabricServer::nic_spun() const {
+  Nanos spun = 0;
+  for (const auto& transport : impl_->listening.transports) spun += transport->nic_spun();
+  return spun;
+}
+
 }  // namespace scalio::fabric

@@ -56,6 +56,8 @@ class FabricServer {
   std::vector<net::Uri> addresses() const;
   // CPU time used so far by what stands in for the NIC; 0 if nothing does.
   Nanos nic_cpu_time() const;
+  // What of it went into looking for work (Limits::spin).
+  Nanos nic_spun() const;
 
  private:
   struct Impl;

@@ -31,6 +31,8 @@ class TransportServer {
 
   // CPU time used so far by what stands in for a NIC; 0 if nothing does.
   virtual Nanos nic_cpu_time() const { return 0; }
+  // What of it went into looking for work (Limits::spin).
+  virtual Nanos nic_spun() const { return 0; }
 };
 
 }  // namespace scalio::fabric

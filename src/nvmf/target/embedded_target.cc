@@ -50,7 +50,7 @@ Status check(const TargetOptions& o) {
       !between(l.max_transfer, 8192, BufferPool::kMaxBuffer) || l.max_pdu_data % 4 != 0 ||
       !between(l.max_pdu_data, kInCapsuleData, 256 * 1024) || l.max_in_flight == 0 ||
       l.connect_timeout == 0 || l.stall_timeout == 0 ||
-      !between(o.threads, 1, TargetOptions::kMaxThreads)) {
+      !between(o.threads, 1, TargetOptions::kMaxThreads) || o.spin > Spin::kMostBound) {
     return invalid("a limit of the target is out of its range");
   }
   return Status();
@@ -133,7 +133,7 @@ struct EmbeddedTarget::Impl {
   std::string nqn;
   std::vector<Offer> offers;
 
-  Status begin();
+  Status begin(Nanos spin);
   Status open(std::size_t thread, const TargetOptions& options,
               const std::vector<TargetPort>& ports);
   Task<Status> open_on_thread(std::size_t thread, const TargetOptions& options,
@@ -155,7 +155,7 @@ Result<std::unique_ptr<EmbeddedTarget>> EmbeddedTarget::start(TargetOptions opti
   }
   auto impl = std::make_unique<Impl>(options.threads);
   for (const net::Listener& listener : listeners) impl->addresses.push_back(listener.uri());
-  if (Status s = impl->begin(); !s.ok()) return s;
+  if (Status s = impl->begin(options.spin); !s.ok()) return s;
   for (std::size_t i = 0; i < impl->serving.size(); ++i) {
     if (Status s = impl->open(i, options, ports); !s.ok()) return s;
   }
@@ -163,10 +163,10 @@ Result<std::unique_ptr<EmbeddedTarget>> EmbeddedTarget::start(TargetOptions opti
   return std::unique_ptr<EmbeddedTarget>(new EmbeddedTarget(std::move(impl)));
 }
 
-Status EmbeddedTarget::Impl::begin() {
+Status EmbeddedTarget::Impl::begin(Nanos spin) {
   for (std::size_t i = 0; i < serving.size(); ++i) {
     const std::string name = i == 0 ? "scalio-nvmf" : fmt::format("scalio-nvmf-{}", i);
-    Result<std::unique_ptr<IoThread>> io = IoThread::start(name.c_str());
+    Result<std::unique_ptr<IoThread>> io = IoThread::start(name.c_str(), spin);
     if (!io.ok()) return io.status();
     serving[i].io = std::move(*io);
   }

@@ -68,6 +68,8 @@ struct TargetOptions {
   // Threads, each with the associations of some hosts, and with devices of its own.
   static constexpr std::size_t kMaxThreads = 64;
   std::size_t threads = 1;
+  // The longest that one of them looks for work before it sleeps; 1 ms at most.
+  Nanos spin = 0;
   TargetLimits limits;
 };
 

@@ -31,7 +31,7 @@ class TcpServer final : public TransportServer {
     nic_lanes_ = std::vector<NicLane>(ports_.size());
     for (unsigned i = 0; i < limits_.nic_threads; ++i) {
       const std::string name = i == 0 ? "scalio-nic" : fmt::format("scalio-nic-{}", i);
-      Result<std::unique_ptr<IoThread>> thread = IoThread::start(name.c_str());
+      Result<std::unique_ptr<IoThread>> thread = IoThread::start(name.c_str(), limits_.spin);
       if (!thread.ok()) return thread.status();
       nics_.push_back(std::make_unique<NicThread>());
       nics_.back()->io = std::move(*thread);
@@ -79,6 +79,11 @@ class TcpServer final : public TransportServer {
     Nanos used = 0;
     for (const auto& nic : nics_) used += nic->io->cpu_time();
     return used;
+  }
+  Nanos nic_spun() const override {
+    Nanos spun = 0;
+    for (const auto& nic : nics_) spun += nic->io->loop().spin().spun();
+    return spun;
   }
 
  private:
