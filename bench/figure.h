@@ -68,6 +68,7 @@ Rows inserts(const Bench& bench);
 Rows restart(const Bench& bench);
 Rows memory(const Bench& bench);
 Rows growth(const Bench& bench);
+Rows tcp_gets(const Bench& bench);
 Rows nvme_tcp(const Bench& bench);
 Rows nvmf_misses(const Bench& bench);
 

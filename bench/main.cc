@@ -32,6 +32,7 @@ constexpr std::array kFigures = {
     Figure{"restart", "restart after a kill beside fio's reading of the log", restart},
     Figure{"memory", "the server's memory", memory},
     Figure{"growth", "GET cost as the records grow", growth},
+    Figure{"tcp-gets", "GET hits over TCP at depth 1 beside plain sockets", tcp_gets},
     Figure{"nvme-tcp", "reads over NVMe/TCP beside plain sockets", nvme_tcp},
     Figure{"nvmf-misses", "GET misses over NVMe/TCP beside the file, and the server's CPU",
            nvmf_misses},

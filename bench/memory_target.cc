@@ -8,8 +8,10 @@
 
 namespace scalio::bench {
 
-MemoryTarget::MemoryTarget(const std::filesystem::path& scratch)
-    : said_(scratch / "memory-target.out"), process_({SCALIO_MEMORY_TARGET}, said_) {
+MemoryTarget::MemoryTarget(const std::filesystem::path& scratch, std::chrono::microseconds spin)
+    : spin_(spin),
+      said_(scratch / "memory-target.out"),
+      process_({SCALIO_MEMORY_TARGET, fmt::format("{}", spin.count())}, said_) {
   constexpr std::chrono::seconds kBound{20};
   constexpr std::chrono::milliseconds kPoll{10};
   const auto deadline = std::chrono::steady_clock::now() + kBound;

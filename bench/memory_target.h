@@ -2,6 +2,7 @@
 // plain socket that sends as many bytes for as many: what no protocol could be faster than.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -13,8 +14,8 @@ namespace scalio::bench {
 // A process of its own, so that its CPU time is apart from the initiator's.
 class MemoryTarget {
  public:
-  // `scratch` is a directory for what it prints.
-  explicit MemoryTarget(const std::filesystem::path& scratch);
+  // `scratch` is a directory for what it prints. Its threads spin so long before they sleep.
+  MemoryTarget(const std::filesystem::path& scratch, std::chrono::microseconds spin);
 
   const Process& process() const { return process_; }
   // Where the namespace is, at 127.0.0.1.
@@ -23,8 +24,10 @@ class MemoryTarget {
   std::uint32_t nsid() const { return nsid_; }
   // Where the plain socket is.
   std::uint16_t plain_port() const { return plain_port_; }
+  std::chrono::microseconds spin() const { return spin_; }
 
  private:
+  const std::chrono::microseconds spin_;
   const std::filesystem::path said_;
   Process process_;
   std::uint16_t port_ = 0;
@@ -32,10 +35,5 @@ class MemoryTarget {
   std::string nqn_;
   std::uint32_t nsid_ = 0;
 };
-
-// What goes over the plain socket in place of a read command and of what answers it beside the
-// data: as many bytes as a command capsule and a C2HData's header.
-constexpr std::size_t kPlainRequest = 72;
-constexpr std::size_t kPlainHeader = 24;
 
 }  // namespace scalio::bench

@@ -1,5 +1,6 @@
-// scalio-bench-memory-target: see memory_target.h. It prints the target's port, NQN and NSID and
-// the plain socket's port, and runs until it is killed.
+// scalio-bench-memory-target SPIN: see memory_target.h. Its threads spin for SPIN us before they
+// sleep. It prints the target's port, NQN and NSID and the plain socket's port, and runs until it
+// is killed.
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -8,15 +9,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "check.h"
-#include "memory_target.h"
 #include "net/socket.h"
 #include "nvmf/target/embedded_target.h"
+#include "plain_sockets.h"
 #include "testing/memory_device.h"
 
 namespace scalio::bench {
@@ -28,14 +31,14 @@ constexpr std::size_t kMostAnswers = 64;  // sent at once
 const net::Uri kAnyPort{net::kTcp, "", "127.0.0.1", 0};
 
 // Answers one connection: its first 4 bytes say how many bytes of data each request asks for.
-void answer_plainly(int socket) {
+void answer_plainly(int socket, std::chrono::microseconds spin) {
   std::uint32_t size = 0;
   if (recv(socket, &size, sizeof size, MSG_WAITALL) != sizeof size) return;
   const std::size_t answer = kPlainHeader + size;
-  const std::vector<std::byte> answers(kMostAnswers * answer),
-      requests(kMostAnswers * kPlainRequest);
+  const std::vector<std::byte> answers(kMostAnswers * answer);
+  std::vector<std::byte> requests(kMostAnswers * kPlainRequest);
   for (std::size_t received = 0;;) {
-    const ssize_t n = recv(socket, const_cast<std::byte*>(requests.data()), requests.size(), 0);
+    const ssize_t n = receive_plainly(socket, requests, spin);
     if (n <= 0) return;
     received += static_cast<std::size_t>(n);
     std::size_t left = received / kPlainRequest * answer;
@@ -49,13 +52,13 @@ void answer_plainly(int socket) {
   }
 }
 
-void serve_plainly(int listener) {
+void serve_plainly(int listener, std::chrono::microseconds spin) {
   for (;;) {
     const int socket = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     if (socket < 0) continue;
     const int on = 1;
     setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    answer_plainly(socket);
+    answer_plainly(socket, spin);
     close(socket);
   }
 }
@@ -78,11 +81,14 @@ int listen_plainly(std::uint16_t* port) {
 }  // namespace
 }  // namespace scalio::bench
 
-int main() {
+int main(int argc, char** argv) {
   using namespace scalio;
   spdlog::set_level(spdlog::level::off);
+  if (argc != 2) bench::fail("usage: scalio-bench-memory-target SPIN");
+  const std::chrono::microseconds spin(std::atoi(argv[1]));
   nvmf::TargetOptions options;
   options.listen = {bench::kAnyPort};
+  options.spin = static_cast<Nanos>(spin.count()) * kMicrosecond;
   nvmf::TargetNamespace memory;
   memory.path = "memory";
   memory.open = [](EventLoop& loop) -> Result<std::unique_ptr<block::BlockDevice>> {
@@ -96,5 +102,5 @@ int main() {
   fmt::print("{} {} {} {}\n", target->addresses().front().port, target->nqn(),
              target->offers().front().nsid, plain_port);
   std::fflush(stdout);
-  bench::serve_plainly(plain);
+  bench::serve_plainly(plain, spin);
 }
