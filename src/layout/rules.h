@@ -38,9 +38,10 @@ enum class Rule : std::uint8_t {
   blocks_first,   // rule 13: a scan reads the blocks before the buckets
   reach_later,    // rule 13: a home's reach by reads that begin after the home's
   scan_end,       // rule 13: each stretch ends with an operation on the region
+  room_first,     // rule 14: a write is logged only if it will find room in the buckets
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 24> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 25> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -65,6 +66,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 24> kRules{{
     {Rule::blocks_first, "blocks-first"},
     {Rule::reach_later, "reach-later"},
     {Rule::scan_end, "scan-end"},
+    {Rule::room_first, "room-first"},
 }};
 
 #ifdef SCALIO_LEAVE_OUT_RULES

@@ -75,11 +75,8 @@ std::optional<std::uint32_t> BlockTable::reusable(std::uint64_t block) const {
   return coldest(block, [](const WriteSlot& s) { return !s.reserved && !s.merging && !s.dirty(); });
 }
 
-std::optional<std::uint32_t> BlockTable::mergeable(std::uint64_t block, bool retry_full) const {
-  return coldest(block, [&](const WriteSlot& s) {
-    return s.dirty() && !s.merging &&
-           (s.stuck == Stuck::no || (s.stuck == Stuck::full && retry_full));
-  });
+std::optional<std::uint32_t> BlockTable::mergeable(std::uint64_t block) const {
+  return coldest(block, [](const WriteSlot& s) { return s.dirty() && !s.merging && !s.stuck; });
 }
 
 bool BlockTable::word_intact(std::uint64_t block, std::uint32_t i) const {
@@ -99,7 +96,7 @@ void BlockTable::store_state(std::uint64_t block, std::uint32_t i, std::uint64_t
 
 void BlockTable::reserve(std::uint64_t block, std::uint32_t i, std::uint64_t hash) {
   WriteSlot& s = slot(block, i);
-  SCALIO_ASSERT(!s.reserved && !s.merging && !s.dirty());
+  SCALIO_ASSERT(!s.reserved && !s.merging && !s.dirty() && s.room == SlotRoom::old_record);
   const std::uint64_t stored = word_of(s);
   s.state = WriteState::empty;
   store_state(block, i, stored);
@@ -112,7 +109,8 @@ void BlockTable::reserve(std::uint64_t block, std::uint32_t i, std::uint64_t has
   s.reserved = true;
   s.hash = hash;
   s.version = s.lsn = 0;
-  s.stuck = Stuck::no;
+  s.room_bytes = 0;
+  s.stuck = false;
 }
 
 void BlockTable::kill_read_slots(std::uint64_t block, std::uint32_t tag) {
@@ -175,7 +173,7 @@ void BlockTable::publish(std::uint64_t block, std::uint32_t i, const RecordView&
   s.version = record.version;
   s.lsn = lsn;
   s.state = WriteState::dirty;
-  s.stuck = Stuck::no;
+  s.stuck = false;
   between_stores();
   store_state(block, i, stored);
   between_stores();
@@ -249,7 +247,7 @@ void BlockTable::set_clean(std::uint64_t block, std::uint32_t i) {
   SCALIO_ASSERT(s.dirty());
   const std::uint64_t stored = word_of(s);
   s.state = WriteState::clean;
-  s.stuck = Stuck::no;
+  s.stuck = false;
   --dirty_;
   store_state(block, i, stored);
 }

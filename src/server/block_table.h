@@ -17,8 +17,12 @@
 
 namespace scalio::server {
 
-// Why a write cannot be merged: it found its bucket damaged, or no room.
-enum class Stuck : std::uint8_t { no, damaged, full };
+// Where the unmerged writes of a slot find room in the buckets (BucketRoom).
+enum class SlotRoom : std::uint8_t {
+  old_record,  // where the key's record lies: they take no more than that has
+  counted,     // wherever there is some
+  alone,       // likewise, and nobody near may take any meanwhile
+};
 
 // One write slot, as the server knows it.
 struct WriteSlot {
@@ -26,15 +30,19 @@ struct WriteSlot {
   std::uint64_t version = 0;  // of what is published in it
   std::uint64_t lsn = 0;      // of the log record of that
   std::uint16_t generation = 0;
-  std::uint16_t in_log = 0;  // writes of its key that are logged, not published
-  std::uint8_t heat = 0;     // how often it was written again of late
-  layout::WriteState state =
+  std::uint16_t in_log = 0;      // writes of its key that are logged, not published
+  std::uint16_t room_bytes = 0;  // what of a bucket its unmerged writes take at most
+  std::uint8_t heat = 0;         // how often it was written again of late
+  layout::WriteState state : 2 =
       layout::WriteState::empty;  // never locked: publishing does not suspend
-  Stuck stuck = Stuck::no;
+  SlotRoom room : 2 = SlotRoom::old_record;
   bool reserved : 1 = false;  // for a write on its way through the log
   bool merging : 1 = false;
+  bool stuck : 1 = false;  // it could not be merged: its bucket was damaged
 
   bool dirty() const { return state == layout::WriteState::dirty; }
+  // A write of its key that is logged, or will be merged once more.
+  bool unmerged() const { return dirty() || merging || in_log > 0; }
 };
 static_assert(sizeof(WriteSlot) == 32);  // counts against the cache
 
@@ -63,8 +71,7 @@ class BlockTable {
   // The slot that may be reused (rule 7: EMPTY or CLEAN, and nobody's) with the coldest key.
   std::optional<std::uint32_t> reusable(std::uint64_t block) const;
   // The slot that should be merged next: the coldest of those that are DIRTY and can be.
-  // Those that found no room are among them if `retry_full`.
-  std::optional<std::uint32_t> mergeable(std::uint64_t block, bool retry_full) const;
+  std::optional<std::uint32_t> mergeable(std::uint64_t block) const;
 
   // Takes a reusable slot for a key: what it held is no longer readable there.
   void reserve(std::uint64_t block, std::uint32_t i, std::uint64_t hash);

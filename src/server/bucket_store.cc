@@ -18,6 +18,9 @@ using layout::SsdGeometry;
 namespace {
 // Buffers that are kept for the next operations: as many as merges run at once.
 constexpr std::size_t kIdleBuffers = 64;
+constexpr std::size_t kMeasures = 4;
+
+std::uint32_t bytes_of(const RecordView& r) { return BucketRoom::bytes_of(r.key, r.value); }
 }  // namespace
 
 struct BucketStore::Page {
@@ -28,7 +31,8 @@ struct BucketStore::Page {
   Bucket bucket_view;
   bool damaged = false;
   bool changed = false;
-  bool lost = false;  // a record was moved out of it since the last commit
+  bool lost = false;       // a record was moved out of it since the last commit
+  std::uint32_t used = 0;  // on the SSD
 };
 
 // The buckets an operation has read: its home, which the caller locked, and neighbours, locked
@@ -45,12 +49,14 @@ struct BucketStore::Window {
 };
 
 BucketStore::BucketStore(Executor& executor, block::BlockDevice& device,
-                         const SsdGeometry& geometry, ImageLog& images)
+                         const SsdGeometry& geometry, ImageLog& images, BucketRoom& room)
     : executor_(executor),
       device_(device),
       geometry_(geometry),
       store_id_(geometry.store_id()),
-      images_(images) {}
+      images_(images),
+      room_(room),
+      measures_(executor, kMeasures) {}
 
 Task<void> BucketStore::lock(std::uint64_t bucket) {
   while (!try_lock(bucket)) co_await locks_.find(bucket)->second.wait();
@@ -72,6 +78,7 @@ Task<Status> BucketStore::read_page(std::uint64_t number, Page& page) {
     // Nobody writes it meanwhile: that is what the lock is for.
     case BucketState::corrupt: page.damaged = true; break;
   }
+  page.used = page.bucket_view.used();
   co_return Status();
 }
 
@@ -88,15 +95,15 @@ Task<Status> BucketStore::load(Window& w, std::uint32_t reach) {
   for (std::uint32_t i = 0;
        i <= (w.pages[0]->damaged ? 0 : std::min(reach, w.home_bucket().reach())); ++i) {
     if (!w.pages[i]->damaged) continue;
-    const std::uint64_t number = w.pages[i]->number;
-    co_return Status(
-        Code::corrupt,
-        fmt::format(
-            "bucket {} at offset {} of {} fails its checksum; its records cannot be read, all "
-            "others are served",
-            number, geometry_.bucket_at(number), device_.name()));
+    co_return damaged(w.pages[i]->number);
   }
   co_return Status();
+}
+
+Status BucketStore::damaged(std::uint64_t bucket) const {
+  return Status(Code::corrupt, fmt::format("bucket {} at offset {} of {} fails its checksum; its "
+                                           "records cannot be read, all others are served",
+                                           bucket, geometry_.bucket_at(bucket), device_.name()));
 }
 
 // A release that knows these records left it there.
@@ -147,12 +154,62 @@ Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, std::ui
   Found found;
   if (s.ok()) {
     found.applied = w.home_bucket().applied();
-    if (page) found.version = page->bucket_view.find(key)->version;
+    if (page) {
+      const RecordView record = *page->bucket_view.find(key);
+      found.version = record.version;
+      found.bytes = bytes_of(record);
+    }
   }
   release(w);
   unlock(home);
   if (!s.ok()) co_return s;
   co_return found;
+}
+
+Task<Result<bool>> BucketStore::has_room(std::string_view key, std::uint64_t point,
+                                         std::uint32_t bytes) {
+  const std::uint64_t home = geometry_.home_bucket(point);
+  co_await lock(home);
+  Window w{home, {}, {}};
+  Page* old = nullptr;
+  Status s = co_await locate(w, key, &old);
+  bool room = s.ok() && old &&
+              old->used - bytes_of(*old->bucket_view.find(key)) + bytes <= geometry_.bucket_size;
+  for (std::uint32_t i = 0; s.ok() && !room && i <= SsdGeometry::kMaxReach; ++i) {
+    s = co_await load(w, i);
+    room = s.ok() && !w.pages[i]->damaged && w.pages[i]->used + bytes <= geometry_.bucket_size;
+  }
+  release(w);
+  unlock(home);
+  if (!s.ok()) co_return s;
+  co_return room;
+}
+
+Task<Status> BucketStore::measure(std::uint64_t stretch) {
+  const std::uint64_t first = stretch * BucketRoom::kStretch,
+                      end = std::min(first + BucketRoom::kStretch, geometry_.all_buckets());
+  co_await measures_.acquire();
+  for (std::uint64_t i = first; i < end; ++i) {
+    if (!try_lock(i)) co_await lock(i);
+  }
+  Status s;
+  // Somebody else may have done it meanwhile.
+  if (!room_.measured(stretch)) {
+    block::Buffer buffer((end - first) * geometry_.bucket_size);
+    s = co_await device_.read(geometry_.bucket_at(first), buffer.span());
+    std::uint64_t usable = 0;
+    for (std::uint64_t i = first; s.ok() && i < end; ++i) {
+      const Bucket bucket(
+          buffer.span().subspan((i - first) * geometry_.bucket_size, geometry_.bucket_size));
+      const BucketState state = bucket.verify(store_id_, i);
+      if (state == BucketState::ok) usable += room_.usable(bucket.used());
+      if (state == BucketState::unwritten) usable += room_.usable(layout::kBucketHeader);
+    }
+    if (s.ok()) room_.set_usable(stretch, usable);
+  }
+  for (std::uint64_t i = first; i < end; ++i) unlock(i);
+  measures_.release();
+  co_return s;
 }
 
 Task<Status> BucketStore::remove(Window& w, Change& change) {
@@ -163,13 +220,14 @@ Task<Status> BucketStore::remove(Window& w, Change& change) {
   s = co_await load(w, w.home_bucket().reach());
   if (!s.ok()) co_return s;
   page->bucket_view.erase(change.key);
-  page->changed = change.removed = true;
+  page->changed = change.freed = true;
   shrink(w);
   co_return s;
 }
 
-// After a removal: fetches one spilled record back into the home if it fits now (not more, so that
-// the images of one change stay few), and lets the reach end at the last bucket that still has one.
+// After a removal: fetches one spilled record back into the home if it fits now, and nobody counts
+// on that room (not more, so that the images of one change stay few), and lets the reach end at the
+// last bucket that still has one.
 void BucketStore::shrink(Window& w) {
   Bucket& home = w.home_bucket();
   if (home.reach() == 0) return;
@@ -182,7 +240,8 @@ void BucketStore::shrink(Window& w) {
     from.for_each([&](const RecordView& r) {
       if (geometry_.home_bucket(geometry_.point_of(r.key)) != w.home) return;
       ++ours;
-      if (!moved && !fitting && home.fits(payload_size(r))) fitting = r;
+      if (!moved && !fitting && home.fits(payload_size(r)) && room_.may_move(w.home, bytes_of(r)))
+        fitting = r;
     });
     if (fitting) {
       home.append(*fitting);
@@ -209,6 +268,7 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
     if (stored.version >= change.version) co_return s;
     if (old->bucket_view.used() - stored.value.size() + change.value.size() <=
         geometry_.bucket_size) {
+      change.freed = change.value.size() < stored.value.size();
       old->bucket_view.erase(change.key);
       old->bucket_view.append(record);
       old->changed = true;
@@ -225,7 +285,7 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
     page.changed = true;
     if (old) {
       old->bucket_view.erase(change.key);
-      old->changed = old->lost = true;
+      old->changed = old->lost = change.freed = true;
       w.home_bucket().count_move();
       w.pages[0]->changed = true;
     }
@@ -234,6 +294,10 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
       w.pages[0]->changed = true;
     }
     co_return s;
+  }
+  // Room that was counted on may have been in a bucket that is damaged now.
+  for (const Page* page : w.pages) {
+    if (page->damaged) co_return damaged(page->number);
   }
   change.full = true;
   co_return s;
@@ -293,7 +357,11 @@ Task<Status> BucketStore::commit(Window& w) {
   // reported in place. The shard stops writing.
   if (!s.ok()) co_return s;
   if (kept(Rule::bucket_images)) images_.image_in_place(token);
-  for (Page* page : w.pages) page->changed = page->lost = false;
+  for (Page* page : w.pages) {
+    if (page->changed) room_.changed(page->number, page->used, page->bucket_view.used());
+    page->used = page->bucket_view.used();
+    page->changed = page->lost = false;
+  }
   co_return Status();
 }
 

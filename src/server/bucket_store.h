@@ -15,6 +15,7 @@
 #include "block/buffer.h"
 #include "layout/bucket.h"
 #include "layout/log.h"
+#include "server/bucket_room.h"
 #include "task/sync.h"
 
 namespace scalio::server {
@@ -25,8 +26,8 @@ struct Change {
   std::string_view value;
   std::uint64_t version = 0;
   layout::Kind kind = layout::Kind::value;  // a tombstone removes
-  bool full = false;     // out: no room was found; what was stored of the key is untouched
-  bool removed = false;  // out: a record of the key was there, and is not now
+  bool full = false;   // out: no room was found; what was stored of the key is untouched
+  bool freed = false;  // out: what was stored of the key takes less room now
 };
 
 using Changes = std::vector<Change, PoolAllocator<Change>>;
@@ -44,7 +45,7 @@ class BucketStore {
   };
 
   BucketStore(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
-              ImageLog& images);
+              ImageLog& images, BucketRoom& room);
 
   // Holds a bucket, so that nobody else reads or changes it through this object.
   Task<void> lock(std::uint64_t bucket);
@@ -54,16 +55,23 @@ class BucketStore {
 
   struct Found {
     std::uint64_t version = 0;  // 0: the key is not there
+    std::uint32_t bytes = 0;    // that its record takes of a bucket
     std::uint64_t applied = 0;  // of the home bucket
   };
   // Failures: corrupt (names the bucket and its place; also of a record that is not plain),
   // io_error.
   Task<Result<Found>> find(std::string_view key, std::uint64_t point);
 
+  // Whether a record that takes so much would find room, in the place of the one that is there or
+  // elsewhere. Failures: as of find().
+  Task<Result<bool>> has_room(std::string_view key, std::uint64_t point, std::uint32_t bytes);
+  // Tells BucketRoom what of a stretch is usable. Failures: io_error.
+  Task<Status> measure(std::uint64_t stretch);
+
   // Applies changes, all of keys of `home`, which the caller has locked. A change that is not newer
   // than what is stored does nothing. Then `applied` is recorded in the home bucket, unless it is 0
-  // or a change was full. Failures: corrupt (nothing was changed), io_error and what the image log
-  // fails with.
+  // or a change was full. Failures: corrupt (some may have been applied), io_error and what the
+  // image log fails with.
   Task<Status> apply(std::uint64_t home, Changes& changes, std::uint64_t applied);
 
   // Writes a bucket, which must exist, as the log has it: recovery's first step.
@@ -82,12 +90,15 @@ class BucketStore {
   Task<Status> commit(Window& window);
   void release(Window& window);
   Status not_served(const layout::RecordView& record, std::uint64_t bucket) const;
+  Status damaged(std::uint64_t bucket) const;
 
   Executor& executor_;
   block::BlockDevice& device_;
   const layout::SsdGeometry& geometry_;
   const std::uint64_t store_id_;
   ImageLog& images_;
+  BucketRoom& room_;
+  Semaphore measures_;  // at once: each has a stretch in memory
   // Those that wait for a bucket that is held.
   std::unordered_map<std::uint64_t, WaitList, std::hash<std::uint64_t>, std::equal_to<>,
                      PoolAllocator<std::pair<const std::uint64_t, WaitList>>>

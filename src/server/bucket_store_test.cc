@@ -35,7 +35,12 @@ class BucketStoreTest : public ::testing::Test {
     geometry_ = test_geometry(buckets, bucket_size);
     ssd_ = std::make_unique<block::PowerCutSsd>(*loop_, formatted(geometry_), 3);
     device_ = std::make_unique<block::FaultyDevice>(*loop_, *ssd_);
-    store_ = std::make_unique<BucketStore>(*loop_, *device_, geometry_, images_);
+    room_ = std::make_unique<BucketRoom>(*loop_, geometry_);
+    store_ = std::make_unique<BucketStore>(*loop_, *device_, geometry_, images_, *room_);
+    while (const auto stretch = room_->unmeasured(0)) {
+      const Status s = run(*loop_, store_->measure(*stretch));
+      ASSERT_TRUE(s.ok()) << s.to_string();
+    }
   }
   std::uint64_t home_of(std::string_view key) {
     return geometry_.home_bucket(hash_key(key, geometry_.hash_seed));
@@ -86,6 +91,7 @@ class BucketStoreTest : public ::testing::Test {
   TestImages images_;
   std::unique_ptr<block::PowerCutSsd> ssd_;
   std::unique_ptr<block::FaultyDevice> device_;
+  std::unique_ptr<BucketRoom> room_;
   std::unique_ptr<BucketStore> store_;
   std::uint64_t version_ = 0;
 };

@@ -69,16 +69,16 @@ Task<Status> Checkpointer::checkpoint(std::uint64_t target) {
 // Merges every write older than `target`, in as many passes over the blocks as that takes.
 Task<Status> Checkpointer::merge_before(std::uint64_t target) {
   Status status = merger_.failure();
-  bool retry_stuck = true;  // once: a bucket may have been repaired, or keys deleted
+  bool retry_stuck = true;  // once: a bucket may have been repaired
   for (bool remaining = true; remaining && status.ok();) {
     remaining = false;
     for (std::uint64_t block = 0; block < table_.geometry().blocks && status.ok(); ++block) {
       for (std::uint32_t i = 0; i < table_.geometry().write_slots && status.ok(); ++i) {
         WriteSlot& s = table_.slot(block, i);
         if (!s.dirty() || s.lsn >= target) continue;
-        if (retry_stuck) s.stuck = Stuck::no;
+        if (retry_stuck) s.stuck = false;
         remaining = true;
-        if (s.stuck != Stuck::no) {
+        if (s.stuck) {
           status = co_await log_again(block, i);
           continue;
         }

@@ -1,29 +1,32 @@
 #include "server/full_places.h"
 
+#include <algorithm>
+
 namespace scalio::server {
 
 namespace {
 constexpr std::uint64_t kReach = layout::SsdGeometry::kMaxReach;
-
-std::uint64_t first_near(std::uint64_t home) { return home - std::min(home, kReach); }
 }  // namespace
 
-void FullPlaces::mark(std::uint64_t home) {
+void FullPlaces::mark(std::uint64_t home, std::uint32_t bytes) {
   const auto at = std::ranges::lower_bound(places_, home, {}, &Place::home);
-  if (at != places_.end() && at->home == home) return;
-  const std::uint64_t behind = std::min(home + kReach + 1, ssd_.buckets);
-  places_.insert(at, {home, region_.block_of(ssd_.first_point_of(first_near(home))),
-                      region_.block_of(ssd_.first_point_of(behind) - 1)});
+  if (at != places_.end() && at->home == home) {
+    at->bytes = std::min(at->bytes, bytes);
+  } else if (places_.size() < kMost) {
+    places_.insert(at, {home, bytes});
+  }
 }
 
 void FullPlaces::clear_near(std::uint64_t home) {
-  places_.erase(std::ranges::lower_bound(places_, first_near(home), {}, &Place::home),
+  if (places_.empty()) return;
+  const std::uint64_t first = home - std::min(home, kReach);
+  places_.erase(std::ranges::lower_bound(places_, first, {}, &Place::home),
                 std::ranges::upper_bound(places_, home + kReach, {}, &Place::home));
 }
 
-bool FullPlaces::near(std::uint64_t block) const {
-  const auto at = std::ranges::lower_bound(places_, block, {}, &Place::last_block);
-  return at != places_.end() && at->first_block <= block;
+bool FullPlaces::refuses(std::uint64_t home, std::uint32_t bytes) const {
+  const auto at = std::ranges::lower_bound(places_, home, {}, &Place::home);
+  return at != places_.end() && at->home == home && bytes >= at->bytes;
 }
 
 }  // namespace scalio::server

@@ -2,73 +2,46 @@
 
 #include <gtest/gtest.h>
 
-#include "testing/shard_fixture.h"
-
 namespace scalio::server {
 namespace {
 
 constexpr std::uint64_t kReach = layout::SsdGeometry::kMaxReach;
 
-class FullPlacesTest : public ::testing::Test {
- protected:
-  // 4,096 homes in 64 blocks: 64 homes a block.
-  std::uint64_t block_of_home(std::uint64_t home) const {
-    return region_.block_of(ssd_.first_point_of(home));
-  }
-
-  const layout::SsdGeometry ssd_ = test_geometry(4096);
-  const layout::RegionGeometry region_{.blocks = 64};
-  FullPlaces full_{ssd_, region_};
-};
-
-TEST_F(FullPlacesTest, AMarkCoversTheBlocksOfHomesThatShareABucketWithIt) {
-  for (std::uint64_t block = 0; block < region_.blocks; ++block) EXPECT_FALSE(full_.covers(block));
-  constexpr std::uint64_t kFull = 1000;
-  full_.mark(kFull);
-  full_.mark(kFull);
-  EXPECT_EQ(full_.count(), 1u);
-  for (std::uint64_t home = 0; home < ssd_.buckets; ++home) {
-    const std::uint64_t block = block_of_home(home);
-    const bool shares =
-        block_of_home(kFull - kReach) <= block && block <= block_of_home(kFull + kReach);
-    EXPECT_EQ(full_.covers(block), shares) << home;
-  }
+TEST(FullPlacesTest, AMarkRefusesWhatIsAsLarge) {
+  FullPlaces full;
+  EXPECT_FALSE(full.refuses(1000, 90));
+  full.mark(1000, 90);
+  full.mark(1000, 100);
+  EXPECT_EQ(full.count(), 1u);
+  EXPECT_TRUE(full.refuses(1000, 90));
+  EXPECT_TRUE(full.refuses(1000, 91));
+  EXPECT_FALSE(full.refuses(1000, 89));
+  EXPECT_FALSE(full.refuses(999, 90));
+  EXPECT_FALSE(full.refuses(1001, 90));
 }
 
-TEST_F(FullPlacesTest, MarksAtBothEnds) {
-  full_.mark(0);
-  EXPECT_TRUE(full_.covers(0));
-  EXPECT_FALSE(full_.covers(block_of_home(kReach) + 1));
-  EXPECT_FALSE(full_.covers(63));
-  full_.mark(ssd_.buckets - 1);
-  EXPECT_TRUE(full_.covers(63));
-  EXPECT_FALSE(full_.covers(block_of_home(ssd_.buckets - 1 - kReach) - 1));
+TEST(FullPlacesTest, ARemovalClearsTheHomesThatCanUseItsRoom) {
+  FullPlaces full;
+  full.mark(1000, 90);
+  full.clear_near(1000 + kReach + 1);
+  full.clear_near(1000 - kReach - 1);
+  EXPECT_EQ(full.count(), 1u);
+  full.clear_near(1000 - kReach);
+  EXPECT_EQ(full.count(), 0u);
+  full.mark(1000, 90);
+  full.clear_near(1000 + kReach);
+  EXPECT_EQ(full.count(), 0u);
+  full.mark(3, 90);
+  full.clear_near(0);
+  EXPECT_FALSE(full.refuses(3, 90));
 }
 
-TEST_F(FullPlacesTest, ARemovalClearsTheHomesThatCanUseItsRoom) {
-  full_.mark(1000);
-  full_.clear_near(1000 + kReach + 1);
-  full_.clear_near(1000 - kReach - 1);
-  EXPECT_EQ(full_.count(), 1u);
-  full_.clear_near(1000 - kReach);
-  EXPECT_EQ(full_.count(), 0u);
-  full_.mark(1000);
-  full_.clear_near(1000 + kReach);
-  EXPECT_EQ(full_.count(), 0u);
-  full_.mark(3);
-  full_.clear_near(0);
-  EXPECT_FALSE(full_.covers(0));
-}
-
-TEST_F(FullPlacesTest, TooManyMarksAreTheWholeShard) {
-  for (std::uint64_t home = 0; home < 16; ++home) full_.mark(home);
-  EXPECT_FALSE(full_.everywhere());
-  EXPECT_FALSE(full_.covers(63));
-  full_.mark(16);
-  EXPECT_TRUE(full_.everywhere());
-  EXPECT_TRUE(full_.covers(63));
-  full_.clear_near(0);
-  EXPECT_FALSE(full_.everywhere());
+TEST(FullPlacesTest, SoManyAreRemembered) {
+  FullPlaces full;
+  for (std::uint64_t home = 0; home < 2 * FullPlaces::kMost; ++home) full.mark(home, 90);
+  EXPECT_EQ(full.count(), FullPlaces::kMost);
+  EXPECT_TRUE(full.refuses(0, 90));
+  EXPECT_FALSE(full.refuses(2 * FullPlaces::kMost - 1, 90));
 }
 
 }  // namespace

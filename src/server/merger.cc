@@ -10,7 +10,7 @@ namespace scalio::server {
 Merger::Merger(Executor& executor, const block::BlockDevice& device,
                const layout::SsdGeometry& geometry, BlockTable& table, const Log& log,
                LogSpace& space, SlotQueue& queue, SlotRepair& repair, BucketStore& buckets,
-               FailStop& stop)
+               BucketRoom& room, FailStop& stop)
     : executor_(executor),
       device_(device),
       geometry_(geometry),
@@ -20,48 +20,81 @@ Merger::Merger(Executor& executor, const block::BlockDevice& device,
       queue_(queue),
       repair_(repair),
       buckets_(buckets),
+      room_(room),
       stop_(stop),
-      ended_(executor),
-      full_(geometry, table.geometry()) {}
+      ended_(executor) {}
 
 void Merger::prepare(std::uint64_t block) {
-  if (full_.covers(block) || !failure().ok() || table_.reusable(block)) return;
+  if (!failure().ok() || table_.reusable(block)) return;
   for (std::uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
     if (table_.slot(block, i).merging) return;
   }
-  if (auto coldest = table_.mergeable(block, true))
+  if (auto coldest = table_.mergeable(block))
     start(geometry_.home_bucket(table_.slot(block, *coldest).hash));
 }
 
 // Rule 10: whoever finds all write slots taken has one merged.
 Status Merger::relieve(std::uint64_t block) {
   if (!failure().ok()) return failure();
-  const WriteSlot* damaged = nullptr;
+  const WriteSlot* stuck = nullptr;
   for (std::uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
     const WriteSlot& s = table_.slot(block, i);
     // A slot on its way to being free, or to being dirty: there is something to wait for.
     if (s.merging || (s.reserved && !s.dirty())) return Status();
-    if (s.stuck == Stuck::damaged) damaged = &s;
+    if (s.stuck) stuck = &s;
   }
-  if (auto coldest = table_.mergeable(block, !full_.covers(block))) {
+  if (auto coldest = table_.mergeable(block)) {
     start(geometry_.home_bucket(table_.slot(block, *coldest).hash), Urgency::waited);
     return Status();
   }
-  if (table_.reusable(block)) return Status();
-  if (!damaged) return no_room();
-  return Status(
-      Code::corrupt,
-      fmt::format("bucket {} of {} is damaged and the writes waiting for it fill their block; "
-                  "run `scalio check`",
-                  geometry_.home_bucket(damaged->hash), device_.name()));
+  if (table_.reusable(block) || !stuck) return Status();
+  return cannot_merge(*stuck);
 }
 
-Status Merger::no_room() const {
-  return Status(Code::full, full_.everywhere()
-                                ? fmt::format("no room on {}; delete keys", device_.name())
-                                : fmt::format("no room on {} near the key's bucket; delete keys, "
-                                              "or use a larger store",
-                                              device_.name()));
+Status Merger::cannot_merge(const WriteSlot& stuck) const {
+  return Status(
+      Code::corrupt,
+      fmt::format("bucket {} of {}, or one behind it, is damaged, and writes that wait for it are "
+                  "in the way; run `scalio check`",
+                  geometry_.home_bucket(stuck.hash), device_.name()));
+}
+
+// Each slot that is in use by a key near the home.
+template <class F>
+void Merger::for_each_near(std::uint64_t home, F f) {
+  const layout::RegionGeometry& blocks = table_.geometry();
+  const BucketRoom::Homes homes = room_.near(home);
+  const std::uint64_t last = blocks.block_of(geometry_.first_point_of(homes.last + 1) - 1);
+  for (std::uint64_t block = blocks.block_of(geometry_.first_point_of(homes.first)); block <= last;
+       ++block) {
+    for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
+      const WriteSlot& s = table_.slot(block, i);
+      const std::uint64_t of = geometry_.home_bucket(s.hash);
+      if (of >= homes.first && of <= homes.last) f(s, of);
+    }
+  }
+}
+
+Status Merger::merge_counted(std::uint64_t home) {
+  bool others = false;
+  const WriteSlot* stuck = nullptr;
+  for_each_near(home, [&](const WriteSlot& s, std::uint64_t of) {
+    if (s.room == SlotRoom::old_record) return;
+    const bool waits = s.dirty() && !s.merging;
+    if (waits && s.stuck) {
+      stuck = &s;
+      return;
+    }
+    others = true;
+    if (waits) start(of, Urgency::waited);
+  });
+  return others || stuck == nullptr ? Status() : cannot_merge(*stuck);
+}
+
+void Merger::merge_near(std::uint64_t home) {
+  for_each_near(home, [this](const WriteSlot& s, std::uint64_t of) {
+    if (s.dirty() && !s.stuck) start(of, Urgency::waited);
+  });
 }
 
 Task<void> Merger::await_started() {
@@ -202,25 +235,21 @@ void Merger::conclude(const Gathered& at, const Change& change, const Status& me
   if (merged.ok() && !change.full &&
       (s.version == change.version || !kept(Rule::dirty_if_changed))) {
     table_.set_clean(at.block, at.slot);
-  } else if (merged.code() == Code::corrupt) {
-    s.stuck = Stuck::damaged;
-  } else if (change.full && s.version == change.version) {
-    s.stuck = Stuck::full;
+  } else if (merged.code() == Code::corrupt || (change.full && s.version == change.version)) {
+    s.stuck = true;
   }
+  room_.settle(s, geometry_.home_bucket(s.hash));
 }
 
+// Room that was promised is missing only if the SSD has returned what was there earlier.
 void Merger::note_room(std::uint64_t bucket, const Change& change, const Status& merged) {
-  const bool all = full_.everywhere();
-  if (merged.ok() && change.removed) full_.clear_near(bucket);
+  if (merged.ok() && change.freed) room_.full().clear_near(bucket);
   if (!change.full) return;
-  if (full_.count() == 0) {
-    spdlog::error("{} has no room near bucket {}: puts are refused there until keys are deleted",
-                  device_.name(), bucket);
-  }
-  full_.mark(bucket);
-  if (all || !full_.everywhere()) return;
-  spdlog::error("{} has no room near {} buckets: puts are refused until keys are deleted",
-                device_.name(), full_.count());
+  if (counters_.roomless++ > 0) return;
+  spdlog::error(
+      "{} has no room for an acknowledged write near bucket {}: it stays in memory and "
+      "log; delete keys, and restart the server",
+      device_.name(), bucket);
 }
 
 }  // namespace scalio::server

@@ -9,9 +9,9 @@
 
 #include "base/ring.h"
 #include "server/block_table.h"
+#include "server/bucket_room.h"
 #include "server/bucket_store.h"
 #include "server/fail_stop.h"
-#include "server/full_places.h"
 #include "server/log.h"
 #include "server/log_space.h"
 #include "server/outstanding.h"
@@ -24,6 +24,7 @@ struct MergeCounters {
   std::uint64_t merges = 0;  // buckets
   std::uint64_t merged_records = 0;
   std::uint64_t damaged_buckets = 0;  // found by a merge
+  std::uint64_t roomless = 0;         // records that found no room, which rule 14 rules out
 };
 
 class Merger {
@@ -37,16 +38,21 @@ class Merger {
   // `device` is asked for its name.
   Merger(Executor& executor, const block::BlockDevice& device, const layout::SsdGeometry& geometry,
          BlockTable& table, const Log& log, LogSpace& space, SlotQueue& queue, SlotRepair& repair,
-         BucketStore& buckets, FailStop& stop);
+         BucketStore& buckets, BucketRoom& room, FailStop& stop);
 
   // Starts merging a block's coldest write if the next new key would find no slot, so that it need
   // not wait.
   void prepare(std::uint64_t block);
   // Starts merging the coldest write of a block whose write slots are all taken (rule 10).
-  // Ok if a merge is under way; full or corrupt if none of the block's slots can be merged.
+  // Ok if a merge is under way; corrupt if none of the block's slots can be merged.
   Status relieve(std::uint64_t block);
   // Starts a merge of a bucket, unless one was started that has not gathered its writes yet.
   void start(std::uint64_t bucket, Urgency urgency = Urgency::ahead);
+  // Starts merges of what is counted in BucketRoom near a home. Ok if there is something to wait
+  // for; corrupt if only writes are left that cannot be merged.
+  Status merge_counted(std::uint64_t home);
+  // Starts merges of all writes near a home.
+  void merge_near(std::uint64_t home);
 
   // Merges started and not ended; at most how many have not begun; waits until one ends; until
   // those end that are started by now; until none runs.
@@ -60,9 +66,6 @@ class Merger {
 
   // While the log is replayed: merges leave the buckets' applied LSN alone.
   void set_replaying(bool replaying) { replaying_ = replaying; }
-  // Where merges found no room.
-  const FullPlaces& full() const { return full_; }
-  Status no_room() const;
   // Ok, or the error after which nothing is written any more, as it came.
   const Status& failure() const { return stop_.failed() ? stop_.cause() : log_.failure(); }
   const MergeCounters& counters() const { return counters_; }
@@ -84,6 +87,9 @@ class Merger {
   void account(std::uint64_t bucket, std::size_t changes, const Status& merged);
   void conclude(const Gathered& at, const Change& change, const Status& merged);
   void note_room(std::uint64_t bucket, const Change& change, const Status& merged);
+  template <class F>
+  void for_each_near(std::uint64_t home, F f);
+  Status cannot_merge(const WriteSlot& stuck) const;
 
   Executor& executor_;
   const block::BlockDevice& device_;
@@ -94,6 +100,7 @@ class Merger {
   SlotQueue& queue_;
   SlotRepair& repair_;
   BucketStore& buckets_;
+  BucketRoom& room_;
   FailStop& stop_;
 
   // Of a merge that has not gathered yet: the queue that it is in, or that it has begun.
@@ -113,7 +120,6 @@ class Merger {
   Outstanding running_;
   WaitList ended_;
   bool replaying_ = false;
-  FullPlaces full_;
   std::unordered_set<std::uint64_t> reported_;  // damaged buckets, to log each once
   MergeCounters counters_;
 };

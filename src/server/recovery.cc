@@ -364,7 +364,12 @@ class ShardRecovery final : public storage::LogVisitor {
     }
     p_.table.reserve(block, *slot, key.place);
     p_.table.publish(block, *slot, record->record(), key.lsn);
-    p_.table.slot(block, *slot).reserved = false;
+    WriteSlot& s = p_.table.slot(block, *slot);
+    s.reserved = false;
+    if (record->kind == LogKind::value) {
+      p_.room.admit_again(s, p_.geometry.home_bucket(key.place),
+                          BucketRoom::bytes_of(record->key, as_string(record->body)));
+    }
     p_.queue.wake(block);
     key.done = 1;
     ++report_.records_applied;

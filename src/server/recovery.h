@@ -39,6 +39,7 @@ struct RecoveryParts {
   BlockTable& table;
   Log& log;
   BucketStore& buckets;
+  BucketRoom& room;
   SlotQueue& queue;
   Merger& merger;
 };

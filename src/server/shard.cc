@@ -57,11 +57,13 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
       space_(executor, ssd_, table_, log_),
       repair_(executor, ssd_, table_, log_),
       images_(ssd_, log_),
-      buckets_(executor, device, ssd_, images_),
-      merger_(executor, device, ssd_, table_, log_, space_, queue_, repair_, buckets_, stop_),
-      checkpointer_(executor, device, ssd_, table_, log_, space_, images_, repair_, merger_, stop_),
-      writes_(executor, device, ssd_, table_, log_, space_, queue_, repair_, buckets_, merger_,
+      room_(executor, ssd_),
+      buckets_(executor, device, ssd_, images_, room_),
+      merger_(executor, device, ssd_, table_, log_, space_, queue_, repair_, buckets_, room_,
               stop_),
+      checkpointer_(executor, device, ssd_, table_, log_, space_, images_, repair_, merger_, stop_),
+      writes_(executor, device, ssd_, table_, log_, space_, queue_, repair_, buckets_, room_,
+              merger_, stop_),
       scrubber_(executor, table_, repair_),
       sessions_(options_.session_seed),
       idle_(executor) {
@@ -87,7 +89,8 @@ Task<Result<RecoveryReport>> Shard::recover_log() {
     const auto now = static_cast<std::uint64_t>(part * Recoveries::kWhole);
     recoveries_->advance(std::exchange(before, now), now);
   };
-  const RecoveryParts parts{executor_, device_, ssd_, table_, log_, buckets_, queue_, merger_};
+  const RecoveryParts parts{executor_, device_, ssd_,   table_, log_,
+                            buckets_,  room_,   queue_, merger_};
   co_return co_await recover(parts, std::move(options));
 }
 
@@ -193,8 +196,8 @@ std::string Shard::stat() {
       {"read_only", failure.ok()
                         ? nlohmann::json()
                         : nlohmann::json(failure.message().substr(0, layout::kMaxFailureText))},
-      {"full", merger_.full().count() > 0},
-      {"full_places", merger_.full().count()},
+      {"full", room_.full().count() > 0},
+      {"full_places", room_.full().count()},
       {"sessions", {{"connected", sessions.connected}, {"kept", sessions.kept}}},
       {"cache",
        {{"blocks", table_.geometry().blocks},
@@ -228,7 +231,8 @@ std::string Shard::stat() {
       {"merge",
        {{"buckets", m.merges},
         {"records", m.merged_records},
-        {"damaged_buckets", m.damaged_buckets}}},
+        {"damaged_buckets", m.damaged_buckets},
+        {"roomless", m.roomless}}},
       {"ssd",
        {{"reads", d.reads},
         {"writes", d.writes},

@@ -12,6 +12,7 @@
 #include "layout/message.h"
 #include "server/block_table.h"
 #include "server/bucket_images.h"
+#include "server/bucket_room.h"
 #include "server/bucket_store.h"
 #include "server/checkpointer.h"
 #include "server/fail_stop.h"
@@ -70,6 +71,7 @@ class Shard final : public fabric::Service {
   // Ok, or the error after which the shard takes no writes.
   const Status& failure() const { return stop_.answer(); }
   const RecoveryReport& recovery() const { return recovery_; }
+  const MergeCounters& merges() const { return merger_.counters(); }
   std::string stat();  // JSON
 
  private:
@@ -92,6 +94,7 @@ class Shard final : public fabric::Service {
   LogSpace space_;
   SlotRepair repair_;
   BucketImages images_;
+  BucketRoom room_;
   BucketStore buckets_;
   Merger merger_;
   Checkpointer checkpointer_;

@@ -47,6 +47,7 @@ class WritePath::Exclusive {
 
 void WritePath::wake_all() {
   for (auto& [name, key] : in_flight_) key.changed.wake_all();
+  room_.wake_all();
 }
 
 Status WritePath::check(const KeyedWrite& w) const {
@@ -86,7 +87,11 @@ WritePath::KeyInFlight& WritePath::enter(const KeyedWrite& w) {
 
 void WritePath::leave(KeyInFlight& key, const KeyedWrite& w) {
   if (--key.users > 0) return;
-  if (key.slot) table_.slot(w.block, *key.slot).reserved = false;
+  if (key.slot) {
+    WriteSlot& slot = table_.slot(w.block, *key.slot);
+    slot.reserved = false;
+    room_.settle(slot, w.home);
+  }
   in_flight_.erase(in_flight_.find(w.name()));
   queue_.wake(w.block);
   merger_.prepare(w.block);
@@ -107,11 +112,21 @@ class WritePath::Entered {
   const KeyedWrite& w_;
 };
 
-// Rule 1: log durable, published, reply.
-Task<WriteOutcome> WritePath::write(const Request& request) {
+WritePath::KeyedWrite WritePath::keyed(const Request& request) const {
   const std::uint64_t hash = hash_key(request.key, geometry_.hash_seed);
   const std::uint64_t point = placement_.point_of(hash);
-  const KeyedWrite w{request, hash, point, table_.geometry().block_of(point)};
+  const bool removal = layout::is_removal(request.kind);
+  return {request,
+          hash,
+          point,
+          table_.geometry().block_of(point),
+          geometry_.home_bucket(point),
+          removal ? 0 : BucketRoom::bytes_of(request.key, request.value)};
+}
+
+// Rule 1: log durable, published, reply.
+Task<WriteOutcome> WritePath::write(const Request& request) {
+  const KeyedWrite w = keyed(request);
   if (Status s = check(w); !s.ok()) co_return failed(s);
   // A key that always has a write under way would keep its slot for ever: writers that wait for one
   // go first.
@@ -129,10 +144,16 @@ Task<WriteOutcome> WritePath::write(const Request& request) {
     std::optional<WriteOutcome> refused = co_await compare_version(key, w);
     if (refused) co_return *std::move(refused);
   }
-  if (!may_log(key, w)) {
-    if (Status s = co_await wait_for_log(key, w); !s.ok()) co_return failed(s);
-  }
-  const Log::Ticket ticket = add_to_log(key, w);
+  BucketRoom::Turn turn(room_, w.home);
+  do {
+    if (!has_room(key, w, turn)) {
+      if (Status s = co_await find_room(key, w, turn); !s.ok()) co_return failed(s);
+    }
+    if (!may_log(key, w)) {
+      if (Status s = co_await wait_for_log(key, w, turn); !s.ok()) co_return failed(s);
+    }
+  } while (!has_room(key, w, turn));
+  const Log::Ticket ticket = add_to_log(key, w, turn);
   exclusive.release();
 
   const Status durable = co_await log_.durable(ticket.batch);
@@ -155,7 +176,6 @@ bool WritePath::has_slot(KeyInFlight& key, const KeyedWrite& w) {
     key.slot = held;
     return true;
   }
-  if (merger_.full().covers(w.block) && !w.removal()) return false;
   if (auto free = table_.reusable(w.block)) {
     table_.reserve(w.block, *free, w.point);
     key.slot = free;
@@ -167,7 +187,6 @@ bool WritePath::has_slot(KeyInFlight& key, const KeyedWrite& w) {
 Task<Status> WritePath::take_slot(KeyInFlight& key, const KeyedWrite& w) {
   do {
     if (stop_.failed()) co_return stop_.answer();
-    if (merger_.full().covers(w.block) && !w.removal()) co_return merger_.no_room();
     // Rule 10: all are taken, so one is merged before this write goes on.
     Status s = merger_.relieve(w.block);
     if (!s.ok()) co_return s;
@@ -191,6 +210,61 @@ Task<std::optional<WriteOutcome>> WritePath::compare_version(KeyInFlight& key,
       fmt::format("the key's version is {}, not {}", *version, w.request.expected)};
 }
 
+// Rule 14. Whether there is room in the buckets for the record, now.
+bool WritePath::has_room(const KeyInFlight& key, const KeyedWrite& w,
+                         const BucketRoom::Turn& turn) const {
+  return turn.held() || room_.admits(table_.slot(w.block, *key.slot), w.home, w.bytes);
+}
+
+// Waits until there is, or it is known that there is none.
+Task<Status> WritePath::find_room(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn) {
+  while (const auto stretch = room_.unmeasured(w.home)) {
+    Status s = co_await buckets_.measure(*stretch);
+    if (!s.ok()) co_return s;
+  }
+  WriteSlot& slot = table_.slot(w.block, *key.slot);
+  for (bool looked = false; !has_room(key, w, turn);) {
+    if (stop_.failed()) co_return stop_.answer();
+    if (!looked && !slot.unmerged()) {
+      looked = true;
+      if (Status s = co_await look_at_old_record(slot, w); !s.ok()) co_return s;
+      continue;
+    }
+    if (turn.take()) co_return co_await find_room_alone(w, turn);
+    if (Status s = merger_.merge_counted(w.home); !s.ok()) co_return s;
+    co_await room_.change();
+  }
+  co_return Status();
+}
+
+// No write of the key is unmerged: it may turn out that this one fits where the record lies.
+Task<Status> WritePath::look_at_old_record(WriteSlot& slot, const KeyedWrite& w) {
+  const Result<BucketStore::Found> found = co_await buckets_.find(w.request.key, w.point);
+  if (!found.ok()) co_return found.status();
+  if (!slot.unmerged()) slot.room_bytes = static_cast<std::uint16_t>(found->bytes);
+  co_return Status();
+}
+
+Task<Status> WritePath::find_room_alone(const KeyedWrite& w, BucketRoom::Turn& turn) {
+  for (const bool again : {false, true}) {
+    if (room_.full().refuses(w.home, w.bytes)) break;
+    if (again) {
+      // What was deleted near there may not be merged yet.
+      merger_.merge_near(w.home);
+      co_await merger_.await_started();
+    }
+    const Result<bool> room = co_await buckets_.has_room(w.request.key, w.point, w.bytes);
+    if (!room.ok()) turn.give_back();
+    if (!room.ok()) co_return room.status();
+    if (*room) co_return Status();
+    if (again) room_.full().mark(w.home, w.bytes);
+  }
+  turn.give_back();
+  co_return Status(Code::full, fmt::format("no room on {} near the key's bucket; delete keys, or "
+                                           "use a larger store",
+                                           device_.name()));
+}
+
 // Whether the record may be added to the log now.
 bool WritePath::may_log(const KeyInFlight& key, const KeyedWrite& w) const {
   const auto key_size = static_cast<std::uint32_t>(w.request.key.size()),
@@ -201,7 +275,8 @@ bool WritePath::may_log(const KeyInFlight& key, const KeyedWrite& w) const {
 }
 
 // Waits until it may be. The add must follow without suspending.
-Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w) {
+Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w,
+                                     BucketRoom::Turn& turn) {
   const auto key_size = static_cast<std::uint32_t>(w.request.key.size()),
              value_size = static_cast<std::uint32_t>(w.request.value.size());
   const std::uint32_t size = layout::BatchBuilder::record_size(key_size, value_size);
@@ -211,6 +286,8 @@ Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w) {
     if (!log_.failure().ok()) {
       stop_.fail(log_.failure());
     } else if (!w.conditional() && key.exclusive) {
+      // The conditional put may be waiting for its turn.
+      turn.give_back();
       co_await key.changed.wait();
     } else if (space_.admits(size)) {
       break;
@@ -225,12 +302,18 @@ Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w) {
   co_return stop_.answer();
 }
 
-Log::Ticket WritePath::add_to_log(KeyInFlight& key, const KeyedWrite& w) {
+Log::Ticket WritePath::add_to_log(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn) {
+  WriteSlot& slot = table_.slot(w.block, *key.slot);
+  if (turn.held()) {
+    turn.pass_to(slot, w.bytes);
+  } else {
+    room_.admit(slot, w.home, w.bytes);
+  }
   const Log::Ticket ticket = log_.add(w.removal() ? LogKind::tombstone : LogKind::value, 0,
                                       w.request.key, as_bytes(w.request.value));
   space_.admit(ticket.lsn);
   ++key.unpublished;
-  ++table_.slot(w.block, *key.slot).in_log;
+  ++slot.in_log;
   return ticket;
 }
 
@@ -241,12 +324,17 @@ void WritePath::publish(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket
   const layout::RecordView record{w.request.key, w.request.value, ticket.version,
                                   w.removal() ? layout::Kind::tombstone : layout::Kind::value};
   table_.publish(w.block, *key.slot, record, ticket.lsn);
+  if (w.removal()) room_.full().clear_near(w.home);
 }
 
 void WritePath::settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket) {
   space_.settle(ticket.lsn);
   --key.unpublished;
-  --table_.slot(w.block, *key.slot).in_log;
+  WriteSlot& slot = table_.slot(w.block, *key.slot);
+  --slot.in_log;
+  // Others near it wait for its merge.
+  if (slot.room == SlotRoom::alone && slot.dirty()) merger_.start(w.home);
+  room_.settle(slot, w.home);
   key.changed.wake_all();
 }
 

@@ -10,6 +10,7 @@
 
 #include "layout/message.h"
 #include "server/block_table.h"
+#include "server/bucket_room.h"
 #include "server/bucket_store.h"
 #include "server/fail_stop.h"
 #include "server/log.h"
@@ -40,8 +41,8 @@ class WritePath {
   // `device` is asked for its name.
   WritePath(Executor& executor, const block::BlockDevice& device,
             const layout::SsdGeometry& geometry, BlockTable& table, Log& log, LogSpace& space,
-            SlotQueue& queue, SlotRepair& repair, BucketStore& buckets, Merger& merger,
-            FailStop& stop)
+            SlotQueue& queue, SlotRepair& repair, BucketStore& buckets, BucketRoom& room,
+            Merger& merger, FailStop& stop)
       : executor_(executor),
         device_(device),
         geometry_(geometry),
@@ -52,6 +53,7 @@ class WritePath {
         queue_(queue),
         repair_(repair),
         buckets_(buckets),
+        room_(room),
         merger_(merger),
         stop_(stop) {}
 
@@ -86,6 +88,8 @@ class WritePath {
     std::uint64_t hash;
     std::uint64_t point;
     std::uint64_t block;
+    std::uint64_t home;   // bucket
+    std::uint32_t bytes;  // that its record takes of a bucket
 
     Name name() const { return {hash, request.key}; }
     bool removal() const { return layout::is_removal(request.kind); }
@@ -112,6 +116,7 @@ class WritePath {
   using InFlight = std::unordered_map<OwnedName, KeyInFlight, NameHash, SameName,
                                       PoolAllocator<std::pair<const OwnedName, KeyInFlight>>>;
 
+  KeyedWrite keyed(const layout::Request& request) const;
   Status check(const KeyedWrite& w) const;
   class Entered;
   KeyInFlight& enter(const KeyedWrite& w);
@@ -122,9 +127,13 @@ class WritePath {
   bool has_slot(KeyInFlight& key, const KeyedWrite& w);
   Task<Status> take_slot(KeyInFlight& key, const KeyedWrite& w);
   Task<std::optional<WriteOutcome>> compare_version(KeyInFlight& key, const KeyedWrite& w);
+  bool has_room(const KeyInFlight& key, const KeyedWrite& w, const BucketRoom::Turn& turn) const;
+  Task<Status> find_room(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
+  Task<Status> find_room_alone(const KeyedWrite& w, BucketRoom::Turn& turn);
+  Task<Status> look_at_old_record(WriteSlot& slot, const KeyedWrite& w);
   bool may_log(const KeyInFlight& key, const KeyedWrite& w) const;
-  Task<Status> wait_for_log(KeyInFlight& key, const KeyedWrite& w);
-  Log::Ticket add_to_log(KeyInFlight& key, const KeyedWrite& w);
+  Task<Status> wait_for_log(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
+  Log::Ticket add_to_log(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
   void publish(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket);
   void settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket);
   void count(const KeyedWrite& w);
@@ -142,6 +151,7 @@ class WritePath {
   SlotQueue& queue_;
   SlotRepair& repair_;
   BucketStore& buckets_;
+  BucketRoom& room_;
   Merger& merger_;
   FailStop& stop_;
   InFlight in_flight_;

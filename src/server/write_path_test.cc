@@ -14,6 +14,8 @@ using layout::RequestKind;
 
 class WritePathTest : public ::testing::Test {
  protected:
+  explicit WritePathTest(std::uint64_t buckets = 16) : parts_(test_geometry(buckets)) {}
+
   // A write on its way, with the bytes of its request.
   struct Write {
     RequestKind kind;
@@ -57,7 +59,7 @@ class WritePathTest : public ::testing::Test {
     return record->kind == layout::Kind::tombstone ? "(deleted)" : std::string(record->value);
   }
 
-  ShardParts parts_{test_geometry(16)};
+  ShardParts parts_;
   std::deque<Write> begun_;
 
  private:
@@ -205,6 +207,7 @@ TEST_F(WritePathTest, WhatCannotBeKeptIsRefusedAndNotLogged) {
 }
 
 TEST_F(WritePathTest, AWriteThatTheLogDidNotTakeIsUnknown) {
+  parts_.measure("key");
   parts_.device.fail(block::Io::Kind::write);
   Write& first = begin(RequestKind::put, "key", "value");
   Write& waiting = begin(RequestKind::put_if, "key", "value", 0);
@@ -235,6 +238,87 @@ TEST_F(WritePathTest, AWriteThatNoCheckpointMakesRoomForIsRefused) {
   EXPECT_EQ(last->outcome->code, Code::full);
   EXPECT_GT(checkpoints, 1) << "it waits for a while";
   EXPECT_EQ(published("key"), "value");
+}
+
+// Rule 14. The buckets of one home, with so little room that it is not open.
+class NearlyFullTest : public WritePathTest {
+ protected:
+  NearlyFullTest() : WritePathTest(1) {
+    parts_.loop->spawn(parts_.checkpointer.run());
+    const std::string value(kValue, 'v');
+    while (put(key(stored_), value).code == Code::ok) ++stored_;
+    EXPECT_EQ(stored_, 4 * (layout::SsdGeometry::kMaxReach + 1)) << "buckets have 4 records";
+    EXPECT_FALSE(parts_.room.admits(WriteSlot(), 0, 1));
+  }
+  static std::string key(std::uint64_t i) { return "key" + std::to_string(1000 + i); }
+
+  static constexpr std::size_t kValue = 100;
+  std::uint64_t stored_ = 0;
+};
+
+TEST_F(NearlyFullTest, WhatHasNoRoomIsRefusedAndNotLogged) {
+  merge_all();
+  EXPECT_EQ(parts_.table.dirty(), 0u);
+  EXPECT_EQ(parts_.merger.counters().roomless, 0u);
+  const std::uint64_t logged = parts_.log.counters().records;
+  EXPECT_EQ(
+      put("another", "value that is as long as that of others, or so" + std::string(60, 'x')).code,
+      Code::full);
+  EXPECT_EQ(parts_.log.counters().records, logged);
+  EXPECT_EQ(parts_.room.full().count(), 1u);
+}
+
+TEST_F(NearlyFullTest, AnUpdateGoesWhereTheOldRecordLies) {
+  EXPECT_EQ(put(key(7), std::string(kValue, 'w')).code, Code::ok);
+  EXPECT_EQ(put(key(7), std::string(kValue - 20, 'x')).code, Code::ok) << "it is not merged";
+  EXPECT_EQ(put(key(8), std::string(kValue + 13, 'y')).code, Code::full) << "it has grown";
+  merge_all();
+  EXPECT_EQ(parts_.stored(key(7))->value, std::string(kValue - 20, 'x'));
+  EXPECT_EQ(parts_.stored(key(8))->value, std::string(kValue, 'v'));
+  EXPECT_EQ(parts_.merger.counters().roomless, 0u);
+}
+
+TEST_F(NearlyFullTest, WhatIsDeletedIsFreeAtOnceForOne) {
+  EXPECT_EQ(put("another", std::string(kValue, 'a')).code, Code::full);
+  EXPECT_EQ(write(RequestKind::remove, key(7)).code, Code::ok);
+  Write& one = begin(RequestKind::put, "new_one", std::string(kValue, 'n'));
+  Write& two = begin(RequestKind::put, "new_two", std::string(kValue, 'n'));
+  Write& same = begin(RequestKind::put, key(7), std::string(kValue, 's'));
+  finish_all();
+  EXPECT_EQ(int{one.outcome->code == Code::ok} + int{two.outcome->code == Code::ok} +
+                int{same.outcome->code == Code::ok},
+            1);
+  merge_all();
+  EXPECT_EQ(parts_.table.dirty(), 0u);
+  EXPECT_EQ(parts_.merger.counters().roomless, 0u);
+}
+
+TEST_F(NearlyFullTest, ADeletedKeyCanBeWrittenAgain) {
+  EXPECT_EQ(write(RequestKind::remove, key(7)).code, Code::ok);
+  EXPECT_EQ(put(key(7), std::string(kValue, 'w')).code, Code::ok);
+  EXPECT_EQ(put(key(7), std::string(kValue, 'x')).code, Code::ok);
+  merge_all();
+  EXPECT_EQ(parts_.stored(key(7))->value, std::string(kValue, 'x'));
+}
+
+TEST_F(NearlyFullTest, NobodyWaitsForWhatCannotBeMerged) {
+  EXPECT_EQ(write(RequestKind::remove, key(7)).code, Code::ok);
+  // It is acknowledged when its merge has just been started.
+  EXPECT_EQ(put("another", std::string(kValue, 'a')).code, Code::ok);
+  parts_.damage(0);
+  merge_all();
+  const WriteOutcome outcome = put("new_one", std::string(kValue, 'n'));
+  EXPECT_EQ(outcome.code, Code::corrupt) << outcome.text;
+}
+
+// The first write of a stretch measures it, and fails if that fails.
+TEST_F(WritePathTest, WhatCannotBeMeasuredIsRefused) {
+  parts_.device.fail(block::Io::Kind::read, 1);
+  const WriteOutcome outcome = put("key", "value");
+  EXPECT_EQ(outcome.code, Code::io_error) << outcome.text;
+  EXPECT_EQ(parts_.log.counters().records, 0u);
+  EXPECT_EQ(put("key", "value").code, Code::ok);
+  EXPECT_EQ(parts_.room.unmeasured(parts_.home_of("key")), std::nullopt);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ constexpr Nanos kBound = 60 * kSecond;
 // A run that takes more steps than this goes round in circles.
 constexpr std::uint64_t kMostSteps = 50'000'000;
 constexpr std::uint64_t kBacklogPerMillion = 200'000;
+constexpr std::uint64_t kFullPerMillion = 100'000;
 
 StoreShape store_shape(Random& random) {
   StoreShape s;
@@ -58,6 +59,19 @@ LoadShape load_shape(Random& random, std::uint64_t operations) {
   return s;
 }
 
+// Stores that cannot hold all keys: behind the homes a few buckets have room, at once or so far
+// away that it is another stretch (BucketRoom), which has more than writes may take at first.
+void make_full(Random& random, StoreShape& store, LoadShape& load) {
+  store.ssds = store.slices = 1;
+  store.buckets = random.between(1, 3);
+  store.first_spare = random.coin() ? 0 : server::BucketRoom::kStretch;
+  store.spare = random.below(5);
+  store.blocks = random.between(1, 8);
+  store.write_slots = static_cast<std::uint32_t>(random.between(1, 4));
+  load.keys = static_cast<std::uint32_t>(random.between(20, 80));
+  load.operations /= 2;  // they read many buckets
+}
+
 // What goes wrong only between operations of one key is met sooner where there is no other.
 void make_hot(Random& random, StoreShape& store, LoadShape& load) {
   store.ssds = store.slices = 1;
@@ -82,7 +96,11 @@ class Simulation {
       : world_(options.seed, choose_faults(chosen, options.faults, options.choose), options.trace) {
     StoreShape store = store_shape(chosen);
     LoadShape load = load_shape(chosen, options.operations);
-    if (chosen.chance(kBacklogPerMillion)) make_backlog(chosen, store, load);
+    if (chosen.chance(kBacklogPerMillion)) {
+      make_backlog(chosen, store, load);
+    } else if (chosen.chance(kFullPerMillion)) {
+      make_full(chosen, store, load);
+    }
     if (options.hot) make_hot(chosen, store, load);
     result_.block_read = load.block_read;
     result_.reads_parts = store.reads_parts;
@@ -186,6 +204,8 @@ class Simulation {
         return;
       }
     }
+    if (server_->roomless() > 0)
+      violations_.emplace_back("a merge found no room for a write that was acknowledged");
   }
 
   void check_history() {

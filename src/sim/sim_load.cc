@@ -237,7 +237,9 @@ Task<void> SimLoad::scan(SimClient& client, std::uint32_t index, std::uint64_t f
     const bool misled = a.misled || server_.damages(a.block) != a.damages;
     take(client, a.number, std::move(operation), misled);
   }
-  if (page.ok()) strange_records_ += page->records.size() - found;
+  if (!page.ok()) co_return;
+  const auto others = std::ranges::count(page->records, kOthersKey, &ScannedRecord::key);
+  strange_records_ += page->records.size() - found - static_cast<std::size_t>(others);
 }
 
 Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t number) {

@@ -126,6 +126,14 @@ Task<Result<std::unique_ptr<fabric::Connection>>> SimServer::connect(std::uint32
   co_return co_await SimChannel::connect(*endpoints_[lane], client, std::move(hello));
 }
 
+std::uint64_t SimServer::roomless() const {
+  std::uint64_t sum = 0;
+  for (const auto& lane : lives_.back()->lanes) {
+    for (const auto& shard : lane->shards) sum += shard->service->merges().roomless;
+  }
+  return sum;
+}
+
 std::uint64_t SimServer::damages(Host::Block block) const {
   std::uint64_t sum = 0;
   for (const auto& endpoint : endpoints_) {

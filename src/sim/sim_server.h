@@ -31,6 +31,8 @@ class SimServer {
   std::uint64_t starts() const { return starts_; }
   // Those of the server that runs, or ran last.
   std::size_t lanes() const { return lives_.back()->lanes.size(); }
+  // Records for which its merges found no room.
+  std::uint64_t roomless() const;
 
   // Where a lane is reached, while there is one of this number; below the number of shards.
   Endpoint& endpoint(std::uint32_t lane) { return *endpoints_[lane]; }

@@ -41,13 +41,27 @@ layout::LogKey key_of(const layout::SsdGeometry& g) {
   return layout::log_key_of({g.uuid[0]}, g.shard);
 }
 
-// The SSD that `g` is a slice of, as `scalio format` leaves it.
-Bytes formatted(const layout::SsdGeometry& g) {
+// A bucket that one record fills, of a key that nobody asks for.
+void take(layout::Bucket bucket, std::uint64_t number, const layout::SsdGeometry& g) {
+  const std::string value(layout::max_inline_limit(g.bucket_size) - kOthersKey.size(), 'x');
+  bucket.clear(g.store_id());
+  bucket.append({kOthersKey, value, 1, layout::Kind::value});
+  bucket.seal(number);
+}
+
+// The SSD that `g` is a slice of, as `scalio format` leaves it, but for what others have taken.
+Bytes formatted(const layout::SsdGeometry& g, const StoreShape& shape) {
   Bytes bytes(g.device_size);
   for (std::uint32_t i = 0; i < g.slices; ++i) {
     const layout::SsdGeometry slice = slice_of(g, i);
     layout::first_batch(ByteSpan(bytes).subspan(slice.log_offset, slice.log_size), key_of(slice),
                         slice);
+    for (std::uint64_t j = 0; j < layout::SsdGeometry::kMaxReach; ++j) {
+      if (j >= shape.first_spare && j < shape.first_spare + shape.spare) continue;
+      const std::uint64_t number = slice.buckets + j;
+      take(layout::Bucket(ByteSpan(bytes).subspan(slice.bucket_at(number), slice.bucket_size)),
+           number, slice);
+    }
   }
   for (const std::uint64_t at : {std::uint64_t{0}, g.device_size - layout::kSuperblockSize}) {
     layout::encode_superblock(ByteSpan(bytes).subspan(at, layout::kSuperblockSize), g);
@@ -58,7 +72,7 @@ Bytes formatted(const layout::SsdGeometry& g) {
 // The SSD of another store, with its own buckets.
 Bytes of_another_store(layout::SsdGeometry g) {
   g.uuid.fill(8);
-  Bytes bytes = formatted(g);
+  Bytes bytes = formatted(g, {});
   for (std::uint32_t s = 0; s < g.slices; ++s) {
     const layout::SsdGeometry slice = slice_of(g, s);
     for (std::uint64_t i = 0; i < slice.all_buckets(); ++i) {
@@ -78,7 +92,8 @@ std::unique_ptr<Disk> formatted_disk(World& world, const StoreShape& shape, std:
     const std::uint64_t begin = slice_of(g, i).bucket_offset;
     buckets.push_back({begin, begin + g.all_buckets() * g.bucket_size, g.bucket_size});
   }
-  auto disk = std::make_unique<Disk>(world, fmt::format("ssd-{}", ssd), formatted(g), buckets);
+  auto disk =
+      std::make_unique<Disk>(world, fmt::format("ssd-{}", ssd), formatted(g, shape), buckets);
   disk->add_stranger(Bytes(g.device_size));
   disk->add_stranger(of_another_store(g));
   return disk;

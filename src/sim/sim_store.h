@@ -21,6 +21,8 @@ struct StoreShape {
   std::uint32_t slices = 1;  // of each SSD
   std::uint32_t bucket_size = 512;
   std::uint64_t buckets = 4;
+  // Of the buckets behind the last home only these have room; others have taken the rest.
+  std::uint64_t first_spare = 0, spare = layout::SsdGeometry::kMaxReach;
   std::uint64_t blocks = 1;
   std::uint64_t log_factor = 1;  // the log has so many times the least size
   std::uint64_t recovery_memory = server::Recoveries::kMemory;
@@ -33,6 +35,9 @@ struct StoreShape {
   bool shared_memory = false;
   bool reads_parts = false;
 };
+
+// The key of the records that have taken the room of the others.
+constexpr std::string_view kOthersKey = "x";
 
 // An SSD of the store, as `scalio format` leaves it.
 std::unique_ptr<Disk> formatted_disk(World& world, const StoreShape& shape, std::uint32_t ssd);

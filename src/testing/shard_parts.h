@@ -29,10 +29,12 @@ class ShardParts {
         space(*loop, geometry, table, log),
         repair(*loop, geometry, table, log),
         images(geometry, log),
-        buckets(*loop, device, geometry, images),
-        merger(*loop, device, geometry, table, log, space, queue, repair, buckets, stop),
+        room(*loop, geometry),
+        buckets(*loop, device, geometry, images, room),
+        merger(*loop, device, geometry, table, log, space, queue, repair, buckets, room, stop),
         checkpointer(*loop, device, geometry, table, log, space, images, repair, merger, stop),
-        writes(*loop, device, geometry, table, log, space, queue, repair, buckets, merger, stop) {
+        writes(*loop, device, geometry, table, log, space, queue, repair, buckets, room, merger,
+               stop) {
     Result<storage::WholeLog> scan =
         run(*loop, storage::whole_log(device, geometry, test_log_key()));
     EXPECT_TRUE(scan.ok()) << scan.status().to_string();
@@ -89,6 +91,13 @@ class ShardParts {
     slot.reserved = false;
     return slot;
   }
+  // What the first write of the key does before it is logged.
+  void measure(std::string_view key) {
+    while (const auto stretch = room.unmeasured(home_of(key))) {
+      const Status s = run(*loop, buckets.measure(*stretch));
+      ASSERT_TRUE(s.ok()) << s.to_string();
+    }
+  }
   std::optional<Stored> stored(std::string_view key) {
     return find_in_buckets(geometry, ssd.contents(), key);
   }
@@ -114,6 +123,7 @@ class ShardParts {
   LogSpace space;
   SlotRepair repair;
   BucketImages images;
+  BucketRoom room;
   BucketStore buckets;
   Merger merger;
   Checkpointer checkpointer;
