@@ -106,6 +106,10 @@ struct ClientCounters {
   ClientCounters& operator+=(const ClientCounters& o);
 };
 
+namespace client {
+class ClientLoop;
+}
+
 namespace detail {
 // Awaits a task that has begun and not ended, in place of whoever awaited it.
 template <class T>
@@ -220,6 +224,7 @@ class Client {
   ClientCounters counters() const;
 
  private:
+  friend class client::ClientLoop;
   struct Impl;
   explicit Client(std::unique_ptr<Impl> impl);
   void run_to_end(Task<void> task);

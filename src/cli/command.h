@@ -18,6 +18,7 @@ struct Subcommand {
 Subcommand add_format(CLI::App& parent);
 Subcommand add_serve(CLI::App& parent);
 Subcommand add_nvmf_target(CLI::App& parent);
+Subcommand add_redis(CLI::App& parent);
 Subcommand add_get(CLI::App& parent);
 Subcommand add_put(CLI::App& parent);
 Subcommand add_delete(CLI::App& parent);

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "client/client_loop.h"
 #include "client/open_ssd.h"
 #include "client/shard_client.h"
 #include "client/shard_scan.h"
@@ -496,6 +497,8 @@ Task<void> Client::sleep(std::chrono::nanoseconds time) {
   if (time.count() <= 0) co_return co_await impl_->loop->yield();
   co_await impl_->loop->sleep(static_cast<Nanos>(time.count()));
 }
+
+EventLoop& client::ClientLoop::of(Client& client) { return *client.impl_->loop; }
 
 std::size_t Client::inline_limit() const { return impl_->geometry.inline_limit; }
 

@@ -1,0 +1,147 @@
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "base/descriptor_limit.h"
+#include "base/json.h"
+#include "cli/client_flags.h"
+#include "cli/command.h"
+#include "cli/logging.h"
+#include "cli/stop_signals.h"
+#include "net/socket.h"
+#include "net/uri.h"
+#include "redis/gateway.h"
+
+namespace scalio::cli {
+namespace {
+
+// The client's connections and SSDs, and the like.
+constexpr std::size_t kOwnDescriptors = 256;
+constexpr net::UriScheme kSchemes[] = {{net::kUnix, true}, {net::kTcp}};
+
+struct RedisFlags {
+  ClientFlags client;
+  std::vector<std::string> listen;
+  redis::GatewayLimits limits;
+  std::uint64_t max_clients = 0;
+  bool insecure = false;
+  bool json = false;
+  std::string log_level = "info";
+};
+
+Result<std::vector<net::Uri>> addresses_of(const RedisFlags& flags) {
+  std::vector<net::Uri> addresses;
+  for (const std::string& at : flags.listen) {
+    Result<net::Uri> uri = net::parse_uri(at, kSchemes);
+    if (!uri.ok()) return uri.status();
+    if (!uri->local() && !net::is_loopback(uri->host) && !flags.insecure) {
+      return Status(Code::invalid,
+                    fmt::format("{}: whoever reaches it may read, change and delete everything: "
+                                "there is no authentication yet. Listen on a unix: path or on "
+                                "loopback, or say --insecure",
+                                at));
+    }
+    addresses.push_back(*std::move(uri));
+  }
+  return addresses;
+}
+
+// The signal may come at any time, also when the gateway is gone.
+class GatewayStop {
+ public:
+  void ask(int signal) {
+    std::lock_guard lock(mutex_);
+    if (asked_ == 0) asked_ = signal;
+    if (gateway_ != nullptr) gateway_->stop();
+  }
+  // Null: it is about to go.
+  void set(redis::Gateway* gateway) {
+    std::lock_guard lock(mutex_);
+    gateway_ = gateway;
+    if (gateway_ != nullptr && asked_ != 0) gateway_->stop();
+  }
+  int asked() {
+    std::lock_guard lock(mutex_);
+    return asked_;
+  }
+
+ private:
+  std::mutex mutex_;
+  redis::Gateway* gateway_ = nullptr;
+  int asked_ = 0;
+};
+
+int say_ready(const redis::Gateway& gateway, bool json) {
+  for (const net::Uri& uri : gateway.addresses()) spdlog::info("listening on {}", uri.text());
+  if (!json) return print("ready\n");
+  nlohmann::ordered_json out = {{"ready", true}};
+  for (const net::Uri& uri : gateway.addresses()) out["listen"].push_back(uri.text());
+  return print(json_text(out) + "\n");
+}
+
+int serve(const RedisFlags& flags) {
+  start_logging(flags.log_level);
+  const Result<std::vector<net::Uri>> addresses = addresses_of(flags);
+  if (!addresses.ok()) return fail(addresses.status());
+  const auto stop = std::make_shared<GatewayStop>();
+  if (Status s = on_stop_signal([stop](int signal) { stop->ask(signal); }); !s.ok()) {
+    return fail(s);
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  redis::GatewayLimits limits = flags.limits;
+  const Result<std::uint64_t> clients = fit_descriptors(
+      {"clients (--max-clients)", flags.max_clients, limits.connections, kOwnDescriptors, 1});
+  if (!clients.ok()) return fail(clients.status());
+  limits.connections = *clients;
+
+  Result<std::unique_ptr<Client>> client = flags.client.connect();
+  if (!client.ok()) return fail(client.status());
+  Result<std::unique_ptr<redis::Gateway>> gateway =
+      redis::Gateway::start(**client, *addresses, limits);
+  if (!gateway.ok()) return fail(gateway.status());
+  if (int status = say_ready(**gateway, flags.json); status != kSuccess) return status;
+  stop->set(gateway->get());
+  (*client)->run((*gateway)->serve());
+  stop->set(nullptr);
+  spdlog::info("{}: stopped", signal_name(stop->asked()));
+  return kSuccess;
+}
+
+}  // namespace
+
+Subcommand add_redis(CLI::App& parent) {
+  CLI::App* app = parent.add_subcommand("redis", "Serve a store to clients of Redis");
+  auto flags = std::make_shared<RedisFlags>();
+  flags->client.add_to(*app);
+  app->add_option("--listen", flags->listen,
+                  "Where clients of Redis connect: unix:/path or tcp:host:port; may be repeated. "
+                  "Port 0 lets the kernel pick one, 6379 is Redis's")
+      ->type_name("URI")
+      ->required()
+      ->allow_extra_args(false);
+  app->add_flag("--insecure", flags->insecure,
+                "Listen beyond loopback too, where whoever connects may do everything");
+  app->add_option("--max-clients", flags->max_clients,
+                  "Most connections at one time. Default: 1024, or as many as descriptors allow")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65536).description(""));
+  app->add_flag("--json", flags->json, "Say \"ready\" as a line of JSON, with the addresses");
+  app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  app->footer(
+      "It speaks RESP2 and RESP3: strings, keys, SCAN; docs/redis.md has all commands and what is "
+      "different. It uses one core; start several for more.\n"
+      "Prints \"ready\" on stdout when clients can connect. SIGTERM, SIGINT or SIGHUP stops it "
+      "cleanly; a second one at once.\n\n"
+      "Examples:\n"
+      "  scalio redis --server unix:/run/scalio.sock --listen tcp:127.0.0.1:6379\n"
+      "  redis-cli set hello world");
+  return {app, [flags] { return serve(*flags); }};
+}
+
+}  // namespace scalio::cli

@@ -1,0 +1,60 @@
+#include "redis/command_call.h"
+
+#include <fmt/format.h>
+
+namespace scalio::redis {
+
+namespace {
+
+constexpr std::size_t kMostKept = 64 << 10;
+
+// What a client does about an error, it decides by the first word.
+std::string_view kind_of(Code code) {
+  switch (code) {
+    case Code::unknown: return "UNKNOWN the write may or may not have happened";
+    case Code::full: return "OOM the store is full";
+    case Code::read_only: return "READONLY the store takes no writes";
+    case Code::unavailable: return "ERR the store is unavailable";
+    case Code::timed_out: return "ERR the store did not answer in time";
+    case Code::too_large: return "ERR too large";
+    case Code::busy: return "ERR the store is busy";
+    case Code::io_error: return "ERR I/O error";
+    case Code::corrupt: return "ERR corrupt";
+    default: return "ERR";
+  }
+}
+
+}  // namespace
+
+void CommandCall::begin(RedisSession& session, const resp::RequestParser& request) {
+  session_ = &session;
+  session_protocol_ = session.protocol;
+  row_ = nullptr;
+  done = false;
+  reply_.clear();
+  bytes_.clear();
+  arguments_.clear();
+  bytes_.reserve(request.size());
+  for (std::size_t i = 0; i < request.count(); ++i) {
+    const std::string_view argument = request.argument(i);
+    arguments_.emplace_back(bytes_.data() + bytes_.size(), argument.size());
+    bytes_ += argument;
+  }
+}
+
+void CommandCall::fail(std::string_view error) {
+  reply_.clear();
+  reply().error(error);
+}
+
+void CommandCall::fail(const Status& status) {
+  const std::string_view kind = kind_of(status.code());
+  fail(fmt::format("{}{}{}", kind, kind == "ERR" ? " " : ": ", status.message()));
+}
+
+bool CommandCall::reusable() const {
+  return bytes_.capacity() + reply_.capacity() + arguments_.capacity() * sizeof(arguments_[0]) <=
+         kMostKept;
+}
+
+}  // namespace scalio::redis

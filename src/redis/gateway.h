@@ -1,0 +1,41 @@
+// Gateway: serves a store to clients of Redis.
+//
+// It is one more client of the store, on that client's own event loop and thread: a GET that hits
+// is answered where its bytes were parsed, without a hand-over. What it costs is that one gateway
+// uses one core; there can be several of one store, on any machines.
+#pragma once
+
+#include <scalio/client.h>
+
+#include <memory>
+#include <vector>
+
+#include "net/uri.h"
+#include "redis/gateway_state.h"
+
+namespace scalio::redis {
+
+class Gateway {
+ public:
+  // Listens. The client must outlive it. Failures: as net::Listener::open.
+  static Result<std::unique_ptr<Gateway>> start(Client& client, const std::vector<net::Uri>& listen,
+                                                GatewayLimits limits);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  // Where it listens, with the ports that the kernel picked.
+  std::vector<net::Uri> addresses() const;
+  // Serves, until stop() was called and all connections have ended: what clients have begun is
+  // answered, within limits.grace. To be run by the client.
+  Task<void> serve();
+  // Any thread, once serve() was called or before.
+  void stop();
+
+ private:
+  struct Impl;
+  explicit Gateway(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace scalio::redis

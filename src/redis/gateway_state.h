@@ -1,0 +1,68 @@
+// What the connections of a gateway share, and what its commands see of them.
+#pragma once
+
+#include <scalio/client.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "redis/key_turns.h"
+#include "resp/reply_writer.h"
+#include "task/event_loop.h"
+
+namespace scalio::redis {
+
+class CommandCall;
+
+struct GatewayLimits {
+  std::size_t connections = 1024;
+  // Of one connection, begun and not answered: then nothing more is taken from it.
+  std::size_t in_flight = 256;
+  // Bytes of replies that a client has not taken: then nothing more is taken from it.
+  std::size_t queued = 1 << 20;
+  // Bytes of requests that are not whole, of all connections together.
+  std::size_t unfinished = 256 << 20;
+  // How long a client may take nothing of what it has asked for.
+  Nanos stall = 60 * kSecond;
+  // How long clients have to take what is left when the gateway stops.
+  Nanos grace = 5 * kSecond;
+};
+
+// A connection, as commands see it.
+struct RedisSession {
+  std::uint64_t id = 0;
+  std::string peer;   // "unix pid 123", "tcp 10.0.0.7:5000"
+  std::string local;  // the address that it came by
+  Nanos since = 0;
+  std::string name;
+  std::string library;
+  std::string library_version;
+  resp::Protocol protocol = resp::Protocol::resp2;
+  std::string_view command;  // the last one
+  bool quits = false;        // nothing more is taken from it
+};
+
+struct GatewayState {
+  GatewayState(Client& store, EventLoop& its_loop, GatewayLimits its_limits);
+  ~GatewayState();
+
+  Client& client;
+  EventLoop& loop;
+  const GatewayLimits limits;
+  const Nanos started;
+  KeyTurns turns;
+  std::map<std::uint64_t, const RedisSession*> sessions;
+  std::uint64_t last_session = 0;
+  std::uint64_t commands = 0;
+  std::uint64_t refused = 0;   // connections over the limit
+  std::size_t unfinished = 0;  // bytes of requests that are not whole
+  std::vector<std::string> listening;
+  // Where connections receive; between calls they keep only what is not a whole request yet.
+  std::vector<char> receive_space = std::vector<char>(64 << 10);
+  std::vector<std::unique_ptr<CommandCall>> idle_calls;
+};
+
+}  // namespace scalio::redis

@@ -1,0 +1,89 @@
+// Commands on keys, whatever their values.
+#include <algorithm>
+#include <unordered_set>
+
+#include "redis/command_table.h"
+#include "redis/in_groups.h"
+
+namespace scalio::redis {
+namespace {
+
+// Of each key that is there: the call's keys, each as often as it is named.
+Task<void> exists(CommandCall& call) {
+  const std::span<const std::string_view> keys = call.arguments().subspan(1);
+  std::int64_t there = 0;
+  Status failure;
+  const auto look = [&](std::string_view key) -> Task<void> {
+    const Result<Record> found = co_await call.client().get(key);
+    there += found.ok() ? 1 : 0;
+    if (!found.ok() && found.code() != Code::not_found && failure.ok()) failure = found.status();
+  };
+  co_await in_groups(call.state().loop, keys, look, failure);
+  if (!failure.ok()) co_return call.fail(failure);
+  call.reply().integer(there);
+}
+
+// The store does not say whether what it removes was there.
+Task<void> del(CommandCall& call) {
+  std::vector<std::string_view> keys;
+  std::unordered_set<std::string_view> seen;
+  for (const std::string_view key : call.arguments().subspan(1)) {
+    if (seen.insert(key).second) keys.push_back(key);
+  }
+  std::int64_t removed = 0;
+  Status failure;
+  const auto remove = [&](std::string_view key) -> Task<void> {
+    const Result<Record> found = co_await call.client().get(key);
+    if (found.code() == Code::not_found) co_return;
+    Status outcome = found.status();
+    if (outcome.ok()) {
+      const Result<std::uint64_t> done = co_await call.client().remove(key);
+      outcome = done.status();
+    }
+    removed += outcome.ok() ? 1 : 0;
+    if (!outcome.ok() && failure.ok()) failure = outcome;
+  };
+  co_await in_groups(call.state().loop, keys, remove, failure);
+  if (!failure.ok()) co_return call.fail(failure);
+  call.reply().integer(removed);
+}
+
+// Replies with `present` or `absent`.
+template <class Present, class Absent>
+Task<void> by_presence(CommandCall& call, Present present, Absent absent) {
+  const Result<Record> found = co_await call.client().get(call[1]);
+  if (found.ok()) co_return present();
+  if (found.code() == Code::not_found) co_return absent();
+  call.fail(found.status());
+}
+
+Task<void> type(CommandCall& call) {
+  return by_presence(
+      call, [&call] { call.reply().simple("string"); }, [&call] { call.reply().simple("none"); });
+}
+
+Task<void> ttl(CommandCall& call) {
+  return by_presence(
+      call, [&call] { call.reply().integer(-1); }, [&call] { call.reply().integer(-2); });
+}
+
+Task<void> persist(CommandCall& call) {
+  call.reply().integer(0);
+  co_return;
+}
+
+constexpr CommandRow kRows[] = {
+    {"del", -2, kWrite, 1, -1, 1, "generic", "Deletes keys", del},
+    {"unlink", -2, kWrite | kFast, 1, -1, 1, "generic", "The same as DEL", del},
+    {"exists", -2, kReadonly | kFast, 1, -1, 1, "generic", "How many of the keys exist", exists},
+    {"type", 2, kReadonly | kFast, 1, 1, 1, "generic", "string, or none", type},
+    {"ttl", 2, kReadonly | kFast, 1, 1, 1, "generic", "-1 of a key that exists, else -2", ttl},
+    {"pttl", 2, kReadonly | kFast, 1, 1, 1, "generic", "-1 of a key that exists, else -2", ttl},
+    {"persist", 2, kWrite | kFast, 1, 1, 1, "generic", "Nothing: 0, as no key expires", persist},
+};
+
+}  // namespace
+
+std::span<const CommandRow> key_commands() { return kRows; }
+
+}  // namespace scalio::redis

@@ -1,0 +1,93 @@
+// Commands on values that are numbers.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "redis/command_table.h"
+#include "redis/parse_number.h"
+#include "redis/update_key.h"
+
+namespace scalio::redis {
+namespace {
+
+Task<void> add(CommandCall& call, std::int64_t by) {
+  std::int64_t sum = 0;
+  const bool written =
+      co_await update_key(call, [&](const Record* now) -> std::optional<std::string> {
+        const std::optional<std::int64_t> number = now != nullptr ? parse_integer(now->value) : 0;
+        if (!number) {
+          call.fail(kNoInteger);
+          return std::nullopt;
+        }
+        if (__builtin_add_overflow(*number, by, &sum)) {
+          call.fail("ERR increment or decrement would overflow");
+          return std::nullopt;
+        }
+        return std::to_string(sum);
+      });
+  if (written) call.reply().integer(sum);
+}
+
+Task<void> incr(CommandCall& call) { return add(call, 1); }
+Task<void> decr(CommandCall& call) { return add(call, -1); }
+
+Task<void> incrby(CommandCall& call) {
+  const std::optional<std::int64_t> by = parse_integer(call[2]);
+  if (!by) co_return call.fail(kNoInteger);
+  co_await add(call, *by);
+}
+
+Task<void> decrby(CommandCall& call) {
+  const std::optional<std::int64_t> by = parse_integer(call[2]);
+  if (!by) co_return call.fail(kNoInteger);
+  if (*by == std::numeric_limits<std::int64_t>::min()) {
+    co_return call.fail("ERR decrement would overflow");
+  }
+  co_await add(call, -*by);
+}
+
+// As Redis writes them: 17 digits behind the point, without zeros at the end.
+std::string float_text(long double number) {
+  std::string text = fmt::format("{:.17f}", number);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text == "-0" ? "0" : text;
+}
+
+Task<void> incrbyfloat(CommandCall& call) {
+  const std::optional<long double> by = parse_float(call[2]);
+  if (!by) co_return call.fail("ERR value is not a valid float");
+  std::string sum;
+  const bool written =
+      co_await update_key(call, [&](const Record* now) -> std::optional<std::string> {
+        const std::optional<long double> number =
+            now != nullptr ? parse_float(now->value) : std::optional(0.0L);
+        if (!number) {
+          call.fail("ERR value is not a valid float");
+          return std::nullopt;
+        }
+        if (!std::isfinite(*number + *by)) {
+          call.fail("ERR increment would produce NaN or Infinity");
+          return std::nullopt;
+        }
+        sum = float_text(*number + *by);
+        return sum;
+      });
+  if (written) call.reply().bulk(sum);
+}
+
+constexpr CommandRow kRows[] = {
+    {"incr", 2, kWrite | kFast, 1, 1, 1, "string", "Adds 1 to a number", incr},
+    {"decr", 2, kWrite | kFast, 1, 1, 1, "string", "Takes 1 from a number", decr},
+    {"incrby", 3, kWrite | kFast, 1, 1, 1, "string", "Adds to a number", incrby},
+    {"decrby", 3, kWrite | kFast, 1, 1, 1, "string", "Takes from a number", decrby},
+    {"incrbyfloat", 3, kWrite | kFast, 1, 1, 1, "string", "Adds to a number with a fraction",
+     incrbyfloat},
+};
+
+}  // namespace
+
+std::span<const CommandRow> number_commands() { return kRows; }
+
+}  // namespace scalio::redis

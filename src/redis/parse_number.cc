@@ -1,0 +1,36 @@
+#include "redis/parse_number.h"
+
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+
+namespace scalio::redis {
+
+namespace {
+// More than the longest number that means anything.
+constexpr std::size_t kLongestFloat = 256;
+}  // namespace
+
+std::optional<std::int64_t> parse_integer(std::string_view text) {
+  const std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
+  const bool zero_first = digits.starts_with('0');
+  if (digits.empty() || (zero_first && text != "0")) return std::nullopt;
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<long double> parse_float(std::string_view text) {
+  if (text.empty() || text.size() > kLongestFloat) return std::nullopt;
+  if (std::isspace(static_cast<unsigned char>(text.front())) != 0) return std::nullopt;
+  const std::string copy(text);  // with a zero at its end
+  char* end = nullptr;
+  const long double number = std::strtold(copy.c_str(), &end);
+  if (end != copy.c_str() + copy.size() || !std::isfinite(number)) return std::nullopt;
+  return number;
+}
+
+}  // namespace scalio::redis

@@ -1,0 +1,268 @@
+#include "redis/redis_connection.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/assert.h"
+#include "redis/command_table.h"
+
+namespace scalio::redis {
+
+namespace {
+// What a connection keeps of its memory while it has nothing to do.
+constexpr std::size_t kMostKept = 64 << 10;
+// Calls kept for later, of all connections.
+constexpr std::size_t kMostIdleCalls = 1024;
+
+void clear(std::string& memory) {
+  memory.clear();
+  if (memory.capacity() > kMostKept) memory = std::string();
+}
+}  // namespace
+
+RedisConnection::RedisConnection(GatewayState& state, net::UniqueFd socket, RedisSession session,
+                                 std::function<void()> on_ended)
+    : state_(state),
+      socket_(std::move(socket)),
+      session_(std::move(session)),
+      on_ended_(std::move(on_ended)),
+      work_(state.loop, [this] { work(); }),
+      stall_(state.loop, [this] {
+        spdlog::warn("{}: takes nothing of its replies for {} s: closed", session_.peer,
+                     state_.limits.stall / kSecond);
+        close();
+      }) {
+  state_.sessions[session_.id] = &session_;
+  // Hangups are watched for too, so that a receive that does not fill its space has emptied the
+  // socket.
+  readiness_.emplace(state.loop, socket_.get(), POLLIN | POLLRDHUP, [this](std::uint32_t events) {
+    hangup_ |= (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    readable_ = true;
+    work_.schedule();
+  });
+}
+
+RedisConnection::~RedisConnection() {
+  SCALIO_ASSERT(ended());
+  state_.sessions.erase(session_.id);
+}
+
+// --- Taking requests ---
+
+void RedisConnection::work() {
+  if (open()) execute(receive());
+  if (open()) flush();
+  // Held up by commands in flight it is called when one has ended, by replies when they are taken.
+  if ((blocked_ || readable_) && !held_ && may_begin()) work_.schedule();
+  end_if_done();
+}
+
+// What may be begun, or kept until it may: replies that are not taken, and commands that wait,
+// leave the rest in the socket.
+bool RedisConnection::may_begin() const {
+  return open() && !session_.quits && calls_.size() < state_.limits.in_flight &&
+         out_.size() - sent_ + waiting_ < state_.limits.queued;
+}
+
+std::string_view RedisConnection::receive() {
+  if (!readable_ || held_ || blocked_ || !may_begin()) return {};
+  std::vector<char>& space = state_.receive_space;
+  const ssize_t n = recv(socket_.get(), space.data(), space.size(), MSG_DONTWAIT);
+  if (n > 0) {
+    readable_ = static_cast<std::size_t>(n) == space.size() || hangup_;
+    return {space.data(), static_cast<std::size_t>(n)};
+  }
+  if (n < 0 && errno == EINTR) return {};
+  readable_ = false;
+  if (n == 0) {
+    finish();
+  } else if (errno != EAGAIN) {
+    close();
+  }
+  return {};
+}
+
+// Begins what can be begun of what was received, now and before.
+void RedisConnection::execute(std::string_view fresh) {
+  const bool kept = !input_.empty();
+  if (kept) input_ += fresh;
+  const std::string_view received = kept ? std::string_view(input_) : fresh;
+  std::size_t taken = 0;
+  while (may_begin()) {
+    if (!held_ && !take_call(received, &taken)) break;
+    if (!order_.may_begin(*held_)) break;
+    start(std::move(held_));
+  }
+  blocked_ = !may_begin();
+  keep(session_.quits || !open() ? std::string_view() : received.substr(taken));
+}
+
+// The next whole request becomes held_. False: there is none.
+bool RedisConnection::take_call(std::string_view received, std::size_t* taken) {
+  for (;;) {
+    const Result<bool> whole = parser_.parse(received.substr(*taken));
+    if (!whole.ok()) {
+      refuse("ERR " + whole.status().message());
+      return false;
+    }
+    if (!*whole) return false;
+    std::unique_ptr<CommandCall> call = new_call();
+    call->begin(session_, parser_);
+    *taken += parser_.size();
+    parser_.next();
+    if (call->count() == 0) continue;
+    const std::string_view name = (*call)[0];
+    // A web page can have a browser send these to any port.
+    if (same_word(name, "post") || same_word(name, "host:")) {
+      spdlog::warn("{}: speaks HTTP: closed", session_.peer);
+      close();
+      return false;
+    }
+    call->set_row(find_command(name));
+    held_ = std::move(call);
+    return true;
+  }
+}
+
+std::unique_ptr<CommandCall> RedisConnection::new_call() {
+  if (state_.idle_calls.empty()) return std::make_unique<CommandCall>(state_);
+  std::unique_ptr<CommandCall> call = std::move(state_.idle_calls.back());
+  state_.idle_calls.pop_back();
+  return call;
+}
+
+// What follows cannot be understood.
+void RedisConnection::refuse(std::string_view error) {
+  std::unique_ptr<CommandCall> call = new_call();
+  call->begin(session_, resp::RequestParser());
+  call->fail(error);
+  session_.quits = true;
+  held_.reset();
+  CommandCall& refused = *call;
+  calls_.push_back(std::move(call));
+  starting_ = &refused;
+  on_done(refused);
+}
+
+void RedisConnection::keep(std::string_view rest) {
+  state_.unfinished -= std::exchange(kept_, rest.size());
+  state_.unfinished += kept_;
+  if (rest.empty()) {
+    clear(input_);
+  } else if (input_.empty()) {
+    input_ = rest;
+  } else {
+    input_.erase(0, input_.size() - rest.size());
+  }
+  // The largest are in the way of the others.
+  if (state_.unfinished > state_.limits.unfinished && kept_ > kMostKept) {
+    refuse(fmt::format("ERR requests that are not whole have more than {} bytes, of all clients",
+                       state_.limits.unfinished));
+  }
+}
+
+// --- Commands ---
+
+void RedisConnection::start(std::unique_ptr<CommandCall> call) {
+  CommandCall& begun = *call;
+  calls_.push_back(std::move(call));
+  starting_ = &begun;
+  ++state_.commands;
+  const std::string wrong = refusal(begun);
+  if (!wrong.empty()) {
+    begun.fail(wrong);
+    return on_done(begun);
+  }
+  session_.command = begun.row()->name;
+  carry(*this, begun);
+  // It waits for something.
+  if (std::exchange(starting_, nullptr) != nullptr) order_.begin(begun);
+}
+
+Detached RedisConnection::carry(RedisConnection& connection, CommandCall& call) {
+  co_await call.row()->handler(call);
+  connection.on_done(call);
+}
+
+void RedisConnection::on_done(CommandCall& call) {
+  const bool at_once = starting_ == &call;
+  if (at_once) {
+    starting_ = nullptr;
+  } else {
+    order_.end(call);
+  }
+  call.done = true;
+  waiting_ += call.replied().size();
+  while (!calls_.empty() && calls_.front()->done) {
+    answer(std::move(calls_.front()));
+    calls_.pop_front();
+  }
+  if (!at_once) work_.schedule();
+}
+
+void RedisConnection::answer(std::unique_ptr<CommandCall> call) {
+  waiting_ -= call->replied().size();
+  if (open()) out_ += call->replied();
+  if (state_.idle_calls.size() < kMostIdleCalls && call->reusable()) {
+    state_.idle_calls.push_back(std::move(call));
+  }
+}
+
+// --- Replies ---
+
+void RedisConnection::flush() {
+  while (sent_ < out_.size()) {
+    const ssize_t n =
+        send(socket_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) {
+      if (writable_) return;
+      stall_.arm(state_.loop.now() + state_.limits.stall);
+      writable_.emplace(state_.loop, socket_.get(), POLLOUT,
+                        [this](std::uint32_t) { work_.schedule(); });
+      return;
+    }
+    if (n < 0) return close();
+    sent_ += static_cast<std::size_t>(n);
+    if (writable_) stall_.arm(state_.loop.now() + state_.limits.stall);
+  }
+  writable_.reset();
+  stall_.cancel();
+  clear(out_);
+  sent_ = 0;
+}
+
+// --- The end ---
+
+void RedisConnection::finish() {
+  session_.quits = true;
+  held_.reset();
+  work_.schedule();
+}
+
+void RedisConnection::close() {
+  if (!open()) return;
+  readiness_.reset();
+  writable_.reset();
+  stall_.cancel();
+  // The kernel's poll holds the socket a little longer: closing alone would not tell the peer.
+  shutdown(socket_.get(), SHUT_RDWR);
+  socket_.reset();
+  held_.reset();
+  out_ = std::string();
+  sent_ = 0;
+  keep({});
+  work_.schedule();
+}
+
+void RedisConnection::end_if_done() {
+  if (open() && session_.quits && calls_.empty() && sent_ == out_.size()) close();
+  if (ended() && !std::exchange(said_ended_, true)) on_ended_();
+}
+
+}  // namespace scalio::redis

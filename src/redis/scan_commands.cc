@@ -1,0 +1,172 @@
+// Commands that look at all keys: they read the SSDs, and cost the server no CPU.
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "base/random.h"
+#include "redis/command_table.h"
+#include "redis/glob.h"
+#include "redis/parse_number.h"
+#include "task/wait_group.h"
+
+namespace scalio::redis {
+namespace {
+
+constexpr std::size_t kMostKeys = 100'000;  // that KEYS finds
+constexpr std::size_t kMostPages = 64;      // of one SCAN
+constexpr std::size_t kParts = 8;           // of a store, read beside each other
+// One command reads no longer than this.
+constexpr Nanos kLongest = 5 * kSecond;
+
+// --- SCAN ---
+
+struct ScanOptions {
+  std::uint64_t cursor = 0;
+  std::string_view pattern = "*";
+  std::uint64_t count = 10;
+  bool strings = true;  // the type asked for is what there is
+};
+
+// Or in Redis's words what is wrong.
+std::string_view parse(const CommandCall& call, ScanOptions* options) {
+  const std::string_view cursor = call[1];
+  const char* const end = cursor.data() + cursor.size();
+  const auto [rest, error] = std::from_chars(cursor.data(), end, options->cursor);
+  if (error != std::errc() || rest != end) return "ERR invalid cursor";
+  for (std::size_t i = 2; i < call.count(); i += 2) {
+    if (i + 1 == call.count()) return kSyntaxError;
+    if (same_word(call[i], "match")) {
+      options->pattern = call[i + 1];
+    } else if (same_word(call[i], "count")) {
+      const std::optional<std::int64_t> count = parse_integer(call[i + 1]);
+      if (!count) return kNoInteger;
+      if (*count < 1) return kSyntaxError;
+      options->count = static_cast<std::uint64_t>(*count);
+    } else if (same_word(call[i], "type")) {
+      options->strings = same_word(call[i + 1], "string");
+    } else {
+      return kSyntaxError;
+    }
+  }
+  return {};
+}
+
+// A cursor is the place where the scan goes on; that of the beginning is 0, as that of the end is.
+Task<void> scan(CommandCall& call) {
+  ScanOptions options;
+  if (const std::string_view wrong = parse(call, &options); !wrong.empty()) {
+    co_return call.fail(wrong);
+  }
+  ScanRange rest{options.cursor, call.client().scan_ranges(1).back().end};
+  std::vector<std::string> found;
+  std::uint64_t seen = 0;
+  for (std::size_t pages = 0; pages < kMostPages && seen < options.count && !rest.empty();
+       ++pages) {
+    const Result<ScanPage> page = co_await call.client().scan(rest);
+    if (page.code() == Code::invalid) co_return call.fail("ERR invalid cursor");
+    if (!page.ok()) co_return call.fail(page.status());
+    for (const ScannedRecord& record : page->records) {
+      if (options.strings && matches_glob(options.pattern, record.key)) {
+        found.emplace_back(record.key);
+      }
+    }
+    seen += page->records.size();
+    rest = page->rest;
+  }
+  resp::ReplyWriter reply = call.reply();
+  reply.array(2);
+  reply.bulk(std::to_string(rest.empty() ? 0 : rest.begin));
+  reply.array(found.size());
+  for (const std::string& key : found) reply.bulk(key);
+}
+
+// --- All keys ---
+
+// Calls `each` with every record, until it says no, or the time is over: then, or if the store
+// fails, false, and the call has its reply.
+template <class F>
+Task<bool> for_each_record(CommandCall& call, F each) {
+  const Nanos deadline = call.state().loop.now() + kLongest;
+  Status failure;
+  bool more = true;
+  const auto read = [&](ScanRange rest) -> Task<void> {
+    while (!rest.empty() && more && failure.ok()) {
+      const Result<ScanPage> page = co_await call.client().scan(rest);
+      if (!page.ok()) {
+        failure = page.status();
+        co_return;
+      }
+      for (const ScannedRecord& record : page->records) more = more && each(record);
+      rest = page->rest;
+      if (!rest.empty() && call.state().loop.now() >= deadline) {
+        failure = Status(Code::timed_out,
+                         fmt::format("reading all of it takes longer than {} s; use SCAN, or "
+                                     "`scalio count`",
+                                     kLongest / kSecond));
+      }
+    }
+  };
+  WaitGroup group(call.state().loop);
+  for (const ScanRange& part : call.client().scan_ranges(kParts)) group.spawn(read(part));
+  co_await group.wait();
+  if (!failure.ok()) call.fail(failure);
+  co_return failure.ok();
+}
+
+Task<void> dbsize(CommandCall& call) {
+  std::int64_t records = 0;
+  const bool read = co_await for_each_record(call, [&](const ScannedRecord&) {
+    ++records;
+    return true;
+  });
+  if (read) call.reply().integer(records);
+}
+
+Task<void> keys(CommandCall& call) {
+  std::vector<std::string> found;
+  const bool read = co_await for_each_record(call, [&](const ScannedRecord& record) {
+    if (matches_glob(call[1], record.key)) found.emplace_back(record.key);
+    return found.size() <= kMostKeys;
+  });
+  if (!read) co_return;
+  if (found.size() > kMostKeys) {
+    co_return call.fail(fmt::format("ERR more than {} keys: use SCAN", kMostKeys));
+  }
+  call.reply().array(found.size());
+  for (const std::string& key : found) call.reply().bulk(key);
+}
+
+// One of the keys that are together somewhere, and behind that place perhaps.
+Task<void> randomkey(CommandCall& call) {
+  const Nanos deadline = call.state().loop.now() + kLongest;
+  Random random(call.state().loop.now());
+  const std::vector<ScanRange> parts = call.client().scan_ranges(4096);
+  const std::size_t first = random.below(parts.size());
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    for (ScanRange rest = parts[(first + i) % parts.size()]; !rest.empty();) {
+      const Result<ScanPage> page = co_await call.client().scan(rest);
+      if (!page.ok()) co_return call.fail(page.status());
+      if (!page->records.empty()) {
+        co_return call.reply().bulk(page->records[random.below(page->records.size())].key);
+      }
+      rest = page->rest;
+      if (call.state().loop.now() >= deadline) {
+        co_return call.fail("ERR no key found in time: the store is nearly empty");
+      }
+    }
+  }
+  call.reply().null();
+}
+
+constexpr CommandRow kRows[] = {
+    {"scan", -2, kReadonly | kAlone, 0, 0, 0, "generic", "Keys, a part at a time", scan},
+    {"keys", 2, kReadonly | kAlone, 0, 0, 0, "generic", "All keys that match, if few", keys},
+    {"randomkey", 1, kReadonly | kAlone, 0, 0, 0, "generic", "Some key", randomkey},
+    {"dbsize", 1, kReadonly | kAlone, 0, 0, 0, "server", "Counts all keys by reading them", dbsize},
+};
+
+}  // namespace
+
+std::span<const CommandRow> scan_commands() { return kRows; }
+
+}  // namespace scalio::redis

@@ -1,0 +1,526 @@
+// The gateway for clients of Redis, over a store, as processes: each command, its errors, what
+// hostile and slow clients do, and Redis's own programs and library.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <scalio/client.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+
+#include "support/redis_client.h"
+
+namespace scalio::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class Redis : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(store_.start());
+    ASSERT_TRUE(gateway_.start());
+  }
+  RedisClient connect() const { return RedisClient(gateway_.path()); }
+  std::string port() const { return std::to_string(gateway_.port()); }
+
+  Scratch scratch_{"redis"};
+  Store store_{scratch_, {.format = {"--inline-limit", "960"}}};
+  RedisGateway gateway_{scratch_, store_.unix_uri(), {"--timeout", "3", "--max-clients", "128"}};
+};
+
+struct Asked {
+  std::vector<std::string> request;
+  std::string reply;
+};
+
+// Each in turn, so that a later one sees what an earlier one did.
+void expect(RedisClient& client, const std::vector<Asked>& all) {
+  for (const Asked& asked : all) {
+    EXPECT_EQ(client.say(asked.request), asked.reply) << ::testing::PrintToString(asked.request);
+  }
+}
+
+constexpr char kNoInteger[] = "-ERR value is not an integer or out of range";
+constexpr char kSyntax[] = "-ERR syntax error";
+
+TEST_F(Redis, SetsAndGetsValues) {
+  RedisClient client = connect();
+  expect(client, {
+                     {{"GET", "a"}, "$-"},
+                     {{"SET", "a", "1"}, "+OK"},
+                     {{"get", "a"}, "$1"},
+                     {{"SET", "a", "2", "NX"}, "$-"},
+                     {{"SET", "b", "2", "XX"}, "$-"},
+                     {{"SET", "b", "2", "nx"}, "+OK"},
+                     {{"SET", "b", "3", "xx", "KEEPTTL"}, "+OK"},
+                     {{"SET", "b", "4", "GET"}, "$3"},
+                     {{"SET", "c", "5", "GET"}, "$-"},
+                     {{"SET", "c", "6", "NX", "GET"}, "$5"},
+                     {{"SET", "d", "6", "NX", "GET"}, "$-"},
+                     {{"SET", "e", "6", "XX", "GET"}, "$-"},
+                     {{"SET", "c", "7", "XX", "GET"}, "$5"},
+                     {{"MGET", "a", "b", "c", "d", "e", "a"}, "*($1 $4 $7 $6 $- $1)"},
+                     {{"SET", "a", "1", "NX", "XX"}, kSyntax},
+                     {{"SET", "a", "1", "NOW"}, kSyntax},
+                     {{"SETNX", "a", "9"}, ":0"},
+                     {{"SETNX", "n", "9"}, ":1"},
+                     {{"GETSET", "n", "10"}, "$9"},
+                     {{"GETSET", "n2", "10"}, "$-"},
+                     {{"GETDEL", "n"}, "$10"},
+                     {{"GETDEL", "n"}, "$-"},
+                     {{"MSET", "m", "1", "l", "2", "m", "3"}, "+OK"},
+                     {{"MGET", "m", "l"}, "*($3 $2)"},
+                     {{"MSET", "m", "1", "l"}, "-ERR wrong number of arguments for 'mset' command"},
+                     {{"SET", "", "1"}, "-ERR a key of 0 bytes: keys have 1 to 255"},
+                     {{"SET", "binary", std::string("\0\r\n\xff", 4)}, "+OK"},
+                     {{"GET", "binary"}, "$" + std::string("\0\r\n\xff", 4)},
+                 });
+  for (const char* option : {"EX", "px", "EXAT", "PXAT"}) {
+    EXPECT_THAT(client.say({"SET", "a", "1", option, "10"}), StartsWith("-ERR keys of this store"));
+  }
+  EXPECT_THAT(client.say({"SET", "a", std::string(5000, 'x')}), StartsWith("-ERR too large: "));
+  EXPECT_THAT(client.say({"SET", std::string(256, 'k'), "1"}), StartsWith("-ERR a key of 256"));
+  EXPECT_EQ(client.say({"GET", "a"}), "$1");
+}
+
+TEST_F(Redis, ChangesPartsOfValues) {
+  RedisClient client = connect();
+  const std::string overflow = "-ERR increment or decrement would overflow";
+  expect(client, {
+                     {{"APPEND", "s", "Hello"}, ":5"},
+                     {{"APPEND", "s", " World"}, ":11"},
+                     {{"STRLEN", "s"}, ":11"},
+                     {{"STRLEN", "none"}, ":0"},
+                     {{"GETRANGE", "s", "0", "4"}, "$Hello"},
+                     {{"SUBSTR", "s", "-5", "-1"}, "$World"},
+                     {{"GETRANGE", "s", "-100", "100"}, "$Hello World"},
+                     {{"GETRANGE", "s", "5", "3"}, "$"},
+                     {{"GETRANGE", "s", "-1", "-5"}, "$"},
+                     {{"GETRANGE", "none", "0", "-1"}, "$"},
+                     {{"GETRANGE", "s", "x", "1"}, kNoInteger},
+                     {{"SETRANGE", "s", "6", "Redis"}, ":11"},
+                     {{"GET", "s"}, "$Hello Redis"},
+                     {{"SETRANGE", "z", "3", "x"}, ":4"},
+                     {{"GET", "z"}, "$" + std::string("\0\0\0x", 4)},
+                     {{"SETRANGE", "none", "9", ""}, ":0"},
+                     {{"EXISTS", "none"}, ":0"},
+                     {{"SETRANGE", "s", "-1", "x"}, "-ERR offset is out of range"},
+                     {{"SETRANGE", "s", "x", "x"}, kNoInteger},
+                     {{"INCR", "i"}, ":1"},
+                     {{"INCRBY", "i", "41"}, ":42"},
+                     {{"DECR", "i"}, ":41"},
+                     {{"DECRBY", "i", "-1"}, ":42"},
+                     {{"INCRBY", "i", "one"}, kNoInteger},
+                     {{"INCR", "s"}, kNoInteger},
+                     {{"SET", "i", "9223372036854775807"}, "+OK"},
+                     {{"INCR", "i"}, overflow},
+                     {{"GET", "i"}, "$9223372036854775807"},
+                     {{"DECRBY", "i", "-9223372036854775808"}, "-ERR decrement would overflow"},
+                     {{"INCRBYFLOAT", "f", "10.50"}, "$10.5"},
+                     {{"INCRBYFLOAT", "f", "-0.5"}, "$10"},
+                     {{"INCRBYFLOAT", "f", "5.0e3"}, "$5010"},
+                     {{"INCRBYFLOAT", "f", "x"}, "-ERR value is not a valid float"},
+                     {{"INCRBYFLOAT", "s", "1"}, "-ERR value is not a valid float"},
+                 });
+  EXPECT_THAT(client.say({"SETRANGE", "s", "4294967296", "x"}), StartsWith("-ERR string exceeds"));
+  EXPECT_THAT(client.say({"APPEND", "s", std::string(2000, 'x')}), StartsWith("-ERR too large"));
+}
+
+TEST_F(Redis, HandlesKeys) {
+  RedisClient client = connect();
+  expect(client, {
+                     {{"DBSIZE"}, ":0"},
+                     {{"RANDOMKEY"}, "$-"},
+                     {{"MSET", "user:1", "a", "user:2", "b", "other", "c"}, "+OK"},
+                     {{"EXISTS", "user:1", "user:1", "none"}, ":2"},
+                     {{"TYPE", "user:1"}, "+string"},
+                     {{"TYPE", "none"}, "+none"},
+                     {{"TTL", "user:1"}, ":-1"},
+                     {{"PTTL", "none"}, ":-2"},
+                     {{"PERSIST", "user:1"}, ":0"},
+                     {{"DBSIZE"}, ":3"},
+                     {{"KEYS", "o*"}, "*($other)"},
+                     {{"DEL", "user:1", "none", "user:1"}, ":1"},
+                     {{"UNLINK", "user:2"}, ":1"},
+                     {{"RANDOMKEY"}, "$other"},
+                     {{"SCAN", "x"}, "-ERR invalid cursor"},
+                     {{"SCAN", "18446744073709551615"}, "-ERR invalid cursor"},
+                     {{"SCAN", "0", "MATCH"}, kSyntax},
+                     {{"SCAN", "0", "COUNT", "0"}, kSyntax},
+                     {{"SCAN", "0", "COUNT", "x"}, kNoInteger},
+                 });
+}
+
+TEST_F(Redis, ScansAllKeys) {
+  RedisClient client = connect();
+  constexpr int kKeys = 3000;
+  for (int i = 0; i < kKeys; ++i) {
+    client.send(RedisClient::request({"SET", "key:" + std::to_string(i), "v"}));
+  }
+  for (int i = 0; i < kKeys; ++i) ASSERT_EQ(RedisClient::text(client.receive()), "+OK");
+  std::set<std::string> found;
+  std::string cursor = "0";
+  int steps = 0;
+  do {
+    const RespReply reply = client.ask({"SCAN", cursor, "MATCH", "key:*[05]"});
+    ASSERT_EQ(reply.elements.size(), 2u);
+    cursor = reply.elements[0].text;
+    for (const RespReply& key : reply.elements[1].elements) found.insert(key.text);
+    ++steps;
+  } while (cursor != "0");
+  EXPECT_EQ(found.size(), kKeys / 5u);
+  EXPECT_GT(steps, 1);
+  EXPECT_EQ(client.say({"DBSIZE"}), ":" + std::to_string(kKeys));
+  EXPECT_EQ(client.ask({"KEYS", "key:*"}).elements.size(), std::size_t{kKeys});
+  EXPECT_TRUE(client.ask({"SCAN", "0", "TYPE", "list"}).elements.at(1).elements.empty());
+}
+
+TEST_F(Redis, SpeaksBothProtocols) {
+  RedisClient client = connect();
+  EXPECT_EQ(client.say({"GET", "none"}), "$-");
+  EXPECT_THAT(client.say({"HELLO"}), StartsWith("*($server $scalio $version $7.0.0 $proto :2"));
+  EXPECT_THAT(client.say({"HELLO", "3", "SETNAME", "me"}),
+              StartsWith("%($server $scalio $version $7.0.0 $proto :3"));
+  EXPECT_EQ(client.say({"GET", "none"}), "_-");
+  EXPECT_EQ(client.say({"CONFIG", "GET", "databases"}), "%($databases $1)");
+  EXPECT_THAT(client.say({"INFO", "clients"}), StartsWith("=txt:# Clients\r\nconnected_clients:1"));
+  EXPECT_THAT(client.say({"COMMAND", "INFO", "get"}), StartsWith("*(*($get :2 ~(+readonly +fast)"));
+  EXPECT_EQ(client.say({"CLIENT", "GETNAME"}), "$me");
+  EXPECT_EQ(client.say({"HELLO", "4"}), "-NOPROTO unsupported protocol version");
+  EXPECT_THAT(client.say({"HELLO", "3", "AUTH", "default", "x"}), StartsWith("-ERR AUTH"));
+  EXPECT_EQ(client.say({"HELLO", "3", "X"}), "-ERR Syntax error in HELLO option 'X'");
+  EXPECT_EQ(client.say({"RESET"}), "+RESET");
+  EXPECT_EQ(client.say({"GET", "none"}), "$-");
+  EXPECT_EQ(client.say({"CLIENT", "GETNAME"}), "$-");
+}
+
+TEST_F(Redis, AnswersAboutItself) {
+  RedisClient client = connect();
+  expect(
+      client,
+      {
+          {{"PING"}, "+PONG"},
+          {{"PING", "x"}, "$x"},
+          {{"PING", "x", "y"}, "-ERR wrong number of arguments for 'ping' command"},
+          {{"ECHO", "x"}, "$x"},
+          {{"SELECT", "0"}, "+OK"},
+          {{"SELECT", "1"}, "-ERR DB index is out of range"},
+          {{"SELECT", "x"}, kNoInteger},
+          {{"CLIENT", "ID"}, ":1"},
+          {{"CLIENT", "SETNAME", "a b"},
+           "-ERR Client names cannot contain spaces, newlines or special characters."},
+          {{"CLIENT", "SETNAME", "test"}, "+OK"},
+          {{"CLIENT", "SETINFO", "LIB-NAME", "lib"}, "+OK"},
+          {{"CLIENT", "SETINFO", "lib-ver", "1"}, "+OK"},
+          {{"CLIENT", "SETINFO", "x", "1"}, "-ERR Unrecognized option 'x'"},
+          {{"CLIENT", "SETNAME"}, "-ERR wrong number of arguments for 'client|setname' command"},
+          {{"CLIENT", "NO-EVICT", "on"}, "+OK"},
+          {{"CLIENT", "NO-EVICT", "x"}, kSyntax},
+          {{"CONFIG", "GET", "SAVE", "append*"},
+           "*($appendonly $yes $appendfsync $always $save $)"},
+          {{"CONFIG", "GET"}, "-ERR wrong number of arguments for 'config|get' command"},
+          {{"GET"}, "-ERR wrong number of arguments for 'get' command"},
+          {{"NOPE", "a", "b"}, "-ERR unknown command 'NOPE', with args beginning with: 'a' 'b' "},
+          {{"EXPIRE", "a", "1"},
+           "-ERR unknown command 'EXPIRE', with args beginning with: 'a' '1' "},
+      });
+  EXPECT_THAT(client.say({"AUTH", "secret"}), HasSubstr("without any password configured"));
+  EXPECT_THAT(client.say({"CLIENT", "LIST"}),
+              HasSubstr("db=0 cmd=client user=default resp=2 lib-name=lib lib-ver=1"));
+  EXPECT_THAT(client.say({"CLIENT", "INFO"}), StartsWith("$id=1 addr=unix-pid-"));
+  EXPECT_THAT(client.say({"CLIENT", "KILL"}), StartsWith("-ERR unknown subcommand 'KILL'"));
+  EXPECT_THAT(client.say({"CONFIG", "SET", "a", "b"}), StartsWith("-ERR unknown subcommand 'SET'"));
+  EXPECT_THAT(client.say({"INFO"}), HasSubstr("redis_version:7.0.0"));
+  const std::string count = client.say({"COMMAND", "COUNT"});
+  EXPECT_EQ(":" + std::to_string(client.ask({"COMMAND"}).elements.size()), count);
+  EXPECT_THAT(client.say({"COMMAND", "DOCS", "get", "nope"}),
+              StartsWith("*($get *($summary $The value of a key"));
+  EXPECT_EQ(client.say({"COMMAND", "INFO", "nope"}), "*($-)");
+  EXPECT_THAT(client.say({"COMMAND", "X"}), StartsWith("-ERR unknown subcommand 'X'"));
+  EXPECT_EQ(client.say({"QUIT"}), "+OK");
+  EXPECT_TRUE(client.closed());
+}
+
+// What one client sends without waiting is done in its order, as far as the keys are the same.
+TEST_F(Redis, AnswersAPipelineInOrder) {
+  RedisClient client = connect();
+  std::string bytes;
+  constexpr int kRounds = 500;
+  for (int i = 0; i < kRounds; ++i) {
+    const std::string n = std::to_string(i), key = "key:" + std::to_string(i % 7);
+    bytes += RedisClient::request({"SET", key, n});
+    bytes += RedisClient::request({"GET", key});
+    bytes += RedisClient::request({"PING", n});
+    bytes += RedisClient::request({"INCR", "count"});
+    bytes += RedisClient::request({"NOPE"});
+  }
+  ASSERT_TRUE(client.send(bytes + RedisClient::request({"MGET", "key:0", "count"})));
+  for (int i = 0; i < kRounds; ++i) {
+    const std::string n = std::to_string(i);
+    ASSERT_EQ(RedisClient::text(client.receive()), "+OK");
+    ASSERT_EQ(RedisClient::text(client.receive()), "$" + n);
+    ASSERT_EQ(RedisClient::text(client.receive()), "$" + n);
+    ASSERT_EQ(RedisClient::text(client.receive()), ":" + std::to_string(i + 1));
+    ASSERT_THAT(RedisClient::text(client.receive()), StartsWith("-ERR unknown command"));
+  }
+  EXPECT_EQ(RedisClient::text(client.receive()), "*($497 $500)");
+}
+
+TEST_F(Redis, CountsEachIncrementOfManyClientsOnce) {
+  std::vector<RedisClient> clients;
+  constexpr int kClients = 8, kEach = 50;
+  for (int i = 0; i < kClients; ++i) clients.push_back(connect());
+  for (RedisClient& client : clients) {
+    std::string bytes;
+    for (int i = 0; i < kEach; ++i) {
+      bytes += RedisClient::request({"INCR", "count"}) + RedisClient::request({"APPEND", "s", "x"});
+    }
+    ASSERT_TRUE(client.send(bytes));
+  }
+  for (RedisClient& client : clients) {
+    for (int i = 0; i < 2 * kEach; ++i) {
+      ASSERT_THAT(RedisClient::text(client.receive()), StartsWith(":"));
+    }
+  }
+  EXPECT_EQ(clients[0].say({"MGET", "count"}), "*($" + std::to_string(kClients * kEach) + ")");
+  EXPECT_EQ(clients[0].say({"STRLEN", "s"}), ":" + std::to_string(kClients * kEach));
+}
+
+// A client of another kind that writes meanwhile: what is read and written is not lost either.
+TEST_F(Redis, ChangesAtomicallyBesideOtherClients) {
+  auto native = Client::connect(store_.unix_uri());
+  ASSERT_TRUE(native.ok());
+  RedisClient client = connect();
+  constexpr int kEach = 200;
+  std::string bytes;
+  for (int i = 0; i < kEach; ++i) bytes += RedisClient::request({"INCR", "n"});
+  ASSERT_TRUE(client.send(bytes));
+  for (int done = 0; done < kEach;) {
+    const Result<Record> now = (*native)->run((*native)->get("n"));
+    const int number = now.ok() ? std::stoi(now->value) : 0;
+    const std::string next = std::to_string(number + 1);
+    done += (*native)->run((*native)->put_if("n", next, now.ok() ? now->version : 0)).ok();
+  }
+  for (int i = 0; i < kEach; ++i) {
+    ASSERT_THAT(RedisClient::text(client.receive()), StartsWith(":"));
+  }
+  EXPECT_EQ(client.say({"GET", "n"}), "$" + std::to_string(2 * kEach));
+}
+
+TEST_F(Redis, TakesRequestsInPieces) {
+  RedisClient client = connect();
+  const std::string bytes =
+      RedisClient::request({"SET", "a", "x\r\ny"}) + "GET a\r\n" + "\r\n*0\r\n" + "ECHO \"a b\"\n";
+  for (const char c : bytes) ASSERT_TRUE(client.send(std::string_view(&c, 1)));
+  EXPECT_EQ(RedisClient::text(client.receive()), "+OK");
+  EXPECT_EQ(RedisClient::text(client.receive()), "$x\r\ny");
+  EXPECT_EQ(RedisClient::text(client.receive()), "$a b");
+}
+
+TEST_F(Redis, RefusesWhatIsNoRequest) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"*1\r\n$1073741824\r\n", "-ERR Protocol error: invalid bulk length"},
+      {"*2147483647\r\n", "-ERR Protocol error: invalid multibulk length"},
+      {"*1\r\n*1\r\n", "-ERR Protocol error: expected '$', got '*'"},
+      {std::string(70'000, 'x'), "-ERR Protocol error: too big inline request"},
+      {"GET 'a\r\n", "-ERR Protocol error: unbalanced quotes in request"},
+  };
+  for (const auto& [bytes, reply] : cases) {
+    RedisClient client = connect();
+    client.send("PING\r\n" + bytes);
+    EXPECT_EQ(RedisClient::text(client.receive()), "+PONG");
+    EXPECT_EQ(RedisClient::text(client.receive()), reply);
+    EXPECT_TRUE(client.closed());
+  }
+  // What a browser sends, whatever is in its body.
+  RedisClient browser = connect();
+  browser.send("POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET a 1\r\n");
+  EXPECT_TRUE(browser.closed());
+  RedisClient after = connect();
+  EXPECT_EQ(after.say({"GET", "a"}), "$-");
+}
+
+// Nothing more is taken from it, others go on, and when it reads it gets everything.
+TEST_F(Redis, LeavesAClientThatDoesNotReadAlone) {
+  RedisClient client = connect();
+  ASSERT_EQ(client.say({"SET", "a", std::string(900, 'x')}), "+OK");
+  std::string bytes;
+  for (int i = 0; i < 1000; ++i) bytes += RedisClient::request({"GET", "a"});
+  constexpr std::size_t kMost = 64 << 20;
+  std::size_t sent = 0;
+  while (sent < kMost) {
+    const std::string_view rest = std::string_view(bytes).substr(sent % bytes.size());
+    const ssize_t n = ::send(client.fd(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN) {
+      RedisClient other = connect();
+      ASSERT_EQ(other.say({"GET", "b"}), "$-");
+      // What there was room for meanwhile is little.
+      if (::send(client.fd(), rest.data(), 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) break;
+      ++sent;
+      continue;
+    }
+    ASSERT_GT(n, 0);
+    sent += static_cast<std::size_t>(n);
+  }
+  EXPECT_LT(sent, kMost);
+  const std::size_t requests = sent / RedisClient::request({"GET", "a"}).size();
+  for (std::size_t i = 0; i < requests; ++i) {
+    ASSERT_EQ(client.receive().text.size(), 900u) << i << " of " << requests;
+  }
+}
+
+TEST_F(Redis, AnswersWhatWasSentBeforeTheEnd) {
+  RedisClient client = connect();
+  std::string bytes;
+  for (int i = 0; i < 3000; ++i) {
+    bytes += RedisClient::request({"SET", "k" + std::to_string(i % 100), "v"});
+  }
+  ASSERT_TRUE(client.send(bytes));
+  shutdown(client.fd(), SHUT_WR);
+  for (int i = 0; i < 3000; ++i) ASSERT_EQ(RedisClient::text(client.receive()), "+OK") << i;
+  EXPECT_TRUE(client.closed());
+}
+
+TEST_F(Redis, HasALimitOnClients) {
+  std::vector<RedisClient> clients;
+  for (int i = 0; i < 128; ++i) {
+    clients.push_back(connect());
+    ASSERT_EQ(clients.back().say({"PING"}), "+PONG");
+  }
+  RedisClient refused = connect();
+  EXPECT_EQ(RedisClient::text(refused.receive()), "-ERR max number of clients reached");
+  EXPECT_TRUE(refused.closed());
+  EXPECT_EQ(clients[0].say({"QUIT"}), "+OK");
+  EXPECT_TRUE(clients[0].closed());
+  RedisClient next = connect();
+  EXPECT_EQ(next.say({"PING"}), "+PONG");
+}
+
+TEST_F(Redis, GoesOnWhenTheStoreHasStartedAgain) {
+  RedisClient client = connect();
+  ASSERT_EQ(client.say({"SET", "a", "1"}), "+OK");
+  store_.kill();
+  // Nothing hangs, and nothing is said to have happened.
+  for (const char* command : {"INCR", "DEL", "GET"}) {
+    EXPECT_THAT(client.say({command, "a"}), ::testing::MatchesRegex("-(ERR|UNKNOWN) the .*"));
+  }
+  EXPECT_EQ(client.say({"PING"}), "+PONG");
+  ASSERT_TRUE(store_.start());
+  std::string reply;
+  for (int tries = 0; tries < 50; ++tries) {
+    reply = client.say({"GET", "a"});
+    if (reply[0] == '$') break;
+  }
+  EXPECT_EQ(reply, "$1");
+  EXPECT_EQ(client.say({"SET", "a", "2"}), "+OK");
+}
+
+TEST_F(Redis, AnswersWhatItHasBegunBeforeItStops) {
+  RedisClient client = connect();
+  ASSERT_EQ(client.say({"SET", "a", "1"}), "+OK");
+  gateway_.stop();
+  EXPECT_TRUE(client.closed());
+  EXPECT_THAT(gateway_.process().err(), HasSubstr("SIGTERM: stopped"));
+  ASSERT_TRUE(gateway_.start());
+  RedisClient again = connect();
+  EXPECT_EQ(again.say({"GET", "a"}), "$1");
+}
+
+TEST_F(Redis, ListensBeyondLoopbackOnlyIfToldTo) {
+  const std::vector<std::string> words = {"redis", "--server", store_.unix_uri(), "--listen"};
+  for (const char* address : {"tcp:0.0.0.0:0", "tcp:[::]:0", "tcp:192.0.2.1:6379"}) {
+    std::vector<std::string> argv = words;
+    argv.emplace_back(address);
+    const Finished refused = scalio(scratch_, argv);
+    EXPECT_NE(refused.status, 0);
+    EXPECT_THAT(refused.err, HasSubstr("no authentication yet"));
+  }
+  RedisGateway open(scratch_, store_.unix_uri(), {"--insecure", "--listen", "tcp:0.0.0.0:0"});
+  gateway_.stop();
+  EXPECT_TRUE(open.start());
+}
+
+// --- Redis's own programs, and a library ---
+
+bool there(const std::string& program) {
+  return std::system(("command -v " + program + " >/dev/null").c_str()) == 0;
+}
+
+TEST_F(Redis, ServesRedisCli) {
+  if (!there("redis-cli")) GTEST_SKIP() << "this machine has no redis-cli (package redis-tools)";
+  const auto cli = [&](std::vector<std::string> words) {
+    std::vector<std::string> argv = {"redis-cli", "-p", port()};
+    argv.insert(argv.end(), words.begin(), words.end());
+    return run(argv, scratch_ / "cli").out;
+  };
+  EXPECT_EQ(cli({"set", "hello", "world"}), "OK\n");
+  EXPECT_EQ(cli({"get", "hello"}), "world\n");
+  EXPECT_EQ(cli({"-3", "get", "none"}), "\n");
+  EXPECT_EQ(cli({"--scan", "--pattern", "h*"}), "hello\n");
+  EXPECT_EQ(cli({"incr", "hello"}), "ERR value is not an integer or out of range\n\n");
+  std::ofstream(scratch_ / "mass")
+      << RedisClient::request({"SET", "a", "1"}) << RedisClient::request({"SET", "b", "2"});
+  const std::string piped = "redis-cli -p " + port() + " --pipe <" + (scratch_ / "mass").string();
+  EXPECT_THAT(run({"/bin/sh", "-c", piped}, scratch_ / "pipe").out,
+              HasSubstr("errors: 0, replies: 2"));
+  EXPECT_EQ(cli({"mget", "a", "b"}), "1\n2\n");
+}
+
+TEST_F(Redis, ServesRedisBenchmark) {
+  if (!there("redis-benchmark")) {
+    GTEST_SKIP() << "this machine has no redis-benchmark (package redis-tools)";
+  }
+  const Finished done = run({"redis-benchmark", "-s", gateway_.path(), "-t",
+                             "ping,set,get,incr,mset", "-n", "2000", "-r", "100", "-P", "16", "-q"},
+                            scratch_ / "benchmark");
+  EXPECT_EQ(done.status, 0) << done.out << done.err;
+  for (const char* name : {"PING_MBULK: ", "SET: ", "GET: ", "INCR: ", "MSET (10 keys): "}) {
+    EXPECT_THAT(done.out, HasSubstr(name));
+  }
+  EXPECT_THAT(done.out + done.err, ::testing::Not(HasSubstr("rror")));
+}
+
+constexpr char kPython[] = R"(
+import sys
+import redis
+for protocol in 2, 3:
+    db = redis.Redis(unix_socket_path=sys.argv[1]) if protocol == 2 else \
+        redis.Redis(port=int(sys.argv[2]), client_name="py")
+    assert db.ping()
+    assert db.set("py", b"\x00\xff") and db.get("py") == b"\x00\xff"
+    assert db.set("py", "x", nx=True) is None
+    assert db.delete("py") == 1 and db.get("py") is None
+    assert db.incr("n%d" % protocol, 5) == 5
+    db.mset({"m1": "1", "m2": "2"})
+    assert db.mget("m1", "none", "m2") == [b"1", None, b"2"]
+    with db.pipeline(transaction=False) as pipe:
+        assert pipe.set("p", "1").incr("p").get("p").execute() == [True, 2, b"2"]
+    assert {b"m1", b"m2"} <= set(db.scan_iter(match="m*"))
+    assert db.info()["redis_version"] == "7.0.0"
+    assert db.ttl("m1") == -1 and db.type("m1") == b"string"
+    assert db.config_get("databases") == {"databases": "1"}
+    for wrong in lambda: db.set("a", "1", ex=5), lambda: db.execute_command("NOPE"):
+        try:
+            wrong()
+        except redis.ResponseError as error:
+            continue
+        raise AssertionError("no error")
+print("done")
+)";
+
+TEST_F(Redis, ServesRedisForPython) {
+  if (std::system("/usr/bin/python3 -c 'import redis' 2>/dev/null") != 0) {
+    GTEST_SKIP() << "this machine has no redis for Python (package python3-redis)";
+  }
+  const Finished done =
+      run({"/usr/bin/python3", "-c", kPython, gateway_.path(), port()}, scratch_ / "python");
+  EXPECT_EQ(done.out, "done\n") << done.err;
+}
+
+}  // namespace
+}  // namespace scalio::testing
