@@ -312,6 +312,26 @@ TEST_F(Redis, ChangesAtomicallyBesideOtherClients) {
   EXPECT_EQ(client.say({"GET", "n"}), "$" + std::to_string(2 * kEach));
 }
 
+// Of many that would delete a key, one has done it, and has its value.
+TEST_F(Redis, DeletesAKeyOnce) {
+  std::vector<RedisClient> clients;
+  constexpr int kClients = 6, kRounds = 20;
+  for (int i = 0; i < kClients; ++i) clients.push_back(connect());
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_EQ(clients[0].say({"MSET", "a", "1", "b", "2"}), "+OK");
+    for (RedisClient& client : clients) {
+      client.send(RedisClient::request({"GETDEL", "a"}) + RedisClient::request({"DEL", "b"}));
+    }
+    int taken = 0, deleted = 0;
+    for (RedisClient& client : clients) {
+      taken += RedisClient::text(client.receive()) == "$1";
+      deleted += RedisClient::text(client.receive()) == ":1";
+    }
+    ASSERT_EQ(taken, 1);
+    ASSERT_EQ(deleted, 1);
+  }
+}
+
 TEST_F(Redis, TakesRequestsInPieces) {
   RedisClient client = connect();
   const std::string bytes =

@@ -4,6 +4,7 @@
 
 #include "redis/command_table.h"
 #include "redis/in_groups.h"
+#include "redis/update_key.h"
 
 namespace scalio::redis {
 namespace {
@@ -23,7 +24,7 @@ Task<void> exists(CommandCall& call) {
   call.reply().integer(there);
 }
 
-// The store does not say whether what it removes was there.
+// Counts what it removes, which the store does not say: so it looks first.
 Task<void> del(CommandCall& call) {
   std::vector<std::string_view> keys;
   std::unordered_set<std::string_view> seen;
@@ -33,15 +34,9 @@ Task<void> del(CommandCall& call) {
   std::int64_t removed = 0;
   Status failure;
   const auto remove = [&](std::string_view key) -> Task<void> {
-    const Result<Record> found = co_await call.client().get(key);
-    if (found.code() == Code::not_found) co_return;
-    Status outcome = found.status();
-    if (outcome.ok()) {
-      const Result<std::uint64_t> done = co_await call.client().remove(key);
-      outcome = done.status();
-    }
-    removed += outcome.ok() ? 1 : 0;
-    if (!outcome.ok() && failure.ok()) failure = outcome;
+    const Result<Record> taken = co_await take_key(call, key);
+    removed += taken.ok() ? 1 : 0;
+    if (!taken.ok() && taken.code() != Code::not_found && failure.ok()) failure = taken.status();
   };
   co_await in_groups(call.state().loop, keys, remove, failure);
   if (!failure.ok()) co_return call.fail(failure);

@@ -131,13 +131,8 @@ Task<void> getset(CommandCall& call) {
 }
 
 Task<void> getdel(CommandCall& call) {
-  const KeyTurns::Turn turn = co_await call.state().turns.take(call[1]);
-  const Result<Record> found = co_await call.client().get(call[1]);
-  if (found.ok()) {
-    const Result<std::uint64_t> removed = co_await call.client().remove(call[1]);
-    if (!removed.ok()) co_return call.fail(removed.status());
-  }
-  reply_value(call, found);
+  const Result<Record> taken = co_await take_key(call, call[1]);
+  reply_value(call, taken);
 }
 
 // --- Several keys ---

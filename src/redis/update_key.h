@@ -1,5 +1,5 @@
-// Commands that read a key and write what follows from it, atomically: the write is made only if
-// the key still has the version that was read, and all is done again if it has not.
+// Commands that read a key and write what follows from it, or remove it, atomically: that is done
+// only if the key still has the version that was read, and all is done again if it has not.
 #pragma once
 
 #include <functional>
@@ -18,5 +18,9 @@ using Change = std::function<std::optional<std::string>(const Record* now)>;
 // said, or an error: of the store, or that others wrote the key too often meanwhile. A write whose
 // outcome is unknown is not made again.
 Task<bool> update_key(CommandCall& call, Change change);
+
+// Removes a key and gives what it had, atomically likewise. Failures: not_found; conflict, if
+// others wrote it too often; the store's.
+Task<Result<Record>> take_key(CommandCall& call, std::string_view key);
 
 }  // namespace scalio::redis
