@@ -23,6 +23,8 @@ namespace {
 constexpr std::uint64_t kBucketSize = 1024;
 constexpr std::uint64_t kLogSize = 1024 * kMiB;
 constexpr double kFull = 0.7;
+// Of 20 M records on a slow disk.
+constexpr double kLoadBound = 3600;
 constexpr std::chrono::seconds kStartBound{120};
 // A clean stop merges what is pending.
 constexpr std::chrono::minutes kStopBound{10};
@@ -117,7 +119,8 @@ void Store::load() const {
                 {"--read-slots", "1", "--write-slots", "8"});
   std::unique_ptr<Client> client = server.connect();
   std::size_t next = 0;
-  run_puts(*client, {.depth = 256, .operations = records_}, [&] { return order[next++].second; });
+  run_puts(*client, {.depth = 256, .operations = records_, .seconds = kLoadBound},
+           [&] { return order[next++].second; });
 }
 
 std::unique_ptr<Server> Store::serve(std::uint64_t cache_bytes,

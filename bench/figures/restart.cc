@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint64_t kCache = 64 * kMiB;
 constexpr std::uint64_t kHot = 1000;
+constexpr std::uint64_t kFullRecords = 10'000'000;
 constexpr unsigned kDepth = 32;
 
 struct Load {
@@ -25,6 +26,7 @@ struct Load {
   std::uint64_t records;
   unsigned depth;
   std::uint64_t operations;  // between two looks at how much there is
+  std::uint64_t used;        // bytes of the log, not merged, that are enough
 };
 
 struct Restart {
@@ -43,14 +45,15 @@ Restart start(const Store& store) {
 }
 
 // Until the log has so much that is not merged, or was written so far.
-void write_log(const Store& store, const Load& load, std::uint64_t used, std::uint64_t written) {
+void write_log(const Store& store, const Load& load, std::uint64_t written) {
   const auto server = store.serve(kCache);
   const auto client = server->connect();
   const auto next = uniform(load.records);
   for (;;) {
     run_puts(*client, {.depth = load.depth, .operations = load.operations}, next);
     const nlohmann::json log = stat(*client)["shards"][0]["log"];
-    if (log["used"].get<std::uint64_t>() >= used || log["bytes"].get<std::uint64_t>() >= written)
+    if (log["used"].get<std::uint64_t>() >= load.used ||
+        log["bytes"].get<std::uint64_t>() >= written)
       break;
   }
   server->kill();
@@ -109,14 +112,17 @@ Row memory_row(const Load& load, std::uint64_t with, std::uint64_t without) {
 }  // namespace
 
 Rows restart(const Bench& bench) {
-  const Store& store = bench.stores.with(bench.records());
+  const Store& store =
+      bench.stores.with(bench.scale == Scale::full ? kFullRecords : bench.records());
   const std::uint64_t log = store.ssd().log_size;
   const std::uint64_t written = bench.scale == Scale::quick ? 16 * kMiB : log + log / 8;
   Rows rows;
-  for (const auto& load : {Load{"1 client, 1,000 records", kHot, 1, bench.size(2000, 20'000)},
-                           Load{fmt::format("128 PUTs in flight, {} records", store.records()),
-                                store.records(), 128, bench.size(5000, 50'000)}}) {
-    write_log(store, load, log / 10 * 7, written);
+  // Of 1 GiB: a million batches of one record.
+  const Load one{"1 client, 1,000 records", kHot, 1, bench.size(2000, 20'000), log / 2};
+  const Load many{fmt::format("128 PUTs in flight, {} records", store.records()), store.records(),
+                  128, bench.size(5000, 50'000), log / 10 * 7};
+  for (const Load& load : {one, many}) {
+    write_log(store, load, written);
     const Restart measured = start(store);  // and a clean stop
     rows.push_back(time_row(load, store, measured, bench));
     rows.push_back(memory_row(load, measured.peak, start(store).peak));
