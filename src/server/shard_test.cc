@@ -646,6 +646,37 @@ TEST_F(ShardTest, AFullNeighbourhoodRefusesNewKeysThereAndNowhereElse) {
   EXPECT_TRUE(s_->stop().ok());
 }
 
+// Rule 14. The server dies at some moment while the store fills up, with writes in flight.
+TEST_F(ShardTest, WhatAFullStoreHasTakenFindsRoomAfterARestart) {
+  const layout::SsdGeometry g = test_geometry(1, 512, 1 << 20);
+  const ShardFixture::Options options{.blocks = 4, .write_slots = 4};
+  const std::string value(100, 'v');
+  for (const std::size_t answered : {100u, 380u, 440u, 480u, 500u, 508u, 512u, 530u}) {
+    open(g, options);
+    int i = 1000;
+    while (client_->answers.size() < answered) {
+      if (client_->ready(30)) {
+        client_->send(RequestKind::put, "key" + std::to_string(i++), value);
+      } else {
+        s_->loop->turn(true);
+      }
+    }
+    const auto taken = client_->outcome();
+    reopen(g, s_->ssd.contents(), options);
+    for (const auto& [key, stored] : taken) ASSERT_EQ(s_->get(key), stored) << key;
+    // It is filled by the next server, which has to find out where there is room.
+    WriteAnswer last;
+    while (last.code == Code::ok) last = s_->put(*client_, "key" + std::to_string(i++), value);
+    EXPECT_EQ(last.code, Code::full) << last.text;
+    EXPECT_EQ(stat()["merge"]["roomless"], 0);
+    client_.reset();
+    ASSERT_TRUE(s_->stop().ok());
+    const auto all = all_in_buckets(g, s_->ssd.contents());
+    EXPECT_EQ(all.size(), 4u * (layout::SsdGeometry::kMaxReach + 1)) << "buckets of 4 records";
+    for (const auto& [key, stored] : taken) EXPECT_EQ(all.at(key), stored) << key;
+  }
+}
+
 // --- Faults --------------------------------------------------------------------------------------
 
 class ShardFaultTest : public ShardTest {
