@@ -104,7 +104,8 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
     }
     world_.note("server: the cache is emptied");
   }
-  Task<Status> log_image(const layout::ImageBuckets&, std::uint64_t*) override {
+  Task<Status> log_image(const layout::ImageBuckets&, const layout::BucketTotals&,
+                         std::uint64_t*) override {
     co_return Status();
   }
   void image_in_place(std::uint64_t) override {}

@@ -24,6 +24,27 @@ enum class BucketState : std::uint8_t {
   corrupt,    // carries it but fails its checksum: torn by a concurrent write, or damaged
 };
 
+// What buckets hold, or by how much that changes: modulo 2^64, so that it may become less.
+struct BucketTotals {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;    // of these, with their headers
+  std::uint64_t spilled = 0;  // homes that have records in other buckets, or had
+
+  BucketTotals& operator+=(const BucketTotals& o) {
+    records += o.records;
+    bytes += o.bytes;
+    spilled += o.spilled;
+    return *this;
+  }
+  BucketTotals& operator-=(const BucketTotals& o) {
+    records -= o.records;
+    bytes -= o.bytes;
+    spilled -= o.spilled;
+    return *this;
+  }
+  bool operator==(const BucketTotals&) const = default;
+};
+
 // A bucket in memory: a view of bucket_size bytes that it reads and edits in place.
 //
 // reach: records whose home this is lie in it or in one of the next `reach` buckets.
@@ -48,6 +69,7 @@ class Bucket {
   std::uint32_t used() const { return load<std::uint16_t>(at(18)); }
   std::uint32_t reach() const { return load<std::uint8_t>(at(20)); }
   std::uint32_t moves() const { return load<std::uint16_t>(at(22)); }
+  BucketTotals totals() const { return {count(), used() - kBucketHeader, reach() > 0 ? 1U : 0U}; }
   std::uint64_t applied() const { return load<std::uint64_t>(at(24)); }
   void set_applied(std::uint64_t lsn) { store(at(24), lsn); }
   void set_reach(std::uint32_t reach) { store(at(20), static_cast<std::uint8_t>(reach)); }

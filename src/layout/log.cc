@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/hash.h"
-#include "layout/bucket.h"
 #include "layout/rules.h"
 #include "layout/value_area.h"
 
@@ -11,9 +10,21 @@ namespace scalio::layout {
 
 namespace {
 // Batch header: mac:128 | store_id:64 | lsn:64 | tail:64 | version:64 | time:64 | length:32 |
-// records:32. Record: mac:128 | meta:64 | body_length:32 | payload | padding to 8.
+// records:32 | totals. Record: mac:128 | meta:64 | body_length:32 | payload | padding to 8.
+// Totals: records:64 | bytes:64 | spilled:64.
+constexpr std::uint32_t kTotalsAt = 64, kTotalsSize = 24;
+static_assert(kBatchHeader == kTotalsAt + kTotalsSize);
 constexpr std::uint32_t kMeta = sizeof(Mac);
 constexpr std::uint32_t kBodyLength = kMeta + 8;
+
+void store_totals(std::byte* out, const BucketTotals& totals) {
+  store(out, totals.records);
+  store(out + 8, totals.bytes);
+  store(out + 16, totals.spilled);
+}
+BucketTotals load_totals(const std::byte* in) {
+  return {load<std::uint64_t>(in), load<std::uint64_t>(in + 8), load<std::uint64_t>(in + 16)};
+}
 
 Mac header_mac(ByteView header, const LogKey& key) {
   return mac(key.header, header.subspan(sizeof(Mac), kBatchHeader - sizeof(Mac)));
@@ -50,8 +61,8 @@ constexpr std::uint64_t kMinRecord = 32;       // an empty tombstone's
 constexpr std::uint64_t kMaxLsn = 1ULL << 62;  // so that no sum with one overflows
 
 std::uint64_t least_batch(const SsdGeometry& ssd) {
-  return round_up(kBatchHeader + kLogRecordHeader +
-                      std::uint64_t{kMaxImageBuckets} * (8 + std::uint64_t{ssd.bucket_size}),
+  return round_up(std::uint64_t{kBatchHeader} + kLogRecordHeader +
+                      image_body_size(kMaxImageBuckets, ssd.bucket_size),
                   kBatchUnit);
 }
 
@@ -87,9 +98,10 @@ std::uint32_t max_batch(const SsdGeometry& ssd) {
 
 std::uint64_t min_log_size(const SsdGeometry& ssd) { return 16 * least_batch(ssd); }
 
-void BatchBuilder::begin(ByteSpan buffer, std::uint64_t lsn) {
+void BatchBuilder::begin(ByteSpan buffer, std::uint64_t lsn, const BucketTotals& buckets) {
   buffer_ = buffer;
   lsn_ = lsn;
+  buckets_ = buckets;
   used_ = kBatchHeader;
   records_ = 0;
 }
@@ -125,6 +137,7 @@ ByteView BatchBuilder::finish(std::uint64_t tail, std::uint64_t version, std::ui
   store(p + 48, time);
   store(p + 56, length);
   store(p + 60, records_);
+  store_totals(p + kTotalsAt, buckets_);
   store(p, header_mac(buffer_, key_));
   return buffer_.first(length);
 }
@@ -143,7 +156,8 @@ std::optional<BatchHeader> decode_batch_header(ByteView bytes, const LogKey& key
   if (load<Mac>(p) != header_mac(bytes, key) && kept(Rule::log_mac)) return std::nullopt;
   const BatchHeader h{load<std::uint64_t>(p + 24), load<std::uint64_t>(p + 32),
                       load<std::uint64_t>(p + 40), load<std::uint64_t>(p + 48),
-                      load<std::uint32_t>(p + 56), load<std::uint32_t>(p + 60)};
+                      load<std::uint32_t>(p + 56), load<std::uint32_t>(p + 60),
+                      load_totals(p + kTotalsAt)};
   if (h.lsn > kMaxLsn || h.lsn % ssd.log_size != ring_offset || h.tail > h.lsn ||
       h.length < kBatchHeader || h.length % ssd.block_size != 0 || h.length > max_batch(ssd) ||
       h.length > ssd.log_size - ring_offset || h.version > kMaxVersion ||
@@ -197,11 +211,13 @@ std::uint32_t decode_batch(ByteView batch, const BatchHeader& header, const LogK
 }
 
 std::uint32_t image_body_size(std::size_t buckets, std::uint32_t bucket_size) {
-  return static_cast<std::uint32_t>(buckets * (8 + bucket_size));
+  return static_cast<std::uint32_t>(kTotalsSize + buckets * (8 + bucket_size));
 }
 
-void encode_image(Bytes& out, const ImageBuckets& buckets) {
-  std::size_t at = out.size();
+void encode_image(Bytes& out, const ImageBuckets& buckets, const BucketTotals& change) {
+  std::size_t at = out.size() + kTotalsSize;
+  out.resize(at);
+  store_totals(out.data() + at - kTotalsSize, change);
   for (const ImageBucket& b : buckets) {
     // Not appended: bytes are copied one by one so.
     out.resize(at + sizeof b.number + b.bytes.size());
@@ -213,6 +229,7 @@ void encode_image(Bytes& out, const ImageBuckets& buckets) {
 
 std::optional<ImageBuckets> decode_image(ByteView body, std::uint32_t bucket_size) {
   ByteReader r(body);
+  r.bytes(kTotalsSize);
   ImageBuckets out;
   while (r.ok() && r.remaining() > 0) {
     const auto number = r.get<std::uint64_t>();
@@ -220,6 +237,11 @@ std::optional<ImageBuckets> decode_image(ByteView body, std::uint32_t bucket_siz
   }
   if (!r.done() || out.empty() || out.size() > kMaxImageBuckets) return std::nullopt;
   return out;
+}
+
+BucketTotals change_of_image(ByteView body) {
+  SCALIO_ASSERT(body.size() >= kTotalsSize);
+  return load_totals(body.data());
 }
 
 }  // namespace scalio::layout

@@ -17,13 +17,14 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "layout/bucket.h"
 #include "layout/geometry.h"
 #include "layout/log_key.h"
 #include "layout/record.h"
 
 namespace scalio::layout {
 
-constexpr std::uint32_t kBatchHeader = 64;
+constexpr std::uint32_t kBatchHeader = 88;
 constexpr std::uint32_t kLogRecordHeader = 28;
 
 // The most bytes of a batch: room for one image of a merge's every bucket, at least.
@@ -38,6 +39,7 @@ struct BatchHeader {
   std::uint64_t time = 0;     // store time when it was closed, ns; never less than in one before
   std::uint32_t length = 0;   // bytes, header and padding included; a multiple of the block size
   std::uint32_t records = 0;
+  BucketTotals buckets;  // as the images of earlier batches leave them
 };
 
 enum class LogKind : std::uint8_t {
@@ -77,8 +79,8 @@ class BatchBuilder {
  public:
   BatchBuilder(const LogKey& key, std::uint64_t store_id) : key_(key), store_id_(store_id) {}
 
-  // Starts a batch, at `lsn`.
-  void begin(ByteSpan buffer, std::uint64_t lsn);
+  // Starts a batch, at `lsn`, before which the buckets hold so much.
+  void begin(ByteSpan buffer, std::uint64_t lsn, const BucketTotals& buckets = {});
   // The bytes a record takes.
   static std::uint32_t record_size(std::size_t key, std::size_t body, bool has_end = false) {
     return static_cast<std::uint32_t>(
@@ -100,6 +102,7 @@ class BatchBuilder {
   const std::uint64_t store_id_;
   ByteSpan buffer_;
   std::uint64_t lsn_ = 0;
+  BucketTotals buckets_;
   std::uint32_t used_ = kBatchHeader;
   std::uint32_t records_ = 0;
 };
@@ -123,8 +126,8 @@ std::uint32_t decode_batch(ByteView batch, const BatchHeader& header, const LogK
 std::optional<LogRecordView> decode_log_record(ByteView bytes, const LogKey& key, std::uint64_t lsn,
                                                const SsdGeometry& ssd);
 
-// The body of an image record: each bucket's number and bytes. At most three: where a record was,
-// where it goes, and its home.
+// The body of an image record: by how much it changes what the buckets hold, and each bucket's
+// number and bytes. At most three: where a record was, where it goes, and its home.
 constexpr std::uint32_t kMaxImageBuckets = 3;
 struct ImageBucket {
   std::uint64_t number;
@@ -132,8 +135,10 @@ struct ImageBucket {
 };
 std::uint32_t image_body_size(std::size_t buckets, std::uint32_t bucket_size);
 using ImageBuckets = std::vector<ImageBucket, PoolAllocator<ImageBucket>>;
-void encode_image(Bytes& out, const ImageBuckets& buckets);
+void encode_image(Bytes& out, const ImageBuckets& buckets, const BucketTotals& change = {});
 // Nothing if malformed.
 std::optional<ImageBuckets> decode_image(ByteView body, std::uint32_t bucket_size);
+// Of one that can be decoded.
+BucketTotals change_of_image(ByteView body);
 
 }  // namespace scalio::layout

@@ -66,7 +66,7 @@ Bytes batch_of(const std::vector<LogEntry>& records, std::uint64_t lsn = kLsn,
     size += BatchBuilder::record_size(r.key.size(), r.body.size(), r.end != 0);
   Bytes buffer(round_up(size, kBlockSize), std::byte{0xee});  // exact: the last record must fit
   BatchBuilder b(key, kSsd.store_id());
-  b.begin(buffer, lsn);
+  b.begin(buffer, lsn, {9, 8, 7});
   for (const LogEntry& r : records) b.add(r.kind, r.version, r.key, as_bytes(r.body), r.end);
   const ByteView done = b.finish(lsn - 1024, kMaxVersion, 7, kBlockSize);
   EXPECT_EQ(done.size(), buffer.size());
@@ -119,41 +119,44 @@ void reseal_header(ByteSpan batch) {
 TEST(Batch, HasItsFormat) {
   Bytes buffer(512, std::byte{0xee});
   BatchBuilder b(kKey, 0x1122334455667788);
-  b.begin(buffer, 0x10200);
-  EXPECT_EQ(b.add(LogKind::value, 0x0102030405, "key", as_bytes("value")), 0x10240U);
-  EXPECT_EQ(b.add(LogKind::tombstone, 7, "k", {}), 0x10268U);
-  EXPECT_EQ(b.add(LogKind::value, 8, "k", as_bytes("v"), 0x0a0b), 0x10288U);
+  b.begin(buffer, 0x10200, {0x0a01, 0x0b02, 0x0c03});
+  EXPECT_EQ(b.add(LogKind::value, 0x0102030405, "key", as_bytes("value")), 0x10258U);
+  EXPECT_EQ(b.add(LogKind::tombstone, 7, "k", {}), 0x10280U);
+  EXPECT_EQ(b.add(LogKind::value, 8, "k", as_bytes("v"), 0x0a0b), 0x102a0U);
   EXPECT_EQ(b.records(), 3U);
-  EXPECT_EQ(b.used(), 176U);
+  EXPECT_EQ(b.used(), 200U);
   const ByteView batch = b.finish(0x10000, 0x0102030406, 0x0708, kBlockSize);
   ASSERT_EQ(batch.size(), 512U);
   EXPECT_EQ(hex(batch.first(kBatchHeader)),
-            "fe76da58bee0ecfe52a4570d381407be"  // MAC
+            "59478af6155e9f85a32e5b27dce7cd5f"  // MAC
             "8877665544332211"                  // store id
             "0002010000000000"                  // LSN
             "0000010000000000"                  // tail
             "0604030201000000"                  // version
             "0807000000000000"                  // time
             "00020000"                          // length
-            "03000000");                        // records
-  EXPECT_EQ(hex(batch.subspan(64, 40)),
-            "c3faed1d1191884cc1f1870bfc7eef70"
+            "03000000"                          // records
+            "010a000000000000"                  // in the buckets: records
+            "020b000000000000"                  // bytes
+            "030c000000000000");                // homes that spilled
+  EXPECT_EQ(hex(batch.subspan(88, 40)),
+            "4ba8c7c71eaf4e4272ca75379d462bd4"
             "050403020100"      // version
             "03"                // key length
             "01"                // kind
             "05000000"          // body length
             "6b657976616c7565"  // key, body
             "00000000");        // to a multiple of 8
-  EXPECT_EQ(hex(batch.subspan(104, 32)),
-            "c4772d9ba86e5419faae04346cf64348"
+  EXPECT_EQ(hex(batch.subspan(128, 32)),
+            "3e0591db751f89b5576e916fcee69935"
             "070000000000"
             "01"
             "02"
             "00000000"
             "6b"
             "000000");
-  EXPECT_EQ(hex(batch.subspan(136, 40)),
-            "709e67025dcd478790f920e2574e6e9b"
+  EXPECT_EQ(hex(batch.subspan(160, 40)),
+            "49c0851b99c1836e0fe2fd9fed36c091"
             "080000000000"
             "01"
             "81"                // value, with an end
@@ -161,7 +164,7 @@ TEST(Batch, HasItsFormat) {
             "0b0a000000000000"  // end
             "6b76"              //
             "0000");
-  for (std::byte p : batch.subspan(176)) EXPECT_EQ(p, std::byte{0});
+  for (std::byte p : batch.subspan(200)) EXPECT_EQ(p, std::byte{0});
 }
 
 TEST(Batch, HeaderRoundTrips) {
@@ -172,6 +175,7 @@ TEST(Batch, HeaderRoundTrips) {
   EXPECT_EQ(h->tail, kLsn - 1024);
   EXPECT_EQ(h->version, kMaxVersion);
   EXPECT_EQ(h->time, 7U);
+  EXPECT_EQ(h->buckets, (BucketTotals{9, 8, 7}));
   EXPECT_EQ(h->length, 512U);
   EXPECT_EQ(h->records, kRecords.size());
 }
@@ -520,9 +524,14 @@ TEST(LogRecord, ContradictionsUnderARightMacAreDamage) {
 TEST(Image, HasItsFormat) {
   const Bytes a(4, std::byte{0xaa}), b(4, std::byte{0xbb});
   Bytes body;
-  encode_image(body, {{0x0102, a}, {3, b}});
-  EXPECT_EQ(hex(body), "0201000000000000aaaaaaaa0300000000000000bbbbbbbb");
+  encode_image(body, {{0x0102, a}, {3, b}}, {1, 0x0c0b, ~0ULL});
+  EXPECT_EQ(hex(body),
+            "0100000000000000"
+            "0b0c000000000000"
+            "ffffffffffffffff"
+            "0201000000000000aaaaaaaa0300000000000000bbbbbbbb");
   EXPECT_EQ(body.size(), image_body_size(2, 4));
+  EXPECT_EQ(change_of_image(body), (BucketTotals{1, 0x0c0b, ~0ULL}));
 }
 
 TEST(Image, RoundTripsThroughABatch) {
@@ -559,7 +568,7 @@ TEST(Image, MalformedIsNothing) {
   EXPECT_TRUE(decode_image(body, 512));
   for (std::size_t size = 0; size < body.size(); ++size) {
     const Bytes exact(body.begin(), body.begin() + static_cast<long>(size));
-    EXPECT_EQ(decode_image(exact, 512).has_value(), size == 520) << size;
+    EXPECT_EQ(decode_image(exact, 512).has_value(), size == 24 + 520) << size;
   }
   EXPECT_FALSE(decode_image(body, 1024));
   Bytes four;

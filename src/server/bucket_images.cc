@@ -2,12 +2,14 @@
 
 namespace scalio::server {
 
-Task<Status> BucketImages::log_image(const layout::ImageBuckets& image, std::uint64_t* token) {
+Task<Status> BucketImages::log_image(const layout::ImageBuckets& image,
+                                     const layout::BucketTotals& change, std::uint64_t* token) {
   co_await log_.room(0, layout::image_body_size(image.size(), geometry_.bucket_size));
   if (!log_.failure().ok()) co_return log_.failure();
   body_.clear();
-  layout::encode_image(body_, image);
+  layout::encode_image(body_, image, change);
   const Log::Ticket t = log_.add(layout::LogKind::image, 0, "", body_);
+  log_.count(change);
   *token = t.lsn;
   not_in_place_.add(t.lsn);
   co_return co_await log_.durable(t.batch);

@@ -15,7 +15,8 @@ class BucketImages final : public BucketStore::ImageLog {
  public:
   BucketImages(const layout::SsdGeometry& geometry, Log& log) : geometry_(geometry), log_(log) {}
 
-  Task<Status> log_image(const layout::ImageBuckets& image, std::uint64_t* token) override;
+  Task<Status> log_image(const layout::ImageBuckets& image, const layout::BucketTotals& change,
+                         std::uint64_t* token) override;
   void image_in_place(std::uint64_t token) override;
 
   // The LSN of the oldest image whose buckets are not in place, which the log must keep.

@@ -13,15 +13,17 @@ TEST(BucketImagesTest, AnImageIsDurableAndKeptUntilItIsInPlace) {
   EXPECT_EQ(parts.images.oldest(), std::nullopt);
   std::uint64_t first = 0, second = 0;
   const std::uint64_t batches = parts.log.counters().batches;
-  ASSERT_TRUE(run(*parts.loop, parts.images.log_image({{3, page}}, &first)).ok());
+  ASSERT_TRUE(run(*parts.loop, parts.images.log_image({{3, page}}, {}, &first)).ok());
   EXPECT_EQ(parts.log.counters().batches, batches + 1);
-  ASSERT_TRUE(run(*parts.loop, parts.images.log_image({{4, page}, {5, page}}, &second)).ok());
+  ASSERT_TRUE(
+      run(*parts.loop, parts.images.log_image({{4, page}, {5, page}}, {2, 40, 1}, &second)).ok());
   EXPECT_LT(first, second);
   EXPECT_EQ(parts.images.oldest(), first);
   parts.images.image_in_place(first);
   EXPECT_EQ(parts.images.oldest(), second);
   parts.images.image_in_place(second);
   EXPECT_EQ(parts.images.oldest(), std::nullopt);
+  EXPECT_EQ(parts.log.buckets(), (layout::BucketTotals{2, 40, 1}));
 }
 
 TEST(BucketImagesTest, AnImageThatIsNotDurableIsAFailure) {
@@ -29,7 +31,8 @@ TEST(BucketImagesTest, AnImageThatIsNotDurableIsAFailure) {
   parts.device.fail(block::Io::Kind::write);
   const Bytes page(parts.geometry.bucket_size);
   std::uint64_t token = 0;
-  EXPECT_EQ(run(*parts.loop, parts.images.log_image({{3, page}}, &token)).code(), Code::io_error);
+  EXPECT_EQ(run(*parts.loop, parts.images.log_image({{3, page}}, {}, &token)).code(),
+            Code::io_error);
 }
 
 }  // namespace

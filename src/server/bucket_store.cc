@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <list>
+#include <utility>
 
 #include "base/hash.h"
 #include "layout/rules.h"
@@ -29,6 +30,7 @@ struct BucketStore::Page {
   std::uint64_t number;
   block::Buffer buffer;
   Bucket bucket_view;
+  layout::BucketTotals logged;  // what it held at the last commit
   bool damaged = false;
   bool changed = false;
   bool lost = false;       // a record was moved out of it since the last commit
@@ -79,6 +81,7 @@ Task<Status> BucketStore::read_page(std::uint64_t number, Page& page) {
     case BucketState::corrupt: page.damaged = true; break;
   }
   page.used = page.bucket_view.used();
+  page.logged = page.bucket_view.totals();
   co_return Status();
 }
 
@@ -333,16 +336,19 @@ Task<Status> BucketStore::apply(std::uint64_t home, Changes& changes, std::uint6
 // starts over.
 Task<Status> BucketStore::commit(Window& w) {
   layout::ImageBuckets image;
+  layout::BucketTotals change;
   for (Page* page : w.pages) {
     if (!page->changed) continue;
     page->bucket_view.seal(page->number);
     image.push_back({page->number, page->buffer.span()});
+    change += page->bucket_view.totals();
+    change -= std::exchange(page->logged, page->bucket_view.totals());
   }
   if (image.empty()) co_return Status();
   SCALIO_ASSERT(image.size() <= layout::kMaxImageBuckets);
   std::uint64_t token = 0;
   Status s;
-  if (kept(Rule::bucket_images)) s = co_await images_.log_image(image, &token);
+  if (kept(Rule::bucket_images)) s = co_await images_.log_image(image, change, &token);
   if (!s.ok()) co_return s;
   auto rank = [&](const Page& p) { return &p == w.pages[0] ? 1 : p.lost ? 2 : 0; };
   for (int phase = 0; phase <= 2 && s.ok(); ++phase) {

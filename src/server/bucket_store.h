@@ -36,8 +36,10 @@ class BucketStore {
  public:
   // Makes bucket images durable before the buckets are overwritten. On return with ok, a power cut
   // during the write in place is harmless. `written` is to be called when the buckets are in place.
+  // `change`: by how much they change what all buckets hold.
   struct ImageLog {
-    virtual Task<Status> log_image(const layout::ImageBuckets& image, std::uint64_t* token) = 0;
+    virtual Task<Status> log_image(const layout::ImageBuckets& image,
+                                   const layout::BucketTotals& change, std::uint64_t* token) = 0;
     virtual void image_in_place(std::uint64_t token) = 0;
 
    protected:

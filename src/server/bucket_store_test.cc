@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <list>
+#include <random>
 #include <set>
 
 #include "testing/shard_fixture.h"
@@ -14,7 +15,9 @@ using layout::Kind;
 
 // Takes images as the log would, and checks how they are used.
 struct TestImages final : BucketStore::ImageLog {
-  Task<Status> log_image(const layout::ImageBuckets& image, std::uint64_t* token) override {
+  Task<Status> log_image(const layout::ImageBuckets& image, const layout::BucketTotals& change,
+                         std::uint64_t* token) override {
+    totals += change;
     EXPECT_LE(image.size(), layout::kMaxImageBuckets);
     *token = ++count;
     not_in_place.insert(count);
@@ -25,6 +28,7 @@ struct TestImages final : BucketStore::ImageLog {
   std::uint64_t count = 0;
   std::set<std::uint64_t> not_in_place;
   std::map<std::uint64_t, Bytes> last;
+  layout::BucketTotals totals;
   Status failure;
 };
 
@@ -120,6 +124,24 @@ TEST_F(BucketStoreTest, OnlyNewerVersionsCount) {
   ASSERT_TRUE(apply(home_of("key"), changes).ok());
   EXPECT_EQ(look_up("key").version, 0u);
   EXPECT_TRUE(images_.not_in_place.empty());
+}
+
+TEST_F(BucketStoreTest, WhatTheImagesChangeIsWhatTheBucketsHold) {
+  open(4);
+  std::mt19937_64 random(5);
+  std::uint64_t spilled = 0;
+  for (int i = 0; i < 600; ++i) {
+    const std::string key = "key" + std::to_string(random() % 30);
+    if (random() % 3 == 0) {
+      remove(key);
+    } else {
+      put(key, std::string(random() % 150, 'v'));
+    }
+    const layout::BucketTotals there = totals_in_buckets(geometry_, ssd_->contents());
+    ASSERT_EQ(images_.totals, there) << i;
+    spilled = std::max(spilled, there.spilled);
+  }
+  EXPECT_GT(spilled, 0u);
 }
 
 TEST_F(BucketStoreTest, AppliedIsRecordedAndNeverGoesBack) {

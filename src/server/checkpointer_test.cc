@@ -54,7 +54,7 @@ TEST_F(CheckpointerTest, ARecordThatIsNotPublishedHoldsTheTail) {
 TEST_F(CheckpointerTest, AnImageThatIsNotInPlaceHoldsTheTail) {
   const Bytes page(parts_.geometry.bucket_size);
   std::uint64_t image = 0;
-  ASSERT_TRUE(run(*parts_.loop, parts_.images.log_image({{3, page}}, &image)).ok());
+  ASSERT_TRUE(run(*parts_.loop, parts_.images.log_image({{3, page}}, {}, &image)).ok());
   for (int i = 0; i < 3; ++i) parts_.put(parts_.key_in(9, 0), "value");
   ASSERT_TRUE(checkpoint(parts_.log.head()).ok());
   EXPECT_GE(parts_.log.used(), parts_.log.head() - image);

@@ -28,6 +28,7 @@ Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeomet
 void Log::resume(storage::LogPosition p) {
   version_ = p.version;
   time_ = p.time;
+  buckets_ = p.buckets;
   tail_ = durable_tail_ = p.tail;
   starts_ = std::move(p.starts);
   skips_ = std::move(p.skips);
@@ -40,7 +41,7 @@ void Log::open_batch(std::uint64_t after) {
   if (geometry_.log_size - after % geometry_.log_size < buffers_[0].size()) {
     after = round_up(after, geometry_.log_size);
   }
-  builder_.begin(buffers_[current_].span(), after);
+  builder_.begin(buffers_[current_].span(), after, buckets_);
   starts_.add(after);
 }
 

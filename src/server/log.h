@@ -97,6 +97,10 @@ class Log {
   // The LSN below which every record was added already.
   std::uint64_t open_lsn() const { return builder_.lsn() + builder_.used(); }
   std::uint64_t version() const { return version_; }
+  // What the buckets hold when the images that were added are in place. Who adds an image counts
+  // it, without suspending in between.
+  const layout::BucketTotals& buckets() const { return buckets_; }
+  void count(const layout::BucketTotals& change) { buckets_ += change; }
   // Store time, ns: wall time, but never less than what a batch has said, whatever the machine's
   // clock does, also before a restart.
   std::uint64_t store_time() { return time_ = std::max(time_, options_.wall_clock()); }
@@ -134,6 +138,7 @@ class Log {
   std::uint64_t open_number_ = 1;     // of the open batch
   std::uint64_t durable_number_ = 0;  // of the last durable one
   std::uint64_t version_ = 0;
+  layout::BucketTotals buckets_;
   std::uint64_t time_ = 0;           // store time, as it was last told
   std::uint64_t tail_ = 0;           // as the next batch declares it
   std::uint64_t durable_tail_ = 0;   // as a durable batch has declared it

@@ -167,6 +167,12 @@ class Simulation {
             "the stop", [&] { return server_->stopped(); }, kBound))
       return;
     for (auto& disk : disks_) disk->cut_power();
+    for (auto& shard : shards_) {
+      if (std::string found = shard->find_wrong_totals(); !found.empty()) {
+        violations_.push_back(std::move(found));
+        return;
+      }
+    }
     server_->start();
     if (!until("the last start", serving, kBound)) return;
     load_->start_reading_all();

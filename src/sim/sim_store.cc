@@ -6,6 +6,7 @@
 #include "layout/bucket.h"
 #include "layout/hash_block.h"
 #include "layout/log.h"
+#include "layout/rules.h"
 #include "layout/superblock.h"
 
 namespace scalio::sim {
@@ -206,6 +207,30 @@ std::string SimShard::find_violation() const {
     }
   }
   return "";
+}
+
+std::string SimShard::find_wrong_totals() const {
+  // Without these the log is wrong in what matters more, and that is to be found.
+  if (!kept(Rule::bucket_images) || !kept(Rule::log_before_reply) || !kept(Rule::log_space) ||
+      !kept(Rule::log_mac)) {
+    return "";
+  }
+  layout::BucketTotals there;
+  for (std::uint64_t i = 0; i < ssd_.all_buckets(); ++i) {
+    const ByteView bytes = ByteView(disk_.contents()).subspan(ssd_.bucket_at(i), ssd_.bucket_size);
+    Bytes copy(bytes.begin(), bytes.end());
+    const layout::Bucket bucket(copy);
+    if (bucket.verify(ssd_.store_id(), i) != layout::BucketState::ok) continue;
+    // What was there from the start no log has counted.
+    if (!bucket.find(kOthersKey)) there += bucket.totals();
+  }
+  const layout::BucketTotals& told = log_guard_.newest().buckets;
+  if (told == there) return "";
+  return fmt::format(
+      "the log counts {} records of {} bytes and {} homes that spilled, and there are {}, {} and "
+      "{}",
+      static_cast<std::int64_t>(told.records), static_cast<std::int64_t>(told.bytes),
+      static_cast<std::int64_t>(told.spilled), there.records, there.bytes, there.spilled);
 }
 
 std::string SimShard::describe(std::uint64_t number) const {

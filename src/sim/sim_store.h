@@ -73,6 +73,8 @@ class SimShard {
   void removal_ends(std::string_view key) { --acknowledged_[std::string(key)].removals; }
   // What is wrong with the region or the disk; empty if nothing is.
   std::string find_violation() const;
+  // The same of the log's figures, after a clean stop: they are what the buckets hold.
+  std::string find_wrong_totals() const;
   // The words of a block, for people.
   std::string describe(std::uint64_t block) const;
 

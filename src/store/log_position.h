@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 
+#include "layout/bucket.h"
 #include "layout/geometry.h"
 
 namespace scalio::storage {
@@ -42,8 +43,9 @@ struct LogPosition {
   // LSNs and versions are never used twice, even if the newest batches were lost to damage. The
   // first LSNs after each skip, from the tail on.
   std::deque<std::uint64_t> skips;
-  std::uint64_t version = 0;  // the highest that may have been assigned
-  std::uint64_t time = 0;     // store time: the latest that was written
+  std::uint64_t version = 0;     // the highest that may have been assigned
+  std::uint64_t time = 0;        // store time: the latest that was written
+  layout::BucketTotals buckets;  // as the images of the log leave them
 };
 
 }  // namespace scalio::storage

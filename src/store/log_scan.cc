@@ -94,7 +94,12 @@ class Turn {
   Turn(const LogToRead& log, const std::optional<BatchHeader>& guess, LogVisitor& visitor)
       : log_(log), guess_(guess), visitor_(visitor) {
     wanted_ = log.g.block_size;
-    on_record_ = [this](const LogRecordView& r) { visitor_.on_record(r); };
+    on_record_ = [this](const LogRecordView& r) {
+      if (r.kind == layout::LogKind::image) {
+        scan_.position.buckets += layout::change_of_image(r.body);
+      }
+      visitor_.on_record(r);
+    };
     if (!guess) return;
     scan_.newest = *guess;
     scan_.position.tail = expected_ = guess->tail;
@@ -191,6 +196,7 @@ class Turn {
     scan_.records += h.records;
     last_lsn_ = h.lsn;
     expected_ = end_of(h);
+    p.buckets = h.buckets;
     visitor_.on_batch(h);
     damaged_records_ = layout::decode_batch(bytes, h, log_.key, g, on_record_);
   }

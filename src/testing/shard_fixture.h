@@ -93,6 +93,15 @@ inline std::map<std::string, Stored> all_in_buckets(const layout::SsdGeometry& g
   return all;
 }
 
+inline layout::BucketTotals totals_in_buckets(const layout::SsdGeometry& g, Bytes& contents) {
+  layout::BucketTotals all;
+  for (std::uint64_t b = 0; b < g.all_buckets(); ++b) {
+    const layout::Bucket bucket(ByteSpan(contents).subspan(g.bucket_at(b), g.bucket_size));
+    if (bucket.verify(g.store_id(), b) == layout::BucketState::ok) all += bucket.totals();
+  }
+  return all;
+}
+
 struct WriteAnswer {
   Code code = Code::ok;
   std::uint64_t version = 0;
