@@ -14,6 +14,7 @@
 #include <csignal>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <thread>
@@ -355,6 +356,10 @@ TEST(Full, StoreKeepsEverythingAndTakesWritesAgainAfterDeletes) {
   }
   EXPECT_EQ(full.code(), Code::full) << full.to_string();
   EXPECT_GT(stored.size(), 3'000u);
+  const auto stat = nlohmann::json::parse(*client->run(client->stat()));
+  EXPECT_GE(stat["refused_full"], 1);
+  EXPECT_GT(stat["fill"], 0.5);
+  EXPECT_FALSE(stat["shards"][0]["full_near"].empty());
 
   const auto still_there = [&] {
     for (int i : stored) {

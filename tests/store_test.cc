@@ -233,6 +233,33 @@ TEST_P(StoreTest, ConditionalDeletions) {
   EXPECT_TRUE(client->run(client->put_if("key", "second", 0)).ok());
 }
 
+TEST_P(StoreTest, StatKnowsHowManyRecordsThereAre) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(client->run(client->put(key_of(i), value_of(i))).ok());
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(client->run(client->remove(key_of(i))).ok());
+  auto stat = nlohmann::json::parse(*client->run(client->stat()));
+  EXPECT_GE(stat["records"].get<int>() + stat["pending_writes"].get<int>(), 250);
+  EXPECT_GT(stat["writes_per_second"], 0);
+  EXPECT_EQ(stat["connections"], stat["lanes"].size());
+  EXPECT_FALSE(stat["version"].get<std::string>().empty());
+  client.reset();
+  stop();
+  start();
+  client = connected();
+  ASSERT_TRUE(client);
+  stat = nlohmann::json::parse(*client->run(client->stat()));
+  EXPECT_EQ(stat["records"], 250);
+  EXPECT_EQ(stat["pending_writes"], 0);
+  EXPECT_GT(stat["fill"], 0);
+  client.reset();
+  stop();
+  const auto checked = storage::verify_store(dir_.string(), no_progress);
+  ASSERT_TRUE(checked.ok());
+  EXPECT_EQ(checked->notes, std::vector<std::string>());
+  EXPECT_EQ(checked->records, 250u);
+}
+
 TEST_P(StoreTest, SizesFromEdgeToEdge) {
   auto client = connected();
   ASSERT_TRUE(client);

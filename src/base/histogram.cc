@@ -10,41 +10,46 @@ namespace scalio {
 
 namespace {
 
-// A power of two is divided into 2^kBits buckets.
-constexpr unsigned kBits = 10;
-
-// Keeps the kBits + 1 leading bits of a value. With none shifted out the index is the value itself;
-// each further bit lost is another power of two, 2^kBits buckets on. The indices have no gaps.
-constexpr std::uint64_t bucket_of(std::uint64_t value) {
+// Keeps the `bits` + 1 leading bits of a value. With none shifted out the index is the value
+// itself; each further bit lost is another power of two, 2^bits buckets on. The indices have no
+// gaps.
+constexpr std::uint64_t bucket_of(std::uint64_t value, unsigned bits) {
   const unsigned width = static_cast<unsigned>(std::bit_width(value));
-  const unsigned lost = width > kBits + 1 ? width - (kBits + 1) : 0;
-  return (std::uint64_t{lost} << kBits) + (value >> lost);
+  const unsigned lost = width > bits + 1 ? width - (bits + 1) : 0;
+  return (std::uint64_t{lost} << bits) + (value >> lost);
 }
 
 // The largest value of a bucket.
-constexpr std::uint64_t top_of(std::uint64_t bucket) {
-  const std::uint64_t power = bucket >> kBits;
+constexpr std::uint64_t top_of(std::uint64_t bucket, unsigned bits) {
+  const std::uint64_t power = bucket >> bits;
   const std::uint64_t lost = power > 1 ? power - 1 : 0;
-  const std::uint64_t leading = bucket - (lost << kBits);
+  const std::uint64_t leading = bucket - (lost << bits);
   return ((leading + 1) << lost) - 1;
 }
 
-constexpr std::uint64_t kBuckets = bucket_of(Histogram::kMaxValue) + 1;
-
 }  // namespace
 
-Histogram::Histogram() : buckets_(kBuckets) {}
+Histogram::Histogram(unsigned bits) : bits_(bits), buckets_(bucket_of(kMaxValue, bits) + 1) {}
 
 void Histogram::record(std::uint64_t value) {
   value = std::min(value, kMaxValue);
-  ++buckets_[bucket_of(value)];
+  ++buckets_[bucket_of(value, bits_)];
   ++count_;
   min_ = std::min(min_, value);
   max_ = std::max(max_, value);
   sum_ += value;
 }
 
+void Histogram::clear() {
+  std::ranges::fill(buckets_, 0);
+  count_ = 0;
+  min_ = kMaxValue;
+  max_ = 0;
+  sum_ = 0;
+}
+
 void Histogram::merge(const Histogram& other) {
+  SCALIO_ASSERT(bits_ == other.bits_);
   for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
   count_ += other.count_;
   min_ = std::min(min_, other.min_);
@@ -61,7 +66,7 @@ std::uint64_t Histogram::percentile(double percent) const {
   const std::uint64_t wanted = std::clamp<std::uint64_t>(rank, 1, count_);
   std::uint64_t seen = 0, bucket = 0;
   while ((seen += buckets_[bucket]) < wanted) ++bucket;
-  return std::min(top_of(bucket), max_);
+  return std::min(top_of(bucket, bits_), max_);
 }
 
 std::uint64_t Histogram::min() const {

@@ -41,6 +41,29 @@ TEST(Histogram, EveryValueIsKeptWithinItsBound) {
   }
 }
 
+TEST(Histogram, FewerBitsAreLessPrecise) {
+  for (std::uint64_t v = 1; v < Histogram::kMaxValue / 3; v = 3 * v + 1) {
+    Histogram h(4);
+    h.record(v);
+    h.record(Histogram::kMaxValue);
+    EXPECT_GE(h.percentile(50), v);
+    EXPECT_LE(h.percentile(50) - v, v / 16) << v;
+  }
+}
+
+TEST(Histogram, AClearedOneIsAsNew) {
+  Histogram h, other;
+  h.record(7);
+  h.clear();
+  EXPECT_EQ(h.count(), 0u);
+  h.record(1000);
+  other.merge(h);
+  EXPECT_EQ(other.count(), 1u);
+  EXPECT_EQ(other.min(), 1000u);
+  EXPECT_EQ(other.percentile(1), 1000u);
+  EXPECT_DOUBLE_EQ(other.mean(), 1000);
+}
+
 TEST(Histogram, PercentilesAgreeWithSortedValues) {
   std::mt19937_64 random(1);
   std::lognormal_distribution<double> latency(11, 2);

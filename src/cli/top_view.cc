@@ -110,7 +110,8 @@ class TopView {
                      gets > 0 ? fmt::format("{:5.1f} %", hits / gets * 100) : "    - %",
                      in_short(misses)));
     const double writes = rate_of_shards("/writes/puts") + rate_of_shards("/writes/deletes") +
-                          rate_of_shards("/writes/conditional_puts");
+                          rate_of_shards("/writes/conditional_puts") +
+                          rate_of_shards("/writes/conditional_deletes");
     const double batches = rate_of_shards("/log/batches");
     double in_flight = 0;
     for (const Json& shard : list(after_, "shards"))
@@ -148,7 +149,10 @@ class TopView {
   struct TopSsd {
     std::string device, state;
     double reads = 0, writes = 0, read = 0, written = 0, merged = 0, log_used = 0, log_size = 0,
-           dirty = 0;
+           dirty = 0, records = 0, used = 0, free = 0, refused = 0;
+    double p50 = 0, p99 = 0;  // of writes, us: of the slowest slice
+
+    double full() const { return used + free > 0 ? used / (used + free) : 0; }
   };
   void ssds() {
     std::vector<TopSsd> ssds;
@@ -170,7 +174,16 @@ class TopView {
                        in_short(s.merged), in_short(s.dirty),
                        s.log_size > 0 ? s.log_used / s.log_size * 100 : 0, s.state));
     }
+    line("");
+    line("SSD   records    used  full                          PUT p50       p99 refused/s");
+    for (std::size_t i = 0; i < ssds.size(); ++i) {
+      const TopSsd& s = ssds[i];
+      line(fmt::format("{:>3}  {:>8} {:>6}B  {} {:>7} {:>9} {:>9}", i, in_short(s.records),
+                       in_short(s.used), bar(s.full()), micros(s.p50), micros(s.p99),
+                       in_short(s.refused)));
+    }
   }
+  static std::string micros(double us) { return us > 0 ? in_short(us) + "us" : "-"; }
   void add(TopSsd& ssd, const Json& before, const Json& now) const {
     ssd.reads += rate(before, now, "/ssd/reads");
     ssd.writes += rate(before, now, "/ssd/writes");
@@ -180,6 +193,12 @@ class TopView {
     ssd.log_used += number(now, "/log/used");
     ssd.log_size += number(now, "/log/size");
     ssd.dirty += number(now, "/cache/dirty");
+    ssd.records += number(now, "/records/count");
+    ssd.used += number(now, "/records/bytes");
+    ssd.free += number(now, "/records/free_bytes");
+    ssd.refused += rate(before, now, "/writes/refused_full");
+    ssd.p50 = std::max(ssd.p50, number(now, "/recent/write_p50_us"));
+    ssd.p99 = std::max(ssd.p99, number(now, "/recent/write_p99_us"));
     if (now.contains("full") && now["full"] == true) ssd.state = "FULL";
     if (now.contains("read_only") && now["read_only"].is_string()) ssd.state = "READ-ONLY";
   }

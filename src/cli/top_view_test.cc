@@ -26,10 +26,15 @@ json stat(double puts, double hits) {
                  {"shards", {0, 1}}}}},
               {"shards",
                {{{"device", "/dev/a"},
-                 {"writes", {{"puts", puts}, {"in_flight", 2}}},
+                 {"writes", {{"puts", puts}, {"in_flight", 2}, {"refused_full", puts / 100}}},
+                 {"records", {{"count", puts}, {"bytes", 300 * puts}, {"free_bytes", 100 * puts}}},
+                 {"recent", {{"write_p50_us", 120.4}, {"write_p99_us", 3500}}},
                  {"log", {{"batches", puts / 10}, {"used", 30}, {"size", 100}}},
                  {"ssd", {{"reads", 2 * puts}, {"bytes_written", 1000 * puts}}}},
-                {{"device", "/dev/a"}, {"writes", {{"puts", puts}}}, {"full", true}},
+                {{"device", "/dev/a"},
+                 {"writes", {{"puts", puts}}},
+                 {"recent", {{"write_p50_us", nullptr}, {"write_p99_us", 900}}},
+                 {"full", true}},
                 {{"device", "/dev/b"}, {"writes", {{"puts", 0}}}}}}};
 }
 
@@ -45,7 +50,11 @@ TEST(TopView, ShowsWhatHappenedMeanwhile) {
             "\n"
             "SSD   reads/s writes/s    read  written  merged/s   dirty  log\n"
             "  0      2.0K        0      0B/s   1.0MB/s       0       0   30 %  FULL\n"
-            "  1         0        0      0B/s      0B/s       0       0    0 %  \n");
+            "  1         0        0      0B/s      0B/s       0       0    0 %  \n"
+            "\n"
+            "SSD   records    used  full                          PUT p50       p99 refused/s\n"
+            "  0      3.0K   900KB  [###############.....]  75 %   120us    3.5Kus        10\n"
+            "  1         0      0B  [....................]   0 %       -         -         0\n");
 }
 
 TEST(TopView, ARestartedServerCountsFromItsStart) {

@@ -387,6 +387,50 @@ std::uint64_t count_in(const nlohmann::json& json, const char* path) {
 }  // namespace
 
 namespace {
+double number_in(const nlohmann::json& json, const char* path) {
+  const nlohmann::json::json_pointer at(path);
+  return json.contains(at) && json[at].is_number() ? json[at].get<double>() : 0;
+}
+
+// What all shards have and do, as sums of what each says.
+nlohmann::json totals_of(const nlohmann::json& shards) {
+  std::uint64_t hits = 0, misses = 0, ssd_reads = 0, ssd_writes = 0, records = 0, bytes = 0,
+                free = 0, dirty = 0, refused = 0;
+  double gets = 0, recent_hits = 0, writes = 0;
+  for (const nlohmann::json& shard : shards) {
+    hits += count_in(shard, "/cache/hits");
+    misses += count_in(shard, "/cache/misses");
+    ssd_reads += count_in(shard, "/ssd/reads");
+    ssd_writes += count_in(shard, "/ssd/writes");
+    records += count_in(shard, "/records/count");
+    bytes += count_in(shard, "/records/bytes");
+    free += count_in(shard, "/records/free_bytes");
+    dirty += count_in(shard, "/cache/dirty");
+    refused += count_in(shard, "/writes/refused_full");
+    const double here = number_in(shard, "/recent/gets_per_second");
+    gets += here;
+    recent_hits += here * number_in(shard, "/recent/hit_ratio");
+    writes += number_in(shard, "/recent/writes_per_second");
+  }
+  const auto ratio = [](double part, double all) {
+    return all == 0 ? nlohmann::json() : nlohmann::json(part / all);
+  };
+  return {{"hits", hits},
+          {"misses", misses},
+          {"hit_ratio", ratio(static_cast<double>(hits), static_cast<double>(hits + misses))},
+          {"recent_hit_ratio", ratio(recent_hits, gets)},
+          {"gets_per_second", gets},
+          {"writes_per_second", writes},
+          {"ssd_reads", ssd_reads},
+          {"ssd_writes", ssd_writes},
+          {"records", records},
+          {"record_bytes", bytes},
+          {"free_bytes", free},
+          {"fill", ratio(static_cast<double>(bytes), static_cast<double>(bytes + free))},
+          {"pending_writes", dirty},
+          {"refused_full", refused}};
+}
+
 // Each shard tells of its lane: of every lane, what the first of its shards says, and which they
 // are. In the shards, the lane's number is left.
 nlohmann::json lanes_of(nlohmann::json& shards) {
@@ -427,15 +471,10 @@ Task<Result<std::string>> Client::stat() {
   const Result<std::vector<std::string>> texts = co_await impl_->stat_of_shards();
   if (!texts.ok()) co_return texts.status();
   nlohmann::json shards = nlohmann::json::array();
-  std::uint64_t hits = 0, misses = 0, ssd_reads = 0, ssd_writes = 0;
   for (const std::string& text : *texts) {
     nlohmann::json j = parse_json(text);
     if (!j.is_object())
       co_return Status(Code::unavailable, "the server's statistics are malformed");
-    hits += count_in(j, "/cache/hits");
-    misses += count_in(j, "/cache/misses");
-    ssd_reads += count_in(j, "/ssd/reads");
-    ssd_writes += count_in(j, "/ssd/writes");
     shards.push_back(std::move(j));
   }
   nlohmann::json lanes = lanes_of(shards);
@@ -444,14 +483,10 @@ Task<Result<std::string>> Client::stat() {
   if (!all.is_object())
     co_return Status(Code::unavailable, "the server's statistics are malformed");
   for (auto& j : shards) j.erase("process");
-  all["hits"] = hits;
-  all["misses"] = misses;
-  all["hit_ratio"] =
-      hits + misses == 0
-          ? nlohmann::json()
-          : nlohmann::json(static_cast<double>(hits) / static_cast<double>(hits + misses));
-  all["ssd_reads"] = ssd_reads;
-  all["ssd_writes"] = ssd_writes;
+  all.update(totals_of(shards));
+  std::uint64_t connections = 0;
+  for (const nlohmann::json& lane : lanes) connections += count_in(lane, "/clients");
+  all["connections"] = connections;
   all["inline_limit"] = impl_->geometry.inline_limit;
   all["uuid"] = layout::to_string(impl_->geometry.uuid);
   all["lanes"] = std::move(lanes);

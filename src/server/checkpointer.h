@@ -37,8 +37,9 @@ class Checkpointer {
   // Merges every write older than `target` and drops the log before it, as far as possible.
   Task<Status> checkpoint(std::uint64_t target);
 
-  // Checkpoints begun.
+  // Checkpoints begun; whether one has not ended.
   std::uint64_t count() const { return count_; }
+  bool running() const { return running_; }
 
  private:
   std::uint64_t next_target(bool all) const;

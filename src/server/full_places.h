@@ -2,6 +2,7 @@
 // home's records may be in are read: who comes next need not do it again, until there is room.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -21,8 +22,15 @@ class FullPlaces {
 
   // Whether none would be found for such a record.
   bool refuses(std::uint64_t home, std::uint32_t bytes) const;
-  // Homes that are marked.
+  // Homes that are marked, and the first of them.
   std::size_t count() const { return places_.size(); }
+  std::vector<std::uint64_t> first_homes(std::size_t most) const {
+    std::vector<std::uint64_t> homes;
+    for (std::size_t i = 0; i < std::min(most, places_.size()); ++i) {
+      homes.push_back(places_[i].home);
+    }
+    return homes;
+  }
 
  private:
   struct Place {

@@ -139,6 +139,7 @@ TEST_F(RecoveryTest, AnyPowerCutLeavesWhatWasAcknowledged) {
       std::fill_n(again.region.data(), again.region.size(), std::byte{0});
       expect_consistent(again, history, cut);
       all_in_buckets(geometry_, again.ssd.contents());
+      EXPECT_EQ(again.shard.buckets(), totals_in_buckets(geometry_, again.ssd.contents()));
       if (HasFailure()) return;
     }
   }
@@ -170,6 +171,8 @@ TEST_F(RecoveryTest, PowerCutsInARowLoseNothing) {
       ASSERT_TRUE(again.start().ok());
       EXPECT_EQ(again.shard.recovery().damage.named(), std::vector<std::string>());
       expect_consistent(again, history, last);
+      ASSERT_TRUE(again.stop().ok());
+      EXPECT_EQ(again.shard.buckets(), totals_in_buckets(geometry_, again.ssd.contents()));
     }
     if (HasFailure()) return;
     // What was found is now the past.

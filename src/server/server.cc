@@ -67,6 +67,7 @@ struct Server::Impl {
     const fabric::FabricServer* f = listening;
     const std::optional<Nanos> target = target_cpu_time ? target_cpu_time() : std::nullopt;
     return json_text(nlohmann::json{
+        {"version", SCALIO_VERSION},
         {"pid", getpid()},
         {"started_unix_ms", started_unix_ms},
         {"process_cpu_us", to_us(usage.ru_utime) + to_us(usage.ru_stime)},

@@ -1,7 +1,9 @@
 #include "server/shard.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -18,6 +20,24 @@ namespace {
 static_assert(layout::kMaxMessageSize <= fabric::kMaxMessage);
 // How often a recovery that others are in the way of asks whether it may begin.
 constexpr Nanos kRecoveryTurn = 5 * kMillisecond;
+
+// Full places that `stat` names: where to look, not all.
+constexpr std::size_t kMostPlacesTold = 3;
+
+// What of the buckets is in use. Where part of the log was lost its figures may be too small, but
+// there are never less than none.
+struct Room {
+  Room(const layout::SsdGeometry& ssd, const layout::BucketTotals& held)
+      : records(at_least_0(held.records)),
+        used(at_least_0(held.bytes)),
+        spilled(at_least_0(held.spilled)),
+        all(ssd.all_buckets() * (ssd.bucket_size - layout::kBucketHeader)),
+        free(all - std::min(all, used)) {}
+  double fill() const { return static_cast<double>(used) / static_cast<double>(all); }
+  static std::uint64_t at_least_0(std::uint64_t n) { return n >> 63 != 0 ? 0 : n; }
+
+  const std::uint64_t records, used, spilled, all, free;
+};
 
 nlohmann::json to_json(const RecoveryReport& r) {
   return {{"records", r.records_applied},
@@ -66,7 +86,8 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
               merger_, stop_),
       scrubber_(executor, table_, repair_),
       sessions_(options_.session_seed),
-      idle_(executor) {
+      idle_(executor),
+      recent_(executor.now()) {
   SCALIO_ASSERT(layout::check(region_geometry, ssd_).ok());
 }
 
@@ -161,8 +182,21 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
 
 void Shard::take_report(const Request& request) {
   ByteReader r(as_bytes(request.value));
-  reported_hits_ += r.get<std::uint64_t>();
-  reported_misses_ += r.get<std::uint64_t>();
+  const auto hits = r.get<std::uint64_t>(), misses = r.get<std::uint64_t>();
+  reported_hits_ += hits;
+  reported_misses_ += misses;
+  recent_.gets_reported(executor_.now(), hits, misses);
+}
+
+void Shard::scrub() {
+  scrubber_.step();
+  const Room room(ssd_, log_.buckets());
+  const std::optional<unsigned> level = fill_warnings_.reached(room.fill());
+  if (!level) return;
+  spdlog::warn(
+      "{}: the buckets of shard {} are over {} % full, with {} records; puts are refused where "
+      "there is no room: delete keys, or copy them to a larger store",
+      device_.name(), ssd_.shard, *level, room.records);
 }
 
 std::optional<Reply> Shard::refusal(std::size_t message_size) const {
@@ -173,20 +207,96 @@ std::optional<Reply> Shard::refusal(std::size_t message_size) const {
 }
 
 Task<void> Shard::serve_write(std::shared_ptr<Session> session, OwnedRequest request) {
+  const Nanos began = executor_.now();
   ++writes_in_flight_;
   write_bytes_in_flight_ += request.size();
   const WriteOutcome outcome = co_await writes_.write(*request);
   session->finish(request->sequence, encoded({outcome.code, outcome.version, outcome.text}));
+  const Nanos ended = executor_.now();
+  recent_.write_ended(ended, ended - began);
+  if (outcome.code == Code::full) ++refused_full_;
   write_bytes_in_flight_ -= request.size();
   if (--writes_in_flight_ == 0) idle_.wake_all();
 }
 
+nlohmann::json Shard::cache_stat() const {
+  return {{"blocks", table_.geometry().blocks},
+          {"bytes", table_.geometry().blocks * BlockTable::bytes_per_block(table_.geometry())},
+          {"block_bytes", table_.geometry().block_size()},
+          {"read_slots", table_.geometry().read_slots},
+          {"write_slots", table_.geometry().write_slots},
+          {"slot_bytes", table_.geometry().slot_size},
+          {"dirty", table_.dirty()},
+          {"kills", table_.kills()},
+          {"damaged_words", table_.damaged_words()},
+          {"damaged_bodies", table_.damaged_bodies()},
+          {"hits", reported_hits_},
+          {"misses", reported_misses_}};
+}
+
+nlohmann::json Shard::records_stat() const {
+  const Room room(ssd_, log_.buckets());
+  return {{"count", room.records},
+          {"bytes", room.used},
+          {"free_bytes", room.free},
+          {"fill", room.fill()},
+          {"spilled_buckets", room.spilled}};
+}
+
+nlohmann::json Shard::writes_stat() const {
+  const WriteCounters& w = writes_.counters();
+  return {{"puts", w.puts},
+          {"deletes", w.removes},
+          {"conditional_puts", w.conditional_puts},
+          {"conditional_deletes", w.conditional_removes},
+          {"conflicts", w.conflicts},
+          {"refused_full", refused_full_},
+          {"in_flight", writes_in_flight_}};
+}
+
+nlohmann::json Shard::recent_stat() {
+  const RecentWork::Figures f = recent_.figures(executor_.now());
+  const auto us = [&](Nanos RecentWork::Latency::*which) {
+    return f.write_latency
+               ? nlohmann::json(static_cast<double>((*f.write_latency).*which) / kMicrosecond)
+               : nlohmann::json();
+  };
+  return {{"seconds", f.seconds},
+          {"gets_per_second", f.gets_per_second},
+          {"hit_ratio", f.hit_ratio ? nlohmann::json(*f.hit_ratio) : nlohmann::json()},
+          {"writes_per_second", f.writes_per_second},
+          {"write_p50_us", us(&RecentWork::Latency::p50)},
+          {"write_p99_us", us(&RecentWork::Latency::p99)}};
+}
+
+nlohmann::json Shard::log_stat() const {
+  const LogCounters& l = log_.counters();
+  return {{"size", ssd_.log_size},
+          {"used", log_.used()},
+          {"batches", l.batches},
+          {"records", l.records},
+          {"bytes", l.bytes},
+          {"image_bytes", l.image_bytes},
+          {"checkpoints", checkpointer_.count()},
+          {"checkpointing", checkpointer_.running()},
+          {"version", log_.version()}};
+}
+
+nlohmann::json Shard::ssd_stat() const {
+  const block::Counters& d = device_.counters();
+  return {{"reads", d.reads},
+          {"writes", d.writes},
+          {"flushes", d.flushes},
+          {"bytes_read", d.bytes_read},
+          {"bytes_written", d.bytes_written},
+          {"errors", d.errors},
+          {"buckets", ssd_.buckets},
+          {"bucket_bytes", ssd_.bucket_size}};
+}
+
 std::string Shard::stat() {
   const Sessions::Count sessions = sessions_.count(executor_.now());
-  const block::Counters& d = device_.counters();
-  const LogCounters& l = log_.counters();
   const MergeCounters& m = merger_.counters();
-  const WriteCounters& w = writes_.counters();
   const Status& failure = stop_.answer();
   nlohmann::json j = {
       {"shard", ssd_.shard},
@@ -198,50 +308,22 @@ std::string Shard::stat() {
                         : nlohmann::json(failure.message().substr(0, layout::kMaxFailureText))},
       {"full", room_.full().count() > 0},
       {"full_places", room_.full().count()},
+      {"full_near", room_.full().first_homes(kMostPlacesTold)},
       {"sessions", {{"connected", sessions.connected}, {"kept", sessions.kept}}},
-      {"cache",
-       {{"blocks", table_.geometry().blocks},
-        {"bytes", table_.geometry().blocks * BlockTable::bytes_per_block(table_.geometry())},
-        {"block_bytes", table_.geometry().block_size()},
-        {"read_slots", table_.geometry().read_slots},
-        {"write_slots", table_.geometry().write_slots},
-        {"slot_bytes", table_.geometry().slot_size},
-        {"dirty", table_.dirty()},
-        {"kills", table_.kills()},
-        {"damaged_words", table_.damaged_words()},
-        {"damaged_bodies", table_.damaged_bodies()},
-        {"hits", reported_hits_},
-        {"misses", reported_misses_}}},
-      {"writes",
-       {{"puts", w.puts},
-        {"deletes", w.removes},
-        {"conditional_puts", w.conditional_puts},
-        {"conditional_deletes", w.conditional_removes},
-        {"conflicts", w.conflicts},
-        {"in_flight", writes_in_flight_}}},
-      {"log",
-       {{"size", ssd_.log_size},
-        {"used", log_.used()},
-        {"batches", l.batches},
-        {"records", l.records},
-        {"bytes", l.bytes},
-        {"image_bytes", l.image_bytes},
-        {"checkpoints", checkpointer_.count()},
-        {"version", log_.version()}}},
+      {"cache", cache_stat()},
+      {"records", records_stat()},
+      {"writes", writes_stat()},
+      {"recent", recent_stat()},
+      {"log", log_stat()},
       {"merge",
        {{"buckets", m.merges},
         {"records", m.merged_records},
         {"damaged_buckets", m.damaged_buckets},
-        {"roomless", m.roomless}}},
-      {"ssd",
-       {{"reads", d.reads},
-        {"writes", d.writes},
-        {"flushes", d.flushes},
-        {"bytes_read", d.bytes_read},
-        {"bytes_written", d.bytes_written},
-        {"errors", d.errors},
-        {"buckets", ssd_.buckets},
-        {"bucket_bytes", ssd_.bucket_size}}},
+        {"roomless", m.roomless},
+        {"running", merger_.running()},
+        {"queued",
+         merger_.queued(Merger::Urgency::ahead) + merger_.queued(Merger::Urgency::waited)}}},
+      {"ssd", ssd_stat()},
       {"recovery", to_json(recovery_)},
       {"process", nlohmann::json::parse(options_.process_stat())},
   };

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -16,10 +17,12 @@
 #include "server/bucket_store.h"
 #include "server/checkpointer.h"
 #include "server/fail_stop.h"
+#include "server/fill_warnings.h"
 #include "server/log.h"
 #include "server/log_space.h"
 #include "server/merger.h"
 #include "server/owned_request.h"
+#include "server/recent_work.h"
 #include "server/recoveries.h"
 #include "server/recovery.h"
 #include "server/scrubber.h"
@@ -61,8 +64,9 @@ class Shard final : public fabric::Service {
   // Finishes the writes in flight and merges everything, so that the next start has nothing to
   // replay. No client may be connected any more.
   Task<Status> stop();
-  // To be called every Scrubber::kInterval while it serves.
-  void scrub() { scrubber_.step(); }
+  // To be called every Scrubber::kInterval while it serves: puts damaged slots right, and warns
+  // when the buckets get full.
+  void scrub();
 
   Result<Bytes> on_hello(fabric::Peer& peer, ByteView request) override;
   void on_request(fabric::Peer& peer, std::uint64_t call, ByteView request) override;
@@ -72,6 +76,8 @@ class Shard final : public fabric::Service {
   const Status& failure() const { return stop_.answer(); }
   const RecoveryReport& recovery() const { return recovery_; }
   const MergeCounters& merges() const { return merger_.counters(); }
+  // What the buckets hold, but for what is being merged.
+  const layout::BucketTotals& buckets() const { return log_.buckets(); }
   std::string stat();  // JSON
 
  private:
@@ -81,6 +87,14 @@ class Shard final : public fabric::Service {
   std::optional<layout::Reply> refusal(std::size_t message_size) const;
 
   Task<Result<RecoveryReport>> recover_log();
+
+  // Parts of stat().
+  nlohmann::json cache_stat() const;
+  nlohmann::json records_stat() const;
+  nlohmann::json writes_stat() const;
+  nlohmann::json recent_stat();
+  nlohmann::json log_stat() const;
+  nlohmann::json ssd_stat() const;
 
   Executor& executor_;
   block::BlockDevice& device_;
@@ -104,7 +118,10 @@ class Shard final : public fabric::Service {
   RecoveryReport recovery_;
   std::size_t writes_in_flight_ = 0;
   std::size_t write_bytes_in_flight_ = 0;
+  std::uint64_t refused_full_ = 0;  // writes
   WaitList idle_;
+  RecentWork recent_;
+  FillWarnings fill_warnings_;
   bool stopping_ = false;
   std::uint64_t reported_hits_ = 0, reported_misses_ = 0;
 };

@@ -538,7 +538,29 @@ TEST_F(ShardTest, ATinyLogTakesAnyNumberOfWrites) {
     client_.reset();
     ASSERT_TRUE(s_->stop().ok());
     EXPECT_EQ(all_in_buckets(s_->geometry, s_->ssd.contents()), outcome);
+    const layout::BucketTotals totals = totals_in_buckets(s_->geometry, s_->ssd.contents());
+    EXPECT_EQ(totals.records, outcome.size());
+    EXPECT_EQ(s_->shard.buckets(), totals);
   }
+}
+
+TEST_F(ShardTest, StatKnowsWhatTheBucketsHold) {
+  open(test_geometry(16));
+  EXPECT_EQ(stat()["records"]["count"], 0);
+  EXPECT_EQ(stat()["recent"]["write_p99_us"], nullptr);
+  for (int i = 0; i < 20; ++i)
+    ASSERT_EQ(s_->put(*client_, "key" + std::to_string(i), "value").code, Code::ok);
+  for (int i = 0; i < 5; ++i)
+    ASSERT_EQ(s_->remove(*client_, "key" + std::to_string(i)).code, Code::ok);
+  EXPECT_GT(stat()["recent"]["write_p99_us"], 0);
+  EXPECT_GT(stat()["recent"]["writes_per_second"], 0);
+  client_.reset();
+  ASSERT_TRUE(s_->stop().ok());
+  const nlohmann::json records = stat()["records"];
+  EXPECT_EQ(records["count"], 15);
+  EXPECT_EQ(records["bytes"], 5 * (10 + 4 + 5) + 10 * (10 + 5 + 5));
+  EXPECT_EQ(records["bytes"].get<std::uint64_t>() + records["free_bytes"].get<std::uint64_t>(),
+            s_->geometry.all_buckets() * (s_->geometry.bucket_size - layout::kBucketHeader));
 }
 
 TEST_F(ShardTest, AfterAStopThereIsNothingToReplay) {
@@ -630,6 +652,8 @@ TEST_F(ShardTest, AFullNeighbourhoodRefusesNewKeysThereAndNowhereElse) {
     ASSERT_EQ(a.code, Code::ok) << key << ": " << a.text;
   }
   EXPECT_EQ(s_->put(*client_, crowd[stored], value).code, Code::full) << "still";
+  EXPECT_GE(stat()["writes"]["refused_full"], 2);
+  EXPECT_FALSE(stat()["full_near"].empty());
 
   EXPECT_EQ(s_->remove(*client_, far[0]).code, Code::ok);
   settle();

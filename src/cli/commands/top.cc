@@ -68,9 +68,10 @@ Subcommand add_top(CLI::App& parent) {
   as_count(app->add_option("--count", flags->count, "Ends after so many looks; 0: never")
                ->capture_default_str());
   app->footer(
-      "Until it is interrupted. What it shows is of the time since the look before. `busy` is the "
-      "share of a lane's time in which its thread has a core; `log` how full the log is of what a "
-      "restart would read. Where stdout is no terminal the looks follow each other.\n\n"
+      "Until it is interrupted. What it shows is of the time since the look before; of PUTs' "
+      "latency, of the last 10 to 20 seconds. `busy` is the share of a lane's time in which its "
+      "thread has a core; `log` how full the log is of what a restart would read; `full` how full "
+      "the buckets are. Where stdout is no terminal the looks follow each other.\n\n"
       "Examples:\n"
       "  scalio top --server unix:/run/scalio.sock\n"
       "  scalio top --server tcp:10.0.0.2:7000 --interval 10 --count 1");
