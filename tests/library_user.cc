@@ -118,6 +118,9 @@ void expect_useless(Client& client) {
   expect_forked(client.run(client.put("key", "child")).status());
   expect_forked(client.run(client.put_if("key", "child", 0)).status());
   expect_forked(client.run(client.remove("key")).status());
+  expect_forked(client.run(client.remove_if("key", 1)).status());
+  const std::array<scalio::BatchWrite, 2> batch{{{.key = "key"}, {.key = "other"}}};
+  for (auto& done : client.run(client.write(batch))) expect_forked(done.status());
   expect_forked(client.run(client.stat()).status());
   client.run(client.yield());
   client.wait_all();
@@ -259,6 +262,12 @@ int take_turns(const char* uri) {
     const std::string value(c->inline_limit() + 1, 'v');
     (void)co_await c->put("key", value);
   });
+  expect_turns(of(client), "batches of writes that cannot be", [](Client* c) -> Task<void> {
+    const std::array<scalio::BatchWrite, 1> batch{{{.key = ""}}};
+    (void)co_await c->write(batch);
+  });
+  expect_turns(of(client), "empty batches",
+               [](Client* c) -> Task<void> { (void)co_await c->write({}); });
   expect_turns(of(client), "other work", [](Client* c) -> Task<void> { co_await c->yield(); });
 
   Others others;

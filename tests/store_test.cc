@@ -314,6 +314,72 @@ Task<void> put_and_get(Client& client, int i, int* done) {
   ++*done;
 }
 
+TEST_P(StoreTest, ABatchIsManyWrites) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  using Kind = BatchWrite::Kind;
+  const std::string large(client->inline_limit(), 'v');
+  const std::uint64_t version = *client->run(client->put("there", "old"));
+  const std::vector<BatchWrite> batch{{Kind::put, "a", "one"},
+                                      {Kind::put, "b", large},
+                                      {Kind::put_if, "there", "new", version},
+                                      {Kind::put_if, "c", "three", 17},
+                                      {Kind::remove, "never"},
+                                      {Kind::put, "", "no key"},
+                                      {Kind::remove_if, "d", "", 5}};
+  const auto results = client->run(client->write(batch));
+  ASSERT_EQ(results.size(), batch.size());
+  EXPECT_TRUE(results[0].ok());
+  EXPECT_EQ(results[1].code(), Code::too_large);
+  ASSERT_TRUE(results[2].ok()) << results[2].status().to_string();
+  EXPECT_GT(*results[2], version);
+  EXPECT_EQ(results[3].code(), Code::conflict);
+  EXPECT_TRUE(results[4].ok());
+  EXPECT_EQ(results[5].code(), Code::invalid);
+  EXPECT_EQ(results[6].code(), Code::conflict);
+  EXPECT_EQ(client->run(client->get("a"))->value, "one");
+  EXPECT_EQ(client->run(client->get("there"))->version, *results[2]);
+  EXPECT_EQ(client->run(client->get("c")).code(), Code::not_found);
+  const std::vector<BatchWrite> removals{{Kind::remove_if, "there", "", *results[2]},
+                                         {Kind::remove, "a"}};
+  for (const auto& removed : client->run(client->write(removals))) EXPECT_TRUE(removed.ok());
+  EXPECT_EQ(client->run(client->get("there")).code(), Code::not_found);
+  EXPECT_TRUE(client->run(client->write({})).empty());
+}
+
+// More than a session may have in flight; and they share batches of the log.
+TEST_P(StoreTest, ALargeBatchIsWrittenTogether) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  const auto log_batches = [&] {
+    std::uint64_t batches = 0;
+    const auto stat = nlohmann::json::parse(*client->run(client->stat()));
+    for (const auto& shard : stat["shards"]) batches += shard["log"]["batches"].get<int>();
+    return batches;
+  };
+  constexpr int kRecords = 2000;
+  std::vector<std::string> keys, values;
+  std::vector<BatchWrite> batch;
+  for (int i = 0; i < kRecords; ++i) {
+    keys.push_back(key_of(i));
+    values.push_back(value_of(i));
+  }
+  for (std::size_t i = 0; i < kRecords; ++i) {
+    batch.push_back({BatchWrite::Kind::put, keys[i], values[i]});
+  }
+  const std::uint64_t before = log_batches();
+  for (const auto& put : client->run(client->write(batch))) {
+    ASSERT_TRUE(put.ok()) << put.status().to_string();
+  }
+  EXPECT_LT(log_batches() - before, std::uint64_t{kRecords} / 4);
+  const std::vector<std::string_view> views(keys.begin(), keys.end());
+  const auto found = client->run(client->multi_get(views));
+  for (std::size_t i = 0; i < kRecords; ++i) {
+    ASSERT_TRUE(found[i].ok()) << keys[i];
+    EXPECT_EQ(found[i]->value, values[i]);
+  }
+}
+
 // All ranges beside each other, and beside writes of keys that the scan need not find.
 TEST_P(StoreTest, AScanFindsWhatIsThere) {
   constexpr int kRecords = 3000;

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -176,6 +177,8 @@ class Load {
         co_await get(key);
       } else if (dice < 55) {
         co_await get_three();
+      } else if (dice < 60) {
+        co_await write_three();
       } else if (dice < 75) {
         co_await write("put", key, 0);
       } else if (dice < 90) {
@@ -247,6 +250,35 @@ class Load {
     if (kind == "delete") version = co_await client_->remove(name);
     if (kind == "cdelete") version = co_await client_->remove_if(name, expected);
     see(std::move(line), key, version.status(), version.ok() ? *version : 0);
+  }
+
+  // A put, a conditional one and, of a key that may be deleted, a removal, as one batch.
+  Task<void> write_three() {
+    using Kind = scalio::BatchWrite::Kind;
+    std::array<std::size_t, 3> keys{pick_key(), pick_key(), pick_key() | 1};
+    if (keys[2] >= plan_.keys) keys[2] = plan_.keys > 1 ? 1 : 0;
+    constexpr std::array<const char*, 3> kOps{"put", "cput", "delete"};
+    const std::array<std::string, 3> names{key_name(keys[0]), key_name(keys[1]), key_name(keys[2])};
+    const std::array<std::string, 2> ids{next_id(), next_id()};
+    const std::array<std::string, 2> values{full_value(ids[0]), full_value(ids[1])};
+    const std::uint64_t expected = pick_expected(keys[1]);
+    std::vector<scalio::BatchWrite> batch{{Kind::put, names[0], values[0]},
+                                          {Kind::put_if, names[1], values[1], expected}};
+    if (keys[2] % 2 == 1) batch.push_back({Kind::remove, names[2]});
+    std::vector<Json> lines;
+    const std::int64_t called = now();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      lines.push_back(history_.line(kOps[i], names[i], called));
+      if (i < ids.size()) lines[i]["value"] = ids[i];
+      if (i == 1) lines[i]["expected"] = expected;
+      history_.add(lines[i]);
+    }
+    history_.write_out();
+    const std::vector<Result<std::uint64_t>> versions = co_await client_->write(batch);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const Result<std::uint64_t>& v = versions[i];
+      see(std::move(lines[i]), keys[i], v.status(), v.ok() ? *v : 0);
+    }
   }
 
   const Plan& plan_;

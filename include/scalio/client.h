@@ -63,6 +63,16 @@ struct Record {
   std::uint64_t version = 0;  // grows with every write of the key; never 0 for a key that exists
 };
 
+// One write of a batch. The views stay valid until the batch has ended.
+struct BatchWrite {
+  enum class Kind : std::uint8_t { put, put_if, remove, remove_if };
+
+  Kind kind = Kind::put;
+  std::string_view key = {};
+  std::string_view value = {};  // of puts
+  std::uint64_t expected = 0;   // of put_if and remove_if
+};
+
 // A record as a scan has found it. The views live as long as the page that it is in.
 struct ScannedRecord {
   std::string_view key;
@@ -179,6 +189,12 @@ class Client {
   // The same if the key's version is `expected`. Failures: conflict (also if the key does not
   // exist), invalid (0, which is no key's version), and those of put.
   Task<Result<std::uint64_t>> remove_if(std::string_view key, std::uint64_t expected);
+
+  // Each write of the batch, all in flight together, as far as a session's 240 for each shard go:
+  // so what goes to one lane leaves in one system call, and shares batches of the server's log.
+  // Each is done or not by itself, in any order, also those of one key. Results are in the order of
+  // the batch, each as of put, put_if, remove or remove_if.
+  Task<std::vector<Result<std::uint64_t>>> write(std::span<const BatchWrite> batch);
 
   // Divides the store into ranges of about equal size, as many as `parts`, or fewer if it is small.
   // Scans of them may run beside each other, of one client or of many. `parts` is at least 1.

@@ -319,6 +319,35 @@ Task<Result<std::uint64_t>> Client::remove_if(std::string_view key, std::uint64_
 }
 
 namespace {
+RequestKind kind_of(BatchWrite::Kind kind) {
+  switch (kind) {
+    case BatchWrite::Kind::put: return RequestKind::put;
+    case BatchWrite::Kind::put_if: return RequestKind::put_if;
+    case BatchWrite::Kind::remove: return RequestKind::remove;
+    case BatchWrite::Kind::remove_if: return RequestKind::remove_if;
+  }
+  return RequestKind::put;
+}
+}  // namespace
+
+Task<std::vector<Result<std::uint64_t>>> Client::write(std::span<const BatchWrite> batch) {
+  std::vector<Result<std::uint64_t>> results(batch.size(), Status(Code::unavailable, "not sent"));
+  if (!impl_->loop->may_go_on()) co_await impl_->loop->yield();
+  WaitGroup group(*impl_->loop);
+  const auto one = [](Impl& impl, const BatchWrite& w, Result<std::uint64_t>* out,
+                      WaitGroup* all) -> Task<void> {
+    *out = co_await impl.write(kind_of(w.kind), w.key, w.value, w.expected);
+    all->done();
+  };
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    group.add();
+    impl_->loop->spawn(one(*impl_, batch[i], &results[i], &group));
+  }
+  co_await group.wait();
+  co_return results;
+}
+
+namespace {
 // Of the SSD, in one step of a scan: enough for its bandwidth, with a few at once.
 constexpr std::uint64_t kScanStep = 256 << 10;
 
