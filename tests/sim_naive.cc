@@ -61,7 +61,8 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
         blocks_(blocks),
         region_(region),
         order_(order),
-        buckets_(process, device, ssd_, *this) {
+        room_(process, ssd_),
+        buckets_(process, device, ssd_, *this, room_) {
     for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
       fabric::store_word_relaxed(region_.data() + blocks_.read_word(i), layout::ReadWord{}.pack());
     }
@@ -116,6 +117,7 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
   const layout::RegionGeometry blocks_;
   const ByteSpan region_;
   const Order order_;
+  server::BucketRoom room_;
   server::BucketStore buckets_;
   std::uint64_t version_ = 0;
 };
