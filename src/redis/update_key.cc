@@ -5,19 +5,22 @@
 namespace scalio::redis {
 
 namespace {
-// Others than this gateway's commands of this kind must write the key as often.
-constexpr int kTries = 64;
+// Somebody else who writes the key in a loop can be the faster one each time.
+constexpr Nanos kLongest = 2 * kSecond;
 
-std::string too_often() {
-  return fmt::format(
-      "others wrote the key meanwhile, {} times in a row: nothing was done, try again", kTries);
+Status too_often() {
+  return Status(Code::conflict,
+                fmt::format("others wrote the key again and again for {} s: nothing was done, try "
+                            "again",
+                            kLongest / kSecond));
 }
 }  // namespace
 
 Task<bool> update_key(CommandCall& call, Change change) {
   const std::string_view key = call[1];
   const KeyTurns::Turn turn = co_await call.state().turns.take(key);
-  for (int tries = 0; tries < kTries; ++tries) {
+  const Nanos deadline = call.state().loop.now() + kLongest;
+  do {
     const Result<Record> now = co_await call.client().get(key);
     if (!now.ok() && now.code() != Code::not_found) {
       call.fail(now.status());
@@ -32,21 +35,22 @@ Task<bool> update_key(CommandCall& call, Change change) {
       call.fail(put.status());
       co_return false;
     }
-  }
-  call.fail(Status(Code::conflict, too_often()));
+  } while (call.state().loop.now() < deadline);
+  call.fail(too_often());
   co_return false;
 }
 
 Task<Result<Record>> take_key(CommandCall& call, std::string_view key) {
   const KeyTurns::Turn turn = co_await call.state().turns.take(key);
-  for (int tries = 0; tries < kTries; ++tries) {
+  const Nanos deadline = call.state().loop.now() + kLongest;
+  do {
     Result<Record> now = co_await call.client().get(key);
     if (!now.ok()) co_return now;
     const Result<std::uint64_t> removed = co_await call.client().remove_if(key, now->version);
     if (removed.ok()) co_return now;
     if (removed.code() != Code::conflict) co_return removed.status();
-  }
-  co_return Status(Code::conflict, too_often());
+  } while (call.state().loop.now() < deadline);
+  co_return too_often();
 }
 
 }  // namespace scalio::redis
