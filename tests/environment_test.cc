@@ -4,15 +4,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <scalio/client.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "net/unique_fd.h"
 #include "support/store.h"
 #include "testing/sanitizer.h"
 
@@ -167,6 +173,66 @@ TEST_F(Environment, ClosedStandardDescriptorsDoNoHarm) {
         "/bin/bash", "-c", "exec \"$@\" " + closed, "get", SCALIO_PROGRAM, "check", store_.dir()};
     EXPECT_EQ(run(argv, scratch_ / "check").status, 0);
   }
+}
+
+// What systemd listens to, of a unit of Type=notify.
+class ServiceManager {
+ public:
+  explicit ServiceManager(const std::filesystem::path& path) : path_(path) {
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    path.string().copy(at.sun_path, sizeof at.sun_path - 1);
+    EXPECT_EQ(::bind(socket_.get(), reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+    const timeval bound{kNoHang.count(), 0};
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
+  }
+  std::string setup() const { return "export NOTIFY_SOCKET=" + path_.string() + ";"; }
+  std::string told() const {
+    std::array<char, 4096> text;
+    ssize_t n;
+    // A client's ring interrupts its thread.
+    do n = ::recv(socket_.get(), text.data(), text.size(), 0);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? "nothing" : std::string(text.data(), static_cast<std::size_t>(n));
+  }
+  // Beyond how far the recovery is: an empty log is looked through as well.
+  std::string told_in_the_end() const {
+    std::string last;
+    do last = told();
+    while (last.starts_with("EXTEND_TIMEOUT_USEC="));
+    return last;
+  }
+
+ private:
+  const std::filesystem::path path_;
+  const net::UniqueFd socket_{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+};
+
+TEST_F(Environment, TheServiceManagerIsToldOfStartAndStop) {
+  const ServiceManager manager(scratch_.sockets() / "notify");
+  Process server = serve(manager.setup());
+  EXPECT_THAT(manager.told_in_the_end(), ContainsRegex("^READY=1\nSTATUS=.*2 SSDs"));
+  expect_clean_end(server, SIGTERM);
+  EXPECT_THAT(manager.told(), HasSubstr("STOPPING=1\n"));
+}
+
+TEST_F(Environment, TheServiceManagerIsToldHowFarARecoveryIs) {
+  Process before = serve("");
+  ASSERT_TRUE(get_ready(before));
+  {
+    const auto client = connected(before);
+    ASSERT_NE(client, nullptr);
+    for (int i = 0; i < 200; ++i) {
+      ASSERT_TRUE(client->run(client->put("key " + std::to_string(i), "value")).ok());
+    }
+  }
+  before.kill();
+  const ServiceManager manager(scratch_.sockets() / "notify");
+  Process server = serve(manager.setup());
+  EXPECT_THAT(manager.told(),
+              ContainsRegex("^EXTEND_TIMEOUT_USEC=[0-9]+\nSTATUS=recovering the log, [0-9]+ %$"));
+  EXPECT_THAT(manager.told_in_the_end(), HasSubstr("READY=1\n"));
+  expect_clean_end(server, SIGTERM);
 }
 
 TEST_F(Environment, AHangupIsACleanStop) {

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 namespace scalio::server {
 
@@ -16,8 +18,12 @@ class Recoveries {
   static constexpr std::uint64_t kMemory = 64 << 20;
   static constexpr std::uint32_t kAtOnce = 8;
 
-  explicit Recoveries(std::uint32_t shards, std::uint64_t memory = kMemory)
-      : shards_(shards), memory_(memory / std::min(shards, kAtOnce)) {}
+  // `progress`, if set, is called on the thread that brings another percentage about.
+  explicit Recoveries(std::uint32_t shards, std::uint64_t memory = kMemory,
+                      std::function<void(std::uint64_t)> progress = {})
+      : shards_(shards),
+        memory_(memory / std::min(shards, kAtOnce)),
+        progress_(std::move(progress)) {}
 
   // One of them begins, with this much memory in bytes, if not too many run already.
   std::uint64_t memory() const { return memory_; }
@@ -35,7 +41,11 @@ class Recoveries {
 
   // How far one is: `part` of kWhole, and no longer `before`.
   static constexpr std::uint64_t kWhole = 10'000;
-  void advance(std::uint64_t before, std::uint64_t part) { done_ += part - before; }
+  void advance(std::uint64_t before, std::uint64_t part) {
+    done_ += part - before;
+    const std::uint64_t now = percent();
+    if (told_.exchange(now) != now && progress_) progress_(now);
+  }
   // Of all together; below 100 until all have ended.
   std::uint64_t percent() const {
     return all_ended() ? 100 : std::min<std::uint64_t>(99, done_ * 100 / (shards_ * kWhole));
@@ -44,6 +54,8 @@ class Recoveries {
  private:
   const std::uint32_t shards_;
   const std::uint64_t memory_;
+  const std::function<void(std::uint64_t)> progress_;
+  std::atomic<std::uint64_t> told_ = 0;
   std::atomic<std::uint32_t> running_ = 0;
   std::atomic<std::uint32_t> ended_ = 0;
   std::atomic<std::uint64_t> done_ = 0;

@@ -250,7 +250,7 @@ Status Server::Impl::open_store(const ServerOptions& o) {
     lanes.push_back(std::move(*lane));
   }
   deal = deal_shards(any.shards, *planned);
-  recoveries = std::make_shared<Recoveries>(any.shards);
+  recoveries = std::make_shared<Recoveries>(any.shards, Recoveries::kMemory, o.recovering);
   std::vector<EventLoop*> loops;  // of the first slice of each SSD
   for (std::uint32_t i = 0; i < any.shards; i += any.slices) {
     loops.push_back(&lanes[deal[i]]->loop());

@@ -36,6 +36,9 @@ struct ServerOptions {
   // go on through their logs for minutes before start() returns. It may end the process: that is as
   // safe as a crash.
   std::function<void(const Status& why)> cannot_start;
+  // Called, if set, on a thread of the server's while the logs are recovered, with each percentage
+  // from 1 to 99 that is reached.
+  std::function<void(std::uint64_t percent)> recovering;
   // CPU time of the process that offers them, for `stat`; nothing if that is not known.
   std::function<std::optional<Nanos>()> target_cpu_time;
 };

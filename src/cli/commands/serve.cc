@@ -11,6 +11,7 @@
 #include "cli/config_file.h"
 #include "cli/logging.h"
 #include "cli/network_address.h"
+#include "cli/service_manager.h"
 #include "cli/size.h"
 #include "cli/stop_signals.h"
 #include "cli/target_process.h"
@@ -132,6 +133,9 @@ int serve(CLI::App& app, ServeFlags& flags) {
   auto target = std::make_shared<std::unique_ptr<TargetProcess>>();
   if (Status status = offer_ssds(flags, target); !status.ok()) return fail(status);
   flags.options.cannot_start = [](const Status& why) { ::_exit(fail(why)); };
+  flags.options.recovering = [](std::uint64_t percent) {
+    notify_starting(fmt::format("recovering the log, {} %", percent));
+  };
   Result<std::unique_ptr<server::Server>> server = server::Server::start(flags.options);
   if (!server.ok()) return fail(server.status());
   spdlog::info("{}", (*server)->summary());
@@ -141,8 +145,10 @@ int serve(CLI::App& app, ServeFlags& flags) {
     spdlog::info("SSDs are offered over NVMe/TCP, read-only, on {}", (*target)->address().text());
   stop->ready = true;
   if (int status = print("ready\n"); status != kSuccess) return status;
+  notify_ready((*server)->summary());
 
   spdlog::info("{}: stopping", signal_name(stop->signal.get_future().get()));
+  notify_stopping();
   if (Status status = (*server)->stop(); !status.ok()) return fail(status);
   spdlog::info("stopped");
   return kSuccess;
@@ -239,7 +245,8 @@ Subcommand add_serve(CLI::App& parent) {
       "Prints \"ready\" on stdout when clients can connect. SIGTERM, SIGINT or SIGHUP stops it "
       "cleanly; "
       "another "
-      "one later, or one before \"ready\", at once.\n"
+      "one later, or one before \"ready\", at once. Under systemd it is a service of "
+      "Type=notify.\n"
       "Every option but --config can stand in the configuration file: cache = \"64M\", listen = "
       "[\"unix:/run/s.sock\"].\n"
       "The command line wins.\n\n"
