@@ -5,8 +5,9 @@
 namespace scalio::redis {
 
 namespace {
-// Somebody else who writes the key in a loop can be the faster one each time.
-constexpr Nanos kLongest = 2 * kSecond;
+// Somebody else who writes the key in a loop can be the faster one each time. The wait for the turn
+// is in it, so that those behind such a one try once each and do not wait for one another.
+constexpr Nanos kLongest = 5 * kSecond;
 
 Status too_often() {
   return Status(Code::conflict,
@@ -18,8 +19,8 @@ Status too_often() {
 
 Task<bool> update_key(CommandCall& call, Change change) {
   const std::string_view key = call[1];
-  const KeyTurns::Turn turn = co_await call.state().turns.take(key);
   const Nanos deadline = call.state().loop.now() + kLongest;
+  const KeyTurns::Turn turn = co_await call.state().turns.take(key);
   do {
     const Result<Record> now = co_await call.client().get(key);
     if (!now.ok() && now.code() != Code::not_found) {
@@ -41,8 +42,8 @@ Task<bool> update_key(CommandCall& call, Change change) {
 }
 
 Task<Result<Record>> take_key(CommandCall& call, std::string_view key) {
-  const KeyTurns::Turn turn = co_await call.state().turns.take(key);
   const Nanos deadline = call.state().loop.now() + kLongest;
+  const KeyTurns::Turn turn = co_await call.state().turns.take(key);
   do {
     Result<Record> now = co_await call.client().get(key);
     if (!now.ok()) co_return now;
