@@ -1,12 +1,14 @@
 #include "eval/price_loops.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -393,11 +395,27 @@ double MeasuredPrices::io() const { return bare(deepest(false, false)); }
 
 double MeasuredPrices::durable_write() const { return bare(deepest(true, false)) - io(); }
 
-double MeasuredPrices::disk_start() const {
-  const auto alone =
-      std::ranges::find_if(ios, [](const IoLoop& io) { return !io.write && io.depth == 1; });
-  SCALIO_ASSERT(alone != ios.end());
-  return bare(*alone) - io();
+const IoLoop& MeasuredPrices::at_depth(bool write, std::uint32_t depth) const {
+  const auto found = std::ranges::find_if(
+      ios, [=](const IoLoop& io) { return io.write == write && io.depth == depth; });
+  SCALIO_ASSERT(found != ios.end());
+  return *found;
+}
+
+double MeasuredPrices::disk_start() const { return bare(at_depth(false, 1)) - io(); }
+
+// So many in flight take start + n x read, or 2 x start + n x write + flush. Of writes few are 4:
+// one alone waits for what the file system does beside it.
+hardware::DiskShape MeasuredPrices::disk() const {
+  const auto each = [&](const IoLoop& few, const IoLoop& many) {
+    return std::max(0.0, (many.latency_us - few.latency_us) / (many.depth - few.depth));
+  };
+  const IoLoop &alone = at_depth(false, 1), &few = at_depth(true, 4);
+  const double read = each(alone, deepest(false, false)), write = each(few, deepest(true, false));
+  const double start = std::max(0.0, alone.latency_us - read);
+  const double flush = std::max(0.0, few.latency_us - 4 * write - 2 * start);
+  const auto nanos = [](double us) { return static_cast<Nanos>(us * kMicrosecond); };
+  return {nanos(start), nanos(read), nanos(write), nanos(flush)};
 }
 
 std::string to_text(const MeasuredPrices& p) {
@@ -422,6 +440,11 @@ std::string to_text(const MeasuredPrices& p) {
   row("submission", p.submission(), "I/Os that are submitted together, of many in flight");
   row("disk-start", p.disk_start(), "a read alone, beyond both");
   row("durable-write", p.durable_write(), "a durable write, of many in flight, beyond a read");
+  const hardware::DiskShape shape = p.disk();
+  text += fmt::format("  disk             {}\n",
+                      fmt::join(std::array{shape.start / 1e3, shape.read / 1e3, shape.write / 1e3,
+                                           shape.flush / 1e3},
+                                ","));
   text +=
       "I/Os of 4 KiB: ns of CPU time; turns, sleeps and submissions; ns without turns and sleeps; "
       "us; I/Os a second\n";

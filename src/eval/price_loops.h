@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "hardware/machine.h"
+
 namespace scalio::eval {
 
 struct MessagePrices {            // ns
@@ -48,9 +50,13 @@ struct MeasuredPrices {
   double io() const;
   double durable_write() const;
   double disk_start() const;
+  // The disk as the model has it (hardware/model_disk.h): of reads, one and many in flight, and of
+  // durable writes, few and many.
+  hardware::DiskShape disk() const;
 
  private:
   const IoLoop& deepest(bool write, bool one_by_one) const;
+  const IoLoop& at_depth(bool write, std::uint32_t depth) const;
   // Without turns, sleeps and submissions.
   double bare(const IoLoop& io) const;
 };

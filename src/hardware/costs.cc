@@ -9,23 +9,22 @@ namespace scalio::hardware {
 namespace {
 
 // The last number of a row is by `scalio-eval calibrate --here`, on the machine `this`: an EPYC
-// core of 2.45 GHz in a virtual machine, Linux 6.18, files of ext4 on a virtio disk without FUA,
-// other programs on its two cores; medians of five runs, and of twelve of an I/O and a submission.
-// What that machine has not is as in the other column.
+// core in a virtual machine, Linux 6.18, files of ext4 on a disk of its host without FUA, nothing
+// else running; medians of fifty passes. What that machine has not is as in the other column.
 constexpr std::array<CostRow, kCosts> kRows{{
     {Cost::message_receive, "message-receive", 200,
      "two-sided verbs, unbatched: FaSST (OSDI '16), eRPC (NSDI '19): 2 to 5 M small RPCs a core",
-     122},
-    {Cost::message_send, "message-send", 200, "the same", 54},
-    {Cost::message_kib, "message-kib", 80, "a copy of what is in no cache: about 13 GB/s", 115},
-    {Cost::hop_give, "hop-give", 100, "two lines of cache written that another core has", 8300},
-    {Cost::hop_take, "hop-take", 100, "two lines of cache read that another core has", 15100},
+     19},
+    {Cost::message_send, "message-send", 200, "the same", 21},
+    {Cost::message_kib, "message-kib", 80, "a copy of what is in no cache: about 13 GB/s", 47},
+    {Cost::hop_give, "hop-give", 100, "two lines of cache written that another core has", 2166},
+    {Cost::hop_take, "hop-take", 100, "two lines of cache read that another core has", 4043},
     {Cost::one_sided_post, "one-sided-post", 100,
      "a doorbell and a request: Kalia et al. (ATC '16): 10 M a core", 100},
     {Cost::one_sided_done, "one-sided-done", 50, "a completion polled: the same", 50},
     {Cost::kernel_submit, "kernel-submit", 900,
-     "io_uring, O_DIRECT, interrupts: Didona et al. (SYSTOR '22): 500 to 600 K a core", 2700},
-    {Cost::kernel_complete, "kernel-complete", 900, "the same", 2700},
+     "io_uring, O_DIRECT, interrupts: Didona et al. (SYSTOR '22): 500 to 600 K a core", 1532},
+    {Cost::kernel_complete, "kernel-complete", 900, "the same", 1532},
     {Cost::driver_submit, "driver-submit", 150, "SPDK: 3.6 M a core, unbatched", 150},
     {Cost::driver_complete, "driver-complete", 130, "the same", 130},
     // Not scaled: the scale is that of LEED's code and threads, and no system's is here. The paper
@@ -34,16 +33,16 @@ constexpr std::array<CostRow, kCosts> kRows{{
     {Cost::target_io, "target-io", 1920,
      "a polled target does 520 K 4 KiB reads a core; the kernel's is not cheaper; not scaled", 1920,
      false},
-    {Cost::fabric_submit, "fabric-submit", 250, "a SEND of a command, and its buffer", 2700},
-    {Cost::fabric_complete, "fabric-complete", 200, "a message received", 2700},
-    {Cost::wake, "wake", 1500, "an interrupt, the scheduler, the system call's return", 13800},
-    {Cost::turn, "turn", 30, "a look at an empty queue", 660},
-    {Cost::socket_receive, "socket-receive", 0, "there is none", 1550},
-    {Cost::socket_send, "socket-send", 0, "there is none", 2570},
-    {Cost::wake_other, "wake-other", 0, "the NIC's interrupt does it", 7000},
-    {Cost::submission, "submission", 0, "a doorbell of the SSD's own is in an I/O's price", 1800},
-    {Cost::disk_start, "disk-start", 0, "no host is told", 25000},
-    {Cost::durable_write, "durable-write", 0, "FUA costs a bit of the command", 4500},
+    {Cost::fabric_submit, "fabric-submit", 250, "a SEND of a command, and its buffer", 1532},
+    {Cost::fabric_complete, "fabric-complete", 200, "a message received", 1532},
+    {Cost::wake, "wake", 1500, "an interrupt, the scheduler, the system call's return", 3444},
+    {Cost::turn, "turn", 30, "a look at an empty queue", 308},
+    {Cost::socket_receive, "socket-receive", 0, "there is none", 788},
+    {Cost::socket_send, "socket-send", 0, "there is none", 1354},
+    {Cost::wake_other, "wake-other", 0, "the NIC's interrupt does it", 1476},
+    {Cost::submission, "submission", 0, "a doorbell of the SSD's own is in an I/O's price", 1039},
+    {Cost::disk_start, "disk-start", 0, "no host is told", 16970},
+    {Cost::durable_write, "durable-write", 0, "FUA costs a bit of the command", 1682},
 }};
 
 // By `scalio-eval calibrate`: of a small store under YCSB A and C. LEED's write has what a SET
@@ -63,9 +62,9 @@ constexpr std::array<InstructionRow, kRoles> kInstructions{{
 // Of this code, with its data in the caches, on an EPYC core of 2.45 GHz: 0.40 s for 1.94 and for
 // 2.26 G instructions of two systems' runs on the model.
 constexpr double kNanosPerInstruction = 0.2;
-// The same code in a server there, between system calls and other programs: the median of two runs
-// each of `leed` and `paper` (`tools/predicted-cpu --instructions`: 0.68 to 1.03).
-constexpr double kNanosPerInstructionThere = 0.84;
+// The same code in a server there, between system calls: the mean of `leed` and `paper`
+// (`tools/predicted-cpu --instructions`: 0.25 and 0.19).
+constexpr double kNanosPerInstructionThere = 0.22;
 // By `scalio-eval calibrate --fit`: LEED, uniform GETs, 4 SSDs, the paper's split of 8 cores, is to
 // do 0.55 M/s. It holds all that the modelled core is slower, and all that the original of LEED
 // costs more than this one.

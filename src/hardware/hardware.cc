@@ -56,15 +56,12 @@ Hardware::Hardware(const HardwareOptions& o, Costs costs)
   for (std::uint32_t i = 0; i < machine_.client_cores; ++i) {
     client_cores_.push_back(std::make_unique<Core>(queue_, fmt::format("client {}", i), lanes_));
   }
-  SsdShape shape = machine_.ssd;
-  if (machine_.sockets) {  // one disk's
-    shape.reads /= o.ssds;
-    shape.writes /= o.ssds;
-    shape.bytes /= o.ssds;
-  }
   for (std::uint32_t i = 0; i < o.ssds; ++i) {
-    ssds_.push_back(std::make_unique<ModelSsd>(fmt::format("ssd {}", i), o.ssd_bytes, shape,
+    ssds_.push_back(std::make_unique<ModelSsd>(fmt::format("ssd {}", i), o.ssd_bytes, machine_.ssd,
                                                o.mutant == Mutant::endless_ssd));
+  }
+  if (machine_.sockets) {
+    disk_.emplace(queue_, o.mutant == Mutant::endless_ssd ? DiskShape{} : machine_.disk);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "hardware/core.h"
 #include "hardware/costs.h"
 #include "hardware/machine.h"
+#include "hardware/model_disk.h"
 #include "hardware/model_nic.h"
 #include "hardware/model_ssd.h"
 
@@ -47,10 +48,8 @@ class Hardware {
   void set_charging(bool charging);
   // From now on costs are those that it was made with, but for these changes. Failures: invalid.
   Status change_costs(const std::vector<std::string>& changes);
-  // Of the disk that all SSDs are files of, where they are: an I/O begins, or has ended. Whether it
-  // is alone.
-  bool begin_on_disk() { return on_disk_++ == 0; }
-  void end_on_disk() { --on_disk_; }
+  // That all SSDs are files of, where they are: on a machine with sockets.
+  ModelDisk& disk() { return *disk_; }
 
   std::uint32_t cores() const { return static_cast<std::uint32_t>(uses_.size()); }
   // What a core of the server is for, for the report.
@@ -96,7 +95,6 @@ class Hardware {
   const int lanes_;
   const std::uint32_t others_;
   bool charging_ = false;
-  std::uint64_t on_disk_ = 0;
   ModelNic nic_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::vector<std::string> uses_;
@@ -104,6 +102,7 @@ class Hardware {
   std::uint32_t next_client_core_ = 0;
   std::vector<std::unique_ptr<ModelThread>> threads_;
   std::vector<std::unique_ptr<ModelSsd>> ssds_;
+  std::optional<ModelDisk> disk_;
 };
 
 }  // namespace scalio::hardware

@@ -1,6 +1,7 @@
 // The parts of the model, each against what it must never do.
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 
 #include "base/random.h"
@@ -219,6 +220,70 @@ Task<void> read_often(block::BlockDevice& device, std::uint64_t seed, int reads)
     block::Io io = device.read(random.below(1000) * 4096, buffer.span());
     const Status s = co_await io;
     EXPECT_TRUE(s.ok());
+  }
+}
+
+// A disk of a host, and what it tells of, in its order and with the time.
+struct DiskRig {
+  static constexpr DiskShape kShape{.start = 100, .read = 10, .write = 20, .flush = 1000};
+  struct Told final : EventTarget {
+    EventQueue* queue = nullptr;
+    Nanos when = 0;
+    void happen(std::uint64_t) override { when = queue->now(); }
+  };
+  Told& add(block::Io::Kind kind, block::Durability durability = block::Durability::cached) {
+    Told& told = all.emplace_back();
+    told.queue = &queue;
+    disk.add(kind, durability, told);
+    return told;
+  }
+  void drain() {
+    while (queue.step()) {
+    }
+  }
+  EventQueue queue;
+  const Nanos began = queue.now();
+  ModelDisk disk{queue, kShape};
+  std::deque<Told> all;
+};
+
+TEST(ModelDisk, TellsOfWhatIsInFlightTogetherAtOnce) {
+  DiskRig rig;
+  EXPECT_TRUE(rig.disk.wakes());
+  EXPECT_FALSE(rig.disk.wakes()) << "whoever comes first wakes it";
+  for (int i = 0; i < 3; ++i) rig.add(block::Io::Kind::read);
+  EXPECT_FALSE(rig.disk.wakes()) << "it is at work";
+  rig.drain();
+  for (const auto& told : rig.all) EXPECT_EQ(told.when, rig.began + 100 + 3 * 10);
+  EXPECT_EQ(rig.disk.busy(), (100u + 3 * 10) * 1000);
+  EXPECT_TRUE(rig.disk.wakes());
+}
+
+TEST(ModelDisk, FlushesBehindADurableWriteOnceForAllThatWait) {
+  DiskRig rig;
+  const auto& read = rig.add(block::Io::Kind::read);
+  const auto& first = rig.add(block::Io::Kind::write, block::Durability::stable);
+  const auto& second = rig.add(block::Io::Kind::write, block::Durability::stable);
+  rig.drain();
+  EXPECT_EQ(read.when, rig.began + 100 + 10 + 2 * 20);
+  EXPECT_EQ(first.when, read.when + 100 + 1000);
+  EXPECT_EQ(second.when, first.when);
+  const Nanos before = rig.queue.now();
+  const auto& alone = rig.add(block::Io::Kind::write);
+  rig.drain();
+  EXPECT_EQ(alone.when, before + 100 + 20) << "nobody asked for a flush";
+  const auto& flush = rig.add(block::Io::Kind::flush);
+  rig.drain();
+  EXPECT_EQ(flush.when, alone.when + 100 + 1000);
+}
+
+TEST(ModelDisk, IsDescribedByFourTimes) {
+  const Result<DiskShape> shape = parse_disk("58,9.5,31,170");
+  ASSERT_TRUE(shape.ok());
+  EXPECT_EQ(shape->read, 9500);
+  EXPECT_EQ(shape->flush, 170 * kMicrosecond);
+  for (const char* wrong : {"", "1,2,3", "1,2,3,4,5", "1,2,3,x", "-1,2,3,4", "1,2,3,1e9"}) {
+    EXPECT_EQ(parse_disk(wrong).code(), Code::invalid) << wrong;
   }
 }
 

@@ -1,6 +1,8 @@
 #include "hardware/machine.h"
 
+#include <algorithm>
 #include <array>
+#include <cstdio>
 
 namespace scalio::hardware {
 
@@ -88,16 +90,12 @@ const std::array kMachines{
             .fitted = false,
             .sockets = true,
             .nic = {},
-            // Of all its SSDs together, by `scalio-eval calibrate --here`; writes are durable.
-            .ssd = {.reads = 40e3,
-                    .writes = 20e3,
-                    .channels = 4,
-                    .read_latency = 150 * kMicrosecond,
-                    .write_latency = 500 * kMicrosecond,
-                    .power_loss_protected = true,
-                    .program = 600 * kMicrosecond,
-                    .page = 4096,
-                    .bytes = 1e9}},
+            .ssd = {},
+            // By `scalio-eval calibrate --here`.
+            .disk = {.start = 40 * kMicrosecond,
+                     .read = 9 * kMicrosecond,
+                     .write = 10 * kMicrosecond,
+                     .flush = 30 * kMicrosecond}},
 };
 
 }  // namespace
@@ -107,6 +105,20 @@ std::optional<Machine> find_machine(std::string_view name) {
     if (machine.name == name) return machine;
   }
   return std::nullopt;
+}
+
+Result<DiskShape> parse_disk(std::string_view text) {
+  const std::string copy(text);
+  double us[4];
+  int read = 0;
+  if (std::sscanf(copy.c_str(), "%lf,%lf,%lf,%lf%n", us, us + 1, us + 2, us + 3, &read) != 4 ||
+      read != static_cast<int>(copy.size()) ||
+      !std::ranges::all_of(us, [](double each) { return each >= 0 && each <= 1e6; })) {
+    return Status(Code::invalid,
+                  "a disk is START,READ,WRITE,FLUSH, each 0 to 1000000 us, not " + copy);
+  }
+  const auto nanos = [](double each) { return static_cast<Nanos>(each * kMicrosecond); };
+  return DiskShape{nanos(us[0]), nanos(us[1]), nanos(us[2]), nanos(us[3])};
 }
 
 std::vector<std::string> machine_names() {

@@ -1,6 +1,8 @@
 // Machine: what a server of the model is made of. The machines, with sources, are in machine.cc.
 #pragma once
 
+#include <scalio/status.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,6 +37,14 @@ struct SsdShape {
   std::uint64_t capacity = 512'000'000'000;
 };
 
+// A disk of the host of a virtual machine (model_disk.h).
+struct DiskShape {
+  Nanos start = 0;  // until the first of what waits is begun
+  Nanos read = 0, write = 0, flush = 0;
+};
+// Of "START,READ,WRITE,FLUSH", in us. Failures: invalid.
+Result<DiskShape> parse_disk(std::string_view text);
+
 struct Machine {
   std::string_view name;
   std::string_view what;
@@ -47,7 +57,8 @@ struct Machine {
   bool sockets = false;
   std::uint32_t client_cores = 0;
   NicShape nic;
-  SsdShape ssd;
+  SsdShape ssd;         // each; with sockets
+  DiskShape disk = {};  // that they all are files of
 };
 
 std::optional<Machine> find_machine(std::string_view name);

@@ -22,7 +22,7 @@ void ModelDevice::begin(block::Io& io) {
   Nanos way = 0;
   if (hardware_.machine().sockets) {
     thread_.submit_io();
-    if (hardware_.begin_on_disk()) thread_.charge(Cost::disk_start);
+    if (hardware_.disk().wakes()) thread_.charge(Cost::disk_start);
   }
   if (remote()) {
     thread_.charge(Cost::fabric_submit);
@@ -42,7 +42,13 @@ void ModelDevice::go(IoFlight& flight, Stage stage, Nanos when) {
 }
 
 void ModelDevice::serve(IoFlight& flight) {
-  go(flight, Stage::done, ssd_.serve(*flight.io, hardware_.queue().now(), hardware_.charging()));
+  const Nanos now = hardware_.queue().now();
+  if (!hardware_.machine().sockets || !hardware_.charging()) {
+    return go(flight, Stage::done, ssd_.serve(*flight.io, now, hardware_.charging()));
+  }
+  ssd_.serve(*flight.io, now, false);  // what it holds
+  flight.stage = Stage::done;
+  hardware_.disk().add(flight.io->kind, flight.io->durability, flight);
 }
 
 void ModelDevice::send_back(IoFlight& flight, Nanos when) {
@@ -83,7 +89,6 @@ void ModelDevice::arrived(IoFlight& flight, ModelThread& thread) {
   if (flight.stage == Stage::answering) return send_back(flight, thread.now());
   block::Io& io = *flight.io;
   flights_.give(flight);
-  if (hardware_.machine().sockets) hardware_.end_on_disk();
   thread.charge(remote()                  ? Cost::fabric_complete
                 : path_ == IoPath::kernel ? Cost::kernel_complete
                                           : Cost::driver_complete);

@@ -19,6 +19,7 @@ struct ModelFlags {
   hardware::PointOptions point;
   std::uint64_t ssds = 7, cores = 0, in_flight = 512, batch = 8, slots = 8, ssd_cores = 0,
                 others = 0;
+  std::string disk;
   bool no_offload = false, no_cache = false, no_batching = false, no_plp = false, two_reads = false;
   bool json = false;
 };
@@ -89,6 +90,11 @@ int run_model(const ModelFlags& flags) {
   o.batch = static_cast<std::uint32_t>(flags.batch);
   o.slots = static_cast<std::uint32_t>(flags.slots);
   o.others = static_cast<std::uint32_t>(flags.others);
+  if (!flags.disk.empty()) {
+    const Result<hardware::DiskShape> disk = hardware::parse_disk(flags.disk);
+    if (!disk.ok()) return cli::fail(disk.status());
+    o.disk = *disk;
+  }
   o.ssd_cores = static_cast<std::uint32_t>(flags.ssd_cores);
   o.offload = !flags.no_offload;
   o.cache = !flags.no_cache;
@@ -119,6 +125,8 @@ void add_system_options(Options& options, ModelFlags& f) {
                "for others what they need");
   options.count("--others", f.others, 0, 1000,
                 "--machine this: threads of other programs that want a core all the time");
+  options.text("--disk", f.disk, "START,READ,WRITE,FLUSH",
+               "--machine this: us that its disk takes until it begins, and for each of these");
   options.count("--slots", f.slots, 1, 16, "Records that a block of the cache holds");
   options.count("--cache-blocks", f.point.cache_blocks, 0, 1'000'000'000,
                 "Blocks of the cache; 0: as the paper's, for these records");

@@ -109,6 +109,7 @@ Status build(const PointOptions& o, Setup& s) {
       1000;
   HardwareOptions h;
   h.machine = s.machine;
+  if (o.disk) h.machine.disk = *o.disk;
   h.cores = o.cores;
   h.ssds = o.ssds;
   h.others = o.others;
@@ -139,7 +140,7 @@ Status build(const PointOptions& o, Setup& s) {
 struct ModelTotals {
   Nanos now = 0;
   std::vector<std::uint64_t> cores, client_cores, ssds;
-  std::uint64_t server_busy = 0;
+  std::uint64_t server_busy = 0, disk = 0;
   Charges server;
   ModelNic::Busy nic{};
   std::uint64_t network_bytes = 0;
@@ -175,6 +176,7 @@ ModelTotals count(Setup& s) {
     t.io.bytes_read += ssd->counters().bytes_read;
     t.io.bytes_written += ssd->counters().bytes_written;
   }
+  if (s.machine.sockets) t.disk = h.disk().busy();
   t.nic = h.nic().busy();
   t.network_bytes = h.nic().bytes();
   for (const auto& seat : s.system->clients()) t.clients += seat.client.counters();
@@ -229,7 +231,8 @@ void add_busy(Setup& s, const ModelTotals& a, const ModelTotals& b, PointFigures
   }
   f.server_cpu_us_per_op =
       static_cast<double>(b.server_busy - a.server_busy) / 1e6 / static_cast<double>(f.operations);
-  for (std::size_t i = 0; i < a.ssds.size(); ++i) {
+  if (s.machine.sockets) list.add("disk", a.disk, b.disk);
+  for (std::size_t i = 0; i < a.ssds.size() && !s.machine.sockets; ++i) {
     list.add(fmt::format("ssd {}", i), a.ssds[i], b.ssds[i]);
   }
   list.add("link in", a.nic.in, b.nic.in);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "hardware/costs.h"
+#include "hardware/machine.h"
 
 namespace scalio::hardware {
 
@@ -31,8 +32,9 @@ struct PointOptions {
   std::uint64_t operations = 300'000;
   std::uint64_t settle = 0;  // operations before the first that is measured; 0: a tenth of these
   std::uint64_t seed = 1;
-  std::uint32_t others = 0;     // threads of other programs that always want a core; `this` alone
-  std::uint32_t ssd_cores = 0;  // LEED: 0: half of the cores
+  std::uint32_t others = 0;       // threads of other programs that always want a core; `this` alone
+  std::optional<DiskShape> disk;  // `this` alone: in place of its own
+  std::uint32_t ssd_cores = 0;    // LEED: 0: half of the cores
   // Of each SSD. 0: what Scalio and the paper's need; for LEED a real one's, divided as the records
   // are by the paper's.
   std::uint64_t ssd_bytes = 0;
