@@ -130,9 +130,9 @@ void client_setinfo(CommandCall& call) {
         fmt::format("ERR {} cannot contain spaces, newlines or special characters.", call[2]));
   }
   if (same_word(call[2], "lib-name")) {
-    call.session().library = call[3];
+    call.session().lib_name = call[3];
   } else if (same_word(call[2], "lib-ver")) {
-    call.session().library_version = call[3];
+    call.session().lib_version = call[3];
   } else {
     return call.fail(fmt::format("ERR Unrecognized option '{}'", call[2]));
   }

@@ -38,8 +38,8 @@ struct RedisSession {
   std::string local;  // the address that it came by
   Nanos since = 0;
   std::string name;
-  std::string library;
-  std::string library_version;
+  std::string lib_name;
+  std::string lib_version;
   resp::Protocol protocol = resp::Protocol::resp2;
   std::string_view command;  // the last one
   bool quits = false;        // nothing more is taken from it

@@ -18,7 +18,7 @@ std::string session_line(const RedisSession& session, Nanos now) {
       "lib-name={} lib-ver={}",
       session.id, word(session.peer), word(session.local), session.name,
       (now - session.since) / kSecond, session.command.empty() ? "NULL" : session.command,
-      static_cast<int>(session.protocol), session.library, session.library_version);
+      static_cast<int>(session.protocol), session.lib_name, session.lib_version);
 }
 
 }  // namespace scalio::redis
