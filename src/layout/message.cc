@@ -163,11 +163,11 @@ std::optional<Request> decode_request(ByteView in) {
   m.key = r.string();
   m.value = r.string();
   if (!r.done() || kind < static_cast<std::uint8_t>(RequestKind::put) ||
-      kind > static_cast<std::uint8_t>(RequestKind::remove_if)) {
+      kind > static_cast<std::uint8_t>(RequestKind::value_abandon)) {
     return std::nullopt;
   }
   m.kind = static_cast<RequestKind>(kind);
-  const bool may_have_end = m.kind == RequestKind::put || m.kind == RequestKind::put_if;
+  const bool may_have_end = is_write(m.kind) && !is_removal(m.kind);
   if (has_end && (m.end == 0 || !may_have_end)) return std::nullopt;
   return m;
 }
@@ -191,6 +191,44 @@ std::optional<Reply> decode_reply(ByteView in) {
   if (!r.done() || code > static_cast<std::uint8_t>(kLastCode)) return std::nullopt;
   m.code = static_cast<Code>(code);
   return m;
+}
+
+void encode(Bytes& out, const ValueBegin& m) {
+  ByteWriter w(out);
+  w.put(m.length);
+}
+
+std::optional<ValueBegin> decode_value_begin(ByteView in) {
+  ByteReader r(in);
+  const ValueBegin m{r.get<std::uint32_t>()};
+  return r.done() ? std::optional(m) : std::nullopt;
+}
+
+void encode(Bytes& out, const Upload& m) {
+  ByteWriter w(out);
+  w.put(m.id);
+}
+
+std::optional<Upload> decode_upload(ByteView in) {
+  ByteReader r(in);
+  const Upload m{r.get<std::uint64_t>()};
+  return r.done() ? std::optional(m) : std::nullopt;
+}
+
+void encode(Bytes& out, const ValuePartBytes& m) {
+  ByteWriter w(out);
+  w.put(m.upload.id);
+  w.put(m.index);
+  w.bytes(m.bytes);
+}
+
+std::optional<ValuePartBytes> decode_value_part(ByteView in) {
+  ByteReader r(in);
+  ValuePartBytes m;
+  m.upload.id = r.get<std::uint64_t>();
+  m.index = r.get<std::uint32_t>();
+  m.bytes = r.bytes(r.remaining());
+  return r.done() ? std::optional(m) : std::nullopt;
 }
 
 }  // namespace scalio::layout

@@ -85,6 +85,14 @@ enum class RequestKind : std::uint8_t {
   // value is a HelloRequest, the reply's text a HelloReply.
   hello = 6,
   remove_if = 7,
+  // A value for the value log comes in parts before the write that gives it to its key. `value` is
+  // a ValueBegin; the reply has the version that the parts are written with, and as text an upload.
+  value_begin = 8,
+  value_part = 9,  // value is a ValuePartBytes; may be sent again, and in any order
+  // Writes, as put and put_if are: the upload is the key's value from now on. value is an Upload.
+  value_commit = 10,
+  value_commit_if = 11,
+  value_abandon = 12,  // value is an Upload; gives back what was set aside for it
 };
 
 inline bool is_removal(RequestKind kind) {
@@ -92,10 +100,16 @@ inline bool is_removal(RequestKind kind) {
 }
 // Whether it is done only if the key has the version `expected`.
 inline bool is_conditional(RequestKind kind) {
-  return kind == RequestKind::put_if || kind == RequestKind::remove_if;
+  return kind == RequestKind::put_if || kind == RequestKind::remove_if ||
+         kind == RequestKind::value_commit_if;
+}
+// Whether it gives an upload to its key.
+inline bool is_value_commit(RequestKind kind) {
+  return kind == RequestKind::value_commit || kind == RequestKind::value_commit_if;
 }
 inline bool is_write(RequestKind kind) {
-  return kind == RequestKind::put || is_removal(kind) || is_conditional(kind);
+  return kind == RequestKind::put || is_removal(kind) || is_conditional(kind) ||
+         is_value_commit(kind);
 }
 
 struct Request {
@@ -106,17 +120,34 @@ struct Request {
   // Of writes. Every write of the session below `acknowledged` has had its reply seen.
   std::uint64_t sequence = 0;
   std::uint64_t acknowledged = 0;
-  std::uint64_t expected = 0;  // put_if: the version, 0 for absent; remove_if: the same, not 0
+  // Of put_if and value_commit_if: the version, 0 for absent; of remove_if: the same, not 0.
+  std::uint64_t expected = 0;
   std::string_view key;
   std::string_view value;
   std::uint32_t shard = 0;
-  std::uint64_t end = 0;  // of puts: when the record ends, in store time; 0 for never
+  // Of puts and commits of values: when the record ends, in store time; 0 for never.
+  std::uint64_t end = 0;
+};
+
+// The values of requests about uploads.
+struct ValueBegin {
+  std::uint32_t length = 0;  // of the value
+};
+struct Upload {
+  std::uint64_t id = 0;
+  bool operator==(const Upload&) const = default;
+};
+struct ValuePartBytes {
+  Upload upload;
+  std::uint32_t index = 0;  // of the part in the value
+  ByteView bytes;  // part_capacity() of the key (layout/value_area.h); of the last one less
 };
 
 struct Reply {
   Code code = Code::ok;
   std::uint64_t version = 0;  // of writes that are ok; of a conflict: the key's version
-  std::string_view text;      // failures: the message; stat: JSON; hello: a HelloReply
+  // Failures: the message; stat: JSON; hello: a HelloReply; value_begin: an Upload.
+  std::string_view text;
 };
 
 void encode(Bytes& out, const LaneRequest& m);
@@ -125,6 +156,9 @@ void encode(Bytes& out, const HelloRequest& m);
 void encode(Bytes& out, const HelloReply& m);
 void encode(Bytes& out, const Request& m);
 void encode(Bytes& out, const Reply& m);
+void encode(Bytes& out, const ValueBegin& m);
+void encode(Bytes& out, const Upload& m);
+void encode(Bytes& out, const ValuePartBytes& m);
 // Sets the shard of a request, and the numbers of a write, that are encoded already.
 void set_shard(ByteSpan request, std::uint32_t shard);
 void set_sequence(ByteSpan request, std::uint64_t sequence, std::uint64_t acknowledged);
@@ -144,5 +178,8 @@ std::optional<HelloRequest> decode_hello_request(ByteView in);
 std::optional<HelloReply> decode_hello_reply(ByteView in);
 std::optional<Request> decode_request(ByteView in);
 std::optional<Reply> decode_reply(ByteView in);
+std::optional<ValueBegin> decode_value_begin(ByteView in);
+std::optional<Upload> decode_upload(ByteView in);
+std::optional<ValuePartBytes> decode_value_part(ByteView in);
 
 }  // namespace scalio::layout

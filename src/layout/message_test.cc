@@ -268,8 +268,60 @@ TEST(Request, ItsKindSaysWhatItIs) {
        {RequestKind::put, RequestKind::remove, RequestKind::put_if, RequestKind::remove_if}) {
     EXPECT_TRUE(is_write(kind));
   }
+  for (const RequestKind kind :
+       {RequestKind::value_begin, RequestKind::value_part, RequestKind::value_abandon}) {
+    EXPECT_FALSE(is_write(kind) || is_removal(kind) || is_conditional(kind));
+    EXPECT_FALSE(is_value_commit(kind));
+  }
+  for (const RequestKind kind : {RequestKind::value_commit, RequestKind::value_commit_if}) {
+    EXPECT_TRUE(is_write(kind) && is_value_commit(kind) && !is_removal(kind));
+  }
+  EXPECT_TRUE(is_conditional(RequestKind::value_commit_if));
+  EXPECT_FALSE(is_conditional(RequestKind::value_commit));
+  EXPECT_FALSE(is_value_commit(RequestKind::put));
   EXPECT_TRUE(is_removal(RequestKind::remove_if) && is_conditional(RequestKind::remove_if));
   EXPECT_FALSE(is_removal(RequestKind::put_if) || is_conditional(RequestKind::remove));
+}
+
+TEST(Request, ThoseAboutUploadsHaveTheirFormat) {
+  const Bytes begin = encoded(ValueBegin{0x01020304});
+  EXPECT_EQ(hex(begin), "04030201");
+  EXPECT_EQ(decode_value_begin(begin)->length, 0x01020304U);
+  expect_only_whole(begin, decode_value_begin);
+
+  const Bytes upload = encoded(Upload{0x0102030405060708});
+  EXPECT_EQ(hex(upload), "0807060504030201");
+  EXPECT_EQ(decode_upload(upload)->id, 0x0102030405060708U);
+  expect_only_whole(upload, decode_upload);
+
+  const Bytes part = encoded(ValuePartBytes{{0x0102}, 3, as_bytes("bytes")});
+  EXPECT_EQ(hex(part),
+            "0201000000000000"
+            "03000000"
+            "6279746573");
+  const ValuePartBytes found = *decode_value_part(part);
+  EXPECT_EQ(found.upload.id, 0x0102U);
+  EXPECT_EQ(found.index, 3U);
+  EXPECT_EQ(as_string(found.bytes), "bytes");
+  EXPECT_FALSE(decode_value_part(ByteView(part).first(11)));
+  EXPECT_TRUE(decode_value_part(ByteView(part).first(12))->bytes.empty());
+
+  const Bytes commit = encoded(
+      Request{RequestKind::value_commit_if, 1, 2, 0x0102, "key", as_string(upload), 3, 0x0708});
+  EXPECT_EQ(hex(commit),
+            "8b"
+            "03000000"
+            "0100000000000000"
+            "0200000000000000"
+            "0201000000000000"
+            "0807000000000000"
+            "030000006b6579"
+            "080000000807060504030201");
+  expect_only_whole(commit, decode_request);
+  EXPECT_EQ(static_cast<int>(RequestKind::value_begin), 8);
+  EXPECT_EQ(static_cast<int>(RequestKind::value_part), 9);
+  EXPECT_EQ(static_cast<int>(RequestKind::value_commit), 10);
+  EXPECT_EQ(static_cast<int>(RequestKind::value_abandon), 12);
 }
 
 TEST(Request, HasItsFormatWithAnEnd) {
@@ -290,10 +342,15 @@ TEST(Request, HasItsFormatWithAnEnd) {
   EXPECT_EQ(found->key, "k");
   expect_only_whole(b, decode_request);
   // Only what is put can have one, and none is none.
-  for (int kind : {0x82, 0x84, 0x85, 0x86, 0x87, 0x80, 0xff}) {
+  for (int kind : {0x82, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8c, 0x8d, 0x80, 0xff}) {
     Bytes bad = b;
     store(bad.data(), static_cast<std::uint8_t>(kind));
     EXPECT_FALSE(decode_request(bad)) << kind;
+  }
+  for (int kind : {0x81, 0x83, 0x8a, 0x8b}) {
+    Bytes good = b;
+    store(good.data(), static_cast<std::uint8_t>(kind));
+    EXPECT_TRUE(decode_request(good)) << kind;
   }
   Bytes bad = b;
   store(bad.data() + 29, std::uint64_t{0});
@@ -336,7 +393,7 @@ TEST(Request, UnknownKindsAreRejected) {
   Bytes b = encoded(Request{RequestKind::put, 1, 1, 0, "k", "v"});
   for (int kind = 0; kind < 256; ++kind) {
     store(b.data(), static_cast<std::uint8_t>(kind));
-    EXPECT_EQ(decode_request(b).has_value(), kind >= 1 && kind <= 7) << kind;
+    EXPECT_EQ(decode_request(b).has_value(), kind >= 1 && kind <= 12) << kind;
   }
 }
 

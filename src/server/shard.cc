@@ -39,6 +39,8 @@ struct Room {
   const std::uint64_t records, used, spilled, all, free;
 };
 
+constexpr std::string_view kNoLargeValues = "this release of the server takes no large values";
+
 nlohmann::json to_json(const RecoveryReport& r) {
   return {{"records", r.records_applied},
           {"images", r.images},
@@ -167,6 +169,9 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
 
   if (!is_write(request->kind)) {
     if (request->kind == RequestKind::report) take_report(*request);
+    if (request->kind >= RequestKind::value_begin) {
+      return peer.reply(call, encoded({Code::invalid, 0, kNoLargeValues}));
+    }
     const std::string text = request->kind == RequestKind::stat ? stat() : "";
     return peer.reply(call, encoded({Code::ok, 0, text}));
   }

@@ -70,6 +70,9 @@ Status WritePath::check(const KeyedWrite& w) const {
     return Status(Code::invalid,
                   fmt::format("the key does not belong to shard {}", geometry_.shard));
   }
+  if (layout::is_value_commit(w.request.kind)) {
+    return Status(Code::invalid, "this release of the server takes no large values");
+  }
   if (w.request.end != 0) {
     return Status(Code::invalid, "this release of the server keeps no records that end at a time");
   }

@@ -47,6 +47,23 @@ void run(ByteView input) {
     auto same = decode_request(again);
     require(same && same->key == m->key && same->value == m->value &&
             same->sequence == m->sequence && same->shard == m->shard && same->end == m->end);
+    require(m->end == 0 || (is_write(m->kind) && !is_removal(m->kind)));
+  }
+  if (auto m = decode_value_begin(input)) {
+    Bytes again;
+    encode(again, *m);
+    require(decode_value_begin(again)->length == m->length && again.size() == input.size());
+  }
+  if (auto m = decode_upload(input)) {
+    Bytes again;
+    encode(again, *m);
+    require(decode_upload(again) == m && again.size() == input.size());
+  }
+  if (auto m = decode_value_part(input)) {
+    require(m->bytes.size() < input.size());
+    Bytes again;
+    encode(again, *m);
+    require(std::ranges::equal(again, input));
   }
   if (auto m = decode_reply(input)) {
     Bytes again;
@@ -57,7 +74,7 @@ void run(ByteView input) {
 }
 
 std::vector<Bytes> seeds() {
-  std::vector<Bytes> out(9);
+  std::vector<Bytes> out(13);
   encode(out[0], HelloRequest{77});
   HelloReply hello;
   hello.ssd = *plan_ssd(SsdGeometry{}, 1 << 20, 128 * 1024);
@@ -72,6 +89,10 @@ std::vector<Bytes> seeds() {
   encode(out[6], LaneRequest{5});
   encode(out[7], LaneReply{2, 0, 1, {0, 1, 0, 1}});
   encode(out[8], Request{RequestKind::remove_if, 5, 4, 9, "key", std::string_view()});
+  encode(out[9], ValueBegin{70'000});
+  encode(out[10], Upload{5});
+  encode(out[11], ValuePartBytes{{5}, 1, as_bytes("bytes")});
+  encode(out[12], Request{RequestKind::value_commit_if, 6, 5, 9, "key", as_string(out[10]), 0, 8});
   return out;
 }
 
