@@ -23,7 +23,9 @@ SYSTEMS = {
     "leed-ditto-200g": ("LEED + Ditto, 200 Gb/s", "#30638e", "--"),
     "leed-ditto-adaptive": ("LEED + Ditto, adaptive", "#30638e", ":"),
     "leed-ditto-best": ("LEED + Ditto, its best split of cores", "#30638e", "--"),
+    "leed-ditto-original-locks": ("LEED + Ditto, its locks as published", "#30638e", ":"),
     "leed": ("LEED", "#edae49", "-"),
+    "leed-original-locks": ("LEED, its locks as published", "#edae49", ":"),
     "nvmf-standard": ("standard target", "#30638e", "-"),
     "nvmf-offloaded": ("offloaded target", "#0b6e4f", "-"),
 }

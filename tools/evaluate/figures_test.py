@@ -6,11 +6,11 @@ import os
 import tempfile
 import unittest
 
-from evaluate import headline, limits, output, published, ranges, summary
+from evaluate import charts, headline, limits, output, published, ranges, summary
 from evaluate.charts import pyplot
-from evaluate.figures import ALL, figure_14
+from evaluate.figures import ALL, figure_14, figure_16
 from evaluate.job import COLUMNS
-from evaluate.setup import SETUPS
+from evaluate.setup import CACHE_BLOCKS, MEMORY, SETUPS
 from evaluate.testing import fakes
 
 SETUP = SETUPS["smoke"]
@@ -109,6 +109,26 @@ class HeadlineTest(unittest.TestCase):
         setup = SETUPS["quick"]
         results = fakes.results([setup.point(s, "c") for s in ("scalio", "leed-ditto")])
         self.assertIn(f"1/{setup.divisor}", headline.table(setup, results).heading)
+
+
+class ScaleTest(unittest.TestCase):
+    def test_what_does_not_fit_is_scaled_by_one_factor_and_said(self):
+        setup = SETUPS["full"]
+        self.assertEqual(figure_16.scale(SETUPS["quick"]), SETUPS["quick"])
+        at = figure_16.scale(setup)
+        self.assertEqual(at.divisor, 2)
+        points = figure_16.jobs(setup)
+        self.assertLessEqual(max(point.memory for point in points), MEMORY)
+        self.assertGreater(setup.point("scalio", "a", records=160_000_000).memory, MEMORY)
+        self.assertEqual({point.records for point in points},
+                         {millions * 500_000 for millions in figure_16.MILLIONS})
+        self.assertEqual({point.cache_blocks for point in points}, {CACHE_BLOCKS // 2})
+        picture = charts.svg(figure_16.draw(setup, fakes.results(points)), "figure-16")
+        self.assertIn(b"1/2 of the paper", picture)
+
+    def test_no_other_point_needs_it(self):
+        for job in output.jobs_of(ALL, SETUPS["full"], all_figures=True):
+            self.assertLessEqual(job.memory, MEMORY, job.describe())
 
 
 class LimitsTest(unittest.TestCase):

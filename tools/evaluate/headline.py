@@ -32,8 +32,9 @@ def scale(setup, results):
 
 
 def points(at):
-    return [ranges.split(at, s, w, n)
-            for w in WORKLOADS for s in SYSTEMS for n in splits(s, w)]
+    return [*(ranges.split(at, s, w, n)
+              for w in WORKLOADS for s in SYSTEMS for n in splits(s, w)),
+            *(figure_11.original_locks(at, s) for s in figure_11.LOCKED)]
 
 
 def rows(setup, results):

@@ -11,6 +11,10 @@ COLUMNS = ("system", "workload", "ssds", "cores", "in_flight", "skew", "records"
            "ssd_writes_per_s", "server_cpu_us_per_op", "full")
 
 
+# Bytes of memory that a point takes for each record, and for each slot of the cache.
+MEMORY = {"scalio": (215, 0), "paper": (180, 0), "leed": (155, 0), "leed-ditto": (155, 1060)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Programs:
     """The first words of commands: what simulates a point, and what measures."""
@@ -60,6 +64,12 @@ class Point:
         warm = 4 * self.cache_blocks * self.slots if self.system != "leed" else 0
         return self.records // 2 + warm + 6 * (self.operations + self.settle)
 
+    @property
+    def memory(self):
+        """Bytes that it takes, at most: as was seen at 5 and 20 M records, and a tenth more."""
+        record, slot = MEMORY.get(self.system, MEMORY["leed-ditto"])
+        return (128 << 20) + self.records * record + self.cache_blocks * self.slots * slot
+
     def arguments(self):
         """What follows the program's name."""
         skew = ["--uniform"] if self.skew == 0 else ["--skew", f"{self.skew:g}"]
@@ -104,6 +114,7 @@ class Measurement:
     words: tuple
 
     alone = True
+    memory = 0
     work = 1_000_000
 
     def arguments(self):

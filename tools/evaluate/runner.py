@@ -8,6 +8,7 @@ import sys
 import time
 
 from evaluate.program import Failed, Running
+from evaluate.setup import MEMORY
 
 # A program that fails so often, and mostly, is broken; more of the same tells nothing.
 MOST_FAILURES = 8
@@ -20,6 +21,11 @@ class Stopped(Exception):
     def __init__(self, number):
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number = number
+
+
+def fits(job, beside):
+    """Whether a job has memory while others run. One alone always has."""
+    return not beside or job.memory + sum(other.memory for other in beside) <= MEMORY
 
 
 class Progress:
@@ -103,7 +109,8 @@ class Runner:
             while running or (waiting and not self.is_hopeless()):
                 if self.asked is not None:
                     raise Stopped(self.asked)
-                while waiting and len(running) < most and not self.is_hopeless():
+                while (waiting and len(running) < most and not self.is_hopeless()
+                       and fits(waiting[-1], [r.job for r in running])):
                     running.append(Running(waiting.pop(), self.programs, self.timeout))
                 for one in [r for r in running if r.ended() or r.is_late()]:
                     running.remove(one)

@@ -8,7 +8,20 @@ import tempfile
 import time
 import unittest
 
+from evaluate.runner import fits
+from evaluate.setup import SETUPS
 from evaluate.testing import fakes
+
+
+class MemoryTest(unittest.TestCase):
+    def test_points_run_beside_each_other_if_both_fit(self):
+        setup = SETUPS["full"]
+        small = setup.point("scalio", "a")
+        large = setup.point("scalio", "a", records=80_000_000)
+        self.assertTrue(fits(small, [small]))
+        self.assertTrue(fits(large, []))
+        self.assertFalse(fits(large, [small]))
+        self.assertFalse(fits(small, [large]))
 
 
 class RunnerTest(unittest.TestCase):

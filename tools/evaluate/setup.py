@@ -16,6 +16,7 @@ SKEW = 0.99
 FITTED_SCALE = 3.85
 WORKLOADS = ("a", "b", "c", "d", "f")
 SSDS = (1, 2, 3, 4, 5, 6, 7)
+MEMORY = 20 << 30  # bytes that all points together may take that run at one time
 # What is compared in every figure; the others stand where a figure names them.
 SYSTEMS = ("scalio", "paper", "leed-ditto", "leed")
 
@@ -44,6 +45,15 @@ class Setup:
     def blocks(self, published=CACHE_BLOCKS):
         return max(1, published // self.divisor)
 
+    def fitting(self, published_records):
+        """This scale, or the next one, by a power of two, at which points of so many records of
+        the paper's fit MEMORY."""
+        at = self
+        while max(at.point(s, "a", records=at.records(published_records)).memory
+                  for s in SYSTEMS) > MEMORY:
+            at = dataclasses.replace(at, divisor=2 * at.divisor)
+        return at
+
     def of_headline(self):
         """The scale of the headline."""
         return dataclasses.replace(self, **self.headline, headline={})
@@ -66,10 +76,11 @@ class Setup:
 
 
 SETUPS = {
-    # The headline at the paper's size all the same: it is few points. Of A and F three times as
-    # many operations as an eighth of Scalio's log takes, which is what its checkpoints empty.
+    # The headline at the paper's size all the same: it is few points. Of A and F as many operations
+    # as twelve of the eighths of Scalio's log take that its checkpoints empty: with three, it
+    # depends on where in one it begins by a quarter.
     "quick": Setup("quick", divisor=32, operations=60_000, headline={
-        "divisor": 1, "operations": 300_000, "settle": 100_000, "writes": 480_000}),
+        "divisor": 1, "operations": 300_000, "settle": 100_000, "writes": 1_920_000}),
     "full": Setup("full", divisor=1, operations=4_000_000),
     # For the tests: does every figure come out, and with the right shape?
     "smoke": Setup("smoke", divisor=1024, operations=12_000, ssds=(1, 4, 7), few=True),

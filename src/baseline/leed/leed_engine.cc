@@ -41,6 +41,7 @@ LeedCounters& LeedCounters::operator+=(const LeedCounters& o) {
 LeedEngine::LeedEngine(Executor& executor, block::BlockDevice& device, const LeedGeometry& geometry,
                        const LeedOptions& options)
     : geometry_(geometry),
+      hand_on_written_(options.hand_on_written),
       gate_(executor, options.tokens, options.most_waiting),
       locks_(executor),
       buckets_(executor, device, geometry_, pool_, locks_, options.bucket_compaction),
@@ -238,7 +239,7 @@ Task<Status> LeedEngine::update(BucketLog::Reservation& reservation, Update u) {
       s = co_await buckets_.append(reservation, segment.bytes(), std::span(&piece, 1));
       if (s.ok() && u.had_value) values_.count_dead(u.dead);
       if (s.ok() && u.what == SpaceFor::set) values_.count_live(u.item.value_length);
-      locks_.release(u.id, s.ok() ? std::move(segment) : Segment());
+      locks_.release(u.id, s.ok() && hand_on_written_ ? std::move(segment) : Segment());
       co_return s;
     }
     // It has grown since; who waits for space may hold no lock.

@@ -27,6 +27,9 @@ struct LeedOptions {
   std::uint32_t id_blocks = 128;  // of the bucket-id log, written at a time
   std::uint32_t tokens = kTokens;
   std::size_t most_waiting = 65'536;  // operations for tokens
+  // Whether who waits for a bucket is handed also what was just written to it. The original hands
+  // on only what was read.
+  bool hand_on_written = true;
 
   // These, or less for logs that are too small for them.
   static LeedOptions for_store(const LeedGeometry& geometry);
@@ -105,6 +108,7 @@ class LeedEngine {
   Status apply(Update& update, Segment& segment);
 
   const LeedGeometry geometry_;
+  const bool hand_on_written_;
   TokenGate gate_;
   IoBufferPool pool_;
   SegmentLocks locks_;

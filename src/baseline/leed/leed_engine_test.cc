@@ -102,6 +102,23 @@ TEST_F(LeedEngineTest, ThoseInLineForABucketAreHandedACopy) {
   for (int i = 0; i < kSets; ++i) EXPECT_EQ(store_.get(keys[i]), "new");
 }
 
+// As the original does it, for the evaluation.
+TEST(LeedLocksTest, ThoseInLineReadTheBucketIfWhatIsWrittenIsNotHandedOn) {
+  constexpr int kSets = 8;
+  LeedOptions options = LeedFixture::small_options();
+  options.hand_on_written = false;
+  LeedFixture store(LeedFixture::small_geometry(), 1, options);
+  const std::string key = store.key_of(5, 0);
+  EXPECT_TRUE(store.set(key, "first").ok());
+  const std::uint64_t reads = store.device->counters().reads;
+  std::vector<std::optional<Status>> done(kSets);
+  for (int i = 0; i < kSets; ++i) store.time.start(store.engine->set(key, "new"), done[i]);
+  store.time.run();
+  EXPECT_EQ(store.device->counters().reads - reads, std::uint64_t{kSets});
+  EXPECT_EQ(store.engine->counters().handed_on, 0u);
+  EXPECT_EQ(store.get(key), "new");
+}
+
 TEST_F(LeedEngineTest, ABucketOverflowsIntoASegmentAndShrinksAgain) {
   constexpr int kKeys = 40;
   for (int i = 0; i < kKeys; ++i) {

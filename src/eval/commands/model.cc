@@ -21,6 +21,7 @@ struct ModelFlags {
                 others = 0;
   std::string disk;
   bool no_offload = false, no_cache = false, no_batching = false, no_plp = false, two_reads = false;
+  bool original_locks = false;
   bool json = false;
 };
 
@@ -100,6 +101,7 @@ int run_model(const ModelFlags& flags) {
   o.cache = !flags.no_cache;
   o.batching = !flags.no_batching;
   o.two_reads = flags.two_reads;
+  o.original_locks = flags.original_locks;
   o.power_loss_protected = !flags.no_plp;
   spdlog::set_level(spdlog::level::warn);
   const Result<std::vector<hardware::PointFigures>> all = hardware::model_phases(o);
@@ -132,6 +134,8 @@ void add_system_options(Options& options, ModelFlags& f) {
                 "Blocks of the cache; 0: as the paper's, for these records");
   options.flag("--two-reads", f.two_reads,
                "Scalio: clients READ a hash block's header, then one slot, in place of the whole");
+  options.flag("--original-locks", f.original_locks,
+               "LEED: who waits for a bucket is handed it only as read, not as just written");
   options.flag("--no-offload", f.no_offload, "Clients' SSD reads cost CPU of the server");
   options.flag("--no-cache", f.no_cache, "Nothing that was read is cached");
   options.flag("--no-plp", f.no_plp, "SSDs without capacitors: durable writes wait for the flash");

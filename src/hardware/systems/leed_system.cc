@@ -118,8 +118,11 @@ class LeedSystem final : public ModelledSystem {
     leed_ssds_.push_back(
         std::make_unique<ModelLeedSsd>(hardware_, threads_.worker_of(number), number));
     ModelLeedSsd& ssd = *leed_ssds_.back();
+    leed::LeedOptions options = leed::LeedOptions::for_store(geometry);
+    options.hand_on_written = !shape_.original_locks;
     auto engine = hardware_.run(
-        ssd.thread, leed::LeedEngine::resume(ssd.thread, ssd.device, geometry, std::move(found)));
+        ssd.thread,
+        leed::LeedEngine::resume(ssd.thread, ssd.device, geometry, std::move(found), options));
     if (!engine.ok()) return engine.status();
     ssd.engine = *std::move(engine);
     ssd.service = std::make_unique<leed::LeedService>(ssd.thread, *ssd.engine, number, of);

@@ -76,6 +76,7 @@ Result<Setup> describe(const PointOptions& o) {
   s.shape.batching = o.batching;
   s.shape.two_reads = o.two_reads;
   s.shape.ssd_cores = o.ssd_cores;
+  s.shape.original_locks = o.original_locks;
   return s;
 }
 

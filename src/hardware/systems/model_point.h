@@ -46,6 +46,7 @@ struct PointOptions {
   std::string mutant = "none";
   bool offload = true, cache = true, batching = true;
   bool two_reads = false;
+  bool original_locks = false;       // LEED: as SystemShape has it
   bool power_loss_protected = true;  // the SSDs; false: a durable write waits for the flash
 };
 

@@ -38,6 +38,8 @@ struct SystemShape {
   bool two_reads = false;
   // LEED and the paper's: cores for SSDs; 0: as many as the paper gives it, half.
   std::uint32_t ssd_cores = 0;
+  // LEED: who waits for a bucket's lock is handed only what was read (leed_engine.h).
+  bool original_locks = false;
 };
 
 // Of what the artifact computes SSD I/Os from.

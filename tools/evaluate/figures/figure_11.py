@@ -16,6 +16,7 @@ headline."""
 LAST = 7
 # By Little's law, what LEED + Ditto has in flight at its published latency (119), nearly.
 PUBLISHED_IN_FLIGHT = 128
+LOCKED = ("leed-ditto", "leed")
 # Also at LAST SSDs, in the table: the faster link, and Ditto's choice of policies.
 ASIDE = (("scalio-200g", "scalio", "paper-200g"), ("paper-200g", "paper", "paper-200g"),
          ("leed-ditto-200g", "leed-ditto", "paper-200g"),
@@ -35,9 +36,16 @@ def at_published_load(setup):
     return setup.point("leed-ditto", "a", in_flight=PUBLISHED_IN_FLIGHT)
 
 
+def original_locks(setup, system):
+    """LEED on A, whose lock of a bucket hands on what was read alone, as the original's does."""
+    return setup.point(system, "a", switches=("--original-locks",),
+                       variant=f"{system}-original-locks")
+
+
 def jobs(setup):
     return [*(point(setup, s, w, n) for w in WORKLOADS for s in SYSTEMS for n in setup.ssds),
-            at_published_load(setup), *(p for w in WORKLOADS for p in aside(setup, w))]
+            at_published_load(setup), *(original_locks(setup, s) for s in LOCKED),
+            *(p for w in WORKLOADS for p in aside(setup, w))]
 
 
 def draw(setup, results):
@@ -79,8 +87,11 @@ def tables(setup, results):
 def comparisons(setup, results):
     """What is published beside points of a scale: pairs for tables.beside_published."""
     at = speed_ups(setup, results)
+    locks = {s: results.value(original_locks(setup, s), "throughput") for s in LOCKED}
     pairs = [(published.LEED_A, at["a"]["leed"], "predicted"),
+             (published.LEED_A, locks["leed"], "its locks as published: predicted"),
              (published.LEED_DITTO_A, at["a"]["leed-ditto"], "predicted"),
+             (published.LEED_DITTO_A, locks["leed-ditto"], "its locks as published: predicted"),
              (published.LEED_DITTO_C, at["c"]["leed-ditto"], "predicted"),
              (published.PAPER_A, at["a"]["paper"], "predicted"),
              (published.PAPER_C, at["c"]["paper"], "predicted")]

@@ -7,14 +7,21 @@ NUMBER = 16
 TITLE = "Records, 7 SSDs, the cache as it is: throughput (bars) and hits (lines)"
 KIND = "simulated"
 SHOWS = """The names of the groups are the published sizes in millions; at a smaller scale records
-and cache are divided alike. Beyond 80 M is beyond the paper. LEED keeps 5 bytes of memory a bucket,
+and cache are divided alike, by one factor for all points, so that the largest fits 20 GiB of
+memory. Beyond 80 M is beyond the paper. LEED keeps 5 bytes of memory a bucket,
 Scalio none a record."""
 MILLIONS = (20, 40, 60, 80, 160)
 WORKLOADS = ("a", "b", "c", "f")
 SYSTEMS = ("scalio", "paper", "leed-ditto", "leed")
 
 
+def scale(setup):
+    """One for all its points: the largest has to fit."""
+    return setup.fitting(MILLIONS[-1] * 1_000_000)
+
+
 def point(setup, system, workload, millions):
+    setup = scale(setup)
     return setup.point(system, workload, records=setup.records(millions * 1_000_000))
 
 
@@ -28,7 +35,7 @@ def jobs(setup):
 
 def draw(setup, results):
     return bars_and_hits.draw(
-        setup, WORKLOADS, SYSTEMS, sizes(setup),
+        scale(setup), WORKLOADS, SYSTEMS, sizes(setup),
         lambda s, w, m: results.row(point(setup, s, w, m)), NUMBER, TITLE, "records, millions")
 
 
