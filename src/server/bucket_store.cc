@@ -345,6 +345,8 @@ Task<Status> BucketStore::commit(Window& w) {
     change -= std::exchange(page->logged, page->bucket_view.totals());
   }
   if (image.empty()) co_return Status();
+  // After a failed write what was read may be older than its image. Logged now, it would be newer.
+  if (!failure_.ok()) co_return failure_;
   SCALIO_ASSERT(image.size() <= layout::kMaxImageBuckets);
   std::uint64_t token = 0;
   Status s;
@@ -361,7 +363,10 @@ Task<Status> BucketStore::commit(Window& w) {
   }
   // A failed write may have torn the bucket: its image must stay in the log, so it is never
   // reported in place. The shard stops writing.
-  if (!s.ok()) co_return s;
+  if (!s.ok()) {
+    failure_ = s;
+    co_return s;
+  }
   if (kept(Rule::bucket_images)) images_.image_in_place(token);
   for (Page* page : w.pages) {
     if (page->changed) room_.changed(page->number, page->used, page->bucket_view.used());

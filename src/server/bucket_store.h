@@ -73,7 +73,7 @@ class BucketStore {
   // Applies changes, all of keys of `home`, which the caller has locked. A change that is not newer
   // than what is stored does nothing. Then `applied` is recorded in the home bucket, unless it is 0
   // or a change was full. Failures: corrupt (some may have been applied), io_error and what the
-  // image log fails with.
+  // image log fails with. After an io_error of a write nothing is written any more.
   Task<Status> apply(std::uint64_t home, Changes& changes, std::uint64_t applied);
 
   // Writes a bucket, which must exist, as the log has it: recovery's first step.
@@ -106,6 +106,7 @@ class BucketStore {
                      PoolAllocator<std::pair<const std::uint64_t, WaitList>>>
       locks_;
   std::vector<block::Buffer> idle_buffers_;  // of bucket_size
+  Status failure_;                           // of a write in place
 };
 
 }  // namespace scalio::server

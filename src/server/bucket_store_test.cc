@@ -302,5 +302,18 @@ TEST_F(BucketStoreTest, ErrorsOfTheDeviceAndTheLogArePassedOn) {
   EXPECT_EQ(images_.not_in_place.size(), 1u) << "the image is still needed";
 }
 
+// A merge may have waited for a bucket until the write of it failed, and then reads what was there
+// before.
+TEST_F(BucketStoreTest, NothingIsBuiltOnAFailedWrite) {
+  open(4);
+  const std::string key = key_in(1, 0), other = key_in(1, 1);
+  Changes first{{key, "value", 1, Kind::value}}, second{{other, "value", 2, Kind::value}};
+  device_->fail(block::Io::Kind::write, 1);
+  EXPECT_EQ(apply(1, first).code(), Code::io_error);
+  const Bytes image = images_.last.at(1);
+  EXPECT_EQ(apply(1, second).code(), Code::io_error);
+  EXPECT_EQ(images_.last.at(1), image) << "without the first record";
+}
+
 }  // namespace
 }  // namespace scalio::server

@@ -171,6 +171,9 @@ class ShardRecovery final : public storage::LogVisitor {
     worked_ = 0;
     in_place_ = false;
     Status s = co_await check_images(found);
+    // The newest batch may be in the device's cache alone: its server was killed, or was told that
+    // the write failed. Without this a power cut could tear a bucket and take its image, too.
+    if (s.ok()) s = co_await p_.device.flush();
     if (s.ok()) s = co_await restore_images(found.images);
     if (!s.ok()) co_return s;
     in_place_ = true;
@@ -221,7 +224,7 @@ class ShardRecovery final : public storage::LogVisitor {
 
   // Puts those images in place that are not. Each bucket is written once, as its newest image has
   // it, so it does not matter in which order: nothing that a client reads meanwhile counts (rule
-  // 9).
+  // 9). They stay in the log until a checkpoint has flushed.
   Task<Status> restore_images(Records images) {
     const auto done = std::partition(images.begin(), images.end(),
                                      [](const NewestRecord& r) { return r.done == 0; });
@@ -233,9 +236,7 @@ class ShardRecovery final : public storage::LogVisitor {
       while (image != done && image->lsn == first->lsn) ++image;
       co_await parallel.start(restore_image({first, image}));
     }
-    Status s = co_await parallel.join();
-    if (s.ok()) s = co_await p_.device.flush();
-    co_return s;
+    co_return co_await parallel.join();
   }
 
   // Buckets that have their newest image in one log record.

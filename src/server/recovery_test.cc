@@ -109,6 +109,25 @@ class RecoveryTest : public ::testing::Test {
     }
   }
 
+  static Task<Status> write_cached(block::BlockDevice& device, std::uint64_t at,
+                                   block::Buffer& bytes) {
+    co_return co_await device.write(at, bytes.span(), block::Durability::cached);
+  }
+  // Whether the newest batch has images, and none of their buckets is in place.
+  bool images_wait(const storage::WholeLog& log, const Bytes& contents) const {
+    bool some = false;
+    for (const storage::KeptRecord& r : log.kept) {
+      if (r.kind != layout::LogKind::image || r.lsn < log.newest.lsn) continue;
+      some = true;
+      const auto image = *layout::decode_image(as_bytes(r.body), geometry_.bucket_size);
+      for (const layout::ImageBucket& b : image) {
+        const auto in_place = ByteView(contents).subspan(geometry_.bucket_at(b.number));
+        if (std::equal(b.bytes.begin(), b.bytes.end(), in_place.begin())) return false;
+      }
+    }
+    return some;
+  }
+
   static constexpr std::uint64_t kKeys = 60;
   const layout::SsdGeometry geometry_ = test_geometry(20, 512, 256 << 10);
   const ShardFixture::Options options_{.blocks = 8, .write_slots = 2};
@@ -223,6 +242,49 @@ TEST_F(RecoveryTest, TornBucketsAreRestored) {
     ASSERT_TRUE(again.get(key)) << key;
     EXPECT_EQ(again.get(key)->value, value);
   }
+}
+
+// What a killed server wrote last may be in the SSD's cache alone. The next one reads it there, and
+// after a power cut it is gone.
+TEST_F(RecoveryTest, ImagesAreDurableBeforeTheirBucketsAreRestored) {
+  ShardFixture s(geometry_, formatted(geometry_), options_);
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  std::vector<Bytes> kills;
+  s.ssd.on_change = [&] { kills.push_back(s.ssd.contents()); };
+  for (std::uint64_t i = 0; i < 60; ++i)
+    ASSERT_EQ(s.put(client, key_of(i), std::string(50, 'v')).code, Code::ok);
+  s.ssd.on_change = [] {};
+  std::uint64_t restored = 0;
+  for (const Bytes& killed : kills) {
+    const storage::WholeLog log = [&] {
+      block::PowerCutSsd ssd(*s.loop, killed, 1);
+      return *run(*s.loop, storage::whole_log(ssd, geometry_, test_log_key()));
+    }();
+    if (!images_wait(log, killed)) continue;
+    // All but the newest batch is durable.
+    const std::uint64_t at = geometry_.log_offset + log.newest.lsn % geometry_.log_size;
+    block::Buffer batch(log.newest.length);
+    std::copy_n(killed.begin() + static_cast<ptrdiff_t>(at), batch.size(), batch.data());
+    Bytes durable = killed;
+    std::fill_n(durable.begin() + static_cast<ptrdiff_t>(at), batch.size(), std::byte{0});
+    ShardFixture again(geometry_, std::move(durable), options_);
+    ASSERT_TRUE(run(*again.loop, write_cached(again.ssd, at, batch)).ok());
+    std::vector<Bytes> cuts;
+    again.ssd.on_change = [&] { cuts.push_back(again.ssd.after_power_cut()); };
+    ASSERT_TRUE(again.start().ok());
+    again.ssd.on_change = [] {};
+    restored += again.shard.recovery().images;
+    for (Bytes& cut : cuts) {
+      ShardFixture third(geometry_, std::move(cut), options_);
+      ASSERT_TRUE(third.start().ok());
+      ASSERT_TRUE(third.stop().ok());
+      all_in_buckets(geometry_, third.ssd.contents());
+      EXPECT_EQ(third.shard.buckets(), totals_in_buckets(geometry_, third.ssd.contents()));
+      if (HasFailure()) return;
+    }
+  }
+  EXPECT_GT(restored, 5u);
 }
 
 // Bits flip in the middle of the log: what is damaged is told with its place, and all else is
