@@ -17,8 +17,9 @@ using layout::RecordView;
 using layout::SsdGeometry;
 
 namespace {
-// Buffers that are kept for the next operations: as many as merges run at once.
-constexpr std::size_t kIdleBuffers = 64;
+// Bytes of buffers that are kept for the next operations: unless buckets are large, as many as
+// merges run at once.
+constexpr std::size_t kIdleBytes = 1 << 20;
 constexpr std::size_t kMeasures = 4;
 
 std::uint32_t bytes_of(const RecordView& r) { return BucketRoom::bytes_of(r.key, r.value); }
@@ -128,7 +129,8 @@ block::Buffer BucketStore::take_buffer() {
 void BucketStore::release(Window& w) {
   for (std::size_t i = 1; i < w.pages.size(); ++i) unlock(w.pages[i]->number);
   for (Page& page : w.list) {
-    if (idle_buffers_.size() < kIdleBuffers) idle_buffers_.push_back(std::move(page.buffer));
+    if (idle_buffers_.size() * geometry_.bucket_size < kIdleBytes)
+      idle_buffers_.push_back(std::move(page.buffer));
   }
 }
 

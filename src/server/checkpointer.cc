@@ -12,8 +12,6 @@ constexpr std::uint64_t kScanStep = 4096;
 // Parts of the log that are emptied one by one. Who waits for space waits for one of them; each
 // takes a look at all blocks.
 constexpr std::uint64_t kParts = 8;
-// Merges that are queued; more begin when these have.
-constexpr std::uint64_t kQueued = Merger::kMaxMerges / 2;
 }  // namespace
 
 Task<void> Checkpointer::run() {
@@ -84,7 +82,8 @@ Task<Status> Checkpointer::merge_before(std::uint64_t target) {
         }
         const auto urgency = space_.blocked() ? Merger::Urgency::waited : Merger::Urgency::ahead;
         merger_.start(geometry_.home_bucket(s.hash), urgency);
-        while (merger_.queued(urgency) >= kQueued) co_await merger_.one_ended();
+        // More begin when these have.
+        while (merger_.queued(urgency) >= merger_.most() / 2) co_await merger_.one_ended();
       }
       if (block % kScanStep == kScanStep - 1) co_await executor_.yield();
     }

@@ -10,7 +10,7 @@ namespace scalio::server {
 Merger::Merger(Executor& executor, const block::BlockDevice& device,
                const layout::SsdGeometry& geometry, BlockTable& table, const Log& log,
                LogSpace& space, SlotQueue& queue, SlotRepair& repair, BucketStore& buckets,
-               BucketRoom& room, FailStop& stop)
+               BucketRoom& room, FailStop& stop, std::uint64_t most)
     : executor_(executor),
       device_(device),
       geometry_(geometry),
@@ -22,6 +22,7 @@ Merger::Merger(Executor& executor, const block::BlockDevice& device,
       buckets_(buckets),
       room_(room),
       stop_(stop),
+      most_(most),
       ended_(executor) {}
 
 void Merger::prepare(std::uint64_t block) {
@@ -115,13 +116,13 @@ void Merger::start(std::uint64_t bucket, Urgency urgency) {
   (waited ? waited_ : ahead_).push_back(bucket);
   if (!fresh) return;
   running_.add(++started_);
-  if (workers_ == kMaxMerges) return;
+  if (workers_ == most_) return;
   ++workers_;
   executor_.spawn(work());
 }
 
 // Merges until nothing is to be merged. As many of these run as there are merges to be done, and
-// no more than kMaxMerges.
+// no more than most().
 Task<void> Merger::work() {
   // Whoever started it may be about to wait for its end.
   co_await executor_.yield();

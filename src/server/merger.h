@@ -2,6 +2,7 @@
 // bucket: one read and one write for all that is pending in it.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
@@ -30,15 +31,23 @@ struct MergeCounters {
 class Merger {
  public:
   // Merges at once: enough to keep an SSD busy, few enough to bound their buffers.
-  static constexpr std::uint64_t kMaxMerges = 64;
+  static constexpr std::uint64_t kLeast = 16, kMost = 128;
+  // Where nothing is known of the SSD.
+  static constexpr std::uint64_t kUsual = 64;
+  // On an SSD with such a queue, which so many slices share. Half of it is left to the log and to
+  // the reads of clients.
+  static std::uint64_t at_once(std::optional<std::uint32_t> queue, std::uint32_t slices) {
+    if (!queue) return kUsual;
+    return std::clamp<std::uint64_t>(*queue / 2 / slices, kLeast, kMost);
+  }
 
   // A merge that a write waits for goes first.
   enum class Urgency : std::uint8_t { ahead, waited };
 
-  // `device` is asked for its name.
+  // `device` is asked for its name. `most` merges run at once.
   Merger(Executor& executor, const block::BlockDevice& device, const layout::SsdGeometry& geometry,
          BlockTable& table, const Log& log, LogSpace& space, SlotQueue& queue, SlotRepair& repair,
-         BucketStore& buckets, BucketRoom& room, FailStop& stop);
+         BucketStore& buckets, BucketRoom& room, FailStop& stop, std::uint64_t most = kUsual);
 
   // Starts merging a block's coldest write if the next new key would find no slot, so that it need
   // not wait.
@@ -54,8 +63,9 @@ class Merger {
   // Starts merges of all writes near a home.
   void merge_near(std::uint64_t home);
 
-  // Merges started and not ended; at most how many have not begun; waits until one ends; until
-  // those end that are started by now; until none runs.
+  // How many run at once; merges started and not ended; at most how many have not begun; waits
+  // until one ends; until those end that are started by now; until none runs.
+  std::uint64_t most() const { return most_; }
   std::uint64_t running() const { return running_.size(); }
   std::uint64_t queued(Urgency urgency) const {
     return urgency == Urgency::waited ? waited_.size() : ahead_.size();
@@ -102,6 +112,7 @@ class Merger {
   BucketStore& buckets_;
   BucketRoom& room_;
   FailStop& stop_;
+  const std::uint64_t most_;
 
   // Of a merge that has not gathered yet: the queue that it is in, or that it has begun.
   enum class Stage : std::uint8_t { ahead, waited, begun };

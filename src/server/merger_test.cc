@@ -139,6 +139,14 @@ TEST_F(MergerTest, AfterADeviceErrorNothingIsMerged) {
   EXPECT_EQ(parts_.table.dirty(), 2u);
 }
 
+TEST_F(MergerTest, HowManyRunAtOnceFollowsTheQueueOfTheSsd) {
+  EXPECT_EQ(Merger::at_once(std::nullopt, 1), 64u);
+  EXPECT_EQ(Merger::at_once(256, 1), 128u);
+  EXPECT_EQ(Merger::at_once(256, 2), 64u);
+  EXPECT_EQ(Merger::at_once(1023, 1), 128u) << "no more";
+  EXPECT_EQ(Merger::at_once(2, 1), 16u) << "no fewer";
+}
+
 TEST_F(MergerTest, WhoWaitsForTheBlockIsWoken) {
   fill_block(0);
   ASSERT_TRUE(parts_.merger.relieve(0).ok());

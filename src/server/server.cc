@@ -14,6 +14,7 @@
 #include "base/descriptor_limit.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "block/queue_depth.h"
 #include "block/superblock.h"
 #include "fabric/epoch.h"
 #include "fabric/server/fabric_server.h"
@@ -330,6 +331,7 @@ ShardPlan Server::Impl::plan_shard(std::uint32_t shard, const ServerOptions& o) 
   options.device_path = ssd.path;
   options.target = target;
   options.session_seed = mix(session_seed + shard);
+  options.merges = Merger::at_once(block::queue_depth(ssd.path), ssd.geometry.slices);
   options.recoveries = recoveries;
   options.process_stat = [this] { return process_stat(); };
   return plan;

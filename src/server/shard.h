@@ -39,6 +39,7 @@ struct ShardOptions {
   std::string device_path;                  // told to clients
   layout::SsdTarget target;                 // likewise
   std::uint64_t session_seed = 0;
+  std::uint64_t merges = Merger::kUsual;  // at once
   std::uint64_t region_base = 0;  // told to clients: where its blocks are in its lane's region
   std::function<void()> between_stores;  // of BlockTable
   // Those of the server's shards, of which this is one. Null: there is no other.
