@@ -6,9 +6,9 @@ import os
 import tempfile
 import unittest
 
-from evaluate import charts, headline, limits, output, published, ranges, summary
+from evaluate import charts, headline, limits, output, published, ranges, reach, summary
 from evaluate.charts import pyplot
-from evaluate.figures import ALL, figure_14, figure_16
+from evaluate.figures import ALL, figure_14, figure_16, figure_19
 from evaluate.job import COLUMNS
 from evaluate.setup import CACHE_BLOCKS, MEMORY, SETUPS
 from evaluate.testing import fakes
@@ -104,6 +104,9 @@ class HeadlineTest(unittest.TestCase):
                 self.assertEqual(len(row), len(other.columns), other.heading)
                 self.assertNotIn("-", row[:-1], other.heading)
         self.assertEqual(len(summary.room(setup, results).rows), 4)
+        large = fakes.results(figure_19.jobs(setup) + headline.jobs(setup))
+        for row in reach.table(setup, headline.scale(setup, large), large).rows:
+            self.assertNotEqual(row[2], "-", row[0])
 
     def test_is_at_the_figures_scale_without_points_of_its_own(self):
         setup = SETUPS["quick"]

@@ -1,7 +1,7 @@
 """The headline: 7 SSDs, at the paper's size where that is not too long, with LEED's cores split as
 in the paper and as is best for LEED."""
 
-from evaluate import charts, published, ranges
+from evaluate import charts, published, ranges, reach
 from evaluate.figures import figure_11, series
 from evaluate.results import ratio
 from evaluate.setup import SYSTEMS, WORKLOADS
@@ -22,7 +22,7 @@ def jobs(setup):
     if setup.few:
         return []
     at = setup.of_headline()
-    return [*points(at), figure_11.at_published_load(at)]
+    return [*points(at), figure_11.at_published_load(at), *reach.points(at)]
 
 
 def scale(setup, results):
@@ -39,7 +39,7 @@ def points(at):
 
 def rows(setup, results):
     at = scale(setup, results)
-    return [row for point in points(at) for row in results.rows(point)]
+    return [row for point in [*points(at), *reach.points(at)] for row in results.rows(point)]
 
 
 def best(at, results, system, workload):

@@ -2,7 +2,7 @@
 
 import os
 
-from evaluate import charts, headline, page, ranges, summary, tables
+from evaluate import charts, headline, page, ranges, reach, summary, tables
 from evaluate.job import COLUMNS
 from evaluate.setup import RECORDS, SKEW
 
@@ -83,7 +83,8 @@ def write_all(folder, modules, setup, results, version, failures):
         write(folder, f"data/{headline.NAME}.csv", tables.csv_text(found))
         introduction += (page.picture(picture, headline.TITLE)
                          + page.table(headline.table(setup, results))
-                         + page.table(headline.beside(setup, results)))
+                         + page.table(headline.beside(setup, results))
+                         + page.table(reach.table(setup, headline.scale(setup, results), results)))
     if any(results.row(job) for job in ranges.jobs(setup)):
         introduction += ("<details><summary>What the headline depends on</summary>"
                          + page.table(headline.costs(setup, results))

@@ -26,7 +26,7 @@ def options(words):
     keys = result.add_mutually_exclusive_group(required=True)
     keys.add_argument("--skew", type=float, default=0)
     keys.add_argument("--uniform", action="store_true")
-    for name in ("original-locks", "no-offload", "no-cache", "no-batching", "json"):
+    for name in ("original-locks", "two-reads", "no-offload", "no-cache", "no-batching", "json"):
         result.add_argument(f"--{name}", action="store_true")
     result.add_argument("--cost", action="append", default=[])
     for name in ("settle", "ssd-cores", "ssd-size"):
