@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <csignal>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,16 @@ class LibraryTest : public ::testing::TestWithParam<const char*> {
     EXPECT_TRUE(store_.running());
   }
 
+  // What a program must not do ends it, and it is told why.
+  void expect_end(const std::string& way, const std::string& why) {
+    Process user({SCALIO_LIBRARY_USER, way, uri()}, scratch_ / way);
+    const std::optional<ProcessEnd> exit = user.wait(seconds(60));
+    ASSERT_TRUE(exit) << way << " hangs: " << user.err();
+    EXPECT_TRUE(exit->signaled && exit->code == SIGABRT) << way << ": " << exit->code;
+    EXPECT_THAT(user.err(), HasSubstr(why));
+    EXPECT_TRUE(store_.running());
+  }
+
   Scratch scratch_{"library"};
   Store store_{scratch_, {}};
 };
@@ -55,6 +66,15 @@ TEST_P(LibraryTest, AForkedChildThatEndsLeavesTheParentAlone) { expect_well("for
 TEST_P(LibraryTest, AForkedChildIsToldToConnectAnew) { expect_well("fork-and-use"); }
 TEST_P(LibraryTest, WhatIsInFlightAtAForkEndsInTheParent) { expect_well("fork-in-flight"); }
 TEST_P(LibraryTest, ATaskMayFork) { expect_well("fork-in-task"); }
+
+TEST_P(LibraryTest, AForkedChildIsToldToConnectASharedClientAnew) { expect_well("fork-shared"); }
+
+TEST_P(LibraryTest, ASecondThreadIsToldWhatToDo) {
+  expect_end("two-threads", "two threads use one Client at once");
+}
+TEST_P(LibraryTest, ASharedClientIsNotStoppedByItself) {
+  expect_end("stop-in-function", "is stopped or destroyed on one of its own threads");
+}
 
 TEST_P(LibraryTest, WhatCompletesAtOnceLeavesOthersTheirTurn) { expect_well("take-turns"); }
 TEST_P(LibraryTest, AProgramThatComesLateHasItsReplies) { expect_well("come-late"); }

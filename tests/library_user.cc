@@ -2,8 +2,10 @@
 //
 //   scalio-library-user WAY URI
 //
-// Exit status 0 if all went as include/scalio/client.h says; else 1, with what did not.
+// Exit status 0 if all went as include/scalio/client.h and shared_client.h say; else 1, with what
+// did not.
 #include <scalio/client.h>
+#include <scalio/shared_client.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <future>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -295,6 +298,54 @@ int come_late(const char* uri) {
   return 0;
 }
 
+// --- Threads -------------------------------------------------------------------------------------
+
+// The second thread's operation must end the process.
+int use_on_two_threads(const char* uri) {
+  Connected client = Client::connect(uri);
+  const auto sleep = [](Client* c, std::promise<void>* running) -> Task<void> {
+    running->set_value();
+    co_await c->sleep(2 * kStarved);
+  };
+  std::promise<void> running;
+  std::thread other([&] { of(client).run(sleep(&of(client), &running)); });
+  running.get_future().wait();
+  (void)of(client).run(of(client).get("key"));
+  fail("two threads used the client");
+}
+
+using Shared = scalio::Result<std::unique_ptr<scalio::SharedClient>>;
+
+scalio::SharedClient& of(Shared& client) {
+  expect_ok(client.status(), "connect");
+  return **client;
+}
+
+int stop_in_function(const char* uri) {
+  Shared client = scalio::SharedClient::connect(uri);
+  std::promise<void> never;
+  expect_ok(of(client).get("key", [&](auto) { of(client).stop(); }), "get");
+  never.get_future().wait_for(2 * kStarved);
+  fail("it was stopped by itself");
+}
+
+int fork_shared(const char* uri) {
+  static Shared client = scalio::SharedClient::connect(uri);
+  const auto use_shared = [] {
+    expect_ok(of(client).put("key", "shared").get().status(), "put");
+    expect_ok(of(client).get("key").get().status(), "get");
+  };
+  use_shared();
+  in_child([] {
+    expect_forked(of(client).get("key").get().status());
+    expect_forked(of(client).put("key", "child", [](auto) { fail("it was put"); }));
+    of(client).stop();
+    client = Status(Code::unavailable, "destroyed");
+  });
+  use_shared();
+  return 0;
+}
+
 // --- Hits alone, to count their instructions -----------------------------------------------------
 
 int hits(const char* uri, long count) {
@@ -322,6 +373,9 @@ int main(int argc, char** argv) {
   if (way == "fork-in-task") return fork_in_task(argv[2]);
   if (way == "take-turns") return take_turns(argv[2]);
   if (way == "come-late") return come_late(argv[2]);
+  if (way == "two-threads") return use_on_two_threads(argv[2]);
+  if (way == "stop-in-function") return stop_in_function(argv[2]);
+  if (way == "fork-shared") return fork_shared(argv[2]);
   if (way == "hits" && argc == 4) return hits(argv[2], std::atol(argv[3]));
   fail("no such way");
 }

@@ -132,8 +132,9 @@ struct Begun {
 }  // namespace detail
 
 // A connection to all shards of one store. One thread at a time uses a Client (it has its own event
-// loop and is not thread-safe); a thread may have many operations in flight on it. Keys are 1 to
-// 255 bytes.
+// loop and is not thread-safe); a thread may have many operations in flight on it. An operation on
+// a Client that another thread runs ends the process, with a message: SharedClient is for many
+// threads. Keys are 1 to 255 bytes.
 //
 // A Client may be kept anywhere, also in a static or thread_local variable. It shares nothing with
 // others.
@@ -219,6 +220,7 @@ class Client {
   // The blocking form: runs the event loop until the task has ended. Not from inside a task.
   template <class T>
   T run(Task<T> task) {
+    const Use use(*this);
     // What ends at once, as a GET from shared memory does, needs no turn of the loop.
     if (!task.await_suspend(std::noop_coroutine())) return task.await_resume();
     std::optional<T> out;
@@ -228,7 +230,10 @@ class Client {
     run_to_end(rest(std::move(task), &out));
     return std::move(*out);
   }
-  void run(Task<void> task) { run_to_end(std::move(task)); }
+  void run(Task<void> task) {
+    const Use use(*this);
+    run_to_end(std::move(task));
+  }
 
   // Starts a task that runs beside others whenever run() runs. wait_all() runs until all have
   // ended.
@@ -242,6 +247,18 @@ class Client {
  private:
   friend class client::ClientLoop;
   struct Impl;
+  // While this thread runs the client, others may not use it.
+  class Use {
+   public:
+    explicit Use(Client& client);
+    ~Use();
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+   private:
+    Impl& impl_;
+    const char* before_;  // this thread too, if it is there, or none
+  };
   explicit Client(std::unique_ptr<Impl> impl);
   void run_to_end(Task<void> task);
 

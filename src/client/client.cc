@@ -2,6 +2,7 @@
 #include <scalio/client.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -39,6 +40,12 @@ namespace {
 constexpr Nanos kReportEvery = kSecond;
 // How long a client that is destroyed waits for the answer to its last report.
 constexpr Nanos kLastReport = 500 * kMillisecond;
+
+// The address of a variable of this thread: it is no other thread's meanwhile.
+const char* this_thread() {
+  thread_local const char here = 0;
+  return &here;
+}
 }  // namespace
 
 struct Client::Impl {
@@ -60,6 +67,9 @@ struct Client::Impl {
   std::optional<Nanos> connect_deadline;  // while connect() is under way
   std::size_t tasks = 0;                  // of Client::spawn, that have not ended
   std::size_t runs = 0;                   // of the loop, one within the other
+  // The thread that runs the client now. Read and written without an order, which costs nothing:
+  // two threads that begin in the same instant are found out at their next operations.
+  std::atomic<const char*> user{nullptr};
 
   Task<Status> connect(net::Uri uri);
   void make_lanes(net::Uri uri);
@@ -75,6 +85,13 @@ struct Client::Impl {
   Task<void> leave();
   Task<Result<std::vector<std::string>>> stat_of_shards();
   Nanos operation_deadline() { return loop->now() + to_nanos(options.operation_timeout); }
+
+  // That no other thread runs the client.
+  void check_thread() const {
+    const char* const now = user.load(std::memory_order_relaxed);
+    if (now != nullptr && now != this_thread()) used_by_two();
+  }
+  void used_by_two() const;
 
   template <class F>
   void run_until(F done) {
@@ -110,6 +127,24 @@ struct Client::Impl {
   Task<Result<std::uint64_t>> write(RequestKind kind, std::string_view key, std::string_view value,
                                     std::uint64_t expected);
 };
+
+// A forked process has the mark of the parent's thread, and its operations fail without a loop.
+void Client::Impl::used_by_two() const {
+  if (loop->forked()) return;
+  std::fputs(
+      "scalio: two threads use one Client at once, and it is one thread's at a time: connect a "
+      "Client for each thread, or share a scalio::SharedClient\n",
+      stderr);
+  std::abort();
+}
+
+Client::Use::Use(Client& client) : impl_(*client.impl_) {
+  impl_.check_thread();
+  before_ = impl_.user.load(std::memory_order_relaxed);
+  impl_.user.store(this_thread(), std::memory_order_relaxed);
+}
+
+Client::Use::~Use() { impl_.user.store(before_, std::memory_order_relaxed); }
 
 void Client::Impl::make_lanes(net::Uri uri) {
   const Nanos timeout = to_nanos(options.operation_timeout);
@@ -261,6 +296,7 @@ Client::~Client() {
 }
 
 Task<Result<Record>> Client::get(std::string_view key) {
+  impl_->check_thread();
   if (!impl_->report_timer->armed()) impl_->report_timer->arm(impl_->loop->now() + kReportEvery);
   if (Status s = impl_->check_key(key); !s.ok()) {
     return [](Executor& executor, Status failure) -> Task<Result<Record>> {
@@ -292,6 +328,7 @@ Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_
 
 Task<Result<std::uint64_t>> Client::Impl::write(RequestKind kind, std::string_view key,
                                                 std::string_view value, std::uint64_t expected) {
+  check_thread();
   if (!loop->may_go_on()) co_await loop->yield();
   if (Status s = check_key(key); !s.ok()) co_return s;
   if (key.size() + value.size() > geometry.inline_limit) {
@@ -386,6 +423,7 @@ std::vector<ScanRange> Client::scan_ranges(std::size_t parts) const {
 }
 
 Task<Result<ScanPage>> Client::scan(ScanRange range) {
+  impl_->check_thread();
   if (!impl_->loop->may_go_on()) co_await impl_->loop->yield();
   const ScanPlace begin = ScanPlace::unpack(range.begin), end = ScanPlace::unpack(range.end);
   const auto valid = [&](const ScanPlace& p) {
@@ -497,6 +535,7 @@ Task<Result<std::vector<std::string>>> Client::Impl::stat_of_shards() {
 }
 
 Task<Result<std::string>> Client::stat() {
+  impl_->check_thread();
   const Result<std::vector<std::string>> texts = co_await impl_->stat_of_shards();
   if (!texts.ok()) co_return texts.status();
   nlohmann::json shards = nlohmann::json::array();
@@ -545,11 +584,13 @@ void Client::spawn(Task<void> task) {
     co_await std::move(t);
     --*count;
   };
+  impl_->check_thread();
   ++impl_->tasks;
   impl_->loop->spawn(body(std::move(task), &impl_->tasks));
 }
 
 void Client::wait_all() {
+  const Use use(*this);
   impl_->run_until([&] { return impl_->tasks == 0; });
 }
 
