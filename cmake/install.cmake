@@ -1,5 +1,5 @@
-# What `cmake --install` puts where, beside the program: the public headers, and the client library
-# as the CMake package scalio, used as
+# What `cmake --install` puts where, beside the program: the public headers, libscalio.so with its
+# scalio.pc for C, and the client library for C++ as the CMake package scalio, used as
 #
 #   find_package(scalio REQUIRED)
 #   target_link_libraries(app PRIVATE scalio::client)
@@ -18,6 +18,12 @@ endforeach()
 install(EXPORT scalio NAMESPACE scalio:: FILE scalio-targets.cmake DESTINATION ${package_dir})
 install(DIRECTORY include/scalio DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
 
+install(TARGETS scalio_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+# Wherever the prefix is.
+file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+configure_file(cmake/scalio.pc.in scalio.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/scalio.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
 configure_package_config_file(cmake/scalio-config.cmake.in scalio-config.cmake
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(scalio-config-version.cmake COMPATIBILITY SameMinorVersion)
@@ -31,7 +37,7 @@ if(SCALIO_TESTS)
     set(example_flags -fsanitize=${SCALIO_SANITIZE})
   endif()
   add_test(NAME install.example
-           COMMAND ${CMAKE_SOURCE_DIR}/examples/hello/test ${CMAKE_BINARY_DIR}
+           COMMAND ${CMAKE_SOURCE_DIR}/examples/test ${CMAKE_BINARY_DIR}
                    ${CMAKE_CXX_COMPILER} ${example_flags})
-  set_tests_properties(install.example PROPERTIES TIMEOUT 300)
+  set_tests_properties(install.example PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 endif()

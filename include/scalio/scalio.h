@@ -1,0 +1,218 @@
+/* The client of a Scalio store for C, and for what calls C: libscalio.so.
+ *
+ *   scalio_client *client;
+ *   scalio_result *failure = scalio_connect("unix:/run/scalio.sock", NULL, &client);
+ *   scalio_result *got = scalio_get(client, "key", 3);
+ *   if (scalio_result_code(got) == SCALIO_OK) ... scalio_result_value(got, &size) ...
+ *   scalio_result_free(got);
+ *   scalio_client_free(client);
+ *
+ * Any thread may use a client at any time; it has threads of its own, which do the work, and a
+ * caller either waits for them or gives a function to be called. Operations are linearizable, and
+ * what was written is durable. Keys are 1 to 255 bytes, any bytes.
+ *
+ * Every outcome is a scalio_result: a code, and for failures a sentence that says what happened, to
+ * what, and what to do. Functions that return one never return NULL, but for those that say so.
+ * Whoever is given a result frees it. Arguments are copied before a function returns; what a
+ * pointer to const is returned of, owns it.
+ *
+ * The library is compatible within its SONAME: functions and codes may be added, nothing else
+ * changes. A program should take a code that it does not know for a failure.
+ */
+#ifndef SCALIO_SCALIO_H
+#define SCALIO_SCALIO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum scalio_code {
+  SCALIO_OK = 0,
+  SCALIO_NOT_FOUND = 1,   /* the key has no value */
+  SCALIO_CONFLICT = 2,    /* conditional write: the key's version is another one */
+  SCALIO_UNKNOWN = 3,     /* the write was sent, and may or may not happen */
+  SCALIO_INVALID = 4,     /* the request itself is wrong */
+  SCALIO_TOO_LARGE = 5,   /* key + value exceed what the store takes */
+  SCALIO_FULL = 6,        /* no room on the SSD; nothing was written */
+  SCALIO_READ_ONLY = 7,   /* writes stopped after a device error; nothing was written */
+  SCALIO_UNAVAILABLE = 8, /* no connection, or resources; a write reported so was never sent */
+  SCALIO_TIMED_OUT = 9,   /* a bound on waiting passed; a write reported so was never sent */
+  SCALIO_IO_ERROR = 10,   /* a device reported an error */
+  SCALIO_CORRUPT = 11,    /* stored bytes contradict each other */
+  SCALIO_BUSY = 12        /* a limit on clients or operations is reached */
+} scalio_code;
+
+typedef struct scalio_options scalio_options;
+typedef struct scalio_client scalio_client;
+typedef struct scalio_result scalio_result;
+typedef struct scalio_queue scalio_queue;
+
+typedef struct scalio_bytes {
+  const void* data;
+  size_t size;
+} scalio_bytes;
+
+typedef enum scalio_write_kind {
+  SCALIO_PUT = 0,
+  SCALIO_PUT_IF = 1,
+  SCALIO_REMOVE = 2,
+  SCALIO_REMOVE_IF = 3
+} scalio_write_kind;
+
+/* One write of a batch. */
+typedef struct scalio_write {
+  int kind; /* a scalio_write_kind */
+  scalio_bytes key;
+  scalio_bytes value; /* of puts */
+  uint64_t expected;  /* of SCALIO_PUT_IF and SCALIO_REMOVE_IF */
+} scalio_write;
+
+/* A part of a store. Empty, and at its end, if both are equal. */
+typedef struct scalio_range {
+  uint64_t begin;
+  uint64_t end;
+} scalio_range;
+
+/* The version of the library, "0.1.0". */
+const char* scalio_version(void);
+/* The name of a code, "not_found"; "unknown code" of a number that is none. */
+const char* scalio_code_name(int code);
+
+/* --- Options ---------------------------------------------------------------------------------- */
+
+/* The defaults. NULL if there is no memory. What is wrong is said by scalio_connect(). */
+scalio_options* scalio_options_new(void);
+void scalio_options_free(scalio_options* options);
+/* Threads of the client, 1 to 64, each a client to the server. Default 1. */
+void scalio_options_set_threads(scalio_options* options, unsigned threads);
+/* Operations that a thread may have begun and not ended, 1 to 1,048,576. Default 4,096. */
+void scalio_options_set_in_flight(scalio_options* options, size_t operations);
+/* How long an operation waits for room when there are as many. Default 0: it is busy at once. */
+void scalio_options_set_submit_timeout(scalio_options* options, uint32_t milliseconds);
+/* Bounds on connecting (default 5,000), on any one operation (10,000), and on resuming a lost
+ * connection (2,000). */
+void scalio_options_set_connect_timeout(scalio_options* options, uint32_t milliseconds);
+void scalio_options_set_operation_timeout(scalio_options* options, uint32_t milliseconds);
+void scalio_options_set_resume_timeout(scalio_options* options, uint32_t milliseconds);
+/* Where this machine sees the server's SSDs, one path a call, in the order of `scalio stat`; they
+ * are read directly. Default: the server says how to read them. */
+scalio_code scalio_options_add_ssd_path(scalio_options* options, const char* path);
+
+/* --- Connecting ------------------------------------------------------------------------------- */
+
+/* `uri`: "unix:/path", "tcp:host:port" or "rdma:host:port"; `options` may be NULL and freed after.
+ * Blocks until connected. Returns NULL, and the client in *client; or why there is none, and NULL
+ * there. */
+scalio_result* scalio_connect(const char* uri, const scalio_options* options,
+                              scalio_client** client);
+/* Waits until all operations in flight have ended, which their timeouts bound, and leaves. Not by a
+ * function that the client calls, and no other thread may use the client meanwhile. In a forked
+ * child it does nothing, and every operation fails. NULL is nothing. */
+void scalio_client_free(scalio_client* client);
+/* The largest key + value, in bytes, that the store takes. */
+size_t scalio_inline_limit(const scalio_client* client);
+
+/* --- Operations that wait ---------------------------------------------------------------------
+ *
+ * Not within a function that the client calls: SCALIO_INVALID. */
+
+/* The key's value and version. */
+scalio_result* scalio_get(scalio_client* client, const void* key, size_t key_size);
+/* Of each key: scalio_result_at(), in their order. All are in flight together. */
+scalio_result* scalio_multi_get(scalio_client* client, const scalio_bytes* keys, size_t count);
+/* Sets the key's value: its new version. */
+scalio_result* scalio_put(scalio_client* client, const void* key, size_t key_size,
+                          const void* value, size_t value_size);
+/* The same if the key's version is `expected` (0: if it does not exist), else SCALIO_CONFLICT. */
+scalio_result* scalio_put_if(scalio_client* client, const void* key, size_t key_size,
+                             const void* value, size_t value_size, uint64_t expected);
+/* Removes the key, whether or not it exists: the deletion's version. */
+scalio_result* scalio_remove(scalio_client* client, const void* key, size_t key_size);
+/* The same if the key's version is `expected`, else SCALIO_CONFLICT. */
+scalio_result* scalio_remove_if(scalio_client* client, const void* key, size_t key_size,
+                                uint64_t expected);
+/* Each write by itself, in any order, all in flight together: scalio_result_at(), as given. */
+scalio_result* scalio_batch(scalio_client* client, const scalio_write* writes, size_t count);
+/* Divides the store into at most `parts` ranges of about equal size: scalio_result_range() of each
+ * scalio_result_at(). Scans of them may run beside each other. */
+scalio_result* scalio_scan_ranges(scalio_client* client, size_t parts);
+/* The records of the first part of a range, in no order: scalio_result_at(), each with its key;
+ * scalio_result_range() is what is left. What exists throughout a scan is found once. */
+scalio_result* scalio_scan(scalio_client* client, scalio_range range);
+/* The server's statistics: JSON, as the value. */
+scalio_result* scalio_stat(scalio_client* client);
+
+/* --- Operations that call a function ----------------------------------------------------------
+ *
+ * Each returns NULL once it has begun: `done` is then called exactly once, with the result, which
+ * it frees, and `user`. Else it returns why it has not begun, and `done` is not called.
+ *
+ * Without a queue, a thread of the client calls it: it should be short, must not wait for an
+ * operation of this client, and may begin operations. With a queue, scalio_queue_poll() calls
+ * it. */
+typedef void (*scalio_done)(scalio_result* result, void* user);
+
+scalio_result* scalio_get_async(scalio_client* client, const void* key, size_t key_size,
+                                scalio_done done, void* user, scalio_queue* queue);
+scalio_result* scalio_multi_get_async(scalio_client* client, const scalio_bytes* keys, size_t count,
+                                      scalio_done done, void* user, scalio_queue* queue);
+scalio_result* scalio_put_async(scalio_client* client, const void* key, size_t key_size,
+                                const void* value, size_t value_size, scalio_done done, void* user,
+                                scalio_queue* queue);
+scalio_result* scalio_put_if_async(scalio_client* client, const void* key, size_t key_size,
+                                   const void* value, size_t value_size, uint64_t expected,
+                                   scalio_done done, void* user, scalio_queue* queue);
+scalio_result* scalio_remove_async(scalio_client* client, const void* key, size_t key_size,
+                                   scalio_done done, void* user, scalio_queue* queue);
+scalio_result* scalio_remove_if_async(scalio_client* client, const void* key, size_t key_size,
+                                      uint64_t expected, scalio_done done, void* user,
+                                      scalio_queue* queue);
+scalio_result* scalio_batch_async(scalio_client* client, const scalio_write* writes, size_t count,
+                                  scalio_done done, void* user, scalio_queue* queue);
+scalio_result* scalio_scan_ranges_async(scalio_client* client, size_t parts, scalio_done done,
+                                        void* user, scalio_queue* queue);
+scalio_result* scalio_scan_async(scalio_client* client, scalio_range range, scalio_done done,
+                                 void* user, scalio_queue* queue);
+scalio_result* scalio_stat_async(scalio_client* client, scalio_done done, void* user,
+                                 scalio_queue* queue);
+
+/* Brings results to the thread of an event loop. `limit`, at least 1: operations that were begun
+ * for the queue and not yet brought; what comes beyond it is busy. Returns NULL, and the queue in
+ * *queue; or why there is none, and NULL there. */
+scalio_result* scalio_queue_new(size_t limit, scalio_queue** queue);
+/* What it has not brought is dropped: those functions are not called. NULL is nothing. */
+void scalio_queue_free(scalio_queue* queue);
+/* Can be read while there is something to bring. Only to be waited for. */
+int scalio_queue_fd(const scalio_queue* queue);
+/* Calls the functions of what has ended, without waiting, and returns how many. One thread at a
+ * time, and not within such a function. */
+size_t scalio_queue_poll(scalio_queue* queue);
+
+/* --- Results ----------------------------------------------------------------------------------
+ *
+ * What a result does not have is 0, empty or NULL. */
+
+scalio_code scalio_result_code(const scalio_result* result);
+/* "" of success. */
+const char* scalio_result_message(const scalio_result* result);
+/* Not ended by a 0, but never NULL. Its size, in *size. */
+const void* scalio_result_value(const scalio_result* result, size_t* size);
+uint64_t scalio_result_version(const scalio_result* result);
+/* The parts of a multi_get, a batch, scan_ranges or a scan. NULL if there are no so many. */
+size_t scalio_result_count(const scalio_result* result);
+const scalio_result* scalio_result_at(const scalio_result* result, size_t index);
+/* Of a record that a scan has found, which is a part. As scalio_result_value(). */
+const void* scalio_result_key(const scalio_result* result, size_t* size);
+/* Of a scan: what is left. Of a part of scan_ranges: the range. */
+scalio_range scalio_result_range(const scalio_result* result);
+/* With all its parts. NULL is nothing. */
+void scalio_result_free(scalio_result* result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SCALIO_SCALIO_H */

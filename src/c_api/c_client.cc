@@ -1,0 +1,360 @@
+// The operations: arguments are checked and copied, a SharedClient does the rest, and no exception
+// leaves. An operation that waits is one that calls a function, with a wait for it.
+#include <scalio/shared_client.h>
+
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "c_api/c_options.h"
+#include "c_api/c_result.h"
+
+namespace c = scalio::c;
+using scalio::BatchWrite;
+using scalio::Code;
+using scalio::CompletionQueue;
+using scalio::Done;
+using scalio::Record;
+using scalio::Result;
+using scalio::ScanPage;
+using scalio::ScanRange;
+using scalio::SharedClient;
+using scalio::SharedClientOptions;
+using scalio::SharedWrite;
+using scalio::Status;
+
+struct scalio_client {
+  std::unique_ptr<SharedClient> shared;
+};
+
+struct scalio_queue {
+  std::unique_ptr<CompletionQueue> completions;
+};
+
+namespace {
+
+// What is to be called, and by whom.
+struct Target {
+  scalio_done done;
+  void* user;
+  scalio_queue* queue;
+};
+
+scalio_result* failed(Code code, const char* message) {
+  return c::new_result(Status(code, message));
+}
+
+// Runs what may throw.
+template <class F>
+scalio_result* guarded(F body) noexcept {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return c::no_memory();
+  } catch (const std::exception& e) {
+    return failed(Code::unavailable, e.what());
+  }
+}
+
+bool missing(const void* data, std::size_t size) { return data == nullptr && size > 0; }
+bool missing(const scalio_bytes& b) { return missing(b.data, b.size); }
+std::string_view view(const void* data, std::size_t size) {
+  return {static_cast<const char*>(data), size};
+}
+std::string text(const scalio_bytes& b) { return std::string(view(b.data, b.size)); }
+
+// A key and a value as given; a key without a value has none.
+struct Given {
+  const void* key;
+  std::size_t key_size;
+  const void* value = nullptr;
+  std::size_t value_size = 0;
+  std::string_view key_view() const { return view(key, key_size); }
+  std::string_view value_view() const { return view(value, value_size); }
+  bool wrong() const { return missing(key, key_size) || missing(value, value_size); }
+};
+
+// `begin(shared, done, queue)` begins an operation on the SharedClient, whose outcome is a T.
+template <class T, class Begin>
+scalio_result* begin_with(scalio_client* client, const Target& to, Begin begin) {
+  if (!client) return failed(Code::invalid, "the client is NULL");
+  if (!to.done) return failed(Code::invalid, "the function to be called is NULL");
+  return guarded([&]() -> scalio_result* {
+    Done<T> done = [f = to.done, user = to.user](T outcome) {
+      f(c::new_result(std::move(outcome)), user);
+    };
+    CompletionQueue* const queue = to.queue ? to.queue->completions.get() : nullptr;
+    Status begun = begin(*client->shared, std::move(done), queue);
+    return begun.ok() ? nullptr : c::new_result(std::move(begun));
+  });
+}
+
+// Where a thread waits for a result.
+class Wait {
+ public:
+  static void end(scalio_result* result, void* user) {
+    auto* const wait = static_cast<Wait*>(user);
+    // It may be gone once the lock is let go of.
+    std::lock_guard lock(wait->mutex_);
+    wait->result_ = result;
+    wait->ended_.notify_one();
+  }
+  scalio_result* result() {
+    std::unique_lock lock(mutex_);
+    ended_.wait(lock, [this] { return result_ != nullptr; });
+    return result_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  scalio_result* result_ = nullptr;
+};
+
+// `begin(done, user)` begins an operation that calls a function: waits for it.
+template <class Begin>
+scalio_result* wait_for(scalio_client* client, Begin begin) {
+  if (client && client->shared->on_own_thread()) {
+    return failed(Code::invalid,
+                  "an operation that waits, in a function that this client calls: it would wait "
+                  "for itself; begin one that calls a function");
+  }
+  return guarded([&]() -> scalio_result* {
+    Wait wait;
+    scalio_result* const not_begun = begin(Wait::end, &wait);
+    return not_begun ? not_begun : wait.result();
+  });
+}
+
+scalio_result* wrong_bytes() { return failed(Code::invalid, "bytes at NULL whose size is not 0"); }
+
+}  // namespace
+
+const char* scalio_version() { return SCALIO_VERSION; }
+
+const char* scalio_code_name(int code) {
+  if (code < SCALIO_OK || code > SCALIO_BUSY) return "unknown code";
+  return scalio::to_string(static_cast<Code>(code)).data();
+}
+
+scalio_result* scalio_connect(const char* uri, const scalio_options* options,
+                              scalio_client** client) {
+  if (!client) return failed(Code::invalid, "the place for the client is NULL");
+  *client = nullptr;
+  if (!uri) return failed(Code::invalid, "the URI is NULL");
+  return guarded([&]() -> scalio_result* {
+    auto made = SharedClient::connect(uri, options ? options->value : SharedClientOptions());
+    if (!made.ok()) return c::new_result(made.status());
+    *client = new scalio_client{*std::move(made)};
+    return nullptr;
+  });
+}
+
+void scalio_client_free(scalio_client* client) { delete client; }
+
+size_t scalio_inline_limit(const scalio_client* client) {
+  return client ? client->shared->inline_limit() : 0;
+}
+
+// --- Operations that call a function -------------------------------------------------------------
+
+scalio_result* scalio_get_async(scalio_client* client, const void* key, size_t key_size,
+                                scalio_done done, void* user, scalio_queue* queue) {
+  const Given given{key, key_size};
+  if (given.wrong()) return wrong_bytes();
+  return begin_with<Result<Record>>(
+      client, {done, user, queue},
+      [&](SharedClient& s, auto f, auto* q) { return s.get(given.key_view(), std::move(f), q); });
+}
+
+scalio_result* scalio_multi_get_async(scalio_client* client, const scalio_bytes* keys, size_t count,
+                                      scalio_done done, void* user, scalio_queue* queue) {
+  if (missing(keys, count)) return failed(Code::invalid, "the keys are NULL");
+  for (size_t i = 0; i < count; ++i) {
+    if (missing(keys[i])) return wrong_bytes();
+  }
+  return begin_with<Result<SharedClient::Records>>(
+      client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
+        std::vector<std::string> copies;
+        for (size_t i = 0; i < count; ++i) copies.push_back(text(keys[i]));
+        return s.multi_get(std::move(copies), std::move(f), q);
+      });
+}
+
+scalio_result* scalio_put_async(scalio_client* client, const void* key, size_t key_size,
+                                const void* value, size_t value_size, scalio_done done, void* user,
+                                scalio_queue* queue) {
+  const Given given{key, key_size, value, value_size};
+  if (given.wrong()) return wrong_bytes();
+  return begin_with<Result<std::uint64_t>>(
+      client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
+        return s.put(given.key_view(), given.value_view(), std::move(f), q);
+      });
+}
+
+scalio_result* scalio_put_if_async(scalio_client* client, const void* key, size_t key_size,
+                                   const void* value, size_t value_size, uint64_t expected,
+                                   scalio_done done, void* user, scalio_queue* queue) {
+  const Given given{key, key_size, value, value_size};
+  if (given.wrong()) return wrong_bytes();
+  return begin_with<Result<std::uint64_t>>(
+      client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
+        return s.put_if(given.key_view(), given.value_view(), expected, std::move(f), q);
+      });
+}
+
+scalio_result* scalio_remove_async(scalio_client* client, const void* key, size_t key_size,
+                                   scalio_done done, void* user, scalio_queue* queue) {
+  const Given given{key, key_size};
+  if (given.wrong()) return wrong_bytes();
+  return begin_with<Result<std::uint64_t>>(client, {done, user, queue},
+                                           [&](SharedClient& s, auto f, auto* q) {
+                                             return s.remove(given.key_view(), std::move(f), q);
+                                           });
+}
+
+scalio_result* scalio_remove_if_async(scalio_client* client, const void* key, size_t key_size,
+                                      uint64_t expected, scalio_done done, void* user,
+                                      scalio_queue* queue) {
+  const Given given{key, key_size};
+  if (given.wrong()) return wrong_bytes();
+  return begin_with<Result<std::uint64_t>>(
+      client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
+        return s.remove_if(given.key_view(), expected, std::move(f), q);
+      });
+}
+
+scalio_result* scalio_batch_async(scalio_client* client, const scalio_write* writes, size_t count,
+                                  scalio_done done, void* user, scalio_queue* queue) {
+  if (missing(writes, count)) return failed(Code::invalid, "the writes are NULL");
+  for (size_t i = 0; i < count; ++i) {
+    if (writes[i].kind < SCALIO_PUT || writes[i].kind > SCALIO_REMOVE_IF) {
+      return failed(Code::invalid, "a write of a batch is of no kind that there is");
+    }
+    if (missing(writes[i].key) || missing(writes[i].value)) return wrong_bytes();
+  }
+  return begin_with<Result<SharedClient::Versions>>(
+      client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
+        std::vector<SharedWrite> copies;
+        for (size_t i = 0; i < count; ++i) {
+          const scalio_write& w = writes[i];
+          copies.push_back({.kind = static_cast<BatchWrite::Kind>(w.kind),
+                            .key = text(w.key),
+                            .value = text(w.value),
+                            .expected = w.expected});
+        }
+        return s.write(std::move(copies), std::move(f), q);
+      });
+}
+
+scalio_result* scalio_scan_ranges_async(scalio_client* client, size_t parts, scalio_done done,
+                                        void* user, scalio_queue* queue) {
+  return begin_with<Result<std::vector<ScanRange>>>(
+      client, {done, user, queue},
+      [&](SharedClient& s, auto f, auto* q) { return s.scan_ranges(parts, std::move(f), q); });
+}
+
+scalio_result* scalio_scan_async(scalio_client* client, scalio_range range, scalio_done done,
+                                 void* user, scalio_queue* queue) {
+  return begin_with<Result<ScanPage>>(client, {done, user, queue},
+                                      [&](SharedClient& s, auto f, auto* q) {
+                                        return s.scan({range.begin, range.end}, std::move(f), q);
+                                      });
+}
+
+scalio_result* scalio_stat_async(scalio_client* client, scalio_done done, void* user,
+                                 scalio_queue* queue) {
+  return begin_with<Result<std::string>>(
+      client, {done, user, queue},
+      [&](SharedClient& s, auto f, auto* q) { return s.stat(std::move(f), q); });
+}
+
+// --- Operations that wait ------------------------------------------------------------------------
+
+scalio_result* scalio_get(scalio_client* client, const void* key, size_t key_size) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_get_async(client, key, key_size, done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_multi_get(scalio_client* client, const scalio_bytes* keys, size_t count) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_multi_get_async(client, keys, count, done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_put(scalio_client* client, const void* key, size_t key_size,
+                          const void* value, size_t value_size) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_put_async(client, key, key_size, value, value_size, done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_put_if(scalio_client* client, const void* key, size_t key_size,
+                             const void* value, size_t value_size, uint64_t expected) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_put_if_async(client, key, key_size, value, value_size, expected, done, user,
+                               nullptr);
+  });
+}
+
+scalio_result* scalio_remove(scalio_client* client, const void* key, size_t key_size) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_remove_async(client, key, key_size, done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_remove_if(scalio_client* client, const void* key, size_t key_size,
+                                uint64_t expected) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_remove_if_async(client, key, key_size, expected, done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_batch(scalio_client* client, const scalio_write* writes, size_t count) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_batch_async(client, writes, count, done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_scan_ranges(scalio_client* client, size_t parts) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_scan_ranges_async(client, parts, done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_scan(scalio_client* client, scalio_range range) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_scan_async(client, range, done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_stat(scalio_client* client) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_stat_async(client, done, user, nullptr);
+  });
+}
+
+// --- Queues --------------------------------------------------------------------------------------
+
+scalio_result* scalio_queue_new(size_t limit, scalio_queue** queue) {
+  if (!queue) return failed(Code::invalid, "the place for the queue is NULL");
+  *queue = nullptr;
+  return guarded([&]() -> scalio_result* {
+    auto made = CompletionQueue::create(limit);
+    if (!made.ok()) return c::new_result(made.status());
+    *queue = new scalio_queue{*std::move(made)};
+    return nullptr;
+  });
+}
+
+void scalio_queue_free(scalio_queue* queue) { delete queue; }
+
+int scalio_queue_fd(const scalio_queue* queue) { return queue ? queue->completions->fd() : -1; }
+
+size_t scalio_queue_poll(scalio_queue* queue) { return queue ? queue->completions->poll() : 0; }

@@ -1,0 +1,346 @@
+// The C API as programs link it, libscalio.so, against a whole store: each operation in both forms,
+// each code, and what is wrong with arguments.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <scalio/scalio.h>
+
+#include <future>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/store.h"
+
+namespace scalio::testing {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+struct FreeResult {
+  void operator()(scalio_result* r) const { scalio_result_free(r); }
+};
+using Outcome = std::unique_ptr<scalio_result, FreeResult>;
+
+scalio_code code(const Outcome& r) { return scalio_result_code(r.get()); }
+std::string message(const Outcome& r) { return scalio_result_message(r.get()); }
+std::string value(const scalio_result* r) {
+  size_t size = 0;
+  const void* bytes = scalio_result_value(r, &size);
+  return std::string(static_cast<const char*>(bytes), size);
+}
+std::string key(const scalio_result* r) {
+  size_t size = 0;
+  const void* bytes = scalio_result_key(r, &size);
+  return std::string(static_cast<const char*>(bytes), size);
+}
+scalio_bytes bytes(std::string_view s) { return {s.data(), s.size()}; }
+
+class CApiTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(store_.start());
+    const Outcome failure(scalio_connect(store_.unix_uri().c_str(), nullptr, &client_));
+    ASSERT_EQ(failure, nullptr) << message(failure);
+  }
+  ~CApiTest() override { scalio_client_free(client_); }
+
+  Outcome get(std::string_view k) const { return Outcome(scalio_get(client_, k.data(), k.size())); }
+  Outcome put(std::string_view k, std::string_view v) const {
+    return Outcome(scalio_put(client_, k.data(), k.size(), v.data(), v.size()));
+  }
+  // Begins an operation by `begin(done, user)`, and waits for the call.
+  template <class F>
+  Outcome call(F begin) const {
+    std::promise<scalio_result*> ended;
+    const auto done = [](scalio_result* result, void* user) {
+      static_cast<std::promise<scalio_result*>*>(user)->set_value(result);
+    };
+    Outcome not_begun(begin(done, &ended));
+    if (not_begun) return not_begun;
+    return Outcome(ended.get_future().get());
+  }
+  static void never(scalio_result* result, void*) {
+    scalio_result_free(result);
+    ADD_FAILURE() << "it was called";
+  }
+
+  Scratch scratch_{"c_api"};
+  Store store_{scratch_, {}};
+  scalio_client* client_ = nullptr;
+};
+
+TEST_F(CApiTest, EachOperationWaits) {
+  const Outcome first = put("key", "one");
+  ASSERT_EQ(code(first), SCALIO_OK) << message(first);
+  const uint64_t version = scalio_result_version(first.get());
+  Outcome got = get("key");
+  EXPECT_EQ(code(got), SCALIO_OK);
+  EXPECT_EQ(value(got.get()), "one");
+  EXPECT_EQ(scalio_result_version(got.get()), version);
+  const Outcome second(scalio_put_if(client_, "key", 3, "two", 3, version));
+  EXPECT_EQ(code(second), SCALIO_OK) << message(second);
+  EXPECT_EQ(code(Outcome(scalio_remove_if(client_, "key", 3, version))), SCALIO_CONFLICT);
+  const uint64_t newer = scalio_result_version(second.get());
+  EXPECT_EQ(code(Outcome(scalio_remove_if(client_, "key", 3, newer))), SCALIO_OK);
+  EXPECT_EQ(code(Outcome(scalio_remove(client_, "key", 3))), SCALIO_OK);
+  EXPECT_EQ(code(get("key")), SCALIO_NOT_FOUND);
+
+  const std::vector<scalio_write> writes = {{SCALIO_PUT, bytes("a"), bytes("1"), 0},
+                                            {SCALIO_PUT_IF, bytes("b"), bytes("2"), 99},
+                                            {SCALIO_REMOVE, bytes("c"), {}, 0}};
+  const Outcome written(scalio_batch(client_, writes.data(), writes.size()));
+  ASSERT_EQ(scalio_result_count(written.get()), 3u);
+  EXPECT_EQ(scalio_result_code(scalio_result_at(written.get(), 0)), SCALIO_OK);
+  EXPECT_EQ(scalio_result_code(scalio_result_at(written.get(), 1)), SCALIO_CONFLICT);
+  EXPECT_EQ(scalio_result_code(scalio_result_at(written.get(), 2)), SCALIO_OK);
+  EXPECT_EQ(scalio_result_at(written.get(), 3), nullptr);
+
+  const std::vector<scalio_bytes> keys = {bytes("a"), bytes("b")};
+  const Outcome many(scalio_multi_get(client_, keys.data(), keys.size()));
+  ASSERT_EQ(scalio_result_count(many.get()), 2u);
+  EXPECT_EQ(value(scalio_result_at(many.get(), 0)), "1");
+  EXPECT_EQ(scalio_result_code(scalio_result_at(many.get(), 1)), SCALIO_NOT_FOUND);
+  const Outcome stat(scalio_stat(client_));
+  EXPECT_THAT(value(stat.get()), HasSubstr("inline_limit"));
+}
+
+TEST_F(CApiTest, EachOperationCallsAFunction) {
+  const Outcome first = call([&](scalio_done done, void* user) {
+    return scalio_put_async(client_, "key", 3, "one", 3, done, user, nullptr);
+  });
+  ASSERT_EQ(code(first), SCALIO_OK) << message(first);
+  const Outcome second = call([&](scalio_done done, void* user) {
+    return scalio_put_if_async(client_, "key", 3, "two", 3, scalio_result_version(first.get()),
+                               done, user, nullptr);
+  });
+  EXPECT_EQ(code(second), SCALIO_OK) << message(second);
+  EXPECT_EQ(value(call([&](scalio_done done, void* user) {
+                    return scalio_get_async(client_, "key", 3, done, user, nullptr);
+                  }).get()),
+            "two");
+  EXPECT_EQ(code(call([&](scalio_done done, void* user) {
+              return scalio_remove_if_async(client_, "key", 3, 1, done, user, nullptr);
+            })),
+            SCALIO_CONFLICT);
+  EXPECT_EQ(code(call([&](scalio_done done, void* user) {
+              return scalio_remove_async(client_, "key", 3, done, user, nullptr);
+            })),
+            SCALIO_OK);
+  const scalio_write write{SCALIO_PUT, bytes("a"), bytes("1"), 0};
+  EXPECT_EQ(scalio_result_count(call([&](scalio_done done, void* user) {
+                                  return scalio_batch_async(client_, &write, 1, done, user,
+                                                            nullptr);
+                                }).get()),
+            1u);
+  const scalio_bytes a = bytes("a");
+  const Outcome many = call([&](scalio_done done, void* user) {
+    return scalio_multi_get_async(client_, &a, 1, done, user, nullptr);
+  });
+  EXPECT_EQ(value(scalio_result_at(many.get(), 0)), "1");
+  const Outcome ranges = call([&](scalio_done done, void* user) {
+    return scalio_scan_ranges_async(client_, 1, done, user, nullptr);
+  });
+  const scalio_range all = scalio_result_range(scalio_result_at(ranges.get(), 0));
+  EXPECT_EQ(code(call([&](scalio_done done, void* user) {
+              return scalio_scan_async(client_, all, done, user, nullptr);
+            })),
+            SCALIO_OK);
+  EXPECT_EQ(code(call([&](scalio_done done, void* user) {
+              return scalio_stat_async(client_, done, user, nullptr);
+            })),
+            SCALIO_OK);
+}
+
+TEST_F(CApiTest, ScansFindEachRecordOnce) {
+  std::set<std::string> written;
+  for (int i = 0; i < 50; ++i) {
+    const std::string k = "key-" + std::to_string(i);
+    written.insert(k);
+    ASSERT_EQ(code(put(k, "value of " + k)), SCALIO_OK);
+  }
+  std::multiset<std::string> found;
+  const Outcome ranges(scalio_scan_ranges(client_, 3));
+  ASSERT_EQ(scalio_result_count(ranges.get()), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    scalio_range range = scalio_result_range(scalio_result_at(ranges.get(), i));
+    while (range.begin != range.end) {
+      const Outcome page(scalio_scan(client_, range));
+      ASSERT_EQ(code(page), SCALIO_OK) << message(page);
+      for (size_t n = 0; n < scalio_result_count(page.get()); ++n) {
+        const scalio_result* record = scalio_result_at(page.get(), n);
+        EXPECT_EQ(value(record), "value of " + key(record));
+        EXPECT_NE(scalio_result_version(record), 0u);
+        found.insert(key(record));
+      }
+      range = scalio_result_range(page.get());
+    }
+  }
+  EXPECT_EQ(found, std::multiset<std::string>(written.begin(), written.end()));
+}
+
+TEST_F(CApiTest, BytesMayBeAny) {
+  const std::string any("\0\xff\n", 3), empty;
+  ASSERT_EQ(code(put(any, any)), SCALIO_OK);
+  EXPECT_EQ(value(get(any).get()), any);
+  ASSERT_EQ(code(Outcome(scalio_put(client_, "empty", 5, nullptr, 0))), SCALIO_OK);
+  const Outcome got = get("empty");
+  EXPECT_EQ(code(got), SCALIO_OK);
+  EXPECT_EQ(value(got.get()), "");
+}
+
+TEST_F(CApiTest, EachFailureHasItsCodeAndSaysWhatToDo) {
+  const Outcome absent = get("absent");
+  EXPECT_EQ(code(absent), SCALIO_NOT_FOUND);
+  EXPECT_EQ(scalio_result_version(absent.get()), 0u);
+  EXPECT_EQ(code(Outcome(scalio_put_if(client_, "key", 3, "v", 1, 7))), SCALIO_CONFLICT);
+  EXPECT_EQ(code(get("")), SCALIO_INVALID);
+  EXPECT_THAT(message(get(std::string(256, 'k'))), HasSubstr("1 to 255"));
+  const Outcome large = put("key", std::string(scalio_inline_limit(client_) + 1, 'v'));
+  EXPECT_EQ(code(large), SCALIO_TOO_LARGE);
+  EXPECT_THAT(message(large), HasSubstr("--inline-limit"));
+  const Outcome range(scalio_scan(client_, {1, 0}));
+  EXPECT_EQ(code(range), SCALIO_INVALID);
+  store_.kill();
+  const Outcome gone = put("key", "value");
+  EXPECT_TRUE(code(gone) == SCALIO_UNAVAILABLE || code(gone) == SCALIO_UNKNOWN) << message(gone);
+  EXPECT_NE(message(gone), "");
+}
+
+TEST_F(CApiTest, WhatIsNullIsSaid) {
+  const auto expect_invalid = [](scalio_result* result) {
+    const Outcome outcome(result);
+    EXPECT_EQ(code(outcome), SCALIO_INVALID);
+    EXPECT_NE(message(outcome), "");
+  };
+  scalio_client* none = nullptr;
+  scalio_queue* queue = nullptr;
+  expect_invalid(scalio_connect(nullptr, nullptr, &none));
+  expect_invalid(scalio_connect(store_.unix_uri().c_str(), nullptr, nullptr));
+  expect_invalid(scalio_get(nullptr, "key", 3));
+  expect_invalid(scalio_get(client_, nullptr, 3));
+  expect_invalid(scalio_put(client_, "key", 3, nullptr, 3));
+  expect_invalid(scalio_put_if(client_, "key", 3, nullptr, 3, 0));
+  expect_invalid(scalio_remove(client_, nullptr, 3));
+  expect_invalid(scalio_remove_if(client_, nullptr, 3, 1));
+  expect_invalid(scalio_multi_get(client_, nullptr, 1));
+  const scalio_bytes missing{nullptr, 1};
+  expect_invalid(scalio_multi_get(client_, &missing, 1));
+  expect_invalid(scalio_batch(client_, nullptr, 1));
+  scalio_write write{SCALIO_REMOVE_IF + 1, bytes("key"), {}, 0};
+  expect_invalid(scalio_batch(client_, &write, 1));
+  write = {SCALIO_PUT, missing, {}, 0};
+  expect_invalid(scalio_batch(client_, &write, 1));
+  expect_invalid(scalio_get_async(client_, "key", 3, nullptr, nullptr, nullptr));
+  expect_invalid(scalio_queue_new(0, &queue));
+  expect_invalid(scalio_queue_new(1, nullptr));
+  EXPECT_EQ(none, nullptr);
+  EXPECT_EQ(queue, nullptr);
+  EXPECT_EQ(scalio_result_count(nullptr), 0u);
+  EXPECT_EQ(scalio_result_code(nullptr), SCALIO_OK);
+  EXPECT_STREQ(scalio_result_message(nullptr), "");
+  EXPECT_EQ(value(nullptr), "");
+  EXPECT_EQ(key(nullptr), "");
+  EXPECT_EQ(scalio_inline_limit(nullptr), 0u);
+  EXPECT_EQ(scalio_queue_fd(nullptr), -1);
+  EXPECT_EQ(scalio_queue_poll(nullptr), 0u);
+  EXPECT_EQ(scalio_options_add_ssd_path(nullptr, "path"), SCALIO_INVALID);
+  scalio_result_free(nullptr);
+  scalio_client_free(nullptr);
+  scalio_queue_free(nullptr);
+  scalio_options_free(nullptr);
+}
+
+TEST_F(CApiTest, OptionsReachTheClient) {
+  struct FreeOptions {
+    void operator()(scalio_options* o) const { scalio_options_free(o); }
+  };
+  const std::unique_ptr<scalio_options, FreeOptions> options(scalio_options_new());
+  const auto refused = [&] {
+    scalio_client* none = nullptr;
+    const Outcome failure(scalio_connect(store_.unix_uri().c_str(), options.get(), &none));
+    EXPECT_EQ(none, nullptr);
+    return std::string(scalio_code_name(code(failure))) + ": " + message(failure);
+  };
+  scalio_options_set_threads(options.get(), 65);
+  EXPECT_THAT(refused(), HasSubstr("65 threads"));
+  scalio_options_set_threads(options.get(), 2);
+  scalio_options_set_in_flight(options.get(), 0);
+  EXPECT_THAT(refused(), HasSubstr("in flight"));
+  scalio_options_set_in_flight(options.get(), 1);
+  scalio_options_set_connect_timeout(options.get(), 0);
+  EXPECT_THAT(refused(), HasSubstr("timed_out"));
+  scalio_options_set_connect_timeout(options.get(), 30'000);
+  for (int i = 0; i < 3; ++i) scalio_options_add_ssd_path(options.get(), "/nowhere");
+  EXPECT_THAT(refused(), HasSubstr("3 paths of SSDs"));
+}
+
+TEST_F(CApiTest, AFunctionMustNotWaitAndMayBeginMore) {
+  struct Chain {
+    scalio_client* client;
+    scalio_code waited = SCALIO_OK;
+    std::promise<std::string> ended;
+  } chain{client_, SCALIO_OK, {}};
+  const auto last = [](scalio_result* result, void* user) {
+    static_cast<Chain*>(user)->ended.set_value(value(result));
+    scalio_result_free(result);
+  };
+  static constexpr auto kLast = static_cast<scalio_done>(last);
+  const auto first = [](scalio_result* result, void* user) {
+    scalio_result_free(result);
+    auto* const c = static_cast<Chain*>(user);
+    c->waited = code(Outcome(scalio_get(c->client, "key", 3)));
+    EXPECT_EQ(Outcome(scalio_get_async(c->client, "key", 3, kLast, user, nullptr)), nullptr);
+  };
+  EXPECT_EQ(Outcome(scalio_put_async(client_, "key", 3, "value", 5, first, &chain, nullptr)),
+            nullptr);
+  EXPECT_EQ(chain.ended.get_future().get(), "value");
+  EXPECT_EQ(chain.waited, SCALIO_INVALID);
+}
+
+TEST_F(CApiTest, AQueueBringsResultsAndIsBusyBeyondItsLimit) {
+  scalio_queue* queue = nullptr;
+  ASSERT_EQ(Outcome(scalio_queue_new(2, &queue)), nullptr);
+  int called = 0;
+  const auto done = [](scalio_result* result, void* user) {
+    EXPECT_EQ(scalio_result_code(result), SCALIO_OK);
+    scalio_result_free(result);
+    ++*static_cast<int*>(user);
+  };
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Outcome(scalio_put_async(client_, "key", 3, "v", 1, done, &called, queue)), nullptr);
+  }
+  EXPECT_EQ(code(Outcome(scalio_get_async(client_, "key", 3, never, nullptr, queue))), SCALIO_BUSY);
+  while (called < 2) {
+    pollfd waited{.fd = scalio_queue_fd(queue), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(poll(&waited, 1, 60'000), 1);
+    EXPECT_GT(scalio_queue_poll(queue), 0u);
+  }
+  scalio_queue_free(queue);
+}
+
+TEST_F(CApiTest, VersionsAndCodesHaveTheirNames) {
+  EXPECT_STREQ(scalio_version(), SCALIO_VERSION);
+  EXPECT_STREQ(scalio_code_name(SCALIO_BUSY), "busy");
+  EXPECT_STREQ(scalio_code_name(SCALIO_BUSY + 1), "unknown code");
+  EXPECT_STREQ(scalio_code_name(-1), "unknown code");
+}
+
+// examples/c, compiled as C99 without a warning.
+TEST_F(CApiTest, TheExampleRuns) {
+  const Finished ran =
+      run({SCALIO_C_EXAMPLE, store_.unix_uri()}, scratch_ / "example", seconds(60));
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(ran.out,
+            "greeting = hello, world\nput_if over an existing key: conflict\n"
+            "greeting = changed\nnothing: not_found\n100 of 100 written\n");
+  const Finished failed = run({SCALIO_C_EXAMPLE, "unix:/nowhere"}, scratch_ / "no", seconds(60));
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_THAT(failed.err, HasSubstr("hello: unavailable: "));
+}
+
+}  // namespace
+}  // namespace scalio::testing
