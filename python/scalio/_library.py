@@ -1,0 +1,258 @@
+"""libscalio.so, by ctypes.
+
+ctypes is in every Python, and needs no compiler where the package is built and no extension for
+each version of Python; it lets go of the interpreter's lock while an operation waits. It costs a
+microsecond or so a call, which an operation that is handed to another thread has anyway.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int, c_size_t, c_uint,
+                    c_uint32, c_uint64, c_void_p)
+from typing import Any, Callable, List, Optional, Tuple, Union
+
+from ._types import (Bytes, Options, Put, Record, Remove, ScalioError, ScannedRecord, error_of,
+                     to_bytes)
+
+
+class BytesOfC(Structure):
+    _fields_ = [("data", c_char_p), ("size", c_size_t)]
+
+
+class WriteOfC(Structure):
+    _fields_ = [("kind", c_int), ("key", BytesOfC), ("value", BytesOfC), ("expected", c_uint64)]
+
+
+class RangeOfC(Structure):
+    _fields_ = [("begin", c_uint64), ("end", c_uint64)]
+
+
+DONE = CFUNCTYPE(None, c_void_p, c_void_p)
+
+PUT, PUT_IF, REMOVE, REMOVE_IF = range(4)
+
+# Of each operation, the types of its arguments after the client.
+OPERATIONS: dict[str, list] = {
+    "get": [c_char_p, c_size_t],
+    "multi_get": [POINTER(BytesOfC), c_size_t],
+    "put": [c_char_p, c_size_t, c_char_p, c_size_t],
+    "put_if": [c_char_p, c_size_t, c_char_p, c_size_t, c_uint64],
+    "remove": [c_char_p, c_size_t],
+    "remove_if": [c_char_p, c_size_t, c_uint64],
+    "batch": [POINTER(WriteOfC), c_size_t],
+    "scan_ranges": [c_size_t],
+    "scan": [RangeOfC],
+    "stat": [],
+}
+
+# The others: what they give, and their arguments.
+FUNCTIONS: dict[str, tuple] = {
+    "version": (c_char_p, []),
+    "options_new": (c_void_p, []),
+    "options_free": (None, [c_void_p]),
+    "options_set_threads": (None, [c_void_p, c_uint]),
+    "options_set_in_flight": (None, [c_void_p, c_size_t]),
+    "options_set_submit_timeout": (None, [c_void_p, c_uint32]),
+    "options_set_connect_timeout": (None, [c_void_p, c_uint32]),
+    "options_set_operation_timeout": (None, [c_void_p, c_uint32]),
+    "options_set_resume_timeout": (None, [c_void_p, c_uint32]),
+    "options_add_ssd_path": (c_int, [c_void_p, c_char_p]),
+    "connect": (c_void_p, [c_char_p, c_void_p, POINTER(c_void_p)]),
+    "client_free": (None, [c_void_p]),
+    "inline_limit": (c_size_t, [c_void_p]),
+    "queue_new": (c_void_p, [c_size_t, POINTER(c_void_p)]),
+    "queue_free": (None, [c_void_p]),
+    "queue_fd": (c_int, [c_void_p]),
+    "queue_poll": (c_size_t, [c_void_p]),
+    "result_code": (c_int, [c_void_p]),
+    "result_message": (c_char_p, [c_void_p]),
+    "result_value": (c_void_p, [c_void_p, POINTER(c_size_t)]),
+    "result_version": (c_uint64, [c_void_p]),
+    "result_count": (c_size_t, [c_void_p]),
+    "result_at": (c_void_p, [c_void_p, c_size_t]),
+    "result_key": (c_void_p, [c_void_p, POINTER(c_size_t)]),
+    "result_range": (RangeOfC, [c_void_p]),
+    "result_free": (None, [c_void_p]),
+}
+
+
+def _load() -> ctypes.CDLL:
+    library = ctypes.CDLL(os.environ.get("SCALIO_LIBRARY", "libscalio.so.0"))
+    for name, (gives, takes) in FUNCTIONS.items():
+        function = getattr(library, "scalio_" + name)
+        function.restype, function.argtypes = gives, takes
+    for name, takes in OPERATIONS.items():
+        function = getattr(library, "scalio_" + name)
+        function.restype, function.argtypes = c_void_p, [c_void_p, *takes]
+        function = getattr(library, f"scalio_{name}_async")
+        function.restype = c_void_p
+        function.argtypes = [c_void_p, *takes, DONE, c_void_p, c_void_p]
+    return library
+
+
+library = _load()
+
+
+# --- Connecting -----------------------------------------------------------------------------------
+
+
+def _milliseconds(seconds: float) -> int:
+    milliseconds = round(seconds * 1000)
+    if not 0 <= milliseconds < 2**32:
+        raise ValueError(f"{seconds} seconds: a time is 0 to 4,294,967 seconds")
+    return milliseconds
+
+
+def _count(number: int, bits: int) -> int:
+    if not 0 <= number < 2**bits:
+        raise ValueError(f"{number}: a number is 0 to {2**bits - 1}")
+    return number
+
+
+def connect(uri: str, options: Options) -> int:
+    """A scalio_client, to be freed."""
+    made = library.scalio_options_new()
+    if not made:
+        raise MemoryError
+    try:
+        if options.threads is not None:
+            library.scalio_options_set_threads(made, _count(options.threads, 32))
+        if options.in_flight is not None:
+            library.scalio_options_set_in_flight(made, _count(options.in_flight, 64))
+        for name in ("submit_timeout", "connect_timeout", "operation_timeout", "resume_timeout"):
+            seconds = getattr(options, name)
+            if seconds is not None:
+                getattr(library, "scalio_options_set_" + name)(made, _milliseconds(seconds))
+        for path in options.ssd_paths:
+            if library.scalio_options_add_ssd_path(made, os.fsencode(path)):
+                raise MemoryError
+        client = c_void_p()
+        raise_if(library.scalio_connect(uri.encode(), made, byref(client)))
+        assert client.value
+        return client.value
+    finally:
+        library.scalio_options_free(made)
+
+
+def new_queue(limit: int) -> int:
+    queue = c_void_p()
+    raise_if(library.scalio_queue_new(limit, byref(queue)))
+    assert queue.value
+    return queue.value
+
+
+# --- Arguments ------------------------------------------------------------------------------------
+
+Call = Tuple[str, tuple]
+"""An operation's name and its arguments, which must be kept until it has been called."""
+
+
+def get_call(key: Bytes) -> Call:
+    k = to_bytes(key)
+    return "get", (k, len(k))
+
+
+def put_call(key: Bytes, value: Bytes, expected: Optional[int]) -> Call:
+    k, v = to_bytes(key), to_bytes(value)
+    if expected is None:
+        return "put", (k, len(k), v, len(v))
+    return "put_if", (k, len(k), v, len(v), _count(expected, 64))
+
+
+def remove_call(key: Bytes, expected: Optional[int]) -> Call:
+    k = to_bytes(key)
+    if expected is None:
+        return "remove", (k, len(k))
+    return "remove_if", (k, len(k), _count(expected, 64))
+
+
+def multi_get_call(keys: List[bytes]) -> Call:
+    return "multi_get", ((BytesOfC * len(keys))(*((k, len(k)) for k in keys)), len(keys))
+
+
+def _write_of(write: Union[Put, Remove]) -> WriteOfC:
+    key = to_bytes(write.key)
+    value = to_bytes(write.value) if isinstance(write, Put) else b""
+    kind = PUT if isinstance(write, Put) else REMOVE
+    if write.expected is not None:
+        kind += 1
+    return WriteOfC(kind, BytesOfC(key, len(key)), BytesOfC(value, len(value)),
+                    _count(write.expected or 0, 64))
+
+
+def batch_call(writes: List[Union[Put, Remove]]) -> Call:
+    return "batch", ((WriteOfC * len(writes))(*map(_write_of, writes)), len(writes))
+
+
+# --- Results --------------------------------------------------------------------------------------
+
+
+def _bytes(function: Callable[..., Any], result: int) -> bytes:
+    size = c_size_t()
+    data = function(result, byref(size))
+    return ctypes.string_at(data, size.value)
+
+
+def error_in(result: int) -> Optional[ScalioError]:
+    code = library.scalio_result_code(result)
+    if not code:
+        return None
+    return error_of(code, library.scalio_result_message(result).decode(errors="replace"))
+
+
+def raise_if(failure: Optional[int]) -> None:
+    """Of what gives a result only if it fails."""
+    if failure:
+        try:
+            raise error_in(failure) or ScalioError("a failure without a code")
+        finally:
+            library.scalio_result_free(failure)
+
+
+def take(result: int, convert: Callable[[int], Any]) -> Any:
+    """What a result has, or its failure raised. The result is freed."""
+    try:
+        error = error_in(result)
+        if error:
+            raise error
+        return convert(result)
+    finally:
+        library.scalio_result_free(result)
+
+
+def version(result: int) -> int:
+    return library.scalio_result_version(result)
+
+
+def record(result: int) -> Record:
+    return Record(_bytes(library.scalio_result_value, result), version(result))
+
+
+def text(result: int) -> str:
+    return _bytes(library.scalio_result_value, result).decode()
+
+
+def _parts(result: int) -> List[int]:
+    return [library.scalio_result_at(result, i)
+            for i in range(library.scalio_result_count(result))]
+
+
+def records(result: int) -> List[Union[Record, ScalioError]]:
+    return [error_in(part) or record(part) for part in _parts(result)]
+
+
+def versions(result: int) -> List[Union[int, ScalioError]]:
+    return [error_in(part) or version(part) for part in _parts(result)]
+
+
+def ranges(result: int) -> List[RangeOfC]:
+    return [library.scalio_result_range(part) for part in _parts(result)]
+
+
+def page(result: int) -> Tuple[List[ScannedRecord], RangeOfC]:
+    found = [ScannedRecord(_bytes(library.scalio_result_key, part),
+                           _bytes(library.scalio_result_value, part), version(part))
+             for part in _parts(result)]
+    return found, library.scalio_result_range(result)

@@ -1,0 +1,141 @@
+"""What operations take, give and raise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional, Sequence, Type, Union
+
+Bytes = Union[bytes, bytearray, memoryview, str]
+
+
+def to_bytes(data: Bytes) -> bytes:
+    return data.encode() if isinstance(data, str) else bytes(data)
+
+
+class ScalioError(Exception):
+    """A failure: what happened, to what, what to do. Codes that this version does not know are of
+    this class itself."""
+
+    code = -1
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class NotFound(ScalioError):
+    """The key has no value."""
+    code = 1
+
+
+class Conflict(ScalioError):
+    """A conditional write: the key's version is another one."""
+    code = 2
+
+
+class Unknown(ScalioError):
+    """The write was sent and its outcome cannot be learnt: it may or may not happen."""
+    code = 3
+
+
+class Invalid(ScalioError):
+    """The request itself is wrong."""
+    code = 4
+
+
+class TooLarge(ScalioError):
+    """Key and value are larger than what the store takes."""
+    code = 5
+
+
+class Full(ScalioError):
+    """No room on the SSD; nothing was written."""
+    code = 6
+
+
+class ReadOnly(ScalioError):
+    """Writes have stopped after a device's error; nothing was written."""
+    code = 7
+
+
+class Unavailable(ScalioError):
+    """No connection, or the client is closed; a write reported so was never sent."""
+    code = 8
+
+
+class TimedOut(ScalioError):
+    """A bound on waiting has passed; a write reported so was never sent."""
+    code = 9
+
+
+class IoError(ScalioError):
+    """A device reported an error."""
+    code = 10
+
+
+class Corrupt(ScalioError):
+    """Stored bytes fail their checksum or contradict each other."""
+    code = 11
+
+
+class Busy(ScalioError):
+    """A limit on clients or on operations in flight is reached."""
+    code = 12
+
+
+_CLASSES: dict[int, Type[ScalioError]] = {
+    c.code: c for c in (NotFound, Conflict, Unknown, Invalid, TooLarge, Full, ReadOnly,
+                        Unavailable, TimedOut, IoError, Corrupt, Busy)}
+
+
+def error_of(code: int, message: str) -> ScalioError:
+    error = _CLASSES.get(code, ScalioError)(message)
+    if type(error) is ScalioError:
+        error.code = code
+    return error
+
+
+@dataclass(frozen=True)
+class Record:
+    """A value and its version, which grows with every write of the key."""
+    value: bytes
+    version: int
+
+
+@dataclass(frozen=True)
+class ScannedRecord:
+    """A record as a scan has found it."""
+    key: bytes
+    value: bytes
+    version: int
+
+
+@dataclass(frozen=True)
+class Put:
+    """One write of a batch. With `expected`, only if the key has that version (0: none)."""
+    key: Bytes
+    value: Bytes
+    expected: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Remove:
+    """One removal of a batch. With `expected`, only if the key has that version."""
+    key: Bytes
+    expected: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a client is connected with. Times are seconds; None is the library's default."""
+    threads: Optional[int] = None
+    """Threads of the client, 1 to 64, each a client to the server."""
+    in_flight: Optional[int] = None
+    """Operations that a thread may have begun and not ended."""
+    submit_timeout: Optional[float] = None
+    """How long an operation waits for room when there are as many."""
+    connect_timeout: Optional[float] = None
+    operation_timeout: Optional[float] = None
+    resume_timeout: Optional[float] = None
+    ssd_paths: Sequence[str] = field(default_factory=tuple)
+    """Where this machine sees the server's SSDs, in the order of `scalio stat`."""

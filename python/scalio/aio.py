@@ -1,0 +1,134 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Optional, Tuple, Union
+
+from . import _library
+from ._types import (Bytes, Options, Put, Record, Remove, ScalioError, ScannedRecord, Unavailable,
+                     to_bytes)
+
+_IN_FLIGHT = 65536
+"""Operations of one client, beyond which they raise Busy; `Options.in_flight` is less."""
+
+
+class AsyncClient:
+    """A connection to a store, for the tasks of one event loop. Many operations may be in flight.
+
+    An operation whose task is cancelled goes on: a write may still happen.
+    """
+
+    def __init__(self, handle: int) -> None:
+        """For connect()."""
+        self._loop = asyncio.get_running_loop()
+        self._handle: Optional[int] = handle
+        self._waiting: Dict[int, Tuple[asyncio.Future, Callable[[int], Any]]] = {}
+        self._numbers = itertools.count(1)
+        # Kept as long as C may call it.
+        self._done = _library.DONE(self._end)
+        try:
+            self._queue = _library.new_queue(_IN_FLIGHT)
+        except ScalioError:
+            _library.library.scalio_client_free(handle)
+            raise
+        self._loop.add_reader(_library.library.scalio_queue_fd(self._queue), self._poll)
+
+    @classmethod
+    async def connect(cls, uri: str, options: Options = Options()) -> AsyncClient:
+        """As scalio.Client; the loop goes on meanwhile."""
+        return cls(await asyncio.to_thread(_library.connect, uri, options))
+
+    async def close(self) -> None:
+        """Waits until all operations in flight have ended, and leaves. Once closed, operations
+        raise Unavailable."""
+        handle, self._handle = self._handle, None
+        if handle is None:
+            return
+        await asyncio.to_thread(_library.library.scalio_client_free, handle)
+        self._poll()
+        self._loop.remove_reader(_library.library.scalio_queue_fd(self._queue))
+        _library.library.scalio_queue_free(self._queue)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def get(self, key: Bytes) -> Record:
+        """The key's value and version. Raises NotFound."""
+        return await self._begin(_library.get_call(key), _library.record)
+
+    async def multi_get(self, keys: Iterable[Bytes]) -> List[Union[Record, ScalioError]]:
+        """Of each key its record, or why there is none, in their order."""
+        call = _library.multi_get_call([to_bytes(k) for k in keys])
+        return await self._begin(call, _library.records)
+
+    async def put(self, key: Bytes, value: Bytes, *, expected: Optional[int] = None) -> int:
+        """Durably sets the key's value, and returns its new version. With `expected`, only if the
+        key has that version (0: if it does not exist), else raises Conflict."""
+        return await self._begin(_library.put_call(key, value, expected), _library.version)
+
+    async def remove(self, key: Bytes, *, expected: Optional[int] = None) -> int:
+        """Durably removes the key, whether or not it exists, and returns the deletion's version.
+        With `expected`, only if the key has that version, else raises Conflict."""
+        return await self._begin(_library.remove_call(key, expected), _library.version)
+
+    async def write(self, batch: Iterable[Union[Put, Remove]]) -> List[Union[int, ScalioError]]:
+        """Each write by itself, in any order, all in flight together: of each its version, or why
+        it was not done."""
+        return await self._begin(_library.batch_call(list(batch)), _library.versions)
+
+    async def scan(self) -> AsyncIterator[ScannedRecord]:
+        """All records, in no order. What exists throughout is found once; what is written or
+        removed meanwhile may be found, or not."""
+        for part in await self._begin(("scan_ranges", (1,)), _library.ranges):
+            while part.begin != part.end:
+                found, part = await self._begin(("scan", (part,)), _library.page)
+                for one in found:
+                    yield one
+
+    async def stat(self) -> Any:
+        """The server's statistics."""
+        return json.loads(await self._begin(("stat", ()), _library.text))
+
+    @property
+    def inline_limit(self) -> int:
+        """The largest key and value together, in bytes, that the store takes."""
+        return _library.library.scalio_inline_limit(self._open())
+
+    def _open(self) -> int:
+        if self._handle is None:
+            raise Unavailable("the client is closed")
+        return self._handle
+
+    async def _begin(self, call: _library.Call, convert: Callable[[int], Any]) -> Any:
+        name, arguments = call
+        handle = self._open()
+        number = next(self._numbers)
+        future = self._loop.create_future()
+        self._waiting[number] = future, convert
+        failure = getattr(_library.library, f"scalio_{name}_async")(
+            handle, *arguments, self._done, number, self._queue)
+        if failure:
+            del self._waiting[number]
+            _library.raise_if(failure)
+        return await future
+
+    def _poll(self) -> None:
+        _library.library.scalio_queue_poll(self._queue)
+
+    def _end(self, result: int, number: int) -> None:
+        """Called by C, in _poll()."""
+        future, convert = self._waiting.pop(number)
+        try:
+            value = _library.take(result, convert)
+        except Exception as error:  # of whatever kind, it is the caller's
+            if not future.done():
+                future.set_exception(error)
+        else:
+            if not future.done():
+                future.set_result(value)

@@ -1,0 +1,110 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Union
+
+from . import _library
+from ._types import (Bytes, Options, Put, Record, Remove, ScalioError, ScannedRecord, Unavailable,
+                     to_bytes)
+
+
+class Client:
+    """A connection to a store, for any number of threads.
+
+    A thread that waits for an operation lets others run. In a process forked from the one that
+    connected every operation raises Unavailable; connect anew there.
+    """
+
+    def __init__(self, uri: str, options: Options = Options()) -> None:
+        """`uri` is "unix:/path", "tcp:host:port" or "rdma:host:port". Raises Invalid, Unavailable,
+        TimedOut or Busy (too many clients)."""
+        self._calls = 0
+        self._changed = threading.Condition()
+        self._handle: Optional[int] = None
+        self._handle = _library.connect(uri, options)
+
+    def close(self) -> None:
+        """Waits until all operations in flight have ended, and leaves. Once closed, operations
+        raise Unavailable."""
+        with self._changed:
+            handle, self._handle = self._handle, None
+            self._changed.wait_for(lambda: self._calls == 0)
+        if handle is not None:
+            _library.library.scalio_client_free(handle)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None:
+            self.close()
+
+    def get(self, key: Bytes) -> Record:
+        """The key's value and version. Raises NotFound."""
+        return self._wait(_library.get_call(key), _library.record)
+
+    def multi_get(self, keys: Iterable[Bytes]) -> List[Union[Record, ScalioError]]:
+        """Of each key its record, or why there is none, in their order. All are in flight
+        together."""
+        return self._wait(_library.multi_get_call([to_bytes(k) for k in keys]), _library.records)
+
+    def put(self, key: Bytes, value: Bytes, *, expected: Optional[int] = None) -> int:
+        """Durably sets the key's value, and returns its new version. With `expected`, only if the
+        key has that version (0: if it does not exist), else raises Conflict."""
+        return self._wait(_library.put_call(key, value, expected), _library.version)
+
+    def remove(self, key: Bytes, *, expected: Optional[int] = None) -> int:
+        """Durably removes the key, whether or not it exists, and returns the deletion's version.
+        With `expected`, only if the key has that version, else raises Conflict."""
+        return self._wait(_library.remove_call(key, expected), _library.version)
+
+    def write(self, batch: Iterable[Union[Put, Remove]]) -> List[Union[int, ScalioError]]:
+        """Each write by itself, in any order, all in flight together: of each its version, or why
+        it was not done."""
+        return self._wait(_library.batch_call(list(batch)), _library.versions)
+
+    def scan(self) -> Iterator[ScannedRecord]:
+        """All records, in no order. What exists throughout is found once; what is written or
+        removed meanwhile may be found, or not."""
+        for part in self._wait(("scan_ranges", (1,)), _library.ranges):
+            while part.begin != part.end:
+                found, part = self._wait(("scan", (part,)), _library.page)
+                yield from found
+
+    def stat(self) -> Any:
+        """The server's statistics."""
+        return json.loads(self._wait(("stat", ()), _library.text))
+
+    @property
+    def inline_limit(self) -> int:
+        """The largest key and value together, in bytes, that the store takes."""
+        with self._used() as handle:
+            return _library.library.scalio_inline_limit(handle)
+
+    def _wait(self, call: _library.Call, convert: Callable[[int], Any]) -> Any:
+        name, arguments = call
+        with self._used() as handle:
+            result = getattr(_library.library, "scalio_" + name)(handle, *arguments)
+        return _library.take(result, convert)
+
+    @contextmanager
+    def _used(self) -> Iterator[int]:
+        """The client is not freed meanwhile."""
+        with self._changed:
+            if self._handle is None:
+                raise Unavailable("the client is closed")
+            handle = self._handle
+            self._calls += 1
+        try:
+            yield handle
+        finally:
+            with self._changed:
+                self._calls -= 1
+                self._changed.notify_all()

@@ -1,0 +1,259 @@
+"""The Python package against a whole store: ctest runs it.
+
+Environment: SCALIO_PROGRAM, SCALIO_LIBRARY; PYTHONPATH has the package.
+"""
+
+import asyncio
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import scalio
+from scalio import _library
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HANG = 60  # seconds that only a hang takes
+
+
+class Store:
+    """A store that is served."""
+
+    def __init__(self):
+        self.scratch = tempfile.TemporaryDirectory(prefix="scalio-")
+        directory = pathlib.Path(self.scratch.name)
+        self.uri = f"unix:{directory}/socket"
+        program = os.environ["SCALIO_PROGRAM"]
+        store = directory / "store"
+        # A sanitizer's library is for the Python that is tested.
+        environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+        subprocess.run([program, "format", "--dir", store, "--ssds", "2", "--ssd-size", "32M"],
+                       check=True, stdout=subprocess.DEVNULL, env=environment)
+        log = open(directory / "log", "w")
+        self.server = subprocess.Popen(
+            [program, "serve", "--dir", store, "--cache", "4M", "--listen", self.uri], stdout=log,
+            stderr=log, env=environment)
+        log.close()
+        end = time.monotonic() + HANG
+        while "ready" not in (directory / "log").read_text():
+            if time.monotonic() > end or self.server.poll() is not None:
+                raise RuntimeError((directory / "log").read_text())
+            time.sleep(0.05)
+
+    def close(self):
+        self.server.terminate()
+        self.server.wait(HANG)
+        self.scratch.cleanup()
+
+
+store = None
+
+
+def setUpModule():
+    global store
+    store = Store()
+
+
+def tearDownModule():
+    store.close()
+
+
+class BlockingTest(unittest.TestCase):
+    def setUp(self):
+        self.client = scalio.Client(store.uri)
+        self.addCleanup(self.client.close)
+
+    def test_writes_and_reads(self):
+        version = self.client.put("key", b"value")
+        self.assertEqual(self.client.get("key"), scalio.Record(b"value", version))
+        self.assertEqual(self.client.get(b"key").value, b"value")
+        newer = self.client.put("key", "other", expected=version)
+        self.assertGreater(newer, version)
+        with self.assertRaises(scalio.Conflict):
+            self.client.put("key", "third", expected=version)
+        with self.assertRaises(scalio.Conflict):
+            self.client.remove("key", expected=version)
+        self.client.remove("key", expected=newer)
+        self.client.remove("key")
+        with self.assertRaises(scalio.NotFound):
+            self.client.get("key")
+
+    def test_bytes_may_be_any(self):
+        for data in (b"\0", b"\0a\0", "\u20ac", bytearray(b"\xff\n"), memoryview(b"m")):
+            self.client.put(data, data)
+            expected = data.encode() if isinstance(data, str) else bytes(data)
+            self.assertEqual(self.client.get(data).value, expected)
+        self.client.put("empty", b"")
+        self.assertEqual(self.client.get("empty").value, b"")
+
+    def test_many_at_once(self):
+        self.client.remove("absent")
+        written = self.client.write([scalio.Put("a", b"1"), scalio.Put("b", b"2", expected=99),
+                                     scalio.Remove("c"), scalio.Remove("absent", expected=7),
+                                     scalio.Put("", b"no key")])
+        self.assertIsInstance(written[0], int)
+        self.assertIsInstance(written[1], scalio.Conflict)
+        self.assertIsInstance(written[2], int)
+        self.assertIsInstance(written[3], scalio.Conflict)
+        self.assertIsInstance(written[4], scalio.Invalid)
+        self.assertEqual(self.client.write([]), [])
+        found = self.client.multi_get(["a", "absent"])
+        self.assertEqual(found[0].value, b"1")
+        self.assertIsInstance(found[1], scalio.NotFound)
+
+    def test_scans(self):
+        written = {f"scanned-{i}".encode(): f"{i}".encode() for i in range(200)}
+        self.client.write(scalio.Put(k, v) for k, v in written.items())
+        found = [(r.key, r.value) for r in self.client.scan() if r.key.startswith(b"scanned-")]
+        self.assertEqual(len(found), len(written))
+        self.assertEqual(dict(found), written)
+
+    def test_says_what_is_wrong(self):
+        with self.assertRaises(scalio.TooLarge) as raised:
+            self.client.put("key", b"v" * (self.client.inline_limit + 1))
+        self.assertIn("--inline-limit", str(raised.exception))
+        with self.assertRaisesRegex(scalio.Invalid, "1 to 255"):
+            self.client.get("k" * 256)
+        with self.assertRaises(scalio.Unavailable):
+            scalio.Client("unix:/nowhere")
+        with self.assertRaisesRegex(scalio.Invalid, "65 threads"):
+            scalio.Client(store.uri, scalio.Options(threads=65))
+        with self.assertRaises(scalio.TimedOut):
+            scalio.Client(store.uri, scalio.Options(connect_timeout=0))
+        with self.assertRaisesRegex(scalio.Invalid, "3 paths"):
+            scalio.Client(store.uri, scalio.Options(ssd_paths=["/nowhere"] * 3))
+        with self.assertRaises(ValueError):
+            scalio.Client(store.uri, scalio.Options(operation_timeout=-1))
+        with self.assertRaises(ValueError):
+            self.client.put("key", b"", expected=-1)
+
+    def test_statistics(self):
+        self.assertEqual(self.client.stat()["inline_limit"], self.client.inline_limit)
+
+    def test_threads_share_it(self):
+        failed = []
+
+        def use(number):
+            for i in range(20):
+                self.client.put(f"thread-{number}", f"{i}")
+                if self.client.get(f"thread-{number}").value != f"{i}".encode():
+                    failed.append((number, i))
+
+        threads = [threading.Thread(target=use, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failed, [])
+
+    def test_closed_it_is_unavailable(self):
+        stopped = []
+
+        def use():
+            while True:
+                try:
+                    self.client.put("closed", b"value")
+                except scalio.Unavailable as error:
+                    return stopped.append(str(error))
+
+        threads = [threading.Thread(target=use) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        self.client.close()
+        for thread in threads:
+            thread.join(HANG)
+        self.assertEqual(stopped, ["the client is closed"] * 4)
+        self.client.close()
+
+
+class AsyncTest(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        self.client = await scalio.AsyncClient.connect(store.uri)
+
+    async def asyncTearDown(self):
+        await self.client.close()
+
+    async def test_writes_and_reads(self):
+        version = await self.client.put("key", b"value")
+        self.assertEqual(await self.client.get("key"), scalio.Record(b"value", version))
+        newer = await self.client.put("key", "other", expected=version)
+        with self.assertRaises(scalio.Conflict):
+            await self.client.put("key", "third", expected=version)
+        await self.client.remove("key", expected=newer)
+        await self.client.remove("key")
+        with self.assertRaises(scalio.NotFound):
+            await self.client.get("key")
+        self.assertEqual((await self.client.stat())["inline_limit"], self.client.inline_limit)
+
+    async def test_many_in_flight(self):
+        await asyncio.gather(*(self.client.put(f"many-{i}", f"{i}") for i in range(500)))
+        found = await self.client.multi_get(f"many-{i}" for i in range(500))
+        self.assertEqual([r.value for r in found], [f"{i}".encode() for i in range(500)])
+        written = await self.client.write([scalio.Put("a", b"1"), scalio.Remove("b", expected=9)])
+        self.assertIsInstance(written[0], int)
+        self.assertIsInstance(written[1], scalio.Conflict)
+        scanned = {r.key async for r in self.client.scan()}
+        self.assertTrue({f"many-{i}".encode() for i in range(500)} <= scanned)
+
+    async def test_beyond_the_limit_it_is_busy(self):
+        async with await scalio.AsyncClient.connect(
+                store.uri, scalio.Options(in_flight=1)) as client:
+            outcomes = await asyncio.gather(*(client.put(f"{i}", b"value") for i in range(50)),
+                                            return_exceptions=True)
+        self.assertTrue(any(isinstance(o, int) for o in outcomes))
+        self.assertTrue(all(isinstance(o, (int, scalio.Busy)) for o in outcomes))
+
+    async def test_a_cancelled_task_leaves_the_others_alone(self):
+        task = asyncio.ensure_future(self.client.put("cancelled", b"value"))
+        await asyncio.sleep(0)
+        task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+        self.assertIsInstance(await self.client.put("other", b"value"), int)
+
+    async def test_close_ends_what_is_in_flight(self):
+        client = await scalio.AsyncClient.connect(store.uri)
+        tasks = [asyncio.ensure_future(client.put(f"last-{i}", b"v")) for i in range(100)]
+        await asyncio.sleep(0)
+        await client.close()
+        for version in await asyncio.gather(*tasks):
+            self.assertIsInstance(version, int)
+        with self.assertRaisesRegex(scalio.Unavailable, "closed"):
+            await client.get("key")
+        await client.close()
+
+
+class PackageTest(unittest.TestCase):
+    def test_it_knows_every_function(self):
+        header = (ROOT / "include/scalio/scalio.h").read_text()
+        declared = set(re.findall(r"^[a-z].*\bscalio_(\w+)\(", header, re.M))
+        known = set(_library.FUNCTIONS) | set(_library.OPERATIONS) | {
+            name + "_async" for name in _library.OPERATIONS}
+        # What Python has no use for: it knows the codes by their classes.
+        self.assertEqual(declared - known, {"code_name"})
+        self.assertEqual(known - declared, set())
+
+    def test_it_knows_every_code(self):
+        header = (ROOT / "include/scalio/scalio.h").read_text()
+        codes = re.search(r"enum scalio_code \{(.*?)\}", header, re.S)[1]
+        known = re.findall(r"SCALIO_(\w+) = ([1-9]\d*)", codes)
+        self.assertEqual(len(known), 12)
+        for name, code in known:
+            error = scalio._types.error_of(int(code), "why")
+            self.assertEqual(type(error).__name__.lower(), name.replace("_", "").lower())
+        self.assertEqual(scalio._types.error_of(99, "why").code, 99)
+
+    def test_the_example_runs(self):
+        ran = subprocess.run([sys.executable, ROOT / "python/examples/hello.py", store.uri],
+                             capture_output=True, text=True, timeout=HANG)
+        self.assertEqual(ran.stderr, "")
+        self.assertRegex(ran.stdout, r"\Agreeting = hello, world\nruns = \d+\n100 of 100 read\n\Z")
+
+
+if __name__ == "__main__":
+    unittest.main()
