@@ -216,6 +216,26 @@ TEST_P(StoreTest, ConditionalPuts) {
   EXPECT_TRUE(client->run(client->put_if("key", "third", 0)).ok());
 }
 
+TEST_P(StoreTest, AppendsAndIncrements) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  const auto first = client->run(client->append("log", "one "));
+  ASSERT_TRUE(first.ok()) << first.status().to_string();
+  EXPECT_EQ(first->previous, 0U);
+  const auto second = client->run(client->append("log", "two"));
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(second->previous, first->version);
+  EXPECT_EQ(second->size, 7U);
+  EXPECT_EQ(client->run(client->get("log"))->value, "one two");
+  EXPECT_EQ(client->run(client->get("log"))->version, second->version);
+  EXPECT_EQ(client->run(client->increment("count"))->value, 1);
+  EXPECT_EQ(client->run(client->increment("count", -43))->value, -42);
+  EXPECT_EQ(client->run(client->get("count"))->value, "-42");
+  EXPECT_EQ(client->run(client->increment("log")).code(), Code::invalid);
+  EXPECT_EQ(client->run(client->append("log", std::string(1 << 20, 'x'))).code(), Code::too_large);
+  EXPECT_EQ(client->run(client->increment("")).code(), Code::invalid);
+}
+
 TEST_P(StoreTest, ConditionalDeletions) {
   auto client = connected();
   ASSERT_TRUE(client);

@@ -63,6 +63,21 @@ struct Record {
   std::uint64_t version = 0;  // grows with every write of the key; never 0 for a key that exists
 };
 
+// What an append has left.
+struct Appended {
+  std::uint64_t version = 0;
+  std::size_t size = 0;  // of the value, in bytes
+  // The version that it was done to; 0: the key did not exist, and the value begins with it.
+  std::uint64_t previous = 0;
+};
+
+// What an increment has left.
+struct Incremented {
+  std::uint64_t version = 0;
+  std::int64_t value = 0;
+  std::uint64_t previous = 0;  // as of Appended
+};
+
 // One write of a batch. The views stay valid until the batch has ended.
 struct BatchWrite {
   enum class Kind : std::uint8_t { put, put_if, remove, remove_if };
@@ -103,7 +118,7 @@ struct ClientCounters {
   std::uint64_t fills = 0;   // misses that left in the cache what they found, or that there is none
   std::uint64_t bypasses = 0;      // misses that did not try to, or gave up
   std::uint64_t steals = 0;        // slots taken over from a client that stopped
-  std::uint64_t writes = 0;        // puts and deletes sent, conditional or not
+  std::uint64_t writes = 0;        // puts, deletes, appends and increments sent
   std::uint64_t region_reads = 0;  // one-sided operations, by kind
   std::uint64_t region_writes = 0;
   std::uint64_t region_cas = 0;
@@ -190,6 +205,16 @@ class Client {
   // The same if the key's version is `expected`. Failures: conflict (also if the key does not
   // exist), invalid (0, which is no key's version), and those of put.
   Task<Result<std::uint64_t>> remove_if(std::string_view key, std::uint64_t expected);
+
+  // Durably appends to the key's value; where the key does not exist, to an empty one. Done by the
+  // server, once, between any two other writes of the key. Failures: as put; too_large is said of
+  // the value that it would leave.
+  Task<Result<Appended>> append(std::string_view key, std::string_view text);
+
+  // Likewise adds to the key's value: a decimal number of 64 bits with its sign, 0 where the key
+  // does not exist. Failures: invalid, if the value is no such number, or the sum is none; and
+  // those of put.
+  Task<Result<Incremented>> increment(std::string_view key, std::int64_t by = 1);
 
   // Each write of the batch, all in flight together, as far as a session's 240 for each shard go:
   // so what goes to one lane leaves in one system call, and shares batches of the server's log.

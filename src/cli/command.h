@@ -22,6 +22,8 @@ Subcommand add_redis(CLI::App& parent);
 Subcommand add_get(CLI::App& parent);
 Subcommand add_put(CLI::App& parent);
 Subcommand add_delete(CLI::App& parent);
+Subcommand add_append(CLI::App& parent);
+Subcommand add_increment(CLI::App& parent);
 Subcommand add_scan(CLI::App& parent);
 Subcommand add_count(CLI::App& parent);
 Subcommand add_export(CLI::App& parent);

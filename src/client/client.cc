@@ -2,6 +2,7 @@
 #include <scalio/client.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -124,6 +125,8 @@ struct Client::Impl {
     return Status(Code::invalid,
                   fmt::format("a key of {} bytes: keys have 1 to {}", key.size(), layout::kMaxKey));
   }
+  Status check_write(const layout::Request& request) const;
+  Task<Result<client::WriteReply>> update(layout::Request request);
   Task<Result<std::uint64_t>> write(RequestKind kind, std::string_view key, std::string_view value,
                                     std::uint64_t expected);
 };
@@ -326,19 +329,33 @@ Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_
   co_return results;
 }
 
+Status Client::Impl::check_write(const layout::Request& request) const {
+  if (Status s = check_key(request.key); !s.ok()) return s;
+  const std::size_t bytes = request.key.size() + request.value.size();
+  if (request.kind == RequestKind::increment || bytes <= geometry.inline_limit) return Status();
+  return Status(Code::too_large,
+                fmt::format("key and value have {} bytes, the store takes {}; format one with a "
+                            "larger --inline-limit",
+                            bytes, geometry.inline_limit));
+}
+
+Task<Result<client::WriteReply>> Client::Impl::update(layout::Request request) {
+  check_thread();
+  if (!loop->may_go_on()) co_await loop->yield();
+  if (Status s = check_write(request); !s.ok()) co_return s;
+  co_return co_await shard_of(hash_key(request.key, geometry.hash_seed)).write(request);
+}
+
 Task<Result<std::uint64_t>> Client::Impl::write(RequestKind kind, std::string_view key,
                                                 std::string_view value, std::uint64_t expected) {
   check_thread();
   if (!loop->may_go_on()) co_await loop->yield();
-  if (Status s = check_key(key); !s.ok()) co_return s;
-  if (key.size() + value.size() > geometry.inline_limit) {
-    co_return Status(
-        Code::too_large,
-        fmt::format("key and value have {} bytes, the store takes {}; format one with a larger "
-                    "--inline-limit",
-                    key.size() + value.size(), geometry.inline_limit));
-  }
-  co_return co_await shard_of(hash_key(key, geometry.hash_seed)).write(kind, key, value, expected);
+  const layout::Request request{.kind = kind, .expected = expected, .key = key, .value = value};
+  if (Status s = check_write(request); !s.ok()) co_return s;
+  const Result<client::WriteReply> done =
+      co_await shard_of(hash_key(key, geometry.hash_seed)).write(request);
+  if (!done.ok()) co_return done.status();
+  co_return done->version;
 }
 
 Task<Result<std::uint64_t>> Client::put(std::string_view key, std::string_view value) {
@@ -353,6 +370,23 @@ Task<Result<std::uint64_t>> Client::remove(std::string_view key) {
 }
 Task<Result<std::uint64_t>> Client::remove_if(std::string_view key, std::uint64_t expected) {
   return impl_->write(RequestKind::remove_if, key, {}, expected);
+}
+
+Task<Result<Appended>> Client::append(std::string_view key, std::string_view text) {
+  const Result<client::WriteReply> done =
+      co_await impl_->update({.kind = RequestKind::append, .key = key, .value = text});
+  if (!done.ok()) co_return done.status();
+  const layout::UpdateReply& update = done->update;
+  co_return Appended{done->version, static_cast<std::size_t>(update.number), update.previous};
+}
+
+Task<Result<Incremented>> Client::increment(std::string_view key, std::int64_t by) {
+  std::array<std::byte, sizeof by> operand;
+  store(operand.data(), by);
+  const Result<client::WriteReply> done = co_await impl_->update(
+      {.kind = RequestKind::increment, .key = key, .value = as_string(operand)});
+  if (!done.ok()) co_return done.status();
+  co_return Incremented{done->version, done->update.number, done->update.previous};
 }
 
 namespace {

@@ -384,10 +384,17 @@ Task<void> ShardClient::write_clock(std::shared_ptr<ShardConnection> link, std::
   co_await link->connection->write(offset, std::as_bytes(std::span(&clock, 1)));
 }
 
+Task<Result<WriteReply>> ShardClient::write(const layout::Request& request) {
+  ++counters_.writes;
+  return link_.write(request);
+}
+
 Task<Result<std::uint64_t>> ShardClient::write(layout::RequestKind kind, std::string_view key,
                                                std::string_view value, std::uint64_t expected) {
-  ++counters_.writes;
-  return link_.write(kind, key, value, expected);
+  const Result<WriteReply> done = co_await write(
+      layout::Request{.kind = kind, .expected = expected, .key = key, .value = value});
+  if (!done.ok()) co_return done.status();
+  co_return done->version;
 }
 
 ClientCounters ShardClient::counters() const {

@@ -27,6 +27,9 @@ class ShardClient {
 
   // Ends within the operation timeout.
   Task<Result<Record>> get(std::string_view key, std::uint64_t hash);
+  // `request` stays until the task has ended.
+  Task<Result<WriteReply>> write(const layout::Request& request);
+  // The same of a write that leaves nothing but its version to tell.
   Task<Result<std::uint64_t>> write(layout::RequestKind kind, std::string_view key,
                                     std::string_view value, std::uint64_t expected);
 

@@ -205,14 +205,7 @@ Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
       link = co_await get();
       continue;
     }
-    auto reply = layout::decode_reply(*answer);
-    if (!reply) {
-      outcome = Attempt{Status(Code::unknown, "the server's reply is malformed")};
-    } else if (reply->code == Code::ok) {
-      outcome = Attempt{reply->version};
-    } else {
-      outcome = Attempt{Status(reply->code, std::string(reply->text)), reply->code == Code::busy};
-    }
+    outcome = attempt_of(write, *answer);
   }
   --calls_;
   session->in_flight.erase(sequence);
@@ -220,7 +213,22 @@ Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
   co_return std::move(*outcome);
 }
 
-Task<Result<std::uint64_t>> ShardLink::carry_out(std::shared_ptr<PendingWrite> write) {
+ShardLink::Attempt ShardLink::attempt_of(const PendingWrite& write, ByteView answer) {
+  const std::optional<Reply> reply = layout::decode_reply(answer);
+  const Status malformed(Code::unknown, "the server's reply is malformed");
+  if (!reply) return {malformed};
+  if (reply->code != Code::ok)
+    return {Status(reply->code, std::string(reply->text)), reply->code == Code::busy};
+  WriteReply done{reply->version};
+  if (write.update) {
+    const auto update = layout::decode_update_reply(as_bytes(reply->text));
+    if (!update) return {malformed};
+    done.update = *update;
+  }
+  return {done};
+}
+
+Task<Result<WriteReply>> ShardLink::carry_out(std::shared_ptr<PendingWrite> write) {
   for (Nanos wait = kFirstRetry;; wait = std::min(2 * wait, kMaxRetry)) {
     Attempt a = co_await write_once(*write);
     if (!a.busy || write->given_up) co_return std::move(a.result);
@@ -230,12 +238,12 @@ Task<Result<std::uint64_t>> ShardLink::carry_out(std::shared_ptr<PendingWrite> w
   }
 }
 
-Task<Result<std::uint64_t>> ShardLink::write(RequestKind kind, std::string_view key,
-                                             std::string_view value, std::uint64_t expected) {
+Task<Result<WriteReply>> ShardLink::write(const Request& request) {
   const Nanos deadline = executor_.now() + operation_timeout_;
   auto write = std::allocate_shared<PendingWrite>(PoolAllocator<PendingWrite>());
-  layout::encode(write->message, Request{kind, 0, 0, expected, key, value});
-  const auto late = [&] { return Result<std::uint64_t>(give_up(*write)); };
+  write->update = layout::is_update(request.kind);
+  layout::encode(write->message, request);
+  const auto late = [&] { return Result<WriteReply>(give_up(*write)); };
   co_return co_await deadlines_.within(deadline, carry_out(write), late);
 }
 

@@ -19,6 +19,12 @@
 
 namespace scalio::client {
 
+// What the server says of a write that was done.
+struct WriteReply {
+  std::uint64_t version = 0;
+  layout::UpdateReply update = {};  // of an append or increment
+};
+
 class ShardLink {
  public:
   // Says the given hello to the shard, over a live connection, in no more time than `bound`.
@@ -47,10 +53,9 @@ class ShardLink {
   // now on. For the end of a client whose callers have all gone: what they gave up ends soon then.
   void close();
 
-  // Sends a write and awaits its reply: the new version, or what went wrong. Ends within the
-  // operation timeout.
-  Task<Result<std::uint64_t>> write(layout::RequestKind kind, std::string_view key,
-                                    std::string_view value, std::uint64_t expected);
+  // Sends a write, to this shard and in the session whatever the request says of them, and awaits
+  // its reply, or what went wrong. Ends within the operation timeout. `request` stays until then.
+  Task<Result<WriteReply>> write(const layout::Request& request);
   // Sends any other request; likewise, or until `deadline`. Not repeated when the connection is
   // lost.
   Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value);
@@ -69,18 +74,20 @@ class ShardLink {
   };
   // A write, and how far it has come.
   struct PendingWrite {
+    bool update = false;
     Bytes message;          // lacks its sequence until it is sent
     bool sent = false;      // and not refused before anything was done
     bool given_up = false;  // its caller waits no longer: it is not sent any more
   };
   struct Attempt {
-    Result<std::uint64_t> result;
+    Result<WriteReply> result;
     bool busy = false;  // refused before anything was done: may be sent again as a new write
   };
   Task<Status> connect_again();
   Task<Status> connect_once(Nanos bound);
   Task<Attempt> write_once(PendingWrite& write);
-  Task<Result<std::uint64_t>> carry_out(std::shared_ptr<PendingWrite> write);
+  static Attempt attempt_of(const PendingWrite& write, ByteView answer);
+  Task<Result<WriteReply>> carry_out(std::shared_ptr<PendingWrite> write);
   Status give_up(PendingWrite& write);
   Task<Result<std::string>> ask_once(Bytes message);
 

@@ -20,7 +20,7 @@ using layout::RequestKind;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using Connected = Result<std::shared_ptr<ShardConnection>>;
-using Written = Result<std::uint64_t>;
+using Written = Result<WriteReply>;
 
 constexpr std::uint64_t kSession = 9;
 
@@ -63,7 +63,7 @@ class ShardLinkTest : public testing::Test {
 
   void connect() { ASSERT_TRUE(time_.run(link_->get()).ok()); }
   Task<Written> put(std::string_view value = "value") {
-    return link_->write(RequestKind::put, "key", value, 0);
+    co_return co_await link_->write({.kind = RequestKind::put, .key = "key", .value = value});
   }
   layout::Request request(std::size_t i = 0) const {
     return *layout::decode_request(connection_->waiting[i].request);
@@ -190,7 +190,7 @@ TEST_F(ShardLinkTest, AWriteOfALostConnectionIsSentAgainInItsSession) {
   EXPECT_EQ(request().sequence, 1U);
   answer_oldest({Code::ok, 5, {}});
   ASSERT_TRUE(written.has_value());
-  EXPECT_EQ(**written, 5U);
+  EXPECT_EQ((**written).version, 5U);
 }
 
 TEST_F(ShardLinkTest, AWriteThatWasSentToAServerThatIsNoMoreIsUnknown) {

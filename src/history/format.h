@@ -4,10 +4,14 @@
 //    "call":1000,"return":1900}
 //
 //   client    who asked: a string or a number, unique across the files that are merged
-//   op        get, put, delete, cput (put if the version is `expected`) or cdelete (likewise)
-//   value     what was read or written; null if absent. Every value is written at most once
+//   op        get, put, delete, cput (put if the version is `expected`) or cdelete (likewise);
+//             append, increment
+//   value     what was read or written; null if absent. Every value is written at most once. Of
+//             append the text, of increment by how much, in decimal: linearizability/additions.h
+//             says which
 //   version   what the store returned; null if it returned none
 //   expected  cput: 0 if the key must not exist; cdelete: above 0; of others null
+//   number    of an append that is ok, the bytes that it left; of an increment, the sum; else null
 //   result    ok, not_found, conflict, unknown (a write that may happen at any time from its call
 //             on, or never) or error (a write that certainly did nothing; a read that told nothing)
 //   call, return   CLOCK_MONOTONIC, ns
@@ -29,19 +33,22 @@ constexpr const char* kKey = "key";
 constexpr const char* kValue = "value";
 constexpr const char* kVersion = "version";
 constexpr const char* kExpected = "expected";
+constexpr const char* kNumber = "number";
 constexpr const char* kResult = "result";
 constexpr const char* kCall = "call";
 constexpr const char* kReturn = "return";
 }  // namespace field
 
-enum class Kind : std::uint8_t { get, put, remove, put_if, remove_if };
+enum class Kind : std::uint8_t { get, put, remove, put_if, remove_if, append, increment };
 enum class Outcome : std::uint8_t { ok, not_found, conflict, unknown, error };
 
 constexpr std::pair<std::string_view, Kind> kKinds[] = {{"get", Kind::get},
                                                         {"put", Kind::put},
                                                         {"delete", Kind::remove},
                                                         {"cput", Kind::put_if},
-                                                        {"cdelete", Kind::remove_if}};
+                                                        {"cdelete", Kind::remove_if},
+                                                        {"append", Kind::append},
+                                                        {"increment", Kind::increment}};
 constexpr std::pair<std::string_view, Outcome> kOutcomes[] = {{"ok", Outcome::ok},
                                                               {"not_found", Outcome::not_found},
                                                               {"conflict", Outcome::conflict},
@@ -49,6 +56,7 @@ constexpr std::pair<std::string_view, Outcome> kOutcomes[] = {{"ok", Outcome::ok
                                                               {"error", Outcome::error}};
 
 inline bool is_put(Kind kind) { return kind == Kind::put || kind == Kind::put_if; }
+inline bool is_addition(Kind kind) { return kind == Kind::append || kind == Kind::increment; }
 // Whether it is done only if the key's version is the expected one.
 inline bool is_conditional(Kind kind) { return kind == Kind::put_if || kind == Kind::remove_if; }
 

@@ -61,7 +61,7 @@ std::string contradiction(const Operation& op) {
     return "only cput and cdelete can end as conflict";
   }
   if (op.kind == Kind::remove_if && op.expected == 0) return "a cdelete of version 0";
-  if (is_put(op.kind) && !op.value) return "a write needs its value";
+  if ((is_put(op.kind) || is_addition(op.kind)) && !op.value) return "a write needs its value";
   if (op.kind == Kind::get && ok && !op.value) return "a get that is ok needs its value";
   if (ok && op.version == 0) return "an operation that is ok needs a version above 0";
   if (op.returned < op.called) return "return is before call";
@@ -84,6 +84,7 @@ Result<Operation> parse(const Json& line) {
   op.value = fields.text(field::kValue);
   op.version = fields.number<std::uint64_t>(field::kVersion).value_or(0);
   const auto expected = fields.number<std::uint64_t>(field::kExpected);
+  const auto told = fields.number<std::int64_t>(field::kNumber);
   const auto result = fields.text(field::kResult);
   const auto outcome = named(kOutcomes, result.value_or("unknown"));
   const auto called = fields.number<Time>(field::kCall);
@@ -91,7 +92,9 @@ Result<Operation> parse(const Json& line) {
 
   if (!fields.wrong.empty())
     return Status(Code::invalid, "field '" + fields.wrong + "' has a wrong type");
-  if (!kind) return Status(Code::invalid, "op must be get, put, delete, cput or cdelete");
+  if (!kind) {
+    return Status(Code::invalid, "op must be get, put, delete, cput, cdelete, append or increment");
+  }
   if (!key) return Status(Code::invalid, "no key");
   if (!called) return Status(Code::invalid, "no call time");
   if (result.has_value() != returned.has_value()) {
@@ -105,9 +108,13 @@ Result<Operation> parse(const Json& line) {
   op.kind = *kind;
   op.key = *key;
   op.expected = expected.value_or(0);
+  op.number = told.value_or(0);
   op.outcome = *outcome;
   op.called = *called;
   op.returned = returned.value_or(kNever);
+  if (is_addition(op.kind) && op.outcome == Outcome::ok && !told) {
+    return Status(Code::invalid, "an addition that is ok needs 'number'");
+  }
   if (std::string what = contradiction(op); !what.empty()) return Status(Code::invalid, what);
   return op;
 }
@@ -170,6 +177,7 @@ std::string to_string(const Operation& op, Time origin) {
   if (is_conditional(op.kind)) text += fmt::format(" if version {}", op.expected);
   text += fmt::format(" -> {}", name_of(kOutcomes, op.outcome));
   if (!op.is_write() && op.value) text += " " + *op.value;
+  if (is_addition(op.kind) && op.outcome == Outcome::ok) text += fmt::format(" {}", op.number);
   if (op.version != 0) text += fmt::format(", version {}", op.version);
   return text;
 }

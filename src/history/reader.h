@@ -27,6 +27,7 @@ struct Operation {
   std::optional<std::string> value;
   std::uint64_t version = 0;   // 0: none
   std::uint64_t expected = 0;  // put_if, remove_if
+  std::int64_t number = 0;     // append, increment
   Outcome outcome = Outcome::unknown;
   Time called = 0;
   Time returned = kNever;  // kNever unless a result was seen

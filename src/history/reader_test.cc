@@ -86,7 +86,8 @@ TEST_F(HistoryReaderTest, SaysWhatIsWrongWhere) {
   const std::pair<std::string, std::string> cases[] = {
       {"garbage\n", "not JSON"},
       {"[]\n", "not a JSON object"},
-      {R"({"op":"scan","key":"k","call":1})", "op must be"},
+      {R"({"op":"scan","key":"k","call":1})",
+       "op must be get, put, delete, cput, cdelete, append or increment"},
       {R"({"op":"get","call":1})", "no key"},
       {R"({"op":"get","key":7,"call":1})", "'key' has a wrong type"},
       {R"({"op":"get","key":"k"})", "no call"},

@@ -86,6 +86,10 @@ void append_line(std::string& out, const HistoryLine& line) {
   append_number_or_null(out, line.version != 0, line.version);
   append_name(out, ',', field::kExpected);
   append_number_or_null(out, is_conditional(line.op), line.expected);
+  if (is_addition(line.op) && line.code == Code::ok) {
+    append_name(out, ',', field::kNumber);
+    fmt::format_to(std::back_inserter(out), "{}", line.number);
+  }
   append_name(out, ',', field::kResult);
   append_string(out, name_of(kOutcomes, outcome_of(line.op, line.code)));
   append_name(out, ',', field::kCall);

@@ -22,6 +22,7 @@ struct HistoryLine {
   std::optional<std::string_view> value = {};
   std::uint64_t version = 0;   // 0: none
   std::uint64_t expected = 0;  // of put_if, remove_if
+  std::int64_t number = 0;     // of append, increment
   Code code = Code::ok;        // how it ended
   std::uint64_t call = 0;
   std::uint64_t ended = 0;

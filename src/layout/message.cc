@@ -10,6 +10,13 @@ namespace {
 constexpr Code kLastCode = Code::busy;
 // Of a request.
 constexpr std::size_t kShardAt = 1, kSequenceAt = 5, kAcknowledgedAt = 13;
+
+bool is_known(RequestKind kind) {
+  return kind >= RequestKind::put && kind <= RequestKind::store_time;
+}
+bool may_have_end(RequestKind kind) {
+  return kind == RequestKind::set_end || (is_write(kind) && !is_removal(kind) && !is_update(kind));
+}
 }  // namespace
 
 void encode(Bytes& out, const LaneRequest& m) {
@@ -121,8 +128,10 @@ std::optional<HelloReply> decode_hello_reply(ByteView in) {
 void encode(Bytes& out, const Request& m) {
   out.reserve(out.size() + kRequestHeader + payload_size(m.key.size(), m.value.size(), m.end != 0));
   ByteWriter w(out);
+  SCALIO_ASSERT(m.end != 0 || !m.end_is_relative);
   w.put(static_cast<std::uint8_t>(static_cast<std::uint8_t>(m.kind) |
-                                  (m.end != 0 ? Request::kHasEnd : 0)));
+                                  (m.end != 0 ? Request::kHasEnd : 0) |
+                                  (m.end_is_relative ? Request::kEndIsRelative : 0)));
   w.put(m.shard);
   w.put(m.sequence);
   w.put(m.acknowledged);
@@ -154,7 +163,9 @@ std::optional<Request> decode_request(ByteView in) {
   Request m;
   const auto first = r.get<std::uint8_t>();
   const bool has_end = (first & Request::kHasEnd) != 0;
-  const auto kind = static_cast<std::uint8_t>(first & ~Request::kHasEnd);
+  m.end_is_relative = (first & Request::kEndIsRelative) != 0;
+  constexpr unsigned kFlags = Request::kHasEnd | Request::kEndIsRelative;
+  m.kind = static_cast<RequestKind>(first & ~kFlags);
   m.shard = r.get<std::uint32_t>();
   m.sequence = r.get<std::uint64_t>();
   m.acknowledged = r.get<std::uint64_t>();
@@ -162,13 +173,8 @@ std::optional<Request> decode_request(ByteView in) {
   if (has_end) m.end = r.get<std::uint64_t>();
   m.key = r.string();
   m.value = r.string();
-  if (!r.done() || kind < static_cast<std::uint8_t>(RequestKind::put) ||
-      kind > static_cast<std::uint8_t>(RequestKind::value_abandon)) {
-    return std::nullopt;
-  }
-  m.kind = static_cast<RequestKind>(kind);
-  const bool may_have_end = is_write(m.kind) && !is_removal(m.kind);
-  if (has_end && (m.end == 0 || !may_have_end)) return std::nullopt;
+  if (!r.done() || !is_known(m.kind)) return std::nullopt;
+  if (has_end ? m.end == 0 || !may_have_end(m.kind) : m.end_is_relative) return std::nullopt;
   return m;
 }
 
@@ -228,6 +234,31 @@ std::optional<ValuePartBytes> decode_value_part(ByteView in) {
   m.upload.id = r.get<std::uint64_t>();
   m.index = r.get<std::uint32_t>();
   m.bytes = r.bytes(r.remaining());
+  return r.done() ? std::optional(m) : std::nullopt;
+}
+
+void encode(Bytes& out, const UpdateReply& m) {
+  ByteWriter w(out);
+  w.put(m.previous);
+  w.put(static_cast<std::uint64_t>(m.number));
+}
+
+std::optional<UpdateReply> decode_update_reply(ByteView in) {
+  ByteReader r(in);
+  UpdateReply m;
+  m.previous = r.get<std::uint64_t>();
+  m.number = static_cast<std::int64_t>(r.get<std::uint64_t>());
+  return r.done() ? std::optional(m) : std::nullopt;
+}
+
+void encode(Bytes& out, const StoreTime& m) {
+  ByteWriter w(out);
+  w.put(m.time);
+}
+
+std::optional<StoreTime> decode_store_time(ByteView in) {
+  ByteReader r(in);
+  StoreTime m{r.get<std::uint64_t>()};
   return r.done() ? std::optional(m) : std::nullopt;
 }
 

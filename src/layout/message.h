@@ -93,6 +93,13 @@ enum class RequestKind : std::uint8_t {
   value_commit = 10,
   value_commit_if = 11,
   value_abandon = 12,  // value is an Upload; gives back what was set aside for it
+  // Gives the key's record another end, or none; the value stays.
+  set_end = 13,
+  append = 14,
+  // value is by how much: 8 bytes, in two's complement.
+  increment = 15,
+  // The reply's text is a StoreTime.
+  store_time = 16,
 };
 
 inline bool is_removal(RequestKind kind) {
@@ -107,26 +114,33 @@ inline bool is_conditional(RequestKind kind) {
 inline bool is_value_commit(RequestKind kind) {
   return kind == RequestKind::value_commit || kind == RequestKind::value_commit_if;
 }
+// Whether what it leaves follows from the value that the key has.
+inline bool is_update(RequestKind kind) {
+  return kind == RequestKind::set_end || kind == RequestKind::append ||
+         kind == RequestKind::increment;
+}
 inline bool is_write(RequestKind kind) {
   return kind == RequestKind::put || is_removal(kind) || is_conditional(kind) ||
-         is_value_commit(kind);
+         is_value_commit(kind) || is_update(kind);
 }
 
 struct Request {
-  // Set in a request's kind if it has an end.
-  static constexpr std::uint8_t kHasEnd = 0x80;
+  // Set in a request's kind if it has an end; and if that is a time from the request's arrival on.
+  static constexpr std::uint8_t kHasEnd = 0x80, kEndIsRelative = 0x40;
 
   RequestKind kind = RequestKind::stat;
   // Of writes. Every write of the session below `acknowledged` has had its reply seen.
   std::uint64_t sequence = 0;
   std::uint64_t acknowledged = 0;
-  // Of put_if and value_commit_if: the version, 0 for absent; of remove_if: the same, not 0.
+  // Of put_if and value_commit_if: the version, 0 for absent; of remove_if: the same, not 0; of
+  // set_end: the same, 0 for any.
   std::uint64_t expected = 0;
   std::string_view key;
   std::string_view value;
   std::uint32_t shard = 0;
-  // Of puts and commits of values: when the record ends, in store time; 0 for never.
+  // Of puts, commits of values and set_end: when the record ends, in store time; 0 for never.
   std::uint64_t end = 0;
+  bool end_is_relative = false;  // it is how long the record lives from now on, ns
 };
 
 // The values of requests about uploads.
@@ -146,8 +160,20 @@ struct ValuePartBytes {
 struct Reply {
   Code code = Code::ok;
   std::uint64_t version = 0;  // of writes that are ok; of a conflict: the key's version
-  // Failures: the message; stat: JSON; hello: a HelloReply; value_begin: an Upload.
+  // Failures: the message; stat: JSON; hello: a HelloReply; value_begin: an Upload; append and
+  // increment: an UpdateReply.
   std::string_view text;
+};
+
+// What an update has done.
+struct UpdateReply {
+  std::uint64_t previous = 0;  // version that the key had; 0: it did not exist
+  std::int64_t number = 0;     // append: bytes of the value, now; increment: the sum
+};
+
+// What a shard's clock says.
+struct StoreTime {
+  std::uint64_t time = 0;  // ns
 };
 
 void encode(Bytes& out, const LaneRequest& m);
@@ -159,6 +185,8 @@ void encode(Bytes& out, const Reply& m);
 void encode(Bytes& out, const ValueBegin& m);
 void encode(Bytes& out, const Upload& m);
 void encode(Bytes& out, const ValuePartBytes& m);
+void encode(Bytes& out, const UpdateReply& m);
+void encode(Bytes& out, const StoreTime& m);
 // Sets the shard of a request, and the numbers of a write, that are encoded already.
 void set_shard(ByteSpan request, std::uint32_t shard);
 void set_sequence(ByteSpan request, std::uint64_t sequence, std::uint64_t acknowledged);
@@ -181,5 +209,7 @@ std::optional<Reply> decode_reply(ByteView in);
 std::optional<ValueBegin> decode_value_begin(ByteView in);
 std::optional<Upload> decode_upload(ByteView in);
 std::optional<ValuePartBytes> decode_value_part(ByteView in);
+std::optional<UpdateReply> decode_update_reply(ByteView in);
+std::optional<StoreTime> decode_store_time(ByteView in);
 
 }  // namespace scalio::layout

@@ -266,7 +266,7 @@ TEST(Request, ItsKindSaysWhatItIs) {
   }
   for (const RequestKind kind :
        {RequestKind::put, RequestKind::remove, RequestKind::put_if, RequestKind::remove_if}) {
-    EXPECT_TRUE(is_write(kind));
+    EXPECT_TRUE(is_write(kind) && !is_update(kind));
   }
   for (const RequestKind kind :
        {RequestKind::value_begin, RequestKind::value_part, RequestKind::value_abandon}) {
@@ -279,6 +279,12 @@ TEST(Request, ItsKindSaysWhatItIs) {
   EXPECT_TRUE(is_conditional(RequestKind::value_commit_if));
   EXPECT_FALSE(is_conditional(RequestKind::value_commit));
   EXPECT_FALSE(is_value_commit(RequestKind::put));
+  for (const RequestKind kind :
+       {RequestKind::set_end, RequestKind::append, RequestKind::increment}) {
+    EXPECT_TRUE(is_write(kind) && is_update(kind));
+    EXPECT_FALSE(is_removal(kind) || is_conditional(kind));
+  }
+  EXPECT_FALSE(is_write(RequestKind::store_time));
   EXPECT_TRUE(is_removal(RequestKind::remove_if) && is_conditional(RequestKind::remove_if));
   EXPECT_FALSE(is_removal(RequestKind::put_if) || is_conditional(RequestKind::remove));
 }
@@ -342,7 +348,8 @@ TEST(Request, HasItsFormatWithAnEnd) {
   EXPECT_EQ(found->key, "k");
   expect_only_whole(b, decode_request);
   // Only what is put can have one, and none is none.
-  for (int kind : {0x82, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8c, 0x8d, 0x80, 0xff}) {
+  for (int kind :
+       {0x82, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8c, 0x8e, 0x8f, 0x90, 0xc2, 0x80, 0xff}) {
     Bytes bad = b;
     store(bad.data(), static_cast<std::uint8_t>(kind));
     EXPECT_FALSE(decode_request(bad)) << kind;
@@ -355,6 +362,53 @@ TEST(Request, HasItsFormatWithAnEnd) {
   Bytes bad = b;
   store(bad.data() + 29, std::uint64_t{0});
   EXPECT_FALSE(decode_request(bad));
+}
+
+TEST(Request, HasItsFormatWithATimeToLive) {
+  Bytes b = encoded(Request{.kind = RequestKind::set_end,
+                            .sequence = 1,
+                            .acknowledged = 2,
+                            .expected = 9,
+                            .key = "k",
+                            .value = {},
+                            .shard = 3,
+                            .end = 7,
+                            .end_is_relative = true});
+  EXPECT_EQ(hex(b),
+            "cd"
+            "03000000"
+            "0100000000000000"
+            "0200000000000000"
+            "0900000000000000"
+            "0700000000000000"
+            "010000006b"
+            "00000000");
+  auto found = decode_request(b);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->kind, RequestKind::set_end);
+  EXPECT_EQ(found->end, 7U);
+  EXPECT_TRUE(found->end_is_relative);
+  // Without an end nothing is relative to now.
+  b = encoded(Request{.kind = RequestKind::append, .key = "k", .value = "v"});
+  EXPECT_EQ(hex(b).substr(0, 2), "0e");
+  store(b.data(), std::uint8_t{0x4e});
+  EXPECT_FALSE(decode_request(b));
+  EXPECT_EQ(static_cast<int>(RequestKind::increment), 15);
+  EXPECT_EQ(static_cast<int>(RequestKind::store_time), 16);
+}
+
+TEST(UpdateReply, HasItsFormat) {
+  const Bytes b = encoded(UpdateReply{7, -2});
+  EXPECT_EQ(hex(b), "0700000000000000feffffffffffffff");
+  EXPECT_EQ(decode_update_reply(b)->number, -2);
+  expect_only_whole(b, decode_update_reply);
+}
+
+TEST(StoreTime, HasItsFormat) {
+  const Bytes b = encoded(StoreTime{0x0102});
+  EXPECT_EQ(hex(b), "0201000000000000");
+  EXPECT_EQ(decode_store_time(b)->time, 0x0102U);
+  expect_only_whole(b, decode_store_time);
 }
 
 TEST(Request, RoundTripsAtEverySize) {
@@ -393,7 +447,7 @@ TEST(Request, UnknownKindsAreRejected) {
   Bytes b = encoded(Request{RequestKind::put, 1, 1, 0, "k", "v"});
   for (int kind = 0; kind < 256; ++kind) {
     store(b.data(), static_cast<std::uint8_t>(kind));
-    EXPECT_EQ(decode_request(b).has_value(), kind >= 1 && kind <= 12) << kind;
+    EXPECT_EQ(decode_request(b).has_value(), kind >= 1 && kind <= 16) << kind;
   }
 }
 

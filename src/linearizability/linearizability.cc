@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "linearizability/additions.h"
+
 namespace scalio::linearizability {
 
 using history::kNever;
@@ -220,7 +222,9 @@ class Builder {
   void add_unknown(const Operation& op) {
     if (version_of(op) != 0) return;
     switch (op.kind) {
-      case Kind::get: return;
+      case Kind::get:
+      case Kind::append:
+      case Kind::increment: return;
       case Kind::put: problem_.puts.push_back(op.called); return;
       case Kind::remove: problem_.removes.push_back(op.called); return;
       case Kind::put_if:
@@ -619,6 +623,13 @@ Violation explain(const std::string& key, const Operations& ops, const Problem& 
   return violation;
 }
 
+Violation explain(const std::string& key, const AdditionsFinding& finding) {
+  Violation violation{key, finding.what, {}, 0};
+  for (const Operation* op : finding.witness) violation.witness.push_back(*op);
+  std::ranges::stable_sort(violation.witness, {}, &Operation::called);
+  return violation;
+}
+
 Status distinct_values(std::span<const Operation> history) {
   std::unordered_map<std::string_view, const Operation*> writer;
   for (const Operation& op : history) {
@@ -642,6 +653,13 @@ Result<std::vector<Violation>> check(std::span<const Operation> history) {
   for (const Operation& op : history) keys[op.key].push_back(&op);
   std::vector<Violation> violations;
   for (const auto& [key, ops] : keys) {
+    if (std::ranges::any_of(ops,
+                            [](const Operation* o) { return history::is_addition(o->kind); })) {
+      Result<std::optional<AdditionsFinding>> finding = check_additions(ops);
+      if (!finding.ok()) return finding.status();
+      if (*finding) violations.push_back(explain(std::string(key), **finding));
+      continue;
+    }
     const Problem problem = Builder(ops, nullptr).build();
     Verdict verdict = examine(problem);
     if (verdict.too_large) {

@@ -7,6 +7,8 @@
 // the order the writes take effect. So what is checked is more than the values: a get's value and
 // version must be those of one write.
 //
+// A key that is appended to, or incremented, has no other writes (linearizability/additions.h).
+//
 // A write of unknown outcome may take effect once, at any time after its call, or never. A write
 // that ended as `error` must have done nothing: that is what the store promises with such a result.
 //
@@ -36,7 +38,8 @@ struct Violation {
 };
 
 // At most one violation per key, in the order of the keys. Failures: invalid, if two writes have
-// the same value; too_large, if unknown writes leave more possibilities than the checker keeps.
+// the same value, or an addition is none; too_large, if unknown writes leave more possibilities
+// than the checker keeps.
 Result<std::vector<Violation>> check(std::span<const history::Operation> history);
 
 // A violation for people, several lines.

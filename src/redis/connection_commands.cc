@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/parse_integer.h"
 #include "redis/command_table.h"
 #include "redis/parse_number.h"
 #include "redis/session_text.h"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/parse_integer.h"
 #include "redis/command_table.h"
 #include "redis/parse_number.h"
 #include "redis/update_key.h"
@@ -12,21 +13,13 @@ namespace scalio::redis {
 namespace {
 
 Task<void> add(CommandCall& call, std::int64_t by) {
-  std::int64_t sum = 0;
-  const bool written =
-      co_await update_key(call, [&](const Record* now) -> std::optional<std::string> {
-        const std::optional<std::int64_t> number = now != nullptr ? parse_integer(now->value) : 0;
-        if (!number) {
-          call.fail(kNoInteger);
-          return std::nullopt;
-        }
-        if (__builtin_add_overflow(*number, by, &sum)) {
-          call.fail("ERR increment or decrement would overflow");
-          return std::nullopt;
-        }
-        return std::to_string(sum);
-      });
-  if (written) call.reply().integer(sum);
+  const Result<Incremented> sum = co_await call.client().increment(call[1], by);
+  if (sum.ok()) co_return call.reply().integer(sum->value);
+  if (sum.code() != Code::invalid) co_return call.fail(sum.status());
+  // Of a key that cannot be one, of a value that is no number, or of a sum that is none.
+  const Result<Record> now = co_await call.client().get(call[1]);
+  if (!now.ok()) co_return call.fail(sum.status());
+  call.fail(parse_integer(now->value) ? "ERR increment or decrement would overflow" : kNoInteger);
 }
 
 Task<void> incr(CommandCall& call) { return add(call, 1); }

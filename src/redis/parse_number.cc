@@ -1,7 +1,6 @@
 #include "redis/parse_number.h"
 
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <string>
@@ -12,16 +11,6 @@ namespace {
 // More than the longest number that means anything.
 constexpr std::size_t kLongestFloat = 256;
 }  // namespace
-
-std::optional<std::int64_t> parse_integer(std::string_view text) {
-  const std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
-  const bool zero_first = digits.starts_with('0');
-  if (digits.empty() || (zero_first && text != "0")) return std::nullopt;
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 std::optional<long double> parse_float(std::string_view text) {
   if (text.empty() || text.size() > kLongestFloat) return std::nullopt;

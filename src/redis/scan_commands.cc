@@ -3,6 +3,7 @@
 
 #include <charconv>
 
+#include "base/parse_integer.h"
 #include "base/random.h"
 #include "redis/command_table.h"
 #include "redis/glob.h"

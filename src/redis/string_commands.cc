@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/parse_integer.h"
 #include "redis/command_table.h"
 #include "redis/in_groups.h"
 #include "redis/parse_number.h"
@@ -220,15 +221,9 @@ Task<void> setrange(CommandCall& call) {
 }
 
 Task<void> append(CommandCall& call) {
-  std::size_t size = 0;
-  const bool written =
-      co_await update_key(call, [&](const Record* now) -> std::optional<std::string> {
-        std::string value = now != nullptr ? now->value : std::string();
-        value += call[2];
-        size = value.size();
-        return value;
-      });
-  if (written) call.reply().integer(static_cast<std::int64_t>(size));
+  const Result<Appended> done = co_await call.client().append(call[1], call[2]);
+  if (!done.ok()) co_return call.fail(done.status());
+  call.reply().integer(static_cast<std::int64_t>(done->size));
 }
 
 Task<void> strlen(CommandCall& call) {

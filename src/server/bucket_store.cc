@@ -162,6 +162,7 @@ Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, std::ui
     if (page) {
       const RecordView record = *page->bucket_view.find(key);
       found.version = record.version;
+      found.value = record.value;
       found.bytes = bytes_of(record);
     }
   }

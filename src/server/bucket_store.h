@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -57,6 +58,7 @@ class BucketStore {
 
   struct Found {
     std::uint64_t version = 0;  // 0: the key is not there
+    std::string value;
     std::uint32_t bytes = 0;    // that its record takes of a bucket
     std::uint64_t applied = 0;  // of the home bucket
   };

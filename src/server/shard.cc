@@ -167,6 +167,9 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
   if (request->shard != ssd_.shard && kept(Rule::same_shard))
     return peer.close("a request for another shard");
 
+  if (request->kind == RequestKind::store_time) {
+    return peer.reply(call, encoded({Code::invalid, 0, "this server does not tell its time"}));
+  }
   if (!is_write(request->kind)) {
     if (request->kind == RequestKind::report) take_report(*request);
     if (request->kind >= RequestKind::value_begin) {
@@ -254,6 +257,8 @@ nlohmann::json Shard::writes_stat() const {
           {"deletes", w.removes},
           {"conditional_puts", w.conditional_puts},
           {"conditional_deletes", w.conditional_removes},
+          {"appends", w.appends},
+          {"increments", w.increments},
           {"conflicts", w.conflicts},
           {"refused_full", refused_full_},
           {"in_flight", writes_in_flight_}};

@@ -120,6 +120,20 @@ TEST_F(ShardTest, AConditionalDeletionThatComesAgainGetsTheFirstOnesReply) {
   EXPECT_EQ(client_->answers[103].front().version, client_->answers[102].front().version);
 }
 
+// Rule 8: the second time it would be appended once more.
+TEST_F(ShardTest, AnAppendThatComesAgainIsDoneOnce) {
+  open(test_geometry(16));
+  for (const std::uint64_t call : {101, 102}) {
+    client_->send_as(call, 1, 1, RequestKind::append, "key", "a");
+  }
+  turn_until(*s_->loop, [&] { return client_->answers.contains(102); });
+  client_->send_as(103, 1, 1, RequestKind::append, "key", "a");
+  turn_until(*s_->loop, [&] { return client_->answers.contains(103); });
+  EXPECT_EQ(s_->get("key")->value, "a");
+  EXPECT_EQ(client_->answers[102].front().text.size(), 16U);
+  EXPECT_EQ(client_->answers[103].front().text, client_->answers[102].front().text);
+}
+
 // Of conditional puts in flight together, each expecting what the last reply said, exactly one wins
 // a round.
 TEST_F(ShardTest, OneOfManyConditionalPutsWins) {

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/parse_integer.h"
 #include "layout/rules.h"
 
 namespace scalio::server {
 
 using layout::LogKind;
 using layout::Request;
+using layout::RequestKind;
 
 namespace {
 // Checkpoints that a write waits for before the log is called full.
@@ -24,7 +26,7 @@ WriteOutcome not_known(const Status& why) {
 }
 }  // namespace
 
-// While a conditional write has it, no other write of the key enters the log.
+// While a write that looks first has it, no other write of the key enters the log.
 class WritePath::Exclusive {
  public:
   Exclusive(KeyInFlight& key, bool wanted) : key_(wanted ? &key : nullptr) {
@@ -56,14 +58,15 @@ Status WritePath::check(const KeyedWrite& w) const {
     return Status(Code::invalid,
                   fmt::format("a key of {} bytes: keys have 1 to {}", key.size(), layout::kMaxKey));
   }
-  if (key.size() + value.size() > geometry_.inline_limit) {
-    return Status(Code::too_large,
-                  fmt::format("key and value have {} bytes, the store takes {}; format one with a "
-                              "larger --inline-limit",
-                              key.size() + value.size(), geometry_.inline_limit));
+  const bool increment = w.request.kind == RequestKind::increment;
+  if (increment && value.size() != sizeof(std::int64_t)) {
+    return Status(Code::invalid, "an increment by what is no number of 8 bytes");
+  }
+  if (!increment && key.size() + value.size() > geometry_.inline_limit) {
+    return too_large(key.size() + value.size());
   }
   if (w.removal() && !value.empty()) return Status(Code::invalid, "a deletion with a value");
-  if (w.removal() && w.conditional() && w.request.expected == 0) {
+  if (w.removal() && layout::is_conditional(w.request.kind) && w.request.expected == 0) {
     return Status(Code::invalid, "a deletion of version 0, which no key has");
   }
   if (placement_.shard_of(w.hash) != geometry_.shard && kept(Rule::same_shard)) {
@@ -73,10 +76,17 @@ Status WritePath::check(const KeyedWrite& w) const {
   if (layout::is_value_commit(w.request.kind)) {
     return Status(Code::invalid, "this release of the server takes no large values");
   }
-  if (w.request.end != 0) {
+  if (w.request.end != 0 || w.request.kind == RequestKind::set_end) {
     return Status(Code::invalid, "this release of the server keeps no records that end at a time");
   }
   return stop_.answer();
+}
+
+Status WritePath::too_large(std::uint64_t bytes) const {
+  return Status(Code::too_large,
+                fmt::format("key and value have {} bytes, the store takes {}; format one with a "
+                            "larger --inline-limit",
+                            bytes, geometry_.inline_limit));
 }
 
 WritePath::KeyInFlight& WritePath::enter(const KeyedWrite& w) {
@@ -124,12 +134,13 @@ WritePath::KeyedWrite WritePath::keyed(const Request& request) const {
           point,
           table_.geometry().block_of(point),
           geometry_.home_bucket(point),
+          request.value,
           removal ? 0 : BucketRoom::bytes_of(request.key, request.value)};
 }
 
 // Rule 1: log durable, published, reply.
 Task<WriteOutcome> WritePath::write(const Request& request) {
-  const KeyedWrite w = keyed(request);
+  KeyedWrite w = keyed(request);
   if (Status s = check(w); !s.ok()) co_return failed(s);
   // A key that always has a write under way would keep its slot for ever: writers that wait for one
   // go first.
@@ -142,9 +153,10 @@ Task<WriteOutcome> WritePath::write(const Request& request) {
     if (Status s = co_await take_slot(key, w); !s.ok()) co_return failed(s);
   }
   while (key.exclusive) co_await key.changed.wait();
-  Exclusive exclusive(key, w.conditional());
-  if (w.conditional()) {
-    std::optional<WriteOutcome> refused = co_await compare_version(key, w);
+  Exclusive exclusive(key, w.looks_first());
+  Made made;
+  if (w.looks_first()) {
+    std::optional<WriteOutcome> refused = co_await look_first(key, w, made);
     if (refused) co_return *std::move(refused);
   }
   BucketRoom::Turn turn(room_, w.home);
@@ -168,7 +180,13 @@ Task<WriteOutcome> WritePath::write(const Request& request) {
   settle(key, w, ticket);
   if (!durable.ok()) co_return not_known(durable);
   count(w);
-  co_return WriteOutcome{Code::ok, ticket.version, {}};
+  WriteOutcome done{Code::ok, ticket.version, {}};
+  if (layout::is_update(request.kind)) {
+    Bytes reply;
+    layout::encode(reply, made.reply);
+    done.text = as_string(reply);
+  }
+  co_return done;
 }
 
 // Gets the write slot that the key's writes go to, if there is one now.
@@ -198,19 +216,49 @@ Task<Status> WritePath::take_slot(KeyInFlight& key, const KeyedWrite& w) {
   co_return Status();
 }
 
-// A conditional write looks at the version when no write of the key is under way. Nothing if it is
-// the one that is expected, else the answer.
-Task<std::optional<WriteOutcome>> WritePath::compare_version(KeyInFlight& key,
-                                                             const KeyedWrite& w) {
+// A write that depends on what the key has looks at that when no write of the key is under way.
+// Nothing if it may be done, else the answer.
+Task<std::optional<WriteOutcome>> WritePath::look_first(KeyInFlight& key, KeyedWrite& w,
+                                                        Made& made) {
   while (key.unpublished > 0) co_await key.changed.wait();
   if (stop_.failed()) co_return failed(stop_.answer());
-  const Result<std::uint64_t> version = co_await current_version(key, w);
-  if (!version.ok()) co_return failed(version.status());
-  if (*version == w.request.expected) co_return std::nullopt;
+  Current current;
+  Status s = co_await find_current(key, w, current);
+  if (!s.ok()) co_return failed(s);
+  if (layout::is_conditional(w.request.kind)) co_return compare_version(w, current.version);
+  s = make(w, std::move(current), made);
+  if (!s.ok()) co_return failed(s);
+  w.value = made.value;
+  w.bytes = BucketRoom::bytes_of(w.request.key, w.value);
+  co_return std::nullopt;
+}
+
+std::optional<WriteOutcome> WritePath::compare_version(const KeyedWrite& w, std::uint64_t version) {
+  if (version == w.request.expected) return std::nullopt;
   ++counters_.conflicts;
-  co_return WriteOutcome{
-      Code::conflict, *version,
-      fmt::format("the key's version is {}, not {}", *version, w.request.expected)};
+  return WriteOutcome{Code::conflict, version,
+                      fmt::format("the key's version is {}, not {}", version, w.request.expected)};
+}
+
+// What an update leaves: it begins with nothing, or with 0, where the key has nothing.
+Status WritePath::make(const KeyedWrite& w, Current current, Made& made) const {
+  made.reply.previous = current.version;
+  made.value = std::move(current.value);
+  if (w.request.kind == RequestKind::append) {
+    made.value += w.request.value;
+    made.reply.number = static_cast<std::int64_t>(made.value.size());
+  } else {
+    const std::optional<std::int64_t> number = current.version == 0 ? 0 : parse_integer(made.value);
+    if (!number) return Status(Code::invalid, "the key's value is not a decimal number of 64 bits");
+    const auto by = load<std::int64_t>(as_bytes(w.request.value).data());
+    if (__builtin_add_overflow(*number, by, &made.reply.number)) {
+      return Status(Code::invalid,
+                    fmt::format("the sum of {} and {} does not fit 64 bits", *number, by));
+    }
+    made.value = std::to_string(made.reply.number);
+  }
+  const std::size_t bytes = w.request.key.size() + made.value.size();
+  return bytes > geometry_.inline_limit ? too_large(bytes) : Status();
 }
 
 // Rule 14. Whether there is room in the buckets for the record, now.
@@ -271,8 +319,8 @@ Task<Status> WritePath::find_room_alone(const KeyedWrite& w, BucketRoom::Turn& t
 // Whether the record may be added to the log now.
 bool WritePath::may_log(const KeyInFlight& key, const KeyedWrite& w) const {
   const auto key_size = static_cast<std::uint32_t>(w.request.key.size()),
-             value_size = static_cast<std::uint32_t>(w.request.value.size());
-  return !stop_.failed() && (w.conditional() || !key.exclusive) &&
+             value_size = static_cast<std::uint32_t>(w.value.size());
+  return !stop_.failed() && (w.looks_first() || !key.exclusive) &&
          log_.has_room(key_size, value_size) &&
          space_.admits(layout::BatchBuilder::record_size(key_size, value_size));
 }
@@ -281,15 +329,15 @@ bool WritePath::may_log(const KeyInFlight& key, const KeyedWrite& w) const {
 Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w,
                                      BucketRoom::Turn& turn) {
   const auto key_size = static_cast<std::uint32_t>(w.request.key.size()),
-             value_size = static_cast<std::uint32_t>(w.request.value.size());
+             value_size = static_cast<std::uint32_t>(w.value.size());
   const std::uint32_t size = layout::BatchBuilder::record_size(key_size, value_size);
   const std::uint64_t checkpoints = space_.checkpoints();
   while (!stop_.failed()) {
     co_await log_.room(key_size, value_size);
     if (!log_.failure().ok()) {
       stop_.fail(log_.failure());
-    } else if (!w.conditional() && key.exclusive) {
-      // The conditional put may be waiting for its turn.
+    } else if (!w.looks_first() && key.exclusive) {
+      // The one that looks may be waiting for its turn.
       turn.give_back();
       co_await key.changed.wait();
     } else if (space_.admits(size)) {
@@ -313,7 +361,7 @@ Log::Ticket WritePath::add_to_log(KeyInFlight& key, const KeyedWrite& w, BucketR
     room_.admit(slot, w.home, w.bytes);
   }
   const Log::Ticket ticket = log_.add(w.removal() ? LogKind::tombstone : LogKind::value, 0,
-                                      w.request.key, as_bytes(w.request.value));
+                                      w.request.key, as_bytes(w.value));
   space_.admit(ticket.lsn);
   ++key.unpublished;
   ++slot.in_log;
@@ -324,7 +372,7 @@ void WritePath::publish(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket
   // Records of one batch are resumed in their order; should a newer value of the key be there
   // already, this one was replaced in the same instant.
   if (ticket.version <= table_.slot(w.block, *key.slot).version) return;
-  const layout::RecordView record{w.request.key, w.request.value, ticket.version,
+  const layout::RecordView record{w.request.key, w.value, ticket.version,
                                   w.removal() ? layout::Kind::tombstone : layout::Kind::value};
   table_.publish(w.block, *key.slot, record, ticket.lsn);
   if (w.removal()) room_.full().clear_near(w.home);
@@ -342,38 +390,43 @@ void WritePath::settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket&
 }
 
 void WritePath::count(const KeyedWrite& w) {
-  if (w.conditional()) {
-    ++(w.removal() ? counters_.conditional_removes : counters_.conditional_puts);
-  } else {
-    ++(w.removal() ? counters_.removes : counters_.puts);
+  switch (w.request.kind) {
+    case RequestKind::put: ++counters_.puts; break;
+    case RequestKind::remove: ++counters_.removes; break;
+    case RequestKind::put_if: ++counters_.conditional_puts; break;
+    case RequestKind::remove_if: ++counters_.conditional_removes; break;
+    case RequestKind::append: ++counters_.appends; break;
+    case RequestKind::increment: ++counters_.increments; break;
+    default: break;  // no write
   }
 }
 
-// The version of the key as of its last logged write. None of its writes may be unpublished.
-Task<Result<std::uint64_t>> WritePath::current_version(KeyInFlight& key, const KeyedWrite& w) {
+// What the key has as of its last logged write. None of its writes may be unpublished.
+Task<Status> WritePath::find_current(KeyInFlight& key, const KeyedWrite& w, Current& current) {
+  const auto take = [&current](const layout::RecordView& r) {
+    if (r.kind != layout::Kind::tombstone) current = {r.version, std::string(r.value)};
+    return Status();
+  };
   auto slot = key.slot && table_.slot(w.block, *key.slot).version != 0
                   ? key.slot
                   : table_.find(w.block, w.point, w.request.key);
-  if (!slot) co_return co_await version_in_bucket(w);
+  if (!slot) co_return co_await find_in_bucket(w, current);
   const WriteSlot& s = table_.slot(w.block, *slot);
   if (s.dirty()) {
     Result<BlockTable::Published> p = co_await repair_.read(w.block, *slot);
     if (!p.ok() && s.dirty()) co_return p.status();
-    if (p.ok()) co_return p->kind == layout::Kind::tombstone ? 0 : p->version;
+    if (p.ok()) co_return take(p->view());
   }
-  if (repair_.intact(w.block, *slot)) {
-    const auto p = table_.look(w.block, *slot);
-    co_return p->kind == layout::Kind::tombstone ? 0 : p->version;
-  }
+  if (repair_.intact(w.block, *slot)) co_return take(*table_.look(w.block, *slot));
   // CLEAN, and a client has damaged our copy in the region: the bucket has the value, the log may
   // not.
-  co_return co_await version_in_bucket(w);
+  co_return co_await find_in_bucket(w, current);
 }
 
-Task<Result<std::uint64_t>> WritePath::version_in_bucket(const KeyedWrite& w) {
+Task<Status> WritePath::find_in_bucket(const KeyedWrite& w, Current& current) {
   Result<BucketStore::Found> found = co_await buckets_.find(w.request.key, w.point);
-  if (!found.ok()) co_return found.status();
-  co_return found->version;
+  if (found.ok()) current = {found->version, std::move(found->value)};
+  co_return found.status();
 }
 
 }  // namespace scalio::server

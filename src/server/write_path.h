@@ -33,6 +33,8 @@ struct WriteCounters {
   std::uint64_t removes = 0;
   std::uint64_t conditional_puts = 0;
   std::uint64_t conditional_removes = 0;
+  std::uint64_t appends = 0;
+  std::uint64_t increments = 0;
   std::uint64_t conflicts = 0;
 };
 
@@ -57,7 +59,7 @@ class WritePath {
         merger_(merger),
         stop_(stop) {}
 
-  // Does a write: put or remove, conditional or not. It is on SSD and visible to all clients if the
+  // Does a write, of any kind. It is on SSD and visible to all clients if the
   // outcome is ok, may be if it is unknown, and nothing was done otherwise. The request's bytes
   // stay until then.
   Task<WriteOutcome> write(const layout::Request& request);
@@ -74,7 +76,7 @@ class WritePath {
     std::optional<std::uint32_t> slot;  // theirs until the last has ended
     std::uint32_t users = 0;
     std::uint32_t unpublished = 0;  // in the log, not yet in the slot
-    bool exclusive = false;         // a conditional write is looking at the version
+    bool exclusive = false;         // a write that depends on what the key has is looking at that
     WaitList changed;
   };
   // Of a key, with its hash.
@@ -88,12 +90,26 @@ class WritePath {
     std::uint64_t hash;
     std::uint64_t point;
     std::uint64_t block;
-    std::uint64_t home;   // bucket
-    std::uint32_t bytes;  // that its record takes of a bucket
+    std::uint64_t home;      // bucket
+    std::string_view value;  // that it leaves; of an update once it is made
+    std::uint32_t bytes;     // that its record takes of a bucket
 
     Name name() const { return {hash, request.key}; }
     bool removal() const { return layout::is_removal(request.kind); }
-    bool conditional() const { return layout::is_conditional(request.kind); }
+    // Whether what it does depends on what the key has.
+    bool looks_first() const {
+      return layout::is_conditional(request.kind) || layout::is_update(request.kind);
+    }
+  };
+  // What a key has.
+  struct Current {
+    std::uint64_t version = 0;  // 0: nothing
+    std::string value;
+  };
+  // What an update makes of it.
+  struct Made {
+    std::string value;
+    layout::UpdateReply reply;
   };
   class Exclusive;
   struct OwnedName {
@@ -126,7 +142,10 @@ class WritePath {
   // waits is asked for only then.
   bool has_slot(KeyInFlight& key, const KeyedWrite& w);
   Task<Status> take_slot(KeyInFlight& key, const KeyedWrite& w);
-  Task<std::optional<WriteOutcome>> compare_version(KeyInFlight& key, const KeyedWrite& w);
+  Task<std::optional<WriteOutcome>> look_first(KeyInFlight& key, KeyedWrite& w, Made& made);
+  std::optional<WriteOutcome> compare_version(const KeyedWrite& w, std::uint64_t version);
+  Status make(const KeyedWrite& w, Current current, Made& made) const;
+  Status too_large(std::uint64_t bytes) const;
   bool has_room(const KeyInFlight& key, const KeyedWrite& w, const BucketRoom::Turn& turn) const;
   Task<Status> find_room(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
   Task<Status> find_room_alone(const KeyedWrite& w, BucketRoom::Turn& turn);
@@ -138,8 +157,8 @@ class WritePath {
   void settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket);
   void count(const KeyedWrite& w);
 
-  Task<Result<std::uint64_t>> current_version(KeyInFlight& key, const KeyedWrite& w);
-  Task<Result<std::uint64_t>> version_in_bucket(const KeyedWrite& w);
+  Task<Status> find_current(KeyInFlight& key, const KeyedWrite& w, Current& current);
+  Task<Status> find_in_bucket(const KeyedWrite& w, Current& current);
 
   Executor& executor_;
   const block::BlockDevice& device_;

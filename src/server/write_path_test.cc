@@ -160,6 +160,68 @@ TEST_F(WritePathTest, AConditionalDeletionIsOfOneVersionOnly) {
   EXPECT_FALSE(parts_.stored("key"));
 }
 
+layout::UpdateReply update_of(const WriteOutcome& outcome) {
+  EXPECT_EQ(outcome.code, Code::ok) << outcome.text;
+  return *layout::decode_update_reply(as_bytes(outcome.text));
+}
+
+std::string operand(std::int64_t by) {
+  return std::string(reinterpret_cast<const char*>(&by), sizeof by);
+}
+
+TEST_F(WritePathTest, AnAppendIsDoneToWhatTheKeyHasWhereverThatIs) {
+  const WriteOutcome first = write(RequestKind::append, "key", "a");
+  EXPECT_EQ(update_of(first).previous, 0u);
+  EXPECT_EQ(update_of(first).number, 1);
+  const WriteOutcome second = write(RequestKind::append, "key", "bc");
+  EXPECT_EQ(update_of(second).previous, first.version);
+  EXPECT_EQ(update_of(second).number, 3);
+  EXPECT_EQ(published("key"), "abc");
+  merge_all();
+  const std::uint64_t block = parts_.blocks.block_of(parts_.hash("key"));
+  while (published("key") != "") {
+    parts_.table.reserve(block, *parts_.table.reusable(block), parts_.hash("key"));
+  }
+  for (std::uint32_t i = 0; i < parts_.blocks.write_slots; ++i) {
+    parts_.table.slot(block, i).reserved = false;
+  }
+  EXPECT_EQ(update_of(write(RequestKind::append, "key", "d")).previous, second.version);
+  EXPECT_EQ(published("key"), "abcd") << "in its bucket";
+  write(RequestKind::remove, "key");
+  EXPECT_EQ(update_of(write(RequestKind::append, "key", "e")).previous, 0u);
+  EXPECT_EQ(published("key"), "e");
+  EXPECT_EQ(parts_.writes.counters().appends, 4u);
+}
+
+TEST_F(WritePathTest, IncrementsAddUp) {
+  for (int i = 0; i < 5; ++i) begin(RequestKind::increment, "key", operand(3));
+  begin(RequestKind::increment, "other", operand(-7));
+  finish_all();
+  EXPECT_EQ(published("key"), "15");
+  EXPECT_EQ(published("other"), "-7");
+  EXPECT_EQ(parts_.writes.counters().increments, 6u);
+}
+
+TEST_F(WritePathTest, WhatAnUpdateCannotMakeIsRefused) {
+  put("text", "12x");
+  EXPECT_EQ(write(RequestKind::increment, "text", operand(1)).code, Code::invalid);
+  EXPECT_EQ(published("text"), "12x");
+  EXPECT_EQ(write(RequestKind::increment, "none", "1").code, Code::invalid);
+  put("most", "9223372036854775807");
+  const WriteOutcome overflow = write(RequestKind::increment, "most", operand(1));
+  EXPECT_EQ(overflow.code, Code::invalid);
+  EXPECT_EQ(overflow.text, "the sum of 9223372036854775807 and 1 does not fit 64 bits");
+  EXPECT_EQ(update_of(write(RequestKind::increment, "most", operand(-1))).number,
+            9223372036854775806);
+  put("long", std::string(100, 'l'));
+  EXPECT_EQ(write(RequestKind::append, "long", std::string(17, 'm')).code, Code::too_large);
+  EXPECT_EQ(update_of(write(RequestKind::append, "long", std::string(16, 'm'))).number, 116);
+  // The operand is no part of the record.
+  const std::string key(119, 'k');
+  EXPECT_EQ(update_of(write(RequestKind::increment, key, operand(9))).number, 9);
+  EXPECT_EQ(write(RequestKind::increment, key, operand(9)).code, Code::too_large);
+}
+
 TEST_F(WritePathTest, OneOfManyConditionalDeletionsWins) {
   const std::uint64_t version = put("key", "value").version;
   for (int i = 0; i < 5; ++i) begin(RequestKind::remove_if, "key", "", version);

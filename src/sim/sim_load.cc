@@ -1,6 +1,7 @@
 #include "sim/sim_load.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/hash.h"
 
@@ -12,6 +13,8 @@ using layout::RequestKind;
 namespace {
 constexpr std::uint64_t kKillPerMillion = 100;
 constexpr std::uint64_t kMisroutedPerMillion = 100'000;
+// Additions of one key: what its value can tell of (linearizability/additions.h), or hold.
+constexpr std::uint32_t kMostAppends = 8, kMostIncrements = 31;
 constexpr Nanos kThink = 20 * kMicrosecond;
 constexpr Nanos kNextClient = 10 * kMillisecond;
 constexpr Nanos kReadAllPause = 100 * kMillisecond;  // more than any fill timeout
@@ -117,6 +120,8 @@ Task<void> SimLoad::task(SimClient& client) {
       co_await get(client, key);
     } else if (dice < 55) {
       co_await scan(client);
+    } else if (dice < 60) {
+      co_await add(client);
     } else if (dice < 75) {
       co_await write(client, RequestKind::put, key);
     } else if (dice < 90) {
@@ -172,7 +177,7 @@ void SimLoad::take(SimClient& client, std::uint32_t number, Operation operation,
     operation.outcome = Operation::Outcome::error;
   } else if (operation.outcome == Operation::Outcome::ok) {
     std::uint64_t point = 0;
-    client.versions[number] = operation.version;
+    if (number < shape_.keys) client.versions[number] = operation.version;
     shard_of(operation.key, &point).acknowledged(operation.key, operation.version, false);
   }
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
@@ -238,7 +243,9 @@ Task<void> SimLoad::scan(SimClient& client, std::uint32_t index, std::uint64_t f
     take(client, a.number, std::move(operation), misled);
   }
   if (!page.ok()) co_return;
-  const auto others = std::ranges::count(page->records, kOthersKey, &ScannedRecord::key);
+  const auto others = std::ranges::count_if(page->records, [](const ScannedRecord& r) {
+    return r.key == kOthersKey || r.key.starts_with("list-") || r.key.starts_with("sum-");
+  });
   strange_records_ += page->records.size() - found - static_cast<std::size_t>(others);
 }
 
@@ -286,6 +293,43 @@ Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t num
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
   world_.note("{}{}", history::to_string(operation, 0),
               version.ok() ? "" : ": " + version.status().message());
+}
+
+// One more addition to a list or a sum, and now and then a look at it.
+Task<void> SimLoad::add(SimClient& client) {
+  const bool list = world_.random().coin();
+  const std::uint32_t n = list ? appends_++ : increments_++;
+  const std::uint32_t of_one = list ? kMostAppends : kMostIncrements;
+  const std::uint32_t number = shape_.keys + 2 * (n / of_one) + (list ? 0 : 1);
+  const std::string key = name_of(number);
+  const std::int64_t by = std::int64_t{1} << (2 * (n % of_one));
+  std::uint64_t point = 0;
+  SimShard& shard = shard_of(key, &point);
+  const std::size_t at = history_.size();
+  const std::string text = list ? fmt::format("{};", ++values_) : std::to_string(by);
+  history_.push_back({.client = client.process->name(),
+                      .kind = list ? Operation::Kind::append : Operation::Kind::increment,
+                      .key = key,
+                      .value = text,
+                      .called = time_of(world_.now())});
+  world_.note("{} asks", history::to_string(history_[at], 0));
+  std::array<std::byte, sizeof by> operand;
+  store(operand.data(), by);
+  const auto kind = list ? RequestKind::append : RequestKind::increment;
+  const Result<client::WriteReply> done = co_await client.shards[shard.ssd().shard].client->write(
+      {.kind = kind, .key = key, .value = list ? std::string_view(text) : as_string(operand)});
+  Operation& operation = history_[at];
+  operation.outcome = outcome_of(done.code(), true);
+  operation.returned = time_of(world_.now());
+  if (done.ok()) {
+    operation.version = done->version;
+    operation.number = done->update.number;
+    shard.acknowledged(key, done->version, false);
+  }
+  world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
+  world_.note("{}{}", history::to_string(operation, 0),
+              done.ok() ? "" : ": " + done.status().message());
+  if (world_.random().coin()) co_await get(client, number);
 }
 
 void SimLoad::consider_fate(SimClient& client) {
@@ -344,6 +388,10 @@ Task<void> SimLoad::read_all(SimClient& client) {
       rereads_that_missed_ += c.counters().misses - misses;
     }
   }
+  const std::uint32_t lists = (appends_ + kMostAppends - 1) / kMostAppends,
+                      sums = (increments_ + kMostIncrements - 1) / kMostIncrements;
+  for (std::uint32_t i = 0; i < lists; ++i) co_await get(client, shape_.keys + 2 * i);
+  for (std::uint32_t i = 0; i < sums; ++i) co_await get(client, shape_.keys + 2 * i + 1);
   co_await scan(client);
   client.running = 0;
   --running_;

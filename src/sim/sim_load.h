@@ -64,11 +64,17 @@ class SimLoad {
   Task<void> scan(SimClient& client, std::uint32_t shard, std::uint64_t first, std::uint64_t end);
   void take(SimClient& client, std::uint32_t key, history::Operation operation, bool misled);
   Task<void> write(SimClient& client, layout::RequestKind kind, std::uint32_t key);
+  Task<void> add(SimClient& client);
   void consider_fate(SimClient& client);
   void kill(SimClient& client);
   std::uint32_t where(std::uint32_t lane, bool again);
   SimShard& shard_of(const std::string& key, std::uint64_t* point);
-  std::string name_of(std::uint32_t key) const { return fmt::format("key-{}", key); }
+  // Behind the keys of the load's shape come those that are only added to: lists and sums.
+  std::string name_of(std::uint32_t key) const {
+    if (key < shape_.keys) return fmt::format("key-{}", key);
+    const std::uint32_t added = key - shape_.keys;
+    return fmt::format("{}-{}", added % 2 == 0 ? "list" : "sum", added / 2);
+  }
   void collect(SimClient& client);
 
   World& world_;
@@ -81,6 +87,7 @@ class SimLoad {
   std::uint64_t asked_ = 0;
   std::uint64_t running_ = 0;  // tasks of clients that live
   std::uint64_t values_ = 0;
+  std::uint32_t appends_ = 0, increments_ = 0;
   std::uint64_t rereads_that_missed_ = 0;
   std::uint64_t strange_records_ = 0;
   ClientCounters counters_;

@@ -11,6 +11,27 @@ namespace scalio::fuzz {
 
 using namespace layout;
 
+namespace {
+void run_replies(ByteView input) {
+  if (auto m = decode_update_reply(input)) {
+    Bytes again;
+    encode(again, *m);
+    require(decode_update_reply(again)->number == m->number && again.size() == input.size());
+  }
+  if (auto m = decode_store_time(input)) {
+    Bytes again;
+    encode(again, *m);
+    require(decode_store_time(again)->time == m->time && again.size() == input.size());
+  }
+  if (auto m = decode_reply(input)) {
+    Bytes again;
+    encode(again, *m);
+    auto same = decode_reply(again);
+    require(same && same->code == m->code && same->text == m->text);
+  }
+}
+}  // namespace
+
 void run(ByteView input) {
   if (auto m = decode_lane_request(input)) {
     Bytes again;
@@ -46,7 +67,8 @@ void run(ByteView input) {
     encode(again, *m);
     auto same = decode_request(again);
     require(same && same->key == m->key && same->value == m->value &&
-            same->sequence == m->sequence && same->shard == m->shard && same->end == m->end);
+            same->sequence == m->sequence && same->shard == m->shard && same->end == m->end &&
+            same->end_is_relative == m->end_is_relative);
     require(m->end == 0 || (is_write(m->kind) && !is_removal(m->kind)));
   }
   if (auto m = decode_value_begin(input)) {
@@ -65,16 +87,11 @@ void run(ByteView input) {
     encode(again, *m);
     require(std::ranges::equal(again, input));
   }
-  if (auto m = decode_reply(input)) {
-    Bytes again;
-    encode(again, *m);
-    auto same = decode_reply(again);
-    require(same && same->code == m->code && same->text == m->text);
-  }
+  run_replies(input);
 }
 
 std::vector<Bytes> seeds() {
-  std::vector<Bytes> out(13);
+  std::vector<Bytes> out(16);
   encode(out[0], HelloRequest{77});
   HelloReply hello;
   hello.ssd = *plan_ssd(SsdGeometry{}, 1 << 20, 128 * 1024);
@@ -93,6 +110,13 @@ std::vector<Bytes> seeds() {
   encode(out[10], Upload{5});
   encode(out[11], ValuePartBytes{{5}, 1, as_bytes("bytes")});
   encode(out[12], Request{RequestKind::value_commit_if, 6, 5, 9, "key", as_string(out[10]), 0, 8});
+  encode(out[13], Request{.kind = RequestKind::set_end,
+                          .key = "key",
+                          .value = {},
+                          .end = 5,
+                          .end_is_relative = true});
+  encode(out[14], UpdateReply{9, -1});
+  encode(out[15], StoreTime{77});
   return out;
 }
 
