@@ -162,7 +162,8 @@ void Store::load() const {
   Bytes buckets(ssd_.all_buckets() * ssd_.bucket_size);
   const layout::BucketTotals totals = fill_buckets(ssd_, records_, buckets);
   const layout::StoreKey key = expect(storage::read_store_key(dir_.string(), ssd_));
-  Bytes log(ssd_.block_size);
+  // All of the log: a filesystem has more to do for the first write of each block.
+  Bytes log(ssd_.log_size);
   layout::BatchBuilder batch(layout::log_key_of(key, ssd_.shard), ssd_.store_id());
   batch.begin(log, 0, totals);
   batch.finish(0, kVersion, 0, ssd_.block_size);
