@@ -32,21 +32,29 @@ bool ignored(int signal) {
 
 }  // namespace
 
-Status on_stop_signal(std::function<void(int signal)> first) {
+Status on_stop_signal(std::function<void(int signal)> first, std::function<void()> reload) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  if (!ignored(SIGHUP)) sigaddset(&signals, SIGHUP);
+  if (reload || !ignored(SIGHUP)) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  Result<std::thread> thread = start_thread("scalio-signals", [signals, first = std::move(first)] {
-    first(wait_for(signals));
+  const auto work = [signals, first = std::move(first), reload = std::move(reload)] {
+    const auto wait_for_stop = [&] {
+      for (;;) {
+        const int got = wait_for(signals);
+        if (got != SIGHUP || !reload) return got;
+        reload();
+      }
+    };
+    first(wait_for_stop());
     const auto begin = std::chrono::steady_clock::now();
     int signal = 0;
-    do signal = wait_for(signals);
+    do signal = wait_for_stop();
     while (std::chrono::steady_clock::now() - begin < kOne);
     end_at_once(signal, "again: ended at once");
-  });
+  };
+  Result<std::thread> thread = start_thread("scalio-signals", work);
   if (thread.ok()) thread->detach();
   return thread.status();
 }

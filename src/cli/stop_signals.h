@@ -14,9 +14,10 @@ namespace scalio::cli {
 // own; a second one, half a second later or more, ends the process at once: what comes with the
 // first is meant as one, since timeout(1) and some supervisors signal a process and then its group.
 // SIGHUP, which a terminal sends when it closes, stays ignored where it was, as nohup(1) does it.
+// With `reload` SIGHUP calls that, each time, on the same thread, and stops nothing.
 // Call it once, before any other thread is started: those must not get the signals. Fails with
 // unavailable: no thread.
-Status on_stop_signal(std::function<void(int signal)> first);
+Status on_stop_signal(std::function<void(int signal)> first, std::function<void()> reload = {});
 
 // For commands that look now and then whether they are to stop.
 struct StopRequest {

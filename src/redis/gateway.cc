@@ -5,12 +5,16 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <deque>
+#include <future>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
 #include <utility>
 
+#include "base/json.h"
 #include "client/client_loop.h"
 #include "net/limited_log.h"
 #include "net/socket.h"
@@ -65,6 +69,8 @@ struct Gateway::Impl {
   Deferred remove_ended;
   WaitList changed;
   bool stopping = false;
+  // What was asked on the loop may come when it is gone.
+  const std::shared_ptr<const Impl*> here = std::make_shared<const Impl*>(this);
 };
 
 // Until nobody waits: the watch tells of changes only.
@@ -133,6 +139,47 @@ Task<void> Gateway::serve() {
   impl_->grace.arm(impl_->loop.now() + impl_->state.limits.grace);
   while (!impl_->connections.empty()) co_await impl_->changed.wait();
   impl_->grace.cancel();
+}
+
+namespace {
+std::string figures_of(const GatewayState& state) {
+  const ClientCounters c = state.client.counters();
+  return json_text(nlohmann::json{{"connected", state.sessions.size()},
+                                  {"max_clients", state.limits.connections},
+                                  {"accepted", state.last_session},
+                                  {"refused", state.refused},
+                                  {"commands", state.commands},
+                                  {"unfinished_bytes", state.unfinished},
+                                  {"store",
+                                   {{"gets", c.gets},
+                                    {"hits", c.hits},
+                                    {"misses", c.misses},
+                                    {"fills", c.fills},
+                                    {"bypasses", c.bypasses},
+                                    {"steals", c.steals},
+                                    {"writes", c.writes},
+                                    {"region_reads", c.region_reads},
+                                    {"region_writes", c.region_writes},
+                                    {"region_cas", c.region_cas},
+                                    {"region_bytes_read", c.region_bytes_read},
+                                    {"ssd_reads", c.ssd_reads},
+                                    {"ssd_bytes_read", c.ssd_bytes_read}}}});
+}
+}  // namespace
+
+Result<std::string> Gateway::figures() const {
+  constexpr std::chrono::seconds kPatience{2};
+  const auto told = std::make_shared<std::promise<std::string>>();
+  std::future<std::string> text = told->get_future();
+  impl_->loop.run_on_loop([told, here = std::weak_ptr(impl_->here)] {
+    if (const auto impl = here.lock()) told->set_value(figures_of((*impl)->state));
+  });
+  if (text.wait_for(kPatience) != std::future_status::ready) {
+    return Status(Code::timed_out,
+                  "the gateway's thread does not answer within 2 s: it is busy, "
+                  "or stands still");
+  }
+  return text.get();
 }
 
 void Gateway::stop() {

@@ -8,6 +8,7 @@
 #include <scalio/client.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "net/uri.h"
@@ -31,6 +32,9 @@ class Gateway {
   Task<void> serve();
   // Any thread, once serve() was called or before.
   void stop();
+  // What it does, as JSON: docs/metrics.md has what of it. Any thread but that of the client's
+  // loop, which is waited for, 2 s at most. Failures: timed_out.
+  Result<std::string> figures() const;
 
  private:
   struct Impl;

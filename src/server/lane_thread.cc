@@ -56,6 +56,7 @@ Status LaneThread::make_here(std::uint64_t bytes, std::vector<ShardPlan>& plans,
   std::vector<Shard*> shards;
   for (ShardPlan& plan : plans) {
     auto served = std::make_unique<ServedShard>();
+    served->number = plan.geometry.shard;
     served->device = std::move(plan.device);
     if (!served->device) {
       auto device = block::UringDevice::open(*loop_, plan.path, block::Access::read_write);
@@ -101,6 +102,18 @@ void LaneThread::begin_scrubbing() {
     });
     scrub_->arm(loop_->now() + each);
   });
+}
+
+Task<void> LaneThread::tell_each(std::function<void(std::uint32_t, std::string)> take) {
+  for (const auto& s : shards_) {
+    take(s->number, s->shard->figures());
+    co_await loop_->yield();
+  }
+}
+
+void LaneThread::tell_figures(std::function<void(std::uint32_t, std::string)> take) {
+  loop_->run_on_loop(
+      [this, take = std::move(take)]() mutable { loop_->spawn(tell_each(std::move(take))); });
 }
 
 void LaneThread::stop_shards() {

@@ -7,6 +7,7 @@
 
 #include <scalio/status.h>
 
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
@@ -52,6 +53,10 @@ class LaneThread {
   void begin_scrubbing();
   fabric::LaneEndpoint endpoint() { return {loop_.get(), region_.get(), lane_.get()}; }
 
+  // Calls `take` on the lane's thread with the number and the figures of each shard, one in a turn
+  // of the loop: what clients wait for goes on in between. Any thread.
+  void tell_figures(std::function<void(std::uint32_t shard, std::string figures)> take);
+
   // Stops the shards that serve, beside those of other lanes; await_stop() says how that ended.
   void stop_shards();
   Status await_stop();
@@ -65,6 +70,7 @@ class LaneThread {
   struct ServedShard {
     std::unique_ptr<block::UringDevice> device;
     std::unique_ptr<Shard> shard;
+    std::uint32_t number = 0;      // of the shard
     std::future<Status> starting;  // until await_start()
     std::future<Status> stopping;  // until await_stop()
     bool serving = false;          // it has started, and was not told to stop
@@ -74,6 +80,7 @@ class LaneThread {
   Status make_here(std::uint64_t bytes, std::vector<ShardPlan>& plans,
                    const std::vector<std::uint16_t>& deal);
   std::string stat();
+  Task<void> tell_each(std::function<void(std::uint32_t, std::string)> take);
 
   const std::uint16_t number_;
   std::optional<unsigned> core_;  // that it is pinned to

@@ -154,6 +154,7 @@ std::optional<std::uint64_t> Merger::next() {
 }
 
 Task<void> Merger::merge(std::uint64_t bucket) {
+  const Nanos began = executor_.now();
   if (!buckets_.try_lock(bucket)) co_await buckets_.lock(bucket);
   const auto scheduled = scheduled_.find(bucket);
   const std::uint64_t number = scheduled->second.number;
@@ -168,7 +169,7 @@ Task<void> Merger::merge(std::uint64_t bucket) {
   if (merged.ok() && !changes.empty() && kept(Rule::merge_before_free))
     merged = co_await buckets_.apply(bucket, changes, applied);
 
-  account(bucket, changes.size(), merged);
+  account(bucket, changes.size(), began, merged);
   for (std::size_t i = 0; i < writes.size(); ++i) {
     conclude(writes[i], changes[i], merged);
     note_room(bucket, changes[i], merged);
@@ -214,10 +215,11 @@ Task<Status> Merger::read(List<Gathered>& writes, Changes& changes) {
   co_return s;
 }
 
-void Merger::account(std::uint64_t bucket, std::size_t changes, const Status& merged) {
+void Merger::account(std::uint64_t bucket, std::size_t changes, Nanos began, const Status& merged) {
   if (merged.ok() && changes > 0) {
     ++counters_.merges;
     counters_.merged_records += changes;
+    latency_.record(executor_.now() - began);
   } else if (merged.code() == Code::corrupt) {
     if (reported_.insert(bucket).second) {
       ++counters_.damaged_buckets;

@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/latency_counts.h"
 #include "base/ring.h"
 #include "server/block_table.h"
 #include "server/bucket_room.h"
@@ -79,6 +80,8 @@ class Merger {
   // Ok, or the error after which nothing is written any more, as it came.
   const Status& failure() const { return stop_.failed() ? stop_.cause() : log_.failure(); }
   const MergeCounters& counters() const { return counters_; }
+  // Of those that brought something into a bucket, each from when it had its turn.
+  const LatencyCounts& latency() const { return latency_; }
 
  private:
   // A write that is merged: where it is published, and what.
@@ -94,7 +97,7 @@ class Merger {
   Task<void> merge(std::uint64_t bucket);
   List<Gathered> gather(std::uint64_t bucket);
   Task<Status> read(List<Gathered>& writes, Changes& changes);
-  void account(std::uint64_t bucket, std::size_t changes, const Status& merged);
+  void account(std::uint64_t bucket, std::size_t changes, Nanos began, const Status& merged);
   void conclude(const Gathered& at, const Change& change, const Status& merged);
   void note_room(std::uint64_t bucket, const Change& change, const Status& merged);
   template <class F>
@@ -133,6 +136,7 @@ class Merger {
   bool replaying_ = false;
   std::unordered_set<std::uint64_t> reported_;  // damaged buckets, to log each once
   MergeCounters counters_;
+  LatencyCounts latency_;
 };
 
 }  // namespace scalio::server

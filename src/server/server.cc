@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "base/available_memory.h"
@@ -19,6 +21,7 @@
 #include "fabric/epoch.h"
 #include "fabric/server/fabric_server.h"
 #include "fabric/transports/transports.h"
+#include "layout/store_stat.h"
 #include "layout/superblock.h"
 #include "server/lane_thread.h"
 #include "store/store_files.h"
@@ -328,6 +331,7 @@ ShardPlan Server::Impl::plan_shard(std::uint32_t shard, const ServerOptions& o) 
   options.log.batch_linger = o.batch_linger;
   options.log.key = layout::log_key_of(key, shard);
   options.fill_timeout = o.fill_timeout;
+  options.slow = o.slow;
   options.device_path = ssd.path;
   options.target = target;
   options.session_seed = mix(session_seed + shard);
@@ -369,7 +373,7 @@ Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
                       one = descriptors_for(1, lanes.size(), deal.size(), at);
   const Result<std::uint64_t> clients =
       fit_descriptors({"clients (--max-clients)", o.max_clients, kUsualClients,
-                       none + o.nic_threads * kOfAThread, one - none});
+                       none + o.nic_threads * kOfAThread + o.other_descriptors, one - none});
   if (!clients.ok()) return clients.status();
   fabric::Limits limits;
   limits.max_connections = *clients;
@@ -406,5 +410,38 @@ std::vector<std::string> Server::addresses() const {
 }
 
 std::string Server::summary() const { return impl_->summary; }
+
+namespace {
+// What the shards of several lanes say, until all have.
+struct Told {
+  std::mutex mutex;
+  std::condition_variable all;
+  std::vector<std::string> shards;
+  std::size_t missing = 0;
+};
+}  // namespace
+
+Result<std::string> Server::figures() const {
+  constexpr std::chrono::seconds kPatience{2};
+  // A lane that answers later than it is waited for answers to this all the same.
+  const auto told = std::make_shared<Told>();
+  told->shards.resize(impl_->deal.size());
+  told->missing = told->shards.size();
+  for (const auto& lane : impl_->lanes) {
+    lane->tell_figures([told](std::uint32_t shard, std::string text) {
+      std::lock_guard lock(told->mutex);
+      told->shards[shard] = std::move(text);
+      if (--told->missing == 0) told->all.notify_all();
+    });
+  }
+  std::unique_lock lock(told->mutex);
+  if (!told->all.wait_for(lock, kPatience, [&] { return told->missing == 0; })) {
+    return Status(Code::timed_out,
+                  fmt::format("{} of {} shards do not answer within {} s: their threads are busy, "
+                              "or stand still",
+                              told->missing, told->shards.size(), kPatience.count()));
+  }
+  return layout::store_stat(told->shards, impl_->ssds[0].geometry);
+}
 
 }  // namespace scalio::server

@@ -23,10 +23,13 @@ struct ServerOptions {
   unsigned batch_max = 256;  // records; 1: no batching
   Nanos batch_linger = 0;
   Nanos fill_timeout = 100 * kMillisecond;
+  Nanos slow = 100 * kMillisecond;  // a write that takes so long is in the slow log
   unsigned threads = 0;  // lanes; 0: as many as cores that may be used, but not more than slices
   bool pin = false;      // each lane to a core of its own
   unsigned nic_threads = 1;  // that stand in for a NIC, over tcp:
   Nanos spin = 0;            // the longest that any of these looks for work before it sleeps
+  // Descriptors that the process may open for other things than the server.
+  std::uint64_t other_descriptors = 0;
   // Connections to a lane. 0: 1024, or as many as the limit on descriptors allows.
   unsigned max_clients = 0;
   // Offers the SSDs at these paths over NVMe-oF and says where clients find them. Called once, when
@@ -57,6 +60,11 @@ class Server {
 
   // Where it listens, with the ports the kernel picked.
   std::vector<std::string> addresses() const;
+  // Statistics of the whole store as JSON: those that clients get, and of each shard "latency":
+  // {"write": {"counts", "sum_ns"}, "merge": ...}, as LatencyCounts has them. Any thread, and not
+  // on one of its own. Each lane is asked on its thread, and waited for, 2 s at most. Failures:
+  // timed_out.
+  Result<std::string> figures() const;
   // One line: the store, its SSDs, the cache, what was recovered.
   std::string summary() const;
 

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "layout/rules.h"
+#include "layout/store_stat.h"
 
 namespace scalio::server {
 
@@ -53,6 +54,10 @@ nlohmann::json to_json(const RecoveryReport& r) {
           {"damage_more", r.damage.more()}};
 }
 
+nlohmann::json to_json(const LatencyCounts& latency) {
+  return {{"counts", latency.counts()}, {"sum_ns", latency.sum()}};
+}
+
 Bytes encoded(const Reply& reply) {
   Bytes out;
   layout::encode(out, reply);
@@ -89,7 +94,8 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
       scrubber_(executor, table_, repair_),
       sessions_(options_.session_seed),
       idle_(executor),
-      recent_(executor.now()) {
+      recent_(executor.now()),
+      slow_log_(options_.slow) {
   SCALIO_ASSERT(layout::check(region_geometry, ssd_).ok());
 }
 
@@ -175,7 +181,7 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
     if (request->kind >= RequestKind::value_begin) {
       return peer.reply(call, encoded({Code::invalid, 0, kNoLargeValues}));
     }
-    const std::string text = request->kind == RequestKind::stat ? stat() : "";
+    const std::string text = request->kind == RequestKind::stat ? asked(*request) : "";
     return peer.reply(call, encoded({Code::ok, 0, text}));
   }
 
@@ -222,6 +228,8 @@ Task<void> Shard::serve_write(std::shared_ptr<Session> session, OwnedRequest req
   session->finish(request->sequence, encoded({outcome.code, outcome.version, outcome.text}));
   const Nanos ended = executor_.now();
   recent_.write_ended(ended, ended - began);
+  write_latency_.record(ended - began);
+  slow_log_.write_ended(*request, outcome.code, ended - began);
   if (outcome.code == Code::full) ++refused_full_;
   write_bytes_in_flight_ -= request.size();
   if (--writes_in_flight_ == 0) idle_.wake_all();
@@ -304,11 +312,11 @@ nlohmann::json Shard::ssd_stat() const {
           {"bucket_bytes", ssd_.bucket_size}};
 }
 
-std::string Shard::stat() {
+nlohmann::json Shard::stat_json() {
   const Sessions::Count sessions = sessions_.count(executor_.now());
   const MergeCounters& m = merger_.counters();
   const Status& failure = stop_.answer();
-  nlohmann::json j = {
+  return {
       {"shard", ssd_.shard},
       {"slice", ssd_.slice()},
       {"lane", nlohmann::json::parse(options_.lane_stat())},
@@ -338,7 +346,18 @@ std::string Shard::stat() {
       {"recovery", to_json(recovery_)},
       {"process", nlohmann::json::parse(options_.process_stat())},
   };
+}
+
+std::string Shard::stat() { return json_text(stat_json()); }
+
+std::string Shard::figures() {
+  nlohmann::json j = stat_json();
+  j["latency"] = {{"write", to_json(write_latency_)}, {"merge", to_json(merger_.latency())}};
   return json_text(j);
+}
+
+std::string Shard::asked(const Request& request) {
+  return request.value == layout::kAskSlowLog ? json_text(slow_log_.to_json()) : stat();
 }
 
 }  // namespace scalio::server

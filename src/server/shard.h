@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "base/latency_counts.h"
 #include "fabric/fabric.h"
 #include "layout/message.h"
 #include "server/block_table.h"
@@ -29,6 +30,7 @@
 #include "server/sessions.h"
 #include "server/slot_queue.h"
 #include "server/slot_repair.h"
+#include "server/slow_log.h"
 #include "server/write_path.h"
 
 namespace scalio::server {
@@ -38,6 +40,7 @@ struct ShardOptions {
   Nanos fill_timeout = 100 * kMillisecond;  // told to clients: rule 6
   std::string device_path;                  // told to clients
   layout::SsdTarget target;                 // likewise
+  Nanos slow = 100 * kMillisecond;          // a write that takes so long is in the slow log
   std::uint64_t session_seed = 0;
   std::uint64_t merges = Merger::kUsual;  // at once
   std::uint64_t region_base = 0;  // told to clients: where its blocks are in its lane's region
@@ -80,16 +83,20 @@ class Shard final : public fabric::Service {
   // What the buckets hold, but for what is being merged.
   const layout::BucketTotals& buckets() const { return log_.buckets(); }
   std::string stat();  // JSON
+  // The same, and under "latency" what Prometheus makes histograms of.
+  std::string figures();
 
  private:
   Task<void> serve_write(std::shared_ptr<Session> session, OwnedRequest request);
   void take_report(const layout::Request& request);
+  std::string asked(const layout::Request& request);
   // Why no write is taken now, or nothing.
   std::optional<layout::Reply> refusal(std::size_t message_size) const;
 
   Task<Result<RecoveryReport>> recover_log();
 
-  // Parts of stat().
+  nlohmann::json stat_json();
+  // Parts of it.
   nlohmann::json cache_stat() const;
   nlohmann::json records_stat() const;
   nlohmann::json writes_stat() const;
@@ -122,6 +129,8 @@ class Shard final : public fabric::Service {
   std::uint64_t refused_full_ = 0;  // writes
   WaitList idle_;
   RecentWork recent_;
+  LatencyCounts write_latency_;
+  SlowLog slow_log_;
   FillWarnings fill_warnings_;
   bool stopping_ = false;
   std::uint64_t reported_hits_ = 0, reported_misses_ = 0;

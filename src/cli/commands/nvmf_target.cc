@@ -14,8 +14,10 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/logging.h"
+#include "cli/metrics_port.h"
 #include "cli/network_address.h"
 #include "cli/stop_signals.h"
+#include "metrics/program_metrics.h"
 #include "net/uri.h"
 #include "nvmf/target/embedded_target.h"
 #include "task/thread.h"
@@ -32,6 +34,7 @@ struct NvmfTargetFlags {
   std::vector<std::string> namespaces;
   nvmf::TargetOptions options;
   std::uint64_t max_connections = 0;
+  MetricsFlag metrics;
   bool end_with_stdin = false;
   bool json = false;
   std::string log_level = "info";
@@ -94,6 +97,19 @@ int say_ready(const nvmf::EmbeddedTarget& target, bool json) {
   return print(json_text(out) + "\n");
 }
 
+std::string figures_of(const nvmf::EmbeddedTarget& target, std::uint64_t max_connections) {
+  nlohmann::json figures = process_figures();
+  const block::Counters did = target.did();
+  figures["connections"] = target.connections();
+  figures["max_connections"] = max_connections;
+  figures["namespaces"] = target.offers().size();
+  figures["threads_cpu_us"] = target.cpu_time() / kMicrosecond;
+  figures["reads"] = did.reads;
+  figures["bytes_read"] = did.bytes_read;
+  figures["errors"] = did.errors;
+  return json_text(figures);
+}
+
 int serve(const NvmfTargetFlags& flags) {
   start_logging(flags.log_level);
   Result<nvmf::TargetOptions> options = options_of(flags);
@@ -106,10 +122,13 @@ int serve(const NvmfTargetFlags& flags) {
   if (watched.ok() && flags.end_with_stdin) watched = stop_with_stdin(stop);
   if (!watched.ok()) return fail(watched);
   std::signal(SIGPIPE, SIG_IGN);
+  const Result<std::unique_ptr<MetricsPort>> port =
+      MetricsPort::start(flags.metrics, metrics::target_metrics);
+  if (!port.ok()) return fail(port.status());
   const Result<std::uint64_t> connections = fit_descriptors(
       {"connections of hosts (--max-connections)", flags.max_connections, kUsualConnections,
        options->threads * (options->namespaces.size() + kOfAThread) + kOwnDescriptors +
-           nvmf::TargetLimits::kToldWhy,
+           nvmf::TargetLimits::kToldWhy + flags.metrics.descriptors(),
        1});
   if (!connections.ok()) return fail(connections.status());
   options->limits.max_connections = *connections;
@@ -118,6 +137,10 @@ int serve(const NvmfTargetFlags& flags) {
   if (!target.ok()) return fail(target.status());
   if (int status = say_ready(**target, flags.json); status != kSuccess) return status;
 
+  const MetricsPort::Serving serving(
+      port->get(), [&target = **target, most = *connections]() -> Result<std::string> {
+        return figures_of(target, most);
+      });
   spdlog::info("{}: stopping", stop->wait());
   (*target)->stop();
   spdlog::info("stopped");
@@ -166,6 +189,7 @@ Subcommand add_nvmf_target(CLI::App& parent) {
   app->add_flag(
       "--end-with-stdin", flags->end_with_stdin,
       "Stop when stdin ends: a program that holds a pipe to it takes it along when it dies");
+  flags->metrics.add_to(*app);
   app->add_flag("--json", flags->json,
                 "Say \"ready\" as a line of JSON, with addresses, NQN and namespaces");
   app->add_option("--log-level", flags->log_level, "How much to log, on stderr")

@@ -11,7 +11,9 @@
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/logging.h"
+#include "cli/metrics_port.h"
 #include "cli/stop_signals.h"
+#include "metrics/program_metrics.h"
 #include "net/socket.h"
 #include "net/uri.h"
 #include "redis/gateway.h"
@@ -28,6 +30,7 @@ struct RedisFlags {
   std::vector<std::string> listen;
   redis::GatewayLimits limits;
   std::uint64_t max_clients = 0;
+  MetricsFlag metrics;
   bool insecure = false;
   bool json = false;
   std::string log_level = "info";
@@ -83,6 +86,14 @@ int say_ready(const redis::Gateway& gateway, bool json) {
   return print(json_text(out) + "\n");
 }
 
+Result<std::string> figures_of(const redis::Gateway& gateway) {
+  Result<std::string> text = gateway.figures();
+  if (!text.ok()) return text;
+  nlohmann::json figures = parse_json(*text);
+  figures.update(process_figures());
+  return json_text(figures);
+}
+
 int serve(const RedisFlags& flags) {
   start_logging(flags.log_level);
   const Result<std::vector<net::Uri>> addresses = addresses_of(flags);
@@ -98,12 +109,17 @@ int serve(const RedisFlags& flags) {
   if (!clients.ok()) return fail(clients.status());
   limits.connections = *clients;
 
+  const Result<std::unique_ptr<MetricsPort>> port =
+      MetricsPort::start(flags.metrics, metrics::gateway_metrics);
+  if (!port.ok()) return fail(port.status());
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
   Result<std::unique_ptr<redis::Gateway>> gateway =
       redis::Gateway::start(**client, *addresses, limits);
   if (!gateway.ok()) return fail(gateway.status());
   if (int status = say_ready(**gateway, flags.json); status != kSuccess) return status;
+  const MetricsPort::Serving serving(port->get(),
+                                     [&gateway = **gateway] { return figures_of(gateway); });
   stop->set(gateway->get());
   (*client)->run((*gateway)->serve());
   stop->set(nullptr);
@@ -129,6 +145,7 @@ Subcommand add_redis(CLI::App& parent) {
                   "Most connections at one time. Default: 1024, or as many as descriptors allow")
       ->type_name("N")
       ->check(CLI::Range(1, 65536).description(""));
+  flags->metrics.add_to(*app);
   app->add_flag("--json", flags->json, "Say \"ready\" as a line of JSON, with the addresses");
   app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))

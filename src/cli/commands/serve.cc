@@ -9,14 +9,18 @@
 
 #include "cli/command.h"
 #include "cli/config_file.h"
+#include "cli/config_reload.h"
 #include "cli/logging.h"
+#include "cli/metrics_port.h"
 #include "cli/network_address.h"
 #include "cli/service_manager.h"
 #include "cli/size.h"
+#include "cli/status_page.h"
 #include "cli/stop_signals.h"
 #include "cli/target_process.h"
 #include "fabric/server/fabric_server.h"
 #include "fabric/transports/transports.h"
+#include "metrics/program_metrics.h"
 #include "net/socket.h"
 #include "net/uri.h"
 #include "server/server.h"
@@ -29,6 +33,7 @@ struct ServeFlags {
   std::string nvmf;
   std::string nvmf_target;
   unsigned nvmf_threads = 1;
+  MetricsFlag metrics;
   std::string config;
   std::string log_level = "info";
 };
@@ -108,32 +113,63 @@ Status offer_ssds(ServeFlags& flags, std::shared_ptr<std::unique_ptr<TargetProce
   return Status();
 }
 
-int serve(CLI::App& app, ServeFlags& flags) {
+void declare(CLI::App& app, ServeFlags& flags);
+
+ConfigReload config_of(const CLI::App& app, const ServeFlags& flags) {
+  const auto fresh = [] {
+    const auto again = std::make_shared<ServeFlags>();
+    ConfigReload::Fresh made{std::make_unique<CLI::App>(), again};
+    declare(*made.app, *again);
+    return made;
+  };
+  const auto take_level = [](const std::string& level) {
+    spdlog::set_level(spdlog::level::from_str(level.empty() ? ServeFlags().log_level : level));
+  };
+  return {app, flags.config, fresh, {{"--log-level", take_level}}};
+}
+
+// Options of the file and of the command line together.
+Status complete(CLI::App& app, ServeFlags& flags, std::shared_ptr<ConfigReload>& config) {
   if (!flags.config.empty()) {
-    if (Status status = apply_config_file(app, flags.config); !status.ok()) return fail(status);
+    config = std::make_shared<ConfigReload>(config_of(app, flags));
+    if (Status status = apply_config_file(app, flags.config); !status.ok()) return status;
+    config->loaded(app);
   }
   for (const char* name : {"--dir", "--cache", "--listen"}) {
     if (app.get_option(name)->count() == 0) {
-      return fail(
-          {Code::invalid, fmt::format("{} is required, here or in the file of --config", name)});
+      return {Code::invalid, fmt::format("{} is required, here or in the file of --config", name)};
     }
   }
+  return Status();
+}
+
+int serve(CLI::App& app, ServeFlags& flags) {
+  std::shared_ptr<ConfigReload> config;  // null without --config
+  if (Status status = complete(app, flags, config); !status.ok()) return fail(status);
   start_logging(flags.log_level);
 
   auto stop = std::make_shared<ServeStop>();
-  Status watched = on_stop_signal([stop](int signal) {
+  const auto on_stop = [stop](int signal) {
     // Nothing has been acknowledged yet, and the store bears a start that is cut short like any
     // crash.
     if (!stop->ready) end_at_once(signal, "before the server was ready: ended at once");
     stop->signal.set_value(signal);
-  });
+  };
+  std::function<void()> reload;
+  if (config) reload = [config] { config->reload(); };
+  Status watched = on_stop_signal(on_stop, reload);
   if (!watched.ok()) return fail(watched);
   // A client that goes away is an error of a write, not the end of the server.
   std::signal(SIGPIPE, SIG_IGN);
   auto target = std::make_shared<std::unique_ptr<TargetProcess>>();
   if (Status status = offer_ssds(flags, target); !status.ok()) return fail(status);
+  const Result<std::unique_ptr<MetricsPort>> port =
+      MetricsPort::start(flags.metrics, metrics::server_metrics, kStatusPage);
+  if (!port.ok()) return fail(port.status());
+  flags.options.other_descriptors = flags.metrics.descriptors();
   flags.options.cannot_start = [](const Status& why) { ::_exit(fail(why)); };
-  flags.options.recovering = [](std::uint64_t percent) {
+  flags.options.recovering = [port = port->get()](std::uint64_t percent) {
+    if (port != nullptr) port->recovering(percent);
     notify_starting(fmt::format("recovering the log, {} %", percent));
   };
   Result<std::unique_ptr<server::Server>> server = server::Server::start(flags.options);
@@ -143,6 +179,7 @@ int serve(CLI::App& app, ServeFlags& flags) {
     spdlog::info("listening on {}", address);
   if (*target)
     spdlog::info("SSDs are offered over NVMe/TCP, read-only, on {}", (*target)->address().text());
+  const MetricsPort::Serving serving(port->get(), [&s = **server] { return s.figures(); });
   stop->ready = true;
   if (int status = print("ready\n"); status != kSuccess) return status;
   notify_ready((*server)->summary());
@@ -177,6 +214,11 @@ void add_tuning(CLI::App& app, server::ServerOptions& o) {
          "When a client that fills a cache slot is taken for dead; default: 100")
       ->type_name("MS")
       ->check(CLI::Range(1, 60'000));
+  app.add_option_function<std::uint64_t>(
+         "--slow", [&o](std::uint64_t ms) { o.slow = ms * kMillisecond; },
+         "Writes that take so long are kept for `scalio stat --slow`; default: 100")
+      ->type_name("MS")
+      ->check(CLI::Range(0, 60'000));
   app.add_option("--threads", o.threads,
                  "Threads that serve, each a lane with some of the slices, and one connection of "
                  "each client; default: one for each core that this process may use, but no more "
@@ -202,51 +244,56 @@ void add_tuning(CLI::App& app, server::ServerOptions& o) {
       ->check(CLI::Range(1, 65536).description(""));
 }
 
+// All options.
+void declare(CLI::App& app, ServeFlags& flags) {
+  server::ServerOptions& o = flags.options;
+  app.add_option("--dir", o.dir, "The store's directory")->type_name("DIR");
+  as_size(app.add_option("--cache", o.cache_bytes,
+                         "Memory for the cache, all SSDs together: a hard limit"));
+  app.add_option("--listen", o.listen,
+                 "Where clients connect: unix:/path for this machine, tcp:host:port for others, "
+                 "or, beside neither, "
+                 "rdma:host:port; may be repeated")
+      ->type_name("URI")
+      ->allow_extra_args(false);
+  app.add_option("--nvmf", flags.nvmf,
+                 "Where the SSDs are offered over NVMe/TCP, read-only, by a process of its own; "
+                 "none: not at "
+                 "all. Default: the host of the first tcp: or rdma: listener that others can "
+                 "reach, a free port")
+      ->type_name("HOST:PORT|none");
+  app.add_option("--nvmf-target", flags.nvmf_target,
+                 "Clients are to read the SSDs at this NVMe-oF target, which is there already "
+                 "(`scalio target "
+                 "configure`)")
+      ->type_name("URI");
+  app.add_option("--nvmf-threads", flags.nvmf_threads,
+                 "Threads of the process that offers the SSDs, each with some of the clients")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64).description(""))
+      ->capture_default_str();
+  app.add_option("--config", flags.config,
+                 "Read options that are not given here from this TOML file")
+      ->type_name("FILE")
+      ->configurable(false);
+  flags.metrics.add_to(app);
+  add_tuning(app, o);
+  app.add_option("--log-level", flags.log_level, "How much to log, on stderr")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
+      ->capture_default_str();
+}
+
 }  // namespace
 
 Subcommand add_serve(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("serve", "Serve a store");
   auto flags = std::make_shared<ServeFlags>();
-  server::ServerOptions& o = flags->options;
-  app->add_option("--dir", o.dir, "The store's directory")->type_name("DIR");
-  as_size(app->add_option("--cache", o.cache_bytes,
-                          "Memory for the cache, all SSDs together: a hard limit"));
-  app->add_option("--listen", o.listen,
-                  "Where clients connect: unix:/path for this machine, tcp:host:port for others, "
-                  "or, beside neither, "
-                  "rdma:host:port; may be repeated")
-      ->type_name("URI")
-      ->allow_extra_args(false);
-  app->add_option("--nvmf", flags->nvmf,
-                  "Where the SSDs are offered over NVMe/TCP, read-only, by a process of its own; "
-                  "none: not at "
-                  "all. Default: the host of the first tcp: or rdma: listener that others can "
-                  "reach, a free port")
-      ->type_name("HOST:PORT|none");
-  app->add_option("--nvmf-target", flags->nvmf_target,
-                  "Clients are to read the SSDs at this NVMe-oF target, which is there already "
-                  "(`scalio target "
-                  "configure`)")
-      ->type_name("URI");
-  app->add_option("--nvmf-threads", flags->nvmf_threads,
-                  "Threads of the process that offers the SSDs, each with some of the clients")
-      ->type_name("N")
-      ->check(CLI::Range(1, 64).description(""))
-      ->capture_default_str();
-  app->add_option("--config", flags->config,
-                  "Read options that are not given here from this TOML file")
-      ->type_name("FILE")
-      ->configurable(false);
-  add_tuning(*app, o);
-  app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
-      ->capture_default_str();
+  declare(*app, *flags);
   app->footer(
-      "Prints \"ready\" on stdout when clients can connect. SIGTERM, SIGINT or SIGHUP stops it "
-      "cleanly; "
-      "another "
-      "one later, or one before \"ready\", at once. Under systemd it is a service of "
-      "Type=notify.\n"
+      "Prints \"ready\" on stdout when clients can connect. SIGTERM or SIGINT stops it cleanly; "
+      "another one later, or one before \"ready\", at once. SIGHUP reads the configuration file "
+      "again: a new log level counts at once, and what else has changed is named; without "
+      "--config it stops the server as well. Under systemd it is a service of Type=notify.\n"
       "Every option but --config can stand in the configuration file: cache = \"64M\", listen = "
       "[\"unix:/run/s.sock\"].\n"
       "The command line wins.\n\n"

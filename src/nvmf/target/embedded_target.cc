@@ -243,6 +243,8 @@ const std::vector<EmbeddedTarget::Offer>& EmbeddedTarget::offers() const { retur
 
 std::size_t EmbeddedTarget::connections() const { return impl_->threads.connections; }
 
+block::Counters EmbeddedTarget::did() const { return impl_->threads.did(); }
+
 Nanos EmbeddedTarget::cpu_time() const {
   Nanos used = 0;
   for (const Impl::Serving& one : impl_->serving) used += one.io->cpu_time();

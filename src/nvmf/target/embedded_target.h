@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "block/block_device.h"
 #include "net/uri.h"
 #include "nvmf/target/target_options.h"
 #include "task/executor.h"
@@ -52,6 +53,8 @@ class EmbeddedTarget {
   // Connections of hosts at this moment, those included that are closed but have commands with a
   // device.
   std::size_t connections() const;
+  // What its devices did for hosts.
+  block::Counters did() const;
   // CPU time that its threads have used so far.
   Nanos cpu_time() const;
 

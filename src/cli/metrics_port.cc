@@ -1,0 +1,123 @@
+#include "cli/metrics_port.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "base/json.h"
+#include "base/wall_time.h"
+#include "cli/network_address.h"
+#include "metrics/program_metrics.h"
+#include "net/socket.h"
+#include "task/executor.h"
+
+namespace scalio::cli {
+
+namespace {
+constexpr unsigned kUnavailable = 503;
+constexpr char kJson[] = "application/json";
+constexpr char kHtml[] = "text/html; charset=utf-8";
+
+std::string url_of(const net::Uri& at) {
+  const bool v6 = at.host.find(':') != std::string::npos;
+  return fmt::format("http://{}{}{}:{}/", v6 ? "[" : "", at.host, v6 ? "]" : "", at.port);
+}
+}  // namespace
+
+void MetricsFlag::add_to(CLI::App& app) {
+  app.add_option("--metrics", at,
+                 "Serve metrics for Prometheus, /healthz and /readyz by HTTP at this address; a "
+                 "port alone is on loopback. Whoever reaches it may read them. Default: off")
+      ->type_name("[HOST:]PORT");
+}
+
+Result<std::unique_ptr<MetricsPort>> MetricsPort::start(const MetricsFlag& flag, Metrics metrics,
+                                                        std::string_view front) {
+  if (flag.at.empty()) return std::unique_ptr<MetricsPort>();
+  const bool port_alone = std::ranges::all_of(flag.at, [](char c) { return c >= '0' && c <= '9'; });
+  Result<net::Uri> at = parse_host_port("--metrics", (port_alone ? "127.0.0.1:" : "") + flag.at);
+  if (!at.ok()) return at.status();
+  std::unique_ptr<MetricsPort> port(new MetricsPort(metrics));
+  http::Pages pages;
+  pages["/healthz"] = [] { return http::Answer{.body = "ok\n"}; };
+  pages["/readyz"] = [p = port.get()] { return p->ready(); };
+  pages["/metrics"] = [p = port.get()] { return p->metrics(); };
+  pages["/stat.json"] = [p = port.get()] { return p->stat(); };
+  if (!front.empty()) {
+    pages["/"] = [front] { return http::Answer{.type = kHtml, .body = std::string(front)}; };
+  }
+  Result<std::unique_ptr<http::HttpServer>> server = http::HttpServer::start(*at, std::move(pages));
+  if (!server.ok()) return server.status();
+  port->server_ = *std::move(server);
+  const net::Uri& here = port->server_->address();
+  spdlog::info("metrics and health on {}{}", url_of(here),
+               net::is_loopback(here.host) ? "" : ", for whoever reaches it");
+  return port;
+}
+
+MetricsPort::Serving::Serving(MetricsPort* port, Figures figures) : port_(port) {
+  if (port_ == nullptr) return;
+  std::unique_lock lock(port_->mutex_);
+  port_->figures_ = std::move(figures);
+}
+
+MetricsPort::Serving::~Serving() {
+  if (port_ == nullptr) return;
+  std::unique_lock lock(port_->mutex_);
+  port_->figures_ = nullptr;
+  port_->stopping_ = true;
+}
+
+http::Answer MetricsPort::ready() const {
+  {
+    std::shared_lock lock(mutex_);
+    if (figures_) return {.body = "ready\n"};
+  }
+  if (stopping_) return {.status = kUnavailable, .body = "stopping\n"};
+  return {.status = kUnavailable,
+          .body = fmt::format("not ready: recovering the log, {} %\n", percent_.load())};
+}
+
+std::optional<Result<std::string>> MetricsPort::ask() const {
+  std::shared_lock lock(mutex_);
+  if (!figures_) return std::nullopt;
+  return figures_();
+}
+
+http::Answer MetricsPort::metrics() const {
+  const std::optional<Result<std::string>> figures = ask();
+  std::string text = metrics::readiness_metrics(
+      figures.has_value(), figures ? 1 : static_cast<double>(percent_.load()) / 100);
+  if (figures) {
+    if (!figures->ok()) return {.status = kUnavailable, .body = figures->status().message() + "\n"};
+    text += metrics_(parse_json(**figures));
+  }
+  return {.type = metrics::kTextType, .body = std::move(text)};
+}
+
+http::Answer MetricsPort::stat() const {
+  const std::optional<Result<std::string>> figures = ask();
+  if (figures && figures->ok()) return {.type = kJson, .body = **figures + "\n"};
+  const nlohmann::json why =
+      figures ? nlohmann::json{{"failure", figures->status().message()}}
+              : nlohmann::json{{"stopping", stopping_.load()}, {"recovered", percent_.load()}};
+  return {.status = kUnavailable, .type = kJson, .body = json_text(why) + "\n"};
+}
+
+nlohmann::json process_figures() {
+  static const std::uint64_t started = wall_time() / kMillisecond;
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto us = [](const timeval& t) { return t.tv_sec * 1'000'000 + t.tv_usec; };
+  return {{"version", SCALIO_VERSION},
+          {"started_unix_ms", started},
+          {"cpu_us", us(usage.ru_utime) + us(usage.ru_stime)}};
+}
+
+}  // namespace scalio::cli

@@ -1,0 +1,243 @@
+#include "http/http_server.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <cstdarg>
+#include <cstdio>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "net/socket.h"
+#include "task/thread.h"
+
+namespace scalio::http {
+
+namespace {
+using Clock = std::chrono::steady_clock;
+
+// Of a connection: what it has sent is in it, and it is closed when that does not fit.
+constexpr std::size_t kMemory = 16 << 10;
+// Its stack: a page parses JSON, which is as deep as parse_json() allows.
+constexpr std::size_t kStack = 512 << 10;
+
+void log_line(void*, const char* format, va_list arguments) {
+  char line[512];
+  std::vsnprintf(line, sizeof line, format, arguments);
+  std::string_view text(line);
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  spdlog::debug("http: {}", text);
+}
+
+// What starts threads that must not get the program's signals.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+}  // namespace
+
+struct HttpServer::Impl {
+  explicit Impl(net::Listener l) : listener(std::move(l)) {}
+  ~Impl();
+
+  Status start();
+  Answer answer_to(std::string_view method, std::string_view path) const;
+  void begun(MHD_Connection* connection);
+  void ended(MHD_Connection* connection);
+  void end_old();
+
+  static MHD_Result on_request(void* self, MHD_Connection* connection, const char* path,
+                               const char* method, const char* version, const char* upload,
+                               std::size_t* upload_size, void** request);
+  static void on_connection(void* self, MHD_Connection* connection, void**,
+                            MHD_ConnectionNotificationCode what);
+
+  HttpLimits limits;
+  Pages pages;
+  net::Listener listener;
+  MHD_Daemon* daemon = nullptr;
+
+  // Ends connections that live too long; asleep while there are none.
+  struct Live {
+    int socket;
+    Clock::time_point end;
+  };
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::map<MHD_Connection*, Live> live;
+  bool stopping = false;
+  std::thread reaper;
+};
+
+HttpServer::Impl::~Impl() {
+  if (daemon != nullptr) {
+    {
+      std::lock_guard lock(mutex);
+      for (const auto& [connection, its] : live) shutdown(its.socket, SHUT_RDWR);
+    }
+    MHD_stop_daemon(daemon);
+  }
+  if (!reaper.joinable()) return;
+  {
+    std::lock_guard lock(mutex);
+    stopping = true;
+  }
+  changed.notify_all();
+  reaper.join();
+}
+
+Status HttpServer::Impl::start() {
+  Result<std::thread> thread = start_thread("scalio-http-end", [this] { end_old(); });
+  if (!thread.ok()) return thread.status();
+  reaper = std::move(*thread);
+  const SignalsBlocked blocked;
+  // It closes the one that it is given.
+  const int given = fcntl(listener.fd(), F_DUPFD_CLOEXEC, 0);
+  if (given < 0) return {Code::unavailable, "cannot serve HTTP: no descriptor is left"};
+  daemon = MHD_start_daemon(
+      MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC |
+          MHD_USE_ERROR_LOG,
+      0, nullptr, nullptr, &Impl::on_request, this, MHD_OPTION_EXTERNAL_LOGGER, &log_line, nullptr,
+      MHD_OPTION_LISTEN_SOCKET, given, MHD_OPTION_CONNECTION_LIMIT,
+      static_cast<unsigned>(kMaxConnections), MHD_OPTION_CONNECTION_MEMORY_LIMIT, kMemory,
+      MHD_OPTION_CONNECTION_TIMEOUT, limits.idle_seconds, MHD_OPTION_THREAD_STACK_SIZE, kStack,
+      MHD_OPTION_NOTIFY_CONNECTION, &Impl::on_connection, this, MHD_OPTION_END);
+  if (daemon == nullptr) {
+    return {Code::unavailable,
+            fmt::format("cannot serve HTTP on {}: no thread or no descriptor is left",
+                        listener.uri().text())};
+  }
+  return Status();
+}
+
+void HttpServer::Impl::begun(MHD_Connection* connection) {
+  const MHD_ConnectionInfo* info =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  if (info == nullptr) return;
+  {
+    std::lock_guard lock(mutex);
+    live[connection] = {info->connect_fd,
+                        Clock::now() + std::chrono::seconds(limits.longest_seconds)};
+  }
+  changed.notify_all();
+}
+
+// Its socket is closed after this.
+void HttpServer::Impl::ended(MHD_Connection* connection) {
+  std::lock_guard lock(mutex);
+  live.erase(connection);
+}
+
+void HttpServer::Impl::end_old() {
+  std::unique_lock lock(mutex);
+  while (!stopping) {
+    std::optional<Clock::time_point> next;
+    for (auto it = live.begin(); it != live.end();) {
+      if (it->second.end <= Clock::now()) {
+        shutdown(it->second.socket, SHUT_RDWR);
+        it = live.erase(it);
+        continue;
+      }
+      next = std::min(next.value_or(it->second.end), it->second.end);
+      ++it;
+    }
+    if (next) {
+      changed.wait_until(lock, *next);
+    } else {
+      changed.wait(lock);
+    }
+  }
+}
+
+void HttpServer::Impl::on_connection(void* self, MHD_Connection* connection, void**,
+                                     MHD_ConnectionNotificationCode what) {
+  Impl& impl = *static_cast<Impl*>(self);
+  if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+    impl.begun(connection);
+  } else {
+    impl.ended(connection);
+  }
+}
+
+Answer HttpServer::Impl::answer_to(std::string_view method, std::string_view path) const {
+  if (method != MHD_HTTP_METHOD_GET && method != MHD_HTTP_METHOD_HEAD)
+    return {.status = MHD_HTTP_METHOD_NOT_ALLOWED, .body = "Only GET and HEAD are answered.\n"};
+  const auto page = pages.find(std::string(path));
+  if (page != pages.end()) return page->second();
+  std::string body = "There is no such page. There are:\n";
+  for (const auto& [name, of] : pages) body += name + "\n";
+  return {.status = MHD_HTTP_NOT_FOUND, .body = std::move(body)};
+}
+
+MHD_Result HttpServer::Impl::on_request(void* self, MHD_Connection* connection, const char* path,
+                                        const char* method, const char*, const char*,
+                                        std::size_t* upload_size, void** request) {
+  // It is called when the header is there, then for each part of a body, which nobody reads, then
+  // once more.
+  static int seen = 0;
+  if (*request == nullptr) {
+    *request = &seen;
+    return MHD_YES;
+  }
+  if (*upload_size != 0) {
+    *upload_size = 0;
+    return MHD_YES;
+  }
+  const Answer answer = static_cast<Impl*>(self)->answer_to(method, path);
+  MHD_Response* response = MHD_create_response_from_buffer(
+      answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
+  if (response == nullptr) return MHD_NO;
+  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
+           {MHD_HTTP_HEADER_CONTENT_TYPE, answer.type.c_str()},
+           {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
+           {MHD_HTTP_HEADER_CONNECTION, "close"},
+           {"X-Content-Type-Options", "nosniff"},
+           {"X-Frame-Options", "DENY"},
+           {"Content-Security-Policy",
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+            "connect-src 'self'; img-src data:"}}) {
+    MHD_add_response_header(response, name, value);
+  }
+  const MHD_Result queued = MHD_queue_response(connection, answer.status, response);
+  MHD_destroy_response(response);
+  return queued;
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const net::Uri& at, Pages pages,
+                                                      HttpLimits limits) {
+  Result<net::Listener> listener = net::Listener::open(at);
+  if (!listener.ok()) return listener.status();
+  auto impl = std::make_unique<Impl>(*std::move(listener));
+  impl->pages = std::move(pages);
+  impl->limits = limits;
+  if (Status s = impl->start(); !s.ok()) return s;
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HttpServer::~HttpServer() = default;
+
+const net::Uri& HttpServer::address() const { return impl_->listener.uri(); }
+
+}  // namespace scalio::http

@@ -1,0 +1,59 @@
+// HttpServer: a few pages by HTTP, for programs that watch this one and for people.
+//
+// A port for those may be reached by others than those. So everything is bounded: connections, the
+// memory and the life of each; a request has no body, and gets one answer. By libmicrohttpd, with a
+// thread a connection: a page may wait for something, and then nobody else waits for it. Nothing
+// runs while nobody asks.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "net/uri.h"
+
+namespace scalio::http {
+
+struct Answer {
+  unsigned status = 200;
+  std::string type = "text/plain; charset=utf-8";
+  std::string body;
+};
+
+// By path, "/healthz": what is answered to a GET. Called on any thread, also at one time.
+using Pages = std::map<std::string, std::function<Answer()>>;
+
+struct HttpLimits {
+  unsigned idle_seconds = 5;      // a connection that says nothing and takes nothing
+  unsigned longest_seconds = 15;  // a connection from its begin to its end
+};
+
+class HttpServer {
+ public:
+  // At one time, whoever they are; more wait until one has ended, or are closed.
+  static constexpr std::size_t kMaxConnections = 16;
+  // What it has open at most.
+  static constexpr std::size_t kDescriptors = kMaxConnections + 4;
+
+  // Listens. Failures: as net::Listener::open; unavailable.
+  static Result<std::unique_ptr<HttpServer>> start(const net::Uri& at, Pages pages,
+                                                   HttpLimits limits = {});
+  // Ends what is under way, and waits for pages that are asked.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // Where it listens, with the port that the kernel picked.
+  const net::Uri& address() const;
+
+ private:
+  struct Impl;
+  explicit HttpServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace scalio::http

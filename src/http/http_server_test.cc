@@ -1,0 +1,119 @@
+#include "http/http_server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "testing/http_get.h"
+
+namespace scalio::http {
+namespace {
+
+using scalio::testing::http_connect;
+using scalio::testing::http_get;
+using scalio::testing::http_receive;
+using scalio::testing::http_send;
+using scalio::testing::HttpReply;
+using ::testing::HasSubstr;
+
+class HttpServerTest : public ::testing::Test {
+ protected:
+  void start(HttpLimits limits = {}) {
+    Pages pages;
+    pages["/one"] = [] { return Answer{.body = "1\n"}; };
+    pages["/json"] = [] { return Answer{.status = 503, .type = "application/json", .body = "{}"}; };
+    auto started = HttpServer::start(net::Uri{"tcp", "", "127.0.0.1", 0}, std::move(pages), limits);
+    ASSERT_TRUE(started.ok()) << started.status().to_string();
+    server_ = *std::move(started);
+  }
+  std::uint16_t port() const { return server_->address().port; }
+  HttpReply say(std::string_view request) const {
+    const net::UniqueFd fd = http_connect(port());
+    http_send(fd, request);
+    return http_receive(fd);
+  }
+  bool answers() const { return http_get(port(), "/one").status == 200; }
+
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpServerTest, AnswersItsPages) {
+  start();
+  const HttpReply one = http_get(port(), "/one");
+  EXPECT_EQ(one.status, 200);
+  EXPECT_EQ(one.body, "1\n");
+  EXPECT_THAT(one.head, HasSubstr("Content-Type: text/plain; charset=utf-8"));
+  EXPECT_THAT(one.head, HasSubstr("X-Content-Type-Options: nosniff"));
+  const HttpReply json = http_get(port(), "/json?x=1");
+  EXPECT_EQ(json.status, 503);
+  EXPECT_THAT(json.head, HasSubstr("Content-Type: application/json"));
+  EXPECT_EQ(http_get(port(), "/none").status, 404);
+  EXPECT_THAT(http_get(port(), "/").body, HasSubstr("/json\n/one\n"));
+}
+
+TEST_F(HttpServerTest, TakesNothingButQuestions) {
+  start();
+  const HttpReply head = say("HEAD /one HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.body, "");
+  EXPECT_EQ(say("POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody").status, 405);
+  EXPECT_EQ(say("DELETE /one HTTP/1.1\r\nHost: a\r\n\r\n").status, 405);
+  EXPECT_NE(say("\x16\x03\x01 nothing of HTTP\r\n\r\n").status, 200);
+  EXPECT_TRUE(answers());
+}
+
+TEST_F(HttpServerTest, AHeaderThatIsTooLongIsRefused) {
+  start();
+  const std::string fill(1000, 'x');
+  const net::UniqueFd fd = http_connect(port());
+  std::string request = "GET /one HTTP/1.1\r\nHost: a\r\n";
+  for (int i = 0; i < 100; ++i) request += "X-" + std::to_string(i) + ": " + fill + "\r\n";
+  http_send(fd, request + "\r\n");
+  EXPECT_NE(http_receive(fd).status, 200);
+  EXPECT_TRUE(answers());
+}
+
+TEST_F(HttpServerTest, WhoSaysNothingIsClosed) {
+  start({.idle_seconds = 1});
+  std::vector<net::UniqueFd> silent;
+  for (std::size_t i = 0; i < HttpServer::kMaxConnections; ++i)
+    silent.push_back(http_connect(port()));
+  // The limit on connections is not for ever: others are answered, if later.
+  int tries = 0;
+  while (!answers() && ++tries < 600) usleep(10'000);
+  EXPECT_LT(tries, 600);
+  for (const net::UniqueFd& fd : silent) EXPECT_NE(http_receive(fd).status, 200);
+}
+
+TEST_F(HttpServerTest, WhoIsNeverDoneIsClosed) {
+  start({.idle_seconds = 60, .longest_seconds = 2});
+  const net::UniqueFd fd = http_connect(port());
+  ASSERT_TRUE(http_send(fd, "GET /one HTTP/1.1\r\n"));
+  int lines = 0;
+  const timeval wait{0, 100'000};
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+  char c;
+  // A line now and then, until the other side has closed; only a server without the bound takes so
+  // many.
+  while (lines < 600 && recv(fd.get(), &c, 1, 0) < 0 && errno == EAGAIN &&
+         http_send(fd, "A: b\r\n"))
+    ++lines;
+  EXPECT_LT(lines, 600);
+  EXPECT_TRUE(answers());
+}
+
+TEST_F(HttpServerTest, EndsWithConnectionsOpen) {
+  start({.idle_seconds = 60, .longest_seconds = 60});
+  const net::UniqueFd silent = http_connect(port()), begun = http_connect(port());
+  ASSERT_TRUE(http_send(begun, "GET /one HT"));
+  EXPECT_TRUE(answers());
+  server_.reset();
+  EXPECT_EQ(http_receive(silent).status, 0);
+}
+
+}  // namespace
+}  // namespace scalio::http
