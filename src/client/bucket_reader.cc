@@ -57,7 +57,10 @@ BucketReader::BucketReader(Executor& executor, block::BlockDevice& device,
 Task<Result<BucketState>> BucketReader::read(std::uint64_t number, ByteSpan into, bool& blank) {
   Nanos wait = kFirstTornWait;
   for (int i = 0; i < kMaxTornReads; ++i) {
+    const Nanos began = *trace_ != nullptr ? executor_.now() : 0;
     Status s = co_await device_.read(geometry_.bucket_at(number), into);
+    if (*trace_ != nullptr) [[unlikely]]
+      tell(began, number, into, s);
     if (!s.ok()) co_return s;
     const BucketState state = Bucket(into).verify(store_id_, number);
     blank |= state == BucketState::unwritten;
@@ -70,6 +73,31 @@ Task<Result<BucketState>> BucketReader::read(std::uint64_t number, ByteSpan into
       fmt::format("bucket {} at offset {} of {} fails its checksum; run `scalio check` on the "
                   "server",
                   number, geometry_.bucket_at(number), device_.name()));
+}
+
+void BucketReader::tell(Nanos began, std::uint64_t number, ByteView bytes,
+                        const Status& read) const {
+  std::string found;
+  if (!read.ok()) {
+    found = read.to_string();
+  } else {
+    Bytes copy(bytes.begin(), bytes.end());
+    const Bucket bucket{ByteSpan(copy)};
+    switch (bucket.verify(store_id_, number)) {
+      case BucketState::ok:
+        found = fmt::format("{} records, {} buckets behind it may have more",
+                            bucket.totals().records, bucket.reach());
+        break;
+      case BucketState::unwritten: found = "never written"; break;
+      case BucketState::corrupt:
+        found = "its checksum fails: it is being written, or damaged";
+        break;
+    }
+  }
+  (*trace_)->add(
+      {began, executor_.now(),
+       fmt::format("SSD read of {} bytes: bucket {} of {}", bytes.size(), number, device_.name()),
+       std::move(found)});
 }
 
 Task<Status> BucketReader::confirm(bool blank) {

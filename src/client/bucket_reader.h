@@ -11,6 +11,7 @@
 #include "block/block_device.h"
 #include "block/buffer.h"
 #include "block/identity.h"
+#include "client/get_trace.h"
 #include "layout/bucket.h"
 
 namespace scalio::client {
@@ -38,18 +39,23 @@ class BucketReader {
   // Ok if what was `blank` before this call is empty indeed: the device is this SSD (rule 12).
   Task<Status> confirm(bool blank);
 
+  // Who sets `trace`, which outlives this, to a trace is told of each read.
+  void trace_by(GetTrace* const* trace) { trace_ = trace; }
+
   block::BlockDevice& device() const { return device_; }
   const layout::SsdGeometry& geometry() const { return geometry_; }
 
  private:
   class Lease;
   Task<Result<std::optional<Record>>> absent(bool blank);
+  void tell(Nanos began, std::uint64_t number, ByteView bucket, const Status& read) const;
 
   Executor& executor_;
   block::BlockDevice& device_;
   const layout::SsdGeometry geometry_;
   const std::uint64_t store_id_;
   block::IdentityCheck identity_;
+  GetTrace* const* trace_ = &GetTrace::kNone;
   std::vector<std::unique_ptr<block::Buffer>>
       idle_;  // one per read that was ever in flight at once
 };

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -19,7 +18,7 @@
 #include "client/timeouts.h"
 #include "fabric/connect.h"
 #include "fabric/transports/transports.h"
-#include "layout/superblock.h"
+#include "layout/store_stat.h"
 #include "net/socket.h"
 #include "net/uri.h"
 #include "nvmf/host/initiator.h"
@@ -84,7 +83,7 @@ struct Client::Impl {
   Task<Result<OpenedSsd>> open_ssd(net::Uri uri, layout::HelloReply hello);
   Task<void> report(Nanos deadline);
   Task<void> leave();
-  Task<Result<std::vector<std::string>>> stat_of_shards();
+  Task<Result<std::vector<std::string>>> stat_of_shards(std::string_view what);
   Nanos operation_deadline() { return loop->now() + to_nanos(options.operation_timeout); }
 
   // That no other thread runs the client.
@@ -479,86 +478,14 @@ Task<Result<ScanPage>> Client::scan(ScanRange range) {
   co_return page;
 }
 
-namespace {
-// 0 if it is not there: it is the server's JSON, and of whatever version.
-std::uint64_t count_in(const nlohmann::json& json, const char* path) {
-  const nlohmann::json::json_pointer at(path);
-  return json.contains(at) && json[at].is_number_unsigned() ? json[at].get<std::uint64_t>() : 0;
-}
-}  // namespace
-
-namespace {
-double number_in(const nlohmann::json& json, const char* path) {
-  const nlohmann::json::json_pointer at(path);
-  return json.contains(at) && json[at].is_number() ? json[at].get<double>() : 0;
-}
-
-// What all shards have and do, as sums of what each says.
-nlohmann::json totals_of(const nlohmann::json& shards) {
-  std::uint64_t hits = 0, misses = 0, ssd_reads = 0, ssd_writes = 0, records = 0, bytes = 0,
-                free = 0, dirty = 0, refused = 0;
-  double gets = 0, recent_hits = 0, writes = 0;
-  for (const nlohmann::json& shard : shards) {
-    hits += count_in(shard, "/cache/hits");
-    misses += count_in(shard, "/cache/misses");
-    ssd_reads += count_in(shard, "/ssd/reads");
-    ssd_writes += count_in(shard, "/ssd/writes");
-    records += count_in(shard, "/records/count");
-    bytes += count_in(shard, "/records/bytes");
-    free += count_in(shard, "/records/free_bytes");
-    dirty += count_in(shard, "/cache/dirty");
-    refused += count_in(shard, "/writes/refused_full");
-    const double here = number_in(shard, "/recent/gets_per_second");
-    gets += here;
-    recent_hits += here * number_in(shard, "/recent/hit_ratio");
-    writes += number_in(shard, "/recent/writes_per_second");
-  }
-  const auto ratio = [](double part, double all) {
-    return all == 0 ? nlohmann::json() : nlohmann::json(part / all);
-  };
-  return {{"hits", hits},
-          {"misses", misses},
-          {"hit_ratio", ratio(static_cast<double>(hits), static_cast<double>(hits + misses))},
-          {"recent_hit_ratio", ratio(recent_hits, gets)},
-          {"gets_per_second", gets},
-          {"writes_per_second", writes},
-          {"ssd_reads", ssd_reads},
-          {"ssd_writes", ssd_writes},
-          {"records", records},
-          {"record_bytes", bytes},
-          {"free_bytes", free},
-          {"fill", ratio(static_cast<double>(bytes), static_cast<double>(bytes + free))},
-          {"pending_writes", dirty},
-          {"refused_full", refused}};
-}
-
-// Each shard tells of its lane: of every lane, what the first of its shards says, and which they
-// are. In the shards, the lane's number is left.
-nlohmann::json lanes_of(nlohmann::json& shards) {
-  std::map<std::uint64_t, nlohmann::json> lanes;
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    nlohmann::json lane = shards[i].value("lane", nlohmann::json());
-    const std::uint64_t number = count_in(lane, "/lane");
-    shards[i]["lane"] = number;
-    if (!lane.is_object()) continue;
-    const auto [all, first] = lanes.try_emplace(number, std::move(lane));
-    if (first) all->second["shards"] = nlohmann::json::array();
-    all->second["shards"].push_back(i);
-  }
-  nlohmann::json list = nlohmann::json::array();
-  for (auto& [number, lane] : lanes) list.push_back(std::move(lane));
-  return list;
-}
-}  // namespace
-
 // Of each shard, what it says, all within one operation's time.
-Task<Result<std::vector<std::string>>> Client::Impl::stat_of_shards() {
+Task<Result<std::vector<std::string>>> Client::Impl::stat_of_shards(std::string_view what) {
   const Nanos deadline = operation_deadline();
   std::vector<std::string> texts(shards.size());
   const auto ask = [&](std::uint32_t i) -> Task<Status> {
     // Before, so that what it says has it.
     co_await shards[i].client->report(deadline);
-    Result<std::string> text = co_await shards[i].link->ask(RequestKind::stat, {}, deadline);
+    Result<std::string> text = co_await shards[i].link->ask(RequestKind::stat, what, deadline);
     if (!text.ok()) co_return text.status();
     texts[i] = *std::move(text);
     co_return Status();
@@ -570,30 +497,9 @@ Task<Result<std::vector<std::string>>> Client::Impl::stat_of_shards() {
 
 Task<Result<std::string>> Client::stat() {
   impl_->check_thread();
-  const Result<std::vector<std::string>> texts = co_await impl_->stat_of_shards();
+  const Result<std::vector<std::string>> texts = co_await impl_->stat_of_shards({});
   if (!texts.ok()) co_return texts.status();
-  nlohmann::json shards = nlohmann::json::array();
-  for (const std::string& text : *texts) {
-    nlohmann::json j = parse_json(text);
-    if (!j.is_object())
-      co_return Status(Code::unavailable, "the server's statistics are malformed");
-    shards.push_back(std::move(j));
-  }
-  nlohmann::json lanes = lanes_of(shards);
-  // Each shard tells of its process; it is the same one.
-  nlohmann::json all = shards[0].value("process", nlohmann::json());
-  if (!all.is_object())
-    co_return Status(Code::unavailable, "the server's statistics are malformed");
-  for (auto& j : shards) j.erase("process");
-  all.update(totals_of(shards));
-  std::uint64_t connections = 0;
-  for (const nlohmann::json& lane : lanes) connections += count_in(lane, "/clients");
-  all["connections"] = connections;
-  all["inline_limit"] = impl_->geometry.inline_limit;
-  all["uuid"] = layout::to_string(impl_->geometry.uuid);
-  all["lanes"] = std::move(lanes);
-  all["shards"] = std::move(shards);
-  co_return json_text(all);
+  co_return layout::store_stat(*texts, impl_->geometry);
 }
 
 // In a forked process an operation fails at once, and what waits for anything else can never end.
@@ -638,6 +544,29 @@ Task<void> Client::sleep(std::chrono::nanoseconds time) {
 }
 
 EventLoop& client::ClientLoop::of(Client& client) { return *client.impl_->loop; }
+
+Task<Result<Record>> client::ClientLoop::traced_get(Client& client, std::string_view key,
+                                                    GetTrace& trace) {
+  Client::Impl& impl = *client.impl_;
+  impl.check_thread();
+  if (Status s = impl.check_key(key); !s.ok()) co_return s;
+  const std::uint64_t hash = hash_key(key, impl.geometry.hash_seed);
+  co_return co_await impl.shard_of(hash).traced_get(key, impl.placement.point_of(hash), trace);
+}
+
+Task<Result<std::string>> client::ClientLoop::slow_log(Client& client) {
+  const Result<std::vector<std::string>> texts =
+      co_await client.impl_->stat_of_shards(layout::kAskSlowLog);
+  if (!texts.ok()) co_return texts.status();
+  nlohmann::json logs = nlohmann::json::array();
+  for (const std::string& text : *texts) {
+    nlohmann::json log = parse_json(text);
+    if (!log.is_object() || !log.value("operations", nlohmann::json()).is_array())
+      co_return Status(Code::unavailable, "the server keeps no slow log: it is an earlier release");
+    logs.push_back(std::move(log));
+  }
+  co_return json_text(logs);
+}
 
 std::size_t Client::inline_limit() const { return impl_->geometry.inline_limit; }
 

@@ -31,6 +31,22 @@ constexpr int kMaxFillAttempts = 3;
 
 constexpr std::byte kZero{0}, kOne{1};
 
+// For a trace: what a READ of a block has found.
+std::string text_of(BlockView::Found found, const BlockView& view) {
+  switch (found) {
+    case BlockView::Found::record:
+      return fmt::format(
+          "{} in slot {}, version {}",
+          view.record().kind == layout::Kind::tombstone ? "that there is none" : "it", view.slot(),
+          view.record().version);
+    case BlockView::Found::replaced: return "a write slot that is being written";
+    case BlockView::Found::filling: return fmt::format("slot {} being filled", view.slot());
+    case BlockView::Found::none: return "nothing of the key";
+  }
+  return {};
+}
+std::string text_of(Code code) { return code == Code::ok ? "done" : std::string(to_string(code)); }
+
 // What a GET answers when its SSD has this of the key.
 Result<Record> answer_of(Result<std::optional<Record>> found) {
   if (!found.ok()) return found.status();
@@ -80,7 +96,7 @@ ShardClient::ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener
       timeout_(to_nanos(options.operation_timeout)),
       block_read_(options.block_read),
       deadlines_(link.deadlines()),
-      ssd_(executor, std::move(opener)) {}
+      ssd_(executor, std::move(opener), &trace_) {}
 
 Result<Record> ShardClient::hit(const layout::RecordView& record) {
   ++counters_.hits;
@@ -141,6 +157,7 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
     const std::uint64_t block = g.block_of(hash);
     const std::uint32_t tag = layout::tag_of(hash);
     bytes.lease(g.block_size());
+    const Nanos asked = trace_time();
     fabric::Op read = link->connection->read_block(g.block_at(block), g, tag, bytes.span());
     if (!read.await_ready()) {
       held = link;  // the link must outlive what is in flight on it
@@ -151,6 +168,11 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
       const std::shared_ptr<ShardConnection>& now = held ? held : link_.current();
       BlockView view(now->hello.region, block, bytes.span());
       const BlockView::Found found = view.look_up(key, tag);
+      trace(asked, [&] {
+        return std::pair(fmt::format("READ of {} bytes: block {}, and its body of the key's tag",
+                                     read.bytes_read(), block),
+                         text_of(found, view));
+      });
       if (found == BlockView::Found::record) {
         touch_sometimes(now, block, view.slot());
         co_return hit(view.record());
@@ -164,12 +186,22 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
   co_return co_await get_in_time(key, hash, began, std::move(held), std::move(bytes));
 }
 
+Task<Result<Record>> ShardClient::traced_get(std::string_view key, std::uint64_t hash,
+                                             GetTrace& trace) {
+  SCALIO_ASSERT(trace_ == nullptr);
+  trace_ = &trace;
+  Result<Record> found = co_await get(key, hash);
+  trace_ = nullptr;
+  co_return found;
+}
+
 // Has all that it uses: its caller may not wait for its end. `bytes` is get_in_time's `nothing`.
 Task<Result<Record>> ShardClient::get_slowly(std::string key, std::uint64_t hash, Nanos deadline,
                                              std::shared_ptr<ShardConnection> held, Block bytes) {
   Result<Record> out = Status(Code::timed_out, "");
   Tries tries;
   bool in_two = block_read_ == BlockRead::two;
+  Nanos asked = 0;
   for (bool first = !bytes.empty(); first || executor_.now() <= deadline; first = false) {
     auto bodies = BlockView::Bodies::with_words;
     if (!first) {
@@ -179,13 +211,24 @@ Task<Result<Record>> ShardClient::get_slowly(std::string key, std::uint64_t hash
       held = *live;
       bytes.lease(held->hello.region.block_size());
       if (std::exchange(in_two, false)) bodies = BlockView::Bodies::after_words;
+      asked = trace_time();
       const Code code = co_await read(*held, hash, bodies, bytes.span());
-      if (code != Code::ok) continue;
+      if (code != Code::ok) {
+        trace(asked, [&] { return std::pair(std::string("READ of a block"), text_of(code)); });
+        continue;
+      }
     }
     const std::uint64_t block = held->hello.region.block_of(hash);
     const std::uint32_t tag = layout::tag_of(hash);
     BlockView view(held->hello.region, block, bytes.span(), bodies);
     const BlockView::Found found = first ? BlockView::Found::none : view.look_up(key, tag);
+    if (!first) {
+      trace(asked, [&] {
+        return std::pair(
+            fmt::format("READ of block {}, {} bytes at most", block, bytes.span().size()),
+            text_of(found, view));
+      });
+    }
     if (found == BlockView::Found::record) {
       // What is found later than by the first READ has just been filled.
       if (bodies == BlockView::Bodies::after_words) touch_sometimes(held, block, view.slot());
@@ -197,7 +240,12 @@ Task<Result<Record>> ShardClient::get_slowly(std::string key, std::uint64_t hash
       if (++tries.rereads > kEagerRereads) co_await executor_.sleep(kReread);
     } else if (must_poll(*held, view, found, block, tries)) {
       ++tries.polls;
+      const Nanos began = trace_time();
       co_await executor_.sleep(kFillPoll);
+      trace(began, [&] {
+        return std::pair(std::string("wait for another client that fills the slot"),
+                         fmt::format("wait {} of {}", tries.polls, kMaxFillPolls));
+      });
     } else if (const auto slot = choose_slot(*held, view, found, block, key, tries)) {
       ++tries.fills;
       const std::uint64_t word = view.read_word_raw(*slot);
@@ -245,7 +293,39 @@ Task<bool> ShardClient::bypass(ShardConnection& link, std::string_view key, std:
   *out = answer_of(co_await ssd_.find(link.hello, key, hash));
   std::array<std::byte, 8> word;
   count_read(word.size());
-  co_return co_await link.connection->read(g.block_at(g.block_of(hash)), word) == Code::ok;
+  const Nanos asked = trace_time();
+  const Code code = co_await link.connection->read(g.block_at(g.block_of(hash)), word);
+  trace(asked, [&] {
+    return std::pair(std::string("READ of 8 bytes: whether the server is still the same"),
+                     text_of(code));
+  });
+  co_return code == Code::ok;
+}
+
+void ShardClient::trace_claim(Nanos asked, std::uint32_t slot, bool stolen, Code code,
+                              bool won) const {
+  trace(asked, [&] {
+    std::string found = text_of(code);
+    if (won) found = stolen ? "taken over" : "taken";
+    if (!won && code == Code::ok) found = "changed by somebody else";
+    return std::pair(fmt::format("CAS of slot {}, to fill it", slot), std::move(found));
+  });
+}
+
+void ShardClient::trace_words(Nanos asked, std::size_t bytes, Code code) const {
+  trace(asked, [&] {
+    return std::pair(fmt::format("READ of {} bytes: the write slots' words again", bytes),
+                     text_of(code));
+  });
+}
+
+void ShardClient::trace_body(Nanos asked, std::uint32_t slot, std::size_t bytes, Code body,
+                             Code complete) const {
+  trace(asked, [&] {
+    return std::pair(
+        fmt::format("WRITE of {} bytes: the body of slot {}, and that it is complete", bytes, slot),
+        text_of(body != Code::ok ? body : complete));
+  });
 }
 
 // Rule 2. `seen` is the victim's word in the snapshot. That a key is absent is cached as a record
@@ -264,8 +344,12 @@ Task<ShardClient::Next> ShardClient::fill(ShardConnection& link, std::string_vie
   mine = ReadWord{true, false, static_cast<std::uint16_t>(mine.generation + 1), tag, clock};
 
   ++counters_.region_cas;
+  Nanos asked = trace_time();
   fabric::Op swap = link.connection->cas(word_at, seen, mine.pack());
-  if (co_await swap != Code::ok || swap.previous() != seen) co_return Next::again;
+  const Code swapped = co_await swap;
+  const bool won = swapped == Code::ok && swap.previous() == seen;
+  trace_claim(asked, slot, stolen, swapped, won);
+  if (!won) co_return Next::again;
   if (stolen) ++counters_.steals;
 
   // Only now that the CAS has completed: a write that did not see our slot has stored LOCKED
@@ -273,8 +357,10 @@ Task<ShardClient::Next> ShardClient::fill(ShardConnection& link, std::string_vie
   std::array<std::byte, 8 * RegionGeometry::kMaxWriteSlots> words;
   const ByteSpan write_words(words.data(), 8 * g.write_slots);
   count_read(write_words.size());
-  if (co_await link.connection->read(at + g.write_words(), write_words) != Code::ok)
-    co_return Next::again;
+  asked = trace_time();
+  const Code words_code = co_await link.connection->read(at + g.write_words(), write_words);
+  trace_words(asked, write_words.size(), words_code);
+  if (words_code != Code::ok) co_return Next::again;
   for (std::uint32_t i = 0; i < g.write_slots; ++i) {
     const auto w = WriteWord::unpack(load<std::uint64_t>(words.data() + 8 * i));
     if (w.state == WriteState::empty || w.tag != tag || !kept(Rule::second_read)) continue;
@@ -304,8 +390,10 @@ Task<ShardClient::Next> ShardClient::fill(ShardConnection& link, std::string_vie
   const std::byte complete{ReadWord::complete_at(clock)};
   fabric::Op put_complete =
       link.connection->write(word_at + ReadWord::kCompleteByte, ByteView(&complete, 1));
+  asked = trace_time();
   const Code body_code = co_await put_body;
   const Code complete_code = co_await put_complete;
+  trace_body(asked, slot, layout::slot_bytes(record) + 1, body_code, complete_code);
   // Rule 9: what was read counts only if the server that it was read under still lives.
   if (body_code != Code::ok || complete_code != Code::ok) co_return Next::again;
   ++counters_.fills;

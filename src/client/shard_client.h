@@ -8,9 +8,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/block_view.h"
+#include "client/get_trace.h"
 #include "client/shard_link.h"
 #include "client/ssd.h"
 #include "task/deadlines.h"
@@ -27,6 +29,8 @@ class ShardClient {
 
   // Ends within the operation timeout.
   Task<Result<Record>> get(std::string_view key, std::uint64_t hash);
+  // The same, and what it did. No other GET may be under way.
+  Task<Result<Record>> traced_get(std::string_view key, std::uint64_t hash, GetTrace& trace);
   // `request` stays until the task has ended.
   Task<Result<WriteReply>> write(const layout::Request& request);
   // The same of a write that leaves nothing but its version to tell.
@@ -80,6 +84,21 @@ class ShardClient {
     counters_.region_bytes_read += bytes;
   }
   Result<Record> hit(const layout::RecordView& record);
+  Nanos trace_time() const { return trace_ != nullptr ? executor_.now() : 0; }
+  // `describe` gives what was done and what it found, if somebody wants to know.
+  template <class F>
+  void trace(Nanos began, F describe) const {
+    if (trace_ == nullptr) [[likely]]
+      return;
+    std::pair<std::string, std::string> step = describe();
+    trace_->add({began, executor_.now(), std::move(step.first), std::move(step.second)});
+  }
+
+  // The steps of a fill.
+  void trace_claim(Nanos asked, std::uint32_t slot, bool stolen, Code code, bool won) const;
+  void trace_words(Nanos asked, std::size_t bytes, Code code) const;
+  void trace_body(Nanos asked, std::uint32_t slot, std::size_t bytes, Code body,
+                  Code complete) const;
 
   // Where a slot was seen incomplete, and since when it has held the same word (rule 6).
   struct Seen {
@@ -94,6 +113,7 @@ class ShardClient {
   const Nanos timeout_;
   const BlockRead block_read_;
   const Deadlines deadlines_;
+  GetTrace* trace_ = nullptr;
   Ssd ssd_;
   std::vector<Bytes> idle_blocks_;
   std::array<Seen, 256> seen_;

@@ -15,7 +15,9 @@ Ssd::Way::Way(Ssd& of, OpenedSsd ssd_opened, const layout::HelloReply& hello)
       target(hello.target),
       session(hello.session),
       reader(of.executor_, device(), hello.ssd),
-      stretches(of.executor_, reader) {}
+      stretches(of.executor_, reader) {
+  reader.trace_by(of.trace_);
+}
 
 Task<Status> Ssd::open(const layout::HelloReply& hello) {
   while (opening_) co_await changed_.wait();

@@ -26,8 +26,9 @@ class Ssd {
   // Opens the SSD of the shard that said this hello.
   using Opener = std::function<Task<Result<OpenedSsd>>(layout::HelloReply hello)>;
 
-  Ssd(Executor& executor, Opener opener)
-      : executor_(executor), opener_(std::move(opener)), changed_(executor) {}
+  // `trace`: as BucketReader::trace_by().
+  Ssd(Executor& executor, Opener opener, GetTrace* const* trace = &GetTrace::kNone)
+      : executor_(executor), opener_(std::move(opener)), trace_(trace), changed_(executor) {}
 
   // Ok when it is open: as `hello`, the server's last one, says, and since this session began.
   // Another session may be another server's, to which the same path or address leads elsewhere.
@@ -82,6 +83,7 @@ class Ssd {
 
   Executor& executor_;
   const Opener opener_;
+  GetTrace* const* const trace_;
   Reads earlier_;  // of ways that are no more
   std::shared_ptr<Way> way_;
   bool opening_ = false;

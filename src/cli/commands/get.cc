@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
+#include "client/client_loop.h"
 
 namespace scalio::cli {
 namespace {
@@ -14,6 +16,7 @@ struct GetFlags {
   ClientFlags client;
   std::string key;
   bool json = false;
+  bool trace = false;
 };
 
 // A value that is not UTF-8 has no JSON form.
@@ -22,9 +25,62 @@ nlohmann::json value_or_null(const std::string& value) {
   return nlohmann::json::parse(json_text(json)) == json ? json : nlohmann::json();
 }
 
+double us(Nanos time) { return static_cast<double>(time) / kMicrosecond; }
+
+std::string outcome_of(const Result<Record>& record) {
+  if (record.ok())
+    return fmt::format("found: {} bytes, version {}", record->value.size(), record->version);
+  return record.code() == Code::not_found ? "there is no such key" : record.status().to_string();
+}
+
+std::string text_of(const client::GetTrace& trace, Nanos ended, const Result<Record>& record) {
+  std::string out = "      at us    took us\n";
+  for (const client::GetTrace::Step& step : trace.steps()) {
+    out += fmt::format("{:11.1f} {:10.1f}  {}: {}\n", us(step.began - trace.began()),
+                       us(step.ended - step.began), printable(step.did), printable(step.found));
+  }
+  if (trace.left_out() > 0) out += fmt::format("{:22}  {} steps more\n", "", trace.left_out());
+  return out + fmt::format("{:11} {:10.1f}  {}\n", "in all", us(ended - trace.began()),
+                           printable(outcome_of(record)));
+}
+
+std::string json_of(const client::GetTrace& trace, Nanos ended, const std::string& key,
+                    const Result<Record>& record) {
+  nlohmann::ordered_json steps = nlohmann::ordered_json::array();
+  for (const client::GetTrace::Step& step : trace.steps()) {
+    steps.push_back({{"at_us", us(step.began - trace.began())},
+                     {"us", us(step.ended - step.began)},
+                     {"did", step.did},
+                     {"found", step.found}});
+  }
+  const nlohmann::ordered_json none;
+  return json_text(nlohmann::ordered_json{
+             {"key", value_or_null(key)},
+             {"outcome", to_string(record.code())},
+             {"bytes", record.ok() ? nlohmann::ordered_json(record->value.size()) : none},
+             {"version", record.ok() ? nlohmann::ordered_json(record->version) : none},
+             {"us", us(ended - trace.began())},
+             {"steps", std::move(steps)},
+             {"steps_left_out", trace.left_out()}}) +
+         "\n";
+}
+
+int trace_get(const GetFlags& flags, Client& client) {
+  EventLoop& loop = client::ClientLoop::of(client);
+  client::GetTrace trace(loop.now());
+  const Result<Record> record =
+      client.run(client::ClientLoop::traced_get(client, flags.key, trace));
+  const Nanos ended = loop.now();
+  const int status =
+      print(flags.json ? json_of(trace, ended, flags.key, record) : text_of(trace, ended, record));
+  if (status != kSuccess || record.ok()) return status;
+  return record.code() == Code::not_found ? kNotFound : fail(record.status());
+}
+
 int get(const GetFlags& flags) {
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
+  if (flags.trace) return trace_get(flags, **client);
   Result<Record> record = (*client)->run((*client)->get(flags.key));
   if (record.code() == Code::not_found)
     return fail({Code::not_found, fmt::format("no key '{}'", flags.key)});
@@ -49,12 +105,16 @@ Subcommand add_get(CLI::App& parent) {
   flags->client.add_to(*app);
   app->add_flag("--json", flags->json,
                 "Print key, value (null if it is not UTF-8), its size in bytes and its version");
+  app->add_flag("--trace", flags->trace,
+                "Print what the GET did instead of the value: each READ, CAS, WRITE and read of an "
+                "SSD, how long it took and what it found");
   app->footer(
       "Prints the value's bytes and nothing else. Exit status 1 if there is no such key.\n\n"
       "Examples:\n"
       "  scalio get --server unix:/run/scalio.sock user42\n"
       "  scalio get --server tcp:10.0.0.2:7000 --json user42      with its version, for put "
-      "--if-version");
+      "--if-version\n"
+      "  scalio get --server tcp:10.0.0.2:7000 --trace user42     why it was slow");
   return {app, [flags] { return get(*flags); }};
 }
 
