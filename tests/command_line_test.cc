@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
@@ -82,6 +84,97 @@ TEST_F(Served, ControlCharactersDoNotReachTheTerminal) {
   EXPECT_EQ(get.status, kNotFound);
   EXPECT_THAT(get.err, HasSubstr("no key '\\x1b]0;title\\x07key\\x0a'"));
   EXPECT_THAT(get.err, Not(HasSubstr("\x1b")));
+}
+
+// Each step of a GET, of a key that is in a write slot, of one that an SSD has, of one that is not
+// there.
+TEST_F(Served, AGetIsTraced) {
+  EXPECT_EQ(run({"put", "traced", "value"}).status, 0);
+  const auto trace = [&](const std::string& key, int status) {
+    const Finished got = run({"get", "--trace", "--json", key});
+    EXPECT_EQ(got.status, status) << got.err;
+    return parsed(got.out);
+  };
+  nlohmann::json hit = trace("traced", 0);
+  EXPECT_EQ(hit["outcome"], "ok");
+  EXPECT_EQ(hit["bytes"], 5);
+  ASSERT_EQ(hit["steps"].size(), 1u) << hit;
+  EXPECT_THAT(hit["steps"][0]["did"].get<std::string>(), HasSubstr("READ of "));
+  EXPECT_THAT(hit["steps"][0]["found"].get<std::string>(), HasSubstr("it in slot "));
+
+  const nlohmann::json miss = trace("none", kNotFound);
+  std::string did;
+  for (const nlohmann::json& step : miss["steps"]) did += step["did"].get<std::string>() + "\n";
+  EXPECT_THAT(did, HasSubstr("CAS of slot"));
+  EXPECT_THAT(did, HasSubstr("SSD read of 1024 bytes: bucket "));
+  EXPECT_THAT(did, HasSubstr("WRITE of "));
+  EXPECT_EQ(miss["outcome"], "not_found");
+  // It has left in the cache that there is none.
+  EXPECT_THAT(trace("none", kNotFound)["steps"][0]["found"].get<std::string>(),
+              HasSubstr("that there is none"));
+
+  const Finished text = run({"get", "--trace", "traced"});
+  EXPECT_THAT(text.out, HasSubstr("READ of "));
+  EXPECT_THAT(text.out, HasSubstr("found: 5 bytes, version "));
+}
+
+TEST(SlowWrites, AreKept) {
+  Scratch scratch("line");
+  Store store(scratch, {.serve = {"--slow", "0"}});
+  ASSERT_TRUE(store.start());
+  const auto run = [&](std::vector<std::string> args) {
+    args.insert(args.end(), {"--server", store.unix_uri()});
+    return scalio(scratch, args);
+  };
+  EXPECT_THAT(run({"stat", "--slow"}).out, HasSubstr("0 writes took 0 ms or longer"));
+  EXPECT_EQ(run({"put", "one", "value"}).status, 0);
+  EXPECT_EQ(run({"delete", "two"}).status, 0);
+  const nlohmann::json slow = parsed(run({"stat", "--slow", "--json"}).out);
+  EXPECT_EQ(slow["seen"], 2);
+  ASSERT_EQ(slow["operations"].size(), 2u);
+  EXPECT_EQ(slow["operations"][0]["key"], "one");
+  EXPECT_EQ(slow["operations"][1]["operation"], "delete");
+  EXPECT_THAT(run({"stat", "--slow"}).out, HasSubstr("one, 5 bytes"));
+}
+
+TEST_F(Served, TheDoctorLooksAtItsStore) {
+  const Finished json = scalio(scratch_, {"doctor", "--json", store_.dir()});
+  EXPECT_THAT(json.status, ::testing::AnyOf(0, kFailure)) << json.err;
+  bool store = false;
+  for (const nlohmann::json& finding : parsed(json.out)["findings"])
+    store |= finding["about"] == store_.dir() && finding["health"] == "ok";
+  EXPECT_TRUE(store) << json.out;
+  EXPECT_EQ(scalio(scratch_, {"doctor", "/no/such/ssd"}).status, kFailure);
+  EXPECT_TRUE(store_.running());
+}
+
+// SIGHUP with a configuration file is no end.
+TEST(Configuration, IsReadAgainOnSighup) {
+  Scratch scratch("line");
+  Store store(scratch, {});
+  const std::filesystem::path file = scratch / "serve.toml";
+  const auto write = [&](const std::string& more) {
+    std::ofstream(file) << fmt::format("dir = '{}'\ncache = '4M'\nlisten = ['{}']\n{}", store.dir(),
+                                       store.unix_uri(), more);
+  };
+  write("");
+  Process server({SCALIO_PROGRAM, "serve", "--config", file.string()}, scratch / "serve");
+  const auto wait_for = [&](const std::string& text) {
+    while (server.running() && (server.out() + server.err()).find(text) == std::string::npos)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return server.running();
+  };
+  ASSERT_TRUE(wait_for("ready\n")) << server.err();
+  write("log-level = 'debug'\nthreads = 1\n");
+  server.signal(SIGHUP);
+  ASSERT_TRUE(wait_for("--threads: 1, was its default: at the next start")) << server.err();
+  EXPECT_TRUE(wait_for("--log-level: debug, was its default"));
+  write("log-level = 'loud'\n");
+  server.signal(SIGHUP);
+  EXPECT_TRUE(wait_for("nothing is changed")) << server.err();
+  server.signal(SIGTERM);
+  const auto ended = server.wait(std::chrono::seconds(30));
+  EXPECT_TRUE(ended && !ended->signaled && ended->code == 0);
 }
 
 TEST_F(Served, LoadersShareAStore) {

@@ -31,6 +31,7 @@ Subcommand add_import(CLI::App& parent);
 Subcommand add_stat(CLI::App& parent);
 Subcommand add_top(CLI::App& parent);
 Subcommand add_check(CLI::App& parent);
+Subcommand add_doctor(CLI::App& parent);
 Subcommand add_bench_ycsb(CLI::App& parent);
 Subcommand add_target_configure(CLI::App& parent);
 Subcommand add_target_remove(CLI::App& parent);

@@ -24,9 +24,9 @@ int main(int argc, char** argv) {
       "more.");
 
   std::vector<Subcommand> commands;
-  for (auto add :
-       {add_format, add_serve, add_nvmf_target, add_redis, add_get, add_put, add_delete, add_append,
-        add_increment, add_scan, add_count, add_export, add_import, add_stat, add_top, add_check}) {
+  for (auto add : {add_format, add_serve, add_nvmf_target, add_redis, add_get, add_put, add_delete,
+                   add_append, add_increment, add_scan, add_count, add_export, add_import, add_stat,
+                   add_top, add_check, add_doctor}) {
     commands.push_back(add(app));
   }
   CLI::App* bench = app.add_subcommand("bench", "Measure a server");

@@ -81,6 +81,8 @@ constexpr MetricRow kShard[] = {
      "Puts on a version that were done; scalio_puts_total has them not."},
     {"/writes/conditional_deletes", "scalio_conditional_deletes_total", Counter, 1,
      "Deletions of a version that were done; scalio_deletes_total has them not."},
+    {"/writes/appends", "scalio_appends_total", Counter, 1, "Appends that were done."},
+    {"/writes/increments", "scalio_increments_total", Counter, 1, "Increments that were done."},
     {"/writes/conflicts", "scalio_write_conflicts_total", Counter, 1,
      "Conditional writes that met another version."},
     {"/writes/refused_full", "scalio_writes_refused_full_total", Counter, 1,
