@@ -140,8 +140,9 @@ TEST(SlowWrites, AreKept) {
 TEST_F(Served, TheDoctorLooksAtItsStore) {
   const Finished json = scalio(scratch_, {"doctor", "--json", store_.dir()});
   EXPECT_THAT(json.status, ::testing::AnyOf(0, kFailure)) << json.err;
+  const nlohmann::json said = parsed(json.out);
   bool store = false;
-  for (const nlohmann::json& finding : parsed(json.out)["findings"])
+  for (const nlohmann::json& finding : said["findings"])
     store |= finding["about"] == store_.dir() && finding["health"] == "ok";
   EXPECT_TRUE(store) << json.out;
   EXPECT_EQ(scalio(scratch_, {"doctor", "/no/such/ssd"}).status, kFailure);

@@ -224,8 +224,7 @@ void add_store(EventLoop& loop, const std::string& dir, const fs::path& root,
                std::vector<Diagnosis>& out) {
   const Result<std::vector<storage::SsdPlace>> places = storage::find_ssds(dir);
   if (!places.ok()) {
-    out.push_back(
-        {dir, Health::problem, places.status().message(), "for a new store: `scalio format`"});
+    out.push_back({dir, Health::problem, places.status().message(), {}});
     return;
   }
   out.push_back({dir, Health::ok, fmt::format("a store of {} SSDs", places->size()), {}});

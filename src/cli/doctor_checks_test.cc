@@ -39,8 +39,9 @@ class Doctor : public ::testing::Test {
 
 TEST_F(Doctor, AnEmptyMachineHasNothingToBeMended) {
   for (const Diagnosis& f : check_machine(root_)) {
-    if (f.about != "descriptors" && f.about != "io_uring")
-      EXPECT_EQ(f.health, Health::ok) << f.about;
+    // These are the test's own process's.
+    const bool own = f.about == "descriptors" || f.about == "io_uring";
+    EXPECT_TRUE(own || f.health == Health::ok) << f.about;
     EXPECT_FALSE(f.what.empty());
   }
   EXPECT_THAT(about("RDMA").what, HasSubstr("no device"));
@@ -82,7 +83,7 @@ TEST_F(Doctor, LooksAtSsds) {
   ASSERT_EQ(none.size(), 2u);
   EXPECT_EQ(none[0].health, Health::problem);
   EXPECT_EQ(none[1].health, Health::problem);
-  EXPECT_THAT(none[1].advice, HasSubstr("scalio format"));
+  EXPECT_THAT(none[1].what, HasSubstr("scalio format"));
 
   // Where the build is, direct I/O works.
   const std::string file = fs::absolute("doctor-ssd-" + std::to_string(::getpid())).string();

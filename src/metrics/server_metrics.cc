@@ -108,6 +108,7 @@ constexpr MetricRow kShard[] = {
     {"/merge/roomless", "scalio_merge_roomless_total", Counter, 1,
      "Acknowledged writes that found no room in their buckets."},
     {"/merge/running", "scalio_merges_running", Gauge, 1, "Merges that are under way."},
+    {"/merge/at_once", "scalio_merges_at_once", Gauge, 1, "How many merges may be under way."},
     {"/merge/queued", "scalio_merges_queued", Gauge, 1, "Merges that wait to begin."},
     {"/ssd/reads", "scalio_ssd_reads_total", Counter, 1, "The server's reads of the SSD."},
     {"/ssd/writes", "scalio_ssd_writes_total", Counter, 1, "Its writes."},
