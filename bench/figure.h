@@ -60,6 +60,7 @@ Rows absent_gets(const Bench& bench);
 Rows hit_bytes(const Bench& bench);
 Rows hit_latency(const Bench& bench);
 Rows hit_throughput(const Bench& bench);
+Rows shared_gets(const Bench& bench);
 Rows miss_throughput(const Bench& bench);
 Rows durable_puts(const Bench& bench);
 Rows writes_per_put(const Bench& bench);

@@ -22,6 +22,7 @@ constexpr std::array kFigures = {
     Figure{"hit-bytes", "bytes moved per GET hit", hit_bytes},
     Figure{"hit-latency", "GET hit at depth 1 beside a copy of a whole block", hit_latency},
     Figure{"hit-throughput", "GET hits of one client thread", hit_throughput},
+    Figure{"shared-gets", "GET hits of 1, 8 and 64 threads that share a client", shared_gets},
     Figure{"miss-throughput", "GET misses at depth 64 beside fio's reads", miss_throughput},
     Figure{"durable-puts", "PUTs with and without batching beside fio's flushed writes",
            durable_puts},
