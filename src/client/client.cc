@@ -18,6 +18,7 @@
 #include "client/timeouts.h"
 #include "fabric/connect.h"
 #include "fabric/transports/transports.h"
+#include "layout/scan_place.h"
 #include "layout/store_stat.h"
 #include "net/socket.h"
 #include "net/uri.h"
@@ -34,6 +35,7 @@ using client::ShardConnection;
 using client::ShardLink;
 using client::to_nanos;
 using layout::RequestKind;
+using layout::ScanPlace;
 
 namespace {
 // Of hits and misses to the server: seldom enough to cost it nothing.
@@ -420,19 +422,6 @@ Task<std::vector<Result<std::uint64_t>>> Client::write(std::span<const BatchWrit
 namespace {
 // Of the SSD, in one step of a scan: enough for its bandwidth, with a few at once.
 constexpr std::uint64_t kScanStep = 256 << 10;
-
-// A place in a store: a home bucket of a shard. That behind a shard's last is the next one's first.
-struct ScanPlace {
-  static constexpr int kBucketBits = 48;
-
-  std::uint64_t shard = 0;
-  std::uint64_t bucket = 0;
-
-  static ScanPlace unpack(std::uint64_t place) {
-    return {place >> kBucketBits, place & ((std::uint64_t{1} << kBucketBits) - 1)};
-  }
-  std::uint64_t pack() const { return shard << kBucketBits | bucket; }
-};
 }  // namespace
 
 std::vector<ScanRange> Client::scan_ranges(std::size_t parts) const {

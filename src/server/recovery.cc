@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "server/parallel.h"
 #include "server/recovery_table.h"
 #include "store/log_scan.h"
 
@@ -25,48 +26,12 @@ constexpr Nanos kLogProgressEvery = 5 * kSecond;
 
 using Records = std::span<NewestRecord>;
 
-// Runs up to so many tasks beside each other. The first failure is kept.
-class Parallel {
- public:
-  Parallel(Executor& executor, std::uint64_t tasks)
-      : executor_(executor), permits_(executor, tasks), ended_(executor) {}
-  Task<void> start(Task<Status> task) {
-    co_await permits_.acquire();
-    ++running_;
-    executor_.spawn(run(std::move(task)));
-  }
-  const Status& status() const { return status_; }
-  Task<Status> join() {
-    while (running_ > 0) co_await ended_.wait();
-    co_return status_;
-  }
-
- private:
-  Task<void> run(Task<Status> task) {
-    Status s = co_await std::move(task);
-    if (status_.ok()) status_ = std::move(s);
-    --running_;
-    permits_.release();
-    ended_.wake_all();
-  }
-  Executor& executor_;
-  Semaphore permits_;
-  WaitList ended_;
-  std::uint64_t running_ = 0;
-  Status status_;
-};
-
 // What this release cannot take up, and must not leave out.
 std::string not_served(const LogRecordView& record) {
   if (record.kind == LogKind::image) return "";
   if (record.kind == LogKind::segments) return "counts bytes of the value log";
   const layout::RecordView r = record.record();
   return r.plain() ? "" : std::string(why_not_plain(r));
-}
-
-std::uint32_t largest_image(const layout::SsdGeometry& g) {
-  return layout::BatchBuilder::record_size(
-      0, layout::image_body_size(layout::kMaxImageBuckets, g.bucket_size));
 }
 
 // How the memory is used. Reading the log and reading buckets take turns, but what they read to may
@@ -127,21 +92,8 @@ class ShardRecovery final : public storage::LogVisitor {
                            fmt::format("the log record at LSN {} of {} {}, which this release does "
                                        "not serve: use the one that wrote it",
                                        record.lsn, p_.device.name(), why));
-    } else if (record.kind == LogKind::image) {
-      const auto image = *layout::decode_image(record.body, g_.bucket_size);
-      for (const layout::ImageBucket& bucket : image) {
-        NewestRecord r;
-        r.place = bucket.number;
-        r.check = load<std::uint64_t>(bucket.bytes.data());
-        r.lsn = record.lsn;
-        r.image = 1;
-        table_->offer(r);
-      }
     } else {
-      NewestRecord r = table_->of_key(record.key);
-      r.lsn = record.lsn;
-      r.version = record.version;
-      table_->offer(r);
+      table_->offer(record);
     }
   }
   void on_progress(double part) override { progress(part / 2); }
@@ -210,7 +162,7 @@ class ShardRecovery final : public storage::LogVisitor {
     if (*state != BucketState::ok || load<std::uint64_t>(page.data()) != image.check)
       co_return Status();
     image.done = 1;
-    look(bucket, keys);
+    table_->look(bucket, keys);
     // What is not there may be in a neighbour, whose image may not be in place.
     if (bucket.reach() > 0) co_return Status();
     pass_over_applied(bucket, keys);
@@ -294,33 +246,14 @@ class ShardRecovery final : public storage::LogVisitor {
     Result<BucketState> state = co_await read_locked(home, home_page);
     if (!state.ok() || *state == BucketState::corrupt) co_return state.status();
     const Bucket bucket(home_page.span());
-    look(bucket, keys);
+    table_->look(bucket, keys);
     for (std::uint32_t i = 1; i <= bucket.reach(); ++i) {
       state = co_await read_bucket(home + i, page);
       if (!state.ok() || *state == BucketState::corrupt) co_return state.status();
-      look(Bucket(page.span()), keys);
+      table_->look(Bucket(page.span()), keys);
     }
     pass_over_applied(bucket, keys);
     co_return Status();
-  }
-
-  // Those of the keys that the bucket has, as new as the log, need no more.
-  void look(const Bucket& bucket, Records keys) {
-    if (keys.empty()) return;
-    bucket.for_each([&](const layout::RecordView& stored) {
-      const NewestRecord wanted = table_->of_key(stored.key);
-      for (NewestRecord& key : keys) {
-        if (key.place != wanted.place || key.check != wanted.check) continue;
-        if (stored.version >= key.version) key.done = 1;
-      }
-    });
-  }
-  // Nor do those that were applied before the home was written: they are there, or have been
-  // removed.
-  static void pass_over_applied(const Bucket& home, Records keys) {
-    for (NewestRecord& key : keys) {
-      if (key.lsn < home.applied()) key.done = 1;
-    }
   }
 
   Task<Result<BucketState>> read_bucket(std::uint64_t bucket, block::Buffer& page) {

@@ -35,6 +35,17 @@ bool same(const NewestRecord& a, const NewestRecord& b) {
 }
 }  // namespace
 
+std::uint32_t largest_image(const layout::SsdGeometry& g) {
+  return layout::BatchBuilder::record_size(
+      0, layout::image_body_size(layout::kMaxImageBuckets, g.bucket_size));
+}
+
+void pass_over_applied(const layout::Bucket& home, std::span<NewestRecord> keys) {
+  for (NewestRecord& key : keys) {
+    if (key.lsn < home.applied()) key.done = 1;
+  }
+}
+
 void RecoveryTable::Unmap::operator()(NewestRecord* p) const { munmap(p, bytes); }
 
 Result<std::unique_ptr<RecoveryTable>> RecoveryTable::create(const layout::SsdGeometry& geometry,
@@ -99,6 +110,26 @@ void RecoveryTable::offer(const NewestRecord& record) {
   if (++used_ >= limit_of(capacity_)) narrow();
 }
 
+void RecoveryTable::offer(const layout::LogRecordView& record) {
+  if (layout::is_write(record.kind)) {
+    NewestRecord r = of_key(record.key);
+    r.lsn = record.lsn;
+    r.version = record.version;
+    offer(r);
+    return;
+  }
+  if (record.kind != layout::LogKind::image) return;
+  const auto image = *layout::decode_image(record.body, geometry_.bucket_size);
+  for (const layout::ImageBucket& bucket : image) {
+    NewestRecord r;
+    r.place = bucket.number;
+    r.check = load<std::uint64_t>(bucket.bytes.data());
+    r.lsn = record.lsn;
+    r.image = 1;
+    offer(r);
+  }
+}
+
 // Moves all that is there to the front; returns how many.
 std::uint64_t RecoveryTable::compact() {
   NewestRecord* const all = slots_.get();
@@ -159,6 +190,17 @@ RecoveryTable::Sorted RecoveryTable::sort() {
   std::sort(all, keys, before);
   std::sort(keys, end, before);
   return {{all, keys}, {keys, end}};
+}
+
+void RecoveryTable::look(const layout::Bucket& bucket, std::span<NewestRecord> keys) const {
+  if (keys.empty()) return;
+  bucket.for_each([&](const layout::RecordView& stored) {
+    const NewestRecord wanted = of_key(stored.key);
+    for (NewestRecord& key : keys) {
+      if (key.place != wanted.place || key.check != wanted.check) continue;
+      if (stored.version >= key.version) key.done = 1;
+    }
+  });
 }
 
 void RecoveryTable::begin_next_pass() {

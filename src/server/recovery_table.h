@@ -18,7 +18,9 @@
 #include <span>
 #include <string_view>
 
+#include "layout/bucket.h"
 #include "layout/geometry.h"
+#include "layout/log.h"
 #include "layout/log_key.h"
 
 namespace scalio::server {
@@ -34,6 +36,13 @@ struct NewestRecord {
   std::uint64_t placed : 1 = 0;  // the table's
 };
 static_assert(sizeof(NewestRecord) == 32);
+
+// Bytes of the largest record of the log that is an image.
+std::uint32_t largest_image(const layout::SsdGeometry& geometry);
+
+// Those of the keys, of this home, that were applied before the home was written need no more: they
+// are there, or have been removed.
+void pass_over_applied(const layout::Bucket& home, std::span<NewestRecord> keys);
 
 class RecoveryTable {
  public:
@@ -56,16 +65,28 @@ class RecoveryTable {
   // of a key that with the highest version, of equal ones the last in the log; of an image the
   // last.
   void offer(const NewestRecord& record);
+  // The same of a write of a key, or of each bucket of an image.
+  void offer(const layout::LogRecordView& record);
   // After the whole log: the pass's images, and its keys, each sorted by their buckets. Nothing may
   // be offered before the next pass.
   struct Sorted {
     std::span<NewestRecord> images, keys;
   };
   Sorted sort();
+  // Those of the keys that the bucket has, as new as the log, need no more.
+  void look(const layout::Bucket& bucket, std::span<NewestRecord> keys) const;
 
   // Whether something was left for a next pass; begins that.
   bool more() const { return low_ > Order(); }
   void begin_next_pass();
+  // The lowest bucket of this pass, and whether some of what belongs to it is left for the next.
+  std::uint64_t lowest() const { return low_.bucket; }
+  bool splits_lowest() const { return low_ > Order{low_.bucket}; }
+  // Whether a key belongs to this pass.
+  bool covers(const NewestRecord& key) const {
+    const Order order = order_of(key);
+    return order >= low_ && order < top_;
+  }
   // Which part of the buckets is done when this pass is, 0 to 1.
   double covered() const;
 
