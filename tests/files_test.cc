@@ -327,6 +327,17 @@ TEST_F(Check, NeedsNoWriteAccess) {
   EXPECT_EQ(on_read_only.status, 0) << on_read_only.err;
 }
 
+TEST_F(Check, NorDoesAnExportOfTheStore) {
+  const Finished on_read_only = shell_that_mounts(
+      scratch_,
+      "{ mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\"; } || exit 77\n"
+      "touch \"$1/x\" 2>/dev/null && exit 78; exec \"$0\" export --offline \"$1\" \"$2\"",
+      {store_.dir(), (scratch_ / "archive").string()});
+  SKIP_IF_NOT_ALLOWED(on_read_only);
+  EXPECT_EQ(on_read_only.status, 0) << on_read_only.err;
+  EXPECT_EQ(on_read_only.out.substr(0, 10), "0 records,");
+}
+
 TEST_F(Check, OneLostSuperblockIsRepaired) {
   const fs::path ssd = store_.ssd(0);
   const std::string intact = read_at(ssd, 0, layout::kSuperblockSize);

@@ -10,10 +10,7 @@ void ClientFlags::add_to(CLI::App& app) {
                  "The server: unix:/path on this machine, tcp:host:port, or rdma:host:port")
       ->envname("SCALIO_SERVER")
       ->type_name("URI");
-  app.callback([this] {
-    if (server.empty())
-      throw CLI::RequiredError("--server URI, or SCALIO_SERVER in the environment,");
-  });
+  app.callback([this] { check(); });
   app.add_option("--ssd", options.ssd_paths,
                  "For direct access, where this machine sees the server's SSDs: once for each, in "
                  "the order of "
@@ -47,6 +44,11 @@ void ClientFlags::add_to(CLI::App& app) {
          "Longest wait for the server or an SSD; default: 5 to connect, 10 for an operation")
       ->type_name("SECONDS")
       ->check(CLI::Range(1, 86400));
+}
+
+void ClientFlags::check() const {
+  if (server.empty())
+    throw CLI::RequiredError("--server URI, or SCALIO_SERVER in the environment,");
 }
 
 void ClientFlags::add_spin_to(CLI::App& app) {

@@ -15,6 +15,8 @@ struct ClientFlags {
 
   // Adds --server, --ssd and --timeout. `this` must outlive the parsing.
   void add_to(CLI::App& app);
+  // Of what was parsed: throws CLI::RequiredError if no server is named.
+  void check() const;
   // And --spin, for those that wait for many operations one after the other.
   void add_spin_to(CLI::App& app);
   Result<std::unique_ptr<Client>> connect() const { return Client::connect(server, options); }

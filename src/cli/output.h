@@ -12,6 +12,7 @@ constexpr int kSuccess = 0;
 constexpr int kNotFound = 1;
 constexpr int kBadUse = 2;
 constexpr int kFailure = 3;
+constexpr int kDamaged = 4;      // done, with what was intact
 constexpr int kSignalled = 128;  // + the signal's number
 
 // Writes to stdout, now, and returns the exit status: kFailure, with the reason on stderr, if that

@@ -9,7 +9,9 @@
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/scan_store.h"
+#include "layout/scan_place.h"
 #include "layout/superblock.h"
+#include "server/store_at_rest.h"
 
 namespace scalio::cli {
 namespace {
@@ -19,6 +21,7 @@ using archive::ArchiveWriter;
 struct ExportFlags {
   ClientFlags client;
   std::string path;
+  std::string offline;  // the directory of a store; empty: a server is asked
   bool resume = false;
   bool json = false;
   bool quiet = false;
@@ -42,7 +45,20 @@ Result<std::unique_ptr<ArchiveWriter>> writer_for(const ExportFlags& flags,
                       : ArchiveWriter::create(flags.path, uuid);
 }
 
-int export_store(const ExportFlags& flags) {
+// What was written; `more` stands behind it, for programs.
+int print_written(const ExportFlags& flags, const ArchiveWriter& writer,
+                  const nlohmann::ordered_json& more = nlohmann::ordered_json::object()) {
+  if (flags.path == "-") return kSuccess;
+  const archive::Total& total = writer.total();
+  nlohmann::ordered_json json = {
+      {"records", total.records}, {"bytes", total.bytes}, {"archive_bytes", writer.size()}};
+  json.update(more);
+  return print(flags.json ? json_text(json) + "\n"
+                          : fmt::format("{} records, {} bytes, in {} bytes\n", total.records,
+                                        total.bytes, writer.size()));
+}
+
+int export_online(const ExportFlags& flags) {
   if (flags.resume && flags.path == "-")
     return fail({Code::invalid, "--resume: what was written to a pipe cannot be gone on with"});
   Result<std::unique_ptr<Client>> client = flags.client.connect();
@@ -60,13 +76,47 @@ int export_store(const ExportFlags& flags) {
   if (s.ok()) s = (*writer)->finish();
   progress.finish();
   if (!s.ok()) return fail(s);
-  if (flags.path == "-") return kSuccess;
-  const archive::Total& total = (*writer)->total();
-  const nlohmann::ordered_json json = {
-      {"records", total.records}, {"bytes", total.bytes}, {"archive_bytes", (*writer)->size()}};
-  return print(flags.json ? json_text(json) + "\n"
-                          : fmt::format("{} records, {} bytes, in {} bytes\n", total.records,
-                                        total.bytes, (*writer)->size()));
+  return print_written(flags, **writer);
+}
+
+int tell_of_damage(const ExportFlags& flags, const server::StoreAtRest& store) {
+  for (const std::string& note : store.notes()) say("note: " + note);
+  const storage::Findings& damage = store.damage();
+  if (damage.empty()) return kSuccess;
+  for (const std::string& what : damage.named()) say("damage: " + what);
+  if (damage.more() > 0) say(fmt::format("damage: {} more of these", damage.more()));
+  say(fmt::format("{}: damaged, and all that is intact is in the archive", flags.offline));
+  return kDamaged;
+}
+
+int export_offline(const ExportFlags& flags) {
+  Result<std::unique_ptr<server::StoreAtRest>> store = server::StoreAtRest::open(flags.offline);
+  if (!store.ok()) return fail(store.status());
+  Result<std::unique_ptr<ArchiveWriter>> writer =
+      ArchiveWriter::create(flags.path, (*store)->uuid());
+  if (!writer.ok()) return fail(writer.status());
+  ProgressLine progress(flags.quiet);
+  std::vector<ScannedRecord> records;
+  const auto take = [&](layout::ScanPlace first, layout::ScanPlace end,
+                        const server::StoredPart& part) {
+    records.clear();
+    for (const layout::RecordView& r : part.records) records.push_back({r.key, r.value, r.version});
+    // Nobody takes a part for had of which something is missing, or elsewhere in the archive.
+    return (*writer)->add({first.pack(), part.whole ? end.pack() : first.pack()}, records);
+  };
+  const auto tell = [&](double done) {
+    progress.update("export", done, fmt::format("{} records", (*writer)->total().records));
+  };
+  Status s = (*store)->read(take, tell);
+  if (s.ok()) s = (*writer)->finish();
+  progress.finish();
+  if (!s.ok()) return fail(s);
+  const storage::Findings& damage = (*store)->damage();
+  const int printed = print_written(
+      flags, **writer,
+      {{"damage", damage.named()}, {"more_damage", damage.more()}, {"notes", (*store)->notes()}});
+  const int damaged = tell_of_damage(flags, **store);
+  return printed == kSuccess ? damaged : printed;
 }
 
 }  // namespace
@@ -76,17 +126,37 @@ Subcommand add_export(CLI::App& parent) {
   auto flags = std::make_shared<ExportFlags>();
   app->add_option("FILE", flags->path, "The archive, a new file; - for stdout")->required();
   flags->client.add_to(*app);
-  app->add_flag("--resume", flags->resume, "Go on with an export to FILE that was interrupted");
+  CLI::Option* offline = app->add_option(
+      "--offline", flags->offline,
+      "Of a store that is not being served, in this directory; also of a damaged one");
+  offline->type_name("DIR");
+  // --server is not among them: it may be in the environment.
+  for (const char* other : {"--ssd", "--ssd-access", "--block-read", "--timeout"})
+    offline->excludes(app->get_option(other));
+  app->callback([flags] {
+    if (flags->offline.empty()) flags->client.check();
+  });
+  app->add_flag("--resume", flags->resume, "Go on with an export to FILE that was interrupted")
+      ->excludes(offline);
   app->add_flag("--json", flags->json, "Print what was written as JSON");
   app->add_flag("--quiet", flags->quiet, "No progress");
   app->footer(
       "The store serves meanwhile, reads and writes. What exists all the time is in the archive; "
-      "what is written or deleted meanwhile, perhaps. docs/formats.md says what an archive is.\n\n"
+      "what is written or deleted meanwhile, perhaps. docs/formats.md says what an archive is.\n"
+      "With --offline the archive has what a restarted server would serve, and the store is not "
+      "changed; a read-only copy will do. Of a damaged store it has all that is intact; stderr "
+      "says "
+      "what is not. Exit status 4: there was damage; 3: the store is in use, or could not be read, "
+      "or "
+      "the archive not written.\n\n"
       "Examples:\n"
       "  scalio export --server unix:/run/scalio.sock store.scalio\n"
       "  scalio export --server tcp:10.0.0.1:7000 - | ssh backup 'cat >store.scalio'\n"
-      "  scalio export --server tcp:10.0.0.1:7000 - | scalio import --server tcp:10.0.0.2:7000 -");
-  return {app, [flags] { return export_store(*flags); }};
+      "  scalio export --server tcp:10.0.0.1:7000 - | scalio import --server tcp:10.0.0.2:7000 -\n"
+      "  scalio export --offline /var/lib/scalio store.scalio");
+  return {app, [flags] {
+            return flags->offline.empty() ? export_online(*flags) : export_offline(*flags);
+          }};
 }
 
 }  // namespace scalio::cli
