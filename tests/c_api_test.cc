@@ -99,6 +99,16 @@ TEST_F(CApiTest, EachOperationWaits) {
   EXPECT_EQ(scalio_result_code(scalio_result_at(written.get(), 2)), SCALIO_OK);
   EXPECT_EQ(scalio_result_at(written.get(), 3), nullptr);
 
+  const Outcome appended(scalio_append(client_, "n", 1, "41", 2));
+  ASSERT_EQ(code(appended), SCALIO_OK) << message(appended);
+  EXPECT_EQ(scalio_result_number(appended.get()), 2);
+  EXPECT_EQ(scalio_result_previous(appended.get()), 0u);
+  const Outcome sum(scalio_increment(client_, "n", 1, 1));
+  EXPECT_EQ(scalio_result_number(sum.get()), 42);
+  EXPECT_EQ(scalio_result_previous(sum.get()), scalio_result_version(appended.get()));
+  EXPECT_EQ(value(get("n").get()), "42");
+  EXPECT_EQ(code(Outcome(scalio_increment(client_, "n", 1, INT64_MAX))), SCALIO_INVALID);
+
   const std::vector<scalio_bytes> keys = {bytes("a"), bytes("b")};
   const Outcome many(scalio_multi_get(client_, keys.data(), keys.size()));
   ASSERT_EQ(scalio_result_count(many.get()), 2u);
@@ -130,6 +140,16 @@ TEST_F(CApiTest, EachOperationCallsAFunction) {
               return scalio_remove_async(client_, "key", 3, done, user, nullptr);
             })),
             SCALIO_OK);
+  EXPECT_EQ(scalio_result_number(call([&](scalio_done done, void* user) {
+                                   return scalio_append_async(client_, "n", 1, "-7", 2, done, user,
+                                                              nullptr);
+                                 }).get()),
+            2);
+  EXPECT_EQ(scalio_result_number(call([&](scalio_done done, void* user) {
+                                   return scalio_increment_async(client_, "n", 1, -3, done, user,
+                                                                 nullptr);
+                                 }).get()),
+            -10);
   const scalio_write write{SCALIO_PUT, bytes("a"), bytes("1"), 0};
   EXPECT_EQ(scalio_result_count(call([&](scalio_done done, void* user) {
                                   return scalio_batch_async(client_, &write, 1, done, user,

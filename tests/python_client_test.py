@@ -106,6 +106,19 @@ class BlockingTest(unittest.TestCase):
         self.assertEqual(found[0].value, b"1")
         self.assertIsInstance(found[1], scalio.NotFound)
 
+    def test_appends_and_increments(self):
+        self.client.remove("n")
+        first = self.client.append("n", "4")
+        self.assertEqual((first.size, first.previous), (1, 0))
+        self.assertEqual(self.client.append("n", b"1").previous, first.version)
+        self.assertEqual(self.client.increment("n").value, 42)
+        self.assertEqual(self.client.increment("n", -50).value, -8)
+        with self.assertRaises(scalio.Invalid):
+            self.client.increment("n", -2**63)
+        with self.assertRaises(ValueError):
+            self.client.increment("n", 2**63)
+        self.assertEqual(self.client.get("n").value, b"-8")
+
     def test_scans(self):
         written = {f"scanned-{i}".encode(): f"{i}".encode() for i in range(200)}
         self.client.write(scalio.Put(k, v) for k, v in written.items())
@@ -189,6 +202,11 @@ class AsyncTest(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(scalio.NotFound):
             await self.client.get("key")
         self.assertEqual((await self.client.stat())["inline_limit"], self.client.inline_limit)
+
+    async def test_appends_and_increments(self):
+        await self.client.remove("n")
+        self.assertEqual((await self.client.append("n", "41")).size, 2)
+        self.assertEqual((await self.client.increment("n")).value, 42)
 
     async def test_many_in_flight(self):
         await asyncio.gather(*(self.client.put(f"many-{i}", f"{i}") for i in range(500)))

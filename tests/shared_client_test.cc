@@ -115,6 +115,12 @@ TEST_P(SharedClientTest, DoesWhatAClientDoes) {
   EXPECT_EQ((*many)[1].code(), Code::not_found);
   EXPECT_EQ((*many)[2]->value, "2");
 
+  const auto appended = client->append("a", "23").get();
+  ASSERT_TRUE(appended.ok()) << appended.status().to_string();
+  EXPECT_EQ(appended->size, 3u);
+  EXPECT_EQ(client->increment("a", -3).get()->value, 120);
+  EXPECT_EQ(client->increment("key").get().code(), Code::invalid);
+
   EXPECT_EQ(client->remove_if("key", *put).get().code(), Code::conflict);
   EXPECT_TRUE(client->remove_if("key", *second).get().ok());
   EXPECT_TRUE(client->remove("a").get().ok());

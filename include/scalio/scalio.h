@@ -134,6 +134,14 @@ scalio_result* scalio_remove(scalio_client* client, const void* key, size_t key_
 /* The same if the key's version is `expected`, else SCALIO_CONFLICT. */
 scalio_result* scalio_remove_if(scalio_client* client, const void* key, size_t key_size,
                                 uint64_t expected);
+/* Appends to the key's value, or to an empty one: the version, and the value's bytes as
+ * scalio_result_number(). Done once, between any two other writes of the key. */
+scalio_result* scalio_append(scalio_client* client, const void* key, size_t key_size,
+                             const void* text, size_t text_size);
+/* Adds to the key's value, a decimal number with its sign, or to 0: the version, and the sum as
+ * scalio_result_number(). SCALIO_INVALID if the value is no such number, or the sum is none. */
+scalio_result* scalio_increment(scalio_client* client, const void* key, size_t key_size,
+                                int64_t by);
 /* Each write by itself, in any order, all in flight together: scalio_result_at(), as given. */
 scalio_result* scalio_batch(scalio_client* client, const scalio_write* writes, size_t count);
 /* Divides the store into at most `parts` ranges of about equal size: scalio_result_range() of each
@@ -170,6 +178,12 @@ scalio_result* scalio_remove_async(scalio_client* client, const void* key, size_
 scalio_result* scalio_remove_if_async(scalio_client* client, const void* key, size_t key_size,
                                       uint64_t expected, scalio_done done, void* user,
                                       scalio_queue* queue);
+scalio_result* scalio_append_async(scalio_client* client, const void* key, size_t key_size,
+                                   const void* text, size_t text_size, scalio_done done, void* user,
+                                   scalio_queue* queue);
+scalio_result* scalio_increment_async(scalio_client* client, const void* key, size_t key_size,
+                                      int64_t by, scalio_done done, void* user,
+                                      scalio_queue* queue);
 scalio_result* scalio_batch_async(scalio_client* client, const scalio_write* writes, size_t count,
                                   scalio_done done, void* user, scalio_queue* queue);
 scalio_result* scalio_scan_ranges_async(scalio_client* client, size_t parts, scalio_done done,
@@ -201,6 +215,10 @@ const char* scalio_result_message(const scalio_result* result);
 /* Not ended by a 0, but never NULL. Its size, in *size. */
 const void* scalio_result_value(const scalio_result* result, size_t* size);
 uint64_t scalio_result_version(const scalio_result* result);
+/* Of an append the value's bytes, of an increment the sum. */
+int64_t scalio_result_number(const scalio_result* result);
+/* Of these two: the version that they were done to; 0 if the key did not exist. */
+uint64_t scalio_result_previous(const scalio_result* result);
 /* The parts of a multi_get, a batch, scan_ranges or a scan. NULL if there are no so many. */
 size_t scalio_result_count(const scalio_result* result);
 const scalio_result* scalio_result_at(const scalio_result* result, size_t index);

@@ -82,6 +82,10 @@ class SharedClient {
                 CompletionQueue* to = nullptr);
   Status remove_if(std::string_view key, std::uint64_t expected, Done<Result<std::uint64_t>> done,
                    CompletionQueue* to = nullptr);
+  Status append(std::string_view key, std::string_view text, Done<Result<Appended>> done,
+                CompletionQueue* to = nullptr);
+  Status increment(std::string_view key, std::int64_t by, Done<Result<Incremented>> done,
+                   CompletionQueue* to = nullptr);
   // The outer result is ok; each key or write has one of its own, in their order.
   using Records = std::vector<Result<Record>>;
   using Versions = std::vector<Result<std::uint64_t>>;
@@ -122,6 +126,14 @@ class SharedClient {
     return promised<Result<std::uint64_t>>([&](Done<Result<std::uint64_t>> done) {
       return remove_if(key, expected, std::move(done));
     });
+  }
+  std::future<Result<Appended>> append(std::string_view key, std::string_view text) {
+    return promised<Result<Appended>>(
+        [&](Done<Result<Appended>> done) { return append(key, text, std::move(done)); });
+  }
+  std::future<Result<Incremented>> increment(std::string_view key, std::int64_t by = 1) {
+    return promised<Result<Incremented>>(
+        [&](Done<Result<Incremented>> done) { return increment(key, by, std::move(done)); });
   }
   std::future<Result<Records>> multi_get(std::vector<std::string> keys) {
     return promised<Result<Records>>(

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int, c_size_t, c_uint,
-                    c_uint32, c_uint64, c_void_p)
+from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int, c_int64, c_size_t,
+                    c_uint, c_uint32, c_uint64, c_void_p)
 from typing import Any, Callable, List, Optional, Tuple, Union
 
-from ._types import (Bytes, Options, Put, Record, Remove, ScalioError, ScannedRecord, error_of,
-                     to_bytes)
+from ._types import (Appended, Bytes, Incremented, Options, Put, Record, Remove, ScalioError,
+                     ScannedRecord, error_of, to_bytes)
 
 
 class BytesOfC(Structure):
@@ -41,6 +41,8 @@ OPERATIONS: dict[str, list] = {
     "put_if": [c_char_p, c_size_t, c_char_p, c_size_t, c_uint64],
     "remove": [c_char_p, c_size_t],
     "remove_if": [c_char_p, c_size_t, c_uint64],
+    "append": [c_char_p, c_size_t, c_char_p, c_size_t],
+    "increment": [c_char_p, c_size_t, c_int64],
     "batch": [POINTER(WriteOfC), c_size_t],
     "scan_ranges": [c_size_t],
     "scan": [RangeOfC],
@@ -70,6 +72,8 @@ FUNCTIONS: dict[str, tuple] = {
     "result_message": (c_char_p, [c_void_p]),
     "result_value": (c_void_p, [c_void_p, POINTER(c_size_t)]),
     "result_version": (c_uint64, [c_void_p]),
+    "result_number": (c_int64, [c_void_p]),
+    "result_previous": (c_uint64, [c_void_p]),
     "result_count": (c_size_t, [c_void_p]),
     "result_at": (c_void_p, [c_void_p, c_size_t]),
     "result_key": (c_void_p, [c_void_p, POINTER(c_size_t)]),
@@ -168,6 +172,18 @@ def remove_call(key: Bytes, expected: Optional[int]) -> Call:
     return "remove_if", (k, len(k), _count(expected, 64))
 
 
+def append_call(key: Bytes, text: Bytes) -> Call:
+    k, t = to_bytes(key), to_bytes(text)
+    return "append", (k, len(k), t, len(t))
+
+
+def increment_call(key: Bytes, by: int) -> Call:
+    if not -2**63 <= by < 2**63:
+        raise ValueError(f"{by}: a number is of 64 bits with its sign")
+    k = to_bytes(key)
+    return "increment", (k, len(k), by)
+
+
 def multi_get_call(keys: List[bytes]) -> Call:
     return "multi_get", ((BytesOfC * len(keys))(*((k, len(k)) for k in keys)), len(keys))
 
@@ -228,6 +244,16 @@ def version(result: int) -> int:
 
 def record(result: int) -> Record:
     return Record(_bytes(library.scalio_result_value, result), version(result))
+
+
+def appended(result: int) -> Appended:
+    return Appended(version(result), library.scalio_result_number(result),
+                    library.scalio_result_previous(result))
+
+
+def incremented(result: int) -> Incremented:
+    return Incremented(version(result), library.scalio_result_number(result),
+                       library.scalio_result_previous(result))
 
 
 def text(result: int) -> str:

@@ -111,6 +111,23 @@ class ScannedRecord:
 
 
 @dataclass(frozen=True)
+class Appended:
+    """What an append has left: the bytes of the value, and the version that it was done to (0:
+    the key did not exist)."""
+    version: int
+    size: int
+    previous: int
+
+
+@dataclass(frozen=True)
+class Incremented:
+    """What an increment has left: the sum, and the version that it was done to, as Appended."""
+    version: int
+    value: int
+    previous: int
+
+
+@dataclass(frozen=True)
 class Put:
     """One write of a batch. With `expected`, only if the key has that version (0: none)."""
     key: Bytes

@@ -8,8 +8,8 @@ import json
 from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 from . import _library
-from ._types import (Bytes, Options, Put, Record, Remove, ScalioError, ScannedRecord, Unavailable,
-                     to_bytes)
+from ._types import (Appended, Bytes, Incremented, Options, Put, Record, Remove, ScalioError,
+                     ScannedRecord, Unavailable, to_bytes)
 
 _IN_FLIGHT = 65536
 """Operations of one client, beyond which they raise Busy; `Options.in_flight` is less."""
@@ -76,6 +76,16 @@ class AsyncClient:
         """Durably removes the key, whether or not it exists, and returns the deletion's version.
         With `expected`, only if the key has that version, else raises Conflict."""
         return await self._begin(_library.remove_call(key, expected), _library.version)
+
+    async def append(self, key: Bytes, text: Bytes) -> Appended:
+        """Durably appends to the key's value, or to an empty one: once, between any two other
+        writes of the key."""
+        return await self._begin(_library.append_call(key, text), _library.appended)
+
+    async def increment(self, key: Bytes, by: int = 1) -> Incremented:
+        """Durably adds to the key's value, a decimal number of 64 bits with its sign, or to 0.
+        Raises Invalid if the value is no such number, or the sum is none."""
+        return await self._begin(_library.increment_call(key, by), _library.incremented)
 
     async def write(self, batch: Iterable[Union[Put, Remove]]) -> List[Union[int, ScalioError]]:
         """Each write by itself, in any order, all in flight together: of each its version, or why

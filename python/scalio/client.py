@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Union
 
 from . import _library
-from ._types import (Bytes, Options, Put, Record, Remove, ScalioError, ScannedRecord, Unavailable,
-                     to_bytes)
+from ._types import (Appended, Bytes, Incremented, Options, Put, Record, Remove, ScalioError,
+                     ScannedRecord, Unavailable, to_bytes)
 
 
 class Client:
@@ -64,6 +64,16 @@ class Client:
         """Durably removes the key, whether or not it exists, and returns the deletion's version.
         With `expected`, only if the key has that version, else raises Conflict."""
         return self._wait(_library.remove_call(key, expected), _library.version)
+
+    def append(self, key: Bytes, text: Bytes) -> Appended:
+        """Durably appends to the key's value, or to an empty one: once, between any two other
+        writes of the key."""
+        return self._wait(_library.append_call(key, text), _library.appended)
+
+    def increment(self, key: Bytes, by: int = 1) -> Incremented:
+        """Durably adds to the key's value, a decimal number of 64 bits with its sign, or to 0.
+        Raises Invalid if the value is no such number, or the sum is none."""
+        return self._wait(_library.increment_call(key, by), _library.incremented)
 
     def write(self, batch: Iterable[Union[Put, Remove]]) -> List[Union[int, ScalioError]]:
         """Each write by itself, in any order, all in flight together: of each its version, or why

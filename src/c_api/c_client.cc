@@ -15,10 +15,12 @@
 #include "c_api/c_result.h"
 
 namespace c = scalio::c;
+using scalio::Appended;
 using scalio::BatchWrite;
 using scalio::Code;
 using scalio::CompletionQueue;
 using scalio::Done;
+using scalio::Incremented;
 using scalio::Record;
 using scalio::Result;
 using scalio::ScanPage;
@@ -229,6 +231,28 @@ scalio_result* scalio_remove_if_async(scalio_client* client, const void* key, si
       });
 }
 
+scalio_result* scalio_append_async(scalio_client* client, const void* key, size_t key_size,
+                                   const void* text, size_t text_size, scalio_done done, void* user,
+                                   scalio_queue* queue) {
+  const Given given{key, key_size, text, text_size};
+  if (given.wrong()) return wrong_bytes();
+  return begin_with<Result<Appended>>(
+      client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
+        return s.append(given.key_view(), given.value_view(), std::move(f), q);
+      });
+}
+
+scalio_result* scalio_increment_async(scalio_client* client, const void* key, size_t key_size,
+                                      int64_t by, scalio_done done, void* user,
+                                      scalio_queue* queue) {
+  const Given given{key, key_size};
+  if (given.wrong()) return wrong_bytes();
+  return begin_with<Result<Incremented>>(
+      client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
+        return s.increment(given.key_view(), by, std::move(f), q);
+      });
+}
+
 scalio_result* scalio_batch_async(scalio_client* client, const scalio_write* writes, size_t count,
                                   scalio_done done, void* user, scalio_queue* queue) {
   if (missing(writes, count)) return failed(Code::invalid, "the writes are NULL");
@@ -313,6 +337,20 @@ scalio_result* scalio_remove_if(scalio_client* client, const void* key, size_t k
                                 uint64_t expected) {
   return wait_for(client, [&](scalio_done done, void* user) {
     return scalio_remove_if_async(client, key, key_size, expected, done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_append(scalio_client* client, const void* key, size_t key_size,
+                             const void* text, size_t text_size) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_append_async(client, key, key_size, text, text_size, done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_increment(scalio_client* client, const void* key, size_t key_size,
+                                int64_t by) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_increment_async(client, key, key_size, by, done, user, nullptr);
   });
 }
 

@@ -47,6 +47,20 @@ scalio_result to_result(Result<std::uint64_t> version) {
   return {.version = *version};
 }
 
+scalio_result to_result(Result<Appended> appended) {
+  if (!appended.ok()) return to_result(appended.status());
+  return {.version = appended->version,
+          .number = static_cast<std::int64_t>(appended->size),
+          .previous = appended->previous};
+}
+
+scalio_result to_result(Result<Incremented> incremented) {
+  if (!incremented.ok()) return to_result(incremented.status());
+  return {.version = incremented->version,
+          .number = incremented->value,
+          .previous = incremented->previous};
+}
+
 scalio_result to_result(Result<std::vector<Result<Record>>> records) {
   return parts_of(std::move(records));
 }
@@ -104,6 +118,12 @@ const void* scalio_result_key(const scalio_result* result, size_t* size) {
 }
 
 uint64_t scalio_result_version(const scalio_result* result) { return result ? result->version : 0; }
+
+int64_t scalio_result_number(const scalio_result* result) { return result ? result->number : 0; }
+
+uint64_t scalio_result_previous(const scalio_result* result) {
+  return result ? result->previous : 0;
+}
 
 size_t scalio_result_count(const scalio_result* result) {
   return result ? result->parts.size() : 0;

@@ -16,6 +16,8 @@ struct scalio_result {
   std::string_view value = {};  // in `memory`, or it is `own_value`
   std::string own_value = {};
   std::uint64_t version = 0;
+  std::int64_t number = 0;
+  std::uint64_t previous = 0;
   scalio_range range = {0, 0};
   std::vector<scalio_result> parts = {};
   std::shared_ptr<const void> memory = {};
@@ -32,6 +34,8 @@ scalio_result* no_memory() noexcept;
 scalio_result to_result(Status status);
 scalio_result to_result(Result<Record> record);
 scalio_result to_result(Result<std::uint64_t> version);
+scalio_result to_result(Result<Appended> appended);
+scalio_result to_result(Result<Incremented> incremented);
 scalio_result to_result(Result<std::vector<Result<Record>>> records);
 scalio_result to_result(Result<std::vector<Result<std::uint64_t>>> versions);
 scalio_result to_result(Result<std::vector<ScanRange>> ranges);

@@ -207,6 +207,20 @@ Status SharedClient::remove_if(std::string_view key, std::uint64_t expected,
       std::move(done), to);
 }
 
+Status SharedClient::append(std::string_view key, std::string_view text,
+                            Done<Result<Appended>> done, CompletionQueue* to) {
+  return submit<Result<Appended>>(
+      [key = std::string(key), text = std::string(text)](Client& c) { return c.append(key, text); },
+      std::move(done), to);
+}
+
+Status SharedClient::increment(std::string_view key, std::int64_t by,
+                               Done<Result<Incremented>> done, CompletionQueue* to) {
+  return submit<Result<Incremented>>(
+      [key = std::string(key), by](Client& c) { return c.increment(key, by); }, std::move(done),
+      to);
+}
+
 Status SharedClient::multi_get(std::vector<std::string> keys, Done<Result<Records>> done,
                                CompletionQueue* to) {
   auto all = [keys = std::move(keys)](Client& c) -> Task<Result<Records>> {
