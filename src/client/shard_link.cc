@@ -214,15 +214,17 @@ Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
 }
 
 ShardLink::Attempt ShardLink::attempt_of(const PendingWrite& write, ByteView answer) {
+  const auto malformed = [] {
+    return Attempt{Status(Code::unknown, "the server's reply is malformed")};
+  };
   const std::optional<Reply> reply = layout::decode_reply(answer);
-  const Status malformed(Code::unknown, "the server's reply is malformed");
-  if (!reply) return {malformed};
+  if (!reply) return malformed();
   if (reply->code != Code::ok)
     return {Status(reply->code, std::string(reply->text)), reply->code == Code::busy};
   WriteReply done{reply->version};
   if (write.update) {
     const auto update = layout::decode_update_reply(as_bytes(reply->text));
-    if (!update) return {malformed};
+    if (!update) return malformed();
     done.update = *update;
   }
   return {done};

@@ -224,6 +224,21 @@ TEST_F(StoredRecordsTest, DamageInTheLogIsToldAndTheRestIsThere) {
   EXPECT_GE(found.records.size(), 29u);
 }
 
+// Such as a DELETE that was merged and whose record is lost, while the PUT before it is not.
+TEST_F(StoredRecordsTest, WhateverIsLostOfTheLogWhatIsMergedStays) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const Bytes contents = lives(600, 1'000'000, seed).back();
+    std::mt19937_64 random(seed);
+    for (int i = 0; i < 15; ++i) {
+      Bytes damaged = contents;
+      damaged[geometry_.log_offset + random() % geometry_.log_size] ^= std::byte{1};
+      const StoredRead found = read(damaged, options(i % 2 == 0 ? 0 : 64 << 20));
+      ASSERT_TRUE(found.status.ok()) << found.status.to_string();
+      ASSERT_EQ(found.records, served(damaged)) << "seed " << seed << ", " << i;
+    }
+  }
+}
+
 TEST_F(StoredRecordsTest, WithoutItsLogAStoreHasItsBuckets) {
   Bytes contents = merged();
   const StoredRead whole = read(contents, options());
