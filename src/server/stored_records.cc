@@ -229,7 +229,8 @@ class StoredReader final : public storage::LogVisitor {
       damage_.add(record.status().message());
       co_return;
     }
-    for (const layout::ImageBucket& b : *layout::decode_image(record->body, g_.bucket_size)) {
+    const auto image_buckets = layout::decode_image(record->body, g_.bucket_size);
+    for (const layout::ImageBucket& b : *image_buckets) {
       if (b.number == n) copy_bytes(b.bytes, row_.bytes(n).data());
     }
     row_.state(n) = row_.bucket(n).verify(g_.store_id(), n);
