@@ -15,7 +15,7 @@ import time
 import unittest
 
 import scalio
-from scalio import _library
+from scalio import _c_api
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HANG = 60  # seconds that only a hang takes
@@ -250,8 +250,8 @@ class PackageTest(unittest.TestCase):
     def test_it_knows_every_function(self):
         header = (ROOT / "include/scalio/scalio.h").read_text()
         declared = set(re.findall(r"^[a-z].*\bscalio_(\w+)\(", header, re.M))
-        known = set(_library.FUNCTIONS) | set(_library.OPERATIONS) | {
-            name + "_async" for name in _library.OPERATIONS}
+        known = set(_c_api.FUNCTIONS) | set(_c_api.OPERATIONS) | {
+            name + "_async" for name in _c_api.OPERATIONS}
         # What Python has no use for: it knows the codes by their classes.
         self.assertEqual(declared - known, {"code_name"})
         self.assertEqual(known - declared, set())

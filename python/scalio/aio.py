@@ -7,7 +7,7 @@ import itertools
 import json
 from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
-from . import _library
+from . import _c_api
 from ._types import (Appended, Bytes, Incremented, Options, Put, Record, Remove, ScalioError,
                      ScannedRecord, Unavailable, to_bytes)
 
@@ -28,18 +28,18 @@ class AsyncClient:
         self._waiting: Dict[int, Tuple[asyncio.Future, Callable[[int], Any]]] = {}
         self._numbers = itertools.count(1)
         # Kept as long as C may call it.
-        self._done = _library.DONE(self._end)
+        self._done = _c_api.DONE(self._end)
         try:
-            self._queue = _library.new_queue(_IN_FLIGHT)
+            self._queue = _c_api.new_queue(_IN_FLIGHT)
         except ScalioError:
-            _library.library.scalio_client_free(handle)
+            _c_api.c.scalio_client_free(handle)
             raise
-        self._loop.add_reader(_library.library.scalio_queue_fd(self._queue), self._poll)
+        self._loop.add_reader(_c_api.c.scalio_queue_fd(self._queue), self._poll)
 
     @classmethod
     async def connect(cls, uri: str, options: Options = Options()) -> AsyncClient:
         """As scalio.Client; the loop goes on meanwhile."""
-        return cls(await asyncio.to_thread(_library.connect, uri, options))
+        return cls(await asyncio.to_thread(_c_api.connect, uri, options))
 
     async def close(self) -> None:
         """Waits until all operations in flight have ended, and leaves. Once closed, operations
@@ -47,10 +47,10 @@ class AsyncClient:
         handle, self._handle = self._handle, None
         if handle is None:
             return
-        await asyncio.to_thread(_library.library.scalio_client_free, handle)
+        await asyncio.to_thread(_c_api.c.scalio_client_free, handle)
         self._poll()
-        self._loop.remove_reader(_library.library.scalio_queue_fd(self._queue))
-        _library.library.scalio_queue_free(self._queue)
+        self._loop.remove_reader(_c_api.c.scalio_queue_fd(self._queue))
+        _c_api.c.scalio_queue_free(self._queue)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -60,82 +60,82 @@ class AsyncClient:
 
     async def get(self, key: Bytes) -> Record:
         """The key's value and version. Raises NotFound."""
-        return await self._begin(_library.get_call(key), _library.record)
+        return await self._begin(_c_api.get_call(key), _c_api.record)
 
     async def multi_get(self, keys: Iterable[Bytes]) -> List[Union[Record, ScalioError]]:
         """Of each key its record, or why there is none, in their order."""
-        call = _library.multi_get_call([to_bytes(k) for k in keys])
-        return await self._begin(call, _library.records)
+        call = _c_api.multi_get_call([to_bytes(k) for k in keys])
+        return await self._begin(call, _c_api.records)
 
     async def put(self, key: Bytes, value: Bytes, *, expected: Optional[int] = None) -> int:
         """Durably sets the key's value, and returns its new version. With `expected`, only if the
         key has that version (0: if it does not exist), else raises Conflict."""
-        return await self._begin(_library.put_call(key, value, expected), _library.version)
+        return await self._begin(_c_api.put_call(key, value, expected), _c_api.version)
 
     async def remove(self, key: Bytes, *, expected: Optional[int] = None) -> int:
         """Durably removes the key, whether or not it exists, and returns the deletion's version.
         With `expected`, only if the key has that version, else raises Conflict."""
-        return await self._begin(_library.remove_call(key, expected), _library.version)
+        return await self._begin(_c_api.remove_call(key, expected), _c_api.version)
 
     async def append(self, key: Bytes, text: Bytes) -> Appended:
         """Durably appends to the key's value, or to an empty one: once, between any two other
         writes of the key."""
-        return await self._begin(_library.append_call(key, text), _library.appended)
+        return await self._begin(_c_api.append_call(key, text), _c_api.appended)
 
     async def increment(self, key: Bytes, by: int = 1) -> Incremented:
         """Durably adds to the key's value, a decimal number of 64 bits with its sign, or to 0.
         Raises Invalid if the value is no such number, or the sum is none."""
-        return await self._begin(_library.increment_call(key, by), _library.incremented)
+        return await self._begin(_c_api.increment_call(key, by), _c_api.incremented)
 
     async def write(self, batch: Iterable[Union[Put, Remove]]) -> List[Union[int, ScalioError]]:
         """Each write by itself, in any order, all in flight together: of each its version, or why
         it was not done."""
-        return await self._begin(_library.batch_call(list(batch)), _library.versions)
+        return await self._begin(_c_api.batch_call(list(batch)), _c_api.versions)
 
     async def scan(self) -> AsyncIterator[ScannedRecord]:
         """All records, in no order. What exists throughout is found once; what is written or
         removed meanwhile may be found, or not."""
-        for part in await self._begin(("scan_ranges", (1,)), _library.ranges):
+        for part in await self._begin(("scan_ranges", (1,)), _c_api.ranges):
             while part.begin != part.end:
-                found, part = await self._begin(("scan", (part,)), _library.page)
+                found, part = await self._begin(("scan", (part,)), _c_api.page)
                 for one in found:
                     yield one
 
     async def stat(self) -> Any:
         """The server's statistics."""
-        return json.loads(await self._begin(("stat", ()), _library.text))
+        return json.loads(await self._begin(("stat", ()), _c_api.text))
 
     @property
     def inline_limit(self) -> int:
         """The largest key and value together, in bytes, that the store takes."""
-        return _library.library.scalio_inline_limit(self._open())
+        return _c_api.c.scalio_inline_limit(self._open())
 
     def _open(self) -> int:
         if self._handle is None:
             raise Unavailable("the client is closed")
         return self._handle
 
-    async def _begin(self, call: _library.Call, convert: Callable[[int], Any]) -> Any:
+    async def _begin(self, call: _c_api.Call, convert: Callable[[int], Any]) -> Any:
         name, arguments = call
         handle = self._open()
         number = next(self._numbers)
         future = self._loop.create_future()
         self._waiting[number] = future, convert
-        failure = getattr(_library.library, f"scalio_{name}_async")(
+        failure = getattr(_c_api.c, f"scalio_{name}_async")(
             handle, *arguments, self._done, number, self._queue)
         if failure:
             del self._waiting[number]
-            _library.raise_if(failure)
+            _c_api.raise_if(failure)
         return await future
 
     def _poll(self) -> None:
-        _library.library.scalio_queue_poll(self._queue)
+        _c_api.c.scalio_queue_poll(self._queue)
 
     def _end(self, result: int, number: int) -> None:
         """Called by C, in _poll()."""
         future, convert = self._waiting.pop(number)
         try:
-            value = _library.take(result, convert)
+            value = _c_api.take(result, convert)
         except Exception as error:  # of whatever kind, it is the caller's
             if not future.done():
                 future.set_exception(error)

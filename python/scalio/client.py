@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Union
 
-from . import _library
+from . import _c_api
 from ._types import (Appended, Bytes, Incremented, Options, Put, Record, Remove, ScalioError,
                      ScannedRecord, Unavailable, to_bytes)
 
@@ -25,7 +25,7 @@ class Client:
         self._calls = 0
         self._changed = threading.Condition()
         self._handle: Optional[int] = None
-        self._handle = _library.connect(uri, options)
+        self._handle = _c_api.connect(uri, options)
 
     def close(self) -> None:
         """Waits until all operations in flight have ended, and leaves. Once closed, operations
@@ -34,7 +34,7 @@ class Client:
             handle, self._handle = self._handle, None
             self._changed.wait_for(lambda: self._calls == 0)
         if handle is not None:
-            _library.library.scalio_client_free(handle)
+            _c_api.c.scalio_client_free(handle)
 
     def __enter__(self) -> Client:
         return self
@@ -48,61 +48,61 @@ class Client:
 
     def get(self, key: Bytes) -> Record:
         """The key's value and version. Raises NotFound."""
-        return self._wait(_library.get_call(key), _library.record)
+        return self._wait(_c_api.get_call(key), _c_api.record)
 
     def multi_get(self, keys: Iterable[Bytes]) -> List[Union[Record, ScalioError]]:
         """Of each key its record, or why there is none, in their order. All are in flight
         together."""
-        return self._wait(_library.multi_get_call([to_bytes(k) for k in keys]), _library.records)
+        return self._wait(_c_api.multi_get_call([to_bytes(k) for k in keys]), _c_api.records)
 
     def put(self, key: Bytes, value: Bytes, *, expected: Optional[int] = None) -> int:
         """Durably sets the key's value, and returns its new version. With `expected`, only if the
         key has that version (0: if it does not exist), else raises Conflict."""
-        return self._wait(_library.put_call(key, value, expected), _library.version)
+        return self._wait(_c_api.put_call(key, value, expected), _c_api.version)
 
     def remove(self, key: Bytes, *, expected: Optional[int] = None) -> int:
         """Durably removes the key, whether or not it exists, and returns the deletion's version.
         With `expected`, only if the key has that version, else raises Conflict."""
-        return self._wait(_library.remove_call(key, expected), _library.version)
+        return self._wait(_c_api.remove_call(key, expected), _c_api.version)
 
     def append(self, key: Bytes, text: Bytes) -> Appended:
         """Durably appends to the key's value, or to an empty one: once, between any two other
         writes of the key."""
-        return self._wait(_library.append_call(key, text), _library.appended)
+        return self._wait(_c_api.append_call(key, text), _c_api.appended)
 
     def increment(self, key: Bytes, by: int = 1) -> Incremented:
         """Durably adds to the key's value, a decimal number of 64 bits with its sign, or to 0.
         Raises Invalid if the value is no such number, or the sum is none."""
-        return self._wait(_library.increment_call(key, by), _library.incremented)
+        return self._wait(_c_api.increment_call(key, by), _c_api.incremented)
 
     def write(self, batch: Iterable[Union[Put, Remove]]) -> List[Union[int, ScalioError]]:
         """Each write by itself, in any order, all in flight together: of each its version, or why
         it was not done."""
-        return self._wait(_library.batch_call(list(batch)), _library.versions)
+        return self._wait(_c_api.batch_call(list(batch)), _c_api.versions)
 
     def scan(self) -> Iterator[ScannedRecord]:
         """All records, in no order. What exists throughout is found once; what is written or
         removed meanwhile may be found, or not."""
-        for part in self._wait(("scan_ranges", (1,)), _library.ranges):
+        for part in self._wait(("scan_ranges", (1,)), _c_api.ranges):
             while part.begin != part.end:
-                found, part = self._wait(("scan", (part,)), _library.page)
+                found, part = self._wait(("scan", (part,)), _c_api.page)
                 yield from found
 
     def stat(self) -> Any:
         """The server's statistics."""
-        return json.loads(self._wait(("stat", ()), _library.text))
+        return json.loads(self._wait(("stat", ()), _c_api.text))
 
     @property
     def inline_limit(self) -> int:
         """The largest key and value together, in bytes, that the store takes."""
         with self._used() as handle:
-            return _library.library.scalio_inline_limit(handle)
+            return _c_api.c.scalio_inline_limit(handle)
 
-    def _wait(self, call: _library.Call, convert: Callable[[int], Any]) -> Any:
+    def _wait(self, call: _c_api.Call, convert: Callable[[int], Any]) -> Any:
         name, arguments = call
         with self._used() as handle:
-            result = getattr(_library.library, "scalio_" + name)(handle, *arguments)
-        return _library.take(result, convert)
+            result = getattr(_c_api.c, "scalio_" + name)(handle, *arguments)
+        return _c_api.take(result, convert)
 
     @contextmanager
     def _used(self) -> Iterator[int]:

@@ -83,20 +83,20 @@ FUNCTIONS: dict[str, tuple] = {
 
 
 def _load() -> ctypes.CDLL:
-    library = ctypes.CDLL(os.environ.get("SCALIO_LIBRARY", "libscalio.so.0"))
+    loaded = ctypes.CDLL(os.environ.get("SCALIO_LIBRARY", "libscalio.so.0"))
     for name, (gives, takes) in FUNCTIONS.items():
-        function = getattr(library, "scalio_" + name)
+        function = getattr(loaded, "scalio_" + name)
         function.restype, function.argtypes = gives, takes
     for name, takes in OPERATIONS.items():
-        function = getattr(library, "scalio_" + name)
+        function = getattr(loaded, "scalio_" + name)
         function.restype, function.argtypes = c_void_p, [c_void_p, *takes]
-        function = getattr(library, f"scalio_{name}_async")
+        function = getattr(loaded, f"scalio_{name}_async")
         function.restype = c_void_p
         function.argtypes = [c_void_p, *takes, DONE, c_void_p, c_void_p]
-    return library
+    return loaded
 
 
-library = _load()
+c = _load()
 
 
 # --- Connecting -----------------------------------------------------------------------------------
@@ -117,32 +117,32 @@ def _count(number: int, bits: int) -> int:
 
 def connect(uri: str, options: Options) -> int:
     """A scalio_client, to be freed."""
-    made = library.scalio_options_new()
+    made = c.scalio_options_new()
     if not made:
         raise MemoryError
     try:
         if options.threads is not None:
-            library.scalio_options_set_threads(made, _count(options.threads, 32))
+            c.scalio_options_set_threads(made, _count(options.threads, 32))
         if options.in_flight is not None:
-            library.scalio_options_set_in_flight(made, _count(options.in_flight, 64))
+            c.scalio_options_set_in_flight(made, _count(options.in_flight, 64))
         for name in ("submit_timeout", "connect_timeout", "operation_timeout", "resume_timeout"):
             seconds = getattr(options, name)
             if seconds is not None:
-                getattr(library, "scalio_options_set_" + name)(made, _milliseconds(seconds))
+                getattr(c, "scalio_options_set_" + name)(made, _milliseconds(seconds))
         for path in options.ssd_paths:
-            if library.scalio_options_add_ssd_path(made, os.fsencode(path)):
+            if c.scalio_options_add_ssd_path(made, os.fsencode(path)):
                 raise MemoryError
         client = c_void_p()
-        raise_if(library.scalio_connect(uri.encode(), made, byref(client)))
+        raise_if(c.scalio_connect(uri.encode(), made, byref(client)))
         assert client.value
         return client.value
     finally:
-        library.scalio_options_free(made)
+        c.scalio_options_free(made)
 
 
 def new_queue(limit: int) -> int:
     queue = c_void_p()
-    raise_if(library.scalio_queue_new(limit, byref(queue)))
+    raise_if(c.scalio_queue_new(limit, byref(queue)))
     assert queue.value
     return queue.value
 
@@ -212,10 +212,10 @@ def _bytes(function: Callable[..., Any], result: int) -> bytes:
 
 
 def error_in(result: int) -> Optional[ScalioError]:
-    code = library.scalio_result_code(result)
+    code = c.scalio_result_code(result)
     if not code:
         return None
-    return error_of(code, library.scalio_result_message(result).decode(errors="replace"))
+    return error_of(code, c.scalio_result_message(result).decode(errors="replace"))
 
 
 def raise_if(failure: Optional[int]) -> None:
@@ -224,7 +224,7 @@ def raise_if(failure: Optional[int]) -> None:
         try:
             raise error_in(failure) or ScalioError("a failure without a code")
         finally:
-            library.scalio_result_free(failure)
+            c.scalio_result_free(failure)
 
 
 def take(result: int, convert: Callable[[int], Any]) -> Any:
@@ -235,34 +235,34 @@ def take(result: int, convert: Callable[[int], Any]) -> Any:
             raise error
         return convert(result)
     finally:
-        library.scalio_result_free(result)
+        c.scalio_result_free(result)
 
 
 def version(result: int) -> int:
-    return library.scalio_result_version(result)
+    return c.scalio_result_version(result)
 
 
 def record(result: int) -> Record:
-    return Record(_bytes(library.scalio_result_value, result), version(result))
+    return Record(_bytes(c.scalio_result_value, result), version(result))
 
 
 def appended(result: int) -> Appended:
-    return Appended(version(result), library.scalio_result_number(result),
-                    library.scalio_result_previous(result))
+    return Appended(version(result), c.scalio_result_number(result),
+                    c.scalio_result_previous(result))
 
 
 def incremented(result: int) -> Incremented:
-    return Incremented(version(result), library.scalio_result_number(result),
-                       library.scalio_result_previous(result))
+    return Incremented(version(result), c.scalio_result_number(result),
+                       c.scalio_result_previous(result))
 
 
 def text(result: int) -> str:
-    return _bytes(library.scalio_result_value, result).decode()
+    return _bytes(c.scalio_result_value, result).decode()
 
 
 def _parts(result: int) -> List[int]:
-    return [library.scalio_result_at(result, i)
-            for i in range(library.scalio_result_count(result))]
+    return [c.scalio_result_at(result, i)
+            for i in range(c.scalio_result_count(result))]
 
 
 def records(result: int) -> List[Union[Record, ScalioError]]:
@@ -274,11 +274,11 @@ def versions(result: int) -> List[Union[int, ScalioError]]:
 
 
 def ranges(result: int) -> List[RangeOfC]:
-    return [library.scalio_result_range(part) for part in _parts(result)]
+    return [c.scalio_result_range(part) for part in _parts(result)]
 
 
 def page(result: int) -> Tuple[List[ScannedRecord], RangeOfC]:
-    found = [ScannedRecord(_bytes(library.scalio_result_key, part),
-                           _bytes(library.scalio_result_value, part), version(part))
+    found = [ScannedRecord(_bytes(c.scalio_result_key, part),
+                           _bytes(c.scalio_result_value, part), version(part))
              for part in _parts(result)]
-    return found, library.scalio_result_range(result)
+    return found, c.scalio_result_range(result)
