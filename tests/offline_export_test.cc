@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -139,10 +140,19 @@ TEST_F(Offline, IsRefusedWhileAServerRuns) {
 TEST_F(Offline, OfADamagedBucketOnlyItsRecordsAreMissing) {
   fill(500);
   const layout::SsdGeometry g = geometry(0);
-  // The bucket of a record of the first shard: its identity with another checksum.
+  // The bucket of a record of the first shard: its identity with another checksum. The log has none
+  // of its records, or their merge's image would put it right.
+  const auto home_of = [&](int i) { return g.home_bucket(g.point_of(key_of(i))); };
+  const auto in_first_shard = [&](int i) {
+    return g.placement().shard_of(hash_key(key_of(i), g.hash_seed)) == 0;
+  };
+  std::set<std::uint64_t> logged;
+  for (int i = 500; i < 550; ++i) {
+    if (in_first_shard(i)) logged.insert(home_of(i));
+  }
   int i = 0;
-  while (g.placement().shard_of(hash_key(key_of(i), g.hash_seed)) != 0) ++i;
-  const std::uint64_t at = g.bucket_at(g.home_bucket(g.point_of(key_of(i))));
+  while (!in_first_shard(i) || logged.contains(home_of(i))) ++i;
+  const std::uint64_t at = g.bucket_at(home_of(i));
   write_at(store_.ssd(0), at, std::string(8, 'x'));
   const Finished done = offline();
   EXPECT_EQ(done.status, kDamaged) << done.out << done.err;

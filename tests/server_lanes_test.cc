@@ -20,6 +20,7 @@
 #include "support/scratch.h"
 #include "task/spin.h"
 #include "testing/lane_fixture.h"
+#include "testing/lasting_port.h"
 #include "testing/service_connection.h"
 
 namespace scalio::testing {
@@ -59,8 +60,7 @@ class LanesOfAStore : public ::testing::TestWithParam<const char*> {
     ServerOptions o;
     o.dir = dir_.string();
     o.cache_bytes = 1 << 20;
-    // The port, once the kernel has picked one, stays.
-    o.listen = {tcp() ? (uri_.empty() ? "tcp:127.0.0.1:0" : uri_) : "unix:" + socket()};
+    o.listen = {tcp() ? at_port_ : "unix:" + socket()};
     o.threads = threads;
     if (std::string_view(GetParam()) == "three_nics") o.nic_threads = 3;
     if (spins()) o.spin = Spin::kMostBound;
@@ -120,6 +120,8 @@ class LanesOfAStore : public ::testing::TestWithParam<const char*> {
 
   Scratch scratch_{"lanes"};
   const fs::path dir_ = scratch_ / "store";
+  // Of all servers that a test starts.
+  const std::string at_port_ = "tcp:127.0.0.1:" + std::to_string(lasting_port());
   std::string uri_;
   std::unique_ptr<Server> server_;
 };

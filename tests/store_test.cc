@@ -32,6 +32,7 @@
 #include "support/file_bytes.h"
 #include "support/scratch.h"
 #include "task/run_to_end.h"
+#include "testing/lasting_port.h"
 
 namespace {
 // What this process has synced, by path.
@@ -90,9 +91,7 @@ class StoreTest : public ::testing::TestWithParam<const char*> {
     ServerOptions o;
     o.dir = dir_.string();
     o.cache_bytes = cache_;
-    // The port, once the kernel has picked one, stays.
-    o.listen = {tcp() ? (uri_.empty() ? "tcp:127.0.0.1:0" : uri_)
-                      : "unix:" + (scratch_.sockets() / "s").string()};
+    o.listen = {tcp() ? at_port_ : "unix:" + (scratch_.sockets() / "s").string()};
     return o;
   }
   void start() {
@@ -127,6 +126,8 @@ class StoreTest : public ::testing::TestWithParam<const char*> {
 
   Scratch scratch_{"store"};
   const fs::path dir_ = scratch_ / "store";
+  // Of all servers that a test starts.
+  const std::string at_port_ = "tcp:127.0.0.1:" + std::to_string(lasting_port());
   std::uint64_t cache_ = 1 << 20;
   std::string uri_;
   std::unique_ptr<Server> server_;

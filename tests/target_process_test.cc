@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "support/store.h"
+#include "testing/lasting_port.h"
 
 namespace scalio::testing {
 namespace {
@@ -114,13 +115,12 @@ TEST(NvmfTarget, SaysWhereItListensAndStopsCleanly) {
 TEST(NvmfTarget, StartsAtOnceAfterItWasKilled) {
   const Scratch scratch("nvmf-target-killed");
   const std::string file = make_file(scratch / "file", 1 << 20);
-  std::string listen = "127.0.0.1:0";
+  const std::string listen = "127.0.0.1:" + std::to_string(lasting_port());
   for (int i = 0; i < 20; ++i) {
     Running target(scratch, "--json --ns " + file, "/dev/null", "target-" + std::to_string(i),
                    listen);
     const nlohmann::json ready = nlohmann::json::parse(target.first_line(), nullptr, false);
     ASSERT_FALSE(ready.is_discarded()) << i << ": " << target.process().err();
-    listen = ready["listen"][0];
     const Connected host(listen);  // with nobody there the kernel is quicker
     target.process().kill();
   }

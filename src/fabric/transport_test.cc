@@ -15,6 +15,7 @@
 #include "fabric/server/transport_server.h"
 #include "net/socket.h"
 #include "testing/fabric_fixture.h"
+#include "testing/lasting_port.h"
 #include "testing/loopback_transport.h"
 #include "testing/sample_block.h"
 #include "testing/test_bytes.h"
@@ -33,7 +34,7 @@ std::vector<std::string> schemes() {
   return all;
 }
 
-class Transport : public testing::TestWithParam<std::string> {
+class Transport : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     if (const char* what = lacking(GetParam())) GTEST_SKIP() << what;
@@ -651,8 +652,8 @@ TEST(Tcp, APortInUseIsBusy) {
 }
 
 TEST(Tcp, APortThatIsFreedSoonIsWaitedFor) {
-  std::optional<net::Listener> held = *net::Listener::open(*net::parse_uri("tcp:127.0.0.1:0"));
-  const net::Uri uri = held->uri();
+  const net::Uri uri = *net::parse_uri("tcp:127.0.0.1:" + std::to_string(testing::lasting_port()));
+  std::optional<net::Listener> held = *net::Listener::open(uri);
   std::thread later([&held] {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     held.reset();

@@ -1,10 +1,7 @@
 #include "support/store.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "base/assert.h"
+#include "testing/lasting_port.h"
 
 namespace scalio::testing {
 namespace {
@@ -20,19 +17,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
-
-// A port that was free just now. The server must be able to bind it again after each kill.
-int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  SCALIO_ASSERT(bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
-  SCALIO_ASSERT(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 }  // namespace
 
@@ -44,7 +28,10 @@ Finished scalio(const Scratch& scratch, const std::vector<std::string>& args, mi
 }
 
 Store::Store(const Scratch& scratch, StoreOptions options)
-    : scratch_(scratch), options_(std::move(options)), dir_(scratch / "store"), port_(free_port()) {
+    : scratch_(scratch),
+      options_(std::move(options)),
+      dir_(scratch / "store"),
+      port_(lasting_port()) {
   std::vector<std::string> args = {
       "format",     "--dir",          dir_.string(), "--ssds", std::to_string(options_.ssds),
       "--ssd-size", options_.ssd_size};
