@@ -20,13 +20,10 @@ std::optional<Mutant> find_mutant(std::string_view name) {
 
 std::vector<std::string> mutant_names() { return {kMutants.begin(), kMutants.end()}; }
 
-Result<std::unique_ptr<Hardware>> Hardware::make(const HardwareOptions& o) {
+std::unique_ptr<Hardware> Hardware::make(const HardwareOptions& o) {
   const double fitted = o.machine.fitted ? fitted_scale() : 1;
   Costs costs(o.scale > 0 ? o.scale : fitted, o.machine.slower,
               o.machine.sockets ? Prices::sockets : Prices::rdma);
-  for (const std::string& change : o.cost_changes) {
-    if (Status s = costs.adjust(change); !s.ok()) return s;
-  }
   if (o.mutant == Mutant::free_io) {
     for (const Cost cost :
          {Cost::kernel_submit, Cost::kernel_complete, Cost::driver_submit, Cost::driver_complete,

@@ -30,7 +30,6 @@ struct HardwareOptions {
   std::uint32_t ssds = 1;
   std::uint64_t ssd_bytes = 0;
   double scale = 0;  // 0: the machine's
-  std::vector<std::string> cost_changes;
   Mutant mutant = Mutant::none;
   // Threads of other programs that always want a core, where threads share the cores.
   std::uint32_t others = 0;
@@ -38,8 +37,7 @@ struct HardwareOptions {
 
 class Hardware {
  public:
-  // Failures: invalid (a change of costs).
-  static Result<std::unique_ptr<Hardware>> make(const HardwareOptions& options);
+  static std::unique_ptr<Hardware> make(const HardwareOptions& options);
 
   EventQueue& queue() { return queue_; }
   const Machine& machine() const { return machine_; }

@@ -81,8 +81,7 @@ struct Rig {
     o.ssd_bytes = 64 << 20;
     o.scale = 1;
     o.mutant = mutant;
-    auto made = Hardware::make(o);
-    hardware = *std::move(made);
+    hardware = Hardware::make(o);
     hardware->set_charging(true);
   }
   Nanos now() const { return hardware->queue().now(); }
@@ -150,8 +149,7 @@ struct TurnRig {
     o.machine = *find_machine("this");
     o.cores = 2;
     o.ssd_bytes = 64 << 20;
-    auto made = Hardware::make(o);
-    hardware = *std::move(made);
+    hardware = Hardware::make(o);
     hardware->set_charging(true);
   }
   ModelThread& thread() { return hardware->server_thread(0, Role::network, true); }
@@ -375,8 +373,7 @@ Nanos time_of_write(bool power_loss_protected) {
   o.machine.ssd = shape;
   o.ssd_bytes = 64 << 20;
   o.scale = 1;
-  auto made = Hardware::make(o);
-  const std::unique_ptr<Hardware> hardware = *std::move(made);
+  const std::unique_ptr<Hardware> hardware = Hardware::make(o);
   hardware->set_charging(true);
   ModelThread& thread = hardware->server_thread(0, Role::leed_server, false);
   ModelDevice device(*hardware, thread, *hardware->ssds()[0], IoPath::driver);

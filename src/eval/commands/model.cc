@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/parse_integer.h"
 #include "cli/output.h"
 #include "eval/commands/commands.h"
 #include "eval/point.h"
@@ -17,6 +18,7 @@ namespace {
 
 struct ModelFlags {
   hardware::PointOptions point;
+  std::vector<std::string> also;
   std::uint64_t ssds = 7, cores = 0, in_flight = 512, batch = 8, slots = 8, ssd_cores = 0,
                 others = 0;
   std::string disk;
@@ -24,6 +26,29 @@ struct ModelFlags {
   bool original_locks = false;
   bool json = false;
 };
+
+// What --also has: operations and settle are the point's if they are not in it, costs are not.
+Result<hardware::MeasureOptions> to_measure(const hardware::PointOptions& point,
+                                            std::string_view text) {
+  hardware::MeasureOptions m{point.operations, point.settle, {}};
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    const std::string_view change = text.substr(0, comma);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+    const std::size_t equals = std::min(change.find('='), change.size());
+    const std::string_view name = change.substr(0, equals);
+    if (name != "operations" && name != "settle") {
+      m.cost_changes.emplace_back(change);
+      continue;
+    }
+    const auto number = parse_integer(change.substr(std::min(equals + 1, change.size())));
+    if (!number || *number < 0) {
+      return Status(Code::invalid, fmt::format("--also {}: a number is missing", change));
+    }
+    (name == "settle" ? m.settle : m.operations) = static_cast<std::uint64_t>(*number);
+  }
+  return m;
+}
 
 Point to_point(const hardware::PointOptions& o, const hardware::PointFigures& f) {
   Point p;
@@ -104,13 +129,18 @@ int run_model(const ModelFlags& flags) {
   o.original_locks = flags.original_locks;
   o.power_loss_protected = !flags.no_plp;
   spdlog::set_level(spdlog::level::warn);
-  const Result<std::vector<hardware::PointFigures>> all = hardware::model_phases(o);
-  if (!all.ok()) return cli::fail(all.status());
-  std::string text;
-  for (const hardware::PointFigures& figures : *all) {
-    text += flags.json ? to_json(to_point(o, figures)) + "\n" : for_people(o, figures);
+  std::vector<hardware::MeasureOptions> also;
+  for (const std::string& text : flags.also) {
+    Result<hardware::MeasureOptions> measure = to_measure(o, text);
+    if (!measure.ok()) return cli::fail(measure.status());
+    also.push_back(*std::move(measure));
   }
-  return cli::print(text);
+  const Status status = hardware::model_points(o, also, [&](const hardware::PointFigures& f) {
+    const bool printed =
+        cli::print(flags.json ? to_json(to_point(o, f)) + "\n" : for_people(o, f)) == cli::kSuccess;
+    return printed ? Status() : Status(Code::io_error, "what was measured is not printed");
+  });
+  return status.ok() ? cli::kSuccess : cli::fail(status);
 }
 
 void add_system_options(Options& options, ModelFlags& f) {
@@ -165,8 +195,9 @@ std::function<int()> add_model(Options& options) {
   add_load_options(options, *flags);
   options.texts("--cost", flags->point.cost_changes, "NAME=FACTOR",
                 "Multiplies a cost; `calibrate` lists them");
-  options.texts("--phase", flags->point.phases, "NAME=FACTOR[,NAME=FACTOR]...",
-                "Measures a quarter as many operations more, with these costs changed as well");
+  options.texts("--also", flags->also, "NAME=VALUE[,NAME=VALUE]...",
+                "Measures the same warm system as well, as if by itself: operations, settle, and "
+                "costs in place of --cost");
   options.real("--scale", flags->point.scale, 0, 1000,
                "Of all CPU costs; 0: the machine's, fitted on LEED");
   options.choice("--mutant", flags->point.mutant, hardware::mutant_names(),

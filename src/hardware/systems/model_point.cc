@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "hardware/systems/closed_loop.h"
+#include "hardware/systems/in_fork.h"
 
 namespace scalio::hardware {
 
@@ -39,11 +40,11 @@ Result<Setup> describe(const PointOptions& o) {
   if (o.ssds < 1 || o.ssds > machine->most_ssds) {
     return invalid(fmt::format("{} has 1 to {} SSDs", machine->name, machine->most_ssds));
   }
-  if (o.in_flight == 0 || o.batch == 0 || o.operations == 0 || o.records < 1000 ||
-      o.value_size < ycsb::kValuePrefix || o.slots == 0) {
+  if (o.in_flight == 0 || o.batch == 0 || o.records < 1000 || o.value_size < ycsb::kValuePrefix ||
+      o.slots == 0) {
     return invalid(
-        fmt::format("operations in flight, a batch, operations, slots, 1,000 records "
-                    "and values of {} bytes are the least",
+        fmt::format("operations in flight, a batch, slots, 1,000 records and values of {} bytes "
+                    "are the least",
                     ycsb::kValuePrefix));
   }
   Result<ycsb::Workload> workload = ycsb::load_workload(o.workload);
@@ -80,15 +81,33 @@ Result<Setup> describe(const PointOptions& o) {
   return s;
 }
 
-struct Phases {
-  std::uint64_t warm, before;
-};
-Phases phases_of(const PointOptions& o, const SystemShape& shape) {
+// Operations that warm the cache.
+std::uint64_t warming(const PointOptions& o, const SystemShape& shape) {
   const bool cached = o.system != "leed" && o.cache;
   const std::uint64_t slots = shape.cache_blocks * shape.slots;
-  const std::uint64_t settle = o.settle > 0 ? o.settle : o.operations / 10;
-  return {cached ? std::max(kLeastWarm, kWarmPerSlot * slots) : kLeastWarm,
-          std::max<std::uint64_t>(settle, 2 * o.in_flight)};
+  return cached ? std::max(kLeastWarm, kWarmPerSlot * slots) : kLeastWarm;
+}
+// Those between warming and measuring.
+std::uint64_t settling(const PointOptions& o, const MeasureOptions& m) {
+  const std::uint64_t settle = m.settle > 0 ? m.settle : m.operations / 10;
+  return std::max<std::uint64_t>(settle, 2 * o.in_flight);
+}
+
+// Whether all can be measured of one system, which must be as it would be for each alone.
+Status check(const PointOptions& o, const Setup& s, std::span<const MeasureOptions> measured) {
+  for (const MeasureOptions& m : measured) {
+    if (m.operations == 0) return invalid("one operation is the least that is measured");
+    const bool as_long =
+        m.operations == o.operations && settling(o, m) == settling(o, measured.front());
+    if (s.load.workload.inserts > 0 && !as_long) {
+      return invalid(
+          fmt::format("YCSB {} inserts: for {} operations there is room for other "
+                      "records than for {}; measure them apart",
+                      o.workload, m.operations, o.operations));
+    }
+    if (Status costs = s.hardware->change_costs(m.cost_changes); !costs.ok()) return costs;
+  }
+  return Status();
 }
 
 std::uint64_t ssd_bytes(const PointOptions& o, const Setup& s) {
@@ -101,10 +120,8 @@ std::uint64_t ssd_bytes(const PointOptions& o, const Setup& s) {
                   round_up(static_cast<std::uint64_t>(real), 1 << 20));
 }
 
-Status build(const PointOptions& o, Setup& s) {
-  const Phases phases = phases_of(o, s.shape);
-  const std::uint64_t operations =
-      phases.warm + phases.before + (1 + o.phases.size()) * o.operations;
+Status build(const PointOptions& o, std::span<const MeasureOptions> measured, Setup& s) {
+  const std::uint64_t operations = warming(o, s.shape) + settling(o, o) + o.operations;
   s.shape.inserts =
       static_cast<std::uint64_t>(1.2 * s.load.workload.inserts * static_cast<double>(operations)) +
       1000;
@@ -115,14 +132,12 @@ Status build(const PointOptions& o, Setup& s) {
   h.ssds = o.ssds;
   h.others = o.others;
   h.scale = o.scale;
-  h.cost_changes = o.cost_changes;
   const std::optional<Mutant> mutant = find_mutant(o.mutant);
   if (!mutant) return invalid(fmt::format("there is no mutant {}", o.mutant));
   h.mutant = *mutant;
   h.ssd_bytes = ssd_bytes(o, s);
-  Result<std::unique_ptr<Hardware>> hardware = Hardware::make(h);
-  if (!hardware.ok()) return hardware.status();
-  s.hardware = *std::move(hardware);
+  s.hardware = Hardware::make(h);
+  if (Status checked = check(o, s, measured); !checked.ok()) return checked;
   Result<std::unique_ptr<ModelledSystem>> made =
       invalid(fmt::format("there is no system {}", o.system));
   if (o.system == "scalio") made = make_scalio(*s.hardware, s.shape);
@@ -285,71 +300,65 @@ PointFigures figures_of(Setup& s, const PointOptions& o, const ModelTotals& a, c
   return f;
 }
 
-std::vector<std::string> changes_of(std::string_view phase) {
-  std::vector<std::string> changes;
-  while (!phase.empty()) {
-    const std::size_t comma = std::min(phase.find(','), phase.size());
-    changes.emplace_back(phase.substr(0, comma));
-    phase.remove_prefix(std::min(comma + 1, phase.size()));
-  }
-  return changes;
-}
-
-// Measures once, of a system that is warm.
-Result<PointFigures> measure(const PointOptions& o, Setup& s, ClosedLoop& loop,
-                             std::uint64_t before, std::uint64_t operations) {
+// Of a system that is warm.
+Result<PointFigures> measure(const PointOptions& o, const MeasureOptions& m, Setup& s,
+                             ClosedLoop& loop) {
+  if (Status costs = s.hardware->change_costs(m.cost_changes); !costs.ok()) return costs;
   ModelTotals begin, end;
   const auto now = [&](ModelTotals& totals) {
     totals = count(s);
     totals.puts = loop.puts();
   };
   const Status status = loop.measure(
-      before, operations, [&] { now(begin); }, [&] { now(end); });
+      settling(o, m), m.operations, [&] { now(begin); }, [&] { now(end); });
   if (!status.ok()) return status;
   return figures_of(s, o, begin, end, loop.latency());
 }
 
-Result<std::vector<PointFigures>> measure_all(const PointOptions& o, Setup& s, ClosedLoop& loop) {
-  Result<PointFigures> first = measure(o, s, loop, phases_of(o, s.shape).before, o.operations);
-  if (!first.ok()) return first.status();
-  std::vector<PointFigures> all{*std::move(first)};
-  for (const std::string& phase : o.phases) {
-    Status changed = s.hardware->change_costs(changes_of(phase));
-    if (!changed.ok()) return changed;
-    const std::uint64_t operations = std::max<std::uint64_t>(o.operations / 4, 1);
-    Result<PointFigures> figures =
-        measure(o, s, loop, std::max<std::uint64_t>(operations / 10, 2 * o.in_flight), operations);
-    if (!figures.ok()) return figures.status();
-    all.push_back(*std::move(figures));
+Status measure_all(const PointOptions& o, std::span<const MeasureOptions> measured, Setup& s,
+                   ClosedLoop& loop, const Report& report) {
+  for (std::size_t i = 0; i < measured.size(); ++i) {
+    const MeasureOptions& m = measured[i];
+    const auto one = [&]() -> Status {
+      const Result<PointFigures> figures = measure(o, m, s, loop);
+      return figures.ok() ? report(*figures) : figures.status();
+    };
+    // The last can have what is there, without a copy.
+    Status status = i + 1 < measured.size() ? in_fork(one) : one();
+    if (!status.ok()) return status;
   }
-  return all;
+  return Status();
 }
 
 }  // namespace
 
-Result<PointFigures> model_point(PointOptions o) {
-  o.phases.clear();
-  Result<std::vector<PointFigures>> all = model_phases(o);
-  if (!all.ok()) return all.status();
-  return std::move(all->front());
+Result<PointFigures> model_point(const PointOptions& point) {
+  PointFigures found;
+  const Status status = model_points(point, {}, [&](const PointFigures& f) {
+    found = f;
+    return Status();
+  });
+  if (!status.ok()) return status;
+  return found;
 }
 
-Result<std::vector<PointFigures>> model_phases(const PointOptions& o) {
-  Result<Setup> described = describe(o);
+Status model_points(const PointOptions& point, const std::vector<MeasureOptions>& also,
+                    const Report& report) {
+  std::vector<MeasureOptions> measured{point};
+  measured.insert(measured.end(), also.begin(), also.end());
+  Result<Setup> described = describe(point);
   if (!described.ok()) return described.status();
   Setup s = *std::move(described);
-  if (Status built = build(o, s); !built.ok()) return built;
-  const Phases phases = phases_of(o, s.shape);
+  if (Status built = build(point, measured, s); !built.ok()) return built;
 
   ClosedLoop loop(*s.hardware, *s.system, s.load);
-  const Nanos pause = kWarmClocks * kClock * o.in_flight / phases.warm;
-  const Status warm = loop.warm(phases.warm, pause);
+  const std::uint64_t operations = warming(point, s.shape);
+  Status status = loop.warm(operations, kWarmClocks * kClock * point.in_flight / operations);
   s.hardware->set_charging(true);
-  Result<std::vector<PointFigures>> all =
-      warm.ok() ? measure_all(o, s, loop) : Result<std::vector<PointFigures>>(warm);
+  if (status.ok()) status = measure_all(point, measured, s, loop, report);
   s.hardware->set_charging(false);
   s.system->stop();
-  return all;
+  return status;
 }
 
 }  // namespace scalio::hardware

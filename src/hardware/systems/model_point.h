@@ -1,11 +1,12 @@
 // A point of the model: one system on one machine under one load, from filling it to the figures;
-// and more such points with other costs, for which it need not be filled again.
+// and more such points that differ only after it is filled and its cache is warm.
 #pragma once
 
 #include <scalio/status.h>
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,7 +16,14 @@
 
 namespace scalio::hardware {
 
-struct PointOptions {
+// What is measured of a system that is filled and warm.
+struct MeasureOptions {
+  std::uint64_t operations = 300'000;
+  std::uint64_t settle = 0;  // operations before the first that is measured; 0: a tenth of these
+  std::vector<std::string> cost_changes;
+};
+
+struct PointOptions : MeasureOptions {
   std::string machine = "paper";
   std::string system = "scalio";
   std::string workload = "c";
@@ -29,8 +37,6 @@ struct PointOptions {
   std::uint32_t slots = 8;
   std::uint64_t cache_blocks = 0;  // 0: as many for these records as the paper has for its
   std::uint64_t value_size = 64;
-  std::uint64_t operations = 300'000;
-  std::uint64_t settle = 0;  // operations before the first that is measured; 0: a tenth of these
   std::uint64_t seed = 1;
   std::uint32_t others = 0;       // threads of other programs that always want a core; `this` alone
   std::optional<DiskShape> disk;  // `this` alone: in place of its own
@@ -38,10 +44,6 @@ struct PointOptions {
   // Of each SSD. 0: what Scalio and the paper's need; for LEED a real one's, divided as the records
   // are by the paper's.
   std::uint64_t ssd_bytes = 0;
-  std::vector<std::string> cost_changes;
-  // Measured again, a quarter as long, with each of these on top of them: changes, with commas
-  // between.
-  std::vector<std::string> phases;
   double scale = 0;  // 0: the machine's
   std::string mutant = "none";
   bool offload = true, cache = true, batching = true;
@@ -85,9 +87,17 @@ struct PointFigures {
   std::uint64_t events = 0;
 };
 
-// Of the point, and of each phase after it. Failures: invalid (options); what an operation failed
-// with.
-Result<std::vector<PointFigures>> model_phases(const PointOptions& options);
-// Of the point alone.
-Result<PointFigures> model_point(PointOptions options);
+// Fails if what a measurement found has no place to go.
+using Report = std::function<Status(const PointFigures&)>;
+
+// Fills the system and warms its cache once, and measures it: the point first, then whatever else
+// is measured of the same system. Each finds it as if it were alone, so that its figures are the
+// same: all but the last are measured by processes forked for them, which call `report`, too. This
+// process must have one thread. Ends with the first failure: invalid (options); what an operation
+// failed with; what `report` fails with; unavailable (no process).
+Status model_points(const PointOptions& point, const std::vector<MeasureOptions>& also,
+                    const Report& report);
+// The point alone.
+Result<PointFigures> model_point(const PointOptions& point);
+
 }  // namespace scalio::hardware

@@ -1,8 +1,14 @@
 // Systems on the model, in small: what must hold whatever the costs are.
 #include "hardware/systems/model_point.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
 
 namespace scalio::hardware {
 namespace {
@@ -112,19 +118,79 @@ TEST(ModelPoint, OfLeedCompactsOnlyWhereItsSsdIsSmall) {
   EXPECT_GT(compacted.bytes_written_per_op, 1.05 * real.bytes_written_per_op);
 }
 
-TEST(ModelPoint, IsMeasuredAgainWithOtherCosts) {
-  PointOptions o = small("leed", "c", 2);
-  const PointFigures alone = run(o);
-  o.phases = {"turn=1", "instructions=2,driver-submit=2"};
-  Result<std::vector<PointFigures>> all = model_phases(o);
-  ASSERT_TRUE(all.ok());
-  ASSERT_EQ(all->size(), 3u);
-  EXPECT_EQ((*all)[0].seconds, alone.seconds);
-  EXPECT_EQ((*all)[0].server_cpu_us_per_op, alone.server_cpu_us_per_op);
-  EXPECT_NEAR((*all)[1].throughput, alone.throughput, 0.05 * alone.throughput);
-  EXPECT_GT((*all)[2].server_cpu_us_per_op, 1.3 * alone.server_cpu_us_per_op);
-  o.phases = {"turn"};
-  EXPECT_EQ(model_phases(o).code(), Code::invalid);
+// What a measurement has found, as its process tells it: reports of others are not in our memory.
+class FoundLines {
+ public:
+  explicit FoundLines(const PointOptions& point, const std::vector<MeasureOptions>& also)
+      : file_(std::tmpfile()), status_(model_points(point, also, [&](const PointFigures& f) {
+          fmt::print(file_, "{} {} {} {} {} {} {}\n", f.operations, f.seconds, f.avg_us, f.p99_us,
+                     f.hit_ratio.value_or(-1), f.server_cpu_us_per_op, f.events);
+          std::fflush(file_);
+          return Status();
+        })) {}
+  ~FoundLines() { std::fclose(file_); }
+  const Status& status() const { return status_; }
+  std::vector<std::string> lines() {
+    std::rewind(file_);
+    std::vector<std::string> all;
+    std::array<char, 512> line;
+    while (std::fgets(line.data(), line.size(), file_) != nullptr) all.emplace_back(line.data());
+    return all;
+  }
+
+ private:
+  std::FILE* const file_;
+  const Status status_;
+};
+
+TEST(ModelPoint, OfOneWarmSystemIsAsIfByItself) {
+  for (const char* system : {"scalio", "leed", "leed-ditto", "paper"}) {
+    PointOptions o = small(system, "a", 2);
+    o.records = 5000;
+    o.operations = 4000;
+    o.cost_changes = {"turn=3"};
+    const std::vector<MeasureOptions> also{
+        {4000, 0, {}}, {2000, 900, {"instructions=2", "all=1.5"}}, {4000, 0, {"turn=3"}}};
+    FoundLines together(o, also);
+    ASSERT_TRUE(together.status().ok()) << together.status().to_string();
+    const std::vector<std::string> lines = together.lines();
+    ASSERT_EQ(lines.size(), 4u);
+    EXPECT_EQ(lines[0], FoundLines(o, {}).lines().at(0)) << system;
+    EXPECT_EQ(lines[3], lines[0]);
+    for (std::size_t i = 0; i < 2; ++i) {
+      static_cast<MeasureOptions&>(o) = also[i];
+      EXPECT_EQ(lines[i + 1], FoundLines(o, {}).lines().at(0)) << system;
+      EXPECT_NE(lines[i + 1], lines[0]) << system;
+    }
+  }
+}
+
+TEST(ModelPoint, OfOneWarmSystemIsRefusedIfItWouldBeAnotherAlone) {
+  const PointOptions o = small("scalio", "d", 2);
+  FoundLines told(o, {{o.operations + 1, o.settle, {}}});
+  EXPECT_EQ(told.status().code(), Code::invalid);
+  EXPECT_EQ(FoundLines(small("scalio", "c", 2), {{1000, 0, {"x=1"}}}).status().code(),
+            Code::invalid);
+}
+
+TEST(ModelPoint, FailsWhereOneOfItsProcessesDoes) {
+  const PointOptions o = small("scalio", "c", 2);
+  const pid_t here = ::getpid();
+  const auto status_of = [&](const std::function<Status()>& there) {
+    return model_points(o, {o}, [&](const PointFigures&) {
+      EXPECT_NE(::getpid(), here);
+      return there();
+    });
+  };
+  const Status told = status_of([] { return Status(Code::io_error, "the disk is gone"); });
+  EXPECT_EQ(told.code(), Code::io_error);
+  EXPECT_EQ(told.message(), "the disk is gone");
+  const Status killed = status_of([] {
+    ::raise(SIGKILL);
+    return Status();
+  });
+  EXPECT_EQ(killed.code(), Code::unavailable);
+  EXPECT_EQ(killed.message(), "the process that measures ended: signal 9");
 }
 
 TEST(ModelPoint, OfFigure13SwitchesWhatItSays) {

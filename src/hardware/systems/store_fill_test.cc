@@ -18,8 +18,7 @@ TEST(FillLeed, SaysWhatAnEngineWouldFindOnTheSsd) {
   o.machine = *find_machine("paper");
   o.ssds = 2;
   o.ssd_bytes = kSsd;
-  auto made = Hardware::make(o);
-  const std::unique_ptr<Hardware> hardware = *std::move(made);
+  const std::unique_ptr<Hardware> hardware = Hardware::make(o);
   std::vector<SparseBytes*> contents;
   for (const auto& ssd : hardware->ssds()) contents.push_back(&ssd->contents());
   const std::vector<leed::Recovered> filled = fill_leed(g, contents, {20'000, 16, 64});
