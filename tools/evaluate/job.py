@@ -59,10 +59,34 @@ class Point:
         return self.variant or self.system
 
     @property
+    def warming(self):
+        """About how long it takes until it is filled and warm, in operations that warm."""
+        warm = 4 * self.cache_blocks * self.slots if self.system != "leed" else 0
+        return self.records // 2 + warm
+
+    @property
+    def measured(self):
+        """Operations that are charged."""
+        return self.operations + (self.settle or self.operations // 10)
+
+    @property
     def work(self):
         """About how long it takes, as operations that fill or warm: one charged is six."""
-        warm = 4 * self.cache_blocks * self.slots if self.system != "leed" else 0
-        return self.records // 2 + warm + 6 * (self.operations + self.settle)
+        return self.warming + 6 * self.measured
+
+    @property
+    def warmed(self):
+        """Equal for points that can be measured of one system, once it is filled and warm."""
+        changes = {"costs": ()}
+        # D inserts, for which the system is built with room.
+        if self.workload != "d":
+            changes |= {"operations": 0, "settle": 0}
+        return dataclasses.replace(self, **changes)
+
+    def also(self):
+        """What follows --also, to measure it of another's system."""
+        return ",".join([f"operations={self.operations}", f"settle={self.settle}",
+                         *(f"{name}={factor:g}" for name, factor in self.costs)])
 
     @property
     def memory(self):
@@ -116,6 +140,11 @@ class Measurement:
     alone = True
     memory = 0
     work = 1_000_000
+
+    @property
+    def warmed(self):
+        """Nothing is shared with others."""
+        return self
 
     def arguments(self):
         return list(self.words)

@@ -1,4 +1,4 @@
-"""Many jobs: two at a time, those that measure alone, results kept as they come.
+"""Many jobs: two processes at a time, those that measure alone, results kept as they come.
 
 It stops at once when asked to (^C, TERM): what runs is ended, what was done is kept.
 """
@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+from evaluate.group import Group, groups
 from evaluate.program import Failed, Running
 from evaluate.setup import MEMORY
 
@@ -23,17 +24,17 @@ class Stopped(Exception):
         self.number = number
 
 
-def fits(job, beside):
-    """Whether a job has memory while others run. One alone always has."""
-    return not beside or job.memory + sum(other.memory for other in beside) <= MEMORY
+def fits(group, beside):
+    """Whether a group has memory while others run. One alone always has."""
+    return not beside or group.memory + sum(other.memory for other in beside) <= MEMORY
 
 
 class Progress:
     """Says how far it is and how long it takes, on stderr: in one line, or a line each minute."""
 
-    def __init__(self, jobs, out=sys.stderr):
-        self.total = len(jobs)
-        self.work = sum(job.work for job in jobs)
+    def __init__(self, waiting, out=sys.stderr):
+        self.total = sum(len(group.jobs) for group in waiting)
+        self.work = sum(group.work for group in waiting)
         self.done = self.worked = 0
         self.out = out
         self.began = time.monotonic()
@@ -43,12 +44,13 @@ class Progress:
     def left(self):
         if self.done == 0:
             return "time left unknown"
-        seconds = (time.monotonic() - self.began) * (self.work / self.worked - 1)
+        # More is done than was expected if a group is gone on with after a failure.
+        seconds = (time.monotonic() - self.began) * max(0, self.work / self.worked - 1)
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
 
-    def step(self, job):
+    def step(self, job, work):
         self.done += 1
-        self.worked += job.work
+        self.worked += work
         now = time.monotonic()
         if not self.live and self.spoke is not None and now - self.spoke < 60:
             return
@@ -86,8 +88,9 @@ class Runner:
             else:
                 self.results[job] = rows
         # What may run side by side first; what measures has the machine to itself afterwards.
-        together = [job for job in waiting if not job.alone]
-        alone = [job for job in waiting if job.alone]
+        waiting = groups(waiting)
+        together = [group for group in waiting if not group.alone]
+        alone = [group for group in waiting if group.alone]
         progress = Progress(waiting)
         before = {s: signal.signal(s, self.on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -110,13 +113,14 @@ class Runner:
                 if self.asked is not None:
                     raise Stopped(self.asked)
                 while (waiting and len(running) < most and not self.is_hopeless()
-                       and fits(waiting[-1], [r.job for r in running])):
+                       and fits(waiting[-1], [r.group for r in running])):
                     running.append(Running(waiting.pop(), self.programs, self.timeout))
                 for one in [r for r in running if r.ended() or r.is_late()]:
                     running.remove(one)
-                    self.take(one)
+                    left = self.take(one, progress)
                     one.close()
-                    progress.step(one.job)
+                    if left:
+                        waiting.append(Group(left))
                 time.sleep(POLL_SECONDS)
         finally:
             for one in running:
@@ -129,14 +133,23 @@ class Runner:
         return (len(self.failures) >= MOST_FAILURES
                 and len(self.failures) >= len(self.results))
 
-    def take(self, one):
+    def take(self, one, progress):
+        """Keeps what it gave. Returns the jobs behind one that failed: they were not begun."""
+        why = None
+        if not one.ended():
+            one.stop()
+            why = f"it did not end within {self.timeout:.0f} s"
+        all_jobs = one.group.jobs
+        work, seconds = one.group.work / len(all_jobs), one.seconds() / len(all_jobs)
+        taken = 0
         try:
-            if not one.ended():
-                one.stop()
-                raise Failed(one, f"it did not end within {self.timeout:.0f} s")
-            rows = one.rows()
+            for job, rows in one.results(why):
+                self.kept.put(job, rows, seconds)
+                self.results[job] = rows
+                taken += 1
+                progress.step(job, work)
         except Failed as failure:
             self.failures.append(str(failure))
-            return
-        self.kept.put(one.job, rows, one.seconds())
-        self.results[one.job] = rows
+            progress.step(all_jobs[taken], work)
+            taken += 1
+        return all_jobs[taken:]

@@ -4,11 +4,15 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 
-from evaluate.runner import fits
+from evaluate.group import Group, groups
+from evaluate.job import Measurement, Programs
+from evaluate.kept import Kept
+from evaluate.runner import Runner, fits
 from evaluate.setup import SETUPS
 from evaluate.testing import fakes
 
@@ -22,6 +26,80 @@ class MemoryTest(unittest.TestCase):
         self.assertTrue(fits(large, []))
         self.assertFalse(fits(large, [small]))
         self.assertFalse(fits(small, [large]))
+
+
+    def test_a_group_has_its_system_once_and_what_one_point_changes_of_it(self):
+        setup = SETUPS["full"]
+        one = setup.point("scalio", "c")
+        other = setup.point("scalio", "c", costs=(("wake", 2),))
+        together = Group((one, other, other)).memory
+        self.assertEqual(Group((one,)).memory, one.memory)
+        self.assertGreater(together, one.memory)
+        self.assertLess(together, 1.5 * one.memory)
+        long = setup.point("scalio", "c", operations=10**9)
+        self.assertEqual(Group((long, one)).memory, 2 * one.memory)
+
+
+class GroupTest(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = scratch.name
+        self.setup = SETUPS["smoke"]
+
+    def point(self, workload="c", **changes):
+        return self.setup.point("scalio", workload, **changes)
+
+    def run_points(self, points, trouble=""):
+        words = ["env", f"FAKE_EVAL={trouble}", f"FAKE_EVAL_COUNT={self.folder}/count",
+                 sys.executable, "-B", fakes.PROGRAM]
+        runner = Runner(Programs(words, []), Kept(os.path.join(self.folder, "kept"), "fake"))
+        runner.run(points)
+        return runner
+
+    def processes(self):
+        return os.path.getsize(os.path.join(self.folder, "count"))
+
+    def test_what_differs_after_warming_alone_is_of_one_process(self):
+        same = [self.point(), self.point(costs=(("wake", 2),)), self.point(operations=10)]
+        apart = [self.point(ssds=1), self.point(in_flight=1), self.point("b"), self.point("d"),
+                 self.point("d", operations=10), self.point(switches=("--no-cache",))]
+        measurement = Measurement("here", ("here",))
+        found = groups([same[0], *apart, *same[1:], measurement])
+        self.assertEqual([set(group.jobs) for group in found],
+                         [set(same), *({one} for one in apart), {measurement}])
+        # The longest needs no copy.
+        self.assertEqual(found[0].jobs[0].operations, 10)
+
+    def test_each_result_is_kept_by_itself(self):
+        points = [self.point(operations=n) for n in (10, 20, 30)]
+        found = self.run_points(points)
+        self.assertEqual(found.failures, [])
+        self.assertEqual(self.processes(), 1)
+        for point in points:
+            self.assertEqual(found.results[point][0]["operations"], point.operations)
+        # One more, of which alone is run.
+        more = self.run_points([*points, self.point(operations=40)])
+        self.assertEqual(len(more.results), 4)
+        self.assertEqual(self.processes(), 2)
+        self.assertEqual(self.run_points(points).results, found.results)
+        self.assertEqual(self.processes(), 2)
+
+    def test_a_failure_is_of_its_point_and_the_others_are_done(self):
+        bad = self.point(costs=(("wake", 2),), operations=20)
+        good = [self.point(operations=n) for n in (10, 30, 40)]
+        found = self.run_points([*good, bad], trouble="wake")
+        self.assertEqual(set(found.results), set(good))
+        self.assertEqual(len(found.failures), 1)
+        self.assertIn("no such system today", found.failures[0])
+        self.assertIn("--also operations=20,settle=0,wake=2", found.failures[0])
+        self.assertEqual(self.processes(), 2)
+
+    def test_the_last_fails_where_it_has_printed_nothing(self):
+        bad = self.point(costs=(("wake", 2),), operations=50)
+        found = self.run_points([self.point(operations=10), bad], trouble="wake")
+        self.assertEqual(len(found.failures), 1)
+        self.assertEqual(list(found.results), [self.point(operations=10)])
 
 
 class RunnerTest(unittest.TestCase):

@@ -2,7 +2,8 @@
 """Stands in for scalio-eval in the tests: points out of closed formulas, at once.
 
 The formulas are crude, but of the right shape. FAKE_EVAL in the environment breaks it: "fail" ends
-every point of LEED with an error, "garbage" prints no JSON, "hang" never ends.
+every point of LEED with an error, "wake" one that changes the cost of a wake, "garbage" prints no
+JSON, "hang" never ends.
 """
 
 import argparse
@@ -29,6 +30,7 @@ def options(words):
     for name in ("original-locks", "two-reads", "no-offload", "no-cache", "no-batching", "json"):
         result.add_argument(f"--{name}", action="store_true")
     result.add_argument("--cost", action="append", default=[])
+    result.add_argument("--also", action="append", default=[])
     for name in ("settle", "ssd-cores", "ssd-size"):
         result.add_argument(f"--{name}", type=int, default=0)
     return result.parse_args(words)
@@ -76,24 +78,40 @@ def measured(words):
     return [{**row, "workload": w} for w in "abc"]
 
 
+def also(o, text):
+    """The options of what is measured as well, by --also."""
+    changes = [change.split("=") for change in text.split(",")]
+    values = {name: int(value) for name, value in changes if name in ("operations", "settle")}
+    return argparse.Namespace(**{**vars(o), **values})
+
+
+def rows_of(words):
+    if words[0] != "model":
+        return measured(words)
+    o = options(words[1:])
+    return [point(o), *(point(also(o, text)) for text in o.also)]
+
+
 def main(words):
     trouble = os.environ.get("FAKE_EVAL", "")
     if trouble == "hang":
         time.sleep(600)
-    if words[0] != "model":
-        rows = measured(words)
-    else:
-        o = options(words[1:])
-        if trouble == "fail" and o.system == "leed":
-            print("scalio-eval: no such system today", file=sys.stderr)
-            return 3
-        rows = [point(o)]
+    rows = rows_of(words)
+    failed = len(rows)
+    if trouble == "fail" and "leed" in words:
+        failed = 0
+    if trouble == "wake":
+        asked = " ".join(words).split("--also ")
+        failed = next((i for i, one in enumerate(asked) if "wake=" in one), failed)
     count = os.environ.get("FAKE_EVAL_COUNT")
-    if count:
+    if count and failed > 0:
         with open(count, "a", encoding="utf-8") as file:
             file.write("x")
-    for row in rows:
+    for row in rows[:failed]:
         print("no JSON" if trouble == "garbage" else json.dumps(row))
+    if failed < len(rows):
+        print("scalio-eval: no such system today", file=sys.stderr)
+        return 3
     return 0
 
 

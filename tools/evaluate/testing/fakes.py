@@ -17,9 +17,7 @@ def results(jobs, without=lambda job: False):
         if without(job):
             continue
         words = job.arguments()
-        rows = ([fake_eval.point(fake_eval.options(words[1:]))] if words[0] == "model"
-                else fake_eval.measured(words))
-        found[job] = job.finish(rows)
+        found[job] = job.finish(fake_eval.rows_of(words))
     return Results(found)
 
 
