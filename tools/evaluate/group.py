@@ -6,8 +6,8 @@ so that its result is kept by itself.
 
 import dataclasses
 
-# An operation changes so many bytes of pages that the processes share: twice what was seen on A with
-# 2 M records. More records share fewer pages.
+# An operation changes so many bytes of pages that the processes share: twice what was seen on A
+# with 2 M records. With more records fewer are on one page.
 COPIED = 3_000
 
 

@@ -66,7 +66,7 @@ def split(setup, system, workload, ssd_cores):
 
 def room(setup, system):
     """(with SSDs as large as real ones, with small ones), both long enough to be steady."""
-    setup = dataclasses.replace(setup, operations=4 * setup.operations)
+    setup = dataclasses.replace(setup, operations=4 * setup.operations, writes=4 * setup.writes)
     # A quarter of the SSD is for buckets.
     size = int(setup.records() / 7 * LEED_BLOCK / LEED_FULL * 4 / 3)
     return (setup.point(system, "a"),
