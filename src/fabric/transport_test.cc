@@ -76,7 +76,7 @@ class Transport : public ::testing::TestWithParam<std::string> {
   LoopPtr loop_ = make_loop();
 };
 
-INSTANTIATE_TEST_SUITE_P(, Transport, testing::ValuesIn(schemes()), transport_name);
+INSTANTIATE_TEST_SUITE_P(, Transport, ::testing::ValuesIn(schemes()), transport_name);
 
 TEST_P(Transport, SaysHello) {
   TestServer server(GetParam(), {}, 2, TestTransports::servers);
