@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <scalio/client.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,6 +21,8 @@
 #include <thread>
 #include <vector>
 
+#include "fabric/frame.h"
+#include "layout/message.h"
 #include "layout/superblock.h"
 #include "support/crowd.h"
 #include "support/file_bytes.h"
@@ -627,6 +630,20 @@ class Socket {
   void send(const std::string& bytes) {
     (void)!::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
+  // Until it is connected (POLLOUT) or there is something to receive (POLLIN).
+  bool wait_for(short events) {
+    constexpr int kNoHangMs = 60'000;
+    pollfd wanted{fd_, events, 0};
+    return poll(&wanted, 1, kNoHangMs) == 1;
+  }
+  // The first bytes that come, or nothing if the peer closes or says nothing.
+  std::string receive() {
+    std::string bytes(8192, '\0');
+    if (!wait_for(POLLIN)) return {};
+    const ssize_t n = recv(fd_, bytes.data(), bytes.size(), 0);
+    bytes.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+    return bytes;
+  }
 
  private:
   int fd_;
@@ -682,6 +699,43 @@ TEST_P(Strangers, ConnectAndStall) {
     }
   });
   EXPECT_EQ(stalled.size(), 100u);
+}
+
+// A hello as a release says it that speaks this version of the protocol.
+std::string hello_of(std::uint32_t version) {
+  Bytes request;
+  layout::encode(request, layout::LaneRequest{.features = ~std::uint64_t{0}});
+  Bytes payload = fabric::encode(fabric::Hello{.lane = 0, .request = request});
+  store(payload.data() + 8, version);
+  Bytes frame(fabric::kFrameHeader);
+  fabric::put_header(frame.data(), fabric::FrameKind::hello, 0, payload.size());
+  frame.insert(frame.end(), payload.begin(), payload.end());
+  return std::string(as_string(frame));
+}
+
+// With features that nobody here knows.
+TEST_P(Strangers, OfOtherReleasesAreWelcomeOrToldWhatToUpgrade) {
+  ASSERT_TRUE(store_.start());
+  const std::uint32_t own = fabric::kProtocolVersion;
+  constexpr std::uint32_t kMinor = 1 << 16;
+  const auto say = [&](std::uint32_t version) {
+    Socket peer(store_, GetParam());
+    EXPECT_TRUE(peer.wait_for(POLLOUT));
+    peer.send(hello_of(version));
+    return peer.receive();
+  };
+  const auto kind = [](const std::string& reply) {
+    return reply.size() < fabric::kFrameHeader ? 0 : static_cast<int>(reply[4]);
+  };
+  for (const std::uint32_t version : {own, own + kMinor}) {
+    EXPECT_EQ(kind(say(version)), static_cast<int>(fabric::FrameKind::welcome));
+  }
+  for (const std::uint32_t version : {own + 1, own + 2 * kMinor}) {
+    const std::string reply = say(version);
+    EXPECT_EQ(kind(reply), static_cast<int>(fabric::FrameKind::refused));
+    EXPECT_THAT(reply, HasSubstr("upgrade this server"));
+  }
+  EXPECT_THAT(say(own - 1), HasSubstr("upgrade the client"));
 }
 
 INSTANTIATE_TEST_SUITE_P(, Strangers, ::testing::Bool(),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "layout/hash_block.h"
 
@@ -33,6 +34,17 @@ bool speaks_with(std::uint32_t other) {
 
 std::string protocol_text(std::uint32_t version) {
   return fmt::format("{}.{}", version & 0xffff, version >> 16);
+}
+
+std::string not_spoken(std::uint32_t other_version, std::string_view other, std::string_view own) {
+  const auto newer = [](std::uint32_t a, std::uint32_t b) {
+    return std::pair(a & 0xffff, a >> 16) > std::pair(b & 0xffff, b >> 16);
+  };
+  return fmt::format(
+      "{} speaks protocol version {}, {} {}, and minor versions must be at most one apart: upgrade "
+      "{}",
+      other, protocol_text(other_version), own, protocol_text(kProtocolVersion),
+      newer(other_version, kProtocolVersion) ? own : other);
 }
 
 std::string_view to_string(FrameKind kind) {
@@ -159,10 +171,7 @@ Result<Hello> decode_hello(ByteView payload) {
   hello.request = r.bytes(r.remaining());
   if (!r.ok() || magic != kProtocolMagic) return malformed(FrameKind::hello);
   if (!speaks_with(version)) {
-    return Status(Code::invalid,
-                  fmt::format("the client speaks protocol version {}, this server {}; use "
-                              "the same release on both sides",
-                              protocol_text(version), protocol_text(kProtocolVersion)));
+    return Status(Code::invalid, not_spoken(version, "the client", "this server"));
   }
   return hello;
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <utility>
 
 namespace scalio::fabric {
 namespace {
@@ -127,6 +128,14 @@ TEST(Frame, HelloComesBackAndForeignOnesAreRefused) {
     EXPECT_EQ(decode_hello(other).code(), Code::invalid);
     EXPECT_NE(decode_hello(other).status().message().find(protocol_text(version)),
               std::string::npos);
+  }
+  // The older of the two is to be upgraded.
+  for (const auto& [version, who] :
+       {std::pair(4U, "upgrade this server"), std::pair(3U | 2U << 16, "upgrade this server"),
+        std::pair(2U, "upgrade the client"), std::pair(2U | 1U << 16, "upgrade the client")}) {
+    Bytes other = bytes;
+    store(other.data() + 8, version);
+    EXPECT_TRUE(decode_hello(other).status().message().ends_with(who)) << who;
   }
   // The next minor version is understood.
   Bytes newer = bytes;

@@ -1,7 +1,5 @@
 #include "fabric/rdma/verbs_handshake.h"
 
-#include <fmt/format.h>
-
 #include "fabric/frame.h"
 
 namespace scalio::fabric {
@@ -17,10 +15,7 @@ Status check_begin(ByteReader& r) {
   }
   const auto version = r.get<std::uint32_t>();
   if (speaks_with(version)) return Status();
-  return Status(Code::invalid,
-                fmt::format("the other side speaks protocol version {}, this one {}; use the "
-                            "same release on both sides",
-                            protocol_text(version), protocol_text(kProtocolVersion)));
+  return Status(Code::invalid, not_spoken(version, "the other side", "this side"));
 }
 Status malformed(const ByteReader& r) {
   return r.ok() ? Status() : Status(Code::invalid, "malformed private data of an RDMA connection");
