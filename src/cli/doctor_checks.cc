@@ -50,9 +50,12 @@ Diagnosis about_machine() {
 
 Diagnosis about_io_uring(const fs::path& root) {
   const Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
-  if (loop.ok()) return {"io_uring", Health::ok, "this process may use it", {}};
+  if (!loop.ok()) return {"io_uring", Health::problem, loop.status().message(), {}};
+  const std::string& missing = (*loop)->io_uring_missing();
+  if (missing.empty()) return {"io_uring", Health::ok, "used for SSDs and sockets", {}};
   const std::optional<std::string> disabled = line_of(root / "proc/sys/kernel/io_uring_disabled");
-  return {"io_uring", Health::problem, loop.status().message(),
+  return {"io_uring", Health::warning,
+          missing.substr(0, missing.find(';')) + "; poll() and threads are used, which is slower",
           disabled && *disabled != "0"
               ? "sysctl kernel.io_uring_disabled=0"
               : "in a container, allow io_uring_setup, io_uring_enter and io_uring_register in its "

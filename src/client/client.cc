@@ -48,6 +48,13 @@ const char* this_thread() {
   thread_local const char here = 0;
   return &here;
 }
+
+// Once in a process: it is so of all its loops.
+void tell_of_missing_io_uring(const EventLoop& loop) {
+  static std::atomic_flag told = ATOMIC_FLAG_INIT;
+  if (loop.io_uring_missing().empty() || told.test_and_set()) return;
+  std::fprintf(stderr, "scalio: %s\n", loop.io_uring_missing().c_str());
+}
 }  // namespace
 
 struct Client::Impl {
@@ -268,6 +275,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create(static_cast<Nanos>(spin.count()));
   if (!loop.ok()) return loop.status();
   impl->loop = std::move(*loop);
+  tell_of_missing_io_uring(*impl->loop);
   impl->initiator.emplace(*impl->loop);
   impl->options = std::move(options);
   impl->report_timer.emplace(

@@ -50,8 +50,8 @@ constexpr std::uint64_t kProtocolMagic = 0x314f494c41435301;  // "\1SCALIO1"
 constexpr std::uint32_t kProtocolVersion = 3;
 bool speaks_with(std::uint32_t other_version);
 std::string protocol_text(std::uint32_t version);  // "3.0"
-// Why a version is not spoken with, and which of the two to upgrade: `other`, whose it is, or `own`,
-// as "the client" and "this server".
+// Why a version is not spoken with, and which of the two to upgrade: `other`, whose it is, or
+// `own`; as "the client" and "this server".
 std::string not_spoken(std::uint32_t other_version, std::string_view other, std::string_view own);
 constexpr std::size_t kMaxText = 4096;             // bytes of a refused's or close's text
 constexpr std::size_t kMaxPayload = kMaxRead + 8;  // of any kind

@@ -1,6 +1,7 @@
 #include "server/lane_thread.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -23,6 +24,9 @@ Task<Status> start_shard(Shard& shard, std::function<void(const Status&)> cannot
 Result<std::unique_ptr<LaneThread>> LaneThread::create(std::uint16_t number, Nanos spin) {
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create(spin);
   if (!loop.ok()) return loop.status();
+  // It is so of all lanes.
+  if (number == 0 && !(*loop)->io_uring_missing().empty())
+    spdlog::warn("{}", (*loop)->io_uring_missing());
   return std::unique_ptr<LaneThread>(new LaneThread(number, std::move(*loop)));
 }
 

@@ -1,6 +1,5 @@
 #include "task/event_loop.h"
 
-#include <fmt/format.h>
 #include <liburing.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -10,18 +9,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 #include "base/error_text.h"
+#include "task/io_ring.h"
 
 namespace scalio {
 
 namespace {
-constexpr unsigned kRingEntries = 256;
-// The kernel keeps completions beyond the ring's size in a list of its own; this size makes that
-// rare.
-constexpr unsigned kCompletionEntries = 4096;
 // Completions handled before ready coroutines get their turn.
 constexpr unsigned kReapBatch = 256;
 // Entries queued before they are submitted without waiting for the turn's end. A burst of
@@ -37,7 +32,6 @@ constexpr Nanos kCancelBound = kSecond;
 constexpr std::size_t kWakers = 1;
 // Operations that a coroutine may do at once before others have their turn (Executor::may_go_on).
 constexpr std::int64_t kAtOnce = 128;
-constexpr Nanos kNever = std::numeric_limits<Nanos>::max();
 
 // Leaves the core's resources to the other thread that runs on it, for an instant.
 void relax() {
@@ -48,39 +42,10 @@ void relax() {
 #endif
 }
 
-// Creates the ring so that completions wait for the thread's next system call instead of
-// interrupting it, where the kernel can (Linux 5.19). Returns 0 or -errno.
-int init_ring(io_uring* ring) {
-  io_uring_params params{};
-  params.cq_entries = kCompletionEntries;
-  params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG;
-  int rc = io_uring_queue_init_params(kRingEntries, ring, &params);
-  if (rc != -EINVAL) return rc;
-  params = {};
-  params.cq_entries = kCompletionEntries;
-  params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
-  return io_uring_queue_init_params(kRingEntries, ring, &params);
-}
-
 // Errors after which the next turn tries again: the kernel is short of memory, or wants completions
 // to be taken first, or a signal or the timeout came.
 bool passing(int rc) {
   return rc >= 0 || rc == -EAGAIN || rc == -EBUSY || rc == -EINTR || rc == -ETIME || rc == -ENOMEM;
-}
-
-Status no_ring(int error) {
-  const char* advice = "";
-  if (error == ENOMEM) {
-    advice =
-        "; older kernels count it as locked memory: raise that limit (ulimit -l, LimitMEMLOCK=)";
-  } else if (error != EMFILE && error != ENFILE) {
-    advice =
-        "; Scalio needs io_uring (kernel.io_uring_disabled=0, and a container's seccomp profile "
-        "that "
-        "allows it)";
-  }
-  return Status(Code::unavailable, fmt::format("io_uring_setup: {}{}", error_text(error), advice));
 }
 }  // namespace
 
@@ -171,13 +136,9 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create(Nanos spin) {
 }
 
 Status EventLoop::open() {
-  auto ring = std::make_unique<io_uring>();
-  if (const int rc = init_ring(ring.get()); rc < 0) return no_ring(-rc);
-  ring_ = std::move(ring);
-  // The memory of the queues is shared with the kernel, and would be with every child.
-  if (const int rc = io_uring_ring_dontfork(ring_.get()); rc < 0) {
-    return Status(Code::unavailable, "madvise(MADV_DONTFORK): " + error_text(-rc));
-  }
+  Result<std::unique_ptr<IoRing>> ring = IoRing::create();
+  if (!ring.ok()) return ring.status();
+  ring_ = std::move(*ring);
   const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0) return Status(Code::unavailable, "eventfd: " + error_text(errno));
   waker_ = std::make_unique<Waker>(*this, fd);
@@ -203,7 +164,7 @@ EventLoop::~EventLoop() {
     call_watches();
     call_turn_ends();
   }
-  io_uring_queue_exit(ring_.get());
+  ring_.reset();
 }
 
 Nanos EventLoop::now() {
@@ -219,12 +180,12 @@ void EventLoop::post_at(Nanos when, std::coroutine_handle<> h) {
 }
 
 io_uring_sqe* EventLoop::prepare(RingHandler* handler) {
-  if (io_uring_sq_ready(ring_.get()) >= kSubmitBatch) submit();
-  io_uring_sqe* sqe = io_uring_get_sqe(ring_.get());
+  if (ring_->prepared() >= kSubmitBatch) submit();
+  io_uring_sqe* sqe = ring_->entry();
   for (unsigned tries = 0; !sqe; ++tries) {
     SCALIO_ASSERT(tries < kSubmitTries);
     submit();
-    sqe = io_uring_get_sqe(ring_.get());
+    sqe = ring_->entry();
   }
   ++outstanding_;
   std::memset(sqe, 0, sizeof *sqe);
@@ -233,20 +194,17 @@ io_uring_sqe* EventLoop::prepare(RingHandler* handler) {
 }
 
 void EventLoop::submit() {
-  const int rc = io_uring_submit(ring_.get());
+  const int rc = ring_->submit();
   SCALIO_ASSERT(passing(rc));
 }
 
 bool EventLoop::reap() {
   unsigned handled = 0;
-  io_uring_cqe* cqe = nullptr;
-  while (handled < kReapBatch && io_uring_peek_cqe(ring_.get(), &cqe) == 0) {
-    auto* handler = static_cast<RingHandler*>(io_uring_cqe_get_data(cqe));
-    const int result = cqe->res;
-    const unsigned flags = cqe->flags;
-    io_uring_cqe_seen(ring_.get(), cqe);
-    if (!(flags & IORING_CQE_F_MORE)) --outstanding_;
-    if (handler) handler->on_completion(result, flags);
+  RingCompletion completion;
+  while (handled < kReapBatch && ring_->take(completion)) {
+    auto* handler = static_cast<RingHandler*>(completion.of);
+    if (!(completion.flags & IORING_CQE_F_MORE)) --outstanding_;
+    if (handler) handler->on_completion(completion.result, completion.flags);
     ++handled;
   }
   return handled > 0;
@@ -289,7 +247,7 @@ void EventLoop::call_turn_ends() {
 
 // Until a completion or the next timer.
 void EventLoop::wait() {
-  const Nanos until = sleepers_.empty() ? kNever : sleepers_.top().when;
+  const Nanos until = sleepers_.empty() ? kNoEnd : sleepers_.top().when;
   if (spin_.bound() == 0) return submit_and_wait(until);
   const Nanos begin = now();
   if (spin_.begins() && look(begin, until)) return;
@@ -305,11 +263,10 @@ void EventLoop::wait() {
 // gives it for a whole slice, milliseconds, to whoever computes there, which is more than a bound.
 // If what is awaited needs this core, the spin is in vain, and few follow (spin.h).
 bool EventLoop::look(Nanos begin, Nanos until) {
-  if (io_uring_sq_ready(ring_.get()) > 0) submit();
+  if (ring_->prepared() > 0) submit();
   const Nanos end = std::min(begin + spin_.bound(), until);
-  io_uring_cqe* cqe = nullptr;
   for (;;) {
-    const bool found = io_uring_peek_cqe(ring_.get(), &cqe) == 0;
+    const bool found = ring_->look();
     const Nanos t = now();
     if (found || t >= until) {
       spin_.paid(t - begin);
@@ -326,21 +283,19 @@ bool EventLoop::look(Nanos begin, Nanos until) {
 // Submits what is queued and sleeps until a completion (a wake from another thread is one) or
 // `until`.
 void EventLoop::submit_and_wait(Nanos until) {
-  const Nanos t = now();
-  const Nanos left = until > t ? until - t : 0;
-  __kernel_timespec timeout{};
-  timeout.tv_sec = static_cast<long long>(left / kSecond);
-  timeout.tv_nsec = static_cast<long long>(left % kSecond);
-  io_uring_cqe* cqe = nullptr;
-  const int rc = io_uring_submit_and_wait_timeout(ring_.get(), &cqe, 1,
-                                                  until == kNever ? nullptr : &timeout, nullptr);
+  Nanos most = kNoEnd;
+  if (until != kNoEnd) {
+    const Nanos t = now();
+    most = until > t ? until - t : 0;
+  }
+  const int rc = ring_->submit_and_wait(most);
   SCALIO_ASSERT(passing(rc));
 }
 
 void EventLoop::turn(bool may_block) {
-  if (may_block && ready_.empty() && io_uring_cq_ready(ring_.get()) == 0) {
+  if (may_block && ready_.empty() && !ring_->completed()) {
     wait();
-  } else if (io_uring_sq_ready(ring_.get()) > 0) {
+  } else if (ring_->prepared() > 0) {
     submit();
   }
   reap();
@@ -349,6 +304,8 @@ void EventLoop::turn(bool may_block) {
   call_watches();
   call_turn_ends();
 }
+
+const std::string& EventLoop::io_uring_missing() const { return ring_->missing(); }
 
 void EventLoop::run_on_loop(std::function<void()> fn) {
   {

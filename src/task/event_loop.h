@@ -1,6 +1,7 @@
 // EventLoop: the real Executor. One thread, one io_uring: device I/O, socket readiness and the idle
 // wait all go through the ring, so an idle loop sleeps in one system call and costs no CPU. If told
-// so, it looks at the ring for a while before it sleeps (spin.h).
+// so, it looks at the ring for a while before it sleeps (spin.h). Where io_uring is forbidden or
+// missing, poll() and threads do what entries of a ring say (io_ring.h).
 #pragma once
 
 #include <scalio/status.h>
@@ -9,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <queue>
+#include <string>
 #include <typeindex>
 #include <unordered_map>
 #include <vector>
@@ -18,10 +20,11 @@
 #include "task/fork_mark.h"
 #include "task/spin.h"
 
-struct io_uring;
 struct io_uring_sqe;
 
 namespace scalio {
+
+class IoRing;
 
 // Receives the completion of one submission queue entry (or each of a multishot one).
 class RingHandler {
@@ -86,6 +89,8 @@ class EventLoop final : public Executor {
   void run_on_loop(std::function<void()> fn);
   // What its waits have spun, and to what end.
   const Spin& spin() const { return spin_; }
+  // Why it does without io_uring, and what to do; empty if it has it.
+  const std::string& io_uring_missing() const;
 
   // The loop's own T, made when it is first asked for. What would be a thread's lives and ends with
   // the loop instead: a thread's variables may be gone before the loop is.
@@ -123,8 +128,8 @@ class EventLoop final : public Executor {
   const ForkMark mark_;
   Spin spin_;
   std::unordered_map<std::type_index, std::shared_ptr<void>> locals_;
-  std::unique_ptr<io_uring> ring_;  // null if it could not be made
-  std::size_t outstanding_ = 0;     // entries prepared whose last completion has not come
+  std::unique_ptr<IoRing> ring_;  // null if it could not be made
+  std::size_t outstanding_ = 0;   // entries prepared whose last completion has not come
   Ring<std::coroutine_handle<>> ready_;
   std::priority_queue<Sleeper, std::vector<Sleeper>, std::greater<>> sleepers_;
   std::uint64_t sleeper_order_ = 0;
