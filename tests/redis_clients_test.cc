@@ -16,7 +16,9 @@
 namespace scalio::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::StartsWith;
 
 class Redis : public ::testing::Test {
@@ -30,7 +32,8 @@ class Redis : public ::testing::Test {
 
   Scratch scratch_{"redis"};
   Store store_{scratch_, {.format = {"--inline-limit", "960"}}};
-  RedisGateway gateway_{scratch_, store_.unix_uri(), {"--timeout", "3", "--max-clients", "128"}};
+  RedisGateway gateway_{
+      scratch_, store_.unix_uri(), {"--timeout", "3", "--max-clients", "128", "--slow", "0"}};
 };
 
 struct Asked {
@@ -479,6 +482,44 @@ bool there(const std::string& program) {
   return std::system(("command -v " + program + " >/dev/null").c_str()) == 0;
 }
 
+// All that waits is slow here, and a SET waits for an SSD.
+TEST_F(Redis, TellsWhatTookLong) {
+  RedisClient client = connect();
+  expect(client, {{{"SLOWLOG", "LEN"}, ":0"},
+                  {{"SLOWLOG", "GET"}, "*()"},
+                  {{"LATENCY", "LATEST"}, "*()"},
+                  {{"CLIENT", "SETNAME", "test"}, "+OK"},
+                  {{"SET", "key", std::string(200, 'x')}, "+OK"},
+                  {{"SLOWLOG", "LEN"}, ":1"}});
+  EXPECT_THAT(client.say({"slowlog", "get"}),
+              MatchesRegex(R"(\*\(\*\(:0 :[0-9]{10,} :[0-9]+ \*\(\$SET \$key \$x{128}\.\.\. \(72 )"
+                           R"(more bytes\)\) \$unix pid [0-9]+ \$test\)\))"));
+  EXPECT_THAT(client.say({"LATENCY", "LATEST"}),
+              MatchesRegex(R"(\*\(\*\(\$command :[0-9]{10,} :[0-9]+ :[0-9]+\)\))"));
+  std::vector<std::string> many = {"MSET"};
+  for (int i = 0; i < 20; ++i) many.insert(many.end(), {"m" + std::to_string(i), "1"});
+  EXPECT_EQ(client.say(many), "+OK");
+  EXPECT_THAT(client.say({"SLOWLOG", "GET", "1"}),
+              AllOf(StartsWith("*(*(:1 "), HasSubstr("$1 $... (10 more arguments)) ")));
+  for (int i = 0; i < 130; ++i) ASSERT_EQ(client.say({"SET", "key", "1"}), "+OK");
+  expect(
+      client,
+      {{{"SLOWLOG", "LEN"}, ":128"},
+       {{"SLOWLOG", "GET", "-2"}, "-ERR count should be greater than or equal to -1"},
+       {{"SLOWLOG", "GET", "x"}, "-ERR count should be greater than or equal to -1"},
+       {{"SLOWLOG", "GET", "1", "2"}, "-ERR wrong number of arguments for 'slowlog|get' command"},
+       {{"LATENCY", "HISTORY", "fork"}, "*()"},
+       {{"LATENCY", "RESET"}, "-ERR LATENCY tells of what SLOWLOG has: SLOWLOG RESET forgets it"},
+       {{"CONFIG", "GET", "slowlog-*"}, "*($slowlog-log-slower-than $0 $slowlog-max-len $128)"}});
+  EXPECT_EQ(client.ask({"SLOWLOG", "GET"}).elements.size(), 10u);
+  EXPECT_EQ(client.ask({"SLOWLOG", "GET", "-1"}).elements.size(), 128u);
+  EXPECT_EQ(client.ask({"LATENCY", "HISTORY", "command"}).elements.size(), 128u);
+  EXPECT_THAT(client.say({"SLOWLOG", "GET", "1"}), StartsWith("*(*(:131 "));
+  EXPECT_THAT(client.say({"LATENCY", "GRAPH", "x"}), StartsWith("-ERR unknown subcommand 'GRAPH'"));
+  EXPECT_THAT(client.say({"SLOWLOG", "X"}), StartsWith("-ERR unknown subcommand 'X'"));
+  expect(client, {{{"SLOWLOG", "RESET"}, "+OK"}, {{"SLOWLOG", "LEN"}, ":0"}});
+}
+
 TEST_F(Redis, ServesRedisCli) {
   if (!there("redis-cli")) GTEST_SKIP() << "this machine has no redis-cli (package redis-tools)";
   const auto cli = [&](std::vector<std::string> words) {
@@ -511,6 +552,15 @@ TEST_F(Redis, ServesRedisBenchmark) {
     EXPECT_THAT(done.out, HasSubstr(name));
   }
   EXPECT_THAT(done.out + done.err, ::testing::Not(HasSubstr("rror")));
+}
+
+TEST_F(Redis, ServesHiredis) {
+#ifdef SCALIO_HIREDIS_CLIENT
+  const Finished done = run({SCALIO_HIREDIS_CLIENT, gateway_.path(), port()}, scratch_ / "hiredis");
+  EXPECT_EQ(done.out, "done\n") << done.err;
+#else
+  GTEST_SKIP() << "it was built where there is no hiredis (package libhiredis-dev)";
+#endif
 }
 
 constexpr char kPython[] = R"(

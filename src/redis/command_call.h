@@ -56,6 +56,7 @@ class CommandCall {
   GatewayState& state() { return state_; }
   Client& client() { return state_.client; }
   RedisSession& session() { return *session_; }
+  const RedisSession& session() const { return *session_; }
   // RESP's version is that of the moment when it is asked.
   resp::ReplyWriter reply() { return {reply_, session_protocol_}; }
   void use_protocol(resp::Protocol protocol) { session_protocol_ = protocol; }
@@ -66,6 +67,7 @@ class CommandCall {
 
   const std::string& replied() const { return reply_; }
   bool done = false;
+  Nanos waits_since = 0;  // if it did not end at once
   // What it keeps of its memory is worth keeping.
   bool reusable() const;
 

@@ -15,6 +15,7 @@ std::span<const CommandRow> key_commands();
 std::span<const CommandRow> scan_commands();
 std::span<const CommandRow> connection_commands();
 std::span<const CommandRow> server_commands();
+std::span<const CommandRow> slow_log_commands();
 
 // All of them, in the order of their families.
 std::span<const CommandRow* const> all_commands();

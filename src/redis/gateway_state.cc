@@ -5,7 +5,12 @@
 namespace scalio::redis {
 
 GatewayState::GatewayState(Client& store, EventLoop& its_loop, GatewayLimits its_limits)
-    : client(store), loop(its_loop), limits(its_limits), started(its_loop.now()), turns(its_loop) {}
+    : client(store),
+      loop(its_loop),
+      limits(its_limits),
+      started(its_loop.now()),
+      turns(its_loop),
+      slow(its_limits.slow) {}
 
 GatewayState::~GatewayState() = default;
 

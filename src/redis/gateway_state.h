@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "redis/key_turns.h"
+#include "redis/slow_commands.h"
 #include "resp/reply_writer.h"
 #include "task/event_loop.h"
 
@@ -27,6 +28,8 @@ struct GatewayLimits {
   std::size_t unfinished = 256 << 20;
   // How long a client may take nothing of what it has asked for.
   Nanos stall = 60 * kSecond;
+  // A command that takes so long is kept for SLOWLOG. 0: all that wait for something.
+  Nanos slow = 10 * kMillisecond;
   // How long clients have to take what is left when the gateway stops.
   Nanos grace = 5 * kSecond;
 };
@@ -54,6 +57,7 @@ struct GatewayState {
   const GatewayLimits limits;
   const Nanos started;
   KeyTurns turns;
+  SlowCommands slow;
   std::map<std::uint64_t, const RedisSession*> sessions;
   std::uint64_t last_session = 0;
   std::uint64_t commands = 0;

@@ -181,7 +181,9 @@ void RedisConnection::start(std::unique_ptr<CommandCall> call) {
   session_.command = begun.row()->name;
   carry(*this, begun);
   // It waits for something.
-  if (std::exchange(starting_, nullptr) != nullptr) order_.begin(begun);
+  if (std::exchange(starting_, nullptr) == nullptr) return;
+  begun.waits_since = state_.loop.now();
+  order_.begin(begun);
 }
 
 Detached RedisConnection::carry(RedisConnection& connection, CommandCall& call) {
@@ -195,6 +197,7 @@ void RedisConnection::on_done(CommandCall& call) {
     starting_ = nullptr;
   } else {
     order_.end(call);
+    state_.slow.ended(call, state_.loop.now() - call.waits_since);
   }
   call.done = true;
   waiting_ += call.replied().size();

@@ -164,6 +164,8 @@ std::vector<std::pair<std::string_view, std::string>> settings(const CommandCall
       {"maxmemory", "0"},
       {"maxmemory-policy", "noeviction"},
       {"proto-max-bulk-len", std::to_string(resp::RequestLimits().bulk)},
+      {"slowlog-log-slower-than", std::to_string(limits.slow / kMicrosecond)},
+      {"slowlog-max-len", std::to_string(SlowCommands::kKept)},
       {"timeout", "0"},
   };
   std::erase_if(all, [&](const auto& setting) {

@@ -30,6 +30,7 @@ struct RedisFlags {
   std::vector<std::string> listen;
   redis::GatewayLimits limits;
   std::uint64_t max_clients = 0;
+  std::uint64_t slow_ms = 10;
   MetricsFlag metrics;
   bool insecure = false;
   bool json = false;
@@ -108,6 +109,7 @@ int serve(const RedisFlags& flags) {
       {"clients (--max-clients)", flags.max_clients, limits.connections, kOwnDescriptors, 1});
   if (!clients.ok()) return fail(clients.status());
   limits.connections = *clients;
+  limits.slow = flags.slow_ms * kMillisecond;
 
   const Result<std::unique_ptr<MetricsPort>> port =
       MetricsPort::start(flags.metrics, metrics::gateway_metrics);
@@ -145,6 +147,11 @@ Subcommand add_redis(CLI::App& parent) {
                   "Most connections at one time. Default: 1024, or as many as descriptors allow")
       ->type_name("N")
       ->check(CLI::Range(1, 65536).description(""));
+  app->add_option("--slow", flags->slow_ms,
+                  "Keep commands that take so many milliseconds for SLOWLOG; 0: all that wait")
+      ->type_name("MS")
+      ->check(CLI::Range(0, 3'600'000).description(""))
+      ->capture_default_str();
   flags->metrics.add_to(*app);
   app->add_flag("--json", flags->json, "Say \"ready\" as a line of JSON, with the addresses");
   app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
