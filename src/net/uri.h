@@ -2,6 +2,7 @@
 //
 //   unix:/run/scalio.sock      same machine: a socket's file
 //   tcp:10.0.0.7:5000          the network; a name or an address, IPv6 in brackets: tcp:[::1]:5000
+//   tls:10.0.0.7:5000          the same, encrypted
 //   rdma:10.0.0.7:5000         the network, by RDMA; the address is of an RDMA device
 #pragma once
 
@@ -24,6 +25,7 @@ struct UriScheme {
 // What this layer reaches. Who knows others gives parse_uri a list of its own.
 inline constexpr char kUnix[] = "unix";
 inline constexpr char kTcp[] = "tcp";
+inline constexpr char kTls[] = "tls";  // TCP, encrypted; not of all that speak TCP
 inline constexpr char kRdma[] = "rdma";
 inline constexpr UriScheme kUriSchemes[] = {{kUnix, true}, {kTcp}, {kRdma}};
 
