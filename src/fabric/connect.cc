@@ -13,8 +13,9 @@ Task<Result<std::unique_ptr<Connection>>> connect(std::span<const ClientTranspor
   }
   for (const ClientTransport& transport : table) {
     if (transport.scheme.name != uri.scheme) continue;
-    ConnectRequest request{std::move(uri), lane, std::move(hello_request),
-                           loop.now() + options.connect_timeout, options.call_timeout};
+    ConnectRequest request{std::move(uri),           lane,
+                           std::move(hello_request), loop.now() + options.connect_timeout,
+                           options.call_timeout,     std::move(options.tls)};
     co_return co_await transport.connect(loop, std::move(request));
   }
   co_return Status(

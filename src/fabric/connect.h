@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "fabric/fabric.h"
 #include "fabric/transport.h"
+#include "net/tls_context.h"
 #include "net/uri.h"
 #include "task/event_loop.h"
 
@@ -21,6 +22,8 @@ struct ConnectOptions {
   // For any one operation, and for a lane that answers nothing while a call is in flight: then the
   // connection is lost. A call to a lane that answers others may take longer.
   Nanos call_timeout = 10 * kSecond;
+  // Whom this client is and believes, over TLS; null where that is not used.
+  std::shared_ptr<const net::TlsContext> tls = nullptr;
 };
 
 // Connects to one lane, saying `hello_request` (at most kMaxMessage bytes) to its service, by the

@@ -42,20 +42,20 @@ void FrameStream::defer() {
   later(shared_from_this());
 }
 
-std::shared_ptr<FrameStream> FrameStream::create(EventLoop& loop, net::UniqueFd socket,
+std::shared_ptr<FrameStream> FrameStream::create(EventLoop& loop, net::StreamSocket socket,
                                                  Handler& handler, StreamLimits limits) {
   auto stream = std::make_shared<FrameStream>(Private{}, loop, std::move(socket), handler, limits);
   // Hangups are watched for too, so that reading until a short receive is enough: see
   // read_frames().
   FrameStream* s = stream.get();
-  s->readable_.emplace(loop, s->socket_.get(), POLLIN | POLLRDHUP, [s](std::uint32_t events) {
+  s->readable_.emplace(loop, s->socket_.fd(), POLLIN | POLLRDHUP, [s](std::uint32_t events) {
     s->hangup_ |= (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
     s->read_frames();
   });
   return stream;
 }
 
-FrameStream::FrameStream(Private, EventLoop& loop, net::UniqueFd socket, Handler& handler,
+FrameStream::FrameStream(Private, EventLoop& loop, net::StreamSocket socket, Handler& handler,
                          StreamLimits limits)
     : loop_(loop),
       receiving_(loop.local<ReceiveSpace>()),
@@ -149,21 +149,22 @@ void FrameStream::read_frames() {
     std::memmove(space, rest.data(), rest.size());
     have = rest.size();
     const ByteSpan room(space + have, kReceiveSpace - have);
-    const ssize_t n = receive(room);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) {
+    const auto [n, emptied] = receive(room);
+    const int error = errno;
+    // A handshake goes on, or is over: what waited for it can be sent.
+    if (socket_.tls() && (socket_.unsent() || !out_.empty()) && !writable_) defer();
+    if (n < 0 && error == EINTR) continue;
+    if (n < 0 && error == EAGAIN) {
       partial_.assign(space, space + have);
       break;
     }
     if (n <= 0) {
-      lose(Status(Code::unavailable,
-                  n == 0 ? "the peer closed the connection" : std::string(std::strerror(errno))));
+      lose(n == 0 ? Status(Code::unavailable, "the peer closed the connection") : broken(error));
       break;
     }
     have += static_cast<std::size_t>(n);
     received += static_cast<std::size_t>(n);
-    // Descriptors end a receive before the socket is empty.
-    drained = static_cast<std::size_t>(n) < room.size() && !expect_descriptors_;
+    drained = emptied;
   }
   receiving_.in_use = false;
 }
@@ -183,8 +184,13 @@ void FrameStream::deliver(ByteView& received) {
   }
 }
 
-ssize_t FrameStream::receive(ByteSpan into) {
-  if (!expect_descriptors_) return recv(socket_.get(), into.data(), into.size(), MSG_DONTWAIT);
+// What the peer has done, if it is TLS that says so.
+Status FrameStream::broken(int error) const {
+  return {error == EPROTO ? Code::invalid : Code::unavailable, socket_.reason(error)};
+}
+
+net::StreamSocket::Received FrameStream::receive(ByteSpan into) {
+  if (!expect_descriptors_) return socket_.receive(into);
   alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))];
   iovec iov{into.data(), into.size()};
   msghdr message{};
@@ -192,8 +198,9 @@ ssize_t FrameStream::receive(ByteSpan into) {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
-  const ssize_t n = recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (n < 0) return n;
+  const ssize_t n = recvmsg(socket_.fd(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  // Descriptors end a receive before the socket is empty.
+  if (n < 0) return {n, false};
   descriptors_cut_ |= (message.msg_flags & MSG_CTRUNC) != 0;
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
@@ -205,7 +212,7 @@ ssize_t FrameStream::receive(ByteSpan into) {
       if (descriptors_.size() < kMaxDescriptors) descriptors_.push_back(std::move(owned));
     }
   }
-  return n;
+  return {n, false};
 }
 
 ssize_t FrameStream::send_with_descriptors(ByteView bytes) {
@@ -221,19 +228,18 @@ ssize_t FrameStream::send_with_descriptors(ByteView bytes) {
   c->cmsg_type = SCM_RIGHTS;
   c->cmsg_len = CMSG_LEN(attached_.size() * sizeof(int));
   std::memcpy(CMSG_DATA(c), attached_.data(), attached_.size() * sizeof(int));
-  return sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sendmsg(socket_.fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-// Sends until nothing is queued or the socket takes no more. Returns 0, or the error: EAGAIN for
-// the latter.
+// Sends until nothing is queued, or the socket takes no more, or a handshake waits for the peer.
+// Returns 0, or the error: EAGAIN if the socket takes no more.
 int FrameStream::send_queued() {
-  while (!out_.empty()) {
+  while (!out_.empty() || socket_.unsent()) {
     const ByteView bytes = out_.bytes();
-    const ssize_t n = attached_.empty() ? ::send(socket_.get(), bytes.data(), bytes.size(),
-                                                 MSG_NOSIGNAL | MSG_DONTWAIT)
-                                        : send_with_descriptors(bytes);
+    const ssize_t n = attached_.empty() ? socket_.send(bytes) : send_with_descriptors(bytes);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
+    if (n == 0 && !socket_.unsent()) break;
     attached_.clear();
     sent_since_stall_ += static_cast<std::uint64_t>(n);
     out_.consume(static_cast<std::size_t>(n));
@@ -247,7 +253,7 @@ void FrameStream::flush() {
     if (writable_) return;
     sent_since_stall_ = 0;
     stall_timer_.arm(loop_.now() + limits_.stall_timeout);
-    writable_.emplace(loop_, socket_.get(), POLLOUT, [this](std::uint32_t) {
+    writable_.emplace(loop_, socket_.fd(), POLLOUT, [this](std::uint32_t) {
       if (open()) defer();
     });
     return;
@@ -257,7 +263,7 @@ void FrameStream::flush() {
     hangup_ = true;
     read_frames();
   }
-  if (error != 0) return lose(Status(Code::unavailable, std::strerror(error)));
+  if (error != 0) return lose(broken(error));
   writable_.reset();
   stall_timer_.cancel();
   handler_->on_sent();
@@ -282,9 +288,9 @@ void FrameStream::stop() {
   detach();
 }
 
-Result<net::UniqueFd> FrameStream::release() {
-  const bool clean = open() && unparsed_ == 0 && out_.empty();
-  net::UniqueFd socket = clean ? std::move(socket_) : net::UniqueFd();
+Result<net::StreamSocket> FrameStream::release() {
+  const bool clean = open() && unparsed_ == 0 && out_.empty() && !socket_.unsent();
+  net::StreamSocket socket = clean ? std::move(socket_) : net::StreamSocket();
   detach();
   if (!clean) return Status(Code::invalid, "bytes beyond the frame that was expected");
   return socket;
@@ -295,9 +301,7 @@ void FrameStream::detach() {
   readable_.reset();
   writable_.reset();
   stall_timer_.cancel();
-  // The kernel's poll holds the socket a little longer: closing alone would not tell the peer.
-  if (socket_) shutdown(socket_.get(), SHUT_RDWR);
-  socket_.reset();
+  socket_.close();
   out_.consume(out_.size());
 }
 

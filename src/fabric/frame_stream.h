@@ -1,4 +1,4 @@
-// FrameStream: frames over one non-blocking stream socket.
+// FrameStream: frames over one non-blocking stream socket, bare or under TLS.
 //
 // Frames queued in one turn of the loop leave in one system call; as many as the kernel has arrive
 // in one. A stream with nothing underway holds no buffer. Belongs to one loop's thread.
@@ -12,6 +12,7 @@
 
 #include "fabric/message_stream.h"
 #include "net/send_buffer.h"
+#include "net/stream_socket.h"
 #include "net/unique_fd.h"
 #include "task/detached.h"
 #include "task/event_loop.h"
@@ -24,7 +25,7 @@ struct ReceiveSpace;
 class FrameStream final : public MessageStream, public std::enable_shared_from_this<FrameStream> {
  public:
   // The socket may still be connecting. The handler must live until stop() or on_lost.
-  static std::shared_ptr<FrameStream> create(EventLoop& loop, net::UniqueFd socket,
+  static std::shared_ptr<FrameStream> create(EventLoop& loop, net::StreamSocket socket,
                                              Handler& handler, StreamLimits limits);
   ~FrameStream() override;
 
@@ -51,14 +52,14 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   void stop() override;
   // From on_frame: gives up the socket, if nothing was received after this frame and nothing is
   // queued; fails with invalid otherwise. The stream is stopped in both cases.
-  Result<net::UniqueFd> release();
+  Result<net::StreamSocket> release();
 
  private:
   enum class State { open, failing, stopped };
   struct Private {};
 
  public:
-  FrameStream(Private, EventLoop& loop, net::UniqueFd socket, Handler& handler,
+  FrameStream(Private, EventLoop& loop, net::StreamSocket socket, Handler& handler,
               StreamLimits limits);
 
  private:
@@ -68,7 +69,8 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
 
   void read_frames();
   void deliver(ByteView& received);
-  ssize_t receive(ByteSpan into);
+  net::StreamSocket::Received receive(ByteSpan into);
+  Status broken(int error) const;
   ssize_t send_with_descriptors(ByteView bytes);
   int send_queued();
   void flush();
@@ -78,7 +80,7 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
 
   EventLoop& loop_;
   ReceiveSpace& receiving_;
-  net::UniqueFd socket_;
+  net::StreamSocket socket_;
   Handler* handler_;
   const StreamLimits limits_;
   State state_ = State::open;

@@ -111,7 +111,7 @@ TEST_F(FrameStreamTest, AStoppedStreamCallsBackNoMore) {
 }
 
 TEST_F(FrameStreamTest, ASocketIsReleasedOnlyWhenNothingIsLeftInIt) {
-  std::optional<Result<net::UniqueFd>> socket;
+  std::optional<Result<net::StreamSocket>> socket;
   b_.when_heard = [&] { socket = b_.stream->release(); };
   a_.stream->send(FrameKind::hello, 1, {});
   turn_until(*loop_, [&] { return socket.has_value(); });

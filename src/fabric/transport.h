@@ -24,6 +24,7 @@
 
 #include "base/bytes.h"
 #include "fabric/fabric.h"
+#include "net/tls_context.h"
 #include "net/uri.h"
 #include "task/event_loop.h"
 
@@ -42,6 +43,7 @@ struct ConnectRequest {
   Bytes hello;
   Nanos deadline = 0;      // for everything until the server's answer to the hello
   Nanos call_timeout = 0;  // as in ConnectOptions
+  std::shared_ptr<const net::TlsContext> tls = nullptr;  // likewise
 };
 
 struct ClientTransport {

@@ -50,7 +50,7 @@ class Transport : public ::testing::TestWithParam<std::string> {
                                                   const std::string& hello,
                                                   ConnectOptions options = {}) {
     return run(*loop_, connect(TestTransports::clients, *loop_, uri, lane,
-                               TestService::bytes(hello), options));
+                               TestService::bytes(hello), options_for(uri.scheme, options)));
   }
   // One call's reply.
   Result<std::string> ask(Connection& connection, const std::string& request) {
@@ -479,7 +479,9 @@ TEST_P(Transport, AServerThatSaysNothingTimesOut) {
   TempDir dir;
   const ServerTransport& transport = *std::ranges::find_if(
       TestTransports::servers, [](auto& t) { return t.scheme.name == GetParam(); });
-  const std::unique_ptr<TransportServer> silent = transport.serve(Limits{});
+  Limits limits;
+  limits.tls = server_tls();
+  const std::unique_ptr<TransportServer> silent = transport.serve(limits);
   const Result<net::Uri> uri = silent->listen(TestServer::any_address(transport, dir.path()));
   ASSERT_TRUE(uri.ok()) << uri.status().to_string();
   ConnectOptions options;
@@ -510,7 +512,7 @@ TEST_P(Transport, ClientsComeAndGoFromManyThreads) {
           Bytes who = TestService::bytes(std::to_string(me));
           Result<std::unique_ptr<Connection>> made =
               co_await connect(TestTransports::clients, l, uri, static_cast<std::uint32_t>(i % 2),
-                               std::move(who), ConnectOptions{});
+                               std::move(who), options_for(GetParam()));
           EXPECT_TRUE(made.ok()) << made.status().to_string();
           if (!made.ok()) co_return;
           Connection& c = **made;

@@ -16,6 +16,7 @@
 #include "fabric/transports/transports.h"
 #include "net/verbs.h"
 #include "testing/loops.h"
+#include "testing/tls_files.h"
 
 namespace scalio::fabric {
 
@@ -96,7 +97,7 @@ class TestServer {
   // Serves `scheme`, and everything of the table that can be served beside it.
   explicit TestServer(const std::string& scheme, Limits limits = {}, int lanes = 2,
                       Table table = Transports::servers)
-      : table_(table), atomics_(row(scheme).atomics), limits_(limits) {
+      : table_(table), atomics_(row(scheme).atomics), limits_(with_tls(std::move(limits))) {
     for (int i = 0; i < lanes; ++i) {
       this->lanes.push_back(std::make_unique<FabricTestLane>(kRegion));
     }
@@ -138,6 +139,10 @@ class TestServer {
   const std::string& dir() const { return dir_.path(); }
 
  private:
+  static Limits with_tls(Limits limits) {
+    if (!limits.tls) limits.tls = server_tls();
+    return limits;
+  }
   const ServerTransport& row(const std::string& scheme) const {
     return *std::ranges::find_if(table_, [&](auto& t) { return t.scheme.name == scheme; });
   }
@@ -160,6 +165,12 @@ inline const char* lacking(const std::string& scheme) {
 }
 inline std::string transport_name(const testing::TestParamInfo<std::string>& info) {
   return info.param == net::kUnix ? "shm" : info.param;
+}
+
+// What a client of this scheme says of itself.
+inline ConnectOptions options_for(const std::string& scheme, ConnectOptions options = {}) {
+  if (scheme == net::kTls && !options.tls) options.tls = client_tls();
+  return options;
 }
 
 // Waits, without a loop, for what other threads do.

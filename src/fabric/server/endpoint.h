@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "fabric/fabric.h"
 #include "fabric/message_stream.h"
 #include "fabric/region.h"
+#include "net/tls_context.h"
 #include "task/event_loop.h"
 
 namespace scalio::fabric {
@@ -33,6 +35,8 @@ struct Limits {
   unsigned nic_threads = 1;
   // The longest that one of them looks for work before it sleeps.
   Nanos spin = 0;
+  // Who the server is where it speaks TLS; null: it does not.
+  std::shared_ptr<const net::TlsContext> tls = nullptr;
 
   StreamLimits of_a_stream() const { return {max_queued, stall_timeout}; }
 };

@@ -83,8 +83,9 @@ Result<Listening> open_listeners(std::span<const ServerTransport> table,
 
 }  // namespace
 
-Status check_listen(std::span<const ServerTransport> table, const std::vector<net::Uri>& listen) {
-  return open_listeners(table, listen, Limits{}).status();
+Status check_listen(std::span<const ServerTransport> table, const std::vector<net::Uri>& listen,
+                    const Limits& limits) {
+  return open_listeners(table, listen, limits).status();
 }
 
 unsigned descriptors_per_client(std::span<const ServerTransport> table,

@@ -21,7 +21,8 @@ namespace scalio::fabric {
 // Whether a server could listen at these now: it is tried, and given up again before anything is
 // accepted. Failures: as FabricServer::start; invalid: an address is given twice, or transports
 // that cannot be served together.
-Status check_listen(std::span<const ServerTransport> table, const std::vector<net::Uri>& listen);
+Status check_listen(std::span<const ServerTransport> table, const std::vector<net::Uri>& listen,
+                    const Limits& limits = {});
 
 // The descriptors of one client's connection to one lane: the most of any address.
 unsigned descriptors_per_client(std::span<const ServerTransport> table,

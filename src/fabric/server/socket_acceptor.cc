@@ -20,8 +20,8 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
   Newcomer(SocketAcceptor& acceptor, net::Listener::Accepted accepted)
       : acceptor_(acceptor),
         name_(std::move(accepted.name)),
-        stream_(FrameStream::create(acceptor.loop_, std::move(accepted.fd), *this,
-                                    acceptor.limits_.of_a_stream())),
+        stream_(FrameStream::create(acceptor.loop_, acceptor.stream_of(std::move(accepted.fd)),
+                                    *this, acceptor.limits_.of_a_stream())),
         timeout_(acceptor.loop_, [this] {
           stream_->fail(Status(Code::timed_out, "it did not say hello in time"));
         }) {
@@ -68,10 +68,12 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
 };
 
 SocketAcceptor::SocketAcceptor(EventLoop& loop, std::vector<net::Listener> listeners,
-                               std::size_t lanes, const Limits& limits, OnHello on_hello)
+                               std::size_t lanes, const Limits& limits,
+                               std::shared_ptr<const net::TlsContext> tls, OnHello on_hello)
     : loop_(loop),
       lanes_(lanes),
       limits_(limits),
+      tls_(std::move(tls)),
       on_hello_(std::move(on_hello)),
       listeners_(std::move(listeners)),
       retry_(loop, [this] {
@@ -84,6 +86,10 @@ SocketAcceptor::SocketAcceptor(EventLoop& loop, std::vector<net::Listener> liste
 }
 
 SocketAcceptor::~SocketAcceptor() = default;
+
+net::StreamSocket SocketAcceptor::stream_of(net::UniqueFd socket) const {
+  return tls_ ? net::StreamSocket(std::move(socket), tls_, {}) : std::move(socket);
+}
 
 void SocketAcceptor::accept_from(net::Listener& listener) {
   for (;;) {

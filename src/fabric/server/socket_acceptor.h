@@ -1,6 +1,6 @@
 // SocketAcceptor: takes connections from listening sockets and reads what each says first, its
-// HELLO, within a bound; who says nothing, or something else, is disconnected. Belongs to one
-// loop's thread.
+// HELLO, and before it a handshake of TLS where that is asked for, within a bound; who says
+// nothing, or something else, is disconnected. Belongs to one loop's thread.
 #pragma once
 
 #include <functional>
@@ -24,20 +24,24 @@ class SocketAcceptor {
   using OnHello = std::function<void(std::shared_ptr<FrameStream> stream, const std::string& name,
                                      const Hello& hello)>;
 
+  // `tls`: null if the sockets are bare.
   SocketAcceptor(EventLoop& loop, std::vector<net::Listener> listeners, std::size_t lanes,
-                 const Limits& limits, OnHello on_hello);
+                 const Limits& limits, std::shared_ptr<const net::TlsContext> tls,
+                 OnHello on_hello);
   ~SocketAcceptor();
   SocketAcceptor(const SocketAcceptor&) = delete;
   SocketAcceptor& operator=(const SocketAcceptor&) = delete;
 
  private:
   class Newcomer;
+  net::StreamSocket stream_of(net::UniqueFd socket) const;
   void accept_from(net::Listener& listener);
   void forget(Newcomer& newcomer);
 
   EventLoop& loop_;
   const std::size_t lanes_;
   const Limits limits_;
+  const std::shared_ptr<const net::TlsContext> tls_;
   const OnHello on_hello_;
   std::vector<net::Listener> listeners_;
   std::list<Watch> watches_;

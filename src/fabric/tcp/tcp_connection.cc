@@ -17,7 +17,7 @@ TcpConnection::~TcpConnection() {
   lose(Status(Code::unavailable, "the connection was closed here"));
 }
 
-void TcpConnection::begin(net::UniqueFd socket, std::uint32_t lane, ByteView hello,
+void TcpConnection::begin(net::StreamSocket socket, std::uint32_t lane, ByteView hello,
                           Nanos deadline) {
   // No limit on what is queued: calls and kMaxQueued bound it, and it is the server that may stop
   // reading.

@@ -15,7 +15,7 @@ class TcpConnection final : public ClientConnection {
   ~TcpConnection() override;
 
   // Says hello over a socket that may still be connecting; await settled() then.
-  void begin(net::UniqueFd socket, std::uint32_t lane, ByteView hello, Nanos deadline);
+  void begin(net::StreamSocket socket, std::uint32_t lane, ByteView hello, Nanos deadline);
 
  private:
   struct Pending {

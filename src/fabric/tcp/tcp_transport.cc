@@ -1,23 +1,42 @@
 #include "fabric/tcp/tcp_transport.h"
 
+#include <fmt/format.h>
+
 #include "fabric/connect_attempt.h"
 #include "fabric/tcp/tcp_connection.h"
 
 namespace scalio::fabric {
 
 namespace {
+net::StreamSocket stream_of(net::UniqueFd socket, const ConnectRequest& request) {
+  if (!request.tls) return socket;
+  return {std::move(socket), request.tls, request.uri.host};
+}
+
 Task<ConnectAttempt> connect_at(EventLoop& loop, const ConnectRequest& request,
                                 const net::Address& address, Nanos deadline) {
   Result<net::UniqueFd> socket = co_await open_socket(loop, address, deadline);
   if (!socket.ok()) co_return ConnectAttempt{socket.status()};
   auto connection = std::make_unique<TcpConnection>(loop, request.uri.text(), request.call_timeout);
-  connection->begin(std::move(*socket), request.lane, request.hello, deadline);
+  connection->begin(stream_of(std::move(*socket), request), request.lane, request.hello, deadline);
   co_return co_await settle(std::move(connection));
 }
 }  // namespace
 
 Task<Result<std::unique_ptr<Connection>>> TcpTransport::connect(EventLoop& loop,
                                                                 ConnectRequest request) {
+  request.tls = nullptr;
+  co_return co_await connect_to_host(loop, std::move(request), connect_at);
+}
+
+Task<Result<std::unique_ptr<Connection>>> TlsTransport::connect(EventLoop& loop,
+                                                                ConnectRequest request) {
+  if (!request.tls) {
+    co_return Status(Code::invalid,
+                     fmt::format("{}: TLS needs the CA that has signed the server's certificate, "
+                                 "or a pre-shared key",
+                                 request.uri.text()));
+  }
   co_return co_await connect_to_host(loop, std::move(request), connect_at);
 }
 

@@ -11,6 +11,7 @@ namespace scalio::fabric {
 // In the order in which errors list them.
 using Transports = TransportTable<ShmTransport,  //
                                   TcpTransport,  //
+                                  TlsTransport,  //
                                   RdmaTransport>;
 
 }  // namespace scalio::fabric

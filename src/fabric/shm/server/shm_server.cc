@@ -9,7 +9,7 @@ namespace {
 
 class ShmPeer final : public StreamPeer {
  public:
-  ShmPeer(LanePort& port, std::string name, net::UniqueFd socket)
+  ShmPeer(LanePort& port, std::string name, net::StreamSocket socket)
       : StreamPeer(port, std::move(name)),
         stream_(FrameStream::create(port.loop(), std::move(socket), *this,
                                     port.limits().of_a_stream())) {}
@@ -25,7 +25,7 @@ class ShmPeer final : public StreamPeer {
   const std::shared_ptr<FrameStream> stream_;
 };
 
-void admit(LanePort& port, net::UniqueFd socket, std::string name, ByteView request) {
+void admit(LanePort& port, net::StreamSocket socket, std::string name, ByteView request) {
   auto peer = std::make_unique<ShmPeer>(port, std::move(name), std::move(socket));
   Result<Bytes> answer = port.ask_service(*peer, request);
   if (!answer.ok()) return refuse(peer->stream(), answer.status());
@@ -52,7 +52,7 @@ Status ShmServer::prepare(std::vector<LanePort*> ports) {
 void ShmServer::start() {
   run_and_wait(thread_->loop(), [this] {
     acceptor_ = std::make_unique<SocketAcceptor>(
-        thread_->loop(), std::move(listeners_), ports_.size(), limits_,
+        thread_->loop(), std::move(listeners_), ports_.size(), limits_, nullptr,
         [this](std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
           on_hello(*stream, name, hello);
         });
@@ -67,11 +67,11 @@ void ShmServer::stop() {
 void ShmServer::on_hello(FrameStream& stream, const std::string& name, const Hello& hello) {
   LanePort& port = *ports_[hello.lane];
   if (!port.room()) return refuse(stream, Status(Code::busy, "too many clients are connecting"));
-  Result<net::UniqueFd> socket = stream.release();
+  Result<net::StreamSocket> socket = stream.release();
   // A failure means that it did not wait for an answer; its socket is closed then.
   if (!socket.ok()) return;
   // In shared_ptrs, because what is run on a loop must be copyable.
-  auto fd = std::make_shared<net::UniqueFd>(std::move(*socket));
+  auto fd = std::make_shared<net::StreamSocket>(std::move(*socket));
   auto request = std::make_shared<Bytes>(hello.request.begin(), hello.request.end());
   port.hand_over([&port, fd, name, request] { admit(port, std::move(*fd), name, *request); });
 }

@@ -19,7 +19,7 @@ class NicConnection final : public FrameStream::Handler {
     link_->nic = this;
     stream_->set_handler(*this);
   }
-  NicConnection(Nic& nic, net::UniqueFd socket, std::shared_ptr<TcpLink> link)
+  NicConnection(Nic& nic, net::StreamSocket socket, std::shared_ptr<TcpLink> link)
       : NicConnection(
             nic,
             FrameStream::create(nic.loop(), std::move(socket), *this, nic.limits().of_a_stream()),
@@ -169,7 +169,7 @@ void Nic::adopt(std::shared_ptr<FrameStream> stream, const std::string& name, co
   keep(std::make_unique<NicConnection>(*this, std::move(stream), link_to(name, hello)));
 }
 
-void Nic::adopt(net::UniqueFd socket, const std::string& name, const Hello& hello) {
+void Nic::adopt(net::StreamSocket socket, const std::string& name, const Hello& hello) {
   keep(std::make_unique<NicConnection>(*this, std::move(socket), link_to(name, hello)));
 }
 

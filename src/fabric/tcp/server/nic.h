@@ -38,7 +38,7 @@ class Nic {
   // A new connection, which is counted as the lane's (see SocketAcceptor::OnHello).
   void adopt(std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello);
   // The same, of one whose hello another thread has read.
-  void adopt(net::UniqueFd socket, const std::string& name, const Hello& hello);
+  void adopt(net::StreamSocket socket, const std::string& name, const Hello& hello);
   // From a lane.
   void on_message(NicMessage& message);
 

@@ -1,8 +1,8 @@
-// The server's end over TCP. One or more threads stand in for the NIC of all lanes: they execute
-// one-sided operations on the regions, checking every address, and hand requests to the lanes'
-// threads. A connection is one thread's; the first one takes them all, reads what each says first,
-// and deals them out in turn. Their CPU time is reported apart, because with a real NIC it would
-// not exist.
+// The server's end over TCP, bare or under TLS. One or more threads stand in for the NIC of all
+// lanes: they execute one-sided operations on the regions, checking every address, and hand
+// requests to the lanes' threads. A connection is one thread's; the first one takes them all, reads
+// what each says first, and deals them out in turn. Their CPU time is reported apart, because with
+// a real NIC it would not exist.
 #include <fmt/format.h>
 
 #include "fabric/server/socket_acceptor.h"
@@ -18,9 +18,16 @@ namespace {
 
 class TcpServer final : public TransportServer {
  public:
-  explicit TcpServer(const Limits& limits) : limits_(limits) {}
+  TcpServer(const Limits& limits, bool under_tls)
+      : limits_(limits), under_tls_(under_tls), tls_(under_tls ? limits.tls : nullptr) {}
 
   Result<net::Uri> listen(const net::Uri& uri) override {
+    if (under_tls_ && !tls_) {
+      return Status(Code::invalid,
+                    fmt::format("{}: neither a certificate and its key nor pre-shared keys are "
+                                "given (--tls-cert and --tls-key, or --tls-psk)",
+                                uri.text()));
+    }
     Result<net::Listener> listener = net::Listener::open(uri);
     if (!listener.ok()) return listener.status();
     listeners_.push_back(std::move(*listener));
@@ -57,7 +64,7 @@ class TcpServer final : public TransportServer {
     EventLoop& first = nics_.front()->io->loop();
     run_and_wait(first, [&] {
       acceptor_ = std::make_unique<SocketAcceptor>(
-          first, std::move(listeners_), ports_.size(), limits_,
+          first, std::move(listeners_), ports_.size(), limits_, tls_,
           [this](std::shared_ptr<FrameStream> stream, const std::string& name, const Hello& hello) {
             on_hello(std::move(stream), name, hello);
           });
@@ -107,12 +114,12 @@ class TcpServer final : public TransportServer {
       ++lane.links;
       return to.nic->adopt(std::move(stream), name, hello);
     }
-    Result<net::UniqueFd> socket = stream->release();
+    Result<net::StreamSocket> socket = stream->release();
     // A failure means that it did not wait for an answer; its socket is closed then.
     if (!socket.ok()) return;
     ++lane.links;
     // In shared_ptrs, because what is run on a loop must be copyable.
-    auto fd = std::make_shared<net::UniqueFd>(std::move(*socket));
+    auto fd = std::make_shared<net::StreamSocket>(std::move(*socket));
     auto request = std::make_shared<Bytes>(hello.request.begin(), hello.request.end());
     to.io->loop().run_on_loop([&to, fd, name, number = hello.lane, request] {
       to.nic->adopt(std::move(*fd), name, Hello{number, *request});
@@ -120,6 +127,8 @@ class TcpServer final : public TransportServer {
   }
 
   const Limits limits_;
+  const bool under_tls_;
+  const std::shared_ptr<const net::TlsContext> tls_;  // null: bare
   std::vector<net::Listener> listeners_;
   std::vector<LanePort*> ports_;
   std::vector<NicLane> nic_lanes_;
@@ -132,7 +141,11 @@ class TcpServer final : public TransportServer {
 }  // namespace
 
 std::unique_ptr<TransportServer> TcpTransport::serve(const Limits& limits) {
-  return std::make_unique<TcpServer>(limits);
+  return std::make_unique<TcpServer>(limits, false);
+}
+
+std::unique_ptr<TransportServer> TlsTransport::serve(const Limits& limits) {
+  return std::make_unique<TcpServer>(limits, true);
 }
 
 }  // namespace scalio::fabric
