@@ -71,6 +71,33 @@ TEST(Names, ThatAreNotUtf8EndNothing) {
   EXPECT_EQ(check.status, 0) << check.err;
 }
 
+TEST(FormatValues, AreAnAreaOfTheSizeThatIsAskedFor) {
+  Scratch scratch("line");
+  const auto format = [&](const std::string& size, const std::string& values) {
+    std::vector<std::string> args = {"format", "--force", "--dir",  (scratch / "store").string(),
+                                     "--ssds", "1",       "--json", "--ssd-size",
+                                     size};
+    if (!values.empty()) args.insert(args.end(), {"--values", values});
+    return scalio(scratch, args);
+  };
+  const Finished none = format("32M", "");
+  ASSERT_EQ(none.status, 0) << none.err;
+  EXPECT_EQ(parsed(none.out)["value_bytes"], 0) << "a small SSD has none";
+  const Finished some = format("32M", "8M");
+  ASSERT_EQ(some.status, 0) << some.err;
+  EXPECT_EQ(parsed(some.out)["value_bytes"], 8 << 20);
+  EXPECT_GT(parsed(some.out)["largest_value"], 500'000) << "segments are of half a MiB";
+  EXPECT_LT(parsed(some.out)["largest_value"], 512 << 10);
+  EXPECT_EQ(scalio(scratch, {"check", (scratch / "store").string()}).status, 0);
+  const Finished few = format("32M", "64K");
+  EXPECT_NE(few.status, 0);
+  EXPECT_THAT(few.err, HasSubstr("--values 65536"));
+  EXPECT_NE(format("32M", "40M").status, 0);
+  const Finished usual = format("256M", "");
+  ASSERT_EQ(usual.status, 0) << usual.err;
+  EXPECT_GT(parsed(usual.out)["value_bytes"], 100 << 20);
+}
+
 TEST(Names, OfHostsThatAreNotFoundAreNoBadUse) {
   Scratch scratch("line");
   const Finished get = scalio(

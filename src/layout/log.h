@@ -54,6 +54,13 @@ constexpr bool is_write(LogKind kind) {
   return kind == LogKind::value || kind == LogKind::tombstone || kind == LogKind::pointer;
 }
 
+// As what a record of this kind is logged.
+constexpr LogKind log_kind(Kind kind) {
+  return kind == Kind::tombstone ? LogKind::tombstone
+         : kind == Kind::pointer ? LogKind::pointer
+                                 : LogKind::value;
+}
+
 // One record of a batch. The body is the value, a pointer, the encoded buckets, or counts.
 struct LogRecordView {
   LogKind kind;

@@ -77,6 +77,13 @@ std::uint64_t stored_size(std::uint32_t length, std::size_t key_size, std::uint3
          round_up(kPartHeader + key_size + bytes_in_part(last, length, key_size), block_size);
 }
 
+std::uint64_t largest_value(const SsdGeometry& ssd) {
+  const std::uint64_t room = ssd.segment_size - kSegmentHeader, whole = room / kPartSize,
+                      rest = room % kPartSize, header = kPartHeader + kMaxKey;
+  const std::uint64_t fits = whole * part_capacity(kMaxKey) + (rest > header ? rest - header : 0);
+  return std::min<std::uint64_t>(kMaxValue, fits);
+}
+
 // checksum:64 | store_id:64 | sequence:64 | number:32 | 0 to kSegmentHeader. The checksum is of all
 // behind it.
 void encode(ByteSpan out, const SegmentHeader& h, const SsdGeometry& ssd) {
@@ -157,6 +164,10 @@ std::optional<FoundPart> decode_part(ByteView in, std::uint64_t offset, const Ss
 
 std::uint64_t max_segments(const SsdGeometry& ssd) {
   return (ssd.segment_size / 2 - kTableHeader) / kTableEntry;
+}
+
+SegmentTable first_segment_table(const SsdGeometry& ssd) {
+  return {0, 0, std::vector<SegmentTable::Entry>(segments_of(ssd))};
 }
 
 // checksum:64 | store_id:64 | written:64 | lsn:64 | entries:32 | 0:224 | entries, each sequence:64

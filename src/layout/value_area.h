@@ -1,5 +1,5 @@
 // The value log: values that are too large for slots and buckets, in segments of an area of their
-// own (docs/formats.md, "Value log"). Pure. Nothing writes or reads these bytes yet.
+// own (docs/formats.md, "Value log"). Pure.
 //
 // A value is in parts, one behind the other in one segment, each with a checksum of its own, so
 // that a reader can use a part before it has the next. Its record has a pointer to the first.
@@ -47,6 +47,9 @@ std::uint32_t parts_of(std::uint32_t length, std::size_t key_size);
 // What a value takes of its segment, whole blocks.
 std::uint64_t stored_size(std::uint32_t length, std::size_t key_size, std::uint32_t block_size);
 
+// The largest value that the store takes, whatever its key's length.
+std::uint64_t largest_value(const SsdGeometry& ssd);
+
 // What a segment begins with: which filling of it this is.
 struct SegmentHeader {
   std::uint32_t number = 0;    // of the segment in the area, from 1
@@ -93,6 +96,8 @@ struct SegmentTable {
 };
 // Segments that an area may have, so that its table fits half a segment.
 std::uint64_t max_segments(const SsdGeometry& ssd);
+// That of an area which was just formatted. It is written to the begin of segment 0.
+SegmentTable first_segment_table(const SsdGeometry& ssd);
 void encode(Bytes& out, const SegmentTable& table, const SsdGeometry& ssd);
 std::optional<SegmentTable> decode_segment_table(ByteView in, const SsdGeometry& ssd);
 

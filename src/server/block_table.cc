@@ -140,7 +140,8 @@ void BlockTable::store_body(std::uint64_t block, std::uint32_t i, const RecordVi
 void BlockTable::publish(std::uint64_t block, std::uint32_t i, const RecordView& record,
                          std::uint64_t lsn) {
   WriteSlot& s = slot(block, i);
-  SCALIO_ASSERT(s.reserved && record.version > s.version);
+  SCALIO_ASSERT(s.reserved &&
+                record.version >= s.version + (record.kind == layout::Kind::pointer ? 0 : 1));
   const bool replaces = s.state != WriteState::empty;
   std::uint64_t stored = word_of(s);
   if (!replaces) {
@@ -174,6 +175,7 @@ void BlockTable::publish(std::uint64_t block, std::uint32_t i, const RecordView&
   s.lsn = lsn;
   s.state = WriteState::dirty;
   s.stuck = false;
+  s.pointer = record.kind == layout::Kind::pointer;
   between_stores();
   store_state(block, i, stored);
   between_stores();
@@ -190,8 +192,8 @@ std::optional<RecordView> BlockTable::look(std::uint64_t block, std::uint32_t i)
                            sizeof upper);
   auto r = layout::decode_slot(
       scratch_, layout::slot_place(block, geometry_.read_slots + i, s.generation), upper);
-  // Only plain records are published.
-  return r && r->plain() && r->version == s.version ? r : std::nullopt;
+  // Only records without an end are published.
+  return r && r->end == 0 && r->version == s.version ? r : std::nullopt;
 }
 
 std::optional<BlockTable::Published> BlockTable::read(std::uint64_t block, std::uint32_t i) const {

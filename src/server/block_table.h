@@ -38,7 +38,8 @@ struct WriteSlot {
   SlotRoom room : 2 = SlotRoom::old_record;
   bool reserved : 1 = false;  // for a write on its way through the log
   bool merging : 1 = false;
-  bool stuck : 1 = false;  // it could not be merged: its bucket was damaged
+  bool stuck : 1 = false;    // it could not be merged: its bucket was damaged
+  bool pointer : 1 = false;  // what is published in it has its value in the value log
 
   bool dirty() const { return state == layout::WriteState::dirty; }
   // A write of its key that is logged, or will be merged once more.

@@ -8,16 +8,19 @@
 #include "server/bucket_store.h"
 #include "server/log.h"
 #include "server/outstanding.h"
+#include "server/segments.h"
 
 namespace scalio::server {
 
 class BucketImages final : public BucketStore::ImageLog {
  public:
-  BucketImages(const layout::SsdGeometry& geometry, Log& log) : geometry_(geometry), log_(log) {}
+  BucketImages(const layout::SsdGeometry& geometry, Log& log, Segments& segments)
+      : geometry_(geometry), log_(log), segments_(segments) {}
 
   Task<Status> log_image(const layout::ImageBuckets& image, const layout::BucketTotals& change,
                          std::uint64_t* token) override;
   void image_in_place(std::uint64_t token) override;
+  void pointer_dropped(const layout::RecordView& record) override;
 
   // The LSN of the oldest image whose buckets are not in place, which the log must keep.
   std::optional<std::uint64_t> oldest() const { return not_in_place_.oldest(); }
@@ -25,6 +28,7 @@ class BucketImages final : public BucketStore::ImageLog {
  private:
   const layout::SsdGeometry& geometry_;
   Log& log_;
+  Segments& segments_;
   Outstanding not_in_place_;  // the LSNs are the tokens
   Bytes body_;                // of the image that is being added
 };

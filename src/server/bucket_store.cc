@@ -144,7 +144,7 @@ Task<Status> BucketStore::locate(Window& w, std::string_view key, Page** page) {
     const auto found = s.ok() ? w.pages[i]->bucket_view.find(key) : std::nullopt;
     if (!found) continue;
     *page = w.pages[i];
-    if (!found->plain()) co_return not_served(*found, w.pages[i]->number);
+    if (found->end != 0) co_return not_served(*found, w.pages[i]->number);
     co_return s;
   }
   co_return s;
@@ -164,6 +164,7 @@ Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, std::ui
       found.version = record.version;
       found.value = record.value;
       found.bytes = bytes_of(record);
+      found.kind = record.kind;
     }
   }
   release(w);
@@ -218,6 +219,11 @@ Task<Status> BucketStore::measure(std::uint64_t stretch) {
   co_return s;
 }
 
+// A record that is about to be overwritten or removed.
+void BucketStore::drop(const RecordView& record) {
+  if (record.kind == layout::Kind::pointer) images_.pointer_dropped(record);
+}
+
 Task<Status> BucketStore::remove(Window& w, Change& change) {
   Page* page = nullptr;
   Status s = co_await locate(w, change.key, &page);
@@ -225,6 +231,7 @@ Task<Status> BucketStore::remove(Window& w, Change& change) {
   if (page->bucket_view.find(change.key)->version >= change.version) co_return s;
   s = co_await load(w, w.home_bucket().reach());
   if (!s.ok()) co_return s;
+  drop(*page->bucket_view.find(change.key));
   page->bucket_view.erase(change.key);
   page->changed = change.freed = true;
   shrink(w);
@@ -271,10 +278,15 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
   const RecordView record{change.key, change.value, change.version, change.kind};
   if (old) {
     const RecordView stored = *old->bucket_view.find(change.key);
-    if (stored.version >= change.version) co_return s;
+    // A value that was moved has its version still. What comes from a slot was logged later than
+    // what is here.
+    const bool moved = change.kind == layout::Kind::pointer && stored.value != change.value;
+    if (stored.version > change.version || (stored.version == change.version && !moved))
+      co_return s;
     if (old->bucket_view.used() - stored.value.size() + change.value.size() <=
         geometry_.bucket_size) {
       change.freed = change.value.size() < stored.value.size();
+      drop(stored);
       old->bucket_view.erase(change.key);
       old->bucket_view.append(record);
       old->changed = true;
@@ -290,6 +302,7 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
     page.bucket_view.append(record);
     page.changed = true;
     if (old) {
+      drop(*old->bucket_view.find(change.key));
       old->bucket_view.erase(change.key);
       old->changed = old->lost = change.freed = true;
       w.home_bucket().count_move();

@@ -42,6 +42,8 @@ class BucketStore {
     virtual Task<Status> log_image(const layout::ImageBuckets& image,
                                    const layout::BucketTotals& change, std::uint64_t* token) = 0;
     virtual void image_in_place(std::uint64_t token) = 0;
+    // The next image has no such record any more, whose value is in the value log.
+    virtual void pointer_dropped(const layout::RecordView&) {}
 
    protected:
     ~ImageLog() = default;
@@ -59,11 +61,11 @@ class BucketStore {
   struct Found {
     std::uint64_t version = 0;  // 0: the key is not there
     std::string value;
+    layout::Kind kind = layout::Kind::value;
     std::uint32_t bytes = 0;    // that its record takes of a bucket
     std::uint64_t applied = 0;  // of the home bucket
   };
-  // Failures: corrupt (names the bucket and its place; also of a record that is not plain),
-  // io_error.
+  // Failures: corrupt (names the bucket and its place; also of a record that has an end), io_error.
   Task<Result<Found>> find(std::string_view key, std::uint64_t point);
 
   // Whether a record that takes so much would find room, in the place of the one that is there or
@@ -90,6 +92,7 @@ class BucketStore {
   Task<Status> place(Window& window, Change& change);
   Task<Status> remove(Window& window, Change& change);
   Task<Status> locate(Window& window, std::string_view key, Page** page);
+  void drop(const layout::RecordView& record);
   void shrink(Window& window);
   Task<Status> commit(Window& window);
   void release(Window& window);

@@ -97,6 +97,7 @@ Task<Status> Checkpointer::merge_before(std::uint64_t target) {
 
 // A write that cannot be merged is added to the log once more, so that it does not hold the tail.
 Task<Status> Checkpointer::log_again(std::uint64_t block, std::uint32_t i) {
+  const std::uint64_t lsn = table_.slot(block, i).lsn;
   const Result<BlockTable::Published> p = co_await repair_.read(block, i);
   if (!p.ok()) co_return p.status();
   co_await log_.room(static_cast<std::uint32_t>(p->key.size()),
@@ -105,16 +106,16 @@ Task<Status> Checkpointer::log_again(std::uint64_t block, std::uint32_t i) {
   // A newer write that is in the log already must not be followed by this older one: recovery would
   // take it for the newest.
   WriteSlot& slot = table_.slot(block, i);
-  if (!slot.dirty() || slot.version != p->version || slot.in_log > 0) {
+  if (!slot.dirty() || slot.version != p->version || slot.lsn != lsn || slot.in_log > 0) {
     co_await executor_.yield();
     co_return Status();
   }
-  const LogKind kind = p->kind == layout::Kind::tombstone ? LogKind::tombstone : LogKind::value;
+  const LogKind kind = layout::log_kind(p->kind);
   const Log::Ticket t = log_.add(kind, p->version, p->key, as_bytes(p->value));
   space_.admit(t.lsn);
   Status s = co_await log_.durable(t.batch);
   space_.settle(t.lsn);
-  if (s.ok() && slot.dirty() && slot.version == p->version) slot.lsn = t.lsn;
+  if (s.ok() && slot.dirty() && slot.version == p->version && slot.lsn == lsn) slot.lsn = t.lsn;
   co_return s;
 }
 
@@ -122,7 +123,9 @@ Task<Status> Checkpointer::log_again(std::uint64_t block, std::uint32_t i) {
 Task<Status> Checkpointer::drop_before(std::uint64_t target) {
   // Nor may images of buckets that are still being written be dropped.
   target = std::min(target, images_.oldest().value_or(target));
-  Status s = co_await device_.flush();
+  // How much of each segment is live is known without the log that is dropped.
+  Status s = co_await values_.write_table();
+  if (s.ok()) s = co_await device_.flush();
   if (!s.ok()) {
     stop_.fail(s);
     co_return s;

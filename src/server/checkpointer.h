@@ -4,6 +4,7 @@
 
 #include "server/block_table.h"
 #include "server/bucket_images.h"
+#include "server/large_values.h"
 #include "server/log.h"
 #include "server/log_space.h"
 #include "server/merger.h"
@@ -15,7 +16,7 @@ class Checkpointer {
  public:
   Checkpointer(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
                BlockTable& table, Log& log, LogSpace& space, BucketImages& images,
-               SlotRepair& repair, Merger& merger, FailStop& stop)
+               SlotRepair& repair, Merger& merger, LargeValues& values, FailStop& stop)
       : executor_(executor),
         device_(device),
         geometry_(geometry),
@@ -25,6 +26,7 @@ class Checkpointer {
         images_(images),
         repair_(repair),
         merger_(merger),
+        values_(values),
         stop_(stop),
         ended_(executor) {}
 
@@ -56,6 +58,7 @@ class Checkpointer {
   BucketImages& images_;
   SlotRepair& repair_;
   Merger& merger_;
+  LargeValues& values_;
   FailStop& stop_;
   WaitList ended_;
   std::uint64_t count_ = 0;

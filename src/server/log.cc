@@ -83,7 +83,7 @@ void Log::call_in_line() {
 Log::Ticket Log::add(layout::LogKind kind, std::uint64_t version, std::string_view key,
                      ByteView body) {
   SCALIO_ASSERT(!stopping_);
-  if (version == 0 && kind != layout::LogKind::image) version = ++version_;
+  if (version == 0 && layout::is_write(kind)) version = ++version_;
   SCALIO_ASSERT(version <= layout::kMaxVersion);
   Ticket t{builder_.add(kind, version, key, body), version, open_number_};
   // Admission keeps the log from overwriting its tail.

@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "base/ring.h"
@@ -60,8 +61,14 @@ class Log {
     return in_line_.empty() && called_ == 0 && failure_.ok() && version_ < layout::kMaxVersion &&
            fits(layout::BatchBuilder::record_size(key, body));
   }
-  // Adds a record that fits. `version` 0: assigns the next one.
+  // Adds a record that fits. A write of `version` 0 gets the next one.
   Ticket add(layout::LogKind kind, std::uint64_t version, std::string_view key, ByteView body);
+  // The next version, for a write that is added later, if there is one.
+  std::optional<std::uint64_t> take_version() {
+    return version_ < layout::kMaxVersion ? std::optional(++version_) : std::nullopt;
+  }
+  // The batch that is durable when all is that was added.
+  std::uint64_t last_batch() const { return open_number_ - (builder_.records() == 0 ? 1 : 0); }
   // Awaiting it waits until the ticket's batch is durable. On failure (read_only or io_error) it
   // may or may not be.
   auto durable(std::uint64_t batch) {

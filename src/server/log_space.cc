@@ -4,6 +4,7 @@
 
 #include "layout/log.h"
 #include "layout/rules.h"
+#include "server/segments.h"
 
 namespace scalio::server {
 
@@ -13,7 +14,8 @@ std::uint64_t LogSpace::reserved_per_write() const {
   // At worst each image is a batch of its own.
   return round_up(layout::kBatchHeader +
                       BatchBuilder::record_size(0, layout::image_body_size(layout::kMaxImageBuckets,
-                                                                           geometry_.bucket_size)),
+                                                                           geometry_.bucket_size)) +
+                      Segments::log_room(geometry_),
                   geometry_.block_size);
 }
 

@@ -103,6 +103,20 @@ Task<void> Merger::await_started() {
   while (running_.oldest().value_or(last + 1) <= last) co_await ended_.wait();
 }
 
+bool Merger::unmerged(std::uint64_t home, std::uint64_t lsn) {
+  const layout::RegionGeometry& blocks = table_.geometry();
+  const std::uint64_t last = blocks.block_of(geometry_.first_point_of(home + 1) - 1);
+  for (std::uint64_t block = blocks.block_of(geometry_.first_point_of(home)); block <= last;
+       ++block) {
+    for (std::uint32_t i = 0; i < blocks.write_slots; ++i) {
+      const WriteSlot& s = table_.slot(block, i);
+      if (geometry_.home_bucket(s.hash) != home) continue;
+      if (s.dirty() && s.lsn < lsn) return true;
+    }
+  }
+  return false;
+}
+
 Task<void> Merger::drain() {
   while (running_.size() > 0) co_await ended_.wait();
 }
@@ -192,7 +206,7 @@ Merger::List<Merger::Gathered> Merger::gather(std::uint64_t bucket) {
       WriteSlot& s = table_.slot(block, i);
       if (!s.dirty() || geometry_.home_bucket(s.hash) != bucket) continue;
       s.merging = true;
-      writes.push_back({block, i, std::nullopt});
+      writes.push_back({block, i, std::nullopt, s.lsn});
     }
   }
   space_.gather(writes.size());
@@ -203,6 +217,7 @@ Task<Status> Merger::read(List<Gathered>& writes, Changes& changes) {
   Status s = failure();
   for (std::size_t i = 0; s.ok() && i < writes.size(); ++i) {
     Gathered& w = writes[i];
+    w.lsn = table_.slot(w.block, w.slot).lsn;
     w.published = repair_.read_intact(w.block, w.slot);
     if (!w.published) {
       Result<BlockTable::Published> p = co_await repair_.read(w.block, w.slot);
@@ -234,9 +249,9 @@ void Merger::account(std::uint64_t bucket, std::size_t changes, Nanos began, con
 void Merger::conclude(const Gathered& at, const Change& change, const Status& merged) {
   WriteSlot& s = table_.slot(at.block, at.slot);
   s.merging = false;
-  // Rule 7: a value that changed meanwhile stays DIRTY.
-  if (merged.ok() && !change.full &&
-      (s.version == change.version || !kept(Rule::dirty_if_changed))) {
+  // Rule 7: a value that changed meanwhile stays DIRTY. One that was moved has its version still.
+  const bool same = s.version == change.version && s.lsn == at.lsn;
+  if (merged.ok() && !change.full && (same || !kept(Rule::dirty_if_changed))) {
     table_.set_clean(at.block, at.slot);
   } else if (merged.code() == Code::corrupt || (change.full && s.version == change.version)) {
     s.stuck = true;

@@ -73,6 +73,8 @@ class Merger {
   }
   auto one_ended() { return ended_.wait(); }
   Task<void> await_started();
+  // Whether a write of this home that was logged before `lsn` is not merged yet.
+  bool unmerged(std::uint64_t home, std::uint64_t lsn);
   Task<void> drain();
 
   // While the log is replayed: merges leave the buckets' applied LSN alone.
@@ -89,6 +91,7 @@ class Merger {
     std::uint64_t block;
     std::uint32_t slot;
     std::optional<BlockTable::Published> published;
+    std::uint64_t lsn = 0;  // of that
   };
   template <class T>
   using List = std::vector<T, PoolAllocator<T>>;

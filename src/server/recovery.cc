@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <span>
 
@@ -28,10 +29,8 @@ using Records = std::span<NewestRecord>;
 
 // What this release cannot take up, and must not leave out.
 std::string not_served(const LogRecordView& record) {
-  if (record.kind == LogKind::image) return "";
-  if (record.kind == LogKind::segments) return "counts bytes of the value log";
-  const layout::RecordView r = record.record();
-  return r.plain() ? "" : std::string(why_not_plain(r));
+  if (!is_write(record.kind) || record.end == 0) return "";
+  return std::string(why_not_plain(record.record()));
 }
 
 // How the memory is used. Reading the log and reading buckets take turns, but what they read to may
@@ -64,6 +63,11 @@ class ShardRecovery final : public storage::LogVisitor {
         RecoveryTable::create(g_, p_.log.key(), plan_.table);
     if (!table.ok()) co_return table.status();
     table_ = *std::move(table);
+    if (p_.segments.any()) {
+      const Result<layout::SegmentTable> segments = co_await p_.values.load_table();
+      if (!segments.ok()) co_return segments.status();
+      counted_ = segments->lsn;
+    }
     Result<storage::LogScan> scan =
         co_await storage::scan_log(p_.device, g_, p_.log.key(), plan_.reads, *this);
     if (!scan.ok()) co_return scan.status();
@@ -84,6 +88,7 @@ class ShardRecovery final : public storage::LogVisitor {
   void on_begin() override {
     table_->clear();
     not_served_ = Status();
+    counts_.clear();
   }
   void on_record(const LogRecordView& record) override {
     if (const std::string why = not_served(record); !why.empty()) {
@@ -92,6 +97,11 @@ class ShardRecovery final : public storage::LogVisitor {
                            fmt::format("the log record at LSN {} of {} {}, which this release does "
                                        "not serve: use the one that wrote it",
                                        record.lsn, p_.device.name(), why));
+    } else if (record.kind == LogKind::segments) {
+      // Of a later pass over the log they would be old.
+      if (goes_on_ || record.lsn < counted_) return;
+      const auto counts = *layout::decode_segment_counts(record.body, g_);
+      for (const layout::SegmentCount& c : counts) counts_[c.number] = c;
     } else {
       table_->offer(record);
     }
@@ -130,6 +140,9 @@ class ShardRecovery final : public storage::LogVisitor {
     if (!s.ok()) co_return s;
     in_place_ = true;
     if (position != nullptr) {
+      for (const auto& [number, count] : counts_) p_.segments.restore(count);
+      p_.segments.restored();
+      if (s = co_await p_.values.reopen(); !s.ok()) co_return s;
       p_.log.resume(*position);
       p_.executor.spawn(p_.log.run());
       p_.merger.set_replaying(true);
@@ -300,7 +313,7 @@ class ShardRecovery final : public storage::LogVisitor {
     p_.table.publish(block, *slot, record->record(), key.lsn);
     WriteSlot& s = p_.table.slot(block, *slot);
     s.reserved = false;
-    if (record->kind == LogKind::value) {
+    if (record->kind != LogKind::tombstone) {
       p_.room.admit_again(s, p_.geometry.home_bucket(key.place),
                           BucketRoom::bytes_of(record->key, as_string(record->body)));
     }
@@ -338,7 +351,9 @@ class ShardRecovery final : public storage::LogVisitor {
   std::unique_ptr<RecoveryTable> table_;  // from run() on
   RecoveryReport report_;
   Status not_served_;
-  bool goes_on_ = false;   // the log does
+  std::uint64_t counted_ = 0;  // the table of segments has all that was logged before
+  std::map<std::uint32_t, layout::SegmentCount> counts_;  // of segments, since
+  bool goes_on_ = false;                                  // the log does
   bool in_place_ = false;  // the images are, of the buckets of this pass and those behind them
   std::uint64_t work_ = 0, worked_ = 0;
   double covered_ = 0;  // the part that earlier passes have done

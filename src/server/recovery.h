@@ -13,6 +13,7 @@
 
 #include "server/block_table.h"
 #include "server/bucket_store.h"
+#include "server/large_values.h"
 #include "server/log.h"
 #include "server/merger.h"
 #include "server/slot_queue.h"
@@ -42,6 +43,8 @@ struct RecoveryParts {
   BucketRoom& room;
   SlotQueue& queue;
   Merger& merger;
+  Segments& segments;
+  LargeValues& values;
 };
 
 struct RecoveryOptions {

@@ -115,6 +115,7 @@ void RecoveryTable::offer(const layout::LogRecordView& record) {
     NewestRecord r = of_key(record.key);
     r.lsn = record.lsn;
     r.version = record.version;
+    r.pointer = record.kind == layout::LogKind::pointer ? 1 : 0;
     offer(r);
     return;
   }
@@ -198,7 +199,9 @@ void RecoveryTable::look(const layout::Bucket& bucket, std::span<NewestRecord> k
     const NewestRecord wanted = of_key(stored.key);
     for (NewestRecord& key : keys) {
       if (key.place != wanted.place || key.check != wanted.check) continue;
-      if (stored.version >= key.version) key.done = 1;
+      // A value that was moved has its version still: `applied` says whether that is there.
+      if (stored.version > key.version || (stored.version == key.version && !key.pointer))
+        key.done = 1;
     }
   });
 }

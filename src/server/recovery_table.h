@@ -32,8 +32,9 @@ struct NewestRecord {
   std::uint64_t lsn = 0;    // of the record; 0: there is none
   std::uint64_t version : 48 = 0;
   std::uint64_t image : 1 = 0;
-  std::uint64_t done : 1 = 0;    // for who goes through them: it needs no more
-  std::uint64_t placed : 1 = 0;  // the table's
+  std::uint64_t pointer : 1 = 0;  // of a key: its value is in the value log
+  std::uint64_t done : 1 = 0;     // for who goes through them: it needs no more
+  std::uint64_t placed : 1 = 0;   // the table's
 };
 static_assert(sizeof(NewestRecord) == 32);
 

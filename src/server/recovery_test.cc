@@ -518,37 +518,22 @@ TEST_F(RecoveryTest, ClientsAreToldHowFarItIs) {
 
 // A release that knows these records left them there: nothing of them is passed over.
 TEST_F(RecoveryTest, RecordsOfALaterReleaseAreNotLeftOut) {
-  layout::SsdGeometry g = geometry_;
-  g.value_size = 256 << 10;
-  g.segment_size = 128 << 10;
-  g.device_size += g.value_size;
-  Bytes pointer(layout::kPointerSize), counts;
-  layout::encode(pointer, layout::Pointer{g.segment_size + layout::kSegmentHeader, 1, 100, 0});
-  layout::encode(counts, std::vector<layout::SegmentCount>{{1, 1, 512}});
-  const auto start_with = [&](const std::function<void(layout::BatchBuilder&)>& fill) {
+  const layout::SsdGeometry& g = geometry_;
+  const auto start_with = [&](std::uint64_t end) {
     Bytes contents = formatted(g);
     layout::BatchBuilder b(test_log_key(), g.store_id());
     b.begin(ByteSpan(contents).subspan(g.log_offset + g.block_size, layout::max_batch(g)),
             g.block_size);
-    fill(b);
+    b.add(layout::LogKind::value, 1, "key", Bytes(3), end);
     b.finish(0, 1, 1, g.block_size);
     ShardFixture s(g, std::move(contents), options_);
     return s.start();
   };
-  using layout::LogKind;
-  EXPECT_TRUE(start_with([](auto& b) { b.add(LogKind::value, 1, "key", {}); }).ok());
-  for (const auto& [kind, body, end, says] :
-       {std::tuple{LogKind::value, Bytes(3), 5U, "ends"},
-        std::tuple{LogKind::pointer, pointer, 0U, "value log"},
-        std::tuple{LogKind::segments, counts, 0U, "value log"}}) {
-    const Status s = start_with([&](auto& b) {
-      b.add(kind, kind == LogKind::segments ? 0 : 1, kind == LogKind::segments ? "" : "key", body,
-            end);
-    });
-    EXPECT_EQ(s.code(), Code::invalid);
-    EXPECT_THAT(s.message(), HasSubstr(says));
-    EXPECT_THAT(s.message(), HasSubstr("this release does not serve"));
-  }
+  EXPECT_TRUE(start_with(0).ok());
+  const Status s = start_with(5);
+  EXPECT_EQ(s.code(), Code::invalid);
+  EXPECT_THAT(s.message(), HasSubstr("ends"));
+  EXPECT_THAT(s.message(), HasSubstr("this release does not serve"));
 }
 
 TEST_F(RecoveryTest, ADeviceErrorIsPassedOn) {

@@ -53,6 +53,7 @@ void Session::grow() {
 
 void Session::move_to(fabric::Peer& to) {
   peer = &to;
+  ++connection;
   // Numbers of calls mean nothing on another connection.
   for (Write& write : writes_) write.call.reset();
 }

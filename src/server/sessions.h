@@ -33,7 +33,14 @@ class Session {
   // Writes that have begun and not finished.
   std::size_t unfinished() const { return unfinished_; }
 
+  // Answers a request that came when `connection` was this; one that came on an earlier connection
+  // is not waited for any more.
+  void reply(std::uint64_t of_connection, std::uint64_t call, ByteView payload) {
+    if (peer && connection == of_connection) peer->reply(call, payload);
+  }
+
   fabric::Peer* peer = nullptr;  // null while disconnected
+  std::uint64_t connection = 0;  // counts those that it has had
   Nanos lost_at = 0;             // when it was
 
  private:

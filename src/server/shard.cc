@@ -40,8 +40,6 @@ struct Room {
   const std::uint64_t records, used, spilled, all, free;
 };
 
-constexpr std::string_view kNoLargeValues = "this release of the server takes no large values";
-
 nlohmann::json to_json(const RecoveryReport& r) {
   return {{"records", r.records_applied},
           {"images", r.images},
@@ -79,18 +77,25 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
               queue_.wake_all();
               space_.wake_all();
               writes_.wake_all();
+              values_.wake_all();
             }),
       queue_(executor),
       space_(executor, ssd_, table_, log_),
       repair_(executor, ssd_, table_, log_),
-      images_(ssd_, log_),
+      segments_(ssd_),
+      images_(ssd_, log_, segments_),
       room_(executor, ssd_),
       buckets_(executor, device, ssd_, images_, room_),
       merger_(executor, device, ssd_, table_, log_, space_, queue_, repair_, buckets_, room_, stop_,
               options_.merges),
-      checkpointer_(executor, device, ssd_, table_, log_, space_, images_, repair_, merger_, stop_),
+      values_(executor, device, ssd_, log_, space_, segments_, stop_),
+      checkpointer_(executor, device, ssd_, table_, log_, space_, images_, repair_, merger_,
+                    values_, stop_),
       writes_(executor, device, ssd_, table_, log_, space_, queue_, repair_, buckets_, room_,
-              merger_, stop_),
+              merger_, segments_, stop_),
+      uploads_(executor, ssd_, log_, values_, writes_, options_.session_seed),
+      cleaner_(executor, device, ssd_, log_, space_, segments_, values_, writes_, merger_,
+               checkpointer_, stop_),
       scrubber_(executor, table_, repair_),
       sessions_(options_.session_seed),
       idle_(executor),
@@ -105,6 +110,7 @@ Task<Status> Shard::start() {
   if (!r.ok()) co_return r.status();
   recovery_ = *r;
   executor_.spawn(checkpointer_.run());
+  if (segments_.any()) executor_.spawn(cleaner_.run());
   co_return Status();
 }
 
@@ -118,14 +124,16 @@ Task<Result<RecoveryReport>> Shard::recover_log() {
     const auto now = static_cast<std::uint64_t>(part * Recoveries::kWhole);
     recoveries_->advance(std::exchange(before, now), now);
   };
-  const RecoveryParts parts{executor_, device_, ssd_,   table_, log_,
-                            buckets_,  room_,   queue_, merger_};
+  const RecoveryParts parts{executor_, device_, ssd_,    table_,    log_,   buckets_,
+                            room_,     queue_,  merger_, segments_, values_};
   co_return co_await recover(parts, std::move(options));
 }
 
 Task<Status> Shard::stop() {
   stopping_ = true;
   co_await scrubber_.stop();
+  co_await cleaner_.stop();
+  co_await uploads_.stop();
   while (writes_in_flight_ > 0) co_await idle_.wait();
   checkpointer_.stop();
   co_await checkpointer_.drain();
@@ -179,7 +187,8 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
   if (!is_write(request->kind)) {
     if (request->kind == RequestKind::report) take_report(*request);
     if (request->kind >= RequestKind::value_begin) {
-      return peer.reply(call, encoded({Code::invalid, 0, kNoLargeValues}));
+      return executor_.spawn(
+          serve_upload(sessions_.find(session->id()), call, OwnedRequest(*request, message)));
     }
     const std::string text = request->kind == RequestKind::stat ? asked(*request) : "";
     return peer.reply(call, encoded({Code::ok, 0, text}));
@@ -204,6 +213,7 @@ void Shard::take_report(const Request& request) {
 
 void Shard::scrub() {
   scrubber_.step();
+  uploads_.expire();
   const Room room(ssd_, log_.buckets());
   const std::optional<unsigned> level = fill_warnings_.reached(room.fill());
   if (!level) return;
@@ -220,11 +230,31 @@ std::optional<Reply> Shard::refusal(std::size_t message_size) const {
   return std::nullopt;
 }
 
+Task<void> Shard::serve_upload(std::shared_ptr<Session> session, std::uint64_t call,
+                               OwnedRequest request) {
+  const std::uint64_t connection = session->connection;
+  WriteOutcome outcome;
+  if (request->kind == RequestKind::value_begin) {
+    outcome = co_await uploads_.begin(session->id(), *request);
+  } else if (request->kind == RequestKind::value_part) {
+    outcome = co_await uploads_.part(session->id(), *request);
+  } else {
+    outcome = uploads_.abandon(session->id(), *request);
+  }
+  if (outcome.code == Code::full) ++refused_full_;
+  session->reply(connection, call, encoded({outcome.code, outcome.version, outcome.text}));
+}
+
 Task<void> Shard::serve_write(std::shared_ptr<Session> session, OwnedRequest request) {
   const Nanos began = executor_.now();
   ++writes_in_flight_;
   write_bytes_in_flight_ += request.size();
-  const WriteOutcome outcome = co_await writes_.write(*request);
+  WriteOutcome outcome;
+  if (layout::is_value_commit(request->kind)) {
+    outcome = co_await uploads_.commit(session->id(), *request);
+  } else {
+    outcome = co_await writes_.write(*request);
+  }
   session->finish(request->sequence, encoded({outcome.code, outcome.version, outcome.text}));
   const Nanos ended = executor_.now();
   recent_.write_ended(ended, ended - began);
@@ -312,6 +342,21 @@ nlohmann::json Shard::ssd_stat() const {
           {"bucket_bytes", ssd_.bucket_size}};
 }
 
+nlohmann::json Shard::values_stat() const {
+  const Segments::Totals t = segments_.totals();
+  const LargeValueCounters& v = values_.counters();
+  return {{"live_bytes", t.live},
+          {"dead_bytes", t.dead},
+          {"free_bytes", t.free},
+          {"segments", t.segments},
+          {"segment_bytes", ssd_.segment_size},
+          {"free_segments", t.free_segments},
+          {"uploads", uploads_.count()},
+          {"bytes_written", v.bytes_written},
+          {"bytes_moved", v.bytes_moved},
+          {"cleaned", v.cleaned}};
+}
+
 nlohmann::json Shard::stat_json() {
   const Sessions::Count sessions = sessions_.count(executor_.now());
   const MergeCounters& m = merger_.counters();
@@ -343,6 +388,7 @@ nlohmann::json Shard::stat_json() {
         {"queued",
          merger_.queued(Merger::Urgency::ahead) + merger_.queued(Merger::Urgency::waited)}}},
       {"ssd", ssd_stat()},
+      {"values", values_stat()},
       {"recovery", to_json(recovery_)},
       {"process", nlohmann::json::parse(options_.process_stat())},
   };

@@ -17,8 +17,10 @@
 #include "server/bucket_room.h"
 #include "server/bucket_store.h"
 #include "server/checkpointer.h"
+#include "server/cleaner.h"
 #include "server/fail_stop.h"
 #include "server/fill_warnings.h"
+#include "server/large_values.h"
 #include "server/log.h"
 #include "server/log_space.h"
 #include "server/merger.h"
@@ -31,6 +33,7 @@
 #include "server/slot_queue.h"
 #include "server/slot_repair.h"
 #include "server/slow_log.h"
+#include "server/uploads.h"
 #include "server/write_path.h"
 
 namespace scalio::server {
@@ -87,6 +90,8 @@ class Shard final : public fabric::Service {
   std::string figures();
 
  private:
+  Task<void> serve_upload(std::shared_ptr<Session> session, std::uint64_t call,
+                          OwnedRequest request);
   Task<void> serve_write(std::shared_ptr<Session> session, OwnedRequest request);
   void take_report(const layout::Request& request);
   std::string asked(const layout::Request& request);
@@ -103,6 +108,7 @@ class Shard final : public fabric::Service {
   nlohmann::json recent_stat();
   nlohmann::json log_stat() const;
   nlohmann::json ssd_stat() const;
+  nlohmann::json values_stat() const;
 
   Executor& executor_;
   block::BlockDevice& device_;
@@ -115,12 +121,16 @@ class Shard final : public fabric::Service {
   SlotQueue queue_;
   LogSpace space_;
   SlotRepair repair_;
+  Segments segments_;
   BucketImages images_;
   BucketRoom room_;
   BucketStore buckets_;
   Merger merger_;
+  LargeValues values_;
   Checkpointer checkpointer_;
   WritePath writes_;
+  Uploads uploads_;
+  Cleaner cleaner_;
   Scrubber scrubber_;
   Sessions sessions_;
   RecoveryReport recovery_;

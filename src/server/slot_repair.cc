@@ -45,7 +45,8 @@ Task<Result<BlockTable::Published>> SlotRepair::read(std::uint64_t block, std::u
     BlockTable::Published p(r->record());
     // Meanwhile it may have been merged, which changes nothing; or the slot has something else, or
     // is whole.
-    if (s.state != WriteState::empty && s.version == p.version && !body_intact(block, i)) {
+    if (s.state != WriteState::empty && s.version == p.version && s.lsn == lsn &&
+        !body_intact(block, i)) {
       warn(block, i, "its value is taken from the log");
       table_.republish(block, i, p.view());
     }

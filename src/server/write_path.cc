@@ -8,7 +8,6 @@
 
 namespace scalio::server {
 
-using layout::LogKind;
 using layout::Request;
 using layout::RequestKind;
 
@@ -26,16 +25,20 @@ WriteOutcome not_known(const Status& why) {
 }
 }  // namespace
 
-// While a write that looks first has it, no other write of the key enters the log.
+// While a write that looks first has it, or one whose value is written anew, no other write of the
+// key enters the log.
 class WritePath::Exclusive {
  public:
-  Exclusive(KeyInFlight& key, bool wanted) : key_(wanted ? &key : nullptr) {
-    if (key_) key_->exclusive = true;
-  }
+  Exclusive() = default;
   Exclusive(const Exclusive&) = delete;
   Exclusive& operator=(const Exclusive&) = delete;
   ~Exclusive() { release(); }
 
+  void take(KeyInFlight& key) {
+    SCALIO_ASSERT(!key_ && !key.exclusive);
+    key_ = &key;
+    key.exclusive = true;
+  }
   void release() {
     if (!key_) return;
     key_->exclusive = false;
@@ -44,7 +47,7 @@ class WritePath::Exclusive {
   }
 
  private:
-  KeyInFlight* key_;
+  KeyInFlight* key_ = nullptr;
 };
 
 void WritePath::wake_all() {
@@ -53,7 +56,7 @@ void WritePath::wake_all() {
 }
 
 Status WritePath::check(const KeyedWrite& w) const {
-  const std::string_view key = w.request.key, value = w.request.value;
+  const std::string_view key = w.request.key, value = w.value;
   if (key.empty() || key.size() > layout::kMaxKey) {
     return Status(Code::invalid,
                   fmt::format("a key of {} bytes: keys have 1 to {}", key.size(), layout::kMaxKey));
@@ -72,9 +75,6 @@ Status WritePath::check(const KeyedWrite& w) const {
   if (placement_.shard_of(w.hash) != geometry_.shard && kept(Rule::same_shard)) {
     return Status(Code::invalid,
                   fmt::format("the key does not belong to shard {}", geometry_.shard));
-  }
-  if (layout::is_value_commit(w.request.kind)) {
-    return Status(Code::invalid, "this release of the server takes no large values");
   }
   if (w.request.end != 0 || w.request.kind == RequestKind::set_end) {
     return Status(Code::invalid, "this release of the server keeps no records that end at a time");
@@ -125,22 +125,26 @@ class WritePath::Entered {
   const KeyedWrite& w_;
 };
 
-WritePath::KeyedWrite WritePath::keyed(const Request& request) const {
+WritePath::KeyedWrite WritePath::keyed(const Request& request, LargeValue* large) const {
   const std::uint64_t hash = hash_key(request.key, geometry_.hash_seed);
   const std::uint64_t point = placement_.point_of(hash);
   const bool removal = layout::is_removal(request.kind);
+  const std::string_view value = large ? as_string(large->pointer) : request.value;
   return {request,
           hash,
           point,
           table_.geometry().block_of(point),
           geometry_.home_bucket(point),
-          request.value,
-          removal ? 0 : BucketRoom::bytes_of(request.key, request.value)};
+          value,
+          removal ? 0 : BucketRoom::bytes_of(request.key, value),
+          large,
+          false};
 }
 
 // Rule 1: log durable, published, reply.
-Task<WriteOutcome> WritePath::write(const Request& request) {
-  KeyedWrite w = keyed(request);
+Task<WriteOutcome> WritePath::write(const Request& request, LargeValue* large) {
+  SCALIO_ASSERT(layout::is_value_commit(request.kind) == (large != nullptr));
+  KeyedWrite w = keyed(request, large);
   if (Status s = check(w); !s.ok()) co_return failed(s);
   // A key that always has a write under way would keep its slot for ever: writers that wait for one
   // go first.
@@ -153,21 +157,23 @@ Task<WriteOutcome> WritePath::write(const Request& request) {
     if (Status s = co_await take_slot(key, w); !s.ok()) co_return failed(s);
   }
   while (key.exclusive) co_await key.changed.wait();
-  Exclusive exclusive(key, w.looks_first());
+  Exclusive exclusive;
   Made made;
   if (w.looks_first()) {
+    exclusive.take(key);
+    w.exclusive = true;
     std::optional<WriteOutcome> refused = co_await look_first(key, w, made);
     if (refused) co_return *std::move(refused);
   }
   BucketRoom::Turn turn(room_, w.home);
-  do {
-    if (!has_room(key, w, turn)) {
-      if (Status s = co_await find_room(key, w, turn); !s.ok()) co_return failed(s);
-    }
-    if (!may_log(key, w)) {
-      if (Status s = co_await wait_for_log(key, w, turn); !s.ok()) co_return failed(s);
-    }
-  } while (!has_room(key, w, turn));
+  if (!has_room(key, w, turn) || !may_log(key, w)) {
+    if (Status s = co_await make_ready(key, w, turn); !s.ok()) co_return failed(s);
+  }
+  while (overtaken(w)) {
+    turn.give_back();
+    if (Status s = co_await renew(key, w, exclusive); !s.ok()) co_return failed(s);
+    if (Status s = co_await make_ready(key, w, turn); !s.ok()) co_return failed(s);
+  }
   const Log::Ticket ticket = add_to_log(key, w, turn);
   exclusive.release();
 
@@ -187,6 +193,33 @@ Task<WriteOutcome> WritePath::write(const Request& request) {
     done.text = as_string(reply);
   }
   co_return done;
+}
+
+// Waits until the write has room and may be logged. The add must follow without suspending.
+Task<Status> WritePath::make_ready(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn) {
+  do {
+    if (!has_room(key, w, turn)) {
+      if (Status s = co_await find_room(key, w, turn); !s.ok()) co_return s;
+    }
+    if (!may_log(key, w)) {
+      if (Status s = co_await wait_for_log(key, w, turn); !s.ok()) co_return s;
+    }
+  } while (!has_room(key, w, turn));
+  co_return Status();
+}
+
+// Whether a newer write of the key was logged since the parts of its value were written.
+bool WritePath::overtaken(const KeyedWrite& w) const {
+  return w.large && !w.moved() && watched_.newest(w.hash) > w.large->version;
+}
+
+Task<Status> WritePath::renew(KeyInFlight& key, KeyedWrite& w, Exclusive& exclusive) {
+  if (!w.exclusive) {
+    while (key.exclusive) co_await key.changed.wait();
+    exclusive.take(key);
+    w.exclusive = true;
+  }
+  co_return co_await w.large->renew(*w.large);
 }
 
 // Gets the write slot that the key's writes go to, if there is one now.
@@ -225,7 +258,7 @@ Task<std::optional<WriteOutcome>> WritePath::look_first(KeyInFlight& key, KeyedW
   Current current;
   Status s = co_await find_current(key, w, current);
   if (!s.ok()) co_return failed(s);
-  if (layout::is_conditional(w.request.kind)) co_return compare_version(w, current.version);
+  if (!layout::is_update(w.request.kind)) co_return compare(w, current);
   s = make(w, std::move(current), made);
   if (!s.ok()) co_return failed(s);
   w.value = made.value;
@@ -233,7 +266,14 @@ Task<std::optional<WriteOutcome>> WritePath::look_first(KeyInFlight& key, KeyedW
   co_return std::nullopt;
 }
 
-std::optional<WriteOutcome> WritePath::compare_version(const KeyedWrite& w, std::uint64_t version) {
+std::optional<WriteOutcome> WritePath::compare(const KeyedWrite& w, const Current& current) {
+  const std::uint64_t version = current.version;
+  if (w.moved()) {
+    const bool same = version == w.large->version && current.kind == layout::Kind::pointer &&
+                      current.value == as_string(w.large->moved_from);
+    if (same) return std::nullopt;
+    return WriteOutcome{Code::conflict, version, "the key has another value"};
+  }
   if (version == w.request.expected) return std::nullopt;
   ++counters_.conflicts;
   return WriteOutcome{Code::conflict, version,
@@ -242,6 +282,9 @@ std::optional<WriteOutcome> WritePath::compare_version(const KeyedWrite& w, std:
 
 // What an update leaves: it begins with nothing, or with 0, where the key has nothing.
 Status WritePath::make(const KeyedWrite& w, Current current, Made& made) const {
+  if (current.kind == layout::Kind::pointer) {
+    return Status(Code::too_large, "the key's value is in the value log, where none is changed");
+  }
   made.reply.previous = current.version;
   made.value = std::move(current.value);
   if (w.request.kind == RequestKind::append) {
@@ -318,9 +361,9 @@ Task<Status> WritePath::find_room_alone(const KeyedWrite& w, BucketRoom::Turn& t
 
 // Whether the record may be added to the log now.
 bool WritePath::may_log(const KeyInFlight& key, const KeyedWrite& w) const {
-  const auto key_size = static_cast<std::uint32_t>(w.request.key.size()),
-             value_size = static_cast<std::uint32_t>(w.value.size());
-  return !stop_.failed() && (w.looks_first() || !key.exclusive) &&
+  const auto key_size = static_cast<std::uint32_t>(w.request.key.size());
+  const std::uint32_t value_size = w.log_body(geometry_);
+  return !stop_.failed() && (w.exclusive || !key.exclusive) &&
          log_.has_room(key_size, value_size) &&
          space_.admits(layout::BatchBuilder::record_size(key_size, value_size));
 }
@@ -328,15 +371,15 @@ bool WritePath::may_log(const KeyInFlight& key, const KeyedWrite& w) const {
 // Waits until it may be. The add must follow without suspending.
 Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w,
                                      BucketRoom::Turn& turn) {
-  const auto key_size = static_cast<std::uint32_t>(w.request.key.size()),
-             value_size = static_cast<std::uint32_t>(w.value.size());
+  const auto key_size = static_cast<std::uint32_t>(w.request.key.size());
+  const std::uint32_t value_size = w.log_body(geometry_);
   const std::uint32_t size = layout::BatchBuilder::record_size(key_size, value_size);
   const std::uint64_t checkpoints = space_.checkpoints();
   while (!stop_.failed()) {
     co_await log_.room(key_size, value_size);
     if (!log_.failure().ok()) {
       stop_.fail(log_.failure());
-    } else if (!w.looks_first() && key.exclusive) {
+    } else if (!w.exclusive && key.exclusive) {
       // The one that looks may be waiting for its turn.
       turn.give_back();
       co_await key.changed.wait();
@@ -360,8 +403,11 @@ Log::Ticket WritePath::add_to_log(KeyInFlight& key, const KeyedWrite& w, BucketR
   } else {
     room_.admit(slot, w.home, w.bytes);
   }
-  const Log::Ticket ticket = log_.add(w.removal() ? LogKind::tombstone : LogKind::value, 0,
+  if (w.large) segments_.add_live(w.large->pointer, w.request.key.size());
+  const Log::Ticket ticket = log_.add(layout::log_kind(w.kind()), w.large ? w.large->version : 0,
                                       w.request.key, as_bytes(w.value));
+  if (w.large) segments_.log_counts(log_);
+  watched_.logged(w.hash, ticket.version);
   space_.admit(ticket.lsn);
   ++key.unpublished;
   ++slot.in_log;
@@ -371,9 +417,17 @@ Log::Ticket WritePath::add_to_log(KeyInFlight& key, const KeyedWrite& w, BucketR
 void WritePath::publish(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket) {
   // Records of one batch are resumed in their order; should a newer value of the key be there
   // already, this one was replaced in the same instant.
-  if (ticket.version <= table_.slot(w.block, *key.slot).version) return;
-  const layout::RecordView record{w.request.key, w.value, ticket.version,
-                                  w.removal() ? layout::Kind::tombstone : layout::Kind::value};
+  const WriteSlot& slot = table_.slot(w.block, *key.slot);
+  if (ticket.version < slot.version || (ticket.version == slot.version && !w.moved())) {
+    if (w.large) segments_.remove_live(w.large->pointer, w.request.key.size());
+    return;
+  }
+  // What is replaced before it comes to a bucket is dropped here.
+  if (slot.pointer && slot.dirty() && !slot.merging) {
+    const auto before = table_.look(w.block, *key.slot);
+    if (before) segments_.remove_live(as_bytes(before->value), w.request.key.size());
+  }
+  const layout::RecordView record{w.request.key, w.value, ticket.version, w.kind()};
   table_.publish(w.block, *key.slot, record, ticket.lsn);
   if (w.removal()) room_.full().clear_near(w.home);
 }
@@ -390,10 +444,13 @@ void WritePath::settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket&
 }
 
 void WritePath::count(const KeyedWrite& w) {
+  if (w.moved()) return;
   switch (w.request.kind) {
-    case RequestKind::put: ++counters_.puts; break;
+    case RequestKind::put:
+    case RequestKind::value_commit: ++counters_.puts; break;
     case RequestKind::remove: ++counters_.removes; break;
-    case RequestKind::put_if: ++counters_.conditional_puts; break;
+    case RequestKind::put_if:
+    case RequestKind::value_commit_if: ++counters_.conditional_puts; break;
     case RequestKind::remove_if: ++counters_.conditional_removes; break;
     case RequestKind::append: ++counters_.appends; break;
     case RequestKind::increment: ++counters_.increments; break;
@@ -403,30 +460,53 @@ void WritePath::count(const KeyedWrite& w) {
 
 // What the key has as of its last logged write. None of its writes may be unpublished.
 Task<Status> WritePath::find_current(KeyInFlight& key, const KeyedWrite& w, Current& current) {
+  const auto slot = key.slot && table_.slot(w.block, *key.slot).version != 0
+                        ? key.slot
+                        : table_.find(w.block, w.point, w.request.key);
+  co_return co_await find_in(slot, w.block, w.point, w.request.key, current);
+}
+
+Task<Status> WritePath::find_in(std::optional<std::uint32_t> slot, std::uint64_t block,
+                                std::uint64_t point, std::string_view key, Current& current) {
   const auto take = [&current](const layout::RecordView& r) {
-    if (r.kind != layout::Kind::tombstone) current = {r.version, std::string(r.value)};
+    if (r.kind != layout::Kind::tombstone) current = {r.version, std::string(r.value), r.kind};
     return Status();
   };
-  auto slot = key.slot && table_.slot(w.block, *key.slot).version != 0
-                  ? key.slot
-                  : table_.find(w.block, w.point, w.request.key);
-  if (!slot) co_return co_await find_in_bucket(w, current);
-  const WriteSlot& s = table_.slot(w.block, *slot);
+  if (!slot) co_return co_await find_in_bucket(point, key, current);
+  const WriteSlot& s = table_.slot(block, *slot);
   if (s.dirty()) {
-    Result<BlockTable::Published> p = co_await repair_.read(w.block, *slot);
+    Result<BlockTable::Published> p = co_await repair_.read(block, *slot);
     if (!p.ok() && s.dirty()) co_return p.status();
     if (p.ok()) co_return take(p->view());
   }
-  if (repair_.intact(w.block, *slot)) co_return take(*table_.look(w.block, *slot));
+  if (repair_.intact(block, *slot)) {
+    const auto found = table_.look(block, *slot);
+    if (found && found->key == key) co_return take(*found);
+  }
   // CLEAN, and a client has damaged our copy in the region: the bucket has the value, the log may
   // not.
-  co_return co_await find_in_bucket(w, current);
+  co_return co_await find_in_bucket(point, key, current);
 }
 
-Task<Status> WritePath::find_in_bucket(const KeyedWrite& w, Current& current) {
-  Result<BucketStore::Found> found = co_await buckets_.find(w.request.key, w.point);
-  if (found.ok()) current = {found->version, std::move(found->value)};
+Task<Status> WritePath::find_in_bucket(std::uint64_t point, std::string_view key,
+                                       Current& current) {
+  Result<BucketStore::Found> found = co_await buckets_.find(key, point);
+  if (found.ok()) current = {found->version, std::move(found->value), found->kind};
   co_return found.status();
+}
+
+Task<Result<std::optional<LargeValue::Pointer>>> WritePath::pointer_of(std::string_view key,
+                                                                       std::uint64_t version) {
+  const std::uint64_t point = placement_.point_of(hash_key(key, geometry_.hash_seed)),
+                      block = table_.geometry().block_of(point);
+  const auto slot = table_.find(block, point, key);
+  Current now;
+  Status s = co_await find_in(slot, block, point, key, now);
+  if (!s.ok()) co_return s;
+  std::optional<LargeValue::Pointer> pointer;
+  if (now.version == version && now.kind == layout::Kind::pointer)
+    copy_bytes(as_bytes(now.value), pointer.emplace().data());
+  co_return pointer;
 }
 
 }  // namespace scalio::server

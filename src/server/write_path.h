@@ -2,6 +2,7 @@
 // PUT"): a write slot is taken, the record logged, the value published (rule 1).
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "server/log.h"
 #include "server/log_space.h"
 #include "server/merger.h"
+#include "server/segments.h"
 #include "server/slot_queue.h"
 #include "server/slot_repair.h"
 
@@ -26,6 +28,49 @@ struct WriteOutcome {
   Code code = Code::ok;
   std::uint64_t version = 0;
   std::string text;
+};
+
+// A value in the value log that a write gives to its key, and what is done if that is too late for
+// its version.
+struct LargeValue {
+  using Pointer = std::array<std::byte, layout::kPointerSize>;  // encoded
+
+  Pointer pointer{};
+  std::uint64_t version = 0;  // that its parts were written with
+  // A newer write of the key was logged since: writes the value anew, with another version, and
+  // sets both. While it does, no other write of the key is logged. Empty of a value that is moved:
+  // its record has this pointer, or nothing is done.
+  std::function<Task<Status>(LargeValue& value)> renew;
+  Pointer moved_from{};
+
+  bool moved() const { return !renew; }
+};
+
+// The keys of uploads, and the newest version that was logged of each meanwhile.
+class WatchedKeys {
+ public:
+  // By the key's hash. Two keys of one hash may cost a value that is written anew.
+  void watch(std::uint64_t hash) { ++keys_[hash].watchers; }
+  void unwatch(std::uint64_t hash) {
+    const auto it = keys_.find(hash);
+    if (--it->second.watchers == 0) keys_.erase(it);
+  }
+  void logged(std::uint64_t hash, std::uint64_t version) {
+    if (keys_.empty()) return;
+    if (const auto it = keys_.find(hash); it != keys_.end())
+      it->second.newest = std::max(it->second.newest, version);
+  }
+  std::uint64_t newest(std::uint64_t hash) const {
+    const auto it = keys_.find(hash);
+    return it == keys_.end() ? 0 : it->second.newest;
+  }
+
+ private:
+  struct Key {
+    std::uint32_t watchers = 0;
+    std::uint64_t newest = 0;
+  };
+  std::unordered_map<std::uint64_t, Key> keys_;
 };
 
 struct WriteCounters {
@@ -44,7 +89,7 @@ class WritePath {
   WritePath(Executor& executor, const block::BlockDevice& device,
             const layout::SsdGeometry& geometry, BlockTable& table, Log& log, LogSpace& space,
             SlotQueue& queue, SlotRepair& repair, BucketStore& buckets, BucketRoom& room,
-            Merger& merger, FailStop& stop)
+            Merger& merger, Segments& segments, FailStop& stop)
       : executor_(executor),
         device_(device),
         geometry_(geometry),
@@ -57,12 +102,18 @@ class WritePath {
         buckets_(buckets),
         room_(room),
         merger_(merger),
+        segments_(segments),
         stop_(stop) {}
 
   // Does a write, of any kind. It is on SSD and visible to all clients if the
   // outcome is ok, may be if it is unknown, and nothing was done otherwise. The request's bytes
-  // stay until then.
-  Task<WriteOutcome> write(const layout::Request& request);
+  // stay until then. A commit of a large value comes with that; its parts are flushed.
+  Task<WriteOutcome> write(const layout::Request& request, LargeValue* large = nullptr);
+
+  // The pointer that the key's record has, if it is of this version.
+  Task<Result<std::optional<LargeValue::Pointer>>> pointer_of(std::string_view key,
+                                                              std::uint64_t version);
+  WatchedKeys& watched() { return watched_; }
 
   // A failure: who waits looks at it.
   void wake_all();
@@ -93,18 +144,31 @@ class WritePath {
     std::uint64_t home;      // bucket
     std::string_view value;  // that it leaves; of an update once it is made
     std::uint32_t bytes;     // that its record takes of a bucket
+    LargeValue* large;       // then `value` is its pointer
+    bool exclusive;          // no other write of the key is logged meanwhile
 
     Name name() const { return {hash, request.key}; }
     bool removal() const { return layout::is_removal(request.kind); }
+    bool moved() const { return large && large->moved(); }
+    layout::Kind kind() const {
+      return large       ? layout::Kind::pointer
+             : removal() ? layout::Kind::tombstone
+                         : layout::Kind::value;
+    }
+    // That it takes of a log batch: its value, and what is counted beside it.
+    std::uint32_t log_body(const layout::SsdGeometry& geometry) const {
+      return static_cast<std::uint32_t>(value.size()) + (large ? Segments::log_room(geometry) : 0);
+    }
     // Whether what it does depends on what the key has.
     bool looks_first() const {
-      return layout::is_conditional(request.kind) || layout::is_update(request.kind);
+      return layout::is_conditional(request.kind) || layout::is_update(request.kind) || moved();
     }
   };
   // What a key has.
   struct Current {
     std::uint64_t version = 0;  // 0: nothing
-    std::string value;
+    std::string value;          // or the bytes of a pointer
+    layout::Kind kind = layout::Kind::value;
   };
   // What an update makes of it.
   struct Made {
@@ -132,7 +196,7 @@ class WritePath {
   using InFlight = std::unordered_map<OwnedName, KeyInFlight, NameHash, SameName,
                                       PoolAllocator<std::pair<const OwnedName, KeyInFlight>>>;
 
-  KeyedWrite keyed(const layout::Request& request) const;
+  KeyedWrite keyed(const layout::Request& request, LargeValue* large) const;
   Status check(const KeyedWrite& w) const;
   class Entered;
   KeyInFlight& enter(const KeyedWrite& w);
@@ -143,12 +207,15 @@ class WritePath {
   bool has_slot(KeyInFlight& key, const KeyedWrite& w);
   Task<Status> take_slot(KeyInFlight& key, const KeyedWrite& w);
   Task<std::optional<WriteOutcome>> look_first(KeyInFlight& key, KeyedWrite& w, Made& made);
-  std::optional<WriteOutcome> compare_version(const KeyedWrite& w, std::uint64_t version);
+  std::optional<WriteOutcome> compare(const KeyedWrite& w, const Current& current);
   Status make(const KeyedWrite& w, Current current, Made& made) const;
   Status too_large(std::uint64_t bytes) const;
   bool has_room(const KeyInFlight& key, const KeyedWrite& w, const BucketRoom::Turn& turn) const;
   Task<Status> find_room(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
   Task<Status> find_room_alone(const KeyedWrite& w, BucketRoom::Turn& turn);
+  Task<Status> make_ready(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
+  bool overtaken(const KeyedWrite& w) const;
+  Task<Status> renew(KeyInFlight& key, KeyedWrite& w, Exclusive& exclusive);
   Task<Status> look_at_old_record(WriteSlot& slot, const KeyedWrite& w);
   bool may_log(const KeyInFlight& key, const KeyedWrite& w) const;
   Task<Status> wait_for_log(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
@@ -158,7 +225,9 @@ class WritePath {
   void count(const KeyedWrite& w);
 
   Task<Status> find_current(KeyInFlight& key, const KeyedWrite& w, Current& current);
-  Task<Status> find_in_bucket(const KeyedWrite& w, Current& current);
+  Task<Status> find_in(std::optional<std::uint32_t> slot, std::uint64_t block, std::uint64_t point,
+                       std::string_view key, Current& current);
+  Task<Status> find_in_bucket(std::uint64_t point, std::string_view key, Current& current);
 
   Executor& executor_;
   const block::BlockDevice& device_;
@@ -172,7 +241,9 @@ class WritePath {
   BucketStore& buckets_;
   BucketRoom& room_;
   Merger& merger_;
+  Segments& segments_;
   FailStop& stop_;
+  WatchedKeys watched_;
   InFlight in_flight_;
   WriteCounters counters_;
 };

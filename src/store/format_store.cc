@@ -20,6 +20,7 @@
 #include "layout/bucket.h"
 #include "layout/log.h"
 #include "layout/superblock.h"
+#include "layout/value_area.h"
 #include "store/store_files.h"
 #include "store/store_key.h"
 #include "task/run_to_end.h"
@@ -32,6 +33,13 @@ using layout::SsdGeometry;
 
 namespace {
 constexpr std::uint64_t kLargestDefaultLog = 1 << 30;
+// Of the area for values of a slice: its segments are at most so large, and at least so many; where
+// they would be as small as can be, a few do.
+constexpr std::uint64_t kLargestSegment = 128 << 20;
+constexpr std::uint64_t kLeastSegments = 16;
+constexpr std::uint64_t kFewestSegments = 5;
+// A smaller slice has none by default.
+constexpr std::uint64_t kSmallestWithValues = 256 << 20;
 constexpr std::uint64_t kZeroChunk = 4 << 20;
 // So that no shard has 2 % more keys than another.
 constexpr std::uint32_t kPartitionsOfAShard = 64, kFewestPartitions = 4096;
@@ -144,6 +152,18 @@ Task<Status> blank_ssd(block::BlockDevice& device, const SsdGeometry& g) {
   co_return co_await device.flush();
 }
 
+// That of an area without values, and zeros in the place of its copy: no other store's is there.
+Task<Status> write_segment_table(block::BlockDevice& device, const SsdGeometry& g) {
+  Bytes table;
+  layout::encode(table, layout::first_segment_table(g), g);
+  block::Buffer bytes(round_up(table.size(), kSuperblockSize));
+  Status s = co_await device.write(g.value_offset() + g.segment_size / 2, bytes.span(),
+                                   block::Durability::cached);
+  if (!s.ok()) co_return s;
+  copy_bytes(table, bytes.data());
+  co_return co_await device.write(g.value_offset(), bytes.span(), block::Durability::cached);
+}
+
 // A slice, formatted. A file is written over wholly: filesystems make the first write to each part
 // of one much dearer than the later ones. On a device buckets need no formatting: one without the
 // new store's identity is empty.
@@ -164,7 +184,9 @@ Task<Status> write_slice(block::BlockDevice& device, const SsdGeometry& g,
     }
   }
   const ByteView first = layout::first_batch(chunk.span(), layout::log_key_of(key, g.shard), g);
-  co_return co_await device.write(g.log_offset, first, block::Durability::cached);
+  Status s = co_await device.write(g.log_offset, first, block::Durability::cached);
+  if (s.ok() && g.value_size > 0) s = co_await write_segment_table(device, g);
+  co_return s;
 }
 
 // All but the superblocks.
@@ -367,6 +389,17 @@ Status prepare_directory(const FormatOptions& o, const std::vector<std::string>&
   return Status();
 }
 
+// The area for values of a slice that has so much room for it: segments are so few that large
+// values fit, and so many that cleaning goes in small steps.
+void plan_values(SsdGeometry& g, std::uint64_t room) {
+  const std::uint64_t segment =
+      std::clamp(std::bit_floor(std::max<std::uint64_t>(room / kLeastSegments, 1)),
+                 layout::kMinSegment, kLargestSegment);
+  if (room / segment < kFewestSegments) return;
+  g.segment_size = segment;
+  g.value_size = room / segment * segment;
+}
+
 // Makes one store, in the order of run()'s steps. The loop outlives it.
 class Formatter {
  public:
@@ -427,6 +460,14 @@ class Formatter {
                                                o_.log_size, layout::min_log_size(g)));
     }
     if (o_.log_size == 0) log = std::max(log, layout::min_log_size(g));
+    const std::uint64_t slice = size / g.slices, rest = slice - std::min(slice, log),
+                        share = slice < kSmallestWithValues ? 0 : rest / 2;
+    plan_values(g, o_.value_size ? *o_.value_size / g.slices : share);
+    if (o_.value_size.value_or(0) > 0 && g.value_size == 0) {
+      return Status(Code::invalid,
+                    fmt::format("--values {}: of each slice {} bytes or more, or 0", *o_.value_size,
+                                kFewestSegments * layout::kMinSegment));
+    }
     return layout::plan_ssd(g, size, log);
   }
 
@@ -447,6 +488,8 @@ class Formatter {
     summary_.log_bytes += g->slices * g->log_size;
     summary_.record_capacity_bytes +=
         g->slices * g->buckets * (g->bucket_size - layout::kBucketHeader);
+    summary_.value_bytes += g->slices * g->value_size;
+    if (g->value_size > 0) summary_.largest_value = layout::largest_value(*g);
     ssds_.geometries.push_back(*g);
     ssds_.devices.push_back(std::move(*device));
     return Status();

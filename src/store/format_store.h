@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,10 @@ struct FormatOptions {
   std::uint32_t inline_limit = 240;  // the largest key + value, in bytes
   std::uint32_t slices = 1;          // of each SSD
   std::uint64_t log_size = 0;        // bytes, of a slice; 0: an eighth of it, at most 1 GiB an SSD
-  bool force = false;                // overwrite what is there
+  // Bytes of each SSD for values over the inline limit, and never more; 0: none; without a number
+  // default_value_size() of it.
+  std::optional<std::uint64_t> value_size = 0;
+  bool force = false;                              // overwrite what is there
   const std::atomic<bool>* interrupted = nullptr;  // set, from any thread, to have it give up
 };
 
@@ -32,6 +36,9 @@ struct FormatSummary {
   std::uint64_t buckets = 0;
   std::uint64_t log_bytes = 0;
   std::uint64_t record_capacity_bytes = 0;
+  std::uint64_t value_bytes = 0;  // of areas for values
+  std::uint64_t largest_value =
+      0;  // that fits them whatever its key; the inline limit bounds others
 };
 
 // `progress` is told the fraction done. Failures: invalid (options, or something is there already

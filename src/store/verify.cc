@@ -12,6 +12,7 @@
 #include "block/identity.h"
 #include "block/superblock.h"
 #include "layout/bucket.h"
+#include "layout/value_area.h"
 #include "store/log_scan.h"
 #include "store/store_files.h"
 #include "store/store_key.h"
@@ -108,7 +109,7 @@ class Verifier {
     }
     void on_record(const layout::LogRecordView& r) override {
       ++records_;
-      if (layout::is_write(r.kind) && !r.record().plain()) {
+      if (r.end != 0) {
         problems_.add(verifier_.not_served(r.record(), verifier_.log_place(r.lsn)));
       }
       if (r.kind != layout::LogKind::image) return;
@@ -159,6 +160,7 @@ class Verifier {
         }
         check_bucket(first + i, Bucket(bytes));
       }
+      if (s = co_await check_values(); !s.ok()) co_return s;
       report_.buckets_read += n;
       progress(static_cast<double>(first) / static_cast<double>(g_.all_buckets()));
     }
@@ -199,7 +201,7 @@ class Verifier {
     report_.record_bytes += layout::kBucketRecordHeader + payload_size(r);
     const std::uint64_t hash = hash_key(r.key, g_.hash_seed);
     const std::uint64_t home = g_.home_bucket(placement_.point_of(hash));
-    if (!r.plain()) problem(not_served(r, fmt::format("bucket {}", number)));
+    if (r.end != 0) problem(not_served(r, fmt::format("bucket {}", number)));
     const auto place = [&] {
       return fmt::format("record in bucket {} at offset {} (version {})", number,
                          g_.bucket_at(number), r.version);
@@ -217,6 +219,49 @@ class Verifier {
     }
     check_once(here, hash, place);
     here.hashes.push_back(hash);
+    if (r.kind != layout::Kind::pointer) return;
+    const auto pointer = layout::decode_pointer(as_bytes(r.value), r.key.size(), g_);
+    if (!pointer) return problem(place() + " points outside the value log");
+    values_.push_back({*pointer, std::string(r.key), r.version});
+  }
+
+  // A value that a record has in the value log.
+  struct Value {
+    layout::Pointer pointer;
+    std::string key;
+    std::uint64_t version;
+  };
+  // Those of the buckets that were checked last.
+  Task<Status> check_values() {
+    for (const Value& v : values_) {
+      report_.value_bytes += v.pointer.length;
+      ++report_.values;
+      const Result<bool> intact = co_await read_value(v);
+      if (!intact.ok()) co_return intact.status();
+      if (*intact) continue;
+      problem(fmt::format("the value of version {} at offset {} fails its checksum", v.version,
+                          g_.value_offset() + v.pointer.offset));
+    }
+    values_.clear();
+    co_return Status();
+  }
+  Task<Result<bool>> read_value(const Value& v) {
+    const std::uint64_t size = layout::stored_size(v.pointer.length, v.key.size(), g_.block_size);
+    block::Buffer part(layout::kPartSize);
+    std::vector<std::uint64_t> sums;
+    for (std::uint64_t at = 0; at < size; at += layout::kPartSize) {
+      const ByteSpan bytes = part.first(std::min<std::uint64_t>(layout::kPartSize, size - at));
+      Status s = co_await device_.read(g_.value_offset() + v.pointer.offset + at, bytes);
+      if (!s.ok()) co_return s;
+      const auto found = layout::decode_part(bytes, v.pointer.offset + at, g_);
+      if (!found || found->part.key != v.key || found->part.version != v.version ||
+          found->part.sequence != v.pointer.sequence || found->part.index != sums.size() ||
+          found->part.length != v.pointer.length) {
+        co_return false;
+      }
+      sums.push_back(found->checksum);
+    }
+    co_return layout::checksum_of_parts(sums, v.version) == v.pointer.checksum;
   }
 
   template <class Place>
@@ -238,6 +283,7 @@ class Verifier {
   bool any_corrupt_ = false;
   std::unordered_map<std::uint64_t, Bytes> images_;
   std::deque<Seen> window_;
+  std::vector<Value> values_;  // to be checked
 };
 }  // namespace
 

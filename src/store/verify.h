@@ -14,6 +14,8 @@ struct VerifyReport {
   std::uint64_t buckets_read = 0;
   std::uint64_t records = 0;       // in buckets
   std::uint64_t record_bytes = 0;  // of these, with their headers
+  std::uint64_t values = 0;        // of these, in the value log
+  std::uint64_t value_bytes = 0;   // of those
   std::uint64_t log_records = 0;   // live: writes and images
   std::uint64_t log_batches = 0;
   std::vector<std::string> problems;  // that are left, each with its place; at most kMaxProblems
@@ -29,7 +31,8 @@ struct VerifyOptions {
   bool repair = false;
 };
 
-// Verifies every checksum of superblocks, live log and buckets, and that every record is where a
+// Verifies every checksum of superblocks, live log, buckets and the values in the value log that
+// their records point to, and that every record is where a
 // reader looks for it, once. Without `repair` it changes nothing and needs no write access.
 // Failures: the store cannot be read at all: invalid, corrupt, busy, io_error.
 Result<VerifyReport> verify_store(const std::string& dir, std::function<void(double)> progress,

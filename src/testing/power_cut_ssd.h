@@ -51,6 +51,7 @@ class PowerCutSsd final : public BlockDevice {
   struct Pending {
     std::uint64_t offset;
     Bytes bytes;
+    std::uint64_t number = 0;  // counted up
     bool done = false;
   };
 
@@ -64,12 +65,13 @@ class PowerCutSsd final : public BlockDevice {
   }
   Task<void> run_io(Io& io) {
     std::list<Pending>::iterator mine = pending_.end();
-    std::vector<std::list<Pending>::iterator> flushed;
+    std::vector<std::uint64_t> flushed;  // writes; another flush may have them too
     if (io.kind == Io::Kind::write) {
-      mine = pending_.insert(pending_.end(), {io.offset, Bytes(io.data, io.data + io.size)});
+      mine = pending_.insert(pending_.end(),
+                             {io.offset, Bytes(io.data, io.data + io.size), ++writes_});
     } else if (io.kind == Io::Kind::flush) {
       for (auto p = pending_.begin(); p != pending_.end(); ++p) {
-        if (p->done) flushed.push_back(p);
+        if (p->done) flushed.push_back(p->number);
       }
     }
     co_await some_turns();
@@ -83,7 +85,11 @@ class PowerCutSsd final : public BlockDevice {
       mine->done = true;
       if (io.durability == Durability::stable) make_durable(mine);
     }
-    for (auto p : flushed) make_durable(p);
+    for (auto p = pending_.begin(); p != pending_.end() && !flushed.empty();) {
+      const auto next = std::next(p);
+      if (std::ranges::find(flushed, p->number) != flushed.end()) make_durable(p);
+      p = next;
+    }
     if (io.kind != Io::Kind::read) on_change();
     count(counters_, io, Status());
     io.complete(executor_, Status());
@@ -94,6 +100,7 @@ class PowerCutSsd final : public BlockDevice {
   Bytes contents_;
   Bytes durable_;
   std::list<Pending> pending_;  // writes that are not durable, in the order they began
+  std::uint64_t writes_ = 0;
   std::mt19937_64 random_;
   Counters counters_;
 };

@@ -16,6 +16,7 @@
 #include "layout/bucket.h"
 #include "layout/hash_block.h"
 #include "layout/log.h"
+#include "layout/value_area.h"
 #include "server/shard.h"
 #include "testing/faulty_device.h"
 #include "testing/loops.h"
@@ -48,6 +49,10 @@ inline const layout::LogKey& test_log_key() {
 inline Bytes formatted(const layout::SsdGeometry& g) {
   Bytes bytes(g.device_size);
   layout::first_batch(ByteSpan(bytes).subspan(g.log_offset, g.log_size), test_log_key(), g);
+  if (g.value_size == 0) return bytes;
+  Bytes table;
+  layout::encode(table, layout::first_segment_table(g), g);
+  copy_bytes(table, bytes.data() + g.value_offset());
   return bytes;
 }
 

@@ -28,13 +28,16 @@ class ShardParts {
         queue(*loop),
         space(*loop, geometry, table, log),
         repair(*loop, geometry, table, log),
-        images(geometry, log),
+        segments(geometry),
+        images(geometry, log, segments),
         room(*loop, geometry),
         buckets(*loop, device, geometry, images, room),
         merger(*loop, device, geometry, table, log, space, queue, repair, buckets, room, stop),
-        checkpointer(*loop, device, geometry, table, log, space, images, repair, merger, stop),
+        values(*loop, device, geometry, log, space, segments, stop),
+        checkpointer(*loop, device, geometry, table, log, space, images, repair, merger, values,
+                     stop),
         writes(*loop, device, geometry, table, log, space, queue, repair, buckets, room, merger,
-               stop) {
+               segments, stop) {
     Result<storage::WholeLog> scan =
         run(*loop, storage::whole_log(device, geometry, test_log_key()));
     EXPECT_TRUE(scan.ok()) << scan.status().to_string();
@@ -53,6 +56,7 @@ class ShardParts {
     queue.wake_all();
     space.wake_all();
     writes.wake_all();
+    values.wake_all();
   }
   // Waits until nothing that could go on by itself does.
   void settle() {
@@ -122,10 +126,12 @@ class ShardParts {
   SlotQueue queue;
   LogSpace space;
   SlotRepair repair;
+  Segments segments;
   BucketImages images;
   BucketRoom room;
   BucketStore buckets;
   Merger merger;
+  LargeValues values;
   Checkpointer checkpointer;
   WritePath writes;
 

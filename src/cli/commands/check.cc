@@ -30,6 +30,8 @@ int check(const CheckFlags& flags) {
     nlohmann::ordered_json json = {{"buckets_read", report->buckets_read},
                                    {"records", report->records},
                                    {"record_bytes", report->record_bytes},
+                                   {"values", report->values},
+                                   {"value_bytes", report->value_bytes},
                                    {"log_records", report->log_records},
                                    {"log_batches", report->log_batches},
                                    {"full", report->full},
@@ -40,9 +42,10 @@ int check(const CheckFlags& flags) {
   } else {
     out = fmt::format(
         "{} records ({} bytes) in {} buckets, {:.1f} % full\n"
+        "{} values ({} bytes) in the value log\n"
         "{} records in {} batches of the log\n",
         report->records, report->record_bytes, report->buckets_read, report->full * 100,
-        report->log_records, report->log_batches);
+        report->values, report->value_bytes, report->log_records, report->log_batches);
     for (const std::string& note : report->notes) out += "note: " + printable(note) + "\n";
     for (const std::string& repaired : report->repaired)
       out += "repaired: " + printable(repaired) + "\n";

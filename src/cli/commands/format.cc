@@ -17,6 +17,7 @@ namespace {
 
 struct FormatFlags {
   storage::FormatOptions options;
+  std::uint64_t value_size = 0;
   bool json = false;
 };
 
@@ -42,17 +43,20 @@ int format(FormatFlags& flags) {
                                    {"ssds", made->paths},
                                    {"buckets", made->buckets},
                                    {"log_bytes", made->log_bytes},
-                                   {"record_capacity_bytes", made->record_capacity_bytes}};
+                                   {"record_capacity_bytes", made->record_capacity_bytes},
+                                   {"value_bytes", made->value_bytes},
+                                   {"largest_value", made->largest_value}};
     return print(json_text(json, 2) + "\n");
   }
-  return print(fmt::format(
-      "store {} in {}\n"
-      "  SSDs      {}\n"
-      "  buckets   {} of {} bytes\n"
-      "  log       {} MiB\n"
-      "  capacity  {} MiB of records\n",
-      made->uuid, flags.options.dir, fmt::join(made->paths, " "), made->buckets,
-      flags.options.bucket_size, made->log_bytes >> 20, made->record_capacity_bytes >> 20));
+  return print(
+      fmt::format("store {} in {}\n"
+                  "  SSDs      {}\n"
+                  "  buckets   {} of {} bytes\n"
+                  "  log       {} MiB\n"
+                  "  capacity  {} MiB of records, {} MiB of values over the inline limit\n",
+                  made->uuid, flags.options.dir, fmt::join(made->paths, " "), made->buckets,
+                  flags.options.bucket_size, made->log_bytes >> 20,
+                  made->record_capacity_bytes >> 20, made->value_bytes >> 20));
 }
 
 }  // namespace
@@ -88,6 +92,10 @@ Subcommand add_format(CLI::App& parent) {
   as_size(app->add_option(
       "--log-size", o.log_size,
       "Bytes of the log of each slice; default: an eighth of it, at most 1G an SSD"));
+  CLI::Option* values = as_size(app->add_option(
+      "--values", flags->value_size,
+      "Bytes of each SSD for values over the inline limit, 0 for none; default: half "
+      "of what the logs leave, if a slice has 256M or more"));
   app->add_option(
          "--slices", o.slices,
          "Cut each SSD into this many slices, each a shard, so that more threads can serve it")
@@ -106,7 +114,11 @@ Subcommand add_format(CLI::App& parent) {
       "  scalio format --dir /var/lib/scalio --ssds 4 --ssd-size 1G\n"
       "  scalio format --dir /etc/scalio --ssd /dev/nvme0n1 --ssd /dev/nvme1n1 --bucket-size 4K "
       "--inline-limit 1K");
-  return {app, [flags] { return format(*flags); }};
+  return {app, [flags, values] {
+            flags->options.value_size =
+                values->count() > 0 ? std::optional(flags->value_size) : std::nullopt;
+            return format(*flags);
+          }};
 }
 
 }  // namespace scalio::cli

@@ -1,0 +1,205 @@
+#include "server/cleaner.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace scalio::server {
+
+namespace {
+constexpr std::uint64_t kWindow = 4 * std::uint64_t{layout::kPartSize};  // read at once
+}  // namespace
+
+Task<void> Cleaner::run() {
+  running_ = true;
+  while (!stopping_ && !stop_.failed()) {
+    if (!values_.wants_cleaning()) {
+      co_await values_.demand();
+      continue;
+    }
+    const bool gained = co_await pass();
+    values_.pass_ended(gained);
+    if (!gained && !stopping_ && !stop_.failed()) co_await values_.demand();
+  }
+  running_ = false;
+  values_.pass_ended(false);
+  ended_.wake_all();
+}
+
+Task<void> Cleaner::stop() {
+  stopping_ = true;
+  values_.stop();
+  while (running_) co_await ended_.wait();
+}
+
+// Whether a segment became free.
+Task<bool> Cleaner::pass() {
+  std::vector<Cleaned> segments = co_await scan_victims();
+  // What was overwritten or deleted is counted when that is merged.
+  if (segments.empty() && values_.somebody_waits() && merged_version_ != log_.version() &&
+      !stopping_) {
+    merged_version_ = log_.version();
+    Status s = co_await checkpointer_.checkpoint(log_.head());
+    if (!s.ok()) stop_.fail(s);
+    segments = co_await scan_victims();
+  }
+  for (Cleaned& segment : segments) {
+    if (segment.status.ok()) segment.status = co_await merge(segment);
+  }
+  // What was merged is in the buckets for sure when the device was flushed.
+  if (!segments.empty()) {
+    Status s = co_await values_.flush();
+    for (Cleaned& segment : segments) {
+      if (segment.status.ok()) segment.status = s;
+    }
+  }
+  bool gained = false;
+  for (const Cleaned& segment : segments) {
+    conclude(segment);
+    gained |= segment.status.ok();
+  }
+  co_return gained;
+}
+
+// Those that are cleaned together, each with all of its values looked up and moved.
+Task<std::vector<Cleaner::Cleaned>> Cleaner::scan_victims() {
+  std::vector<Cleaned> segments;
+  segments.reserve(kSegments);
+  // Those behind the first are for what it leaves of the cleaner's room, or half of that: how
+  // values fit is not known before.
+  std::uint64_t most = segments_.movable(), moved = 0;
+  while (segments.size() < kSegments && !stopping_ && !stop_.failed()) {
+    const auto victim = segments_.begin_cleaning(most - std::min(most, moved));
+    if (!victim) break;
+    moved += victim->live;
+    most = std::min(most, segments_.capacity() / 2);
+    segments.push_back({victim->header, {}, Status(), 0});
+    Cleaned& segment = segments.back();
+    Status s = co_await scan(segment);
+    while (segment.under_way > 0) co_await ended_.wait();
+    if (s.ok()) s = stop_.answer();
+    if (segment.status.ok()) segment.status = std::move(s);
+    if (!segment.status.ok()) break;
+  }
+  co_return segments;
+}
+
+void Cleaner::conclude(const Cleaned& segment) {
+  if (segment.status.ok()) {
+    ++values_.counters().cleaned;
+    return segments_.release(segment.header.number);
+  }
+  const bool can_be_cleaned = stopping_ || segment.status.code() == Code::full;
+  segments_.keep(segment.header.number, can_be_cleaned);
+  if (can_be_cleaned) return;
+  spdlog::warn("segment {} of the value log of {} cannot be cleaned: {}", segment.header.number,
+               device_.name(), segment.status.to_string());
+}
+
+// Values begin at any block. What looks like one may be bytes that a client has chosen, so nothing
+// is passed over for what is found: such bytes are where no record points to.
+Task<Status> Cleaner::scan(Cleaned& segment) {
+  const std::uint64_t begin = segment.header.number * geometry_.segment_size,
+                      end = begin + geometry_.segment_size;
+  block::Buffer buffer(std::min(kWindow + layout::kPartSize, geometry_.segment_size));
+  for (std::uint64_t at = begin + layout::kSegmentHeader; at < end && segment.status.ok();) {
+    // The first part of a value that begins in the window is whole in the buffer.
+    const std::uint64_t size = std::min<std::uint64_t>(buffer.size(), end - at),
+                        window = std::min(kWindow, end - at);
+    Status s = co_await device_.read(geometry_.value_offset() + at, buffer.first(size));
+    if (!s.ok()) co_return s;
+    for (std::uint64_t i = 0; i < window; i += geometry_.block_size) {
+      co_await look_at(buffer.first(size).subspan(i), at + i, segment);
+    }
+    at += window;
+    if (stopping_) co_return Status(Code::unavailable, "the server is stopping");
+  }
+  co_return Status();
+}
+
+Task<void> Cleaner::look_at(ByteView bytes, std::uint64_t offset, Cleaned& segment) {
+  if (load<std::uint64_t>(bytes.data() + 8) != segment.header.sequence) co_return;
+  const auto found = layout::decode_part(bytes, offset, geometry_);
+  if (!found || found->part.index != 0) co_return;
+  const layout::ValuePart& part = found->part;
+  Value value{std::string(part.key), part.version, part.length, offset};
+  segment.homes.push_back(geometry_.home_bucket(geometry_.point_of(part.key)));
+  co_await permits_.acquire();
+  ++segment.under_way;
+  executor_.spawn(handle(std::move(value), segment));
+}
+
+Task<void> Cleaner::handle(Value value, Cleaned& segment) {
+  const auto pointer = co_await writes_.pointer_of(value.key, value.version);
+  Status s = pointer.status();
+  if (s.ok() && *pointer) {
+    const auto where = layout::decode_pointer(**pointer, value.key.size(), geometry_);
+    if (where && where->offset == value.offset && where->sequence == segment.header.sequence)
+      s = co_await move(value, **pointer);
+  }
+  if (segment.status.ok()) segment.status = std::move(s);
+  --segment.under_way;
+  permits_.release();
+  ended_.wake_all();
+}
+
+Task<Status> Cleaner::move(const Value& value, const LargeValue::Pointer& pointer) {
+  const auto from = layout::decode_pointer(pointer, value.key.size(), geometry_);
+  const std::uint64_t size =
+      layout::stored_size(from->length, value.key.size(), geometry_.block_size);
+  const Result<LargeValues::Place> place =
+      co_await values_.take(LargeValues::User::cleaner, size, LargeValues::Patience::none);
+  if (!place.ok()) co_return place.status();
+  const Result<layout::Pointer> copied =
+      co_await values_.copy(*from, value.key, value.version, *place, value.version);
+  Status s = copied.status();
+  if (s.ok()) s = co_await values_.flush();
+  if (s.ok()) {
+    LargeValue moved;
+    moved.version = value.version;
+    moved.moved_from = pointer;
+    layout::encode(moved.pointer, *copied);
+    layout::Request request;
+    request.kind = layout::RequestKind::value_commit;
+    request.key = value.key;
+    const WriteOutcome outcome = co_await writes_.write(request, &moved);
+    // The key has got another value meanwhile, or none.
+    if (outcome.code != Code::ok && outcome.code != Code::conflict)
+      s = Status(outcome.code, outcome.text);
+    values_.counters().bytes_moved += size;
+  }
+  values_.unpin(*place);
+  co_return s;
+}
+
+// Brings what the keys of the segment's values have into their buckets: where those had pointers to
+// it, they have none any more.
+Task<Status> Cleaner::merge(Cleaned& segment) {
+  const std::uint64_t logged = log_.open_lsn();
+  while (space_.published_below() < logged) {
+    if (stop_.failed()) co_return stop_.answer();
+    co_await executor_.sleep(kMillisecond);
+  }
+  std::ranges::sort(segment.homes);
+  const auto same = std::ranges::unique(segment.homes);
+  segment.homes.erase(same.begin(), same.end());
+  for (const std::uint64_t home : segment.homes) {
+    if (!merger_.unmerged(home, log_.head())) continue;
+    merger_.start(home, Merger::Urgency::ahead);
+    // More begin when these have.
+    while (merger_.queued(Merger::Urgency::ahead) >= merger_.most() / 2)
+      co_await merger_.one_ended();
+  }
+  co_await merger_.await_started();
+  if (stop_.failed()) co_return stop_.answer();
+  for (const std::uint64_t home : segment.homes) {
+    if (merger_.unmerged(home, logged))
+      co_return Status(Code::busy, fmt::format("bucket {} could not be merged", home));
+  }
+  co_return Status();
+}
+
+}  // namespace scalio::server

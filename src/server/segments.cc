@@ -1,0 +1,205 @@
+#include "server/segments.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace scalio::server {
+
+using layout::SegmentCount;
+
+namespace {
+// Cleaning must gain at least this part of a segment, or a store that is full would be cleaned for
+// ever. What was never filled, because the next value was too large, is no gain by itself.
+constexpr std::uint64_t kLeastGain = 32;
+constexpr std::size_t kMostAhead = 8;  // free segments that are worked for before they are needed
+constexpr std::size_t kPartAhead = 8;  // and no more than this part of all
+}  // namespace
+
+Segments::Segments(const layout::SsdGeometry& geometry)
+    : geometry_(geometry),
+      segments_(geometry.value_size == 0 ? 0 : geometry.value_size / geometry.segment_size - 1) {}
+
+std::size_t Segments::low_water() const {
+  return kReserved + std::clamp<std::size_t>(segments_.size() / kPartAhead, 1, kMostAhead);
+}
+
+std::optional<Segments::Place> Segments::take(User user, std::uint64_t size) {
+  const std::uint32_t number = open_[static_cast<std::size_t>(user)];
+  if (number == kNone || geometry_.segment_size - at(number).used < size) return std::nullopt;
+  Segment& s = at(number);
+  const Place place{number, number * geometry_.segment_size + s.used, s.sequence, size};
+  s.used += size;
+  ++s.pins;
+  return place;
+}
+
+void Segments::unpin(std::uint32_t number) {
+  SCALIO_ASSERT(at(number).pins > 0);
+  --at(number).pins;
+}
+
+std::optional<layout::SegmentHeader> Segments::begin(User user) {
+  if (free_.size() <= (user == User::writes ? kReserved : 0)) return std::nullopt;
+  std::uint32_t& open = open_[static_cast<std::size_t>(user)];
+  if (open != kNone) at(open).state = State::filled;
+  open = kNone;
+  const std::uint32_t number = free_.front();
+  free_.pop_front();
+  Segment& s = at(number);
+  s = {++sequence_, 0, layout::kSegmentHeader, 0, State::opening, s.changed};
+  note_change(number);
+  return layout::SegmentHeader{number, s.sequence};
+}
+
+void Segments::opened(User user, std::uint32_t number) {
+  at(number).state = State::open;
+  open_[static_cast<std::size_t>(user)] = number;
+}
+
+void Segments::not_opened(std::uint32_t number) { at(number).state = State::filled; }
+
+void Segments::count(ByteView bytes, std::size_t key_size, bool live) {
+  const auto pointer = layout::decode_pointer(bytes, key_size, geometry_);
+  if (!pointer) return;
+  const auto number = static_cast<std::uint32_t>(pointer->offset / geometry_.segment_size);
+  Segment& s = at(number);
+  if (s.sequence != pointer->sequence) return;
+  const std::uint64_t size = layout::stored_size(pointer->length, key_size, geometry_.block_size);
+  s.live = live ? std::min(s.live + size, capacity()) : s.live - std::min(s.live, size);
+  note_change(number);
+}
+
+void Segments::note_change(std::uint32_t number) {
+  if (at(number).changed) return;
+  at(number).changed = true;
+  changed_.push_back(number);
+}
+
+std::uint32_t Segments::log_room(const layout::SsdGeometry& geometry) {
+  return geometry.value_size == 0
+             ? 0
+             : layout::BatchBuilder::record_size(0, kMostCounts * layout::kSegmentCountSize);
+}
+
+void Segments::log_counts(Log& log) {
+  if (changed_.empty()) return;
+  std::vector<SegmentCount> counts;
+  for (; !changed_.empty() && counts.size() < kMostCounts; changed_.pop_front()) {
+    Segment& s = at(changed_.front());
+    s.changed = false;
+    counts.push_back({changed_.front(), s.sequence, s.live});
+  }
+  Bytes body;
+  layout::encode(body, counts);
+  log.add(layout::LogKind::segments, 0, "", body);
+}
+
+layout::SegmentTable Segments::table() const {
+  layout::SegmentTable table;
+  for (const Segment& s : segments_) table.entries.push_back({s.sequence, s.live});
+  return table;
+}
+
+void Segments::restore(const layout::SegmentTable& table, bool known) {
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    segments_[i].sequence = table.entries[i].sequence;
+    segments_[i].live = known ? table.entries[i].live : capacity();
+    segments_[i].pins = known || segments_[i].sequence > 0 ? 0 : 1;
+  }
+}
+
+void Segments::restore(const SegmentCount& count) {
+  Segment& s = at(count.number);
+  s.sequence = count.sequence;
+  s.live = count.live;
+}
+
+void Segments::restored() {
+  for (std::uint32_t number = 1; number <= segments_.size(); ++number) {
+    Segment& s = at(number);
+    sequence_ = std::max(sequence_, s.sequence);
+    const bool unused = s.sequence == 0 && s.pins == 0;
+    s.used = unused ? 0 : geometry_.segment_size;  // it is not known
+    s.state = unused ? State::free : State::filled;
+    if (unused) free_.push_back(number);
+  }
+}
+
+std::vector<layout::SegmentHeader> Segments::reopenable() const {
+  std::vector<layout::SegmentHeader> newest;
+  if (free_.size() >= kReserved) return newest;
+  for (std::uint32_t number = 1; number <= segments_.size(); ++number) {
+    const Segment& s = segments_[number - 1];
+    if (s.state == State::filled && s.pins == 0) newest.push_back({number, s.sequence});
+  }
+  std::ranges::sort(newest, std::greater(), &layout::SegmentHeader::sequence);
+  newest.resize(std::min(newest.size(), open_.size()));
+  return newest;
+}
+
+void Segments::reopen(std::uint32_t number, std::uint64_t used) {
+  std::uint32_t& open = open_[static_cast<std::size_t>(User::cleaner)];
+  if (open != kNone) at(open).state = State::filled;
+  open = number;
+  at(number).state = State::open;
+  at(number).used = used;
+}
+
+std::uint64_t Segments::dead(const Segment& s) const {
+  const std::uint64_t filled = s.used - std::min<std::uint64_t>(s.used, layout::kSegmentHeader);
+  return filled - std::min(filled, s.live);
+}
+
+std::uint64_t Segments::movable() const {
+  if (!free_.empty()) return capacity();
+  const std::uint32_t open = open_[static_cast<std::size_t>(User::cleaner)];
+  return open == kNone ? 0 : geometry_.segment_size - segments_[open - 1].used;
+}
+
+std::optional<Segments::Victim> Segments::begin_cleaning(std::uint64_t most) {
+  Segment* best = nullptr;
+  for (Segment& s : segments_) {
+    if (s.state != State::filled || s.pins > 0 || s.live > most) continue;
+    // Of those that are not half full two fit into one.
+    if (dead(s) < capacity() / kLeastGain && s.live > capacity() / 2) continue;
+    if (!best || s.live < best->live) best = &s;
+  }
+  if (!best) return std::nullopt;
+  best->state = State::cleaning;
+  return Victim{{static_cast<std::uint32_t>(best - segments_.data()) + 1, best->sequence},
+                best->live};
+}
+
+void Segments::release(std::uint32_t number) {
+  Segment& s = at(number);
+  SCALIO_ASSERT(s.state == State::cleaning && s.pins == 0);
+  s.state = State::free;
+  s.live = s.used = 0;
+  note_change(number);
+  free_.push_back(number);
+}
+
+void Segments::keep(std::uint32_t number, bool can_be_cleaned) {
+  Segment& s = at(number);
+  SCALIO_ASSERT(s.state == State::cleaning);
+  s.state = State::filled;
+  if (!can_be_cleaned) s.live = capacity();
+  note_change(number);
+}
+
+Segments::Totals Segments::totals() const {
+  Totals t;
+  t.segments = segments_.size();
+  t.free_segments = free_.size();
+  t.free = free_.size() * capacity();
+  for (const Segment& s : segments_) {
+    if (s.state == State::free) continue;
+    t.live += s.live;
+    t.dead += dead(s);
+    // What the open ones still take.
+    if (s.state == State::open) t.free += geometry_.segment_size - s.used;
+  }
+  return t;
+}
+
+}  // namespace scalio::server

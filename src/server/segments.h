@@ -1,0 +1,126 @@
+// Segments: what is known of the segments of a shard's value log: which are free, which are being
+// filled, and how many bytes of each are live. In memory, 40 bytes for each, without I/O.
+//
+// Live bytes choose what is cleaned, and no more rests on them: a segment is used again only when
+// each value in it was looked up (Cleaner). So after a crash they may be a little off.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "layout/value_area.h"
+#include "server/log.h"
+
+namespace scalio::server {
+
+class Segments {
+ public:
+  // Free segments that only the cleaner may fill, so that it always can, also when the server has
+  // died while it did.
+  static constexpr std::size_t kReserved = 2;
+  // Counts that go into one log record.
+  static constexpr std::size_t kMostCounts = 4;
+
+  enum class User : std::uint8_t { writes, cleaner };
+
+  explicit Segments(const layout::SsdGeometry& geometry);
+
+  // Whether the store has an area for values.
+  bool any() const { return !segments_.empty(); }
+  std::uint64_t capacity() const { return geometry_.segment_size - layout::kSegmentHeader; }
+
+  // Where a value goes. Its segment is not cleaned until unpin().
+  struct Place {
+    std::uint32_t number = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t sequence = 0;
+    std::uint64_t size = 0;
+  };
+  // Room in the segment that this user fills; nothing if that has none.
+  std::optional<Place> take(User user, std::uint64_t size);
+  void unpin(std::uint32_t number);
+  // Takes a free segment for this user, who fills the one before no further. Nothing if none is
+  // free. Its header is to be written, and its count logged, before opened().
+  std::optional<layout::SegmentHeader> begin(User user);
+  void opened(User user, std::uint32_t number);
+  // Instead: it could not be written.
+  void not_opened(std::uint32_t number);
+
+  // A record points to the value from now on; or did, and does not any more. A pointer that cannot
+  // be is nothing.
+  void add_live(ByteView pointer, std::size_t key_size) { count(pointer, key_size, true); }
+  void remove_live(ByteView pointer, std::size_t key_size) { count(pointer, key_size, false); }
+
+  // What the counts since the last call take of the log, at most; adds them. The caller has made
+  // sure that there is room.
+  static std::uint32_t log_room(const layout::SsdGeometry& geometry);
+  void log_counts(Log& log);
+
+  // Of all segments, as it is written to the SSD; as it was found there, and in the log since.
+  // If the table is not `known`, each may be full of values, and one without a sequence is never
+  // used again.
+  layout::SegmentTable table() const;
+  void restore(const layout::SegmentTable& table, bool known);
+  void restore(const layout::SegmentCount& count);
+  // After all that: from now on segments are begun.
+  void restored();
+  // Those that were begun last, and so may have room behind what they are known to have: of most
+  // the newest first. Only if no free ones are left but those of the cleaner.
+  std::vector<layout::SegmentHeader> reopenable() const;
+  // The cleaner goes on to fill one of them behind `used` bytes of it.
+  void reopen(std::uint32_t number, std::uint64_t used);
+
+  // Cleaning. How many live bytes the cleaner has room for, all of one segment.
+  std::uint64_t movable() const;
+  // The one with the fewest live bytes, and no more than `most`, if that gains something. It is the
+  // cleaner's until it is released, or kept.
+  struct Victim {
+    layout::SegmentHeader header;
+    std::uint64_t live = 0;
+  };
+  std::optional<Victim> begin_cleaning(std::uint64_t most);
+  void release(std::uint32_t number);
+  // With values that cannot be moved it counts as full, so that it is not chosen again soon.
+  void keep(std::uint32_t number, bool can_be_cleaned);
+  // Whether free segments get few.
+  bool scarce() const { return any() && free_.size() < low_water(); }
+
+  struct Totals {
+    std::uint64_t live = 0;
+    std::uint64_t dead = 0;  // in segments that are filled or being filled
+    std::uint64_t free = 0;
+    std::uint64_t free_segments = 0;
+    std::uint64_t segments = 0;
+  };
+  Totals totals() const;
+
+ private:
+  enum class State : std::uint8_t { free, opening, open, filled, cleaning };
+  struct Segment {
+    std::uint64_t sequence = 0;
+    std::uint64_t live = 0;
+    std::uint64_t used = 0;  // bytes from its begin; what is behind is not gained by cleaning
+    std::uint32_t pins = 0;
+    State state = State::free;
+    bool changed = false;  // since its count was logged
+  };
+  static constexpr std::uint32_t kNone = 0;  // segments are numbered from 1
+
+  Segment& at(std::uint32_t number) { return segments_[number - 1]; }
+  std::size_t low_water() const;
+  void count(ByteView pointer, std::size_t key_size, bool live);
+  void note_change(std::uint32_t number);
+  std::uint64_t dead(const Segment& s) const;
+
+  const layout::SsdGeometry& geometry_;
+  std::vector<Segment> segments_;  // 1 and on
+  std::deque<std::uint32_t> free_;
+  std::array<std::uint32_t, 2> open_{kNone, kNone};  // by user
+  std::deque<std::uint32_t> changed_;
+  std::uint64_t sequence_ = 0;  // the last that was given
+};
+
+}  // namespace scalio::server

@@ -1,0 +1,133 @@
+#include "server/segments.h"
+
+#include <gtest/gtest.h>
+
+#include "testing/shard_fixture.h"
+
+namespace scalio::server {
+namespace {
+
+using User = Segments::User;
+
+class SegmentsTest : public ::testing::Test {
+ protected:
+  SegmentsTest() {
+    geometry_ = test_geometry(64);
+    geometry_.segment_size = 128 << 10;
+    geometry_.value_size = 9 * geometry_.segment_size;
+    geometry_.device_size = geometry_.value_offset() + geometry_.value_size + 4096;
+    segments_.emplace(geometry_);
+    segments_->restored();
+  }
+  // Fills a segment, and returns the pointers to its values, of one key's length.
+  std::vector<Bytes> fill(User user = User::writes) {
+    const auto header = segments_->begin(user);
+    EXPECT_TRUE(header);
+    segments_->opened(user, header->number);
+    std::vector<Bytes> pointers;
+    const std::uint64_t size = layout::stored_size(kLength, kKey, geometry_.block_size);
+    while (const auto place = segments_->take(user, size)) {
+      pointers.emplace_back(layout::kPointerSize);
+      layout::encode(pointers.back(), layout::Pointer{place->offset, place->sequence, kLength, 0});
+      segments_->add_live(pointers.back(), kKey);
+      segments_->unpin(place->number);
+    }
+    return pointers;
+  }
+
+  static constexpr std::uint32_t kLength = 20'000;
+  static constexpr std::size_t kKey = 3;
+  layout::SsdGeometry geometry_;
+  std::optional<Segments> segments_;
+};
+
+TEST_F(SegmentsTest, TheLastFreeOnesAreTheCleaners) {
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(fill().size(), 6u);
+  EXPECT_TRUE(segments_->scarce());
+  EXPECT_FALSE(segments_->begin(User::writes));
+  EXPECT_EQ(segments_->movable(), segments_->capacity());
+  for (int i = 0; i < 2; ++i) fill(User::cleaner);
+  EXPECT_FALSE(segments_->begin(User::cleaner));
+  EXPECT_LT(segments_->movable(), 20'000u);
+}
+
+TEST_F(SegmentsTest, TheOneWithTheFewestLiveBytesIsCleanedIfThatGainsSomething) {
+  std::vector<std::vector<Bytes>> all;
+  for (int i = 0; i < 6; ++i) all.push_back(fill());
+  EXPECT_FALSE(segments_->begin_cleaning(~0ULL)) << "all is live";
+  segments_->remove_live(all[2][0], kKey);
+  for (int i = 0; i < 3; ++i) segments_->remove_live(all[4][i], kKey);
+  EXPECT_FALSE(segments_->begin_cleaning(50'000)) << "more is live";
+  auto victim = segments_->begin_cleaning(~0ULL);
+  ASSERT_TRUE(victim);
+  EXPECT_EQ(victim->header.number, 5u);
+  EXPECT_EQ(victim->live, 3 * layout::stored_size(kLength, kKey, geometry_.block_size));
+  const auto second = segments_->begin_cleaning(~0ULL);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->header.number, 3u);
+  EXPECT_FALSE(segments_->begin_cleaning(~0ULL));
+  segments_->keep(second->header.number, true);
+  segments_->release(victim->header.number);
+  const auto begun = segments_->begin(User::writes);
+  ASSERT_TRUE(begun);
+  EXPECT_GT(begun->sequence, victim->header.sequence);
+  // Nothing counts that is of an earlier filling.
+  segments_->remove_live(all[4][4], kKey);
+  segments_->add_live(all[4][4], kKey);
+  EXPECT_EQ(segments_->begin_cleaning(~0ULL)->header.number, 3u);
+}
+
+TEST_F(SegmentsTest, WhatIsBeingWrittenIsNotCleaned) {
+  const auto header = segments_->begin(User::writes);
+  segments_->opened(User::writes, header->number);
+  const auto place = segments_->take(User::writes, 4096);
+  fill();
+  EXPECT_FALSE(segments_->begin_cleaning(~0ULL)) << "nothing is live in the first, but a writer";
+  segments_->unpin(place->number);
+  const auto victim = segments_->begin_cleaning(~0ULL);
+  ASSERT_TRUE(victim) << "it is less than half full";
+  EXPECT_EQ(victim->header.number, 1u);
+}
+
+TEST_F(SegmentsTest, CountsComeBackFromTheTableAndTheLog) {
+  fill();
+  const std::vector<Bytes> pointers = fill();
+  segments_->remove_live(pointers[0], kKey);
+  Segments again(geometry_);
+  again.restore(segments_->table(), true);
+  again.restore(layout::SegmentCount{1, 1, 512});
+  again.restored();
+  EXPECT_EQ(again.totals().live,
+            512 + 5 * layout::stored_size(kLength, kKey, geometry_.block_size));
+  EXPECT_EQ(again.totals().free_segments, 6u);
+  EXPECT_EQ(again.begin(User::writes)->sequence, 3u);
+  // What is not known may be full.
+  Segments unknown(geometry_);
+  unknown.restore(segments_->table(), false);
+  unknown.restored();
+  EXPECT_EQ(unknown.totals().free_segments, 0u);
+  EXPECT_FALSE(unknown.begin_cleaning(~0ULL));
+}
+
+// A server that died while it cleaned may have left no free segment.
+TEST_F(SegmentsTest, TheCleanerGoesOnWithWhatWasBeingFilled) {
+  for (int i = 0; i < 6; ++i) fill();
+  for (int i = 0; i < 2; ++i) fill(User::cleaner);
+  Segments again(geometry_);
+  again.restore(segments_->table(), true);
+  again.restored();
+  EXPECT_EQ(again.movable(), 0u);
+  const auto newest = again.reopenable();
+  ASSERT_EQ(newest.size(), 2u);
+  EXPECT_EQ(newest[0].sequence, 8u);
+  EXPECT_EQ(newest[1].sequence, 7u);
+  again.reopen(newest[1].number, 100 << 10);
+  EXPECT_EQ(again.movable(), 28u << 10);
+  const auto place = again.take(User::cleaner, 4096);
+  ASSERT_TRUE(place);
+  EXPECT_EQ(place->offset, newest[1].number * geometry_.segment_size + (100 << 10));
+  EXPECT_EQ(place->sequence, 7u);
+}
+
+}  // namespace
+}  // namespace scalio::server

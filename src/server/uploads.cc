@@ -1,0 +1,243 @@
+#include "server/uploads.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace scalio::server {
+
+using layout::Request;
+
+namespace {
+WriteOutcome failed(const Status& status) { return {status.code(), 0, status.message()}; }
+WriteOutcome malformed() { return {Code::invalid, 0, "a malformed request about an upload"}; }
+
+Status too_large(std::string why) { return Status(Code::too_large, std::move(why)); }
+}  // namespace
+
+Status Uploads::check_begin(std::string_view key, std::uint32_t length) const {
+  if (key.empty() || key.size() > layout::kMaxKey || length == 0)
+    return Status(Code::invalid, "a large value without bytes, or a key of a wrong size");
+  if (geometry_.value_size == 0) {
+    return too_large(
+        "the store has no room for values over its inline limit: copy it to one that "
+        "is formatted with --values");
+  }
+  if (layout::payload_size(key.size(), layout::kPointerSize, false) > geometry_.inline_limit) {
+    return too_large(
+        fmt::format("a key of {} bytes leaves no room for a pointer of {} within the "
+                    "inline limit of {}",
+                    key.size(), layout::kPointerSize, geometry_.inline_limit));
+  }
+  const std::uint64_t most = geometry_.segment_size - layout::kSegmentHeader;
+  if (length > layout::kMaxValue ||
+      layout::stored_size(length, key.size(), geometry_.block_size) > most) {
+    return too_large(
+        fmt::format("a value of {} bytes: the store takes those of at most {}, and "
+                    "that fit a segment of {}",
+                    length, layout::kMaxValue, geometry_.segment_size));
+  }
+  return Status();
+}
+
+Task<WriteOutcome> Uploads::begin(std::uint64_t session, const Request& request) {
+  const auto begin = layout::decode_value_begin(as_bytes(request.value));
+  if (!begin) co_return malformed();
+  if (Status s = check_begin(request.key, begin->length); !s.ok()) co_return failed(s);
+  if (stopping_) co_return WriteOutcome{Code::unavailable, 0, "the server is stopping"};
+  expire();
+  if (count() >= kMost) co_return WriteOutcome{Code::busy, 0, "too many large values at once"};
+  ++beginning_;
+  ++under_way_;
+  const std::uint64_t size =
+      layout::stored_size(begin->length, request.key.size(), geometry_.block_size);
+  const Result<LargeValues::Place> place =
+      co_await values_.take(LargeValues::User::writes, size, LargeValues::Patience::cleaner);
+  --beginning_;
+  leave();
+  if (!place.ok()) co_return failed(place.status());
+  const auto version = log_.take_version();
+  if (!version || stopping_) {
+    values_.unpin(*place);
+    co_return WriteOutcome{Code::unavailable, 0, "the shard takes no more writes"};
+  }
+  std::uint64_t id = 0;
+  do {
+    id = mix(id_seed_ + ++count_);
+  } while (id == 0 || uploads_.contains(id));
+  const std::uint64_t hash = hash_key(request.key, geometry_.hash_seed);
+  const std::uint32_t parts = layout::parts_of(begin->length, request.key.size());
+  uploads_[id] = {session,
+                  std::string(request.key),
+                  hash,
+                  begin->length,
+                  *version,
+                  *place,
+                  std::vector<Part>(parts),
+                  parts,
+                  0,
+                  executor_.now()};
+  writes_.watched().watch(hash);
+  Bytes text;
+  layout::encode(text, layout::Upload{id});
+  co_return WriteOutcome{Code::ok, *version, std::string(as_string(text))};
+}
+
+Result<Uploads::Found> Uploads::find(std::uint64_t session, const Request& request,
+                                     std::uint64_t id) {
+  const Found found = uploads_.find(id);
+  if (found == uploads_.end() || found->second.session != session ||
+      found->second.key != request.key) {
+    return Status(Code::invalid,
+                  "there is no such upload: nothing came for 30 s, or the server was restarted");
+  }
+  found->second.heard = executor_.now();
+  return found;
+}
+
+void Uploads::end(Found upload) {
+  SCALIO_ASSERT(upload->second.users == 0);
+  values_.unpin(upload->second.place);
+  writes_.watched().unwatch(upload->second.hash);
+  uploads_.erase(upload);
+}
+
+Task<WriteOutcome> Uploads::part(std::uint64_t session, const Request& request) {
+  const auto part = layout::decode_value_part(as_bytes(request.value));
+  if (!part) co_return malformed();
+  const Result<Found> found = find(session, request, part->upload.id);
+  if (!found.ok()) co_return failed(found.status());
+  State& upload = (*found)->second;
+  const std::uint32_t capacity = layout::part_capacity(upload.key.size());
+  if (part->index >= upload.parts.size() ||
+      part->bytes.size() != std::min(capacity, upload.length - part->index * capacity)) {
+    co_return WriteOutcome{Code::invalid, 0,
+                           fmt::format("part {} of {} bytes is none of a value of {}", part->index,
+                                       part->bytes.size(), upload.length)};
+  }
+  // Its bytes are not to change while they are written, or with the commit under way.
+  if (upload.parts[part->index].being_written || bytes_ + part->bytes.size() > kMostBytes)
+    co_return WriteOutcome{Code::busy, 0, "too many parts on their way"};
+  bytes_ += part->bytes.size();
+  ++upload.users;
+  ++under_way_;
+  WriteOutcome outcome = co_await write_part(upload, part->index, part->bytes);
+  --upload.users;
+  upload.heard = executor_.now();
+  bytes_ -= part->bytes.size();
+  leave();
+  co_return outcome;
+}
+
+Task<WriteOutcome> Uploads::write_part(State& upload, std::uint32_t index, ByteView bytes) {
+  const layout::ValuePart part{upload.place.sequence, upload.version, index,
+                               upload.length,         upload.key,     bytes};
+  const std::uint64_t at = upload.place.offset + std::uint64_t{index} * layout::kPartSize;
+  block::Buffer buffer(layout::part_bytes(part, geometry_.block_size));
+  const std::uint64_t sum = layout::encode(buffer.span(), part, at, geometry_);
+  Part& state = upload.parts[index];
+  if (state.written) {
+    // It came before; what was acknowledged stays.
+    if (state.checksum == sum) co_return WriteOutcome();
+    co_return WriteOutcome{Code::invalid, 0, fmt::format("part {} came with other bytes", index)};
+  }
+  state.being_written = true;
+  Status s = co_await values_.write(at, buffer.span());
+  state.being_written = false;
+  if (!s.ok()) co_return failed(s);
+  state = {sum, true, false};
+  --upload.left;
+  values_.counters().bytes_written += buffer.size();
+  co_return WriteOutcome();
+}
+
+LargeValue::Pointer Uploads::pointer_of(const State& upload) const {
+  std::vector<std::uint64_t> sums;
+  for (const Part& p : upload.parts) sums.push_back(p.checksum);
+  LargeValue::Pointer pointer{};
+  layout::encode(pointer, layout::Pointer{upload.place.offset, upload.place.sequence, upload.length,
+                                          layout::checksum_of_parts(sums, upload.version)});
+  return pointer;
+}
+
+Task<WriteOutcome> Uploads::commit(std::uint64_t session, const Request& request) {
+  const auto which = layout::decode_upload(as_bytes(request.value));
+  if (!which) co_return malformed();
+  const Result<Found> found = find(session, request, which->id);
+  if (!found.ok()) co_return failed(found.status());
+  State& upload = (*found)->second;
+  if (upload.users > 0 || upload.left > 0) {
+    co_return WriteOutcome{Code::invalid, 0,
+                           fmt::format("{} parts of the value have not come", upload.left)};
+  }
+  ++upload.users;
+  ++under_way_;
+  WriteOutcome outcome;
+  LargeValue value;
+  if (Status s = co_await values_.flush(); !s.ok()) {
+    outcome = failed(s);
+  } else {
+    value.pointer = pointer_of(upload);
+    value.version = upload.version;
+    value.renew = [this, &upload](LargeValue& v) { return renew(upload, v); };
+    outcome = co_await writes_.write(request, &value);
+  }
+  --upload.users;
+  // Of one whose outcome is unknown the record may be found after a restart.
+  end(*found);
+  leave();
+  co_return outcome;
+}
+
+// The value's bytes are read from where they are, and written with the version after those that
+// have overtaken it. The cleaner may be waiting for the key, so it is not waited for here.
+Task<Status> Uploads::renew(State& upload, LargeValue& value) {
+  const auto from = layout::decode_pointer(value.pointer, upload.key.size(), geometry_);
+  const auto version = log_.take_version();
+  if (!from || !version) co_return Status(Code::unavailable, "the shard takes no more writes");
+  const Result<LargeValues::Place> place = co_await values_.take(
+      LargeValues::User::writes, upload.place.size, LargeValues::Patience::none);
+  if (!place.ok()) co_return place.status();
+  const Result<layout::Pointer> copied =
+      co_await values_.copy(*from, upload.key, value.version, *place, *version);
+  Status s = copied.status();
+  if (s.ok()) s = co_await values_.flush();
+  if (!s.ok()) {
+    values_.unpin(*place);
+    co_return s;
+  }
+  values_.unpin(upload.place);
+  upload.place = *place;
+  value.version = *version;
+  layout::encode(value.pointer, *copied);
+  co_return Status();
+}
+
+WriteOutcome Uploads::abandon(std::uint64_t session, const Request& request) {
+  const auto which = layout::decode_upload(as_bytes(request.value));
+  if (!which) return malformed();
+  const Result<Found> found = find(session, request, which->id);
+  if (!found.ok()) return failed(found.status());
+  if ((*found)->second.users > 0) return {Code::busy, 0, "requests of the upload are under way"};
+  end(*found);
+  return {};
+}
+
+void Uploads::expire() {
+  const Nanos now = executor_.now();
+  for (auto it = uploads_.begin(); it != uploads_.end();) {
+    const auto next = std::next(it);
+    if (it->second.users == 0 && it->second.heard + kKeep <= now) end(it);
+    it = next;
+  }
+}
+
+Task<void> Uploads::stop() {
+  stopping_ = true;
+  while (under_way_ > 0) co_await ended_.wait();
+  while (!uploads_.empty()) end(uploads_.begin());
+}
+
+}  // namespace scalio::server

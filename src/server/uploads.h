@@ -1,0 +1,95 @@
+// Uploads: large values on their way, from value_begin to the write that gives them to their keys
+// (docs/formats.md, "Messages").
+//
+// Whatever clients send, memory is bounded: uploads in number, parts in bytes, both in time. One
+// that does not come to its end has cost room in a segment, which cleaning brings back.
+#pragma once
+
+#include <scalio/status.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "layout/message.h"
+#include "server/large_values.h"
+#include "server/write_path.h"
+
+namespace scalio::server {
+
+class Uploads {
+ public:
+  static constexpr std::size_t kMost = 64;              // at once
+  static constexpr std::uint64_t kMostBytes = 4 << 20;  // of parts that are being written
+  static constexpr Nanos kKeep = 30 * kSecond;          // without a word of it
+
+  // `id_seed` makes this incarnation's numbers unlike those of others.
+  Uploads(Executor& executor, const layout::SsdGeometry& geometry, Log& log, LargeValues& values,
+          WritePath& writes, std::uint64_t id_seed)
+      : executor_(executor),
+        geometry_(geometry),
+        log_(log),
+        values_(values),
+        writes_(writes),
+        id_seed_(id_seed),
+        ended_(executor) {}
+
+  // What the requests of a session are answered; their bytes stay until then. A begin's text is an
+  // upload.
+  Task<WriteOutcome> begin(std::uint64_t session, const layout::Request& request);
+  Task<WriteOutcome> part(std::uint64_t session, const layout::Request& request);
+  Task<WriteOutcome> commit(std::uint64_t session, const layout::Request& request);
+  WriteOutcome abandon(std::uint64_t session, const layout::Request& request);
+
+  // Ends those that nothing was heard of; to be called now and then.
+  void expire();
+  // Takes no more; waits until what is under way has ended, and gives back the rest.
+  Task<void> stop();
+  std::size_t count() const { return uploads_.size() + beginning_; }
+
+ private:
+  struct Part {
+    std::uint64_t checksum = 0;
+    bool written = false;
+    bool being_written = false;
+  };
+  struct State {
+    std::uint64_t session = 0;
+    std::string key;
+    std::uint64_t hash = 0;
+    std::uint32_t length = 0;
+    std::uint64_t version = 0;
+    LargeValues::Place place;
+    std::vector<Part> parts;
+    std::size_t left = 0;   // parts that are not written
+    std::size_t users = 0;  // requests that are being served
+    Nanos heard = 0;
+  };
+  using Found = std::map<std::uint64_t, State>::iterator;
+
+  Status check_begin(std::string_view key, std::uint32_t length) const;
+  Result<Found> find(std::uint64_t session, const layout::Request& request, std::uint64_t id);
+  void end(Found upload);
+  Task<WriteOutcome> write_part(State& upload, std::uint32_t index, ByteView bytes);
+  Task<Status> renew(State& upload, LargeValue& value);
+  LargeValue::Pointer pointer_of(const State& upload) const;
+  void leave() {
+    if (--under_way_ == 0) ended_.wake_all();
+  }
+
+  Executor& executor_;
+  const layout::SsdGeometry& geometry_;
+  Log& log_;
+  LargeValues& values_;
+  WritePath& writes_;
+  const std::uint64_t id_seed_;
+  std::uint64_t count_ = 0;                 // begun ever
+  std::map<std::uint64_t, State> uploads_;  // by number
+  std::size_t beginning_ = 0;
+  std::uint64_t bytes_ = 0;    // of parts that are being written
+  std::size_t under_way_ = 0;  // requests
+  bool stopping_ = false;
+  WaitList ended_;
+};
+
+}  // namespace scalio::server
