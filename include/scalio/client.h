@@ -14,6 +14,7 @@
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -78,6 +79,18 @@ struct Incremented {
   std::uint64_t previous = 0;  // as of Appended
 };
 
+// A piece of a value that is read in parts. The view lives until the sink's task has ended.
+struct PartView {
+  std::string_view bytes;
+  std::uint64_t offset = 0;  // of them in the value
+  std::uint64_t length = 0;  // of the whole value
+  std::uint64_t version = 0;
+};
+// Takes a value, piece by piece in its order. A failure ends the reading.
+using PartSink = std::function<Task<Status>(const PartView& part)>;
+// Sets all of `part`, the next bytes of a value that is written. A failure ends the writing.
+using PartSource = std::function<Task<Status>(std::span<char> part)>;
+
 // One write of a batch. The views stay valid until the batch has ended.
 struct BatchWrite {
   enum class Kind : std::uint8_t { put, put_if, remove, remove_if };
@@ -91,8 +104,11 @@ struct BatchWrite {
 // A record as a scan has found it. The views live as long as the page that it is in.
 struct ScannedRecord {
   std::string_view key;
-  std::string_view value;
+  std::string_view value;  // empty if it is large
   std::uint64_t version = 0;
+  // A scan reads no large values. Whoever wants it gets it by its key: that, or what it is by then.
+  bool large = false;
+  std::uint64_t length = value.size();  // of the value
 };
 
 // A part of a store: what is between two places of it. They mean something in this store only, and
@@ -119,6 +135,10 @@ struct ClientCounters {
   std::uint64_t bypasses = 0;      // misses that did not try to, or gave up
   std::uint64_t steals = 0;        // slots taken over from a client that stopped
   std::uint64_t writes = 0;        // puts, deletes, appends and increments sent
+  std::uint64_t large_gets = 0;    // of the GETs, those of large values
+  std::uint64_t large_writes = 0;  // of the writes, likewise
+  std::uint64_t parts_read = 0;    // of large values, from an SSD
+  std::uint64_t parts_written = 0;
   std::uint64_t region_reads = 0;  // one-sided operations, by kind
   std::uint64_t region_writes = 0;
   std::uint64_t region_cas = 0;
@@ -154,6 +174,12 @@ struct Begun {
 // A Client may be kept anywhere, also in a static or thread_local variable. It shares nothing with
 // others.
 //
+// Values whose bytes and the key's together are over the inline limit are large: up to 64 MiB, if
+// the store has room for such values. They are read and written by the same operations, and are
+// always whole and of one version. Their bytes are on the SSD alone: a GET reads them there. Of all
+// large values together a client reads at most 16 parts of 64 KiB at once, and sends as many; they
+// take turns part by part.
+//
 // Arguments passed as string_view or span must stay valid until the operation's task has ended.
 //
 // Failures common to all operations: unavailable, timed_out, io_error, corrupt. What the system
@@ -186,12 +212,29 @@ class Client {
   // The key's value and version. A miss needs the SSD, and fails without. Failures: not_found.
   Task<Result<Record>> get(std::string_view key);
 
+  // The value from byte `from` on, in pieces of at most 64 KiB, each checked and all of one
+  // version; at least one, which is empty if there is nothing behind `from`. Returns the version.
+  // Takes 512 KiB of memory, whatever the value's size; each step, but what the sink does, has the
+  // operation timeout. Failures: as get; the sink's; conflict, if the value was overwritten or
+  // deleted, and its place used again, when the sink had a part of it already.
+  Task<Result<std::uint64_t>> get_parts(std::string_view key, PartSink sink,
+                                        std::uint64_t from = 0);
+
   // Each key's get, all in flight together; results in the order of the keys.
   Task<std::vector<Result<Record>>> multi_get(std::span<const std::string_view> keys);
 
   // Durably sets the key's value and returns its new version. Failures: too_large, full, read_only;
   // unknown if it was sent and no answer came in time, or ever: then it may or may not happen.
   Task<Result<std::uint64_t>> put(std::string_view key, std::string_view value);
+
+  // The same with a value of `length` bytes that comes in pieces of at most 64 KiB, each asked for
+  // when there is room for it. The key has the value when it is whole. Takes 1 MiB of memory; each
+  // step, but what the source does, has the operation timeout; a source that takes 30 s for a piece
+  // is too slow. Failures: those of put and the source's.
+  Task<Result<std::uint64_t>> put_parts(std::string_view key, std::uint64_t length,
+                                        PartSource source);
+  Task<Result<std::uint64_t>> put_parts_if(std::string_view key, std::uint64_t length,
+                                           PartSource source, std::uint64_t expected);
 
   // The same if the key's version is `expected` (0: if the key does not exist). Failures: conflict,
   // and those of put.
@@ -226,7 +269,8 @@ class Client {
   // Scans of them may run beside each other, of one client or of many. `parts` is at least 1.
   std::vector<ScanRange> scan_ranges(std::size_t parts) const;
 
-  // The records of the first part of a range, about 256 KiB of its SSD, and what is left of it.
+  // The records of the first part of a range, about 256 KiB of its SSD, and what is left of it. Of
+  // large values it is their length, not their bytes.
   // What exists throughout a scan is found once, with a value that it had meanwhile; what is
   // written or deleted during it may be found, or not; nothing is that never existed. Reads the
   // SSDs and the server's memory, and costs the server no CPU. An empty range gives an empty page.
@@ -265,8 +309,10 @@ class Client {
   void spawn(Task<void> task);
   void wait_all();
 
-  // The largest key + value, in bytes, that the store takes.
+  // The largest key + value, in bytes, that is not large.
   std::size_t inline_limit() const;
+  // The largest value, in bytes, that the store takes with a key of this size.
+  std::size_t value_limit(std::size_t key_size) const;
   ClientCounters counters() const;
 
  private:

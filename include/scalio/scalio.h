@@ -148,7 +148,8 @@ scalio_result* scalio_batch(scalio_client* client, const scalio_write* writes, s
  * scalio_result_at(). Scans of them may run beside each other. */
 scalio_result* scalio_scan_ranges(scalio_client* client, size_t parts);
 /* The records of the first part of a range, in no order: scalio_result_at(), each with its key;
- * scalio_result_range() is what is left. What exists throughout a scan is found once. */
+ * scalio_result_range() is what is left. What exists throughout a scan is found once. A value over
+ * the inline limit is not read, and empty here: scalio_get() gives it. */
 scalio_result* scalio_scan(scalio_client* client, scalio_range range);
 /* The server's statistics: JSON, as the value. */
 scalio_result* scalio_stat(scalio_client* client);

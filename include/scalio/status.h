@@ -14,10 +14,10 @@ namespace scalio {
 enum class Code : std::uint8_t {
   ok = 0,
   not_found = 1,    // the key has no value
-  conflict = 2,     // conditional write: the key's version is another one
+  conflict = 2,     // the key's version is another one than that expected, or read so far
   unknown = 3,      // the write was sent and its outcome cannot be learnt: it may or may not happen
   invalid = 4,      // the request itself is wrong: sizes, arguments, a malformed message
-  too_large = 5,    // key + value exceed the store's inline limit
+  too_large = 5,    // the value is longer than the store takes
   full = 6,         // no room on the SSD; nothing was written
   read_only = 7,    // the shard stopped taking writes after a device error; nothing was written
   unavailable = 8,  // no connection, or it was lost; a write reported so was never sent

@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kAtOnce = 16;
 constexpr std::size_t kParts = 256;
 
-using Take = std::function<Status(ScanRange part, const ScanPage& page)>;
+using Take = std::function<Task<Status>(ScanRange part, const ScanPage& page)>;
 
 class StoreScan {
  public:
@@ -33,7 +33,8 @@ class StoreScan {
       ScanRange rest = parts_[next_++];
       while (!rest.empty() && failed_.ok()) {
         const Result<ScanPage> page = co_await client_.scan(rest);
-        Status s = page.ok() ? take_({rest.begin, page->rest.begin}, *page) : page.status();
+        Status s = page.status();
+        if (s.ok()) s = co_await take_({rest.begin, page->rest.begin}, *page);
         if (!s.ok()) {
           if (failed_.ok()) failed_ = std::move(s);
           co_return;

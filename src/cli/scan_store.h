@@ -18,6 +18,6 @@ std::vector<ScanRange> parts_of(const Client& client);
 // first failure, of `take` or of a read, ends it, and is returned. `title` is of the progress.
 Status scan_store(Client& client, std::vector<ScanRange> parts, ProgressLine& progress,
                   std::string_view title,
-                  const std::function<Status(ScanRange part, const ScanPage& page)>& take);
+                  const std::function<Task<Status>(ScanRange part, const ScanPage& page)>& take);
 
 }  // namespace scalio::cli

@@ -105,20 +105,21 @@ Task<Status> BucketReader::confirm(bool blank) {
   co_return co_await identity_.confirm();
 }
 
-Task<Result<std::optional<Record>>> BucketReader::absent(bool blank) {
+Task<Result<std::optional<StoredRecord>>> BucketReader::absent(bool blank) {
   Status s = co_await confirm(blank);
   if (!s.ok()) co_return s;
-  co_return std::optional<Record>();
+  co_return std::optional<StoredRecord>();
 }
 
-Task<Result<std::optional<Record>>> BucketReader::find(std::string_view key, std::uint64_t hash) {
+Task<Result<std::optional<StoredRecord>>> BucketReader::find(std::string_view key,
+                                                             std::uint64_t hash) {
   const std::uint64_t home = geometry_.home_bucket(hash);
   bool blank = false;
   Lease lease(*this);
   Bucket bucket((*lease).span());
-  const auto record_of = [](const layout::RecordView& r) -> Result<std::optional<Record>> {
-    if (!r.plain()) return not_served(r);
-    return std::optional(Record{std::string(r.value), r.version});
+  const auto record_of = [](const layout::RecordView& r) -> Result<std::optional<StoredRecord>> {
+    if (r.end != 0) return not_served(r);
+    return std::optional(StoredRecord{{std::string(r.value), r.version}, r.kind});
   };
   for (int restart = 0; restart < kMaxRestarts; ++restart) {
     Result<BucketState> state = co_await read(home, (*lease).span(), blank);

@@ -12,11 +12,12 @@
 #include "block/buffer.h"
 #include "block/identity.h"
 #include "client/get_trace.h"
+#include "client/stored_record.h"
 #include "layout/bucket.h"
 
 namespace scalio::client {
 
-// Why a record that is not plain is not given to anybody.
+// Why a record that has an end is not given to anybody.
 Status not_served(const layout::RecordView& record);
 
 class BucketReader {
@@ -30,7 +31,7 @@ class BucketReader {
   // A bucket that was never written has nothing that says whose it is, and every other device looks
   // like that, too. So "nothing" from one is answered only after the superblock was read again
   // (rule 12).
-  Task<Result<std::optional<Record>>> find(std::string_view key, std::uint64_t hash);
+  Task<Result<std::optional<StoredRecord>>> find(std::string_view key, std::uint64_t hash);
 
   // One bucket as it was at one moment, never corrupt, into a part of a block::Buffer that has its
   // size. Sets `blank` if it does not say that it is this SSD's. Failures: as of find(), but
@@ -47,7 +48,7 @@ class BucketReader {
 
  private:
   class Lease;
-  Task<Result<std::optional<Record>>> absent(bool blank);
+  Task<Result<std::optional<StoredRecord>>> absent(bool blank);
   void tell(Nanos began, std::uint64_t number, ByteView bucket, const Status& read) const;
 
   Executor& executor_;

@@ -49,7 +49,7 @@ class BucketReaderTest : public testing::Test {
   }
 
   struct Search {
-    std::optional<Result<std::optional<Record>>> found;
+    std::optional<Result<std::optional<StoredRecord>>> found;
     // Nothing: not found.
     Code code() const { return found->ok() && !**found ? Code::not_found : found->code(); }
   };

@@ -16,6 +16,7 @@
 #include "client/shard_client.h"
 #include "client/shard_scan.h"
 #include "client/timeouts.h"
+#include "client/value_limit.h"
 #include "fabric/connect.h"
 #include "fabric/transports/transports.h"
 #include "layout/scan_place.h"
@@ -69,6 +70,7 @@ struct Client::Impl {
   ClientOptions options;
   layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
   layout::Placement placement = geometry.placement();
+  std::shared_ptr<client::PartTurns> turns;  // of all shards
   std::optional<client::Lanes> lanes;
   std::vector<ShardEnd> shards;
   // Armed by the first GET after a report, so that an idle client sleeps.
@@ -135,8 +137,15 @@ struct Client::Impl {
   }
   Status check_write(const layout::Request& request) const;
   Task<Result<client::WriteReply>> update(layout::Request request);
+  Status check_value(std::string_view key, std::uint64_t length) const;
+  // Whether a value of this length is large with this key.
+  bool is_large(std::string_view key, std::uint64_t length) const {
+    return key.size() + length > geometry.inline_limit;
+  }
   Task<Result<std::uint64_t>> write(RequestKind kind, std::string_view key, std::string_view value,
                                     std::uint64_t expected);
+  Task<Result<std::uint64_t>> put_parts(std::string_view key, std::uint64_t length,
+                                        PartSource source, std::optional<std::uint64_t> expected);
 };
 
 // A forked process has the mark of the parent's thread, and its operations fail without a loop.
@@ -175,7 +184,7 @@ Client::Impl::ShardEnd Client::Impl::make_end(const net::Uri& uri, std::uint32_t
   };
   ShardEnd end;
   end.link = std::make_unique<ShardLink>(lanes->deadlines(), std::move(connector), options);
-  end.client = std::make_unique<ShardClient>(*loop, *end.link, std::move(opener), options);
+  end.client = std::make_unique<ShardClient>(*loop, *end.link, std::move(opener), options, turns);
   end.scan = std::make_unique<client::ShardScan>(*loop, *end.link, end.client->ssd(), options);
   return end;
 }
@@ -277,6 +286,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
   impl->loop = std::move(*loop);
   tell_of_missing_io_uring(*impl->loop);
   impl->initiator.emplace(*impl->loop);
+  impl->turns = std::make_shared<client::PartTurns>(*impl->loop);
   impl->options = std::move(options);
   impl->report_timer.emplace(
       *impl->loop, [i = impl.get()] { i->loop->spawn(i->report(i->operation_deadline())); });
@@ -320,6 +330,17 @@ Task<Result<Record>> Client::get(std::string_view key) {
   return impl_->shard_of(hash).get(key, impl_->placement.point_of(hash));
 }
 
+Task<Result<std::uint64_t>> Client::get_parts(std::string_view key, PartSink sink,
+                                              std::uint64_t from) {
+  impl_->check_thread();
+  if (!impl_->report_timer->armed()) impl_->report_timer->arm(impl_->loop->now() + kReportEvery);
+  Status s = impl_->check_key(key);
+  if (!s.ok()) co_return s;
+  const std::uint64_t hash = hash_key(key, impl_->geometry.hash_seed);
+  co_return co_await impl_->shard_of(hash).get_parts(key, impl_->placement.point_of(hash), sink,
+                                                     from);
+}
+
 Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_view> keys) {
   std::vector<Result<Record>> results(keys.size(), Status(Code::unavailable, "not asked"));
   if (keys.empty() && !impl_->loop->may_go_on()) co_await impl_->loop->yield();
@@ -359,12 +380,60 @@ Task<Result<std::uint64_t>> Client::Impl::write(RequestKind kind, std::string_vi
                                                 std::string_view value, std::uint64_t expected) {
   check_thread();
   if (!loop->may_go_on()) co_await loop->yield();
+  ShardClient& shard = shard_of(hash_key(key, geometry.hash_seed));
+  if (is_large(key, value.size())) [[unlikely]] {
+    if (Status s = check_key(key); !s.ok()) co_return s;
+    if (Status s = check_value(key, value.size()); !s.ok()) co_return s;
+    client::LargeWrite large{key, static_cast<std::uint32_t>(value.size()), std::nullopt};
+    if (kind == RequestKind::put_if) large.expected = expected;
+    co_return co_await shard.write_large(large, value);
+  }
   const layout::Request request{.kind = kind, .expected = expected, .key = key, .value = value};
   if (Status s = check_write(request); !s.ok()) co_return s;
-  const Result<client::WriteReply> done =
-      co_await shard_of(hash_key(key, geometry.hash_seed)).write(request);
+  const Result<client::WriteReply> done = co_await shard.write(request);
   if (!done.ok()) co_return done.status();
   co_return done->version;
+}
+
+// Of a large one.
+Status Client::Impl::check_value(std::string_view key, std::uint64_t length) const {
+  const std::uint64_t most = client::longest_large_value(key.size(), geometry);
+  if (most == 0) {
+    return Status(
+        Code::too_large,
+        geometry.value_size == 0
+            ? fmt::format("key and value have {} bytes, the store takes {}: it was formatted "
+                          "without room for large values",
+                          key.size() + length, geometry.inline_limit)
+            : fmt::format("the key has {} bytes, and one of a large value {} at most, by the "
+                          "store's inline limit",
+                          key.size(), geometry.inline_limit - layout::kPointerSize));
+  }
+  if (length <= most) return Status();
+  return Status(Code::too_large,
+                fmt::format("the value has {} bytes; with this key the store takes "
+                            "{} at most",
+                            length, most));
+}
+
+Task<Result<std::uint64_t>> Client::Impl::put_parts(std::string_view key, std::uint64_t length,
+                                                    PartSource source,
+                                                    std::optional<std::uint64_t> expected) {
+  check_thread();
+  if (!loop->may_go_on()) co_await loop->yield();
+  if (Status s = check_key(key); !s.ok()) co_return s;
+  if (is_large(key, length)) {
+    if (Status s = check_value(key, length); !s.ok()) co_return s;
+    const client::LargeWrite large{key, static_cast<std::uint32_t>(length), expected};
+    co_return co_await shard_of(hash_key(key, geometry.hash_seed)).put_parts(large, source);
+  }
+  std::string value(length, '\0');
+  if (length > 0) {
+    Status s = co_await source(std::span(value));
+    if (!s.ok()) co_return s;
+  }
+  const RequestKind kind = expected ? RequestKind::put_if : RequestKind::put;
+  co_return co_await write(kind, key, value, expected.value_or(0));
 }
 
 Task<Result<std::uint64_t>> Client::put(std::string_view key, std::string_view value) {
@@ -373,6 +442,14 @@ Task<Result<std::uint64_t>> Client::put(std::string_view key, std::string_view v
 Task<Result<std::uint64_t>> Client::put_if(std::string_view key, std::string_view value,
                                            std::uint64_t expected) {
   return impl_->write(RequestKind::put_if, key, value, expected);
+}
+Task<Result<std::uint64_t>> Client::put_parts(std::string_view key, std::uint64_t length,
+                                              PartSource source) {
+  return impl_->put_parts(key, length, std::move(source), std::nullopt);
+}
+Task<Result<std::uint64_t>> Client::put_parts_if(std::string_view key, std::uint64_t length,
+                                                 PartSource source, std::uint64_t expected) {
+  return impl_->put_parts(key, length, std::move(source), expected);
 }
 Task<Result<std::uint64_t>> Client::remove(std::string_view key) {
   return impl_->write(RequestKind::remove, key, {}, 0);
@@ -567,6 +644,12 @@ Task<Result<std::string>> client::ClientLoop::slow_log(Client& client) {
 
 std::size_t Client::inline_limit() const { return impl_->geometry.inline_limit; }
 
+std::size_t Client::value_limit(std::size_t key_size) const {
+  const layout::SsdGeometry& g = impl_->geometry;
+  const std::uint64_t small = g.inline_limit - std::min<std::uint64_t>(g.inline_limit, key_size);
+  return std::max<std::uint64_t>(small, client::longest_large_value(key_size, g));
+}
+
 ClientCounters& ClientCounters::operator+=(const ClientCounters& o) {
   gets += o.gets;
   hits += o.hits;
@@ -575,6 +658,10 @@ ClientCounters& ClientCounters::operator+=(const ClientCounters& o) {
   bypasses += o.bypasses;
   steals += o.steals;
   writes += o.writes;
+  large_gets += o.large_gets;
+  large_writes += o.large_writes;
+  parts_read += o.parts_read;
+  parts_written += o.parts_written;
   region_reads += o.region_reads;
   region_writes += o.region_writes;
   region_cas += o.region_cas;

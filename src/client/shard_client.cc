@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "client/timeouts.h"
+#include "client/value_stream.h"
 #include "fabric/region_access.h"
 #include "layout/rules.h"
 
@@ -47,8 +48,8 @@ std::string text_of(BlockView::Found found, const BlockView& view) {
 }
 std::string text_of(Code code) { return code == Code::ok ? "done" : std::string(to_string(code)); }
 
-// What a GET answers when its SSD has this of the key.
-Result<Record> answer_of(Result<std::optional<Record>> found) {
+// What a GET finds when its SSD has this of the key.
+Result<StoredRecord> answer_of(Result<std::optional<StoredRecord>> found) {
   if (!found.ok()) return found.status();
   if (!*found) return Status(Code::not_found, "");
   return std::move(**found);
@@ -90,33 +91,33 @@ class ShardClient::Block {
 };
 
 ShardClient::ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener,
-                         const ClientOptions& options)
+                         const ClientOptions& options, std::shared_ptr<PartTurns> turns)
     : executor_(executor),
       link_(link),
       timeout_(to_nanos(options.operation_timeout)),
       block_read_(options.block_read),
       deadlines_(link.deadlines()),
-      ssd_(executor, std::move(opener), &trace_) {}
+      ssd_(executor, std::move(opener), &trace_),
+      turns_(turns != nullptr ? std::move(turns) : std::make_shared<PartTurns>(executor)) {}
 
 Result<Record> ShardClient::hit(const layout::RecordView& record) {
   ++counters_.hits;
-  if (!record.plain()) return not_served(record);
+  if (record.end != 0) return not_served(record);
   if (record.kind == layout::Kind::tombstone) return Status(Code::not_found, "");
   return Record{std::string(record.value), record.version};
 }
 
-// `began`: when the caller began to wait; 0 is now. `nothing`, if not empty, is the key's block as
-// it was read on the connection `held` just now, and has nothing of the key.
-auto ShardClient::get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
-                              std::shared_ptr<ShardConnection>&& held, Block&& nothing) {
-  const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
-  const auto late = [this]() -> Result<Record> {
+// `nothing`, if not empty, is the key's block as it was read on the connection `held` just now, and
+// has nothing of the key.
+auto ShardClient::find_in_time(std::string_view key, std::uint64_t hash, Nanos deadline,
+                               std::shared_ptr<ShardConnection>&& held, Block&& nothing) {
+  const auto late = [this]() -> Result<StoredRecord> {
     return Status(Code::timed_out,
                   fmt::format("no answer from the server or its SSD within {} ms{}",
                               timeout_ / kMillisecond, link_.why_lost()));
   };
   return deadlines_.within(
-      deadline, get_slowly(std::string(key), hash, deadline, std::move(held), std::move(nothing)),
+      deadline, find_slowly(std::string(key), hash, deadline, std::move(held), std::move(nothing)),
       late);
 }
 
@@ -143,7 +144,7 @@ Task<Code> ShardClient::read(const ShardConnection& link, std::uint64_t hash,
 }
 
 // The common case in one coroutine: a live link, one operation, a record. What does not end here
-// goes on in get_slowly(), which reads the block again; but if no slot has the key's tag, what was
+// goes on in find_slowly(), which reads the block again; but if no slot has the key's tag, what was
 // read says how to fill one.
 Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) {
   ++counters_.gets;
@@ -175,7 +176,13 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
       });
       if (found == BlockView::Found::record) {
         touch_sometimes(now, block, view.slot());
-        co_return hit(view.record());
+        if (view.record().kind != layout::Kind::pointer) co_return hit(view.record());
+        Result<Record> pointer = hit(view.record());
+        if (!pointer.ok()) co_return pointer;
+        bytes.give_back();
+        const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
+        StoredRecord large{*std::move(pointer), layout::Kind::pointer};
+        co_return co_await get_whole(key, hash, deadline, std::move(large));
       }
       if (found != BlockView::Found::none || !view.has_fill_times()) bytes.give_back();
       if (!held) held = now;
@@ -183,7 +190,12 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
       bytes.give_back();
     }
   }
-  co_return co_await get_in_time(key, hash, began, std::move(held), std::move(bytes));
+  const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
+  Result<StoredRecord> found =
+      co_await find_in_time(key, hash, deadline, std::move(held), std::move(bytes));
+  if (!found.ok()) co_return found.status();
+  if (found->large()) co_return co_await get_whole(key, hash, deadline, *std::move(found));
+  co_return std::move(found->record);
 }
 
 Task<Result<Record>> ShardClient::traced_get(std::string_view key, std::uint64_t hash,
@@ -195,10 +207,12 @@ Task<Result<Record>> ShardClient::traced_get(std::string_view key, std::uint64_t
   co_return found;
 }
 
-// Has all that it uses: its caller may not wait for its end. `bytes` is get_in_time's `nothing`.
-Task<Result<Record>> ShardClient::get_slowly(std::string key, std::uint64_t hash, Nanos deadline,
-                                             std::shared_ptr<ShardConnection> held, Block bytes) {
-  Result<Record> out = Status(Code::timed_out, "");
+// Has all that it uses: its caller may not wait for its end. `bytes` is find_in_time's `nothing`.
+Task<Result<StoredRecord>> ShardClient::find_slowly(std::string key, std::uint64_t hash,
+                                                    Nanos deadline,
+                                                    std::shared_ptr<ShardConnection> held,
+                                                    Block bytes) {
+  Result<StoredRecord> out = Status(Code::timed_out, "");
   Tries tries;
   bool in_two = block_read_ == BlockRead::two;
   Nanos asked = 0;
@@ -232,7 +246,9 @@ Task<Result<Record>> ShardClient::get_slowly(std::string key, std::uint64_t hash
     if (found == BlockView::Found::record) {
       // What is found later than by the first READ has just been filled.
       if (bodies == BlockView::Bodies::after_words) touch_sometimes(held, block, view.slot());
-      co_return hit(view.record());
+      Result<Record> record = hit(view.record());
+      if (!record.ok()) co_return record.status();
+      co_return StoredRecord{*std::move(record), view.record().kind};
     }
     // Its victim is chosen by the whole block.
     if (bodies == BlockView::Bodies::after_words && !view.has_fill_times()) continue;
@@ -286,7 +302,7 @@ std::optional<std::uint32_t> ShardClient::choose_slot(ShardConnection& link, con
 // write slot of the key. False if what was read does not count: a restarting server writes old
 // images before newer ones, so the server that it was read under must still live (rule 9).
 Task<bool> ShardClient::bypass(ShardConnection& link, std::string_view key, std::uint64_t hash,
-                               Result<Record>* out) {
+                               Result<StoredRecord>* out) {
   const RegionGeometry& g = link.hello.region;
   ++counters_.bypasses;
   ++counters_.misses;
@@ -333,7 +349,7 @@ void ShardClient::trace_body(Nanos asked, std::uint32_t slot, std::size_t bytes,
 Task<ShardClient::Next> ShardClient::fill(ShardConnection& link, std::string_view key,
                                           std::uint64_t hash, std::uint64_t block,
                                           std::uint32_t slot, std::uint64_t seen,
-                                          Result<Record>* out) {
+                                          Result<StoredRecord>* out) {
   const RegionGeometry& g = link.hello.region;
   const std::uint64_t at = g.block_at(block);
   const std::uint64_t word_at = at + g.read_word(slot);
@@ -371,11 +387,11 @@ Task<ShardClient::Next> ShardClient::fill(ShardConnection& link, std::string_vie
   }
 
   ++counters_.misses;
-  Result<std::optional<Record>> found = co_await ssd_.find(link.hello, key, hash);
+  Result<std::optional<StoredRecord>> found = co_await ssd_.find(link.hello, key, hash);
   const bool was_read = found.ok(), absent = was_read && !*found;
   *out = answer_of(std::move(found));
   layout::RecordView record{key, {}, 0, layout::Kind::tombstone};
-  if (out->ok()) record = {key, (*out)->value, (*out)->version, layout::Kind::value};
+  if (out->ok()) record = {key, (*out)->record.value, (*out)->record.version, (*out)->kind};
   if (!was_read || layout::slot_bytes(record) > g.slot_size ||
       (absent && !kept(Rule::victim_lost))) {
     co_return co_await release(link, word_at, mine.pack(), seen) ? Next::done : Next::again;
@@ -483,6 +499,169 @@ Task<Result<std::uint64_t>> ShardClient::write(layout::RequestKind kind, std::st
       layout::Request{.kind = kind, .expected = expected, .key = key, .value = value});
   if (!done.ok()) co_return done.status();
   co_return done->version;
+}
+
+// A value on its way to a sink, and how far it has come.
+struct ShardClient::Delivery {
+  const std::string_view key;
+  const std::uint64_t hash;
+  const PartSink& sink;
+  const std::uint64_t from;
+  // Of the whole, then a value that was overwritten is given from its beginning again; if there is
+  // none, each step has the operation timeout, and what was given stays so.
+  const std::optional<Nanos> deadline;
+  std::uint64_t at = from;  // the next byte to give
+  bool begun = false;
+};
+
+Task<Result<Record>> ShardClient::get_whole(std::string_view key, std::uint64_t hash,
+                                            Nanos deadline, StoredRecord found) {
+  Record out;
+  const PartSink keep = [&out](const PartView& part) -> Task<Status> {
+    if (part.offset == 0) {
+      out.value.clear();
+      out.value.reserve(part.length);
+    }
+    out.value += part.bytes;
+    co_return Status();
+  };
+  Delivery delivery{key, hash, keep, 0, deadline};
+  const Result<std::uint64_t> version = co_await deliver(delivery, std::move(found));
+  if (!version.ok()) co_return version.status();
+  out.version = *version;
+  co_return out;
+}
+
+Task<Result<std::uint64_t>> ShardClient::get_parts(std::string_view key, std::uint64_t hash,
+                                                   const PartSink& sink, std::uint64_t from) {
+  ++counters_.gets;
+  if (!executor_.may_go_on()) co_await executor_.yield();
+  Delivery delivery{key, hash, sink, from, std::nullopt};
+  Result<StoredRecord> found =
+      co_await find_in_time(key, hash, executor_.now() + timeout_, nullptr, Block(*this));
+  if (!found.ok()) co_return found.status();
+  co_return co_await deliver(delivery, *std::move(found));
+}
+
+// Gives the sink the value, from wherever it is by now. What does not match its pointer is looked
+// for again: the value was overwritten, or moved, and another is in its place. If it is still said
+// to be there, it is damaged.
+Task<Result<std::uint64_t>> ShardClient::deliver(Delivery& d, StoredRecord found) {
+  std::optional<layout::Pointer> mismatch;
+  if (found.large()) ++counters_.large_gets;
+  for (;;) {
+    const Record& record = found.record;
+    if (!found.large()) {
+      if (d.begun) co_return Status(Code::conflict, "the value was overwritten while it was read");
+      const std::uint64_t size = record.value.size(), from = std::min<std::uint64_t>(d.from, size);
+      const PartView all{std::string_view(record.value).substr(from), from, size, record.version};
+      Status s = co_await d.sink(all);
+      if (!s.ok()) co_return s;
+      co_return record.version;
+    }
+    const layout::SsdGeometry& ssd = link_.current()->hello.ssd;
+    const std::optional<layout::Pointer> pointer =
+        layout::decode_pointer(as_bytes(record.value), d.key.size(), ssd);
+    if (!pointer || pointer == mismatch) {
+      co_return Status(
+          Code::corrupt,
+          pointer
+              ? fmt::format("the value at offset {} of the value area of SSD {} fails its "
+                            "checksum; run `scalio check` on the server",
+                            pointer->offset, ssd.ssd())
+              : fmt::format("the record points to no place where SSD {} has values; run `scalio "
+                            "check` on the server",
+                            ssd.ssd()));
+    }
+    const Result<bool> all = co_await deliver_parts(d, record, *pointer);
+    if (!all.ok()) co_return all.status();
+    if (*all) co_return record.version;
+    mismatch = pointer;
+    const std::uint64_t version = record.version;
+    Result<StoredRecord> again = co_await find_again(d);
+    if (d.deadline) d.begun = false;
+    const bool gone =
+        again.code() == Code::not_found || (again.ok() && again->record.version != version);
+    if (d.begun && gone) {
+      co_return Status(Code::conflict, "the value was overwritten or deleted while it was read");
+    }
+    if (!again.ok()) co_return again.status();
+    if (!d.begun) d.at = d.from;
+    found = *std::move(again);
+  }
+}
+
+// True if the sink has all of it; false if something else is there.
+Task<Result<bool>> ShardClient::deliver_parts(Delivery& d, const Record& found,
+                                              const layout::Pointer& pointer) {
+  const std::uint64_t capacity = layout::part_capacity(d.key.size());
+  if (d.at >= pointer.length) {
+    Status s = co_await d.sink(PartView{{}, pointer.length, pointer.length, found.version});
+    if (!s.ok()) co_return s;
+    co_return true;
+  }
+  ValueStream stream(deadlines_, ssd_, *turns_, link_.current(),
+                     {std::string(d.key), found.version, pointer},
+                     static_cast<std::uint32_t>(d.at / capacity), counters_);
+  while (!stream.ended()) {
+    const Nanos deadline = d.deadline ? *d.deadline : executor_.now() + timeout_;
+    if (!executor_.may_go_on()) co_await executor_.yield();
+    const Result<std::optional<ByteView>> part = co_await stream.next(deadline);
+    if (!part.ok()) co_return part.status();
+    if (!*part) co_return false;
+    const std::string_view bytes = as_string(**part).substr(d.at % capacity);
+    const PartView view{bytes, d.at, pointer.length, found.version};
+    d.begun = true;
+    d.at += bytes.size();
+    Status s = co_await d.sink(view);
+    if (!s.ok()) co_return s;
+  }
+  co_return true;
+}
+
+// Where the value is by now. A device that is another one shows here.
+Task<Result<StoredRecord>> ShardClient::find_again(Delivery& d) {
+  const Nanos deadline = d.deadline ? *d.deadline : executor_.now() + timeout_;
+  const auto confirm = [](Ssd& ssd, std::shared_ptr<ShardConnection> held) -> Task<Status> {
+    co_return co_await ssd.confirm(held->hello);
+  };
+  const auto late = [] { return Status(Code::timed_out, "no answer from the SSD in time"); };
+  Status same = co_await deadlines_.within(deadline, confirm(ssd_, link_.current()), late);
+  if (!same.ok()) co_return same;
+  co_return co_await find_in_time(d.key, d.hash, deadline, nullptr, Block(*this));
+}
+
+namespace {
+// Has the bytes of a value that is there as a whole.
+ValueUpload::Source bytes_of(std::string_view value) {
+  return [value](std::uint64_t offset, std::uint32_t size) -> Task<Result<std::string_view>> {
+    co_return value.substr(offset, size);
+  };
+}
+}  // namespace
+
+Task<Result<std::uint64_t>> ShardClient::write_large(LargeWrite write, std::string_view value) {
+  ++counters_.writes;
+  ++counters_.large_writes;
+  const Nanos deadline = executor_.now() + timeout_;
+  ValueUpload upload(link_, *turns_, write, timeout_, counters_);
+  const ValueUpload::Source source = bytes_of(value);
+  co_return co_await upload.run(source, deadline);
+}
+
+Task<Result<std::uint64_t>> ShardClient::put_parts(LargeWrite write, const PartSource& source) {
+  ++counters_.writes;
+  ++counters_.large_writes;
+  std::string part;
+  const ValueUpload::Source next = [&](std::uint64_t,
+                                       std::uint32_t size) -> Task<Result<std::string_view>> {
+    part.resize(size);
+    Status s = co_await source(std::span(part));
+    if (!s.ok()) co_return s;
+    co_return std::string_view(part);
+  };
+  ValueUpload upload(link_, *turns_, write, timeout_, counters_);
+  co_return co_await upload.run(next, std::nullopt);
 }
 
 ClientCounters ShardClient::counters() const {

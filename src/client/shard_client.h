@@ -13,8 +13,10 @@
 
 #include "client/block_view.h"
 #include "client/get_trace.h"
+#include "client/part_turns.h"
 #include "client/shard_link.h"
 #include "client/ssd.h"
+#include "client/value_upload.h"
 #include "task/deadlines.h"
 
 namespace scalio::client {
@@ -22,8 +24,9 @@ namespace scalio::client {
 class ShardClient {
  public:
   // `opener` opens the shard's SSD as this machine sees it. While that fails, so do GETs that miss.
-  ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener,
-              const ClientOptions& options);
+  // A client's shards have its turns together; a single one, without any, has its own.
+  ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener, const ClientOptions& options,
+              std::shared_ptr<PartTurns> turns = nullptr);
   // Operations must have ended, also those that were given up: the executor has no task of theirs.
   ~ShardClient() = default;
 
@@ -36,6 +39,15 @@ class ShardClient {
   // The same of a write that leaves nothing but its version to tell.
   Task<Result<std::uint64_t>> write(layout::RequestKind kind, std::string_view key,
                                     std::string_view value, std::uint64_t expected);
+
+  // As Client::get_parts. `hash` is as of get().
+  Task<Result<std::uint64_t>> get_parts(std::string_view key, std::uint64_t hash,
+                                        const PartSink& sink, std::uint64_t from);
+  // Sets the key to a value over the inline limit. All in one piece; ends within the operation
+  // timeout.
+  Task<Result<std::uint64_t>> write_large(LargeWrite write, std::string_view value);
+  // The same with a value that comes in parts, as Client::put_parts.
+  Task<Result<std::uint64_t>> put_parts(LargeWrite write, const PartSource& source);
 
   ShardLink& link() { return link_; }
   Ssd& ssd() { return ssd_; }
@@ -55,14 +67,22 @@ class ShardClient {
 
   Task<Code> read(const ShardConnection& link, std::uint64_t hash, BlockView::Bodies bodies,
                   ByteSpan into);
-  auto get_in_time(std::string_view key, std::uint64_t hash, Nanos began,
-                   std::shared_ptr<ShardConnection>&& held, Block&& nothing);
-  Task<Result<Record>> get_slowly(std::string key, std::uint64_t hash, Nanos deadline,
-                                  std::shared_ptr<ShardConnection> held, Block bytes);
+  auto find_in_time(std::string_view key, std::uint64_t hash, Nanos deadline,
+                    std::shared_ptr<ShardConnection>&& held, Block&& nothing);
+  Task<Result<StoredRecord>> find_slowly(std::string key, std::uint64_t hash, Nanos deadline,
+                                         std::shared_ptr<ShardConnection> held, Block bytes);
   Task<Next> fill(ShardConnection& link, std::string_view key, std::uint64_t hash,
-                  std::uint64_t block, std::uint32_t slot, std::uint64_t seen, Result<Record>* out);
+                  std::uint64_t block, std::uint32_t slot, std::uint64_t seen,
+                  Result<StoredRecord>* out);
   Task<bool> bypass(ShardConnection& link, std::string_view key, std::uint64_t hash,
-                    Result<Record>* out);
+                    Result<StoredRecord>* out);
+  struct Delivery;
+  Task<Result<Record>> get_whole(std::string_view key, std::uint64_t hash, Nanos deadline,
+                                 StoredRecord found);
+  Task<Result<std::uint64_t>> deliver(Delivery& delivery, StoredRecord found);
+  Task<Result<bool>> deliver_parts(Delivery& delivery, const Record& found,
+                                   const layout::Pointer& pointer);
+  Task<Result<StoredRecord>> find_again(Delivery& delivery);
   Task<bool> release(ShardConnection& link, std::uint64_t word_at, std::uint64_t mine,
                      std::uint64_t victim);
   bool must_poll(ShardConnection& link, const BlockView& view, BlockView::Found found,
@@ -115,6 +135,7 @@ class ShardClient {
   const Deadlines deadlines_;
   GetTrace* trace_ = nullptr;
   Ssd ssd_;
+  const std::shared_ptr<PartTurns> turns_;
   std::vector<Bytes> idle_blocks_;
   std::array<Seen, 256> seen_;
   std::uint32_t touches_ = 0;

@@ -178,6 +178,10 @@ Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
   }
   if (!link.ok()) co_return Attempt{link.status()};
   if (write.given_up) co_return Attempt{Status(Code::timed_out, "the write was not sent")};
+  if (write.session != 0 && write.session != session_->id) {
+    co_return Attempt{
+        Status(Code::unavailable, "the write was not sent: the server was restarted")};
+  }
   const std::shared_ptr<ClientSession> session = session_;
   const std::uint64_t sequence = session->next_sequence++;
   session->in_flight.insert(sequence);
@@ -241,17 +245,23 @@ Task<Result<WriteReply>> ShardLink::carry_out(std::shared_ptr<PendingWrite> writ
 }
 
 Task<Result<WriteReply>> ShardLink::write(const Request& request) {
-  const Nanos deadline = executor_.now() + operation_timeout_;
+  return write(request, executor_.now() + operation_timeout_);
+}
+
+Task<Result<WriteReply>> ShardLink::write(const Request& request, Nanos deadline,
+                                          std::uint64_t session) {
+  const Nanos began = std::min(executor_.now(), deadline);
   auto write = std::allocate_shared<PendingWrite>(PoolAllocator<PendingWrite>());
   write->update = layout::is_update(request.kind);
+  write->session = session;
   layout::encode(write->message, request);
-  const auto late = [&] { return Result<WriteReply>(give_up(*write)); };
+  const auto late = [&] { return Result<WriteReply>(give_up(*write, deadline - began)); };
   co_return co_await deadlines_.within(deadline, carry_out(write), late);
 }
 
-Status ShardLink::give_up(PendingWrite& write) {
+Status ShardLink::give_up(PendingWrite& write, Nanos time) {
   write.given_up = true;
-  const Nanos ms = operation_timeout_ / kMillisecond;
+  const Nanos ms = time / kMillisecond;
   if (write.sent) {
     return Status(
         Code::unknown,
@@ -262,10 +272,13 @@ Status ShardLink::give_up(PendingWrite& write) {
                 fmt::format("the write could not be sent within {} ms{}", ms, why_lost()));
 }
 
-Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
+Task<Result<ShardLink::Answer>> ShardLink::request(ByteSpan message, std::uint64_t session) {
   Result<std::shared_ptr<ShardConnection>> link = co_await get();
   if (!link.ok()) co_return link.status();
   while (calls_ >= (*link)->calls) co_await window_.wait();
+  if (session != 0 && session != (*link)->hello.session) {
+    co_return Status(Code::unavailable, "the server was restarted");
+  }
   ++calls_;
   layout::set_shard(message, (*link)->hello.ssd.shard);
   Result<Bytes> answer = co_await (*link)->connection->call(message);
@@ -275,7 +288,13 @@ Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
   auto reply = layout::decode_reply(*answer);
   if (!reply) co_return Status(Code::unavailable, "the server's reply is malformed");
   if (reply->code != Code::ok) co_return Status(reply->code, std::string(reply->text));
-  co_return std::string(reply->text);
+  co_return Answer{(*link)->hello.session, reply->version, std::string(reply->text)};
+}
+
+Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
+  Result<Answer> answer = co_await request(message, 0);
+  if (!answer.ok()) co_return answer.status();
+  co_return std::move(answer->text);
 }
 
 Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view value) {

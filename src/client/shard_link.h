@@ -56,6 +56,20 @@ class ShardLink {
   // Sends a write, to this shard and in the session whatever the request says of them, and awaits
   // its reply, or what went wrong. Ends within the operation timeout. `request` stays until then.
   Task<Result<WriteReply>> write(const layout::Request& request);
+  // The same until `deadline`. If `session` is not 0, it is sent on that one only: on another it
+  // would be about something else, and it fails with unavailable.
+  Task<Result<WriteReply>> write(const layout::Request& request, Nanos deadline,
+                                 std::uint64_t session = 0);
+  // What the server answered to a request that is not a write.
+  struct Answer {
+    std::uint64_t session = 0;  // on which it came
+    std::uint64_t version = 0;
+    std::string text;
+  };
+  // Sends one that is encoded, but for its shard, once, and likewise on a session. Nothing but the
+  // connection's end bounds it. Failures: those of get() and of the server; unavailable also if the
+  // connection is lost.
+  Task<Result<Answer>> request(ByteSpan message, std::uint64_t session);
   // Sends any other request; likewise, or until `deadline`. Not repeated when the connection is
   // lost.
   Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value);
@@ -75,9 +89,10 @@ class ShardLink {
   // A write, and how far it has come.
   struct PendingWrite {
     bool update = false;
-    Bytes message;          // lacks its sequence until it is sent
-    bool sent = false;      // and not refused before anything was done
-    bool given_up = false;  // its caller waits no longer: it is not sent any more
+    Bytes message;              // lacks its sequence until it is sent
+    std::uint64_t session = 0;  // if not 0, it is sent on this one only
+    bool sent = false;          // and not refused before anything was done
+    bool given_up = false;      // its caller waits no longer: it is not sent any more
   };
   struct Attempt {
     Result<WriteReply> result;
@@ -88,7 +103,7 @@ class ShardLink {
   Task<Attempt> write_once(PendingWrite& write);
   static Attempt attempt_of(const PendingWrite& write, ByteView answer);
   Task<Result<WriteReply>> carry_out(std::shared_ptr<PendingWrite> write);
-  Status give_up(PendingWrite& write);
+  Status give_up(PendingWrite& write, Nanos time);
   Task<Result<std::string>> ask_once(Bytes message);
 
   Executor& executor_;

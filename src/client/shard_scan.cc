@@ -7,6 +7,7 @@
 
 #include "client/timeouts.h"
 #include "layout/rules.h"
+#include "layout/value_area.h"
 
 namespace scalio::client {
 
@@ -21,7 +22,7 @@ struct Memory {
 };
 
 // What the SSD has, and what the write slots have: of each key the newest.
-Result<ScanPage> page_of(Stretch stored, SlotRecords slots) {
+Result<ScanPage> page_of(Stretch stored, SlotRecords slots, const layout::SsdGeometry& ssd) {
   auto memory = std::make_shared<Memory>(std::move(stored), std::move(slots));
   std::unordered_map<std::string_view, const RecordView*> newer;
   for (const RecordView& r : memory->slots.records) {
@@ -31,8 +32,18 @@ Result<ScanPage> page_of(Stretch stored, SlotRecords slots) {
   ScanPage page;
   page.records.reserve(memory->stored.records.size() + newer.size());
   const auto add = [&](const RecordView& r) {
-    if (!r.plain()) return not_served(r);
+    if (r.end != 0) return not_served(r);
     if (r.kind == Kind::value) page.records.push_back({r.key, r.value, r.version});
+    if (r.kind != Kind::pointer) return Status();
+    const std::optional<layout::Pointer> pointer =
+        layout::decode_pointer(as_bytes(r.value), r.key.size(), ssd);
+    if (!pointer) {
+      return Status(Code::corrupt,
+                    fmt::format("a record points to no place where SSD {} has values; run `scalio "
+                                "check` on the server",
+                                ssd.ssd()));
+    }
+    page.records.push_back({r.key, {}, r.version, true, pointer->length});
     return Status();
   };
   for (const RecordView& r : memory->stored.records) {
@@ -98,7 +109,7 @@ Task<Result<ScanPage>> ShardScan::read_slowly(std::uint64_t first, std::uint64_t
       if (co_await held->connection->read(held->hello.region.block_at(0), word) != Code::ok)
         continue;
     }
-    co_return page_of(*std::move(stored), *std::move(newer));
+    co_return page_of(*std::move(stored), *std::move(newer), held->hello.ssd);
   }
   co_return Status(Code::timed_out, "the server could not be read" + link_.why_lost());
 }

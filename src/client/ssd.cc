@@ -1,6 +1,7 @@
 #include "client/ssd.h"
 
 #include <utility>
+#include <variant>
 
 namespace scalio::client {
 
@@ -39,9 +40,39 @@ Task<Status> Ssd::open(const layout::HelloReply& hello) {
   co_return Status();
 }
 
-Task<Result<std::optional<Record>>> Ssd::find(const layout::HelloReply& hello, std::string_view key,
-                                              std::uint64_t hash) {
-  return on_way<std::optional<Record>>(hello, [=](Way& way) { return way.reader.find(key, hash); });
+Task<Result<std::optional<StoredRecord>>> Ssd::find(const layout::HelloReply& hello,
+                                                    std::string_view key, std::uint64_t hash) {
+  return on_way<std::optional<StoredRecord>>(hello,
+                                             [=](Way& way) { return way.reader.find(key, hash); });
+}
+
+namespace {
+using Done = std::monostate;
+
+Task<Result<Done>> read(block::BlockDevice& device, std::uint64_t offset, ByteSpan into) {
+  Status s = co_await device.read(offset, into);
+  if (!s.ok()) co_return s;
+  co_return Done();
+}
+
+Task<Result<Done>> confirm_device(BucketReader& reader) {
+  Status s = co_await reader.confirm(true);
+  if (!s.ok()) co_return s;
+  co_return Done();
+}
+}  // namespace
+
+Task<Status> Ssd::read_value(const layout::HelloReply& hello, std::uint64_t offset, ByteSpan into) {
+  const std::uint64_t at = hello.ssd.value_offset() + offset;
+  const Result<Done> done =
+      co_await on_way<Done>(hello, [=](Way& way) { return read(way.device(), at, into); });
+  co_return done.status();
+}
+
+Task<Status> Ssd::confirm(const layout::HelloReply& hello) {
+  const Result<Done> done =
+      co_await on_way<Done>(hello, [](Way& way) { return confirm_device(way.reader); });
+  co_return done.status();
 }
 
 Task<Result<Stretch>> Ssd::read_stretch(const layout::HelloReply& hello, std::uint64_t first,

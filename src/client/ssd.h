@@ -39,8 +39,15 @@ class Ssd {
   // As BucketReader::find, and once more if it was cut off, or if the device turned out to be
   // another one by now: then it is opened anew. And the failures of open(); never invalid: that is
   // of a caller's arguments.
-  Task<Result<std::optional<Record>>> find(const layout::HelloReply& hello, std::string_view key,
-                                           std::uint64_t hash);
+  Task<Result<std::optional<StoredRecord>>> find(const layout::HelloReply& hello,
+                                                 std::string_view key, std::uint64_t hash);
+
+  // What is at `offset` of the shard's value area, whatever it is, into memory that suits the
+  // device. Failures: as of find().
+  Task<Status> read_value(const layout::HelloReply& hello, std::uint64_t offset, ByteSpan into);
+  // Ok if the device is the SSD that the hello names (rule 12); another one is let go, and the SSD
+  // opened anew, before it is asked again. Failures: as of find().
+  Task<Status> confirm(const layout::HelloReply& hello);
 
   // As StretchReader::read, and otherwise as find().
   Task<Result<Stretch>> read_stretch(const layout::HelloReply& hello, std::uint64_t first,

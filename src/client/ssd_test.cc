@@ -15,7 +15,7 @@ namespace scalio::client {
 namespace {
 
 using block::HeldDevice;
-using Found = Result<std::optional<Record>>;
+using Found = Result<std::optional<StoredRecord>>;
 
 // An SSD without records, reached in whatever way the test says.
 class SsdTest : public testing::Test {

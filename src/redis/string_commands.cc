@@ -200,7 +200,7 @@ Task<void> setrange(CommandCall& call) {
   if (*offset < 0) co_return call.fail("ERR offset is out of range");
   const std::string_view part = call[3];
   const auto at = static_cast<std::uint64_t>(*offset);
-  const std::size_t limit = call.client().inline_limit();
+  const std::size_t limit = call.client().value_limit(call[1].size());
   if (!part.empty() && (at > limit || at + part.size() > limit)) {
     co_return call.fail(fmt::format("ERR string exceeds maximum allowed size ({})", limit));
   }
@@ -226,10 +226,16 @@ Task<void> append(CommandCall& call) {
   call.reply().integer(static_cast<std::int64_t>(done->size));
 }
 
+// Behind its end no byte of a value is read.
 Task<void> strlen(CommandCall& call) {
-  const Result<Record> found = co_await call.client().get(call[1]);
+  std::uint64_t length = 0;
+  const PartSink sink = [&length](const PartView& part) -> Task<Status> {
+    length = part.length;
+    co_return Status();
+  };
+  const Result<std::uint64_t> found = co_await call.client().get_parts(call[1], sink, ~0ULL);
   if (!found.ok() && found.code() != Code::not_found) co_return call.fail(found.status());
-  call.reply().integer(found.ok() ? static_cast<std::int64_t>(found->value.size()) : 0);
+  call.reply().integer(static_cast<std::int64_t>(length));
 }
 
 constexpr CommandRow kRows[] = {

@@ -277,14 +277,12 @@ Status Benchmark::prepare() {
   Result<std::unique_ptr<Client>> control = Client::connect(options_.server, options_.client);
   if (!control.ok()) return control.status();
   control_ = *std::move(control);
-  if (std::uint64_t size = options_.key_size + options_.workload.value_size;
-      size > control_->inline_limit()) {
-    return Status(
-        Code::too_large,
-        fmt::format(
-            "records of {} bytes, but the store takes {}: choose smaller values or format it "
-            "with a larger --inline-limit",
-            size, control_->inline_limit()));
+  if (const std::uint64_t most = control_->value_limit(options_.key_size);
+      options_.workload.value_size > most) {
+    return Status(Code::too_large,
+                  fmt::format("values of {} bytes, but the store takes {} with keys of {}: choose "
+                              "smaller values, or a store that takes large ones",
+                              options_.workload.value_size, most, options_.key_size));
   }
   if (!options_.history.empty()) {
     Result<std::unique_ptr<history::HistoryFile>> file =

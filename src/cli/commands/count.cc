@@ -23,13 +23,13 @@ int count(const CountFlags& flags) {
   if (!client.ok()) return fail(client.status());
   ProgressLine progress(flags.quiet);
   std::uint64_t records = 0, bytes = 0;
-  const auto take = [&](ScanRange, const ScanPage& page) {
+  const auto take = [&](ScanRange, const ScanPage& page) -> Task<Status> {
     for (const ScannedRecord& record : page.records) {
       if (!record.key.starts_with(flags.prefix)) continue;
       ++records;
-      bytes += record.key.size() + record.value.size();
+      bytes += record.key.size() + record.length;
     }
-    return Status();
+    co_return Status();
   };
   Status scanned = scan_store(**client, parts_of(**client), progress, "count", take);
   progress.finish();

@@ -9,6 +9,7 @@
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/scan_store.h"
+#include "cli/value_memory.h"
 #include "layout/scan_place.h"
 #include "layout/superblock.h"
 #include "server/store_at_rest.h"
@@ -45,6 +46,69 @@ Result<std::unique_ptr<ArchiveWriter>> writer_for(const ExportFlags& flags,
                       : ArchiveWriter::create(flags.path, uuid);
 }
 
+// Adds the records of a store to an archive as they come.
+class RecordExport {
+ public:
+  RecordExport(Client& client, ArchiveWriter& writer)
+      : client_(client), writer_(writer), memory_(client) {}
+
+  // Large values first, in chunks that are no part of the store by themselves: the page's own chunk
+  // says that all of its records are there.
+  Task<Status> take(ScanRange part, const ScanPage& page) {
+    std::vector<ScannedRecord> small, large;
+    std::uint64_t bytes = 0;
+    for (const ScannedRecord& record : page.records) {
+      if (!record.large) {
+        small.push_back(record);
+        continue;
+      }
+      if (bytes + record.length > kAtOnce && !large.empty()) {
+        Status s = co_await add_large(part, std::exchange(large, {}), bytes);
+        if (!s.ok()) co_return s;
+        bytes = 0;
+      }
+      large.push_back(record);
+      bytes += record.length;
+    }
+    Status s;
+    if (!large.empty()) s = co_await add_large(part, std::move(large), bytes);
+    if (!s.ok()) co_return s;
+    co_return writer_.add(part, small);
+  }
+
+ private:
+  static constexpr std::uint64_t kAtOnce = 16 << 20;  // bytes of values, or one that has more
+
+  // Those that were deleted meanwhile are left out.
+  Task<Status> add_large(ScanRange part, std::vector<ScannedRecord> records, std::uint64_t bytes) {
+    const ValueMemory::Room room = co_await memory_.room(bytes);
+    std::vector<std::string_view> keys;
+    for (const ScannedRecord& record : records) keys.push_back(record.key);
+    const std::vector<Result<Record>> found = co_await client_.multi_get(keys);
+    const ScanRange none{part.begin, part.begin};
+    std::vector<ScannedRecord> chunk;
+    std::uint64_t size = 0;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (found[i].code() == Code::not_found) continue;
+      if (!found[i].ok()) co_return found[i].status();
+      // They may be longer by now than the scan has found them.
+      if (!chunk.empty() && size + found[i]->value.size() > archive::kMaxChunk / 2) {
+        Status s = writer_.add(none, std::exchange(chunk, {}));
+        if (!s.ok()) co_return s;
+        size = 0;
+      }
+      chunk.push_back({keys[i], found[i]->value, found[i]->version});
+      size += found[i]->value.size();
+    }
+    if (chunk.empty()) co_return Status();
+    co_return writer_.add(none, chunk);
+  }
+
+  Client& client_;
+  ArchiveWriter& writer_;
+  ValueMemory memory_;
+};
+
 // What was written; `more` stands behind it, for programs.
 int print_written(const ExportFlags& flags, const ArchiveWriter& writer,
                   const nlohmann::ordered_json& more = nlohmann::ordered_json::object()) {
@@ -68,9 +132,8 @@ int export_online(const ExportFlags& flags) {
   Result<std::unique_ptr<ArchiveWriter>> writer = writer_for(flags, *uuid);
   if (!writer.ok()) return fail(writer.status());
   ProgressLine progress(flags.quiet);
-  const auto take = [&](ScanRange part, const ScanPage& page) {
-    return (*writer)->add(part, page.records);
-  };
+  RecordExport records(**client, **writer);
+  const auto take = [&](ScanRange part, const ScanPage& page) { return records.take(part, page); };
   Status s = scan_store(**client, archive::missing(parts_of(**client), (*writer)->had()), progress,
                         "export", take);
   if (s.ok()) s = (*writer)->finish();

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
+#include "cli/transfer_progress.h"
 #include "client/client_loop.h"
 
 namespace scalio::cli {
@@ -77,23 +78,39 @@ int trace_get(const GetFlags& flags, Client& client) {
   return record.code() == Code::not_found ? kNotFound : fail(record.status());
 }
 
+int fail_to_get(const GetFlags& flags, const Status& status) {
+  if (status.code() != Code::not_found) return fail(status);
+  return fail({Code::not_found, fmt::format("no key '{}'", flags.key)});
+}
+
+int get_json(Client& client, const GetFlags& flags) {
+  const Result<Record> record = client.run(client.get(flags.key));
+  if (!record.ok()) return fail_to_get(flags, record.status());
+  const nlohmann::ordered_json json = {{"key", value_or_null(flags.key)},
+                                       {"value", value_or_null(record->value)},
+                                       {"bytes", record->value.size()},
+                                       {"version", record->version}};
+  return print(json_text(json) + "\n");
+}
+
+// Prints the value as it comes.
 int get(const GetFlags& flags) {
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
   if (flags.trace) return trace_get(flags, **client);
-  Result<Record> record = (*client)->run((*client)->get(flags.key));
-  if (record.code() == Code::not_found)
-    return fail({Code::not_found, fmt::format("no key '{}'", flags.key)});
-  if (!record.ok()) return fail(record.status());
-  std::string out = record->value;
-  if (flags.json) {
-    nlohmann::ordered_json json = {{"key", value_or_null(flags.key)},
-                                   {"value", value_or_null(record->value)},
-                                   {"bytes", record->value.size()},
-                                   {"version", record->version}};
-    out = json_text(json) + "\n";
-  }
-  return print(out);
+  if (flags.json) return get_json(**client, flags);
+  TransferProgress progress("get");
+  int printed = kSuccess;
+  const PartSink sink = [&](const PartView& part) -> Task<Status> {
+    printed = print(part.bytes);
+    if (printed != kSuccess) co_return Status(Code::io_error, "stdout");
+    progress.update(part.offset + part.bytes.size(), part.length);
+    co_return Status();
+  };
+  const Result<std::uint64_t> version = (*client)->run((*client)->get_parts(flags.key, sink));
+  progress.finish();
+  if (printed != kSuccess) return printed;
+  return version.ok() ? kSuccess : fail_to_get(flags, version.status());
 }
 
 }  // namespace
@@ -109,7 +126,10 @@ Subcommand add_get(CLI::App& parent) {
                 "Print what the GET did instead of the value: each READ, CAS, WRITE and read of an "
                 "SSD, how long it took and what it found");
   app->footer(
-      "Prints the value's bytes and nothing else. Exit status 1 if there is no such key.\n\n"
+      "Prints the value's bytes and nothing else. Exit status 1 if there is no such key. Of a "
+      "large "
+      "value that cannot be read to its end, its beginning is printed: then the exit status is "
+      "3.\n\n"
       "Examples:\n"
       "  scalio get --server unix:/run/scalio.sock user42\n"
       "  scalio get --server tcp:10.0.0.2:7000 --json user42      with its version, for put "

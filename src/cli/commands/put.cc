@@ -1,5 +1,8 @@
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -9,6 +12,7 @@
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/size.h"
+#include "cli/transfer_progress.h"
 #include "layout/record.h"
 
 namespace scalio::cli {
@@ -22,37 +26,80 @@ struct PutFlags {
   bool json = false;
 };
 
+// What is still to come of stdin, if that is known: of a file.
+std::optional<std::uint64_t> size_of_stdin() {
+  struct stat status {};
+  if (::fstat(STDIN_FILENO, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  const off_t at = ::lseek(STDIN_FILENO, 0, SEEK_CUR);
+  if (at < 0 || at > status.st_size) return std::nullopt;
+  return static_cast<std::uint64_t>(status.st_size - at);
+}
+
 // What stdin holds, or its first `most` bytes.
 Result<std::string> read_stdin(std::size_t most) {
-  std::string in(most, '\0');
-  in.resize(std::fread(in.data(), 1, in.size(), stdin));
+  constexpr std::size_t kStep = 1 << 20;
+  std::string in;
+  while (in.size() < most) {
+    const std::size_t before = in.size(), step = std::min(kStep, most - before);
+    in.resize(before + step);
+    const std::size_t read = std::fread(in.data() + before, 1, step, stdin);
+    in.resize(before + read);
+    if (read < step) break;
+  }
   if (std::ferror(stdin)) return {Code::io_error, "cannot read the value from stdin"};
   return in;
 }
 
-int put(PutFlags& flags) {
+// Sends a file as it is read, so that it need not fit the memory.
+Result<std::uint64_t> put_file(Client& client, const PutFlags& flags, std::uint64_t length) {
+  TransferProgress progress("put");
+  std::uint64_t done = 0;
+  const PartSource source = [&](std::span<char> part) -> Task<Status> {
+    if (std::fread(part.data(), 1, part.size(), stdin) != part.size()) {
+      co_return Status(Code::io_error, std::ferror(stdin)
+                                           ? "cannot read the value from stdin"
+                                           : "the file became shorter while it was read");
+    }
+    done += part.size();
+    progress.update(done, length);
+    co_return Status();
+  };
+  Result<std::uint64_t> version = client.run(
+      flags.if_version ? client.put_parts_if(flags.key, length, source, *flags.if_version)
+                       : client.put_parts(flags.key, length, source));
+  progress.finish();
+  return version;
+}
+
+// As the value stands on the command line, or what a pipe holds.
+Result<std::uint64_t> put_text(Client& client, const PutFlags& flags, std::string_view value) {
+  return client.run(flags.if_version ? client.put_if(flags.key, value, *flags.if_version)
+                                     : client.put(flags.key, value));
+}
+
+Result<std::uint64_t> put_stdin(Client& client, const PutFlags& flags) {
+  if (const std::optional<std::uint64_t> size = size_of_stdin()) {
+    return put_file(client, flags, *size);
+  }
+  const std::size_t limit = client.value_limit(flags.key.size());
+  const Result<std::string> in = read_stdin(limit + 1);
+  if (!in.ok()) return in.status();
+  if (in->size() > limit) {
+    return {Code::too_large,
+            fmt::format("the value has more than the {} bytes that the store takes", limit)};
+  }
+  return put_text(client, flags, *in);
+}
+
+int put(const PutFlags& flags) {
   Result<std::unique_ptr<Client>> connected = flags.client.connect();
   if (!connected.ok()) return fail(connected.status());
   Client& client = **connected;
   // A key that cannot be one is refused first, by the client.
   const bool possible_key = !flags.key.empty() && flags.key.size() <= layout::kMaxKey;
-  if (flags.value == "-" && possible_key) {
-    const std::size_t limit = client.inline_limit();
-    Result<std::string> in = read_stdin(limit + 1);
-    if (!in.ok()) return fail(in.status());
-    if (in->size() > limit) {
-      return fail(
-          {Code::too_large,
-           fmt::format(
-               "put '{}': the value has more than the {} bytes that the store takes for key "
-               "and value; format one with a larger --inline-limit",
-               flags.key, limit)});
-    }
-    flags.value = *std::move(in);
-  }
-  Result<std::uint64_t> version =
-      client.run(flags.if_version ? client.put_if(flags.key, flags.value, *flags.if_version)
-                                  : client.put(flags.key, flags.value));
+  const Result<std::uint64_t> version = flags.value == "-" && possible_key
+                                            ? put_stdin(client, flags)
+                                            : put_text(client, flags, flags.value);
   if (!version.ok()) {
     return fail(
         {version.code(), fmt::format("put '{}': {}", flags.key, version.status().to_string())});

@@ -9,6 +9,7 @@
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/scan_store.h"
+#include "cli/value_memory.h"
 
 namespace scalio::cli {
 namespace {
@@ -49,23 +50,57 @@ std::string line_of(const ScannedRecord& record, const ScanFlags& flags) {
   return json_text(json) + "\n";
 }
 
+// Prints the records of a store as they come.
+class RecordPrinter {
+ public:
+  RecordPrinter(Client& client, const ScanFlags& flags)
+      : client_(client), flags_(flags), memory_(client) {}
+
+  Task<Status> take(const ScanPage& page) {
+    std::string lines;
+    for (const ScannedRecord& record : page.records) {
+      if (!record.key.starts_with(flags_.prefix)) continue;
+      if (!record.large || flags_.keys_only) {
+        lines += line_of(record, flags_);
+        continue;
+      }
+      Status s = co_await print_large(record);
+      if (!s.ok()) co_return s;
+    }
+    co_return print_now(lines);
+  }
+  int printed() const { return printed_; }
+
+ private:
+  // One that was deleted meanwhile is left out.
+  Task<Status> print_large(const ScannedRecord& record) {
+    const ValueMemory::Room room = co_await memory_.room(record.length);
+    const Result<Record> found = co_await client_.get(record.key);
+    if (found.code() == Code::not_found) co_return Status();
+    if (!found.ok()) co_return found.status();
+    co_return print_now(line_of({record.key, found->value, found->version}, flags_));
+  }
+  Status print_now(std::string_view lines) {
+    if (printed_ == kSuccess) printed_ = print(lines);
+    return printed_ == kSuccess ? Status() : Status(Code::io_error, "stdout");
+  }
+
+  Client& client_;
+  const ScanFlags& flags_;
+  ValueMemory memory_;
+  int printed_ = kSuccess;
+};
+
 int scan(const ScanFlags& flags) {
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
   // On a terminal the records themselves show how it goes.
   ProgressLine progress(flags.quiet || ::isatty(STDOUT_FILENO) == 1);
-  int printed = kSuccess;
-  const auto take = [&](ScanRange, const ScanPage& page) {
-    std::string lines;
-    for (const ScannedRecord& record : page.records) {
-      if (record.key.starts_with(flags.prefix)) lines += line_of(record, flags);
-    }
-    printed = print(lines);
-    return printed == kSuccess ? Status() : Status(Code::io_error, "stdout");
-  };
+  RecordPrinter printer(**client, flags);
+  const auto take = [&](ScanRange, const ScanPage& page) { return printer.take(page); };
   Status scanned = scan_store(**client, parts_of(**client), progress, "scan", take);
   progress.finish();
-  if (printed != kSuccess) return printed;
+  if (printer.printed() != kSuccess) return printer.printed();
   return scanned.ok() ? kSuccess : fail(scanned);
 }
 

@@ -230,11 +230,11 @@ class UncachedKvClient final : public ShardsKvClient {
       if (found == client::BlockView::Found::record) {
         co_return std::string(view.record().value);
       }
-      Result<std::optional<Record>> stored =
+      Result<std::optional<client::StoredRecord>> stored =
           co_await shard.client.ssd().find(link.hello, key, point);
       if (!stored.ok()) co_return stored.status();
       if (!*stored) co_return Status(Code::not_found, "");
-      co_return std::move((*stored)->value);
+      co_return std::move((*stored)->record.value);
     }
   }
   baseline::KvCounters counters() const override {

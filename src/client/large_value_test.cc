@@ -1,0 +1,589 @@
+// Large values as a client reads and writes them: a region and an SSD in memory, and a server that
+// the test plays.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "client/shard_client.h"
+#include "client/value_limit.h"
+#include "client/value_stream.h"
+#include "layout/bucket.h"
+#include "layout/superblock.h"
+#include "testing/joined_shard.h"
+#include "testing/local_connection.h"
+#include "testing/memory_device.h"
+#include "testing/test_bytes.h"
+#include "testing/virtual_time.h"
+
+namespace scalio::client {
+namespace {
+
+using layout::kPartSize;
+using layout::Pointer;
+using layout::RequestKind;
+using Written = Result<std::uint64_t>;
+
+constexpr std::uint32_t kInlineLimit = 80;
+constexpr std::uint64_t kSession = 9;
+constexpr std::uint64_t kUpload = 77;
+constexpr std::string_view kKey = "a key";
+const std::uint32_t kCapacity = layout::part_capacity(kKey.size());
+
+layout::SsdGeometry geometry_of_ssd() {
+  layout::SsdGeometry g;
+  g.uuid.fill(7);
+  g.inline_limit = kInlineLimit;
+  g.value_size = 16 << 20;
+  g.segment_size = 4 << 20;
+  Result<layout::SsdGeometry> planned = layout::plan_ssd(g, 18 << 20, 64 << 10);
+  SCALIO_ASSERT(planned.ok());
+  return *planned;
+}
+
+std::string value_of(std::size_t size, unsigned seed = 1) {
+  std::mt19937_64 random(seed);
+  return layout::random_text(random, size);
+}
+
+class LargeValueTest : public testing::Test {
+ protected:
+  LargeValueTest() : region_(blocks_.size()) {
+    for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
+      store(region_.data() + blocks_.read_word(i), layout::ReadWord{}.pack());
+    }
+    for (const std::uint64_t at : {std::uint64_t{0}, ssd_.device_size - layout::kSuperblockSize}) {
+      layout::encode_superblock(ByteSpan(contents_).subspan(at, layout::kSuperblockSize), ssd_);
+    }
+    link_ = std::make_unique<ShardLink>(
+        time_,
+        [this](const Bytes&, auto...) -> Task<Result<JoinedShard>> {
+          Bytes hello;
+          layout::HelloReply reply{session_, ssd_, blocks_, kSecond, kSecond, "", {}};
+          layout::encode(hello, reply);
+          auto made = std::make_unique<fabric::LocalConnection>(time_, region_, std::move(hello));
+          connection_ = made.get();
+          co_return joined(std::move(made));
+        },
+        options_);
+    client_ = std::make_unique<ShardClient>(
+        time_, *link_,
+        [this](layout::HelloReply) -> Task<Result<OpenedSsd>> {
+          auto device = std::make_unique<block::MemoryDevice>(time_, "ssd", ssd_.device_size, 512);
+          device_ = device.get();
+          std::ranges::copy(contents_, device->contents().begin());
+          co_return OpenedSsd{std::move(device)};
+        },
+        options_);
+  }
+  ~LargeValueTest() override {
+    link_->close();
+    time_.run();
+    EXPECT_EQ(time_.spawned(), 0U);
+  }
+
+  std::uint64_t point() const { return ssd_.point_of(kKey); }
+  ByteSpan ssd() { return device_ != nullptr ? device_->contents() : ByteSpan(contents_); }
+
+  // Writes a value's parts, from the first of a segment on.
+  Pointer place(std::string_view value, std::uint64_t version, std::uint32_t segment,
+                std::uint64_t sequence) {
+    Pointer p{segment * ssd_.segment_size + layout::kSegmentHeader, sequence,
+              static_cast<std::uint32_t>(value.size()), 0};
+    std::vector<std::uint64_t> sums;
+    for (std::uint32_t i = 0; i < layout::parts_of(p.length, kKey.size()); ++i) {
+      const ByteView bytes = as_bytes(value.substr(std::size_t{i} * kCapacity, kCapacity));
+      const layout::ValuePart part{sequence, version, i, p.length, kKey, bytes};
+      const std::uint64_t at = p.offset + std::uint64_t{i} * kPartSize;
+      sums.push_back(
+          layout::encode(ssd().subspan(ssd_.value_offset() + at, kPartSize), part, at, ssd_));
+    }
+    p.checksum = layout::checksum_of_parts(sums, version);
+    return p;
+  }
+  static std::string bytes_of(const Pointer& p) {
+    std::string out(layout::kPointerSize, '\0');
+    layout::encode(std::as_writable_bytes(std::span(out)), p);
+    return out;
+  }
+  void merge(const Pointer& p, std::uint64_t version) {
+    const std::uint64_t number = ssd_.home_bucket(point());
+    layout::Bucket bucket(ssd().subspan(ssd_.bucket_at(number), ssd_.bucket_size));
+    bucket.clear(ssd_.store_id());
+    const std::string pointer = bytes_of(p);
+    bucket.append({kKey, pointer, version, layout::Kind::pointer});
+    bucket.seal(number);
+  }
+  // Puts it into the write slot, and kills what was cached, as a server does.
+  void publish(const Pointer& p, std::uint64_t version) {
+    for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
+      store(region_.data() + blocks_.read_word(i), layout::ReadWord{}.pack());
+    }
+    const std::string pointer = bytes_of(p);
+    const std::uint32_t slot = blocks_.read_slots;
+    const layout::WriteWord word{layout::WriteState::dirty, 1, layout::tag_of(point())};
+    const std::uint32_t upper = layout::encode_slot(
+        ByteSpan(region_).subspan(blocks_.body(slot), blocks_.slot_size),
+        {kKey, pointer, version, layout::Kind::pointer}, layout::slot_place(0, slot, 1));
+    store(region_.data() + blocks_.upper_checksum(0), upper);
+    store(region_.data() + blocks_.write_word(0), word.pack());
+  }
+
+  Result<Record> get() { return time_.run(client_->get(kKey, point())); }
+
+  // What the played server has of the uploads, and how it answers.
+  struct Server {
+    std::map<std::uint32_t, std::string> parts;
+    std::vector<RequestKind> kinds;
+    std::size_t most_waiting = 0;
+    std::uint32_t length = 0;
+    std::uint64_t expected = 0;
+    int busy = 0;          // so many requests are refused so
+    Status commit_answer;  // if not ok
+  } server_;
+
+  static Bytes encoded(const layout::Reply& reply) {
+    Bytes out;
+    layout::encode(out, reply);
+    return out;
+  }
+  Bytes reply_to(const layout::Request& request) {
+    server_.kinds.push_back(request.kind);
+    EXPECT_EQ(request.key, kKey);
+    if (server_.busy > 0) {
+      --server_.busy;
+      return encoded({Code::busy, 0, "later"});
+    }
+    if (request.kind == RequestKind::value_begin) {
+      server_.length = layout::decode_value_begin(as_bytes(request.value))->length;
+      Bytes upload;
+      layout::encode(upload, layout::Upload{kUpload});
+      return encoded({Code::ok, 5, as_string(upload)});
+    }
+    if (request.kind == RequestKind::value_part) {
+      const auto part = *layout::decode_value_part(as_bytes(request.value));
+      EXPECT_EQ(part.upload.id, kUpload);
+      server_.parts[part.index] = as_string(part.bytes);
+      return encoded({Code::ok, 0, {}});
+    }
+    EXPECT_EQ(layout::decode_upload(as_bytes(request.value))->id, kUpload);
+    server_.expected = request.expected;
+    if (layout::is_value_commit(request.kind) && !server_.commit_answer.ok()) {
+      return encoded({server_.commit_answer.code(), 0, server_.commit_answer.message()});
+    }
+    return encoded({Code::ok, 5, {}});
+  }
+  void answer_one() {
+    server_.most_waiting = std::max(server_.most_waiting, connection_->waiting.size());
+    Bytes reply = reply_to(*layout::decode_request(connection_->waiting.front().request));
+    connection_->answer_oldest(std::move(reply));
+    time_.run_ready();
+  }
+  // Answers until nothing more comes, also after a while.
+  void serve() {
+    for (int idle = 0; idle < 3; ++idle) {
+      for (; connection_ != nullptr && !connection_->waiting.empty(); idle = 0) answer_one();
+      time_.run_until(time_.now() + kSecond / 5);
+    }
+  }
+  std::string received() const {
+    std::string all;
+    for (const auto& [index, bytes] : server_.parts) all += bytes;
+    return all;
+  }
+  Written put(std::string_view value, std::optional<std::uint64_t> expected = {}) {
+    std::optional<Written> out;
+    const auto length = static_cast<std::uint32_t>(value.size());
+    time_.start(client_->write_large({kKey, length, expected}, value), out);
+    serve();
+    return *std::move(out);
+  }
+  bool asked(RequestKind kind) const {
+    return std::ranges::find(server_.kinds, kind) != server_.kinds.end();
+  }
+
+  VirtualTime time_;
+  ClientOptions options_;
+  const layout::SsdGeometry ssd_ = geometry_of_ssd();
+  const layout::RegionGeometry blocks_{1, 2, 1, layout::slot_size_for(kInlineLimit)};
+  Bytes region_;
+  Bytes contents_ = Bytes(ssd_.device_size);
+  std::uint64_t session_ = kSession;
+  fabric::LocalConnection* connection_ = nullptr;
+  block::MemoryDevice* device_ = nullptr;
+  std::unique_ptr<ShardLink> link_;
+  std::unique_ptr<ShardClient> client_;
+};
+
+TEST_F(LargeValueTest, IsReadOnAMissAndThenByTheCachedPointer) {
+  const std::vector<std::uint32_t> lengths = {1,
+                                              kInlineLimit,
+                                              kCapacity - 1,
+                                              kCapacity,
+                                              kCapacity + 1,
+                                              ValueStream::kAhead * kCapacity,
+                                              30 * kCapacity + 5};
+  std::uint64_t version = 1;
+  for (const std::uint32_t length : lengths) {
+    SCOPED_TRACE(length);
+    ++version;
+    const std::string value = value_of(length, length);
+    merge(place(value, version, 1, version), version);
+    store(region_.data() + blocks_.read_word(0), layout::ReadWord{}.pack());
+    store(region_.data() + blocks_.read_word(1), layout::ReadWord{}.pack());
+    const ClientCounters before = client_->counters();
+    const Result<Record> missed = get();
+    ASSERT_TRUE(missed.ok()) << missed.status().to_string();
+    EXPECT_EQ(missed->version, version);
+    EXPECT_TRUE(missed->value == value);
+    const ClientCounters miss = client_->counters();
+    const std::uint64_t parts = layout::parts_of(length, kKey.size());
+    EXPECT_EQ(miss.fills - before.fills, 1U);
+    EXPECT_EQ(miss.ssd_reads - before.ssd_reads, parts + 1) << "the bucket, and each part";
+    const Result<Record> found = get();
+    ASSERT_TRUE(found.ok());
+    EXPECT_TRUE(found->value == value);
+    const ClientCounters hit = client_->counters();
+    EXPECT_EQ(hit.hits - miss.hits, 1U);
+    EXPECT_EQ(hit.ssd_reads - miss.ssd_reads, parts);
+    EXPECT_EQ(hit.parts_read - before.parts_read, 2 * parts);
+    EXPECT_EQ(hit.large_gets - before.large_gets, 2U);
+  }
+}
+
+TEST_F(LargeValueTest, ThatIsDamagedIsCorrupt) {
+  const std::string value = value_of(3 * kCapacity);
+  const Pointer p = place(value, 6, 1, 3);
+  merge(p, 6);
+  ASSERT_TRUE(get().ok());
+  // A part's bytes, and one that is another value's, intact: of another version, key or filling.
+  const std::size_t second = ssd_.value_offset() + p.offset + kPartSize;
+  ssd()[second + 1000] ^= std::byte{1};
+  EXPECT_EQ(get().code(), Code::corrupt);
+  ssd()[second + 1000] ^= std::byte{1};
+  ASSERT_TRUE(get().ok());
+  const layout::ValuePart part{
+      p.sequence, 6,    1,
+      p.length,   kKey, as_bytes(std::string_view(value)).subspan(kCapacity, kCapacity)};
+  const auto forge = [&](layout::ValuePart forged) {
+    layout::encode(ssd().subspan(second, kPartSize), forged, p.offset + kPartSize, ssd_);
+    const Result<Record> record = get();
+    EXPECT_EQ(record.code(), Code::corrupt) << record.status().message();
+    layout::encode(ssd().subspan(second, kPartSize), part, p.offset + kPartSize, ssd_);
+    EXPECT_TRUE(get().ok());
+  };
+  layout::ValuePart forged = part;
+  forged.version = 5;
+  forge(forged);
+  forged = part;
+  forged.sequence = 2;
+  forge(forged);
+  forged = part;
+  forged.key = "b key";
+  forge(forged);
+  forged = part;
+  forged.index = 0;
+  forge(forged);
+  forged = part;
+  forged.length += kCapacity;
+  forge(forged);
+  // All parts are intact, and yet together not what the pointer says.
+  forged = part;
+  const std::string other = value_of(kCapacity, 8);
+  forged.bytes = as_bytes(other);
+  forge(forged);
+}
+
+TEST_F(LargeValueTest, WhosePointerLeadsNowhereIsCorrupt) {
+  const std::vector<std::uint64_t> nowhere = {0, 512, ssd_.value_size, ssd_.device_size,
+                                              ~0ULL - 511};
+  for (const std::uint64_t offset : nowhere) {
+    merge({offset, 1, 1000, 0}, 6);
+    EXPECT_EQ(get().code(), Code::corrupt) << offset;
+    store(region_.data() + blocks_.read_word(0), layout::ReadWord{}.pack());
+    store(region_.data() + blocks_.read_word(1), layout::ReadWord{}.pack());
+  }
+}
+
+// What a sink got, and what it does when it has so many bytes.
+struct Sunk {
+  std::string bytes;
+  std::vector<std::uint64_t> offsets;
+  std::uint64_t length = 0;
+  std::function<Status()> then = [] { return Status(); };
+  std::size_t after = 0;
+
+  PartSink sink() {
+    return [this](const PartView& part) -> Task<Status> {
+      bytes += part.bytes;
+      offsets.push_back(part.offset);
+      length = part.length;
+      if (bytes.size() < after) co_return Status();
+      co_return std::exchange(then, [] { return Status(); })();
+    };
+  }
+};
+
+TEST_F(LargeValueTest, ComesInPartsFromAnyByteOn) {
+  const std::string value = value_of(5 * kCapacity + 9);
+  merge(place(value, 6, 1, 3), 6);
+  for (const std::uint64_t from :
+       {std::size_t{0}, std::size_t{1}, std::size_t{kCapacity}, 3 * std::size_t{kCapacity} + 7,
+        value.size() - 1, value.size(), value.size() + 1}) {
+    SCOPED_TRACE(from);
+    Sunk sunk;
+    const ClientCounters before = client_->counters();
+    const Written version = time_.run(client_->get_parts(kKey, point(), sunk.sink(), from));
+    ASSERT_TRUE(version.ok()) << version.status().to_string();
+    EXPECT_EQ(*version, 6U);
+    EXPECT_EQ(sunk.length, value.size());
+    const std::uint64_t begin = std::min<std::uint64_t>(from, value.size());
+    EXPECT_TRUE(sunk.bytes == value.substr(begin));
+    EXPECT_EQ(sunk.offsets.front(), begin);
+    const std::uint64_t parts = begin == value.size() ? 0 : 6 - begin / kCapacity;
+    EXPECT_EQ(client_->counters().parts_read - before.parts_read, parts);
+  }
+}
+
+TEST_F(LargeValueTest, IsNotReadToItsEndForASinkThatFails) {
+  const std::string value = value_of(30 * kCapacity);
+  merge(place(value, 6, 1, 3), 6);
+  Sunk sunk;
+  sunk.then = [] { return Status(Code::io_error, "enough"); };
+  EXPECT_EQ(time_.run(client_->get_parts(kKey, point(), sunk.sink(), 0)).status().message(),
+            "enough");
+  EXPECT_EQ(sunk.bytes.size(), kCapacity);
+  EXPECT_LE(client_->counters().parts_read, 1 + ValueStream::kAhead);
+}
+
+TEST_F(LargeValueTest, ThatIsMovedWhileItIsReadGoesOn) {
+  const std::string value = value_of(30 * kCapacity);
+  merge(place(value, 6, 1, 3), 6);
+  Sunk sunk;
+  sunk.after = 5 * kCapacity;
+  sunk.then = [&] {
+    publish(place(value, 6, 2, 4), 6);
+    place(value_of(30 * kCapacity, 2), 7, 1, 5);  // its place is used again
+    return Status();
+  };
+  const Written version = time_.run(client_->get_parts(kKey, point(), sunk.sink(), 0));
+  ASSERT_TRUE(version.ok()) << version.status().to_string();
+  EXPECT_TRUE(sunk.bytes == value);
+}
+
+TEST_F(LargeValueTest, ThatIsOverwrittenWhileItIsReadIsAConflict) {
+  const std::string value = value_of(30 * kCapacity), later = value_of(30 * kCapacity, 2);
+  merge(place(value, 6, 1, 3), 6);
+  Sunk sunk;
+  sunk.after = 5 * kCapacity;
+  sunk.then = [&] {
+    publish(place(later, 7, 1, 4), 7);
+    return Status();
+  };
+  EXPECT_EQ(time_.run(client_->get_parts(kKey, point(), sunk.sink(), 0)).code(), Code::conflict);
+  EXPECT_TRUE(value.starts_with(sunk.bytes));
+  EXPECT_TRUE(get()->value == later) << "as a whole it is read anew";
+}
+
+// The pointer is in a client's hands when its place is used again.
+TEST_F(LargeValueTest, ThatIsReadWithAnOldPointerIsLookedForAgain) {
+  const std::string value = value_of(3 * kCapacity), later = value_of(4 * kCapacity, 2);
+  merge(place(value, 6, 1, 3), 6);
+  ASSERT_TRUE(get().ok());
+  std::optional<Result<Record>> out;
+  // All of the turns are taken, so it waits with its pointer.
+  auto turns = std::make_shared<PartTurns>(time_);
+  ShardClient client(
+      time_, *link_,
+      [&](layout::HelloReply) -> Task<Result<OpenedSsd>> {
+        auto device = std::make_unique<block::MemoryDevice>(time_, "ssd", ssd_.device_size, 512);
+        std::ranges::copy(ssd(), device->contents().begin());
+        device_ = device.get();
+        co_return OpenedSsd{std::move(device)};
+      },
+      options_, turns);
+  for (std::size_t i = 0; i < PartTurns::kReads; ++i) time_.spawn(turns->reads.take());
+  time_.start(client.get(kKey, point()), out);
+  time_.run_ready();
+  publish(place(later, 7, 1, 4), 7);
+  EXPECT_FALSE(out.has_value());
+  for (std::size_t i = 0; i < PartTurns::kReads; ++i) turns->reads.give_back();
+  time_.run();
+  ASSERT_TRUE(out.has_value() && out->ok()) << out->status().to_string();
+  EXPECT_EQ((*out)->version, 7U);
+  EXPECT_TRUE((*out)->value == later);
+}
+
+TEST_F(LargeValueTest, IsSentInPartsAndThenCommitted) {
+  for (const std::uint32_t length : {kInlineLimit, kCapacity, kCapacity + 1, 40 * kCapacity + 3}) {
+    server_ = {};
+    const std::string value = value_of(length);
+    const Written version = put(value);
+    ASSERT_TRUE(version.ok()) << version.status().to_string();
+    EXPECT_EQ(*version, 5U);
+    EXPECT_EQ(server_.length, length);
+    EXPECT_TRUE(received() == value);
+    EXPECT_LE(server_.most_waiting, ValueUpload::kAhead);
+    EXPECT_EQ(server_.kinds.front(), RequestKind::value_begin);
+    EXPECT_EQ(server_.kinds.back(), RequestKind::value_commit);
+    EXPECT_EQ(server_.kinds.size(), layout::parts_of(length, kKey.size()) + 2);
+  }
+}
+
+TEST_F(LargeValueTest, IsSentAgainWhereTheServerIsBusy) {
+  const std::string value = value_of(20 * kCapacity);
+  server_.busy = 13;
+  ASSERT_TRUE(put(value).ok());
+  EXPECT_TRUE(received() == value);
+  EXPECT_EQ(server_.kinds.size(), 22 + 13U);
+}
+
+TEST_F(LargeValueTest, MayBeConditional) {
+  const std::string value = value_of(kCapacity);
+  ASSERT_TRUE(put(value, 4).ok());
+  EXPECT_EQ(server_.kinds.back(), RequestKind::value_commit_if);
+  EXPECT_EQ(server_.expected, 4U);
+  server_.commit_answer = Status(Code::conflict, "the version is 5");
+  EXPECT_EQ(put(value, 4).code(), Code::conflict);
+}
+
+TEST_F(LargeValueTest, GoesOnAfterALostConnectionInTheSameSession) {
+  const std::string value = value_of(20 * kCapacity);
+  std::optional<Written> out;
+  time_.start(client_->write_large({kKey, 20 * kCapacity, {}}, value), out);
+  time_.run_ready();
+  for (int i = 0; i < 5; ++i) answer_one();
+  connection_->lose(Status(Code::unavailable, "gone"));
+  serve();
+  ASSERT_TRUE(out.has_value() && out->ok()) << out->status().to_string();
+  EXPECT_TRUE(received() == value);
+}
+
+// The upload's number means something else in another session.
+TEST_F(LargeValueTest, IsNotGoneOnWithInAnotherSession) {
+  for (const int answered : {5, 21}) {
+    const std::string value = value_of(20 * kCapacity);
+    server_ = {};
+    std::optional<Written> out;
+    time_.start(client_->write_large({kKey, 20 * kCapacity, {}}, value), out);
+    time_.run_ready();
+    for (int i = 0; i < answered; ++i) answer_one();
+    const std::size_t before = server_.kinds.size();
+    ++session_;
+    connection_->lose(Status(Code::unavailable, "gone"));
+    serve();
+    ASSERT_TRUE(out.has_value());
+    // After all parts the commit was under way.
+    EXPECT_EQ(out->code(), answered == 5 ? Code::unavailable : Code::unknown);
+    EXPECT_EQ(server_.kinds.size(), before) << "nothing was sent on the other session";
+  }
+}
+
+TEST_F(LargeValueTest, TheServerGivesUpIsUnavailable) {
+  server_.commit_answer = Status(Code::invalid, "no such upload");
+  EXPECT_EQ(put(value_of(kCapacity)).code(), Code::unavailable);
+}
+
+TEST_F(LargeValueTest, ThatIsNotSentInTimeIsGivenBack) {
+  const std::string value = value_of(20 * kCapacity);
+  std::optional<Written> out;
+  time_.start(client_->write_large({kKey, 20 * kCapacity, {}}, value), out);
+  time_.run_ready();
+  for (int i = 0; i < 5; ++i) answer_one();
+  time_.run_until(time_.now() + 11 * kSecond);
+  ASSERT_TRUE(out.has_value());
+  EXPECT_EQ(out->code(), Code::timed_out);
+  serve();
+  EXPECT_TRUE(asked(RequestKind::value_abandon));
+  EXPECT_FALSE(asked(RequestKind::value_commit));
+  // And its turns are there again.
+  server_ = {};
+  EXPECT_TRUE(put(value).ok());
+}
+
+TEST_F(LargeValueTest, IsMadeByASourcePartByPart) {
+  const std::string value = value_of(20 * kCapacity + 1);
+  std::size_t at = 0, most = 0;
+  const PartSource source = [&](std::span<char> part) -> Task<Status> {
+    std::copy_n(value.data() + at, part.size(), part.data());
+    at += part.size();
+    most = std::max(most, at - received().size());
+    co_return Status();
+  };
+  std::optional<Written> out;
+  time_.start(client_->put_parts({kKey, static_cast<std::uint32_t>(value.size()), {}}, source),
+              out);
+  serve();
+  ASSERT_TRUE(out.has_value() && out->ok());
+  EXPECT_TRUE(received() == value);
+  EXPECT_LE(most, (ValueUpload::kAhead + 1) * kCapacity);
+}
+
+TEST_F(LargeValueTest, WhoseSourceFailsIsGivenBack) {
+  int left = 12;
+  const PartSource source = [&](std::span<char>) -> Task<Status> {
+    if (--left > 0) co_return Status();
+    co_return Status(Code::io_error, "no more");
+  };
+  std::optional<Written> out;
+  time_.start(client_->put_parts({kKey, 20 * kCapacity, {}}, source), out);
+  serve();
+  ASSERT_TRUE(out.has_value());
+  EXPECT_EQ(out->status().message(), "no more");
+  EXPECT_TRUE(asked(RequestKind::value_abandon));
+  EXPECT_FALSE(asked(RequestKind::value_commit));
+}
+
+// However many there are: what is under way has its bound, and each gets on.
+TEST_F(LargeValueTest, ManyTakeTurns) {
+  constexpr std::size_t kMany = 40;
+  const std::string value = value_of(6 * kCapacity);
+  merge(place(value, 6, 1, 3), 6);
+  std::vector<std::optional<Result<Record>>> got(kMany);
+  std::vector<std::optional<Written>> put(kMany);
+  for (auto& out : got) time_.start(client_->get(kKey, point()), out);
+  for (auto& out : put) time_.start(client_->write_large({kKey, 6 * kCapacity, {}}, value), out);
+  serve();
+  EXPECT_LE(server_.most_waiting, PartTurns::kSends + PartTurns::kUploads);
+  for (const auto& out : got) EXPECT_TRUE(out.has_value() && out->ok() && (*out)->value == value);
+  for (const auto& out : put) EXPECT_TRUE(out.has_value() && out->ok());
+}
+
+TEST(LongestLargeValue, FitsASegmentAndItsPointerTheInlineLimit) {
+  layout::SsdGeometry ssd = geometry_of_ssd();
+  const std::uint64_t room = ssd.segment_size - layout::kSegmentHeader;
+  for (const std::size_t key : {std::size_t{1}, std::size_t{kInlineLimit - 28}}) {
+    const std::uint32_t most = longest_large_value(key, ssd);
+    EXPECT_LE(layout::stored_size(most, key, ssd.block_size), room);
+    EXPECT_GT(layout::stored_size(most + 1, key, ssd.block_size), room);
+  }
+  EXPECT_EQ(longest_large_value(kInlineLimit - 27, ssd), 0U);
+  ssd.segment_size = 128 << 20;
+  EXPECT_EQ(longest_large_value(1, ssd), layout::kMaxValue);
+  ssd.value_size = 0;
+  EXPECT_EQ(longest_large_value(1, ssd), 0U);
+}
+
+TEST(FairTurns, AreGivenInTheOrderInWhichTheyWereAskedFor) {
+  VirtualTime time;
+  FairTurns turns(time, 2);
+  std::string order;
+  const auto work = [&](char name) -> Task<void> {
+    for (int i = 0; i < 3; ++i) {
+      co_await turns.take();
+      const FairTurns::Turn turn(turns);
+      order += name;
+      co_await time.yield();
+    }
+  };
+  for (const char name : {'a', 'b', 'c', 'd'}) time.spawn(work(name));
+  time.run();
+  EXPECT_EQ(order, "abcdabcdabcd");
+}
+
+}  // namespace
+}  // namespace scalio::client

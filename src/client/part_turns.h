@@ -1,0 +1,87 @@
+// PartTurns: how many parts of large values a client reads and sends at once. So many large values
+// as there may be, what small operations queue behind at an SSD or on a connection has a bound, and
+// so has the memory.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "block/buffer.h"
+#include "layout/value_area.h"
+#include "task/sync.h"
+
+namespace scalio::client {
+
+// FairTurns are taken in the order in which they were asked for: one value's next part is behind
+// the parts of all other values that wait already.
+class FairTurns {
+ public:
+  FairTurns(Executor& executor, std::size_t at_once) : free_(at_once), waiting_(executor) {}
+
+  // Ends when the caller has a turn, which it gives back.
+  Task<void> take() {
+    if (free_ > 0) {
+      --free_;
+      co_return;
+    }
+    co_await waiting_.wait();  // whoever wakes it has left it the turn
+  }
+  void give_back() {
+    if (waiting_.empty()) {
+      ++free_;
+    } else {
+      waiting_.wake_one();
+    }
+  }
+
+  // Has a turn that was taken, and gives it back at its end.
+  class Turn {
+   public:
+    explicit Turn(FairTurns& turns) : turns_(&turns) {}
+    Turn(Turn&& o) noexcept : turns_(std::exchange(o.turns_, nullptr)) {}
+    ~Turn() {
+      if (turns_ != nullptr) turns_->give_back();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    FairTurns* turns_;
+  };
+
+ private:
+  std::size_t free_;
+  WaitList waiting_;
+};
+
+// Those of one client, for all of its shards.
+struct PartTurns {
+  // A megabyte: more than the fastest SSD has under way at 64 KiB a read, and half a millisecond of
+  // one that does 2 GB/s.
+  static constexpr std::size_t kReads = 16;
+  static constexpr std::size_t kSends = 16;
+  // Values that come in one piece, and are sent at once. A server has a bound on them, too.
+  static constexpr std::size_t kUploads = 16;
+
+  explicit PartTurns(Executor& executor)
+      : reads(executor, kReads), sends(executor, kSends), uploads(executor, kUploads) {}
+
+  // For a part that is read.
+  std::unique_ptr<block::Buffer> lease() {
+    if (idle.empty()) return std::make_unique<block::Buffer>(layout::kPartSize);
+    std::unique_ptr<block::Buffer> buffer = std::move(idle.back());
+    idle.pop_back();
+    return buffer;
+  }
+  void give_back(std::unique_ptr<block::Buffer> buffer) {
+    if (buffer != nullptr && idle.size() < kReads) idle.push_back(std::move(buffer));
+  }
+
+  FairTurns reads;
+  FairTurns sends;
+  FairTurns uploads;
+  std::vector<std::unique_ptr<block::Buffer>> idle;
+};
+
+}  // namespace scalio::client

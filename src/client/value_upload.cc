@@ -1,0 +1,224 @@
+#include "client/value_upload.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+#include "layout/value_area.h"
+#include "task/sync.h"
+
+namespace scalio::client {
+
+using layout::Request;
+using layout::RequestKind;
+
+namespace {
+// Of a part that the server had no room for, or that was lost with a connection.
+constexpr Nanos kFirstRetry = kMillisecond;
+constexpr Nanos kMaxRetry = 100 * kMillisecond;
+
+bool may_be_sent_again(Code code) { return code == Code::busy || code == Code::unavailable; }
+
+// An upload that the server does not know, or takes no part of: the caller's arguments are right.
+Status ended_early(const Status& why) {
+  if (why.code() != Code::invalid) return why;
+  return Status(Code::unavailable,
+                fmt::format("the value was not written: the server has given up its upload: {}",
+                            why.message()));
+}
+}  // namespace
+
+// What the requests in flight share with the upload, which may end before them.
+struct ValueUpload::State {
+  State(ShardLink& l, PartTurns& t, const LargeWrite& write, ClientCounters& c)
+      : link(l),
+        executor(l.deadlines().executor()),
+        turns(t),
+        key(write.key),
+        length(write.length),
+        counters(c),
+        changed(executor) {}
+
+  Bytes message_of(RequestKind kind, std::string_view value) const {
+    Request request;
+    request.kind = kind;
+    request.key = key;
+    request.value = value;
+    Bytes message;
+    layout::encode(message, request);
+    return message;
+  }
+  std::string upload_bytes() const {
+    Bytes bytes;
+    layout::encode(bytes, upload);
+    return std::string(as_string(bytes));
+  }
+
+  ShardLink& link;
+  Executor& executor;
+  PartTurns& turns;
+  const std::string key;
+  const std::uint32_t length;
+  ClientCounters& counters;
+  std::uint64_t session = 0;  // that the upload is of; 0: there is none
+  layout::Upload upload;
+  Status failure;         // the first of a part
+  bool given_up = false;  // nothing is sent for it any more
+  std::size_t in_flight = 0;
+  WaitList changed;
+};
+
+ValueUpload::ValueUpload(ShardLink& link, PartTurns& turns, const LargeWrite& write, Nanos timeout,
+                         ClientCounters& counters)
+    : deadlines_(link.deadlines()),
+      timeout_(timeout),
+      expected_(write.expected),
+      state_(std::make_shared<State>(link, turns, write, counters)) {}
+
+ValueUpload::~ValueUpload() { state_->given_up = true; }
+
+Nanos ValueUpload::step_deadline() const {
+  return deadline_ ? *deadline_ : deadlines_.executor().now() + timeout_;
+}
+
+template <class T>
+Task<T> ValueUpload::in_time(Task<T> step) {
+  const auto late = [this]() -> T {
+    return Status(Code::timed_out, fmt::format("the value was not sent within {} ms{}",
+                                               timeout_ / kMillisecond, state_->link.why_lost()));
+  };
+  co_return co_await deadlines_.within(step_deadline(), std::move(step), late);
+}
+
+Task<Result<std::uint64_t>> ValueUpload::run(const Source& source, std::optional<Nanos> deadline) {
+  State& s = *state_;
+  deadline_ = deadline;
+  std::optional<Result<FairTurns::Turn>> turn;
+  if (deadline) {
+    turn.emplace(co_await in_time(take_turn(s.turns.uploads)));
+    if (!turn->ok()) co_return turn->status();
+  }
+  Status status = co_await in_time(begin(state_));
+  if (status.ok()) status = co_await send_parts(source);
+  if (status.ok()) co_return co_await commit();
+  s.given_up = true;
+  if (s.session != 0) s.executor.spawn(abandon(state_));
+  co_return ended_early(status);
+}
+
+// Also when it is left to itself, the turn goes back.
+Task<Result<FairTurns::Turn>> ValueUpload::take_turn(FairTurns& turns) {
+  co_await turns.take();
+  co_return FairTurns::Turn(turns);
+}
+
+// A reply that is lost leaves an upload behind that the server gives up by itself.
+Task<Status> ValueUpload::begin(std::shared_ptr<State> state) {
+  State& s = *state;
+  Bytes length;
+  layout::encode(length, layout::ValueBegin{s.length});
+  Bytes message = s.message_of(RequestKind::value_begin, as_string(length));
+  for (Nanos wait = kFirstRetry;; wait = std::min(2 * wait, kMaxRetry)) {
+    const Result<std::shared_ptr<ShardConnection>> live = co_await s.link.get();
+    if (!live.ok()) co_return live.status();
+    const Result<ShardLink::Answer> answer = co_await s.link.request(message, 0);
+    if (answer.ok()) {
+      const std::optional<layout::Upload> upload = layout::decode_upload(as_bytes(answer->text));
+      if (!upload) co_return Status(Code::unavailable, "the server's reply is malformed");
+      s.session = answer->session;
+      s.upload = *upload;
+      // Whoever waited for it has gone.
+      if (s.given_up) s.executor.spawn(abandon(state));
+      co_return Status();
+    }
+    if (!may_be_sent_again(answer.code()) || s.given_up) co_return answer.status();
+    co_await s.executor.sleep(wait);
+    if (s.given_up) co_return answer.status();
+  }
+}
+
+// Until one more part may be under way.
+Task<Result<FairTurns::Turn>> ValueUpload::room(std::shared_ptr<State> state) {
+  State& s = *state;
+  while (s.in_flight >= kAhead && s.failure.ok()) co_await s.changed.wait();
+  if (!s.failure.ok()) co_return s.failure;
+  co_return co_await take_turn(s.turns.sends);
+}
+
+Task<Status> ValueUpload::sent(std::shared_ptr<State> state) {
+  while (state->in_flight > 0 && state->failure.ok()) co_await state->changed.wait();
+  co_return state->failure;
+}
+
+Task<Status> ValueUpload::send_parts(const Source& source) {
+  State& s = *state_;
+  const std::uint32_t capacity = layout::part_capacity(s.key.size());
+  Bytes value;
+  for (std::uint32_t index = 0; index < layout::parts_of(s.length, s.key.size()); ++index) {
+    const std::uint64_t offset = std::uint64_t{index} * capacity;
+    const auto size =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(capacity, s.length - offset));
+    const Result<std::string_view> bytes = co_await source(offset, size);
+    if (!bytes.ok()) co_return bytes.status();
+    Result<FairTurns::Turn> turn = co_await in_time(room(state_));
+    if (!turn.ok()) co_return turn.status();
+    value.clear();
+    layout::encode(value, layout::ValuePartBytes{s.upload, index, as_bytes(*bytes)});
+    ++s.in_flight;
+    s.executor.spawn(
+        send(state_, s.message_of(RequestKind::value_part, as_string(value)), *std::move(turn)));
+  }
+  co_return co_await in_time(sent(state_));
+}
+
+// The turn goes back with the task's frame.
+Task<void> ValueUpload::send(std::shared_ptr<State> state, Bytes message,
+                             [[maybe_unused]] FairTurns::Turn turn) {
+  State& s = *state;
+  Status carried = co_await carry(s, message);
+  if (carried.ok()) ++s.counters.parts_written;
+  if (!carried.ok() && s.failure.ok()) s.failure = std::move(carried);
+  --s.in_flight;
+  s.changed.wake_all();
+}
+
+Task<Status> ValueUpload::carry(State& s, Bytes& message) {
+  for (Nanos wait = kFirstRetry;; wait = std::min(2 * wait, kMaxRetry)) {
+    const Result<std::shared_ptr<ShardConnection>> live = co_await s.link.get();
+    if (!live.ok()) co_return live.status();
+    if ((*live)->hello.session != s.session) {
+      co_return Status(Code::unavailable,
+                       "the value was not written: the server was restarted meanwhile");
+    }
+    if (s.given_up) co_return Status(Code::timed_out, "the part was not sent");
+    const Result<ShardLink::Answer> answer = co_await s.link.request(message, s.session);
+    if (answer.ok()) co_return Status();
+    if (!may_be_sent_again(answer.code())) co_return answer.status();
+    co_await s.executor.sleep(wait);
+  }
+}
+
+// Whatever comes of it: the server gives the upload up by itself, later. It does not while it has
+// parts to write.
+Task<void> ValueUpload::abandon(std::shared_ptr<State> state) {
+  while (state->in_flight > 0) co_await state->changed.wait();
+  Bytes message = state->message_of(RequestKind::value_abandon, state->upload_bytes());
+  [[maybe_unused]] const Result<ShardLink::Answer> answer =
+      co_await state->link.request(message, state->session);
+}
+
+Task<Result<std::uint64_t>> ValueUpload::commit() {
+  State& s = *state_;
+  const std::string upload = s.upload_bytes();
+  Request request;
+  request.kind = expected_ ? RequestKind::value_commit_if : RequestKind::value_commit;
+  request.expected = expected_.value_or(0);
+  request.key = s.key;
+  request.value = upload;
+  const Result<WriteReply> done = co_await s.link.write(request, step_deadline(), s.session);
+  if (!done.ok()) co_return ended_early(done.status());
+  co_return done->version;
+}
+
+}  // namespace scalio::client
