@@ -1,0 +1,212 @@
+// Values of 8 bytes to 4 MiB, mixed, over unix and tcp: put and read by several clients at once,
+// over restarts of the server, through an archive, and with foreign bytes where they should be.
+//
+// SCALIO_STRESS_SECONDS: how long the mixed load runs, 5 otherwise.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <scalio/client.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/process.h"
+#include "support/store.h"
+
+namespace scalio::testing {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using ::testing::AnyOf;
+using ::testing::Eq;
+
+constexpr std::size_t kLargest = 4 << 20;
+constexpr std::size_t kKeys = 24;  // of a writer
+
+// A value says of which write it is, as often as it has room; its size follows from that.
+std::string value_of(std::uint64_t write) {
+  std::mt19937_64 random(write);
+  const double exponent = std::uniform_real_distribution(0.0, std::log2(kLargest))(random);
+  const auto size = std::max<std::size_t>(static_cast<std::size_t>(std::exp2(exponent)), 8);
+  std::string value(size, '\0');
+  for (std::size_t i = 0; i < size; i += 8) {
+    const std::uint64_t word = write ^ (i << 24);
+    std::memcpy(value.data() + i, &word, std::min<std::size_t>(8, size - i));
+  }
+  return value;
+}
+std::uint64_t write_of(std::string_view value) {
+  std::uint64_t write = 0;
+  if (value.size() >= 8) std::memcpy(&write, value.data(), 8);
+  return write;
+}
+
+// What one writer has put: of each key, the last write that it began and the last that ended well.
+struct Keys {
+  std::string name;
+  std::array<std::atomic<std::uint64_t>, kKeys> begun{}, ended{};
+
+  std::string key(std::size_t i) const { return name + std::to_string(i); }
+};
+
+class ValueSizesTest : public ::testing::Test {
+ protected:
+  static StoreOptions options() {
+    return {.ssds = 2, .ssd_size = "160M", .format = {"--values", "96M"}, .cache = "1M"};
+  }
+  std::unique_ptr<Client> connect(const std::string& uri) {
+    Result<std::unique_ptr<Client>> client = Client::connect(uri);
+    EXPECT_TRUE(client.ok()) << client.status().to_string();
+    return client.ok() ? *std::move(client) : nullptr;
+  }
+
+  Scratch scratch_{"values"};
+  Store store_{scratch_, options()};
+};
+
+// Puts until the time has come. Four writes of different keys are under way at once.
+void put_values(const std::string& uri, Keys& keys, Clock::time_point until) {
+  Result<std::unique_ptr<Client>> client = Client::connect(uri);
+  ASSERT_TRUE(client.ok()) << client.status().to_string();
+  std::uint64_t next = 1;
+  const auto work = [&](std::size_t first) -> Task<void> {
+    for (std::size_t i = first; Clock::now() < until; i = (i + 4) % kKeys) {
+      const std::uint64_t write = std::hash<std::string>()(keys.name) << 40 | next++;
+      const std::string value = value_of(write);
+      keys.begun[i] = write;
+      const Result<std::uint64_t> put = co_await (*client)->put(keys.key(i), value);
+      EXPECT_TRUE(put.ok()) << put.status().to_string();
+      keys.ended[i] = write;
+    }
+  };
+  for (std::size_t i = 0; i < 4; ++i) (*client)->spawn(work(i));
+  (*client)->wait_all();
+}
+
+// Of one key: nothing older than what was there before, nothing that was not begun, all of one.
+void expect_current(const Keys& keys, std::size_t i, std::uint64_t before,
+                    const Result<Record>& got) {
+  if (before == 0 && got.code() == Code::not_found) return;
+  ASSERT_TRUE(got.ok()) << got.status().to_string();
+  const std::uint64_t write = write_of(got->value);
+  EXPECT_GE(write, before);
+  EXPECT_LE(write, keys.begun[i].load());
+  EXPECT_TRUE(got->value == value_of(write)) << "not the bytes of this write";
+}
+
+void get_values(const std::string& uri, const Keys& keys, Clock::time_point until) {
+  Result<std::unique_ptr<Client>> client = Client::connect(uri);
+  ASSERT_TRUE(client.ok()) << client.status().to_string();
+  const auto work = [&](unsigned seed) -> Task<void> {
+    std::mt19937_64 random(seed);
+    while (Clock::now() < until) {
+      const std::size_t i = random() % kKeys;
+      const std::uint64_t before = keys.ended[i];
+      const Result<Record> got = co_await (*client)->get(keys.key(i));
+      expect_current(keys, i, before, got);
+    }
+  };
+  for (unsigned i = 0; i < 6; ++i) (*client)->spawn(work(i));
+  (*client)->wait_all();
+}
+
+TEST_F(ValueSizesTest, ClientsSeeWholeValuesOfWritesThatWere) {
+  ASSERT_TRUE(store_.start());
+  Keys a{.name = "a"}, b{.name = "b"};
+  const auto until = Clock::now() + std::chrono::seconds(setting("SCALIO_STRESS_SECONDS", 5));
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] { put_values(store_.unix_uri(), a, until); });
+  threads.emplace_back([&] { put_values(store_.tcp_uri(), b, until); });
+  threads.emplace_back([&] { get_values(store_.tcp_uri(), a, until); });
+  threads.emplace_back([&] { get_values(store_.unix_uri(), b, until); });
+  for (std::thread& t : threads) t.join();
+  for (const bool killed : {false, true}) {
+    SCOPED_TRACE(killed ? "after a kill" : "after a stop");
+    if (killed) {
+      store_.kill();
+    } else {
+      store_.stop();
+    }
+    ASSERT_TRUE(store_.start());
+    const std::unique_ptr<Client> client = connect(killed ? store_.unix_uri() : store_.tcp_uri());
+    ASSERT_TRUE(client);
+    for (const Keys* keys : {&a, &b}) {
+      for (std::size_t i = 0; i < kKeys; ++i) {
+        expect_current(*keys, i, keys->ended[i], client->run(client->get(keys->key(i))));
+      }
+    }
+  }
+}
+
+TEST_F(ValueSizesTest, CommandsStreamThem) {
+  ASSERT_TRUE(store_.start());
+  const std::string big = value_of(1) + std::string(kLargest, 'x');
+  const std::string file = scratch_ / "value", archive = scratch_ / "archive";
+  std::ofstream(file, std::ios::binary) << big;
+  const auto run_scalio = [&](std::vector<std::string> args) {
+    args.insert(args.begin() + 1, {"--server", store_.unix_uri()});
+    return scalio(scratch_, args);
+  };
+  const std::string put =
+      std::string(SCALIO_PROGRAM) + " put --server " + store_.unix_uri() + " 'of a file' - ";
+  EXPECT_EQ(run({"/bin/sh", "-c", put + "<" + file}, scratch_ / "put").status, 0);
+  EXPECT_TRUE(run_scalio({"get", "of a file"}).out == big);
+  EXPECT_EQ(run_scalio({"delete", "of a file"}).status, 0);
+  EXPECT_EQ(run({"/bin/sh", "-c", "cat " + file + " | " + put}, scratch_ / "put").status, 0);
+  EXPECT_TRUE(run_scalio({"get", "of a file"}).out == big);
+  EXPECT_EQ(run_scalio({"count", "--json"}).out,
+            "{\"records\":1,\"bytes\":" + std::to_string(big.size() + 9) + "}\n");
+  EXPECT_EQ(run_scalio({"export", archive}).status, 0);
+  EXPECT_EQ(run_scalio({"delete", "of a file"}).status, 0);
+  EXPECT_EQ(run_scalio({"get", "of a file"}).status, 1);
+  EXPECT_EQ(run_scalio({"import", archive}).status, 0);
+  EXPECT_TRUE(run_scalio({"get", "of a file"}).out == big);
+}
+
+// Whoever can write the SSD's value area can make values unreadable, and no more.
+TEST_F(ValueSizesTest, ForeignBytesInTheirPlaceAreNeverAValue) {
+  ASSERT_TRUE(store_.start());
+  const std::unique_ptr<Client> client = connect(store_.unix_uri());
+  ASSERT_TRUE(client);
+  for (std::uint64_t i = 1; i <= 40; ++i) {
+    const Result<std::uint64_t> put =
+        client->run(client->put("k" + std::to_string(i), value_of(i)));
+    ASSERT_TRUE(put.ok()) << put.status().to_string();
+  }
+  std::mt19937_64 random(5);
+  std::size_t corrupt = 0;
+  for (int round = 0; round < 20; ++round) {
+    for (int ssd = 0; ssd < 2; ++ssd) {
+      std::fstream bytes(store_.ssd(ssd), std::ios::in | std::ios::out | std::ios::binary);
+      // Anywhere in the upper part, where the values are; a block of it goes somewhere else.
+      const std::uint64_t begin = 64 << 20, blocks = (96 << 20) / 4096 - 1;
+      std::string block(4096, '\0');
+      bytes.seekg(static_cast<std::streamoff>(begin + random() % blocks * 4096));
+      bytes.read(block.data(), 4096);
+      if (round % 2 == 0) block[random() % 4096] ^= 1;
+      for (int copies = 0; copies < 64; ++copies) {
+        bytes.seekp(static_cast<std::streamoff>(begin + random() % blocks * 4096));
+        bytes.write(block.data(), 4096);
+      }
+    }
+    for (std::uint64_t i = 1; i <= 40; ++i) {
+      const Result<Record> got = client->run(client->get("k" + std::to_string(i)));
+      EXPECT_THAT(got.code(), AnyOf(Eq(Code::ok), Eq(Code::corrupt))) << got.status().to_string();
+      if (got.ok()) {
+        EXPECT_TRUE(got->value == value_of(i));
+      }
+      corrupt += got.code() == Code::corrupt;
+    }
+  }
+  EXPECT_GT(corrupt, 0U);
+}
+
+}  // namespace
+}  // namespace scalio::testing
