@@ -59,7 +59,7 @@ struct Keys {
 class ValueSizesTest : public ::testing::Test {
  protected:
   static StoreOptions options() {
-    return {.ssds = 2, .ssd_size = "160M", .format = {"--values", "96M"}, .cache = "1M"};
+    return {.ssds = 2, .ssd_size = "192M", .format = {"--values", "128M"}, .cache = "1M"};
   }
   std::unique_ptr<Client> connect(const std::string& uri) {
     Result<std::unique_ptr<Client>> client = Client::connect(uri);
@@ -186,7 +186,7 @@ TEST_F(ValueSizesTest, ForeignBytesInTheirPlaceAreNeverAValue) {
     for (int ssd = 0; ssd < 2; ++ssd) {
       std::fstream bytes(store_.ssd(ssd), std::ios::in | std::ios::out | std::ios::binary);
       // Anywhere in the upper part, where the values are; a block of it goes somewhere else.
-      const std::uint64_t begin = 64 << 20, blocks = (96 << 20) / 4096 - 1;
+      const std::uint64_t begin = 64 << 20, blocks = (128 << 20) / 4096 - 1;
       std::string block(4096, '\0');
       bytes.seekg(static_cast<std::streamoff>(begin + random() % blocks * 4096));
       bytes.read(block.data(), 4096);
