@@ -44,6 +44,14 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
     case Rule::identity: only({Fault::replaced_ssd}); break;
     case Rule::log_mac: only({Fault::forged_log, Fault::kill_server}); break;
     case Rule::reach_later: only({Fault::slow}); break;
+    case Rule::moves_flushed:
+      only({Fault::power_cut});
+      options.large = true;
+      break;
+    case Rule::move_is_newer:
+      only({Fault::slow});
+      options.large = true;
+      break;
     case Rule::same_shard: only({Fault::misrouted, Fault::lose_connection}); break;
     default: break;
   }

@@ -39,9 +39,11 @@ enum class Rule : std::uint8_t {
   reach_later,    // rule 13: a home's reach by reads that begin after the home's
   scan_end,       // rule 13: each stretch ends with an operation on the region
   room_first,     // rule 14: a write is logged only if it will find room in the buckets
+  moves_flushed,  // rule 15: a segment is used again when what was moved out of it is flushed
+  move_is_newer,  // rule 15: a value that was moved wins against the same version
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 25> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 27> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -67,6 +69,8 @@ constexpr std::array<std::pair<Rule, std::string_view>, 25> kRules{{
     {Rule::reach_later, "reach-later"},
     {Rule::scan_end, "scan-end"},
     {Rule::room_first, "room-first"},
+    {Rule::moves_flushed, "moves-flushed"},
+    {Rule::move_is_newer, "move-is-newer"},
 }};
 
 #ifdef SCALIO_LEAVE_OUT_RULES

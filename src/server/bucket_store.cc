@@ -280,7 +280,8 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
     const RecordView stored = *old->bucket_view.find(change.key);
     // A value that was moved has its version still. What comes from a slot was logged later than
     // what is here.
-    const bool moved = change.kind == layout::Kind::pointer && stored.value != change.value;
+    const bool moved = change.kind == layout::Kind::pointer && stored.value != change.value &&
+                       kept(Rule::move_is_newer);
     if (stored.version > change.version || (stored.version == change.version && !moved))
       co_return s;
     if (old->bucket_view.used() - stored.value.size() + change.value.size() <=

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "layout/rules.h"
 
 namespace scalio::server {
 
@@ -50,7 +51,7 @@ Task<bool> Cleaner::pass() {
     if (segment.status.ok()) segment.status = co_await merge(segment);
   }
   // What was merged is in the buckets for sure when the device was flushed.
-  if (!segments.empty()) {
+  if (!segments.empty() && kept(Rule::moves_flushed)) {
     Status s = co_await values_.flush();
     for (Cleaned& segment : segments) {
       if (segment.status.ok()) segment.status = s;
@@ -156,8 +157,9 @@ Task<Status> Cleaner::move(const Value& value, const LargeValue::Pointer& pointe
   const Result<layout::Pointer> copied =
       co_await values_.copy(*from, value.key, value.version, *place, value.version);
   Status s = copied.status();
-  if (s.ok()) s = co_await values_.flush();
+  if (s.ok() && kept(Rule::moves_flushed)) s = co_await values_.flush();
   if (s.ok()) {
+    values_.counters().bytes_moved += size;
     LargeValue moved;
     moved.version = value.version;
     moved.moved_from = pointer;
@@ -169,7 +171,6 @@ Task<Status> Cleaner::move(const Value& value, const LargeValue::Pointer& pointe
     // The key has got another value meanwhile, or none.
     if (outcome.code != Code::ok && outcome.code != Code::conflict)
       s = Status(outcome.code, outcome.text);
-    values_.counters().bytes_moved += size;
   }
   values_.unpin(*place);
   co_return s;

@@ -83,6 +83,7 @@ class Shard final : public fabric::Service {
   const Status& failure() const { return stop_.answer(); }
   const RecoveryReport& recovery() const { return recovery_; }
   const MergeCounters& merges() const { return merger_.counters(); }
+  const LargeValueCounters& values() const { return values_.counters(); }
   // What the buckets hold, but for what is being merged.
   const layout::BucketTotals& buckets() const { return log_.buckets(); }
   std::string stat();  // JSON

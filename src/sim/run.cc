@@ -15,6 +15,7 @@ constexpr Nanos kBound = 60 * kSecond;
 constexpr std::uint64_t kMostSteps = 50'000'000;
 constexpr std::uint64_t kBacklogPerMillion = 200'000;
 constexpr std::uint64_t kFullPerMillion = 100'000;
+constexpr std::uint64_t kLargePerMillion = 300'000;
 
 StoreShape store_shape(Random& random) {
   StoreShape s;
@@ -81,6 +82,15 @@ void make_hot(Random& random, StoreShape& store, LoadShape& load) {
   load.keys = static_cast<std::uint32_t>(random.between(1, 2));
 }
 
+// Values that are too large for buckets, of sizes that fill the segments for them several times
+// over, while what is live of them leaves the cleaner room.
+void make_large(Random& random, StoreShape& store, LoadShape& load) {
+  store.segments = random.between(6, 10);
+  const std::uint64_t used = store.segments - 1 - server::Segments::kReserved,
+                      share = used * layout::kMinSegment / 2 / load.keys;
+  load.largest = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(share, 600, 100'000));
+}
+
 // Each of the faults that may be chosen, or not; none in some runs.
 FaultSet choose_faults(Random& random, FaultSet from, bool choose) {
   if (!choose) return from;
@@ -102,6 +112,7 @@ class Simulation {
       make_full(chosen, store, load);
     }
     if (options.hot) make_hot(chosen, store, load);
+    if (options.large || chosen.chance(kLargePerMillion)) make_large(chosen, store, load);
     result_.block_read = load.block_read;
     result_.reads_parts = store.reads_parts;
     result_.slices = store.slices;
@@ -131,6 +142,8 @@ class Simulation {
     result.hits = load_->counters().hits;
     result.misses = load_->counters().misses;
     result.steals = load_->counters().steals;
+    result.large_gets = load_->counters().large_gets;
+    result.large_writes = load_->counters().large_writes;
     result.steps = world_.steps();
     result.restarts = server_->starts() - 1;
     result.struck = world_.struck();
@@ -146,6 +159,7 @@ class Simulation {
     if (!until(
             "the load", [&] { return load_->ended(); }, ~Nanos{0}))
       return;
+    result_.moved = server_->moved();
     world_.heal();
     // Shards that take no more writes after a device error do again after a restart.
     server_->kill(false);
@@ -216,6 +230,10 @@ class Simulation {
 
   void check_history() {
     look();
+    if (load_->lost_values() > 0) {
+      violations_.push_back(fmt::format("{} GETs found records whose large values are not there",
+                                        load_->lost_values()));
+    }
     if (load_->strange_records() > 0) {
       violations_.push_back(fmt::format("scans returned {} records that they should not have",
                                         load_->strange_records()));

@@ -19,6 +19,7 @@ struct SimulationOptions {
   bool choose = true;                  // else all of them are on
   bool trace = false;                  // prints what happens to stdout
   bool hot = false;                    // all load on a key or two in one block
+  bool large = false;                  // the store has an area for large values
 };
 
 struct SimulationResult {
@@ -27,6 +28,8 @@ struct SimulationResult {
   std::uint64_t unknown = 0;            // writes whose outcome was not known
   std::uint64_t errors = 0;             // operations that failed otherwise
   std::uint64_t hits = 0, misses = 0, steals = 0;
+  std::uint64_t large_gets = 0, large_writes = 0;
+  std::uint64_t moved = 0;  // bytes of large values, by the last server that was loaded
   std::uint64_t steps = 0;
   std::uint64_t restarts = 0;  // of servers
   // How clients read hash blocks: by two READs or at once; in the latter case a part or all of it.

@@ -95,6 +95,20 @@ TEST_F(RunTest, LanesHaveOneShardOrSeveral) {
   EXPECT_GT(several, 0U);
 }
 
+TEST_F(RunTest, LargeValuesAreWrittenReadAndMoved) {
+  std::uint64_t gets = 0, writes = 0, moved = 0;
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    const SimulationResult r = run_seed(seed);
+    EXPECT_TRUE(r.violations.empty()) << seed << ": " << r.violations[0];
+    gets += r.large_gets;
+    writes += r.large_writes;
+    moved += r.moved;
+  }
+  EXPECT_GT(gets, 0U);
+  EXPECT_GT(writes, 0U);
+  EXPECT_GT(moved, 0U);
+}
+
 TEST_F(RunTest, OnlyTheFaultsThatAreAllowedStrike) {
   const auto torn = static_cast<std::size_t>(Fault::torn_read);
   std::uint64_t count = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/hash.h"
 
@@ -15,9 +16,40 @@ constexpr std::uint64_t kKillPerMillion = 100;
 constexpr std::uint64_t kMisroutedPerMillion = 100'000;
 // Additions of one key: what its value can tell of (linearizability/additions.h), or hold.
 constexpr std::uint32_t kMostAppends = 8, kMostIncrements = 31;
+constexpr std::uint32_t kSmallestLarge = 80;  // over the inline limit with any key
 constexpr Nanos kThink = 20 * kMicrosecond;
 constexpr Nanos kNextClient = 10 * kMillisecond;
 constexpr Nanos kReadAllPause = 100 * kMillisecond;  // more than any fill timeout
+
+// Behind the name in the bytes of a large value.
+constexpr std::string_view kNameEnd = "|";
+
+// The bytes of a large value. The history has its name alone, which says how long it is; no two
+// places in it are alike, or the same place of two values.
+std::string bytes_of(const std::string& name, std::size_t size) {
+  std::string bytes(size, '\0');
+  std::uint64_t word = hash_key(name, 0);
+  for (std::size_t at = 0; at < size; at += sizeof word) {
+    word = mix(word + at);
+    std::memcpy(bytes.data() + at, &word, std::min(sizeof word, size - at));
+  }
+  bytes.replace(0, name.size(), name);
+  bytes.replace(name.size(), kNameEnd.size(), kNameEnd);
+  return bytes;
+}
+std::size_t size_of(std::string_view name) {
+  const std::size_t at = name.rfind('+');
+  return at == std::string_view::npos ? 0 : std::strtoull(name.data() + at + 1, nullptr, 10);
+}
+// What the history has of a value that was read: of a large one that is not what was written
+// something that nobody has written.
+std::string told_of(std::string value) {
+  const std::size_t end = value.find(kNameEnd);
+  if (end == std::string::npos) return value;
+  std::string name = value.substr(0, end);
+  if (size_of(name) == value.size() && bytes_of(name, value.size()) == value) return name;
+  return fmt::format("{}, damaged", name);
+}
 
 history::Time time_of(Nanos t) { return static_cast<history::Time>(t); }
 
@@ -161,10 +193,14 @@ Task<void> SimLoad::get(SimClient& client, std::uint32_t number) {
   Result<Record> record = co_await client.shards[shard.ssd().shard].client->get(key, point);
   operation.outcome = outcome_of(record.code(), false);
   if (record.ok()) {
-    operation.value = record->value;
+    operation.value = told_of(std::move(record->value));
     operation.version = record->version;
   } else {
     world_.note("{}: {}", key, record.status().to_string());
+    // Buckets that are read wrongly, or of another SSD, are damaged just the same.
+    const bool astray = world_.enabled(Fault::misdirected_read) ||
+                        world_.enabled(Fault::stale_read) || world_.enabled(Fault::replaced_ssd);
+    if (record.code() == Code::corrupt && shape_.largest > 0 && !astray) ++lost_values_;
   }
   take(client, number, std::move(operation), misled || server_.damages(of) != damages);
 }
@@ -237,6 +273,7 @@ Task<void> SimLoad::scan(SimClient& client, std::uint32_t index, std::uint64_t f
         operation.outcome = Operation::Outcome::ok;
         operation.value = record->value;
         operation.version = record->version;
+        if (record->large) co_await find_large(client, *record, operation);
       }
     }
     const bool misled = a.misled || server_.damages(a.block) != a.damages;
@@ -247,6 +284,42 @@ Task<void> SimLoad::scan(SimClient& client, std::uint32_t index, std::uint64_t f
     return r.key == kOthersKey || r.key.starts_with("list-") || r.key.starts_with("sum-");
   });
   strange_records_ += page->records.size() - found - static_cast<std::size_t>(others);
+}
+
+// Of a large value a scan has the version. If it is still there, it tells which value that was.
+Task<void> SimLoad::find_large(SimClient& client, const ScannedRecord& record,
+                               Operation& operation) {
+  std::uint64_t point = 0;
+  SimShard& shard = shard_of(operation.key, &point);
+  Result<Record> got = co_await client.shards[shard.ssd().shard].client->get(operation.key, point);
+  if (got.ok() && got->version == record.version) {
+    operation.value = told_of(std::move(got->value));
+  } else {
+    operation.outcome = Operation::Outcome::error;
+  }
+}
+
+std::string SimLoad::new_value(const SimClient& client) {
+  Random& random = world_.random();
+  std::string name = fmt::format("{}.{}", client.process->name(), ++values_);
+  if (shape_.largest == 0 || random.coin()) return name.append(random.below(30), 'x');
+  const std::uint64_t most = random.coin() ? shape_.largest : std::min(shape_.largest, 1024U);
+  return fmt::format("{}+{}", name, random.between(kSmallestLarge, most));
+}
+
+// The request of an operation in the history.
+Task<Result<std::uint64_t>> SimLoad::send(SimClient& client, RequestKind kind,
+                                          const Operation& asked) {
+  std::uint64_t point = 0;
+  const std::string key = asked.key, name = asked.value.value_or("");
+  const std::uint64_t expected = asked.expected;
+  client::ShardClient& c = *client.shards[shard_of(key, &point).ssd().shard].client;
+  const std::size_t size = is_removal(kind) ? 0 : size_of(name);
+  if (size == 0) co_return co_await c.write(kind, key, name, expected);
+  client::LargeWrite write{key, static_cast<std::uint32_t>(size), std::nullopt};
+  if (kind == RequestKind::put_if) write.expected = expected;
+  const std::string value = bytes_of(name, size);
+  co_return co_await c.write_large(write, value);
 }
 
 Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t number) {
@@ -261,10 +334,7 @@ Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t num
     operation.client = client.process->name();
     operation.kind = operation_of(kind);
     operation.key = key;
-    if (!is_removal(kind)) {
-      operation.value = fmt::format("{}.{}", client.process->name(), ++values_);
-      operation.value->append(world_.random().below(30), 'x');
-    }
+    if (!is_removal(kind)) operation.value = new_value(client);
     // Mostly what is current, as far as this client knows.
     if (kind == RequestKind::put_if) {
       operation.expected = world_.random().below(10) < 3 ? 0 : client.versions[number];
@@ -277,10 +347,9 @@ Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t num
     operation.called = time_of(world_.now());
     world_.note("{} asks", history::to_string(operation, 0));
   }
-  const std::string value = history_[at].value.value_or("");
   if (is_removal(kind)) shard.removal_begins(key);
-  Result<std::uint64_t> version = co_await client.shards[shard.ssd().shard].client->write(
-      kind, key, value, history_[at].expected);
+  const Operation asked = history_[at];
+  const Result<std::uint64_t> version = co_await send(client, kind, asked);
   Operation& operation = history_[at];
   operation.outcome = outcome_of(version.code(), true);
   operation.returned = time_of(world_.now());
@@ -374,8 +443,10 @@ void SimLoad::start_reading_all() {
 // taken over. And once more at once: that must be a hit, also of a key that does not exist.
 Task<void> SimLoad::read_all(SimClient& client) {
   for (std::uint32_t key = 0; key < shape_.keys; ++key) {
+    std::uint64_t moved = 0;
     for (int i = 0; i < 3; ++i) {
       co_await get(client, key);
+      moved = server_.moved();
       co_await client.process->sleep(kReadAllPause);
     }
     const std::string name = name_of(key);
@@ -384,7 +455,8 @@ Task<void> SimLoad::read_all(SimClient& client) {
     co_await get(client, key);
     const std::uint64_t misses = c.counters().misses;
     co_await get(client, key);
-    if (history_.back().outcome != Operation::Outcome::error) {
+    // A value that is moved leaves its read slot, as one that is overwritten does.
+    if (history_.back().outcome != Operation::Outcome::error && server_.moved() == moved) {
       rereads_that_missed_ += c.counters().misses - misses;
     }
   }

@@ -20,6 +20,7 @@ struct LoadShape {
   Nanos operation_timeout = kSecond;
   Nanos resume_timeout = 500 * kMillisecond;
   BlockRead block_read = BlockRead::whole;
+  std::uint32_t largest = 0;  // bytes of the largest value; 0: all are within the inline limit
 };
 
 class SimLoad {
@@ -41,6 +42,8 @@ class SimLoad {
   std::uint64_t rereads_that_missed() const { return rereads_that_missed_; }
   // Records that scans returned twice, or out of place, or of keys that there are not.
   std::uint64_t strange_records() const { return strange_records_; }
+  // Large values that a record points to, and that are not there.
+  std::uint64_t lost_values() const { return lost_values_; }
 
  private:
   struct SimClient {
@@ -64,6 +67,11 @@ class SimLoad {
   Task<void> scan(SimClient& client, std::uint32_t shard, std::uint64_t first, std::uint64_t end);
   void take(SimClient& client, std::uint32_t key, history::Operation operation, bool misled);
   Task<void> write(SimClient& client, layout::RequestKind kind, std::uint32_t key);
+  Task<Result<std::uint64_t>> send(SimClient& client, layout::RequestKind kind,
+                                   const history::Operation& asked);
+  Task<void> find_large(SimClient& client, const ScannedRecord& record,
+                        history::Operation& operation);
+  std::string new_value(const SimClient& client);
   Task<void> add(SimClient& client);
   void consider_fate(SimClient& client);
   void kill(SimClient& client);
@@ -90,6 +98,7 @@ class SimLoad {
   std::uint32_t appends_ = 0, increments_ = 0;
   std::uint64_t rereads_that_missed_ = 0;
   std::uint64_t strange_records_ = 0;
+  std::uint64_t lost_values_ = 0;
   ClientCounters counters_;
 };
 

@@ -134,6 +134,14 @@ std::uint64_t SimServer::roomless() const {
   return sum;
 }
 
+std::uint64_t SimServer::moved() const {
+  std::uint64_t sum = 0;
+  for (const auto& lane : lives_.back()->lanes) {
+    for (const auto& shard : lane->shards) sum += shard->service->values().bytes_moved;
+  }
+  return sum;
+}
+
 std::uint64_t SimServer::damages(Host::Block block) const {
   std::uint64_t sum = 0;
   for (const auto& endpoint : endpoints_) {

@@ -33,6 +33,8 @@ class SimServer {
   std::size_t lanes() const { return lives_.back()->lanes.size(); }
   // Records for which its merges found no room.
   std::uint64_t roomless() const;
+  // Bytes of large values that its cleaners have moved, or are about to.
+  std::uint64_t moved() const;
 
   // Where a lane is reached, while there is one of this number; below the number of shards.
   Endpoint& endpoint(std::uint32_t lane) { return *endpoints_[lane]; }

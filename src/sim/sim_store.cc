@@ -8,6 +8,7 @@
 #include "layout/log.h"
 #include "layout/rules.h"
 #include "layout/superblock.h"
+#include "layout/value_area.h"
 
 namespace scalio::sim {
 
@@ -34,6 +35,8 @@ layout::SsdGeometry geometry_of(const StoreShape& shape, std::uint32_t index) {
   g.log_size = shape.log_factor * layout::min_log_size(g);
   g.bucket_offset = g.log_offset + g.log_size;
   g.buckets = shape.buckets;
+  g.segment_size = shape.segments > 0 ? layout::kMinSegment : 0;
+  g.value_size = shape.segments * g.segment_size;
   g.device_size = 2 * layout::kSuperblockSize + g.slices * g.slice_size();
   return slice_of(g, g.slice());
 }
@@ -63,6 +66,10 @@ Bytes formatted(const layout::SsdGeometry& g, const StoreShape& shape) {
       take(layout::Bucket(ByteSpan(bytes).subspan(slice.bucket_at(number), slice.bucket_size)),
            number, slice);
     }
+    if (slice.value_size == 0) continue;
+    Bytes table;
+    layout::encode(table, layout::first_segment_table(slice), slice);
+    copy_bytes(table, bytes.data() + slice.value_offset());
   }
   for (const std::uint64_t at : {std::uint64_t{0}, g.device_size - layout::kSuperblockSize}) {
     layout::encode_superblock(ByteSpan(bytes).subspan(at, layout::kSuperblockSize), g);

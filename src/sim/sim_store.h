@@ -23,6 +23,7 @@ struct StoreShape {
   std::uint64_t buckets = 4;
   // Of the buckets behind the last home only these have room; others have taken the rest.
   std::uint64_t first_spare = 0, spare = layout::SsdGeometry::kMaxReach;
+  std::uint64_t segments = 0;  // of the area for large values; 0: there is none
   std::uint64_t blocks = 1;
   std::uint64_t log_factor = 1;  // the log has so many times the least size
   std::uint64_t recovery_memory = server::Recoveries::kMemory;
