@@ -99,7 +99,7 @@ class Offline : public ::testing::Test {
   }
 
   Scratch scratch_{"offline"};
-  Store store_{scratch_, {.format = {"--slices", "2"}, .cache = "16M"}};
+  Store store_{scratch_, {.format = {"--slices", "2", "--values", "8M"}, .cache = "16M"}};
   Records model_;
   fs::path archive_;
   int exports_ = 0;
@@ -124,6 +124,38 @@ TEST_F(Offline, HasWhatTheServerHadAcknowledgedWhenItDied) {
     EXPECT_TRUE(records_of(archive_) == records_of(online));
   }
   store_.stop();
+}
+
+TEST_F(Offline, HasLargeValuesAndSaysWhichAreDamaged) {
+  ASSERT_TRUE(store_.start());
+  put(0, 20);
+  auto client = Client::connect(store_.unix_uri());
+  ASSERT_TRUE(client.ok()) << client.status().to_string();
+  // Of one part and of several.
+  for (int i = 20; i < 30; ++i) {
+    const std::string value(static_cast<std::size_t>(i) * 5000, static_cast<char>('a' + i % 20));
+    auto version = (*client)->run((*client)->put(key_of(i), value));
+    ASSERT_TRUE(version.ok()) << version.status().to_string();
+    model_[key_of(i)] = {value, *version};
+  }
+  store_.kill();
+  Finished done = offline();
+  ASSERT_EQ(done.status, 0) << done.out << done.err;
+  EXPECT_TRUE(records_of(archive_) == model_);
+
+  // A byte of a value, which is on one of the SSDs once.
+  const std::string part(1000, static_cast<char>('a' + 25 % 20));
+  for (int ssd = 0; ssd < 2; ++ssd) {
+    const std::string all = read_file(store_.ssd(ssd));
+    if (const std::size_t at = all.find(part); at != std::string::npos)
+      write_at(store_.ssd(ssd), at + 500, "!");
+  }
+  done = offline();
+  EXPECT_EQ(done.status, kDamaged) << done.out << done.err;
+  EXPECT_THAT(done.err, HasSubstr("damage: "));
+  EXPECT_THAT(done.err, HasSubstr("of version " + std::to_string(model_[key_of(25)].version)));
+  model_.erase(key_of(25));
+  EXPECT_TRUE(records_of(archive_) == model_);
 }
 
 TEST_F(Offline, IsRefusedWhileAServerRuns) {

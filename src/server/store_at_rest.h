@@ -25,7 +25,8 @@ class StoreAtRest {
 
   const layout::Uuid& uuid() const { return ssds_[0].geometry.uuid; }
 
-  // A part of the store, from its first place to before its end.
+  // A part of the store, from its first place to before its end. Large values come before the part
+  // that they are of, as records of an empty one.
   using Take =
       std::function<Status(layout::ScanPlace first, layout::ScanPlace end, const StoredPart& part)>;
   // Goes through all shards, once. `progress` is told which part is done, 0 to 1. Failures: those
@@ -40,6 +41,10 @@ class StoreAtRest {
  private:
   StoreAtRest(std::unique_ptr<EventLoop> loop, std::vector<storage::OpenSsd> ssds)
       : loop_(std::move(loop)), ssds_(std::move(ssds)) {}
+  Task<Status> take_part(block::SalvageDevice& device, const layout::SsdGeometry& slice,
+                         const Take& take, const StoredPart& part);
+  Task<Result<bool>> read_large(block::SalvageDevice& device, const layout::SsdGeometry& slice,
+                                const layout::RecordView& record, std::string& value);
   Task<Status> read_ssd(storage::OpenSsd& ssd, const Take& take,
                         const std::function<void(double)>& progress);
 

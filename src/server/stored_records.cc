@@ -199,7 +199,8 @@ class StoredReader final : public storage::LogVisitor {
     std::deque<LoggedRecord> logged;
     Status s = co_await read_logged(keys, logged, part.whole);
     if (s.ok()) s = collect(logged, part);
-    co_return s.ok() ? options_.take(part) : s;
+    if (s.ok()) s = co_await options_.take(part);
+    co_return s;
   }
 
   // Each bucket as it is once the images are in place.
@@ -301,7 +302,7 @@ class StoredReader final : public storage::LogVisitor {
     part.records.reserve(newest.size());
     for (const auto& [key, r] : newest) {
       if (r.kind == layout::Kind::tombstone) continue;
-      if (!r.plain()) {
+      if (r.end != 0) {
         return Status(Code::invalid,
                       fmt::format("a record of home bucket {} of shard {} on {} {}, which this "
                                   "release does not export offline",

@@ -21,8 +21,8 @@
 
 namespace scalio::server {
 
-// The records of home buckets from `first` to before `end`: values, in no order, each key once.
-// Views that are valid during the call.
+// The records of home buckets from `first` to before `end`: values, and pointers to large ones, in
+// no order, each key once. Views that are valid until `take` has ended.
 struct StoredPart {
   std::uint64_t first = 0;
   std::uint64_t end = 0;
@@ -34,7 +34,7 @@ struct StoredOptions {
   // Of the shard's log; without it the log is left out, and told as damage.
   std::optional<layout::LogKey> key;
   std::uint64_t memory = 64 << 20;  // bytes, for where the newest records in the log are
-  std::function<Status(const StoredPart&)> take;
+  std::function<Task<Status>(const StoredPart&)> take;
   // Told which part is done, from 0 to 1.
   std::function<void(double)> on_progress = [](double) {};
 };

@@ -44,7 +44,7 @@ class StoredRecordsTest : public ::testing::Test {
       EXPECT_GE(done, part);
       part = done;
     };
-    options.take = [&](const StoredPart& p) {
+    options.take = [&](const StoredPart& p) -> Task<Status> {
       EXPECT_LT(p.first, p.end);
       out.parts.push_back({p.first, p.end, p.whole, {}});
       for (const layout::RecordView& r : p.records) {
@@ -52,7 +52,7 @@ class StoredRecordsTest : public ::testing::Test {
         EXPECT_TRUE(out.records.emplace(std::string(r.key), stored).second)
             << r.key << " is there twice";
       }
-      return Status();
+      co_return Status();
     };
     out.status = run(*loop, read_stored(*loop, device, geometry_, std::move(options), out.damage));
     EXPECT_TRUE(!out.status.ok() || part == 1) << part;
@@ -261,7 +261,9 @@ TEST_F(StoredRecordsTest, WhatTakesThemMayFail) {
   block::PowerCutSsd ssd(*loop, merged(), 1);
   block::SalvageDevice device(*loop, ssd);
   StoredOptions failing = options();
-  failing.take = [](const StoredPart&) { return Status(Code::io_error, "no space left"); };
+  failing.take = [](const StoredPart&) -> Task<Status> {
+    co_return Status(Code::io_error, "no space left");
+  };
   storage::Findings damage;
   const Status s = run(*loop, read_stored(*loop, device, geometry_, failing, damage));
   EXPECT_EQ(s.code(), Code::io_error);

@@ -16,6 +16,7 @@
 #include "store/log_scan.h"
 #include "store/store_files.h"
 #include "store/store_key.h"
+#include "store/stored_value.h"
 #include "task/run_to_end.h"
 
 namespace scalio::storage {
@@ -236,7 +237,8 @@ class Verifier {
     for (const Value& v : values_) {
       report_.value_bytes += v.pointer.length;
       ++report_.values;
-      const Result<bool> intact = co_await read_value(v);
+      const Result<bool> intact =
+          co_await read_stored_value(device_, g_, v.pointer, v.key, v.version, [](ByteView) {});
       if (!intact.ok()) co_return intact.status();
       if (*intact) continue;
       problem(fmt::format("the value of version {} at offset {} fails its checksum", v.version,
@@ -245,25 +247,6 @@ class Verifier {
     values_.clear();
     co_return Status();
   }
-  Task<Result<bool>> read_value(const Value& v) {
-    const std::uint64_t size = layout::stored_size(v.pointer.length, v.key.size(), g_.block_size);
-    block::Buffer part(layout::kPartSize);
-    std::vector<std::uint64_t> sums;
-    for (std::uint64_t at = 0; at < size; at += layout::kPartSize) {
-      const ByteSpan bytes = part.first(std::min<std::uint64_t>(layout::kPartSize, size - at));
-      Status s = co_await device_.read(g_.value_offset() + v.pointer.offset + at, bytes);
-      if (!s.ok()) co_return s;
-      const auto found = layout::decode_part(bytes, v.pointer.offset + at, g_);
-      if (!found || found->part.key != v.key || found->part.version != v.version ||
-          found->part.sequence != v.pointer.sequence || found->part.index != sums.size() ||
-          found->part.length != v.pointer.length) {
-        co_return false;
-      }
-      sums.push_back(found->checksum);
-    }
-    co_return layout::checksum_of_parts(sums, v.version) == v.pointer.checksum;
-  }
-
   template <class Place>
   void check_once(const Seen& seen, std::uint64_t hash, Place place) {
     if (std::find(seen.hashes.begin(), seen.hashes.end(), hash) != seen.hashes.end()) {
