@@ -6,6 +6,7 @@
 #include <scalio/scalio.h>
 
 #include <future>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -69,7 +70,7 @@ class CApiTest : public ::testing::Test {
   }
 
   Scratch scratch_{"c_api"};
-  Store store_{scratch_, {}};
+  Store store_{scratch_, {.format = {"--values", "16M"}}};
   scalio_client* client_ = nullptr;
 };
 
@@ -202,6 +203,29 @@ TEST_F(CApiTest, ScansFindEachRecordOnce) {
   EXPECT_EQ(found, std::multiset<std::string>(written.begin(), written.end()));
 }
 
+TEST_F(CApiTest, ScansTellHowLongAValueIsThatTheyDoNotRead) {
+  const std::string large(100'000, 'x');
+  ASSERT_EQ(code(put("large", large)), SCALIO_OK);
+  ASSERT_EQ(code(put("small", "value")), SCALIO_OK);
+  const Outcome ranges(scalio_scan_ranges(client_, 1));
+  scalio_range range = scalio_result_range(scalio_result_at(ranges.get(), 0));
+  std::map<std::string, std::uint64_t> lengths;
+  while (range.begin != range.end) {
+    const Outcome page(scalio_scan(client_, range));
+    ASSERT_EQ(code(page), SCALIO_OK) << message(page);
+    for (size_t n = 0; n < scalio_result_count(page.get()); ++n) {
+      const scalio_result* record = scalio_result_at(page.get(), n);
+      lengths[key(record)] = scalio_result_length(record);
+      EXPECT_EQ(value(record), key(record) == "small" ? "value" : "");
+    }
+    range = scalio_result_range(page.get());
+  }
+  EXPECT_EQ(lengths, (std::map<std::string, std::uint64_t>{{"large", 100'000}, {"small", 5}}));
+  const Outcome got = get("large");
+  EXPECT_TRUE(value(got.get()) == large);
+  EXPECT_EQ(scalio_result_length(got.get()), large.size());
+}
+
 TEST_F(CApiTest, BytesMayBeAny) {
   const std::string any("\0\xff\n", 3), empty;
   ASSERT_EQ(code(put(any, any)), SCALIO_OK);
@@ -219,9 +243,9 @@ TEST_F(CApiTest, EachFailureHasItsCodeAndSaysWhatToDo) {
   EXPECT_EQ(code(Outcome(scalio_put_if(client_, "key", 3, "v", 1, 7))), SCALIO_CONFLICT);
   EXPECT_EQ(code(get("")), SCALIO_INVALID);
   EXPECT_THAT(message(get(std::string(256, 'k'))), HasSubstr("1 to 255"));
-  const Outcome large = put("key", std::string(scalio_inline_limit(client_) + 1, 'v'));
+  const Outcome large = put("key", std::string(2 << 20, 'v'));
   EXPECT_EQ(code(large), SCALIO_TOO_LARGE);
-  EXPECT_THAT(message(large), HasSubstr("--inline-limit"));
+  EXPECT_THAT(message(large), HasSubstr("the store takes"));
   const Outcome range(scalio_scan(client_, {1, 0}));
   EXPECT_EQ(code(range), SCALIO_INVALID);
   store_.kill();

@@ -32,7 +32,8 @@ class Store:
         store = directory / "store"
         # A sanitizer's library is for the Python that is tested.
         environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
-        subprocess.run([program, "format", "--dir", store, "--ssds", "2", "--ssd-size", "32M"],
+        subprocess.run([program, "format", "--dir", store, "--ssds", "2", "--ssd-size", "32M",
+                        "--values", "16M"],
                        check=True, stdout=subprocess.DEVNULL, env=environment)
         log = open(directory / "log", "w")
         self.server = subprocess.Popen(
@@ -122,14 +123,16 @@ class BlockingTest(unittest.TestCase):
     def test_scans(self):
         written = {f"scanned-{i}".encode(): f"{i}".encode() for i in range(200)}
         self.client.write(scalio.Put(k, v) for k, v in written.items())
+        written[b"scanned-large"] = b"x" * 100_000
+        self.client.put("scanned-large", written[b"scanned-large"])
         found = [(r.key, r.value) for r in self.client.scan() if r.key.startswith(b"scanned-")]
         self.assertEqual(len(found), len(written))
         self.assertEqual(dict(found), written)
 
     def test_says_what_is_wrong(self):
         with self.assertRaises(scalio.TooLarge) as raised:
-            self.client.put("key", b"v" * (self.client.inline_limit + 1))
-        self.assertIn("--inline-limit", str(raised.exception))
+            self.client.put("key", b"v" * (2 << 20))
+        self.assertIn("the store takes", str(raised.exception))
         with self.assertRaisesRegex(scalio.Invalid, "1 to 255"):
             self.client.get("k" * 256)
         with self.assertRaises(scalio.Unavailable):
@@ -212,11 +215,13 @@ class AsyncTest(unittest.IsolatedAsyncioTestCase):
         await asyncio.gather(*(self.client.put(f"many-{i}", f"{i}") for i in range(500)))
         found = await self.client.multi_get(f"many-{i}" for i in range(500))
         self.assertEqual([r.value for r in found], [f"{i}".encode() for i in range(500)])
+        await self.client.put("many-large", b"x" * 100_000)
         written = await self.client.write([scalio.Put("a", b"1"), scalio.Remove("b", expected=9)])
         self.assertIsInstance(written[0], int)
         self.assertIsInstance(written[1], scalio.Conflict)
-        scanned = {r.key async for r in self.client.scan()}
-        self.assertTrue({f"many-{i}".encode() for i in range(500)} <= scanned)
+        scanned = {r.key: r.value async for r in self.client.scan()}
+        self.assertTrue({f"many-{i}".encode() for i in range(500)} <= scanned.keys())
+        self.assertEqual(scanned[b"many-large"], b"x" * 100_000)
 
     async def test_beyond_the_limit_it_is_busy(self):
         async with await scalio.AsyncClient.connect(

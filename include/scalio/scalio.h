@@ -149,7 +149,8 @@ scalio_result* scalio_batch(scalio_client* client, const scalio_write* writes, s
 scalio_result* scalio_scan_ranges(scalio_client* client, size_t parts);
 /* The records of the first part of a range, in no order: scalio_result_at(), each with its key;
  * scalio_result_range() is what is left. What exists throughout a scan is found once. A value over
- * the inline limit is not read, and empty here: scalio_get() gives it. */
+ * the inline limit is not read, and empty here, but scalio_result_length() is not 0: scalio_get()
+ * gives it. */
 scalio_result* scalio_scan(scalio_client* client, scalio_range range);
 /* The server's statistics: JSON, as the value. */
 scalio_result* scalio_stat(scalio_client* client);
@@ -215,6 +216,8 @@ scalio_code scalio_result_code(const scalio_result* result);
 const char* scalio_result_message(const scalio_result* result);
 /* Not ended by a 0, but never NULL. Its size, in *size. */
 const void* scalio_result_value(const scalio_result* result, size_t* size);
+/* Bytes of the value, also of one that a scan has found and not read. */
+uint64_t scalio_result_length(const scalio_result* result);
 uint64_t scalio_result_version(const scalio_result* result);
 /* Of an append the value's bytes, of an increment the sum. */
 int64_t scalio_result_number(const scalio_result* result);

@@ -71,6 +71,7 @@ FUNCTIONS: dict[str, tuple] = {
     "result_code": (c_int, [c_void_p]),
     "result_message": (c_char_p, [c_void_p]),
     "result_value": (c_void_p, [c_void_p, POINTER(c_size_t)]),
+    "result_length": (c_uint64, [c_void_p]),
     "result_version": (c_uint64, [c_void_p]),
     "result_number": (c_int64, [c_void_p]),
     "result_previous": (c_uint64, [c_void_p]),
@@ -277,8 +278,13 @@ def ranges(result: int) -> List[RangeOfC]:
     return [c.scalio_result_range(part) for part in _parts(result)]
 
 
-def page(result: int) -> Tuple[List[ScannedRecord], RangeOfC]:
-    found = [ScannedRecord(_bytes(c.scalio_result_key, part),
-                           _bytes(c.scalio_result_value, part), version(part))
-             for part in _parts(result)]
-    return found, c.scalio_result_range(result)
+def page(result: int) -> Tuple[List[ScannedRecord], List[bytes], RangeOfC]:
+    """What a scan has found, the keys of those whose values it has not read, and what is left."""
+    found, unread = [], []
+    for part in _parts(result):
+        key, value = _bytes(c.scalio_result_key, part), _bytes(c.scalio_result_value, part)
+        if c.scalio_result_length(part) != len(value):
+            unread.append(key)
+        else:
+            found.append(ScannedRecord(key, value, version(part)))
+    return found, unread, c.scalio_result_range(result)

@@ -104,7 +104,7 @@ class Record:
 
 @dataclass(frozen=True)
 class ScannedRecord:
-    """A record as a scan has found it: get a value over the inline limit, which is empty here."""
+    """A record as a scan has found it; one over the inline limit as it is when it is its turn."""
     key: bytes
     value: bytes
     version: int

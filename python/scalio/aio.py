@@ -8,8 +8,8 @@ import json
 from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 from . import _c_api
-from ._types import (Appended, Bytes, Incremented, Options, Put, Record, Remove, ScalioError,
-                     ScannedRecord, Unavailable, to_bytes)
+from ._types import (Appended, Bytes, Incremented, NotFound, Options, Put, Record, Remove,
+                     ScalioError, ScannedRecord, Unavailable, to_bytes)
 
 _IN_FLIGHT = 65536
 """Operations of one client, beyond which they raise Busy; `Options.in_flight` is less."""
@@ -97,9 +97,16 @@ class AsyncClient:
         removed meanwhile may be found, or not."""
         for part in await self._begin(("scan_ranges", (1,)), _c_api.ranges):
             while part.begin != part.end:
-                found, part = await self._begin(("scan", (part,)), _c_api.page)
+                found, unread, part = await self._begin(("scan", (part,)), _c_api.page)
                 for one in found:
                     yield one
+                # One at a time: many of them may not fit the memory.
+                for key in unread:
+                    try:
+                        record = await self.get(key)
+                    except NotFound:
+                        continue
+                    yield ScannedRecord(key, record.value, record.version)
 
     async def stat(self) -> Any:
         """The server's statistics."""
@@ -107,7 +114,7 @@ class AsyncClient:
 
     @property
     def inline_limit(self) -> int:
-        """The largest key and value together, in bytes, that the store takes."""
+        """The largest key and value together, in bytes, that is not in the value log."""
         return _c_api.c.scalio_inline_limit(self._open())
 
     def _open(self) -> int:

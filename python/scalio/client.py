@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Union
 
 from . import _c_api
-from ._types import (Appended, Bytes, Incremented, Options, Put, Record, Remove, ScalioError,
-                     ScannedRecord, Unavailable, to_bytes)
+from ._types import (Appended, Bytes, Incremented, NotFound, Options, Put, Record, Remove,
+                     ScalioError, ScannedRecord, Unavailable, to_bytes)
 
 
 class Client:
@@ -85,8 +85,15 @@ class Client:
         removed meanwhile may be found, or not."""
         for part in self._wait(("scan_ranges", (1,)), _c_api.ranges):
             while part.begin != part.end:
-                found, part = self._wait(("scan", (part,)), _c_api.page)
+                found, unread, part = self._wait(("scan", (part,)), _c_api.page)
                 yield from found
+                # One at a time: many of them may not fit the memory.
+                for key in unread:
+                    try:
+                        record = self.get(key)
+                    except NotFound:
+                        continue
+                    yield ScannedRecord(key, record.value, record.version)
 
     def stat(self) -> Any:
         """The server's statistics."""
@@ -94,7 +101,7 @@ class Client:
 
     @property
     def inline_limit(self) -> int:
-        """The largest key and value together, in bytes, that the store takes."""
+        """The largest key and value together, in bytes, that is not in the value log."""
         with self._used() as handle:
             return _c_api.c.scalio_inline_limit(handle)
 

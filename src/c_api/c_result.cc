@@ -82,8 +82,11 @@ scalio_result to_result(Result<ScanPage> page) {
   scalio_result all{.range = {page->rest.begin, page->rest.end}};
   all.parts.reserve(page->records.size());
   for (const ScannedRecord& r : page->records) {
-    all.parts.push_back(
-        {.key = r.key, .value = r.value, .version = r.version, .memory = page->memory});
+    all.parts.push_back({.key = r.key,
+                         .value = r.value,
+                         .unread = r.large ? r.length : 0,
+                         .version = r.version,
+                         .memory = page->memory});
   }
   return all;
 }
@@ -116,6 +119,8 @@ const void* scalio_result_key(const scalio_result* result, size_t* size) {
   if (size) *size = key.size();
   return key.data() ? key.data() : "";
 }
+
+uint64_t scalio_result_length(const scalio_result* result) { return result ? result->length() : 0; }
 
 uint64_t scalio_result_version(const scalio_result* result) { return result ? result->version : 0; }
 

@@ -15,6 +15,7 @@ struct scalio_result {
   std::string_view key = {};    // in `memory`
   std::string_view value = {};  // in `memory`, or it is `own_value`
   std::string own_value = {};
+  std::uint64_t unread = 0;  // bytes of a value that a scan has not read
   std::uint64_t version = 0;
   std::int64_t number = 0;
   std::uint64_t previous = 0;
@@ -22,6 +23,7 @@ struct scalio_result {
   std::vector<scalio_result> parts = {};
   std::shared_ptr<const void> memory = {};
 
+  std::uint64_t length() const { return unread != 0 ? unread : bytes().size(); }
   std::string_view bytes() const { return memory ? value : std::string_view(own_value); }
 };
 
