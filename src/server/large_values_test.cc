@@ -221,6 +221,22 @@ TEST_F(LargeValuesTest, WhatCannotBeIsRefused) {
   EXPECT_EQ(sender.part("key", value_of(100), 0).code, Code::invalid) << "it was abandoned";
 }
 
+TEST_F(LargeValuesTest, AreNotAppendedToNorIncremented) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  const std::string value = value_of(1000);
+  const WriteAnswer put = sender.put("key", value);
+  ASSERT_EQ(put.code, Code::ok) << put.text;
+  const WriteAnswer appended = s.write(client, RequestKind::append, "key", "more");
+  EXPECT_EQ(appended.code, Code::too_large);
+  EXPECT_THAT(appended.text, HasSubstr("value log"));
+  EXPECT_EQ(s.write(client, RequestKind::increment, "key", std::string(8, '\0')).code,
+            Code::too_large);
+  EXPECT_EQ(get(s, "key"), (Stored{value, put.version}));
+}
+
 TEST_F(LargeValuesTest, AStoreWithoutAnAreaSaysSo) {
   const layout::SsdGeometry g = test_geometry(64);
   ShardFixture s(g, formatted(g), {});

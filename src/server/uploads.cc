@@ -168,7 +168,9 @@ Task<WriteOutcome> Uploads::commit(std::uint64_t session, const Request& request
   const Result<Found> found = find(session, request, which->id);
   if (!found.ok()) co_return failed(found.status());
   State& upload = (*found)->second;
-  if (upload.users > 0 || upload.left > 0) {
+  // A part that has come again: the commit may, too.
+  if (upload.users > 0) co_return WriteOutcome{Code::busy, 0, "parts of the value are under way"};
+  if (upload.left > 0) {
     co_return WriteOutcome{Code::invalid, 0,
                            fmt::format("{} parts of the value have not come", upload.left)};
   }
