@@ -23,6 +23,8 @@ using ::testing::StartsWith;
 
 class Redis : public ::testing::Test {
  protected:
+  explicit Redis(StoreOptions options = {.format = {"--inline-limit", "960"}})
+      : store_(scratch_, std::move(options)) {}
   void SetUp() override {
     ASSERT_TRUE(store_.start());
     ASSERT_TRUE(gateway_.start());
@@ -31,7 +33,7 @@ class Redis : public ::testing::Test {
   std::string port() const { return std::to_string(gateway_.port()); }
 
   Scratch scratch_{"redis"};
-  Store store_{scratch_, {.format = {"--inline-limit", "960"}}};
+  Store store_;
   RedisGateway gateway_{
       scratch_, store_.unix_uri(), {"--timeout", "3", "--max-clients", "128", "--slow", "0"}};
 };
@@ -598,6 +600,52 @@ TEST_F(Redis, ServesRedisForPython) {
   const Finished done =
       run({"/usr/bin/python3", "-c", kPython, gateway_.path(), port()}, scratch_ / "python");
   EXPECT_EQ(done.out, "done\n") << done.err;
+}
+
+// Values that the gateway takes from others, and cannot take itself.
+class RedisLarge : public Redis {
+ protected:
+  RedisLarge()
+      : Redis({.ssd_size = "96M", .format = {"--inline-limit", "960", "--values", "64M"}}) {}
+
+  // What the gateway has had of the memory at most, in MiB.
+  std::uint64_t most_memory() {
+    std::ifstream status("/proc/" + std::to_string(gateway_.process().pid()) + "/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("VmHWM:")) return std::strtoull(line.c_str() + 6, nullptr, 10) >> 10;
+    }
+    return 0;
+  }
+};
+
+TEST_F(RedisLarge, HaveABoundInMemoryHoweverManyAreAskedFor) {
+  auto store = Client::connect(store_.unix_uri());
+  ASSERT_TRUE(store.ok()) << store.status().to_string();
+  const std::string value(3'500'000, 'v');
+  ASSERT_TRUE((*store)->run((*store)->put("large", value)).ok());
+  ASSERT_TRUE((*store)->run((*store)->put("small", "s")).ok());
+  constexpr int kEach = 75;  // of two clients, together 525 MB
+  std::string requests;
+  for (int i = 0; i < kEach; ++i) {
+    requests += RedisClient::request({"GET", "large"});
+    requests += RedisClient::request({"GET", "small"});
+  }
+  RedisClient first = connect(), second = connect();
+  ASSERT_TRUE(first.send(requests) && second.send(requests));
+  for (int i = 0; i < kEach; ++i) {
+    for (RedisClient* client : {&first, &second}) {
+      ASSERT_TRUE(RedisClient::text(client->receive()) == "$" + value) << i;
+      ASSERT_EQ(RedisClient::text(client->receive()), "$s");
+    }
+  }
+  EXPECT_EQ(first.say({"STRLEN", "large"}), ":3500000");
+  EXPECT_EQ(first.say({"EXISTS", "large", "none"}), ":1");
+  EXPECT_EQ(first.say({"GETRANGE", "large", "0", "3"}), "$vvvv");
+  EXPECT_EQ(first.say({"MGET", "small", "large"}), "*($s $" + value + ")");
+  EXPECT_EQ(first.say({"DEL", "large"}), ":1");
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(most_memory(), 400u);
+#endif
 }
 
 }  // namespace

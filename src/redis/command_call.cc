@@ -30,7 +30,7 @@ void CommandCall::begin(RedisSession& session, const resp::RequestParser& reques
   session_ = &session;
   session_protocol_ = session.protocol;
   row_ = nullptr;
-  done = false;
+  done = first = false;
   reply_.clear();
   bytes_.clear();
   arguments_.clear();

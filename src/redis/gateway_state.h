@@ -13,6 +13,7 @@
 #include "redis/slow_commands.h"
 #include "resp/reply_writer.h"
 #include "task/event_loop.h"
+#include "task/sync.h"
 
 namespace scalio::redis {
 
@@ -48,6 +49,21 @@ struct RedisSession {
   bool quits = false;        // nothing more is taken from it
 };
 
+// What large values have of the memory, of all connections.
+struct LargeMemory {
+  explicit LargeMemory(Executor& executor) : changed(executor) {}
+
+  static constexpr std::uint64_t kMost = 256 << 20;  // or one value
+  bool has_room(std::uint64_t bytes) const { return used == 0 || used + bytes <= kMost; }
+  void give_back(std::uint64_t bytes) {
+    used -= bytes;
+    if (bytes > 0) changed.wake_all();
+  }
+
+  std::uint64_t used = 0;
+  WaitList changed;  // also which command is the first of its connection
+};
+
 struct GatewayState {
   GatewayState(Client& store, EventLoop& its_loop, GatewayLimits its_limits);
   ~GatewayState();
@@ -58,6 +74,7 @@ struct GatewayState {
   const Nanos started;
   KeyTurns turns;
   SlowCommands slow;
+  LargeMemory large{loop};
   std::map<std::uint64_t, const RedisSession*> sessions;
   std::uint64_t last_session = 0;
   std::uint64_t commands = 0;

@@ -4,6 +4,7 @@
 
 #include "redis/command_table.h"
 #include "redis/in_groups.h"
+#include "redis/read_value.h"
 #include "redis/update_key.h"
 
 namespace scalio::redis {
@@ -15,7 +16,7 @@ Task<void> exists(CommandCall& call) {
   std::int64_t there = 0;
   Status failure;
   const auto look = [&](std::string_view key) -> Task<void> {
-    const Result<Record> found = co_await call.client().get(key);
+    const Result<std::uint64_t> found = co_await version_of(call, key);
     there += found.ok() ? 1 : 0;
     if (!found.ok() && found.code() != Code::not_found && failure.ok()) failure = found.status();
   };
@@ -34,9 +35,9 @@ Task<void> del(CommandCall& call) {
   std::int64_t removed = 0;
   Status failure;
   const auto remove = [&](std::string_view key) -> Task<void> {
-    const Result<Record> taken = co_await take_key(call, key);
+    const Status taken = co_await remove_key(call, key);
     removed += taken.ok() ? 1 : 0;
-    if (!taken.ok() && taken.code() != Code::not_found && failure.ok()) failure = taken.status();
+    if (!taken.ok() && taken.code() != Code::not_found && failure.ok()) failure = taken;
   };
   co_await in_groups(call.state().loop, keys, remove, failure);
   if (!failure.ok()) co_return call.fail(failure);
@@ -46,7 +47,7 @@ Task<void> del(CommandCall& call) {
 // Replies with `present` or `absent`.
 template <class Present, class Absent>
 Task<void> by_presence(CommandCall& call, Present present, Absent absent) {
-  const Result<Record> found = co_await call.client().get(call[1]);
+  const Result<std::uint64_t> found = co_await version_of(call, call[1]);
   if (found.ok()) co_return present();
   if (found.code() == Code::not_found) co_return absent();
   call.fail(found.status());

@@ -7,6 +7,7 @@
 #include "base/parse_integer.h"
 #include "redis/command_table.h"
 #include "redis/parse_number.h"
+#include "redis/read_value.h"
 #include "redis/update_key.h"
 
 namespace scalio::redis {
@@ -17,7 +18,7 @@ Task<void> add(CommandCall& call, std::int64_t by) {
   if (sum.ok()) co_return call.reply().integer(sum->value);
   if (sum.code() != Code::invalid) co_return call.fail(sum.status());
   // Of a key that cannot be one, of a value that is no number, or of a sum that is none.
-  const Result<Record> now = co_await call.client().get(call[1]);
+  const Result<Record> now = co_await read_value(call, call[1], NoRoom::wait);
   if (!now.ok()) co_return call.fail(sum.status());
   call.fail(parse_integer(now->value) ? "ERR increment or decrement would overflow" : kNoInteger);
 }

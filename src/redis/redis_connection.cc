@@ -171,6 +171,7 @@ void RedisConnection::keep(std::string_view rest) {
 void RedisConnection::start(std::unique_ptr<CommandCall> call) {
   CommandCall& begun = *call;
   calls_.push_back(std::move(call));
+  begun.first = calls_.size() == 1;
   starting_ = &begun;
   ++state_.commands;
   const std::string wrong = refusal(begun);
@@ -205,12 +206,21 @@ void RedisConnection::on_done(CommandCall& call) {
     answer(std::move(calls_.front()));
     calls_.pop_front();
   }
+  if (!calls_.empty() && !calls_.front()->first) {
+    calls_.front()->first = true;
+    state_.large.changed.wake_all();
+  }
   if (!at_once) work_.schedule();
 }
 
 void RedisConnection::answer(std::unique_ptr<CommandCall> call) {
   waiting_ -= call->replied().size();
-  if (open()) out_ += call->replied();
+  room_ += std::exchange(call->room, 0);
+  if (open()) {
+    out_ += call->replied();
+  } else {
+    give_back_room();
+  }
   if (state_.idle_calls.size() < kMostIdleCalls && call->reusable()) {
     state_.idle_calls.push_back(std::move(call));
   }
@@ -238,7 +248,10 @@ void RedisConnection::flush() {
   stall_.cancel();
   clear(out_);
   sent_ = 0;
+  give_back_room();
 }
+
+void RedisConnection::give_back_room() { state_.large.give_back(std::exchange(room_, 0)); }
 
 // --- The end ---
 
@@ -259,6 +272,7 @@ void RedisConnection::close() {
   held_.reset();
   out_ = std::string();
   sent_ = 0;
+  give_back_room();
   keep({});
   work_.schedule();
 }

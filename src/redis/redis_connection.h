@@ -55,6 +55,7 @@ class RedisConnection {
   void refuse(std::string_view error);
   void keep(std::string_view rest);
   void flush();
+  void give_back_room();
   void end_if_done();
 
   GatewayState& state_;
@@ -78,7 +79,8 @@ class RedisConnection {
   KeyOrder order_;
 
   std::string out_;
-  std::size_t sent_ = 0;  // of these
+  std::size_t sent_ = 0;    // of these
+  std::uint64_t room_ = 0;  // that these have of LargeMemory
   std::optional<Watch> readiness_;
   std::optional<Watch> writable_;  // only while the socket takes no more
   Timer stall_;                    // likewise

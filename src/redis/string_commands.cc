@@ -8,6 +8,7 @@
 #include "redis/command_table.h"
 #include "redis/in_groups.h"
 #include "redis/parse_number.h"
+#include "redis/read_value.h"
 #include "redis/update_key.h"
 
 namespace scalio::redis {
@@ -27,7 +28,7 @@ void reply_value(CommandCall& call, const Result<Record>& found) {
 }
 
 Task<void> get(CommandCall& call) {
-  const Result<Record> found = co_await call.client().get(call[1]);
+  const Result<Record> found = co_await read_value(call, call[1], NoRoom::wait);
   reply_value(call, found);
 }
 
@@ -143,14 +144,24 @@ Task<void> mget(CommandCall& call) {
   call.reply().array(keys.size());
   for (std::size_t i = 0; i < keys.size(); i += kGroup) {
     const auto group = keys.subspan(i, std::min(kGroup, keys.size() - i));
-    const std::vector<Result<Record>> found = co_await call.client().multi_get(group);
-    for (const Result<Record>& one : found) {
+    std::vector<FoundValue> found(group.size(), FoundValue{Status(Code::unavailable, "not asked")});
+    WaitGroup all(call.state().loop);
+    const auto read = [&call](std::string_view key, FoundValue& into) -> Task<void> {
+      into = co_await read_small_value(call, key);
+    };
+    for (std::size_t k = 0; k < group.size(); ++k) all.spawn(read(group[k], found[k]));
+    co_await all.wait();
+    for (std::size_t k = 0; k < group.size(); ++k) {
+      if (call.replied().size() + found[k].large > kLargestReply) {
+        co_return call.fail(
+            fmt::format("ERR a reply of more than {} bytes: ask for fewer keys", kLargestReply));
+      }
+      Result<Record>& one = found[k].record;
+      if (found[k].large > 0) {
+        one = co_await read_large_value(call, group[k], found[k].large, NoRoom::wait);
+      }
       if (!one.ok() && one.code() != Code::not_found) co_return call.fail(one.status());
       reply_value(call, one);
-    }
-    if (call.replied().size() > kLargestReply) {
-      co_return call.fail(
-          fmt::format("ERR a reply of more than {} bytes: ask for fewer keys", kLargestReply));
     }
   }
 }
@@ -179,7 +190,7 @@ Task<void> mset(CommandCall& call) {
 Task<void> getrange(CommandCall& call) {
   const std::optional<std::int64_t> first = parse_integer(call[2]), last = parse_integer(call[3]);
   if (!first || !last) co_return call.fail(kNoInteger);
-  const Result<Record> found = co_await call.client().get(call[1]);
+  const Result<Record> found = co_await read_value(call, call[1], NoRoom::wait);
   if (!found.ok()) {
     if (found.code() != Code::not_found) co_return call.fail(found.status());
     co_return call.reply().bulk("");

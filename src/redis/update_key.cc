@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "redis/read_value.h"
+
 namespace scalio::redis {
 
 namespace {
@@ -22,7 +24,7 @@ Task<bool> update_key(CommandCall& call, Change change) {
   const Nanos deadline = call.state().loop.now() + kLongest;
   const KeyTurns::Turn turn = co_await call.state().turns.take(key);
   do {
-    const Result<Record> now = co_await call.client().get(key);
+    const Result<Record> now = co_await read_value(call, key, NoRoom::fail);
     if (!now.ok() && now.code() != Code::not_found) {
       call.fail(now.status());
       co_return false;
@@ -41,11 +43,24 @@ Task<bool> update_key(CommandCall& call, Change change) {
   co_return false;
 }
 
+Task<Status> remove_key(CommandCall& call, std::string_view key) {
+  const Nanos deadline = call.state().loop.now() + kLongest;
+  const KeyTurns::Turn turn = co_await call.state().turns.take(key);
+  do {
+    const Result<std::uint64_t> version = co_await version_of(call, key);
+    if (!version.ok()) co_return version.status();
+    const Result<std::uint64_t> removed = co_await call.client().remove_if(key, *version);
+    if (removed.ok()) co_return Status();
+    if (removed.code() != Code::conflict) co_return removed.status();
+  } while (call.state().loop.now() < deadline);
+  co_return too_often();
+}
+
 Task<Result<Record>> take_key(CommandCall& call, std::string_view key) {
   const Nanos deadline = call.state().loop.now() + kLongest;
   const KeyTurns::Turn turn = co_await call.state().turns.take(key);
   do {
-    Result<Record> now = co_await call.client().get(key);
+    Result<Record> now = co_await read_value(call, key, NoRoom::fail);
     if (!now.ok()) co_return now;
     const Result<std::uint64_t> removed = co_await call.client().remove_if(key, now->version);
     if (removed.ok()) co_return now;

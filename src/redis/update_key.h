@@ -19,8 +19,10 @@ using Change = std::function<std::optional<std::string>(const Record* now)>;
 // outcome is unknown is not made again.
 Task<bool> update_key(CommandCall& call, Change change);
 
-// Removes a key and gives what it had, atomically likewise. Failures: not_found; conflict, if
-// others wrote it too often; the store's.
+// Removes a key, atomically likewise. Failures: not_found; conflict, if others wrote it too often;
+// the store's.
+Task<Status> remove_key(CommandCall& call, std::string_view key);
+// The same, and gives what it had.
 Task<Result<Record>> take_key(CommandCall& call, std::string_view key);
 
 }  // namespace scalio::redis
