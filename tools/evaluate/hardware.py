@@ -83,7 +83,7 @@ class Hardware:
                     f"--listen {self.uri}")
         scalio = self.program("scalio")
         named = " ".join(f"--ssd {device}" for device in devices)
-        self.remote.run(self.host, f"{scalio} format --force --dir {store} {named}")
+        self.remote.run(self.host, f"{scalio} format --force --dir {store} --values 0 {named}")
         self.configure(store, "")
         return (f"{cores}{scalio} serve --dir {store} --cache {served.cache} --listen {self.uri} "
                 f"--nvmf-target {self.transport}:{self.address}:{NVMF_PORT}")
@@ -138,7 +138,8 @@ class Hardware:
         """Figure 6: what reads through either target cost the server's CPU."""
         store = f"{FOLDER}/fio"
         named = " ".join(f"--ssd {shlex.quote(ssd)}" for ssd in self.ssds)
-        self.remote.run(self.host, f"{self.program('scalio')} format --force --dir {store} {named}")
+        scalio = self.program("scalio")
+        self.remote.run(self.host, f"{scalio} format --force --dir {store} --values 0 {named}")
         for system, how in TARGETS.items():
             self.configure(store, how)
             try:
