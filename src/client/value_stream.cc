@@ -13,7 +13,7 @@ using layout::kPartSize;
 
 // What the reads in flight share with the stream, which may end before them.
 struct ValueStream::State {
-  State(Executor& e, Ssd& s, PartTurns& t, std::shared_ptr<ShardConnection> l, LargeValue v,
+  State(Executor& e, Ssd& s, PartTurns& t, std::shared_ptr<ShardConnection> l, PointedValue v,
         std::uint32_t first, ClientCounters& c)
       : executor(e),
         ssd(s),
@@ -62,7 +62,7 @@ struct ValueStream::State {
   Ssd& ssd;
   PartTurns& turns;
   const std::shared_ptr<ShardConnection> link;
-  const LargeValue value;
+  const PointedValue value;
   const std::uint32_t parts;
   const bool whole;     // from its first part on
   std::uint32_t given;  // parts up to this one
@@ -75,7 +75,7 @@ struct ValueStream::State {
 };
 
 ValueStream::ValueStream(const Deadlines& deadlines, Ssd& ssd, PartTurns& turns,
-                         std::shared_ptr<ShardConnection> link, LargeValue value,
+                         std::shared_ptr<ShardConnection> link, PointedValue value,
                          std::uint32_t first, ClientCounters& counters)
     : deadlines_(deadlines),
       state_(std::make_shared<State>(deadlines.executor(), ssd, turns, std::move(link),

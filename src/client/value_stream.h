@@ -15,7 +15,7 @@
 namespace scalio::client {
 
 // A large value of a record, as its pointer says.
-struct LargeValue {
+struct PointedValue {
   std::string key;
   std::uint64_t version = 0;
   layout::Pointer pointer;
@@ -29,7 +29,7 @@ class ValueStream {
   // From the part `first` on. SSD and turns outlive it and its reads, which the executor has tasks
   // of. `link`: to the shard that said where the value is.
   ValueStream(const Deadlines& deadlines, Ssd& ssd, PartTurns& turns,
-              std::shared_ptr<ShardConnection> link, LargeValue value, std::uint32_t first,
+              std::shared_ptr<ShardConnection> link, PointedValue value, std::uint32_t first,
               ClientCounters& counters);
   ~ValueStream();
   ValueStream(const ValueStream&) = delete;
