@@ -8,8 +8,10 @@ namespace scalio::redis {
 
 Task<FoundValue> read_small_value(CommandCall& call, std::string_view key) {
   // Of a store without large values there is nothing to ask.
-  if (call.client().value_limit(key.size()) <= kSmallValue)
-    co_return FoundValue{co_await call.client().get(key), 0};
+  if (call.client().value_limit(key.size()) <= kSmallValue) {
+    Result<Record> found = co_await call.client().get(key);
+    co_return FoundValue{std::move(found), 0};
+  }
   Record record;
   std::uint64_t large = 0;
   const PartSink sink = [&](const PartView& part) -> Task<Status> {

@@ -83,11 +83,12 @@ void make_hot(Random& random, StoreShape& store, LoadShape& load) {
 }
 
 // Values that are too large for buckets, of sizes that fill the segments for them several times
-// over, while what is live of them leaves the cleaner room.
+// over, while what is live of them, or on its way, leaves the cleaner room.
 void make_large(Random& random, StoreShape& store, LoadShape& load) {
   store.segments = random.between(6, 10);
   const std::uint64_t used = store.segments - 1 - server::Segments::kReserved,
-                      share = used * layout::kMinSegment / 2 / load.keys;
+                      values = load.keys + std::uint64_t{load.clients} * load.tasks,
+                      share = used * layout::kMinSegment / 2 / values;
   load.largest = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(share, 600, 100'000));
 }
 

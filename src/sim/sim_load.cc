@@ -277,7 +277,7 @@ Task<void> SimLoad::scan(SimClient& client, std::uint32_t index, std::uint64_t f
       }
     }
     const bool misled = a.misled || server_.damages(a.block) != a.damages;
-    take(client, a.number, std::move(operation), misled);
+    if (!operation.client.empty()) take(client, a.number, std::move(operation), misled);
   }
   if (!page.ok()) co_return;
   const auto others = std::ranges::count_if(page->records, [](const ScannedRecord& r) {
@@ -295,7 +295,8 @@ Task<void> SimLoad::find_large(SimClient& client, const ScannedRecord& record,
   if (got.ok() && got->version == record.version) {
     operation.value = told_of(std::move(got->value));
   } else {
-    operation.outcome = Operation::Outcome::error;
+    // Nothing is told of it.
+    operation.client.clear();
   }
 }
 
