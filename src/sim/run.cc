@@ -85,7 +85,9 @@ void make_hot(Random& random, StoreShape& store, LoadShape& load) {
 // Values that are too large for buckets, of sizes that fill the segments for them several times
 // over, while what is live of them, or on its way, leaves the cleaner room.
 void make_large(Random& random, StoreShape& store, LoadShape& load) {
-  store.segments = random.between(6, 10);
+  // All of them of one shard in half of the runs, so that it is cleaned often.
+  if (random.coin()) store.ssds = store.slices = 1;
+  store.segments = random.between(6, 8);
   const std::uint64_t used = store.segments - 1 - server::Segments::kReserved,
                       values = load.keys + std::uint64_t{load.clients} * load.tasks,
                       share = used * layout::kMinSegment / 2 / values;
