@@ -67,7 +67,7 @@ class CommandCall {
 
   const std::string& replied() const { return reply_; }
   bool done = false;
-  Nanos waits_since = 0;  // if it did not end at once
+  Nanos waits_since = 0;   // if it did not end at once
   bool first = false;      // all before it, of its connection, have been answered
   std::uint64_t room = 0;  // that it has of LargeMemory
   // What it keeps of its memory is worth keeping.
