@@ -59,9 +59,9 @@ TEST(Rdma, IsNotServedBesideOthers) {
         {*net::parse_uri("rdma:127.0.0.1:0"), *net::parse_uri(other)}, Limits{});
     ASSERT_EQ(mixed.code(), Code::invalid);
     EXPECT_EQ(mixed.status().message(),
-              "rdma: cannot be served beside unix: or tcp:, because a NIC's compare-and-swap is "
-              "not atomic with the CPU's; listen either at rdma: addresses only, or at unix: and "
-              "tcp: only");
+              "rdma: cannot be served beside unix:, tcp: or tls:, because a NIC's "
+              "compare-and-swap is not atomic with the CPU's; listen either at rdma: addresses "
+              "only, or at unix:, tcp: and tls: only");
   }
 }
 
