@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "redis/gateway_state.h"
@@ -66,6 +67,7 @@ class CommandCall {
   void fail(const Status& status);
 
   const std::string& replied() const { return reply_; }
+  std::string take_reply() { return std::exchange(reply_, {}); }
   bool done = false;
   Nanos waits_since = 0;   // if it did not end at once
   bool first = false;      // all before it, of its connection, have been answered

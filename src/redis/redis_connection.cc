@@ -66,7 +66,7 @@ void RedisConnection::work() {
 // leave the rest in the socket.
 bool RedisConnection::may_begin() const {
   return open() && !session_.quits && calls_.size() < state_.limits.in_flight &&
-         out_.size() - sent_ + waiting_ < state_.limits.queued;
+         out_.size() + waiting_ < state_.limits.queued;
 }
 
 std::string_view RedisConnection::receive() {
@@ -217,7 +217,11 @@ void RedisConnection::answer(std::unique_ptr<CommandCall> call) {
   waiting_ -= call->replied().size();
   room_ += std::exchange(call->room, 0);
   if (open()) {
-    out_ += call->replied();
+    if (call->replied().size() < ReplyQueue::kLarge) {
+      out_.add(call->replied());
+    } else {
+      out_.add_large(call->take_reply());
+    }
   } else {
     give_back_room();
   }
@@ -229,9 +233,9 @@ void RedisConnection::answer(std::unique_ptr<CommandCall> call) {
 // --- Replies ---
 
 void RedisConnection::flush() {
-  while (sent_ < out_.size()) {
-    const ssize_t n =
-        send(socket_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (!out_.empty()) {
+    const std::string_view next = out_.next();
+    const ssize_t n = send(socket_.get(), next.data(), next.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {
       if (writable_) return;
@@ -241,13 +245,11 @@ void RedisConnection::flush() {
       return;
     }
     if (n < 0) return close();
-    sent_ += static_cast<std::size_t>(n);
+    out_.sent(static_cast<std::size_t>(n));
     if (writable_) stall_.arm(state_.loop.now() + state_.limits.stall);
   }
   writable_.reset();
   stall_.cancel();
-  clear(out_);
-  sent_ = 0;
   give_back_room();
 }
 
@@ -270,15 +272,14 @@ void RedisConnection::close() {
   shutdown(socket_.get(), SHUT_RDWR);
   socket_.reset();
   held_.reset();
-  out_ = std::string();
-  sent_ = 0;
+  out_.clear();
   give_back_room();
   keep({});
   work_.schedule();
 }
 
 void RedisConnection::end_if_done() {
-  if (open() && session_.quits && calls_.empty() && sent_ == out_.size()) close();
+  if (open() && session_.quits && calls_.empty() && out_.empty()) close();
   if (ended() && !std::exchange(said_ended_, true)) on_ended_();
 }
 

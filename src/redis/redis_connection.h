@@ -17,6 +17,7 @@
 #include "redis/command_call.h"
 #include "redis/gateway_state.h"
 #include "redis/key_order.h"
+#include "redis/reply_queue.h"
 #include "resp/request_parser.h"
 #include "task/deferred.h"
 #include "task/detached.h"
@@ -78,8 +79,7 @@ class RedisConnection {
   std::size_t waiting_ = 0;  // bytes of replies behind one that is not there yet
   KeyOrder order_;
 
-  std::string out_;
-  std::size_t sent_ = 0;    // of these
+  ReplyQueue out_;
   std::uint64_t room_ = 0;  // that these have of LargeMemory
   std::optional<Watch> readiness_;
   std::optional<Watch> writable_;  // only while the socket takes no more
