@@ -25,7 +25,7 @@ class TcpServer final : public TransportServer {
     if (under_tls_ && !tls_) {
       return Status(Code::invalid,
                     fmt::format("{}: neither a certificate and its key nor pre-shared keys are "
-                                "given; `scalio` takes none yet",
+                                "given; servers take none yet: use tcp:",
                                 uri.text()));
     }
     Result<net::Listener> listener = net::Listener::open(uri);
