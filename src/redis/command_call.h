@@ -67,7 +67,11 @@ class CommandCall {
   void fail(const Status& status);
 
   const std::string& replied() const { return reply_; }
-  std::string take_reply() { return std::exchange(reply_, {}); }
+  std::string take_reply() {
+    std::string taken;
+    taken.swap(reply_);
+    return taken;
+  }
   bool done = false;
   Nanos waits_since = 0;   // if it did not end at once
   bool first = false;      // all before it, of its connection, have been answered
