@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace scalio::redis {
 
 namespace {
@@ -51,6 +53,8 @@ void CommandCall::fail(const Status& status) {
   const std::string_view kind = kind_of(status.code());
   fail(fmt::format("{}{}{}", kind, kind == "ERR" ? " " : ": ", status.message()));
 }
+
+std::string CommandCall::take_reply() { return std::exchange(reply_, {}); }
 
 bool CommandCall::reusable() const {
   return bytes_.capacity() + reply_.capacity() + arguments_.capacity() * sizeof(arguments_[0]) <=
