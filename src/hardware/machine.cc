@@ -23,8 +23,8 @@ constexpr SsdShape k970Pro{
     .bytes = 3.5e9,
 };
 
-// A data centre's SSD on PCIe 4.0 or 5.0: 1 M reads a second is what the task asks for; writes as
-// such SSDs have them beside that, capacitors.
+// A data centre's SSD on PCIe 4.0 or 5.0: 1 M reads a second, and writes as such SSDs have
+// them beside that; capacitors.
 constexpr SsdShape kMillion{
     .reads = 1e6,
     .writes = 400e3,

@@ -35,6 +35,7 @@ struct SsdShape {
   std::uint32_t page = 4096;
   double bytes = 0;  // a second, read or written
   std::uint64_t capacity = 512'000'000'000;
+  std::uint32_t queue = 1023;  // requests that Linux's driver for NVMe queues for it, by default
 };
 
 // A disk of the host of a virtual machine (model_disk.h).

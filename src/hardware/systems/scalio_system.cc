@@ -50,15 +50,18 @@ struct ModelShard {
       : device(hardware, thread, *hardware.ssds()[ssd.shard], IoPath::kernel),
         geometry(ssd),
         shard(thread, device, geometry, in_shard(blocks),
-              region.subspan(blocks.base, blocks.size()), options(shape, ssd, blocks)) {}
+              region.subspan(blocks.base, blocks.size()),
+              options(shape, hardware.machine().ssd, ssd, blocks)) {}
 
-  static server::ShardOptions options(const SystemShape& shape, const layout::SsdGeometry& ssd,
+  static server::ShardOptions options(const SystemShape& shape, const SsdShape& of,
+                                      const layout::SsdGeometry& ssd,
                                       const layout::RegionGeometry& blocks) {
     server::ShardOptions o;
     if (!shape.batching) o.log.batch_max = 1;
     o.session_seed = shape.seed + ssd.shard;
     o.log.key = model_log_key(ssd.shard);
     o.region_base = blocks.base;
+    o.merges = server::Merger::at_once(of.queue, ssd.slices);
     return o;
   }
   static layout::RegionGeometry in_shard(layout::RegionGeometry blocks) {
