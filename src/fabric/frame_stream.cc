@@ -172,16 +172,26 @@ void FrameStream::read_frames() {
 // Takes frames off `received` and hands them on, until only a part of one is left, or the peer's
 // answers pile up, or the stream has ended.
 void FrameStream::deliver(ByteView& received) {
+  bool handed_on = false;
   while (open() && !congested()) {
-    Result<std::optional<Frame>> frame = take_frame(received);
-    if (!frame.ok()) return fail(frame.status());
-    if (!frame->has_value()) return;
-    if ((*frame)->kind == FrameKind::close) {
-      return lose(Status(Code::unavailable, "closed by the peer: " + printable((*frame)->payload)));
+    const Result<std::optional<Frame>> frame = take_frame(received);
+    const bool more = frame.ok() && frame->has_value() && (*frame)->kind != FrameKind::close;
+    if (!more) {
+      if (handed_on) handler_->on_pause();
+      return end_delivery(frame);
     }
     unparsed_ = received.size();
     handler_->on_frame(**frame);
+    handed_on = true;
   }
+  if (open() && handed_on) handler_->on_pause();
+}
+
+// What follows is no frame, or not yet, or the last.
+void FrameStream::end_delivery(const Result<std::optional<Frame>>& next) {
+  if (!next.ok()) return fail(next.status());
+  if (!next->has_value()) return;
+  lose(Status(Code::unavailable, "closed by the peer: " + printable((*next)->payload)));
 }
 
 // What the peer has done, if it is TLS that says so.

@@ -51,11 +51,12 @@ struct StreamEnd final : FrameStream::Handler {
     lost = why;
   }
   void on_sent() override { ++sent; }
+  void on_pause() override { ++pauses; }
 
   std::vector<std::string> heard;
   std::function<void()> when_heard;
   std::optional<Status> lost;
-  int sent = 0;
+  int sent = 0, pauses = 0;
   std::shared_ptr<FrameStream> stream;
 };
 
@@ -84,6 +85,7 @@ TEST_F(FrameStreamTest, FramesArriveInOrderAndOfOneTurnTogether) {
   EXPECT_GT(a_.stream->queued(), 0u);
   turn_until(*loop_, [&] { return b_.heard.size() == 3; });
   EXPECT_EQ(b_.heard, (std::vector<std::string>{"request 1 one two", "request 2 ", "reply 3 x"}));
+  EXPECT_EQ(b_.pauses, 1);
   EXPECT_EQ(a_.sent, 1);
   EXPECT_EQ(a_.stream->queued(), 0u);
 }
@@ -99,6 +101,7 @@ TEST_F(FrameStreamTest, FailTellsThePeerWhyAndTheOwnerLater) {
   EXPECT_EQ(b_.lost->code(), Code::unavailable);
   EXPECT_EQ(b_.lost->message(), "closed by the peer: no good");
   EXPECT_EQ(b_.heard.size(), 1u);
+  EXPECT_EQ(b_.pauses, 1) << "what came before the end is dealt with";
 }
 
 TEST_F(FrameStreamTest, AStoppedStreamCallsBackNoMore) {

@@ -44,10 +44,13 @@ class RawClient {
     return true;
   }
   bool send(FrameKind kind, std::uint64_t id, ByteView payload = {}) {
+    return send(frame_of(kind, id, payload));
+  }
+  static Bytes frame_of(FrameKind kind, std::uint64_t id, ByteView payload) {
     Bytes frame(kFrameHeader);
     put_header(frame.data(), kind, id, payload.size());
     frame.insert(frame.end(), payload.begin(), payload.end());
-    return send(frame);
+    return frame;
   }
   bool say_hello(std::uint32_t lane = 0) {
     if (!send(FrameKind::hello, 0, encode(Hello{lane, as_bytes("raw")}))) return false;
@@ -285,7 +288,16 @@ TEST_P(Hostile, OneSidedFramesAreForTcpAndInsideTheRegion) {
       const auto answer = c.receive();
       ASSERT_TRUE(answer && answer->kind == FrameKind::read_done && answer->payload.size() == 8);
     }
-    c.send(kind, 2, payload);
+    // So is what could be answered together with it.
+    Bytes both;
+    if (tcp()) both = RawClient::frame_of(FrameKind::read_block, 3, read_block_payload(0, kShape));
+    const Bytes frame = RawClient::frame_of(kind, 2, payload);
+    both.insert(both.end(), frame.begin(), frame.end());
+    c.send(both);
+    if (tcp()) {
+      const auto answer = c.receive();
+      ASSERT_TRUE(answer && answer->kind == FrameKind::read_block_done && answer->id == 3);
+    }
     EXPECT_FALSE(c.closed_with().empty()) << to_string(kind);
   }
   for (std::byte b : server.region().span()) ASSERT_EQ(b, std::byte{0});

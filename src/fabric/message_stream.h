@@ -31,6 +31,8 @@ class MessageStream {
     virtual void on_lost(const Status& why) = 0;
     // What was queued has been sent.
     virtual void on_sent() {}
+    // After one or more calls of on_frame: no other follows at once. By a FrameStream.
+    virtual void on_pause() {}
 
    protected:
     ~Handler() = default;

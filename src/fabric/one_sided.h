@@ -3,6 +3,8 @@
 // stand-in for the NIC in the server's.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -21,6 +23,24 @@ class OneSided {
     after_writes();
     copy_from_region(into, region_.data() + offset, size);
     acquire_fence();
+  }
+  // For one who has several blocks to read: brings their headers near, and then, by what these say
+  // now, their bodies, so that the memory works on all at once. What is read is what read_block()
+  // finds.
+  void prefetch_header(std::uint64_t offset, const layout::RegionGeometry& blocks) const {
+    prefetch_region(region_.data() + offset, blocks.header_end());
+  }
+  void prefetch_bodies(std::uint64_t offset, const layout::RegionGeometry& blocks,
+                       std::uint32_t tag) const {
+    std::array<std::byte, kMostHeader> header;
+    const std::byte* const block = region_.data() + offset;
+    copy_from_region(header.data(), block, blocks.header_end());
+    layout::SlotSet slots = layout::readable_slots(blocks, header.data(), tag);
+    if (slots == 0) slots = (layout::SlotSet{1} << blocks.read_slots) - 1;  // when they were filled
+    for (; slots != 0; slots &= slots - 1) {
+      const auto slot = static_cast<std::uint32_t>(std::countr_zero(slots));
+      prefetch_region(block + blocks.body(slot), kBodyNear);
+    }
   }
   // Returns how many bytes it has read.
   std::size_t read_block(std::uint64_t offset, const layout::RegionGeometry& blocks,
@@ -47,6 +67,13 @@ class OneSided {
   ByteSpan region() const { return region_; }
 
  private:
+  static constexpr std::size_t kMostHeader =
+      layout::RegionGeometry{.read_slots = layout::RegionGeometry::kMaxReadSlots,
+                             .write_slots = layout::RegionGeometry::kMaxWriteSlots}
+          .header_end();
+  // Of a body: as much as a small record takes.
+  static constexpr std::size_t kBodyNear = 128;
+
   // Fences order everything but a store before a load. Reads that follow no write stay free of it.
   void after_writes() {
     if (wrote_) full_fence();

@@ -85,6 +85,15 @@ inline std::uint64_t cas_word(std::byte* p, std::uint64_t expected, std::uint64_
   return expected;
 }
 
+// Brings bytes near that will be read soon; what they are is looked at then.
+inline void prefetch_region(const std::byte* p, std::size_t n) {
+  constexpr std::size_t kLine = 64;
+  const std::byte* const end = p + n;
+  for (p -= reinterpret_cast<std::uintptr_t>(p) % kLine; p < end; p += kLine) {
+    __builtin_prefetch(p);
+  }
+}
+
 // Where copy_from_region() keeps words whole.
 constexpr std::size_t kWholeWords = 192;
 

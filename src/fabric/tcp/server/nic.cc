@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "fabric/one_sided.h"
 #include "fabric/server/socket_acceptor.h"
 
@@ -34,10 +36,11 @@ class NicConnection final : public FrameStream::Handler {
     if (!welcomed_) {
       return stream_->fail(Status(Code::invalid, "it did not wait for the answer to its hello"));
     }
+    if (frame.kind == FrameKind::read_block) return on_read_block(frame);
+    answer_blocks();
     switch (frame.kind) {
       case FrameKind::request: return on_request(frame);
       case FrameKind::read: return on_read(frame);
-      case FrameKind::read_block: return on_read_block(frame);
       case FrameKind::write: return on_write(frame);
       case FrameKind::cas: return on_cas(frame);
       default:
@@ -45,6 +48,8 @@ class NicConnection final : public FrameStream::Handler {
             Code::invalid, fmt::format("it said {}, which clients do not", to_string(frame.kind))));
     }
   }
+
+  void on_pause() override { answer_blocks(); }
 
   void on_lost(const Status& why) override {
     if (why.code() != Code::unavailable) {
@@ -104,18 +109,35 @@ class NicConnection final : public FrameStream::Handler {
     const ByteSpan into = stream_->send_space(FrameKind::read_done, frame.id, read->size);
     memory_.read(read->offset, into.data(), into.size());
   }
+  // Blocks are read several at a time, as a NIC does: one after the other, each would wait for the
+  // memory. In the order in which they were asked for, and before whatever was asked for after
+  // them.
   void on_read_block(const Frame& frame) {
     const Result<ReadBlockFrame> read = decode_read_block(frame.payload);
-    if (!read.ok()) return stream_->fail(read.status());
-    const layout::RegionGeometry& shape = read->shape;
-    if (!inside(read->offset, shape.block_size())) {
-      return out_of_bounds("read_block", read->offset, shape.block_size());
+    if (!read.ok() || !inside(read->offset, read->shape.block_size())) {
+      answer_blocks();
+      if (!read.ok()) return stream_->fail(read.status());
+      return out_of_bounds("read_block", read->offset, read->shape.block_size());
     }
+    memory_.prefetch_header(read->offset, read->shape);
+    blocks_[waiting_++] = {frame.id, *read};
+    if (waiting_ == blocks_.size()) answer_blocks();
+  }
+  void answer_blocks() {
+    if (waiting_ > 1) {
+      for (const auto& [id, read] : std::span(blocks_).first(waiting_)) {
+        memory_.prefetch_bodies(read.offset, read.shape, read.tag);
+      }
+    }
+    for (const auto& [id, read] : std::span(blocks_).first(waiting_)) answer(id, read);
+    waiting_ = 0;
+  }
+  void answer(std::uint64_t id, const ReadBlockFrame& read) {
     // Once, to here: what is in the region changes, and how long it is decides what is sent.
     std::byte* const block = nic_.block();
-    const std::size_t bytes = memory_.read_block(read->offset, shape, read->tag, block);
-    pack_block_part(shape, read->tag, block,
-                    stream_->send_space(FrameKind::read_block_done, frame.id, bytes));
+    const std::size_t bytes = memory_.read_block(read.offset, read.shape, read.tag, block);
+    pack_block_part(read.shape, read.tag, block,
+                    stream_->send_space(FrameKind::read_block_done, id, bytes));
   }
   void on_write(const Frame& frame) {
     const Result<WriteFrame> write = decode_write(frame.payload);
@@ -147,11 +169,19 @@ class NicConnection final : public FrameStream::Handler {
                                      what, size, offset, memory_.region().size())));
   }
 
+  static constexpr std::size_t kTogether = 16;
+  struct BlockRead {
+    std::uint64_t id = 0;
+    ReadBlockFrame read;
+  };
+
   Nic& nic_;
   NicLane& lane_;
   const std::shared_ptr<FrameStream> stream_;
   const std::shared_ptr<TcpLink> link_;
   OneSided memory_;
+  std::array<BlockRead, kTogether> blocks_;  // the first are waiting; none between two receives
+  std::size_t waiting_ = 0;
   bool welcomed_ = false;
   bool probing_ = false;
   std::size_t calls_ = 0;  // handed to the lane and not replied to
