@@ -79,6 +79,18 @@ Diagnosis about_memory(const fs::path& root) {
   return f;
 }
 
+// Of memory that processes share, which a server's region over unix: and tcp: is. The kernel's line
+// has the setting that holds in brackets.
+Diagnosis about_huge_pages(const fs::path& root) {
+  const std::string file = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+  const std::string line = line_of(root / file.substr(1)).value_or("");
+  if (line.empty()) return {"huge pages", Health::ok, "this kernel has none for shared memory", {}};
+  if (line.find("[never]") == std::string::npos && line.find("[deny]") == std::string::npos)
+    return {"huge pages", Health::ok, "used for the cache", {}};
+  return {"huge pages", Health::warning, "not used for the cache: a hit takes longer without",
+          "echo advise > " + file + " (at each boot), then start the server again"};
+}
+
 Diagnosis about_descriptors() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
@@ -247,7 +259,8 @@ void add_store(EventLoop& loop, const std::string& dir, const fs::path& root,
 
 std::vector<Diagnosis> check_machine(const fs::path& root) {
   const bool rdma = !entries(root / "sys/class/infiniband").empty();
-  std::vector<Diagnosis> out = {about_machine(), about_io_uring(root), about_memory(root),
+  std::vector<Diagnosis> out = {about_machine(),     about_io_uring(root),
+                                about_memory(root),  about_huge_pages(root),
                                 about_descriptors(), about_locked_memory(rdma)};
   add_rdma(root, out);
   out.push_back(about_nvmet(root));

@@ -60,6 +60,15 @@ TEST_F(Doctor, SeesTheLimitOfAControlGroup) {
   EXPECT_THAT(memory.advice, HasSubstr("MemoryMax="));
 }
 
+TEST_F(Doctor, SeesWhetherTheCacheHasHugePages) {
+  const std::string file = "sys/kernel/mm/transparent_hugepage/shmem_enabled";
+  write(file, "always within_size advise [never] deny force\n");
+  EXPECT_EQ(about("huge pages").health, Health::warning);
+  EXPECT_THAT(about("huge pages").advice, HasSubstr("echo advise > /" + file));
+  write(file, "always within_size [advise] never deny force\n");
+  EXPECT_EQ(about("huge pages").health, Health::ok);
+}
+
 TEST_F(Doctor, SaysWhatRdmaLacks) {
   write("sys/class/infiniband/mlx5_0/ports/1/state", "1: DOWN\n");
   EXPECT_EQ(about("RDMA device mlx5_0").health, Health::warning);

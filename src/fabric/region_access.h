@@ -92,6 +92,8 @@ inline void prefetch_region(const std::byte* p, std::size_t n) {
   for (p -= reinterpret_cast<std::uintptr_t>(p) % kLine; p < end; p += kLine) {
     __builtin_prefetch(p);
   }
+  // Or g++ takes a function that does no more than this for one without effect, and leaves it out.
+  asm volatile("");
 }
 
 // Where copy_from_region() keeps words whole.

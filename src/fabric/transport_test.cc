@@ -286,6 +286,11 @@ TEST_P(Transport, BlocksAreReadBeforeWhatWasPostedAfterThem) {
   std::unique_ptr<Connection> c = connect_to(server);
   constexpr std::uint64_t kWrites = 40;
   const layout::RegionGeometry blocks{1, 8, 2, 96};
+  bool done = false;
+  auto other = [&]() -> Task<void> {
+    while (!done) co_await loop_->yield();
+  };
+  loop_->spawn(other());
   auto body = [&](Connection& conn) -> Task<void> {
     std::deque<Op> ops;
     std::deque<Bytes> written, read;
@@ -299,6 +304,7 @@ TEST_P(Transport, BlocksAreReadBeforeWhatWasPostedAfterThem) {
       }
     }
     for (Op& op : ops) EXPECT_EQ(co_await op, Code::ok);
+    done = true;
     // Over RDMA a READ may see what was posted after it.
     const bool exactly = GetParam() != net::kRdma;
     auto in = read.begin();
@@ -310,6 +316,33 @@ TEST_P(Transport, BlocksAreReadBeforeWhatWasPostedAfterThem) {
     }
   };
   run(*loop_, body(*c));
+  loop_->run_until([&] { return loop_->spawned() == 0; });
+}
+
+// Of coroutines that take turns some ask before others have been answered.
+TEST_P(Transport, ManyReadersGetTheirOwnBlocks) {
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
+  const std::unique_ptr<Connection> conns[] = {connect_to(server, 0), connect_to(server, 1)};
+  const layout::RegionGeometry blocks{1, 8, 2, 96};
+  constexpr int kReaders = 40, kRounds = 100;
+  int left = kReaders;
+  auto reader = [&](Connection& conn, std::uint64_t mine) -> Task<void> {
+    const std::uint64_t at = mine * blocks.block_size();
+    Bytes in(blocks.block_size());
+    for (int i = 0; i < kRounds; ++i) {
+      const auto sign = static_cast<std::byte>(mine + static_cast<std::uint64_t>(i / 7));
+      const Bytes out(blocks.block_size(), sign);
+      if (i % 7 == 0) {
+        EXPECT_EQ(co_await conn.write(at, out), Code::ok);
+      }
+      EXPECT_EQ(co_await conn.read_block(at, blocks, 0, in), Code::ok);
+      EXPECT_EQ(in.front(), sign);
+      EXPECT_EQ(in[blocks.header_end() - 1], sign);
+    }
+    --left;
+  };
+  for (int i = 0; i < kReaders; ++i) loop_->spawn(reader(*conns[i % 2], i));
+  loop_->run_until([&] { return left == 0; });
 }
 
 // More than the sockets and the queues take at once: both sides have to wait for each other.
@@ -453,6 +486,31 @@ TEST_P(Transport, DestroyingAConnectionEndsWhatIsInFlight) {
   wait_until([&] { return server.service().disconnected == 1; });
 }
 
+// Some of them may be read together, by whichever connection.
+TEST_P(Transport, DestroyingAConnectionEndsItsReadersOfBlocksAlone) {
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
+  std::unique_ptr<Connection> gone = connect_to(server), stays = connect_to(server);
+  const layout::RegionGeometry blocks{1, 8, 2, 96};
+  int left = 10;
+  auto reader = [&](Connection& conn, bool ends) -> Task<void> {
+    Bytes in(blocks.block_size());
+    co_await conn.executor().yield();  // so that others wait for their turn
+    const Code code = co_await conn.read_block(0, blocks, 0, in);
+    EXPECT_TRUE(ends || code == Code::ok);
+    --left;
+  };
+  auto destroyer = [&]() -> Task<void> {
+    co_await loop_->yield();
+    gone.reset();
+  };
+  for (int i = 0; i < 5; ++i) {
+    loop_->spawn(reader(*gone, true));
+    loop_->spawn(reader(*stays, false));
+  }
+  loop_->spawn(destroyer());
+  loop_->run_until([&] { return left == 0; });
+}
+
 TEST_P(Transport, AStoppingServerEndsWhatIsInFlight) {
   TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);
@@ -531,6 +589,23 @@ TEST_P(Transport, ARestartedServerIsANewOne) {
   turn_until_lost(*c);
   std::unique_ptr<Connection> next = connect_to(server);
   EXPECT_EQ(read(*next, 0, in), Code::ok);
+}
+
+TEST_P(Transport, ReadersOfBlocksThatWaitDoNotReadARestartedServers) {
+  TestServer server(GetParam(), {}, 2, TestTransports::servers);
+  std::unique_ptr<Connection> c = connect_to(server);
+  server.server.reset();
+  server.start();
+  const layout::RegionGeometry blocks{1, 8, 2, 96};
+  int left = 5;
+  auto reader = [&](Connection& conn) -> Task<void> {
+    Bytes in(blocks.block_size());
+    co_await conn.executor().yield();
+    EXPECT_EQ(co_await conn.read_block(0, blocks, 0, in), Code::unavailable);
+    --left;
+  };
+  for (int i = 0; i < 5; ++i) loop_->spawn(reader(*c));
+  loop_->run_until([&] { return left == 0; });
 }
 
 TEST_P(Transport, ClientsComeAndGoFromManyThreads) {

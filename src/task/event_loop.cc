@@ -293,7 +293,7 @@ void EventLoop::submit_and_wait(Nanos until) {
 }
 
 void EventLoop::turn(bool may_block) {
-  if (may_block && ready_.empty() && !ring_->completed()) {
+  if (may_block && ready_.empty() && turn_ends_.empty() && !ring_->completed()) {
     wait();
   } else if (ring_->prepared() > 0) {
     submit();

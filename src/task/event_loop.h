@@ -82,6 +82,9 @@ class EventLoop final : public Executor {
   // Submits now what is prepared.
   void submit();
 
+  // Whether coroutines wait for their turn: who does something at once holds them up.
+  bool busy() const { return !ready_.empty(); }
+
   // Calls `end`, once, at the end of this turn, or of the next one if none is under way.
   void at_turn_end(TurnEnd* end) { turn_ends_.push_back(end); }
 

@@ -72,9 +72,9 @@ Subcommand add_doctor(CLI::App& parent) {
                 "Print {\"findings\": [{about, health, what, advice}]}; health is ok, warning or "
                 "problem");
   app->footer(
-      "Looks at io_uring, memory and the limits of control groups, limits on descriptors and "
-      "locked "
-      "memory, RDMA devices, the kernel's NVMe-oF target, and at each SSD: direct I/O, block size, "
+      "Looks at io_uring, memory and the limits of control groups, huge pages, limits on "
+      "descriptors and locked memory, RDMA devices, the kernel's NVMe-oF target, and at each SSD: "
+      "direct I/O, block size, "
       "write cache. It says of each whether it serves a store, and what to do. It writes nothing, "
       "and may run beside a server; run it as the user that serves.\n"
       "Exit status: 0 if there is no problem, 3 if there is one; warnings are none.\n\n"

@@ -13,6 +13,9 @@ Status restarted() {
 }
 }  // namespace
 
+ShmConnection::ShmConnection(EventLoop& loop, std::string name, Nanos call_timeout)
+    : ClientConnection(loop, std::move(name), call_timeout), reads_(loop.local<BlockReads>()) {}
+
 ShmConnection::~ShmConnection() {
   lose(Status(Code::unavailable, "the connection was closed here"));
 }
@@ -42,6 +45,16 @@ Status ShmConnection::on_welcome(const Welcome& welcome) {
 bool ShmConnection::same_epoch() const { return load_word_acquire(epoch_file_.data()) == epoch_; }
 
 void ShmConnection::start(Op& op) {
+  if (!up()) return op.complete(loop_, Code::unavailable);
+  if (op.kind == Op::Kind::read_block && (loop_.busy() || reads_.waiting())) {
+    return reads_.add(loop_, *this, op);
+  }
+  // In the order in which they were started.
+  if (reads_.waiting()) reads_.read_all();
+  carry_out(op);
+}
+
+void ShmConnection::carry_out(Op& op) {
   if (!up()) return op.complete(loop_, Code::unavailable);
   std::uint64_t result = 0;
   switch (op.kind) {
