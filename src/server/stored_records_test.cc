@@ -154,6 +154,31 @@ TEST_F(StoredRecordsTest, IsWhatARestartedServerServes) {
   }
 }
 
+// As if each bucket had been torn when it was written last: all there is of it is its image in the
+// log. A record that has spilled is in a bucket that an earlier pass had the image of.
+TEST_F(StoredRecordsTest, ATornBucketIsThereAlsoInThePassesAfterThatOfItsImage) {
+  ShardFixture s(geometry_, formatted(geometry_), fixture_);
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  for (std::uint64_t i = 0; i < kKeys; ++i)
+    ASSERT_EQ(s.put(client, key_of(i), value_of(i)).code, Code::ok);
+  Bytes contents = s.ssd.contents();
+  std::uint64_t spilled = 0;
+  for (std::uint64_t n = 0; n < geometry_.all_buckets(); ++n) {
+    layout::Bucket bucket(ByteSpan(contents).subspan(geometry_.bucket_at(n), 512));
+    if (bucket.verify(geometry_.store_id(), n) != layout::BucketState::ok) continue;
+    spilled += bucket.reach() > 0 ? 1 : 0;
+    contents[geometry_.bucket_at(n) + 300] ^= std::byte{1};
+  }
+  ASSERT_GT(spilled, 0u);
+  const StoredRead found = read(contents, options(0));
+  ASSERT_TRUE(found.status.ok()) << found.status.to_string();
+  EXPECT_GT(found.parts.size(), 5u) << "one of each pass";
+  EXPECT_EQ(found.damage.named(), std::vector<std::string>());
+  EXPECT_EQ(found.records.size(), kKeys);
+  EXPECT_EQ(found.records, served(contents));
+}
+
 TEST_F(StoredRecordsTest, PartsThatAreWholeAreTheStore) {
   const StoredRead found = read(merged(), options());
   ASSERT_EQ(found.parts.size(), 1u);
