@@ -142,8 +142,10 @@ class LargeValueTest : public testing::Test {
     std::size_t most_waiting = 0;
     std::uint32_t length = 0;
     std::uint64_t expected = 0;
-    int busy = 0;          // so many requests are refused so
-    Status commit_answer;  // if not ok
+    int busy = 0;                     // so many requests are refused so
+    int busy_commits = 0;             // and so many commits
+    std::set<std::uint64_t> commits;  // their sequences
+    Status commit_answer;             // if not ok
   } server_;
 
   static Bytes encoded(const layout::Reply& reply) {
@@ -172,6 +174,11 @@ class LargeValueTest : public testing::Test {
     }
     EXPECT_EQ(layout::decode_upload(as_bytes(request.value))->id, kUpload);
     server_.expected = request.expected;
+    if (layout::is_value_commit(request.kind)) server_.commits.insert(request.sequence);
+    if (layout::is_value_commit(request.kind) && server_.busy_commits > 0) {
+      --server_.busy_commits;
+      return encoded({Code::busy, 0, "parts of the value are under way"});
+    }
     if (layout::is_value_commit(request.kind) && !server_.commit_answer.ok()) {
       return encoded({server_.commit_answer.code(), 0, server_.commit_answer.message()});
     }
@@ -440,6 +447,16 @@ TEST_F(LargeValueTest, IsSentAgainWhereTheServerIsBusy) {
   ASSERT_TRUE(put(value).ok());
   EXPECT_TRUE(received() == value);
   EXPECT_EQ(server_.kinds.size(), 22 + 13U);
+}
+
+// Each time as another write: what was answered once is answered so again.
+TEST_F(LargeValueTest, ItsCommitIsSentAgainWhereTheServerIsBusy) {
+  const std::string value = value_of(2 * kCapacity);
+  server_.busy_commits = 3;
+  ASSERT_TRUE(put(value).ok());
+  EXPECT_TRUE(received() == value);
+  EXPECT_EQ(server_.kinds.size(), 1 + 2 + 4U) << "the parts are not";
+  EXPECT_EQ(server_.commits.size(), 4U);
 }
 
 TEST_F(LargeValueTest, MayBeConditional) {

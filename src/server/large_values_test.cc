@@ -87,11 +87,18 @@ class Sender {
  public:
   Sender(ShardFixture& shard, TestClient& client) : s_(shard), client_(client) {}
 
-  WriteAnswer ask(RequestKind kind, std::string_view key, std::string_view value) {
+  // Returns the call, whose answer comes later.
+  std::uint64_t send(RequestKind kind, std::string_view key, std::string_view value) {
     const std::uint64_t call = next_call_++;
     client_.send_as(call, 0, 0, kind, key, value);
+    return call;
+  }
+  WriteAnswer answer(std::uint64_t call) {
     turn_until(*s_.loop, [&] { return client_.answers.contains(call); });
     return client_.answers[call].front();
+  }
+  WriteAnswer ask(RequestKind kind, std::string_view key, std::string_view value) {
+    return answer(send(kind, key, value));
   }
   WriteAnswer begin(std::string_view key, std::uint64_t length) {
     Bytes value;
@@ -100,12 +107,15 @@ class Sender {
     if (a.code == Code::ok) upload = *layout::decode_upload(as_bytes(a.text));
     return a;
   }
-  WriteAnswer part(std::string_view key, std::string_view whole, std::uint32_t index) {
+  std::uint64_t send_part(std::string_view key, std::string_view whole, std::uint32_t index) {
     const std::uint32_t capacity = layout::part_capacity(key.size());
     Bytes value;
     layout::encode(value, layout::ValuePartBytes{
                               upload, index, as_bytes(whole.substr(index * capacity, capacity))});
-    return ask(RequestKind::value_part, key, as_string(value));
+    return send(RequestKind::value_part, key, as_string(value));
+  }
+  WriteAnswer part(std::string_view key, std::string_view whole, std::uint32_t index) {
+    return answer(send_part(key, whole, index));
   }
   WriteAnswer parts(std::string_view key, std::string_view value) {
     WriteAnswer a;
@@ -274,6 +284,47 @@ TEST_F(LargeValuesTest, ACommitThatComesAgainIsDoneOnce) {
   turn_until(*s.loop, [&] { return client.answers.contains(77); });
   EXPECT_EQ(client.answers[77].front().code, Code::ok);
   EXPECT_EQ(client.answers[77].front().version, a.version);
+}
+
+// Its bytes are still being written then.
+TEST_F(LargeValuesTest, WhatFindsAPartOnItsWayIsBusyAndMayComeAgain) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  const std::string value = value_of(100'000);
+  ASSERT_EQ(sender.begin("key", value.size()).code, Code::ok);
+  ASSERT_EQ(sender.part("key", value, 0).code, Code::ok);
+  const std::uint64_t part = sender.send_part("key", value, 1);
+  const std::uint64_t again = sender.send_part("key", value, 1);
+  const std::uint64_t abandon = sender.send(RequestKind::value_abandon, "key", sender.encoded());
+  const std::uint64_t commit = client.send(RequestKind::value_commit, "key", sender.encoded());
+  ASSERT_FALSE(client.answers.contains(part));
+  EXPECT_EQ(sender.answer(again).code, Code::busy);
+  EXPECT_EQ(sender.answer(abandon).code, Code::busy);
+  EXPECT_EQ(sender.answer(commit).code, Code::busy);
+  EXPECT_EQ(get(s, "key"), std::nullopt);
+  EXPECT_EQ(sender.answer(part).code, Code::ok);
+  const WriteAnswer a = sender.commit("key");
+  ASSERT_EQ(a.code, Code::ok) << a.text;
+  EXPECT_EQ(get(s, "key"), (Stored{value, a.version}));
+}
+
+TEST_F(LargeValuesTest, OfTwoCommitsAtOnceOneIsDone) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  const std::string value = value_of(3000);
+  ASSERT_EQ(sender.begin("key", value.size()).code, Code::ok);
+  ASSERT_EQ(sender.parts("key", value).code, Code::ok);
+  const std::uint64_t first = client.send(RequestKind::value_commit, "key", sender.encoded());
+  const std::uint64_t second = client.send(RequestKind::value_commit, "key", sender.encoded());
+  EXPECT_EQ(sender.answer(second).code, Code::busy);
+  const WriteAnswer a = sender.answer(first);
+  ASSERT_EQ(a.code, Code::ok) << a.text;
+  EXPECT_EQ(get(s, "key"), (Stored{value, a.version}));
+  EXPECT_EQ(sender.commit("key").code, Code::invalid) << "the upload has ended";
 }
 
 // A write of the key that comes between begin and commit is before it: the value is written anew
