@@ -72,5 +72,6 @@ Rows growth(const Bench& bench);
 Rows tcp_gets(const Bench& bench);
 Rows nvme_tcp(const Bench& bench);
 Rows nvmf_misses(const Bench& bench);
+Rows scans(const Bench& bench);
 
 }  // namespace scalio::bench

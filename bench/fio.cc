@@ -20,7 +20,8 @@ std::vector<std::string> arguments_of(FioJob::Pattern pattern) {
     case FioJob::Pattern::random_reads: return {"--rw=randread", "--norandommap", "--readonly"};
     case FioJob::Pattern::flushed_writes: return {"--rw=write", "--sync=dsync"};
     case FioJob::Pattern::random_pairs: return {"--rw=randrw", "--rwmixread=50", "--norandommap"};
-    case FioJob::Pattern::one_pass: return {"--rw=read", "--readonly"};
+    case FioJob::Pattern::one_pass:
+    case FioJob::Pattern::reads_in_order: return {"--rw=read", "--readonly"};
   }
   return {};
 }
@@ -66,7 +67,8 @@ double fio(const FioJob& job) {
   const auto iops = [&](const char* of) { return json["jobs"][0][of]["iops"].get<double>(); };
   switch (job.pattern) {
     case FioJob::Pattern::random_reads:
-    case FioJob::Pattern::one_pass: return iops("read");
+    case FioJob::Pattern::one_pass:
+    case FioJob::Pattern::reads_in_order: return iops("read");
     case FioJob::Pattern::flushed_writes: return iops("write");
     case FioJob::Pattern::random_pairs: return std::min(iops("read"), iops("write"));
   }

@@ -13,6 +13,7 @@ struct FioJob {
     flushed_writes,  // sequential, each durable before the next
     random_pairs,    // as many random reads as random writes
     one_pass,        // all of it read once, in order
+    reads_in_order,  // the same over and over
   };
   std::filesystem::path file;
   std::uint64_t offset = 0;  // the part of the file to use, bytes

@@ -37,6 +37,7 @@ constexpr std::array kFigures = {
     Figure{"nvme-tcp", "reads over NVMe/TCP beside plain sockets", nvme_tcp},
     Figure{"nvmf-misses", "GET misses over NVMe/TCP beside the file, and the server's CPU",
            nvmf_misses},
+    Figure{"scans", "scans by one client and two beside fio's reads in order", scans},
 };
 
 struct Flags {
