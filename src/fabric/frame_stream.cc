@@ -142,7 +142,7 @@ void FrameStream::read_frames() {
     if (!open()) break;
     read_again_ = congested() || received >= kReceiveAtOnce;
     if (read_again_ || (drained && !hangup_)) {
-      partial_.assign(rest.begin(), rest.end());
+      keep(rest);
       if (read_again_ && !congested()) defer();
       break;
     }
@@ -155,7 +155,7 @@ void FrameStream::read_frames() {
     if (socket_.tls() && (socket_.unsent() || !out_.empty()) && !writable_) defer();
     if (n < 0 && error == EINTR) continue;
     if (n < 0 && error == EAGAIN) {
-      partial_.assign(space, space + have);
+      keep({space, have});
       break;
     }
     if (n <= 0) {
@@ -167,6 +167,12 @@ void FrameStream::read_frames() {
     drained = emptied;
   }
   receiving_.in_use = false;
+}
+
+// For the next receive. (g++ 12 has assign() copy bytes one at a time.)
+void FrameStream::keep(ByteView received) {
+  partial_.resize(received.size());
+  copy_bytes(received, partial_.data());
 }
 
 // Takes frames off `received` and hands them on, until only a part of one is left, or the peer's

@@ -70,6 +70,7 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   void read_frames();
   void deliver(ByteView& received);
   void end_delivery(const Result<std::optional<Frame>>& next);
+  void keep(ByteView received);
   net::StreamSocket::Received receive(ByteSpan into);
   Status broken(int error) const;
   ssize_t send_with_descriptors(ByteView bytes);

@@ -11,6 +11,13 @@ constexpr Code kLastCode = Code::busy;
 // Of a request.
 constexpr std::size_t kShardAt = 1, kSequenceAt = 5, kAcknowledgedAt = 13;
 
+// What may be a large value's part: g++ 12 has ByteWriter copy bytes one at a time.
+void append_bytes(Bytes& out, ByteView bytes) {
+  const std::size_t at = out.size();
+  out.resize(at + bytes.size());
+  copy_bytes(bytes, out.data() + at);
+}
+
 bool is_known(RequestKind kind) {
   return kind >= RequestKind::put && kind <= RequestKind::store_time;
 }
@@ -138,7 +145,8 @@ void encode(Bytes& out, const Request& m) {
   w.put(m.expected);
   if (m.end != 0) w.put(m.end);
   w.string(m.key);
-  w.string(m.value);
+  w.put(static_cast<std::uint32_t>(m.value.size()));
+  append_bytes(out, as_bytes(m.value));
 }
 
 void set_shard(ByteSpan request, std::uint32_t shard) {
@@ -225,7 +233,7 @@ void encode(Bytes& out, const ValuePartBytes& m) {
   ByteWriter w(out);
   w.put(m.upload.id);
   w.put(m.index);
-  w.bytes(m.bytes);
+  append_bytes(out, m.bytes);
 }
 
 std::optional<ValuePartBytes> decode_value_part(ByteView in) {
