@@ -10,8 +10,9 @@ namespace scalio::server {
 using layout::SegmentTable;
 
 namespace {
-// Passes of the cleaner that a write waits for.
-constexpr std::uint64_t kMostPasses = 4;
+// Passes of the cleaner that a write waits for while they gain something: in a full area each may
+// gain no more than a 32nd of a segment (Segments).
+constexpr std::uint64_t kMostPasses = 32;
 }  // namespace
 
 Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size,

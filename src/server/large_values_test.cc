@@ -1,5 +1,6 @@
 // Large values from the first message about them to their bytes on the SSD, through restarts, power
 // cuts, cleaning and errors. The segments are of 128 KiB, so that few values fill one.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -520,6 +521,63 @@ TEST_F(LargeValuesTest, BothTablesOfSegmentsMayBeDamaged) {
   EXPECT_EQ(sender.put("another", value_of(30'000)).code, Code::full);
   for (const auto& [key, stored] : model) EXPECT_EQ(get(s, key), stored) << key;
 }
+
+// What cleaning costs: bytes that the server writes for each byte of keys and values, log and
+// buckets counted, beyond what it writes for the same values while nothing is cleaned. Any value is
+// as likely to be overwritten as any other.
+class CleaningCostTest : public LargeValuesTest {
+ protected:
+  static constexpr std::size_t kKeySize = 8;
+  static constexpr std::uint32_t kValueSize = 15'800;  // of which eight fill a segment
+
+  // `live`: part of the area that the values take.
+  double cost(double live, std::uint64_t segments) {
+    layout::SsdGeometry g = test_geometry(2048, 512, 8 << 20);
+    g.segment_size = kSegment;
+    g.value_size = (segments + 1) * kSegment;
+    g.device_size = g.value_offset() + g.value_size + 4096;
+    ShardFixture s(g, formatted(g), {.blocks = 256});
+    EXPECT_TRUE(s.start().ok());
+    TestClient client(s.shard);
+    Sender sender(s, client);
+    std::string value = value_of(kValueSize);
+    std::uint64_t puts = 0;
+    // Over so many PUTs, of keys that `next` numbers.
+    const auto bytes_per_byte = [&](std::uint64_t count, auto next) {
+      const std::uint64_t before = s.ssd.counters().bytes_written;
+      for (std::uint64_t i = 0; i < count; ++i) {
+        value.replace(0, 8, fmt::format("{:08}", ++puts));
+        const WriteAnswer a = sender.put(fmt::format("key{:05}", next(i)), value);
+        EXPECT_EQ(a.code, Code::ok) << a.text;
+      }
+      return static_cast<double>(s.ssd.counters().bytes_written - before) /
+             static_cast<double>(count * (kKeySize + kValueSize));
+    };
+    const std::uint64_t places = segments * (kSegment - layout::kSegmentHeader) /
+                                 layout::stored_size(kValueSize, kKeySize, g.block_size);
+    const auto keys = static_cast<std::uint64_t>(live * static_cast<double>(places));
+    const auto any = [&](std::uint64_t) { return random_() % keys; };
+    const double filling = bytes_per_byte(keys, [](std::uint64_t i) { return i; });
+    EXPECT_EQ(values_of(s)["cleaned"], 0);
+    bytes_per_byte(2 * places, any);
+    const double steady = bytes_per_byte(2 * places, any);
+    EXPECT_GT(values_of(s)["bytes_moved"], 0);
+    fmt::print("{} segments, {:.0f} % live: {:.3f} B a byte; {:.3f} without cleaning\n", segments,
+               100 * live, steady, filling);
+    return steady - filling;
+  }
+};
+
+TEST_F(CleaningCostTest, IsAtMostTwoFifthsOfWhatUsersWriteWhenHalfIsLive) {
+  EXPECT_LE(cost(0.5, 127), 0.4);
+}
+
+TEST_F(CleaningCostTest, IsAtMostTwiceWhatUsersWriteWhenFourFifthsAreLive) {
+  EXPECT_LE(cost(0.8, 127), 2);
+}
+
+// In fewer segments cleaning one gains less, so that a PUT waits for more of it; none is refused.
+TEST_F(CleaningCostTest, PutsWaitForAsMuchOfItAsTheyNeed) { EXPECT_LE(cost(0.8, 63), 3); }
 
 // Random writes of small and large values in an area that they fill again and again, against a map;
 // and at moments in between the power is cut: a server that finds what is left then has what was

@@ -11,8 +11,8 @@ namespace {
 // Cleaning must gain at least this part of a segment, or a store that is full would be cleaned for
 // ever. What was never filled, because the next value was too large, is no gain by itself.
 constexpr std::uint64_t kLeastGain = 32;
-constexpr std::size_t kMostAhead = 8;  // free segments that are worked for before they are needed
-constexpr std::size_t kPartAhead = 8;  // and no more than this part of all
+constexpr std::size_t kMostAhead = 8;   // free segments that are worked for before they are needed
+constexpr std::size_t kPartAhead = 32;  // and no more than this part of all
 }  // namespace
 
 Segments::Segments(const layout::SsdGeometry& geometry)
