@@ -73,5 +73,8 @@ Rows tcp_gets(const Bench& bench);
 Rows nvme_tcp(const Bench& bench);
 Rows nvmf_misses(const Bench& bench);
 Rows scans(const Bench& bench);
+Rows large_puts(const Bench& bench);
+Rows large_gets(const Bench& bench);
+Rows beside_large(const Bench& bench);
 
 }  // namespace scalio::bench

@@ -1,6 +1,8 @@
 #include "fio.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -9,6 +11,7 @@
 
 #include "check.h"
 #include "measured_process.h"
+#include "net/unique_fd.h"
 
 namespace scalio::bench {
 
@@ -34,7 +37,9 @@ void make_scratch_file(const std::filesystem::path& path, std::uint64_t bytes) {
     file.write(chunk.data(), static_cast<std::streamsize>(chunk.size()));
   }
   file.close();
-  if (!file) fail(fmt::format("cannot write {}", path.string()));
+  // Or it would be written back while others measure.
+  const net::UniqueFd synced(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file || fsync(synced.get()) != 0) fail(fmt::format("cannot write {}", path.string()));
 }
 
 double fio(const FioJob& job) {

@@ -1,10 +1,8 @@
 #include "load.h"
 
-#include <array>
 #include <chrono>
 #include <string>
 
-#include "bench_store.h"
 #include "check.h"
 #include "measured_process.h"
 #include "ycsb/key_value.h"
@@ -22,8 +20,9 @@ double seconds_since(Clock::time_point begin) {
 // One run: what its tasks share.
 class Run {
  public:
-  Run(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next)
-      : client_(client), bounds_(bounds), next_(next) {}
+  Run(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next,
+      std::uint64_t value_size = kValueSize)
+      : client_(client), bounds_(bounds), next_(next), value_size_(value_size) {}
 
   template <class Operate>
   Ran go(Operate operate) {
@@ -58,13 +57,12 @@ class Run {
 
   static Task<void> puts(Run& run) {
     ycsb::KeyBuffer key(kKeySize);
-    std::array<char, kValueSize> value;
+    std::string value(run.value_size_, '\0');
     while (run.more()) {
       const ycsb::Digits digits(run.next_());
       key.set(digits);
       ycsb::make_value(value, digits, {.process = 0, .thread = 0}, run.begun_);
-      const std::string_view bytes(value.data(), value.size());
-      const Result<std::uint64_t> put = co_await run.client_.put(key.view(), bytes);
+      const Result<std::uint64_t> put = co_await run.client_.put(key.view(), value);
       check(put.status());
     }
   }
@@ -85,6 +83,7 @@ class Run {
   Client& client_;
   const Bounds& bounds_;
   const std::function<std::uint64_t()>& next_;
+  const std::uint64_t value_size_;
   Clock::time_point begin_;
   std::uint64_t begun_ = 0;
   bool timed_out_ = false;
@@ -101,8 +100,9 @@ Ran run_absent_gets(Client& client, const Bounds& bounds,
   return Run(client, bounds, next).go(Run::absent_gets);
 }
 
-Ran run_puts(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next) {
-  return Run(client, bounds, next).go(Run::puts);
+Ran run_puts(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next,
+             std::uint64_t value_size) {
+  return Run(client, bounds, next, value_size).go(Run::puts);
 }
 
 ClientCounters since(const ClientCounters& now, const ClientCounters& before) {

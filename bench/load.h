@@ -7,6 +7,8 @@
 #include <functional>
 #include <limits>
 
+#include "bench_store.h"
+
 namespace scalio::bench {
 
 // Ends at whichever bound is reached first.
@@ -30,7 +32,8 @@ Ran run_gets(Client& client, const Bounds& bounds, const std::function<std::uint
 // The same of records that do not exist: one that does ends the process.
 Ran run_absent_gets(Client& client, const Bounds& bounds,
                     const std::function<std::uint64_t()>& next);
-Ran run_puts(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next);
+Ran run_puts(Client& client, const Bounds& bounds, const std::function<std::uint64_t()>& next,
+             std::uint64_t value_size = kValueSize);
 
 // What was added since `before`.
 ClientCounters since(const ClientCounters& now, const ClientCounters& before);

@@ -38,6 +38,10 @@ constexpr std::array kFigures = {
     Figure{"nvmf-misses", "GET misses over NVMe/TCP beside the file, and the server's CPU",
            nvmf_misses},
     Figure{"scans", "scans by one client and two beside fio's reads in order", scans},
+    Figure{"large-puts", "PUTs of large values beside fio's durable writes, and RocksDB",
+           large_puts},
+    Figure{"large-gets", "GETs of large values beside fio's reads, and RocksDB", large_gets},
+    Figure{"beside-large", "small GETs while a client streams values of 16 MiB", beside_large},
 };
 
 struct Flags {

@@ -71,15 +71,13 @@ struct Beside {
 
 class SmallGets {
  public:
-  SmallGets(const LargeStore& store, std::uint64_t records, std::uint64_t cache, double seconds)
-      : server_(store.serve(cache)),
+  SmallGets(const LargeStore& store, std::uint64_t records, bool hits, double seconds)
+      : server_(store.serve(hits ? 64 * kMiB : kMiB)),
         small_(server_->connect()),
         large_(server_->connect()),
-        next_(uniform(records)),
         seconds_(seconds) {
-    // The pointers of the stream, and as many of the records as there is room for.
     for (int i = 0; i < kStreams; ++i) check(large_->run(read_value(*large_, key_of(i))));
-    run_gets(*small_, {.depth = 64, .operations = 2 * records}, next_);
+    next_ = hits ? in_turn(cached(*small_, records / 10)) : uniform(records);
     const Ran ran = run_gets(*small_, {.operations = 1000}, next_);
     missed_ = static_cast<double>(ran.counters.misses) / static_cast<double>(ran.operations);
   }
@@ -107,7 +105,7 @@ class SmallGets {
  private:
   const std::unique_ptr<Server> server_;
   const std::unique_ptr<Client> small_, large_;
-  const std::function<std::uint64_t()> next_;
+  std::function<std::uint64_t()> next_;
   const double seconds_;
   double missed_ = 0;
 };
@@ -142,7 +140,7 @@ Rows beside_large(const Bench& bench) {
   }
   Rows out;
   for (const bool hits : {true, false}) {
-    SmallGets gets(store, records, hits ? 256 * kMiB : kMiB, bench.round_seconds() / 2);
+    SmallGets gets(store, records, hits, bench.round_seconds() / 2);
     Beside alone, reads, writes;
     for (unsigned round = 0; round < bench.rounds(); ++round) {
       gets.round(Stream::none, alone);
