@@ -61,15 +61,18 @@ struct PartTurns {
   // one that does 2 GB/s.
   static constexpr std::size_t kReads = 16;
   static constexpr std::size_t kSends = 16;
+  // A last part of no more bytes is read with the one before it. Values of a power of two, from 64
+  // KiB on, end in one: the parts before have headers.
+  static constexpr std::uint32_t kShortEnd = 4096;
   // Values that come in one piece, and are sent at once. A server has a bound on them, too.
   static constexpr std::size_t kUploads = 16;
 
   explicit PartTurns(Executor& executor)
       : reads(executor, kReads), sends(executor, kSends), uploads(executor, kUploads) {}
 
-  // For a part that is read.
+  // For a part that is read, and a short end.
   std::unique_ptr<block::Buffer> lease() {
-    if (idle.empty()) return std::make_unique<block::Buffer>(layout::kPartSize);
+    if (idle.empty()) return std::make_unique<block::Buffer>(layout::kPartSize + kShortEnd);
     std::unique_ptr<block::Buffer> buffer = std::move(idle.back());
     idle.pop_back();
     return buffer;

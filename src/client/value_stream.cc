@@ -46,6 +46,19 @@ struct ValueStream::State {
         layout::stored_size(value.pointer.length, value.key.size(), link->hello.ssd.block_size);
     return static_cast<std::uint32_t>(all - std::uint64_t{index} * kPartSize);
   }
+  // Parts that are read by one read which begins with this one.
+  std::uint32_t read_with(std::uint32_t index) const {
+    return index + 2 == parts && size_of(index + 1) <= PartTurns::kShortEnd ? 2 : 1;
+  }
+  // What was given is let go, but for the buffer that the next part is in, too.
+  void let_go(std::uint32_t index) {
+    std::unique_ptr<block::Buffer> buffer = std::exchange(slot(index).buffer, nullptr);
+    if (buffer != nullptr && read_with(index) == 2) {
+      slot(index + 1).buffer = std::move(buffer);
+    } else {
+      turns.give_back(std::move(buffer));
+    }
+  }
   // The part, if that is what was read. It says itself how many bytes of the value it has.
   std::optional<layout::FoundPart> checked(ByteView bytes, std::uint32_t index) const {
     const std::uint64_t at = value.pointer.offset + std::uint64_t{index} * kPartSize;
@@ -85,20 +98,26 @@ ValueStream::~ValueStream() { state_->closed = true; }
 
 bool ValueStream::ended() const { return state_->given == state_->parts; }
 
-Task<void> ValueStream::fetch(std::shared_ptr<State> state, std::uint32_t index) {
+Task<void> ValueStream::fetch(std::shared_ptr<State> state, std::uint32_t index,
+                              std::uint32_t count) {
   State& s = *state;
-  State::Slot& slot = s.slot(index);
   co_await s.turns.reads.take();
   const FairTurns::Turn turn(s.turns.reads);
   if (!s.closed) {
-    slot.buffer = s.turns.lease();
-    const ByteSpan bytes = slot.buffer->first(s.size_of(index));
+    block::Buffer& buffer = *(s.slot(index).buffer = s.turns.lease());
     const std::uint64_t at = s.value.pointer.offset + std::uint64_t{index} * kPartSize;
-    slot.failure = co_await s.ssd.read_value(s.link->hello, at, bytes);
-    ++s.counters.parts_read;
-    if (slot.failure.ok() && !s.closed) slot.found = s.checked(bytes, index);
+    const ByteSpan bytes =
+        buffer.first((count - 1) * std::size_t{kPartSize} + s.size_of(index + count - 1));
+    const Status read = co_await s.ssd.read_value(s.link->hello, at, bytes);
+    s.counters.parts_read += count;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      s.slot(index + i).failure = read;
+      if (!read.ok() || s.closed) continue;
+      const ByteView part = bytes.subspan(i * std::size_t{kPartSize}, s.size_of(index + i));
+      s.slot(index + i).found = s.checked(part, index + i);
+    }
   }
-  slot.done = true;
+  for (std::uint32_t i = 0; i < count; ++i) s.slot(index + i).done = true;
   s.arrived.wake_all();
 }
 
@@ -111,12 +130,17 @@ Task<Result<std::optional<ByteView>>> ValueStream::next(Nanos deadline) {
   State& s = *state_;
   SCALIO_ASSERT(!ended());
   const std::uint32_t index = s.given++;
-  // What was given last is let go, and its place taken by the part that is farthest ahead.
-  if (index > 0) s.turns.give_back(std::exchange(s.slot(index - 1).buffer, nullptr));
-  for (; s.begun < std::min(s.parts, index + kAhead); ++s.begun) {
-    SCALIO_ASSERT(s.slot(s.begun).buffer == nullptr);
-    s.slot(s.begun).done = false;
-    s.executor.spawn(fetch(state_, s.begun));
+  // The place of what was given last is taken by the part that is farthest ahead.
+  if (index > 0) s.let_go(index - 1);
+  while (s.begun < s.parts) {
+    const std::uint32_t count = s.read_with(s.begun);
+    if (s.begun + count > index + kAhead) break;
+    for (std::uint32_t i = s.begun; i < s.begun + count; ++i) {
+      SCALIO_ASSERT(s.slot(i).buffer == nullptr);
+      s.slot(i).done = false;
+    }
+    s.executor.spawn(fetch(state_, s.begun, count));
+    s.begun += count;
   }
   const auto late = [&] {
     return Status(Code::timed_out, fmt::format("part {} of a value was not read in time", index));

@@ -44,7 +44,7 @@ class ValueStream {
 
  private:
   struct State;
-  static Task<void> fetch(std::shared_ptr<State> state, std::uint32_t index);
+  static Task<void> fetch(std::shared_ptr<State> state, std::uint32_t index, std::uint32_t count);
   static Task<Status> arrival(std::shared_ptr<State> state, std::uint32_t index);
 
   const Deadlines deadlines_;
