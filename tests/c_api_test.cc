@@ -292,6 +292,7 @@ TEST_F(CApiTest, WhatIsNullIsSaid) {
   EXPECT_EQ(scalio_queue_fd(nullptr), -1);
   EXPECT_EQ(scalio_queue_poll(nullptr), 0u);
   EXPECT_EQ(scalio_options_add_ssd_path(nullptr, "path"), SCALIO_INVALID);
+  EXPECT_EQ(scalio_options_set_tls(nullptr, "ca", nullptr, nullptr, nullptr), SCALIO_INVALID);
   scalio_result_free(nullptr);
   scalio_client_free(nullptr);
   scalio_queue_free(nullptr);
@@ -320,6 +321,8 @@ TEST_F(CApiTest, OptionsReachTheClient) {
   scalio_options_set_connect_timeout(options.get(), 30'000);
   for (int i = 0; i < 3; ++i) scalio_options_add_ssd_path(options.get(), "/nowhere");
   EXPECT_THAT(refused(), HasSubstr("3 paths of SSDs"));
+  EXPECT_EQ(scalio_options_set_tls(options.get(), "/ca", nullptr, nullptr, nullptr), SCALIO_OK);
+  EXPECT_THAT(refused(), HasSubstr("is not encrypted"));
 }
 
 TEST_F(CApiTest, AFunctionMustNotWaitAndMayBeginMore) {

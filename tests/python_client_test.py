@@ -143,6 +143,10 @@ class BlockingTest(unittest.TestCase):
             scalio.Client(store.uri, scalio.Options(connect_timeout=0))
         with self.assertRaisesRegex(scalio.Invalid, "3 paths"):
             scalio.Client(store.uri, scalio.Options(ssd_paths=["/nowhere"] * 3))
+        with self.assertRaisesRegex(scalio.Invalid, "is not encrypted"):
+            scalio.Client(store.uri, scalio.Options(tls_ca="/nowhere"))
+        with self.assertRaisesRegex(scalio.Invalid, "/nowhere"):
+            scalio.Client("tls:127.0.0.1:1", scalio.Options(tls_ca="/nowhere"))
         with self.assertRaises(ValueError):
             scalio.Client(store.uri, scalio.Options(operation_timeout=-1))
         with self.assertRaises(ValueError):

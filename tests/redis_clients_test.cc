@@ -466,12 +466,13 @@ TEST_F(Redis, AnswersWhatItHasBegunBeforeItStops) {
 
 TEST_F(Redis, ListensBeyondLoopbackOnlyIfToldTo) {
   const std::vector<std::string> words = {"redis", "--server", store_.unix_uri(), "--listen"};
-  for (const char* address : {"tcp:0.0.0.0:0", "tcp:[::]:0", "tcp:192.0.2.1:6379"}) {
+  for (const char* address :
+       {"tcp:0.0.0.0:0", "tcp:[::]:0", "tcp:192.0.2.1:6379", "tls:0.0.0.0:0"}) {
     std::vector<std::string> argv = words;
     argv.emplace_back(address);
     const Finished refused = scalio(scratch_, argv);
     EXPECT_NE(refused.status, 0);
-    EXPECT_THAT(refused.err, HasSubstr("no authentication yet"));
+    EXPECT_THAT(refused.err, HasSubstr("no authentication but that of TLS"));
   }
   RedisGateway open(scratch_, store_.unix_uri(), {"--insecure", "--listen", "tcp:0.0.0.0:0"});
   gateway_.stop();

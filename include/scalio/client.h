@@ -57,6 +57,14 @@ struct ClientOptions {
   // core, and spares the time that waking takes. A wait does so only if the one before it was
   // short, and what was looked for has come in time of late. 0: it sleeps at once.
   std::chrono::microseconds spin{0};
+  // For tls: URIs, names of files. tls_ca: the CA that has signed the server's certificate, in PEM;
+  // beside it, where the server asks for one, this client's certificate and private key. Or, in
+  // place of these, tls_psk: a line "identity:key in hexadecimal digits". Any other URI refuses
+  // them.
+  std::string tls_ca;
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_psk;
 };
 
 struct Record {
@@ -197,9 +205,10 @@ struct Begun {
 // (run() of a task that waits for one begun before the fork could never end: it ends the child.)
 class Client {
  public:
-  // `uri`: "unix:/path" (same machine), "tcp:host:port" or "rdma:host:port". Blocks until connected
-  // to every shard and SSD; an SSD that is not reached fails it only if the options say how to.
-  // Failures: invalid (URI, way to the SSDs), unavailable, timed_out, busy (too many clients).
+  // `uri`: "unix:/path" (same machine), "tcp:host:port", "tls:host:port" or "rdma:host:port".
+  // Blocks until connected to every shard and SSD; an SSD that is not reached fails it only if the
+  // options say how to. Failures: invalid (URI, way to the SSDs), unavailable, timed_out, busy (too
+  // many clients).
   static Result<std::unique_ptr<Client>> connect(std::string_view uri, ClientOptions options = {});
 
   // Every operation must have ended. Takes a few seconds at most, also if the server is silent; a

@@ -100,6 +100,11 @@ void scalio_options_set_resume_timeout(scalio_options* options, uint32_t millise
 /* Where this machine sees the server's SSDs, one path a call, in the order of `scalio stat`; they
  * are read directly. Default: the server says how to read them. */
 scalio_code scalio_options_add_ssd_path(scalio_options* options, const char* path);
+/* For "tls:host:port", names of files, NULL for none: the CA that has signed the server's
+ * certificate, and, where the server asks for one, this client's certificate and private key, all
+ * in PEM; or, in place of these, a file with a line "identity:key in hexadecimal digits". */
+scalio_code scalio_options_set_tls(scalio_options* options, const char* ca, const char* cert,
+                                   const char* key, const char* psk);
 
 /* --- Connecting ------------------------------------------------------------------------------- */
 

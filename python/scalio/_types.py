@@ -156,3 +156,11 @@ class Options:
     resume_timeout: Optional[float] = None
     ssd_paths: Sequence[str] = field(default_factory=tuple)
     """Where this machine sees the server's SSDs, in the order of `scalio stat`."""
+    tls_ca: Optional[str] = None
+    """For tls: URIs, a file: the CA that has signed the server's certificate, in PEM."""
+    tls_cert: Optional[str] = None
+    """This client's certificate, in PEM, where the server asks for one."""
+    tls_key: Optional[str] = None
+    """Its private key, in PEM."""
+    tls_psk: Optional[str] = None
+    """In place of these a file with a line "identity:key in hexadecimal digits"."""

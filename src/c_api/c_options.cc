@@ -42,3 +42,19 @@ scalio_code scalio_options_add_ssd_path(scalio_options* options, const char* pat
   }
   return SCALIO_OK;
 }
+
+scalio_code scalio_options_set_tls(scalio_options* options, const char* ca, const char* cert,
+                                   const char* key, const char* psk) {
+  if (!options) return SCALIO_INVALID;
+  const auto text = [](const char* given) { return given ? given : ""; };
+  scalio::ClientOptions& client = options->value.client;
+  try {
+    client.tls_ca = text(ca);
+    client.tls_cert = text(cert);
+    client.tls_key = text(key);
+    client.tls_psk = text(psk);
+  } catch (...) {
+    return SCALIO_UNAVAILABLE;
+  }
+  return SCALIO_OK;
+}

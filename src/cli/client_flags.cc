@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <string>
 
+#include "cli/tls_flags.h"
+
 namespace scalio::cli {
 
-void ClientFlags::add_to(CLI::App& app) {
-  app.add_option("--server", server,
-                 "The server: unix:/path on this machine, tcp:host:port, or rdma:host:port")
+void ClientFlags::add_to(CLI::App& app, const std::string& tls) {
+  app.add_option(
+         "--server", server,
+         "The server: unix:/path on this machine, tcp:host:port, tls:host:port, or rdma:host:port")
       ->envname("SCALIO_SERVER")
       ->type_name("URI");
   app.callback([this] { check(); });
@@ -44,6 +47,7 @@ void ClientFlags::add_to(CLI::App& app) {
          "Longest wait for the server or an SSD; default: 5 to connect, 10 for an operation")
       ->type_name("SECONDS")
       ->check(CLI::Range(1, 86400));
+  add_client_tls(app, tls, options.tls_ca, options.tls_cert, options.tls_key, options.tls_psk);
 }
 
 void ClientFlags::check() const {

@@ -13,8 +13,9 @@ struct ClientFlags {
   std::string server;
   ClientOptions options;
 
-  // Adds --server, --ssd and --timeout. `this` must outlive the parsing.
-  void add_to(CLI::App& app);
+  // Adds --server, --ssd, --timeout and so on, and the options of TLS, whose names begin with
+  // `tls`. `this` must outlive the parsing.
+  void add_to(CLI::App& app, const std::string& tls = "tls");
   // Of what was parsed: throws CLI::RequiredError if no server is named.
   void check() const;
   // And --spin, for those that wait for many operations one after the other.

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/read_file.h"
 #include "base/wall_time.h"
 #include "cli/network_address.h"
 #include "metrics/program_metrics.h"
@@ -21,28 +22,53 @@ namespace scalio::cli {
 
 namespace {
 constexpr unsigned kUnavailable = 503;
+constexpr std::string_view kTlsPrefix = "tls:";
+constexpr std::size_t kMostOfPem = 1024 * 1024;
 constexpr char kJson[] = "application/json";
 constexpr char kHtml[] = "text/html; charset=utf-8";
 
-std::string url_of(const net::Uri& at) {
+std::string url_of(const net::Uri& at, bool tls) {
   const bool v6 = at.host.find(':') != std::string::npos;
-  return fmt::format("http://{}{}{}:{}/", v6 ? "[" : "", at.host, v6 ? "]" : "", at.port);
+  return fmt::format("{}://{}{}{}:{}/", tls ? "https" : "http", v6 ? "[" : "", at.host,
+                     v6 ? "]" : "", at.port);
+}
+// Its certificate and key, which are known to be good.
+Result<http::HttpsKey> https_key(const net::TlsFiles& files) {
+  if (files.cert.empty()) {
+    return Status(Code::invalid, "--metrics tls: needs a certificate: --tls-cert and --tls-key");
+  }
+  const auto good = net::TlsContext::load(net::TlsContext::Role::server, files);
+  if (!good.ok()) return good.status();
+  Result<std::string> cert = read_file(files.cert, kMostOfPem),
+                      key = read_file(files.key, kMostOfPem);
+  if (!cert.ok()) return cert.status();
+  if (!key.ok()) return key.status();
+  return http::HttpsKey{*std::move(cert), *std::move(key)};
 }
 }  // namespace
 
 void MetricsFlag::add_to(CLI::App& app) {
-  app.add_option("--metrics", at,
-                 "Serve metrics for Prometheus, /healthz and /readyz by HTTP at this address; a "
-                 "port alone is on loopback. Whoever reaches it may read them. Default: off")
-      ->type_name("[HOST:]PORT");
+  app.add_option(
+         "--metrics", at,
+         "Serve metrics for Prometheus, /healthz and /readyz by HTTP at this address; a "
+         "port alone is on loopback; tls:HOST:PORT is HTTPS. Whoever reaches it may read them. "
+         "Default: off")
+      ->type_name("[tls:][HOST:]PORT");
 }
 
 Result<std::unique_ptr<MetricsPort>> MetricsPort::start(const MetricsFlag& flag, Metrics metrics,
                                                         std::string_view front) {
   if (flag.at.empty()) return std::unique_ptr<MetricsPort>();
-  const bool port_alone = std::ranges::all_of(flag.at, [](char c) { return c >= '0' && c <= '9'; });
-  Result<net::Uri> at = parse_host_port("--metrics", (port_alone ? "127.0.0.1:" : "") + flag.at);
+  const std::string where = flag.at.substr(flag.tls() ? kTlsPrefix.size() : 0);
+  const bool port_alone = std::ranges::all_of(where, [](char c) { return c >= '0' && c <= '9'; });
+  Result<net::Uri> at = parse_host_port("--metrics", (port_alone ? "127.0.0.1:" : "") + where);
   if (!at.ok()) return at.status();
+  std::optional<http::HttpsKey> https;
+  if (flag.tls()) {
+    Result<http::HttpsKey> key = https_key(flag.files);
+    if (!key.ok()) return key.status();
+    https = *std::move(key);
+  }
   std::unique_ptr<MetricsPort> port(new MetricsPort(metrics));
   http::Pages pages;
   pages["/healthz"] = [] { return http::Answer{.body = "ok\n"}; };
@@ -52,11 +78,12 @@ Result<std::unique_ptr<MetricsPort>> MetricsPort::start(const MetricsFlag& flag,
   if (!front.empty()) {
     pages["/"] = [front] { return http::Answer{.type = kHtml, .body = std::string(front)}; };
   }
-  Result<std::unique_ptr<http::HttpServer>> server = http::HttpServer::start(*at, std::move(pages));
+  Result<std::unique_ptr<http::HttpServer>> server =
+      http::HttpServer::start(*at, std::move(pages), {}, https);
   if (!server.ok()) return server.status();
   port->server_ = *std::move(server);
   const net::Uri& here = port->server_->address();
-  spdlog::info("metrics and health on {}{}", url_of(here),
+  spdlog::info("metrics and health on {}{}", url_of(here, flag.tls()),
                net::is_loopback(here.host) ? "" : ", for whoever reaches it");
   return port;
 }

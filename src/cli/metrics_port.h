@@ -15,14 +15,18 @@
 #include <string_view>
 
 #include "http/http_server.h"
+#include "net/tls_context.h"
 
 namespace scalio::cli {
 
 struct MetricsFlag {
-  std::string at;  // empty: off
+  std::string at;       // empty: off
+  net::TlsFiles files;  // for tls:
 
   // Adds --metrics. `this` must outlive the parsing.
   void add_to(CLI::App& app);
+  // Whether it is by HTTPS.
+  bool tls() const { return at.starts_with("tls:"); }
   // What it has open.
   std::size_t descriptors() const { return at.empty() ? 0 : http::HttpServer::kDescriptors; }
 };

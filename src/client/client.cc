@@ -68,6 +68,7 @@ struct Client::Impl {
   std::unique_ptr<EventLoop> loop;
   std::optional<nvmf::Initiator> initiator;  // of all SSDs
   ClientOptions options;
+  std::shared_ptr<const net::TlsContext> tls;  // null: the server is not at tls:
   layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
   layout::Placement placement = geometry.placement();
   std::shared_ptr<client::PartTurns> turns;  // of all shards
@@ -171,7 +172,7 @@ void Client::Impl::make_lanes(net::Uri uri) {
   lanes.emplace(
       *loop, [this, uri = std::move(uri), timeout](std::uint32_t lane, Bytes hello, Nanos bound) {
         return fabric::connect(fabric::Transports::clients, *loop, uri, lane, std::move(hello),
-                               fabric::ConnectOptions{bound, timeout});
+                               fabric::ConnectOptions{bound, timeout, tls});
       });
 }
 
@@ -269,6 +270,25 @@ Task<void> Client::Impl::leave() {
   co_await for_each_shard([this](std::uint32_t i) { return shards[i].client->ssd().close(); });
 }
 
+namespace {
+// Who means to be encrypted must not be so in vain.
+Result<std::shared_ptr<const net::TlsContext>> tls_of(const net::Uri& uri,
+                                                      const ClientOptions& options) {
+  const net::TlsFiles files{options.tls_cert, options.tls_key, options.tls_ca, options.tls_psk};
+  if (uri.scheme == net::kTls) {
+    auto tls = net::TlsContext::load(net::TlsContext::Role::client, files);
+    if (!tls.ok()) {
+      return Status(tls.status().code(), fmt::format("{}: {}", uri.text(), tls.status().message()));
+    }
+    return tls;
+  }
+  if (files.empty()) return std::shared_ptr<const net::TlsContext>();
+  return Status(Code::invalid,
+                fmt::format("{}: is not encrypted, and options of TLS are given: write {}:",
+                            uri.text(), net::kTls));
+}
+}  // namespace
+
 Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, ClientOptions options) {
   Result<net::Uri> uri = net::parse_uri(uri_text, fabric::Transports::schemes);
   if (!uri.ok()) return uri.status();
@@ -280,7 +300,10 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
   if (spin.count() < 0 || static_cast<Nanos>(spin.count()) > Spin::kMostBound) {
     return Status(Code::invalid, "a client spins for 0 to 1,000 us");
   }
+  Result<std::shared_ptr<const net::TlsContext>> tls = tls_of(*uri, options);
+  if (!tls.ok()) return tls.status();
   auto impl = std::make_unique<Impl>();
+  impl->tls = *std::move(tls);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create(static_cast<Nanos>(spin.count()));
   if (!loop.ok()) return loop.status();
   impl->loop = std::move(*loop);

@@ -1,6 +1,8 @@
 // All transports, as their users see them.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <deque>
@@ -819,6 +821,80 @@ TEST(Tcp, NamesAreLookedUp) {
   EXPECT_EQ(
       run(*loop, connect(Transports::clients, *loop, uri, 0, Bytes(), ConnectOptions{})).code(),
       Code::unavailable);
+}
+
+// --- TLS ---
+
+Result<std::unique_ptr<Connection>> connect_by_tls(EventLoop& loop, const net::Uri& uri,
+                                                   std::shared_ptr<const net::TlsContext> tls) {
+  ConnectOptions options;
+  options.tls = std::move(tls);
+  return run(loop, connect(Transports::clients, loop, uri, 0, Bytes(), options));
+}
+
+TEST(Tls, AConnectionIsHandedToAnotherThreadAsItIs) {
+  Limits limits;
+  limits.nic_threads = 3;
+  TestServer server(net::kTls, limits);
+  LoopPtr loop = make_loop();
+  std::vector<std::unique_ptr<Connection>> all;
+  for (int i = 0; i < 6; ++i) {
+    auto made = connect_by_tls(*loop, server.uri(net::kTls), client_tls());
+    ASSERT_TRUE(made.ok()) << made.status().to_string();
+    all.push_back(*std::move(made));
+  }
+  auto body = [](Connection& c) -> Task<void> {
+    Bytes in(100'000);
+    Op read = c.read(0, in);
+    EXPECT_EQ(co_await read, Code::ok);
+    Call call = c.call(as_bytes("x"));
+    const Result<Bytes> reply = co_await call;
+    EXPECT_TRUE(reply.ok());
+  };
+  for (const auto& c : all) run(*loop, body(*c));
+}
+
+TEST(Tls, EachEndRefusesWhomItDoesNotBelieve) {
+  using Role = net::TlsContext::Role;
+  Limits limits;
+  limits.tls = load_tls(Role::server, tls_files().of("server", "ca"));
+  TestServer server(net::kTls, limits);
+  LoopPtr loop = make_loop();
+  const net::Uri uri = server.uri(net::kTls);
+  const auto with = [&](const net::TlsFiles& files) {
+    return connect_by_tls(*loop, uri, load_tls(Role::client, files)).status();
+  };
+  EXPECT_TRUE(with(tls_files().of("client", "ca")).ok());
+  EXPECT_EQ(with(tls_files().trusting("ca")).code(), Code::unavailable);
+  EXPECT_EQ(with(tls_files().of("foreign", "ca")).code(), Code::unavailable);
+  const Status distrusts = with(tls_files().of("client", "stranger"));
+  EXPECT_EQ(distrusts.code(), Code::unavailable);
+  EXPECT_NE(distrusts.message().find("certificate verify failed"), std::string::npos);
+  EXPECT_EQ(connect_by_tls(*loop, uri, nullptr).code(), Code::invalid);
+  EXPECT_EQ(server.service().connected, 1);
+}
+
+TEST(Tls, OneEndAloneIsNotEnough) {
+  TestServer server(net::kTls);
+  LoopPtr loop = make_loop();
+  net::Uri bare = server.uri(net::kTls), encrypted = server.uri(net::kTcp);
+  bare.scheme = net::kTcp;
+  encrypted.scheme = net::kTls;
+  EXPECT_EQ(connect_by_tls(*loop, bare, nullptr).code(), Code::unavailable);
+  EXPECT_EQ(connect_by_tls(*loop, encrypted, client_tls()).code(), Code::unavailable);
+  EXPECT_EQ(server.service().connected, 0);
+}
+
+TEST(Tls, WhoDoesNotShakeHandsIsDisconnected) {
+  Limits limits;
+  limits.hello_timeout = 50 * kMillisecond;
+  TestServer server(net::kTls, limits);
+  const net::Uri uri = server.uri(net::kTls);
+  const auto addresses = net::resolve(uri.host, uri.port, true, false);
+  Result<net::UniqueFd> socket = net::start_connecting(addresses->front());
+  ASSERT_TRUE(socket.ok());
+  char byte = 0;
+  wait_until([&] { return recv(socket->get(), &byte, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN; });
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "net/socket.h"
 #include "task/thread.h"
@@ -74,6 +75,7 @@ struct HttpServer::Impl {
                             MHD_ConnectionNotificationCode what);
 
   HttpLimits limits;
+  std::optional<HttpsKey> https;
   Pages pages;
   net::Listener listener;
   MHD_Daemon* daemon = nullptr;
@@ -115,18 +117,30 @@ Status HttpServer::Impl::start() {
   // It closes the one that it is given.
   const int given = fcntl(listener.fd(), F_DUPFD_CLOEXEC, 0);
   if (given < 0) return {Code::unavailable, "cannot serve HTTP: no descriptor is left"};
+  unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL |
+                   MHD_USE_ITC | MHD_USE_ERROR_LOG;
+  std::vector<MHD_OptionItem> more;
+  if (https) {
+    flags |= MHD_USE_TLS;
+    const auto add = [&](MHD_OPTION option, const char* text) {
+      more.push_back({option, 0, const_cast<char*>(text)});
+    };
+    add(MHD_OPTION_HTTPS_MEM_CERT, https->certificate.c_str());
+    add(MHD_OPTION_HTTPS_MEM_KEY, https->key.c_str());
+    add(MHD_OPTION_HTTPS_PRIORITIES, "NORMAL:-VERS-ALL:+VERS-TLS1.3");
+  }
+  more.push_back({MHD_OPTION_END, 0, nullptr});
   daemon = MHD_start_daemon(
-      MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC |
-          MHD_USE_ERROR_LOG,
-      0, nullptr, nullptr, &Impl::on_request, this, MHD_OPTION_EXTERNAL_LOGGER, &log_line, nullptr,
-      MHD_OPTION_LISTEN_SOCKET, given, MHD_OPTION_CONNECTION_LIMIT,
+      flags, 0, nullptr, nullptr, &Impl::on_request, this, MHD_OPTION_EXTERNAL_LOGGER, &log_line,
+      nullptr, MHD_OPTION_LISTEN_SOCKET, given, MHD_OPTION_CONNECTION_LIMIT,
       static_cast<unsigned>(kMaxConnections), MHD_OPTION_CONNECTION_MEMORY_LIMIT, kMemory,
       MHD_OPTION_CONNECTION_TIMEOUT, limits.idle_seconds, MHD_OPTION_THREAD_STACK_SIZE, kStack,
-      MHD_OPTION_NOTIFY_CONNECTION, &Impl::on_connection, this, MHD_OPTION_END);
+      MHD_OPTION_NOTIFY_CONNECTION, &Impl::on_connection, this, MHD_OPTION_ARRAY, more.data(),
+      MHD_OPTION_END);
   if (daemon == nullptr) {
     return {Code::unavailable,
-            fmt::format("cannot serve HTTP on {}: no thread or no descriptor is left",
-                        listener.uri().text())};
+            fmt::format("cannot serve HTTP on {}: no thread or no descriptor is left{}",
+                        listener.uri().text(), https ? ", or GnuTLS does not take the key" : "")};
   }
   return Status();
 }
@@ -225,12 +239,14 @@ MHD_Result HttpServer::Impl::on_request(void* self, MHD_Connection* connection, 
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const net::Uri& at, Pages pages,
-                                                      HttpLimits limits) {
+                                                      HttpLimits limits,
+                                                      std::optional<HttpsKey> https) {
   Result<net::Listener> listener = net::Listener::open(at);
   if (!listener.ok()) return listener.status();
   auto impl = std::make_unique<Impl>(*std::move(listener));
   impl->pages = std::move(pages);
   impl->limits = limits;
+  impl->https = std::move(https);
   if (Status s = impl->start(); !s.ok()) return s;
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "net/uri.h"
@@ -32,6 +33,12 @@ struct HttpLimits {
   unsigned longest_seconds = 15;  // a connection from its begin to its end
 };
 
+// For HTTPS: in PEM, the server's certificate, with those between it and the CA, and its key.
+struct HttpsKey {
+  std::string certificate;
+  std::string key;
+};
+
 class HttpServer {
  public:
   // At one time, whoever they are; more wait until one has ended, or are closed.
@@ -39,9 +46,11 @@ class HttpServer {
   // What it has open at most.
   static constexpr std::size_t kDescriptors = kMaxConnections + 4;
 
-  // Listens. Failures: as net::Listener::open; unavailable.
+  // Listens: with `https`, for TLS 1.3 alone, by libmicrohttpd's GnuTLS. Failures: as
+  // net::Listener::open; unavailable.
   static Result<std::unique_ptr<HttpServer>> start(const net::Uri& at, Pages pages,
-                                                   HttpLimits limits = {});
+                                                   HttpLimits limits = {},
+                                                   std::optional<HttpsKey> https = {});
   // Ends what is under way, and waits for pages that are asked.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

@@ -101,20 +101,24 @@ int hex_digit(char c) {
 Status check_files(TlsContext::Role role, const TlsFiles& files) {
   if (!files.psk.empty()) {
     if (files.cert.empty() && files.key.empty() && files.ca.empty()) return Status();
-    return {Code::invalid,
-            "TLS: pre-shared keys are in place of certificates: either a file of keys, or "
-            "certificate, key and CA"};
+    return {
+        Code::invalid,
+        "TLS: pre-shared keys are in place of certificates: either a file of keys (tls-psk), or "
+        "certificate, key and CA (tls-cert, tls-key, tls-ca)"};
   }
   if (files.cert.empty() != files.key.empty()) {
-    return {Code::invalid, "TLS: a certificate and its private key are given together"};
+    return {Code::invalid,
+            "TLS: a certificate and its private key are given together (tls-cert, tls-key)"};
   }
   if (role == TlsContext::Role::server && files.cert.empty()) {
-    return {Code::invalid, "TLS: a server needs a certificate and its key, or pre-shared keys"};
+    return {Code::invalid,
+            "TLS: a server needs a certificate and its key (tls-cert, tls-key), or pre-shared keys "
+            "(tls-psk)"};
   }
   if (role == TlsContext::Role::client && files.ca.empty()) {
     return {Code::invalid,
-            "TLS: a client needs the CA that has signed the server's certificate, or a pre-shared "
-            "key"};
+            "TLS: a client needs the CA that has signed the server's certificate (tls-ca), or a "
+            "pre-shared key (tls-psk)"};
   }
   return Status();
 }

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/json.h"
 #include "client/client_loop.h"
 #include "net/limited_log.h"
@@ -61,6 +62,7 @@ struct Gateway::Impl {
 
   EventLoop& loop;
   GatewayState state;
+  std::shared_ptr<const net::TlsContext> tls;
   net::LimitedLog log;
   std::deque<Door> doors;
   std::map<std::uint64_t, std::unique_ptr<RedisConnection>> connections;
@@ -93,7 +95,8 @@ void Gateway::Impl::welcome(net::Listener::Accepted accepted, const net::Uri& do
     ++state.refused;
     log.warn(loop.now(),
              fmt::format("refused a client: there are {} (--max-clients)", connections.size()));
-    (void)send(accepted.fd.get(), kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (door.scheme != net::kTls)
+      (void)send(accepted.fd.get(), kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
   }
   RedisSession session;
@@ -102,14 +105,20 @@ void Gateway::Impl::welcome(net::Listener::Accepted accepted, const net::Uri& do
   session.local = door.text();
   session.since = loop.now();
   const std::uint64_t id = session.id;
-  connections[id] = std::make_unique<RedisConnection>(
-      state, std::move(accepted.fd), std::move(session), [this] { remove_ended.schedule(); });
+  net::StreamSocket socket = door.scheme == net::kTls
+                                 ? net::StreamSocket(std::move(accepted.fd), tls, {})
+                                 : net::StreamSocket(std::move(accepted.fd));
+  connections[id] = std::make_unique<RedisConnection>(state, std::move(socket), std::move(session),
+                                                      [this] { remove_ended.schedule(); });
 }
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Client& client, const std::vector<net::Uri>& listen,
-                                                GatewayLimits limits) {
+                                                GatewayLimits limits,
+                                                std::shared_ptr<const net::TlsContext> tls) {
   auto impl = std::make_unique<Impl>(client, client::ClientLoop::of(client), limits);
+  impl->tls = std::move(tls);
   for (const net::Uri& uri : listen) {
+    SCALIO_ASSERT(uri.scheme != net::kTls || impl->tls);
     Result<net::Listener> listener = net::Listener::open(uri);
     if (!listener.ok()) return listener.status();
     impl->state.listening.push_back(listener->uri().text());

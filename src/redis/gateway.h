@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "net/tls_context.h"
 #include "net/uri.h"
 #include "redis/gateway_state.h"
 
@@ -18,9 +19,11 @@ namespace scalio::redis {
 
 class Gateway {
  public:
-  // Listens. The client must outlive it. Failures: as net::Listener::open.
+  // Listens. The client must outlive it. `tls`: who it is at tls: addresses; null if there are
+  // none. Failures: as net::Listener::open.
   static Result<std::unique_ptr<Gateway>> start(Client& client, const std::vector<net::Uri>& listen,
-                                                GatewayLimits limits);
+                                                GatewayLimits limits,
+                                                std::shared_ptr<const net::TlsContext> tls);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;

@@ -33,6 +33,8 @@ struct GatewayLimits {
   Nanos slow = 10 * kMillisecond;
   // How long clients have to take what is left when the gateway stops.
   Nanos grace = 5 * kSecond;
+  // From accepting a connection under TLS to its handshake's end.
+  Nanos handshake = 5 * kSecond;
 };
 
 // A connection, as commands see it.

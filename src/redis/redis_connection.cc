@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
 
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "base/assert.h"
@@ -25,22 +25,30 @@ void clear(std::string& memory) {
 }
 }  // namespace
 
-RedisConnection::RedisConnection(GatewayState& state, net::UniqueFd socket, RedisSession session,
-                                 std::function<void()> on_ended)
+RedisConnection::RedisConnection(GatewayState& state, net::StreamSocket socket,
+                                 RedisSession session, std::function<void()> on_ended)
     : state_(state),
       socket_(std::move(socket)),
       session_(std::move(session)),
       on_ended_(std::move(on_ended)),
       work_(state.loop, [this] { work(); }),
-      stall_(state.loop, [this] {
-        spdlog::warn("{}: takes nothing of its replies for {} s: closed", session_.peer,
-                     state_.limits.stall / kSecond);
+      stall_(state.loop,
+             [this] {
+               spdlog::warn("{}: takes nothing of its replies for {} s: closed", session_.peer,
+                            state_.limits.stall / kSecond);
+               close();
+             }),
+      handshake_(state.loop, [this] {
+        if (!open() || socket_.established()) return;
+        spdlog::warn("{}: no TLS handshake in {} s: closed", session_.peer,
+                     state_.limits.handshake / kSecond);
         close();
       }) {
+  if (socket_.tls()) handshake_.arm(state.loop.now() + state.limits.handshake);
   state_.sessions[session_.id] = &session_;
   // Hangups are watched for too, so that a receive that does not fill its space has emptied the
   // socket.
-  readiness_.emplace(state.loop, socket_.get(), POLLIN | POLLRDHUP, [this](std::uint32_t events) {
+  readiness_.emplace(state.loop, socket_.fd(), POLLIN | POLLRDHUP, [this](std::uint32_t events) {
     hangup_ |= (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
     readable_ = true;
     work_.schedule();
@@ -72,16 +80,18 @@ bool RedisConnection::may_begin() const {
 std::string_view RedisConnection::receive() {
   if (!readable_ || held_ || blocked_ || !may_begin()) return {};
   std::vector<char>& space = state_.receive_space;
-  const ssize_t n = recv(socket_.get(), space.data(), space.size(), MSG_DONTWAIT);
+  const auto [n, emptied] = socket_.receive(std::as_writable_bytes(std::span(space)));
+  const int error = errno;
   if (n > 0) {
-    readable_ = static_cast<std::size_t>(n) == space.size() || hangup_;
+    readable_ = !emptied || hangup_;
     return {space.data(), static_cast<std::size_t>(n)};
   }
-  if (n < 0 && errno == EINTR) return {};
+  if (n < 0 && error == EINTR) return {};
   readable_ = false;
   if (n == 0) {
     finish();
-  } else if (errno != EAGAIN) {
+  } else if (error != EAGAIN) {
+    if (error == EPROTO) spdlog::warn("{}: {}: closed", session_.peer, socket_.reason(error));
     close();
   }
   return {};
@@ -233,19 +243,19 @@ void RedisConnection::answer(std::unique_ptr<CommandCall> call) {
 // --- Replies ---
 
 void RedisConnection::flush() {
-  while (!out_.empty()) {
-    const std::string_view next = out_.next();
-    const ssize_t n = send(socket_.get(), next.data(), next.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (!out_.empty() || socket_.unsent()) {
+    const std::string_view next = out_.empty() ? std::string_view() : out_.next();
+    const ssize_t n = socket_.send(as_bytes(next));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {
       if (writable_) return;
       stall_.arm(state_.loop.now() + state_.limits.stall);
-      writable_.emplace(state_.loop, socket_.get(), POLLOUT,
+      writable_.emplace(state_.loop, socket_.fd(), POLLOUT,
                         [this](std::uint32_t) { work_.schedule(); });
       return;
     }
     if (n < 0) return close();
-    out_.sent(static_cast<std::size_t>(n));
+    if (n > 0) out_.sent(static_cast<std::size_t>(n));
     if (writable_) stall_.arm(state_.loop.now() + state_.limits.stall);
   }
   writable_.reset();
@@ -268,9 +278,8 @@ void RedisConnection::close() {
   readiness_.reset();
   writable_.reset();
   stall_.cancel();
-  // The kernel's poll holds the socket a little longer: closing alone would not tell the peer.
-  shutdown(socket_.get(), SHUT_RDWR);
-  socket_.reset();
+  handshake_.cancel();
+  socket_.close();
   held_.reset();
   out_.clear();
   give_back_room();
@@ -279,7 +288,7 @@ void RedisConnection::close() {
 }
 
 void RedisConnection::end_if_done() {
-  if (open() && session_.quits && calls_.empty() && out_.empty()) close();
+  if (open() && session_.quits && calls_.empty() && out_.empty() && !socket_.unsent()) close();
   if (ended() && !std::exchange(said_ended_, true)) on_ended_();
 }
 

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "base/ring.h"
-#include "net/unique_fd.h"
+#include "net/stream_socket.h"
 #include "redis/command_call.h"
 #include "redis/gateway_state.h"
 #include "redis/key_order.h"
@@ -28,7 +28,7 @@ namespace scalio::redis {
 class RedisConnection {
  public:
   // `on_ended` is called, once, when nothing is left of it: on a later turn it may be destroyed.
-  RedisConnection(GatewayState& state, net::UniqueFd socket, RedisSession session,
+  RedisConnection(GatewayState& state, net::StreamSocket socket, RedisSession session,
                   std::function<void()> on_ended);
   ~RedisConnection();
   RedisConnection(const RedisConnection&) = delete;
@@ -60,7 +60,7 @@ class RedisConnection {
   void end_if_done();
 
   GatewayState& state_;
-  net::UniqueFd socket_;
+  net::StreamSocket socket_;
   RedisSession session_;
   const std::function<void()> on_ended_;
   bool said_ended_ = false;
@@ -84,6 +84,7 @@ class RedisConnection {
   std::optional<Watch> readiness_;
   std::optional<Watch> writable_;  // only while the socket takes no more
   Timer stall_;                    // likewise
+  Timer handshake_;                // until it is over, under TLS
 };
 
 }  // namespace scalio::redis

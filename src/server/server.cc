@@ -89,7 +89,7 @@ struct Server::Impl {
   ShardPlan plan_shard(std::uint32_t shard, const ServerOptions& o);
   Status make_shards(const ServerOptions& o);
   Status start_shards(const ServerOptions& o);
-  Status listen(const ServerOptions& o, std::vector<net::Uri> at);
+  Status listen(const ServerOptions& o, std::vector<net::Uri> at, fabric::Limits limits);
   void serve(const ServerOptions& o);
 
   // Whatever has been started, and however far.
@@ -119,7 +119,7 @@ Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
 namespace {
-Result<std::vector<net::Uri>> listen_uris(const ServerOptions& o) {
+Result<std::vector<net::Uri>> listen_uris(const ServerOptions& o, const fabric::Limits& limits) {
   std::vector<net::Uri> listen;
   for (const std::string& text : o.listen) {
     Result<net::Uri> uri = net::parse_uri(text, fabric::Transports::schemes);
@@ -128,8 +128,10 @@ Result<std::vector<net::Uri>> listen_uris(const ServerOptions& o) {
   }
   if (listen.empty())
     return Status(Code::invalid,
-                  "nothing to listen on; give --listen unix:PATH, tcp:HOST:PORT or rdma:HOST:PORT");
-  if (Status s = fabric::check_listen(fabric::Transports::servers, listen); !s.ok()) return s;
+                  "nothing to listen on; give --listen unix:PATH, tcp:HOST:PORT, tls:HOST:PORT or "
+                  "rdma:HOST:PORT");
+  if (Status s = fabric::check_listen(fabric::Transports::servers, listen, limits); !s.ok())
+    return s;
   return listen;
 }
 
@@ -226,7 +228,13 @@ Status check(const ServerOptions& o) {
 // What can fail by itself comes first, then the shards' threads, then what they do. Whatever fails,
 // Impl's end stops what there is by then.
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
-  Result<std::vector<net::Uri>> at = listen_uris(o);
+  fabric::Limits limits;
+  if (!o.tls.empty()) {
+    auto tls = net::TlsContext::load(net::TlsContext::Role::server, o.tls);
+    if (!tls.ok()) return tls.status();
+    limits.tls = *std::move(tls);
+  }
+  Result<std::vector<net::Uri>> at = listen_uris(o, limits);
   if (!at.ok()) return at.status();
   if (Status s = check(o); !s.ok()) return s;
   auto impl = std::make_unique<Impl>();
@@ -235,7 +243,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   if (s.ok()) s = impl->offer_ssds(o);
   if (s.ok()) s = impl->make_shards(o);
   // Who connects while the logs are recovered is told so.
-  if (s.ok()) s = impl->listen(o, *std::move(at));
+  if (s.ok()) s = impl->listen(o, *std::move(at), std::move(limits));
   if (s.ok()) s = impl->start_shards(o);
   if (!s.ok()) return s;
   impl->serve(o);
@@ -366,7 +374,8 @@ Status Server::Impl::start_shards(const ServerOptions& o) {
   return failure;
 }
 
-Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
+Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at,
+                            fabric::Limits limits) {
   std::vector<fabric::LaneEndpoint> endpoints;
   for (auto& lane : lanes) endpoints.push_back(lane->endpoint());
   const std::uint64_t none = descriptors_for(0, lanes.size(), deal.size(), at),
@@ -375,7 +384,6 @@ Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at) {
       fit_descriptors({"clients (--max-clients)", o.max_clients, kUsualClients,
                        none + o.nic_threads * kOfAThread + o.other_descriptors, one - none});
   if (!clients.ok()) return clients.status();
-  fabric::Limits limits;
   limits.max_connections = *clients;
   limits.nic_threads = o.nic_threads;
   limits.spin = o.spin;

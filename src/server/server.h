@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "layout/message.h"
+#include "net/tls_context.h"
 #include "task/executor.h"
 
 namespace scalio::server {
@@ -28,6 +29,7 @@ struct ServerOptions {
   bool pin = false;      // each lane to a core of its own
   unsigned nic_threads = 1;  // that stand in for a NIC, over tcp:
   Nanos spin = 0;            // the longest that any of these looks for work before it sleeps
+  net::TlsFiles tls;         // who the server is at tls: addresses
   // Descriptors that the process may open for other things than the server.
   std::uint64_t other_descriptors = 0;
   // Connections to a lane. 0: 1024, or as many as the limit on descriptors allows.

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include "cli/logging.h"
 #include "cli/metrics_port.h"
 #include "cli/stop_signals.h"
+#include "cli/tls_flags.h"
 #include "metrics/program_metrics.h"
 #include "net/socket.h"
 #include "net/uri.h"
@@ -23,11 +25,12 @@ namespace {
 
 // The client's connections and SSDs, and the like.
 constexpr std::size_t kOwnDescriptors = 256;
-constexpr net::UriScheme kSchemes[] = {{net::kUnix, true}, {net::kTcp}};
+constexpr net::UriScheme kSchemes[] = {{net::kUnix, true}, {net::kTcp}, {net::kTls}};
 
 struct RedisFlags {
   ClientFlags client;
   std::vector<std::string> listen;
+  net::TlsFiles tls;
   redis::GatewayLimits limits;
   std::uint64_t max_clients = 0;
   std::uint64_t slow_ms = 10;
@@ -42,16 +45,31 @@ Result<std::vector<net::Uri>> addresses_of(const RedisFlags& flags) {
   for (const std::string& at : flags.listen) {
     Result<net::Uri> uri = net::parse_uri(at, kSchemes);
     if (!uri.ok()) return uri.status();
-    if (!uri->local() && !net::is_loopback(uri->host) && !flags.insecure) {
+    const bool proved =
+        uri->scheme == net::kTls && !(flags.tls.ca.empty() && flags.tls.psk.empty());
+    if (!uri->local() && !net::is_loopback(uri->host) && !proved && !flags.insecure) {
       return Status(Code::invalid,
                     fmt::format("{}: whoever reaches it may read, change and delete everything: "
-                                "there is no authentication yet. Listen on a unix: path or on "
-                                "loopback, or say --insecure",
+                                "there is no authentication but that of TLS. Listen on a unix: "
+                                "path, on loopback, or at tls: with --tls-ca or --tls-psk, or say "
+                                "--insecure",
                                 at));
     }
     addresses.push_back(*std::move(uri));
   }
   return addresses;
+}
+
+// Who the gateway is at tls: addresses; null if there are none.
+Result<std::shared_ptr<const net::TlsContext>> tls_of(const RedisFlags& flags,
+                                                      const std::vector<net::Uri>& addresses) {
+  const bool listens =
+      std::ranges::any_of(addresses, [](const net::Uri& uri) { return uri.scheme == net::kTls; });
+  if (listens) return net::TlsContext::load(net::TlsContext::Role::server, flags.tls);
+  if (flags.tls.empty() || flags.metrics.tls()) return std::shared_ptr<const net::TlsContext>();
+  return Status(Code::invalid,
+                "the options of TLS are given, and nothing listens at tls:, neither --listen nor "
+                "--metrics: write tls: there, or leave them out");
 }
 
 // The signal may come at any time, also when the gateway is gone.
@@ -99,6 +117,10 @@ int serve(const RedisFlags& flags) {
   start_logging(flags.log_level);
   const Result<std::vector<net::Uri>> addresses = addresses_of(flags);
   if (!addresses.ok()) return fail(addresses.status());
+  const Result<std::shared_ptr<const net::TlsContext>> tls = tls_of(flags, *addresses);
+  if (!tls.ok()) return fail(tls.status());
+  MetricsFlag metrics = flags.metrics;
+  metrics.files = flags.tls;
   const auto stop = std::make_shared<GatewayStop>();
   if (Status s = on_stop_signal([stop](int signal) { stop->ask(signal); }); !s.ok()) {
     return fail(s);
@@ -112,12 +134,12 @@ int serve(const RedisFlags& flags) {
   limits.slow = flags.slow_ms * kMillisecond;
 
   const Result<std::unique_ptr<MetricsPort>> port =
-      MetricsPort::start(flags.metrics, metrics::gateway_metrics);
+      MetricsPort::start(metrics, metrics::gateway_metrics);
   if (!port.ok()) return fail(port.status());
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
   Result<std::unique_ptr<redis::Gateway>> gateway =
-      redis::Gateway::start(**client, *addresses, limits);
+      redis::Gateway::start(**client, *addresses, limits, *tls);
   if (!gateway.ok()) return fail(gateway.status());
   if (int status = say_ready(**gateway, flags.json); status != kSuccess) return status;
   const MetricsPort::Serving serving(port->get(),
@@ -134,9 +156,11 @@ int serve(const RedisFlags& flags) {
 Subcommand add_redis(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("redis", "Serve a store to clients of Redis");
   auto flags = std::make_shared<RedisFlags>();
-  flags->client.add_to(*app);
+  flags->client.add_to(*app, "server-tls");
+  add_server_tls(*app, flags->tls);
   app->add_option("--listen", flags->listen,
-                  "Where clients of Redis connect: unix:/path or tcp:host:port; may be repeated. "
+                  "Where clients of Redis connect: unix:/path, tcp:host:port or, encrypted, "
+                  "tls:host:port; may be repeated. "
                   "Port 0 lets the kernel pick one, 6379 is Redis's")
       ->type_name("URI")
       ->required()

@@ -18,6 +18,7 @@
 #include "cli/status_page.h"
 #include "cli/stop_signals.h"
 #include "cli/target_process.h"
+#include "cli/tls_flags.h"
 #include "fabric/server/fabric_server.h"
 #include "fabric/transports/transports.h"
 #include "metrics/program_metrics.h"
@@ -46,6 +47,26 @@ struct ServeStop {
 
 constexpr std::string_view kNone = "none";
 
+// Who asked for encryption does not get half of it unasked.
+Status not_in_clear(const net::Uri& uri) {
+  return {Code::invalid,
+          fmt::format("{}: its clients read the SSDs by NVMe/TCP, which is not encrypted, when the "
+                      "cache misses. Say --nvmf HOST:PORT to offer the SSDs so, --nvmf-target URI "
+                      "for a target that is there, or --nvmf none if clients need none: they have "
+                      "the SSDs themselves (--ssd)",
+                      uri.text())};
+}
+
+// TLS is used where it is asked for, and is meant to be used where its files are given.
+Status check_tls(const ServeFlags& flags) {
+  bool used = flags.metrics.tls();
+  for (const std::string& text : flags.options.listen) used |= text.starts_with("tls:");
+  if (used || flags.options.tls.empty()) return Status();
+  return {Code::invalid,
+          "the options of TLS are given, and nothing listens at tls:, neither --listen nor "
+          "--metrics: write tls: there, or leave them out"};
+}
+
 // Where to start a target of the server's own; nothing if there is to be none.
 Result<std::optional<net::Uri>> own_target(const ServeFlags& flags) {
   if (flags.nvmf == kNone) return std::optional<net::Uri>();
@@ -66,6 +87,7 @@ Result<std::optional<net::Uri>> own_target(const ServeFlags& flags) {
     Result<net::Uri> uri = net::parse_uri(text, fabric::Transports::schemes);
     if (!uri.ok()) return uri.status();
     if (uri->local()) continue;
+    if (uri->scheme == net::kTls) return not_in_clear(*uri);
     // Others cannot reach this machine's loopback, and it can reach what they can.
     if (beside && (!net::is_loopback(beside->host) || net::is_loopback(uri->host))) continue;
     beside.emplace();
@@ -146,6 +168,8 @@ Status complete(CLI::App& app, ServeFlags& flags, std::shared_ptr<ConfigReload>&
 int serve(CLI::App& app, ServeFlags& flags) {
   std::shared_ptr<ConfigReload> config;  // null without --config
   if (Status status = complete(app, flags, config); !status.ok()) return fail(status);
+  if (Status status = check_tls(flags); !status.ok()) return fail(status);
+  flags.metrics.files = flags.options.tls;
   start_logging(flags.log_level);
 
   auto stop = std::make_shared<ServeStop>();
@@ -227,7 +251,8 @@ void add_tuning(CLI::App& app, server::ServerOptions& o) {
       ->check(CLI::Range(1, 4096).description(""));
   app.add_flag("--pin", o.pin, "Keep each of these threads on a core of its own");
   app.add_option("--nic-threads", o.nic_threads,
-                 "Threads that stand in for a NIC, over tcp:, each with some of the connections")
+                 "Threads that stand in for a NIC, over tcp: and over tls:, each with some of "
+                 "the connections")
       ->type_name("N")
       ->check(CLI::Range(1, 64).description(""))
       ->capture_default_str();
@@ -252,7 +277,7 @@ void declare(CLI::App& app, ServeFlags& flags) {
                          "Memory for the cache, all SSDs together: a hard limit"));
   app.add_option("--listen", o.listen,
                  "Where clients connect: unix:/path for this machine, tcp:host:port for others, "
-                 "or, beside neither, "
+                 "tls:host:port encrypted, or, beside none of these, "
                  "rdma:host:port; may be repeated")
       ->type_name("URI")
       ->allow_extra_args(false);
@@ -260,7 +285,7 @@ void declare(CLI::App& app, ServeFlags& flags) {
                  "Where the SSDs are offered over NVMe/TCP, read-only, by a process of its own; "
                  "none: not at "
                  "all. Default: the host of the first tcp: or rdma: listener that others can "
-                 "reach, a free port")
+                 "reach, a free port; it must be said beside tls:, because it is not encrypted")
       ->type_name("HOST:PORT|none");
   app.add_option("--nvmf-target", flags.nvmf_target,
                  "Clients are to read the SSDs at this NVMe-oF target, which is there already "
@@ -277,6 +302,7 @@ void declare(CLI::App& app, ServeFlags& flags) {
       ->type_name("FILE")
       ->configurable(false);
   flags.metrics.add_to(app);
+  add_server_tls(app, o.tls);
   add_tuning(app, o);
   app.add_option("--log-level", flags.log_level, "How much to log, on stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))

@@ -33,8 +33,8 @@ Task<Result<std::unique_ptr<Connection>>> TlsTransport::connect(EventLoop& loop,
                                                                 ConnectRequest request) {
   if (!request.tls) {
     co_return Status(Code::invalid,
-                     fmt::format("{}: neither the CA that has signed the server's certificate nor "
-                                 "a pre-shared key is given; clients take none yet: use tcp:",
+                     fmt::format("{}: a client needs the CA that has signed the server's "
+                                 "certificate (tls-ca), or a pre-shared key (tls-psk)",
                                  request.uri.text()));
   }
   co_return co_await connect_to_host(loop, std::move(request), connect_at);

@@ -24,8 +24,8 @@ class TcpServer final : public TransportServer {
   Result<net::Uri> listen(const net::Uri& uri) override {
     if (under_tls_ && !tls_) {
       return Status(Code::invalid,
-                    fmt::format("{}: neither a certificate and its key nor pre-shared keys are "
-                                "given; servers take none yet: use tcp:",
+                    fmt::format("{}: a server needs a certificate and its key (tls-cert, "
+                                "tls-key), or pre-shared keys (tls-psk)",
                                 uri.text()));
     }
     Result<net::Listener> listener = net::Listener::open(uri);

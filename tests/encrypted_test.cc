@@ -1,0 +1,177 @@
+// TLS as people use it: the server, its clients, the gateway for Redis, metrics.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "support/redis_client.h"
+#include "support/store.h"
+#include "testing/tls_files.h"
+
+namespace scalio::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int kBadUse = 2;
+
+std::string file(const std::string& name) { return tls_files().path(name); }
+
+std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// Of one that listens.
+std::vector<std::string> certified() {
+  return {"--tls-cert", file("server"), "--tls-key", file("server-key")};
+}
+
+bool there(const std::string& program) {
+  return std::system(("command -v " + program + " >/dev/null").c_str()) == 0;
+}
+
+// What a log says behind `before`, as far as the line goes.
+std::string said(const std::string& log, const std::string& before) {
+  const std::size_t at = log.find(before);
+  EXPECT_NE(at, std::string::npos) << before << "\n" << log;
+  if (at == std::string::npos) return {};
+  const std::size_t begin = at + before.size();
+  return log.substr(begin, log.find('\n', begin) - begin);
+}
+
+class Encrypted : public ::testing::Test {
+ protected:
+  // Serves at tls: as well, and offers the SSDs beside it, as it is told to.
+  std::string serve(const std::vector<std::string>& options) {
+    StoreOptions its;
+    its.serve =
+        std::vector<std::string>{"--listen", "tls:127.0.0.1:0", "--nvmf", "127.0.0.1:0"} + options;
+    store_.emplace(scratch_, its);
+    EXPECT_TRUE(store_->start());
+    uri_ = "tls:127.0.0.1:" + said(store_->log(), "listening on tls:127.0.0.1:");
+    return uri_;
+  }
+  Finished client(const std::string& command, const std::vector<std::string>& rest) {
+    return scalio(scratch_, std::vector<std::string>{command, "--server", uri_} + rest);
+  }
+
+  Scratch scratch_{"encrypted"};
+  std::optional<Store> store_;
+  std::string uri_;
+};
+
+TEST_F(Encrypted, ClientsThatKnowTheCaWriteAndRead) {
+  serve(certified());
+  const std::vector<std::string> trusting = {"--tls-ca", file("ca")};
+  EXPECT_EQ(client("put", trusting + std::vector<std::string>{"hello", "world"}).status, 0);
+  EXPECT_EQ(client("get", trusting + std::vector<std::string>{"hello"}).out, "world\n");
+  // Nothing is cached then: it is read from an SSD.
+  store_->stop();
+  ASSERT_TRUE(store_->start());
+  uri_ = "tls:127.0.0.1:" + said(store_->log(), "listening on tls:127.0.0.1:");
+  EXPECT_EQ(client("get", trusting + std::vector<std::string>{"hello"}).out, "world\n");
+
+  const Finished stranger = client("get", {"--tls-ca", file("stranger"), "hello"});
+  EXPECT_NE(stranger.status, 0);
+  EXPECT_THAT(stranger.err, HasSubstr("certificate verify failed"));
+  const Finished none = client("get", {"hello"});
+  EXPECT_EQ(none.status, kBadUse) << none.err;
+  EXPECT_THAT(none.err, HasSubstr("TLS: a client needs the CA"));
+  uri_ = store_->tcp_uri();
+  const Finished bare = client("get", trusting + std::vector<std::string>{"hello"});
+  EXPECT_EQ(bare.status, kBadUse) << bare.err;
+  EXPECT_THAT(bare.err, HasSubstr("is not encrypted"));
+}
+
+TEST_F(Encrypted, WhoHasNoCertificateOfTheClientsCaIsRefused) {
+  serve(certified() + std::vector<std::string>{"--tls-ca", file("ca")});
+  const std::vector<std::string> trusting = {"--tls-ca", file("ca")};
+  const std::vector<std::string> proved = {"--tls-cert", file("client"), "--tls-key",
+                                           file("client-key")};
+  EXPECT_EQ(client("put", trusting + proved + std::vector<std::string>{"a", "b"}).status, 0);
+  EXPECT_NE(client("put", trusting + std::vector<std::string>{"a", "c"}).status, 0);
+  EXPECT_EQ(client("get", trusting + proved + std::vector<std::string>{"a"}).out, "b\n");
+}
+
+TEST_F(Encrypted, APreSharedKeyIsEnough) {
+  serve({"--tls-psk", file("psks")});
+  EXPECT_EQ(client("put", {"--tls-psk", file("psk"), "a", "b"}).status, 0);
+  EXPECT_EQ(client("get", {"--tls-psk", file("psk"), "a"}).out, "b\n");
+  for (const char* wrong : {"wrong-psk", "unknown-psk"}) {
+    const Finished refused = client("get", {"--tls-psk", file(wrong), "a"});
+    EXPECT_NE(refused.status, 0);
+    EXPECT_THAT(refused.err, HasSubstr("TLS: "));
+  }
+}
+
+TEST_F(Encrypted, HalfOfItIsNotGivenUnasked) {
+  Store store(scratch_, {});
+  const auto serve = [&](const std::vector<std::string>& options) {
+    const Finished refused =
+        scalio(scratch_,
+               std::vector<std::string>{"serve", "--dir", store.dir(), "--cache", "4M"} + options);
+    EXPECT_EQ(refused.status, kBadUse) << refused.err;
+    return refused.err;
+  };
+  const std::vector<std::string> at = {"--listen", "tls:127.0.0.1:0"};
+  EXPECT_THAT(serve(at + certified()), HasSubstr("NVMe/TCP, which is not encrypted"));
+  const std::vector<std::string> without = {"--nvmf", "none"};
+  EXPECT_THAT(serve(at + without), HasSubstr("a server needs a certificate and its key"));
+  EXPECT_THAT(serve(std::vector<std::string>{"--listen", "tcp:127.0.0.1:0"} + certified()),
+              HasSubstr("nothing listens at tls:"));
+  EXPECT_THAT(
+      serve(at + without +
+            std::vector<std::string>{"--tls-psk", file("psk"), "--metrics", "tls:127.0.0.1:0"}),
+      HasSubstr("--metrics tls: needs a certificate"));
+}
+
+TEST_F(Encrypted, RedisClientsAreServed) {
+  serve(certified());
+  RedisGateway gateway(scratch_, uri_,
+                       certified() + std::vector<std::string>{"--server-tls-ca", file("ca"),
+                                                              "--listen", "tls:127.0.0.1:0"});
+  ASSERT_TRUE(gateway.start());
+  const std::string port = said(gateway.process().err(), "listening on tls:127.0.0.1:");
+  if (!there("redis-cli")) GTEST_SKIP() << "this machine has no redis-cli (package redis-tools)";
+  const auto cli = [&](const std::string& ca, const std::vector<std::string>& words) {
+    return run(
+        std::vector<std::string>{"redis-cli", "-p", port, "--tls", "--cacert", file(ca)} + words,
+        scratch_ / "cli");
+  };
+  EXPECT_EQ(cli("ca", {"set", "hello", "world"}).out, "OK\n");
+  EXPECT_EQ(cli("ca", {"get", "hello"}).out, "world\n");
+  std::FILE* f = std::fopen((scratch_ / "big").c_str(), "w");
+  std::fputs(RedisClient::request({"SET", "big", std::string(2000, 'y')}).c_str(), f);
+  for (int i = 0; i < 2000; ++i) std::fputs(RedisClient::request({"GET", "big"}).c_str(), f);
+  std::fclose(f);
+  const std::string piped = "redis-cli -p " + port + " --tls --cacert " + file("ca") + " --pipe <" +
+                            (scratch_ / "big").string();
+  EXPECT_THAT(run({"/bin/sh", "-c", piped}, scratch_ / "pipe").out,
+              HasSubstr("errors: 0, replies: 2001"));
+  const Finished stranger = cli("stranger", {"get", "hello"});
+  EXPECT_THAT(stranger.out + stranger.err, HasSubstr("certificate verify failed"));
+  gateway.stop();
+}
+
+TEST_F(Encrypted, MetricsAreByHttps) {
+  serve(certified() + std::vector<std::string>{"--metrics", "tls:127.0.0.1:0"});
+  const std::string url =
+      "https://127.0.0.1:" + said(store_->log(), "metrics and health on https://127.0.0.1:");
+  if (!there("curl")) GTEST_SKIP() << "this machine has no curl";
+  const auto curl = [&](const std::vector<std::string>& options) {
+    return run(std::vector<std::string>{"curl", "-sS", "--cacert", file("ca")} + options,
+               scratch_ / "curl");
+  };
+  EXPECT_EQ(curl({url + "readyz"}).out, "ready\n");
+  EXPECT_THAT(curl({url + "metrics"}).out, HasSubstr("scalio_build_info"));
+  EXPECT_NE(curl({"--tls-max", "1.2", url + "readyz"}).status, 0);
+  EXPECT_NE(curl({"--cacert", file("stranger"), url + "readyz"}).status, 0);
+}
+
+}  // namespace
+}  // namespace scalio::testing
