@@ -47,13 +47,14 @@ Result<http::HttpsKey> https_key(const net::TlsFiles& files) {
 }
 }  // namespace
 
-void MetricsFlag::add_to(CLI::App& app) {
-  app.add_option(
-         "--metrics", at,
-         "Serve metrics for Prometheus, /healthz and /readyz by HTTP at this address; a "
-         "port alone is on loopback; tls:HOST:PORT is HTTPS. Whoever reaches it may read them. "
-         "Default: off")
-      ->type_name("[tls:][HOST:]PORT");
+void MetricsFlag::add_to(CLI::App& app, bool tls_too) {
+  has_tls = tls_too;
+  app.add_option("--metrics", at,
+                 fmt::format("Serve metrics for Prometheus, /healthz and /readyz by HTTP at this "
+                             "address; a port alone is on loopback{}. Whoever reaches it may read "
+                             "them. Default: off",
+                             has_tls ? "; tls:HOST:PORT is HTTPS" : ""))
+      ->type_name(has_tls ? "[tls:][HOST:]PORT" : "[HOST:]PORT");
 }
 
 Result<std::unique_ptr<MetricsPort>> MetricsPort::start(const MetricsFlag& flag, Metrics metrics,

@@ -20,13 +20,15 @@
 namespace scalio::cli {
 
 struct MetricsFlag {
-  std::string at;       // empty: off
+  std::string at;  // empty: off
+  bool has_tls = false;
   net::TlsFiles files;  // for tls:
 
-  // Adds --metrics. `this` must outlive the parsing.
-  void add_to(CLI::App& app);
+  // Adds --metrics, with tls: for commands that have the options of TLS too. `this` must outlive
+  // the parsing.
+  void add_to(CLI::App& app, bool tls_too);
   // Whether it is by HTTPS.
-  bool tls() const { return at.starts_with("tls:"); }
+  bool tls() const { return has_tls && at.starts_with("tls:"); }
   // What it has open.
   std::size_t descriptors() const { return at.empty() ? 0 : http::HttpServer::kDescriptors; }
 };

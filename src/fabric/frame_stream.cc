@@ -159,6 +159,7 @@ void FrameStream::read_frames() {
       break;
     }
     if (n <= 0) {
+      ended_by_peer_ = n == 0;
       lose(n == 0 ? Status(Code::unavailable, "the peer closed the connection") : broken(error));
       break;
     }

@@ -45,6 +45,8 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   Result<std::vector<net::UniqueFd>> take_descriptors();
 
   bool open() const { return state_ == State::open; }
+  // The peer has closed it, and not been told to.
+  bool ended_by_peer() const { return ended_by_peer_; }
   // Bytes queued and not yet taken by the kernel.
   std::size_t queued() const { return out_.size(); }
 
@@ -87,6 +89,7 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   const StreamLimits limits_;
   State state_ = State::open;
   Status why_;  // while failing
+  bool ended_by_peer_ = false;
 
   net::SendBuffer out_;
   std::optional<Watch> readable_;

@@ -53,6 +53,52 @@ void expect_host(SSL* ssl, const std::string& host) {
   SSL_set_tlsext_host_name(ssl, host.c_str());
 }
 
+using Role = TlsContext::Role;
+
+// What to look at, for who reads of it in a log or in an error.
+struct Advice {
+  int reason;  // OpenSSL's
+  std::string_view client, server;
+};
+constexpr std::string_view kDistrusted = "the other end does not believe this end's certificate";
+constexpr std::string_view kKeyRefused =
+    "the server does not have this pre-shared key (tls-psk), or it has certificates in place of "
+    "keys";
+constexpr Advice kAdvice[] = {
+    {SSL_R_WRONG_VERSION_NUMBER, "the server does not speak TLS there: write tcp: if it is to be",
+     "the client does not speak TLS, as it must here"},
+    {SSL_R_TLSV1_ALERT_UNKNOWN_CA, kDistrusted, kDistrusted},
+    {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, kDistrusted, kDistrusted},
+    {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, kDistrusted, kDistrusted},
+    {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,
+     "the server serves who has a certificate alone (tls-cert, tls-key)",
+     {}},
+    {SSL_R_TLSV1_ALERT_DECRYPT_ERROR, kKeyRefused, {}},
+    {SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER, kKeyRefused, {}},
+    {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, kKeyRefused, {}},
+};
+
+std::string_view advice_on(int reason, Role role) {
+  const auto* found = std::ranges::find(kAdvice, reason, &Advice::reason);
+  if (found == std::end(kAdvice)) return {};
+  return role == Role::client ? found->client : found->server;
+}
+
+// Of a certificate that was not believed.
+std::string_view advice_on_certificate(long verified) {
+  switch (verified) {
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+      return ": the CA that is given here (tls-ca) has not signed it";
+    case X509_V_ERR_CERT_HAS_EXPIRED: return ": the other end needs a new one";
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return ": the server's must name the host of its address (subjectAltName)";
+    default: return {};
+  }
+}
+
 }  // namespace
 
 TlsSession::TlsSession(std::shared_ptr<const TlsContext> context, const std::string& peer)
@@ -62,7 +108,7 @@ TlsSession::TlsSession(std::shared_ptr<const TlsContext> context, const std::str
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_, bio, bio);
-  if (context_->role() == TlsContext::Role::server) {
+  if (context_->role() == Role::server) {
     SSL_set_accept_state(ssl_);
   } else {
     expect_host(ssl_, peer);
@@ -98,10 +144,15 @@ bool TlsSession::check(int result) {
     return false;
   }
   const long verified = SSL_get_verify_result(ssl_);
+  const int reason = ERR_GET_REASON(ERR_peek_last_error());
+  const std::string_view advice = advice_on(reason, context_->role());
   failure_ = "TLS: " + tls_reason();
-  if (verified != X509_V_OK)
-    failure_ += fmt::format(": {}", X509_verify_cert_error_string(verified));
-  if (!established_ && context_->role() == TlsContext::Role::server && !context_->keys().empty()) {
+  if (!advice.empty()) failure_ += fmt::format(": {}", advice);
+  if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
+    failure_ += fmt::format(": {}{}", X509_verify_cert_error_string(verified),
+                            advice_on_certificate(verified));
+  }
+  if (!established_ && context_->role() == Role::server && !context_->keys().empty()) {
     failure_ += ": the other end has none of the pre-shared keys";
   }
   return false;

@@ -189,7 +189,7 @@ Subcommand add_nvmf_target(CLI::App& parent) {
   app->add_flag(
       "--end-with-stdin", flags->end_with_stdin,
       "Stop when stdin ends: a program that holds a pipe to it takes it along when it dies");
-  flags->metrics.add_to(*app);
+  flags->metrics.add_to(*app, false);
   app->add_flag("--json", flags->json,
                 "Say \"ready\" as a line of JSON, with addresses, NQN and namespaces");
   app->add_option("--log-level", flags->log_level, "How much to log, on stderr")

@@ -176,7 +176,7 @@ Subcommand add_redis(CLI::App& parent) {
       ->type_name("MS")
       ->check(CLI::Range(0, 3'600'000).description(""))
       ->capture_default_str();
-  flags->metrics.add_to(*app);
+  flags->metrics.add_to(*app, true);
   app->add_flag("--json", flags->json, "Say \"ready\" as a line of JSON, with the addresses");
   app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))

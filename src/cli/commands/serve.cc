@@ -301,7 +301,7 @@ void declare(CLI::App& app, ServeFlags& flags) {
                  "Read options that are not given here from this TOML file")
       ->type_name("FILE")
       ->configurable(false);
-  flags.metrics.add_to(app);
+  flags.metrics.add_to(app, true);
   add_server_tls(app, o.tls);
   add_tuning(app, o);
   app.add_option("--log-level", flags.log_level, "How much to log, on stderr")

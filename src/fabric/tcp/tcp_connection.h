@@ -16,6 +16,8 @@ class TcpConnection final : public ClientConnection {
 
   // Says hello over a socket that may still be connecting; await settled() then.
   void begin(net::StreamSocket socket, std::uint32_t lane, ByteView hello, Nanos deadline);
+  // The server has closed the connection, and said nothing of why.
+  bool ended_by_peer() const { return stream_->ended_by_peer(); }
 
  private:
   struct Pending {

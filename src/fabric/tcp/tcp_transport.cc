@@ -19,7 +19,17 @@ Task<ConnectAttempt> connect_at(EventLoop& loop, const ConnectRequest& request,
   if (!socket.ok()) co_return ConnectAttempt{socket.status()};
   auto connection = std::make_unique<TcpConnection>(loop, request.uri.text(), request.call_timeout);
   connection->begin(stream_of(std::move(*socket), request), request.lane, request.hello, deadline);
-  co_return co_await settle(std::move(connection));
+  TcpConnection& its = *connection;
+  co_await its.settled();
+  const bool silent = !request.tls && !its.answered() && its.ended_by_peer();
+  ConnectAttempt attempt = co_await settle(std::move(connection));
+  // So does a server whose port is TLS's, to whom this end's hello is nonsense.
+  if (silent) {
+    const Status& why = attempt.connection.status();
+    attempt.connection =
+        Status(why.code(), why.message() + " without an answer: write tls: if it listens so there");
+  }
+  co_return attempt;
 }
 }  // namespace
 
