@@ -244,7 +244,8 @@ void RedisConnection::answer(std::unique_ptr<CommandCall> call) {
 
 void RedisConnection::flush() {
   while (!out_.empty() || socket_.unsent()) {
-    const std::string_view next = out_.empty() ? std::string_view() : out_.next();
+    const bool more = !out_.empty();  // else it is only what TLS has made of it
+    const std::string_view next = more ? out_.next() : std::string_view();
     const ssize_t n = socket_.send(as_bytes(next));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {
@@ -255,7 +256,7 @@ void RedisConnection::flush() {
       return;
     }
     if (n < 0) return close();
-    if (n > 0) out_.sent(static_cast<std::size_t>(n));
+    if (more) out_.sent(static_cast<std::size_t>(n));
     if (writable_) stall_.arm(state_.loop.now() + state_.limits.stall);
   }
   writable_.reset();
