@@ -6,11 +6,13 @@
 // Keys with an even number are never deleted. A value is NAME-NUMBER and filler that follows from
 // that; the history has NAME-NUMBER, or the whole value if the filler is not as it should be.
 //
-//   scalio-stress-client URI HISTORY NAME SEED SECONDS DEPTH KEYS RATE
+//   scalio-stress-client URI HISTORY NAME SEED SECONDS DEPTH KEYS RATE LARGEST
 //
-// NAME is unique among the clients of a test. RATE: operations a second, at most. When the server
-// is gone it connects again, for at most kReconnect. Ends after SECONDS or on SIGTERM, when what is
-// in flight has ended. Exit status 0, or 1 with a message.
+// NAME is unique among the clients of a test. RATE: operations a second, at most. LARGEST: half of
+// the values have up to so many bytes of filler, as many of them 1 to 10 as 10 to 100 and so on; 0:
+// none has more than kMaxFiller. When the server is gone it connects again, for at most kReconnect.
+// Ends after SECONDS or on SIGTERM, when what is in flight has ended. Exit status 0, or 1 with a
+// message.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <scalio/client.h>
@@ -18,9 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -63,18 +67,37 @@ std::int64_t now() {
 
 // --- Values --------------------------------------------------------------------------------------
 
-std::string full_value(std::string_view id) {
-  const std::size_t hash = std::hash<std::string_view>()(id);
-  std::string value = fmt::format("{}|", id);
-  value.append(hash % kMaxFiller, static_cast<char>('a' + hash % 26));
-  return value;
-}
+class Values {
+ public:
+  explicit Values(std::size_t largest) : largest_(largest) {}
 
-// The inverse; what is not such a value is returned as it is.
-std::string value_id(const std::string& value) {
-  const std::string id = value.substr(0, value.find('|'));
-  return full_value(id) == value ? id : value;
-}
+  std::string full(std::string_view id) const {
+    const std::size_t hash = std::hash<std::string_view>()(id);
+    const std::size_t filler = filler_of(hash);
+    std::string value = fmt::format("{}|", id);
+    value.reserve(value.size() + filler);
+    // Not all of one letter: what is in the wrong place is noticed.
+    for (std::size_t at = 0; at < filler; at += kRun)
+      value.append(std::min(kRun, filler - at), static_cast<char>('a' + (hash + at / kRun) % 26));
+    return value;
+  }
+  // The inverse; what is not such a value is returned as it is.
+  std::string id_of(const std::string& value) const {
+    const std::string id = value.substr(0, value.find('|'));
+    return full(id) == value ? id : value;
+  }
+
+ private:
+  static constexpr std::size_t kRun = 512;
+
+  std::size_t filler_of(std::size_t hash) const {
+    if (largest_ == 0 || hash % 2 == 0) return hash / 2 % kMaxFiller;
+    const double part = static_cast<double>(hash >> 11) * 0x1p-53;
+    return static_cast<std::size_t>(std::pow(static_cast<double>(largest_), part));
+  }
+
+  const std::size_t largest_;
+};
 
 // --- The history file ----------------------------------------------------------------------------
 
@@ -124,6 +147,7 @@ struct Plan {
   int depth;
   std::size_t keys;
   double rate;
+  Values values;
 };
 
 const char* outcome(bool is_write, Code code) {
@@ -208,7 +232,7 @@ class Load {
     history_.add(line);
   }
   void see_get(Json line, std::size_t key, const Result<Record>& record) {
-    if (record.ok()) line["value"] = value_id(record->value);
+    if (record.ok()) line["value"] = plan_.values.id_of(record->value);
     see(std::move(line), key, record.status(), record.ok() ? record->version : 0);
   }
 
@@ -238,7 +262,7 @@ class Load {
     const std::string name = key_name(key);
     const std::string_view kind = op;
     const std::string id = next_id();
-    const std::string value = full_value(id);
+    const std::string value = plan_.values.full(id);
     Json line = history_.line(op, name, now());
     if (kind == "put" || kind == "cput") line["value"] = id;
     if (kind == "cput" || kind == "cdelete") line["expected"] = expected;
@@ -260,7 +284,7 @@ class Load {
     constexpr std::array<const char*, 3> kOps{"put", "cput", "delete"};
     const std::array<std::string, 3> names{key_name(keys[0]), key_name(keys[1]), key_name(keys[2])};
     const std::array<std::string, 2> ids{next_id(), next_id()};
-    const std::array<std::string, 2> values{full_value(ids[0]), full_value(ids[1])};
+    const std::array<std::string, 2> values{plan_.values.full(ids[0]), plan_.values.full(ids[1])};
     const std::uint64_t expected = pick_expected(keys[1]);
     std::vector<scalio::BatchWrite> batch{{Kind::put, names[0], values[0]},
                                           {Kind::put_if, names[1], values[1], expected}};
@@ -311,7 +335,9 @@ T number(const char* text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 9) fail("usage: scalio-stress-client URI HISTORY NAME SEED SECONDS DEPTH KEYS RATE");
+  if (argc != 10) {
+    fail("usage: scalio-stress-client URI HISTORY NAME SEED SECONDS DEPTH KEYS RATE LARGEST");
+  }
   const std::string uri = argv[1];
   signal(SIGTERM, [](int) { stop = 1; });
   // From here on it may be told to end: the test waits for the file.
@@ -320,7 +346,8 @@ int main(int argc, char** argv) {
                   .end = Clock::now() + std::chrono::seconds(number<int>(argv[5])),
                   .depth = number<int>(argv[6]),
                   .keys = number<std::size_t>(argv[7]),
-                  .rate = number<double>(argv[8])};
+                  .rate = number<double>(argv[8]),
+                  .values = Values(number<std::size_t>(argv[9]))};
   Load load(plan, history, number<std::uint64_t>(argv[4]));
   while (!plan.over()) {
     std::unique_ptr<Client> client = connect(uri);

@@ -58,7 +58,7 @@ ok "what was deleted is gone" same $? 1
 # linearizable.
 clients=""
 for ((i = 0; i < 3; ++i)); do
-  scalio-stress-client $SCALIO_SERVER /tmp/history-$i client-$i $i 12 4 20 200 \
+  scalio-stress-client $SCALIO_SERVER /tmp/history-$i client-$i $i 12 4 20 200 0 \
     >/tmp/client-$i 2>&1 &
   clients+=" $!"
 done

@@ -15,11 +15,11 @@ namespace scalio::testing {
 Process Crowd::launch(const std::string& uri) {
   const std::string name = "c" + std::to_string(histories_.size() + 1);
   histories_.push_back((scratch_ / (name + ".history")).string());
-  Process process(
-      {SCALIO_STRESS_CLIENT, uri, histories_.back(), name, std::to_string(histories_.size()),
-       std::to_string(options_.seconds), std::to_string(options_.depth),
-       std::to_string(options_.keys), std::to_string(options_.rate)},
-      scratch_ / name);
+  Process process({SCALIO_STRESS_CLIENT, uri, histories_.back(), name,
+                   std::to_string(histories_.size()), std::to_string(options_.seconds),
+                   std::to_string(options_.depth), std::to_string(options_.keys),
+                   std::to_string(options_.rate), std::to_string(options_.largest)},
+                  scratch_ / name);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (!std::filesystem::exists(histories_.back())) {
     if (process.wait(std::chrono::milliseconds(1)) || std::chrono::steady_clock::now() > deadline) {

@@ -15,7 +15,8 @@ struct CrowdOptions {
   int seconds = 10;  // until the clients end by themselves
   int depth = 8;     // operations in flight, each
   int keys = 40;
-  int rate = 4000;  // operations a second, each, at most
+  int rate = 4000;          // operations a second, each, at most
+  std::size_t largest = 0;  // bytes of filler of half of the values, at most; 0: all are small
 };
 
 class Crowd {
