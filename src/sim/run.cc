@@ -106,7 +106,8 @@ FaultSet choose_faults(Random& random, FaultSet from, bool choose) {
 class Simulation {
  public:
   Simulation(const SimulationOptions& options, Random chosen)
-      : world_(options.seed, choose_faults(chosen, options.faults, options.choose), options.trace) {
+      : world_(options.seed, choose_faults(chosen, options.faults, options.choose), options.trace),
+        interruption_(options.interruption) {
     StoreShape store = store_shape(chosen);
     LoadShape load = load_shape(chosen, options.operations);
     if (chosen.chance(kBacklogPerMillion)) {
@@ -127,8 +128,8 @@ class Simulation {
             std::make_unique<SimShard>(world_, store, ssd * store.slices + slice, *disks_.back()));
       }
     }
-    server_ = std::make_unique<SimServer>(world_, store, shards_,
-                                          [this, store] { cut_power(store.shared_memory); });
+    one_machine_ = store.shared_memory;
+    server_ = std::make_unique<SimServer>(world_, store, shards_, [this] { cut_power(); });
     load_ = std::make_unique<SimLoad>(world_, *server_, shards_, load);
   }
 
@@ -159,9 +160,11 @@ class Simulation {
     server_->start();
     result_.lanes = server_->lanes();
     load_->start();
-    if (!until(
-            "the load", [&] { return load_->ended(); }, ~Nanos{0}))
-      return;
+    const auto loaded = [&] {
+      if (load_->scanning()) interrupt_scan();
+      return load_->ended();
+    };
+    if (!until("the load", loaded, ~Nanos{0})) return;
     result_.moved = server_->moved();
     world_.heal();
     // Shards that take no more writes after a device error do again after a restart.
@@ -215,9 +218,19 @@ class Simulation {
   }
 
   // Of the server's machine, which that of the clients may be.
-  void cut_power(bool one_machine) {
+  void cut_power() {
     server_->kill(true);
-    if (one_machine) load_->kill_all();
+    if (one_machine_) load_->kill_all();
+  }
+
+  void interrupt_scan() {
+    const std::uint64_t step = result_.scan_steps++;
+    if (!interruption_ || interruption_->at != step) return;
+    if (interruption_->power_cut) {
+      cut_power();
+    } else {
+      server_->kill(false);
+    }
   }
 
   void look() {
@@ -252,6 +265,8 @@ class Simulation {
   }
 
   World world_;
+  const std::optional<ScanInterruption> interruption_;
+  bool one_machine_ = false;  // clients run on the server's
   std::vector<std::unique_ptr<Disk>> disks_;
   std::vector<std::unique_ptr<SimShard>> shards_;
   std::unique_ptr<SimServer> server_;

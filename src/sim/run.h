@@ -5,12 +5,20 @@
 #include <scalio/client.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sim/faults.h"
 
 namespace scalio::sim {
+
+// Strikes the server when as many steps as `at` have begun while a client scanned. To go through
+// all of them.
+struct ScanInterruption {
+  std::uint64_t at = 0;
+  bool power_cut = false;  // else it is killed
+};
 
 struct SimulationOptions {
   std::uint64_t seed = 0;
@@ -20,6 +28,7 @@ struct SimulationOptions {
   bool trace = false;                  // prints what happens to stdout
   bool hot = false;                    // all load on a key or two in one block
   bool large = false;                  // the store has an area for large values
+  std::optional<ScanInterruption> interruption = std::nullopt;
 };
 
 struct SimulationResult {
@@ -31,7 +40,8 @@ struct SimulationResult {
   std::uint64_t large_gets = 0, large_writes = 0;
   std::uint64_t moved = 0;  // bytes of large values, by the last server that was loaded
   std::uint64_t steps = 0;
-  std::uint64_t restarts = 0;  // of servers
+  std::uint64_t scan_steps = 0;  // of the load, while a client scanned
+  std::uint64_t restarts = 0;    // of servers
   // How clients read hash blocks: by two READs or at once; in the latter case a part or all of it.
   BlockRead block_read = BlockRead::whole;
   bool reads_parts = false;

@@ -2,6 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
 
 // What a killed process was doing is never freed (world.h).
 extern "C" const char* __asan_default_options() {
@@ -15,6 +21,34 @@ class RunTest : public testing::Test {
  protected:
   RunTest() { spdlog::set_level(spdlog::level::off); }
   ~RunTest() override { spdlog::set_level(spdlog::level::info); }
+
+  // In a process of its own: what a simulation leaves behind goes with that.
+  static bool in_process(const std::function<bool()>& what) {
+    std::fflush(nullptr);
+    const pid_t child = fork();
+    if (child == 0) _exit(what() ? 0 : 1);
+    int how = 0;
+    EXPECT_EQ(waitpid(child, &how, 0), child);
+    return WIFEXITED(how) && WEXITSTATUS(how) == 0;
+  }
+  // The server struck at each of so many steps from `first` on. False if a promise was broken.
+  static bool scans_go_on(std::uint64_t seed, std::uint64_t first, std::uint64_t steps,
+                          bool power_cut) {
+    for (std::uint64_t at = first; at < first + steps; ++at) {
+      const SimulationResult r = run({.seed = seed,
+                                      .operations = kScanOperations,
+                                      .faults = FaultSet(),
+                                      .interruption = ScanInterruption{at, power_cut}});
+      if (r.violations.empty() && r.restarts == kRestarts + 1) continue;
+      std::fprintf(stderr, "seed %llu, step %llu of scans: %s\n",
+                   static_cast<unsigned long long>(seed), static_cast<unsigned long long>(at),
+                   r.violations.empty() ? "the server was not struck" : r.violations[0].c_str());
+      return false;
+    }
+    return true;
+  }
+  static constexpr std::uint64_t kScanOperations = 60;
+  static constexpr std::uint64_t kRestarts = 2;  // of a run without faults
 
   static SimulationResult run_seed(std::uint64_t seed, FaultSet faults = FaultSet().set()) {
     return run({.seed = seed, .operations = 500, .faults = faults, .trace = false});
@@ -107,6 +141,25 @@ TEST_F(RunTest, LargeValuesAreWrittenReadAndMoved) {
   EXPECT_GT(gets, 0U);
   EXPECT_GT(writes, 0U);
   EXPECT_GT(moved, 0U);
+}
+
+// Kills and power cuts that come at random may miss a step; here none is, of all scans of small
+// simulations.
+TEST_F(RunTest, AServerMayEndAtEachStepOfAScan) {
+  constexpr std::uint64_t kAtOnce = 100, kMost = 120;  // runs of one process, steps of one seed
+  std::uint64_t steps = 0;
+  for (std::uint64_t seed = 1; steps < 300; ++seed) {
+    const SimulationResult r =
+        run({.seed = seed, .operations = kScanOperations, .faults = FaultSet()});
+    ASSERT_EQ(r.restarts, kRestarts);
+    if (r.scan_steps > kMost) continue;
+    steps += r.scan_steps;
+    for (std::uint64_t at = 0; at < r.scan_steps; at += kAtOnce) {
+      const std::uint64_t n = std::min(kAtOnce, r.scan_steps - at);
+      for (const bool power_cut : {false, true})
+        ASSERT_TRUE(in_process([&] { return scans_go_on(seed, at, n, power_cut); }));
+    }
+  }
 }
 
 TEST_F(RunTest, OnlyTheFaultsThatAreAllowedStrike) {

@@ -223,6 +223,8 @@ void SimLoad::take(SimClient& client, std::uint32_t number, Operation operation,
 
 // All of the store, in steps.
 Task<void> SimLoad::scan(SimClient& client) {
+  ++client.scanning;
+  ++scanning_;
   for (std::uint32_t shard = 0; shard < shards_.size(); ++shard) {
     const std::uint64_t buckets = shards_[shard]->ssd().buckets;
     const std::uint64_t step = world_.random().between(1, buckets);
@@ -230,6 +232,8 @@ Task<void> SimLoad::scan(SimClient& client) {
       co_await scan(client, shard, first, std::min(first + step, buckets));
     }
   }
+  --client.scanning;
+  --scanning_;
 }
 
 // What a step of a scan promises of each key whose home is in it is what a GET promises that takes
@@ -411,6 +415,8 @@ void SimLoad::kill(SimClient& client) {
   client.process->kill();
   running_ -= client.running;
   client.running = 0;
+  scanning_ -= client.scanning;
+  client.scanning = 0;
   collect(client);
   for (const auto& endpoint : server_.endpoints()) {
     if (!endpoint->host) continue;

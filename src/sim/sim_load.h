@@ -31,6 +31,8 @@ class SimLoad {
   // All operations have been asked, and have ended or died with their client.
   bool ended() const { return asked_ >= shape_.operations && running_ == 0; }
   std::uint64_t running() const { return running_; }
+  // Whether a client that lives is in the middle of a scan.
+  bool scanning() const { return scanning_ > 0; }
   // The clients' machine has died.
   void kill_all();
 
@@ -56,6 +58,7 @@ class SimLoad {
     };
     std::vector<Shard> shards;
     std::uint64_t running = 0;            // tasks
+    std::uint64_t scanning = 0;           // of these
     std::vector<std::uint64_t> versions;  // by key, the last that it saw
   };
   SimClient& add_client();
@@ -93,7 +96,8 @@ class SimLoad {
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<history::Operation> history_;
   std::uint64_t asked_ = 0;
-  std::uint64_t running_ = 0;  // tasks of clients that live
+  std::uint64_t running_ = 0;   // tasks of clients that live
+  std::uint64_t scanning_ = 0;  // of these
   std::uint64_t values_ = 0;
   std::uint32_t appends_ = 0, increments_ = 0;
   std::uint64_t rereads_that_missed_ = 0;
