@@ -30,6 +30,11 @@ constexpr unsigned kSubmitTries = 1000;
 constexpr Nanos kCancelBound = kSecond;
 // The waker's poll, which is always there.
 constexpr std::size_t kWakers = 1;
+// A poll that the kernel refuses, for want of a descriptor say, is tried again after the first
+// pause, after twice as long if that fails, and so on up to the last. Its watch is called each
+// time: what it is about goes on, more slowly.
+constexpr Nanos kFirstPause = kMillisecond;
+constexpr Nanos kLastPause = 32 * kMillisecond;
 // Operations that a coroutine may do at once before others have their turn (Executor::may_go_on).
 constexpr std::int64_t kAtOnce = 128;
 
@@ -53,16 +58,24 @@ class EventLoop::Waker final : public RingHandler {
  public:
   Waker(EventLoop& loop, int fd) : loop_(loop), fd_(fd) {}
   ~Waker() { close(fd_); }
-  void arm() {
-    io_uring_sqe* sqe = loop_.prepare(this);
-    io_uring_prep_poll_multishot(sqe, fd_, POLLIN);
-  }
-  void on_completion(int, unsigned flags) override {
+  void on_completion(int result, unsigned flags) override {
+    refused_ = std::min(result, 0);
     std::uint64_t count;
     while (read(fd_, &count, sizeof count) > 0) {
     }
     loop_.drain_remote();
-    if (!(flags & IORING_CQE_F_MORE)) arm();
+    if (!(flags & IORING_CQE_F_MORE) && !opening_) arm();
+  }
+  // 0 or -errno: a ring takes the poll when the loop turns for the first time, on whichever thread
+  // that is; what stands in for one says at once if it lacks a descriptor for it.
+  int open() {
+    arm();
+    if (loop_.io_uring_missing().empty()) return 0;
+    opening_ = true;
+    loop_.submit();
+    loop_.reap();
+    opening_ = false;
+    return refused_;
   }
   void wake() {
     const std::uint64_t one = 1;
@@ -71,8 +84,15 @@ class EventLoop::Waker final : public RingHandler {
   }
 
  private:
+  void arm() {
+    io_uring_sqe* sqe = loop_.prepare(this);
+    io_uring_prep_poll_multishot(sqe, fd_, POLLIN);
+  }
+
   EventLoop& loop_;
   const int fd_;
+  int refused_ = 0;  // what the last completion said
+  bool opening_ = false;
 };
 
 // What a Watch has with the kernel.
@@ -84,8 +104,16 @@ class WatchPoll final : public RingHandler {
     arm();
   }
   void on_completion(int result, unsigned flags) override {
-    ready_ |= result < 0 ? POLLERR : static_cast<std::uint32_t>(result);
     armed_ = flags & IORING_CQE_F_MORE;
+    if (std::exchange(pausing_, false)) {
+      if (!stopped_) return arm();
+    } else if (result < 0) {
+      ready_ |= POLLERR;
+      next_pause_ = std::clamp(2 * next_pause_, kFirstPause, kLastPause);
+    } else {
+      ready_ |= static_cast<std::uint32_t>(result);
+      next_pause_ = 0;
+    }
     if (!std::exchange(queued_, true)) loop_.ready_watches_.push_back(this);
   }
   // Deletes this if it was stopped and the kernel has let go of it.
@@ -96,12 +124,14 @@ class WatchPoll final : public RingHandler {
     if (armed_) return;
     if (stopped_) {
       delete this;
+    } else if (next_pause_ > 0) {
+      pause();
     } else {
       arm();
     }
   }
-  // No more callbacks. The poll's last completion, forced by the cancel if it is not on its way,
-  // ends this.
+  // No more callbacks. The last completion of the poll or pause, forced by the cancel if it is not
+  // on its way, ends this.
   void stop() {
     stopped_ = true;
     io_uring_prep_cancel(loop_.prepare(nullptr), static_cast<RingHandler*>(this), 0);
@@ -112,15 +142,25 @@ class WatchPoll final : public RingHandler {
     armed_ = true;
     io_uring_prep_poll_multishot(loop_.prepare(this), fd_, events_);
   }
+  void pause() {
+    armed_ = pausing_ = true;
+    const Nanos until = loop_.now() + next_pause_;
+    until_.tv_sec = static_cast<long long>(until / kSecond);
+    until_.tv_nsec = static_cast<long long>(until % kSecond);
+    io_uring_prep_timeout(loop_.prepare(this), &until_, 0, IORING_TIMEOUT_ABS);
+  }
 
   EventLoop& loop_;
   const int fd_;
   const std::uint32_t events_;
   const std::function<void(std::uint32_t)> callback_;
-  bool armed_ = false;
-  bool queued_ = false;  // in ready_watches_
+  bool armed_ = false;    // the kernel has the poll, or the pause
+  bool pausing_ = false;  // and it is the pause
+  bool queued_ = false;   // in ready_watches_
   bool stopped_ = false;
   std::uint32_t ready_ = 0;  // since the last call
+  Nanos next_pause_ = 0;     // 0: the last poll was not refused
+  __kernel_timespec until_{};
 };
 
 EventLoop::EventLoop(ForkMark mark, Nanos spin) : mark_(std::move(mark)), spin_(spin) {
@@ -142,7 +182,8 @@ Status EventLoop::open() {
   const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0) return Status(Code::unavailable, "eventfd: " + error_text(errno));
   waker_ = std::make_unique<Waker>(*this, fd);
-  waker_->arm();
+  if (const int rc = waker_->open(); rc < 0)
+    return Status(Code::unavailable, "a poll of an eventfd: " + error_text(-rc));
   return Status();
 }
 

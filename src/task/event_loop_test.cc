@@ -310,6 +310,49 @@ TEST_F(EventLoopTest, WatchOfABadDescriptorReportsAnError) {
   EXPECT_EQ(seen, static_cast<std::uint32_t>(POLLERR));
 }
 
+TEST_F(EventLoopTest, AWatchThatIsRefusedIsTriedAgainAfterLongerAndLongerPauses) {
+  const Nanos began = loop_->now();
+  int calls = 0;
+  const Watch watch(*loop_, -1, POLLIN, [&](std::uint32_t) { ++calls; });
+  loop_->run_until([&] { return calls == 9; });
+  // 1 + 2 + 4 + 8 + 16 + 3 * 32 ms.
+  EXPECT_GE(loop_->now() - began, 127 * kMillisecond);
+}
+
+// The watch of a pause ends as others do.
+TEST_F(EventLoopTest, AWatchThatIsRefusedMayBeDestroyed) {
+  const auto marker = std::make_shared<int>(7);
+  int calls = 0;
+  std::optional<Watch> watch;
+  watch.emplace(*loop_, -1, POLLIN, [&calls, marker](std::uint32_t) { ++calls; });
+  loop_->run_until([&] { return calls == 3; });
+  watch.reset();
+  loop_->run_until([&] { return marker.use_count() == 1; });
+  EXPECT_EQ(calls, 3);
+  watch.emplace(*loop_, -1, POLLIN, [&calls, marker](std::uint32_t) { ++calls; });
+  loop_->run_until([&] { return calls == 6; });
+  watch.reset();
+  loop_.reset();
+  EXPECT_EQ(marker.use_count(), 1);
+}
+
+// Without io_uring a watch needs a descriptor of its own.
+TEST_F(EventLoopTest, AWatchGoesOnWithoutADescriptorAndWhenThereIsOneAgain) {
+  Pair pair;
+  std::string got;
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{1, before.rlim_max};  // the first is there
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const Watch watch(*loop_, pair.near(), POLLIN, [&](std::uint32_t) { got += pair.receive(); });
+  loop_->turn(false);
+  pair.send("one");
+  loop_->run_until([&] { return got == "one"; });
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  pair.send("two");
+  loop_->run_until([&] { return got == "onetwo"; });
+}
+
 TEST_F(EventLoopTest, WatchMayBeDestroyedInItsCallback) {
   Pair pair;
   int calls = 0;
