@@ -46,6 +46,9 @@ struct ClientOptions {
   // For direct access: where this machine sees the server's SSDs, one path per shard in the order
   // of `scalio stat`. Empty: the paths the server advertises (right on the server's own machine).
   std::vector<std::string> ssd_paths;
+  // Who connects, to a server with users, and its secret. Both or neither.
+  std::string user = {};
+  std::string secret = {};
   // Bound on all of connect(), whatever the number of shards, and on any later attempt to connect.
   std::chrono::milliseconds connect_timeout{5000};
   // Bound on any one operation: when it has passed, the operation ends, whatever it waits for.
@@ -207,8 +210,8 @@ class Client {
  public:
   // `uri`: "unix:/path" (same machine), "tcp:host:port", "tls:host:port" or "rdma:host:port".
   // Blocks until connected to every shard and SSD; an SSD that is not reached fails it only if the
-  // options say how to. Failures: invalid (URI, way to the SSDs), unavailable, timed_out, busy (too
-  // many clients).
+  // options say how to. Failures: invalid (URI, way to the SSDs, user), unavailable, timed_out,
+  // busy (too many clients).
   static Result<std::unique_ptr<Client>> connect(std::string_view uri, ClientOptions options = {});
 
   // Every operation must have ended. Takes a few seconds at most, also if the server is silent; a
@@ -232,8 +235,9 @@ class Client {
   // Each key's get, all in flight together; results in the order of the keys.
   Task<std::vector<Result<Record>>> multi_get(std::span<const std::string_view> keys);
 
-  // Durably sets the key's value and returns its new version. Failures: too_large, full, read_only;
-  // unknown if it was sent and no answer came in time, or ever: then it may or may not happen.
+  // Durably sets the key's value and returns its new version. Failures: too_large, full; read_only,
+  // also if the client's user may not write; unknown if it was sent and no answer came in time, or
+  // ever: then it may or may not happen.
   Task<Result<std::uint64_t>> put(std::string_view key, std::string_view value);
 
   // The same with a value of `length` bytes that comes in pieces of at most 64 KiB, each asked for

@@ -37,7 +37,7 @@ typedef enum scalio_code {
   SCALIO_INVALID = 4,     /* the request itself is wrong */
   SCALIO_TOO_LARGE = 5,   /* key + value exceed what the store takes */
   SCALIO_FULL = 6,        /* no room on the SSD; nothing was written */
-  SCALIO_READ_ONLY = 7,   /* writes stopped after a device error; nothing was written */
+  SCALIO_READ_ONLY = 7,   /* no writes after a device error, or of this user; none was done */
   SCALIO_UNAVAILABLE = 8, /* no connection, or resources; a write reported so was never sent */
   SCALIO_TIMED_OUT = 9,   /* a bound on waiting passed; a write reported so was never sent */
   SCALIO_IO_ERROR = 10,   /* a device reported an error */
@@ -105,6 +105,9 @@ scalio_code scalio_options_add_ssd_path(scalio_options* options, const char* pat
  * in PEM; or, in place of these, a file with a line "identity:key in hexadecimal digits". */
 scalio_code scalio_options_set_tls(scalio_options* options, const char* ca, const char* cert,
                                    const char* key, const char* psk);
+
+/* Who connects, to a server with users, and its secret; both are copied. */
+scalio_code scalio_options_set_user(scalio_options* options, const char* user, const char* secret);
 
 /* --- Connecting ------------------------------------------------------------------------------- */
 

@@ -164,3 +164,6 @@ class Options:
     """Its private key, in PEM."""
     tls_psk: Optional[str] = None
     """In place of these a file with a line "identity:key in hexadecimal digits"."""
+    user: Optional[str] = None
+    """Who connects, if the server has users."""
+    secret: Optional[str] = field(default=None, repr=False)

@@ -58,3 +58,14 @@ scalio_code scalio_options_set_tls(scalio_options* options, const char* ca, cons
   }
   return SCALIO_OK;
 }
+
+scalio_code scalio_options_set_user(scalio_options* options, const char* user, const char* secret) {
+  if (!options || !user || !secret) return SCALIO_INVALID;
+  try {
+    options->value.client.user = user;
+    options->value.client.secret = secret;
+  } catch (...) {
+    return SCALIO_UNAVAILABLE;
+  }
+  return SCALIO_OK;
+}

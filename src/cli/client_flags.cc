@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "cli/secret.h"
 #include "cli/tls_flags.h"
 
 namespace scalio::cli {
@@ -14,6 +15,12 @@ void ClientFlags::add_to(CLI::App& app, const std::string& tls) {
       ->envname("SCALIO_SERVER")
       ->type_name("URI");
   app.callback([this] { check(); });
+  app.add_option("--user", options.user, "Who connects, if the server has users")
+      ->envname("SCALIO_USER")
+      ->type_name("NAME");
+  app.add_option("--secret-file", secret_file, "The file that has the user's secret")
+      ->envname("SCALIO_SECRET_FILE")
+      ->type_name("FILE");
   app.add_option("--ssd", options.ssd_paths,
                  "For direct access, where this machine sees the server's SSDs: once for each, in "
                  "the order of "
@@ -50,9 +57,15 @@ void ClientFlags::add_to(CLI::App& app, const std::string& tls) {
   add_client_tls(app, tls, options.tls_ca, options.tls_cert, options.tls_key, options.tls_psk);
 }
 
-void ClientFlags::check() const {
+void ClientFlags::check() {
   if (server.empty())
     throw CLI::RequiredError("--server URI, or SCALIO_SERVER in the environment,");
+  if (options.user.empty() && secret_file.empty()) return;
+  if (options.user.empty()) throw CLI::RequiredError("--user NAME, beside --secret-file,");
+  if (secret_file.empty()) throw CLI::RequiredError("--secret-file FILE, beside --user,");
+  Result<std::string> secret = read_secret(secret_file);
+  if (!secret.ok()) throw CLI::ValidationError("--secret-file", secret.status().message());
+  options.secret = *std::move(secret);
 }
 
 void ClientFlags::add_spin_to(CLI::App& app) {

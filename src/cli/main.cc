@@ -38,6 +38,12 @@ int main(int argc, char** argv) {
   commands.push_back(add_target_configure(*target));
   commands.push_back(add_target_remove(*target));
 
+  CLI::App* user = app.add_subcommand("user", "Who may use a store: the file of `serve --users`");
+  user->require_subcommand(1);
+  commands.push_back(add_user_add(*user));
+  commands.push_back(add_user_remove(*user));
+  commands.push_back(add_user_list(*user));
+
   if (const auto status = parse_command_line(app, argc, argv)) return *status;
   for (const Subcommand& command : commands) {
     if (!command.app->parsed()) continue;

@@ -68,7 +68,8 @@ struct Client::Impl {
   std::unique_ptr<EventLoop> loop;
   std::optional<nvmf::Initiator> initiator;  // of all SSDs
   ClientOptions options;
-  std::shared_ptr<const net::TlsContext> tls;  // null: the server is not at tls:
+  std::shared_ptr<const net::TlsContext> tls;           // null: the server is not at tls:
+  std::shared_ptr<layout::Credentials> user_of_server;  // null: nobody in particular
   layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
   layout::Placement placement = geometry.placement();
   std::shared_ptr<client::PartTurns> turns;  // of all shards
@@ -84,6 +85,7 @@ struct Client::Impl {
   std::atomic<const char*> user{nullptr};
 
   Task<Status> connect(net::Uri uri);
+  Status take_user();
   void make_lanes(net::Uri uri);
   ShardEnd make_end(const net::Uri& uri, std::uint32_t index);
   Task<Status> connect_shard(std::uint32_t index);
@@ -167,12 +169,19 @@ Client::Use::Use(Client& client) : impl_(*client.impl_) {
 
 Client::Use::~Use() { impl_.user.store(before_, std::memory_order_relaxed); }
 
+Status Client::Impl::take_user() {
+  if (options.user.empty() && options.secret.empty()) return Status();
+  auto made = layout::Credentials::create(options.user, std::exchange(options.secret, {}));
+  if (made.ok()) user_of_server = std::move(*made);
+  return made.status();
+}
+
 void Client::Impl::make_lanes(net::Uri uri) {
   const Nanos timeout = to_nanos(options.operation_timeout);
   lanes.emplace(
       *loop, [this, uri = std::move(uri), timeout](std::uint32_t lane, Bytes hello, Nanos bound) {
         return fabric::connect(fabric::Transports::clients, *loop, uri, lane, std::move(hello),
-                               fabric::ConnectOptions{bound, timeout, tls});
+                               fabric::ConnectOptions{bound, timeout, tls, user_of_server});
       });
 }
 
@@ -311,6 +320,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
   impl->initiator.emplace(*impl->loop);
   impl->turns = std::make_shared<client::PartTurns>(*impl->loop);
   impl->options = std::move(options);
+  if (Status s = impl->take_user(); !s.ok()) return s;
   impl->report_timer.emplace(
       *impl->loop, [i = impl.get()] { i->loop->spawn(i->report(i->operation_deadline())); });
   std::unique_ptr<Client> client(new Client(std::move(impl)));

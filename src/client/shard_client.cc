@@ -286,13 +286,16 @@ bool ShardClient::must_poll(ShardConnection& link, const BlockView& view, BlockV
 }
 
 // The slot to fill with the key: the one that its filler has left, else a victim. None if it is
-// filled by another client still, if it was tried often enough, or if the key cannot be cached:
+// filled by another client still, if it was tried often enough, if this client's user may not fill
+// the cache, or if the key cannot be cached:
 // what cannot be cached displaces nothing.
 std::optional<std::uint32_t> ShardClient::choose_slot(ShardConnection& link, const BlockView& view,
                                                       BlockView::Found found, std::uint64_t block,
                                                       std::string_view key, const Tries& tries) {
   const bool fits = layout::slot_bytes({key, {}}) <= link.hello.region.slot_size;
-  if (!fits || tries.fills >= kMaxFillAttempts) return std::nullopt;
+  if (!fits || tries.fills >= kMaxFillAttempts || !link.connection->may_write()) {
+    return std::nullopt;
+  }
   if (found == BlockView::Found::none) return choose_victim(link, view, block);
   if (tries.polls < kMaxFillPolls) return view.slot();
   return std::nullopt;
@@ -478,7 +481,8 @@ std::uint32_t ShardClient::clock_now(const ShardConnection& link) const {
 void ShardClient::touch_sometimes(const std::shared_ptr<ShardConnection>& link, std::uint64_t block,
                                   std::uint32_t slot) {
   const RegionGeometry& g = link->hello.region;
-  if (slot >= g.read_slots || ++touches_ % kTouchEvery != 0) return;
+  if (slot >= g.read_slots || !link->connection->may_write()) return;
+  if (++touches_ % kTouchEvery != 0) return;
   executor_.spawn(write_clock(link, g.block_at(block) + g.clock(slot), clock_now(*link)));
 }
 

@@ -15,6 +15,11 @@ constexpr std::uint64_t kProbe =
 Status not_the_callers(const Status& status) {
   return status.code() == Code::invalid ? Status(Code::unavailable, status.message()) : status;
 }
+
+Status out_of_turn(const Frame& frame) {
+  return Status(Code::unavailable,
+                fmt::format("the server said {} out of turn", to_string(frame.kind)));
+}
 }  // namespace
 
 ClientConnection::ClientConnection(EventLoop& loop, std::string name, Nanos call_timeout)
@@ -35,8 +40,18 @@ Status ClientConnection::lost() const {
 void ClientConnection::begin(std::shared_ptr<MessageStream> stream, std::uint32_t lane,
                              ByteView hello, Nanos deadline) {
   messages_ = std::move(stream);
-  messages_->send(FrameKind::hello, 0, encode(Hello{lane, hello}));
+  Bytes said = encode(Hello{lane, hello});
+  if (login_) {
+    hello_frame_ = std::move(said);
+    messages_->send(FrameKind::login, 0, login_->login());
+  } else {
+    messages_->send(FrameKind::hello, 0, said);
+  }
   connect_timer_.arm(deadline);
+}
+
+void ClientConnection::log_in_as(std::shared_ptr<layout::Credentials> user) {
+  if (user) login_.emplace(std::move(user));
 }
 
 void ClientConnection::on_frame(const Frame& frame) {
@@ -48,6 +63,7 @@ void ClientConnection::on_frame(const Frame& frame) {
 Status ClientConnection::handle(const Frame& frame) {
   if (phase_ == Phase::connecting) {
     if (frame.kind == FrameKind::refused) return decode_refused(frame.payload);
+    if (login_) return on_login_frame(frame);
     if (frame.kind == FrameKind::welcome) return not_the_callers(on_welcome_frame(frame));
   } else {
     switch (frame.kind) {
@@ -59,8 +75,24 @@ Status ClientConnection::handle(const Frame& frame) {
       default: break;
     }
   }
-  return Status(Code::unavailable,
-                fmt::format("the server said {} out of turn", to_string(frame.kind)));
+  return out_of_turn(frame);
+}
+
+Status ClientConnection::on_login_frame(const Frame& frame) {
+  if (frame.kind == FrameKind::challenge) {
+    const Result<Bytes> proof = login_->answer(frame.payload);
+    if (!proof.ok()) return proof.status();
+    messages_->send(FrameKind::proof, 0, *proof);
+    return Status();
+  }
+  if (frame.kind != FrameKind::proven) return out_of_turn(frame);
+  const Result<layout::Rights> rights = login_->finish(frame.payload);
+  if (!rights.ok()) return rights.status();
+  rights_ = *rights;
+  login_.reset();
+  messages_->send(FrameKind::hello, 0, hello_frame_);
+  hello_frame_.clear();
+  return Status();
 }
 
 Status ClientConnection::on_welcome_frame(const Frame& frame) {

@@ -30,6 +30,8 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
     };
     return Awaiter{*this};
   }
+  // Before begin(): whom to log in as; null for nobody.
+  void log_in_as(std::shared_ptr<layout::Credentials> user);
   // A server has said something, if only no: trying another of its addresses makes no sense.
   bool answered() const { return answered_; }
 
@@ -37,6 +39,7 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
   Status lost() const final;
   std::uint64_t region_size() const final { return region_size_; }
   const Bytes& hello() const final { return hello_; }
+  bool may_write() const final { return (rights_ & layout::kMayFill) != 0; }
   Executor& executor() final { return loop_; }
 
  protected:
@@ -77,6 +80,7 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
   void on_frame(const Frame& frame) final;
   void on_lost(const Status& why) final;
   Status handle(const Frame& frame);
+  Status on_login_frame(const Frame& frame);
   Status on_welcome_frame(const Frame& frame);
   Status on_reply(const Frame& frame);
   void settle(Phase phase);
@@ -92,6 +96,9 @@ class ClientConnection : public Connection, protected MessageStream::Handler {
   std::coroutine_handle<> waiting_;  // for settled()
   std::uint64_t region_size_ = 0;
   Bytes hello_;
+  std::optional<layout::ClientLogin> login_;  // while it logs in
+  Bytes hello_frame_;                         // to be said then
+  layout::Rights rights_ = layout::kAllRights;
 
   // Calls in flight. A call's id is its slot and how often that was used: a late or repeated reply
   // can then not be taken for that of another call.

@@ -15,7 +15,8 @@ Task<Result<std::unique_ptr<Connection>>> connect(std::span<const ClientTranspor
     if (transport.scheme.name != uri.scheme) continue;
     ConnectRequest request{std::move(uri),           lane,
                            std::move(hello_request), loop.now() + options.connect_timeout,
-                           options.call_timeout,     std::move(options.tls)};
+                           options.call_timeout,     std::move(options.tls),
+                           std::move(options.user)};
     co_return co_await transport.connect(loop, std::move(request));
   }
   co_return Status(

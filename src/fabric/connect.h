@@ -24,6 +24,8 @@ struct ConnectOptions {
   Nanos call_timeout = 10 * kSecond;
   // Whom this client is and believes, over TLS; null where that is not used.
   std::shared_ptr<const net::TlsContext> tls = nullptr;
+  // Who connects; null: nobody in particular, which a server with users refuses.
+  std::shared_ptr<layout::Credentials> user = nullptr;
 };
 
 // Connects to one lane, saying `hello_request` (at most kMaxMessage bytes) to its service, by the

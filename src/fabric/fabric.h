@@ -22,6 +22,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "layout/geometry.h"
+#include "layout/login.h"
 #include "task/executor.h"
 
 namespace scalio::fabric {
@@ -149,6 +150,8 @@ class Connection {
   // Why it was lost; ok while alive.
   virtual Status lost() const = 0;
   virtual std::uint64_t region_size() const = 0;  // bytes
+  // Whether its user may WRITE and CAS; else neither may be started.
+  virtual bool may_write() const { return true; }
   // One-sided operations given to a NIC's queue pair so far; 0 where there is none.
   virtual std::uint64_t nic_operations() const { return 0; }
   // What the lane's service answered to the hello.
@@ -201,6 +204,12 @@ class Peer {
 
   // For the service: what it keeps per peer.
   void* context = nullptr;
+
+  // Whom it has proved to be, before its hello. Null: the server has no users, and everybody may
+  // do everything.
+  using Who = std::shared_ptr<const layout::Identity>;
+  Who who;
+  bool may(layout::Rights rights) const { return !who || (who->rights & rights) == rights; }
 
  protected:
   ~Peer() = default;

@@ -16,7 +16,7 @@ Status malformed(FrameKind kind) {
 }
 bool known(std::uint8_t kind) {
   return kind >= static_cast<std::uint8_t>(FrameKind::hello) &&
-         kind <= static_cast<std::uint8_t>(FrameKind::read_block_done);
+         kind <= static_cast<std::uint8_t>(FrameKind::proven);
 }
 // Whether a hash block can be like that, and be read at once.
 bool possible(const layout::RegionGeometry& g) {
@@ -63,6 +63,10 @@ std::string_view to_string(FrameKind kind) {
     case FrameKind::close: return "close";
     case FrameKind::read_block: return "read_block";
     case FrameKind::read_block_done: return "read_block_done";
+    case FrameKind::login: return "login";
+    case FrameKind::challenge: return "challenge";
+    case FrameKind::proof: return "proof";
+    case FrameKind::proven: return "proven";
   }
   return "?";
 }
@@ -83,6 +87,10 @@ std::size_t max_payload(FrameKind kind) {
     case FrameKind::close: return kMaxText;
     case FrameKind::read_block: return kReadBlockPayload;
     case FrameKind::read_block_done: return kMaxRead;
+    case FrameKind::login: return layout::kMaxLogin;
+    case FrameKind::challenge: return layout::kChallengeSize;
+    case FrameKind::proof: return layout::kProofSize;
+    case FrameKind::proven: return layout::kProvenSize;
   }
   return 0;
 }

@@ -23,9 +23,14 @@
 //                                       cas_done    the word's previous value u64
 //   read_block offset u64, tag u32, slot size u32, read slots u8, write slots u8
 //                                       read_block_done  the part of the block (block_part.h)
+//   login      who a client is             challenge  what it is to prove
+//   proof      that it is who it says      proven     that the server knows it, and its rights
+//              (layout/login.h)
 //   close      text: why the sender ends the connection
 //
-// A client sends hello and waits for welcome or refused before it sends anything else. One-sided
+// A client that has a user sends login first, and after the challenge proof; what it is answered to
+// each may be refused, too. It sends hello when it was proven, else first, and waits for welcome or
+// refused before it sends anything else. One-sided
 // operations, over TCP only, are executed and answered in the order they were sent.
 //
 // Pure: no I/O, no state; every decoder takes bytes it does not trust.
@@ -34,12 +39,14 @@
 #include <scalio/status.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.h"
 #include "fabric/fabric.h"
+#include "layout/login.h"
 
 namespace scalio::fabric {
 
@@ -71,6 +78,10 @@ enum class FrameKind : std::uint8_t {
   close = 12,
   read_block = 13,
   read_block_done = 14,
+  login = 15,
+  challenge = 16,
+  proof = 17,
+  proven = 18,
 };
 std::string_view to_string(FrameKind kind);
 
@@ -94,6 +105,7 @@ Result<std::optional<Frame>> take_frame(ByteView& in);
 struct Hello {
   std::uint32_t lane = 0;
   ByteView request;
+  Peer::Who who = nullptr;  // in no frame: whom the login before it has shown it to be
 };
 struct Welcome {
   std::uint64_t region_size = 0;

@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <string>
+
 #include "base/error_text.h"
 
 namespace scalio::fabric {
@@ -13,8 +16,9 @@ namespace scalio::fabric {
 namespace {
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
-Result<Mapping> map_memfd(int fd, std::size_t bytes) {
-  Result<Mapping> mapping = Mapping::create(fd, bytes, PROT_READ | PROT_WRITE, "a lane's region");
+Result<Mapping> map_memfd(int fd, std::size_t bytes, bool writable) {
+  Result<Mapping> mapping =
+      Mapping::create(fd, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, "a lane's region");
   // Block addresses are random: with small pages most accesses would miss the TLB. Only a hint.
   if (mapping.ok()) madvise(mapping->data(), bytes, MADV_HUGEPAGE);
   return mapping;
@@ -29,15 +33,31 @@ Result<std::unique_ptr<Region>> Region::create(std::size_t bytes) {
   };
   net::UniqueFd fd(memfd_create("scalio-region", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return failed("memfd_create");
+  // Its mode is all that keeps others from opening a descriptor of it again, for writing.
+  if (fchmod(fd.get(), S_IRUSR | S_IWUSR) != 0) return failed("fchmod");
   if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return failed("ftruncate");
   if (fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return failed("sealing");
-  Result<Mapping> mapping = map_memfd(fd.get(), bytes);
+  Result<Mapping> mapping = map_memfd(fd.get(), bytes, true);
   if (!mapping.ok()) return mapping.status();
   if (Status s = mapping->populate("a lane's region"); !s.ok()) return s;
   return std::unique_ptr<Region>(new Region(std::move(fd), std::move(*mapping)));
 }
 
-Result<Mapping> map_region(int fd, std::size_t bytes) {
+Result<int> Region::read_only_fd() {
+  if (!read_only_) {
+    const std::string path = fmt::format("/proc/self/fd/{}", fd_.get());
+    read_only_ = net::UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!read_only_) {
+      return Status(Code::unavailable, fmt::format("cannot open the region for reading: {}: {}",
+                                                   path, error_text(errno)));
+    }
+  }
+  return read_only_.get();
+}
+
+bool Region::may_reopen(uid_t user) { return user == 0 || user == geteuid(); }
+
+Result<Mapping> map_region(int fd, std::size_t bytes, bool writable) {
   struct stat st {};
   const int seals = fcntl(fd, F_GET_SEALS);
   if (bytes == 0 || fstat(fd, &st) != 0 || static_cast<std::size_t>(st.st_size) != bytes ||
@@ -47,7 +67,7 @@ Result<Mapping> map_region(int fd, std::size_t bytes) {
         fmt::format("the server's region is not a memfd of {} bytes sealed against shrinking",
                     bytes));
   }
-  Result<Mapping> mapping = map_memfd(fd, bytes);
+  Result<Mapping> mapping = map_memfd(fd, bytes, writable);
   // A client's forks have no part in its connections.
   if (mapping.ok() && madvise(mapping->data(), bytes, MADV_DONTFORK) != 0) {
     return Status(Code::unavailable, "madvise(MADV_DONTFORK): " + error_text(errno));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <scalio/status.h>
+#include <sys/types.h>
 
 #include <memory>
 
@@ -23,15 +24,22 @@ class Region {
 
   ByteSpan span() { return mapping_.span(); }
   int fd() const { return fd_.get(); }
+  // A descriptor by which nobody can write. Whoever may open the memfd again could (see
+  // may_reopen()). Fails with unavailable.
+  Result<int> read_only_fd();
+  // Whether a process of this user of the system could open it for writing, whatever descriptor it
+  // was given: through /proc, because the memfd is this process's user's, and root's.
+  static bool may_reopen(uid_t user);
 
  private:
   Region(net::UniqueFd fd, Mapping mapping) : fd_(std::move(fd)), mapping_(std::move(mapping)) {}
   net::UniqueFd fd_;
+  net::UniqueFd read_only_;  // once it was asked for
   Mapping mapping_;
 };
 
 // Maps a region received from another process, after checking that it has exactly `bytes` bytes and
 // can never have fewer. Fails with invalid.
-Result<Mapping> map_region(int fd, std::size_t bytes);
+Result<Mapping> map_region(int fd, std::size_t bytes, bool writable = true);
 
 }  // namespace scalio::fabric

@@ -44,6 +44,7 @@ struct ConnectRequest {
   Nanos deadline = 0;      // for everything until the server's answer to the hello
   Nanos call_timeout = 0;  // as in ConnectOptions
   std::shared_ptr<const net::TlsContext> tls = nullptr;  // likewise
+  std::shared_ptr<layout::Credentials> user = nullptr;   // likewise
 };
 
 struct ClientTransport {

@@ -12,6 +12,14 @@ namespace scalio::server {
 
 using layout::RequestKind;
 
+namespace {
+// Whether who may only read may ask for it. Of a kind that is not known, nobody.
+bool is_for_readers(RequestKind kind) {
+  return kind == RequestKind::hello || kind == RequestKind::stat || kind == RequestKind::report ||
+         kind == RequestKind::store_time;
+}
+}  // namespace
+
 std::vector<std::uint16_t> deal_shards(std::uint32_t shards, std::uint32_t lanes) {
   SCALIO_ASSERT(lanes >= 1 && lanes <= shards && shards <= layout::kMaxShards);
   std::vector<std::uint16_t> deal(shards);
@@ -22,7 +30,7 @@ std::vector<std::uint16_t> deal_shards(std::uint32_t shards, std::uint32_t lanes
 // A client's connection as one shard has it.
 class Lane::ShardPeer final : public fabric::Peer {
  public:
-  explicit ShardPeer(fabric::Peer& connection) : connection_(connection) {}
+  explicit ShardPeer(fabric::Peer& connection) : connection_(connection) { who = connection.who; }
   void reply(std::uint64_t call, ByteView payload) override { connection_.reply(call, payload); }
   void close(std::string reason) override { connection_.close(std::move(reason)); }
   const std::string& name() const override { return connection_.name(); }
@@ -86,6 +94,12 @@ void Lane::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message) 
   ShardPeer* const to = client.peers[*index].get();
   if (to == nullptr) {
     return peer.close(fmt::format("a request for shard {} before its hello", envelope->shard));
+  }
+  if (!is_for_readers(envelope->kind) && !peer.may(layout::kMayWrite)) {
+    const std::string why = fmt::format("user {} may not write", peer.who->user);
+    Bytes out;
+    layout::encode(out, layout::Reply{Code::read_only, 0, why});
+    return peer.reply(call, out);
   }
   shards_[*index]->on_request(*to, call, message);
 }

@@ -229,6 +229,7 @@ Status check(const ServerOptions& o) {
 // Impl's end stops what there is by then.
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   fabric::Limits limits;
+  limits.users = o.users;
   if (!o.tls.empty()) {
     auto tls = net::TlsContext::load(net::TlsContext::Role::server, o.tls);
     if (!tls.ok()) return tls.status();

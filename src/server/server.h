@@ -13,6 +13,10 @@
 #include "net/tls_context.h"
 #include "task/executor.h"
 
+namespace scalio::fabric {
+class UserTable;
+}
+
 namespace scalio::server {
 
 struct ServerOptions {
@@ -30,6 +34,8 @@ struct ServerOptions {
   unsigned nic_threads = 1;  // that stand in for a NIC, over tcp:
   Nanos spin = 0;            // the longest that any of these looks for work before it sleeps
   net::TlsFiles tls;         // who the server is at tls: addresses
+  // Who may connect, and do what; null: everybody, and everything.
+  std::shared_ptr<const fabric::UserTable> users = nullptr;
   // Descriptors that the process may open for other things than the server.
   std::uint64_t other_descriptors = 0;
   // Connections to a lane. 0: 1024, or as many as the limit on descriptors allows.

@@ -61,6 +61,8 @@ void Session::move_to(fabric::Peer& to) {
 std::shared_ptr<Session> Sessions::attach(std::uint64_t id, fabric::Peer& peer, Nanos now) {
   expire(now);
   std::shared_ptr<Session> s = id != 0 ? find(id) : nullptr;
+  const std::string user = peer.who ? peer.who->user : std::string();
+  if (s && s->user != user) return nullptr;
   if (s && s->peer) {
     s->peer->context = nullptr;
     s->peer->close("its session has moved to a new connection");
@@ -69,7 +71,7 @@ std::shared_ptr<Session> Sessions::attach(std::uint64_t id, fabric::Peer& peer, 
     do {
       id = mix(id_seed_ + ++count_);
     } while (id == 0 || sessions_.contains(id));
-    s = std::make_shared<Session>(id);
+    s = std::make_shared<Session>(id, user);
     sessions_[id] = s;
   }
   s->move_to(peer);

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -19,8 +20,10 @@ namespace scalio::server {
 
 class Session {
  public:
-  explicit Session(std::uint64_t id) : id_(id) {}
+  explicit Session(std::uint64_t id, std::string user = {}) : user(std::move(user)), id_(id) {}
   std::uint64_t id() const { return id_; }
+
+  const std::string user;  // that it belongs to; empty where there are none
 
   // A write arrives as request `call`. True: it is new and must be done, ending in finish(). False:
   // it was seen before and is answered, now or when the first ends. Nothing: its sequence breaks
@@ -69,7 +72,7 @@ class Sessions {
   explicit Sessions(std::uint64_t id_seed) : id_seed_(id_seed) {}
 
   // The session `id` if it still exists (its old connection, if it has one, is closed), else a new
-  // one.
+  // one. Null: it is another user's.
   std::shared_ptr<Session> attach(std::uint64_t id, fabric::Peer& peer, Nanos now);
   // The peer has gone.
   void detach(fabric::Peer& peer, Nanos now);

@@ -108,6 +108,18 @@ TEST(Sessions, AreFoundAgainAndMove) {
   EXPECT_EQ(sessions.count(0).connected, 2u);
 }
 
+TEST(Sessions, AreOfOneUser) {
+  Sessions sessions(9);
+  TestPeer alices, bobs, nobodys;
+  alices.who = std::make_shared<const layout::Identity>(layout::Identity{"alice"});
+  bobs.who = std::make_shared<const layout::Identity>(layout::Identity{"bob"});
+  const auto s = sessions.attach(0, alices, 0);
+  EXPECT_EQ(sessions.attach(s->id(), bobs, 0), nullptr);
+  EXPECT_EQ(sessions.attach(s->id(), nobodys, 0), nullptr);
+  EXPECT_EQ(s->peer, &alices);
+  EXPECT_EQ(alices.closed, "");
+}
+
 TEST(Sessions, ForgetClientsThatStayAway) {
   Sessions sessions(9);
   TestPeer peer, busy, other;

@@ -155,6 +155,7 @@ Result<Bytes> Shard::on_hello(fabric::Peer& peer, ByteView request) {
                   fmt::format("the server recovers its log, {} %", recoveries_->percent()));
   }
   auto session = sessions_.attach(hello->session, peer, executor_.now());
+  if (!session) return Status(Code::invalid, "this session is another user's");
   layout::HelloReply reply;
   reply.session = session->id();
   reply.ssd = ssd_;

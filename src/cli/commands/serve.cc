@@ -19,6 +19,7 @@
 #include "cli/stop_signals.h"
 #include "cli/target_process.h"
 #include "cli/tls_flags.h"
+#include "cli/users_file.h"
 #include "fabric/server/fabric_server.h"
 #include "fabric/transports/transports.h"
 #include "metrics/program_metrics.h"
@@ -35,6 +36,7 @@ struct ServeFlags {
   std::string nvmf_target;
   unsigned nvmf_threads = 1;
   MetricsFlag metrics;
+  std::string users;
   std::string config;
   std::string log_level = "info";
 };
@@ -94,6 +96,8 @@ Result<std::optional<net::Uri>> own_target(const ServeFlags& flags) {
     beside->scheme = net::kTcp;
     beside->host = uri->host;
   }
+  // A target asks nobody who it is: where there are users, it must be asked for.
+  if (!flags.users.empty()) beside.reset();
   return beside;
 }
 
@@ -165,6 +169,24 @@ Status complete(CLI::App& app, ServeFlags& flags, std::shared_ptr<ConfigReload>&
   return Status();
 }
 
+// The users of the file; null without one.
+Result<std::shared_ptr<fabric::UserTable>> load_users(const std::string& path) {
+  std::shared_ptr<fabric::UserTable> table;
+  if (path.empty()) return table;
+  Result<fabric::Users> users = read_users(path);
+  if (!users.ok()) return users.status();
+  return std::make_shared<fabric::UserTable>(std::move(*users));
+}
+
+void reload_users(const std::string& path, fabric::UserTable& table) {
+  Result<fabric::Users> users = read_users(path);
+  if (!users.ok()) {
+    return spdlog::error("SIGHUP: {}; the users stay as they are", users.status().message());
+  }
+  spdlog::info("SIGHUP: {}: {} users; who is connected stays so", path, users->size());
+  table.replace(std::move(*users));
+}
+
 int serve(CLI::App& app, ServeFlags& flags) {
   std::shared_ptr<ConfigReload> config;  // null without --config
   if (Status status = complete(app, flags, config); !status.ok()) return fail(status);
@@ -179,8 +201,16 @@ int serve(CLI::App& app, ServeFlags& flags) {
     if (!stop->ready) end_at_once(signal, "before the server was ready: ended at once");
     stop->signal.set_value(signal);
   };
+  const Result<std::shared_ptr<fabric::UserTable>> users = load_users(flags.users);
+  if (!users.ok()) return fail(users.status());
+  flags.options.users = *users;
   std::function<void()> reload;
-  if (config) reload = [config] { config->reload(); };
+  if (config || *users) {
+    reload = [config, table = *users, path = flags.users] {
+      if (config) config->reload();
+      if (table) reload_users(path, *table);
+    };
+  }
   Status watched = on_stop_signal(on_stop, reload);
   if (!watched.ok()) return fail(watched);
   // A client that goes away is an error of a write, not the end of the server.
@@ -301,6 +331,10 @@ void declare(CLI::App& app, ServeFlags& flags) {
                  "Read options that are not given here from this TOML file")
       ->type_name("FILE")
       ->configurable(false);
+  app.add_option("--users", flags.users,
+                 "Who may connect, and do what: a file of `scalio user`. Default: everybody, "
+                 "everything")
+      ->type_name("FILE");
   flags.metrics.add_to(app, true);
   add_server_tls(app, o.tls);
   add_tuning(app, o);
@@ -318,8 +352,9 @@ Subcommand add_serve(CLI::App& parent) {
   app->footer(
       "Prints \"ready\" on stdout when clients can connect. SIGTERM or SIGINT stops it cleanly; "
       "another one later, or one before \"ready\", at once. SIGHUP reads the configuration file "
-      "again: a new log level counts at once, and what else has changed is named; without "
-      "--config it stops the server as well. Under systemd it is a service of Type=notify.\n"
+      "again, and the users: these and a new log level count at once, and what else has changed "
+      "is named; without --config and --users it stops the server as well. Under systemd it is a "
+      "service of Type=notify.\n"
       "Every option but --config can stand in the configuration file: cache = \"64M\", listen = "
       "[\"unix:/run/s.sock\"].\n"
       "The command line wins.\n\n"

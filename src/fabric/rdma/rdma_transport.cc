@@ -17,6 +17,10 @@ Task<ConnectAttempt> connect_at(EventLoop& loop, const ConnectRequest& request,
 
 Task<Result<std::unique_ptr<Connection>>> RdmaTransport::connect(EventLoop& loop,
                                                                  ConnectRequest request) {
+  if (request.user) {
+    co_return Status(Code::invalid,
+                     request.uri.text() + ": there are no users over rdma:; connect without one");
+  }
   co_return co_await connect_to_host(loop, std::move(request), connect_at);
 }
 

@@ -7,6 +7,7 @@
 #include "fabric/fabric.h"
 #include "fabric/message_stream.h"
 #include "fabric/region.h"
+#include "fabric/server/user_table.h"
 #include "net/tls_context.h"
 #include "task/event_loop.h"
 
@@ -37,6 +38,8 @@ struct Limits {
   Nanos spin = 0;
   // Who the server is where it speaks TLS; null: it does not.
   std::shared_ptr<const net::TlsContext> tls = nullptr;
+  // Who may connect; null: everybody, and do everything.
+  std::shared_ptr<const UserTable> users = nullptr;
 
   StreamLimits of_a_stream() const { return {max_queued, stall_timeout}; }
 };

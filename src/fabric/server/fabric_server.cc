@@ -34,7 +34,8 @@ std::vector<std::string> schemes_with(std::span<const ServerTransport> table, At
   return schemes;
 }
 
-Status check_together(std::span<const ServerTransport> table, const std::vector<net::Uri>& listen) {
+Status check_together(std::span<const ServerTransport> table, const std::vector<net::Uri>& listen,
+                      bool users) {
   std::size_t by_nic = 0;
   for (auto uri = listen.begin(); uri != listen.end(); ++uri) {
     const ServerTransport* transport = find(table, *uri);
@@ -44,6 +45,13 @@ Status check_together(std::span<const ServerTransport> table, const std::vector<
           fmt::format("{}: this program has no transport for {}:", uri->text(), uri->scheme));
     }
     by_nic += transport->atomics == Atomics::nic;
+    if (users && transport->atomics == Atomics::nic) {
+      return Status(Code::invalid,
+                    fmt::format("{}: a NIC lets whoever is connected read and write the region, "
+                                "before it is known who that is: a store with users cannot be "
+                                "served over {}:",
+                                uri->text(), uri->scheme));
+    }
   }
   if (by_nic > 0 && by_nic < listen.size()) {
     const auto nic = schemes_with(table, Atomics::nic), cpu = schemes_with(table, Atomics::cpu);
@@ -65,7 +73,7 @@ Status check_together(std::span<const ServerTransport> table, const std::vector<
 
 Result<Listening> open_listeners(std::span<const ServerTransport> table,
                                  const std::vector<net::Uri>& uris, const Limits& limits) {
-  if (Status s = check_together(table, uris); !s.ok()) return s;
+  if (Status s = check_together(table, uris, limits.users != nullptr); !s.ok()) return s;
   Listening all;
   std::map<const ServerTransport*, TransportServer*> serving;
   for (const net::Uri& uri : uris) {

@@ -20,7 +20,7 @@ namespace scalio::fabric {
 
 // Whether a server could listen at these now: it is tried, and given up again before anything is
 // accepted. Failures: as FabricServer::start; invalid: an address is given twice, or transports
-// that cannot be served together.
+// that cannot be served together, or to users.
 Status check_listen(std::span<const ServerTransport> table, const std::vector<net::Uri>& listen,
                     const Limits& limits = {});
 

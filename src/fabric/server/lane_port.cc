@@ -19,6 +19,7 @@ void LanePort::hand_over(std::function<void()> admit) {
 }
 
 Result<Bytes> LanePort::ask_service(ServerPeer& peer, ByteView request) {
+  SCALIO_ASSERT(limits_.users == nullptr || peer.who != nullptr);
   Result<Bytes> answer = Status(
       Code::busy,
       fmt::format("lane {} has {} connections already, which is the most", lane_, peers_.size()));

@@ -32,24 +32,18 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
   }
 
   void on_frame(const Frame& frame) override {
-    if (frame.kind != FrameKind::hello) {
-      return stream_->fail(
-          Status(Code::invalid, fmt::format("it said {} instead of hello", to_string(frame.kind))));
+    switch (frame.kind) {
+      case FrameKind::hello: return on_hello(frame.payload);
+      case FrameKind::login:
+        if (Status s = on_login(frame.payload); !s.ok()) turn_away(s);
+        return;
+      case FrameKind::proof:
+        if (Status s = on_proof(frame.payload); !s.ok()) turn_away(s);
+        return;
+      default:
+        return stream_->fail(Status(
+            Code::invalid, fmt::format("it said {} instead of hello", to_string(frame.kind))));
     }
-    Result<Hello> hello = decode_hello(frame.payload);
-    Status status = hello.status();
-    if (status.ok() && hello->lane >= acceptor_.lanes_) {
-      status = Status(Code::invalid,
-                      fmt::format("there is no lane {}, only {}", hello->lane, acceptor_.lanes_));
-    }
-    if (!status.ok()) {
-      acceptor_.log_.warn(acceptor_.loop_.now(),
-                          fmt::format("{}: refused: {}", name_, status.message()));
-      refuse(*stream_, status);
-    } else {
-      acceptor_.on_hello_(std::exchange(stream_, nullptr), name_, *hello);
-    }
-    acceptor_.forget(*this);  // deletes this
   }
   void on_lost(const Status& why) override {
     // Who connects and goes away has only looked whether somebody listens.
@@ -61,10 +55,66 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
   }
 
  private:
+  void on_hello(ByteView payload) {
+    Result<Hello> hello = decode_hello(payload);
+    if (!hello.ok()) return turn_away(hello.status());
+    if (acceptor_.limits_.users && !who_) {
+      return turn_away(Status(Code::invalid,
+                              "this server has users: say which one you are, and its secret "
+                              "(--user and --secret-file)"));
+    }
+    if (hello->lane >= acceptor_.lanes_) {
+      return turn_away(Status(Code::invalid, fmt::format("there is no lane {}, only {}",
+                                                         hello->lane, acceptor_.lanes_)));
+    }
+    hello->who = who_;
+    acceptor_.on_hello_(std::exchange(stream_, nullptr), name_, *hello);
+    acceptor_.forget(*this);  // deletes this
+  }
+  // The end of each of these failures is turn_away().
+  Status on_login(ByteView payload) {
+    const UserTable* const users = acceptor_.limits_.users.get();
+    if (users == nullptr) {
+      return Status(Code::invalid, "this server has no users: connect without one");
+    }
+    std::optional<std::string> user = layout::ServerLogin::user_of(payload);
+    if (!user || login_ || who_) return Status(Code::invalid, "malformed login");
+    user_ = std::move(*user);
+    login_.emplace(payload, users->find(user_).keys);
+    stream_->send(FrameKind::challenge, 0, login_->challenge());
+    return Status();
+  }
+  Status on_proof(ByteView payload) {
+    if (!login_) return Status(Code::invalid, "a proof of nothing");
+    const Nanos now = acceptor_.loop_.now();
+    const std::string from = WrongSecrets::place_of(name_);
+    if (!acceptor_.wrong_.may_try(from, now)) {
+      return Status(Code::busy, "too many wrong secrets were said there; try later");
+    }
+    if (!login_->proves(payload)) {
+      acceptor_.wrong_.count(from, now);
+      return Status(Code::invalid, fmt::format("there is no user {} with this secret", user_));
+    }
+    const layout::Rights rights = acceptor_.limits_.users->find(user_).rights;
+    who_ = std::make_shared<const layout::Identity>(layout::Identity{user_, rights});
+    stream_->send(FrameKind::proven, 0, login_->proven(rights));
+    login_.reset();
+    return Status();
+  }
+  void turn_away(const Status& why) {
+    acceptor_.log_.warn(acceptor_.loop_.now(),
+                        fmt::format("{}: refused: {}", name_, why.message()));
+    refuse(*stream_, why);
+    acceptor_.forget(*this);  // deletes this
+  }
+
   SocketAcceptor& acceptor_;
   const std::string name_;
   std::shared_ptr<FrameStream> stream_;
   Timer timeout_;
+  std::string user_;                          // that it says it is
+  std::optional<layout::ServerLogin> login_;  // while it has not proved it
+  Peer::Who who_;                             // once it has
 };
 
 SocketAcceptor::SocketAcceptor(EventLoop& loop, std::vector<net::Listener> listeners,

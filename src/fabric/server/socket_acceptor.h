@@ -1,6 +1,7 @@
 // SocketAcceptor: takes connections from listening sockets and reads what each says first, its
 // HELLO, and before it a handshake of TLS where that is asked for, within a bound; who says
-// nothing, or something else, is disconnected. Belongs to one loop's thread.
+// nothing, or something else, is disconnected. A server with users takes a HELLO only from who has
+// logged in. Belongs to one loop's thread.
 #pragma once
 
 #include <functional>
@@ -12,6 +13,7 @@
 
 #include "fabric/frame_stream.h"
 #include "fabric/server/endpoint.h"
+#include "fabric/server/wrong_secrets.h"
 #include "net/limited_log.h"
 #include "net/socket.h"
 
@@ -48,6 +50,7 @@ class SocketAcceptor {
   Timer retry_;  // armed while the process is out of descriptors
   std::unordered_map<Newcomer*, std::unique_ptr<Newcomer>> newcomers_;
   net::LimitedLog log_;
+  WrongSecrets wrong_;
 };
 
 // Tells the peer why it is refused, and ends the stream.

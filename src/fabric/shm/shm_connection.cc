@@ -31,7 +31,7 @@ Status ShmConnection::on_welcome(const Welcome& welcome) {
   const Result<std::vector<net::UniqueFd>> fds = stream_->take_descriptors();
   if (!fds.ok()) return fds.status();
   if (fds->size() != 2) return Status(Code::unavailable, "the server sent no region");
-  Result<Mapping> region = map_region((*fds)[0].get(), welcome.region_size);
+  Result<Mapping> region = map_region((*fds)[0].get(), welcome.region_size, may_write());
   if (!region.ok()) return region.status();
   Result<Mapping> epoch_file = map_epoch((*fds)[1].get());
   if (!epoch_file.ok()) return epoch_file.status();
@@ -46,6 +46,7 @@ bool ShmConnection::same_epoch() const { return load_word_acquire(epoch_file_.da
 
 void ShmConnection::start(Op& op) {
   if (!up()) return op.complete(loop_, Code::unavailable);
+  SCALIO_ASSERT(may_write() || op.reads());
   if (op.kind == Op::Kind::read_block && (loop_.busy() || reads_.waiting())) {
     return reads_.add(loop_, *this, op);
   }

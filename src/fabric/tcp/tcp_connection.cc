@@ -27,6 +27,7 @@ void TcpConnection::begin(net::StreamSocket socket, std::uint32_t lane, ByteView
 
 void TcpConnection::start(Op& op) {
   if (!alive()) return op.complete(loop_, Code::unavailable);
+  SCALIO_ASSERT(may_write() || op.reads());
   ops_.push_back({&op, loop_.now()});
   send_ops();
   watch_time();

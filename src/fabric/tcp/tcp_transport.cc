@@ -18,6 +18,7 @@ Task<ConnectAttempt> connect_at(EventLoop& loop, const ConnectRequest& request,
   Result<net::UniqueFd> socket = co_await open_socket(loop, address, deadline);
   if (!socket.ok()) co_return ConnectAttempt{socket.status()};
   auto connection = std::make_unique<TcpConnection>(loop, request.uri.text(), request.call_timeout);
+  connection->log_in_as(request.user);
   connection->begin(stream_of(std::move(*socket), request), request.lane, request.hello, deadline);
   TcpConnection& its = *connection;
   co_await its.settled();

@@ -17,7 +17,8 @@ class NicConnection final : public FrameStream::Handler {
         lane_(nic.lane(link->lane)),
         stream_(std::move(stream)),
         link_(std::move(link)),
-        memory_(lane_.region) {
+        memory_(lane_.region),
+        may_fill_(!link_->who || (link_->who->rights & layout::kMayFill) != 0) {
     link_->nic = this;
     stream_->set_handler(*this);
   }
@@ -142,6 +143,7 @@ class NicConnection final : public FrameStream::Handler {
   void on_write(const Frame& frame) {
     const Result<WriteFrame> write = decode_write(frame.payload);
     if (!write.ok()) return stream_->fail(write.status());
+    if (!may_fill_) return may_not_write();
     if (!inside(write->offset, write->bytes.size())) {
       return out_of_bounds("write", write->offset, write->bytes.size());
     }
@@ -151,6 +153,7 @@ class NicConnection final : public FrameStream::Handler {
   void on_cas(const Frame& frame) {
     const Result<CasFrame> cas = decode_cas(frame.payload);
     if (!cas.ok()) return stream_->fail(cas.status());
+    if (!may_fill_) return may_not_write();
     if (!inside(cas->offset, sizeof(std::uint64_t)) || cas->offset % sizeof(std::uint64_t) != 0) {
       return out_of_bounds("cas", cas->offset, sizeof(std::uint64_t));
     }
@@ -158,6 +161,10 @@ class NicConnection final : public FrameStream::Handler {
     store(stream_->send_space(FrameKind::cas_done, frame.id, sizeof previous).data(), previous);
   }
 
+  void may_not_write() {
+    stream_->fail(
+        Status(Code::invalid, fmt::format("user {} may not write the region", link_->who->user)));
+  }
   bool inside(std::uint64_t offset, std::size_t size) const {
     const std::size_t limit = memory_.region().size();
     return offset <= limit && size <= limit - offset;
@@ -180,6 +187,7 @@ class NicConnection final : public FrameStream::Handler {
   const std::shared_ptr<FrameStream> stream_;
   const std::shared_ptr<TcpLink> link_;
   OneSided memory_;
+  const bool may_fill_;
   std::array<BlockRead, kTogether> blocks_;  // the first are waiting; none between two receives
   std::size_t waiting_ = 0;
   bool welcomed_ = false;
@@ -207,6 +215,7 @@ std::shared_ptr<TcpLink> Nic::link_to(const std::string& name, const Hello& hell
   auto link = std::make_shared<TcpLink>();
   link->lane = hello.lane;
   link->name = name;
+  link->who = hello.who;
   link->to_nic = channel_;
   send(*lanes_[hello.lane].channel, NicMessage::Kind::hello, link, 0, hello.request);
   return link;

@@ -11,6 +11,7 @@ class TcpPeer final : public ServerPeer {
   TcpPeer(LanePort& port, std::shared_ptr<TcpLink> link)
       : ServerPeer(port, link->name), link_(std::move(link)) {
     link_->peer = this;
+    who = link_->who;
   }
   ~TcpPeer() override { link_->peer = nullptr; }
 

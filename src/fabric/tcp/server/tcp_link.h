@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "fabric/fabric.h"
 #include "task/channel.h"
 
 namespace scalio::fabric {
@@ -19,6 +20,7 @@ using NicChannel = Channel<NicMessage>;
 struct TcpLink {
   std::uint32_t lane = 0;
   std::string name;
+  Peer::Who who;
   std::shared_ptr<NicChannel> to_nic;  // to the NIC's thread
   NicConnection* nic = nullptr;        // the NIC's thread only; null once the connection is lost
   // The lane's thread only; null before and after the service has the peer.

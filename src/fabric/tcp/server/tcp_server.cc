@@ -121,8 +121,8 @@ class TcpServer final : public TransportServer {
     // In shared_ptrs, because what is run on a loop must be copyable.
     auto fd = std::make_shared<net::StreamSocket>(std::move(*socket));
     auto request = std::make_shared<Bytes>(hello.request.begin(), hello.request.end());
-    to.io->loop().run_on_loop([&to, fd, name, number = hello.lane, request] {
-      to.nic->adopt(std::move(*fd), name, Hello{number, *request});
+    to.io->loop().run_on_loop([&to, fd, name, number = hello.lane, request, who = hello.who] {
+      to.nic->adopt(std::move(*fd), name, Hello{number, *request, who});
     });
   }
 

@@ -1,0 +1,156 @@
+#include "cli/users_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "base/error_text.h"
+#include "base/read_file.h"
+#include "net/unique_fd.h"
+
+namespace scalio::cli {
+
+namespace {
+constexpr std::size_t kMaxUsersFile = 1 << 20;
+// The parser takes stack for each dot of a key, which is on one line.
+constexpr std::size_t kMaxLine = 1024;
+
+constexpr char kHeader[] =
+    "# Who may use a store (scalio serve --users). Written by `scalio user`: keep it to "
+    "yourself.\n";
+
+bool has_long_line(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    if (end > kMaxLine) return true;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return false;
+}
+
+Result<layout::UserRecord> record_of(const toml::table& user) {
+  std::vector<std::string> names;
+  std::optional<layout::UserKeys> keys;
+  for (const auto& [key, value] : user) {
+    if (key == "rights" && value.is_array()) {
+      for (const toml::node& name : *value.as_array()) {
+        names.push_back(name.value_or(std::string()));
+      }
+    } else if (key == "secret" && value.is_string()) {
+      keys = layout::UserKeys::parse(value.ref<std::string>());
+    } else {
+      return Status(Code::invalid,
+                    fmt::format("'{}' is none of rights = [...] and secret = \"...\"", key.str()));
+    }
+  }
+  if (!keys) return Status(Code::invalid, "its secret is none that `scalio user add` has written");
+  const Result<layout::Rights> rights = rights_of(names);
+  if (!rights.ok()) return rights.status();
+  return layout::UserRecord{*rights, *keys};
+}
+
+Result<fabric::Users> users_of(const toml::table& file) {
+  fabric::Users users;
+  for (const auto& [name, value] : file) {
+    const std::string user(name.str());
+    const toml::table* const table = value.as_table();
+    if (!layout::is_user_name(user) || table == nullptr) {
+      return Status(Code::invalid, fmt::format("'{}' is no user: [NAME], of at most {} letters, "
+                                               "digits, '-' and '_'",
+                                               user, layout::kMaxUserName));
+    }
+    const Result<layout::UserRecord> record = record_of(*table);
+    if (!record.ok()) {
+      return Status(Code::invalid, fmt::format("user {}: {}", user, record.status().message()));
+    }
+    users.emplace(user, *record);
+  }
+  return users;
+}
+
+std::string text_of(const fabric::Users& users) {
+  std::string text = kHeader;
+  for (const auto& [name, record] : users) {
+    text += fmt::format("\n[{}]\nrights = [\"{}\"]\nsecret = \"{}\"\n", name,
+                        fmt::join(names_of(record.rights), "\", \""), record.keys.text());
+  }
+  return text;
+}
+
+// With nothing left to be written by the kernel.
+bool write_durably(const std::string& path, const std::string& text) {
+  ::unlink(path.c_str());  // of one that was killed
+  const net::UniqueFd fd(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  return fd && write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+         fsync(fd.get()) == 0;
+}
+}  // namespace
+
+std::vector<std::string> names_of(layout::Rights rights) {
+  std::vector<std::string> names;
+  names.emplace_back((rights & layout::kMayFill) != 0 ? kFillRight : kReadRight);
+  if ((rights & layout::kMayWrite) != 0) names.emplace_back(kWriteRight);
+  return names;
+}
+
+Result<layout::Rights> rights_of(const std::vector<std::string>& names) {
+  layout::Rights rights = 0;
+  for (const std::string& name : names) {
+    if (name == kReadRight) {
+      rights |= layout::kMayRead;
+    } else if (name == kFillRight) {
+      rights |= layout::kMayRead | layout::kMayFill;
+    } else if (name == kWriteRight) {
+      rights |= layout::kMayWrite;
+    } else {
+      return Status(Code::invalid, fmt::format("there is no right '{}': {}, {} and {} are", name,
+                                               kReadRight, kFillRight, kWriteRight));
+    }
+  }
+  if ((rights & layout::kMayRead) == 0) {
+    return Status(Code::invalid, fmt::format("it has neither {} nor {}, which a client needs",
+                                             kReadRight, kFillRight));
+  }
+  return rights;
+}
+
+Result<fabric::Users> read_users(const std::string& path) {
+  const Result<std::string> text = read_regular_file(path, kMaxUsersFile);
+  if (!text.ok()) return Status(text.code(), "users: " + text.status().message());
+  struct stat st {};
+  if (::stat(path.c_str(), &st) == 0 && (st.st_mode & S_IRWXO) != 0) {
+    return Status(Code::invalid,
+                  fmt::format("{}: everybody may use this file of users: chmod 600", path));
+  }
+  if (has_long_line(*text)) {
+    return Status(Code::invalid, fmt::format("{}: a line of more than {} bytes", path, kMaxLine));
+  }
+  try {
+    Result<fabric::Users> users = users_of(toml::parse(*text, path));
+    if (!users.ok()) return Status(Code::invalid, path + ": " + users.status().message());
+    return users;
+  } catch (const toml::parse_error& e) {
+    return Status(Code::invalid,
+                  fmt::format("{}, line {}: {}", path, e.source().begin.line, e.description()));
+  }
+}
+
+Status write_users(const std::string& path, const fabric::Users& users) {
+  const std::string fresh = path + ".new";
+  if (!write_durably(fresh, text_of(users)) || ::rename(fresh.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(fresh.c_str());
+    return Status(Code::io_error, fmt::format("cannot write {}: {}", path, error_text(error)));
+  }
+  return Status();
+}
+
+}  // namespace scalio::cli

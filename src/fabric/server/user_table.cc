@@ -1,0 +1,22 @@
+#include "fabric/server/user_table.h"
+
+#include <utility>
+
+namespace scalio::fabric {
+
+UserTable::UserTable(Users users) : users_(std::move(users)) {}
+
+void UserTable::replace(Users users) {
+  const std::lock_guard lock(mutex_);
+  users_ = std::move(users);
+}
+
+layout::UserRecord UserTable::find(const std::string& name) const {
+  // Made in both cases: how long it takes tells nothing.
+  layout::UserRecord record{0, layout::keys_of_nobody(mask_, name)};
+  const std::lock_guard lock(mutex_);
+  if (const auto found = users_.find(name); found != users_.end()) record = found->second;
+  return record;
+}
+
+}  // namespace scalio::fabric

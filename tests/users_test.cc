@@ -1,0 +1,439 @@
+// Users and their rights, attacked over sockets by hand: nothing here that attacks uses the
+// library, but for what reads a process's output.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sodium.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "support/store.h"
+
+namespace scalio::testing {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+constexpr int kFailure = 3;  // an exit status
+constexpr uid_t kNobody = 65534;
+
+// Kinds of frames, as docs/formats.md has them.
+enum : unsigned char {
+  kHello = 1,
+  kWelcome = 2,
+  kRefused = 3,
+  kRequest = 4,
+  kReply = 5,
+  kRead = 6,
+  kReadDone = 7,
+  kWrite = 8,
+  kWriteDone = 9,
+  kCas = 10,
+  kCasDone = 11,
+  kClose = 12,
+  kLogin = 15,
+  kChallenge = 16,
+  kProof = 17,
+  kProven = 18,
+};
+
+template <class T>
+std::string raw(T value) {
+  std::string out(sizeof value, '\0');
+  std::memcpy(out.data(), &value, sizeof value);
+  return out;
+}
+
+struct RawFrame {
+  unsigned char kind = 0;  // 0: the connection ended, or nothing came in time
+  std::string payload;
+};
+
+std::string hello_to(std::uint32_t lane) {
+  return raw<std::uint64_t>(0x314f494c41435301) + raw<std::uint32_t>(3) + raw(lane) +
+         raw<std::uint64_t>(0);
+}
+
+// One connection, by hand.
+class Attacker {
+ public:
+  explicit Attacker(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<std::uint16_t>(port));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    begin(reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  }
+  explicit Attacker(const std::string& path) : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    path.copy(to.sun_path, sizeof to.sun_path - 1);
+    begin(reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  }
+  ~Attacker() {
+    for (int fd : received) close(fd);
+    close(fd_);
+  }
+  Attacker(const Attacker&) = delete;
+  Attacker& operator=(const Attacker&) = delete;
+
+  bool connected() const { return connected_; }
+  void send(unsigned char kind, const std::string& payload, std::uint64_t id = 0) {
+    const std::string frame = raw(static_cast<std::uint32_t>(payload.size())) +
+                              std::string{static_cast<char>(kind), 0, 0, 0} + raw(id) + payload;
+    [[maybe_unused]] auto sent = ::send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL);
+  }
+  RawFrame receive() {
+    const std::string header = take(16);
+    if (header.size() < 16) return {};
+    std::uint32_t size = 0;
+    std::memcpy(&size, header.data(), sizeof size);
+    return {static_cast<unsigned char>(header[4]), take(size)};
+  }
+
+  // Says who it is; the challenge.
+  std::string say_login(const std::string& user) {
+    std::string nonce(32, '\0');
+    randombytes_buf(nonce.data(), nonce.size());
+    login = nonce + user;
+    send(kLogin, login);
+    const RawFrame challenge = receive();
+    EXPECT_EQ(challenge.kind, kChallenge) << challenge.payload;
+    return challenge.payload;
+  }
+  // The whole login. The answer to the proof.
+  RawFrame log_in(const std::string& user, const std::string& secret) {
+    const std::string challenge = say_login(user);
+    if (challenge.size() != 49) return {};
+    unsigned char salted[32], client[32], stored[32], signature[32];
+    const auto* salt = reinterpret_cast<const unsigned char*>(challenge.data()) + 1;
+    if (crypto_pwhash(salted, sizeof salted, secret.data(), secret.size(), salt, 2, 64 << 20,
+                      crypto_pwhash_ALG_ARGON2ID13) != 0) {
+      return {};
+    }
+    hmac(client, "Client Key", salted);
+    crypto_hash_sha256(stored, client, sizeof client);
+    hmac(signature, "scalio login 1" + login + challenge, stored);
+    proof.clear();
+    for (int i = 0; i < 32; ++i) proof += static_cast<char>(client[i] ^ signature[i]);
+    send(kProof, proof);
+    return receive();
+  }
+
+  std::string login, proof;   // as they were said
+  std::vector<int> received;  // descriptors
+
+ private:
+  static void hmac(unsigned char* out, const std::string& text, const unsigned char* key) {
+    crypto_auth_hmacsha256(out, reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+                           key);
+  }
+  void begin(const sockaddr* to, socklen_t size) {
+    const timeval bound{20, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
+    connected_ = sodium_init() >= 0 && connect(fd_, to, size) == 0;
+  }
+  std::string take(std::size_t size) {
+    std::string bytes(size, '\0');
+    std::size_t have = 0;
+    while (have < size) {
+      iovec part{bytes.data() + have, size - have};
+      alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
+      msghdr message{};
+      message.msg_iov = &part;
+      message.msg_iovlen = 1;
+      message.msg_control = control;
+      message.msg_controllen = sizeof control;
+      const ssize_t n = recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
+      if (n <= 0) return {};
+      for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+        const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+          int fd = -1;
+          std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+          received.push_back(fd);
+        }
+      }
+      have += static_cast<std::size_t>(n);
+    }
+    return bytes;
+  }
+
+  const int fd_;
+  bool connected_ = false;
+};
+
+class UsersTest : public ::testing::Test {
+ protected:
+  static constexpr char kReaderSecret[] = "the reader's secret";
+  static constexpr char kWriterSecret[] = "the writer's secret";
+
+  void SetUp() override {
+    add("reader", kReaderSecret, {"--right", "read"});
+    add("writer", kWriterSecret, {"--right", "read+fill", "--right", "write"});
+    store_.emplace(scratch_, StoreOptions{.ssds = 1,
+                                          .ssd_size = "64M",
+                                          .cache = "8M",
+                                          .serve = {"--users", file_, "--threads", "1", "--nvmf",
+                                                    "127.0.0.1:0"}});
+    ASSERT_TRUE(store_->start());
+  }
+
+  std::string secret_file(const std::string& user) {
+    return (scratch_ / (user + ".secret")).string();
+  }
+  void add(const std::string& user, const std::string& secret, std::vector<std::string> rights) {
+    std::ofstream(secret_file(user)) << secret << '\n';
+    std::vector<std::string> args = {"user", "add",           file_,
+                                     user,   "--secret-file", secret_file(user)};
+    args.insert(args.end(), rights.begin(), rights.end());
+    const Finished added = scalio(scratch_, args);
+    ASSERT_EQ(added.status, 0) << added.err;
+  }
+  Finished as(const std::string& user, std::vector<std::string> args, const std::string& uri) {
+    args.insert(args.end(), {"--server", uri});
+    if (!user.empty())
+      args.insert(args.end(), {"--user", user, "--secret-file", secret_file(user)});
+    return scalio(scratch_, args);
+  }
+  Finished as(const std::string& user, std::vector<std::string> args) {
+    return as(user, std::move(args), store_->tcp_uri());
+  }
+
+  Scratch scratch_{"users"};
+  const std::string file_ = (scratch_ / "users.toml").string();
+  std::optional<Store> store_;
+};
+
+TEST_F(UsersTest, EachMayWhatItsRightsSay) {
+  EXPECT_EQ(as("writer", {"put", "key", "value"}).status, 0);
+  EXPECT_EQ(as("writer", {"put", "key", "value"}, store_->unix_uri()).status, 0);
+  // Reading by misses, which it does not cache, and then a hit.
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(as("reader", {"get", "key"}).out, "value");
+  EXPECT_EQ(as("writer", {"get", "key"}).out, "value");
+  EXPECT_EQ(as("reader", {"get", "key"}).out, "value");
+  for (const std::vector<std::string>& write : {std::vector<std::string>{"put", "key", "other"},
+                                                {"delete", "key"},
+                                                {"append", "key", "x"},
+                                                {"increment", "number"}}) {
+    const Finished refused = as("reader", write);
+    EXPECT_EQ(refused.status, kFailure) << write[0];
+    EXPECT_THAT(refused.err, HasSubstr("user reader may not write")) << write[0];
+  }
+  EXPECT_EQ(as("reader", {"get", "key"}).out, "value");
+  EXPECT_EQ(as("reader", {"stat"}).status, 0);
+}
+
+TEST_F(UsersTest, AStrangerIsOfferedNothing) {
+  Attacker over_tcp(store_->port()), over_unix(store_->unix_path());
+  for (Attacker* stranger : {&over_tcp, &over_unix}) {
+    ASSERT_TRUE(stranger->connected());
+    stranger->send(kHello, hello_to(0));
+    const RawFrame answer = stranger->receive();
+    EXPECT_EQ(answer.kind, kRefused);
+    EXPECT_THAT(answer.payload, HasSubstr("this server has users"));
+    EXPECT_TRUE(stranger->received.empty());
+  }
+  // Nor to who skips the hello, or the proof.
+  Attacker rude(store_->port());
+  rude.send(kRead, raw<std::uint64_t>(0) + raw<std::uint32_t>(64));
+  EXPECT_NE(rude.receive().kind, kReadDone);
+  Attacker hasty(store_->port());
+  hasty.say_login("writer");
+  hasty.send(kHello, hello_to(0));
+  EXPECT_EQ(hasty.receive().kind, kRefused);
+  EXPECT_THAT(as("", {"get", "key"}).err, HasSubstr("this server has users"));
+}
+
+// Whether the user is there or not: a stranger cannot tell.
+TEST_F(UsersTest, AWrongSecretIsRefused) {
+  for (const std::string& user : {std::string("writer"), std::string("nobody")}) {
+    Attacker guesser(store_->port());
+    const RawFrame answer = guesser.log_in(user, "not the secret");
+    EXPECT_EQ(answer.kind, kRefused);
+    EXPECT_THAT(answer.payload, HasSubstr("there is no user " + user + " with this secret"));
+  }
+  Attacker again(store_->port());
+  EXPECT_EQ(again.log_in("writer", kWriterSecret).kind, kProven);
+}
+
+TEST_F(UsersTest, AReplayedLoginIsWorthless) {
+  Attacker heard(store_->port());
+  ASSERT_EQ(heard.log_in("writer", kWriterSecret).kind, kProven);
+  Attacker replay(store_->port());
+  replay.send(kLogin, heard.login);
+  ASSERT_EQ(replay.receive().kind, kChallenge);
+  replay.send(kProof, heard.proof);
+  EXPECT_EQ(replay.receive().kind, kRefused);
+}
+
+TEST_F(UsersTest, AReaderCannotWriteTheRegionByFrames) {
+  const std::string offset = raw<std::uint64_t>(0);
+  const std::string write = offset + std::string(8, '\x55');
+  const std::string cas = offset + raw<std::uint64_t>(0) + raw<std::uint64_t>(0x5555555555555555);
+  for (const auto& [kind, payload] : {std::pair(kWrite, write), std::pair(kCas, cas)}) {
+    Attacker reader(store_->port());
+    ASSERT_EQ(reader.log_in("reader", kReaderSecret).kind, kProven);
+    reader.send(kHello, hello_to(0));
+    ASSERT_EQ(reader.receive().kind, kWelcome);
+    reader.send(kRead, offset + raw<std::uint32_t>(8));
+    EXPECT_EQ(reader.receive().payload, std::string(8, '\0'));
+    reader.send(kind, payload);
+    const RawFrame answer = reader.receive();
+    EXPECT_EQ(answer.kind, kClose);
+    EXPECT_THAT(answer.payload, HasSubstr("user reader may not write the region"));
+  }
+  Attacker writer(store_->port());
+  ASSERT_EQ(writer.log_in("writer", kWriterSecret).kind, kProven);
+  writer.send(kHello, hello_to(0));
+  ASSERT_EQ(writer.receive().kind, kWelcome);
+  writer.send(kRead, offset + raw<std::uint32_t>(8));
+  EXPECT_EQ(writer.receive().payload, std::string(8, '\0')) << "nothing has reached the region";
+  writer.send(kWrite, write);
+  EXPECT_EQ(writer.receive().kind, kWriteDone) << "the frame is one that does write";
+}
+
+// Everything that a process can try with the descriptor that it was given. 0, or which has worked.
+int attack_region(int region, std::size_t size, pid_t server) {
+  void* const view = mmap(nullptr, size, PROT_READ, MAP_SHARED, region, 0);
+  if (view == MAP_FAILED) return 1;
+  if (mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, region, 0) != MAP_FAILED) return 2;
+  if (mprotect(view, size, PROT_READ | PROT_WRITE) == 0) return 3;
+  const std::string own = "/proc/self/fd/" + std::to_string(region);
+  const std::string servers = "/proc/" + std::to_string(server);
+  if (open(own.c_str(), O_RDWR) >= 0 || open(own.c_str(), O_WRONLY) >= 0) return 4;
+  if (pwrite(region, "x", 1, 0) == 1 || ftruncate(region, 0) == 0) return 5;
+  if (fallocate(region, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0) return 6;
+  if (fchmod(region, 0666) == 0) return 7;
+  if (fcntl(region, F_ADD_SEALS, F_SEAL_WRITE) == 0) return 8;
+  if (open((servers + "/mem").c_str(), O_RDWR) >= 0) return 9;
+  for (int fd = 0; fd < 100; ++fd) {
+    if (open((servers + "/fd/" + std::to_string(fd)).c_str(), O_RDWR) >= 0) return 10;
+  }
+  return 0;
+}
+
+TEST_F(UsersTest, AReaderOnThisMachineCannotWriteTheRegion) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can run a client as another user of the system";
+  const std::string path = store_->unix_path();
+  ASSERT_EQ(chmod(path.c_str(), 0666), 0);
+  ASSERT_EQ(chmod(fs::path(path).parent_path().c_str(), 0755), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    // Without being dumpable it could not open what is its own either.
+    if (setresgid(kNobody, kNobody, kNobody) != 0 || setresuid(kNobody, kNobody, kNobody) != 0 ||
+        prctl(PR_SET_DUMPABLE, 1) != 0) {
+      _exit(100);
+    }
+    Attacker reader(path);
+    if (reader.log_in("reader", kReaderSecret).kind != kProven) _exit(101);
+    reader.send(kHello, hello_to(0));
+    const RawFrame welcome = reader.receive();
+    if (welcome.kind != kWelcome || reader.received.size() != 2) _exit(102);
+    std::uint64_t size = 0;
+    std::memcpy(&size, welcome.payload.data(), sizeof size);
+    _exit(attack_region(reader.received[0], size, store_->pid()));
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "see attack_region()";
+}
+
+// It could open the region again, by /proc: the server refuses what it cannot keep.
+TEST_F(UsersTest, AReaderWhoIsTheServersUserOfTheSystemIsRefusedSharedMemory) {
+  Attacker reader(store_->unix_path());
+  ASSERT_EQ(reader.log_in("reader", kReaderSecret).kind, kProven);
+  reader.send(kHello, hello_to(0));
+  const RawFrame answer = reader.receive();
+  EXPECT_EQ(answer.kind, kRefused);
+  EXPECT_THAT(answer.payload, HasSubstr("user reader may read only"));
+  EXPECT_TRUE(reader.received.empty());
+}
+
+// A request of kind hello to shard 0, that goes on with `session`.
+std::string shard_hello(std::uint64_t session) {
+  return std::string(1, 6) + raw<std::uint32_t>(0) + std::string(24, '\0') + raw<std::uint32_t>(0) +
+         raw<std::uint32_t>(8) + raw(session);
+}
+
+TEST_F(UsersTest, ASessionIsItsUsers) {
+  Attacker writer(store_->port()), reader(store_->port());
+  ASSERT_EQ(writer.log_in("writer", kWriterSecret).kind, kProven);
+  ASSERT_EQ(reader.log_in("reader", kReaderSecret).kind, kProven);
+  for (Attacker* client : {&writer, &reader}) {
+    client->send(kHello, hello_to(0));
+    ASSERT_EQ(client->receive().kind, kWelcome);
+  }
+  writer.send(kRequest, shard_hello(0), 1);
+  const RawFrame mine = writer.receive();
+  ASSERT_EQ(mine.kind, kReply);
+  ASSERT_EQ(mine.payload[0], 0) << mine.payload;
+  std::uint64_t session = 0;  // code u8, version u64, length u32, and then the session
+  std::memcpy(&session, mine.payload.data() + 13, sizeof session);
+  ASSERT_NE(session, 0U);
+  reader.send(kRequest, shard_hello(session), 1);
+  const RawFrame refused = reader.receive();
+  ASSERT_EQ(refused.kind, kReply);
+  EXPECT_NE(refused.payload[0], 0);
+  EXPECT_THAT(refused.payload, HasSubstr("this session is another user's"));
+  // Its own user goes on with it.
+  Attacker resumed(store_->port());
+  ASSERT_EQ(resumed.log_in("writer", kWriterSecret).kind, kProven);
+  resumed.send(kHello, hello_to(0));
+  ASSERT_EQ(resumed.receive().kind, kWelcome);
+  resumed.send(kRequest, shard_hello(session), 1);
+  EXPECT_EQ(resumed.receive().payload.substr(13, 8), raw(session));
+}
+
+TEST_F(UsersTest, UsersAreTakenOnAgainBySighup) {
+  EXPECT_EQ(as("writer", {"put", "key", "value"}).status, 0);
+  EXPECT_EQ(scalio(scratch_, {"user", "list", file_}).out, "reader read\nwriter read+fill write\n");
+  ASSERT_EQ(scalio(scratch_, {"user", "remove", file_, "writer"}).status, 0);
+  EXPECT_EQ(as("writer", {"get", "key"}).out, "value") << "not yet";
+  ASSERT_EQ(kill(store_->pid(), SIGHUP), 0);
+  while (store_->running() && store_->log().find("1 users") == std::string::npos)
+    std::this_thread::yield();
+  const Finished removed = as("writer", {"get", "key"});
+  EXPECT_EQ(removed.status, kFailure);
+  EXPECT_THAT(removed.err, HasSubstr("there is no user writer with this secret"));
+  EXPECT_EQ(as("reader", {"get", "key"}).out, "value");
+}
+
+TEST_F(UsersTest, AFileThatOthersMayReadOrThatIsWrongIsRefused) {
+  const auto list = [this] { return scalio(scratch_, {"user", "list", file_}); };
+  ASSERT_EQ(chmod(file_.c_str(), 0644), 0);
+  EXPECT_THAT(list().err, HasSubstr("everybody may use"));
+  ASSERT_EQ(chmod(file_.c_str(), 0600), 0);
+  ASSERT_EQ(list().status, 0);
+  for (const char* wrong : {"reader = 1\n", "[reader]\nrights = [\"read\"]\n",
+                            "[reader]\nrights = [\"all\"]\nsecret = \"x\"\n", "[reader\n"}) {
+    std::ofstream(file_) << wrong;
+    EXPECT_NE(list().status, 0) << wrong;
+  }
+  EXPECT_THAT(scalio(scratch_, {"user", "add", file_ + "2", "x", "--right", "write",
+                                "--secret-file", secret_file("reader")})
+                  .err,
+              HasSubstr("neither read nor read+fill"));
+}
+
+}  // namespace
+}  // namespace scalio::testing
