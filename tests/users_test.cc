@@ -286,29 +286,37 @@ TEST_F(UsersTest, AReplayedLoginIsWorthless) {
 }
 
 TEST_F(UsersTest, AReaderCannotWriteTheRegionByFrames) {
-  const std::string offset = raw<std::uint64_t>(0);
-  const std::string write = offset + std::string(8, '\x55');
-  const std::string cas = offset + raw<std::uint64_t>(0) + raw<std::uint64_t>(0x5555555555555555);
-  for (const auto& [kind, payload] : {std::pair(kWrite, write), std::pair(kCas, cas)}) {
-    Attacker reader(store_->port());
-    ASSERT_EQ(reader.log_in("reader", kReaderSecret).kind, kProven);
-    reader.send(kHello, hello_to(0));
-    ASSERT_EQ(reader.receive().kind, kWelcome);
-    reader.send(kRead, offset + raw<std::uint32_t>(8));
-    EXPECT_EQ(reader.receive().payload, std::string(8, '\0'));
-    reader.send(kind, payload);
-    const RawFrame answer = reader.receive();
-    EXPECT_EQ(answer.kind, kClose);
-    EXPECT_THAT(answer.payload, HasSubstr("user reader may not write the region"));
-  }
   Attacker writer(store_->port());
   ASSERT_EQ(writer.log_in("writer", kWriterSecret).kind, kProven);
   writer.send(kHello, hello_to(0));
   ASSERT_EQ(writer.receive().kind, kWelcome);
-  writer.send(kRead, offset + raw<std::uint32_t>(8));
-  EXPECT_EQ(writer.receive().payload, std::string(8, '\0')) << "nothing has reached the region";
-  writer.send(kWrite, write);
-  EXPECT_EQ(writer.receive().kind, kWriteDone) << "the frame is one that does write";
+  const std::string offset = raw<std::uint64_t>(0);
+  const std::string read = offset + raw<std::uint32_t>(8);
+  writer.send(kRead, read);
+  const RawFrame before = writer.receive();
+  ASSERT_EQ(before.kind, kReadDone);
+  ASSERT_EQ(before.payload.size(), 8U);
+  const std::string other(8, '\x55');
+  for (const auto& [kind, payload] :
+       {std::pair(kWrite, offset + other), std::pair(kCas, offset + before.payload + other)}) {
+    Attacker reader(store_->port());
+    ASSERT_EQ(reader.log_in("reader", kReaderSecret).kind, kProven);
+    reader.send(kHello, hello_to(0));
+    ASSERT_EQ(reader.receive().kind, kWelcome);
+    reader.send(kRead, read);
+    EXPECT_EQ(reader.receive().payload, before.payload);
+    reader.send(kind, payload);
+    const RawFrame answer = reader.receive();
+    EXPECT_EQ(answer.kind, kClose);
+    EXPECT_THAT(answer.payload, HasSubstr("user reader may not write the region"));
+    writer.send(kRead, read);
+    EXPECT_EQ(writer.receive().payload, before.payload) << "nothing has reached the region";
+    // The frame is one that does write.
+    writer.send(kind, payload);
+    EXPECT_EQ(writer.receive().kind, kind == kWrite ? kWriteDone : kCasDone);
+    writer.send(kWrite, offset + before.payload);
+    EXPECT_EQ(writer.receive().kind, kWriteDone);
+  }
 }
 
 // Everything that a process can try with the descriptor that it was given. 0, or which has worked.
@@ -416,6 +424,14 @@ TEST_F(UsersTest, UsersAreTakenOnAgainBySighup) {
   EXPECT_EQ(removed.status, kFailure);
   EXPECT_THAT(removed.err, HasSubstr("there is no user writer with this secret"));
   EXPECT_EQ(as("reader", {"get", "key"}).out, "value");
+}
+
+// A queue pair reaches the region before its user has said anything.
+TEST_F(UsersTest, AreNotServedOverRdma) {
+  const Finished refused = scalio(scratch_, {"serve", "--dir", store_->dir(), "--cache", "8M",
+                                             "--listen", "rdma:127.0.0.1:0", "--users", file_});
+  EXPECT_NE(refused.status, 0);
+  EXPECT_THAT(refused.err, HasSubstr("a store with users cannot be served over rdma:"));
 }
 
 TEST_F(UsersTest, AFileThatOthersMayReadOrThatIsWrongIsRefused) {
