@@ -55,6 +55,21 @@ enum : unsigned char {
   kProven = 18,
 };
 
+// Kinds of requests, likewise; 0x80 says that there is an end, 0x40 that it is relative.
+enum : unsigned char {
+  kPut = 1,
+  kStat = 4,
+  kReport = 5,
+  kShardHello = 6,
+  kValueBegin = 8,
+  kValuePart = 9,
+  kValueCommit = 10,
+  kValueCommitIf = 11,
+  kValueAbandon = 12,
+  kStoreTime = 16,
+};
+constexpr char kReadOnly = 7;  // a reply's code
+
 template <class T>
 std::string raw(T value) {
   std::string out(sizeof value, '\0');
@@ -71,6 +86,20 @@ std::string hello_to(std::uint32_t lane) {
   return raw<std::uint64_t>(0x314f494c41435301) + raw<std::uint32_t>(3) + raw(lane) +
          raw<std::uint64_t>(0);
 }
+
+// A request to shard 0. `sequence` is a write's in its session; an end, if the kind has one, is far.
+std::string request(unsigned char kind, std::uint64_t sequence, const std::string& key,
+                    const std::string& value) {
+  const bool has_end = (kind & 0x80) != 0;
+  return std::string(1, static_cast<char>(kind)) + raw<std::uint32_t>(0) + raw(sequence) +
+         raw<std::uint64_t>(0) + raw<std::uint64_t>(0) +
+         (has_end ? raw(std::uint64_t{1} << 60) : "") +
+         raw(static_cast<std::uint32_t>(key.size())) + key +
+         raw(static_cast<std::uint32_t>(value.size())) + value;
+}
+
+// A request of kind hello to shard 0, that goes on with `session`.
+std::string shard_hello(std::uint64_t session) { return request(kShardHello, 0, "", raw(session)); }
 
 // One connection, by hand.
 class Attacker {
@@ -138,6 +167,27 @@ class Attacker {
     return receive();
   }
 
+  // And then hello to lane 0, and to shard 0.
+  bool begin_as(const std::string& user, const std::string& secret) {
+    if (log_in(user, secret).kind != kProven) return false;
+    send(kHello, hello_to(0));
+    return receive().kind == kWelcome && ask(shard_hello(0)).code == 0;
+  }
+  // The reply to a request; its code is -1 if there was none.
+  struct Answer {
+    int code = -1;
+    std::uint64_t version = 0;
+    std::string text;
+  };
+  Answer ask(const std::string& message) {
+    send(kRequest, message, ++calls_);
+    const RawFrame reply = receive();
+    if (reply.kind != kReply || reply.payload.size() < 13) return {};
+    Answer answer{reply.payload[0], 0, reply.payload.substr(13)};
+    std::memcpy(&answer.version, reply.payload.data() + 1, sizeof answer.version);
+    return answer;
+  }
+
   std::string login, proof;   // as they were said
   std::vector<int> received;  // descriptors
 
@@ -179,15 +229,18 @@ class Attacker {
 
   const int fd_;
   bool connected_ = false;
+  std::uint64_t calls_ = 0;
 };
 
 class UsersTest : public ::testing::Test {
  protected:
   static constexpr char kReaderSecret[] = "the reader's secret";
+  static constexpr char kFillerSecret[] = "the filler's secret";
   static constexpr char kWriterSecret[] = "the writer's secret";
 
   void SetUp() override {
     add("reader", kReaderSecret, {"--right", "read"});
+    add("filler", kFillerSecret, {"--right", "read+fill"});
     add("writer", kWriterSecret, {"--right", "read+fill", "--right", "write"});
     store_.emplace(scratch_, StoreOptions{.ssds = 1,
                                           .ssd_size = "64M",
@@ -377,48 +430,91 @@ TEST_F(UsersTest, AReaderWhoIsTheServersUserOfTheSystemIsRefusedSharedMemory) {
   EXPECT_TRUE(reader.received.empty());
 }
 
-// A request of kind hello to shard 0, that goes on with `session`.
-std::string shard_hello(std::uint64_t session) {
-  return std::string(1, 6) + raw<std::uint32_t>(0) + std::string(24, '\0') + raw<std::uint32_t>(0) +
-         raw<std::uint32_t>(8) + raw(session);
-}
-
 TEST_F(UsersTest, ASessionIsItsUsers) {
-  Attacker writer(store_->port()), reader(store_->port());
+  Attacker writer(store_->port()), reader(store_->port()), resumed(store_->port());
   ASSERT_EQ(writer.log_in("writer", kWriterSecret).kind, kProven);
   ASSERT_EQ(reader.log_in("reader", kReaderSecret).kind, kProven);
-  for (Attacker* client : {&writer, &reader}) {
+  ASSERT_EQ(resumed.log_in("writer", kWriterSecret).kind, kProven);
+  for (Attacker* client : {&writer, &reader, &resumed}) {
     client->send(kHello, hello_to(0));
     ASSERT_EQ(client->receive().kind, kWelcome);
   }
-  writer.send(kRequest, shard_hello(0), 1);
-  const RawFrame mine = writer.receive();
-  ASSERT_EQ(mine.kind, kReply);
-  ASSERT_EQ(mine.payload[0], 0) << mine.payload;
-  std::uint64_t session = 0;  // code u8, version u64, length u32, and then the session
-  std::memcpy(&session, mine.payload.data() + 13, sizeof session);
+  const Attacker::Answer mine = writer.ask(shard_hello(0));
+  ASSERT_EQ(mine.code, 0) << mine.text;
+  std::uint64_t session = 0;
+  std::memcpy(&session, mine.text.data(), sizeof session);
   ASSERT_NE(session, 0U);
-  reader.send(kRequest, shard_hello(session), 1);
-  const RawFrame refused = reader.receive();
-  ASSERT_EQ(refused.kind, kReply);
-  EXPECT_NE(refused.payload[0], 0);
-  EXPECT_THAT(refused.payload, HasSubstr("this session is another user's"));
+  const Attacker::Answer refused = reader.ask(shard_hello(session));
+  EXPECT_GT(refused.code, 0);
+  EXPECT_THAT(refused.text, HasSubstr("this session is another user's"));
   // Its own user goes on with it.
-  Attacker resumed(store_->port());
-  ASSERT_EQ(resumed.log_in("writer", kWriterSecret).kind, kProven);
-  resumed.send(kHello, hello_to(0));
-  ASSERT_EQ(resumed.receive().kind, kWelcome);
-  resumed.send(kRequest, shard_hello(session), 1);
-  EXPECT_EQ(resumed.receive().payload.substr(13, 8), raw(session));
+  EXPECT_EQ(resumed.ask(shard_hello(session)).text.substr(0, 8), raw(session));
+}
+
+// All kinds of requests that there are, and that there are not, with and without an end.
+TEST_F(UsersTest, WhoMayNotWriteIsRefusedEveryRequestThatWrites) {
+  ASSERT_EQ(as("writer", {"put", "key", "value"}).status, 0);
+  Attacker reader(store_->port()), filler(store_->port());
+  ASSERT_TRUE(reader.begin_as("reader", kReaderSecret));
+  ASSERT_TRUE(filler.begin_as("filler", kFillerSecret));
+  std::uint64_t sequence = 0;
+  for (int kind = 0; kind < 256; ++kind) {
+    if (kind == kStat || kind == kReport || kind == kShardHello || kind == kStoreTime) continue;
+    const std::string message =
+        request(static_cast<unsigned char>(kind), ++sequence, "key", raw<std::uint64_t>(1));
+    for (Attacker* client : {&reader, &filler}) {
+      const Attacker::Answer answer = client->ask(message);
+      ASSERT_EQ(answer.code, kReadOnly) << kind << ": " << answer.text;
+      ASSERT_THAT(answer.text, HasSubstr("may not write")) << kind;
+    }
+  }
+  EXPECT_EQ(reader.ask(request(kStat, 0, "", "")).code, 0) << "it is connected still";
+  EXPECT_EQ(as("writer", {"get", "key"}).out, "value");
+  // The same message is one that does write.
+  Attacker writer(store_->port());
+  ASSERT_TRUE(writer.begin_as("writer", kWriterSecret));
+  EXPECT_EQ(writer.ask(request(kPut, 1, "key", "12345678")).code, 0);
+  EXPECT_EQ(as("writer", {"get", "key"}).out, "12345678");
+}
+
+// Nor do the requests about large values, with all that a writer's have to be right.
+TEST_F(UsersTest, WhoMayNotWriteHasNoPartInAnUpload) {
+  constexpr std::uint32_t kSize = 20'000;
+  Attacker writer(store_->port()), other(store_->port());
+  ASSERT_TRUE(writer.begin_as("writer", kWriterSecret));
+  ASSERT_TRUE(other.begin_as("writer", kWriterSecret));
+  const Attacker::Answer begun = writer.ask(request(kValueBegin, 0, "key", raw(kSize)));
+  ASSERT_EQ(begun.code, 0) << begun.text;
+  ASSERT_EQ(begun.text.size(), 8U);
+  const std::string part =
+      request(kValuePart, 0, "key", begun.text + raw<std::uint32_t>(0) + std::string(kSize, 'x'));
+  const std::vector<std::string> steps = {
+      request(kValueBegin, 0, "key", raw(kSize)), part, request(kValueCommit, 1, "key", begun.text),
+      request(kValueCommitIf, 1, "key", begun.text), request(kValueAbandon, 0, "key", begun.text)};
+  for (const auto& [user, secret] :
+       {std::pair("reader", kReaderSecret), std::pair("filler", kFillerSecret)}) {
+    Attacker client(store_->port());
+    ASSERT_TRUE(client.begin_as(user, secret));
+    for (const std::string& step : steps) {
+      EXPECT_EQ(client.ask(step).code, kReadOnly) << user << ' ' << int{step[0]};
+    }
+  }
+  // Who may write may not either, in a session of its own.
+  EXPECT_THAT(other.ask(part).text, HasSubstr("there is no such upload"));
+  EXPECT_THAT(other.ask(steps.back()).text, HasSubstr("there is no such upload"));
+  EXPECT_EQ(writer.ask(part).code, 0);
+  EXPECT_EQ(writer.ask(request(kValueCommit, 1, "key", begun.text)).code, 0);
+  EXPECT_EQ(as("reader", {"get", "key"}).out, std::string(kSize, 'x'));
 }
 
 TEST_F(UsersTest, UsersAreTakenOnAgainBySighup) {
   EXPECT_EQ(as("writer", {"put", "key", "value"}).status, 0);
-  EXPECT_EQ(scalio(scratch_, {"user", "list", file_}).out, "reader read\nwriter read+fill write\n");
+  EXPECT_EQ(scalio(scratch_, {"user", "list", file_}).out,
+            "filler read+fill\nreader read\nwriter read+fill write\n");
   ASSERT_EQ(scalio(scratch_, {"user", "remove", file_, "writer"}).status, 0);
   EXPECT_EQ(as("writer", {"get", "key"}).out, "value") << "not yet";
   ASSERT_EQ(kill(store_->pid(), SIGHUP), 0);
-  while (store_->running() && store_->log().find("1 users") == std::string::npos)
+  while (store_->running() && store_->log().find("2 users") == std::string::npos)
     std::this_thread::yield();
   const Finished removed = as("writer", {"get", "key"});
   EXPECT_EQ(removed.status, kFailure);
