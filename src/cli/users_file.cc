@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,24 +37,27 @@ bool has_long_line(std::string_view text) {
 }
 
 Result<layout::UserRecord> record_of(const toml::table& user) {
-  std::vector<std::string> names;
+  std::vector<std::string> names, prefixes;
   std::optional<layout::UserKeys> keys;
   for (const auto& [key, value] : user) {
-    if (key == "rights" && value.is_array()) {
-      for (const toml::node& name : *value.as_array()) {
-        names.push_back(name.value_or(std::string()));
+    if ((key == "rights" || key == "prefixes") && value.is_array()) {
+      for (const toml::node& text : *value.as_array()) {
+        (key == "rights" ? names : prefixes).push_back(text.value_or(std::string()));
       }
     } else if (key == "secret" && value.is_string()) {
       keys = layout::UserKeys::parse(value.ref<std::string>());
     } else {
-      return Status(Code::invalid,
-                    fmt::format("'{}' is none of rights = [...] and secret = \"...\"", key.str()));
+      return Status(
+          Code::invalid,
+          fmt::format("'{}' is none of rights = [...], prefixes = [...] and secret = \"...\"",
+                      key.str()));
     }
   }
   if (!keys) return Status(Code::invalid, "its secret is none that `scalio user add` has written");
   const Result<layout::Rights> rights = rights_of(names);
   if (!rights.ok()) return rights.status();
-  return layout::UserRecord{*rights, *keys};
+  if (Status s = check_prefixes(prefixes); !s.ok()) return s;
+  return layout::UserRecord{*rights, *keys, std::move(prefixes)};
 }
 
 Result<fabric::Users> users_of(const toml::table& file) {
@@ -80,6 +84,8 @@ std::string text_of(const fabric::Users& users) {
   for (const auto& [name, record] : users) {
     text += fmt::format("\n[{}]\nrights = [\"{}\"]\nsecret = \"{}\"\n", name,
                         fmt::join(names_of(record.rights), "\", \""), record.keys.text());
+    if (record.prefixes.empty()) continue;
+    text += fmt::format("prefixes = [\"{}\"]\n", fmt::join(record.prefixes, "\", \""));
   }
   return text;
 }
@@ -122,6 +128,18 @@ Result<layout::Rights> rights_of(const std::vector<std::string>& names) {
   return rights;
 }
 
+Status check_prefixes(const std::vector<std::string>& prefixes) {
+  const auto fits = [](char c) { return c > ' ' && c <= '~' && c != '"' && c != '\\'; };
+  const bool all_fit = std::ranges::all_of(prefixes, [&](const std::string& prefix) {
+    return !prefix.empty() && prefix.size() <= kMaxPrefix && std::ranges::all_of(prefix, fits);
+  });
+  if (all_fit && prefixes.size() <= kMostPrefixes) return Status();
+  return {Code::invalid, fmt::format("a user has {} prefixes of keys at most, each of 1 to {} "
+                                     "printable characters of ASCII, without quotes and "
+                                     "backslashes",
+                                     kMostPrefixes, kMaxPrefix)};
+}
+
 Result<fabric::Users> read_users(const std::string& path) {
   const Result<std::string> text = read_regular_file(path, kMaxUsersFile);
   if (!text.ok()) return Status(text.code(), "users: " + text.status().message());
@@ -141,6 +159,38 @@ Result<fabric::Users> read_users(const std::string& path) {
     return Status(Code::invalid,
                   fmt::format("{}, line {}: {}", path, e.source().begin.line, e.description()));
   }
+}
+
+namespace {
+Result<fabric::Users> read_users_for(const std::string& path, Prefixes prefixes) {
+  Result<fabric::Users> users = read_users(path);
+  if (!users.ok() || prefixes == Prefixes::kept) return users;
+  for (const auto& [name, record] : *users) {
+    if (record.prefixes.empty()) continue;
+    return Status(Code::invalid,
+                  fmt::format("{}: user {} has prefixes of keys, which a server cannot keep: its "
+                              "clients read the SSDs themselves. Leave them out, or give the file "
+                              "to scalio redis --users",
+                              path, name));
+  }
+  return users;
+}
+}  // namespace
+
+Result<std::shared_ptr<fabric::UserTable>> load_users(const std::string& path, Prefixes prefixes) {
+  if (path.empty()) return std::shared_ptr<fabric::UserTable>();
+  Result<fabric::Users> users = read_users_for(path, prefixes);
+  if (!users.ok()) return users.status();
+  return std::make_shared<fabric::UserTable>(std::move(*users));
+}
+
+void reload_users(const std::string& path, Prefixes prefixes, fabric::UserTable& table) {
+  Result<fabric::Users> users = read_users_for(path, prefixes);
+  if (!users.ok()) {
+    return spdlog::error("SIGHUP: {}; the users stay as they are", users.status().message());
+  }
+  spdlog::info("SIGHUP: {}: {} users; who is connected stays so", path, users->size());
+  table.replace(std::move(*users));
 }
 
 Status write_users(const std::string& path, const fabric::Users& users) {

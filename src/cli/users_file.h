@@ -3,12 +3,13 @@
 
 #include <scalio/status.h>
 
-#include <optional>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "fabric/server/user_table.h"
+#include "fabric/user_table.h"
 
 namespace scalio::cli {
 
@@ -23,6 +24,19 @@ Result<layout::Rights> rights_of(const std::vector<std::string>& names);
 // Failures, with path and name: not_found; invalid: it is no such file, or everybody may read or
 // write it; io_error.
 Result<fabric::Users> read_users(const std::string& path);
+// Whether who loads the file keeps users to their prefixes of keys. Else users with such are
+// refused (invalid).
+enum class Prefixes : std::uint8_t { kept, refused };
+// The table of a file; null without one. Failures: as read_users.
+Result<std::shared_ptr<fabric::UserTable>> load_users(const std::string& path, Prefixes prefixes);
+// On SIGHUP: takes the file on, or says why not, in the log.
+void reload_users(const std::string& path, Prefixes prefixes, fabric::UserTable& table);
+
+// Of a user's prefixes of keys, which are printable ASCII without quotes and backslashes.
+inline constexpr std::size_t kMostPrefixes = 8, kMaxPrefix = 100;
+// Fails with invalid.
+Status check_prefixes(const std::vector<std::string>& prefixes);
+
 // Replaces the file, all or nothing, and only its owner may read it. What else was in it, comments,
 // is lost. Failures: io_error.
 Status write_users(const std::string& path, const fabric::Users& users);

@@ -68,10 +68,6 @@ LoginKey both(const LoginKey& a, const LoginKey& b) {
   return out;
 }
 
-bool same(const LoginKey& a, const LoginKey& b) {
-  return sodium_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
 Result<Credentials::Derived> derive_from(std::string_view secret, const LoginSalt& salt) {
   be_ready();
   LoginKey salted;
@@ -127,6 +123,14 @@ bool is_user_name(std::string_view name) {
 
 LoginKey random_login_key() { return random_key(); }
 
+bool same(const LoginKey& a, const LoginKey& b) {
+  return sodium_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+LoginKey hash_of_secret(const LoginKey& mask, std::string_view secret) {
+  return hmac(mask, as_bytes(secret));
+}
+
 UserKeys keys_of_nobody(const LoginKey& mask, std::string_view name) {
   UserKeys keys{.stored = random_key(), .server = random_key()};
   const LoginKey masked = hmac(mask, as_bytes(name));
@@ -143,6 +147,12 @@ Result<UserKeys> UserKeys::of(std::string_view secret) {
   Result<Credentials::Derived> derived = derive_from(secret, salt);
   if (!derived.ok()) return derived.status();
   return UserKeys{salt, derived->stored, derived->server};
+}
+
+Result<bool> UserKeys::are_of(std::string_view secret) const {
+  const Result<Credentials::Derived> derived = derive_from(secret, salt);
+  if (!derived.ok()) return derived.status();
+  return same(derived->stored, stored);
 }
 
 std::string UserKeys::text() const {

@@ -52,12 +52,16 @@ struct UserKeys {
   static Result<UserKeys> of(std::string_view secret);
   // One line: "argon2id-1$SALT$STORED$SERVER", in base64.
   std::string text() const;
+  // Takes as long as of(), and fails so.
+  Result<bool> are_of(std::string_view secret) const;
   static std::optional<UserKeys> parse(std::string_view text);
 };
 
 struct UserRecord {
   Rights rights = 0;
   UserKeys keys;
+  // Of the keys that it may name, where that can be kept: by a gateway. None: it may name any.
+  std::vector<std::string> prefixes = {};
 };
 
 // A client's user and secret. Belongs to one thread: what the secret becomes is kept, because that
@@ -126,6 +130,11 @@ class ServerLogin {
 // that a stranger does not learn which users there are. `mask` is chance that stays the server's.
 UserKeys keys_of_nobody(const LoginKey& mask, std::string_view name);
 LoginKey random_login_key();
+
+// What a secret is known by again, in this process alone: it is quick to guess by.
+LoginKey hash_of_secret(const LoginKey& mask, std::string_view secret);
+// Takes as long where they differ.
+bool same(const LoginKey& a, const LoginKey& b);
 
 // What each message has at most.
 constexpr std::size_t kMaxLogin = 32 + kMaxUserName;

@@ -23,6 +23,8 @@ enum CommandFlag : unsigned {
   // Neither begins before all earlier ones of its connection have ended, nor lets later ones begin
   // before it has: it concerns all keys, or its reply may be large.
   kAlone = 16,
+  // May be called by who has not said yet which user it is.
+  kLogin = 32,
 };
 
 struct CommandRow {
@@ -54,6 +56,7 @@ class CommandCall {
   std::span<const std::string_view> arguments() const { return arguments_; }
 
   GatewayState& state() { return state_; }
+  const GatewayState& state() const { return state_; }
   Client& client() { return state_.client; }
   RedisSession& session() { return *session_; }
   const RedisSession& session() const { return *session_; }

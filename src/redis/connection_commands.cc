@@ -5,6 +5,7 @@
 
 #include "base/parse_integer.h"
 #include "redis/command_table.h"
+#include "redis/gateway_users.h"
 #include "redis/parse_number.h"
 #include "redis/session_text.h"
 
@@ -37,6 +38,7 @@ Task<void> quit(CommandCall& call) {
 
 Task<void> reset(CommandCall& call) {
   call.session().name.clear();
+  call.session().user = nullptr;
   call.session().protocol = resp::Protocol::resp2;
   call.use_protocol(resp::Protocol::resp2);
   call.reply().simple("RESET");
@@ -47,9 +49,33 @@ constexpr std::string_view kNoPassword =
     "ERR AUTH <password> called without any password configured for the default user. Are you sure "
     "your configuration is correct?";
 
+// Whom the client is from now on; or the error has been replied.
+Task<bool> log_in(CommandCall& call, std::string_view user, std::string_view secret) {
+  GatewayUsers* const users = call.state().users;
+  if (users == nullptr) {
+    call.fail(kNoPassword);
+    co_return false;
+  }
+  Result<std::shared_ptr<const GatewayUser>> found =
+      co_await users->find(std::string(user), std::string(secret), call.session().peer);
+  if (found.ok()) {
+    call.session().user = *std::move(found);
+    co_return true;
+  }
+  if (found.code() == Code::invalid) {
+    call.fail("WRONGPASS invalid username-password pair or user is disabled.");
+  } else {
+    call.fail("ERR " + found.status().message());
+  }
+  co_return false;
+}
+
+// Who says no name is "default", as in Redis.
 Task<void> auth(CommandCall& call) {
-  call.fail(call.count() > 3 ? kSyntaxError : kNoPassword);
-  co_return;
+  if (call.count() > 3) co_return call.fail(kSyntaxError);
+  const bool named = call.count() == 3;
+  const bool done = co_await log_in(call, named ? call[1] : "default", call[named ? 2 : 1]);
+  if (done) call.reply().simple("OK");
 }
 
 // --- HELLO ---
@@ -93,14 +119,29 @@ Task<void> hello(CommandCall& call) {
     protocol = call[1] == "3" ? resp::Protocol::resp3 : resp::Protocol::resp2;
   }
   std::optional<std::string_view> name;
+  std::size_t credentials = 0;  // where they are
   for (std::size_t i = 2; i < call.count(); ++i) {
     const std::size_t behind = call.count() - i - 1;
-    if (same_word(call[i], "auth") && behind >= 2) co_return call.fail(kNoPassword);
+    if (same_word(call[i], "auth") && behind >= 2) {
+      credentials = i + 1;
+      i += 2;
+      continue;
+    }
     if (!same_word(call[i], "setname") || behind < 1) {
       co_return call.fail(fmt::format("ERR Syntax error in HELLO option '{}'", call[i]));
     }
     name = call[++i];
     if (!is_name(*name)) co_return call.fail(kNoName);
+  }
+  if (credentials != 0) {
+    const bool done = co_await log_in(call, call[credentials], call[credentials + 1]);
+    if (!done) co_return;
+  }
+  if (call.state().users != nullptr && !session.user) {
+    co_return call.fail(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+        "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
+        "RESP protocol version at the same time");
   }
   if (name) session.name = *name;
   session.protocol = protocol;
@@ -187,10 +228,10 @@ constexpr CommandRow kRows[] = {
     {"ping", -1, kFast, 0, 0, 0, "connection", "PONG, or the argument", ping},
     {"echo", 2, kFast, 0, 0, 0, "connection", "The argument", echo},
     {"select", 2, kFast, 0, 0, 0, "connection", "Database 0, the only one", select},
-    {"hello", -1, kFast, 0, 0, 0, "connection", "Chooses RESP2 or RESP3", hello},
-    {"auth", -2, kFast, 0, 0, 0, "connection", "An error: no password is set", auth},
-    {"quit", -1, kFast, 0, 0, 0, "connection", "Ends the connection", quit},
-    {"reset", 1, kFast, 0, 0, 0, "connection", "As if just connected", reset},
+    {"hello", -1, kFast | kAlone | kLogin, 0, 0, 0, "connection", "Chooses RESP2 or RESP3", hello},
+    {"auth", -2, kFast | kAlone | kLogin, 0, 0, 0, "connection", "Says which user it is", auth},
+    {"quit", -1, kFast | kLogin, 0, 0, 0, "connection", "Ends the connection", quit},
+    {"reset", 1, kFast | kLogin, 0, 0, 0, "connection", "As if just connected", reset},
     {"client", -2, kFast, 0, 0, 0, "connection", "About connections", client},
 };
 

@@ -19,6 +19,7 @@
 #include "client/client_loop.h"
 #include "net/limited_log.h"
 #include "net/socket.h"
+#include "redis/gateway_users.h"
 #include "redis/redis_connection.h"
 #include "task/sync.h"
 
@@ -61,6 +62,7 @@ struct Gateway::Impl {
   }
 
   EventLoop& loop;
+  std::unique_ptr<GatewayUsers> users;  // null: there are none
   GatewayState state;
   std::shared_ptr<const net::TlsContext> tls;
   net::LimitedLog log;
@@ -114,9 +116,16 @@ void Gateway::Impl::welcome(net::Listener::Accepted accepted, const net::Uri& do
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Client& client, const std::vector<net::Uri>& listen,
                                                 GatewayLimits limits,
-                                                std::shared_ptr<const net::TlsContext> tls) {
+                                                std::shared_ptr<const net::TlsContext> tls,
+                                                std::shared_ptr<const fabric::UserTable> users) {
   auto impl = std::make_unique<Impl>(client, client::ClientLoop::of(client), limits);
   impl->tls = std::move(tls);
+  if (users) {
+    auto started = GatewayUsers::start(impl->loop, std::move(users));
+    if (!started.ok()) return started.status();
+    impl->users = *std::move(started);
+    impl->state.users = impl->users.get();
+  }
   for (const net::Uri& uri : listen) {
     SCALIO_ASSERT(uri.scheme != net::kTls || impl->tls);
     Result<net::Listener> listener = net::Listener::open(uri);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "fabric/user_table.h"
 #include "net/tls_context.h"
 #include "net/uri.h"
 #include "redis/gateway_state.h"
@@ -20,10 +21,12 @@ namespace scalio::redis {
 class Gateway {
  public:
   // Listens. The client must outlive it. `tls`: who it is at tls: addresses; null if there are
-  // none. Failures: as net::Listener::open.
+  // none. `users`: who may connect; null: everybody may do everything. Failures: as
+  // net::Listener::open; unavailable: no thread.
   static Result<std::unique_ptr<Gateway>> start(Client& client, const std::vector<net::Uri>& listen,
                                                 GatewayLimits limits,
-                                                std::shared_ptr<const net::TlsContext> tls);
+                                                std::shared_ptr<const net::TlsContext> tls,
+                                                std::shared_ptr<const fabric::UserTable> users);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;

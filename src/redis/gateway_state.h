@@ -18,6 +18,8 @@
 namespace scalio::redis {
 
 class CommandCall;
+class GatewayUsers;
+struct GatewayUser;
 
 struct GatewayLimits {
   std::size_t connections = 1024;
@@ -47,8 +49,9 @@ struct RedisSession {
   std::string lib_name;
   std::string lib_version;
   resp::Protocol protocol = resp::Protocol::resp2;
-  std::string_view command;  // the last one
-  bool quits = false;        // nothing more is taken from it
+  std::shared_ptr<const GatewayUser> user = nullptr;  // that it has turned out to be
+  std::string_view command;                           // the last one
+  bool quits = false;                                 // nothing more is taken from it
 };
 
 // What large values have of the memory, of all connections.
@@ -73,6 +76,7 @@ struct GatewayState {
   Client& client;
   EventLoop& loop;
   const GatewayLimits limits;
+  GatewayUsers* users = nullptr;  // null: everybody may do everything
   const Nanos started;
   KeyTurns turns;
   SlowCommands slow;

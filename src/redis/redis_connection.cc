@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "redis/command_table.h"
+#include "redis/gateway_users.h"
 
 namespace scalio::redis {
 
@@ -184,7 +185,8 @@ void RedisConnection::start(std::unique_ptr<CommandCall> call) {
   begun.first = calls_.size() == 1;
   starting_ = &begun;
   ++state_.commands;
-  const std::string wrong = refusal(begun);
+  std::string wrong = refusal(begun);
+  if (wrong.empty()) wrong = denial(begun);
   if (!wrong.empty()) {
     begun.fail(wrong);
     return on_done(begun);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -15,6 +16,7 @@
 #include "cli/metrics_port.h"
 #include "cli/stop_signals.h"
 #include "cli/tls_flags.h"
+#include "cli/users_file.h"
 #include "metrics/program_metrics.h"
 #include "net/socket.h"
 #include "net/uri.h"
@@ -34,27 +36,37 @@ struct RedisFlags {
   redis::GatewayLimits limits;
   std::uint64_t max_clients = 0;
   std::uint64_t slow_ms = 10;
+  std::string users;
   MetricsFlag metrics;
   bool insecure = false;
   bool json = false;
   std::string log_level = "info";
 };
 
+// Nothing if it may be listened at there; else why not, and what to do.
+Status check_open(const RedisFlags& flags, const net::Uri& uri) {
+  if (uri.local() || net::is_loopback(uri.host) || flags.insecure) return Status();
+  const bool tls = uri.scheme == net::kTls, users = !flags.users.empty();
+  if (tls && (users || !flags.tls.ca.empty() || !flags.tls.psk.empty())) return Status();
+  if (users) {
+    return {Code::invalid, fmt::format("{}: the secrets of users would cross the network in clear. "
+                                       "Listen at tls:, on a unix: path or on loopback, or say "
+                                       "--insecure",
+                                       uri.text())};
+  }
+  return {Code::invalid,
+          fmt::format("{}: whoever reaches it may read, change and delete everything: there is no "
+                      "authentication but that of TLS and of --users. Listen on a unix: path, on "
+                      "loopback, or at tls: with --tls-ca, --tls-psk or --users, or say --insecure",
+                      uri.text())};
+}
+
 Result<std::vector<net::Uri>> addresses_of(const RedisFlags& flags) {
   std::vector<net::Uri> addresses;
   for (const std::string& at : flags.listen) {
     Result<net::Uri> uri = net::parse_uri(at, kSchemes);
     if (!uri.ok()) return uri.status();
-    const bool proved =
-        uri->scheme == net::kTls && !(flags.tls.ca.empty() && flags.tls.psk.empty());
-    if (!uri->local() && !net::is_loopback(uri->host) && !proved && !flags.insecure) {
-      return Status(Code::invalid,
-                    fmt::format("{}: whoever reaches it may read, change and delete everything: "
-                                "there is no authentication but that of TLS. Listen on a unix: "
-                                "path, on loopback, or at tls: with --tls-ca or --tls-psk, or say "
-                                "--insecure",
-                                at));
-    }
+    if (Status s = check_open(flags, *uri); !s.ok()) return s;
     addresses.push_back(*std::move(uri));
   }
   return addresses;
@@ -122,7 +134,13 @@ int serve(const RedisFlags& flags) {
   MetricsFlag metrics = flags.metrics;
   metrics.files = flags.tls;
   const auto stop = std::make_shared<GatewayStop>();
-  if (Status s = on_stop_signal([stop](int signal) { stop->ask(signal); }); !s.ok()) {
+  const Result<std::shared_ptr<fabric::UserTable>> users = load_users(flags.users, Prefixes::kept);
+  if (!users.ok()) return fail(users.status());
+  std::function<void()> reload;
+  if (*users) {
+    reload = [path = flags.users, table = *users] { reload_users(path, Prefixes::kept, *table); };
+  }
+  if (Status s = on_stop_signal([stop](int signal) { stop->ask(signal); }, reload); !s.ok()) {
     return fail(s);
   }
   std::signal(SIGPIPE, SIG_IGN);
@@ -139,7 +157,7 @@ int serve(const RedisFlags& flags) {
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
   Result<std::unique_ptr<redis::Gateway>> gateway =
-      redis::Gateway::start(**client, *addresses, limits, *tls);
+      redis::Gateway::start(**client, *addresses, limits, *tls, *users);
   if (!gateway.ok()) return fail(gateway.status());
   if (int status = say_ready(**gateway, flags.json); status != kSuccess) return status;
   const MetricsPort::Serving serving(port->get(),
@@ -165,6 +183,10 @@ Subcommand add_redis(CLI::App& parent) {
       ->type_name("URI")
       ->required()
       ->allow_extra_args(false);
+  app->add_option("--users", flags->users,
+                  "Who may connect, and do what, with AUTH: a file of `scalio user`. Default: "
+                  "everybody, everything")
+      ->type_name("FILE");
   app->add_flag("--insecure", flags->insecure,
                 "Listen beyond loopback too, where whoever connects may do everything");
   app->add_option("--max-clients", flags->max_clients,
@@ -185,7 +207,7 @@ Subcommand add_redis(CLI::App& parent) {
       "It speaks RESP2 and RESP3: strings, keys, SCAN; docs/redis.md has all commands and what is "
       "different. It uses one core; start several for more.\n"
       "Prints \"ready\" on stdout when clients can connect. SIGTERM, SIGINT or SIGHUP stops it "
-      "cleanly; a second one at once.\n\n"
+      "cleanly; a second one at once. With --users SIGHUP reads the users again instead.\n\n"
       "Examples:\n"
       "  scalio redis --server unix:/run/scalio.sock --listen tcp:127.0.0.1:6379\n"
       "  redis-cli set hello world");

@@ -169,24 +169,6 @@ Status complete(CLI::App& app, ServeFlags& flags, std::shared_ptr<ConfigReload>&
   return Status();
 }
 
-// The users of the file; null without one.
-Result<std::shared_ptr<fabric::UserTable>> load_users(const std::string& path) {
-  std::shared_ptr<fabric::UserTable> table;
-  if (path.empty()) return table;
-  Result<fabric::Users> users = read_users(path);
-  if (!users.ok()) return users.status();
-  return std::make_shared<fabric::UserTable>(std::move(*users));
-}
-
-void reload_users(const std::string& path, fabric::UserTable& table) {
-  Result<fabric::Users> users = read_users(path);
-  if (!users.ok()) {
-    return spdlog::error("SIGHUP: {}; the users stay as they are", users.status().message());
-  }
-  spdlog::info("SIGHUP: {}: {} users; who is connected stays so", path, users->size());
-  table.replace(std::move(*users));
-}
-
 int serve(CLI::App& app, ServeFlags& flags) {
   std::shared_ptr<ConfigReload> config;  // null without --config
   if (Status status = complete(app, flags, config); !status.ok()) return fail(status);
@@ -201,14 +183,15 @@ int serve(CLI::App& app, ServeFlags& flags) {
     if (!stop->ready) end_at_once(signal, "before the server was ready: ended at once");
     stop->signal.set_value(signal);
   };
-  const Result<std::shared_ptr<fabric::UserTable>> users = load_users(flags.users);
+  const Result<std::shared_ptr<fabric::UserTable>> users =
+      load_users(flags.users, Prefixes::refused);
   if (!users.ok()) return fail(users.status());
   flags.options.users = *users;
   std::function<void()> reload;
   if (config || *users) {
     reload = [config, table = *users, path = flags.users] {
       if (config) config->reload();
-      if (table) reload_users(path, *table);
+      if (table) reload_users(path, Prefixes::refused, *table);
     };
   }
   Status watched = on_stop_signal(on_stop, reload);

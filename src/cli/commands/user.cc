@@ -16,6 +16,7 @@ struct UserFlags {
   std::string file;
   std::string name;
   std::vector<std::string> rights;
+  std::vector<std::string> prefixes;
   std::string secret_file;
 };
 
@@ -29,6 +30,7 @@ Result<fabric::Users> users_so_far(const std::string& file) {
 int add(const UserFlags& flags) {
   Result<layout::Rights> rights = rights_of(flags.rights);
   if (!rights.ok()) return fail(rights.status());
+  if (Status s = check_prefixes(flags.prefixes); !s.ok()) return fail(s);
   Result<fabric::Users> users = users_so_far(flags.file);
   if (!users.ok()) return fail(users.status());
   const Result<std::string> secret =
@@ -38,7 +40,7 @@ int add(const UserFlags& flags) {
     return fail(checked.status());
   const Result<layout::UserKeys> keys = layout::UserKeys::of(*secret);
   if (!keys.ok()) return fail(keys.status());
-  (*users)[flags.name] = {*rights, *keys};
+  (*users)[flags.name] = {*rights, *keys, flags.prefixes};
   if (Status s = write_users(flags.file, *users); !s.ok()) return fail(s);
   return kSuccess;
 }
@@ -57,8 +59,11 @@ int list(const UserFlags& flags) {
   const Result<fabric::Users> users = read_users(flags.file);
   if (!users.ok()) return fail(users.status());
   std::string text;
-  for (const auto& [name, record] : *users)
-    text += fmt::format("{} {}\n", name, fmt::join(names_of(record.rights), " "));
+  for (const auto& [name, record] : *users) {
+    text += fmt::format("{} {}", name, fmt::join(names_of(record.rights), " "));
+    for (const std::string& prefix : record.prefixes) text += " prefix=" + prefix;
+    text += '\n';
+  }
   return print(text);
 }
 
@@ -81,15 +86,21 @@ Subcommand add_user_add(CLI::App& parent) {
       ->type_name("RIGHT")
       ->required()
       ->allow_extra_args(false);
+  app->add_option("--prefix", flags->prefixes,
+                  "It may name only keys that begin so. A gateway for Redis keeps this; a server "
+                  "cannot, and refuses such a user. May be repeated. Default: all keys")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
   app->add_option("--secret-file", flags->secret_file,
                   "The file that has the secret, of 8 to 1024 bytes. Default: it is asked for on "
                   "the terminal")
       ->type_name("FILE");
   app->footer(
-      "Makes the file if there is none. A running server takes it on SIGHUP.\n\n"
+      "Makes the file if there is none. A running server or gateway takes it on SIGHUP.\n\n"
       "Examples:\n"
       "  scalio user add /etc/scalio-users.toml reader --right read\n"
-      "  scalio user add /etc/scalio-users.toml app --right read+fill --right write");
+      "  scalio user add /etc/scalio-users.toml app --right read+fill --right write\n"
+      "  scalio user add /etc/gateway-users.toml shop --right read --right write --prefix shop:");
   return {app, [flags] { return add(*flags); }};
 }
 
@@ -98,7 +109,8 @@ Subcommand add_user_remove(CLI::App& parent) {
   CLI::App* app = add_command(parent, "remove", "Remove a user", *flags);
   app->add_option("NAME", flags->name, "Who is to connect no more")->required();
   app->footer(
-      "A running server takes it on SIGHUP; who is connected stays so until it disconnects.\n\n"
+      "A running server or gateway takes it on SIGHUP; who is connected stays so until it "
+      "disconnects.\n\n"
       "Example:\n"
       "  scalio user remove /etc/scalio-users.toml reader");
   return {app, [flags] { return remove(*flags); }};

@@ -7,7 +7,7 @@
 #include "fabric/fabric.h"
 #include "fabric/message_stream.h"
 #include "fabric/region.h"
-#include "fabric/server/user_table.h"
+#include "fabric/user_table.h"
 #include "net/tls_context.h"
 #include "task/event_loop.h"
 

@@ -13,7 +13,7 @@
 
 #include "fabric/frame_stream.h"
 #include "fabric/server/endpoint.h"
-#include "fabric/server/wrong_secrets.h"
+#include "fabric/wrong_secrets.h"
 #include "net/limited_log.h"
 #include "net/socket.h"
 

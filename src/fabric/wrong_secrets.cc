@@ -1,4 +1,4 @@
-#include "fabric/server/wrong_secrets.h"
+#include "fabric/wrong_secrets.h"
 
 #include <algorithm>
 

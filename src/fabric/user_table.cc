@@ -1,4 +1,4 @@
-#include "fabric/server/user_table.h"
+#include "fabric/user_table.h"
 
 #include <utility>
 
@@ -13,7 +13,7 @@ void UserTable::replace(Users users) {
 
 layout::UserRecord UserTable::find(const std::string& name) const {
   // Made in both cases: how long it takes tells nothing.
-  layout::UserRecord record{0, layout::keys_of_nobody(mask_, name)};
+  layout::UserRecord record{.rights = 0, .keys = layout::keys_of_nobody(mask_, name)};
   const std::lock_guard lock(mutex_);
   if (const auto found = users_.find(name); found != users_.end()) record = found->second;
   return record;
