@@ -127,11 +127,27 @@ TEST_F(OfferedSsds, AndTheServerNeedAddressesOfThisMachine) {
     EXPECT_THAT(served.err, HasSubstr(why));
     EXPECT_FALSE(std::filesystem::exists(store.dir() + "/epoch")) << "it was opened";
   };
-  expect_refused("tcp:192.0.2.1:7000", {}, "cannot listen at tcp:192.0.2.1:7000");
+  expect_refused("tcp:192.0.2.1:7000", {"--insecure"}, "cannot listen at tcp:192.0.2.1:7000");
   expect_refused("unix:/missing/directory/socket", {},
                  "cannot listen at /missing/directory/socket");
   expect_refused(store.tcp_uri(), {"--nvmf", "192.0.2.1:4420"},
                  "cannot listen at tcp:192.0.2.1:4420");
+}
+
+// Before anything is touched, too.
+TEST_F(OfferedSsds, AndTheServerAreOpenToANetworkOnlyIfToldTo) {
+  Store store(scratch_, {});
+  for (const char* address : {"tcp:0.0.0.0:0", "tcp:[::]:0", "tcp:0:0", "tcp:192.0.2.1:7000",
+                              "rdma:192.0.2.1:7000", "tls:0.0.0.0:0"}) {
+    const Finished served = scalio(scratch_, {"serve", "--dir", store.dir(), "--cache", "4M",
+                                              "--listen", store.unix_uri(), "--listen", address});
+    EXPECT_NE(served.status, 0);
+    EXPECT_THAT(served.err, HasSubstr("or say --insecure")) << address;
+    EXPECT_FALSE(std::filesystem::exists(store.dir() + "/epoch")) << "it was opened";
+  }
+  const Scratch scratch("open");
+  Store open(scratch, {.serve = {"--insecure", "--listen", "tcp:0.0.0.0:0"}});
+  EXPECT_TRUE(open.start());
 }
 
 TEST_F(OfferedSsds, CanBeChosenOnTheServersMachine) {

@@ -14,7 +14,7 @@ ok "format" scalio format --dir /scratch/nvmf --ssd /dev/nvme0n1 --ssd /dev/nvme
 ok "the kernel's target for its SSDs" scalio target configure --dir /scratch/nvmf \
   --listen rdma:$ADDRESS:4420 --allow-host any
 scalio serve --dir /scratch/nvmf --cache 256K --listen rdma:$ADDRESS:7000 \
-  --nvmf-target rdma:$ADDRESS:4420 >/tmp/serve 2>&1 &
+  --insecure --nvmf-target rdma:$ADDRESS:4420 >/tmp/serve 2>&1 &
 ok "serve" soon grep -q ready /tmp/serve
 ok "ycsb" scalio bench ycsb --server rdma:$ADDRESS:7000 --workload B --records 500 \
   --operations 1000 --load --threads 2 --depth 4
@@ -25,6 +25,6 @@ kill %1
 wait %1
 ok "the server ends well" same $? 0
 not_ok "RDMA beside TCP is refused" "compare-and-swap" scalio serve --dir /scratch/nvmf --cache 1M \
-  --listen rdma:$ADDRESS:7001 --listen tcp:$ADDRESS:7002
+  --insecure --listen rdma:$ADDRESS:7001 --listen tcp:$ADDRESS:7002
 ok "the target goes" scalio target remove --dir /scratch/nvmf
 finish

@@ -52,6 +52,7 @@ std::filesystem::path Store::ssd(int index) const {
 std::vector<std::string> Store::serve_command() const {
   std::vector<std::string> argv = {SCALIO_PROGRAM, "serve",   "--dir",
                                    dir_.string(),  "--cache", options_.cache};
+  if (!options_.rdma.empty()) argv.emplace_back("--insecure");
   const std::vector<std::string> all =
       options_.rdma.empty() ? std::vector{unix_uri(), tcp_uri()} : std::vector{rdma_uri()};
   for (const std::string& uri : all) {

@@ -86,7 +86,7 @@ class Hardware:
         self.remote.run(self.host, f"{scalio} format --force --dir {store} --values 0 {named}")
         self.configure(store, "")
         return (f"{cores}{scalio} serve --dir {store} --cache {served.cache} --listen {self.uri} "
-                f"--nvmf-target {self.transport}:{self.address}:{NVMF_PORT}")
+                f"--insecure --nvmf-target {self.transport}:{self.address}:{NVMF_PORT}")
 
     def configure(self, store, how):
         self.remote.run(self.host, f"{self.program('scalio')} target configure --dir {store} "

@@ -37,6 +37,7 @@ struct ServeFlags {
   unsigned nvmf_threads = 1;
   MetricsFlag metrics;
   std::string users;
+  bool insecure = false;
   std::string config;
   std::string log_level = "info";
 };
@@ -169,11 +170,31 @@ Status complete(CLI::App& app, ServeFlags& flags, std::shared_ptr<ConfigReload>&
   return Status();
 }
 
+// Nobody opens a store to a network by leaving something out.
+Status check_open(const ServeFlags& flags) {
+  if (flags.insecure || !flags.users.empty()) return Status();
+  for (const std::string& text : flags.options.listen) {
+    const Result<net::Uri> uri = net::parse_uri(text, fabric::Transports::schemes);
+    if (!uri.ok()) return uri.status();
+    const bool proved = uri->scheme == net::kTls &&
+                        !(flags.options.tls.ca.empty() && flags.options.tls.psk.empty());
+    if (uri->local() || net::is_loopback(uri->host) || proved) continue;
+    return {Code::invalid,
+            fmt::format("{}: whoever reaches it could read, change and delete everything. Say who "
+                        "may, over tcp: or tls: by --users FILE (`scalio user add`), or over "
+                        "tls: by --tls-ca or --tls-psk; or listen on a unix: path or on loopback; "
+                        "or say --insecure, where a network is closed to all others",
+                        text)};
+  }
+  return Status();
+}
+
 int serve(CLI::App& app, ServeFlags& flags) {
   std::shared_ptr<ConfigReload> config;  // null without --config
   if (Status status = complete(app, flags, config); !status.ok()) return fail(status);
   if (Status status = check_tls(flags); !status.ok()) return fail(status);
   flags.metrics.files = flags.options.tls;
+  if (Status status = check_open(flags); !status.ok()) return fail(status);
   start_logging(flags.log_level);
 
   auto stop = std::make_shared<ServeStop>();
@@ -283,6 +304,16 @@ void add_tuning(CLI::App& app, server::ServerOptions& o) {
 }
 
 // All options.
+void add_access(CLI::App& app, ServeFlags& flags) {
+  app.add_option("--users", flags.users,
+                 "Who may connect, and do what: a file of `scalio user`. Default: everybody, "
+                 "everything")
+      ->type_name("FILE");
+  app.add_flag("--insecure", flags.insecure,
+               "Without users listen beyond loopback too, where whoever connects may do "
+               "everything");
+}
+
 void declare(CLI::App& app, ServeFlags& flags) {
   server::ServerOptions& o = flags.options;
   app.add_option("--dir", o.dir, "The store's directory")->type_name("DIR");
@@ -314,10 +345,7 @@ void declare(CLI::App& app, ServeFlags& flags) {
                  "Read options that are not given here from this TOML file")
       ->type_name("FILE")
       ->configurable(false);
-  app.add_option("--users", flags.users,
-                 "Who may connect, and do what: a file of `scalio user`. Default: everybody, "
-                 "everything")
-      ->type_name("FILE");
+  add_access(app, flags);
   flags.metrics.add_to(app, true);
   add_server_tls(app, o.tls);
   add_tuning(app, o);
@@ -343,7 +371,7 @@ Subcommand add_serve(CLI::App& parent) {
       "The command line wins.\n\n"
       "Examples:\n"
       "  scalio serve --dir /var/lib/scalio --cache 64M --listen unix:/run/scalio.sock --listen "
-      "tcp:0.0.0.0:7000\n"
+      "tcp:0.0.0.0:7000 --users /etc/scalio-users.toml\n"
       "  scalio serve --config /etc/scalio.toml --log-level debug");
   return {app, [app, flags] { return serve(*app, *flags); }};
 }

@@ -77,6 +77,7 @@ Status become_scalio(const Flags& flags) {
                                     "--cache",     std::to_string(flags.cache_bytes),
                                     "--log-level", flags.log_level};
   for (const std::string& uri : flags.listen) words.insert(words.end(), {"--listen", uri});
+  words.emplace_back("--insecure");  // as all systems here: whoever connects may do everything
   if (!flags.nvmf.empty()) words.insert(words.end(), {"--nvmf", flags.nvmf});
   if (flags.no_batching) words.insert(words.end(), {"--batch-max", "1"});
   std::vector<char*> argv;
