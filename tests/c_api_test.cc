@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <scalio/scalio.h>
 
+#include <fstream>
 #include <future>
 #include <map>
 #include <memory>
@@ -323,6 +324,34 @@ TEST_F(CApiTest, OptionsReachTheClient) {
   EXPECT_THAT(refused(), HasSubstr("3 paths of SSDs"));
   EXPECT_EQ(scalio_options_set_tls(options.get(), "/ca", nullptr, nullptr, nullptr), SCALIO_OK);
   EXPECT_THAT(refused(), HasSubstr("is not encrypted"));
+}
+
+TEST_F(CApiTest, AUserLogsIn) {
+  const std::string users = (scratch_ / "users.toml").string(),
+                    secret = (scratch_ / "secret").string();
+  std::ofstream(secret) << "a secret of hers\n";
+  ASSERT_EQ(scalio(scratch_,
+                   {"user", "add", users, "alice", "--right", "read+fill", "--secret-file", secret})
+                .status,
+            0);
+  const Scratch scratch("c_api_users");
+  Store store(scratch, {.serve = {"--users", users}});
+  ASSERT_TRUE(store.start());
+  scalio_options* const options = scalio_options_new();
+  const auto connect = [&](const char* said) {
+    EXPECT_EQ(scalio_options_set_user(options, "alice", said), SCALIO_OK);
+    scalio_client* client = nullptr;
+    const Outcome failure(scalio_connect(store.unix_uri().c_str(), options, &client));
+    if (failure) return message(failure);
+    const std::string put = message(Outcome(scalio_put(client, "key", 3, "value", 5)));
+    scalio_client_free(client);
+    return put;
+  };
+  EXPECT_THAT(connect("a secret of hers"), HasSubstr("user alice may not write"));
+  EXPECT_THAT(connect("a secret of his"), HasSubstr("there is no user alice with this secret"));
+  EXPECT_THAT(connect("short"), HasSubstr("has 5 bytes"));
+  EXPECT_EQ(scalio_options_set_user(options, "alice", nullptr), SCALIO_INVALID);
+  scalio_options_free(options);
 }
 
 TEST_F(CApiTest, AFunctionMustNotWaitAndMayBeginMore) {

@@ -24,7 +24,8 @@ HANG = 60  # seconds that only a hang takes
 class Store:
     """A store that is served."""
 
-    def __init__(self):
+    def __init__(self, secrets=None):
+        """With `secrets`, by name, of users who may do all but write."""
         self.scratch = tempfile.TemporaryDirectory(prefix="scalio-")
         directory = pathlib.Path(self.scratch.name)
         self.uri = f"unix:{directory}/socket"
@@ -35,10 +36,16 @@ class Store:
         subprocess.run([program, "format", "--dir", store, "--ssds", "2", "--ssd-size", "32M",
                         "--values", "16M"],
                        check=True, stdout=subprocess.DEVNULL, env=environment)
+        users = []
+        for name, secret in (secrets or {}).items():
+            users = ["--users", directory / "users.toml"]
+            (directory / "secret").write_text(secret)
+            subprocess.run([program, "user", "add", users[1], name, "--right", "read+fill",
+                            "--secret-file", directory / "secret"], check=True, env=environment)
         log = open(directory / "log", "w")
         self.server = subprocess.Popen(
-            [program, "serve", "--dir", store, "--cache", "4M", "--listen", self.uri], stdout=log,
-            stderr=log, env=environment)
+            [program, "serve", "--dir", store, "--cache", "4M", "--listen", self.uri, *users],
+            stdout=log, stderr=log, env=environment)
         log.close()
         end = time.monotonic() + HANG
         while "ready" not in (directory / "log").read_text():
@@ -151,6 +158,21 @@ class BlockingTest(unittest.TestCase):
             scalio.Client(store.uri, scalio.Options(operation_timeout=-1))
         with self.assertRaises(ValueError):
             self.client.put("key", b"", expected=-1)
+
+    def test_a_user_logs_in(self):
+        guarded = Store({"alice": "a secret of hers"})
+        self.addCleanup(guarded.close)
+        alice = scalio.Options(user="alice", secret="a secret of hers")
+        self.assertNotIn("hers", repr(alice))
+        with scalio.Client(guarded.uri, alice) as client:
+            with self.assertRaises(scalio.NotFound):
+                client.get("key")
+            with self.assertRaisesRegex(scalio.ReadOnly, "user alice may not write"):
+                client.put("key", b"value")
+        for wrong in (scalio.Options(), scalio.Options(user="alice", secret="a secret of his"),
+                      scalio.Options(user="alice")):
+            with self.assertRaises(scalio.Invalid):
+                scalio.Client(guarded.uri, wrong)
 
     def test_statistics(self):
         self.assertEqual(self.client.stat()["inline_limit"], self.client.inline_limit)

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <scalio/shared_client.h>
 #include <signal.h>
 #include <sodium.h>
 #include <sys/mman.h>
@@ -18,6 +19,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -87,7 +89,8 @@ std::string hello_to(std::uint32_t lane) {
          raw<std::uint64_t>(0);
 }
 
-// A request to shard 0. `sequence` is a write's in its session; an end, if the kind has one, is far.
+// A request to shard 0. `sequence` is a write's in its session; an end, if the kind has one, is
+// far.
 std::string request(unsigned char kind, std::uint64_t sequence, const std::string& key,
                     const std::string& value) {
   const bool has_end = (kind & 0x80) != 0;
@@ -293,6 +296,22 @@ TEST_F(UsersTest, EachMayWhatItsRightsSay) {
   }
   EXPECT_EQ(as("reader", {"get", "key"}).out, "value");
   EXPECT_EQ(as("reader", {"stat"}).status, 0);
+}
+
+TEST_F(UsersTest, EveryThreadOfASharedClientLogsIn) {
+  SharedClientOptions options;
+  options.threads = 2;
+  options.client.user = "writer";
+  options.client.secret = kWriterSecret;
+  for (const std::string& uri : {store_->unix_uri(), store_->tcp_uri()}) {
+    Result<std::unique_ptr<SharedClient>> client = SharedClient::connect(uri, options);
+    ASSERT_TRUE(client.ok()) << client.status().to_string();
+    std::vector<std::future<Result<std::uint64_t>>> puts;
+    for (int i = 0; i < 8; ++i) puts.push_back((*client)->put("key-" + std::to_string(i), "value"));
+    for (auto& put : puts) EXPECT_TRUE(put.get().ok());
+  }
+  options.client.secret = "not the secret";
+  EXPECT_EQ(SharedClient::connect(store_->tcp_uri(), options).code(), Code::invalid);
 }
 
 TEST_F(UsersTest, AStrangerIsOfferedNothing) {
