@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <scalio/shared_client.h>
 #include <signal.h>
 #include <sodium.h>
@@ -27,6 +28,7 @@
 #include <vector>
 
 #include "support/store.h"
+#include "testing/tls_files.h"
 
 namespace scalio::testing {
 namespace {
@@ -104,6 +106,11 @@ std::string request(unsigned char kind, std::uint64_t sequence, const std::strin
 // A request of kind hello to shard 0, that goes on with `session`.
 std::string shard_hello(std::uint64_t session) { return request(kShardHello, 0, "", raw(session)); }
 
+struct FreeTls {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+  void operator()(SSL* session) const { SSL_free(session); }
+};
+
 // One connection, by hand.
 class Attacker {
  public:
@@ -128,10 +135,21 @@ class Attacker {
   Attacker& operator=(const Attacker&) = delete;
 
   bool connected() const { return connected_; }
+  // From now on under TLS, whoever it is that it speaks to.
+  bool encrypt() {
+    context_.reset(SSL_CTX_new(TLS_client_method()));
+    tls_.reset(SSL_new(context_.get()));
+    SSL_set_fd(tls_.get(), fd_);
+    return SSL_connect(tls_.get()) == 1;
+  }
   void send(unsigned char kind, const std::string& payload, std::uint64_t id = 0) {
     const std::string frame = raw(static_cast<std::uint32_t>(payload.size())) +
                               std::string{static_cast<char>(kind), 0, 0, 0} + raw(id) + payload;
-    [[maybe_unused]] auto sent = ::send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL);
+    if (tls_) {
+      SSL_write(tls_.get(), frame.data(), static_cast<int>(frame.size()));
+    } else {
+      [[maybe_unused]] auto sent = ::send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL);
+    }
   }
   RawFrame receive() {
     const std::string header = take(16);
@@ -207,6 +225,11 @@ class Attacker {
   std::string take(std::size_t size) {
     std::string bytes(size, '\0');
     std::size_t have = 0;
+    while (tls_ && have < size) {
+      const int n = SSL_read(tls_.get(), bytes.data() + have, static_cast<int>(size - have));
+      if (n <= 0) return {};
+      have += static_cast<std::size_t>(n);
+    }
     while (have < size) {
       iovec part{bytes.data() + have, size - have};
       alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
@@ -231,6 +254,8 @@ class Attacker {
   }
 
   const int fd_;
+  std::unique_ptr<SSL_CTX, FreeTls> context_;
+  std::unique_ptr<SSL, FreeTls> tls_;
   bool connected_ = false;
   std::uint64_t calls_ = 0;
 };
@@ -249,7 +274,9 @@ class UsersTest : public ::testing::Test {
                                           .ssd_size = "64M",
                                           .cache = "8M",
                                           .serve = {"--users", file_, "--threads", "1", "--nvmf",
-                                                    "127.0.0.1:0"}});
+                                                    "127.0.0.1:0", "--listen", "tls:127.0.0.1:0",
+                                                    "--tls-cert", tls_files().path("server"),
+                                                    "--tls-key", tls_files().path("server-key")}});
     ASSERT_TRUE(store_->start());
   }
 
@@ -269,6 +296,12 @@ class UsersTest : public ::testing::Test {
     if (!user.empty())
       args.insert(args.end(), {"--user", user, "--secret-file", secret_file(user)});
     return scalio(scratch_, args);
+  }
+  int tls_port() const {
+    const std::string before = "listening on tls:127.0.0.1:", log = store_->log();
+    const std::size_t at = log.find(before);
+    EXPECT_NE(at, std::string::npos) << log;
+    return at == std::string::npos ? 0 : std::stoi(log.substr(at + before.size()));
   }
   Finished as(const std::string& user, std::vector<std::string> args) {
     return as(user, std::move(args), store_->tcp_uri());
@@ -296,6 +329,39 @@ TEST_F(UsersTest, EachMayWhatItsRightsSay) {
   }
   EXPECT_EQ(as("reader", {"get", "key"}).out, "value");
   EXPECT_EQ(as("reader", {"stat"}).status, 0);
+}
+
+// The certificate says which server it is, the secret who the client is.
+TEST_F(UsersTest, TheyLogInUnderTls) {
+  const std::string uri = "tls:127.0.0.1:" + std::to_string(tls_port());
+  const std::vector<std::string> ca = {"--tls-ca", tls_files().path("ca")};
+  const auto encrypted = [&](const std::string& user, std::vector<std::string> args) {
+    args.insert(args.end(), ca.begin(), ca.end());
+    return as(user, args, uri);
+  };
+  EXPECT_EQ(encrypted("writer", {"put", "key", "value"}).status, 0);
+  EXPECT_EQ(encrypted("reader", {"get", "key"}).out, "value");
+  EXPECT_THAT(encrypted("reader", {"put", "key", "x"}).err, HasSubstr("may not write"));
+  EXPECT_THAT(encrypted("", {"get", "key"}).err, HasSubstr("this server has users"));
+
+  Attacker stranger(tls_port()), guesser(tls_port()), reader(tls_port()), heard(tls_port()),
+      replay(tls_port());
+  for (Attacker* attacker : {&stranger, &guesser, &reader, &heard, &replay}) {
+    ASSERT_TRUE(attacker->encrypt());
+  }
+  stranger.send(kHello, hello_to(0));
+  EXPECT_EQ(stranger.receive().kind, kRefused);
+  EXPECT_EQ(guesser.log_in("writer", "not the secret").kind, kRefused);
+  ASSERT_EQ(heard.log_in("writer", kWriterSecret).kind, kProven);
+  replay.send(kLogin, heard.login);
+  ASSERT_EQ(replay.receive().kind, kChallenge);
+  replay.send(kProof, heard.proof);
+  EXPECT_EQ(replay.receive().kind, kRefused);
+  ASSERT_TRUE(reader.begin_as("reader", kReaderSecret));
+  EXPECT_EQ(reader.ask(request(kPut, 1, "key", "other")).code, kReadOnly);
+  reader.send(kWrite, raw<std::uint64_t>(0) + std::string(8, 'x'));
+  EXPECT_EQ(reader.receive().kind, kClose);
+  EXPECT_EQ(encrypted("reader", {"get", "key"}).out, "value");
 }
 
 TEST_F(UsersTest, EveryThreadOfASharedClientLogsIn) {
