@@ -321,6 +321,7 @@ TEST_F(UsersTest, EachMayWhatItsRightsSay) {
   EXPECT_EQ(as("reader", {"get", "key"}).out, "value");
   for (const std::vector<std::string>& write : {std::vector<std::string>{"put", "key", "other"},
                                                 {"delete", "key"},
+                                                {"put", "large", std::string(20'000, 'x')},
                                                 {"append", "key", "x"},
                                                 {"increment", "number"}}) {
     const Finished refused = as("reader", write);
