@@ -169,10 +169,11 @@ class BlockingTest(unittest.TestCase):
                 client.get("key")
             with self.assertRaisesRegex(scalio.ReadOnly, "user alice may not write"):
                 client.put("key", b"value")
-        for wrong in (scalio.Options(), scalio.Options(user="alice", secret="a secret of his"),
-                      scalio.Options(user="alice")):
-            with self.assertRaises(scalio.Invalid):
+        for wrong in (scalio.Options(), scalio.Options(user="alice", secret="a secret of his")):
+            with self.assertRaisesRegex(scalio.Unavailable, "user"):
                 scalio.Client(guarded.uri, wrong)
+        with self.assertRaisesRegex(scalio.Invalid, "has 0 bytes"):
+            scalio.Client(guarded.uri, scalio.Options(user="alice"))
 
     def test_statistics(self):
         self.assertEqual(self.client.stat()["inline_limit"], self.client.inline_limit)

@@ -272,6 +272,7 @@ class UsersTest : public ::testing::Test {
     add("writer", kWriterSecret, {"--right", "read+fill", "--right", "write"});
     store_.emplace(scratch_, StoreOptions{.ssds = 1,
                                           .ssd_size = "64M",
+                                          .format = {"--values", "16M"},
                                           .cache = "8M",
                                           .serve = {"--users", file_, "--threads", "1", "--nvmf",
                                                     "127.0.0.1:0", "--listen", "tls:127.0.0.1:0",
@@ -378,7 +379,9 @@ TEST_F(UsersTest, EveryThreadOfASharedClientLogsIn) {
     for (auto& put : puts) EXPECT_TRUE(put.get().ok());
   }
   options.client.secret = "not the secret";
-  EXPECT_EQ(SharedClient::connect(store_->tcp_uri(), options).code(), Code::invalid);
+  const Status refused = SharedClient::connect(store_->tcp_uri(), options).status();
+  EXPECT_EQ(refused.code(), Code::unavailable);
+  EXPECT_THAT(refused.message(), HasSubstr("there is no user writer with this secret"));
 }
 
 TEST_F(UsersTest, AStrangerIsOfferedNothing) {
