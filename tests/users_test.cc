@@ -623,7 +623,15 @@ TEST_F(UsersTest, AFileThatOthersMayReadOrThatIsWrongIsRefused) {
   const auto list = [this] { return scalio(scratch_, {"user", "list", file_}); };
   ASSERT_EQ(chmod(file_.c_str(), 0644), 0);
   EXPECT_THAT(list().err, HasSubstr("everybody may use"));
-  ASSERT_EQ(chmod(file_.c_str(), 0600), 0);
+  // It stays whose it is.
+  ASSERT_EQ(chmod(file_.c_str(), 0640), 0);
+  const uid_t owner = geteuid() == 0 ? kNobody : geteuid();  // only root gives files away
+  ASSERT_EQ(chown(file_.c_str(), owner, static_cast<gid_t>(-1)), 0);
+  add("another", "another secret", {"--right", "read"});
+  struct stat st {};
+  ASSERT_EQ(stat(file_.c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777, 0640U);
+  EXPECT_EQ(st.st_uid, owner);
   ASSERT_EQ(list().status, 0);
   for (const char* wrong : {"reader = 1\n", "[reader]\nrights = [\"read\"]\n",
                             "[reader]\nrights = [\"all\"]\nsecret = \"x\"\n", "[reader\n"}) {

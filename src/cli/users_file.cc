@@ -90,12 +90,21 @@ std::string text_of(const fabric::Users& users) {
   return text;
 }
 
+// As the file that it is to replace has it, so that who may read that one may read this one.
+bool give_owner_of(const std::string& path, int fd) {
+  struct stat st {};
+  if (::stat(path.c_str(), &st) != 0) return errno == ENOENT;
+  return ::fchown(fd, st.st_uid, st.st_gid) == 0 &&
+         ::fchmod(fd, st.st_mode & (S_IRWXU | S_IRWXG)) == 0;
+}
+
 // With nothing left to be written by the kernel.
-bool write_durably(const std::string& path, const std::string& text) {
+bool write_durably(const std::string& path, const std::string& text, const std::string& replaced) {
   ::unlink(path.c_str());  // of one that was killed
   const net::UniqueFd fd(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
-  return fd && write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+  return fd && give_owner_of(replaced, fd.get()) &&
+         write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
          fsync(fd.get()) == 0;
 }
 }  // namespace
@@ -195,7 +204,7 @@ void reload_users(const std::string& path, Prefixes prefixes, fabric::UserTable&
 
 Status write_users(const std::string& path, const fabric::Users& users) {
   const std::string fresh = path + ".new";
-  if (!write_durably(fresh, text_of(users)) || ::rename(fresh.c_str(), path.c_str()) != 0) {
+  if (!write_durably(fresh, text_of(users), path) || ::rename(fresh.c_str(), path.c_str()) != 0) {
     const int error = errno;
     ::unlink(fresh.c_str());
     return Status(Code::io_error, fmt::format("cannot write {}: {}", path, error_text(error)));

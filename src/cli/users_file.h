@@ -37,8 +37,8 @@ inline constexpr std::size_t kMostPrefixes = 8, kMaxPrefix = 100;
 // Fails with invalid.
 Status check_prefixes(const std::vector<std::string>& prefixes);
 
-// Replaces the file, all or nothing, and only its owner may read it. What else was in it, comments,
-// is lost. Failures: io_error.
+// Replaces the file, all or nothing. Owner, group and mode stay; a new one only its owner may read.
+// What else was in it, comments, is lost. Failures: io_error.
 Status write_users(const std::string& path, const fabric::Users& users);
 
 }  // namespace scalio::cli
