@@ -2,12 +2,27 @@
 #include "fabric/frame.h"
 
 #include "fabric/block_part.h"
+#include "layout/login.h"
 
 #include "target.h"
 
 namespace scalio::fuzz {
 
 using namespace fabric;
+
+namespace {
+// Whom nothing proves anything to.
+const layout::ServerLogin& nobody() {
+  static const layout::ServerLogin login(
+      Bytes(33, std::byte{'a'}), layout::keys_of_nobody(layout::random_login_key(), "nobody"));
+  return login;
+}
+const layout::ClientLogin& stranger() {
+  static const layout::ClientLogin login(
+      *layout::Credentials::create("stranger", "a secret of nobody"));
+  return login;
+}
+}  // namespace
 
 void run(ByteView input) {
   for (ByteView rest = input; !rest.empty();) {
@@ -38,6 +53,13 @@ void run(ByteView input) {
       }
       case FrameKind::write: (void)decode_write(f.payload); break;
       case FrameKind::cas: (void)decode_cas(f.payload); break;
+      case FrameKind::login: {
+        const std::optional<std::string> user = layout::ServerLogin::user_of(f.payload);
+        require(!user || layout::is_user_name(*user));
+        break;
+      }
+      case FrameKind::proof: require(!nobody().proves(f.payload)); break;
+      case FrameKind::proven: require(!stranger().finish(f.payload).ok()); break;
       default: require(printable(f.payload).size() <= 4 * kMaxText);
     }
   }
@@ -67,6 +89,9 @@ std::vector<Bytes> seeds() {
       frame(FrameKind::read_block_done, Bytes(200, std::byte{1})),
       frame(FrameKind::cas, cas),
       frame(FrameKind::write, as_bytes("01234567the bytes")),
+      frame(FrameKind::login, as_bytes("0123456789abcdef0123456789abcdefalice")),
+      frame(FrameKind::proof, Bytes(layout::kProofSize)),
+      frame(FrameKind::proven, Bytes(layout::kProvenSize)),
       frame(FrameKind::close, as_bytes("why")),
   };
   Bytes all;
