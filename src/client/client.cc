@@ -145,6 +145,7 @@ struct Client::Impl {
   bool is_large(std::string_view key, std::uint64_t length) const {
     return key.size() + length > geometry.inline_limit;
   }
+  Status begin_get(std::string_view key);
   Task<Result<std::uint64_t>> write(RequestKind kind, std::string_view key, std::string_view value,
                                     std::uint64_t expected);
   Task<Result<std::uint64_t>> put_parts(std::string_view key, std::uint64_t length,
@@ -350,28 +351,34 @@ Client::~Client() {
   impl_->loop->turn(false);  // a connection's last posted work ends
 }
 
+namespace {
+template <class T>
+Task<Result<T>> fail(Executor& executor, Status failure) {
+  if (!executor.may_go_on()) co_await executor.yield();
+  co_return failure;
+}
+}  // namespace
+
+// What each read begins with.
+Status Client::Impl::begin_get(std::string_view key) {
+  check_thread();
+  if (!report_timer->armed()) report_timer->arm(loop->now() + kReportEvery);
+  return check_key(key);
+}
+
 Task<Result<Record>> Client::get(std::string_view key) {
-  impl_->check_thread();
-  if (!impl_->report_timer->armed()) impl_->report_timer->arm(impl_->loop->now() + kReportEvery);
-  if (Status s = impl_->check_key(key); !s.ok()) {
-    return [](Executor& executor, Status failure) -> Task<Result<Record>> {
-      if (!executor.may_go_on()) co_await executor.yield();
-      co_return failure;
-    }(*impl_->loop, std::move(s));
-  }
+  if (Status s = impl_->begin_get(key); !s.ok()) return fail<Record>(*impl_->loop, std::move(s));
   const std::uint64_t hash = hash_key(key, impl_->geometry.hash_seed);
   return impl_->shard_of(hash).get(key, impl_->placement.point_of(hash));
 }
 
 Task<Result<std::uint64_t>> Client::get_parts(std::string_view key, PartSink sink,
                                               std::uint64_t from) {
-  impl_->check_thread();
-  if (!impl_->report_timer->armed()) impl_->report_timer->arm(impl_->loop->now() + kReportEvery);
-  Status s = impl_->check_key(key);
-  if (!s.ok()) co_return s;
+  if (Status s = impl_->begin_get(key); !s.ok())
+    return fail<std::uint64_t>(*impl_->loop, std::move(s));
   const std::uint64_t hash = hash_key(key, impl_->geometry.hash_seed);
-  co_return co_await impl_->shard_of(hash).get_parts(key, impl_->placement.point_of(hash), sink,
-                                                     from);
+  return impl_->shard_of(hash).get_parts(key, impl_->placement.point_of(hash), std::move(sink),
+                                         from);
 }
 
 Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_view> keys) {

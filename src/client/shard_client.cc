@@ -146,7 +146,8 @@ Task<Code> ShardClient::read(const ShardConnection& link, std::uint64_t hash,
 // The common case in one coroutine: a live link, one operation, a record. What does not end here
 // goes on in find_slowly(), which reads the block again; but if no slot has the key's tag, what was
 // read says how to fill one.
-Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) {
+Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash,
+                                      layout::Kind* kind) {
   ++counters_.gets;
   if (!executor_.may_go_on()) co_await executor_.yield();
   std::shared_ptr<ShardConnection> held;
@@ -178,7 +179,8 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
         touch_sometimes(now, block, view.slot());
         if (view.record().kind != layout::Kind::pointer) co_return hit(view.record());
         Result<Record> pointer = hit(view.record());
-        if (!pointer.ok()) co_return pointer;
+        if (kind != nullptr) *kind = layout::Kind::pointer;
+        if (!pointer.ok() || kind != nullptr) co_return pointer;
         bytes.give_back();
         const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
         StoredRecord large{*std::move(pointer), layout::Kind::pointer};
@@ -194,7 +196,11 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash) 
   Result<StoredRecord> found =
       co_await find_in_time(key, hash, deadline, std::move(held), std::move(bytes));
   if (!found.ok()) co_return found.status();
-  if (found->large()) co_return co_await get_whole(key, hash, deadline, *std::move(found));
+  if (kind != nullptr) {
+    *kind = found->kind;
+  } else if (found->large()) {
+    co_return co_await get_whole(key, hash, deadline, *std::move(found));
+  }
   co_return std::move(found->record);
 }
 
@@ -518,6 +524,15 @@ struct ShardClient::Delivery {
   bool begun = false;
 };
 
+namespace {
+// What is left of a small value from this byte on.
+PartView whole_of(const Record& record, std::uint64_t from) {
+  const std::uint64_t size = record.value.size();
+  from = std::min(from, size);
+  return {std::string_view(record.value).substr(from), from, size, record.version};
+}
+}  // namespace
+
 Task<Result<Record>> ShardClient::get_whole(std::string_view key, std::uint64_t hash,
                                             Nanos deadline, StoredRecord found) {
   Record out;
@@ -537,14 +552,19 @@ Task<Result<Record>> ShardClient::get_whole(std::string_view key, std::uint64_t 
 }
 
 Task<Result<std::uint64_t>> ShardClient::get_parts(std::string_view key, std::uint64_t hash,
-                                                   const PartSink& sink, std::uint64_t from) {
-  ++counters_.gets;
-  if (!executor_.may_go_on()) co_await executor_.yield();
-  Delivery delivery{key, hash, sink, from, std::nullopt};
-  Result<StoredRecord> found =
-      co_await find_in_time(key, hash, executor_.now() + timeout_, nullptr, Block(*this));
+                                                   PartSink sink, std::uint64_t from) {
+  auto kind = layout::Kind::value;
+  Result<Record> found = co_await get(key, hash, &kind);
   if (!found.ok()) co_return found.status();
-  co_return co_await deliver(delivery, *std::move(found));
+  if (kind != layout::Kind::pointer) {
+    const PartView all = whole_of(*found, from);
+    Status s = co_await sink(all);
+    if (!s.ok()) co_return s;
+    co_return found->version;
+  }
+  Delivery delivery{key, hash, sink, from, std::nullopt};
+  StoredRecord stored{*std::move(found), kind};
+  co_return co_await deliver(delivery, std::move(stored));
 }
 
 // Gives the sink the value, from wherever it is by now. What does not match its pointer is looked
@@ -557,8 +577,7 @@ Task<Result<std::uint64_t>> ShardClient::deliver(Delivery& d, StoredRecord found
     const Record& record = found.record;
     if (!found.large()) {
       if (d.begun) co_return Status(Code::conflict, "the value was overwritten while it was read");
-      const std::uint64_t size = record.value.size(), from = std::min<std::uint64_t>(d.from, size);
-      const PartView all{std::string_view(record.value).substr(from), from, size, record.version};
+      const PartView all = whole_of(record, d.from);
       Status s = co_await d.sink(all);
       if (!s.ok()) co_return s;
       co_return record.version;

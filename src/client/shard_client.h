@@ -30,8 +30,9 @@ class ShardClient {
   // Operations must have ended, also those that were given up: the executor has no task of theirs.
   ~ShardClient() = default;
 
-  // Ends within the operation timeout.
-  Task<Result<Record>> get(std::string_view key, std::uint64_t hash);
+  // Ends within the operation timeout. With `kind` no large value is read: that is set to what the
+  // record is, and the value of one of a pointer is the pointer's bytes.
+  Task<Result<Record>> get(std::string_view key, std::uint64_t hash, layout::Kind* kind = nullptr);
   // The same, and what it did. No other GET may be under way.
   Task<Result<Record>> traced_get(std::string_view key, std::uint64_t hash, GetTrace& trace);
   // `request` stays until the task has ended.
@@ -41,8 +42,8 @@ class ShardClient {
                                     std::string_view value, std::uint64_t expected);
 
   // As Client::get_parts. `hash` is as of get().
-  Task<Result<std::uint64_t>> get_parts(std::string_view key, std::uint64_t hash,
-                                        const PartSink& sink, std::uint64_t from);
+  Task<Result<std::uint64_t>> get_parts(std::string_view key, std::uint64_t hash, PartSink sink,
+                                        std::uint64_t from);
   // Sets the key to a value over the inline limit. All in one piece; ends within the operation
   // timeout.
   Task<Result<std::uint64_t>> write_large(LargeWrite write, std::string_view value);

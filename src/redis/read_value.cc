@@ -14,7 +14,7 @@ Task<FoundValue> read_small_value(CommandCall& call, std::string_view key) {
   }
   Record record;
   std::uint64_t large = 0;
-  const PartSink sink = [&](const PartView& part) -> Task<Status> {
+  PartSink sink = [&](const PartView& part) -> Task<Status> {
     if (part.length > kSmallValue) {
       large = part.length;
       co_return Status(Code::busy, "the value is large");
@@ -22,7 +22,7 @@ Task<FoundValue> read_small_value(CommandCall& call, std::string_view key) {
     record.value += part.bytes;
     co_return Status();
   };
-  const Result<std::uint64_t> version = co_await call.client().get_parts(key, sink);
+  const Result<std::uint64_t> version = co_await call.client().get_parts(key, std::move(sink));
   if (!version.ok()) co_return FoundValue{version.status(), large};
   record.version = *version;
   co_return FoundValue{std::move(record), 0};
