@@ -1,5 +1,7 @@
 // GET misses over NVMe/TCP, on loopback, beside the same misses read from the file directly; and
 // what they cost the server's process, and that of the target, which stands in for a NIC.
+#include <utility>
+
 #include "check.h"
 #include "figure.h"
 #include "load.h"
@@ -38,8 +40,12 @@ Rows nvmf_misses(const Bench& bench) {
   constexpr double kCpuReach = 0.01;  // us
   const Store& store = bench.stores.with(bench.records());
   const auto server = store.serve(64 * kMiB, {"--nvmf", "127.0.0.1:0"});
-  const auto direct = server->connect({.ssd_access = SsdAccess::direct, .ssd_paths = {}});
-  const auto nvmf = server->connect({.ssd_access = SsdAccess::nvmf, .ssd_paths = {}});
+  const auto connect = [&server](SsdAccess access) {
+    ClientOptions options;
+    options.ssd_access = access;
+    return server->connect(std::move(options));
+  };
+  const auto direct = connect(SsdAccess::direct), nvmf = connect(SsdAccess::nvmf);
   const auto next = in_turn(shuffled(store.records()));
   // Both sides take their records from the same pool, and each round two lots of them.
   const std::uint64_t gets = store.records() / bench.rounds() / 3;
