@@ -2,10 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/redis_client.h"
@@ -59,6 +63,13 @@ class Encrypted : public ::testing::Test {
   }
   Finished client(const std::string& command, const std::vector<std::string>& rest) {
     return scalio(scratch_, std::vector<std::string>{command, "--server", uri_} + rest);
+  }
+
+  // That the server logs this.
+  bool wait_for(const std::string& text) {
+    while (store_->running() && store_->log().find(text) == std::string::npos)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return store_->running();
   }
 
   Scratch scratch_{"encrypted"};
@@ -160,6 +171,31 @@ TEST_F(Encrypted, HalfOfItIsNotGivenUnasked) {
       HasSubstr("--metrics tls: needs a certificate"));
 }
 
+TEST_F(Encrypted, ACertificateIsRenewedBySighup) {
+  std::filesystem::copy(file("expired"), scratch_ / "cert");
+  std::filesystem::copy(file("expired-key"), scratch_ / "key");
+  const std::vector<std::string> files = {"--tls-cert", scratch_ / "cert", "--tls-key",
+                                          scratch_ / "key"};
+  serve(files);
+  const auto renew = [&](const std::string& name) {
+    const auto over = std::filesystem::copy_options::overwrite_existing;
+    std::filesystem::copy(file(name), scratch_ / "cert", over);
+    std::filesystem::copy(file(name + "-key"), scratch_ / "key", over);
+  };
+  const std::vector<std::string> trusting = {"--tls-ca", file("ca")};
+  EXPECT_THAT(client("count", trusting).err, HasSubstr("certificate has expired"));
+  renew("server");
+  EXPECT_NE(client("count", trusting).status, 0);
+  ::kill(store_->pid(), SIGHUP);
+  EXPECT_TRUE(wait_for("files of TLS were read again"));
+  EXPECT_EQ(client("count", trusting).status, 0);
+  // What is wrong changes nothing.
+  std::filesystem::remove(scratch_ / "cert");
+  ::kill(store_->pid(), SIGHUP);
+  EXPECT_TRUE(wait_for("TLS goes on as it was"));
+  EXPECT_EQ(client("count", trusting).status, 0);
+}
+
 TEST_F(Encrypted, RedisClientsAreServed) {
   serve(certified());
   RedisGateway gateway(scratch_, uri_,
@@ -183,6 +219,12 @@ TEST_F(Encrypted, RedisClientsAreServed) {
                             (scratch_ / "big").string();
   EXPECT_THAT(run({"/bin/sh", "-c", piped}, scratch_ / "pipe").out,
               HasSubstr("errors: 0, replies: 201"));
+  gateway.process().signal(SIGHUP);  // no end
+  while (gateway.process().running() &&
+         gateway.process().err().find("files of TLS were read again") == std::string::npos) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(cli("ca", {"get", "hello"}).out, "world\n");
   const Finished stranger = cli("stranger", {"get", "hello"});
   EXPECT_THAT(stranger.out + stranger.err, HasSubstr("certificate verify failed"));
   gateway.stop();

@@ -1,5 +1,12 @@
 #include "cli/tls_flags.h"
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "net/uri.h"
+
 namespace scalio::cli {
 
 void add_server_tls(CLI::App& app, net::TlsFiles& files) {
@@ -16,6 +23,32 @@ void add_server_tls(CLI::App& app, net::TlsFiles& files) {
   app.add_option("--tls-psk", files.psk,
                  "In place of certificates: lines \"identity:key in hexadecimal digits\"")
       ->type_name("FILE");
+}
+
+Result<std::shared_ptr<net::TlsSource>> server_tls(const net::TlsFiles& files,
+                                                   const std::vector<std::string>& listen,
+                                                   bool beside) {
+  const std::string prefix = std::string(net::kTls) + ":";
+  const auto at = std::ranges::find_if(
+      listen, [&](const std::string& text) { return text.starts_with(prefix); });
+  if (at != listen.end()) {
+    Result<std::shared_ptr<net::TlsSource>> tls = net::TlsSource::load(files);
+    if (tls.ok()) return tls;
+    return Status(tls.code(), fmt::format("{}: {}", *at, tls.status().message()));
+  }
+  if (files.empty() || beside) return std::shared_ptr<net::TlsSource>();
+  return Status(Code::invalid,
+                "the options of TLS are given, and nothing listens at tls:, neither --listen nor "
+                "--metrics: write tls: there, or leave them out");
+}
+
+void reload_tls(net::TlsSource& tls) {
+  const Status status = tls.reload();
+  if (status.ok()) {
+    spdlog::info("SIGHUP: the files of TLS were read again, for who connects from now on");
+  } else {
+    spdlog::error("SIGHUP: {}; TLS goes on as it was", status.message());
+  }
 }
 
 void add_client_tls(CLI::App& app, const std::string& prefix, std::string& ca, std::string& cert,

@@ -857,7 +857,7 @@ TEST(Tls, AConnectionIsHandedToAnotherThreadAsItIs) {
 TEST(Tls, EachEndRefusesWhomItDoesNotBelieve) {
   using Role = net::TlsContext::Role;
   Limits limits;
-  limits.tls = load_tls(Role::server, tls_files().of("server", "ca"));
+  limits.tls = tls_source(tls_files().of("server", "ca"));
   TestServer server(net::kTls, limits);
   LoopPtr loop = make_loop();
   const net::Uri uri = server.uri(net::kTls);

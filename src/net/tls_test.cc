@@ -180,7 +180,7 @@ TEST(Tls, OlderVersionsAreRefused) {
 }
 
 TEST(Tls, WhatIsNoTlsIsRefused) {
-  TlsSession end(server_tls(), {});
+  TlsSession end(server_tls()->current(), {});
   const std::string text = "GET / HTTP/1.1\r\nHost: here\r\n\r\n" + std::string(100'000, 'x');
   ByteView come = as_bytes(text);
   Bytes into(100);
@@ -272,7 +272,7 @@ class TlsSockets : public testing::Test {
     int fds[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     client_ = StreamSocket(UniqueFd(fds[0]), client_tls(), "localhost");
-    server_ = StreamSocket(UniqueFd(fds[1]), server_tls(), {});
+    server_ = StreamSocket(UniqueFd(fds[1]), server_tls()->current(), {});
   }
   // Both ends until the handshake is over.
   void shake_hands() {

@@ -64,7 +64,7 @@ struct Gateway::Impl {
   EventLoop& loop;
   std::unique_ptr<GatewayUsers> users;  // null: there are none
   GatewayState state;
-  std::shared_ptr<const net::TlsContext> tls;
+  std::shared_ptr<const net::TlsSource> tls;
   net::LimitedLog log;
   std::deque<Door> doors;
   std::map<std::uint64_t, std::unique_ptr<RedisConnection>> connections;
@@ -108,7 +108,7 @@ void Gateway::Impl::welcome(net::Listener::Accepted accepted, const net::Uri& do
   session.since = loop.now();
   const std::uint64_t id = session.id;
   net::StreamSocket socket = door.scheme == net::kTls
-                                 ? net::StreamSocket(std::move(accepted.fd), tls, {})
+                                 ? net::StreamSocket(std::move(accepted.fd), tls->current(), {})
                                  : net::StreamSocket(std::move(accepted.fd));
   connections[id] = std::make_unique<RedisConnection>(state, std::move(socket), std::move(session),
                                                       [this] { remove_ended.schedule(); });
@@ -116,7 +116,7 @@ void Gateway::Impl::welcome(net::Listener::Accepted accepted, const net::Uri& do
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Client& client, const std::vector<net::Uri>& listen,
                                                 GatewayLimits limits,
-                                                std::shared_ptr<const net::TlsContext> tls,
+                                                std::shared_ptr<const net::TlsSource> tls,
                                                 std::shared_ptr<const fabric::UserTable> users) {
   auto impl = std::make_unique<Impl>(client, client::ClientLoop::of(client), limits);
   impl->tls = std::move(tls);

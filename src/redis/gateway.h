@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "fabric/user_table.h"
-#include "net/tls_context.h"
+#include "net/tls_source.h"
 #include "net/uri.h"
 #include "redis/gateway_state.h"
 
@@ -25,7 +25,7 @@ class Gateway {
   // net::Listener::open; unavailable: no thread.
   static Result<std::unique_ptr<Gateway>> start(Client& client, const std::vector<net::Uri>& listen,
                                                 GatewayLimits limits,
-                                                std::shared_ptr<const net::TlsContext> tls,
+                                                std::shared_ptr<const net::TlsSource> tls,
                                                 std::shared_ptr<const fabric::UserTable> users);
   ~Gateway();
   Gateway(const Gateway&) = delete;

@@ -229,12 +229,8 @@ Status check(const ServerOptions& o) {
 // Impl's end stops what there is by then.
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   fabric::Limits limits;
+  limits.tls = o.tls;
   limits.users = o.users;
-  if (!o.tls.empty()) {
-    auto tls = net::TlsContext::load(net::TlsContext::Role::server, o.tls);
-    if (!tls.ok()) return tls.status();
-    limits.tls = *std::move(tls);
-  }
   Result<std::vector<net::Uri>> at = listen_uris(o, limits);
   if (!at.ok()) return at.status();
   if (Status s = check(o); !s.ok()) return s;

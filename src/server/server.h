@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "layout/message.h"
-#include "net/tls_context.h"
+#include "net/tls_source.h"
 #include "task/executor.h"
 
 namespace scalio::fabric {
@@ -33,7 +33,8 @@ struct ServerOptions {
   bool pin = false;      // each lane to a core of its own
   unsigned nic_threads = 1;  // that stand in for a NIC, over tcp:
   Nanos spin = 0;            // the longest that any of these looks for work before it sleeps
-  net::TlsFiles tls;         // who the server is at tls: addresses
+  // Who the server is at tls: addresses; null: there are none.
+  std::shared_ptr<const net::TlsSource> tls = nullptr;
   // Who may connect, and do what; null: everybody, and everything.
   std::shared_ptr<const fabric::UserTable> users = nullptr;
   // Descriptors that the process may open for other things than the server.

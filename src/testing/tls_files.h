@@ -12,7 +12,7 @@
 #include <memory>
 #include <string>
 
-#include "net/tls_context.h"
+#include "net/tls_source.h"
 #include "testing/loops.h"
 
 namespace scalio {
@@ -115,9 +115,14 @@ inline std::shared_ptr<const net::TlsContext> load_tls(net::TlsContext::Role rol
 }
 
 // What ends of transports have that a test does not say more about.
-inline std::shared_ptr<const net::TlsContext> server_tls() {
-  static const auto context = load_tls(net::TlsContext::Role::server, tls_files().of("server"));
-  return context;
+inline std::shared_ptr<net::TlsSource> tls_source(const net::TlsFiles& files) {
+  const Result<std::shared_ptr<net::TlsSource>> source = net::TlsSource::load(files);
+  EXPECT_TRUE(source.ok()) << source.status().to_string();
+  return source.ok() ? *source : nullptr;
+}
+inline std::shared_ptr<const net::TlsSource> server_tls() {
+  static const auto source = tls_source(tls_files().of("server"));
+  return source;
 }
 inline std::shared_ptr<const net::TlsContext> client_tls() {
   static const auto context = load_tls(net::TlsContext::Role::client, tls_files().trusting("ca"));

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <csignal>
 #include <functional>
 #include <memory>
@@ -72,18 +71,6 @@ Result<std::vector<net::Uri>> addresses_of(const RedisFlags& flags) {
   return addresses;
 }
 
-// Who the gateway is at tls: addresses; null if there are none.
-Result<std::shared_ptr<const net::TlsContext>> tls_of(const RedisFlags& flags,
-                                                      const std::vector<net::Uri>& addresses) {
-  const bool listens =
-      std::ranges::any_of(addresses, [](const net::Uri& uri) { return uri.scheme == net::kTls; });
-  if (listens) return net::TlsContext::load(net::TlsContext::Role::server, flags.tls);
-  if (flags.tls.empty() || flags.metrics.tls()) return std::shared_ptr<const net::TlsContext>();
-  return Status(Code::invalid,
-                "the options of TLS are given, and nothing listens at tls:, neither --listen nor "
-                "--metrics: write tls: there, or leave them out");
-}
-
 // The signal may come at any time, also when the gateway is gone.
 class GatewayStop {
  public:
@@ -129,7 +116,8 @@ int serve(const RedisFlags& flags) {
   start_logging(flags.log_level);
   const Result<std::vector<net::Uri>> addresses = addresses_of(flags);
   if (!addresses.ok()) return fail(addresses.status());
-  const Result<std::shared_ptr<const net::TlsContext>> tls = tls_of(flags, *addresses);
+  const Result<std::shared_ptr<net::TlsSource>> tls =
+      server_tls(flags.tls, flags.listen, flags.metrics.tls());
   if (!tls.ok()) return fail(tls.status());
   MetricsFlag metrics = flags.metrics;
   metrics.files = flags.tls;
@@ -137,8 +125,11 @@ int serve(const RedisFlags& flags) {
   const Result<std::shared_ptr<fabric::UserTable>> users = load_users(flags.users, Prefixes::kept);
   if (!users.ok()) return fail(users.status());
   std::function<void()> reload;
-  if (*users) {
-    reload = [path = flags.users, table = *users] { reload_users(path, Prefixes::kept, *table); };
+  if (*users || *tls) {
+    reload = [path = flags.users, table = *users, its = *tls] {
+      if (table) reload_users(path, Prefixes::kept, *table);
+      if (its) reload_tls(*its);
+    };
   }
   if (Status s = on_stop_signal([stop](int signal) { stop->ask(signal); }, reload); !s.ok()) {
     return fail(s);
@@ -207,7 +198,8 @@ Subcommand add_redis(CLI::App& parent) {
       "It speaks RESP2 and RESP3: strings, keys, SCAN; docs/redis.md has all commands and what is "
       "different. It uses one core; start several for more.\n"
       "Prints \"ready\" on stdout when clients can connect. SIGTERM, SIGINT or SIGHUP stops it "
-      "cleanly; a second one at once. With --users SIGHUP reads the users again instead.\n\n"
+      "cleanly; a second one at once. With --users or tls: SIGHUP reads the users and the files of "
+      "TLS again instead.\n\n"
       "Examples:\n"
       "  scalio redis --server unix:/run/scalio.sock --listen tcp:127.0.0.1:6379\n"
       "  redis-cli set hello world");

@@ -38,6 +38,7 @@ struct ServeFlags {
   MetricsFlag metrics;
   std::string users;
   bool insecure = false;
+  net::TlsFiles tls;
   std::string config;
   std::string log_level = "info";
 };
@@ -58,16 +59,6 @@ Status not_in_clear(const net::Uri& uri) {
                       "for a target that is there, or --nvmf none if clients need none: they have "
                       "the SSDs themselves (--ssd)",
                       uri.text())};
-}
-
-// TLS is used where it is asked for, and is meant to be used where its files are given.
-Status check_tls(const ServeFlags& flags) {
-  bool used = flags.metrics.tls();
-  for (const std::string& text : flags.options.listen) used |= text.starts_with("tls:");
-  if (used || flags.options.tls.empty()) return Status();
-  return {Code::invalid,
-          "the options of TLS are given, and nothing listens at tls:, neither --listen nor "
-          "--metrics: write tls: there, or leave them out"};
 }
 
 // Where to start a target of the server's own; nothing if there is to be none.
@@ -176,8 +167,8 @@ Status check_open(const ServeFlags& flags) {
   for (const std::string& text : flags.options.listen) {
     const Result<net::Uri> uri = net::parse_uri(text, fabric::Transports::schemes);
     if (!uri.ok()) return uri.status();
-    const bool proved = uri->scheme == net::kTls &&
-                        !(flags.options.tls.ca.empty() && flags.options.tls.psk.empty());
+    const bool proved =
+        uri->scheme == net::kTls && !(flags.tls.ca.empty() && flags.tls.psk.empty());
     if (uri->local() || net::is_loopback(uri->host) || proved) continue;
     return {Code::invalid,
             fmt::format("{}: whoever reaches it could read, change and delete everything. Say who "
@@ -192,9 +183,12 @@ Status check_open(const ServeFlags& flags) {
 int serve(CLI::App& app, ServeFlags& flags) {
   std::shared_ptr<ConfigReload> config;  // null without --config
   if (Status status = complete(app, flags, config); !status.ok()) return fail(status);
-  if (Status status = check_tls(flags); !status.ok()) return fail(status);
-  flags.metrics.files = flags.options.tls;
   if (Status status = check_open(flags); !status.ok()) return fail(status);
+  const Result<std::shared_ptr<net::TlsSource>> tls =
+      server_tls(flags.tls, flags.options.listen, flags.metrics.tls());
+  if (!tls.ok()) return fail(tls.status());
+  flags.options.tls = *tls;
+  flags.metrics.files = flags.tls;
   start_logging(flags.log_level);
 
   auto stop = std::make_shared<ServeStop>();
@@ -209,10 +203,11 @@ int serve(CLI::App& app, ServeFlags& flags) {
   if (!users.ok()) return fail(users.status());
   flags.options.users = *users;
   std::function<void()> reload;
-  if (config || *users) {
-    reload = [config, table = *users, path = flags.users] {
+  if (config || *users || *tls) {
+    reload = [config, table = *users, path = flags.users, its = *tls] {
       if (config) config->reload();
       if (table) reload_users(path, Prefixes::refused, *table);
+      if (its) reload_tls(*its);
     };
   }
   Status watched = on_stop_signal(on_stop, reload);
@@ -347,7 +342,7 @@ void declare(CLI::App& app, ServeFlags& flags) {
       ->configurable(false);
   add_access(app, flags);
   flags.metrics.add_to(app, true);
-  add_server_tls(app, o.tls);
+  add_server_tls(app, flags.tls);
   add_tuning(app, o);
   app.add_option("--log-level", flags.log_level, "How much to log, on stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
@@ -363,9 +358,9 @@ Subcommand add_serve(CLI::App& parent) {
   app->footer(
       "Prints \"ready\" on stdout when clients can connect. SIGTERM or SIGINT stops it cleanly; "
       "another one later, or one before \"ready\", at once. SIGHUP reads the configuration file "
-      "again, and the users: these and a new log level count at once, and what else has changed "
-      "is named; without --config and --users it stops the server as well. Under systemd it is a "
-      "service of Type=notify.\n"
+      "again, the users and the files of TLS: these and a new log level count at once, and what "
+      "else has changed is named; without --config, --users and tls: it stops the server as well. "
+      "Under systemd it is a service of Type=notify.\n"
       "Every option but --config can stand in the configuration file: cache = \"64M\", listen = "
       "[\"unix:/run/s.sock\"].\n"
       "The command line wins.\n\n"

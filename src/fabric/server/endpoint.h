@@ -8,7 +8,7 @@
 #include "fabric/message_stream.h"
 #include "fabric/region.h"
 #include "fabric/user_table.h"
-#include "net/tls_context.h"
+#include "net/tls_source.h"
 #include "task/event_loop.h"
 
 namespace scalio::fabric {
@@ -37,7 +37,7 @@ struct Limits {
   // The longest that one of them looks for work before it sleeps.
   Nanos spin = 0;
   // Who the server is where it speaks TLS; null: it does not.
-  std::shared_ptr<const net::TlsContext> tls = nullptr;
+  std::shared_ptr<const net::TlsSource> tls = nullptr;
   // Who may connect; null: everybody, and do everything.
   std::shared_ptr<const UserTable> users = nullptr;
 

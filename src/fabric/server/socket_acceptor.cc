@@ -119,7 +119,7 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
 
 SocketAcceptor::SocketAcceptor(EventLoop& loop, std::vector<net::Listener> listeners,
                                std::size_t lanes, const Limits& limits,
-                               std::shared_ptr<const net::TlsContext> tls, OnHello on_hello)
+                               std::shared_ptr<const net::TlsSource> tls, OnHello on_hello)
     : loop_(loop),
       lanes_(lanes),
       limits_(limits),
@@ -138,7 +138,7 @@ SocketAcceptor::SocketAcceptor(EventLoop& loop, std::vector<net::Listener> liste
 SocketAcceptor::~SocketAcceptor() = default;
 
 net::StreamSocket SocketAcceptor::stream_of(net::UniqueFd socket) const {
-  return tls_ ? net::StreamSocket(std::move(socket), tls_, {}) : std::move(socket);
+  return tls_ ? net::StreamSocket(std::move(socket), tls_->current(), {}) : std::move(socket);
 }
 
 void SocketAcceptor::accept_from(net::Listener& listener) {

@@ -28,8 +28,7 @@ class SocketAcceptor {
 
   // `tls`: null if the sockets are bare.
   SocketAcceptor(EventLoop& loop, std::vector<net::Listener> listeners, std::size_t lanes,
-                 const Limits& limits, std::shared_ptr<const net::TlsContext> tls,
-                 OnHello on_hello);
+                 const Limits& limits, std::shared_ptr<const net::TlsSource> tls, OnHello on_hello);
   ~SocketAcceptor();
   SocketAcceptor(const SocketAcceptor&) = delete;
   SocketAcceptor& operator=(const SocketAcceptor&) = delete;
@@ -43,7 +42,7 @@ class SocketAcceptor {
   EventLoop& loop_;
   const std::size_t lanes_;
   const Limits limits_;
-  const std::shared_ptr<const net::TlsContext> tls_;
+  const std::shared_ptr<const net::TlsSource> tls_;
   const OnHello on_hello_;
   std::vector<net::Listener> listeners_;
   std::list<Watch> watches_;

@@ -128,7 +128,7 @@ class TcpServer final : public TransportServer {
 
   const Limits limits_;
   const bool under_tls_;
-  const std::shared_ptr<const net::TlsContext> tls_;  // null: bare
+  const std::shared_ptr<const net::TlsSource> tls_;  // null: bare
   std::vector<net::Listener> listeners_;
   std::vector<LanePort*> ports_;
   std::vector<NicLane> nic_lanes_;
