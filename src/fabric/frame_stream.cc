@@ -149,7 +149,7 @@ void FrameStream::read_frames() {
     std::memmove(space, rest.data(), rest.size());
     have = rest.size();
     const ByteSpan room(space + have, kReceiveSpace - have);
-    const auto [n, emptied] = receive(room);
+    const auto [n, emptied, taken] = receive(room);
     const int error = errno;
     // A handshake goes on, or is over: what waited for it can be sent.
     if (socket_.tls() && (socket_.unsent() || !out_.empty()) && !writable_) defer();
@@ -164,7 +164,7 @@ void FrameStream::read_frames() {
       break;
     }
     have += static_cast<std::size_t>(n);
-    received += static_cast<std::size_t>(n);
+    received += taken;
     drained = emptied;
   }
   receiving_.in_use = false;
@@ -229,7 +229,7 @@ net::StreamSocket::Received FrameStream::receive(ByteSpan into) {
       if (descriptors_.size() < kMaxDescriptors) descriptors_.push_back(std::move(owned));
     }
   }
-  return {n, false};
+  return {n, false, static_cast<std::size_t>(n)};
 }
 
 ssize_t FrameStream::send_with_descriptors(ByteView bytes) {
@@ -282,6 +282,13 @@ void FrameStream::flush() {
   }
   if (error != 0) return lose(broken(error));
   writable_.reset();
+  if (!out_.empty()) {  // until TLS's handshake is over
+    if (!stall_timer_.armed()) {
+      sent_since_stall_ = 0;
+      stall_timer_.arm(loop_.now() + limits_.stall_timeout);
+    }
+    return;
+  }
   stall_timer_.cancel();
   handler_->on_sent();
 }

@@ -12,6 +12,7 @@
 #include "task/io_thread.h"
 #include "testing/loops.h"
 #include "testing/sanitizer.h"
+#include "testing/tls_files.h"
 
 namespace scalio::fabric {
 namespace {
@@ -164,6 +165,25 @@ TEST_F(FrameStreamTest, DescriptorsThatFindNoRoomAreAFailure) {
     EXPECT_EQ(got.code(), Code::unavailable);
     EXPECT_NE(got.status().message().find("Too many open files"), std::string::npos);
   }
+}
+
+// TLS takes nothing before its handshake is over, though the socket would.
+TEST(FrameStreamUnderTls, ASilentPeerIsGivenUp) {
+  const LoopPtr loop = make_loop();
+  int fds[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+  const net::UniqueFd silent(fds[1]);
+  StreamEnd end;
+  StreamLimits limits;
+  limits.stall_timeout = kMillisecond;
+  end.stream = FrameStream::create(
+      *loop, net::StreamSocket(net::UniqueFd(fds[0]), client_tls(), "localhost"), end, limits);
+  end.stream->send(FrameKind::request, 1, {});
+  turn_until(*loop, [&] { return end.lost.has_value(); });
+  EXPECT_EQ(end.lost->code(), Code::timed_out);
+  EXPECT_EQ(end.sent, 0);
+  end.stream->stop();
+  for (int i = 0; i < 4; ++i) loop->turn(false);
 }
 
 TEST(IoThread, RunsWhatItIsGivenAndItsPostedWork) {

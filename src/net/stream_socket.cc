@@ -29,16 +29,19 @@ StreamSocket::StreamSocket(UniqueFd fd, std::shared_ptr<const TlsContext> tls,
 StreamSocket::Received StreamSocket::receive(ByteSpan into) {
   if (!tls_) {
     const ssize_t n = recv(fd(), into.data(), into.size(), MSG_DONTWAIT);
-    return {n, n >= 0 && static_cast<std::size_t>(n) < into.size()};
+    if (n < 0) return {n, false};
+    const auto bytes = static_cast<std::size_t>(n);
+    return {n, bytes < into.size(), bytes};
   }
   ByteView come(come_);
-  for (;;) {
+  // Without data it takes no more than TlsSession::kMostOverhead at once.
+  for (std::size_t taken = 0;;) {
     const std::size_t n = tls_->receive(come, into);
     come_ = Bytes(come.begin(), come.end());
     if (n > 0) {
       // An end or a failure behind these bytes is for the next call.
       return {static_cast<ssize_t>(n),
-              n < into.size() && emptied_ && !tls_->ended() && !tls_->failed()};
+              n < into.size() && emptied_ && !tls_->ended() && !tls_->failed(), taken};
     }
     if (tls_->ended()) return {0, false};
     if (tls_->failed()) {
@@ -56,6 +59,7 @@ StreamSocket::Received StreamSocket::receive(ByteSpan into) {
     if (got < 0) return {got, errno == EAGAIN};
     emptied_ = static_cast<std::size_t>(got) < space.size();
     come = space.first(static_cast<std::size_t>(got));
+    taken += come.size();
   }
 }
 

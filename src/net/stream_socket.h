@@ -27,10 +27,12 @@ class StreamSocket {
   bool established() const { return !tls_ || tls_->established(); }
 
   // `bytes` as recv() returns it, and sets errno: EPROTO is a failure of TLS. 0: the other end has
-  // ended the stream. `emptied`: what comes later will be seen as a change of readiness.
+  // ended the stream. `emptied`: what comes later will be seen as a change of readiness. `taken`:
+  // off the socket, which is more under TLS.
   struct Received {
     ssize_t bytes = 0;
     bool emptied = false;
+    std::size_t taken = 0;
   };
   Received receive(ByteSpan into);
   // As send() returns it. Under TLS 0 means that the handshake waits for the other end, and what

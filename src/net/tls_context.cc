@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <sys/stat.h>
 
@@ -79,14 +80,18 @@ int offer_key(SSL* ssl, const EVP_MD* hash, const unsigned char** identity, std:
   return 1;
 }
 
-// A server's: the key that the client says it has. Without one the handshake goes on, and fails for
-// want of a certificate: who guesses does not learn which identities there are.
+// A server's: the key that the client says it has. For an identity that nobody has it is one that
+// nobody knows: who guesses does not learn which identities there are.
 int find_key(SSL* ssl, const unsigned char* identity, std::size_t size, SSL_SESSION** session) {
   *session = nullptr;
   const auto& keys = context_of(ssl).keys();
   const auto found = keys.find(std::string_view(reinterpret_cast<const char*>(identity), size));
-  if (found == keys.end()) return 1;
-  *session = session_of(ssl, found->second);
+  std::string nobodys(32, '\0');
+  if (found == keys.end() &&
+      RAND_bytes(reinterpret_cast<unsigned char*>(nobodys.data()), 32) != 1) {
+    return 0;
+  }
+  *session = session_of(ssl, found == keys.end() ? nobodys : found->second);
   return *session != nullptr ? 1 : 0;
 }
 

@@ -159,6 +159,7 @@ bool TlsSession::check(int result) {
 }
 
 std::size_t TlsSession::receive(ByteView& come, ByteSpan into) {
+  const std::size_t before = come.size();
   come_ = come;
   std::size_t have = 0;
   while (have < into.size() && !ended_ && !failed()) {
@@ -168,7 +169,18 @@ std::size_t TlsSession::receive(ByteView& come, ByteSpan into) {
     have += n;
   }
   come = std::exchange(come_, {});
+  count_overhead(before - come.size(), have);
   return have;
+}
+
+// Records of one byte of data are the least that an honest peer sends: 22 bytes more than that.
+void TlsSession::count_overhead(std::size_t taken, std::size_t data) {
+  constexpr std::size_t kOfAByte = 24;
+  overhead_ += taken;
+  overhead_ -= std::min(overhead_, kOfAByte * data);
+  if (overhead_ > kMostOverhead && !failed()) {
+    failure_ = fmt::format("TLS: more than {} KiB of records without data", kMostOverhead >> 10);
+  }
 }
 
 std::size_t TlsSession::send(ByteView plain) {
@@ -178,7 +190,12 @@ std::size_t TlsSession::send(ByteView plain) {
     ERR_clear_error();
     if (!established_ && !check(SSL_do_handshake(ssl_))) break;
     if (taken == plain.size()) break;
-    if (!check(SSL_write_ex(ssl_, plain.data() + taken, plain.size() - taken, &n))) break;
+    if (!check(SSL_write_ex(ssl_, plain.data() + taken, plain.size() - taken, &n))) {
+      // OpenSSL writes nothing while it has a part of such a message. Who splits one of five bytes
+      // wants that.
+      if (!failed()) failure_ = "TLS: a message of the handshake that is split";
+      break;
+    }
     taken += n;
   }
   return taken;

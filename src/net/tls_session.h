@@ -2,7 +2,9 @@
 // given to it, what is to go is taken from it. Belongs to one thread at a time.
 //
 // What it holds is bounded: of what has come a part of one record (17 KiB), of what is to go what
-// one send() made, or a handshake.
+// one send() made, or a handshake, or answers to kMostOverhead of what has come. So is what the
+// other end can have it do for nothing: records that bring no data, such as updates of keys, may
+// have kMostOverhead bytes more than a stream of data would need for its records.
 #pragma once
 
 #include <memory>
@@ -23,6 +25,8 @@ class TlsSession {
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
+
+  static constexpr std::size_t kMostOverhead = 64 << 10;
 
   // Decrypts what has come, and takes it off, until `into` is full or all of it is taken. How many
   // bytes there are in `into`. Then, if that is 0, it may have ended or failed.
@@ -49,10 +53,12 @@ class TlsSession {
 
  private:
   bool check(int result);
+  void count_overhead(std::size_t taken, std::size_t data);
 
   const std::shared_ptr<const TlsContext> context_;
   ssl_st* ssl_ = nullptr;
-  ByteView come_;  // during receive()
+  ByteView come_;             // during receive()
+  std::size_t overhead_ = 0;  // bytes that have come and are no data, less what data may have
   Bytes out_;
   std::size_t gone_ = 0;  // of it
   bool established_ = false;

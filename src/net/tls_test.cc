@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
@@ -154,7 +156,10 @@ TEST(Tls, AWrongKeyIsRefused) {
 
 TEST(Tls, AnUnknownIdentityIsRefused) {
   TlsPair pair(tls_files().keyed("psks"), tls_files().keyed("unknown-psk"));
-  EXPECT_THAT(expect_fails(pair).second, HasSubstr("none of the pre-shared keys"));
+  TlsPair wrong(tls_files().keyed("psks"), tls_files().keyed("wrong-psk"));
+  const auto [client, server] = expect_fails(pair);
+  EXPECT_THAT(server, HasSubstr("none of the pre-shared keys"));
+  EXPECT_EQ(client, expect_fails(wrong).first) << "which identities there are is nobody's business";
 }
 
 TEST(Tls, KeysAndCertificatesDoNotMeet) {
@@ -219,6 +224,133 @@ std::string why_not(Role role, const TlsFiles& files) {
   const auto loaded = TlsContext::load(role, files);
   EXPECT_EQ(loaded.code(), Code::invalid);
   return loaded.status().message();
+}
+
+// A client that says what a TlsSession never would.
+class RudeClient {
+ public:
+  explicit RudeClient(TlsSession& server)
+      : context_(load_tls(Role::client, tls_files().trusting("ca"))),
+        ssl_(SSL_new(context_->get())),
+        server_(server) {
+    SSL_CTX_set_keylog_callback(context_->get(), [](const SSL* of, const char* line) {
+      static_cast<RudeClient*>(SSL_get_app_data(of))->keep_secret(line);
+    });
+    SSL_set_app_data(ssl_, this);
+    SSL_set_bio(ssl_, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_connect_state(ssl_);
+    SSL_set_ciphersuites(ssl_, "TLS_AES_128_GCM_SHA256");
+    while (SSL_do_handshake(ssl_) != 1 || !server.established()) {
+      hear(said());
+      const ByteView answer = server.unsent();
+      BIO_write(SSL_get_rbio(ssl_), answer.data(), static_cast<int>(answer.size()));
+      server.sent(answer.size());
+    }
+  }
+  ~RudeClient() { SSL_free(ssl_); }
+
+  Bytes update_of_keys() {
+    SSL_key_update(ssl_, SSL_KEY_UPDATE_NOT_REQUESTED);
+    SSL_do_handshake(ssl_);
+    return said();
+  }
+  Bytes data(std::string_view text) {
+    SSL_write(ssl_, text.data(), static_cast<int>(text.size()));
+    return said();
+  }
+  // A record of the handshake, by hand: it must be the first that is said after the handshake.
+  Bytes handshake_record(std::string_view text) const {
+    // RFC 8446, sections 5.2, 5.3 and 7.3: with AES-128-GCM and SHA-256.
+    const Bytes key = expand("key", 16), iv = expand("iv", 12);
+    const auto size = static_cast<std::uint8_t>(text.size() + 1 + 16);
+    const unsigned char header[5] = {23, 3, 3, 0, size};
+    std::string plain(text);
+    plain += '\x16';
+    Bytes record(5 + plain.size() + 16);
+    std::copy_n(reinterpret_cast<const std::byte*>(header), 5, record.begin());
+    auto* out = reinterpret_cast<unsigned char*>(record.data() + 5);
+    EVP_CIPHER_CTX* c = EVP_CIPHER_CTX_new();
+    int n = 0;
+    EVP_EncryptInit_ex(c, EVP_aes_128_gcm(), nullptr,
+                       reinterpret_cast<const unsigned char*>(key.data()),
+                       reinterpret_cast<const unsigned char*>(iv.data()));
+    EVP_EncryptUpdate(c, nullptr, &n, header, 5);
+    EVP_EncryptUpdate(c, out, &n, reinterpret_cast<const unsigned char*>(plain.data()),
+                      static_cast<int>(plain.size()));
+    EVP_EncryptFinal_ex(c, out + n, &n);
+    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, 16, out + plain.size());
+    EVP_CIPHER_CTX_free(c);
+    return record;
+  }
+  // What the server gets of it.
+  std::size_t hear(const Bytes& said) {
+    Bytes into(70'000);
+    ByteView come = said;
+    return server_.receive(come, into);
+  }
+
+ private:
+  Bytes said() {
+    Bytes bytes(BIO_ctrl_pending(SSL_get_wbio(ssl_)));
+    if (!bytes.empty()) BIO_read(SSL_get_wbio(ssl_), bytes.data(), static_cast<int>(bytes.size()));
+    return bytes;
+  }
+  void keep_secret(std::string_view line) {
+    if (!line.starts_with("CLIENT_TRAFFIC_SECRET_0 ")) return;
+    for (std::size_t at = line.rfind(' ') + 1; at < line.size(); at += 2)
+      secret_.push_back(
+          static_cast<std::byte>(std::stoi(std::string(line.substr(at, 2)), nullptr, 16)));
+  }
+  Bytes expand(std::string_view label, std::size_t size) const {
+    const std::string named = "tls13 " + std::string(label);
+    std::string info{'\0', static_cast<char>(size), static_cast<char>(named.size())};
+    info += named + '\0' + '\x01';
+    unsigned char out[EVP_MAX_MD_SIZE];
+    HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()),
+         reinterpret_cast<const unsigned char*>(info.data()), info.size(), out, nullptr);
+    const auto* bytes = reinterpret_cast<const std::byte*>(out);
+    return {bytes, bytes + size};
+  }
+
+  std::shared_ptr<const TlsContext> context_;
+  SSL* ssl_;
+  TlsSession& server_;
+  Bytes secret_;
+};
+
+TEST(Tls, RecordsWithoutDataHaveAnEnd) {
+  TlsSession server(load_tls(Role::server, tls_files().of("server")), {});
+  RudeClient client(server);
+  std::size_t said = 0;
+  while (!server.failed() && said < 10 * TlsSession::kMostOverhead) {
+    const Bytes update = client.update_of_keys();
+    said += update.size();
+    EXPECT_EQ(client.hear(update), 0u);
+  }
+  EXPECT_THAT(server.failure(), HasSubstr("records without data"));
+  EXPECT_LT(said, TlsSession::kMostOverhead + 100);
+}
+
+TEST(Tls, RecordsBesideDataHaveNone) {
+  TlsSession server(load_tls(Role::server, tls_files().of("server")), {});
+  RudeClient client(server);
+  for (int i = 0; i < 20'000; ++i) {
+    ASSERT_EQ(client.hear(client.data("x")), 1u) << server.failure();
+    if (i % 100 != 0) continue;
+    ASSERT_EQ(client.hear(client.update_of_keys()), 0u);
+  }
+  EXPECT_FALSE(server.failed());
+}
+
+// OpenSSL would write nothing until the rest has come.
+TEST(Tls, APartOfAnUpdateOfKeysDoesNotHoldUpAnswers) {
+  TlsSession server(load_tls(Role::server, tls_files().of("server")), {});
+  RudeClient client(server);
+  EXPECT_EQ(server.send(as_bytes("answer")), 6u);
+  EXPECT_EQ(client.hear(client.handshake_record(std::string("\x18\0\0\x01", 4))), 0u);
+  EXPECT_FALSE(server.failed()) << server.failure();
+  EXPECT_EQ(server.send(as_bytes("answer")), 0u);
+  EXPECT_THAT(server.failure(), HasSubstr("split"));
 }
 
 TEST(TlsContext, SaysWhichFileIsWrongAndHow) {

@@ -81,7 +81,7 @@ bool RedisConnection::may_begin() const {
 std::string_view RedisConnection::receive() {
   if (!readable_ || held_ || blocked_ || !may_begin()) return {};
   std::vector<char>& space = state_.receive_space;
-  const auto [n, emptied] = socket_.receive(std::as_writable_bytes(std::span(space)));
+  const auto [n, emptied, taken] = socket_.receive(std::as_writable_bytes(std::span(space)));
   const int error = errno;
   if (n > 0) {
     readable_ = !emptied || hangup_;
@@ -258,6 +258,10 @@ void RedisConnection::flush() {
       return;
     }
     if (n < 0) return close();
+    if (n == 0 && !next.empty() && !socket_.unsent()) {  // TLS waits for the other end
+      if (!stall_.armed()) stall_.arm(state_.loop.now() + state_.limits.stall);
+      return;
+    }
     if (more) out_.sent(static_cast<std::size_t>(n));
     if (writable_) stall_.arm(state_.loop.now() + state_.limits.stall);
   }
