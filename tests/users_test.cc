@@ -171,7 +171,9 @@ class Attacker {
   }
   // The whole login. The answer to the proof.
   RawFrame log_in(const std::string& user, const std::string& secret) {
-    const std::string challenge = say_login(user);
+    return prove(say_login(user), secret);
+  }
+  RawFrame prove(const std::string& challenge, const std::string& secret) {
     if (challenge.size() != 49) return {};
     unsigned char salted[32], client[32], stored[32], signature[32];
     const auto* salt = reinterpret_cast<const unsigned char*>(challenge.data()) + 1;
@@ -417,6 +419,31 @@ TEST_F(UsersTest, AWrongSecretIsRefused) {
   EXPECT_EQ(again.log_in("writer", kWriterSecret).kind, kProven);
 }
 
+// A proof that is looked at takes no Argon2id, neither of who guesses nor of the server.
+TEST_F(UsersTest, WhoGuessesKeepsNoOtherUserOut) {
+  const auto guess = [](Attacker& guesser, const std::string& user) {
+    guesser.say_login(user);
+    guesser.send(kProof, std::string(32, 'x'));
+    return guesser.receive().payload;
+  };
+  for (const bool local : {false, true}) {
+    std::string answer;
+    for (int tries = 0; tries < 1000 && answer.find("too many") == std::string::npos; ++tries) {
+      std::optional<Attacker> guesser;
+      if (local) {
+        guesser.emplace(store_->unix_path());
+      } else {
+        guesser.emplace(store_->port());
+      }
+      answer = guess(*guesser, "nobody");
+    }
+    EXPECT_THAT(answer, HasSubstr("too many wrong secrets of user nobody"));
+  }
+  Attacker over_tcp(store_->port()), over_unix(store_->unix_path());
+  EXPECT_EQ(over_tcp.log_in("writer", kWriterSecret).kind, kProven);
+  EXPECT_EQ(over_unix.log_in("writer", kWriterSecret).kind, kProven);
+}
+
 TEST_F(UsersTest, AReplayedLoginIsWorthless) {
   Attacker heard(store_->port());
   ASSERT_EQ(heard.log_in("writer", kWriterSecret).kind, kProven);
@@ -609,6 +636,19 @@ TEST_F(UsersTest, UsersAreTakenOnAgainBySighup) {
   EXPECT_EQ(removed.status, kFailure);
   EXPECT_THAT(removed.err, HasSubstr("there is no user writer with this secret"));
   EXPECT_EQ(as("reader", {"get", "key"}).out, "value");
+}
+
+// What it is challenged by is of users that are no more.
+TEST_F(UsersTest, WhoIsRemovedBeforeItsProofIsRefused) {
+  ASSERT_EQ(scalio(scratch_, {"user", "remove", file_, "writer"}).status, 0);
+  Attacker removed(store_->port());
+  const std::string challenge = removed.say_login("writer");
+  ASSERT_EQ(kill(store_->pid(), SIGHUP), 0);
+  while (store_->running() && store_->log().find("2 users") == std::string::npos)
+    std::this_thread::yield();
+  const RawFrame answer = removed.prove(challenge, kWriterSecret);
+  EXPECT_EQ(answer.kind, kRefused);
+  EXPECT_THAT(answer.payload, HasSubstr("there is no user writer with this secret"));
 }
 
 // A queue pair reaches the region before its user has said anything.

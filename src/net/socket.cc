@@ -224,15 +224,17 @@ Result<Listener::Accepted> Listener::accept() {
       }
       continue;  // this one connection failed before it was accepted
     }
-    Accepted accepted{std::move(fd), {}};
+    Accepted accepted{std::move(fd), {}, {}};
     if (uri_.local()) {
       ucred who{};
       socklen_t n = sizeof who;
       getsockopt(accepted.fd.get(), SOL_SOCKET, SO_PEERCRED, &who, &n);
       accepted.name = fmt::format("unix pid {}", who.pid);
+      accepted.place = fmt::format("unix uid {}", who.uid);
     } else {
       tune_tcp(accepted.fd.get());
       accepted.name = "tcp " + name_of(reinterpret_cast<sockaddr*>(&peer));
+      accepted.place = accepted.name.substr(0, accepted.name.rfind(':'));
     }
     return accepted;
   }

@@ -43,6 +43,9 @@ class Listener {
   struct Accepted {
     UniqueFd fd;
     std::string name;
+    // Whence it comes, with its other connections: "tcp 10.0.0.7", or a user of this machine,
+    // "unix uid 1000".
+    std::string place;
   };
   Result<Accepted> accept();
 

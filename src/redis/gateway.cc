@@ -104,6 +104,7 @@ void Gateway::Impl::welcome(net::Listener::Accepted accepted, const net::Uri& do
   RedisSession session;
   session.id = ++state.last_session;
   session.peer = std::move(accepted.name);
+  session.place = std::move(accepted.place);
   session.local = door.text();
   session.since = loop.now();
   const std::uint64_t id = session.id;
@@ -117,7 +118,7 @@ void Gateway::Impl::welcome(net::Listener::Accepted accepted, const net::Uri& do
 Result<std::unique_ptr<Gateway>> Gateway::start(Client& client, const std::vector<net::Uri>& listen,
                                                 GatewayLimits limits,
                                                 std::shared_ptr<const net::TlsSource> tls,
-                                                std::shared_ptr<const fabric::UserTable> users) {
+                                                std::shared_ptr<fabric::UserTable> users) {
   auto impl = std::make_unique<Impl>(client, client::ClientLoop::of(client), limits);
   impl->tls = std::move(tls);
   if (users) {

@@ -26,7 +26,7 @@ class Gateway {
   static Result<std::unique_ptr<Gateway>> start(Client& client, const std::vector<net::Uri>& listen,
                                                 GatewayLimits limits,
                                                 std::shared_ptr<const net::TlsSource> tls,
-                                                std::shared_ptr<const fabric::UserTable> users);
+                                                std::shared_ptr<fabric::UserTable> users);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;

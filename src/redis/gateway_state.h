@@ -43,6 +43,7 @@ struct GatewayLimits {
 struct RedisSession {
   std::uint64_t id = 0;
   std::string peer;   // "unix pid 123", "tcp 10.0.0.7:5000"
+  std::string place;  // whence it comes: "unix uid 1000", "tcp 10.0.0.7"
   std::string local;  // the address that it came by
   Nanos since = 0;
   std::string name;

@@ -20,7 +20,7 @@ struct GatewayUsers::Checked {
 };
 
 Result<std::unique_ptr<GatewayUsers>> GatewayUsers::start(
-    EventLoop& loop, std::shared_ptr<const fabric::UserTable> table) {
+    EventLoop& loop, std::shared_ptr<fabric::UserTable> table) {
   Result<std::unique_ptr<IoThread>> thread = IoThread::start("scalio-secrets");
   if (!thread.ok()) return thread.status();
   return std::unique_ptr<GatewayUsers>(
@@ -28,7 +28,7 @@ Result<std::unique_ptr<GatewayUsers>> GatewayUsers::start(
 }
 
 GatewayUsers::GatewayUsers(EventLoop& loop, std::unique_ptr<IoThread> thread,
-                           std::shared_ptr<const fabric::UserTable> table)
+                           std::shared_ptr<fabric::UserTable> table)
     : loop_(loop), table_(std::move(table)), changed_(loop), thread_(std::move(thread)) {}
 
 GatewayUsers::~GatewayUsers() = default;
@@ -53,20 +53,23 @@ Task<Result<bool>> GatewayUsers::check(const layout::UserKeys& keys, std::string
   co_return *checked->right;
 }
 
-Task<Result<std::shared_ptr<const GatewayUser>>> GatewayUsers::find(std::string name,
-                                                                    std::string secret,
-                                                                    std::string peer) {
-  const std::string place = fabric::WrongSecrets::place_of(peer);
-  const Status wrong(Code::invalid, "there is no such user with this secret");
-  if (secret.size() > layout::kMaxSecret || !layout::is_user_name(name)) co_return wrong;
-  UserRecord record = table_->find(name);
-  while (!was_right(name, record, secret)) {
-    if (!wrong_.may_try(place, loop_.now())) {
-      co_return Status(Code::busy, "too many wrong secrets were said there; try later");
+// Each time round with the users as they are then, and the limit too.
+Task<GatewayUsers::Found> GatewayUsers::look_up(const std::string& name, const std::string& secret,
+                                                const std::string& place) {
+  const Status wrong(Code::invalid, fmt::format("there is no user {} with this secret", name));
+  for (;;) {
+    if (!table_->wrong().may_try(place, name, loop_.now())) {
+      co_return Status(
+          Code::busy,
+          fmt::format("too many wrong secrets of user {} were said there; try later", name));
+    }
+    const UserRecord record = table_->find(name);
+    if (was_right(name, record, secret)) {
+      co_return std::make_shared<const GatewayUser>(
+          GatewayUser{name, record.rights, record.prefixes});
     }
     if (places_.contains(place)) {
       co_await changed_.wait();
-      record = table_->find(name);
       continue;
     }
     if (places_.size() >= kMostPlaces) {
@@ -78,13 +81,24 @@ Task<Result<std::shared_ptr<const GatewayUser>>> GatewayUsers::find(std::string 
     changed_.wake_all();
     if (!right.ok()) co_return right.status();
     if (!*right) {
-      wrong_.count(place, loop_.now());
+      table_->wrong().count(place, name, loop_.now());
       co_return wrong;
     }
     right_[name] = {record.keys.stored, layout::hash_of_secret(mask_, secret)};
   }
-  co_return std::make_shared<const GatewayUser>(
-      GatewayUser{std::move(name), record.rights, std::move(record.prefixes)});
+}
+
+Task<GatewayUsers::Found> GatewayUsers::find(std::string name, std::string secret,
+                                             std::string place, std::string peer) {
+  // Who mistakes the one for the other says a secret as a name, which is not to be logged.
+  Found found = Status(Code::invalid, "no user has this name, or a secret so long");
+  if (secret.size() <= layout::kMaxSecret && layout::is_user_name(name)) {
+    found = co_await look_up(name, secret, place);
+  }
+  if (!found.ok()) {
+    log_.warn(loop_.now(), fmt::format("{}: AUTH refused: {}", peer, found.status().message()));
+  }
+  co_return found;
 }
 
 std::string denial(const CommandCall& call) {

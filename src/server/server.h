@@ -36,7 +36,7 @@ struct ServerOptions {
   // Who the server is at tls: addresses; null: there are none.
   std::shared_ptr<const net::TlsSource> tls = nullptr;
   // Who may connect, and do what; null: everybody, and everything.
-  std::shared_ptr<const fabric::UserTable> users = nullptr;
+  std::shared_ptr<fabric::UserTable> users = nullptr;
   // Descriptors that the process may open for other things than the server.
   std::uint64_t other_descriptors = 0;
   // Connections to a lane. 0: 1024, or as many as the limit on descriptors allows.

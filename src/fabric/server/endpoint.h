@@ -39,7 +39,7 @@ struct Limits {
   // Who the server is where it speaks TLS; null: it does not.
   std::shared_ptr<const net::TlsSource> tls = nullptr;
   // Who may connect; null: everybody, and do everything.
-  std::shared_ptr<const UserTable> users = nullptr;
+  std::shared_ptr<UserTable> users = nullptr;
 
   StreamLimits of_a_stream() const { return {max_queued, stall_timeout}; }
 };

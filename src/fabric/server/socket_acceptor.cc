@@ -20,6 +20,7 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
   Newcomer(SocketAcceptor& acceptor, net::Listener::Accepted accepted)
       : acceptor_(acceptor),
         name_(std::move(accepted.name)),
+        place_(std::move(accepted.place)),
         stream_(FrameStream::create(acceptor.loop_, acceptor.stream_of(std::move(accepted.fd)),
                                     *this, acceptor.limits_.of_a_stream())),
         timeout_(acceptor.loop_, [this] {
@@ -80,24 +81,29 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
     std::optional<std::string> user = layout::ServerLogin::user_of(payload);
     if (!user || login_ || who_) return Status(Code::invalid, "malformed login");
     user_ = std::move(*user);
-    login_.emplace(payload, users->find(user_).keys);
+    keys_ = users->find(user_).keys;
+    login_.emplace(payload, keys_);
     stream_->send(FrameKind::challenge, 0, login_->challenge());
     return Status();
   }
   Status on_proof(ByteView payload) {
     if (!login_) return Status(Code::invalid, "a proof of nothing");
     const Nanos now = acceptor_.loop_.now();
-    const std::string from = WrongSecrets::place_of(name_);
-    if (!acceptor_.wrong_.may_try(from, now)) {
-      return Status(Code::busy, "too many wrong secrets were said there; try later");
+    UserTable& users = *acceptor_.limits_.users;
+    if (!users.wrong().may_try(place_, user_, now)) {
+      return Status(Code::busy, fmt::format("too many wrong secrets of user {} were said there; "
+                                            "try later",
+                                            user_));
     }
-    if (!login_->proves(payload)) {
-      acceptor_.wrong_.count(from, now);
+    // The users may be others than when it was challenged.
+    const layout::UserRecord record = users.find(user_);
+    if (!login_->proves(payload) || !layout::same(record.keys.stored, keys_.stored) ||
+        (record.rights & layout::kMayRead) == 0) {
+      users.wrong().count(place_, user_, now);
       return Status(Code::invalid, fmt::format("there is no user {} with this secret", user_));
     }
-    const layout::Rights rights = acceptor_.limits_.users->find(user_).rights;
-    who_ = std::make_shared<const layout::Identity>(layout::Identity{user_, rights});
-    stream_->send(FrameKind::proven, 0, login_->proven(rights));
+    who_ = std::make_shared<const layout::Identity>(layout::Identity{user_, record.rights});
+    stream_->send(FrameKind::proven, 0, login_->proven(record.rights));
     login_.reset();
     return Status();
   }
@@ -110,9 +116,11 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
 
   SocketAcceptor& acceptor_;
   const std::string name_;
+  const std::string place_;
   std::shared_ptr<FrameStream> stream_;
   Timer timeout_;
   std::string user_;                          // that it says it is
+  layout::UserKeys keys_;                     // of that user, when it said so
   std::optional<layout::ServerLogin> login_;  // while it has not proved it
   Peer::Who who_;                             // once it has
 };

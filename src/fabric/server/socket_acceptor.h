@@ -13,7 +13,6 @@
 
 #include "fabric/frame_stream.h"
 #include "fabric/server/endpoint.h"
-#include "fabric/wrong_secrets.h"
 #include "net/limited_log.h"
 #include "net/socket.h"
 
@@ -49,7 +48,6 @@ class SocketAcceptor {
   Timer retry_;  // armed while the process is out of descriptors
   std::unordered_map<Newcomer*, std::unique_ptr<Newcomer>> newcomers_;
   net::LimitedLog log_;
-  WrongSecrets wrong_;
 };
 
 // Tells the peer why it is refused, and ends the stream.
