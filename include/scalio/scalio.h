@@ -111,9 +111,9 @@ scalio_code scalio_options_set_user(scalio_options* options, const char* user, c
 
 /* --- Connecting ------------------------------------------------------------------------------- */
 
-/* `uri`: "unix:/path", "tcp:host:port" or "rdma:host:port"; `options` may be NULL and freed after.
- * Blocks until connected. Returns NULL, and the client in *client; or why there is none, and NULL
- * there. */
+/* `uri`: "unix:/path", "tcp:host:port", "tls:host:port" or "rdma:host:port"; `options` may be NULL
+ * and freed after. Blocks until connected. Returns NULL, and the client in *client; or why there is
+ * none, and NULL there. */
 scalio_result* scalio_connect(const char* uri, const scalio_options* options,
                               scalio_client** client);
 /* Waits until all operations in flight have ended, which their timeouts bound, and leaves. Not by a
