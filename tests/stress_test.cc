@@ -48,8 +48,11 @@ class Stress : public ::testing::TestWithParam<Shape> {
   static StoreOptions options(const Shape& shape) {
     StoreOptions o{.cache = shape.cache, .serve = serve_options(shape)};
     if (shape.largest == 0) return o;
-    o.ssd_size = "192M";
-    o.format = {"--values", "128M"};
+    // No segment is cleaned in which somebody uploads, and the killed leave four uploads each
+    // behind until the server gives these up: so many segments that there are free ones all the
+    // same.
+    o.ssd_size = "2400M";
+    o.format = {"--values", "2000M"};
     return o;
   }
   std::string uri(std::size_t i) const {
