@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "testing/loops.h"
+#include "testing/sanitizer.h"
 
 namespace scalio {
 namespace {
@@ -97,6 +98,7 @@ TEST_F(EventLoopTest, AwaitingTasksThatEndAtOnceDoesNotGrowTheStack) {
 }
 
 TEST_F(EventLoopTest, WithoutDescriptorsItIsNotCreatedAndSaysWhy) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer needs descriptors of its own";
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   int created = 0, refused = 0;
@@ -338,6 +340,7 @@ TEST_F(EventLoopTest, AWatchThatIsRefusedMayBeDestroyed) {
 
 // Without io_uring a watch needs a descriptor of its own.
 TEST_F(EventLoopTest, AWatchGoesOnWithoutADescriptorAndWhenThereIsOneAgain) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer needs descriptors of its own";
   Pair pair;
   std::string got;
   rlimit before{};
