@@ -306,6 +306,33 @@ TEST_F(Served, DeletesOfOneVersionOnly) {
   EXPECT_EQ(run({"put", "key", "newer", "--if-version", "0"}).status, kFailure);
 }
 
+TEST_F(Served, RecordsEndAndAreAddedTo) {
+  EXPECT_EQ(run({"put", "key", "value", "--ttl", "1000"}).status, 0);
+  const nlohmann::json got = parsed(run({"get", "key", "--json"}).out);
+  EXPECT_GT(got["end_ms"].get<std::int64_t>(), 1'700'000'000'000);
+  EXPECT_THAT(run({"scan", "--json"}).out, HasSubstr("end_ms"));
+  EXPECT_EQ(run({"expire", "key", "--never", "--if-version", "1"}).status, kFailure);
+  EXPECT_EQ(run({"expire", "key", "--never"}).status, 0);
+  EXPECT_FALSE(parsed(run({"get", "key", "--json"}).out).contains("end_ms"));
+  EXPECT_EQ(run({"expire", "key", "--expire-at", "4102444800"}).status, 0);
+  EXPECT_EQ(parsed(run({"get", "key", "--json"}).out)["end_ms"], 4102444800000);
+  EXPECT_EQ(run({"expire", "key", "--expire-at", "1"}).status, 0);
+  EXPECT_EQ(run({"get", "key"}).status, 1);
+  EXPECT_EQ(run({"expire", "key", "--ttl", "5"}).status, 1);
+  EXPECT_EQ(run({"expire", "key"}).status, kBadUse);
+  EXPECT_EQ(run({"put", "key", "v", "--ttl", "5", "--expire-at", "5"}).status, kBadUse);
+  EXPECT_EQ(run({"put", "key", "v", "--ttl", "-5"}).status, kBadUse);
+
+  EXPECT_EQ(run({"append", "log", "one "}).out, "4\n");
+  EXPECT_EQ(run({"append", "log", "two"}).out, "7\n");
+  EXPECT_EQ(run({"increment", "count"}).out, "1\n");
+  const Finished less =
+      scalio(scratch_, {"increment", "--server", store_.unix_uri(), "--", "count", "-3"});
+  EXPECT_EQ(less.out, "-2\n") << less.err;
+  EXPECT_EQ(run({"increment", "log"}).status, kBadUse);
+  EXPECT_EQ(run({"increment", "count", "x"}).status, kBadUse);
+}
+
 TEST_F(Served, ScansPrintEveryRecord) {
   ASSERT_EQ(run({"put", "user-1", "one"}).status, 0);
   ASSERT_EQ(run({"put", "user-2", "tab\tand \xff"}).status, 0);

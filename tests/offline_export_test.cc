@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <scalio/client.h>
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -31,6 +32,7 @@ std::string value_of(int i) { return "value-of-" + std::to_string(i) + "-" + std
 struct Found {
   std::string value;
   std::uint64_t version = 0;
+  EndTime end = {};
   friend bool operator==(const Found&, const Found&) = default;
 };
 using Records = std::map<std::string, Found>;
@@ -46,7 +48,8 @@ Records records_of(const fs::path& path, std::uint64_t* places = nullptr) {
     if (!chunk.ok() || !*chunk) break;
     if (places != nullptr) *places += (*reader)->range().end - (*reader)->range().begin;
     for (const ScannedRecord& r : (*chunk)->records) {
-      EXPECT_TRUE(all.emplace(r.key, Found{std::string(r.value), r.version}).second) << r.key;
+      EXPECT_TRUE(all.emplace(r.key, Found{std::string(r.value), r.version, r.end}).second)
+          << r.key;
     }
   }
   return all;
@@ -61,7 +64,7 @@ class Offline : public ::testing::Test {
     for (int i = from; i < to; ++i) {
       auto version = (*client)->run((*client)->put(key_of(i), value_of(i)));
       ASSERT_TRUE(version.ok()) << version.status().to_string();
-      model_[key_of(i)] = {value_of(i), *version};
+      model_[key_of(i)] = {value_of(i), *version, {}};
     }
   }
   void remove(int from, int to, int step) {
@@ -136,7 +139,7 @@ TEST_F(Offline, HasLargeValuesAndSaysWhichAreDamaged) {
     const std::string value(static_cast<std::size_t>(i) * 5000, static_cast<char>('a' + i % 20));
     auto version = (*client)->run((*client)->put(key_of(i), value));
     ASSERT_TRUE(version.ok()) << version.status().to_string();
-    model_[key_of(i)] = {value, *version};
+    model_[key_of(i)] = {value, *version, {}};
   }
   store_.kill();
   Finished done = offline();
@@ -156,6 +159,46 @@ TEST_F(Offline, HasLargeValuesAndSaysWhichAreDamaged) {
   EXPECT_THAT(done.err, HasSubstr("of version " + std::to_string(model_[key_of(25)].version)));
   model_.erase(key_of(25));
   EXPECT_TRUE(records_of(archive_) == model_);
+}
+
+TEST_F(Offline, KeepsEndsAndLeavesOutWhatHasEnded) {
+  ASSERT_TRUE(store_.start());
+  put(0, 2);
+  {
+    auto client = Client::connect(store_.unix_uri());
+    ASSERT_TRUE(client.ok()) << client.status().to_string();
+    ASSERT_TRUE(
+        (*client)->run((*client)->put("hour", "value", Expiry::after(std::chrono::hours(1)))).ok());
+    ASSERT_TRUE((*client)->run((*client)->put("gone", "value", Expiry::at(EndTime()))).ok());
+    const std::string large(100'000, 'l');
+    ASSERT_TRUE(
+        (*client)->run((*client)->put("large", large, Expiry::after(std::chrono::hours(2)))).ok());
+    ASSERT_TRUE((*client)->run((*client)->put("lost", large, Expiry::at(EndTime()))).ok());
+    for (const char* key : {"hour", "large"}) {
+      const Result<Record> found = (*client)->run((*client)->get(key));
+      ASSERT_TRUE(found.ok()) << found.status().to_string();
+      EXPECT_NE(found->end, EndTime());
+      model_[key] = {found->value, found->version, found->end};
+    }
+  }
+  store_.kill();
+  ASSERT_EQ(offline().status, 0);
+  EXPECT_TRUE(records_of(archive_) == model_);
+  // And into another store, with their ends.
+  Scratch other_scratch("offline");
+  Store other(other_scratch, {.format = {"--values", "8M"}});
+  ASSERT_TRUE(other.start());
+  const std::string online = (other_scratch / "online").string();
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"import", archive_.string()}, {"export", online}}) {
+    std::vector<std::string> args = command;
+    args.insert(args.end(), {"--server", other.unix_uri()});
+    EXPECT_EQ(scalio(other_scratch, args).status, 0);
+  }
+  const Records there = records_of(online);
+  EXPECT_EQ(there.size(), model_.size());
+  for (const char* key : {"hour", "large"}) EXPECT_EQ(there.at(key).end, model_[key].end);
+  other.stop();
 }
 
 TEST_F(Offline, IsRefusedWhileAServerRuns) {
@@ -198,7 +241,7 @@ TEST_F(Offline, OfADamagedBucketOnlyItsRecordsAreMissing) {
   for (const auto& [key, found] : left) EXPECT_EQ(found, model_[key]) << key;
   // And what is left goes into another store.
   Scratch other_scratch("offline");
-  Store other(other_scratch, {});
+  Store other(other_scratch, {.format = {"--values", "8M"}});
   ASSERT_TRUE(other.start());
   EXPECT_EQ(
       scalio(other_scratch, {"import", "--server", other.unix_uri(), archive_.string()}).status, 0);

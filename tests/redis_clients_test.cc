@@ -85,12 +85,99 @@ TEST_F(Redis, SetsAndGetsValues) {
                      {{"SET", "binary", std::string("\0\r\n\xff", 4)}, "+OK"},
                      {{"GET", "binary"}, "$" + std::string("\0\r\n\xff", 4)},
                  });
-  for (const char* option : {"EX", "px", "EXAT", "PXAT"}) {
-    EXPECT_THAT(client.say({"SET", "a", "1", option, "10"}), StartsWith("-ERR keys of this store"));
-  }
   EXPECT_THAT(client.say({"SET", "a", std::string(5000, 'x')}), StartsWith("-ERR too large: "));
   EXPECT_THAT(client.say({"SET", std::string(256, 'k'), "1"}), StartsWith("-ERR a key of 256"));
   EXPECT_EQ(client.say({"GET", "a"}), "$1");
+}
+
+// By what TTL says, in seconds, a minute of which may have passed.
+void expect_left(RedisClient& client, const char* key, int seconds) {
+  const std::string told = client.say({"TTL", key});
+  const int left = std::atoi(told.c_str() + 1);
+  EXPECT_TRUE(left > seconds - 60 && left <= seconds) << told;
+}
+
+TEST_F(Redis, KeysEnd) {
+  RedisClient client = connect();
+  const std::string invalid = "-ERR invalid expire time in ";
+  expect(client, {
+                     {{"TTL", "a"}, ":-2"},
+                     {{"SET", "a", "1"}, "+OK"},
+                     {{"TTL", "a"}, ":-1"},
+                     {{"EXPIRETIME", "a"}, ":-1"},
+                     {{"EXPIRE", "a", "1000"}, ":1"},
+                 });
+  expect_left(client, "a", 1000);
+  expect(client, {
+                     {{"EXPIRE", "none", "1000"}, ":0"},
+                     {{"EXPIRE", "a", "2000", "NX"}, ":0"},
+                     {{"EXPIRE", "a", "2000", "GT"}, ":1"},
+                     {{"EXPIRE", "a", "1000", "GT"}, ":0"},
+                     {{"EXPIRE", "a", "1000", "LT"}, ":1"},
+                     {{"PEXPIRE", "a", "2000000", "XX"}, ":1"},
+                 });
+  expect_left(client, "a", 2000);
+  expect(client, {
+                     {{"EXPIRE", "a", "1", "NX", "XX"},
+                      "-ERR NX and XX, GT or LT options at the same time are not compatible"},
+                     {{"EXPIRE", "a", "x"}, kNoInteger},
+                     {{"EXPIRE", "a", "9223372036854775807"}, invalid + "'expire' command"},
+                     {{"APPEND", "a", "2"}, ":2"},
+                     {{"INCR", "a"}, ":13"},
+                     {{"SETRANGE", "a", "0", "9"}, ":2"},
+                     {{"SET", "a", "5", "KEEPTTL"}, "+OK"},
+                 });
+  expect_left(client, "a", 2000);
+  expect(client,
+         {
+             {{"PERSIST", "a"}, ":1"},
+             {{"PERSIST", "a"}, ":0"},
+             {{"TTL", "a"}, ":-1"},
+             {{"EXPIREAT", "a", "32503680000"}, "-ERR invalid expire time in 'expireat' command"},
+             {{"EXPIREAT", "a", "4102444800"}, ":1"},
+             {{"EXPIRETIME", "a"}, ":4102444800"},
+             {{"PEXPIRETIME", "a"}, ":4102444800000"},
+             {{"GETEX", "a", "PERSIST"}, "$5"},
+             {{"TTL", "a"}, ":-1"},
+             {{"GETEX", "a", "EX", "100"}, "$5"},
+         });
+  expect_left(client, "a", 100);
+  expect(client, {
+                     {{"GETEX", "a", "EX", "0"}, invalid + "'getex' command"},
+                     {{"GETEX", "none"}, "$-"},
+                 });
+}
+
+TEST_F(Redis, KeysAreSetForATime) {
+  RedisClient client = connect();
+  const std::string invalid = "-ERR invalid expire time in ";
+  expect(client, {
+                     {{"SET", "a", "6"}, "+OK"},
+                     {{"TTL", "a"}, ":-1"},
+                     {{"SET", "a", "6", "EX", "100"}, "+OK"},
+                 });
+  expect_left(client, "a", 100);
+  expect(client, {
+                     {{"GETSET", "a", "7"}, "$6"},
+                     {{"TTL", "a"}, ":-1"},
+                     {{"SET", "a", "6", "EX", "0"}, invalid + "'set' command"},
+                     {{"SET", "a", "6", "EX"}, kSyntax},
+                     {{"SET", "a", "6", "EX", "9", "KEEPTTL"}, kSyntax},
+                     {{"SET", "a", "6", "EX", "9", "PX", "9"}, kSyntax},
+                     {{"SETEX", "b", "100", "7"}, "+OK"},
+                 });
+  expect_left(client, "b", 100);
+  expect(client, {
+                     {{"PSETEX", "b", "0", "7"}, invalid + "'psetex' command"},
+                     {{"EXPIRE", "b", "-1"}, ":1"},
+                     {{"GET", "b"}, "$-"},
+                     {{"SET", "b", "8", "NX", "PX", "50"}, "+OK"},
+                 });
+  while (client.say({"GET", "b"}) == "$8") {
+  }
+  EXPECT_EQ(client.say({"GET", "b"}), "$-");
+  EXPECT_EQ(client.say({"EXISTS", "b"}), ":0");
+  EXPECT_EQ(client.say({"SET", "b", "9", "NX"}), "+OK");
 }
 
 TEST_F(Redis, ChangesPartsOfValues) {
@@ -231,8 +318,7 @@ TEST_F(Redis, AnswersAboutItself) {
           {{"CONFIG", "GET"}, "-ERR wrong number of arguments for 'config|get' command"},
           {{"GET"}, "-ERR wrong number of arguments for 'get' command"},
           {{"NOPE", "a", "b"}, "-ERR unknown command 'NOPE', with args beginning with: 'a' 'b' "},
-          {{"EXPIRE", "a", "1"},
-           "-ERR unknown command 'EXPIRE', with args beginning with: 'a' '1' "},
+          {{"LPUSH", "a", "1"}, "-ERR unknown command 'LPUSH', with args beginning with: 'a' '1' "},
       });
   EXPECT_THAT(client.say({"AUTH", "secret"}), HasSubstr("without any password configured"));
   EXPECT_THAT(client.say({"CLIENT", "LIST"}),
@@ -585,12 +671,13 @@ for protocol in 2, 3:
     assert db.info()["redis_version"] == "7.0.0"
     assert db.ttl("m1") == -1 and db.type("m1") == b"string"
     assert db.config_get("databases") == {"databases": "1"}
-    for wrong in lambda: db.set("a", "1", ex=5), lambda: db.execute_command("NOPE"):
-        try:
-            wrong()
-        except redis.ResponseError as error:
-            continue
-        raise AssertionError("no error")
+    assert db.set("e", "1", ex=1000) and 0 < db.ttl("e") <= 1000
+    assert db.persist("e") and db.ttl("e") == -1 and db.expire("e", -1) and db.get("e") is None
+    try:
+        db.execute_command("NOPE")
+    except redis.ResponseError as error:
+        continue
+    raise AssertionError("no error")
 print("done")
 )";
 
@@ -618,6 +705,22 @@ class RedisLarge : public Redis {
     return 0;
   }
 };
+
+TEST_F(RedisLarge, EndAsOthersDo) {
+  RedisClient client = connect();
+  const std::string value(100'000, 'v');
+  EXPECT_EQ(client.say({"SET", "large", value, "EX", "1000"}), "+OK");
+  expect_left(client, "large", 1000);
+  EXPECT_EQ(client.say({"EXPIRE", "large", "2000", "GT"}), ":1");
+  expect_left(client, "large", 2000);
+  EXPECT_EQ(client.say({"SETRANGE", "large", "0", "w"}), ":100000");
+  expect_left(client, "large", 2000);
+  EXPECT_EQ(client.say({"GETEX", "large", "PERSIST"}), "$w" + value.substr(1));
+  EXPECT_EQ(client.say({"TTL", "large"}), ":-1");
+  EXPECT_EQ(client.say({"PEXPIRE", "large", "-1"}), ":1");
+  EXPECT_EQ(client.say({"GET", "large"}), "$-");
+  EXPECT_EQ(client.say({"APPEND", "large", "new"}), ":3");
+}
 
 TEST_F(RedisLarge, HaveABoundInMemoryHoweverManyAreAskedFor) {
   auto store = Client::connect(store_.unix_uri());

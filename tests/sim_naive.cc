@@ -85,10 +85,9 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
     const std::uint64_t home = ssd_.home_bucket(hash_key(request.key, ssd_.hash_seed));
     co_await buckets_.lock(home);
     if (order_ == Order::cache_first) empty_the_cache();
+    const std::uint64_t version = ++version_;
     server::Changes changes(1);
-    changes[0].key = request.key;
-    changes[0].value = request.value;
-    const std::uint64_t version = changes[0].version = ++version_;
+    changes[0].record = {request.key, request.value, version};
     const Status written = co_await buckets_.apply(home, changes, 0);
     SCALIO_ASSERT(written.ok());
     world_.note("server: version {} is on the SSD", version);

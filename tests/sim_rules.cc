@@ -53,6 +53,12 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
       options.large = true;
       break;
     case Rule::same_shard: only({Fault::misrouted, Fault::lose_connection}); break;
+    case Rule::time_mark: only({Fault::clock_drift, Fault::kill_server}); break;
+    case Rule::ask_for_time: only({Fault::clock_drift, Fault::slow}); break;
+    case Rule::read_after_end:
+      only({Fault::slow});
+      options.hot = true;
+      break;
     default: break;
   }
   return options;

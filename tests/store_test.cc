@@ -217,6 +217,48 @@ TEST_P(StoreTest, ConditionalPuts) {
   EXPECT_TRUE(client->run(client->put_if("key", "third", 0)).ok());
 }
 
+TEST_P(StoreTest, RecordsEnd) {
+  auto client = connected(), other = connected();
+  ASSERT_TRUE(client && other);
+  const auto version =
+      client->run(client->put("short", "value", Expiry::after(std::chrono::milliseconds(300))));
+  ASSERT_TRUE(version.ok()) << version.status().to_string();
+  ASSERT_TRUE(client->run(client->put("long", "value", Expiry::after(std::chrono::hours(1)))).ok());
+  ASSERT_TRUE(client->run(client->put("past", "value", Expiry::at(EndTime()))).ok());
+  EXPECT_EQ(client->run(client->get("past")).code(), Code::not_found);
+  const Result<Record> lives = client->run(client->get("long"));
+  ASSERT_TRUE(lives.ok()) << lives.status().to_string();
+  EXPECT_GT(lives->end, std::chrono::system_clock::now() + std::chrono::minutes(50));
+  // It ends for both, and once.
+  bool gone = false;
+  for (int i = 0; i < 2000 && !gone; ++i) {
+    for (Client* c : {client.get(), other.get()}) {
+      const Result<Record> found = c->run(c->get("short"));
+      ASSERT_TRUE(found.ok() || found.code() == Code::not_found) << found.status().to_string();
+      EXPECT_FALSE(found.ok() && gone) << "it is there again";
+      gone |= !found.ok();
+    }
+    client->run(client->sleep(std::chrono::milliseconds(5)));
+  }
+  EXPECT_TRUE(gone);
+  EXPECT_EQ(client->run(client->put_if("short", "new", *version)).code(), Code::conflict);
+  EXPECT_TRUE(client->run(client->put_if("short", "new", 0)).ok());
+  EXPECT_EQ(client->run(client->get("short"))->end, EndTime());
+  ASSERT_TRUE(client->run(client->set_end("long", Expiry::never())).ok());
+  EXPECT_EQ(other->run(other->get("long"))->end, EndTime());
+  EXPECT_EQ(client->run(client->set_end("past", Expiry::never())).code(), Code::not_found);
+  ASSERT_TRUE(client->run(client->set_end("long", Expiry::at(EndTime()))).ok());
+  std::size_t records = 0;
+  for (ScanRange rest = client->scan_ranges(1)[0]; !rest.empty();) {
+    const Result<ScanPage> page = client->run(client->scan(rest));
+    ASSERT_TRUE(page.ok()) << page.status().to_string();
+    for (const ScannedRecord& r : page->records) EXPECT_EQ(r.key, "short");
+    records += page->records.size();
+    rest = page->rest;
+  }
+  EXPECT_EQ(records, 1U);
+}
+
 TEST_P(StoreTest, AppendsAndIncrements) {
   auto client = connected();
   ASSERT_TRUE(client);

@@ -11,6 +11,7 @@
 #include <scalio/status.h>
 #include <scalio/task.h>
 
+#include <algorithm>
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
@@ -70,9 +71,32 @@ struct ClientOptions {
   std::string tls_psk;
 };
 
+// When a record ends, by the store's clock: the wall clock of its server, which never steps. The
+// epoch stands for never.
+using EndTime = std::chrono::time_point<std::chrono::system_clock,
+                                        std::chrono::duration<std::int64_t, std::nano>>;
+
+// What a write says of its record's end. From then on there is no such record, for all clients at
+// once. It takes 8 bytes of what the store takes for key and value, or for the key of a large one.
+struct Expiry {
+  std::chrono::nanoseconds time{0};  // 0: never
+  bool from_now = false;             // else since the epoch
+
+  // What has passed already is as good as a deletion.
+  static Expiry at(EndTime end) {
+    return {std::max(end.time_since_epoch(), EndTime::duration(1)), false};
+  }
+  // From the moment on at which the server takes the write.
+  static Expiry after(std::chrono::nanoseconds time) {
+    return {std::max(time, std::chrono::nanoseconds(1)), true};
+  }
+  static Expiry never() { return {}; }
+};
+
 struct Record {
   std::string value;
   std::uint64_t version = 0;  // grows with every write of the key; never 0 for a key that exists
+  EndTime end = {};
 };
 
 // What an append has left.
@@ -96,6 +120,7 @@ struct PartView {
   std::uint64_t offset = 0;  // of them in the value
   std::uint64_t length = 0;  // of the whole value
   std::uint64_t version = 0;
+  EndTime end = {};  // of the record
 };
 // Takes a value, piece by piece in its order. A failure ends the reading.
 using PartSink = std::function<Task<Status>(const PartView& part)>;
@@ -110,6 +135,7 @@ struct BatchWrite {
   std::string_view key = {};
   std::string_view value = {};  // of puts
   std::uint64_t expected = 0;   // of put_if and remove_if
+  Expiry expiry = {};           // of puts
 };
 
 // A record as a scan has found it. The views live as long as the page that it is in.
@@ -117,6 +143,7 @@ struct ScannedRecord {
   std::string_view key;
   std::string_view value;  // empty if it is large
   std::uint64_t version = 0;
+  EndTime end = {};
   // A scan reads no large values. Whoever wants it gets it by its key: that, or what it is by then.
   bool large = false;
   std::uint64_t length = value.size();  // of the value
@@ -238,21 +265,29 @@ class Client {
   // Durably sets the key's value and returns its new version. Failures: too_large, full; read_only,
   // also if the client's user may not write; unknown if it was sent and no answer came in time, or
   // ever: then it may or may not happen.
-  Task<Result<std::uint64_t>> put(std::string_view key, std::string_view value);
+  Task<Result<std::uint64_t>> put(std::string_view key, std::string_view value, Expiry expiry = {});
 
   // The same with a value of `length` bytes that comes in pieces of at most 64 KiB, each asked for
   // when there is room for it. The key has the value when it is whole. Takes 1 MiB of memory; each
   // step, but what the source does, has the operation timeout; a source that takes 30 s for a piece
   // is too slow. Failures: those of put and the source's.
   Task<Result<std::uint64_t>> put_parts(std::string_view key, std::uint64_t length,
-                                        PartSource source);
+                                        PartSource source, Expiry expiry = {});
   Task<Result<std::uint64_t>> put_parts_if(std::string_view key, std::uint64_t length,
-                                           PartSource source, std::uint64_t expected);
+                                           PartSource source, std::uint64_t expected,
+                                           Expiry expiry = {});
 
   // The same if the key's version is `expected` (0: if the key does not exist). Failures: conflict,
-  // and those of put.
+  // and those of put. Of a record that ends just then it may still be done, if nobody else writes
+  // the key.
   Task<Result<std::uint64_t>> put_if(std::string_view key, std::string_view value,
-                                     std::uint64_t expected);
+                                     std::uint64_t expected, Expiry expiry = {});
+
+  // Durably gives the key's record another end, or none; the value stays, and the version that is
+  // returned is new. A large value is written once more by the server. With `expected` other than 0
+  // only if that is the key's version. Failures: not_found, conflict, and those of put_if.
+  Task<Result<std::uint64_t>> set_end(std::string_view key, Expiry expiry,
+                                      std::uint64_t expected = 0);
 
   // Durably removes the key, whether or not it exists; returns the deletion's version. Failures: as
   // put.
@@ -263,8 +298,8 @@ class Client {
   Task<Result<std::uint64_t>> remove_if(std::string_view key, std::uint64_t expected);
 
   // Durably appends to the key's value; where the key does not exist, to an empty one. Done by the
-  // server, once, between any two other writes of the key. Failures: as put; too_large is said of
-  // the value that it would leave.
+  // server, once, between any two other writes of the key. An end stays. Failures: as put;
+  // too_large is said of the value that it would leave.
   Task<Result<Appended>> append(std::string_view key, std::string_view text);
 
   // Likewise adds to the key's value: a decimal number of 64 bits with its sign, 0 where the key

@@ -40,6 +40,7 @@ struct SharedWrite {
   std::string key = {};
   std::string value = {};
   std::uint64_t expected = 0;
+  Expiry expiry = {};
 };
 
 // What is called once an operation has ended.
@@ -75,9 +76,12 @@ class SharedClient {
 
   Status get(std::string_view key, Done<Result<Record>> done, CompletionQueue* to = nullptr);
   Status put(std::string_view key, std::string_view value, Done<Result<std::uint64_t>> done,
-             CompletionQueue* to = nullptr);
+             CompletionQueue* to = nullptr, Expiry expiry = {});
   Status put_if(std::string_view key, std::string_view value, std::uint64_t expected,
-                Done<Result<std::uint64_t>> done, CompletionQueue* to = nullptr);
+                Done<Result<std::uint64_t>> done, CompletionQueue* to = nullptr,
+                Expiry expiry = {});
+  Status set_end(std::string_view key, Expiry expiry, std::uint64_t expected,
+                 Done<Result<std::uint64_t>> done, CompletionQueue* to = nullptr);
   Status remove(std::string_view key, Done<Result<std::uint64_t>> done,
                 CompletionQueue* to = nullptr);
   Status remove_if(std::string_view key, std::uint64_t expected, Done<Result<std::uint64_t>> done,
@@ -108,14 +112,22 @@ class SharedClient {
     return promised<Result<Record>>(
         [&](Done<Result<Record>> done) { return get(key, std::move(done)); });
   }
-  std::future<Result<std::uint64_t>> put(std::string_view key, std::string_view value) {
-    return promised<Result<std::uint64_t>>(
-        [&](Done<Result<std::uint64_t>> done) { return put(key, value, std::move(done)); });
+  std::future<Result<std::uint64_t>> put(std::string_view key, std::string_view value,
+                                         Expiry expiry = {}) {
+    return promised<Result<std::uint64_t>>([&](Done<Result<std::uint64_t>> done) {
+      return put(key, value, std::move(done), nullptr, expiry);
+    });
   }
   std::future<Result<std::uint64_t>> put_if(std::string_view key, std::string_view value,
-                                            std::uint64_t expected) {
+                                            std::uint64_t expected, Expiry expiry = {}) {
     return promised<Result<std::uint64_t>>([&](Done<Result<std::uint64_t>> done) {
-      return put_if(key, value, expected, std::move(done));
+      return put_if(key, value, expected, std::move(done), nullptr, expiry);
+    });
+  }
+  std::future<Result<std::uint64_t>> set_end(std::string_view key, Expiry expiry,
+                                             std::uint64_t expected = 0) {
+    return promised<Result<std::uint64_t>>([&](Done<Result<std::uint64_t>> done) {
+      return set_end(key, expiry, expected, std::move(done));
     });
   }
   std::future<Result<std::uint64_t>> remove(std::string_view key) {

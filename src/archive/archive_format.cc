@@ -21,8 +21,11 @@ constexpr std::size_t kHeaderChecksum = 56;
 // end:64 | 0:128. The checksum is of all behind it, the stored bytes too.
 constexpr std::uint32_t kRecords = 1, kEnd = 2;
 
-// Record: key length:8 | 0:8 | value length:32 | version:64 | key | value.
+// Record: key length:8 | has an end:8 | value length:32 | version:64 | end:64, if it has | key |
+// value.
 constexpr std::size_t kRecordHeader = 14;
+
+constexpr std::uint64_t kLatestEnd = ~std::uint64_t{0} >> 1;
 
 constexpr int kLevel = 3;  // of compression: zstd's own default
 
@@ -93,9 +96,11 @@ Bytes encode_chunk(const Header& archive, std::uint64_t number, ScanRange range,
   ByteWriter w(content);
   for (const ScannedRecord& r : records) {
     w.put(static_cast<std::uint8_t>(r.key.size()));
-    w.put(std::uint8_t{0});
+    const bool has_end = r.end != EndTime();
+    w.put(static_cast<std::uint8_t>(has_end));
     w.put(static_cast<std::uint32_t>(r.value.size()));
     w.put(r.version);
+    if (has_end) w.put(static_cast<std::uint64_t>(r.end.time_since_epoch().count()));
     w.bytes(as_bytes(r.key));
     w.bytes(as_bytes(r.value));
   }
@@ -146,13 +151,17 @@ Result<Chunk> decode_chunk(const Header& archive, const ChunkHeader& header, Byt
   }
   for (std::uint32_t i = 0; i < header.records; ++i) {
     const auto key_size = r.get<std::uint8_t>();
-    const auto reserved = r.get<std::uint8_t>();
+    const auto has_end = r.get<std::uint8_t>();
     const auto value_size = r.get<std::uint32_t>();
     const auto version = r.get<std::uint64_t>();
+    const std::uint64_t end = has_end == 1 ? r.get<std::uint64_t>() : 0;
     const std::string_view key = as_string(r.bytes(key_size));
     const std::string_view value = as_string(r.bytes(value_size));
-    if (key.empty() || reserved != 0) return corrupt("a record cannot be one");
-    chunk.records.push_back({key, value, version});
+    if (key.empty() || has_end > 1 || (has_end == 1) != (end != 0) || end > kLatestEnd) {
+      return corrupt("a record cannot be one");
+    }
+    const EndTime ends(EndTime::duration(static_cast<std::int64_t>(end)));
+    chunk.records.push_back({key, value, version, ends});
   }
   if (!r.done()) return corrupt(fmt::format("chunk {} has not the size it says", header.number));
   return chunk;

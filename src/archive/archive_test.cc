@@ -114,6 +114,20 @@ TEST_F(ArchiveTest, GoldenBytes) {
             "0700000000000000"
             "6b6579"
             "76616c7565");
+
+  const std::vector<ScannedRecord> ends = {{"key", "", 7, EndTime(EndTime::duration(5))}};
+  const Bytes other = encode_chunk(header, 2, {3, 4}, ends);
+  const auto other_head = decode_chunk_header(ByteView(other).first<kChunkHeaderSize>(), 2);
+  ASSERT_TRUE(other_head.ok());
+  const auto ending = decode_chunk(header, *other_head, other);
+  ASSERT_TRUE(ending.ok());
+  EXPECT_EQ(hex(ending->memory),
+            "0301"
+            "00000000"
+            "0700000000000000"
+            "0500000000000000"
+            "6b6579");
+  EXPECT_EQ(ending->records[0].end, ends[0].end);
 }
 
 TEST_F(ArchiveTest, EveryFlippedBitIsFound) {

@@ -24,6 +24,7 @@ Subcommand add_put(CLI::App& parent);
 Subcommand add_delete(CLI::App& parent);
 Subcommand add_append(CLI::App& parent);
 Subcommand add_increment(CLI::App& parent);
+Subcommand add_expire(CLI::App& parent);
 Subcommand add_scan(CLI::App& parent);
 Subcommand add_count(CLI::App& parent);
 Subcommand add_export(CLI::App& parent);

@@ -25,8 +25,8 @@ int main(int argc, char** argv) {
 
   std::vector<Subcommand> commands;
   for (auto add : {add_format, add_serve, add_nvmf_target, add_redis, add_get, add_put, add_delete,
-                   add_append, add_increment, add_scan, add_count, add_export, add_import, add_stat,
-                   add_top, add_check, add_doctor}) {
+                   add_append, add_increment, add_expire, add_scan, add_count, add_export,
+                   add_import, add_stat, add_top, add_check, add_doctor}) {
     commands.push_back(add(app));
   }
   CLI::App* bench = app.add_subcommand("bench", "Measure a server");

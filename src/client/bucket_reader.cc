@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "client/timeouts.h"
 #include "layout/rules.h"
 
 namespace scalio::client {
@@ -19,12 +20,6 @@ constexpr Nanos kMaxTornWait = 100 * kMillisecond;
 // server.
 constexpr int kMaxRestarts = 100;
 }  // namespace
-
-Status not_served(const layout::RecordView& record) {
-  return Status(Code::corrupt, fmt::format("the record {}, which this release does not read: use a "
-                                           "later one",
-                                           why_not_plain(record)));
-}
 
 class BucketReader::Lease {
  public:
@@ -117,9 +112,8 @@ Task<Result<std::optional<StoredRecord>>> BucketReader::find(std::string_view ke
   bool blank = false;
   Lease lease(*this);
   Bucket bucket((*lease).span());
-  const auto record_of = [](const layout::RecordView& r) -> Result<std::optional<StoredRecord>> {
-    if (r.end != 0) return not_served(r);
-    return std::optional(StoredRecord{{std::string(r.value), r.version}, r.kind});
+  const auto record_of = [](const layout::RecordView& r) {
+    return std::optional(StoredRecord{{std::string(r.value), r.version, end_of(r.end)}, r.kind});
   };
   for (int restart = 0; restart < kMaxRestarts; ++restart) {
     Result<BucketState> state = co_await read(home, (*lease).span(), blank);

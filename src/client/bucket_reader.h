@@ -17,9 +17,6 @@
 
 namespace scalio::client {
 
-// Why a record that has an end is not given to anybody.
-Status not_served(const layout::RecordView& record);
-
 class BucketReader {
  public:
   BucketReader(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry);

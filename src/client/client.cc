@@ -140,16 +140,18 @@ struct Client::Impl {
   }
   Status check_write(const layout::Request& request) const;
   Task<Result<client::WriteReply>> update(layout::Request request);
-  Status check_value(std::string_view key, std::uint64_t length) const;
+  Status check_large(std::string_view key, std::uint64_t length, Expiry expiry) const;
   // Whether a value of this length is large with this key.
-  bool is_large(std::string_view key, std::uint64_t length) const {
-    return key.size() + length > geometry.inline_limit;
+  bool is_large(std::string_view key, std::uint64_t length, Expiry expiry) const {
+    return layout::payload_size(key.size(), length, expiry.time.count() != 0) >
+           geometry.inline_limit;
   }
   Status begin_get(std::string_view key);
   Task<Result<std::uint64_t>> write(RequestKind kind, std::string_view key, std::string_view value,
-                                    std::uint64_t expected);
+                                    std::uint64_t expected, Expiry expiry = {});
   Task<Result<std::uint64_t>> put_parts(std::string_view key, std::uint64_t length,
-                                        PartSource source, std::optional<std::uint64_t> expected);
+                                        PartSource source, std::optional<std::uint64_t> expected,
+                                        Expiry expiry);
 };
 
 // A forked process has the mark of the parent's thread, and its operations fail without a loop.
@@ -399,9 +401,16 @@ Task<std::vector<Result<Record>>> Client::multi_get(std::span<const std::string_
   co_return results;
 }
 
+namespace {
+Status end_before_epoch() { return Status(Code::invalid, "an end before the epoch"); }
+}  // namespace
+
 Status Client::Impl::check_write(const layout::Request& request) const {
   if (Status s = check_key(request.key); !s.ok()) return s;
-  const std::size_t bytes = request.key.size() + request.value.size();
+  const std::uint64_t bytes =
+      layout::payload_size(request.key.size(), request.value.size(), request.end != 0);
+  if (request.end > static_cast<std::uint64_t>(EndTime::duration::max().count()))
+    return end_before_epoch();
   if (request.kind == RequestKind::increment || bytes <= geometry.inline_limit) return Status();
   return Status(Code::too_large,
                 fmt::format("key and value have {} bytes, the store takes {}; format one with a "
@@ -417,27 +426,31 @@ Task<Result<client::WriteReply>> Client::Impl::update(layout::Request request) {
 }
 
 Task<Result<std::uint64_t>> Client::Impl::write(RequestKind kind, std::string_view key,
-                                                std::string_view value, std::uint64_t expected) {
+                                                std::string_view value, std::uint64_t expected,
+                                                Expiry expiry) {
   check_thread();
   if (!loop->may_go_on()) co_await loop->yield();
   ShardClient& shard = shard_of(hash_key(key, geometry.hash_seed));
-  if (is_large(key, value.size())) [[unlikely]] {
-    if (Status s = check_key(key); !s.ok()) co_return s;
-    if (Status s = check_value(key, value.size()); !s.ok()) co_return s;
-    client::LargeWrite large{key, static_cast<std::uint32_t>(value.size()), std::nullopt};
+  if (is_large(key, value.size(), expiry)) [[unlikely]] {
+    if (Status s = check_large(key, value.size(), expiry); !s.ok()) co_return s;
+    client::LargeWrite large{key, static_cast<std::uint32_t>(value.size()), std::nullopt, expiry};
     if (kind == RequestKind::put_if) large.expected = expected;
     co_return co_await shard.write_large(large, value);
   }
-  const layout::Request request{.kind = kind, .expected = expected, .key = key, .value = value};
+  layout::Request request{.kind = kind, .expected = expected, .key = key, .value = value};
+  client::set_expiry(request, expiry);
   if (Status s = check_write(request); !s.ok()) co_return s;
   const Result<client::WriteReply> done = co_await shard.write(request);
   if (!done.ok()) co_return done.status();
   co_return done->version;
 }
 
-// Of a large one.
-Status Client::Impl::check_value(std::string_view key, std::uint64_t length) const {
-  const std::uint64_t most = client::longest_large_value(key.size(), geometry);
+// Of a large value.
+Status Client::Impl::check_large(std::string_view key, std::uint64_t length, Expiry expiry) const {
+  if (Status s = check_key(key); !s.ok()) return s;
+  if (expiry.time.count() < 0) return end_before_epoch();
+  const std::uint64_t end = expiry.time.count() != 0 ? layout::kEndSize : 0;
+  const std::uint64_t most = client::longest_large_value(key.size() + end, geometry);
   if (most == 0) {
     return Status(
         Code::too_large,
@@ -447,7 +460,7 @@ Status Client::Impl::check_value(std::string_view key, std::uint64_t length) con
                           key.size() + length, geometry.inline_limit)
             : fmt::format("the key has {} bytes, and one of a large value {} at most, by the "
                           "store's inline limit",
-                          key.size(), geometry.inline_limit - layout::kPointerSize));
+                          key.size(), geometry.inline_limit - layout::kPointerSize - end));
   }
   if (length <= most) return Status();
   return Status(Code::too_large,
@@ -458,38 +471,45 @@ Status Client::Impl::check_value(std::string_view key, std::uint64_t length) con
 
 Task<Result<std::uint64_t>> Client::Impl::put_parts(std::string_view key, std::uint64_t length,
                                                     PartSource source,
-                                                    std::optional<std::uint64_t> expected) {
+                                                    std::optional<std::uint64_t> expected,
+                                                    Expiry expiry) {
   check_thread();
   if (!loop->may_go_on()) co_await loop->yield();
-  if (Status s = check_key(key); !s.ok()) co_return s;
-  if (is_large(key, length)) {
-    if (Status s = check_value(key, length); !s.ok()) co_return s;
-    const client::LargeWrite large{key, static_cast<std::uint32_t>(length), expected};
+  if (is_large(key, length, expiry)) {
+    if (Status s = check_large(key, length, expiry); !s.ok()) co_return s;
+    const client::LargeWrite large{key, static_cast<std::uint32_t>(length), expected, expiry};
     co_return co_await shard_of(hash_key(key, geometry.hash_seed)).put_parts(large, source);
   }
+  if (Status s = check_key(key); !s.ok()) co_return s;
   std::string value(length, '\0');
   if (length > 0) {
     Status s = co_await source(std::span(value));
     if (!s.ok()) co_return s;
   }
   const RequestKind kind = expected ? RequestKind::put_if : RequestKind::put;
-  co_return co_await write(kind, key, value, expected.value_or(0));
+  co_return co_await write(kind, key, value, expected.value_or(0), expiry);
 }
 
-Task<Result<std::uint64_t>> Client::put(std::string_view key, std::string_view value) {
-  return impl_->write(RequestKind::put, key, value, 0);
+Task<Result<std::uint64_t>> Client::put(std::string_view key, std::string_view value,
+                                        Expiry expiry) {
+  return impl_->write(RequestKind::put, key, value, 0, expiry);
 }
 Task<Result<std::uint64_t>> Client::put_if(std::string_view key, std::string_view value,
-                                           std::uint64_t expected) {
-  return impl_->write(RequestKind::put_if, key, value, expected);
+                                           std::uint64_t expected, Expiry expiry) {
+  return impl_->write(RequestKind::put_if, key, value, expected, expiry);
+}
+Task<Result<std::uint64_t>> Client::set_end(std::string_view key, Expiry expiry,
+                                            std::uint64_t expected) {
+  return impl_->write(RequestKind::set_end, key, {}, expected, expiry);
 }
 Task<Result<std::uint64_t>> Client::put_parts(std::string_view key, std::uint64_t length,
-                                              PartSource source) {
-  return impl_->put_parts(key, length, std::move(source), std::nullopt);
+                                              PartSource source, Expiry expiry) {
+  return impl_->put_parts(key, length, std::move(source), std::nullopt, expiry);
 }
 Task<Result<std::uint64_t>> Client::put_parts_if(std::string_view key, std::uint64_t length,
-                                                 PartSource source, std::uint64_t expected) {
-  return impl_->put_parts(key, length, std::move(source), expected);
+                                                 PartSource source, std::uint64_t expected,
+                                                 Expiry expiry) {
+  return impl_->put_parts(key, length, std::move(source), expected, expiry);
 }
 Task<Result<std::uint64_t>> Client::remove(std::string_view key) {
   return impl_->write(RequestKind::remove, key, {}, 0);
@@ -533,7 +553,7 @@ Task<std::vector<Result<std::uint64_t>>> Client::write(std::span<const BatchWrit
   WaitGroup group(*impl_->loop);
   const auto one = [](Impl& impl, const BatchWrite& w, Result<std::uint64_t>* out,
                       WaitGroup* all) -> Task<void> {
-    *out = co_await impl.write(kind_of(w.kind), w.key, w.value, w.expected);
+    *out = co_await impl.write(kind_of(w.kind), w.key, w.value, w.expected, w.expiry);
     all->done();
   };
   for (std::size_t i = 0; i < batch.size(); ++i) {

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "client/shard_client.h"
+#include "client/timeouts.h"
 #include "client/value_limit.h"
 #include "client/value_stream.h"
 #include "layout/bucket.h"
@@ -31,6 +32,7 @@ using Written = Result<std::uint64_t>;
 constexpr std::uint32_t kInlineLimit = 80;
 constexpr std::uint64_t kSession = 9;
 constexpr std::uint64_t kUpload = 77;
+constexpr std::uint64_t kStoreTime = 1000 * kSecond;
 constexpr std::string_view kKey = "a key";
 const std::uint32_t kCapacity = layout::part_capacity(kKey.size());
 
@@ -63,7 +65,7 @@ class LargeValueTest : public testing::Test {
         time_,
         [this](const Bytes&, auto...) -> Task<Result<JoinedShard>> {
           Bytes hello;
-          layout::HelloReply reply{session_, ssd_, blocks_, kSecond, kSecond, "", {}};
+          layout::HelloReply reply{session_, ssd_, blocks_, kSecond, kSecond, "", {}, kStoreTime};
           layout::encode(hello, reply);
           auto made = std::make_unique<fabric::LocalConnection>(time_, region_, std::move(hello));
           connection_ = made.get();
@@ -110,12 +112,12 @@ class LargeValueTest : public testing::Test {
     layout::encode(std::as_writable_bytes(std::span(out)), p);
     return out;
   }
-  void merge(const Pointer& p, std::uint64_t version) {
+  void merge(const Pointer& p, std::uint64_t version, std::uint64_t end = 0) {
     const std::uint64_t number = ssd_.home_bucket(point());
     layout::Bucket bucket(ssd().subspan(ssd_.bucket_at(number), ssd_.bucket_size));
     bucket.clear(ssd_.store_id());
     const std::string pointer = bytes_of(p);
-    bucket.append({kKey, pointer, version, layout::Kind::pointer});
+    bucket.append({kKey, pointer, version, layout::Kind::pointer, end});
     bucket.seal(number);
   }
   // Puts it into the write slot, and kills what was cached, as a server does.
@@ -142,6 +144,8 @@ class LargeValueTest : public testing::Test {
     std::size_t most_waiting = 0;
     std::uint32_t length = 0;
     std::uint64_t expected = 0;
+    std::uint64_t end = 0;  // of the commit
+    bool end_is_relative = false;
     int busy = 0;                     // so many requests are refused so
     int busy_commits = 0;             // and so many commits
     std::set<std::uint64_t> commits;  // their sequences
@@ -155,6 +159,11 @@ class LargeValueTest : public testing::Test {
   }
   Bytes reply_to(const layout::Request& request) {
     server_.kinds.push_back(request.kind);
+    if (request.kind == RequestKind::store_time) {
+      Bytes text;
+      layout::encode(text, layout::StoreTime{kStoreTime + time_.now()});
+      return encoded({Code::ok, 0, as_string(text)});
+    }
     EXPECT_EQ(request.key, kKey);
     if (server_.busy > 0) {
       --server_.busy;
@@ -179,6 +188,8 @@ class LargeValueTest : public testing::Test {
       --server_.busy_commits;
       return encoded({Code::busy, 0, "parts of the value are under way"});
     }
+    server_.end = request.end;
+    server_.end_is_relative = request.end_is_relative;
     if (layout::is_value_commit(request.kind) && !server_.commit_answer.ok()) {
       return encoded({server_.commit_answer.code(), 0, server_.commit_answer.message()});
     }
@@ -202,10 +213,11 @@ class LargeValueTest : public testing::Test {
     for (const auto& [index, bytes] : server_.parts) all += bytes;
     return all;
   }
-  Written put(std::string_view value, std::optional<std::uint64_t> expected = {}) {
+  Written put(std::string_view value, std::optional<std::uint64_t> expected = {},
+              Expiry expiry = {}) {
     std::optional<Written> out;
     const auto length = static_cast<std::uint32_t>(value.size());
-    time_.start(client_->write_large({kKey, length, expected}, value), out);
+    time_.start(client_->write_large({kKey, length, expected, expiry}, value), out);
     serve();
     return *std::move(out);
   }
@@ -267,6 +279,51 @@ TEST_F(LargeValueTest, IsReadOnAMissAndThenByTheCachedPointer) {
     EXPECT_EQ(hit.parts_read - before.parts_read, 2 * parts);
     EXPECT_EQ(hit.large_gets - before.large_gets, 2U);
   }
+}
+
+TEST_F(LargeValueTest, HasTheEndOfItsRecordAndIsNotReadBehindThat) {
+  const std::string value = value_of(3 * kCapacity);
+  const Pointer p = place(value, 6, 1, 3);
+  const std::uint64_t end = kStoreTime + 3600 * kSecond;
+  merge(p, 6, end);
+  for (int i = 0; i < 2; ++i) {
+    const Result<Record> record = get();
+    ASSERT_TRUE(record.ok()) << record.status().to_string();
+    EXPECT_TRUE(record->value == value);
+    EXPECT_EQ(end_of(record->end), end) << "missed, or hit: " << i;
+  }
+  EndTime told;
+  const PartSink sink = [&told](const PartView& part) -> Task<Status> {
+    told = part.end;
+    co_return Status();
+  };
+  EXPECT_TRUE(time_.run(client_->get_parts(kKey, point(), sink, 0)).ok());
+  EXPECT_EQ(end_of(told), end);
+
+  const std::uint64_t parts = client_->counters().parts_read;
+  merge(p, 6, 1);
+  for (std::uint32_t i = 0; i < blocks_.read_slots; ++i)
+    store(region_.data() + blocks_.read_word(i), layout::ReadWord{}.pack());
+  for (int i = 0; i < 2; ++i) {
+    std::optional<Result<Record>> out;
+    time_.start(client_->get(kKey, point()), out);
+    serve();
+    EXPECT_EQ(out->code(), Code::not_found) << "missed, or hit: " << i;
+  }
+  EXPECT_EQ(client_->counters().parts_read, parts);
+}
+
+TEST_F(LargeValueTest, ItsEndComesWithItsCommit) {
+  const std::string value = value_of(1000);
+  ASSERT_TRUE(put(value).ok());
+  EXPECT_EQ(server_.end, 0U);
+  ASSERT_TRUE(put(value, {}, Expiry::at(end_of(12345))).ok());
+  EXPECT_EQ(server_.end, 12345U);
+  EXPECT_FALSE(server_.end_is_relative);
+  ASSERT_TRUE(put(value, 7, Expiry::after(std::chrono::seconds(2))).ok());
+  EXPECT_EQ(server_.end, 2 * kSecond);
+  EXPECT_TRUE(server_.end_is_relative);
+  EXPECT_EQ(server_.expected, 7U);
 }
 
 TEST_F(LargeValueTest, ThatIsDamagedIsCorrupt) {

@@ -48,6 +48,23 @@ std::string text_of(BlockView::Found found, const BlockView& view) {
 }
 std::string text_of(Code code) { return code == Code::ok ? "done" : std::string(to_string(code)); }
 
+std::pair<std::string, std::string> what_was_read(std::uint64_t block, std::size_t size,
+                                                  BlockView::Found found, const BlockView& view) {
+  return {fmt::format("READ of block {}, {} bytes at most", block, size), text_of(found, view)};
+}
+
+Result<StoredRecord> stored_of(Result<Record> record, layout::Kind kind) {
+  if (!record.ok()) return record.status();
+  return StoredRecord{*std::move(record), kind};
+}
+
+// What is cached of what was found.
+layout::RecordView view_of(std::string_view key, const Result<StoredRecord>& found) {
+  if (!found.ok()) return {key, {}, 0, layout::Kind::tombstone};
+  const Record& r = found->record;
+  return {key, r.value, r.version, found->kind, end_of(r.end)};
+}
+
 // What a GET finds when its SSD has this of the key.
 Result<StoredRecord> answer_of(Result<std::optional<StoredRecord>> found) {
   if (!found.ok()) return found.status();
@@ -102,9 +119,8 @@ ShardClient::ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener
 
 Result<Record> ShardClient::hit(const layout::RecordView& record) {
   ++counters_.hits;
-  if (record.end != 0) return not_served(record);
   if (record.kind == layout::Kind::tombstone) return Status(Code::not_found, "");
-  return Record{std::string(record.value), record.version};
+  return Record{std::string(record.value), record.version, end_of(record.end)};
 }
 
 // `nothing`, if not empty, is the key's block as it was read on the connection `held` just now, and
@@ -177,14 +193,16 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash,
       });
       if (found == BlockView::Found::record) {
         touch_sometimes(now, block, view.slot());
-        if (view.record().kind != layout::Kind::pointer) co_return hit(view.record());
-        Result<Record> pointer = hit(view.record());
-        if (kind != nullptr) *kind = layout::Kind::pointer;
-        if (!pointer.ok() || kind != nullptr) co_return pointer;
-        bytes.give_back();
-        const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
-        StoredRecord large{*std::move(pointer), layout::Kind::pointer};
-        co_return co_await get_whole(key, hash, deadline, std::move(large));
+        if (lives(*now, view.record().end)) {
+          if (view.record().kind != layout::Kind::pointer) co_return hit(view.record());
+          Result<Record> pointer = hit(view.record());
+          if (kind != nullptr) *kind = layout::Kind::pointer;
+          if (!pointer.ok() || kind != nullptr) co_return pointer;
+          bytes.give_back();
+          const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
+          StoredRecord large{*std::move(pointer), layout::Kind::pointer};
+          co_return co_await get_whole(key, hash, deadline, std::move(large));
+        }
       }
       if (found != BlockView::Found::none || !view.has_fill_times()) bytes.give_back();
       if (!held) held = now;
@@ -224,6 +242,9 @@ Task<Result<StoredRecord>> ShardClient::find_slowly(std::string key, std::uint64
   Nanos asked = 0;
   for (bool first = !bytes.empty(); first || executor_.now() <= deadline; first = false) {
     auto bodies = BlockView::Bodies::with_words;
+    // Of what the caller has read before it is not known when.
+    const Nanos began = first ? 0 : executor_.now();
+    bool was_read = false;
     if (!first) {
       bytes.give_back();
       Result<std::shared_ptr<ShardConnection>> live = co_await link_.get();
@@ -239,32 +260,27 @@ Task<Result<StoredRecord>> ShardClient::find_slowly(std::string key, std::uint64
       }
     }
     const std::uint64_t block = held->hello.region.block_of(hash);
-    const std::uint32_t tag = layout::tag_of(hash);
     BlockView view(held->hello.region, block, bytes.span(), bodies);
-    const BlockView::Found found = first ? BlockView::Found::none : view.look_up(key, tag);
+    const BlockView::Found found =
+        first ? BlockView::Found::none : view.look_up(key, layout::tag_of(hash));
     if (!first) {
-      trace(asked, [&] {
-        return std::pair(
-            fmt::format("READ of block {}, {} bytes at most", block, bytes.span().size()),
-            text_of(found, view));
-      });
+      const auto what = [&] { return what_was_read(block, bytes.span().size(), found, view); };
+      trace(asked, what);
     }
     if (found == BlockView::Found::record) {
       // What is found later than by the first READ has just been filled.
       if (bodies == BlockView::Bodies::after_words) touch_sometimes(held, block, view.slot());
-      Result<Record> record = hit(view.record());
-      if (!record.ok()) co_return record.status();
-      co_return StoredRecord{*std::move(record), view.record().kind};
-    }
-    // Its victim is chosen by the whole block.
-    if (bodies == BlockView::Bodies::after_words && !view.has_fill_times()) continue;
-    if (found == BlockView::Found::replaced) {
+      out = stored_of(hit(view.record()), view.record().kind);
+      was_read = true;
+    } else if (bodies == BlockView::Bodies::after_words && !view.has_fill_times()) {
+      continue;  // its victim is chosen by the whole block
+    } else if (found == BlockView::Found::replaced) {
       if (++tries.rereads > kEagerRereads) co_await executor_.sleep(kReread);
     } else if (must_poll(*held, view, found, block, tries)) {
       ++tries.polls;
-      const Nanos began = trace_time();
+      asked = trace_time();
       co_await executor_.sleep(kFillPoll);
-      trace(began, [&] {
+      trace(asked, [&] {
         return std::pair(std::string("wait for another client that fills the slot"),
                          fmt::format("wait {} of {}", tries.polls, kMaxFillPolls));
       });
@@ -272,16 +288,41 @@ Task<Result<StoredRecord>> ShardClient::find_slowly(std::string key, std::uint64
       ++tries.fills;
       const std::uint64_t word = view.read_word_raw(*slot);
       const Next next = co_await fill(*held, key, hash, block, *slot, word, &out);
-      if (next == Next::done) co_return out;
+      was_read = next == Next::done;
       if (next == Next::bypass) tries.fills = kMaxFillAttempts;
-    } else if (co_await bypass(*held, key, hash, &out)) {
-      co_return out;
+    } else {
+      was_read = co_await bypass(*held, key, hash, &out);
     }
+    const bool settled = was_read && co_await settle(*held, began, &out);
+    if (settled) co_return out;
   }
   co_return Status(
       Code::timed_out,
       "the key's block changed under every read of it, or the server could not be read" +
           link_.why_lost());
+}
+
+// Rule 17: makes of a record that was read, by a read that began at `began` or later, what a GET
+// answers: it, or that there is none any more. False if it must be read again: it has ended since,
+// and may have been replaced before that.
+Task<bool> ShardClient::settle(ShardConnection& link, Nanos began, Result<StoredRecord>* out) {
+  const std::uint64_t end = out->ok() ? end_of((*out)->record.end) : 0;
+  if (lives(link, end)) co_return true;
+  const StoreEstimate& estimate = link.store_time;
+  if (!estimate.ended(end, began)) {
+    if (kept(Rule::ask_for_time)) {
+      const Status asked = co_await link_.ask_time(link);
+      if (!asked.ok()) {
+        if (!link.connection->alive()) co_return false;
+        *out = asked;
+        co_return true;
+      }
+    }
+    if (estimate.told() < end) co_return true;
+    if (kept(Rule::read_after_end)) co_return false;
+  }
+  *out = Status(Code::not_found, "");
+  co_return true;
 }
 
 // Rule 5: whether to wait for the client that is filling the key's slot.
@@ -399,8 +440,7 @@ Task<ShardClient::Next> ShardClient::fill(ShardConnection& link, std::string_vie
   Result<std::optional<StoredRecord>> found = co_await ssd_.find(link.hello, key, hash);
   const bool was_read = found.ok(), absent = was_read && !*found;
   *out = answer_of(std::move(found));
-  layout::RecordView record{key, {}, 0, layout::Kind::tombstone};
-  if (out->ok()) record = {key, (*out)->record.value, (*out)->record.version, (*out)->kind};
+  const layout::RecordView record = view_of(key, *out);
   if (!was_read || layout::slot_bytes(record) > g.slot_size ||
       (absent && !kept(Rule::victim_lost))) {
     co_return co_await release(link, word_at, mine.pack(), seen) ? Next::done : Next::again;
@@ -522,6 +562,7 @@ struct ShardClient::Delivery {
   const std::optional<Nanos> deadline;
   std::uint64_t at = from;  // the next byte to give
   bool begun = false;
+  EndTime end = {};  // of the record whose value was given
 };
 
 namespace {
@@ -529,7 +570,7 @@ namespace {
 PartView whole_of(const Record& record, std::uint64_t from) {
   const std::uint64_t size = record.value.size();
   from = std::min(from, size);
-  return {std::string_view(record.value).substr(from), from, size, record.version};
+  return {std::string_view(record.value).substr(from), from, size, record.version, record.end};
 }
 }  // namespace
 
@@ -548,6 +589,7 @@ Task<Result<Record>> ShardClient::get_whole(std::string_view key, std::uint64_t 
   const Result<std::uint64_t> version = co_await deliver(delivery, std::move(found));
   if (!version.ok()) co_return version.status();
   out.version = *version;
+  out.end = delivery.end;
   co_return out;
 }
 
@@ -575,6 +617,7 @@ Task<Result<std::uint64_t>> ShardClient::deliver(Delivery& d, StoredRecord found
   if (found.large()) ++counters_.large_gets;
   for (;;) {
     const Record& record = found.record;
+    d.end = record.end;
     if (!found.large()) {
       if (d.begun) co_return Status(Code::conflict, "the value was overwritten while it was read");
       const PartView all = whole_of(record, d.from);
@@ -619,7 +662,8 @@ Task<Result<bool>> ShardClient::deliver_parts(Delivery& d, const Record& found,
                                               const layout::Pointer& pointer) {
   const std::uint64_t capacity = layout::part_capacity(d.key.size());
   if (d.at >= pointer.length) {
-    Status s = co_await d.sink(PartView{{}, pointer.length, pointer.length, found.version});
+    Status s =
+        co_await d.sink(PartView{{}, pointer.length, pointer.length, found.version, found.end});
     if (!s.ok()) co_return s;
     co_return true;
   }
@@ -633,7 +677,7 @@ Task<Result<bool>> ShardClient::deliver_parts(Delivery& d, const Record& found,
     if (!part.ok()) co_return part.status();
     if (!*part) co_return false;
     const std::string_view bytes = as_string(**part).substr(d.at % capacity);
-    const PartView view{bytes, d.at, pointer.length, found.version};
+    const PartView view{bytes, d.at, pointer.length, found.version, found.end};
     d.begun = true;
     d.at += bytes.size();
     Status s = co_await d.sink(view);

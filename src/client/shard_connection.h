@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "client/store_estimate.h"
 #include "fabric/fabric.h"
 #include "layout/message.h"
 
@@ -14,6 +15,7 @@ struct ShardConnection {
   layout::HelloReply hello;
   std::size_t calls = 0;   // that may be in flight to the shard
   Nanos connected_at = 0;  // by this client's clock, when the server's was hello.server_now
+  StoreEstimate store_time;
 };
 
 }  // namespace scalio::client

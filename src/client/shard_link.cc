@@ -88,6 +88,7 @@ void ShardLink::close() {
 }
 
 Task<Status> ShardLink::connect_once(Nanos bound) {
+  const Nanos asked = executor_.now();
   Bytes hello;
   layout::encode(hello, layout::HelloRequest{session_->id});
   Result<JoinedShard> joined = co_await connector_(std::move(hello), bound);
@@ -108,6 +109,7 @@ Task<Status> ShardLink::connect_once(Nanos bound) {
   made->calls = joined->calls;
   made->hello = *reply;
   made->connected_at = executor_.now();
+  if (reply->store_time != 0) made->store_time.learn(reply->store_time, asked, made->connected_at);
   if (reply->session != session_->id) {
     // The old session is gone, with the outcome of what was in flight in it.
     session_ = std::make_shared<ClientSession>();
@@ -279,22 +281,42 @@ Task<Result<ShardLink::Answer>> ShardLink::request(ByteSpan message, std::uint64
   if (session != 0 && session != (*link)->hello.session) {
     co_return Status(Code::unavailable, "the server was restarted");
   }
+  co_return co_await ask_on(**link, message);
+}
+
+Task<Result<ShardLink::Answer>> ShardLink::ask_on(ShardConnection& link, ByteSpan message) {
   ++calls_;
-  layout::set_shard(message, (*link)->hello.ssd.shard);
-  Result<Bytes> answer = co_await (*link)->connection->call(message);
+  layout::set_shard(message, link.hello.ssd.shard);
+  Result<Bytes> answer = co_await link.connection->call(message);
   --calls_;
   window_.wake_all();
   if (!answer.ok()) co_return answer.status();
   auto reply = layout::decode_reply(*answer);
   if (!reply) co_return Status(Code::unavailable, "the server's reply is malformed");
   if (reply->code != Code::ok) co_return Status(reply->code, std::string(reply->text));
-  co_return Answer{(*link)->hello.session, reply->version, std::string(reply->text)};
+  co_return Answer{link.hello.session, reply->version, std::string(reply->text)};
 }
 
 Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
   Result<Answer> answer = co_await request(message, 0);
   if (!answer.ok()) co_return answer.status();
   co_return std::move(answer->text);
+}
+
+Task<Status> ShardLink::ask_time(ShardConnection& on) {
+  Request request;
+  request.kind = RequestKind::store_time;
+  Bytes message;
+  layout::encode(message, request);
+  while (calls_ >= on.calls) co_await window_.wait();
+  const Nanos asked = executor_.now();
+  const Result<Answer> answer = co_await ask_on(on, message);
+  if (!answer.ok()) co_return answer.status();
+  const auto told = layout::decode_store_time(as_bytes(answer->text));
+  if (!told || told->time == 0)
+    co_return Status(Code::unavailable, "the server's reply is malformed");
+  on.store_time.learn(told->time, asked, executor_.now());
+  co_return Status();
 }
 
 Task<Result<std::string>> ShardLink::ask(RequestKind kind, std::string_view value) {

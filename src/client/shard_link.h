@@ -74,6 +74,9 @@ class ShardLink {
   // lost.
   Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value);
   Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value, Nanos deadline);
+  // Has the server tell its store time, on this connection, which the caller holds. Its caller
+  // bounds it.
+  Task<Status> ask_time(ShardConnection& on);
 
  private:
   struct ClientSession {
@@ -105,6 +108,7 @@ class ShardLink {
   Task<Result<WriteReply>> carry_out(std::shared_ptr<PendingWrite> write);
   Status give_up(PendingWrite& write, Nanos time);
   Task<Result<std::string>> ask_once(Bytes message);
+  Task<Result<Answer>> ask_on(ShardConnection& link, ByteSpan message);
 
   Executor& executor_;
   const Connector connector_;

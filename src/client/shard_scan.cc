@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 
@@ -32,8 +33,7 @@ Result<ScanPage> page_of(Stretch stored, SlotRecords slots, const layout::SsdGeo
   ScanPage page;
   page.records.reserve(memory->stored.records.size() + newer.size());
   const auto add = [&](const RecordView& r) {
-    if (r.end != 0) return not_served(r);
-    if (r.kind == Kind::value) page.records.push_back({r.key, r.value, r.version});
+    if (r.kind == Kind::value) page.records.push_back({r.key, r.value, r.version, end_of(r.end)});
     if (r.kind != Kind::pointer) return Status();
     const std::optional<layout::Pointer> pointer =
         layout::decode_pointer(as_bytes(r.value), r.key.size(), ssd);
@@ -43,7 +43,7 @@ Result<ScanPage> page_of(Stretch stored, SlotRecords slots, const layout::SsdGeo
                                 "check` on the server",
                                 ssd.ssd()));
     }
-    page.records.push_back({r.key, {}, r.version, true, pointer->length});
+    page.records.push_back({r.key, {}, r.version, end_of(r.end), true, pointer->length});
     return Status();
   };
   for (const RecordView& r : memory->stored.records) {
@@ -85,7 +85,7 @@ Task<Result<ScanPage>> ShardScan::read(std::uint64_t first, std::uint64_t end) {
 // Has all that it uses: its caller may not wait for its end.
 Task<Result<ScanPage>> ShardScan::read_slowly(std::uint64_t first, std::uint64_t end,
                                               Nanos deadline) {
-  while (executor_.now() <= deadline) {
+  for (Nanos began = executor_.now(); began <= deadline; began = executor_.now()) {
     const Result<std::shared_ptr<ShardConnection>> live = co_await link_.get();
     if (!live.ok()) co_return live.status();
     const std::shared_ptr<ShardConnection> held = *live;
@@ -109,9 +109,35 @@ Task<Result<ScanPage>> ShardScan::read_slowly(std::uint64_t first, std::uint64_t
       if (co_await held->connection->read(held->hello.region.block_at(0), word) != Code::ok)
         continue;
     }
-    co_return page_of(*std::move(stored), *std::move(newer), held->hello.ssd);
+    Result<ScanPage> page = page_of(*std::move(stored), *std::move(newer), held->hello.ssd);
+    if (!page.ok()) co_return page.status();
+    const Result<bool> settled = co_await settle(*held, began, *page);
+    if (!settled.ok()) co_return settled.status();
+    if (*settled) co_return page;
   }
   co_return Status(Code::timed_out, "the server could not be read" + link_.why_lost());
+}
+
+// Rule 17, as of a GET, for each record: leaves out what has ended. False if the step must be read
+// again.
+Task<Result<bool>> ShardScan::settle(ShardConnection& link, Nanos began, ScanPage& page) {
+  const StoreEstimate& estimate = link.store_time;
+  const Nanos now = executor_.now();
+  bool undecided = false;
+  std::erase_if(page.records, [&](const ScannedRecord& r) {
+    const std::uint64_t end = end_of(r.end);
+    if (end == 0 || estimate.lives(end, now)) return false;
+    if (estimate.ended(end, began)) return true;
+    undecided = true;
+    return false;
+  });
+  if (!undecided) co_return true;
+  const Status asked = co_await link_.ask_time(link);
+  if (!asked.ok() && link.connection->alive()) co_return asked;
+  const std::uint64_t told = asked.ok() ? estimate.told() : ~std::uint64_t{0};
+  co_return std::ranges::none_of(page.records, [&](const ScannedRecord& r) {
+    return end_of(r.end) != 0 && end_of(r.end) <= told;
+  });
 }
 
 Task<Result<SlotRecords>> ShardScan::slot_records(std::shared_ptr<ShardConnection> held,

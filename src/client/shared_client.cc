@@ -179,19 +179,26 @@ Status SharedClient::get(std::string_view key, Done<Result<Record>> done, Comple
 }
 
 Status SharedClient::put(std::string_view key, std::string_view value,
-                         Done<Result<std::uint64_t>> done, CompletionQueue* to) {
-  return submit<Result<std::uint64_t>>(
-      [key = std::string(key), value = std::string(value)](Client& c) { return c.put(key, value); },
-      std::move(done), to);
+                         Done<Result<std::uint64_t>> done, CompletionQueue* to, Expiry expiry) {
+  return submit<Result<std::uint64_t>>([key = std::string(key), value = std::string(value),
+                                        expiry](Client& c) { return c.put(key, value, expiry); },
+                                       std::move(done), to);
 }
 
 Status SharedClient::put_if(std::string_view key, std::string_view value, std::uint64_t expected,
-                            Done<Result<std::uint64_t>> done, CompletionQueue* to) {
+                            Done<Result<std::uint64_t>> done, CompletionQueue* to, Expiry expiry) {
   return submit<Result<std::uint64_t>>(
-      [key = std::string(key), value = std::string(value), expected](Client& c) {
-        return c.put_if(key, value, expected);
+      [key = std::string(key), value = std::string(value), expected, expiry](Client& c) {
+        return c.put_if(key, value, expected, expiry);
       },
       std::move(done), to);
+}
+
+Status SharedClient::set_end(std::string_view key, Expiry expiry, std::uint64_t expected,
+                             Done<Result<std::uint64_t>> done, CompletionQueue* to) {
+  return submit<Result<std::uint64_t>>([key = std::string(key), expiry, expected](
+                                           Client& c) { return c.set_end(key, expiry, expected); },
+                                       std::move(done), to);
 }
 
 Status SharedClient::remove(std::string_view key, Done<Result<std::uint64_t>> done,
@@ -236,7 +243,11 @@ Status SharedClient::write(std::vector<SharedWrite> batch, Done<Result<Versions>
     std::vector<BatchWrite> views;
     views.reserve(batch.size());
     for (const SharedWrite& w : batch) {
-      views.push_back({.kind = w.kind, .key = w.key, .value = w.value, .expected = w.expected});
+      views.push_back({.kind = w.kind,
+                       .key = w.key,
+                       .value = w.value,
+                       .expected = w.expected,
+                       .expiry = w.expiry});
     }
     co_return co_await c.write(views);
   };

@@ -7,8 +7,8 @@
 
 namespace scalio::client {
 
-// Of a large one, with a key of this size: it is in one segment, and its pointer within the inline
-// limit. 0 if the store takes none.
+// Of a large one, with a key of this size, to which an end counts: it is in one segment, and its
+// pointer within the inline limit. 0 if the store takes none.
 inline std::uint32_t longest_large_value(std::size_t key_size, const layout::SsdGeometry& ssd) {
   const std::uint64_t pointer = layout::payload_size(key_size, layout::kPointerSize, false);
   if (ssd.value_size == 0 || pointer > ssd.inline_limit) return 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "client/timeouts.h"
 #include "layout/value_area.h"
 #include "task/sync.h"
 
@@ -74,6 +75,7 @@ ValueUpload::ValueUpload(ShardLink& link, PartTurns& turns, const LargeWrite& wr
     : deadlines_(link.deadlines()),
       timeout_(timeout),
       expected_(write.expected),
+      expiry_(write.expiry),
       state_(std::make_shared<State>(link, turns, write, counters)) {}
 
 ValueUpload::~ValueUpload() { state_->given_up = true; }
@@ -216,6 +218,7 @@ Task<Result<std::uint64_t>> ValueUpload::commit() {
   request.expected = expected_.value_or(0);
   request.key = s.key;
   request.value = upload;
+  set_expiry(request, expiry_);
   const Result<WriteReply> done = co_await s.link.write(request, step_deadline(), s.session);
   if (!done.ok()) co_return ended_early(done.status());
   co_return done->version;

@@ -18,6 +18,7 @@ struct LargeWrite {
   std::string_view key;
   std::uint32_t length = 0;               // of the value
   std::optional<std::uint64_t> expected;  // if given, the key's version must be this one
+  Expiry expiry = {};
 };
 
 class ValueUpload {
@@ -60,6 +61,7 @@ class ValueUpload {
   const Deadlines deadlines_;
   const Nanos timeout_;
   const std::optional<std::uint64_t> expected_;
+  const Expiry expiry_;
   std::optional<Nanos> deadline_;
   const std::shared_ptr<State> state_;
 };

@@ -85,6 +85,7 @@ Result<Operation> parse(const Json& line) {
   op.version = fields.number<std::uint64_t>(field::kVersion).value_or(0);
   const auto expected = fields.number<std::uint64_t>(field::kExpected);
   const auto told = fields.number<std::int64_t>(field::kNumber);
+  const auto ends = fields.number<Time>(field::kEnds);
   const auto result = fields.text(field::kResult);
   const auto outcome = named(kOutcomes, result.value_or("unknown"));
   const auto called = fields.number<Time>(field::kCall);
@@ -109,6 +110,7 @@ Result<Operation> parse(const Json& line) {
   op.key = *key;
   op.expected = expected.value_or(0);
   op.number = told.value_or(0);
+  op.ends = ends.value_or(kNever);
   op.outcome = *outcome;
   op.called = *called;
   op.returned = returned.value_or(kNever);
@@ -175,6 +177,7 @@ std::string to_string(const Operation& op, Time origin) {
   text += fmt::format("  {:<10} {} {}", op.client, name_of(kKinds, op.kind), op.key);
   if (op.is_write() && op.value) text += " = " + *op.value;
   if (is_conditional(op.kind)) text += fmt::format(" if version {}", op.expected);
+  if (op.ends != kNever) text += " for a time";
   text += fmt::format(" -> {}", name_of(kOutcomes, op.outcome));
   if (!op.is_write() && op.value) text += " " + *op.value;
   if (is_addition(op.kind) && op.outcome == Outcome::ok) text += fmt::format(" {}", op.number);

@@ -28,6 +28,7 @@ struct Operation {
   std::uint64_t version = 0;   // 0: none
   std::uint64_t expected = 0;  // put_if, remove_if
   std::int64_t number = 0;     // append, increment
+  Time ends = kNever;          // put, put_if
   Outcome outcome = Outcome::unknown;
   Time called = 0;
   Time returned = kNever;  // kNever unless a result was seen

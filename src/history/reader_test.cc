@@ -37,7 +37,7 @@ TEST_F(HistoryReaderTest, ReadsAndMerges) {
         R"("call":3,"return":5})"
         "\n"
         R"({"client":7,"op":"cput","key":"k","value":"w","version":null,"expected":9,)"
-        R"("result":"conflict","call":6,"return":8})"
+        R"("ends":70,"result":"conflict","call":6,"return":8})"
         "\n"
         R"({"client":7,"op":"cdelete","key":"k","value":null,"version":9,"expected":8,)"
         R"("result":"ok","call":9,"return":10})"
@@ -57,6 +57,8 @@ TEST_F(HistoryReaderTest, ReadsAndMerges) {
   EXPECT_EQ((*history)[1].outcome, Operation::Outcome::not_found);
   EXPECT_EQ((*history)[1].client, "7");
   EXPECT_EQ((*history)[2].expected, 9u);
+  EXPECT_EQ((*history)[2].ends, 70);
+  EXPECT_EQ((*history)[3].ends, kNever);
   EXPECT_EQ((*history)[2].outcome, Operation::Outcome::conflict);
   EXPECT_EQ((*history)[3].kind, Operation::Kind::remove_if);
   EXPECT_EQ((*history)[3].expected, 8u);

@@ -90,6 +90,10 @@ void append_line(std::string& out, const HistoryLine& line) {
     append_name(out, ',', field::kNumber);
     fmt::format_to(std::back_inserter(out), "{}", line.number);
   }
+  if (line.ends != 0) {
+    append_name(out, ',', field::kEnds);
+    append_number_or_null(out, true, line.ends);
+  }
   append_name(out, ',', field::kResult);
   append_string(out, name_of(kOutcomes, outcome_of(line.op, line.code)));
   append_name(out, ',', field::kCall);

@@ -51,6 +51,13 @@ TEST(HistoryLine, ConditionalPutHasItsExpectedVersion) {
   EXPECT_EQ(nlohmann::json::parse(text(line))["expected"], 12);
 }
 
+TEST(HistoryLine, APutForATimeSaysWhenItMayHaveEnded) {
+  HistoryLine line{.client = "c", .op = Kind::put, .key = "k", .value = "v"};
+  EXPECT_FALSE(nlohmann::json::parse(text(line)).contains("ends"));
+  line.ends = 77;
+  EXPECT_EQ(nlohmann::json::parse(text(line))["ends"], 77);
+}
+
 TEST(HistoryLine, ConditionalDeleteHasNoValue) {
   const HistoryLine line{.client = "c", .op = Kind::remove_if, .key = "k", .expected = 3};
   const auto json = nlohmann::json::parse(text(line));

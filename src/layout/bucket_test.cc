@@ -121,7 +121,7 @@ TEST(Bucket, HasItsFormatWithAnEndAndAPointer) {
   EXPECT_EQ(b.find("l")->kind, Kind::pointer);
   EXPECT_EQ(b.find("l")->value, pointer);
   EXPECT_EQ(b.find("m")->end, 5u);
-  EXPECT_FALSE(b.find("k")->plain() || b.find("l")->plain() || b.find("m")->plain());
+  EXPECT_TRUE(b.find("m")->ended_at(5) && !b.find("m")->ended_at(4));
   // They keep all that they have when others go.
   b.erase("k");
   b.erase("l");

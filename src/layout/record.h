@@ -30,15 +30,9 @@ struct RecordView {
   Kind kind = Kind::value;
   std::uint64_t end = 0;  // from this store time on (ns) it is no more; 0: it has no end
 
-  // A value that lasts: all that this version writes and serves.
-  bool plain() const { return kind != Kind::pointer && end == 0; }
+  // Whether it is no more at that store time.
+  bool ended_at(std::uint64_t time) const { return end != 0 && end <= time; }
 };
-// What a record that is not plain is, for messages.
-inline std::string_view why_not_plain(const RecordView& record) {
-  return record.kind == Kind::pointer ? "has its value in the value log"
-                                      : "has a time at which it ends";
-}
-
 // What a record takes of the inline limit, and behind the header of its place.
 constexpr std::uint64_t payload_size(std::size_t key, std::size_t value, bool has_end) {
   return key + value + (has_end ? kEndSize : 0);

@@ -29,21 +29,25 @@ enum class Rule : std::uint8_t {
   epoch,                // rule 9: a client notices that the server was restarted
   session,              // rule 8: a write that is sent again is done once
   bucket_images,        // recovery: buckets are logged before they are overwritten
-  repair_kill,    // rule 11: read slots are killed before a damaged write-slot word is put right
-  log_space,      // recovery: a write is admitted when the log has room before its tail
-  identity,       // rule 12: never written is not absent
-  newest_record,  // recovery: of two records of a key, the newer one counts
-  log_mac,        // recovery: of the log only what has the right MAC counts
-  same_shard,     // rule 9: who connects again goes on with the same shard, and no other answers
-  blocks_first,   // rule 13: a scan reads the blocks before the buckets
-  reach_later,    // rule 13: a home's reach by reads that begin after the home's
-  scan_end,       // rule 13: each stretch ends with an operation on the region
-  room_first,     // rule 14: a write is logged only if it will find room in the buckets
-  moves_flushed,  // rule 15: a segment is used again when what was moved out of it is flushed
-  move_is_newer,  // rule 15: a value that was moved wins against the same version
+  repair_kill,     // rule 11: read slots are killed before a damaged write-slot word is put right
+  log_space,       // recovery: a write is admitted when the log has room before its tail
+  identity,        // rule 12: never written is not absent
+  newest_record,   // recovery: of two records of a key, the newer one counts
+  log_mac,         // recovery: of the log only what has the right MAC counts
+  same_shard,      // rule 9: who connects again goes on with the same shard, and no other answers
+  blocks_first,    // rule 13: a scan reads the blocks before the buckets
+  reach_later,     // rule 13: a home's reach by reads that begin after the home's
+  scan_end,        // rule 13: each stretch ends with an operation on the region
+  room_first,      // rule 14: a write is logged only if it will find room in the buckets
+  moves_flushed,   // rule 15: a segment is used again when what was moved out of it is flushed
+  move_is_newer,   // rule 15: a value that was moved wins against the same version
+  update_alone,    // rule 16: a write that looks at what the key has does so alone
+  ask_for_time,    // rule 17: within its error of a record's end a client asks the server
+  read_after_end,  // rule 17: what was read before its end had passed is read again
+  time_mark,  // rule 17: no time is told beyond what is durable, and a restart goes on from that
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 27> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 31> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -71,6 +75,10 @@ constexpr std::array<std::pair<Rule, std::string_view>, 27> kRules{{
     {Rule::room_first, "room-first"},
     {Rule::moves_flushed, "moves-flushed"},
     {Rule::move_is_newer, "move-is-newer"},
+    {Rule::update_alone, "update-alone"},
+    {Rule::ask_for_time, "ask-for-time"},
+    {Rule::read_after_end, "read-after-end"},
+    {Rule::time_mark, "time-mark"},
 }};
 
 #ifdef SCALIO_LEAVE_OUT_RULES

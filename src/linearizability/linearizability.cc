@@ -39,6 +39,7 @@ struct KeyWrite {
   // From these times on an unseen cput or cdelete of unknown outcome may replace or remove it.
   Time replaced = kNever;
   Time removed = kNever;
+  Time ends = kNever;  // from this time on it may end by itself
 };
 
 // What an operation that ended demands: that between its call and its return there was a moment ...
@@ -89,6 +90,7 @@ class Builder {
       before.op = first;
       before.version = version_of(*first);
       before.present = is_put(*first);
+      before.ends = first->ends;
     }
     problem_.writes.push_back(before);
   }
@@ -165,6 +167,7 @@ class Builder {
       w.version = version;
       w.present = is_put(*op);
       w.called = op->called;
+      w.ends = op->ends;
       writes.push_back(w);
     }
     std::sort(writes.begin() + 1, writes.end(),
@@ -221,6 +224,8 @@ class Builder {
 
   void add_unknown(const Operation& op) {
     if (version_of(op) != 0) return;
+    // Should it take effect it may end, too.
+    if (op.ends != kNever) problem_.removes.push_back(op.ends);
     switch (op.kind) {
       case Kind::get:
       case Kind::append:
@@ -254,7 +259,7 @@ class Builder {
 
 // Writes 1 .. `at` have taken effect, and then perhaps unseen ones.
 struct State {
-  enum class Shape : std::uint8_t { as_written, overwritten, removed };
+  enum class Shape : std::uint8_t { as_written, overwritten, removed, ended };
 
   std::size_t at = 0;
   Shape shape = Shape::as_written;
@@ -405,8 +410,7 @@ class Search {
     }
     State over = s;
     over.shape = State::Shape::overwritten;
-    if (s.shape == State::Shape::as_written && here.present && here.replaced <= now_)
-      become(over, true);
+    if (may_be_expected(s) && here.replaced <= now_) become(over, true);
     if (s.puts < available(p_.puts, now_)) {
       State next = over;
       ++next.puts;
@@ -421,6 +425,11 @@ class Search {
     gone.shape = State::Shape::removed;
     if (s.shape == State::Shape::as_written && here.present && here.removed <= now_)
       become(gone, false);
+    if (s.shape == State::Shape::as_written && here.present && here.ends <= now_) {
+      State next = s;
+      next.shape = State::Shape::ended;
+      become(next, false);
+    }
     if (present(s) && s.removes < available(p_.removes, now_)) {
       State next = gone;
       ++next.removes;
@@ -432,8 +441,13 @@ class Search {
     if (next.called > now_) return false;
     if (!is_conditional(next.op->kind)) return true;
     if (next.op->expected == 0) return !present(s);
-    const KeyWrite& here = p_.writes[s.at];
-    return s.shape == State::Shape::as_written && here.present && here.version == next.op->expected;
+    return may_be_expected(s) && p_.writes[s.at].version == next.op->expected;
+  }
+  // Whether a cput or cdelete that expects the last write may be done: also if that has ended since
+  // it was looked at.
+  bool may_be_expected(const State& s) const {
+    return p_.writes[s.at].present &&
+           (s.shape == State::Shape::as_written || s.shape == State::Shape::ended);
   }
 
   // Replaces each state by those nearest to it that satisfy `d`. False if there are too many.

@@ -7,6 +7,9 @@
 // the order the writes take effect. So what is checked is more than the values: a get's value and
 // version must be those of one write.
 //
+// What was put for a time may become absent by itself, once, from when it says on. A cput of its
+// version may take effect after that, if nobody else has written the key (rule 17).
+//
 // A key that is appended to, or incremented, has no other writes (linearizability/additions.h).
 //
 // A write of unknown outcome may take effect once, at any time after its call, or never. A write

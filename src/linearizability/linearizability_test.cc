@@ -71,6 +71,10 @@ Operation put_if(std::string value, std::uint64_t expected, std::uint64_t versio
   o.expected = expected;
   return o;
 }
+Operation until(Time ends, Operation o) {
+  o.ends = ends;
+  return o;
+}
 Operation conflict(std::string value, std::uint64_t expected, Time called, Time returned) {
   Operation o = put_if(std::move(value), expected, 0, called, returned);
   o.outcome = Outcome::conflict;
@@ -211,6 +215,32 @@ TEST(Linearizability, UnknownConditionalDelete) {
 TEST(Linearizability, ConflictWithAConcurrentWrite) {
   EXPECT_TRUE(good({put("a", 1, 1, 2), conflict("b", 1, 3, 6), put("c", 2, 5, 8)}));
   EXPECT_TRUE(bad({put("a", 1, 1, 2), conflict("b", 1, 3, 6), put("c", 2, 7, 8)}));
+}
+
+// Rule 17.
+TEST(Linearizability, WhatWasPutForATimeEndsOnce) {
+  const Operation first = until(10, put("a", 1, 1, 2));
+  EXPECT_TRUE(good({first, get("a", 1, 11, 12), get_nothing(13, 14), get_nothing(15, 16)}));
+  EXPECT_TRUE(bad({first, get_nothing(3, 4)}));
+  EXPECT_TRUE(good({first, get_nothing(3, 10)}));
+  EXPECT_TRUE(bad({first, get_nothing(11, 12), get("a", 1, 13, 14)})) << "two disagree";
+  EXPECT_TRUE(bad({first, put("b", 2, 3, 4), get_nothing(11, 12)})) << "the next one lasts";
+  EXPECT_TRUE(good({first, get_nothing(11, 12), put("b", 2, 13, 14), get("b", 2, 15, 16)}));
+  // For conditional writes it is absent then.
+  EXPECT_TRUE(good({first, put_if("b", 0, 2, 11, 12)}));
+  EXPECT_TRUE(bad({first, put_if("b", 0, 2, 3, 4)}));
+  EXPECT_TRUE(good({first, conflict("b", 1, 11, 12)}));
+  EXPECT_TRUE(bad({first, conflict("b", 1, 3, 4)}));
+  // Who has looked before the end may write after it, if nobody else has.
+  EXPECT_TRUE(good({first, get_nothing(11, 12), put_if("b", 1, 2, 9, 14), get("b", 2, 15, 16)}));
+  EXPECT_TRUE(bad({first, get_nothing(11, 12), put("c", 2, 13, 14), put_if("b", 1, 3, 9, 16)}));
+}
+
+TEST(Linearizability, AnUnknownPutForATimeMayHaveEnded) {
+  const Operation lost = until(10, lost_put("b", 3));
+  EXPECT_TRUE(good({put("a", 1, 1, 2), lost, get("a", 1, 5, 6), get_nothing(11, 12)}));
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), lost, get_nothing(5, 6)}));
+  EXPECT_TRUE(bad({put("a", 1, 1, 2), lost, get_nothing(11, 12), get("a", 1, 13, 14)}));
 }
 
 TEST(Linearizability, UnknownPut) {

@@ -23,8 +23,9 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + '
 
 std::vector<const CommandRow*> joined() {
   std::vector<const CommandRow*> rows;
-  for (const auto family : {string_commands(), number_commands(), key_commands(), scan_commands(),
-                            connection_commands(), server_commands(), slow_log_commands()}) {
+  for (const auto family :
+       {string_commands(), number_commands(), key_commands(), expiry_commands(), scan_commands(),
+        connection_commands(), server_commands(), slow_log_commands()}) {
     for (const CommandRow& row : family) rows.push_back(&row);
   }
   return rows;

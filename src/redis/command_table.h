@@ -12,6 +12,7 @@ namespace scalio::redis {
 std::span<const CommandRow> string_commands();
 std::span<const CommandRow> number_commands();
 std::span<const CommandRow> key_commands();
+std::span<const CommandRow> expiry_commands();
 std::span<const CommandRow> scan_commands();
 std::span<const CommandRow> connection_commands();
 std::span<const CommandRow> server_commands();

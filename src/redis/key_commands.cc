@@ -16,7 +16,7 @@ Task<void> exists(CommandCall& call) {
   std::int64_t there = 0;
   Status failure;
   const auto look = [&](std::string_view key) -> Task<void> {
-    const Result<std::uint64_t> found = co_await version_of(call, key);
+    const Result<Record> found = co_await read_head(call, key);
     there += found.ok() ? 1 : 0;
     if (!found.ok() && found.code() != Code::not_found && failure.ok()) failure = found.status();
   };
@@ -47,7 +47,7 @@ Task<void> del(CommandCall& call) {
 // Replies with `present` or `absent`.
 template <class Present, class Absent>
 Task<void> by_presence(CommandCall& call, Present present, Absent absent) {
-  const Result<std::uint64_t> found = co_await version_of(call, call[1]);
+  const Result<Record> found = co_await read_head(call, call[1]);
   if (found.ok()) co_return present();
   if (found.code() == Code::not_found) co_return absent();
   call.fail(found.status());
@@ -58,24 +58,11 @@ Task<void> type(CommandCall& call) {
       call, [&call] { call.reply().simple("string"); }, [&call] { call.reply().simple("none"); });
 }
 
-Task<void> ttl(CommandCall& call) {
-  return by_presence(
-      call, [&call] { call.reply().integer(-1); }, [&call] { call.reply().integer(-2); });
-}
-
-Task<void> persist(CommandCall& call) {
-  call.reply().integer(0);
-  co_return;
-}
-
 constexpr CommandRow kRows[] = {
     {"del", -2, kWrite, 1, -1, 1, "generic", "Deletes keys", del},
     {"unlink", -2, kWrite | kFast, 1, -1, 1, "generic", "The same as DEL", del},
     {"exists", -2, kReadonly | kFast, 1, -1, 1, "generic", "How many of the keys exist", exists},
     {"type", 2, kReadonly | kFast, 1, 1, 1, "generic", "string, or none", type},
-    {"ttl", 2, kReadonly | kFast, 1, 1, 1, "generic", "-1 of a key that exists, else -2", ttl},
-    {"pttl", 2, kReadonly | kFast, 1, 1, 1, "generic", "-1 of a key that exists, else -2", ttl},
-    {"persist", 2, kWrite | kFast, 1, 1, 1, "generic", "Nothing: 0, as no key expires", persist},
 };
 
 }  // namespace

@@ -20,6 +20,7 @@ Task<FoundValue> read_small_value(CommandCall& call, std::string_view key) {
       co_return Status(Code::busy, "the value is large");
     }
     record.value += part.bytes;
+    record.end = part.end;
     co_return Status();
   };
   const Result<std::uint64_t> version = co_await call.client().get_parts(key, std::move(sink));
@@ -57,10 +58,17 @@ Task<Result<Record>> read_value(CommandCall& call, std::string_view key, NoRoom 
   co_return co_await read_large_value(call, key, found.large, otherwise);
 }
 
-Task<Result<std::uint64_t>> version_of(CommandCall& call, std::string_view key) {
+Task<Result<Record>> read_head(CommandCall& call, std::string_view key) {
+  Record head;
   // Behind its end no byte of a value is read.
-  const PartSink sink = [](const PartView&) -> Task<Status> { co_return Status(); };
-  co_return co_await call.client().get_parts(key, sink, ~0ULL);
+  const PartSink sink = [&head](const PartView& part) -> Task<Status> {
+    head.end = part.end;
+    co_return Status();
+  };
+  const Result<std::uint64_t> version = co_await call.client().get_parts(key, sink, ~0ULL);
+  if (!version.ok()) co_return version.status();
+  head.version = *version;
+  co_return head;
 }
 
 }  // namespace scalio::redis

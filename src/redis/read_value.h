@@ -28,7 +28,7 @@ Task<Result<Record>> read_large_value(CommandCall& call, std::string_view key, s
 // Either. Failures: as of Client::get; busy.
 Task<Result<Record>> read_value(CommandCall& call, std::string_view key, NoRoom otherwise);
 
-// The key's version alone. Failures: as of Client::get.
-Task<Result<std::uint64_t>> version_of(CommandCall& call, std::string_view key);
+// The key's version and end, without the value. Failures: as of Client::get.
+Task<Result<Record>> read_head(CommandCall& call, std::string_view key);
 
 }  // namespace scalio::redis

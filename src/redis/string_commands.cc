@@ -6,6 +6,7 @@
 
 #include "base/parse_integer.h"
 #include "redis/command_table.h"
+#include "redis/end_time.h"
 #include "redis/in_groups.h"
 #include "redis/parse_number.h"
 #include "redis/read_value.h"
@@ -16,8 +17,6 @@ namespace {
 
 // Of a reply with many values.
 constexpr std::size_t kLargestReply = 32 << 20;
-constexpr std::string_view kNoExpiry =
-    "ERR keys of this store do not expire: SET takes none of EX, PX, EXAT and PXAT";
 
 // --- Whole values ---
 
@@ -36,10 +35,12 @@ struct SetOptions {
   bool if_absent = false;
   bool if_present = false;
   bool old_value = false;
+  bool keeps_end = false;
+  std::optional<Expiry> expiry;
 };
 
 // Or in Redis's words what is wrong.
-std::string_view parse(const CommandCall& call, SetOptions* options) {
+std::string parse(const CommandCall& call, SetOptions* options) {
   for (std::size_t i = 3; i < call.count(); ++i) {
     const std::string_view word = call[i];
     if (same_word(word, "nx")) {
@@ -48,26 +49,32 @@ std::string_view parse(const CommandCall& call, SetOptions* options) {
       options->if_present = true;
     } else if (same_word(word, "get")) {
       options->old_value = true;
-    } else if (same_word(word, "ex") || same_word(word, "px") || same_word(word, "exat") ||
-               same_word(word, "pxat")) {
-      return kNoExpiry;
-    } else if (!same_word(word, "keepttl")) {
-      return kSyntaxError;
+    } else if (same_word(word, "keepttl")) {
+      options->keeps_end = true;
+    } else if (const std::optional<TimeForm> form = time_form(word);
+               form && i + 1 < call.count() && !options->expiry) {
+      if (!parse_integer(call[++i])) return std::string(kNoInteger);
+      options->expiry = expiry_of(call[i], *form);
+      if (!options->expiry || !positive(*options->expiry)) return invalid_expire_time(call);
+    } else {
+      return std::string(kSyntaxError);
     }
   }
-  return options->if_absent && options->if_present ? kSyntaxError : std::string_view();
+  const bool contradiction =
+      (options->if_absent && options->if_present) || (options->keeps_end && options->expiry);
+  return contradiction ? std::string(kSyntaxError) : std::string();
 }
 
-Task<void> put(CommandCall& call) {
-  const Result<std::uint64_t> outcome = co_await call.client().put(call[1], call[2]);
+Task<void> put(CommandCall& call, Expiry expiry) {
+  const Result<std::uint64_t> outcome = co_await call.client().put(call[1], call[2], expiry);
   if (!outcome.ok()) co_return call.fail(outcome.status());
   call.reply().simple("OK");
 }
 
 // Whether it was put; otherwise it was there, or the call has its reply.
 enum class Absent : std::uint8_t { put, present, failed };
-Task<Absent> put_if_absent(CommandCall& call) {
-  const Result<std::uint64_t> outcome = co_await call.client().put_if(call[1], call[2], 0);
+Task<Absent> put_if_absent(CommandCall& call, Expiry expiry = {}) {
+  const Result<std::uint64_t> outcome = co_await call.client().put_if(call[1], call[2], 0, expiry);
   if (outcome.ok()) co_return Absent::put;
   if (outcome.code() == Code::conflict) co_return Absent::present;
   call.fail(outcome.status());
@@ -76,22 +83,24 @@ Task<Absent> put_if_absent(CommandCall& call) {
 
 Task<void> set(CommandCall& call) {
   SetOptions options;
-  if (const std::string_view wrong = parse(call, &options); !wrong.empty()) {
+  if (const std::string wrong = parse(call, &options); !wrong.empty()) {
     co_return call.fail(wrong);
   }
-  if (!options.if_absent && !options.if_present && !options.old_value) {
-    co_await put(call);
+  const Expiry expiry = options.expiry.value_or(Expiry::never());
+  if (!options.if_absent && !options.if_present && !options.old_value && !options.keeps_end) {
+    co_await put(call, expiry);
     co_return;
   }
   if (options.if_absent && !options.old_value) {
-    const Absent outcome = co_await put_if_absent(call);
+    const Absent outcome = co_await put_if_absent(call, expiry);
     if (outcome == Absent::put) call.reply().simple("OK");
     if (outcome == Absent::present) call.reply().null();
     co_return;
   }
   std::optional<std::string> old;
   const bool written = co_await update_key(
-      call, [&call, options, &old](const Record* now) -> std::optional<std::string> {
+      call,
+      [&call, options, &old](const Record* now) -> std::optional<std::string> {
         old = now != nullptr ? std::optional(now->value) : std::nullopt;
         const bool wanted = now != nullptr ? !options.if_absent : !options.if_present;
         if (wanted) return std::string(call[2]);
@@ -101,7 +110,8 @@ Task<void> set(CommandCall& call) {
           call.reply().null();
         }
         return std::nullopt;
-      });
+      },
+      options.keeps_end ? std::nullopt : std::optional(expiry));
   if (!written) co_return;
   if (!options.old_value) {
     call.reply().simple("OK");
@@ -119,11 +129,13 @@ Task<void> setnx(CommandCall& call) {
 
 Task<void> getset(CommandCall& call) {
   std::optional<std::string> old;
-  const bool written =
-      co_await update_key(call, [&](const Record* now) -> std::optional<std::string> {
+  const bool written = co_await update_key(
+      call,
+      [&](const Record* now) -> std::optional<std::string> {
         old = now != nullptr ? std::optional(now->value) : std::nullopt;
         return std::string(call[2]);
-      });
+      },
+      Expiry::never());
   if (!written) co_return;
   if (old) {
     call.reply().bulk(*old);
@@ -251,7 +263,8 @@ Task<void> strlen(CommandCall& call) {
 
 constexpr CommandRow kRows[] = {
     {"get", 2, kReadonly | kFast, 1, 1, 1, "string", "The value of a key", get},
-    {"set", -3, kWrite, 1, 1, 1, "string", "Sets a key: NX, XX, GET, KEEPTTL", set},
+    {"set", -3, kWrite, 1, 1, 1, "string", "Sets a key: NX, XX, GET, EX, PX, EXAT, PXAT, KEEPTTL",
+     set},
     {"mget", -2, kReadonly | kAlone, 1, -1, 1, "string", "The values of several keys", mget},
     {"mset", -3, kWrite, 1, -1, 2, "string", "Sets several keys, not atomically", mset},
     {"setnx", 3, kWrite | kFast, 1, 1, 1, "string", "Sets a key that does not exist", setnx},

@@ -192,8 +192,7 @@ std::optional<RecordView> BlockTable::look(std::uint64_t block, std::uint32_t i)
                            sizeof upper);
   auto r = layout::decode_slot(
       scratch_, layout::slot_place(block, geometry_.read_slots + i, s.generation), upper);
-  // Only records without an end are published.
-  return r && r->end == 0 && r->version == s.version ? r : std::nullopt;
+  return r && r->version == s.version ? r : std::nullopt;
 }
 
 std::optional<BlockTable::Published> BlockTable::read(std::uint64_t block, std::uint32_t i) const {

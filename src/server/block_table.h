@@ -91,6 +91,7 @@ class BlockTable {
     explicit Published(const layout::RecordView& record)
         : version(record.version),
           kind(record.kind),
+          end(record.end),
           text_(record.key.size() + record.value.size()) {
       std::byte* const middle = copy_bytes(as_bytes(record.key), text_.data());
       copy_bytes(as_bytes(record.value), middle);
@@ -100,11 +101,12 @@ class BlockTable {
     // The bytes stay where they are when their owner moves.
     Published(Published&&) = default;
     Published& operator=(Published&&) = default;
-    layout::RecordView view() const { return {key, value, version, kind}; }
+    layout::RecordView view() const { return {key, value, version, kind, end}; }
 
     std::string_view key, value;
     std::uint64_t version;
     layout::Kind kind;
+    std::uint64_t end;
 
    private:
     Bytes text_;

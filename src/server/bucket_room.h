@@ -27,9 +27,8 @@ class BucketRoom {
   BucketRoom(Executor& executor, const layout::SsdGeometry& geometry);
 
   // What a record takes of a bucket.
-  static std::uint32_t bytes_of(std::string_view key, std::string_view value) {
-    return static_cast<std::uint32_t>(layout::kBucketRecordHeader +
-                                      layout::payload_size(key.size(), value.size(), false));
+  static std::uint32_t bytes_of(const layout::RecordView& record) {
+    return static_cast<std::uint32_t>(layout::kBucketRecordHeader + layout::payload_size(record));
   }
 
   // Stretches. The first that has to be measured before a write of `home` can be admitted; no other

@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t kIdleBytes = 1 << 20;
 constexpr std::size_t kMeasures = 4;
 
-std::uint32_t bytes_of(const RecordView& r) { return BucketRoom::bytes_of(r.key, r.value); }
+std::uint32_t bytes_of(const RecordView& r) { return BucketRoom::bytes_of(r); }
 }  // namespace
 
 struct BucketStore::Page {
@@ -42,8 +42,9 @@ struct BucketStore::Page {
 // here.
 struct BucketStore::Window {
   std::uint64_t home;
-  std::list<Page, PoolAllocator<Page>> list;  // they stay where they are
-  std::vector<Page*, PoolAllocator<Page*>> pages;
+  Droppable* droppable = nullptr;
+  std::list<Page, PoolAllocator<Page>> list = {};  // they stay where they are
+  std::vector<Page*, PoolAllocator<Page*>> pages = {};
 
   Bucket& home_bucket() { return pages[0]->bucket_view; }
   bool beyond_home() const {
@@ -110,15 +111,6 @@ Status BucketStore::damaged(std::uint64_t bucket) const {
                                            bucket, geometry_.bucket_at(bucket), device_.name()));
 }
 
-// A release that knows these records left it there.
-Status BucketStore::not_served(const RecordView& record, std::uint64_t bucket) const {
-  return Status(
-      Code::corrupt,
-      fmt::format("a record in bucket {} at offset {} of {} {}, which this release does "
-                  "not serve: use the one that wrote it",
-                  bucket, geometry_.bucket_at(bucket), device_.name(), why_not_plain(record)));
-}
-
 block::Buffer BucketStore::take_buffer() {
   if (idle_buffers_.empty()) return block::Buffer(geometry_.bucket_size);
   block::Buffer buffer = std::move(idle_buffers_.back());
@@ -144,7 +136,6 @@ Task<Status> BucketStore::locate(Window& w, std::string_view key, Page** page) {
     const auto found = s.ok() ? w.pages[i]->bucket_view.find(key) : std::nullopt;
     if (!found) continue;
     *page = w.pages[i];
-    if (found->end != 0) co_return not_served(*found, w.pages[i]->number);
     co_return s;
   }
   co_return s;
@@ -153,7 +144,7 @@ Task<Status> BucketStore::locate(Window& w, std::string_view key, Page** page) {
 Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, std::uint64_t point) {
   const std::uint64_t home = geometry_.home_bucket(point);
   co_await lock(home);
-  Window w{home, {}, {}};
+  Window w{home};
   Page* page = nullptr;
   Status s = co_await locate(w, key, &page);
   Found found;
@@ -163,6 +154,7 @@ Task<Result<BucketStore::Found>> BucketStore::find(std::string_view key, std::ui
       const RecordView record = *page->bucket_view.find(key);
       found.version = record.version;
       found.value = record.value;
+      found.end = record.end;
       found.bytes = bytes_of(record);
       found.kind = record.kind;
     }
@@ -177,7 +169,7 @@ Task<Result<bool>> BucketStore::has_room(std::string_view key, std::uint64_t poi
                                          std::uint32_t bytes) {
   const std::uint64_t home = geometry_.home_bucket(point);
   co_await lock(home);
-  Window w{home, {}, {}};
+  Window w{home};
   Page* old = nullptr;
   Status s = co_await locate(w, key, &old);
   bool room = s.ok() && old &&
@@ -190,6 +182,25 @@ Task<Result<bool>> BucketStore::has_room(std::string_view key, std::uint64_t poi
   unlock(home);
   if (!s.ok()) co_return s;
   co_return room;
+}
+
+Task<Result<std::vector<BucketStore::Ended>>> BucketStore::find_ended(std::uint64_t home,
+                                                                      std::uint64_t time) {
+  co_await lock(home);
+  Window w{home};
+  std::vector<Ended> found;
+  Status s;
+  for (std::uint32_t i = 0; s.ok() && i <= SsdGeometry::kMaxReach; ++i) {
+    s = co_await load(w, i);
+    if (!s.ok() || w.pages[i]->damaged) continue;
+    w.pages[i]->bucket_view.for_each([&](const RecordView& r) {
+      if (r.ended_at(time)) found.push_back({std::string(r.key), r.version});
+    });
+  }
+  release(w);
+  unlock(home);
+  if (!s.ok()) co_return s;
+  co_return found;
 }
 
 Task<Status> BucketStore::measure(std::uint64_t stretch) {
@@ -226,13 +237,13 @@ void BucketStore::drop(const RecordView& record) {
 
 Task<Status> BucketStore::remove(Window& w, Change& change) {
   Page* page = nullptr;
-  Status s = co_await locate(w, change.key, &page);
+  Status s = co_await locate(w, change.record.key, &page);
   if (!s.ok() || !page) co_return s;
-  if (page->bucket_view.find(change.key)->version >= change.version) co_return s;
+  if (page->bucket_view.find(change.record.key)->version >= change.record.version) co_return s;
   s = co_await load(w, w.home_bucket().reach());
   if (!s.ok()) co_return s;
-  drop(*page->bucket_view.find(change.key));
-  page->bucket_view.erase(change.key);
+  drop(*page->bucket_view.find(change.record.key));
+  page->bucket_view.erase(change.record.key);
   page->changed = change.freed = true;
   shrink(w);
   co_return s;
@@ -272,23 +283,22 @@ void BucketStore::shrink(Window& w) {
 }
 
 Task<Status> BucketStore::place(Window& w, Change& change) {
+  const RecordView& record = change.record;
   Page* old = nullptr;
-  Status s = co_await locate(w, change.key, &old);
+  Status s = co_await locate(w, record.key, &old);
   if (!s.ok()) co_return s;
-  const RecordView record{change.key, change.value, change.version, change.kind};
   if (old) {
-    const RecordView stored = *old->bucket_view.find(change.key);
+    const RecordView stored = *old->bucket_view.find(record.key);
     // A value that was moved has its version still. What comes from a slot was logged later than
     // what is here.
-    const bool moved = change.kind == layout::Kind::pointer && stored.value != change.value &&
+    const bool moved = record.kind == layout::Kind::pointer && stored.value != record.value &&
                        kept(Rule::move_is_newer);
-    if (stored.version > change.version || (stored.version == change.version && !moved))
+    if (stored.version > record.version || (stored.version == record.version && !moved))
       co_return s;
-    if (old->bucket_view.used() - stored.value.size() + change.value.size() <=
-        geometry_.bucket_size) {
-      change.freed = change.value.size() < stored.value.size();
+    if (old->bucket_view.used() - bytes_of(stored) + bytes_of(record) <= geometry_.bucket_size) {
+      change.freed = bytes_of(record) < bytes_of(stored);
       drop(stored);
-      old->bucket_view.erase(change.key);
+      old->bucket_view.erase(record.key);
       old->bucket_view.append(record);
       old->changed = true;
       co_return s;
@@ -303,8 +313,8 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
     page.bucket_view.append(record);
     page.changed = true;
     if (old) {
-      drop(*old->bucket_view.find(change.key));
-      old->bucket_view.erase(change.key);
+      drop(*old->bucket_view.find(record.key));
+      old->bucket_view.erase(record.key);
       old->changed = old->lost = change.freed = true;
       w.home_bucket().count_move();
       w.pages[0]->changed = true;
@@ -323,12 +333,14 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
   co_return s;
 }
 
-Task<Status> BucketStore::apply(std::uint64_t home, Changes& changes, std::uint64_t applied) {
-  Window w{home, {}, {}};
+Task<Status> BucketStore::apply(std::uint64_t home, Changes& changes, std::uint64_t applied,
+                                Droppable* droppable) {
+  Window w{home};
+  w.droppable = droppable;
   Status s = co_await load(w, 0);
   bool all = true;
   for (std::size_t i = 0; s.ok() && i < changes.size(); ++i) {
-    if (changes[i].kind == layout::Kind::tombstone) {
+    if (changes[i].record.kind == layout::Kind::tombstone) {
       s = co_await remove(w, changes[i]);
     } else {
       s = co_await place(w, changes[i]);
@@ -347,6 +359,21 @@ Task<Status> BucketStore::apply(std::uint64_t home, Changes& changes, std::uint6
   co_return s;
 }
 
+// Records of a neighbour's home stay: that is not locked, and a write of one may count on its room.
+// Those that lie in buckets that are not written anyway stay, too: their images have no space set
+// aside in the log.
+void BucketStore::drop_ended(Window& w, Page& page) {
+  if (w.droppable == nullptr) return;
+  std::vector<std::string> ended;
+  page.bucket_view.for_each([&](const RecordView& r) {
+    if (r.end == 0 || geometry_.home_bucket(geometry_.point_of(r.key)) != w.home) return;
+    if (!w.droppable->may_drop(r)) return;
+    drop(r);
+    ended.emplace_back(r.key);
+  });
+  for (const std::string& key : ended) page.bucket_view.erase(key);
+}
+
 // Writes what has changed: the images to the log, then in place. A client may be reading these
 // buckets, home first. So a record that moved is written where it goes before the home tells of the
 // move, and removed where it was only after that: whoever misses it finds the home changed, and
@@ -356,6 +383,7 @@ Task<Status> BucketStore::commit(Window& w) {
   layout::BucketTotals change;
   for (Page* page : w.pages) {
     if (!page->changed) continue;
+    drop_ended(w, *page);
     page->bucket_view.seal(page->number);
     image.push_back({page->number, page->buffer.span()});
     change += page->bucket_view.totals();

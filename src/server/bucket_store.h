@@ -23,12 +23,9 @@ namespace scalio::server {
 
 // What a merge does to one key.
 struct Change {
-  std::string_view key;
-  std::string_view value;
-  std::uint64_t version = 0;
-  layout::Kind kind = layout::Kind::value;  // a tombstone removes
-  bool full = false;   // out: no room was found; what was stored of the key is untouched
-  bool freed = false;  // out: what was stored of the key takes less room now
+  layout::RecordView record;  // a tombstone removes
+  bool full = false;          // out: no room was found; what was stored of the key is untouched
+  bool freed = false;         // out: what was stored of the key takes less room now
 };
 
 using Changes = std::vector<Change, PoolAllocator<Change>>;
@@ -49,6 +46,14 @@ class BucketStore {
     ~ImageLog() = default;
   };
 
+  // Tells which records are of no use any more.
+  struct Droppable {
+    virtual bool may_drop(const layout::RecordView& record) = 0;
+
+   protected:
+    ~Droppable() = default;
+  };
+
   BucketStore(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
               ImageLog& images, BucketRoom& room);
 
@@ -62,6 +67,7 @@ class BucketStore {
     std::uint64_t version = 0;  // 0: the key is not there
     std::string value;
     layout::Kind kind = layout::Kind::value;
+    std::uint64_t end = 0;
     std::uint32_t bytes = 0;    // that its record takes of a bucket
     std::uint64_t applied = 0;  // of the home bucket
   };
@@ -71,14 +77,23 @@ class BucketStore {
   // Whether a record that takes so much would find room, in the place of the one that is there or
   // elsewhere. Failures: as of find().
   Task<Result<bool>> has_room(std::string_view key, std::uint64_t point, std::uint32_t bytes);
+  // Records in the buckets where one of `home` may lie that have ended by that store time.
+  struct Ended {
+    std::string key;
+    std::uint64_t version = 0;
+  };
+  Task<Result<std::vector<Ended>>> find_ended(std::uint64_t home, std::uint64_t time);
+
   // Tells BucketRoom what of a stretch is usable. Failures: io_error.
   Task<Status> measure(std::uint64_t stretch);
 
   // Applies changes, all of keys of `home`, which the caller has locked. A change that is not newer
   // than what is stored does nothing. Then `applied` is recorded in the home bucket, unless it is 0
-  // or a change was full. Failures: corrupt (some may have been applied), io_error and what the
-  // image log fails with. After an io_error of a write nothing is written any more.
-  Task<Status> apply(std::uint64_t home, Changes& changes, std::uint64_t applied);
+  // or a change was full. Of the buckets that are written, records of `home` are left out that
+  // `droppable`, if there is one, says. Failures: corrupt (some may have been applied), io_error
+  // and what the image log fails with. After an io_error of a write nothing is written any more.
+  Task<Status> apply(std::uint64_t home, Changes& changes, std::uint64_t applied,
+                     Droppable* droppable = nullptr);
 
   // Writes a bucket, which must exist, as the log has it: recovery's first step.
   Task<Status> restore(layout::ImageBucket image);
@@ -94,9 +109,9 @@ class BucketStore {
   Task<Status> locate(Window& window, std::string_view key, Page** page);
   void drop(const layout::RecordView& record);
   void shrink(Window& window);
+  void drop_ended(Window& window, Page& page);
   Task<Status> commit(Window& window);
   void release(Window& window);
-  Status not_served(const layout::RecordView& record, std::uint64_t bucket) const;
   Status damaged(std::uint64_t bucket) const;
 
   Executor& executor_;

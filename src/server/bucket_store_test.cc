@@ -149,7 +149,7 @@ TEST_F(BucketStoreTest, AppliedIsRecordedAndNeverGoesBack) {
   Changes changes{{"key", "value", 1, Kind::value}};
   ASSERT_TRUE(apply(home_of("key"), changes, 1000).ok());
   EXPECT_EQ(look_up("key").applied, 1000u);
-  changes[0].version = 2;
+  changes[0].record.version = 2;
   ASSERT_TRUE(apply(home_of("key"), changes, 900).ok());
   EXPECT_EQ(look_up("key").applied, 1000u);
 }
@@ -247,10 +247,10 @@ TEST_F(BucketStoreTest, EqualsAMapAndNeverHidesARecord) {
     for (auto& [home, list] : changes) {
       for (const Change& c : list) {
         if (c.full) continue;
-        if (c.kind == Kind::tombstone) {
-          model.erase(std::string(c.key));
+        if (c.record.kind == Kind::tombstone) {
+          model.erase(std::string(c.record.key));
         } else {
-          model[std::string(c.key)] = {std::string(c.value), c.version};
+          model[std::string(c.record.key)] = {std::string(c.record.value), c.record.version};
         }
       }
     }

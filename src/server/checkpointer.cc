@@ -101,7 +101,7 @@ Task<Status> Checkpointer::log_again(std::uint64_t block, std::uint32_t i) {
   const Result<BlockTable::Published> p = co_await repair_.read(block, i);
   if (!p.ok()) co_return p.status();
   co_await log_.room(static_cast<std::uint32_t>(p->key.size()),
-                     static_cast<std::uint32_t>(p->value.size()));
+                     static_cast<std::uint32_t>(payload_size(p->view()) - p->key.size()));
   if (!log_.failure().ok()) co_return log_.failure();
   // A newer write that is in the log already must not be followed by this older one: recovery would
   // take it for the newest.
@@ -110,8 +110,8 @@ Task<Status> Checkpointer::log_again(std::uint64_t block, std::uint32_t i) {
     co_await executor_.yield();
     co_return Status();
   }
-  const LogKind kind = layout::log_kind(p->kind);
-  const Log::Ticket t = log_.add(kind, p->version, p->key, as_bytes(p->value));
+  const Log::Ticket t =
+      log_.add(layout::log_kind(p->kind), p->version, p->key, as_bytes(p->value), p->end);
   space_.admit(t.lsn);
   Status s = co_await log_.durable(t.batch);
   space_.settle(t.lsn);

@@ -39,12 +39,10 @@ Task<void> Cleaner::stop() {
 // Whether a segment became free.
 Task<bool> Cleaner::pass() {
   std::vector<Cleaned> segments = co_await scan_victims();
-  // What was overwritten or deleted is counted when that is merged.
-  if (segments.empty() && values_.somebody_waits() && merged_version_ != log_.version() &&
-      !stopping_) {
-    merged_version_ = log_.version();
-    Status s = co_await checkpointer_.checkpoint(log_.head());
-    if (!s.ok()) stop_.fail(s);
+  if (segments.empty() && values_.somebody_waits() && co_await merge_all())
+    segments = co_await scan_victims();
+  if (segments.empty() && values_.somebody_waits() && co_await remove_ended() &&
+      co_await merge_all()) {
     segments = co_await scan_victims();
   }
   for (Cleaned& segment : segments) {
@@ -65,6 +63,38 @@ Task<bool> Cleaner::pass() {
   co_return gained;
 }
 
+// What was overwritten or deleted is counted when that is merged. False if there is nothing new.
+Task<bool> Cleaner::merge_all() {
+  if (merged_version_ == log_.version() || stopping_) co_return false;
+  merged_version_ = log_.version();
+  Status s = co_await checkpointer_.checkpoint(log_.head());
+  if (!s.ok()) stop_.fail(s);
+  co_return s.ok();
+}
+
+// What ends is counted as live until somebody looks. Each segment is looked at once for the ends
+// that have passed, and once after a restart, when they are not known. Whether there were some.
+Task<bool> Cleaner::remove_ended() {
+  const std::uint64_t before = values_.counters().ended;
+  const Result<std::uint64_t> time = co_await writes_.tell_time();
+  if (!time.ok()) co_return false;
+  std::size_t found_in = 0;
+  while (found_in < kSegments && !stopping_ && !stop_.failed()) {
+    const auto header = segments_.begin_inspection(*time);
+    if (!header) break;
+    const std::uint64_t ended = values_.counters().ended;
+    Cleaned segment{*header, {}, Status(), 0, true};
+    Status s = co_await scan(segment);
+    while (segment.under_way > 0) co_await ended_.wait();
+    segments_.keep(header->number, true);
+    if (values_.counters().ended != ended) ++found_in;
+    // What was not looked at is looked at when it is tried again.
+    if (!s.ok() || !segment.status.ok()) segments_.inspected(header->number, 1);
+    if (!s.ok()) break;
+  }
+  co_return values_.counters().ended != before;
+}
+
 // Those that are cleaned together, each with all of its values looked up and moved.
 Task<std::vector<Cleaner::Cleaned>> Cleaner::scan_victims() {
   std::vector<Cleaned> segments;
@@ -77,7 +107,7 @@ Task<std::vector<Cleaner::Cleaned>> Cleaner::scan_victims() {
     if (!victim) break;
     moved += victim->live;
     most = std::min(most, segments_.capacity() / 2);
-    segments.push_back({victim->header, {}, Status(), 0});
+    segments.push_back({victim->header, {}, Status(), 0, false});
     Cleaned& segment = segments.back();
     Status s = co_await scan(segment);
     while (segment.under_way > 0) co_await ended_.wait();
@@ -134,12 +164,12 @@ Task<void> Cleaner::look_at(ByteView bytes, std::uint64_t offset, Cleaned& segme
 }
 
 Task<void> Cleaner::handle(Value value, Cleaned& segment) {
-  const auto pointer = co_await writes_.pointer_of(value.key, value.version);
-  Status s = pointer.status();
-  if (s.ok() && *pointer) {
-    const auto where = layout::decode_pointer(**pointer, value.key.size(), geometry_);
+  const auto found = co_await writes_.pointer_of(value.key, value.version);
+  Status s = found.status();
+  if (s.ok() && *found) {
+    const auto where = layout::decode_pointer((*found)->pointer, value.key.size(), geometry_);
     if (where && where->offset == value.offset && where->sequence == segment.header.sequence)
-      s = co_await move(value, **pointer);
+      s = co_await keep(value, **found, segment);
   }
   if (segment.status.ok()) segment.status = std::move(s);
   --segment.under_way;
@@ -147,8 +177,31 @@ Task<void> Cleaner::handle(Value value, Cleaned& segment) {
   ended_.wake_all();
 }
 
-Task<Status> Cleaner::move(const Value& value, const LargeValue::Pointer& pointer) {
-  const auto from = layout::decode_pointer(pointer, value.key.size(), geometry_);
+// A value that a record points to. One that has ended is removed: if it pointed to what is no more,
+// it would be told as damaged.
+Task<Status> Cleaner::keep(const Value& value, const WritePath::Pointed& record,
+                           const Cleaned& segment) {
+  if (record.end != 0 && record.end <= log_.passed_time()) {
+    ++values_.counters().ended;
+    LargeValue ended;
+    ended.version = value.version;
+    layout::Request request;
+    request.kind = layout::RequestKind::remove;
+    request.key = value.key;
+    co_return co_await commit(request, ended);
+  }
+  if (!segment.inspected) co_return co_await move(value, record);
+  segments_.inspected(segment.header.number, record.end);
+  co_return Status();
+}
+
+Task<Status> Cleaner::move(const Value& value, const WritePath::Pointed& record) {
+  LargeValue moved;
+  moved.version = value.version;
+  moved.moved_from = record.pointer;
+  layout::Request request;
+  request.key = value.key;
+  const auto from = layout::decode_pointer(record.pointer, value.key.size(), geometry_);
   const std::uint64_t size =
       layout::stored_size(from->length, value.key.size(), geometry_.block_size);
   const Result<LargeValues::Place> place =
@@ -160,20 +213,20 @@ Task<Status> Cleaner::move(const Value& value, const LargeValue::Pointer& pointe
   if (s.ok() && kept(Rule::moves_flushed)) s = co_await values_.flush();
   if (s.ok()) {
     values_.counters().bytes_moved += size;
-    LargeValue moved;
-    moved.version = value.version;
-    moved.moved_from = pointer;
     layout::encode(moved.pointer, *copied);
-    layout::Request request;
     request.kind = layout::RequestKind::value_commit;
-    request.key = value.key;
-    const WriteOutcome outcome = co_await writes_.write(request, &moved);
-    // The key has got another value meanwhile, or none.
-    if (outcome.code != Code::ok && outcome.code != Code::conflict)
-      s = Status(outcome.code, outcome.text);
+    request.end = record.end;
+    s = co_await commit(request, moved);
   }
   values_.unpin(*place);
   co_return s;
+}
+
+Task<Status> Cleaner::commit(const layout::Request& request, LargeValue& moved) {
+  const WriteOutcome outcome = co_await writes_.write(request, &moved);
+  // The key has got another value meanwhile, or none.
+  if (outcome.code == Code::ok || outcome.code == Code::conflict) co_return Status();
+  co_return Status(outcome.code, outcome.text);
 }
 
 // Brings what the keys of the segment's values have into their buckets: where those had pointers to

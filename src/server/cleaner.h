@@ -1,6 +1,6 @@
 // Cleaner: gives space of the value log back. When free segments get few it takes the filled one
 // with the fewest live bytes, looks up the key of each value in it, and moves those that are live
-// to a segment of its own; the others are dead for good.
+// to a segment of its own; the others are dead for good. Records that have ended it removes.
 //
 // A segment that was cleaned is used again only when all moves out of it are in the log, merged
 // into their buckets and flushed (rule 15). So whatever a restart finds, none of it points there.
@@ -22,8 +22,8 @@ class Cleaner {
   static constexpr std::size_t kAtOnce = 8;
 
   Cleaner(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
-          const Log& log, LogSpace& space, Segments& segments, LargeValues& values,
-          WritePath& writes, Merger& merger, Checkpointer& checkpointer, FailStop& stop)
+          Log& log, LogSpace& space, Segments& segments, LargeValues& values, WritePath& writes,
+          Merger& merger, Checkpointer& checkpointer, FailStop& stop)
       : executor_(executor),
         device_(device),
         geometry_(geometry),
@@ -50,6 +50,7 @@ class Cleaner {
     std::vector<std::uint64_t> homes;  // of the keys of its values
     Status status;                     // of the first that could not be moved
     std::size_t under_way = 0;
+    bool inspected = false;  // what has not ended stays there
   };
   // A value that begins in it.
   struct Value {
@@ -59,18 +60,22 @@ class Cleaner {
     std::uint64_t offset;  // in the area
   };
   Task<bool> pass();
+  Task<bool> merge_all();
+  Task<bool> remove_ended();
   Task<std::vector<Cleaned>> scan_victims();
   Task<Status> scan(Cleaned& segment);
   Task<void> look_at(ByteView bytes, std::uint64_t offset, Cleaned& segment);
   Task<void> handle(Value value, Cleaned& segment);
-  Task<Status> move(const Value& value, const LargeValue::Pointer& pointer);
+  Task<Status> keep(const Value& value, const WritePath::Pointed& record, const Cleaned& segment);
+  Task<Status> move(const Value& value, const WritePath::Pointed& record);
+  Task<Status> commit(const layout::Request& request, LargeValue& moved);
   Task<Status> merge(Cleaned& segment);
   void conclude(const Cleaned& segment);
 
   Executor& executor_;
   block::BlockDevice& device_;
   const layout::SsdGeometry& geometry_;
-  const Log& log_;
+  Log& log_;
   LogSpace& space_;
   Segments& segments_;
   LargeValues& values_;

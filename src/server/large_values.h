@@ -21,6 +21,7 @@ struct LargeValueCounters {
   std::uint64_t bytes_written = 0;  // of parts that clients have sent
   std::uint64_t bytes_moved = 0;    // by the cleaner
   std::uint64_t cleaned = 0;        // segments
+  std::uint64_t ended = 0;          // records that the cleaner removed after their end
 };
 
 class LargeValues {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/wall_time.h"
 #include "layout/value_area.h"
 #include "testing/shard_fixture.h"
 #include "testing/test_bytes.h"
@@ -31,12 +32,13 @@ struct ReadRecord {
   layout::Kind kind;
   std::string value;
   std::uint64_t version;
+  std::uint64_t end;
 };
 
 // The key's record as a reader finds it.
 std::optional<ReadRecord> find_record(ShardFixture& s, std::string_view key) {
   if (auto slot = s.slot_of(key))
-    return ReadRecord{slot->kind, slot->stored.value, slot->stored.version};
+    return ReadRecord{slot->kind, slot->stored.value, slot->stored.version, slot->end};
   const layout::SsdGeometry& g = s.geometry;
   const std::uint64_t home = g.home_bucket(g.point_of(key));
   std::uint32_t reach = 0;
@@ -44,7 +46,8 @@ std::optional<ReadRecord> find_record(ShardFixture& s, std::string_view key) {
     layout::Bucket bucket(ByteSpan(s.ssd.contents()).subspan(g.bucket_at(home + i), g.bucket_size));
     if (bucket.verify(g.store_id(), home + i) != layout::BucketState::ok) continue;
     if (i == 0) reach = bucket.reach();
-    if (auto r = bucket.find(key)) return ReadRecord{r->kind, std::string(r->value), r->version};
+    if (auto r = bucket.find(key))
+      return ReadRecord{r->kind, std::string(r->value), r->version, r->end};
   }
   return std::nullopt;
 }
@@ -79,6 +82,7 @@ std::optional<std::string> read_value(ShardFixture& s, std::string_view key,
 std::optional<Stored> get(ShardFixture& s, std::string_view key) {
   const auto record = find_record(s, key);
   if (!record || record->kind == layout::Kind::tombstone) return std::nullopt;
+  if (record->end != 0 && record->end <= wall_time()) return std::nullopt;
   if (record->kind == layout::Kind::value) return Stored{record->value, record->version};
   const auto value = read_value(s, key, *record);
   return Stored{value.value_or("what the pointer is of is not there"), record->version};
@@ -125,16 +129,16 @@ class Sender {
     for (std::uint32_t i = 0; i < n && a.code == Code::ok; ++i) a = part(key, value, i);
     return a;
   }
-  WriteAnswer commit(std::string_view key) {
-    return s_.write(client_, RequestKind::value_commit, key, encoded());
+  WriteAnswer commit(std::string_view key, std::uint64_t end = 0) {
+    return s_.write(client_, RequestKind::value_commit, key, encoded(), 0, end);
   }
   WriteAnswer commit_if(std::string_view key, std::uint64_t expected) {
     return s_.write(client_, RequestKind::value_commit_if, key, encoded(), expected);
   }
-  WriteAnswer put(std::string_view key, std::string_view value) {
+  WriteAnswer put(std::string_view key, std::string_view value, std::uint64_t end = 0) {
     WriteAnswer a = begin(key, value.size());
     if (a.code == Code::ok) a = parts(key, value);
-    return a.code == Code::ok ? commit(key) : a;
+    return a.code == Code::ok ? commit(key, end) : a;
   }
   std::string encoded() const {
     Bytes bytes;
@@ -247,6 +251,97 @@ TEST_F(LargeValuesTest, AreNotAppendedToNorIncremented) {
   EXPECT_EQ(s.write(client, RequestKind::increment, "key", std::string(8, '\0')).code,
             Code::too_large);
   EXPECT_EQ(get(s, "key"), (Stored{value, put.version}));
+}
+
+TEST_F(LargeValuesTest, AnotherEndKeepsTheValue) {
+  const std::uint64_t hour = wall_time() + 3600 * kSecond;
+  const std::string value = value_of(100'000);
+  WriteAnswer a;
+  Bytes contents;
+  {
+    ShardFixture s(geometry_, formatted(geometry_), {});
+    ASSERT_TRUE(s.start().ok());
+    TestClient client(s.shard);
+    Sender sender(s, client);
+    const WriteAnswer put = sender.put("key", value);
+    const auto set_end = [&](std::string_view key, std::uint64_t end, std::uint64_t expected) {
+      return s.write(client, RequestKind::set_end, key, "", expected, end);
+    };
+    EXPECT_EQ(set_end("none", hour, 0).code, Code::not_found);
+    EXPECT_EQ(set_end("key", hour, put.version + 1).code, Code::conflict);
+    a = set_end("key", hour, put.version);
+    ASSERT_EQ(a.code, Code::ok) << a.text;
+    EXPECT_GT(a.version, put.version);
+    EXPECT_EQ(layout::decode_update_reply(as_bytes(a.text))->previous, put.version);
+    EXPECT_EQ(get(s, "key"), (Stored{value, a.version}));
+    EXPECT_EQ(find_record(s, "key")->end, hour);
+    // One that was put with an end, and is to last.
+    ASSERT_EQ(sender.put("other", value, hour).code, Code::ok);
+    EXPECT_EQ(find_record(s, "other")->end, hour);
+    EXPECT_EQ(set_end("other", 0, 0).code, Code::ok);
+    EXPECT_EQ(find_record(s, "other")->end, 0u);
+    EXPECT_EQ(sender.put("gone", value, 1).code, Code::ok);
+    EXPECT_EQ(set_end("gone", hour, 0).code, Code::not_found) << "it has ended";
+    ASSERT_EQ(s.stop().message(), "");
+    contents = s.ssd.after_power_cut();
+  }
+  ShardFixture s(geometry_, std::move(contents), {});
+  ASSERT_TRUE(s.start().ok());
+  EXPECT_EQ(get(s, "key"), (Stored{value, a.version}));
+  EXPECT_EQ(find_record(s, "key")->end, hour);
+  EXPECT_EQ(get(s, "other")->value, value);
+}
+
+// What ended is overwritten like nothing: an update of it begins anew.
+TEST_F(LargeValuesTest, AnUpdateOfOneThatHasEndedBeginsAnew) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  const WriteAnswer put = sender.put("key", value_of(1000), 1);
+  ASSERT_EQ(put.code, Code::ok) << put.text;
+  EXPECT_EQ(s.put_if(client, "key", "value", put.version).code, Code::conflict);
+  const WriteAnswer appended = s.write(client, RequestKind::append, "key", "more");
+  EXPECT_EQ(appended.code, Code::ok) << appended.text;
+  EXPECT_EQ(get(s, "key"), (Stored{"more", appended.version}));
+  ASSERT_EQ(s.stop().message(), "");
+  EXPECT_EQ(values_of(s)["live_bytes"], 0);
+}
+
+// Also with the cleaner's own room gone, and after a restart that does not know the ends.
+TEST_F(LargeValuesTest, SpaceOfWhatHasEndedComesBack) {
+  std::map<std::string, Stored> model;
+  Bytes contents;
+  const std::uint64_t hour = wall_time() + 3600 * kSecond;
+  {
+    ShardFixture s(geometry_, formatted(geometry_), {});
+    ASSERT_TRUE(s.start().ok());
+    TestClient client(s.shard);
+    Sender sender(s, client);
+    for (int i = 0; i < 60; ++i) {
+      const std::string key = "key" + std::to_string(i), value = value_of(30'000);
+      const bool stays = i % 20 == 0;
+      const WriteAnswer a = sender.put(key, value, stays ? hour : 1);
+      ASSERT_EQ(a.code, Code::ok) << a.text << " at " << i;
+      if (stays) model[key] = {value, a.version};
+    }
+    EXPECT_GT(values_of(s)["ended"], 10);
+    for (const auto& [key, stored] : model) {
+      EXPECT_EQ(get(s, key), stored) << key;
+      EXPECT_EQ(find_record(s, key)->end, hour) << "a move keeps it";
+    }
+    ASSERT_EQ(s.stop().message(), "");
+    contents = s.ssd.after_power_cut();
+  }
+  ShardFixture s(geometry_, std::move(contents), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  for (int i = 0; i < 20; ++i) {
+    const WriteAnswer a = sender.put("new" + std::to_string(i), value_of(30'000), 1);
+    ASSERT_EQ(a.code, Code::ok) << a.text << " at " << i;
+  }
+  for (const auto& [key, stored] : model) EXPECT_EQ(get(s, key), stored) << key;
 }
 
 TEST_F(LargeValuesTest, AStoreWithoutAnAreaSaysSo) {
@@ -623,8 +718,11 @@ class RandomLargeValuesTest : public LargeValuesTest {
     if (what == 0) {
       a = s.remove(client, now.key);
     } else {
-      now.value = value_of(what < 3 ? 1 + random_() % 80 : 1 + random_() % 45'000);
-      a = what < 3 ? s.put(client, now.key, *now.value) : sender.put(now.key, *now.value);
+      const std::string value = value_of(what < 3 ? 1 + random_() % 80 : 1 + random_() % 45'000);
+      // Some of them end at once.
+      const std::uint64_t end = what == 9 ? 1 : 0;
+      if (end == 0) now.value = value;
+      a = what < 3 ? s.put(client, now.key, value) : sender.put(now.key, value, end);
     }
     ASSERT_EQ(a.code, Code::ok) << a.text;
     if (now.value) {

@@ -10,6 +10,12 @@ namespace scalio::server {
 
 using layout::BatchBuilder;
 
+namespace {
+// How far a batch's time is ahead of when it is closed: while somebody asks, so often it takes an
+// empty batch to tell the time.
+constexpr Nanos kTimeAhead = kSecond;
+}  // namespace
+
 Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
          LogOptions options)
     : executor_(executor),
@@ -19,6 +25,7 @@ Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeomet
       buffers_{block::Buffer(layout::max_batch(geometry)),
                block::Buffer(layout::max_batch(geometry))},
       builder_(options_.key, geometry.store_id()),
+      clock_(executor, options_.wall_clock),
       work_(executor),
       line_(executor),
       durable_{WaitList(executor), WaitList(executor)} {
@@ -27,7 +34,8 @@ Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeomet
 
 void Log::resume(storage::LogPosition p) {
   version_ = p.version;
-  time_ = p.time;
+  time_mark_ = p.time;
+  clock_.begin(kept(Rule::time_mark) ? time_mark_ : 0);
   buckets_ = p.buckets;
   tail_ = durable_tail_ = p.tail;
   starts_ = std::move(p.starts);
@@ -81,11 +89,11 @@ void Log::call_in_line() {
 }
 
 Log::Ticket Log::add(layout::LogKind kind, std::uint64_t version, std::string_view key,
-                     ByteView body) {
+                     ByteView body, std::uint64_t end) {
   SCALIO_ASSERT(!stopping_);
   if (version == 0 && layout::is_write(kind)) version = ++version_;
   SCALIO_ASSERT(version <= layout::kMaxVersion);
-  Ticket t{builder_.add(kind, version, key, body), version, open_number_};
+  Ticket t{builder_.add(kind, version, key, body, end), version, open_number_};
   // Admission keeps the log from overwriting its tail.
   SCALIO_ASSERT(used() <= geometry_.log_size || !kept(Rule::log_space));
   ++counters_.records;
@@ -103,7 +111,15 @@ Task<Status> Log::advance_tail(std::uint64_t lsn) {
     starts_.drop_before(start);
   }
   if (tail_ <= durable_tail_) co_return Status();
-  tail_wanted_ = true;
+  batch_wanted_ = true;
+  work_.wake_one();
+  const std::uint64_t batch = open_number_;
+  co_return co_await durable(batch);
+}
+
+Task<Status> Log::say_time() {
+  if (stopping_) co_return Status(Code::unavailable, "the server is stopping");
+  batch_wanted_ = true;
   work_.wake_one();
   const std::uint64_t batch = open_number_;
   co_return co_await durable(batch);
@@ -116,7 +132,7 @@ void Log::stop() {
 
 Task<void> Log::run() {
   while (failure_.ok()) {
-    if (builder_.records() == 0 && !tail_wanted_) {
+    if (builder_.records() == 0 && !batch_wanted_) {
       if (stopping_) break;
       call_in_line();
       co_await work_.wait();
@@ -130,10 +146,11 @@ Task<void> Log::run() {
         co_await executor_.yield();
       }
     }
-    tail_wanted_ = false;
+    batch_wanted_ = false;
     const std::uint64_t declared_tail = tail_, number = open_number_, lsn = builder_.lsn();
     const std::uint64_t offset = geometry_.log_offset + lsn % geometry_.log_size;
-    ByteView batch = builder_.finish(declared_tail, version_, store_time(), geometry_.block_size);
+    const std::uint64_t mark = std::max(time_mark_, clock_.now() + kTimeAhead);
+    ByteView batch = builder_.finish(declared_tail, version_, mark, geometry_.block_size);
     ++open_number_;
     current_ ^= 1;
     open_batch(lsn + batch.size());
@@ -149,6 +166,7 @@ Task<void> Log::run() {
       counters_.bytes += batch.size();
       durable_number_ = number;
       durable_tail_ = declared_tail;
+      time_mark_ = mark;
       while (!skips_.empty() && skips_.front() <= durable_tail_) skips_.pop_front();
     }
     durable_[number & 1].wake_all();

@@ -15,6 +15,8 @@
 #include "block/block_device.h"
 #include "block/buffer.h"
 #include "layout/log.h"
+#include "layout/rules.h"
+#include "server/store_clock.h"
 #include "store/log_position.h"
 #include "store/log_scan.h"
 #include "task/sync.h"
@@ -53,8 +55,9 @@ class Log {
     std::uint64_t version = 0;
     std::uint64_t batch = 0;
   };
-  // Waits until a record of these sizes fits the open batch, or failure() is set, in the order of
-  // the calls. The add must follow without suspending, or not at all.
+  // Waits until a record of these sizes, an end counted in the body's, fits the open batch, or
+  // failure() is set, in the order of the calls. The add must follow without suspending, or not at
+  // all.
   Task<void> room(std::uint32_t key, std::uint32_t body);
   // Whether room() would not wait now, and failure() is ok after it.
   bool has_room(std::uint32_t key, std::uint32_t body) const {
@@ -62,7 +65,8 @@ class Log {
            fits(layout::BatchBuilder::record_size(key, body));
   }
   // Adds a record that fits. A write of `version` 0 gets the next one.
-  Ticket add(layout::LogKind kind, std::uint64_t version, std::string_view key, ByteView body);
+  Ticket add(layout::LogKind kind, std::uint64_t version, std::string_view key, ByteView body,
+             std::uint64_t end = 0);
   // The next version, for a write that is added later, if there is one.
   std::optional<std::uint64_t> take_version() {
     return version_ < layout::kMaxVersion ? std::optional(++version_) : std::nullopt;
@@ -108,9 +112,22 @@ class Log {
   // it, without suspending in between.
   const layout::BucketTotals& buckets() const { return buckets_; }
   void count(const layout::BucketTotals& change) { buckets_ += change; }
-  // Store time, ns: wall time, but never less than what a batch has said, whatever the machine's
-  // clock does, also before a restart.
-  std::uint64_t store_time() { return time_ = std::max(time_, options_.wall_clock()); }
+  // Store time, ns (rule 17). A batch says up to when it may be told and acted on; from there a
+  // restart goes on, whatever the machine's clock does.
+  //
+  // For what is durable itself before anybody learns of it.
+  std::uint64_t unmarked_time() { return clock_.now(); }
+  // What has passed for sure: never more than may be told.
+  std::uint64_t passed_time() { return std::min(clock_.now(), time_mark_); }
+  // It may be told now, or not before a batch.
+  std::optional<std::uint64_t> time_to_tell() {
+    const std::uint64_t time = clock_.now();
+    return time <= time_mark_ || !kept(Rule::time_mark) ? std::optional(time) : std::nullopt;
+  }
+  // Has a batch say the time, an empty one if need be, for which there must be room, and waits
+  // until it is durable. Failures: unavailable (it is being stopped), and those of the log.
+  Task<Status> say_time();
+  bool stopping() const { return stopping_; }
   const layout::LogKey& key() const { return options_.key; }
   const Status& failure() const { return failure_; }
   const LogCounters& counters() const { return counters_; }
@@ -146,10 +163,11 @@ class Log {
   std::uint64_t durable_number_ = 0;  // of the last durable one
   std::uint64_t version_ = 0;
   layout::BucketTotals buckets_;
-  std::uint64_t time_ = 0;           // store time, as it was last told
+  StoreClock clock_;
+  std::uint64_t time_mark_ = 0;      // as a durable batch has said it
   std::uint64_t tail_ = 0;           // as the next batch declares it
   std::uint64_t durable_tail_ = 0;   // as a durable batch has declared it
-  bool tail_wanted_ = false;         // somebody waits for the next batch, even if empty
+  bool batch_wanted_ = false;        // somebody waits for the next batch, even if empty
   storage::BatchStarts starts_;      // from the tail on
   std::deque<std::uint64_t> skips_;  // after the durable tail
   bool stopping_ = false;

@@ -19,10 +19,14 @@ class LogSpace {
            const Log& log)
       : geometry_(geometry), table_(table), log_(log), reclaimed_(executor), demand_(executor) {}
 
-  // For who writes. Whether a record of this size may be added to the log now.
+  // For who writes. Whether a record of this size may be added to the log now; 0: an empty batch.
   bool admits(std::uint32_t record_size) const;
   // A record was added: it owes images, and is not in a slot until settle().
   void admit(std::uint64_t lsn);
+  // A batch without records was added: it owes nothing.
+  void admit_empty() {
+    if (scarce()) demand_.wake_all();
+  }
   // The record was published, or its batch failed.
   void settle(std::uint64_t lsn);
   // Waits, after admits() said no, until merges have made room or a checkpoint has ended.

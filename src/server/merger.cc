@@ -8,9 +8,9 @@
 namespace scalio::server {
 
 Merger::Merger(Executor& executor, const block::BlockDevice& device,
-               const layout::SsdGeometry& geometry, BlockTable& table, const Log& log,
-               LogSpace& space, SlotQueue& queue, SlotRepair& repair, BucketStore& buckets,
-               BucketRoom& room, FailStop& stop, std::uint64_t most)
+               const layout::SsdGeometry& geometry, BlockTable& table, Log& log, LogSpace& space,
+               SlotQueue& queue, SlotRepair& repair, BucketStore& buckets, BucketRoom& room,
+               FailStop& stop, std::uint64_t most)
     : executor_(executor),
       device_(device),
       geometry_(geometry),
@@ -178,12 +178,14 @@ Task<void> Merger::merge(std::uint64_t bucket) {
   // Everything of the bucket that was published by now is applied, and the bucket may say so.
   const std::uint64_t applied = replaying_ ? 0 : space_.published_below();
   Changes changes(writes.size());
+  const std::uint64_t ended = counters_.ended;
   Status merged = co_await read(writes, changes);
   // Rule 7: the bucket is written before the slots are clean.
   if (merged.ok() && !changes.empty() && kept(Rule::merge_before_free))
-    merged = co_await buckets_.apply(bucket, changes, applied);
+    merged = co_await buckets_.apply(bucket, changes, applied, this);
 
   account(bucket, changes.size(), began, merged);
+  if (counters_.ended != ended) room_.full().clear_near(bucket);
   for (std::size_t i = 0; i < writes.size(); ++i) {
     conclude(writes[i], changes[i], merged);
     note_room(bucket, changes[i], merged);
@@ -213,6 +215,21 @@ Merger::List<Merger::Gathered> Merger::gather(std::uint64_t bucket) {
   return writes;
 }
 
+// What has ended for sure, unless a write counts on its room (rule 14).
+bool Merger::may_drop(const layout::RecordView& record) {
+  if (!record.ended_at(log_.passed_time())) return false;
+  const std::uint64_t point = geometry_.point_of(record.key),
+                      block = table_.geometry().block_of(point);
+  for (std::uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
+    if (table_.slot(block, i).hash == point && table_.slot(block, i).unmerged()) return false;
+  }
+  for (std::uint32_t i = 0; i < table_.geometry().write_slots; ++i) {
+    if (table_.slot(block, i).hash == point) table_.slot(block, i).room_bytes = 0;
+  }
+  ++counters_.ended;
+  return true;
+}
+
 Task<Status> Merger::read(List<Gathered>& writes, Changes& changes) {
   Status s = failure();
   for (std::size_t i = 0; s.ok() && i < writes.size(); ++i) {
@@ -225,7 +242,7 @@ Task<Status> Merger::read(List<Gathered>& writes, Changes& changes) {
       if (!p.ok()) break;
       w.published = *std::move(p);
     }
-    changes[i] = {w.published->key, w.published->value, w.published->version, w.published->kind};
+    changes[i] = Change{w.published->view()};
   }
   co_return s;
 }
@@ -250,10 +267,11 @@ void Merger::conclude(const Gathered& at, const Change& change, const Status& me
   WriteSlot& s = table_.slot(at.block, at.slot);
   s.merging = false;
   // Rule 7: a value that changed meanwhile stays DIRTY. One that was moved has its version still.
-  const bool same = s.version == change.version && s.lsn == at.lsn;
+  const bool same = s.version == change.record.version && s.lsn == at.lsn;
   if (merged.ok() && !change.full && (same || !kept(Rule::dirty_if_changed))) {
     table_.set_clean(at.block, at.slot);
-  } else if (merged.code() == Code::corrupt || (change.full && s.version == change.version)) {
+  } else if (merged.code() == Code::corrupt ||
+             (change.full && s.version == change.record.version)) {
     s.stuck = true;
   }
   room_.settle(s, geometry_.home_bucket(s.hash));

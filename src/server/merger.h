@@ -26,10 +26,11 @@ struct MergeCounters {
   std::uint64_t merges = 0;  // buckets
   std::uint64_t merged_records = 0;
   std::uint64_t damaged_buckets = 0;  // found by a merge
+  std::uint64_t ended = 0;            // records that were dropped after their end
   std::uint64_t roomless = 0;         // records that found no room, which rule 14 rules out
 };
 
-class Merger {
+class Merger final : private BucketStore::Droppable {
  public:
   // Merges at once: enough to keep an SSD busy, few enough to bound their buffers.
   static constexpr std::uint64_t kLeast = 16, kMost = 128;
@@ -47,7 +48,7 @@ class Merger {
 
   // `device` is asked for its name. `most` merges run at once.
   Merger(Executor& executor, const block::BlockDevice& device, const layout::SsdGeometry& geometry,
-         BlockTable& table, const Log& log, LogSpace& space, SlotQueue& queue, SlotRepair& repair,
+         BlockTable& table, Log& log, LogSpace& space, SlotQueue& queue, SlotRepair& repair,
          BucketStore& buckets, BucketRoom& room, FailStop& stop, std::uint64_t most = kUsual);
 
   // Starts merging a block's coldest write if the next new key would find no slot, so that it need
@@ -100,6 +101,7 @@ class Merger {
   Task<void> merge(std::uint64_t bucket);
   List<Gathered> gather(std::uint64_t bucket);
   Task<Status> read(List<Gathered>& writes, Changes& changes);
+  bool may_drop(const layout::RecordView& record) override;
   void account(std::uint64_t bucket, std::size_t changes, Nanos began, const Status& merged);
   void conclude(const Gathered& at, const Change& change, const Status& merged);
   void note_room(std::uint64_t bucket, const Change& change, const Status& merged);
@@ -111,7 +113,7 @@ class Merger {
   const block::BlockDevice& device_;
   const layout::SsdGeometry& geometry_;
   BlockTable& table_;
-  const Log& log_;
+  Log& log_;
   LogSpace& space_;
   SlotQueue& queue_;
   SlotRepair& repair_;

@@ -27,12 +27,6 @@ constexpr Nanos kLogProgressEvery = 5 * kSecond;
 
 using Records = std::span<NewestRecord>;
 
-// What this release cannot take up, and must not leave out.
-std::string not_served(const LogRecordView& record) {
-  if (!is_write(record.kind) || record.end == 0) return "";
-  return std::string(why_not_plain(record.record()));
-}
-
 // How the memory is used. Reading the log and reading buckets take turns, but what they read to may
 // stay the process's for a while.
 struct MemoryPlan {
@@ -71,7 +65,6 @@ class ShardRecovery final : public storage::LogVisitor {
     Result<storage::LogScan> scan =
         co_await storage::scan_log(p_.device, g_, p_.log.key(), plan_.reads, *this);
     if (!scan.ok()) co_return scan.status();
-    if (!not_served_.ok()) co_return not_served_;
     for (const std::string& what : scan->interrupted.named()) spdlog::info("{}", what);
     spdlog::info("{}: going through {} records (writes and bucket images) in {} log batches",
                  p_.device.name(), scan->records, scan->batches);
@@ -87,17 +80,10 @@ class ShardRecovery final : public storage::LogVisitor {
 
   void on_begin() override {
     table_->clear();
-    not_served_ = Status();
     counts_.clear();
   }
   void on_record(const LogRecordView& record) override {
-    if (const std::string why = not_served(record); !why.empty()) {
-      if (!not_served_.ok()) return;
-      not_served_ = Status(Code::invalid,
-                           fmt::format("the log record at LSN {} of {} {}, which this release does "
-                                       "not serve: use the one that wrote it",
-                                       record.lsn, p_.device.name(), why));
-    } else if (record.kind == LogKind::segments) {
+    if (record.kind == LogKind::segments) {
       // Of a later pass over the log they would be old.
       if (goes_on_ || record.lsn < counted_) return;
       const auto counts = *layout::decode_segment_counts(record.body, g_);
@@ -315,7 +301,7 @@ class ShardRecovery final : public storage::LogVisitor {
     s.reserved = false;
     if (record->kind != LogKind::tombstone) {
       p_.room.admit_again(s, p_.geometry.home_bucket(key.place),
-                          BucketRoom::bytes_of(record->key, as_string(record->body)));
+                          BucketRoom::bytes_of(record->record()));
     }
     p_.queue.wake(block);
     key.done = 1;
@@ -350,7 +336,6 @@ class ShardRecovery final : public storage::LogVisitor {
   const MemoryPlan plan_;
   std::unique_ptr<RecoveryTable> table_;  // from run() on
   RecoveryReport report_;
-  Status not_served_;
   std::uint64_t counted_ = 0;  // the table of segments has all that was logged before
   std::map<std::uint32_t, layout::SegmentCount> counts_;  // of segments, since
   bool goes_on_ = false;                                  // the log does

@@ -516,26 +516,6 @@ TEST_F(RecoveryTest, ClientsAreToldHowFarItIs) {
   EXPECT_TRUE(run(*s.loop, s.shard.stop()).ok());
 }
 
-// A release that knows these records left them there: nothing of them is passed over.
-TEST_F(RecoveryTest, RecordsOfALaterReleaseAreNotLeftOut) {
-  const layout::SsdGeometry& g = geometry_;
-  const auto start_with = [&](std::uint64_t end) {
-    Bytes contents = formatted(g);
-    layout::BatchBuilder b(test_log_key(), g.store_id());
-    b.begin(ByteSpan(contents).subspan(g.log_offset + g.block_size, layout::max_batch(g)),
-            g.block_size);
-    b.add(layout::LogKind::value, 1, "key", Bytes(3), end);
-    b.finish(0, 1, 1, g.block_size);
-    ShardFixture s(g, std::move(contents), options_);
-    return s.start();
-  };
-  EXPECT_TRUE(start_with(0).ok());
-  const Status s = start_with(5);
-  EXPECT_EQ(s.code(), Code::invalid);
-  EXPECT_THAT(s.message(), HasSubstr("ends"));
-  EXPECT_THAT(s.message(), HasSubstr("this release does not serve"));
-}
-
 TEST_F(RecoveryTest, ADeviceErrorIsPassedOn) {
   for (const block::Io::Kind kind : {block::Io::Kind::read, block::Io::Kind::flush}) {
     ShardFixture s(geometry_, formatted(geometry_), options_);

@@ -58,15 +58,16 @@ void Segments::opened(User user, std::uint32_t number) {
 
 void Segments::not_opened(std::uint32_t number) { at(number).state = State::filled; }
 
-void Segments::count(ByteView bytes, std::size_t key_size, bool live) {
+Segments::Segment* Segments::count(ByteView bytes, std::size_t key_size, bool live) {
   const auto pointer = layout::decode_pointer(bytes, key_size, geometry_);
-  if (!pointer) return;
+  if (!pointer) return nullptr;
   const auto number = static_cast<std::uint32_t>(pointer->offset / geometry_.segment_size);
   Segment& s = at(number);
-  if (s.sequence != pointer->sequence) return;
+  if (s.sequence != pointer->sequence) return nullptr;
   const std::uint64_t size = layout::stored_size(pointer->length, key_size, geometry_.block_size);
   s.live = live ? std::min(s.live + size, capacity()) : s.live - std::min(s.live, size);
   note_change(number);
+  return &s;
 }
 
 void Segments::note_change(std::uint32_t number) {
@@ -121,6 +122,7 @@ void Segments::restored() {
     const bool unused = s.sequence == 0 && s.pins == 0;
     s.used = unused ? 0 : geometry_.segment_size;  // it is not known
     s.state = unused ? State::free : State::filled;
+    s.first_end = unused ? 0 : 1;  // nor are the ends
     if (unused) free_.push_back(number);
   }
 }
@@ -168,6 +170,17 @@ std::optional<Segments::Victim> Segments::begin_cleaning(std::uint64_t most) {
   best->state = State::cleaning;
   return Victim{{static_cast<std::uint32_t>(best - segments_.data()) + 1, best->sequence},
                 best->live};
+}
+
+std::optional<layout::SegmentHeader> Segments::begin_inspection(std::uint64_t time) {
+  for (std::uint32_t number = 1; number <= segments_.size(); ++number) {
+    Segment& s = at(number);
+    if (s.state != State::filled || s.pins > 0 || s.first_end == 0 || s.first_end > time) continue;
+    s.state = State::cleaning;
+    s.first_end = 0;
+    return layout::SegmentHeader{number, s.sequence};
+  }
+  return std::nullopt;
 }
 
 void Segments::release(std::uint32_t number) {

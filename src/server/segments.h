@@ -1,5 +1,5 @@
 // Segments: what is known of the segments of a shard's value log: which are free, which are being
-// filled, and how many bytes of each are live. In memory, 40 bytes for each, without I/O.
+// filled, and how many bytes of each are live. In memory, 48 bytes for each, without I/O.
 //
 // Live bytes choose what is cleaned, and no more rests on them: a segment is used again only when
 // each value in it was looked up (Cleaner). So after a crash they may be a little off.
@@ -49,9 +49,11 @@ class Segments {
   // Instead: it could not be written.
   void not_opened(std::uint32_t number);
 
-  // A record points to the value from now on; or did, and does not any more. A pointer that cannot
-  // be is nothing.
-  void add_live(ByteView pointer, std::size_t key_size) { count(pointer, key_size, true); }
+  // A record points to the value from now on, until its end if it has one; or did, and does not any
+  // more. A pointer that cannot be is nothing.
+  void add_live(ByteView pointer, std::size_t key_size, std::uint64_t end) {
+    if (Segment* s = count(pointer, key_size, true)) s->ends_before(end);
+  }
   void remove_live(ByteView pointer, std::size_t key_size) { count(pointer, key_size, false); }
 
   // What the counts since the last call take of the log, at most; adds them. The caller has made
@@ -83,6 +85,10 @@ class Segments {
   };
   std::optional<Victim> begin_cleaning(std::uint64_t most);
   void release(std::uint32_t number);
+  // One with values of records that may have ended by `time`: it is the caller's likewise, who
+  // tells the ends of those that have not, and keeps it.
+  std::optional<layout::SegmentHeader> begin_inspection(std::uint64_t time);
+  void inspected(std::uint32_t number, std::uint64_t end) { at(number).ends_before(end); }
   // With values that cannot be moved it counts as full, so that it is not chosen again soon.
   void keep(std::uint32_t number, bool can_be_cleaned);
   // Whether free segments get few.
@@ -106,12 +112,18 @@ class Segments {
     std::uint32_t pins = 0;
     State state = State::free;
     bool changed = false;  // since its count was logged
+    // When the first of the records that point there ends, or before; 0: none does.
+    std::uint64_t first_end = 0;
+
+    void ends_before(std::uint64_t end) {
+      if (end != 0) first_end = first_end == 0 ? end : std::min(first_end, end);
+    }
   };
   static constexpr std::uint32_t kNone = 0;  // segments are numbered from 1
 
   Segment& at(std::uint32_t number) { return segments_[number - 1]; }
   std::size_t low_water() const;
-  void count(ByteView pointer, std::size_t key_size, bool live);
+  Segment* count(ByteView pointer, std::size_t key_size, bool live);
   void note_change(std::uint32_t number);
   std::uint64_t dead(const Segment& s) const;
 

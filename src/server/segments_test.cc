@@ -20,7 +20,7 @@ class SegmentsTest : public ::testing::Test {
     segments_->restored();
   }
   // Fills a segment, and returns the pointers to its values, of one key's length.
-  std::vector<Bytes> fill(User user = User::writes) {
+  std::vector<Bytes> fill(User user = User::writes, std::uint64_t end = 0) {
     const auto header = segments_->begin(user);
     EXPECT_TRUE(header);
     segments_->opened(user, header->number);
@@ -29,7 +29,7 @@ class SegmentsTest : public ::testing::Test {
     while (const auto place = segments_->take(user, size)) {
       pointers.emplace_back(layout::kPointerSize);
       layout::encode(pointers.back(), layout::Pointer{place->offset, place->sequence, kLength, 0});
-      segments_->add_live(pointers.back(), kKey);
+      segments_->add_live(pointers.back(), kKey, end);
       segments_->unpin(place->number);
     }
     return pointers;
@@ -73,7 +73,7 @@ TEST_F(SegmentsTest, TheOneWithTheFewestLiveBytesIsCleanedIfThatGainsSomething) 
   EXPECT_GT(begun->sequence, victim->header.sequence);
   // Nothing counts that is of an earlier filling.
   segments_->remove_live(all[4][4], kKey);
-  segments_->add_live(all[4][4], kKey);
+  segments_->add_live(all[4][4], kKey, 0);
   EXPECT_EQ(segments_->begin_cleaning(~0ULL)->header.number, 3u);
 }
 
@@ -127,6 +127,38 @@ TEST_F(SegmentsTest, TheCleanerGoesOnWithWhatWasBeingFilled) {
   ASSERT_TRUE(place);
   EXPECT_EQ(place->offset, newest[1].number * geometry_.segment_size + (100 << 10));
   EXPECT_EQ(place->sequence, 7u);
+}
+
+// Once for the ends that have passed, and once after a restart.
+TEST_F(SegmentsTest, WhatMayHaveEndedIsInspectedOnce) {
+  fill();
+  fill(User::writes, 200);
+  fill(User::writes, 100);
+  fill();
+  EXPECT_FALSE(segments_->begin_inspection(99));
+  const auto third = segments_->begin_inspection(100);
+  ASSERT_TRUE(third);
+  EXPECT_EQ(third->number, 3U);
+  EXPECT_FALSE(segments_->begin_inspection(100)) << "it is being inspected";
+  for (const std::uint64_t end : {500, 0, 400}) segments_->inspected(3, end);
+  segments_->keep(3, true);
+  EXPECT_FALSE(segments_->begin_inspection(199));
+  EXPECT_EQ(segments_->begin_inspection(200)->number, 2U);
+  segments_->keep(2, true);
+  EXPECT_FALSE(segments_->begin_inspection(399));
+  EXPECT_EQ(segments_->begin_inspection(400)->number, 3U);
+  segments_->keep(3, true);
+  EXPECT_FALSE(segments_->begin_inspection(~0ULL));
+
+  const layout::SegmentTable table = segments_->table();
+  segments_.emplace(geometry_);
+  segments_->restore(table, true);
+  segments_->restored();
+  for (std::uint32_t number = 1; number <= 4; ++number) {
+    EXPECT_EQ(segments_->begin_inspection(1)->number, number);
+    segments_->keep(number, true);
+  }
+  EXPECT_FALSE(segments_->begin_inspection(~0ULL)) << "the others are free";
 }
 
 }  // namespace

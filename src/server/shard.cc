@@ -135,6 +135,7 @@ Task<Status> Shard::stop() {
   co_await cleaner_.stop();
   co_await uploads_.stop();
   while (writes_in_flight_ > 0) co_await idle_.wait();
+  co_await writes_.stop();
   checkpointer_.stop();
   co_await checkpointer_.drain();
   co_await merger_.drain();
@@ -165,7 +166,7 @@ Result<Bytes> Shard::on_hello(fabric::Peer& peer, ByteView request) {
   reply.fill_timeout = options_.fill_timeout;
   reply.device_path = options_.device_path;
   reply.target = options_.target;
-  reply.store_time = log_.store_time();
+  reply.store_time = log_.time_to_tell().value_or(0);
   Bytes out;
   layout::encode(out, reply);
   return out;
@@ -183,7 +184,12 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
     return peer.close("a request for another shard");
 
   if (request->kind == RequestKind::store_time) {
-    return peer.reply(call, encoded({Code::invalid, 0, "this server does not tell its time"}));
+    // As many as there may be writes: they wait for the log likewise.
+    if (times_asked_ >= kMaxWrites)
+      return peer.reply(call, encoded({Code::busy, 0, "too many questions in flight"}));
+    ++times_asked_;
+    executor_.spawn(tell_time(sessions_.find(session->id()), call));
+    return;
   }
   if (!is_write(request->kind)) {
     if (request->kind == RequestKind::report) take_report(*request);
@@ -246,6 +252,16 @@ Task<void> Shard::serve_upload(std::shared_ptr<Session> session, std::uint64_t c
   session->reply(connection, call, encoded({outcome.code, outcome.version, outcome.text}));
 }
 
+Task<void> Shard::tell_time(std::shared_ptr<Session> session, std::uint64_t call) {
+  const std::uint64_t connection = session->connection;
+  const Result<std::uint64_t> time = co_await writes_.tell_time();
+  --times_asked_;
+  Bytes text;
+  if (time.ok()) layout::encode(text, layout::StoreTime{*time});
+  const std::string_view told = time.ok() ? as_string(text) : time.status().message();
+  session->reply(connection, call, encoded({time.code(), 0, told}));
+}
+
 Task<void> Shard::serve_write(std::shared_ptr<Session> session, OwnedRequest request) {
   const Nanos began = executor_.now();
   ++writes_in_flight_;
@@ -253,6 +269,8 @@ Task<void> Shard::serve_write(std::shared_ptr<Session> session, OwnedRequest req
   WriteOutcome outcome;
   if (layout::is_value_commit(request->kind)) {
     outcome = co_await uploads_.commit(session->id(), *request);
+  } else if (request->kind == RequestKind::set_end) {
+    outcome = co_await uploads_.set_end(*request);
   } else {
     outcome = co_await writes_.write(*request);
   }
@@ -298,6 +316,7 @@ nlohmann::json Shard::writes_stat() const {
           {"conditional_deletes", w.conditional_removes},
           {"appends", w.appends},
           {"increments", w.increments},
+          {"end_changes", w.end_changes},
           {"conflicts", w.conflicts},
           {"refused_full", refused_full_},
           {"in_flight", writes_in_flight_}};
@@ -355,7 +374,8 @@ nlohmann::json Shard::values_stat() const {
           {"uploads", uploads_.count()},
           {"bytes_written", v.bytes_written},
           {"bytes_moved", v.bytes_moved},
-          {"cleaned", v.cleaned}};
+          {"cleaned", v.cleaned},
+          {"ended", v.ended}};
 }
 
 nlohmann::json Shard::stat_json() {
@@ -382,6 +402,7 @@ nlohmann::json Shard::stat_json() {
       {"merge",
        {{"buckets", m.merges},
         {"records", m.merged_records},
+        {"ended", m.ended},
         {"damaged_buckets", m.damaged_buckets},
         {"roomless", m.roomless},
         {"at_once", merger_.most()},

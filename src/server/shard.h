@@ -89,11 +89,14 @@ class Shard final : public fabric::Service {
   std::string stat();  // JSON
   // The same, and under "latency" what Prometheus makes histograms of.
   std::string figures();
+  // Store time that may have been told, at most: for simulations.
+  std::uint64_t store_time() { return log_.passed_time(); }
 
  private:
   Task<void> serve_upload(std::shared_ptr<Session> session, std::uint64_t call,
                           OwnedRequest request);
   Task<void> serve_write(std::shared_ptr<Session> session, OwnedRequest request);
+  Task<void> tell_time(std::shared_ptr<Session> session, std::uint64_t call);
   void take_report(const layout::Request& request);
   std::string asked(const layout::Request& request);
   // Why no write is taken now, or nothing.
@@ -136,6 +139,7 @@ class Shard final : public fabric::Service {
   Sessions sessions_;
   RecoveryReport recovery_;
   std::size_t writes_in_flight_ = 0;
+  std::size_t times_asked_ = 0;  // and not told yet
   std::size_t write_bytes_in_flight_ = 0;
   std::uint64_t refused_full_ = 0;  // writes
   WaitList idle_;

@@ -186,14 +186,24 @@ TEST_F(ShardTest, ACopyOfTheLogIsAValueLikeAnother) {
   EXPECT_EQ(s_->get("before")->value, "v");
 }
 
-// Nothing is written without what the client asked for.
-TEST_F(ShardTest, ARecordWithAnEndIsRefused) {
+TEST_F(ShardTest, TheTimeIsTold) {
   open(test_geometry(16));
-  client_->send_as(7, 1, 1, RequestKind::put, "key", "v", 0, 12345);
-  turn_until(*s_->loop, [&] { return client_->answers.contains(7); });
-  EXPECT_EQ(client_->answers[7].front().code, Code::invalid);
-  EXPECT_THAT(client_->answers[7].front().text, HasSubstr("end at a time"));
-  EXPECT_EQ(s_->get("key"), std::nullopt);
+  Bytes message;
+  layout::Request request;
+  request.kind = RequestKind::store_time;
+  request.shard = client_->hello.ssd.shard;
+  layout::encode(message, request);
+  for (const std::uint64_t call : {77, 78}) {
+    s_->shard.on_request(*client_, call, message);
+    turn_until(*s_->loop, [&] { return client_->answers.contains(call); });
+    EXPECT_EQ(client_->answers[call].front().code, Code::ok);
+  }
+  const auto told = [&](std::uint64_t call) {
+    return layout::decode_store_time(as_bytes(client_->answers[call].front().text))->time;
+  };
+  EXPECT_GT(told(77), 0U);
+  EXPECT_GE(told(78), told(77));
+  EXPECT_GE(s_->shard.store_time(), told(78));
 }
 
 TEST_F(ShardTest, ARequestForAnotherShardClosesThePeer) {

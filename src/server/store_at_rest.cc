@@ -5,6 +5,7 @@
 #include <deque>
 #include <iterator>
 
+#include "base/wall_time.h"
 #include "block/identity.h"
 #include "block/superblock.h"
 #include "store/store_key.h"
@@ -117,6 +118,7 @@ Task<Status> StoreAtRest::read_ssd(storage::OpenSsd& ssd, const Take& take,
     const SsdGeometry slice = layout::slice_of(ssd.geometry, i);
     StoredOptions options;
     if (key_) options.key = layout::log_key_of(*key_, slice.shard);
+    options.time = wall_time();
     options.take = [&](const StoredPart& part) { return take_part(device, slice, take, part); };
     options.on_progress = [&](double done) { progress((i + done) / slices); };
     Status s = co_await read_stored(*loop_, device, slice, std::move(options), damage_);

@@ -301,14 +301,7 @@ class StoredReader final : public storage::LogVisitor {
     for (const LoggedRecord& r : logged) add(r.view());
     part.records.reserve(newest.size());
     for (const auto& [key, r] : newest) {
-      if (r.kind == layout::Kind::tombstone) continue;
-      if (r.end != 0) {
-        return Status(Code::invalid,
-                      fmt::format("a record of home bucket {} of shard {} on {} {}, which this "
-                                  "release does not export offline",
-                                  g_.home_bucket(g_.point_of(key)), g_.shard, device_.name(),
-                                  why_not_plain(r)));
-      }
+      if (r.kind == layout::Kind::tombstone || r.ended_at(options_.time)) continue;
       part.records.push_back(r);
     }
     return Status();

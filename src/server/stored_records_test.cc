@@ -281,6 +281,33 @@ TEST_F(StoredRecordsTest, WithoutItsLogAStoreHasItsBuckets) {
   expect_buckets(read(contents, options()));
 }
 
+TEST_F(StoredRecordsTest, WhatHasEndedIsLeftOut) {
+  const std::uint64_t hour = 3600 * kSecond, now = wall_time();
+  ShardFixture s(geometry_, formatted(geometry_), fixture_);
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  std::uint64_t call = 0;
+  for (const std::uint64_t end : {now + hour, now + 3 * hour, std::uint64_t{0}}) {
+    ++call;
+    client.send_as(call, call, 1, RequestKind::put, key_of(call), "value", 0, end);
+    turn_until(*s.loop, [&] { return client.answers.contains(call); });
+    EXPECT_EQ(client.answers[call].front().code, Code::ok);
+  }
+  const auto expect = [&](std::uint64_t time, std::size_t records) {
+    StoredOptions at = options();
+    at.time = time;
+    const StoredRead found = read(s.ssd.contents(), at);
+    EXPECT_EQ(found.records.size(), records);
+    EXPECT_EQ(found.records.contains(key_of(1)), records == 3);
+  };
+  expect(now + hour - 1, 3);
+  expect(now + hour, 2);
+  client.disconnect();
+  ASSERT_TRUE(s.stop().ok());
+  expect(now + hour - 1, 3);  // all is in the buckets now
+  expect(now + hour, 2);
+}
+
 TEST_F(StoredRecordsTest, WhatTakesThemMayFail) {
   const LoopPtr loop = make_loop();
   block::PowerCutSsd ssd(*loop, merged(), 1);

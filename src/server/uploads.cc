@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/hash.h"
 
@@ -193,28 +194,72 @@ Task<WriteOutcome> Uploads::commit(std::uint64_t session, const Request& request
   co_return outcome;
 }
 
-// The value's bytes are read from where they are, and written with the version after those that
-// have overtaken it. The cleaner may be waiting for the key, so it is not waited for here.
+// The cleaner may be waiting for the key, so it is not waited for here.
 Task<Status> Uploads::renew(State& upload, LargeValue& value) {
-  const auto from = layout::decode_pointer(value.pointer, upload.key.size(), geometry_);
-  const auto version = log_.take_version();
-  if (!from || !version) co_return Status(Code::unavailable, "the shard takes no more writes");
   const Result<LargeValues::Place> place = co_await values_.take(
       LargeValues::User::writes, upload.place.size, LargeValues::Patience::none);
   if (!place.ok()) co_return place.status();
+  Status s = co_await copy(upload.key, value, *place);
+  values_.unpin(s.ok() ? std::exchange(upload.place, *place) : *place);
+  co_return s;
+}
+
+// The value's bytes are read from where they are, and written with the version after all that the
+// key has.
+Task<Status> Uploads::copy(std::string_view key, LargeValue& value, const LargeValues::Place& to) {
+  const auto from = layout::decode_pointer(value.pointer, key.size(), geometry_);
+  const auto version = log_.take_version();
+  if (!from || !version) co_return Status(Code::unavailable, "the shard takes no more writes");
   const Result<layout::Pointer> copied =
-      co_await values_.copy(*from, upload.key, value.version, *place, *version);
+      co_await values_.copy(*from, key, value.version, to, *version);
   Status s = copied.status();
   if (s.ok()) s = co_await values_.flush();
-  if (!s.ok()) {
-    values_.unpin(*place);
-    co_return s;
-  }
-  values_.unpin(upload.place);
-  upload.place = *place;
+  if (!s.ok()) co_return s;
   value.version = *version;
   layout::encode(value.pointer, *copied);
   co_return Status();
+}
+
+// A change of an end, and where a large value is written for it.
+struct Uploads::NewEnd {
+  const std::string_view key;
+  std::uint64_t size = 0;  // of the value that was found, 0: of none
+  std::optional<LargeValues::Place> place = {};
+};
+
+Task<WriteOutcome> Uploads::set_end(const Request& request) {
+  if (stopping_) co_return WriteOutcome{Code::unavailable, 0, "the server is stopping"};
+  ++under_way_;
+  NewEnd change{request.key};
+  LargeValue value;
+  value.renew = [this, &change](LargeValue& v) { return renew(change, v); };
+  WriteOutcome outcome = co_await writes_.write(request, &value);
+  // Now the cleaner can be waited for.
+  if (outcome.code == Code::full && change.size > 0 && !change.place) {
+    const Result<LargeValues::Place> place = co_await values_.take(
+        LargeValues::User::writes, change.size, LargeValues::Patience::cleaner);
+    if (place.ok()) {
+      change.place = *place;
+      outcome = co_await writes_.write(request, &value);
+    }
+  }
+  if (change.place) values_.unpin(*change.place);
+  leave();
+  co_return outcome;
+}
+
+Task<Status> Uploads::renew(NewEnd& change, LargeValue& value) {
+  const auto from = layout::decode_pointer(value.pointer, change.key.size(), geometry_);
+  if (!from) co_return Status(Code::corrupt, "the key's record points outside the value log");
+  change.size = layout::stored_size(from->length, change.key.size(), geometry_.block_size);
+  if (!change.place || change.place->size != change.size) {
+    const Result<LargeValues::Place> place =
+        co_await values_.take(LargeValues::User::writes, change.size, LargeValues::Patience::none);
+    if (!place.ok()) co_return place.status();
+    if (change.place) values_.unpin(*change.place);
+    change.place = *place;
+  }
+  co_return co_await copy(change.key, value, *change.place);
 }
 
 WriteOutcome Uploads::abandon(std::uint64_t session, const Request& request) {

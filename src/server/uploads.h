@@ -40,6 +40,8 @@ class Uploads {
   Task<WriteOutcome> part(std::uint64_t session, const layout::Request& request);
   Task<WriteOutcome> commit(std::uint64_t session, const layout::Request& request);
   WriteOutcome abandon(std::uint64_t session, const layout::Request& request);
+  // Does a set_end. A large value is written anew with the version that its record gets.
+  Task<WriteOutcome> set_end(const layout::Request& request);
 
   // Ends those that nothing was heard of; to be called now and then.
   void expire();
@@ -72,6 +74,9 @@ class Uploads {
   void end(Found upload);
   Task<WriteOutcome> write_part(State& upload, std::uint32_t index, ByteView bytes);
   Task<Status> renew(State& upload, LargeValue& value);
+  struct NewEnd;
+  Task<Status> renew(NewEnd& change, LargeValue& value);
+  Task<Status> copy(std::string_view key, LargeValue& value, const LargeValues::Place& to);
   LargeValue::Pointer pointer_of(const State& upload) const;
   void leave() {
     if (--under_way_ == 0) ended_.wake_all();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/hash.h"
 #include "base/parse_integer.h"
 #include "layout/rules.h"
@@ -16,6 +18,8 @@ namespace {
 constexpr std::uint64_t kMaxCheckpointsWaited = 256;
 
 WriteOutcome failed(const Status& status) { return {status.code(), 0, status.message()}; }
+
+Status no_such_key() { return Status(Code::not_found, "there is no such key"); }
 
 WriteOutcome not_known(const Status& why) {
   return {Code::unknown, 0,
@@ -56,7 +60,7 @@ void WritePath::wake_all() {
 }
 
 Status WritePath::check(const KeyedWrite& w) const {
-  const std::string_view key = w.request.key, value = w.value;
+  const std::string_view key = w.request.key, value = w.request.value;
   if (key.empty() || key.size() > layout::kMaxKey) {
     return Status(Code::invalid,
                   fmt::format("a key of {} bytes: keys have 1 to {}", key.size(), layout::kMaxKey));
@@ -65,8 +69,12 @@ Status WritePath::check(const KeyedWrite& w) const {
   if (increment && value.size() != sizeof(std::int64_t)) {
     return Status(Code::invalid, "an increment by what is no number of 8 bytes");
   }
-  if (!increment && key.size() + value.size() > geometry_.inline_limit) {
-    return too_large(key.size() + value.size());
+  if (const std::uint64_t bytes = payload_size(w.record);
+      !increment && bytes > geometry_.inline_limit) {
+    return too_large(bytes);
+  }
+  if (w.request.kind == RequestKind::set_end && !value.empty()) {
+    return Status(Code::invalid, "a change of an end with a value");
   }
   if (w.removal() && !value.empty()) return Status(Code::invalid, "a deletion with a value");
   if (w.removal() && layout::is_conditional(w.request.kind) && w.request.expected == 0) {
@@ -76,9 +84,10 @@ Status WritePath::check(const KeyedWrite& w) const {
     return Status(Code::invalid,
                   fmt::format("the key does not belong to shard {}", geometry_.shard));
   }
-  if (w.request.end != 0 || w.request.kind == RequestKind::set_end) {
-    return Status(Code::invalid, "this release of the server keeps no records that end at a time");
-  }
+  // As much as clients count.
+  constexpr std::uint64_t kLatest = ~std::uint64_t{0} >> 1;
+  if (w.request.end > kLatest || w.record.end > kLatest)
+    return Status(Code::invalid, "an end that is too far away");
   return stop_.answer();
 }
 
@@ -126,24 +135,32 @@ class WritePath::Entered {
 };
 
 WritePath::KeyedWrite WritePath::keyed(const Request& request, LargeValue* large) const {
+  layout::RecordView record{request.key, request.value, 0, layout::Kind::value, request.end};
+  if (layout::is_removal(request.kind)) {
+    record.kind = layout::Kind::tombstone;
+  } else if (layout::is_value_commit(request.kind)) {
+    record.kind = layout::Kind::pointer;
+    record.value = as_string(large->pointer);
+  }
+  // The batch that has it says that this time may be told.
+  if (request.end_is_relative) record.end += log_.unmarked_time();
   const std::uint64_t hash = hash_key(request.key, geometry_.hash_seed);
   const std::uint64_t point = placement_.point_of(hash);
-  const bool removal = layout::is_removal(request.kind);
-  const std::string_view value = large ? as_string(large->pointer) : request.value;
   return {request,
           hash,
           point,
           table_.geometry().block_of(point),
           geometry_.home_bucket(point),
-          value,
-          removal ? 0 : BucketRoom::bytes_of(request.key, value),
-          large,
+          record,
+          record.kind == layout::Kind::tombstone ? 0 : BucketRoom::bytes_of(record),
+          layout::is_value_commit(request.kind) ? large : nullptr,
+          large && !large->renew ? large : nullptr,
           false};
 }
 
 // Rule 1: log durable, published, reply.
 Task<WriteOutcome> WritePath::write(const Request& request, LargeValue* large) {
-  SCALIO_ASSERT(layout::is_value_commit(request.kind) == (large != nullptr));
+  SCALIO_ASSERT(large || !layout::is_value_commit(request.kind));
   KeyedWrite w = keyed(request, large);
   if (Status s = check(w); !s.ok()) co_return failed(s);
   // A key that always has a write under way would keep its slot for ever: writers that wait for one
@@ -160,9 +177,9 @@ Task<WriteOutcome> WritePath::write(const Request& request, LargeValue* large) {
   Exclusive exclusive;
   Made made;
   if (w.looks_first()) {
-    exclusive.take(key);
+    if (kept(Rule::update_alone)) exclusive.take(key);
     w.exclusive = true;
-    std::optional<WriteOutcome> refused = co_await look_first(key, w, made);
+    std::optional<WriteOutcome> refused = co_await look_first(key, w, large, made);
     if (refused) co_return *std::move(refused);
   }
   BucketRoom::Turn turn(room_, w.home);
@@ -252,26 +269,61 @@ Task<Status> WritePath::take_slot(KeyInFlight& key, const KeyedWrite& w) {
 // A write that depends on what the key has looks at that when no write of the key is under way.
 // Nothing if it may be done, else the answer.
 Task<std::optional<WriteOutcome>> WritePath::look_first(KeyInFlight& key, KeyedWrite& w,
-                                                        Made& made) {
+                                                        LargeValue* large, Made& made) {
   while (key.unpublished > 0) co_await key.changed.wait();
   if (stop_.failed()) co_return failed(stop_.answer());
   Current current;
   Status s = co_await find_current(key, w, current);
   if (!s.ok()) co_return failed(s);
+  if (w.cleaned) co_return compare(w, current);
+  // Rule 17.
+  if (current.end != 0) {
+    const Result<std::uint64_t> time = co_await tell_time();
+    if (!time.ok()) co_return failed(time.status());
+    if (current.end <= *time) current = {};
+  }
   if (!layout::is_update(w.request.kind)) co_return compare(w, current);
-  s = make(w, std::move(current), made);
-  if (!s.ok()) co_return failed(s);
-  w.value = made.value;
-  w.bytes = BucketRoom::bytes_of(w.request.key, w.value);
+  co_return co_await update(w, std::move(current), large, made);
+}
+
+Task<std::optional<WriteOutcome>> WritePath::update(KeyedWrite& w, Current current,
+                                                    LargeValue* large, Made& made) {
+  if (w.request.kind == RequestKind::set_end) {
+    if (current.version == 0) co_return failed(no_such_key());
+    std::optional<WriteOutcome> refused =
+        w.request.expected != 0 ? compare(w, current) : std::nullopt;
+    if (refused) co_return refused;
+  }
+  const std::uint64_t version = current.version, end = current.end;
+  w.record.kind = current.kind;
+  if (Status s = make(w, std::move(current), made); !s.ok()) co_return failed(s);
+  w.record.value = made.value;
+  w.record.end = made.end;
+  w.bytes = BucketRoom::bytes_of(w.record);
+  if (const std::uint64_t bytes = payload_size(w.record); bytes > geometry_.inline_limit)
+    co_return failed(too_large(bytes));
+  if (w.record.kind != layout::Kind::pointer) co_return std::nullopt;
+  // The parts of the value have its record's version.
+  w.large = large;
+  large->version = version;
+  copy_bytes(as_bytes(made.value), large->pointer.data());
+  w.record.value = as_string(large->pointer);
+  Status renewed = co_await large->renew(*large);
+  if (renewed.code() == Code::corrupt && end != 0) {
+    // Rule 17: a merge may have left the record out after its end, and its segment was used again.
+    const Result<std::uint64_t> time = co_await tell_time();
+    if (time.ok() && end <= *time) renewed = no_such_key();
+  }
+  if (!renewed.ok()) co_return failed(renewed);
   co_return std::nullopt;
 }
 
 std::optional<WriteOutcome> WritePath::compare(const KeyedWrite& w, const Current& current) {
   const std::uint64_t version = current.version;
-  if (w.moved()) {
-    const bool same = version == w.large->version && current.kind == layout::Kind::pointer &&
-                      current.value == as_string(w.large->moved_from);
-    if (same) return std::nullopt;
+  if (w.cleaned) {
+    const bool there = w.removal() || (current.kind == layout::Kind::pointer &&
+                                       current.value == as_string(w.cleaned->moved_from));
+    if (version == w.cleaned->version && there) return std::nullopt;
     return WriteOutcome{Code::conflict, version, "the key has another value"};
   }
   if (version == w.request.expected) return std::nullopt;
@@ -280,28 +332,52 @@ std::optional<WriteOutcome> WritePath::compare(const KeyedWrite& w, const Curren
                       fmt::format("the key's version is {}, not {}", version, w.request.expected)};
 }
 
-// What an update leaves: it begins with nothing, or with 0, where the key has nothing.
+// What an update leaves: it begins with nothing, or with 0, where the key has nothing. What the key
+// has keeps its end, unless that is what changes.
 Status WritePath::make(const KeyedWrite& w, Current current, Made& made) const {
-  if (current.kind == layout::Kind::pointer) {
+  if (current.kind == layout::Kind::pointer && w.request.kind != RequestKind::set_end) {
     return Status(Code::too_large, "the key's value is in the value log, where none is changed");
   }
   made.reply.previous = current.version;
   made.value = std::move(current.value);
-  if (w.request.kind == RequestKind::append) {
-    made.value += w.request.value;
-    made.reply.number = static_cast<std::int64_t>(made.value.size());
-  } else {
-    const std::optional<std::int64_t> number = current.version == 0 ? 0 : parse_integer(made.value);
-    if (!number) return Status(Code::invalid, "the key's value is not a decimal number of 64 bits");
-    const auto by = load<std::int64_t>(as_bytes(w.request.value).data());
-    if (__builtin_add_overflow(*number, by, &made.reply.number)) {
-      return Status(Code::invalid,
-                    fmt::format("the sum of {} and {} does not fit 64 bits", *number, by));
-    }
-    made.value = std::to_string(made.reply.number);
+  made.end = current.end;
+  switch (w.request.kind) {
+    case RequestKind::set_end: made.end = w.record.end; return Status();
+    case RequestKind::append:
+      made.value += w.request.value;
+      made.reply.number = static_cast<std::int64_t>(made.value.size());
+      return Status();
+    default: return add_up(w, current.version != 0, made);
   }
-  const std::size_t bytes = w.request.key.size() + made.value.size();
-  return bytes > geometry_.inline_limit ? too_large(bytes) : Status();
+}
+
+Status WritePath::add_up(const KeyedWrite& w, bool exists, Made& made) const {
+  const std::optional<std::int64_t> number = exists ? parse_integer(made.value) : 0;
+  if (!number) return Status(Code::invalid, "the key's value is not a decimal number of 64 bits");
+  const auto by = load<std::int64_t>(as_bytes(w.request.value).data());
+  if (__builtin_add_overflow(*number, by, &made.reply.number)) {
+    return Status(Code::invalid,
+                  fmt::format("the sum of {} and {} does not fit 64 bits", *number, by));
+  }
+  made.value = std::to_string(made.reply.number);
+  return Status();
+}
+
+// While nobody writes, telling the time takes a batch of the log each second.
+Task<Status> WritePath::say_time() {
+  while (!space_.admits(0) && !stop_.failed() && !log_.stopping()) co_await space_.wait();
+  if (stop_.failed()) co_return stop_.answer();
+  const Status s = co_await log_.say_time();
+  space_.admit_empty();
+  co_return s;
+}
+
+Task<Result<std::uint64_t>> WritePath::tell_time() {
+  for (;;) {
+    if (const auto time = log_.time_to_tell()) co_return *time;
+    const Status s = co_await say_time();
+    if (!s.ok()) co_return s;
+  }
 }
 
 // Rule 14. Whether there is room in the buckets for the record, now.
@@ -354,29 +430,53 @@ Task<Status> WritePath::find_room_alone(const KeyedWrite& w, BucketRoom::Turn& t
     if (again) room_.full().mark(w.home, w.bytes);
   }
   turn.give_back();
+  if (!std::exchange(sweeping_, true)) executor_.spawn(remove_ended(w.home));
   co_return Status(Code::full, fmt::format("no room on {} near the key's bucket; delete keys, or "
                                            "use a larger store",
                                            device_.name()));
 }
 
+// A write was refused: if something near it has ended, the next one is not. At one place at a time.
+Task<void> WritePath::remove_ended(std::uint64_t home) {
+  if (const Result<std::uint64_t> time = co_await tell_time(); time.ok()) {
+    const auto found = co_await buckets_.find_ended(home, *time);
+    for (std::size_t i = 0; found.ok() && i < found->size() && !stopping_; ++i) {
+      LargeValue ended;
+      ended.version = (*found)[i].version;
+      Request request;
+      request.kind = RequestKind::remove;
+      request.key = (*found)[i].key;
+      // It fails only if somebody was faster, or the shard takes no more writes.
+      co_await write(request, &ended);
+    }
+    if (found.ok() && !found->empty()) merger_.merge_near(home);
+  }
+  sweeping_ = false;
+  swept_.wake_all();
+}
+
+Task<void> WritePath::stop() {
+  stopping_ = true;
+  while (sweeping_) co_await swept_.wait();
+}
+
 // Whether the record may be added to the log now.
 bool WritePath::may_log(const KeyInFlight& key, const KeyedWrite& w) const {
   const auto key_size = static_cast<std::uint32_t>(w.request.key.size());
-  const std::uint32_t value_size = w.log_body(geometry_);
-  return !stop_.failed() && (w.exclusive || !key.exclusive) &&
-         log_.has_room(key_size, value_size) &&
-         space_.admits(layout::BatchBuilder::record_size(key_size, value_size));
+  const std::uint32_t body_size = w.log_body(geometry_);
+  return !stop_.failed() && (w.exclusive || !key.exclusive) && log_.has_room(key_size, body_size) &&
+         space_.admits(layout::BatchBuilder::record_size(key_size, body_size));
 }
 
 // Waits until it may be. The add must follow without suspending.
 Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w,
                                      BucketRoom::Turn& turn) {
   const auto key_size = static_cast<std::uint32_t>(w.request.key.size());
-  const std::uint32_t value_size = w.log_body(geometry_);
-  const std::uint32_t size = layout::BatchBuilder::record_size(key_size, value_size);
+  const std::uint32_t body_size = w.log_body(geometry_);
+  const std::uint32_t size = layout::BatchBuilder::record_size(key_size, body_size);
   const std::uint64_t checkpoints = space_.checkpoints();
   while (!stop_.failed()) {
-    co_await log_.room(key_size, value_size);
+    co_await log_.room(key_size, body_size);
     if (!log_.failure().ok()) {
       stop_.fail(log_.failure());
     } else if (!w.exclusive && key.exclusive) {
@@ -403,9 +503,10 @@ Log::Ticket WritePath::add_to_log(KeyInFlight& key, const KeyedWrite& w, BucketR
   } else {
     room_.admit(slot, w.home, w.bytes);
   }
-  if (w.large) segments_.add_live(w.large->pointer, w.request.key.size());
-  const Log::Ticket ticket = log_.add(layout::log_kind(w.kind()), w.large ? w.large->version : 0,
-                                      w.request.key, as_bytes(w.value));
+  if (w.large) segments_.add_live(w.large->pointer, w.request.key.size(), w.record.end);
+  const Log::Ticket ticket =
+      log_.add(layout::log_kind(w.record.kind), w.large ? w.large->version : 0, w.record.key,
+               as_bytes(w.record.value), w.record.end);
   if (w.large) segments_.log_counts(log_);
   watched_.logged(w.hash, ticket.version);
   space_.admit(ticket.lsn);
@@ -427,7 +528,8 @@ void WritePath::publish(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket
     const auto before = table_.look(w.block, *key.slot);
     if (before) segments_.remove_live(as_bytes(before->value), w.request.key.size());
   }
-  const layout::RecordView record{w.request.key, w.value, ticket.version, w.kind()};
+  layout::RecordView record = w.record;
+  record.version = ticket.version;
   table_.publish(w.block, *key.slot, record, ticket.lsn);
   if (w.removal()) room_.full().clear_near(w.home);
 }
@@ -444,7 +546,7 @@ void WritePath::settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket&
 }
 
 void WritePath::count(const KeyedWrite& w) {
-  if (w.moved()) return;
+  if (w.cleaned) return;
   switch (w.request.kind) {
     case RequestKind::put:
     case RequestKind::value_commit: ++counters_.puts; break;
@@ -454,6 +556,7 @@ void WritePath::count(const KeyedWrite& w) {
     case RequestKind::remove_if: ++counters_.conditional_removes; break;
     case RequestKind::append: ++counters_.appends; break;
     case RequestKind::increment: ++counters_.increments; break;
+    case RequestKind::set_end: ++counters_.end_changes; break;
     default: break;  // no write
   }
 }
@@ -469,7 +572,8 @@ Task<Status> WritePath::find_current(KeyInFlight& key, const KeyedWrite& w, Curr
 Task<Status> WritePath::find_in(std::optional<std::uint32_t> slot, std::uint64_t block,
                                 std::uint64_t point, std::string_view key, Current& current) {
   const auto take = [&current](const layout::RecordView& r) {
-    if (r.kind != layout::Kind::tombstone) current = {r.version, std::string(r.value), r.kind};
+    if (r.kind != layout::Kind::tombstone)
+      current = {r.version, std::string(r.value), r.kind, r.end};
     return Status();
   };
   if (!slot) co_return co_await find_in_bucket(point, key, current);
@@ -491,22 +595,24 @@ Task<Status> WritePath::find_in(std::optional<std::uint32_t> slot, std::uint64_t
 Task<Status> WritePath::find_in_bucket(std::uint64_t point, std::string_view key,
                                        Current& current) {
   Result<BucketStore::Found> found = co_await buckets_.find(key, point);
-  if (found.ok()) current = {found->version, std::move(found->value), found->kind};
+  if (found.ok()) current = {found->version, std::move(found->value), found->kind, found->end};
   co_return found.status();
 }
 
-Task<Result<std::optional<LargeValue::Pointer>>> WritePath::pointer_of(std::string_view key,
-                                                                       std::uint64_t version) {
+Task<Result<std::optional<WritePath::Pointed>>> WritePath::pointer_of(std::string_view key,
+                                                                      std::uint64_t version) {
   const std::uint64_t point = placement_.point_of(hash_key(key, geometry_.hash_seed)),
                       block = table_.geometry().block_of(point);
   const auto slot = table_.find(block, point, key);
   Current now;
   Status s = co_await find_in(slot, block, point, key, now);
   if (!s.ok()) co_return s;
-  std::optional<LargeValue::Pointer> pointer;
-  if (now.version == version && now.kind == layout::Kind::pointer)
-    copy_bytes(as_bytes(now.value), pointer.emplace().data());
-  co_return pointer;
+  std::optional<Pointed> found;
+  if (now.version == version && now.kind == layout::Kind::pointer) {
+    copy_bytes(as_bytes(now.value), found.emplace().pointer.data());
+    found->end = now.end;
+  }
+  co_return found;
 }
 
 }  // namespace scalio::server

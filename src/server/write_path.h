@@ -31,19 +31,18 @@ struct WriteOutcome {
 };
 
 // A value in the value log that a write gives to its key, and what is done if that is too late for
-// its version.
+// its version; or that the write of another end finds there.
 struct LargeValue {
   using Pointer = std::array<std::byte, layout::kPointerSize>;  // encoded
 
   Pointer pointer{};
   std::uint64_t version = 0;  // that its parts were written with
-  // A newer write of the key was logged since: writes the value anew, with another version, and
-  // sets both. While it does, no other write of the key is logged. Empty of a value that is moved:
-  // its record has this pointer, or nothing is done.
+  // A newer write of the key was logged since, or the record gets another version: writes the value
+  // anew, with another version, and sets both. While it does, no other write of the key is logged.
+  // Empty if the server writes by itself: the key's record has `version` and, if it is moved, this
+  // pointer, or nothing is done.
   std::function<Task<Status>(LargeValue& value)> renew;
   Pointer moved_from{};
-
-  bool moved() const { return !renew; }
 };
 
 // The keys of uploads, and the newest version that was logged of each meanwhile.
@@ -80,6 +79,7 @@ struct WriteCounters {
   std::uint64_t conditional_removes = 0;
   std::uint64_t appends = 0;
   std::uint64_t increments = 0;
+  std::uint64_t end_changes = 0;
   std::uint64_t conflicts = 0;
 };
 
@@ -103,20 +103,34 @@ class WritePath {
         room_(room),
         merger_(merger),
         segments_(segments),
-        stop_(stop) {}
+        stop_(stop),
+        swept_(executor) {}
 
   // Does a write, of any kind. It is on SSD and visible to all clients if the
   // outcome is ok, may be if it is unknown, and nothing was done otherwise. The request's bytes
-  // stay until then. A commit of a large value comes with that; its parts are flushed.
+  // stay until then. A commit of a large value comes with that; its parts are flushed. A change of
+  // an end comes with what can renew the value, should it be a large one. The cleaner commits what
+  // it has moved. What has ended is removed with its version.
   Task<WriteOutcome> write(const layout::Request& request, LargeValue* large = nullptr);
 
-  // The pointer that the key's record has, if it is of this version.
-  Task<Result<std::optional<LargeValue::Pointer>>> pointer_of(std::string_view key,
-                                                              std::uint64_t version);
+  // The pointer that the key's record has, if it is of this version, and the record's end.
+  struct Pointed {
+    LargeValue::Pointer pointer{};
+    std::uint64_t end = 0;
+  };
+  Task<Result<std::optional<Pointed>>> pointer_of(std::string_view key, std::uint64_t version);
   WatchedKeys& watched() { return watched_; }
+
+  // Store time, after a batch of the log if need be. Failures: unavailable (the shard is being
+  // stopped), read_only and those of the log.
+  Task<Result<std::uint64_t>> tell_time();
+  // Has a batch say it, once there is room for one. Failures: the same.
+  Task<Status> say_time();
 
   // A failure: who waits looks at it.
   void wake_all();
+  // Once no writes come any more: waits until what it does by itself has ended.
+  Task<void> stop();
 
   const WriteCounters& counters() const { return counters_; }
 
@@ -141,27 +155,26 @@ class WritePath {
     std::uint64_t hash;
     std::uint64_t point;
     std::uint64_t block;
-    std::uint64_t home;      // bucket
-    std::string_view value;  // that it leaves; of an update once it is made
-    std::uint32_t bytes;     // that its record takes of a bucket
-    LargeValue* large;       // then `value` is its pointer
-    bool exclusive;          // no other write of the key is logged meanwhile
+    std::uint64_t home;  // bucket
+    // What it leaves, but for its version; of an update once that is made.
+    layout::RecordView record;
+    std::uint32_t bytes;  // that its record takes of a bucket
+    LargeValue* large;    // then the record has its pointer
+    // What the server has found, and writes by itself: done only if that is what the key has.
+    const LargeValue* cleaned;
+    bool exclusive;  // no other write of the key is logged meanwhile
 
     Name name() const { return {hash, request.key}; }
-    bool removal() const { return layout::is_removal(request.kind); }
-    bool moved() const { return large && large->moved(); }
-    layout::Kind kind() const {
-      return large       ? layout::Kind::pointer
-             : removal() ? layout::Kind::tombstone
-                         : layout::Kind::value;
-    }
-    // That it takes of a log batch: its value, and what is counted beside it.
+    bool removal() const { return record.kind == layout::Kind::tombstone; }
+    bool moved() const { return large && cleaned; }
+    // That it takes of a log batch: end and value, and what is counted beside them.
     std::uint32_t log_body(const layout::SsdGeometry& geometry) const {
-      return static_cast<std::uint32_t>(value.size()) + (large ? Segments::log_room(geometry) : 0);
+      return static_cast<std::uint32_t>(payload_size(record) - record.key.size()) +
+             (large ? Segments::log_room(geometry) : 0);
     }
     // Whether what it does depends on what the key has.
     bool looks_first() const {
-      return layout::is_conditional(request.kind) || layout::is_update(request.kind) || moved();
+      return layout::is_conditional(request.kind) || layout::is_update(request.kind) || cleaned;
     }
   };
   // What a key has.
@@ -169,10 +182,12 @@ class WritePath {
     std::uint64_t version = 0;  // 0: nothing
     std::string value;          // or the bytes of a pointer
     layout::Kind kind = layout::Kind::value;
+    std::uint64_t end = 0;
   };
   // What an update makes of it.
   struct Made {
     std::string value;
+    std::uint64_t end = 0;
     layout::UpdateReply reply;
   };
   class Exclusive;
@@ -206,13 +221,18 @@ class WritePath {
   // waits is asked for only then.
   bool has_slot(KeyInFlight& key, const KeyedWrite& w);
   Task<Status> take_slot(KeyInFlight& key, const KeyedWrite& w);
-  Task<std::optional<WriteOutcome>> look_first(KeyInFlight& key, KeyedWrite& w, Made& made);
+  Task<std::optional<WriteOutcome>> look_first(KeyInFlight& key, KeyedWrite& w, LargeValue* large,
+                                               Made& made);
   std::optional<WriteOutcome> compare(const KeyedWrite& w, const Current& current);
+  Task<std::optional<WriteOutcome>> update(KeyedWrite& w, Current current, LargeValue* large,
+                                           Made& made);
   Status make(const KeyedWrite& w, Current current, Made& made) const;
+  Status add_up(const KeyedWrite& w, bool exists, Made& made) const;
   Status too_large(std::uint64_t bytes) const;
   bool has_room(const KeyInFlight& key, const KeyedWrite& w, const BucketRoom::Turn& turn) const;
   Task<Status> find_room(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
   Task<Status> find_room_alone(const KeyedWrite& w, BucketRoom::Turn& turn);
+  Task<void> remove_ended(std::uint64_t home);
   Task<Status> make_ready(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
   bool overtaken(const KeyedWrite& w) const;
   Task<Status> renew(KeyInFlight& key, KeyedWrite& w, Exclusive& exclusive);
@@ -244,6 +264,9 @@ class WritePath {
   Segments& segments_;
   FailStop& stop_;
   WatchedKeys watched_;
+  bool sweeping_ = false;  // removes what has ended somewhere
+  bool stopping_ = false;
+  WaitList swept_;
   InFlight in_flight_;
   WriteCounters counters_;
 };

@@ -22,6 +22,8 @@ class WritePathTest : public ::testing::Test {
     std::string key;
     std::string value;
     std::uint64_t expected = 0;
+    std::uint64_t end = 0;
+    bool end_is_relative = false;
     std::optional<WriteOutcome> outcome = {};
   };
 
@@ -40,6 +42,20 @@ class WritePathTest : public ::testing::Test {
   WriteOutcome put(const std::string& key, const std::string& value) {
     return write(RequestKind::put, key, value);
   }
+  // A write for a time: until then, or 0 for ever.
+  WriteOutcome write_until(std::uint64_t end, RequestKind kind, std::string key,
+                           std::string value = "", std::uint64_t expected = 0) {
+    Write& w = begun_.emplace_back(Write{kind, std::move(key), std::move(value), expected, end});
+    parts_.loop->spawn(run_write(w));
+    turn_until(*parts_.loop, [&] { return w.outcome.has_value(); });
+    return *w.outcome;
+  }
+  std::uint64_t end_of(const std::string& key) {
+    const std::uint64_t block = parts_.blocks.block_of(parts_.hash(key));
+    return parts_.table.look(block, *parts_.table.find(block, parts_.hash(key), key))->end;
+  }
+  std::uint64_t time() { return parts_.log.unmarked_time(); }
+  Task<void> sleep_a_little() { co_await parts_.loop->sleep(kMillisecond); }
   void finish_all() {
     turn_until(*parts_.loop, [&] {
       return std::ranges::all_of(begun_, [](const Write& w) { return w.outcome.has_value(); });
@@ -62,10 +78,14 @@ class WritePathTest : public ::testing::Test {
   ShardParts parts_;
   std::deque<Write> begun_;
 
- private:
   Task<void> run_write(Write& w) {
-    const layout::Request request{
-        .kind = w.kind, .expected = w.expected, .key = w.key, .value = w.value};
+    const layout::Request request{.kind = w.kind,
+                                  .expected = w.expected,
+                                  .key = w.key,
+                                  .value = w.value,
+                                  .shard = 0,
+                                  .end = w.end,
+                                  .end_is_relative = w.end_is_relative};
     WriteOutcome outcome = co_await parts_.writes.write(request);
     w.outcome = std::move(outcome);
   }
@@ -222,6 +242,112 @@ TEST_F(WritePathTest, WhatAnUpdateCannotMakeIsRefused) {
   EXPECT_EQ(write(RequestKind::increment, key, operand(9)).code, Code::too_large);
 }
 
+TEST_F(WritePathTest, WhatHasEndedIsAbsentForConditionalWrites) {
+  const std::uint64_t past = time() - 1, future = time() + 3600 * kSecond;
+  const WriteOutcome ended = write_until(past, RequestKind::put, "key", "old");
+  EXPECT_EQ(write(RequestKind::put_if, "key", "new", ended.version).code, Code::conflict);
+  EXPECT_EQ(write(RequestKind::remove_if, "key", "", ended.version).code, Code::conflict);
+  EXPECT_EQ(write_until(future, RequestKind::set_end, "key").code, Code::not_found);
+  merge_all();
+  EXPECT_EQ(write(RequestKind::put_if, "key", "new", ended.version).code, Code::conflict);
+  EXPECT_EQ(update_of(write(RequestKind::append, "key", "a")).previous, 0u);
+  EXPECT_EQ(end_of("key"), 0u);
+
+  const WriteOutcome lives = write_until(future, RequestKind::put_if, "other", "7", 0);
+  EXPECT_EQ(lives.code, Code::ok);
+  EXPECT_EQ(write(RequestKind::put_if, "other", "8", 0).code, Code::conflict);
+  EXPECT_EQ(update_of(write(RequestKind::increment, "other", operand(1))).number, 8);
+  EXPECT_EQ(end_of("other"), future) << "an update keeps it";
+  EXPECT_EQ(write(RequestKind::put, "other", "9").code, Code::ok);
+  EXPECT_EQ(end_of("other"), 0u) << "a put does not";
+}
+
+TEST_F(WritePathTest, AnEndIsChangedWithoutItsValue) {
+  const std::uint64_t future = time() + 3600 * kSecond;
+  EXPECT_EQ(write_until(future, RequestKind::set_end, "key").code, Code::not_found);
+  const WriteOutcome first = put("key", "value");
+  const WriteOutcome until = write_until(future, RequestKind::set_end, "key");
+  EXPECT_EQ(update_of(until).previous, first.version);
+  EXPECT_GT(until.version, first.version);
+  EXPECT_EQ(published("key"), "value");
+  EXPECT_EQ(end_of("key"), future);
+  EXPECT_EQ(write_until(0, RequestKind::set_end, "key", "", first.version).code, Code::conflict);
+  EXPECT_EQ(write_until(0, RequestKind::set_end, "key", "", until.version).code, Code::ok);
+  EXPECT_EQ(end_of("key"), 0u);
+  EXPECT_EQ(write_until(future, RequestKind::set_end, "key", "v").code, Code::invalid);
+  EXPECT_EQ(write_until(~0ULL, RequestKind::put, "key", "v").code, Code::invalid);
+  Write& w =
+      begun_.emplace_back(Write{RequestKind::put, "key", "for a while", 0, 60 * kSecond, true});
+  parts_.loop->spawn(run_write(w));
+  finish_all();
+  EXPECT_GE(end_of("key"), time() + 30 * kSecond);
+  EXPECT_LE(end_of("key"), time() + 60 * kSecond);
+  // Its 8 bytes count.
+  EXPECT_EQ(write_until(future, RequestKind::put, "k", std::string(112, 'v')).code,
+            Code::too_large);
+  EXPECT_EQ(write_until(future, RequestKind::put, "k", std::string(111, 'v')).code, Code::ok);
+  EXPECT_EQ(parts_.writes.counters().end_changes, 2u);
+}
+
+// Its segment may have been used again: nothing but its record says that it is there.
+TEST_F(WritePathTest, AValueThatGoesAtItsEndIsNotCalledDamaged) {
+  const std::uint64_t soon = time() + 50 * kMillisecond, future = time() + 3600 * kSecond;
+  for (const auto& [key, end] : {std::pair("ends", soon), std::pair("stays", future)}) {
+    LargeValue value;
+    value.version = parts_.log.take_version().value();
+    value.renew = [](LargeValue&) -> Task<Status> { co_return Status(); };
+    layout::Request put;
+    put.kind = RequestKind::value_commit;
+    put.key = key;
+    put.end = end;
+    ASSERT_EQ(run(*parts_.loop, parts_.writes.write(put, &value)).code, Code::ok);
+  }
+  LargeValue found;
+  found.renew = [&](LargeValue&) -> Task<Status> {
+    while (time() <= soon) co_await sleep_a_little();
+    co_return Status(Code::corrupt, "other bytes");
+  };
+  layout::Request change;
+  change.kind = RequestKind::set_end;
+  change.key = "ends";
+  change.end = future;
+  EXPECT_EQ(run(*parts_.loop, parts_.writes.write(change, &found)).code, Code::not_found);
+  change.key = "stays";
+  EXPECT_EQ(run(*parts_.loop, parts_.writes.write(change, &found)).code, Code::corrupt);
+}
+
+// Of the home that is merged, and not where a write may count on its room.
+TEST_F(WritePathTest, AMergeLeavesOutWhatHasEnded) {
+  const std::string gone = parts_.key_in(3, 0), stays = parts_.key_in(3, 1),
+                    later = parts_.key_in(3, 2);
+  write_until(time() + kMillisecond, RequestKind::put, gone, "old");
+  write_until(time() + 3600 * kSecond, RequestKind::put, stays, "new");
+  merge_all();
+  ASSERT_TRUE(parts_.stored(gone));
+  const std::uint64_t end = end_of(gone);
+  while (time() <= end) run(*parts_.loop, sleep_a_little());
+  // That is durable in the log.
+  put(later, "1");
+  put(later, "2");
+  merge_all();
+  EXPECT_FALSE(parts_.stored(gone));
+  EXPECT_TRUE(parts_.stored(stays));
+  EXPECT_TRUE(parts_.stored(later));
+  EXPECT_EQ(parts_.merger.counters().ended, 1u);
+}
+
+// Also while nobody writes.
+TEST_F(WritePathTest, TellingTheTimeLeavesTheLogsTailAlone) {
+  parts_.loop->spawn(parts_.checkpointer.run());
+  put("key", "value");
+  const std::uint64_t batches = 3 * parts_.geometry.log_size / parts_.geometry.block_size;
+  for (std::uint64_t i = 0; i < batches; ++i) {
+    ASSERT_TRUE(run(*parts_.loop, parts_.writes.say_time()).ok());
+    ASSERT_LE(parts_.log.used(), parts_.geometry.log_size) << i;
+  }
+  EXPECT_EQ(put("key", "again").code, Code::ok);
+}
+
 TEST_F(WritePathTest, OneOfManyConditionalDeletionsWins) {
   const std::uint64_t version = put("key", "value").version;
   for (int i = 0; i < 5; ++i) begin(RequestKind::remove_if, "key", "", version);
@@ -256,11 +382,6 @@ TEST_F(WritePathTest, WhatCannotBeKeptIsRefusedAndNotLogged) {
   EXPECT_EQ(put("", "value").code, Code::invalid);
   EXPECT_EQ(put(std::string(layout::kMaxKey + 1, 'k'), "").code, Code::invalid);
   EXPECT_EQ(put("key", std::string(parts_.geometry.inline_limit - 2, 'v')).code, Code::too_large);
-  const WriteOutcome ends =
-      run(*parts_.loop,
-          parts_.writes.write(layout::Request{RequestKind::put, 1, 0, 0, "key", "v", 0, 9}));
-  EXPECT_EQ(ends.code, Code::invalid);
-  EXPECT_NE(ends.text.find("end at a time"), std::string::npos) << ends.text;
   EXPECT_EQ(write(RequestKind::remove, "key", "value").code, Code::invalid);
   EXPECT_EQ(write(RequestKind::remove_if, "key", "value", 1).code, Code::invalid);
   EXPECT_EQ(write(RequestKind::remove_if, "key", "", 0).code, Code::invalid);
@@ -337,6 +458,33 @@ TEST_F(NearlyFullTest, AnUpdateGoesWhereTheOldRecordLies) {
   merge_all();
   EXPECT_EQ(parts_.stored(key(7))->value, std::string(kValue - 20, 'x'));
   EXPECT_EQ(parts_.stored(key(8))->value, std::string(kValue, 'v'));
+  EXPECT_EQ(parts_.merger.counters().roomless, 0u);
+}
+
+// The second one to ask finds it.
+TEST_F(WritePathTest, WhatHasEndedGivesItsRoomToTheNext) {
+  parts_.loop->spawn(parts_.checkpointer.run());
+  const std::uint64_t future = time() + 3600 * kSecond;
+  const std::string value(90, 'v');
+  std::vector<std::string> stored;
+  std::string refused;
+  for (int n = 0; refused.empty(); ++n) {
+    const std::string key = "key" + std::to_string(100'000 + n);
+    if (parts_.home_of(key) != 3) continue;
+    const bool ok = write_until(future, RequestKind::put, key, value).code == Code::ok;
+    (ok ? stored.emplace_back() : refused) = key;
+  }
+  EXPECT_GT(stored.size(), layout::SsdGeometry::kMaxReach);
+  parts_.settle();
+  EXPECT_EQ(write_until(1, RequestKind::set_end, stored[7]).code, Code::ok);
+  merge_all();
+  ASSERT_TRUE(parts_.stored(stored[7])) << "no merge has left it out";
+  EXPECT_EQ(write_until(future, RequestKind::put, refused, value).code, Code::full);
+  turn_until(*parts_.loop, [&] { return parts_.room.full().count() == 0; });
+  EXPECT_EQ(write_until(future, RequestKind::put, refused, value).code, Code::ok);
+  merge_all();
+  EXPECT_TRUE(parts_.stored(refused));
+  EXPECT_FALSE(parts_.stored(stored[7]));
   EXPECT_EQ(parts_.merger.counters().roomless, 0u);
 }
 

@@ -254,6 +254,10 @@ class Simulation {
       violations_.push_back(fmt::format("scans returned {} records that they should not have",
                                         load_->strange_records()));
     }
+    if (load_->late_records() > 0) {
+      violations_.push_back(
+          fmt::format("{} records were read after their ends", load_->late_records()));
+    }
     Result<std::vector<linearizability::Violation>> found =
         linearizability::check(load_->history());
     if (!found.ok()) {

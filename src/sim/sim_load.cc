@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/hash.h"
+#include "client/timeouts.h"
 
 namespace scalio::sim {
 
@@ -17,6 +18,9 @@ constexpr std::uint64_t kMisroutedPerMillion = 100'000;
 // Additions of one key: what its value can tell of (linearizability/additions.h), or hold.
 constexpr std::uint32_t kMostAppends = 8, kMostIncrements = 31;
 constexpr std::uint32_t kSmallestLarge = 80;  // over the inline limit with any key
+// Writes of so many per million are for a time, of this length at most.
+constexpr std::uint64_t kForATimePerMillion = 250'000;
+constexpr Nanos kLongestTime = 20 * kMillisecond;
 constexpr Nanos kThink = 20 * kMicrosecond;
 constexpr Nanos kNextClient = 10 * kMillisecond;
 constexpr Nanos kReadAllPause = 100 * kMillisecond;  // more than any fill timeout
@@ -190,11 +194,15 @@ Task<void> SimLoad::get(SimClient& client, std::uint32_t number) {
   const Host::Block of{shard.ssd().shard, block};
   const std::uint64_t damages = server_.damages(of);
   const bool misled = shard.misleads(block);
+  const std::uint64_t began = server_.store_time(shard.ssd().shard);
   Result<Record> record = co_await client.shards[shard.ssd().shard].client->get(key, point);
   operation.outcome = outcome_of(record.code(), false);
+  std::uint64_t end = 0;
   if (record.ok()) {
     operation.value = told_of(std::move(record->value));
     operation.version = record->version;
+    end = client::end_of(record->end);
+    if (end != 0 && end <= began) ++late_records_;
   } else {
     world_.note("{}: {}", key, record.status().to_string());
     // Buckets that are read wrongly, or of another SSD, are damaged just the same.
@@ -202,19 +210,30 @@ Task<void> SimLoad::get(SimClient& client, std::uint32_t number) {
                         world_.enabled(Fault::stale_read) || world_.enabled(Fault::replaced_ssd);
     if (record.code() == Code::corrupt && shape_.largest > 0 && !astray) ++lost_values_;
   }
-  take(client, number, std::move(operation), misled || server_.damages(of) != damages);
+  take(client, number, std::move(operation), misled || server_.damages(of) != damages, end);
+}
+
+// Until now nobody could know that what had not ended by the servers' clocks has ended.
+void SimLoad::look_at_the_time() {
+  std::erase_if(living_, [&](const Living& w) {
+    const std::uint64_t told = server_.told_time(w.shard);
+    if (told != 0 && told < w.end) history_[w.write].ends = time_of(world_.now());
+    return told >= w.end;
+  });
 }
 
 // What a read has found. `misled`: a write slot's word was damaged meanwhile, and nothing is
 // promised: as if it had not been asked.
-void SimLoad::take(SimClient& client, std::uint32_t number, Operation operation, bool misled) {
+void SimLoad::take(SimClient& client, std::uint32_t number, Operation operation, bool misled,
+                   std::uint64_t end) {
+  look_at_the_time();
   operation.returned = time_of(world_.now());
   if (misled) {
     operation.outcome = Operation::Outcome::error;
   } else if (operation.outcome == Operation::Outcome::ok) {
     std::uint64_t point = 0;
     if (number < shape_.keys) client.versions[number] = operation.version;
-    shard_of(operation.key, &point).acknowledged(operation.key, operation.version, false);
+    shard_of(operation.key, &point).acknowledged(operation.key, operation.version, false, end);
   }
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
   world_.note("{}", history::to_string(operation, 0));
@@ -264,11 +283,13 @@ Task<void> SimLoad::scan(SimClient& client, std::uint32_t index, std::uint64_t f
     a.operation.key = key;
     a.operation.called = time_of(world_.now());
   }
+  const std::uint64_t began = server_.store_time(index);
   Result<ScanPage> page = co_await client.shards[index].scan->read(first, end);
   if (!page.ok()) world_.note("scan: {}", page.status().to_string());
   std::size_t found = 0;
   for (Asked& a : asked) {
     Operation& operation = a.operation;
+    std::uint64_t ends = 0;
     operation.outcome = page.ok() ? Operation::Outcome::not_found : Operation::Outcome::error;
     if (page.ok()) {
       const auto record = std::ranges::find(page->records, operation.key, &ScannedRecord::key);
@@ -277,11 +298,13 @@ Task<void> SimLoad::scan(SimClient& client, std::uint32_t index, std::uint64_t f
         operation.outcome = Operation::Outcome::ok;
         operation.value = record->value;
         operation.version = record->version;
+        ends = client::end_of(record->end);
+        if (ends != 0 && ends <= began) ++late_records_;
         if (record->large) co_await find_large(client, *record, operation);
       }
     }
     const bool misled = a.misled || server_.damages(a.block) != a.damages;
-    if (!operation.client.empty()) take(client, a.number, std::move(operation), misled);
+    if (!operation.client.empty()) take(client, a.number, std::move(operation), misled, ends);
   }
   if (!page.ok()) co_return;
   const auto others = std::ranges::count_if(page->records, [](const ScannedRecord& r) {
@@ -314,14 +337,20 @@ std::string SimLoad::new_value(const SimClient& client) {
 
 // The request of an operation in the history.
 Task<Result<std::uint64_t>> SimLoad::send(SimClient& client, RequestKind kind,
-                                          const Operation& asked) {
+                                          const Operation& asked, std::uint64_t end) {
   std::uint64_t point = 0;
   const std::string key = asked.key, name = asked.value.value_or("");
   const std::uint64_t expected = asked.expected;
   client::ShardClient& c = *client.shards[shard_of(key, &point).ssd().shard].client;
   const std::size_t size = is_removal(kind) ? 0 : size_of(name);
-  if (size == 0) co_return co_await c.write(kind, key, name, expected);
+  if (size == 0) {
+    const Result<client::WriteReply> done = co_await c.write(
+        layout::Request{.kind = kind, .expected = expected, .key = key, .value = name, .end = end});
+    if (!done.ok()) co_return done.status();
+    co_return done->version;
+  }
   client::LargeWrite write{key, static_cast<std::uint32_t>(size), std::nullopt};
+  if (end != 0) write.expiry = Expiry::at(client::end_of(end));
   if (kind == RequestKind::put_if) write.expected = expected;
   const std::string value = bytes_of(name, size);
   co_return co_await c.write_large(write, value);
@@ -334,6 +363,9 @@ Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t num
   // In the history from the start: the client may die, and the write happen all the same.
   const std::size_t at = history_.size();
   history_.emplace_back();
+  std::uint64_t end = 0;
+  if (!is_removal(kind) && world_.random().chance(kForATimePerMillion))
+    end = server_.store_time(shard.ssd().shard) + world_.random().between(1, kLongestTime);
   {
     Operation& operation = history_[at];
     operation.client = client.process->name();
@@ -350,20 +382,26 @@ Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t num
           client.versions[number] != 0 ? client.versions[number] : layout::kMaxVersion;
     }
     operation.called = time_of(world_.now());
+    if (end != 0) {
+      operation.ends = operation.called;
+      living_.push_back({at, shard.ssd().shard, end});
+    }
     world_.note("{} asks", history::to_string(operation, 0));
   }
-  if (is_removal(kind)) shard.removal_begins(key);
+  const bool removes = is_removal(kind) || end != 0;
+  if (removes) shard.removal_begins(key, end);
   const Operation asked = history_[at];
-  const Result<std::uint64_t> version = co_await send(client, kind, asked);
+  const Result<std::uint64_t> version = co_await send(client, kind, asked, end);
+  look_at_the_time();
   Operation& operation = history_[at];
   operation.outcome = outcome_of(version.code(), true);
   operation.returned = time_of(world_.now());
   if (version.ok()) {
     operation.version = *version;
     client.versions[number] = is_removal(kind) ? 0 : *version;
-    shard.acknowledged(key, *version, is_removal(kind));
+    shard.acknowledged(key, *version, is_removal(kind), end);
   }
-  if (is_removal(kind) && operation.outcome != Operation::Outcome::unknown) shard.removal_ends(key);
+  if (removes && operation.outcome != Operation::Outcome::unknown) shard.removal_ends(key, end);
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
   world_.note("{}{}", history::to_string(operation, 0),
               version.ok() ? "" : ": " + version.status().message());

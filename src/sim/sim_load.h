@@ -46,6 +46,8 @@ class SimLoad {
   std::uint64_t strange_records() const { return strange_records_; }
   // Large values that a record points to, and that are not there.
   std::uint64_t lost_values() const { return lost_values_; }
+  // Records that reads returned that had ended before they began.
+  std::uint64_t late_records() const { return late_records_; }
 
  private:
   struct SimClient {
@@ -68,10 +70,12 @@ class SimLoad {
   Task<void> get(SimClient& client, std::uint32_t key);
   Task<void> scan(SimClient& client);
   Task<void> scan(SimClient& client, std::uint32_t shard, std::uint64_t first, std::uint64_t end);
-  void take(SimClient& client, std::uint32_t key, history::Operation operation, bool misled);
+  void take(SimClient& client, std::uint32_t key, history::Operation operation, bool misled,
+            std::uint64_t end = 0);
+  void look_at_the_time();
   Task<void> write(SimClient& client, layout::RequestKind kind, std::uint32_t key);
   Task<Result<std::uint64_t>> send(SimClient& client, layout::RequestKind kind,
-                                   const history::Operation& asked);
+                                   const history::Operation& asked, std::uint64_t end);
   Task<void> find_large(SimClient& client, const ScannedRecord& record,
                         history::Operation& operation);
   std::string new_value(const SimClient& client);
@@ -103,6 +107,14 @@ class SimLoad {
   std::uint64_t rereads_that_missed_ = 0;
   std::uint64_t strange_records_ = 0;
   std::uint64_t lost_values_ = 0;
+  std::uint64_t late_records_ = 0;
+  // Writes for a time that had not passed when it was looked at last.
+  struct Living {
+    std::size_t write;  // of history_
+    std::uint32_t shard;
+    std::uint64_t end;
+  };
+  std::vector<Living> living_;
   ClientCounters counters_;
 };
 

@@ -1,11 +1,14 @@
 #include "sim/sim_server.h"
 
+#include <algorithm>
+
 namespace scalio::sim {
 
 namespace {
 constexpr std::uint64_t kKillPerMillion = 60;
 constexpr std::uint64_t kPreemptPerMillion = 30'000;
 constexpr std::uint64_t kCutPerMillion = 60;
+constexpr Nanos kLargestWallOffset = 2 * kSecond;
 constexpr Nanos kLongestDown = 300 * kMillisecond;
 }  // namespace
 
@@ -23,6 +26,7 @@ void SimServer::start() {
   for (auto& shard : shards_) shard->before_start();
   ++starts_;
   stopped_ = false;
+  if (world_.enabled(Fault::clock_drift)) wall_offset_ = world_.random().below(kLargestWallOffset);
   // Rule 9: before anything is accepted.
   for (auto& endpoint : endpoints_) ++endpoint->epoch;
   lives_.push_back(std::make_unique<Incarnation>());
@@ -67,7 +71,7 @@ void SimServer::make_shard(SimLane& lane, SimShard& shard, std::uint64_t base) {
   served->device = std::make_unique<SimDevice>(*lane.process, shard.disk());
   server::ShardOptions options;
   options.log = {shape_.batch_max, shape_.batch_linger, shard.log_key(),
-                 [this] { return world_.now(); }};
+                 [this] { return world_.now() + wall_offset_; }};
   options.fill_timeout = shape_.fill_timeout;
   options.session_seed = world_.random().next();
   options.region_base = base;
@@ -124,6 +128,22 @@ Task<Result<std::unique_ptr<fabric::Connection>>> SimServer::connect(std::uint32
     co_return Status(Code::invalid, fmt::format("there is no lane {}", lane));
   }
   co_return co_await SimChannel::connect(*endpoints_[lane], client, std::move(hello));
+}
+
+std::uint64_t SimServer::told_time(std::uint32_t shard) {
+  if (!serving_) return 0;
+  for (const auto& lane : lives_.back()->lanes) {
+    for (const auto& served : lane->shards) {
+      if (served->shard->ssd().shard == shard) return served->service->store_time();
+    }
+  }
+  return 0;
+}
+
+std::uint64_t SimServer::store_time(std::uint32_t shard) {
+  std::uint64_t& last = store_times_[shard];
+  last = std::max(last, told_time(shard));
+  return last;
 }
 
 std::uint64_t SimServer::roomless() const {

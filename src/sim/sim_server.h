@@ -31,6 +31,10 @@ class SimServer {
   std::uint64_t starts() const { return starts_; }
   // Those of the server that runs, or ran last.
   std::size_t lanes() const { return lives_.back()->lanes.size(); }
+  // Store time that the server may have told of a shard, at most; 0: none is known now.
+  std::uint64_t told_time(std::uint32_t shard);
+  // What a shard's clock says, or has said at most before.
+  std::uint64_t store_time(std::uint32_t shard);
   // Records for which its merges found no room.
   std::uint64_t roomless() const;
   // Bytes of large values that its cleaners have moved, or are about to.
@@ -86,6 +90,8 @@ class SimServer {
   std::vector<std::unique_ptr<Incarnation>> lives_;  // the last one may be running
   std::shared_ptr<server::Recoveries> recoveries_;   // of its shards
   std::uint64_t starts_ = 0;
+  Nanos wall_offset_ = 0;  // of the machine's wall clock, which somebody may set while it is down
+  std::map<std::uint32_t, std::uint64_t> store_times_;
   bool serving_ = false;
   bool stopped_ = false;
 };

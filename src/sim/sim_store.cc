@@ -145,11 +145,13 @@ void SimShard::forge() {
   disk_.durable(sector, disk_.stores());
 }
 
-void SimShard::acknowledged(std::string_view key, std::uint64_t version, bool removal) {
+void SimShard::acknowledged(std::string_view key, std::uint64_t version, bool removal,
+                            std::uint64_t end) {
   Newest& newest = acknowledged_[std::string(key)];
   if (version <= newest.version) return;
   newest.version = version;
   newest.removal = removal;
+  newest.end = end;
 }
 
 std::string SimShard::find_violation() const {
@@ -160,6 +162,12 @@ std::string SimShard::find_violation() const {
   for (const auto& [key, newest] : acknowledged_) {
     const std::uint64_t version = newest.version;
     if (version == 0) continue;
+    // Nobody acts on a time that no batch has said.
+    const std::uint64_t time = log_guard_.newest().time;
+    const bool ended = newest.end != 0 && newest.end <= time;
+    // A write of unknown outcome may be newer than what was acknowledged.
+    const bool removing = !newest.removals.empty() && *newest.removals.begin() <= time;
+    const bool may_be_absent = newest.removal || removing || ended;
     const std::uint64_t point = ssd_.point_of(key);
     const std::uint64_t number = blocks.block_of(point);
     // What is damaged promises nothing until the server has put it right.
@@ -178,7 +186,7 @@ std::string SimShard::find_violation() const {
       // That the key is absent has no version of its own: it is right if a deletion is the last, or
       // may be.
       const bool absent = r && r->kind == layout::Kind::tombstone;
-      if (absent && (newest.removal || newest.removals > 0)) continue;
+      if (absent && may_be_absent) continue;
       if (r && r->version < version) {
         return fmt::format("read slot {} of block {} has {} at version {}, and {} was acknowledged",
                            i, number, key, r->version, version);
@@ -207,7 +215,7 @@ std::string SimShard::find_violation() const {
       if (i == 0) reach = bucket.reach();
       if (auto r = bucket.find(key)) (r->version >= version ? found : older) = true;
     }
-    if (!damaged && !found && (older || (!newest.removal && newest.removals == 0))) {
+    if (!damaged && !found && (older || !may_be_absent)) {
       return fmt::format(
           "{} was acknowledged at version {}, which is in no write slot, and its bucket has {}",
           key, version, older ? "an older one" : "none");

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -67,11 +68,18 @@ class SimShard {
   bool misleads(std::uint64_t block) const { return host_ && host_->misleads({ssd_.shard, block}); }
 
   // A write of `key` with this version was acknowledged, or seen by a reader: from now on it must
-  // be found.
-  void acknowledged(std::string_view key, std::uint64_t version, bool removal);
-  // A deletion of `key` was asked for; it has ended, with a known outcome.
-  void removal_begins(std::string_view key) { ++acknowledged_[std::string(key)].removals; }
-  void removal_ends(std::string_view key) { --acknowledged_[std::string(key)].removals; }
+  // be found; from its `end` on, if it has one, it may be gone.
+  void acknowledged(std::string_view key, std::uint64_t version, bool removal,
+                    std::uint64_t end = 0);
+  // A deletion of `key` was asked for, or a write whose record ends then; it has come to an end,
+  // with a known outcome.
+  void removal_begins(std::string_view key, std::uint64_t end = 0) {
+    acknowledged_[std::string(key)].removals.insert(end);
+  }
+  void removal_ends(std::string_view key, std::uint64_t end = 0) {
+    auto& removals = acknowledged_[std::string(key)].removals;
+    removals.erase(removals.find(end));
+  }
   // What is wrong with the region or the disk; empty if nothing is.
   std::string find_violation() const;
   // The same of the log's figures, after a clean stop: they are what the buckets hold.
@@ -94,7 +102,8 @@ class SimShard {
   struct Newest {
     std::uint64_t version = 0;
     bool removal = false;
-    std::uint64_t removals = 0;  // that may be happening
+    std::uint64_t end = 0;
+    std::multiset<std::uint64_t> removals = {};  // that may be happening: from when on
   };
   std::map<std::string, Newest> acknowledged_;
 };

@@ -63,15 +63,6 @@ class Verifier {
       report_.problems.push_back(device_.name() + ": " + text);
   }
 
-  std::string log_place(std::uint64_t lsn) const {
-    return fmt::format("log at LSN {} (offset {})", lsn, g_.log_offset + lsn % g_.log_size);
-  }
-
-  std::string not_served(const layout::RecordView& r, const std::string& where) const {
-    return fmt::format("record in the {} {}, which this release does not serve or check", where,
-                       why_not_plain(r));
-  }
-
   Task<Status> check_superblocks() {
     if (const std::uint64_t more =
             device_.size() / layout::kSuperblockSize * layout::kSuperblockSize;
@@ -106,13 +97,9 @@ class Verifier {
     void on_begin() override {
       verifier_.images_.clear();
       records_ = 0;
-      problems_ = Findings();
     }
     void on_record(const layout::LogRecordView& r) override {
       ++records_;
-      if (r.end != 0) {
-        problems_.add(verifier_.not_served(r.record(), verifier_.log_place(r.lsn)));
-      }
       if (r.kind != layout::LogKind::image) return;
       // Recovery puts these in place; the last of each bucket counts.
       const auto image = *layout::decode_image(r.body, verifier_.g_.bucket_size);
@@ -120,12 +107,10 @@ class Verifier {
         verifier_.images_[b.number] = Bytes(b.bytes.begin(), b.bytes.end());
     }
     std::uint64_t records() const { return records_; }
-    const Findings& problems() const { return problems_; }
 
    private:
     Verifier& verifier_;
     std::uint64_t records_ = 0;
-    Findings problems_;
   };
 
   Task<Status> check_log(const layout::LogKey& key) {
@@ -140,8 +125,7 @@ class Verifier {
     told_ = scan->position.buckets;
     report_.log_records += logged.records();
     report_.log_batches += scan->batches;
-    Findings found = scan->damage;
-    found.add(logged.problems());
+    const Findings& found = scan->damage;
     for (const std::string& what : found.named()) problem(what);
     if (found.more() > 0) problem(fmt::format("{} more of these in the log", found.more()));
     co_return Status();
@@ -202,7 +186,6 @@ class Verifier {
     report_.record_bytes += layout::kBucketRecordHeader + payload_size(r);
     const std::uint64_t hash = hash_key(r.key, g_.hash_seed);
     const std::uint64_t home = g_.home_bucket(placement_.point_of(hash));
-    if (r.end != 0) problem(not_served(r, fmt::format("bucket {}", number)));
     const auto place = [&] {
       return fmt::format("record in bucket {} at offset {} (version {})", number,
                          g_.bucket_at(number), r.version);

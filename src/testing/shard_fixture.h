@@ -132,11 +132,11 @@ class TestClient final : public fabric::Peer {
 
   // Sends a write with the next sequence, which is also the call's number, and returns it.
   std::uint64_t send(layout::RequestKind kind, std::string_view key, std::string_view value = "",
-                     std::uint64_t expected = 0) {
+                     std::uint64_t expected = 0, std::uint64_t end = 0) {
     const std::uint64_t sequence = next_++;
     sent_[sequence] = {std::string(key),
                        layout::is_removal(kind) ? std::nullopt : std::optional<std::string>(value)};
-    send_as(sequence, sequence, unanswered(), kind, key, value, expected);
+    send_as(sequence, sequence, unanswered(), kind, key, value, expected, end);
     return sequence;
   }
   void send_as(std::uint64_t call, std::uint64_t sequence, std::uint64_t acknowledged,
@@ -251,8 +251,9 @@ class ShardFixture {
 
   // Sends a write and waits for its answer.
   WriteAnswer write(TestClient& client, layout::RequestKind kind, std::string_view key,
-                    std::string_view value = "", std::uint64_t expected = 0) {
-    const std::uint64_t call = client.send(kind, key, value, expected);
+                    std::string_view value = "", std::uint64_t expected = 0,
+                    std::uint64_t end = 0) {
+    const std::uint64_t call = client.send(kind, key, value, expected, end);
     turn_until(*loop, [&] { return client.answers.contains(call); });
     return client.answers[call].front();
   }
@@ -280,6 +281,7 @@ class ShardFixture {
     layout::WriteState state;
     layout::Kind kind;
     Stored stored;
+    std::uint64_t end;
   };
   std::optional<Slot> slot_of(std::string_view key) {
     const std::uint64_t block = blocks.block_of(hash(key));
@@ -291,7 +293,8 @@ class ShardFixture {
       auto r = layout::decode_slot(ByteView(block_of(key) + blocks.body(at), blocks.slot_size),
                                    layout::slot_place(block, at, w.generation),
                                    load<std::uint32_t>(block_of(key) + blocks.upper_checksum(i)));
-      if (r && r->key == key) return Slot{w.state, r->kind, {std::string(r->value), r->version}};
+      if (r && r->key == key)
+        return Slot{w.state, r->kind, {std::string(r->value), r->version}, r->end};
     }
     return std::nullopt;
   }

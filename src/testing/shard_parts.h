@@ -46,6 +46,7 @@ class ShardParts {
   }
   ~ShardParts() {
     device.heal();
+    run(*loop, writes.stop());
     checkpointer.stop();
     turn_until(*loop, [&] { return merger.running() == 0; });
     log.stop();

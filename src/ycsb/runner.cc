@@ -178,6 +178,7 @@ Assignment PhaseThreads::assignment(unsigned thread) const {
           .depth = load_ ? load_depth(options_) : options_.depth,
           .rate = options_.workload.target / options_.threads,
           .key_size = options_.key_size,
+          .ttl = options_.ttl,
           .value_size = options_.workload.value_size,
           .resume_timeout = static_cast<std::uint64_t>(
               std::chrono::nanoseconds(options_.client.resume_timeout).count()),
@@ -277,7 +278,8 @@ Status Benchmark::prepare() {
   Result<std::unique_ptr<Client>> control = Client::connect(options_.server, options_.client);
   if (!control.ok()) return control.status();
   control_ = *std::move(control);
-  if (const std::uint64_t most = control_->value_limit(options_.key_size);
+  const std::uint64_t end_size = options_.ttl.count() > 0 ? sizeof(std::uint64_t) : 0;
+  if (const std::uint64_t most = control_->value_limit(options_.key_size + end_size);
       options_.workload.value_size > most) {
     return Status(Code::too_large,
                   fmt::format("values of {} bytes, but the store takes {} with keys of {}: choose "

@@ -5,6 +5,7 @@
 #include <scalio/status.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -27,6 +28,7 @@ struct BenchmarkOptions {
   unsigned threads = 1;  // each with a Client of its own
   unsigned depth = 1;    // operations that each thread keeps in flight
   std::uint64_t key_size = 16;
+  std::chrono::nanoseconds ttl{0};  // of all that is put; 0: it lasts
   // Equal seeds choose equal operations; processes that run at one time should have different ones.
   std::uint64_t seed = 1;
   std::string history;  // a file to write each operation to; empty: none

@@ -158,8 +158,8 @@ Task<Result<std::uint64_t>> Worker::start_write(Operation operation, const Slot&
   const std::string_view value(slot.value.data(), slot.value.size());
   if (operation == Operation::remove) return client_.remove(slot.key.view());
   if (operation == Operation::conditional_put)
-    return client_.put_if(slot.key.view(), value, version);
-  return client_.put(slot.key.view(), value);
+    return client_.put_if(slot.key.view(), value, version, expiry());
+  return client_.put(slot.key.view(), value, expiry());
 }
 
 bool Worker::finish_get(const Slot& slot, const Digits& digits, const Result<Record>& got,
@@ -201,8 +201,12 @@ bool Worker::finish_write(const Slot& slot, Operation operation,
   if (history_.enabled()) {
     history::HistoryLine line{
         .client = slot.client, .op = history_op(operation), .key = slot.key.view()};
-    if (operation != Operation::remove)
+    if (operation != Operation::remove) {
       line.value = std::string_view(slot.value.data(), slot.value.size());
+      // The store's clock may be a little faster.
+      const auto ttl = static_cast<std::uint64_t>(assignment_.ttl.count());
+      if (ttl > 0) line.ends = begin + ttl - ttl / 32;
+    }
     if (written.ok()) line.version = *written;
     line.expected = expected;
     line.code = written.code();

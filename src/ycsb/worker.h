@@ -54,6 +54,7 @@ struct Assignment {
   unsigned depth = 1;
   double rate = 0;  // operations begun a second, at most; 0: no limit
   std::uint64_t key_size = 0;
+  std::chrono::nanoseconds ttl{0};
   std::uint64_t value_size = 0;
   std::uint64_t resume_timeout = 0;  // the client's, ns
   std::uint64_t seed = 0;
@@ -97,6 +98,9 @@ class Worker {
   bool take(Step& step);
   Task<Result<std::uint64_t>> start_write(Operation operation, const Slot& slot,
                                           std::uint64_t version);
+  Expiry expiry() const {
+    return assignment_.ttl.count() > 0 ? Expiry::after(assignment_.ttl) : Expiry::never();
+  }
   bool finish_get(const Slot& slot, const Digits& digits, const Result<Record>& got,
                   std::uint64_t begin, std::uint64_t end);
   bool finish_write(const Slot& slot, Operation operation, const Result<std::uint64_t>& written,

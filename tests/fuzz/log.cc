@@ -34,7 +34,7 @@ void check(const LogRecordView& r) {
     require(payload_size(record) <= kSsd.inline_limit);
     require(record.kind != Kind::pointer ||
             decode_pointer(as_bytes(record.value), record.key.size(), kSsd).has_value());
-    require(record.kind != Kind::tombstone || record.plain());
+    require(record.kind != Kind::tombstone || record.end == 0);
   } else if (r.kind == LogKind::image) {
     const auto image = decode_image(r.body, kSsd.bucket_size);
     for (const ImageBucket& b : *image) require(b.number < kSsd.all_buckets());

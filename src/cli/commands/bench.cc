@@ -21,6 +21,8 @@
 namespace scalio::cli {
 namespace {
 
+constexpr double kMostTtl = 9e9;  // seconds; what 64 bits of ns hold
+
 struct BenchFlags {
   ClientFlags client;
   std::string workload;
@@ -29,6 +31,7 @@ struct BenchFlags {
   std::optional<std::uint64_t> records;
   std::optional<std::uint64_t> operations;
   std::optional<std::uint64_t> value_size;
+  double ttl = 0;
   std::string json;
   bool quiet = false;
   ycsb::BenchmarkOptions run;
@@ -118,6 +121,8 @@ int bench(BenchFlags& flags) {
   if (flags.records) workload->records = *flags.records;
   if (flags.operations) workload->operations = *flags.operations;
   if (flags.value_size) workload->value_size = *flags.value_size;
+  flags.run.ttl = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::duration<double>(flags.ttl));
   flags.run.threads = flags.threads.value_or(workload->threads.value_or(1));
   if (!flags.quiet) {
     for (const std::string& note : workload->notes) say("note: " + note);
@@ -197,6 +202,8 @@ void add_workload_options(CLI::App* app, BenchFlags* flags) {
       ->capture_default_str();
   as_size(app->add_option("--value-size", flags->value_size,
                           "Bytes of a value; default: fieldcount x fieldlength if set, or 64"));
+  app->add_option("--ttl", flags->ttl, "Seconds that what is put lives; default: for ever")
+      ->check(CLI::Range(0.001, kMostTtl));
   as_count(app->add_option("--seed", flags->run.seed,
                            "Equal seeds choose equal operations; give processes that run at one "
                            "time different ones"))

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/scan_store.h"
 #include "cli/value_memory.h"
+#include "client/timeouts.h"
 #include "layout/scan_place.h"
 #include "layout/superblock.h"
 #include "server/store_at_rest.h"
@@ -97,7 +98,7 @@ class RecordExport {
         if (!s.ok()) co_return s;
         size = 0;
       }
-      chunk.push_back({keys[i], found[i]->value, found[i]->version});
+      chunk.push_back({keys[i], found[i]->value, found[i]->version, found[i]->end});
       size += found[i]->value.size();
     }
     if (chunk.empty()) co_return Status();
@@ -163,7 +164,8 @@ int export_offline(const ExportFlags& flags) {
   const auto take = [&](layout::ScanPlace first, layout::ScanPlace end,
                         const server::StoredPart& part) {
     records.clear();
-    for (const layout::RecordView& r : part.records) records.push_back({r.key, r.value, r.version});
+    for (const layout::RecordView& r : part.records)
+      records.push_back({r.key, r.value, r.version, client::end_of(r.end)});
     // Nobody takes a part for had of which something is missing, or elsewhere in the archive.
     return (*writer)->add({first.pack(), part.whole ? end.pack() : first.pack()}, records);
   };

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
+#include "cli/expiry_flags.h"
 #include "cli/transfer_progress.h"
 #include "client/client_loop.h"
 
@@ -86,10 +87,11 @@ int fail_to_get(const GetFlags& flags, const Status& status) {
 int get_json(Client& client, const GetFlags& flags) {
   const Result<Record> record = client.run(client.get(flags.key));
   if (!record.ok()) return fail_to_get(flags, record.status());
-  const nlohmann::ordered_json json = {{"key", value_or_null(flags.key)},
-                                       {"value", value_or_null(record->value)},
-                                       {"bytes", record->value.size()},
-                                       {"version", record->version}};
+  nlohmann::ordered_json json = {{"key", value_or_null(flags.key)},
+                                 {"value", value_or_null(record->value)},
+                                 {"bytes", record->value.size()},
+                                 {"version", record->version}};
+  if (record->end != EndTime()) json["end_ms"] = end_ms(record->end);
   return print(json_text(json) + "\n");
 }
 
@@ -121,7 +123,8 @@ Subcommand add_get(CLI::App& parent) {
   app->add_option("KEY", flags->key, "1 to 255 bytes")->required();
   flags->client.add_to(*app);
   app->add_flag("--json", flags->json,
-                "Print key, value (null if it is not UTF-8), its size in bytes and its version");
+                "Print key, value (null if it is not UTF-8), its size in bytes, its version, and "
+                "when it ends, if it does");
   app->add_flag("--trace", flags->trace,
                 "Print what the GET did instead of the value: each READ, CAS, WRITE and read of an "
                 "SSD, how long it took and what it found");

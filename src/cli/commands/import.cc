@@ -44,8 +44,10 @@ class StoreImport {
     while (failed_.ok() && more()) {
       const std::shared_ptr<const Chunk> chunk = chunk_;  // which others may leave behind
       const ScannedRecord& record = chunk->records[next_++];
-      Task<Result<std::uint64_t>> put = if_absent_ ? client_.put_if(record.key, record.value, 0)
-                                                   : client_.put(record.key, record.value);
+      const Expiry expiry = record.end == EndTime() ? Expiry::never() : Expiry::at(record.end);
+      Task<Result<std::uint64_t>> put = if_absent_
+                                            ? client_.put_if(record.key, record.value, 0, expiry)
+                                            : client_.put(record.key, record.value, expiry);
       const Result<std::uint64_t> done = co_await std::move(put);
       if (done.ok()) {
         ++put_;

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
+#include "cli/expiry_flags.h"
 #include "cli/size.h"
 #include "cli/transfer_progress.h"
 #include "layout/record.h"
@@ -20,6 +21,7 @@ namespace {
 
 struct PutFlags {
   ClientFlags client;
+  ExpiryFlags expiry;
   std::string key;
   std::string value;
   std::optional<std::uint64_t> if_version;
@@ -64,17 +66,19 @@ Result<std::uint64_t> put_file(Client& client, const PutFlags& flags, std::uint6
     progress.update(done, length);
     co_return Status();
   };
+  const Expiry expiry = flags.expiry.expiry();
   Result<std::uint64_t> version = client.run(
-      flags.if_version ? client.put_parts_if(flags.key, length, source, *flags.if_version)
-                       : client.put_parts(flags.key, length, source));
+      flags.if_version ? client.put_parts_if(flags.key, length, source, *flags.if_version, expiry)
+                       : client.put_parts(flags.key, length, source, expiry));
   progress.finish();
   return version;
 }
 
 // As the value stands on the command line, or what a pipe holds.
 Result<std::uint64_t> put_text(Client& client, const PutFlags& flags, std::string_view value) {
-  return client.run(flags.if_version ? client.put_if(flags.key, value, *flags.if_version)
-                                     : client.put(flags.key, value));
+  const Expiry expiry = flags.expiry.expiry();
+  return client.run(flags.if_version ? client.put_if(flags.key, value, *flags.if_version, expiry)
+                                     : client.put(flags.key, value, expiry));
 }
 
 Result<std::uint64_t> put_stdin(Client& client, const PutFlags& flags) {
@@ -115,6 +119,7 @@ Subcommand add_put(CLI::App& parent) {
   app->add_option("KEY", flags->key, "1 to 255 bytes")->required();
   app->add_option("VALUE", flags->value, "The value, or - to read it from stdin")->required();
   flags->client.add_to(*app);
+  flags->expiry.add_to(*app);
   as_count(app->add_option("--if-version", flags->if_version,
                            "Only if this is the key's version; 0: only if there is no such key"));
   app->add_flag("--json", flags->json, "Print the new version");

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
+#include "cli/expiry_flags.h"
 #include "cli/scan_store.h"
 #include "cli/value_memory.h"
 
@@ -47,6 +48,7 @@ std::string line_of(const ScannedRecord& record, const ScanFlags& flags) {
   add_bytes(json, "key", record.key);
   if (!flags.keys_only) add_bytes(json, "value", record.value);
   json["version"] = record.version;
+  if (record.end != EndTime()) json["end_ms"] = end_ms(record.end);
   return json_text(json) + "\n";
 }
 
@@ -78,7 +80,7 @@ class RecordPrinter {
     const Result<Record> found = co_await client_.get(record.key);
     if (found.code() == Code::not_found) co_return Status();
     if (!found.ok()) co_return found.status();
-    co_return print_now(line_of({record.key, found->value, found->version}, flags_));
+    co_return print_now(line_of({record.key, found->value, found->version, found->end}, flags_));
   }
   Status print_now(std::string_view lines) {
     if (printed_ == kSuccess) printed_ = print(lines);
@@ -113,8 +115,8 @@ Subcommand add_scan(CLI::App& parent) {
   app->add_option("--prefix", flags->prefix, "Only keys that begin so; all are read nevertheless");
   app->add_flag("--keys-only", flags->keys_only, "No values");
   app->add_flag("--json", flags->json,
-                "A JSON object a line: key, value, version; as key_base64 or value_base64 what is "
-                "not UTF-8");
+                "A JSON object a line: key, value, version, end_ms if it ends; as key_base64 or "
+                "value_base64 what is not UTF-8");
   app->add_flag("--quiet", flags->quiet, "No progress");
   app->footer(
       "A line for each record, in no order: the key, a tab, the value, with what is not printable "
