@@ -227,6 +227,36 @@ TEST_F(CApiTest, ScansTellHowLongAValueIsThatTheyDoNotRead) {
   EXPECT_EQ(scalio_result_length(got.get()), large.size());
 }
 
+TEST_F(CApiTest, RecordsEnd) {
+  const scalio_expiry hour = {3600LL * 1'000'000'000, 1}, past = {1, 0}, never = {0, 0};
+  const std::string large(100'000, 'x');
+  for (const std::string& text : {std::string("value"), large}) {
+    const Outcome first(scalio_put_until(client_, "key", 3, text.data(), text.size(), hour));
+    ASSERT_EQ(code(first), SCALIO_OK) << message(first);
+    Outcome got = get("key");
+    EXPECT_GT(scalio_result_end(got.get()), 1'700'000'000LL * 1'000'000'000);
+    EXPECT_TRUE(value(got.get()) == text);
+    const std::uint64_t version = scalio_result_version(first.get());
+    EXPECT_EQ(code(Outcome(scalio_set_end(client_, "key", 3, never, version + 1))),
+              SCALIO_CONFLICT);
+    const Outcome lasts = call([&](scalio_done done, void* user) {
+      return scalio_set_end_async(client_, "key", 3, never, version, done, user, nullptr);
+    });
+    ASSERT_EQ(code(lasts), SCALIO_OK) << message(lasts);
+    got = get("key");
+    EXPECT_EQ(scalio_result_end(got.get()), 0);
+    EXPECT_EQ(scalio_result_version(got.get()), scalio_result_version(lasts.get()));
+    EXPECT_TRUE(value(got.get()) == text);
+    const Outcome ended(scalio_put_if_until(client_, "key", 3, text.data(), text.size(),
+                                            scalio_result_version(lasts.get()), past));
+    EXPECT_EQ(code(ended), SCALIO_OK) << message(ended);
+    EXPECT_EQ(code(get("key")), SCALIO_NOT_FOUND);
+    EXPECT_EQ(code(Outcome(scalio_set_end(client_, "key", 3, hour, 0))), SCALIO_NOT_FOUND);
+  }
+  const Outcome wrong(scalio_put_until(client_, "key", 3, "v", 1, {-5, 0}));
+  EXPECT_EQ(code(wrong), SCALIO_INVALID);
+}
+
 TEST_F(CApiTest, BytesMayBeAny) {
   const std::string any("\0\xff\n", 3), empty;
   ASSERT_EQ(code(put(any, any)), SCALIO_OK);

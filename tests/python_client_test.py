@@ -127,6 +127,30 @@ class BlockingTest(unittest.TestCase):
             self.client.increment("n", 2**63)
         self.assertEqual(self.client.get("n").value, b"-8")
 
+    def test_records_end(self):
+        for value in b"value", b"x" * 100_000:
+            self.client.put("ends", value, ttl=3600)
+            record = self.client.get("ends")
+            self.assertAlmostEqual(record.end, time.time() + 3600, delta=600)
+            self.assertEqual(record.value, value)
+            with self.assertRaises(scalio.Conflict):
+                self.client.set_end("ends", end=4102444800, expected=record.version + 1)
+            self.client.set_end("ends", end=4102444800, expected=record.version)
+            self.assertEqual(self.client.get("ends").end, 4102444800)
+            found = [r for r in self.client.scan() if r.key == b"ends"]
+            self.assertEqual([(r.value, r.end) for r in found], [(value, 4102444800)])
+            version = self.client.set_end("ends")
+            self.assertEqual(self.client.get("ends"), scalio.Record(value, version))
+            self.client.put("ends", value, end=0)
+            with self.assertRaises(scalio.NotFound):
+                self.client.get("ends")
+            with self.assertRaises(scalio.NotFound):
+                self.client.set_end("ends", ttl=5)
+        with self.assertRaises(ValueError):
+            self.client.put("ends", b"", ttl=5, end=5)
+        with self.assertRaises(ValueError):
+            self.client.put("ends", b"", end=1e10)
+
     def test_scans(self):
         written = {f"scanned-{i}".encode(): f"{i}".encode() for i in range(200)}
         self.client.write(scalio.Put(k, v) for k, v in written.items())
@@ -232,6 +256,14 @@ class AsyncTest(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(scalio.NotFound):
             await self.client.get("key")
         self.assertEqual((await self.client.stat())["inline_limit"], self.client.inline_limit)
+
+    async def test_records_end(self):
+        version = await self.client.put("ends", b"value", ttl=3600)
+        newer = await self.client.set_end("ends", end=4102444800, expected=version)
+        self.assertEqual(await self.client.get("ends"), scalio.Record(b"value", newer, 4102444800))
+        await self.client.set_end("ends", end=1)
+        with self.assertRaises(scalio.NotFound):
+            await self.client.get("ends")
 
     async def test_appends_and_increments(self):
         await self.client.remove("n")

@@ -70,6 +70,12 @@ typedef struct scalio_write {
   uint64_t expected;  /* of SCALIO_PUT_IF and SCALIO_REMOVE_IF */
 } scalio_write;
 
+/* When a record ends, by the store's clock: from then on there is none, for all clients at once. */
+typedef struct scalio_expiry {
+  int64_t nanoseconds; /* 0: never */
+  int from_now;        /* from the moment on at which the server takes the write; else since 1970 */
+} scalio_expiry;
+
 /* A part of a store. Empty, and at its end, if both are equal. */
 typedef struct scalio_range {
   uint64_t begin;
@@ -127,7 +133,7 @@ size_t scalio_inline_limit(const scalio_client* client);
  *
  * Not within a function that the client calls: SCALIO_INVALID. */
 
-/* The key's value and version. */
+/* The key's value, version and end. */
 scalio_result* scalio_get(scalio_client* client, const void* key, size_t key_size);
 /* Of each key: scalio_result_at(), in their order. All are in flight together. */
 scalio_result* scalio_multi_get(scalio_client* client, const scalio_bytes* keys, size_t count);
@@ -137,6 +143,16 @@ scalio_result* scalio_put(scalio_client* client, const void* key, size_t key_siz
 /* The same if the key's version is `expected` (0: if it does not exist), else SCALIO_CONFLICT. */
 scalio_result* scalio_put_if(scalio_client* client, const void* key, size_t key_size,
                              const void* value, size_t value_size, uint64_t expected);
+/* The same two for a record that ends. */
+scalio_result* scalio_put_until(scalio_client* client, const void* key, size_t key_size,
+                                const void* value, size_t value_size, scalio_expiry expiry);
+scalio_result* scalio_put_if_until(scalio_client* client, const void* key, size_t key_size,
+                                   const void* value, size_t value_size, uint64_t expected,
+                                   scalio_expiry expiry);
+/* Gives the key's record another end, or none: its new version; the value stays. If `expected` is
+ * not 0, only if that is its version, else SCALIO_CONFLICT. */
+scalio_result* scalio_set_end(scalio_client* client, const void* key, size_t key_size,
+                              scalio_expiry expiry, uint64_t expected);
 /* Removes the key, whether or not it exists: the deletion's version. */
 scalio_result* scalio_remove(scalio_client* client, const void* key, size_t key_size);
 /* The same if the key's version is `expected`, else SCALIO_CONFLICT. */
@@ -183,6 +199,16 @@ scalio_result* scalio_put_async(scalio_client* client, const void* key, size_t k
 scalio_result* scalio_put_if_async(scalio_client* client, const void* key, size_t key_size,
                                    const void* value, size_t value_size, uint64_t expected,
                                    scalio_done done, void* user, scalio_queue* queue);
+scalio_result* scalio_put_until_async(scalio_client* client, const void* key, size_t key_size,
+                                      const void* value, size_t value_size, scalio_expiry expiry,
+                                      scalio_done done, void* user, scalio_queue* queue);
+scalio_result* scalio_put_if_until_async(scalio_client* client, const void* key, size_t key_size,
+                                         const void* value, size_t value_size, uint64_t expected,
+                                         scalio_expiry expiry, scalio_done done, void* user,
+                                         scalio_queue* queue);
+scalio_result* scalio_set_end_async(scalio_client* client, const void* key, size_t key_size,
+                                    scalio_expiry expiry, uint64_t expected, scalio_done done,
+                                    void* user, scalio_queue* queue);
 scalio_result* scalio_remove_async(scalio_client* client, const void* key, size_t key_size,
                                    scalio_done done, void* user, scalio_queue* queue);
 scalio_result* scalio_remove_if_async(scalio_client* client, const void* key, size_t key_size,
@@ -227,6 +253,8 @@ const void* scalio_result_value(const scalio_result* result, size_t* size);
 /* Bytes of the value, also of one that a scan has found and not read. */
 uint64_t scalio_result_length(const scalio_result* result);
 uint64_t scalio_result_version(const scalio_result* result);
+/* Of a record: ns since 1970. */
+int64_t scalio_result_end(const scalio_result* result);
 /* Of an append the value's bytes, of an increment the sum. */
 int64_t scalio_result_number(const scalio_result* result);
 /* Of these two: the version that they were done to; 0 if the key did not exist. */

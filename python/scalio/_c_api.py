@@ -25,6 +25,10 @@ class WriteOfC(Structure):
     _fields_ = [("kind", c_int), ("key", BytesOfC), ("value", BytesOfC), ("expected", c_uint64)]
 
 
+class ExpiryOfC(Structure):
+    _fields_ = [("nanoseconds", c_int64), ("from_now", c_int)]
+
+
 class RangeOfC(Structure):
     _fields_ = [("begin", c_uint64), ("end", c_uint64)]
 
@@ -39,6 +43,9 @@ OPERATIONS: dict[str, list] = {
     "multi_get": [POINTER(BytesOfC), c_size_t],
     "put": [c_char_p, c_size_t, c_char_p, c_size_t],
     "put_if": [c_char_p, c_size_t, c_char_p, c_size_t, c_uint64],
+    "put_until": [c_char_p, c_size_t, c_char_p, c_size_t, ExpiryOfC],
+    "put_if_until": [c_char_p, c_size_t, c_char_p, c_size_t, c_uint64, ExpiryOfC],
+    "set_end": [c_char_p, c_size_t, ExpiryOfC, c_uint64],
     "remove": [c_char_p, c_size_t],
     "remove_if": [c_char_p, c_size_t, c_uint64],
     "append": [c_char_p, c_size_t, c_char_p, c_size_t],
@@ -75,6 +82,7 @@ FUNCTIONS: dict[str, tuple] = {
     "result_value": (c_void_p, [c_void_p, POINTER(c_size_t)]),
     "result_length": (c_uint64, [c_void_p]),
     "result_version": (c_uint64, [c_void_p]),
+    "result_end": (c_int64, [c_void_p]),
     "result_number": (c_int64, [c_void_p]),
     "result_previous": (c_uint64, [c_void_p]),
     "result_count": (c_size_t, [c_void_p]),
@@ -168,11 +176,31 @@ def get_call(key: Bytes) -> Call:
     return "get", (k, len(k))
 
 
-def put_call(key: Bytes, value: Bytes, expected: Optional[int]) -> Call:
-    k, v = to_bytes(key), to_bytes(value)
+def _expiry(ttl: Optional[float], end: Optional[float]) -> ExpiryOfC:
+    if ttl is not None and end is not None:
+        raise ValueError("a record has a ttl or an end, not both")
+    seconds = ttl if ttl is not None else end
+    if seconds is None:
+        return ExpiryOfC(0, 0)
+    nanoseconds = round(seconds * 1e9)
+    if not nanoseconds < 2**63:
+        raise ValueError(f"{seconds} seconds: an end is before the year 2262")
+    # What has passed is as good as a deletion; 0 would be never.
+    return ExpiryOfC(max(nanoseconds, 1), ttl is not None)
+
+
+def put_call(key: Bytes, value: Bytes, expected: Optional[int], ttl: Optional[float],
+             end: Optional[float]) -> Call:
+    k, v, expiry = to_bytes(key), to_bytes(value), _expiry(ttl, end)
     if expected is None:
-        return "put", (k, len(k), v, len(v))
-    return "put_if", (k, len(k), v, len(v), _count(expected, 64))
+        return "put_until", (k, len(k), v, len(v), expiry)
+    return "put_if_until", (k, len(k), v, len(v), _count(expected, 64), expiry)
+
+
+def set_end_call(key: Bytes, expected: Optional[int], ttl: Optional[float],
+                 end: Optional[float]) -> Call:
+    k = to_bytes(key)
+    return "set_end", (k, len(k), _expiry(ttl, end), _count(expected or 0, 64))
 
 
 def remove_call(key: Bytes, expected: Optional[int]) -> Call:
@@ -252,8 +280,13 @@ def version(result: int) -> int:
     return c.scalio_result_version(result)
 
 
+def _end(result: int) -> Optional[float]:
+    nanoseconds = c.scalio_result_end(result)
+    return nanoseconds / 1e9 if nanoseconds else None
+
+
 def record(result: int) -> Record:
-    return Record(_bytes(c.scalio_result_value, result), version(result))
+    return Record(_bytes(c.scalio_result_value, result), version(result), _end(result))
 
 
 def appended(result: int) -> Appended:
@@ -295,5 +328,5 @@ def page(result: int) -> Tuple[List[ScannedRecord], List[bytes], RangeOfC]:
         if c.scalio_result_length(part) != len(value):
             unread.append(key)
         else:
-            found.append(ScannedRecord(key, value, version(part)))
+            found.append(ScannedRecord(key, value, version(part), _end(part)))
     return found, unread, c.scalio_result_range(result)

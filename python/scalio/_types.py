@@ -97,9 +97,11 @@ def error_of(code: int, message: str) -> ScalioError:
 
 @dataclass(frozen=True)
 class Record:
-    """A value and its version, which grows with every write of the key."""
+    """A value and its version, which grows with every write of the key; and when it ends, in
+    seconds since 1970."""
     value: bytes
     version: int
+    end: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class ScannedRecord:
     key: bytes
     value: bytes
     version: int
+    end: Optional[float] = None
 
 
 @dataclass(frozen=True)

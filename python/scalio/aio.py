@@ -67,10 +67,21 @@ class AsyncClient:
         call = _c_api.multi_get_call([to_bytes(k) for k in keys])
         return await self._begin(call, _c_api.records)
 
-    async def put(self, key: Bytes, value: Bytes, *, expected: Optional[int] = None) -> int:
+    async def put(self, key: Bytes, value: Bytes, *, expected: Optional[int] = None,
+                  ttl: Optional[float] = None, end: Optional[float] = None) -> int:
         """Durably sets the key's value, and returns its new version. With `expected`, only if the
-        key has that version (0: if it does not exist), else raises Conflict."""
-        return await self._begin(_c_api.put_call(key, value, expected), _c_api.version)
+        key has that version (0: if it does not exist), else raises Conflict. The record ends `ttl`
+        seconds after the server takes it, or at `end`, in seconds since 1970."""
+        call = _c_api.put_call(key, value, expected, ttl, end)
+        return await self._begin(call, _c_api.version)
+
+    async def set_end(self, key: Bytes, *, ttl: Optional[float] = None,
+                      end: Optional[float] = None, expected: Optional[int] = None) -> int:
+        """Durably gives the key's record another end, as put() does, or none, and returns its new
+        version; the value stays. With `expected`, only if the key has that version, else raises
+        Conflict. Raises NotFound."""
+        call = _c_api.set_end_call(key, expected, ttl, end)
+        return await self._begin(call, _c_api.version)
 
     async def remove(self, key: Bytes, *, expected: Optional[int] = None) -> int:
         """Durably removes the key, whether or not it exists, and returns the deletion's version.
@@ -106,7 +117,7 @@ class AsyncClient:
                         record = await self.get(key)
                     except NotFound:
                         continue
-                    yield ScannedRecord(key, record.value, record.version)
+                    yield ScannedRecord(key, record.value, record.version, record.end)
 
     async def stat(self) -> Any:
         """The server's statistics."""

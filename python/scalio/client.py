@@ -55,10 +55,21 @@ class Client:
         together."""
         return self._wait(_c_api.multi_get_call([to_bytes(k) for k in keys]), _c_api.records)
 
-    def put(self, key: Bytes, value: Bytes, *, expected: Optional[int] = None) -> int:
+    def put(self, key: Bytes, value: Bytes, *, expected: Optional[int] = None,
+            ttl: Optional[float] = None, end: Optional[float] = None) -> int:
         """Durably sets the key's value, and returns its new version. With `expected`, only if the
-        key has that version (0: if it does not exist), else raises Conflict."""
-        return self._wait(_c_api.put_call(key, value, expected), _c_api.version)
+        key has that version (0: if it does not exist), else raises Conflict. The record ends `ttl`
+        seconds after the server takes it, or at `end`, in seconds since 1970."""
+        call = _c_api.put_call(key, value, expected, ttl, end)
+        return self._wait(call, _c_api.version)
+
+    def set_end(self, key: Bytes, *, ttl: Optional[float] = None,
+                end: Optional[float] = None, expected: Optional[int] = None) -> int:
+        """Durably gives the key's record another end, as put() does, or none, and returns its new
+        version; the value stays. With `expected`, only if the key has that version, else raises
+        Conflict. Raises NotFound."""
+        call = _c_api.set_end_call(key, expected, ttl, end)
+        return self._wait(call, _c_api.version)
 
     def remove(self, key: Bytes, *, expected: Optional[int] = None) -> int:
         """Durably removes the key, whether or not it exists, and returns the deletion's version.
@@ -93,7 +104,7 @@ class Client:
                         record = self.get(key)
                     except NotFound:
                         continue
-                    yield ScannedRecord(key, record.value, record.version)
+                    yield ScannedRecord(key, record.value, record.version, record.end)
 
     def stat(self) -> Any:
         """The server's statistics."""

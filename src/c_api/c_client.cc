@@ -2,6 +2,7 @@
 // leaves. An operation that waits is one that calls a function, with a wait for it.
 #include <scalio/shared_client.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -20,6 +21,7 @@ using scalio::BatchWrite;
 using scalio::Code;
 using scalio::CompletionQueue;
 using scalio::Done;
+using scalio::Expiry;
 using scalio::Incremented;
 using scalio::Record;
 using scalio::Result;
@@ -67,6 +69,9 @@ bool missing(const void* data, std::size_t size) { return data == nullptr && siz
 bool missing(const scalio_bytes& b) { return missing(b.data, b.size); }
 std::string_view view(const void* data, std::size_t size) {
   return {static_cast<const char*>(data), size};
+}
+Expiry expiry_of(const scalio_expiry& e) {
+  return {std::chrono::nanoseconds(e.nanoseconds), e.from_now != 0};
 }
 std::string text(const scalio_bytes& b) { return std::string(view(b.data, b.size)); }
 
@@ -191,22 +196,49 @@ scalio_result* scalio_multi_get_async(scalio_client* client, const scalio_bytes*
 scalio_result* scalio_put_async(scalio_client* client, const void* key, size_t key_size,
                                 const void* value, size_t value_size, scalio_done done, void* user,
                                 scalio_queue* queue) {
+  return scalio_put_until_async(client, key, key_size, value, value_size, {0, 0}, done, user,
+                                queue);
+}
+
+scalio_result* scalio_put_until_async(scalio_client* client, const void* key, size_t key_size,
+                                      const void* value, size_t value_size, scalio_expiry expiry,
+                                      scalio_done done, void* user, scalio_queue* queue) {
   const Given given{key, key_size, value, value_size};
   if (given.wrong()) return wrong_bytes();
   return begin_with<Result<std::uint64_t>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
-        return s.put(given.key_view(), given.value_view(), std::move(f), q);
+        return s.put(given.key_view(), given.value_view(), std::move(f), q, expiry_of(expiry));
       });
 }
 
 scalio_result* scalio_put_if_async(scalio_client* client, const void* key, size_t key_size,
                                    const void* value, size_t value_size, uint64_t expected,
                                    scalio_done done, void* user, scalio_queue* queue) {
+  return scalio_put_if_until_async(client, key, key_size, value, value_size, expected, {0, 0}, done,
+                                   user, queue);
+}
+
+scalio_result* scalio_put_if_until_async(scalio_client* client, const void* key, size_t key_size,
+                                         const void* value, size_t value_size, uint64_t expected,
+                                         scalio_expiry expiry, scalio_done done, void* user,
+                                         scalio_queue* queue) {
   const Given given{key, key_size, value, value_size};
   if (given.wrong()) return wrong_bytes();
   return begin_with<Result<std::uint64_t>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
-        return s.put_if(given.key_view(), given.value_view(), expected, std::move(f), q);
+        return s.put_if(given.key_view(), given.value_view(), expected, std::move(f), q,
+                        expiry_of(expiry));
+      });
+}
+
+scalio_result* scalio_set_end_async(scalio_client* client, const void* key, size_t key_size,
+                                    scalio_expiry expiry, uint64_t expected, scalio_done done,
+                                    void* user, scalio_queue* queue) {
+  const Given given{key, key_size};
+  if (given.wrong()) return wrong_bytes();
+  return begin_with<Result<std::uint64_t>>(
+      client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
+        return s.set_end(given.key_view(), expiry_of(expiry), expected, std::move(f), q);
       });
 }
 
@@ -324,6 +356,30 @@ scalio_result* scalio_put_if(scalio_client* client, const void* key, size_t key_
   return wait_for(client, [&](scalio_done done, void* user) {
     return scalio_put_if_async(client, key, key_size, value, value_size, expected, done, user,
                                nullptr);
+  });
+}
+
+scalio_result* scalio_put_until(scalio_client* client, const void* key, size_t key_size,
+                                const void* value, size_t value_size, scalio_expiry expiry) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_put_until_async(client, key, key_size, value, value_size, expiry, done, user,
+                                  nullptr);
+  });
+}
+
+scalio_result* scalio_put_if_until(scalio_client* client, const void* key, size_t key_size,
+                                   const void* value, size_t value_size, uint64_t expected,
+                                   scalio_expiry expiry) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_put_if_until_async(client, key, key_size, value, value_size, expected, expiry,
+                                     done, user, nullptr);
+  });
+}
+
+scalio_result* scalio_set_end(scalio_client* client, const void* key, size_t key_size,
+                              scalio_expiry expiry, uint64_t expected) {
+  return wait_for(client, [&](scalio_done done, void* user) {
+    return scalio_set_end_async(client, key, key_size, expiry, expected, done, user, nullptr);
   });
 }
 

@@ -39,7 +39,9 @@ scalio_result to_result(Status status) {
 
 scalio_result to_result(Result<Record> record) {
   if (!record.ok()) return to_result(record.status());
-  return {.own_value = std::move(record->value), .version = record->version};
+  return {.own_value = std::move(record->value),
+          .version = record->version,
+          .end = record->end.time_since_epoch().count()};
 }
 
 scalio_result to_result(Result<std::uint64_t> version) {
@@ -86,6 +88,7 @@ scalio_result to_result(Result<ScanPage> page) {
                          .value = r.value,
                          .unread = r.large ? r.length : 0,
                          .version = r.version,
+                         .end = r.end.time_since_epoch().count(),
                          .memory = page->memory});
   }
   return all;
@@ -123,6 +126,8 @@ const void* scalio_result_key(const scalio_result* result, size_t* size) {
 uint64_t scalio_result_length(const scalio_result* result) { return result ? result->length() : 0; }
 
 uint64_t scalio_result_version(const scalio_result* result) { return result ? result->version : 0; }
+
+int64_t scalio_result_end(const scalio_result* result) { return result ? result->end : 0; }
 
 int64_t scalio_result_number(const scalio_result* result) { return result ? result->number : 0; }
 

@@ -17,6 +17,7 @@ struct scalio_result {
   std::string own_value = {};
   std::uint64_t unread = 0;  // bytes of a value that a scan has not read
   std::uint64_t version = 0;
+  std::int64_t end = 0;
   std::int64_t number = 0;
   std::uint64_t previous = 0;
   scalio_range range = {0, 0};
