@@ -259,7 +259,7 @@ class Simulation {
           fmt::format("{} records were read after their ends", load_->late_records()));
     }
     Result<std::vector<linearizability::Violation>> found =
-        linearizability::check(load_->history());
+        linearizability::check(load_->history_of_puts());
     if (!found.ok()) {
       violations_.push_back(found.status().to_string());
       return;

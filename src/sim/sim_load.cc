@@ -158,7 +158,9 @@ Task<void> SimLoad::task(SimClient& client) {
       co_await scan(client);
     } else if (dice < 60) {
       co_await add(client);
-    } else if (dice < 75) {
+    } else if (dice < 64) {
+      co_await set_end(client, key);
+    } else if (dice < 76) {
       co_await write(client, RequestKind::put, key);
     } else if (dice < 90) {
       co_await write(client, RequestKind::put_if, key);
@@ -234,6 +236,7 @@ void SimLoad::take(SimClient& client, std::uint32_t number, Operation operation,
     std::uint64_t point = 0;
     if (number < shape_.keys) client.versions[number] = operation.version;
     shard_of(operation.key, &point).acknowledged(operation.key, operation.version, false, end);
+    read_ends_[history_.size()] = end;
   }
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
   world_.note("{}", history::to_string(operation, 0));
@@ -337,74 +340,174 @@ std::string SimLoad::new_value(const SimClient& client) {
 
 // The request of an operation in the history.
 Task<Result<std::uint64_t>> SimLoad::send(SimClient& client, RequestKind kind,
-                                          const Operation& asked, std::uint64_t end) {
+                                          const Operation& asked, Until until) {
   std::uint64_t point = 0;
   const std::string key = asked.key, name = asked.value.value_or("");
   const std::uint64_t expected = asked.expected;
   client::ShardClient& c = *client.shards[shard_of(key, &point).ssd().shard].client;
   const std::size_t size = is_removal(kind) ? 0 : size_of(name);
   if (size == 0) {
-    const Result<client::WriteReply> done = co_await c.write(
-        layout::Request{.kind = kind, .expected = expected, .key = key, .value = name, .end = end});
+    const Result<client::WriteReply> done =
+        co_await c.write(layout::Request{.kind = kind,
+                                         .expected = expected,
+                                         .key = key,
+                                         .value = name,
+                                         .end = until.from_now != 0 ? until.from_now : until.end,
+                                         .end_is_relative = until.from_now != 0});
     if (!done.ok()) co_return done.status();
     co_return done->version;
   }
   client::LargeWrite write{key, static_cast<std::uint32_t>(size), std::nullopt};
-  if (end != 0) write.expiry = Expiry::at(client::end_of(end));
+  if (until.from_now != 0) {
+    write.expiry = Expiry::after(std::chrono::nanoseconds(until.from_now));
+  } else if (until.end != 0) {
+    write.expiry = Expiry::at(client::end_of(until.end));
+  }
   if (kind == RequestKind::put_if) write.expected = expected;
   const std::string value = bytes_of(name, size);
   co_return co_await c.write_large(write, value);
 }
 
-Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t number) {
-  const std::string key = name_of(number);
-  std::uint64_t point = 0;
-  SimShard& shard = shard_of(key, &point);
-  // In the history from the start: the client may die, and the write happen all the same.
+SimLoad::Until SimLoad::choose_until(std::uint32_t shard) {
+  if (!world_.random().chance(kForATimePerMillion)) return {};
+  const Nanos time = world_.random().between(1, kLongestTime);
+  return {server_.store_time(shard) + time, world_.random().coin() ? time : 0};
+}
+
+// In the history from the start: the client may die, and the write happen all the same.
+std::size_t SimLoad::begin_write(SimClient& client, Operation operation, std::uint32_t shard,
+                                 std::uint64_t end) {
   const std::size_t at = history_.size();
-  history_.emplace_back();
-  std::uint64_t end = 0;
-  if (!is_removal(kind) && world_.random().chance(kForATimePerMillion))
-    end = server_.store_time(shard.ssd().shard) + world_.random().between(1, kLongestTime);
-  {
-    Operation& operation = history_[at];
-    operation.client = client.process->name();
-    operation.kind = operation_of(kind);
-    operation.key = key;
-    if (!is_removal(kind)) operation.value = new_value(client);
-    // Mostly what is current, as far as this client knows.
-    if (kind == RequestKind::put_if) {
-      operation.expected = world_.random().below(10) < 3 ? 0 : client.versions[number];
-    } else if (kind == RequestKind::remove_if) {
-      // One that no write has, if it knows none: the checker takes it that whoever expects a
-      // version has been told of it.
-      operation.expected =
-          client.versions[number] != 0 ? client.versions[number] : layout::kMaxVersion;
-    }
-    operation.called = time_of(world_.now());
-    if (end != 0) {
-      operation.ends = operation.called;
-      living_.push_back({at, shard.ssd().shard, end});
-    }
-    world_.note("{} asks", history::to_string(operation, 0));
+  operation.client = client.process->name();
+  operation.called = time_of(world_.now());
+  if (end != 0) {
+    operation.ends = operation.called;
+    living_.push_back({at, shard, end});
   }
-  const bool removes = is_removal(kind) || end != 0;
-  if (removes) shard.removal_begins(key, end);
-  const Operation asked = history_[at];
-  const Result<std::uint64_t> version = co_await send(client, kind, asked, end);
+  if (end != 0 || operation.kind == Operation::Kind::remove ||
+      operation.kind == Operation::Kind::remove_if) {
+    shards_[shard]->removal_begins(operation.key, end);
+  }
+  world_.note("{} asks", history::to_string(operation, 0));
+  history_.push_back(std::move(operation));
+  return at;
+}
+
+void SimLoad::end_write(SimClient& client, std::uint32_t number, std::size_t at,
+                        const Result<std::uint64_t>& version, std::uint64_t end) {
   look_at_the_time();
   Operation& operation = history_[at];
+  std::uint64_t point = 0;
+  SimShard& shard = shard_of(operation.key, &point);
+  const bool removal = !history::is_put(operation.kind);
   operation.outcome = outcome_of(version.code(), true);
   operation.returned = time_of(world_.now());
   if (version.ok()) {
     operation.version = *version;
-    client.versions[number] = is_removal(kind) ? 0 : *version;
-    shard.acknowledged(key, *version, is_removal(kind), end);
+    client.versions[number] = removal ? 0 : *version;
+    shard.acknowledged(operation.key, *version, removal, end);
   }
-  if (removes && operation.outcome != Operation::Outcome::unknown) shard.removal_ends(key, end);
+  if ((removal || end != 0) && operation.outcome != Operation::Outcome::unknown)
+    shard.removal_ends(operation.key, end);
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
   world_.note("{}{}", history::to_string(operation, 0),
               version.ok() ? "" : ": " + version.status().message());
+}
+
+Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t number) {
+  Operation operation;
+  operation.kind = operation_of(kind);
+  operation.key = name_of(number);
+  std::uint64_t point = 0;
+  const std::uint32_t shard = shard_of(operation.key, &point).ssd().shard;
+  const Until until = is_removal(kind) ? Until() : choose_until(shard);
+  if (!is_removal(kind)) operation.value = new_value(client);
+  // Mostly what is current, as far as this client knows.
+  if (kind == RequestKind::put_if) {
+    operation.expected = world_.random().below(10) < 3 ? 0 : client.versions[number];
+  } else if (kind == RequestKind::remove_if) {
+    // One that no write has, if it knows none: the checker takes it that whoever expects a
+    // version has been told of it.
+    operation.expected =
+        client.versions[number] != 0 ? client.versions[number] : layout::kMaxVersion;
+  }
+  const std::size_t at = begin_write(client, std::move(operation), shard, until.end);
+  const Operation asked = history_[at];
+  const Result<std::uint64_t> version = co_await send(client, kind, asked, until);
+  end_write(client, number, at, version, until.end);
+}
+
+// Of the record that this client has seen last. In the history it is a put of another value.
+Task<void> SimLoad::set_end(SimClient& client, std::uint32_t number) {
+  if (client.versions[number] == 0) {
+    co_await get(client, number);
+    co_return;
+  }
+  const std::string key = name_of(number);
+  std::uint64_t point = 0;
+  const std::uint32_t shard = shard_of(key, &point).ssd().shard;
+  std::uint64_t end = 0;
+  if (world_.random().below(4) > 0)
+    end = server_.store_time(shard) + world_.random().between(1, kLongestTime);
+  const std::uint64_t expected = client.versions[number];
+  Operation operation;
+  operation.kind = Operation::Kind::put_if;
+  operation.key = key;
+  operation.value = fmt::format("{}.{}", client.process->name(), ++values_);
+  operation.expected = expected;
+  const std::size_t at = begin_write(client, std::move(operation), shard, end);
+  new_ends_[at] = end;
+  world_.note("that is a change of its end, to {}", end);
+  const Result<client::WriteReply> done =
+      co_await client.shards[shard].client->write(layout::Request{
+          .kind = RequestKind::set_end, .expected = expected, .key = key, .value = {}, .end = end});
+  end_write(client, number, at,
+            done.ok() ? Result<std::uint64_t>(done->version) : Result<std::uint64_t>(done.status()),
+            end);
+}
+
+std::vector<Operation> SimLoad::history_of_puts() const {
+  std::vector<Operation> out = history_;
+  if (new_ends_.empty()) return out;
+  // What each version of a key had for a value: those who wrote or read it say so.
+  std::map<std::pair<std::string_view, std::uint64_t>, std::string_view> values;
+  for (std::size_t i = 0; i < history_.size(); ++i) {
+    const Operation& o = history_[i];
+    if (o.outcome == Operation::Outcome::ok && o.value && !new_ends_.contains(i))
+      values.emplace(std::pair(std::string_view(o.key), o.version), *o.value);
+  }
+  // In the order of versions, so that what is changed again is known.
+  std::map<std::pair<std::string_view, std::uint64_t>, std::size_t> changes;
+  for (const auto& [at, end] : new_ends_) {
+    const Operation& o = history_[at];
+    if (o.outcome == Operation::Outcome::ok) changes[{o.key, o.version}] = at;
+  }
+  for (const auto& [of, at] : changes) {
+    const auto before = values.find({of.first, history_[at].expected});
+    if (before != values.end()) values.emplace(of, before->second);
+  }
+  for (const auto& [at, end] : read_ends_) {
+    Operation& read = out[at];
+    if (read.outcome != Operation::Outcome::ok) continue;
+    const auto same_value = [&](std::size_t change) {
+      const auto before = values.find({read.key, history_[change].expected});
+      return before != values.end() && before->second == *read.value;
+    };
+    if (const auto done = changes.find({read.key, read.version}); done != changes.end()) {
+      if (same_value(done->second)) read.value = history_[done->second].value;
+      continue;
+    }
+    // Of unknown outcome: its end tells it, and that no version of the value is between.
+    const Operation* found = nullptr;
+    for (const auto& [change, until] : new_ends_) {
+      const Operation& o = history_[change];
+      if (o.key != read.key || o.outcome != Operation::Outcome::unknown || until != end) continue;
+      if (o.expected >= read.version || !same_value(change)) continue;
+      if (found == nullptr || o.expected > found->expected) found = &o;
+    }
+    if (found != nullptr) read.value = found->value;
+  }
+  return out;
 }
 
 // One more addition to a list or a sum, and now and then a look at it.

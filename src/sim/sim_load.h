@@ -1,6 +1,7 @@
 // SimLoad: simulated clients that use the store, and what each of their operations saw.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,9 @@ class SimLoad {
   void start_reading_all();
 
   const std::vector<history::Operation>& history() const { return history_; }
+  // The same where a change of an end is a put of a value of its own, and who read the record with
+  // that version read that value: so the checker tells them apart.
+  std::vector<history::Operation> history_of_puts() const;
   const ClientCounters& counters() const { return counters_; }
   std::uint64_t rereads_that_missed() const { return rereads_that_missed_; }
   // Records that scans returned twice, or out of place, or of keys that there are not.
@@ -74,8 +78,20 @@ class SimLoad {
             std::uint64_t end = 0);
   void look_at_the_time();
   Task<void> write(SimClient& client, layout::RequestKind kind, std::uint32_t key);
+  Task<void> set_end(SimClient& client, std::uint32_t key);
+  // What a write says of its record's end: a time; or that it is so long from now on, and then the
+  // time before which it is not for sure.
+  struct Until {
+    std::uint64_t end = 0;  // 0: it lasts
+    Nanos from_now = 0;
+  };
+  Until choose_until(std::uint32_t shard);
+  std::size_t begin_write(SimClient& client, history::Operation operation, std::uint32_t shard,
+                          std::uint64_t end);
+  void end_write(SimClient& client, std::uint32_t key, std::size_t at,
+                 const Result<std::uint64_t>& version, std::uint64_t end);
   Task<Result<std::uint64_t>> send(SimClient& client, layout::RequestKind kind,
-                                   const history::Operation& asked, std::uint64_t end);
+                                   const history::Operation& asked, Until until);
   Task<void> find_large(SimClient& client, const ScannedRecord& record,
                         history::Operation& operation);
   std::string new_value(const SimClient& client);
@@ -115,6 +131,8 @@ class SimLoad {
     std::uint64_t end;
   };
   std::vector<Living> living_;
+  // By their places in history_: changes of ends, and the ends of records that were read.
+  std::map<std::size_t, std::uint64_t> new_ends_, read_ends_;
   ClientCounters counters_;
 };
 
