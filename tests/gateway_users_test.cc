@@ -39,6 +39,7 @@ class GatewayUsersTest : public ::testing::Test {
   std::string secret_file(const std::string& user) {
     std::string path = (scratch_ / (user + ".secret")).string();
     std::ofstream(path) << secret(user) << '\n';
+    chmod(path.c_str(), 0600);
     return path;
   }
   void add(const std::string& user, const std::vector<std::string>& rest) {
@@ -75,12 +76,39 @@ TEST_F(GatewayUsersTest, AStrangerMayDoNothing) {
   }
   EXPECT_THAT(stranger.say({"HELLO", "3"}), StartsWith("-NOAUTH"));
   EXPECT_THAT(stranger.say({"HELLO", "3", "SETNAME", "me"}), StartsWith("-NOAUTH"));
-  EXPECT_EQ(stranger.say({"AUTH", "writer", secret("reader")}), kWrongPassword);
-  EXPECT_EQ(stranger.say({"AUTH", "nobody", secret("reader")}), kWrongPassword);
-  EXPECT_EQ(stranger.say({"AUTH", "no name", ""}), kWrongPassword);
-  EXPECT_EQ(stranger.say({"AUTH", secret("reader")}), kWrongPassword) << "nobody is 'default'";
-  EXPECT_EQ(stranger.say({"HELLO", "3", "AUTH", "writer", "wrong"}), kWrongPassword);
-  EXPECT_EQ(stranger.say({"GET", "a"}), "-NOAUTH Authentication required.");
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"AUTH", "writer", secret("reader")},
+        {"AUTH", "nobody", secret("reader")},
+        {"AUTH", "no name", ""},
+        {"AUTH", secret("reader")},  // nobody is 'default'
+        {"HELLO", "3", "AUTH", "writer", "wrong"}}) {
+    RedisClient guesser = connect();
+    EXPECT_EQ(guesser.say(wrong), kWrongPassword) << wrong[1];
+    EXPECT_EQ(guesser.say({"GET", "a"}), "-NOAUTH Authentication required.");
+  }
+}
+
+TEST_F(GatewayUsersTest, AStrangerHasSmallRequests) {
+  for (const char* large : {"*11\r\n", "*2\r\n$4\r\nAUTH\r\n$16385\r\n"}) {
+    RedisClient stranger = connect();
+    stranger.send(large);
+    EXPECT_THAT(RedisClient::text(stranger.receive()), StartsWith("-ERR Protocol error")) << large;
+    EXPECT_TRUE(stranger.closed());
+  }
+  // What follows in the same packet is the user's.
+  RedisClient client = connect();
+  const std::string large(20'000, 'x');
+  client.send(RedisClient::request({"AUTH", "writer", secret("writer")}) +
+              RedisClient::request({"ECHO", large}));
+  EXPECT_EQ(RedisClient::text(client.receive()), "+OK");
+  EXPECT_EQ(RedisClient::text(client.receive()), "$" + large);
+}
+
+TEST_F(GatewayUsersTest, AStrangerIsNotKept) {
+  RedisClient reader = connect_as("reader"), stranger = connect();
+  EXPECT_TRUE(stranger.closed());
+  EXPECT_EQ(reader.say({"PING"}), "+PONG");
+  EXPECT_THAT(gateway_.process().err(), HasSubstr("no AUTH that was right in 5 s: closed"));
 }
 
 TEST_F(GatewayUsersTest, WhoSaysTheSecretHasTheRightsOfTheUser) {

@@ -35,8 +35,9 @@ struct GatewayLimits {
   Nanos slow = 10 * kMillisecond;
   // How long clients have to take what is left when the gateway stops.
   Nanos grace = 5 * kSecond;
-  // From accepting a connection under TLS to its handshake's end.
-  Nanos handshake = 5 * kSecond;
+  // From accepting a connection to the end of its TLS handshake, and to its first AUTH that is
+  // right, where these are asked for.
+  Nanos entry = 5 * kSecond;
 };
 
 // A connection, as commands see it.

@@ -19,6 +19,9 @@ namespace {
 constexpr std::size_t kMostKept = 64 << 10;
 // Calls kept for later, of all connections.
 constexpr std::size_t kMostIdleCalls = 1024;
+// Of who has not said which user it is.
+constexpr resp::RequestLimits kOfStrangers{
+    .bulk = 16 << 10, .arguments = 10, .request = 16 << 10, .line = 16 << 10};
 
 void clear(std::string& memory) {
   memory.clear();
@@ -39,13 +42,14 @@ RedisConnection::RedisConnection(GatewayState& state, net::StreamSocket socket,
                             state_.limits.stall / kSecond);
                close();
              }),
-      handshake_(state.loop, [this] {
-        if (!open() || socket_.established()) return;
-        spdlog::warn("{}: no TLS handshake in {} s: closed", session_.peer,
-                     state_.limits.handshake / kSecond);
+      entry_(state.loop, [this] {
+        if (!open() || (socket_.established() && !is_stranger())) return;
+        spdlog::warn("{}: no {} in {} s: closed", session_.peer,
+                     socket_.established() ? "AUTH that was right" : "TLS handshake",
+                     state_.limits.entry / kSecond);
         close();
       }) {
-  if (socket_.tls()) handshake_.arm(state.loop.now() + state.limits.handshake);
+  if (socket_.tls() || is_stranger()) entry_.arm(state.loop.now() + state.limits.entry);
   state_.sessions[session_.id] = &session_;
   // Hangups are watched for too, so that a receive that does not fill its space has emptied the
   // socket.
@@ -72,9 +76,11 @@ void RedisConnection::work() {
 }
 
 // What may be begun, or kept until it may: replies that are not taken, and commands that wait,
-// leave the rest in the socket.
+// leave the rest in the socket. Of a stranger one command at a time: it may be the AUTH that
+// decides how what follows is read.
 bool RedisConnection::may_begin() const {
-  return open() && !session_.quits && calls_.size() < state_.limits.in_flight &&
+  const std::size_t most = is_stranger() ? 1 : state_.limits.in_flight;
+  return open() && !session_.quits && calls_.size() < most &&
          out_.size() + waiting_ < state_.limits.queued;
 }
 
@@ -116,6 +122,7 @@ void RedisConnection::execute(std::string_view fresh) {
 // The next whole request becomes held_. False: there is none.
 bool RedisConnection::take_call(std::string_view received, std::size_t* taken) {
   for (;;) {
+    parser_.use(is_stranger() ? kOfStrangers : resp::RequestLimits());
     const Result<bool> whole = parser_.parse(received.substr(*taken));
     if (!whole.ok()) {
       refuse("ERR " + whole.status().message());
@@ -212,6 +219,7 @@ void RedisConnection::on_done(CommandCall& call) {
     order_.end(call);
     state_.slow.ended(call, state_.loop.now() - call.waits_since);
   }
+  if (entry_.armed() && !is_stranger()) entry_.cancel();
   call.done = true;
   waiting_ += call.replied().size();
   while (!calls_.empty() && calls_.front()->done) {
@@ -285,7 +293,7 @@ void RedisConnection::close() {
   readiness_.reset();
   writable_.reset();
   stall_.cancel();
-  handshake_.cancel();
+  entry_.cancel();
   socket_.close();
   held_.reset();
   out_.clear();

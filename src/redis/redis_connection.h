@@ -47,6 +47,7 @@ class RedisConnection {
   std::string_view receive();
   void execute(std::string_view fresh);
   bool may_begin() const;
+  bool is_stranger() const { return state_.users != nullptr && session_.user == nullptr; }
   bool take_call(std::string_view received, std::size_t* taken);
   std::unique_ptr<CommandCall> new_call();
   void start(std::unique_ptr<CommandCall> call);
@@ -84,7 +85,7 @@ class RedisConnection {
   std::optional<Watch> readiness_;
   std::optional<Watch> writable_;  // only while the socket takes no more
   Timer stall_;                    // likewise
-  Timer handshake_;                // until it is over, under TLS
+  Timer entry_;                    // until it has come in: by TLS, and as a user
 };
 
 }  // namespace scalio::redis

@@ -27,6 +27,9 @@ class RequestParser {
  public:
   explicit RequestParser(RequestLimits limits = {}) : limits_(limits) {}
 
+  // Between two requests.
+  void use(const RequestLimits& limits) { limits_ = limits; }
+
   // Whether the request that `received` begins with is whole. If not, the next call gets the same
   // bytes, wherever they are then, and more behind them. Fails with invalid, saying in Redis's
   // words what is wrong: what follows cannot be parsed then.
@@ -59,7 +62,7 @@ class RequestParser {
   Line take_number(std::string_view received, std::int64_t* out);
   bool split_words(std::string_view line);
 
-  const RequestLimits limits_;
+  RequestLimits limits_;
   Place place_ = Place::begin;
   std::size_t at_ = 0;         // what is before it was parsed
   std::size_t searched_ = 0;   // of an inline request: no end of line before it
