@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <scalio/scalio.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <future>
@@ -360,6 +361,7 @@ TEST_F(CApiTest, AUserLogsIn) {
   const std::string users = (scratch_ / "users.toml").string(),
                     secret = (scratch_ / "secret").string();
   std::ofstream(secret) << "a secret of hers\n";
+  ASSERT_EQ(chmod(secret.c_str(), 0600), 0);
   ASSERT_EQ(scalio(scratch_,
                    {"user", "add", users, "alice", "--right", "read+fill", "--secret-file", secret})
                 .status,

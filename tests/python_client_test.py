@@ -39,6 +39,7 @@ class Store:
         users = []
         for name, secret in (secrets or {}).items():
             users = ["--users", directory / "users.toml"]
+            (directory / "secret").touch(0o600)
             (directory / "secret").write_text(secret)
             subprocess.run([program, "user", "add", users[1], name, "--right", "read+fill",
                             "--secret-file", directory / "secret"], check=True, env=environment)

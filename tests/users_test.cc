@@ -9,6 +9,7 @@
 #include <scalio/shared_client.h>
 #include <signal.h>
 #include <sodium.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -288,6 +289,7 @@ class UsersTest : public ::testing::Test {
   }
   void add(const std::string& user, const std::string& secret, std::vector<std::string> rights) {
     std::ofstream(secret_file(user)) << secret << '\n';
+    chmod(secret_file(user).c_str(), 0600);
     std::vector<std::string> args = {"user", "add",           file_,
                                      user,   "--secret-file", secret_file(user)};
     args.insert(args.end(), rights.begin(), rights.end());
@@ -442,6 +444,23 @@ TEST_F(UsersTest, WhoGuessesKeepsNoOtherUserOut) {
   Attacker over_tcp(store_->port()), over_unix(store_->unix_path());
   EXPECT_EQ(over_tcp.log_in("writer", kWriterSecret).kind, kProven);
   EXPECT_EQ(over_unix.log_in("writer", kWriterSecret).kind, kProven);
+}
+
+// A name that nobody has keeps its salt over a restart, as a user's does.
+TEST_F(UsersTest, ARestartTellsNothingOfWhichUsersThereAre) {
+  const auto salt_of = [this](const std::string& user) {
+    return Attacker(store_->port()).say_login(user).substr(1, 16);
+  };
+  const std::string nobody = salt_of("nobody"), other = salt_of("other"),
+                    reader = salt_of("reader");
+  EXPECT_NE(nobody, other);
+  // Nor does another user.
+  add("another", "another secret", {"--right", "read"});
+  store_->stop();
+  ASSERT_TRUE(store_->start());
+  EXPECT_EQ(salt_of("nobody"), nobody);
+  EXPECT_EQ(salt_of("other"), other);
+  EXPECT_EQ(salt_of("reader"), reader);
 }
 
 TEST_F(UsersTest, AReplayedLoginIsWorthless) {
@@ -663,6 +682,9 @@ TEST_F(UsersTest, AFileThatOthersMayReadOrThatIsWrongIsRefused) {
   const auto list = [this] { return scalio(scratch_, {"user", "list", file_}); };
   ASSERT_EQ(chmod(file_.c_str(), 0644), 0);
   EXPECT_THAT(list().err, HasSubstr("everybody may use"));
+  ASSERT_EQ(chmod(secret_file("reader").c_str(), 0644), 0);
+  EXPECT_THAT(as("reader", {"stat"}).err, HasSubstr("everybody may use"));
+  ASSERT_EQ(chmod(secret_file("reader").c_str(), 0600), 0);
   // It stays whose it is.
   ASSERT_EQ(chmod(file_.c_str(), 0640), 0);
   const uid_t owner = geteuid() == 0 ? kNobody : geteuid();  // only root gives files away
@@ -677,6 +699,14 @@ TEST_F(UsersTest, AFileThatOthersMayReadOrThatIsWrongIsRefused) {
                             "[reader]\nrights = [\"all\"]\nsecret = \"x\"\n", "[reader\n"}) {
     std::ofstream(file_) << wrong;
     EXPECT_NE(list().status, 0) << wrong;
+  }
+  {
+    // Another changes it.
+    const int held = open(file_.c_str(), O_RDONLY | O_CLOEXEC);
+    ASSERT_EQ(flock(held, LOCK_EX | LOCK_NB), 0);
+    EXPECT_THAT(scalio(scratch_, {"user", "remove", file_, "reader"}).err,
+                HasSubstr("another process is changing it"));
+    close(held);
   }
   EXPECT_THAT(scalio(scratch_, {"user", "add", file_ + "2", "x", "--right", "write",
                                 "--secret-file", secret_file("reader")})

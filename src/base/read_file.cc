@@ -35,6 +35,24 @@ Result<std::string> read_all(std::FILE* opened, const std::string& path, std::si
   return text;
 }
 
+// Of a regular file that `refused` bits of the mode are not set of.
+Result<std::string> read_regular(const std::string& path, std::size_t most, mode_t refused) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return cannot_open(path);
+  struct stat st {};
+  const bool regular = ::fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+  if (!regular || (st.st_mode & refused) != 0) {
+    ::close(fd);
+    return {Code::invalid, regular ? fmt::format("everybody may use {}: run chmod o= on it", path)
+                                   : fmt::format("{} is not a regular file", path)};
+  }
+  std::FILE* const file = ::fdopen(fd, "r");
+  if (file != nullptr) return read_all(file, path, most);
+  const Status status = cannot_open(path);
+  ::close(fd);
+  return status;
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t most) {
@@ -43,18 +61,11 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
 }
 
 Result<std::string> read_regular_file(const std::string& path, std::size_t most) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  if (fd < 0) return cannot_open(path);
-  struct stat st {};
-  if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-    ::close(fd);
-    return {Code::invalid, fmt::format("{} is not a regular file", path)};
-  }
-  std::FILE* const file = ::fdopen(fd, "r");
-  if (file != nullptr) return read_all(file, path, most);
-  const Status status = cannot_open(path);
-  ::close(fd);
-  return status;
+  return read_regular(path, most, 0);
+}
+
+Result<std::string> read_private_file(const std::string& path, std::size_t most) {
+  return read_regular(path, most, S_IRWXO);
 }
 
 }  // namespace scalio

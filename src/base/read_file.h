@@ -16,4 +16,7 @@ Result<std::string> read_file(const std::string& path, std::size_t most);
 // The same, but only of a regular file: anything else is invalid, and not waited for.
 Result<std::string> read_regular_file(const std::string& path, std::size_t most);
 
+// The same, and invalid as well if others than its owner and group may use it: it has a secret.
+Result<std::string> read_private_file(const std::string& path, std::size_t most);
+
 }  // namespace scalio

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 
 namespace scalio {
 namespace {
@@ -48,6 +49,20 @@ TEST(ReadFile, MayTakeRegularFilesOnly) {
   std::filesystem::remove(path);
   EXPECT_EQ(read_regular_file("/dev/zero", 10).code(), Code::invalid);
   EXPECT_EQ(read_regular_file("/tmp", 10).code(), Code::invalid);
+}
+
+TEST(ReadFile, RefusesASecretThatEverybodyMayUse) {
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / fmt::format("scalio-private-{}", getpid());
+  std::ofstream(path) << "0123456789";
+  for (const auto& [mode, code] : {std::pair(0600, Code::ok),
+                                   {0640, Code::ok},
+                                   {0644, Code::invalid},
+                                   {0602, Code::invalid}}) {
+    ASSERT_EQ(chmod(path.c_str(), static_cast<mode_t>(mode)), 0);
+    EXPECT_EQ(read_private_file(path, 10).code(), code) << mode;
+  }
+  std::filesystem::remove(path);
 }
 
 }  // namespace

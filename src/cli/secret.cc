@@ -55,7 +55,7 @@ class QuietTerminal {
 }  // namespace
 
 Result<std::string> read_secret(const std::string& path) {
-  Result<std::string> secret = read_file(path, layout::kMaxSecret + 1);
+  Result<std::string> secret = read_private_file(path, layout::kMaxSecret + 1);
   if (!secret.ok()) return secret.status();
   if (secret->ends_with('\n')) secret->pop_back();
   if (secret->empty()) return Status(Code::invalid, path + " has no secret in it: it is empty");

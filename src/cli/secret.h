@@ -7,8 +7,8 @@
 
 namespace scalio::cli {
 
-// All of the file but a line end at its end. Failures: as read_file; invalid: it has none, or more
-// than a secret can have.
+// All of the file but a line end at its end. Failures: as read_private_file; invalid: it has none,
+// or more than a secret can have.
 Result<std::string> read_secret(const std::string& path);
 
 // Asked for twice, and not shown. Failures: unavailable (no terminal), invalid (not the same).

@@ -4,13 +4,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
+#include <optional>
 
 #include "base/error_text.h"
 #include "base/read_file.h"
@@ -26,6 +29,19 @@ constexpr std::size_t kMaxLine = 1024;
 constexpr char kHeader[] =
     "# Who may use a store (scalio serve --users). Written by `scalio user`: keep it to "
     "yourself.\n";
+
+// No name of a user: it has blanks.
+constexpr char kMask[] = "mask of salts";
+
+std::optional<layout::LoginKey> mask_of(const std::string& digits) {
+  layout::LoginKey mask{};
+  bool ok = digits.size() == 2 * mask.size();
+  for (std::size_t i = 0; ok && i < mask.size(); ++i) {
+    const char* two = digits.data() + 2 * i;
+    ok = std::from_chars(two, two + 2, mask[i], 16).ptr == two + 2;
+  }
+  return ok ? std::optional(mask) : std::nullopt;
+}
 
 bool has_long_line(std::string_view text) {
   while (!text.empty()) {
@@ -65,6 +81,12 @@ Result<fabric::Users> users_of(const toml::table& file) {
   for (const auto& [name, value] : file) {
     const std::string user(name.str());
     const toml::table* const table = value.as_table();
+    if (user == kMask && value.is_string()) {
+      const std::optional<layout::LoginKey> mask = mask_of(value.ref<std::string>());
+      if (!mask) return Status(Code::invalid, "its mask of salts is none of 64 digits");
+      users.mask = *mask;
+      continue;
+    }
     if (!layout::is_user_name(user) || table == nullptr) {
       return Status(Code::invalid, fmt::format("'{}' is no user: [NAME], of at most {} letters, "
                                                "digits, '-' and '_'",
@@ -74,14 +96,15 @@ Result<fabric::Users> users_of(const toml::table& file) {
     if (!record.ok()) {
       return Status(Code::invalid, fmt::format("user {}: {}", user, record.status().message()));
     }
-    users.emplace(user, *record);
+    users.by_name.emplace(user, *record);
   }
   return users;
 }
 
 std::string text_of(const fabric::Users& users) {
-  std::string text = kHeader;
-  for (const auto& [name, record] : users) {
+  std::string text =
+      fmt::format("{}\n\"{}\" = \"{:02x}\"\n", kHeader, kMask, fmt::join(users.mask, ""));
+  for (const auto& [name, record] : users.by_name) {
     text += fmt::format("\n[{}]\nrights = [\"{}\"]\nsecret = \"{}\"\n", name,
                         fmt::join(names_of(record.rights), "\", \""), record.keys.text());
     if (record.prefixes.empty()) continue;
@@ -150,13 +173,8 @@ Status check_prefixes(const std::vector<std::string>& prefixes) {
 }
 
 Result<fabric::Users> read_users(const std::string& path) {
-  const Result<std::string> text = read_regular_file(path, kMaxUsersFile);
+  const Result<std::string> text = read_private_file(path, kMaxUsersFile);
   if (!text.ok()) return Status(text.code(), "users: " + text.status().message());
-  struct stat st {};
-  if (::stat(path.c_str(), &st) == 0 && (st.st_mode & S_IRWXO) != 0) {
-    return Status(Code::invalid,
-                  fmt::format("{}: everybody may use this file of users: chmod 600", path));
-  }
   if (has_long_line(*text)) {
     return Status(Code::invalid, fmt::format("{}: a line of more than {} bytes", path, kMaxLine));
   }
@@ -174,7 +192,7 @@ namespace {
 Result<fabric::Users> read_users_for(const std::string& path, Prefixes prefixes) {
   Result<fabric::Users> users = read_users(path);
   if (!users.ok() || prefixes == Prefixes::kept) return users;
-  for (const auto& [name, record] : *users) {
+  for (const auto& [name, record] : users->by_name) {
     if (record.prefixes.empty()) continue;
     return Status(Code::invalid,
                   fmt::format("{}: user {} has prefixes of keys, which a server cannot keep: its "
@@ -198,10 +216,11 @@ void reload_users(const std::string& path, Prefixes prefixes, fabric::UserTable&
   if (!users.ok()) {
     return spdlog::error("SIGHUP: {}; the users stay as they are", users.status().message());
   }
-  spdlog::info("SIGHUP: {}: {} users; who is connected stays so", path, users->size());
+  spdlog::info("SIGHUP: {}: {} users; who is connected stays so", path, users->by_name.size());
   table.replace(std::move(*users));
 }
 
+namespace {
 Status write_users(const std::string& path, const fabric::Users& users) {
   const std::string fresh = path + ".new";
   if (!write_durably(fresh, text_of(users), path) || ::rename(fresh.c_str(), path.c_str()) != 0) {
@@ -210,6 +229,35 @@ Status write_users(const std::string& path, const fabric::Users& users) {
     return Status(Code::io_error, fmt::format("cannot write {}: {}", path, error_text(error)));
   }
   return Status();
+}
+
+// The file as it is now, which is another one once somebody has replaced it.
+Result<net::UniqueFd> lock(const std::string& path, bool may_be_new) {
+  const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (may_be_new ? O_CREAT : 0);
+  net::UniqueFd fd(::open(path.c_str(), flags, S_IRUSR | S_IWUSR));
+  if (!fd) {
+    return Status(errno == ENOENT ? Code::not_found : Code::io_error,
+                  fmt::format("cannot open {}: {}", path, error_text(errno)));
+  }
+  struct stat locked {};
+  struct stat there {};
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || ::fstat(fd.get(), &locked) != 0 ||
+      ::stat(path.c_str(), &there) != 0 || locked.st_dev != there.st_dev ||
+      locked.st_ino != there.st_ino) {
+    return Status(Code::busy, fmt::format("{}: another process is changing it: try again", path));
+  }
+  return fd;
+}
+}  // namespace
+
+Status change_users(const std::string& path, bool may_be_new,
+                    const std::function<Status(fabric::Users&)>& change) {
+  const Result<net::UniqueFd> locked = lock(path, may_be_new);
+  if (!locked.ok()) return locked.status();
+  Result<fabric::Users> users = read_users(path);
+  if (!users.ok()) return users.status();
+  if (Status s = change(*users); !s.ok()) return s;
+  return write_users(path, *users);
 }
 
 }  // namespace scalio::cli

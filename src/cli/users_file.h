@@ -4,6 +4,7 @@
 #include <scalio/status.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,8 +38,11 @@ inline constexpr std::size_t kMostPrefixes = 8, kMaxPrefix = 100;
 // Fails with invalid.
 Status check_prefixes(const std::vector<std::string>& prefixes);
 
-// Replaces the file, all or nothing. Owner, group and mode stay; a new one only its owner may read.
-// What else was in it, comments, is lost. Failures: io_error.
-Status write_users(const std::string& path, const fabric::Users& users);
+// Replaces the file by what `change` makes of it, all or nothing, while no other process does so.
+// Owner, group and mode stay; a new one, which is made if `may_be_new`, only its owner may read.
+// What else was in it, comments, is lost. Failures: busy: another changes it; those of `change`; as
+// read_users.
+Status change_users(const std::string& path, bool may_be_new,
+                    const std::function<Status(fabric::Users&)>& change);
 
 }  // namespace scalio::cli

@@ -12,10 +12,11 @@ void UserTable::replace(Users users) {
 }
 
 layout::UserRecord UserTable::find(const std::string& name) const {
-  // Made in both cases: how long it takes tells nothing.
-  layout::UserRecord record{.rights = 0, .keys = layout::keys_of_nobody(mask_, name)};
   const std::lock_guard lock(mutex_);
-  if (const auto found = users_.find(name); found != users_.end()) record = found->second;
+  // Made in both cases: how long it takes tells nothing.
+  layout::UserRecord record{.rights = 0, .keys = layout::keys_of_nobody(users_.mask, name)};
+  const auto found = users_.by_name.find(name);
+  if (found != users_.by_name.end()) record = found->second;
   return record;
 }
 

@@ -10,7 +10,12 @@
 
 namespace scalio::fabric {
 
-using Users = std::map<std::string, layout::UserRecord>;  // by name
+struct Users {
+  std::map<std::string, layout::UserRecord> by_name;
+  // What the salts of names that nobody has are made of. If it is another after a restart, a
+  // stranger can tell them from users, whose salts stay.
+  layout::LoginKey mask = layout::random_login_key();
+};
 
 // For any thread.
 class UserTable {
@@ -25,7 +30,6 @@ class UserTable {
   WrongSecrets& wrong() { return wrong_; }
 
  private:
-  const layout::LoginKey mask_ = layout::random_login_key();
   mutable std::mutex mutex_;
   Users users_;
   WrongSecrets wrong_;

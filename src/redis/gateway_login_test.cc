@@ -19,7 +19,9 @@ class GatewayLoginTest : public LoopTest {
     users_ = *std::move(started);
   }
   static fabric::Users one(const std::string& secret) {
-    return {{"app", {.rights = layout::kMayRead, .keys = *layout::UserKeys::of(secret)}}};
+    fabric::Users users;
+    users.by_name["app"] = {.rights = layout::kMayRead, .keys = *layout::UserKeys::of(secret)};
+    return users;
   }
   Code find(const std::string& secret, const std::string& place) {
     return run(*loop_, users_->find("app", secret, place, "unix pid 1")).code();

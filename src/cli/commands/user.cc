@@ -20,19 +20,10 @@ struct UserFlags {
   std::string secret_file;
 };
 
-// Where there is no file, nobody.
-Result<fabric::Users> users_so_far(const std::string& file) {
-  Result<fabric::Users> users = read_users(file);
-  if (users.code() == Code::not_found) return fabric::Users();
-  return users;
-}
-
 int add(const UserFlags& flags) {
   Result<layout::Rights> rights = rights_of(flags.rights);
   if (!rights.ok()) return fail(rights.status());
   if (Status s = check_prefixes(flags.prefixes); !s.ok()) return fail(s);
-  Result<fabric::Users> users = users_so_far(flags.file);
-  if (!users.ok()) return fail(users.status());
   const Result<std::string> secret =
       flags.secret_file.empty() ? ask_secret(flags.name) : read_secret(flags.secret_file);
   if (!secret.ok()) return fail(secret.status());
@@ -40,26 +31,26 @@ int add(const UserFlags& flags) {
     return fail(checked.status());
   const Result<layout::UserKeys> keys = layout::UserKeys::of(*secret);
   if (!keys.ok()) return fail(keys.status());
-  (*users)[flags.name] = {*rights, *keys, flags.prefixes};
-  if (Status s = write_users(flags.file, *users); !s.ok()) return fail(s);
-  return kSuccess;
+  const Status changed = change_users(flags.file, true, [&](fabric::Users& users) {
+    users.by_name[flags.name] = {*rights, *keys, flags.prefixes};
+    return Status();
+  });
+  return changed.ok() ? kSuccess : fail(changed);
 }
 
 int remove(const UserFlags& flags) {
-  Result<fabric::Users> users = read_users(flags.file);
-  if (!users.ok()) return fail(users.status());
-  if (users->erase(flags.name) == 0) {
-    return fail({Code::invalid, fmt::format("{} has no user {}", flags.file, flags.name)});
-  }
-  if (Status s = write_users(flags.file, *users); !s.ok()) return fail(s);
-  return kSuccess;
+  const Status changed = change_users(flags.file, false, [&](fabric::Users& users) {
+    if (users.by_name.erase(flags.name) != 0) return Status();
+    return Status(Code::invalid, fmt::format("{} has no user {}", flags.file, flags.name));
+  });
+  return changed.ok() ? kSuccess : fail(changed);
 }
 
 int list(const UserFlags& flags) {
   const Result<fabric::Users> users = read_users(flags.file);
   if (!users.ok()) return fail(users.status());
   std::string text;
-  for (const auto& [name, record] : *users) {
+  for (const auto& [name, record] : users->by_name) {
     text += fmt::format("{} {}", name, fmt::join(names_of(record.rights), " "));
     for (const std::string& prefix : record.prefixes) text += " prefix=" + prefix;
     text += '\n';
