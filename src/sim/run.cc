@@ -226,6 +226,7 @@ class Simulation {
   void interrupt_scan() {
     const std::uint64_t step = result_.scan_steps++;
     if (!interruption_ || interruption_->at != step) return;
+    result_.interrupted = true;
     if (interruption_->power_cut) {
       cut_power();
     } else {

@@ -41,6 +41,7 @@ struct SimulationResult {
   std::uint64_t moved = 0;  // bytes of large values, by the last server that was loaded
   std::uint64_t steps = 0;
   std::uint64_t scan_steps = 0;  // of the load, while a client scanned
+  bool interrupted = false;      // at one of these
   std::uint64_t restarts = 0;    // of servers
   // How clients read hash blocks: by two READs or at once; in the latter case a part or all of it.
   BlockRead block_read = BlockRead::whole;

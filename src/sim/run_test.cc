@@ -39,7 +39,7 @@ class RunTest : public testing::Test {
                                       .operations = kScanOperations,
                                       .faults = FaultSet(),
                                       .interruption = ScanInterruption{at, power_cut}});
-      if (r.violations.empty() && r.restarts == kRestarts + 1) continue;
+      if (r.violations.empty() && r.interrupted) continue;
       std::fprintf(stderr, "seed %llu, step %llu of scans: %s\n",
                    static_cast<unsigned long long>(seed), static_cast<unsigned long long>(at),
                    r.violations.empty() ? "the server was not struck" : r.violations[0].c_str());
@@ -48,7 +48,6 @@ class RunTest : public testing::Test {
     return true;
   }
   static constexpr std::uint64_t kScanOperations = 60;
-  static constexpr std::uint64_t kRestarts = 2;  // of a run without faults
 
   static SimulationResult run_seed(std::uint64_t seed, FaultSet faults = FaultSet().set()) {
     return run({.seed = seed, .operations = 500, .faults = faults, .trace = false});
@@ -151,7 +150,6 @@ TEST_F(RunTest, AServerMayEndAtEachStepOfAScan) {
   for (std::uint64_t seed = 1; steps < 300; ++seed) {
     const SimulationResult r =
         run({.seed = seed, .operations = kScanOperations, .faults = FaultSet()});
-    ASSERT_EQ(r.restarts, kRestarts);
     if (r.scan_steps > kMost) continue;
     steps += r.scan_steps;
     for (std::uint64_t at = 0; at < r.scan_steps; at += kAtOnce) {
