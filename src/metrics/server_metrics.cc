@@ -100,6 +100,8 @@ constexpr MetricRow kShard[] = {
     {"/log/checkpointing", "scalio_log_checkpointing", Gauge, 1, "1: it is being moved.",
      Value::is_set},
     {"/log/version", "scalio_log_version", Gauge, 1, "The highest version that was given."},
+    {"/log/time_ahead_s", "scalio_store_time_ahead_seconds", Gauge, 1,
+     "Store time less the machine's wall clock."},
     {"/merge/buckets", "scalio_merged_buckets_total", Counter, 1, "Merges."},
     {"/merge/records", "scalio_merged_records_total", Counter, 1,
      "Writes that they brought into buckets."},

@@ -1,6 +1,7 @@
 #include "server/log.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -14,6 +15,8 @@ namespace {
 // How far a batch's time is ahead of when it is closed: while somebody asks, so often it takes an
 // empty batch to tell the time.
 constexpr Nanos kTimeAhead = kSecond;
+// So far ahead of the wall clock the time is not because a restart took less than that.
+constexpr std::int64_t kFarAhead = 60 * static_cast<std::int64_t>(kSecond);
 }  // namespace
 
 Log::Log(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
@@ -36,6 +39,13 @@ void Log::resume(storage::LogPosition p) {
   version_ = p.version;
   time_mark_ = p.time;
   clock_.begin(kept(Rule::time_mark) ? time_mark_ : 0);
+  if (const std::int64_t ahead = time_ahead(); ahead > kFarAhead) {
+    spdlog::warn(
+        "{}: the store's time goes on {} s ahead of this machine's clock, which was set back, or "
+        "wrong when the store was served last; records end by the store's time (see \"Clocks\" in "
+        "docs/operations.md)",
+        device_.name(), ahead / static_cast<std::int64_t>(kSecond));
+  }
   buckets_ = p.buckets;
   tail_ = durable_tail_ = p.tail;
   starts_ = std::move(p.starts);

@@ -119,6 +119,8 @@ class Log {
   std::uint64_t unmarked_time() { return clock_.now(); }
   // What has passed for sure: never more than may be told.
   std::uint64_t passed_time() { return std::min(clock_.now(), time_mark_); }
+  // ns that it is ahead of the machine's wall clock, or behind if negative.
+  std::int64_t time_ahead() { return clock_.ahead(); }
   // It may be told now, or not before a batch.
   std::optional<std::uint64_t> time_to_tell() {
     const std::uint64_t time = clock_.now();

@@ -125,11 +125,13 @@ TEST_F(LogTest, StoreTimeNeverGoesBack) {
   EXPECT_GE(log_->passed_time(), second);
   wall = 5000 * kSecond;
   EXPECT_LT(told(), 2000 * kSecond) << "it does not step";
+  EXPECT_LT(log_->time_ahead(), -3000 * static_cast<std::int64_t>(kSecond));
   wall = 500 * kSecond;
   open(options);
   const std::uint64_t begun = log_->unmarked_time();
   EXPECT_GE(begun, second) << "a restart goes on";
   EXPECT_LT(begun, second + 60 * kSecond);
+  EXPECT_GT(log_->time_ahead(), 400 * static_cast<std::int64_t>(kSecond));
   wall = 9000 * kSecond;
   open(options);
   EXPECT_GE(log_->unmarked_time(), wall);

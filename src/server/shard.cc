@@ -337,7 +337,7 @@ nlohmann::json Shard::recent_stat() {
           {"write_p99_us", us(&RecentWork::Latency::p99)}};
 }
 
-nlohmann::json Shard::log_stat() const {
+nlohmann::json Shard::log_stat() {
   const LogCounters& l = log_.counters();
   return {{"size", ssd_.log_size},
           {"used", log_.used()},
@@ -347,7 +347,8 @@ nlohmann::json Shard::log_stat() const {
           {"image_bytes", l.image_bytes},
           {"checkpoints", checkpointer_.count()},
           {"checkpointing", checkpointer_.running()},
-          {"version", log_.version()}};
+          {"version", log_.version()},
+          {"time_ahead_s", static_cast<double>(log_.time_ahead()) / static_cast<double>(kSecond)}};
 }
 
 nlohmann::json Shard::ssd_stat() const {

@@ -110,7 +110,7 @@ class Shard final : public fabric::Service {
   nlohmann::json records_stat() const;
   nlohmann::json writes_stat() const;
   nlohmann::json recent_stat();
-  nlohmann::json log_stat() const;
+  nlohmann::json log_stat();
   nlohmann::json ssd_stat() const;
   nlohmann::json values_stat() const;
 

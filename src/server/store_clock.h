@@ -42,6 +42,9 @@ class StoreClock {
     return time_;
   }
 
+  // ns, of store time, that the wall clock is behind it.
+  std::int64_t ahead() { return static_cast<std::int64_t>(now() - wall_clock_()); }
+
  private:
   Executor& executor_;
   const std::function<std::uint64_t()> wall_clock_;
