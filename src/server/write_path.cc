@@ -16,6 +16,8 @@ using layout::RequestKind;
 namespace {
 // Checkpoints that a write waits for before the log is called full.
 constexpr std::uint64_t kMaxCheckpointsWaited = 256;
+// How often what has ended is looked for near writes that have no room.
+constexpr Nanos kSweepEvery = kSecond;
 
 WriteOutcome failed(const Status& status) { return {status.code(), 0, status.message()}; }
 
@@ -89,6 +91,11 @@ Status WritePath::check(const KeyedWrite& w) const {
   if (w.request.end > kLatest || w.record.end > kLatest)
     return Status(Code::invalid, "an end that is too far away");
   return stop_.answer();
+}
+
+Status WritePath::log_full() const {
+  return Status(Code::full, fmt::format("the log of {} is full of writes that cannot be merged",
+                                        device_.name()));
 }
 
 Status WritePath::too_large(std::uint64_t bytes) const {
@@ -175,22 +182,25 @@ Task<WriteOutcome> WritePath::write(const Request& request, LargeValue* large) {
   }
   while (key.exclusive) co_await key.changed.wait();
   Exclusive exclusive;
+  if (w.looks_first() && kept(Rule::update_alone)) exclusive.take(key);
+  w.exclusive = w.looks_first();
   Made made;
-  if (w.looks_first()) {
-    if (kept(Rule::update_alone)) exclusive.take(key);
-    w.exclusive = true;
-    std::optional<WriteOutcome> refused = co_await look_first(key, w, large, made);
-    if (refused) co_return *std::move(refused);
-  }
   BucketRoom::Turn turn(room_, w.home);
-  if (!has_room(key, w, turn) || !may_log(key, w)) {
-    if (Status s = co_await make_ready(key, w, turn); !s.ok()) co_return failed(s);
-  }
-  while (overtaken(w)) {
+  do {
     turn.give_back();
-    if (Status s = co_await renew(key, w, exclusive); !s.ok()) co_return failed(s);
-    if (Status s = co_await make_ready(key, w, turn); !s.ok()) co_return failed(s);
-  }
+    if (w.looks_first()) {
+      std::optional<WriteOutcome> refused = co_await look_first(key, w, large, made);
+      if (refused) co_return *std::move(refused);
+    }
+    if (!has_room(key, w, turn) || !may_log(key, w)) {
+      if (Status s = co_await make_ready(key, w, turn); !s.ok()) co_return failed(s);
+    }
+    while (overtaken(w)) {
+      turn.give_back();
+      if (Status s = co_await renew(key, w, exclusive); !s.ok()) co_return failed(s);
+      if (Status s = co_await make_ready(key, w, turn); !s.ok()) co_return failed(s);
+    }
+  } while (made.from_end != 0 && made.from_end <= log_.unmarked_time());
   const Log::Ticket ticket = add_to_log(key, w, turn);
   exclusive.release();
 
@@ -282,6 +292,7 @@ Task<std::optional<WriteOutcome>> WritePath::look_first(KeyInFlight& key, KeyedW
     if (!time.ok()) co_return failed(time.status());
     if (current.end <= *time) current = {};
   }
+  made.from_end = current.end;
   if (!layout::is_update(w.request.kind)) co_return compare(w, current);
   co_return co_await update(w, std::move(current), large, made);
 }
@@ -365,7 +376,11 @@ Status WritePath::add_up(const KeyedWrite& w, bool exists, Made& made) const {
 
 // While nobody writes, telling the time takes a batch of the log each second.
 Task<Status> WritePath::say_time() {
-  while (!space_.admits(0) && !stop_.failed() && !log_.stopping()) co_await space_.wait();
+  const std::uint64_t checkpoints = space_.checkpoints();
+  while (!space_.admits(0) && !stop_.failed() && !log_.stopping()) {
+    if (space_.checkpoints() - checkpoints > kMaxCheckpointsWaited) co_return log_full();
+    co_await space_.wait();
+  }
   if (stop_.failed()) co_return stop_.answer();
   const Status s = co_await log_.say_time();
   space_.admit_empty();
@@ -430,13 +445,17 @@ Task<Status> WritePath::find_room_alone(const KeyedWrite& w, BucketRoom::Turn& t
     if (again) room_.full().mark(w.home, w.bytes);
   }
   turn.give_back();
-  if (!std::exchange(sweeping_, true)) executor_.spawn(remove_ended(w.home));
+  if (!sweeping_ && executor_.now() >= sweep_again_) {
+    sweeping_ = true;
+    executor_.spawn(remove_ended(w.home));
+  }
   co_return Status(Code::full, fmt::format("no room on {} near the key's bucket; delete keys, or "
                                            "use a larger store",
                                            device_.name()));
 }
 
-// A write was refused: if something near it has ended, the next one is not. At one place at a time.
+// A write was refused: if something near it has ended, the next one is not. At one place at a time,
+// and each second: refusals come as fast as clients ask.
 Task<void> WritePath::remove_ended(std::uint64_t home) {
   if (const Result<std::uint64_t> time = co_await tell_time(); time.ok()) {
     const auto found = co_await buckets_.find_ended(home, *time);
@@ -451,6 +470,7 @@ Task<void> WritePath::remove_ended(std::uint64_t home) {
     }
     if (found.ok() && !found->empty()) merger_.merge_near(home);
   }
+  sweep_again_ = executor_.now() + kSweepEvery;
   sweeping_ = false;
   swept_.wake_all();
 }
@@ -486,9 +506,7 @@ Task<Status> WritePath::wait_for_log(KeyInFlight& key, const KeyedWrite& w,
     } else if (space_.admits(size)) {
       break;
     } else if (space_.checkpoints() - checkpoints > kMaxCheckpointsWaited) {
-      co_return Status(
-          Code::full,
-          fmt::format("the log of {} is full of writes that cannot be merged", device_.name()));
+      co_return log_full();
     } else {
       co_await space_.wait();
     }

@@ -189,6 +189,9 @@ class WritePath {
     std::string value;
     std::uint64_t end = 0;
     layout::UpdateReply reply;
+    // The end of what was looked at. If that has passed before the write is logged, it looks again:
+    // others may have been told so (rule 17).
+    std::uint64_t from_end = 0;
   };
   class Exclusive;
   struct OwnedName {
@@ -229,6 +232,7 @@ class WritePath {
   Status make(const KeyedWrite& w, Current current, Made& made) const;
   Status add_up(const KeyedWrite& w, bool exists, Made& made) const;
   Status too_large(std::uint64_t bytes) const;
+  Status log_full() const;
   bool has_room(const KeyInFlight& key, const KeyedWrite& w, const BucketRoom::Turn& turn) const;
   Task<Status> find_room(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
   Task<Status> find_room_alone(const KeyedWrite& w, BucketRoom::Turn& turn);
@@ -265,6 +269,7 @@ class WritePath {
   FailStop& stop_;
   WatchedKeys watched_;
   bool sweeping_ = false;  // removes what has ended somewhere
+  Nanos sweep_again_ = 0;  // not before
   bool stopping_ = false;
   WaitList swept_;
   InFlight in_flight_;
