@@ -79,6 +79,7 @@ class StoredReader final : public storage::LogVisitor {
         placement_(g_.placement()),
         options_(std::move(options)),
         damage_(damage),
+        time_(options_.time),
         row_(g_),
         end_(g_.buckets) {}
 
@@ -89,6 +90,8 @@ class StoredReader final : public storage::LogVisitor {
     if (!scan.ok() && !lost) co_return scan.status();
     if (lost) lose_log(scan.status().message());
     if (scan.ok()) add_damage(scan->damage);
+    // A restarted server goes on from the log's time, too (rule 17).
+    if (scan.ok()) time_ = std::max(time_, scan->position.time);
     Status s = co_await pass();
     while (s.ok() && table_ && table_->more()) {
       table_->begin_next_pass();
@@ -301,7 +304,7 @@ class StoredReader final : public storage::LogVisitor {
     for (const LoggedRecord& r : logged) add(r.view());
     part.records.reserve(newest.size());
     for (const auto& [key, r] : newest) {
-      if (r.kind == layout::Kind::tombstone || r.ended_at(options_.time)) continue;
+      if (r.kind == layout::Kind::tombstone || r.ended_at(time_)) continue;
       part.records.push_back(r);
     }
     return Status();
@@ -346,6 +349,7 @@ class StoredReader final : public storage::LogVisitor {
   const layout::Placement placement_;
   const StoredOptions options_;
   storage::Findings& damage_;
+  std::uint64_t time_;                    // store time
   std::unique_ptr<RecoveryTable> table_;  // null: the log is left out
   // The newest of the buckets that this pass reads, by bucket: of this pass, and of earlier ones.
   Images images_;

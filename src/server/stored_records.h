@@ -33,7 +33,7 @@ struct StoredPart {
 struct StoredOptions {
   // Of the shard's log; without it the log is left out, and told as damage.
   std::optional<layout::LogKey> key;
-  std::uint64_t time = 0;           // store time: what has ended by then is left out
+  std::uint64_t time = 0;           // what has ended by then, or by the log's time, is left out
   std::uint64_t memory = 64 << 20;  // bytes, for where the newest records in the log are
   std::function<Task<Status>(const StoredPart&)> take;
   // Told which part is done, from 0 to 1.

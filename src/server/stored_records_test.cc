@@ -287,7 +287,7 @@ TEST_F(StoredRecordsTest, WhatHasEndedIsLeftOut) {
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
   std::uint64_t call = 0;
-  for (const std::uint64_t end : {now + hour, now + 3 * hour, std::uint64_t{0}}) {
+  for (const std::uint64_t end : {now + hour, now + 3 * hour, std::uint64_t{0}, now - hour}) {
     ++call;
     client.send_as(call, call, 1, RequestKind::put, key_of(call), "value", 0, end);
     turn_until(*s.loop, [&] { return client.answers.contains(call); });
@@ -302,6 +302,7 @@ TEST_F(StoredRecordsTest, WhatHasEndedIsLeftOut) {
   };
   expect(now + hour - 1, 3);
   expect(now + hour, 2);
+  expect(now - 2 * hour, 3);  // on a clock that is behind the log's
   client.disconnect();
   ASSERT_TRUE(s.stop().ok());
   expect(now + hour - 1, 3);  // all is in the buckets now
