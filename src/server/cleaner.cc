@@ -21,12 +21,12 @@ Task<void> Cleaner::run() {
       co_await values_.demand();
       continue;
     }
-    const bool gained = co_await pass();
-    values_.pass_ended(gained);
-    if (!gained && !stopping_ && !stop_.failed()) co_await values_.demand();
+    const Pass ended = co_await pass();
+    values_.pass_ended(ended);
+    if (ended == Pass::in_vain && !stopping_ && !stop_.failed()) co_await values_.demand();
   }
   running_ = false;
-  values_.pass_ended(false);
+  values_.pass_ended(Pass::in_vain);
   ended_.wake_all();
 }
 
@@ -36,14 +36,14 @@ Task<void> Cleaner::stop() {
   while (running_) co_await ended_.wait();
 }
 
-// Whether a segment became free.
-Task<bool> Cleaner::pass() {
+Task<Cleaner::Pass> Cleaner::pass() {
   std::vector<Cleaned> segments = co_await scan_victims();
   if (segments.empty() && values_.somebody_waits() && co_await merge_all())
     segments = co_await scan_victims();
-  if (segments.empty() && values_.somebody_waits() && co_await remove_ended() &&
-      co_await merge_all()) {
-    segments = co_await scan_victims();
+  Inspection inspection;
+  if (segments.empty() && values_.somebody_waits()) {
+    inspection = co_await remove_ended();
+    if (inspection.ended && co_await merge_all()) segments = co_await scan_victims();
   }
   for (Cleaned& segment : segments) {
     if (segment.status.ok()) segment.status = co_await merge(segment);
@@ -60,7 +60,7 @@ Task<bool> Cleaner::pass() {
     conclude(segment);
     gained |= segment.status.ok();
   }
-  co_return gained;
+  co_return gained ? Pass::gained : inspection.more ? Pass::looking : Pass::in_vain;
 }
 
 // What was overwritten or deleted is counted when that is merged. False if there is nothing new.
@@ -73,26 +73,28 @@ Task<bool> Cleaner::merge_all() {
 }
 
 // What ends is counted as live until somebody looks. Each segment is looked at once for the ends
-// that have passed, and once after a restart, when they are not known. Whether there were some.
-Task<bool> Cleaner::remove_ended() {
-  const std::uint64_t before = values_.counters().ended;
+// that have passed, and once after a restart, when they are not known; a few in one pass, so that
+// who waits hears of it. What could not be looked at is, when its turn comes again.
+Task<Cleaner::Inspection> Cleaner::remove_ended() {
+  Inspection result;
   const Result<std::uint64_t> time = co_await writes_.tell_time();
-  if (!time.ok()) co_return false;
-  std::size_t found_in = 0;
-  while (found_in < kSegments && !stopping_ && !stop_.failed()) {
+  if (!time.ok()) co_return result;
+  const std::uint64_t before = values_.counters().ended;
+  std::vector<std::uint32_t> again;
+  std::size_t inspected = 0;
+  for (; inspected < kSegments && !stopping_ && !stop_.failed(); ++inspected) {
     const auto header = segments_.begin_inspection(*time);
     if (!header) break;
-    const std::uint64_t ended = values_.counters().ended;
     Cleaned segment{*header, {}, Status(), 0, true};
-    Status s = co_await scan(segment);
+    const Status s = co_await scan(segment);
     while (segment.under_way > 0) co_await ended_.wait();
     segments_.keep(header->number, true);
-    if (values_.counters().ended != ended) ++found_in;
-    // What was not looked at is looked at when it is tried again.
-    if (!s.ok() || !segment.status.ok()) segments_.inspected(header->number, 1);
-    if (!s.ok()) break;
+    if (!s.ok() || !segment.status.ok()) again.push_back(header->number);
   }
-  co_return values_.counters().ended != before;
+  result.more = inspected == kSegments && again.size() < inspected;
+  for (const std::uint32_t number : again) segments_.inspected(number, 1);
+  result.ended = values_.counters().ended != before;
+  co_return result;
 }
 
 // Those that are cleaned together, each with all of its values looked up and moved.

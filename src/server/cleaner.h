@@ -59,9 +59,15 @@ class Cleaner {
     std::uint32_t length;
     std::uint64_t offset;  // in the area
   };
-  Task<bool> pass();
+  // What came of looking for what has ended.
+  struct Inspection {
+    bool ended = false;  // something had
+    bool more = false;   // not all was looked at
+  };
+  using Pass = LargeValues::Pass;
+  Task<Pass> pass();
   Task<bool> merge_all();
-  Task<bool> remove_ended();
+  Task<Inspection> remove_ended();
   Task<std::vector<Cleaned>> scan_victims();
   Task<Status> scan(Cleaned& segment);
   Task<void> look_at(ByteView bytes, std::uint64_t offset, Cleaned& segment);

@@ -13,12 +13,18 @@ namespace {
 // Passes of the cleaner that a write waits for while they gain something: in a full area each may
 // gain no more than a 32nd of a segment (Segments).
 constexpr std::uint64_t kMostPasses = 32;
+// How long it waits when none gains anything, and how often it looks whether uploads have given
+// back what they hold.
+constexpr Nanos kPatience = 2 * kSecond;
+constexpr Nanos kLookAgain = 5 * kMillisecond;
 }  // namespace
 
 Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size,
                                                    Patience patience) {
   SCALIO_ASSERT(size <= segments_.capacity());
   const std::uint64_t passes = passes_;
+  const Nanos until = executor_.now() + kPatience;
+  std::uint64_t tried = passes_;
   for (;;) {
     if (stop_.failed()) co_return stop_.answer();
     if (const auto place = segments_.take(user, size)) co_return *place;
@@ -32,8 +38,13 @@ Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size
       if (segments_.scarce()) demand_.wake_all();
       continue;
     }
-    if (patience == Patience::none || stopping_ || passes_ - passes >= kMostPasses ||
-        (in_vain_ && passes_ > passes)) {
+    bool full = patience == Patience::none || stopping_ || passes_ - passes >= kMostPasses;
+    if (!full && passes_ > tried && last_pass_ != Pass::gained) {
+      full = !co_await may_yet_gain(until);
+      tried = passes_;
+      if (!full) continue;
+    }
+    if (full) {
       co_return Status(
           Code::full,
           fmt::format("the value log of {} has no segment for a value of {} bytes; delete large "
@@ -45,6 +56,18 @@ Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size
     co_await changed_.wait();
     --waiting_;
   }
+}
+
+// The cleaner has gained nothing. Whether it may when it tries again: it has not looked at all for
+// what has ended, or an upload has given back what kept a segment from it, which is waited for.
+Task<bool> LargeValues::may_yet_gain(Nanos until) {
+  if (last_pass_ == Pass::looking) co_return executor_.now() < until;
+  const std::uint64_t before = unpinned_;
+  while (unpinned_ == before && segments_.held() && executor_.now() < until && !stopping_ &&
+         !stop_.failed()) {
+    co_await executor_.sleep(kLookAgain);
+  }
+  co_return unpinned_ != before && !stopping_;
 }
 
 Task<Status> LargeValues::open(User user, const layout::SegmentHeader& header) {
@@ -232,9 +255,9 @@ Task<Result<std::uint64_t>> LargeValues::find_end(layout::SegmentHeader segment)
   co_return end;
 }
 
-void LargeValues::pass_ended(bool gained) {
+void LargeValues::pass_ended(Pass ended) {
   ++passes_;
-  in_vain_ = !gained;
+  last_pass_ = ended;
   changed_.wake_all();
 }
 

@@ -31,7 +31,8 @@ class LargeValues {
 
   LargeValues(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
               Log& log, LogSpace& space, Segments& segments, FailStop& stop)
-      : device_(device),
+      : executor_(executor),
+        device_(device),
         geometry_(geometry),
         log_(log),
         space_(space),
@@ -42,11 +43,15 @@ class LargeValues {
         demand_(executor) {}
 
   // Room for a value of so many bytes, stored_size(). If no segment is free, it is waited for the
-  // cleaner where that can be. Failures: full, and what the shard fails with.
+  // cleaner where that can be, and for other uploads if only what they hold could be cleaned.
+  // Failures: full, and what the shard fails with.
   enum class Patience : std::uint8_t { none, cleaner };
   Task<Result<Place>> take(User user, std::uint64_t size, Patience patience);
   // No record points there, or it is published: the segment may be cleaned.
-  void unpin(const Place& place) { segments_.unpin(place.number); }
+  void unpin(const Place& place) {
+    segments_.unpin(place.number);
+    ++unpinned_;
+  }
 
   // Writes bytes at an offset of the area.
   Task<Status> write(std::uint64_t offset, ByteSpan bytes);
@@ -70,8 +75,10 @@ class LargeValues {
   bool somebody_waits() const { return waiting_ > 0; }
   bool wants_cleaning() const { return waiting_ > 0 || segments_.scarce(); }
   auto demand() { return demand_.wait(); }
-  // A pass has ended: who waits looks again, or gives up if it was in vain.
-  void pass_ended(bool gained);
+  // A pass has ended: a segment became free, or one may when the next has looked at more, or
+  // nothing can be gained. Who waits looks again, or gives up.
+  enum class Pass : std::uint8_t { gained, looking, in_vain };
+  void pass_ended(Pass ended);
 
   // A failure or the end. They look at why themselves.
   void wake_all();
@@ -82,6 +89,7 @@ class LargeValues {
   const LargeValueCounters& counters() const { return counters_; }
 
  private:
+  Task<bool> may_yet_gain(Nanos until);
   Task<Status> open(User user, const layout::SegmentHeader& header);
   Task<Status> log_begin();
   Task<Result<layout::SegmentTable>> rebuild_table();
@@ -90,6 +98,7 @@ class LargeValues {
     return geometry_.value_offset() + (written % 2) * (geometry_.segment_size / 2);
   }
 
+  Executor& executor_;
   block::BlockDevice& device_;
   const layout::SsdGeometry& geometry_;
   Log& log_;
@@ -100,7 +109,8 @@ class LargeValues {
   bool opening_[2] = {false, false};  // by user
   std::size_t waiting_ = 0;           // writers, for a segment
   std::uint64_t passes_ = 0;          // of the cleaner
-  bool in_vain_ = false;              // the last one was
+  Pass last_pass_ = Pass::gained;
+  std::uint64_t unpinned_ = 0;  // values ever
   bool stopping_ = false;
   std::uint64_t tables_ = 0;  // written
   std::uint64_t flushes_begun_ = 0, flushes_ended_ = 0;

@@ -344,6 +344,33 @@ TEST_F(LargeValuesTest, SpaceOfWhatHasEndedComesBack) {
   for (const auto& [key, stored] : model) EXPECT_EQ(get(s, key), stored) << key;
 }
 
+// Whether its records have ended is not known after a restart, and cannot be found out.
+TEST_F(LargeValuesTest, ADamagedBucketDoesNotKeepTheCleanerForEver) {
+  Bytes contents;
+  {
+    ShardFixture s(geometry_, formatted(geometry_), {});
+    ASSERT_TRUE(s.start().ok());
+    TestClient client(s.shard);
+    Sender sender(s, client);
+    WriteAnswer a;
+    for (int i = 0; a.code == Code::ok; ++i)
+      a = sender.put("key" + std::to_string(i), value_of(30'000));
+    ASSERT_EQ(a.code, Code::full) << a.text;
+    ASSERT_EQ(s.stop().message(), "");
+    contents = s.ssd.after_power_cut();
+  }
+  for (const std::string key : {"key0", "key1"}) {
+    const std::uint64_t home = geometry_.home_bucket(geometry_.point_of(key));
+    contents[geometry_.bucket_at(home) + 20] ^= std::byte{4};
+  }
+  ShardFixture s(geometry_, std::move(contents), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  EXPECT_EQ(sender.put("another", value_of(30'000)).code, Code::full);
+  EXPECT_EQ(sender.put("another", value_of(30'000)).code, Code::full) << "and again";
+}
+
 TEST_F(LargeValuesTest, AStoreWithoutAnAreaSaysSo) {
   const layout::SsdGeometry g = test_geometry(64);
   ShardFixture s(g, formatted(g), {});
@@ -528,6 +555,30 @@ TEST_F(LargeValuesTest, AFullAreaIsSaidAndDeletionsMakeRoom) {
     model[key] = {value, a.version};
   }
   for (const auto& [key, stored] : model) EXPECT_EQ(get(s, key), stored) << key;
+}
+
+TEST_F(LargeValuesTest, APutWaitsForUploadsThatHoldWhatCouldBeCleaned) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  // Of 8 segments two are the cleaner's. One upload holds each of the others.
+  std::vector<layout::Upload> uploads;
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_EQ(sender.begin("held" + std::to_string(i), 100'000).code, Code::ok) << i;
+    uploads.push_back(sender.upload);
+  }
+  Bytes length;
+  layout::encode(length, layout::ValueBegin{100'000});
+  const std::uint64_t begin = sender.send(RequestKind::value_begin, "waits", as_string(length));
+  for (int i = 0; i < 200; ++i) s.loop->turn(false);
+  EXPECT_FALSE(client.answers.contains(begin)) << "it was told that the area is full";
+  // The first is given up, which is in the middle of the area.
+  sender.upload = uploads[2];
+  ASSERT_EQ(sender.ask(RequestKind::value_abandon, "held2", sender.encoded()).code, Code::ok);
+  EXPECT_EQ(sender.answer(begin).code, Code::ok);
+  // Nothing more is given back: that is said after a while.
+  EXPECT_EQ(sender.begin("another", 100'000).code, Code::full);
 }
 
 TEST_F(LargeValuesTest, AnUploadThatDoesNotComeToItsEndCostsNothingForLong) {

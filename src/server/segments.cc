@@ -158,12 +158,21 @@ std::uint64_t Segments::movable() const {
   return open == kNone ? 0 : geometry_.segment_size - segments_[open - 1].used;
 }
 
+// Whether cleaning it does. Of those that are not half full two fit into one.
+bool Segments::gains(const Segment& s) const {
+  return dead(s) >= capacity() / kLeastGain || s.live <= capacity() / 2;
+}
+
+bool Segments::held() const {
+  return std::ranges::any_of(segments_, [this](const Segment& s) {
+    return s.state == State::filled && s.pins > 0 && gains(s);
+  });
+}
+
 std::optional<Segments::Victim> Segments::begin_cleaning(std::uint64_t most) {
   Segment* best = nullptr;
   for (Segment& s : segments_) {
-    if (s.state != State::filled || s.pins > 0 || s.live > most) continue;
-    // Of those that are not half full two fit into one.
-    if (dead(s) < capacity() / kLeastGain && s.live > capacity() / 2) continue;
+    if (s.state != State::filled || s.pins > 0 || s.live > most || !gains(s)) continue;
     if (!best || s.live < best->live) best = &s;
   }
   if (!best) return std::nullopt;
@@ -173,12 +182,13 @@ std::optional<Segments::Victim> Segments::begin_cleaning(std::uint64_t most) {
 }
 
 std::optional<layout::SegmentHeader> Segments::begin_inspection(std::uint64_t time) {
-  for (std::uint32_t number = 1; number <= segments_.size(); ++number) {
-    Segment& s = at(number);
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    last_inspected_ = static_cast<std::uint32_t>(last_inspected_ % segments_.size()) + 1;
+    Segment& s = at(last_inspected_);
     if (s.state != State::filled || s.pins > 0 || s.first_end == 0 || s.first_end > time) continue;
     s.state = State::cleaning;
     s.first_end = 0;
-    return layout::SegmentHeader{number, s.sequence};
+    return layout::SegmentHeader{last_inspected_, s.sequence};
   }
   return std::nullopt;
 }

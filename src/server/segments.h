@@ -84,9 +84,11 @@ class Segments {
     std::uint64_t live = 0;
   };
   std::optional<Victim> begin_cleaning(std::uint64_t most);
+  // Whether there are such but for values that are on their way.
+  bool held() const;
   void release(std::uint32_t number);
-  // One with values of records that may have ended by `time`: it is the caller's likewise, who
-  // tells the ends of those that have not, and keeps it.
+  // One with values of records that may have ended by `time`, one after the other in turn: it is
+  // the caller's likewise, who tells the ends of those that have not, and keeps it.
   std::optional<layout::SegmentHeader> begin_inspection(std::uint64_t time);
   void inspected(std::uint32_t number, std::uint64_t end) { at(number).ends_before(end); }
   // With values that cannot be moved it counts as full, so that it is not chosen again soon.
@@ -126,6 +128,7 @@ class Segments {
   Segment* count(ByteView pointer, std::size_t key_size, bool live);
   void note_change(std::uint32_t number);
   std::uint64_t dead(const Segment& s) const;
+  bool gains(const Segment& s) const;
 
   const layout::SsdGeometry& geometry_;
   std::vector<Segment> segments_;  // 1 and on
@@ -133,6 +136,7 @@ class Segments {
   std::array<std::uint32_t, 2> open_{kNone, kNone};  // by user
   std::deque<std::uint32_t> changed_;
   std::uint64_t sequence_ = 0;  // the last that was given
+  std::uint32_t last_inspected_ = kNone;
 };
 
 }  // namespace scalio::server

@@ -83,7 +83,9 @@ TEST_F(SegmentsTest, WhatIsBeingWrittenIsNotCleaned) {
   const auto place = segments_->take(User::writes, 4096);
   fill();
   EXPECT_FALSE(segments_->begin_cleaning(~0ULL)) << "nothing is live in the first, but a writer";
+  EXPECT_TRUE(segments_->held());
   segments_->unpin(place->number);
+  EXPECT_FALSE(segments_->held());
   const auto victim = segments_->begin_cleaning(~0ULL);
   ASSERT_TRUE(victim) << "it is less than half full";
   EXPECT_EQ(victim->header.number, 1u);
