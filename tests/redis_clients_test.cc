@@ -148,6 +148,16 @@ TEST_F(Redis, KeysEnd) {
                  });
 }
 
+// With its end the record is over the inline limit, and this store takes no value over it.
+TEST_F(Redis, AnEndForWhichThereIsNoRoomIsRefused) {
+  RedisClient client = connect();
+  const std::string value(950, 'v');
+  EXPECT_EQ(client.say({"SET", "near", value}), "+OK");
+  EXPECT_THAT(client.say({"EXPIRE", "near", "1000"}), StartsWith("-ERR too large: "));
+  EXPECT_THAT(client.say({"GETEX", "near", "EX", "1000"}), StartsWith("-ERR too large: "));
+  expect(client, {{{"TTL", "near"}, ":-1"}, {{"GET", "near"}, "$" + value}});
+}
+
 TEST_F(Redis, KeysAreSetForATime) {
   RedisClient client = connect();
   const std::string invalid = "-ERR invalid expire time in ";
@@ -720,6 +730,29 @@ TEST_F(RedisLarge, EndAsOthersDo) {
   EXPECT_EQ(client.say({"PEXPIRE", "large", "-1"}), ":1");
   EXPECT_EQ(client.say({"GET", "large"}), "$-");
   EXPECT_EQ(client.say({"APPEND", "large", "new"}), ":3");
+}
+
+// With its end such a record is over the inline limit.
+TEST_F(RedisLarge, AreMadeOfSmallOnesThatGetAnEnd) {
+  RedisClient client = connect();
+  for (const std::size_t size : {949, 956}) {
+    const std::string value(size, 'v');
+    EXPECT_EQ(client.say({"SET", "near", value}), "+OK");
+    EXPECT_EQ(client.say({"EXPIRE", "near", "1000"}), ":1");
+    expect_left(client, "near", 1000);
+    EXPECT_EQ(client.say({"GET", "near"}), "$" + value);
+    EXPECT_EQ(client.say({"PERSIST", "near"}), ":1");
+    EXPECT_EQ(client.say({"SET", "near", value}), "+OK");
+    EXPECT_EQ(client.say({"GETEX", "near", "EX", "2000"}), "$" + value);
+    expect_left(client, "near", 2000);
+    EXPECT_EQ(client.say({"SET", "near", value}), "+OK");
+    EXPECT_EQ(client.say({"PEXPIREAT", "near", "4102444800000", "NX"}), ":1");
+    EXPECT_EQ(client.say({"EXPIRETIME", "near"}), ":4102444800");
+    EXPECT_EQ(client.say({"GET", "near"}), "$" + value);
+    EXPECT_EQ(client.say({"SET", "near", value}), "+OK");
+    EXPECT_EQ(client.say({"EXPIRE", "near", "-1"}), ":1");
+    EXPECT_EQ(client.say({"GET", "near"}), "$-");
+  }
 }
 
 TEST_F(RedisLarge, HaveABoundInMemoryHoweverManyAreAskedFor) {

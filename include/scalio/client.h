@@ -284,8 +284,11 @@ class Client {
                                      std::uint64_t expected, Expiry expiry = {});
 
   // Durably gives the key's record another end, or none; the value stays, and the version that is
-  // returned is new. A large value is written once more by the server. With `expected` other than 0
-  // only if that is the key's version. Failures: not_found, conflict, and those of put_if.
+  // returned is new. A large value is written once more by the server. One that is not large, but
+  // would be with the end, becomes large: this client reads it, and puts it if it has not changed
+  // meanwhile, else begins again; too_large if the store takes no large value with this key. With
+  // `expected` other than 0 only if that is the key's version. Failures: not_found, conflict, and
+  // those of put_if and get.
   Task<Result<std::uint64_t>> set_end(std::string_view key, Expiry expiry,
                                       std::uint64_t expected = 0);
 

@@ -150,7 +150,8 @@ scalio_result* scalio_put_if_until(scalio_client* client, const void* key, size_
                                    const void* value, size_t value_size, uint64_t expected,
                                    scalio_expiry expiry);
 /* Gives the key's record another end, or none: its new version; the value stays. If `expected` is
- * not 0, only if that is its version, else SCALIO_CONFLICT. */
+ * not 0, only if that is its version, else SCALIO_CONFLICT. A value that is over the inline limit
+ * only with the end is read and put again; SCALIO_TOO_LARGE if the store takes none over it. */
 scalio_result* scalio_set_end(scalio_client* client, const void* key, size_t key_size,
                               scalio_expiry expiry, uint64_t expected);
 /* Removes the key, whether or not it exists: the deletion's version. */

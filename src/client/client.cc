@@ -149,6 +149,7 @@ struct Client::Impl {
   Status begin_get(std::string_view key);
   Task<Result<std::uint64_t>> write(RequestKind kind, std::string_view key, std::string_view value,
                                     std::uint64_t expected, Expiry expiry = {});
+  Task<Result<std::uint64_t>> set_end(std::string_view key, Expiry expiry, std::uint64_t expected);
   Task<Result<std::uint64_t>> put_parts(std::string_view key, std::uint64_t length,
                                         PartSource source, std::optional<std::uint64_t> expected,
                                         Expiry expiry);
@@ -445,6 +446,18 @@ Task<Result<std::uint64_t>> Client::Impl::write(RequestKind kind, std::string_vi
   co_return done->version;
 }
 
+Task<Result<std::uint64_t>> Client::Impl::set_end(std::string_view key, Expiry expiry,
+                                                  std::uint64_t expected) {
+  check_thread();
+  if (!loop->may_go_on()) co_await loop->yield();
+  layout::Request request{
+      .kind = RequestKind::set_end, .expected = expected, .key = key, .value = {}};
+  client::set_expiry(request, expiry);
+  if (Status s = check_write(request); !s.ok()) co_return s;
+  const std::uint64_t hash = hash_key(key, geometry.hash_seed);
+  co_return co_await shard_of(hash).set_end(key, placement.point_of(hash), expiry, expected);
+}
+
 // Of a large value.
 Status Client::Impl::check_large(std::string_view key, std::uint64_t length, Expiry expiry) const {
   if (Status s = check_key(key); !s.ok()) return s;
@@ -500,7 +513,7 @@ Task<Result<std::uint64_t>> Client::put_if(std::string_view key, std::string_vie
 }
 Task<Result<std::uint64_t>> Client::set_end(std::string_view key, Expiry expiry,
                                             std::uint64_t expected) {
-  return impl_->write(RequestKind::set_end, key, {}, expected, expiry);
+  return impl_->set_end(key, expiry, expected);
 }
 Task<Result<std::uint64_t>> Client::put_parts(std::string_view key, std::uint64_t length,
                                               PartSource source, Expiry expiry) {

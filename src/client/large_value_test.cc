@@ -2,6 +2,7 @@
 // the test plays.
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -35,6 +36,9 @@ constexpr std::uint64_t kUpload = 77;
 constexpr std::uint64_t kStoreTime = 1000 * kSecond;
 constexpr std::string_view kKey = "a key";
 const std::uint32_t kCapacity = layout::part_capacity(kKey.size());
+const Expiry kAfterAnHour = Expiry::after(std::chrono::hours(1));
+// To a change of an end with which the record is over the inline limit.
+const Status kEndIsTooMuch(Code::too_large, "key and value have too many bytes");
 
 layout::SsdGeometry geometry_of_ssd() {
   layout::SsdGeometry g;
@@ -113,11 +117,14 @@ class LargeValueTest : public testing::Test {
     return out;
   }
   void merge(const Pointer& p, std::uint64_t version, std::uint64_t end = 0) {
+    const std::string pointer = bytes_of(p);
+    merge({kKey, pointer, version, layout::Kind::pointer, end});
+  }
+  void merge(const layout::RecordView& record) {
     const std::uint64_t number = ssd_.home_bucket(point());
     layout::Bucket bucket(ssd().subspan(ssd_.bucket_at(number), ssd_.bucket_size));
     bucket.clear(ssd_.store_id());
-    const std::string pointer = bytes_of(p);
-    bucket.append({kKey, pointer, version, layout::Kind::pointer, end});
+    bucket.append(record);
     bucket.seal(number);
   }
   // Puts it into the write slot, and kills what was cached, as a server does.
@@ -150,6 +157,9 @@ class LargeValueTest : public testing::Test {
     int busy_commits = 0;             // and so many commits
     std::set<std::uint64_t> commits;  // their sequences
     Status commit_answer;             // if not ok
+    int conflicts = 0;                // so many commits meet another version
+    // To changes of an end, each once; then they are done.
+    std::deque<Status> end_answers;
   } server_;
 
   static Bytes encoded(const layout::Reply& reply) {
@@ -169,6 +179,7 @@ class LargeValueTest : public testing::Test {
       --server_.busy;
       return encoded({Code::busy, 0, "later"});
     }
+    if (request.kind == RequestKind::set_end) return reply_to_set_end(request);
     if (request.kind == RequestKind::value_begin) {
       server_.length = layout::decode_value_begin(as_bytes(request.value))->length;
       Bytes upload;
@@ -190,16 +201,42 @@ class LargeValueTest : public testing::Test {
     }
     server_.end = request.end;
     server_.end_is_relative = request.end_is_relative;
+    if (layout::is_value_commit(request.kind) && server_.conflicts > 0) {
+      --server_.conflicts;
+      return encoded({Code::conflict, 7, "the key's version is 7"});
+    }
     if (layout::is_value_commit(request.kind) && !server_.commit_answer.ok()) {
       return encoded({server_.commit_answer.code(), 0, server_.commit_answer.message()});
     }
     return encoded({Code::ok, 5, {}});
+  }
+  Bytes reply_to_set_end(const layout::Request& request) {
+    server_.expected = request.expected;
+    if (!server_.end_answers.empty()) {
+      const Status answer = server_.end_answers.front();
+      server_.end_answers.pop_front();
+      return encoded({answer.code(), 0, answer.message()});
+    }
+    Bytes update;
+    layout::encode(update, layout::UpdateReply{});
+    return encoded({Code::ok, 8, as_string(update)});
   }
   void answer_one() {
     server_.most_waiting = std::max(server_.most_waiting, connection_->waiting.size());
     Bytes reply = reply_to(*layout::decode_request(connection_->waiting.front().request));
     connection_->answer_oldest(std::move(reply));
     time_.run_ready();
+  }
+  // Answers until this is so; what does not come makes the test fail later.
+  template <class F>
+  void answer_until(F done) {
+    for (int i = 0; i < 10'000 && !done(); ++i) {
+      if (connection_->waiting.empty()) {
+        time_.run_until(time_.now() + kMillisecond);
+      } else {
+        answer_one();
+      }
+    }
   }
   // Answers until nothing more comes, also after a while.
   void serve() {
@@ -218,6 +255,12 @@ class LargeValueTest : public testing::Test {
     std::optional<Written> out;
     const auto length = static_cast<std::uint32_t>(value.size());
     time_.start(client_->write_large({kKey, length, expected, expiry}, value), out);
+    serve();
+    return *std::move(out);
+  }
+  Written set_end(std::uint64_t expected = 0) {
+    std::optional<Written> out;
+    time_.start(client_->set_end(kKey, point(), kAfterAnHour, expected), out);
     serve();
     return *std::move(out);
   }
@@ -530,6 +573,83 @@ TEST_F(LargeValueTest, MayBeConditional) {
   EXPECT_EQ(server_.expected, 4U);
   server_.commit_answer = Status(Code::conflict, "the version is 5");
   EXPECT_EQ(put(value, 4).code(), Code::conflict);
+}
+
+// What a small value becomes by an end that its record has no room for.
+TEST_F(LargeValueTest, MayBeASmallOneThatGetsAnEnd) {
+  const std::string value = value_of(kInlineLimit - kKey.size());
+  for (const std::uint64_t expected : {0, 6}) {
+    server_ = {};
+    merge({kKey, value, 6});
+    server_.end_answers = {kEndIsTooMuch};
+    const Written done = set_end(expected);
+    ASSERT_TRUE(done.ok()) << done.status().to_string();
+    EXPECT_EQ(*done, 5U) << "the version of the commit";
+    const std::vector<RequestKind> kinds = {RequestKind::set_end, RequestKind::value_begin,
+                                            RequestKind::value_part, RequestKind::value_commit_if};
+    EXPECT_EQ(server_.kinds, kinds);
+    EXPECT_EQ(received(), value);
+    EXPECT_EQ(server_.expected, 6U) << "the version that was read";
+    EXPECT_EQ(server_.end, 3600 * kSecond);
+    EXPECT_TRUE(server_.end_is_relative);
+  }
+}
+
+TEST_F(LargeValueTest, IsNotMadeOfASmallOneThatWasWrittenMeanwhile) {
+  merge({kKey, value_of(kInlineLimit - kKey.size()), 6});
+  server_.end_answers = {kEndIsTooMuch};
+  server_.conflicts = 1;
+  const Written done = set_end();
+  ASSERT_TRUE(done.ok()) << done.status().to_string();
+  EXPECT_EQ(*done, 8U) << "the server's own, when it was asked again";
+  EXPECT_EQ(server_.kinds.back(), RequestKind::set_end);
+  // Another version than is expected, or a large value: the server says it, without an upload.
+  for (const std::uint64_t version : {4, 0}) {
+    server_ = {};
+    server_.end_answers = {kEndIsTooMuch, Status(Code::conflict, "the version is 6")};
+    if (version == 0) merge(place(value_of(kCapacity), 6, 1, 3), 6);
+    store(region_.data() + blocks_.read_word(0), layout::ReadWord{}.pack());
+    store(region_.data() + blocks_.read_word(1), layout::ReadWord{}.pack());
+    EXPECT_EQ(set_end(version).code(), Code::conflict);
+    EXPECT_EQ(server_.kinds, std::vector<RequestKind>(2, RequestKind::set_end));
+  }
+}
+
+TEST_F(LargeValueTest, IsNotMadeOfWhatIsGone) {
+  merge({"b key", "value", 6});
+  server_.end_answers = {kEndIsTooMuch};
+  EXPECT_EQ(set_end().code(), Code::not_found);
+  EXPECT_EQ(server_.kinds, std::vector<RequestKind>{RequestKind::set_end});
+}
+
+TEST_F(LargeValueTest, OfASmallOneIsNotTriedAgainIfItsOutcomeIsUnknown) {
+  merge({kKey, value_of(kInlineLimit - kKey.size()), 6});
+  server_.end_answers = {kEndIsTooMuch};
+  std::optional<Written> out;
+  time_.start(client_->set_end(kKey, point(), kAfterAnHour, 0), out);
+  time_.run_ready();
+  answer_until([&] { return asked(RequestKind::value_part); });
+  ++session_;
+  connection_->lose(Status(Code::unavailable, "gone"));  // the commit is under way
+  serve();
+  ASSERT_TRUE(out.has_value());
+  EXPECT_EQ(out->code(), Code::unknown);
+  EXPECT_EQ(server_.kinds.back(), RequestKind::value_part) << "nothing was sent after it";
+}
+
+TEST_F(LargeValueTest, OfASmallOneIsTriedForABoundedTime) {
+  merge({kKey, value_of(kInlineLimit - kKey.size()), 6});
+  std::optional<Written> out;
+  time_.start(client_->set_end(kKey, point(), kAfterAnHour, 0), out);
+  time_.run_ready();
+  for (int seconds = 0; !out && seconds < 60; ++seconds) {
+    server_.end_answers = {kEndIsTooMuch};
+    server_.conflicts = 1;
+    answer_until([&] { return server_.conflicts == 0; });
+    time_.run_until(time_.now() + kSecond);
+  }
+  ASSERT_TRUE(out.has_value());
+  EXPECT_EQ(out->code(), Code::unknown) << "a change of the end is under way";
 }
 
 TEST_F(LargeValueTest, GoesOnAfterALostConnectionInTheSameSession) {

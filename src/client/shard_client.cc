@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "client/timeouts.h"
+#include "client/value_limit.h"
 #include "client/value_stream.h"
 #include "fabric/region_access.h"
 #include "layout/rules.h"
@@ -708,9 +709,13 @@ ValueUpload::Source bytes_of(std::string_view value) {
 }  // namespace
 
 Task<Result<std::uint64_t>> ShardClient::write_large(LargeWrite write, std::string_view value) {
+  return write_large(write, value, executor_.now() + timeout_);
+}
+
+Task<Result<std::uint64_t>> ShardClient::write_large(LargeWrite write, std::string_view value,
+                                                     Nanos deadline) {
   ++counters_.writes;
   ++counters_.large_writes;
-  const Nanos deadline = executor_.now() + timeout_;
   ValueUpload upload(link_, *turns_, write, timeout_, counters_);
   const ValueUpload::Source source = bytes_of(value);
   co_return co_await upload.run(source, deadline);
@@ -729,6 +734,40 @@ Task<Result<std::uint64_t>> ShardClient::put_parts(LargeWrite write, const PartS
   };
   ValueUpload upload(link_, *turns_, write, timeout_, counters_);
   co_return co_await upload.run(next, std::nullopt);
+}
+
+// A small value to which the end is too much is put as a large one. What was refused has done
+// nothing, so another write may follow; any other outcome is the caller's.
+Task<Result<std::uint64_t>> ShardClient::set_end(std::string_view key, std::uint64_t hash,
+                                                 Expiry expiry, std::uint64_t expected) {
+  const Nanos deadline = executor_.now() + timeout_;
+  layout::Request request{
+      .kind = layout::RequestKind::set_end, .expected = expected, .key = key, .value = {}};
+  set_expiry(request, expiry);
+  do {
+    ++counters_.writes;
+    const Result<WriteReply> changed = co_await link_.write(request, deadline);
+    if (changed.ok()) co_return changed->version;
+    const layout::SsdGeometry& ssd = link_.current()->hello.ssd;
+    if (changed.code() != Code::too_large ||
+        longest_large_value(key.size() + layout::kEndSize, ssd) == 0)
+      co_return changed.status();
+    ++counters_.gets;
+    const Result<StoredRecord> found =
+        co_await find_in_time(key, hash, deadline, nullptr, Block(*this));
+    if (!found.ok()) co_return found.status();
+    const Record& now = found->record;
+    // Since the server has looked it was written: so it is asked again.
+    if (found->large() || (expected != 0 && now.version != expected)) continue;
+    const auto length = static_cast<std::uint32_t>(now.value.size());
+    const Result<std::uint64_t> put =
+        co_await write_large({key, length, now.version, expiry}, now.value, deadline);
+    if (put.code() != Code::conflict) co_return put;
+  } while (executor_.now() < deadline);
+  co_return Status(Code::timed_out,
+                   fmt::format("others wrote the key again and again for {} ms: its end was not "
+                               "changed, try again",
+                               timeout_ / kMillisecond));
 }
 
 ClientCounters ShardClient::counters() const {

@@ -47,7 +47,10 @@ class ShardClient {
   // Sets the key to a value over the inline limit. All in one piece; ends within the operation
   // timeout.
   Task<Result<std::uint64_t>> write_large(LargeWrite write, std::string_view value);
-  // The same with a value that comes in parts, as Client::put_parts.
+  // As Client::set_end. `hash` is as of get().
+  Task<Result<std::uint64_t>> set_end(std::string_view key, std::uint64_t hash, Expiry expiry,
+                                      std::uint64_t expected);
+  // As write_large with a value that comes in parts, as Client::put_parts.
   Task<Result<std::uint64_t>> put_parts(LargeWrite write, const PartSource& source);
 
   ShardLink& link() { return link_; }
@@ -88,6 +91,7 @@ class ShardClient {
   Task<Result<bool>> deliver_parts(Delivery& delivery, const Record& found,
                                    const layout::Pointer& pointer);
   Task<Result<StoredRecord>> find_again(Delivery& delivery);
+  Task<Result<std::uint64_t>> write_large(LargeWrite write, std::string_view value, Nanos deadline);
   Task<bool> release(ShardConnection& link, std::uint64_t word_at, std::uint64_t mine,
                      std::uint64_t victim);
   bool must_poll(ShardConnection& link, const BlockView& view, BlockView::Found found,
