@@ -148,6 +148,24 @@ TEST_F(Redis, KeysEnd) {
                  });
 }
 
+TEST_F(Redis, TimesAreRefusedThatEndTooFarAway) {
+  RedisClient client = connect();
+  const std::string invalid = "-ERR invalid expire time in ";
+  const std::string century = "3155760000";  // in seconds
+  expect(client, {
+                     {{"SET", "a", "1"}, "+OK"},
+                     {{"EXPIREAT", "a", "4733510400"}, invalid + "'expireat' command"},  // 2120
+                     {{"EXPIRE", "a", century}, invalid + "'expire' command"},
+                     {{"PEXPIRE", "a", century + "000"}, invalid + "'pexpire' command"},
+                     {{"SET", "a", "2", "EX", century}, invalid + "'set' command"},
+                     {{"SETEX", "a", century, "2"}, invalid + "'setex' command"},
+                     {{"GETEX", "a", "PX", century + "000"}, invalid + "'getex' command"},
+                     {{"TTL", "a"}, ":-1"},
+                     {{"EXPIRE", "a", "315576000"}, ":1"},
+                     {{"GET", "a"}, "$1"},
+                 });
+}
+
 // With its end the record is over the inline limit, and this store takes no value over it.
 TEST_F(Redis, AnEndForWhichThereIsNoRoomIsRefused) {
   RedisClient client = connect();

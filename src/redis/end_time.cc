@@ -9,8 +9,10 @@ namespace scalio::redis {
 
 namespace {
 constexpr std::int64_t kMsPerSecond = 1000, kNsPerMs = 1'000'000;
-// So that the sum with any time now is a time.
+// Since 1970: in the year 2116. There is as much room behind it, however wrong a clock is.
 constexpr std::int64_t kMostMs = EndTime::duration::max().count() / kNsPerMs / 2;
+
+std::int64_t ms_now() { return ms_since_1970(std::chrono::system_clock::now()); }
 }  // namespace
 
 std::optional<TimeForm> time_form(std::string_view word) {
@@ -24,7 +26,8 @@ std::optional<TimeForm> time_form(std::string_view word) {
 std::optional<Expiry> expiry_of(std::string_view number, TimeForm form) {
   const std::optional<std::int64_t> given = parse_integer(number);
   const std::int64_t factor = form.unit == TimeUnit::seconds ? kMsPerSecond : 1;
-  if (!given || *given > kMostMs / factor) return std::nullopt;
+  const std::int64_t most = form.absolute ? kMostMs : kMostMs - ms_now();
+  if (!given || *given > most / factor) return std::nullopt;
   // A time before 1970 is as good as one in 1970.
   const std::chrono::nanoseconds time(std::max<std::int64_t>(*given, 0) * factor * kNsPerMs);
   return form.absolute ? Expiry::at(EndTime(time)) : Expiry::after(time);
@@ -39,8 +42,7 @@ bool positive(const Expiry& expiry) { return expiry.time.count() >= kNsPerMs; }
 std::int64_t ms_since_1970(EndTime end) { return end.time_since_epoch().count() / kNsPerMs; }
 
 std::int64_t ms_left(EndTime end) {
-  const std::int64_t left = ms_since_1970(end) - ms_since_1970(std::chrono::system_clock::now());
-  return std::max<std::int64_t>(left, 0);
+  return std::max<std::int64_t>(ms_since_1970(end) - ms_now(), 0);
 }
 
 }  // namespace scalio::redis

@@ -19,7 +19,7 @@ struct TimeForm {
 
 // The form that a word of SET or GETEX means, if it is one.
 std::optional<TimeForm> time_form(std::string_view word);
-// What a number means so. Nothing if it is none, or too large for a clock.
+// What a number means so. Nothing if it is none, or a time after 2116, by this machine's clock.
 std::optional<Expiry> expiry_of(std::string_view number, TimeForm form);
 std::string invalid_expire_time(const CommandCall& call);
 // Whether it is in the past, or at once: for commands that refuse that.
