@@ -112,7 +112,8 @@ class TopView {
     const double writes = rate_of_shards("/writes/puts") + rate_of_shards("/writes/deletes") +
                           rate_of_shards("/writes/conditional_puts") +
                           rate_of_shards("/writes/conditional_deletes") +
-                          rate_of_shards("/writes/appends") + rate_of_shards("/writes/increments");
+                          rate_of_shards("/writes/appends") + rate_of_shards("/writes/increments") +
+                          rate_of_shards("/writes/end_changes");
     const double batches = rate_of_shards("/log/batches");
     double in_flight = 0;
     for (const Json& shard : list(after_, "shards"))

@@ -26,7 +26,12 @@ json stat(double puts, double hits) {
                  {"shards", {0, 1}}}}},
               {"shards",
                {{{"device", "/dev/a"},
-                 {"writes", {{"puts", puts}, {"in_flight", 2}, {"refused_full", puts / 100}}},
+                 {"writes",
+                  {{"puts", puts},
+                   {"appends", puts / 4},
+                   {"end_changes", puts / 4},
+                   {"in_flight", 2},
+                   {"refused_full", puts / 100}}},
                  {"records", {{"count", puts}, {"bytes", 300 * puts}, {"free_bytes", 100 * puts}}},
                  {"recent", {{"write_p50_us", 120.4}, {"write_p99_us", 3500}}},
                  {"log", {{"batches", puts / 10}, {"used", 30}, {"size", 100}}},
@@ -42,7 +47,7 @@ TEST(TopView, ShowsWhatHappenedMeanwhile) {
   EXPECT_EQ(top_view("unix:/run/scalio.sock", stat(1000, 1e6), stat(3000, 5e6), 2),
             "scalio  unix:/run/scalio.sock         up 1 d 01:01:01  clients 3  rss 123MB\n"
             "GETs     2.5M/s   hits  80.0 %   misses   500K/s\n"
-            "PUTs     2.0K/s   20.0 a log batch   2 in flight\n"
+            "PUTs     2.5K/s   25.0 a log batch   2 in flight\n"
             "CPU      2.00 cores of the server, 0.00 of it the NIC stand-in; NVMe target 0.00\n"
             "\n"
             "lane  busy                          clients  shards\n"
