@@ -258,6 +258,19 @@ TEST_F(CApiTest, RecordsEnd) {
   EXPECT_EQ(code(wrong), SCALIO_INVALID);
 }
 
+TEST_F(CApiTest, ATimeOfNothingFromNowOnIsAtOnce) {
+  for (const int64_t left : {0, -5}) {
+    const scalio_expiry at_once = {left, 1};
+    const Outcome put_until(scalio_put_until(client_, "key", 3, "v", 1, at_once));
+    EXPECT_EQ(code(put_until), SCALIO_OK) << message(put_until);
+    EXPECT_EQ(code(get("key")), SCALIO_NOT_FOUND);
+    ASSERT_EQ(code(put("key", "v")), SCALIO_OK);
+    const Outcome changed(scalio_set_end(client_, "key", 3, at_once, 0));
+    EXPECT_EQ(code(changed), SCALIO_OK) << message(changed);
+    EXPECT_EQ(code(get("key")), SCALIO_NOT_FOUND);
+  }
+}
+
 TEST_F(CApiTest, BytesMayBeAny) {
   const std::string any("\0\xff\n", 3), empty;
   ASSERT_EQ(code(put(any, any)), SCALIO_OK);

@@ -70,10 +70,13 @@ typedef struct scalio_write {
   uint64_t expected;  /* of SCALIO_PUT_IF and SCALIO_REMOVE_IF */
 } scalio_write;
 
-/* When a record ends, by the store's clock: from then on there is none, for all clients at once. */
+/* When a record ends, by the store's clock: from then on there is none, for all clients at once.
+ * All 0: never. */
 typedef struct scalio_expiry {
-  int64_t nanoseconds; /* 0: never */
-  int from_now;        /* from the moment on at which the server takes the write; else since 1970 */
+  /* Since 1970, and then 0 is never; or from the moment on at which the server takes the write, and
+   * then 0, or less, is at once: as good as a deletion. */
+  int64_t nanoseconds;
+  int from_now;
 } scalio_expiry;
 
 /* A part of a store. Empty, and at its end, if both are equal. */

@@ -70,8 +70,10 @@ bool missing(const scalio_bytes& b) { return missing(b.data, b.size); }
 std::string_view view(const void* data, std::size_t size) {
   return {static_cast<const char*>(data), size};
 }
+// A time that is left, and has been computed to be 0, is none: only one since 1970 may be never.
 Expiry expiry_of(const scalio_expiry& e) {
-  return {std::chrono::nanoseconds(e.nanoseconds), e.from_now != 0};
+  const std::chrono::nanoseconds time(e.nanoseconds);
+  return e.from_now != 0 ? Expiry::after(time) : Expiry{time, false};
 }
 std::string text(const scalio_bytes& b) { return std::string(view(b.data, b.size)); }
 
