@@ -127,7 +127,8 @@ using PartSink = std::function<Task<Status>(const PartView& part)>;
 // Sets all of `part`, the next bytes of a value that is written. A failure ends the writing.
 using PartSource = std::function<Task<Status>(std::span<char> part)>;
 
-// One write of a batch. The views stay valid until the batch has ended.
+// One write of a batch; what is not of its kind is not looked at. The views stay valid until the
+// batch has ended.
 struct BatchWrite {
   enum class Kind : std::uint8_t { put, put_if, remove, remove_if };
 

@@ -566,7 +566,11 @@ Task<std::vector<Result<std::uint64_t>>> Client::write(std::span<const BatchWrit
   WaitGroup group(*impl_->loop);
   const auto one = [](Impl& impl, const BatchWrite& w, Result<std::uint64_t>* out,
                       WaitGroup* all) -> Task<void> {
-    *out = co_await impl.write(kind_of(w.kind), w.key, w.value, w.expected, w.expiry);
+    const RequestKind kind = kind_of(w.kind);
+    const bool put = !layout::is_removal(kind);
+    const std::string_view value = put ? w.value : std::string_view();
+    const Expiry expiry = put ? w.expiry : Expiry::never();
+    *out = co_await impl.write(kind, w.key, value, w.expected, expiry);
     all->done();
   };
   for (std::size_t i = 0; i < batch.size(); ++i) {
