@@ -92,9 +92,9 @@ TEST_F(CApiTest, EachOperationWaits) {
   EXPECT_EQ(code(Outcome(scalio_remove(client_, "key", 3))), SCALIO_OK);
   EXPECT_EQ(code(get("key")), SCALIO_NOT_FOUND);
 
-  const std::vector<scalio_write> writes = {{SCALIO_PUT, bytes("a"), bytes("1"), 0},
-                                            {SCALIO_PUT_IF, bytes("b"), bytes("2"), 99},
-                                            {SCALIO_REMOVE, bytes("c"), {}, 0}};
+  const std::vector<scalio_write> writes = {{SCALIO_PUT, bytes("a"), bytes("1"), 0, {}},
+                                            {SCALIO_PUT_IF, bytes("b"), bytes("2"), 99, {}},
+                                            {SCALIO_REMOVE, bytes("c"), {}, 0, {}}};
   const Outcome written(scalio_batch(client_, writes.data(), writes.size()));
   ASSERT_EQ(scalio_result_count(written.get()), 3u);
   EXPECT_EQ(scalio_result_code(scalio_result_at(written.get(), 0)), SCALIO_OK);
@@ -153,7 +153,7 @@ TEST_F(CApiTest, EachOperationCallsAFunction) {
                                                                  nullptr);
                                  }).get()),
             -10);
-  const scalio_write write{SCALIO_PUT, bytes("a"), bytes("1"), 0};
+  const scalio_write write{SCALIO_PUT, bytes("a"), bytes("1"), 0, {}};
   EXPECT_EQ(scalio_result_count(call([&](scalio_done done, void* user) {
                                   return scalio_batch_async(client_, &write, 1, done, user,
                                                             nullptr);
@@ -271,6 +271,28 @@ TEST_F(CApiTest, ATimeOfNothingFromNowOnIsAtOnce) {
   }
 }
 
+TEST_F(CApiTest, RecordsOfABatchEnd) {
+  ASSERT_EQ(code(put("c", "0")), SCALIO_OK);
+  const int64_t end = 4'102'444'800'000'000'000;
+  const std::string large(100'000, 'x');
+  const std::vector<scalio_write> writes = {
+      {SCALIO_PUT, bytes("a"), bytes("1"), 0, {end, 0}},
+      {SCALIO_PUT_IF, bytes("b"), bytes("2"), 0, {3600LL * 1'000'000'000, 1}},
+      {SCALIO_PUT, bytes("c"), bytes("3"), 0, {1, 0}},
+      {SCALIO_PUT, bytes("d"), bytes("4"), 0, {}},
+      // What is of puts is not looked at.
+      {SCALIO_REMOVE, bytes("e"), bytes(large), 0, {end, 0}}};
+  const Outcome written(scalio_batch(client_, writes.data(), writes.size()));
+  for (size_t i = 0; i < writes.size(); ++i)
+    EXPECT_EQ(scalio_result_code(scalio_result_at(written.get(), i)), SCALIO_OK) << i;
+  EXPECT_EQ(scalio_result_end(get("a").get()), end);
+  EXPECT_GT(scalio_result_end(get("b").get()), 1'700'000'000LL * 1'000'000'000);
+  EXPECT_EQ(code(get("c")), SCALIO_NOT_FOUND);
+  EXPECT_EQ(value(get("d").get()), "4");
+  EXPECT_EQ(scalio_result_end(get("d").get()), 0);
+  EXPECT_EQ(code(get("e")), SCALIO_NOT_FOUND);
+}
+
 TEST_F(CApiTest, BytesMayBeAny) {
   const std::string any("\0\xff\n", 3), empty;
   ASSERT_EQ(code(put(any, any)), SCALIO_OK);
@@ -319,9 +341,9 @@ TEST_F(CApiTest, WhatIsNullIsSaid) {
   const scalio_bytes missing{nullptr, 1};
   expect_invalid(scalio_multi_get(client_, &missing, 1));
   expect_invalid(scalio_batch(client_, nullptr, 1));
-  scalio_write write{SCALIO_REMOVE_IF + 1, bytes("key"), {}, 0};
+  scalio_write write{SCALIO_REMOVE_IF + 1, bytes("key"), {}, 0, {}};
   expect_invalid(scalio_batch(client_, &write, 1));
-  write = {SCALIO_PUT, missing, {}, 0};
+  write = {SCALIO_PUT, missing, {}, 0, {}};
   expect_invalid(scalio_batch(client_, &write, 1));
   expect_invalid(scalio_get_async(client_, "key", 3, nullptr, nullptr, nullptr));
   expect_invalid(scalio_queue_new(0, &queue));

@@ -152,6 +152,21 @@ class BlockingTest(unittest.TestCase):
         with self.assertRaises(ValueError):
             self.client.put("ends", b"", end=1e10)
 
+    def test_records_of_a_batch_end(self):
+        self.client.put("c", b"0")
+        written = self.client.write([scalio.Put("a", b"1", ttl=3600),
+                                     scalio.Put("b", b"2", expected=99, end=4102444800),
+                                     scalio.Put("c", b"3", ttl=0), scalio.Put("d", b"4"),
+                                     scalio.Put("e", b"5", end=4102444800)])
+        self.assertIsInstance(written[1], scalio.Conflict)
+        self.assertAlmostEqual(self.client.get("a").end, time.time() + 3600, delta=600)
+        with self.assertRaises(scalio.NotFound):
+            self.client.get("c")
+        self.assertEqual(self.client.get("d"), scalio.Record(b"4", written[3]))
+        self.assertEqual(self.client.get("e"), scalio.Record(b"5", written[4], 4102444800))
+        with self.assertRaises(ValueError):
+            self.client.write([scalio.Put("a", b"", ttl=5, end=5)])
+
     def test_scans(self):
         written = {f"scanned-{i}".encode(): f"{i}".encode() for i in range(200)}
         self.client.write(scalio.Put(k, v) for k, v in written.items())
@@ -265,6 +280,9 @@ class AsyncTest(unittest.IsolatedAsyncioTestCase):
         await self.client.set_end("ends", end=1)
         with self.assertRaises(scalio.NotFound):
             await self.client.get("ends")
+        written = await self.client.write([scalio.Put("ends", b"value", end=4102444800)])
+        self.assertEqual(await self.client.get("ends"),
+                         scalio.Record(b"value", written[0], 4102444800))
 
     async def test_appends_and_increments(self):
         await self.client.remove("n")

@@ -62,14 +62,6 @@ typedef enum scalio_write_kind {
   SCALIO_REMOVE_IF = 3
 } scalio_write_kind;
 
-/* One write of a batch. */
-typedef struct scalio_write {
-  int kind; /* a scalio_write_kind */
-  scalio_bytes key;
-  scalio_bytes value; /* of puts */
-  uint64_t expected;  /* of SCALIO_PUT_IF and SCALIO_REMOVE_IF */
-} scalio_write;
-
 /* When a record ends, by the store's clock: from then on there is none, for all clients at once.
  * All 0: never. */
 typedef struct scalio_expiry {
@@ -78,6 +70,15 @@ typedef struct scalio_expiry {
   int64_t nanoseconds;
   int from_now;
 } scalio_expiry;
+
+/* One write of a batch; what is not of its kind is not looked at. */
+typedef struct scalio_write {
+  int kind; /* a scalio_write_kind */
+  scalio_bytes key;
+  scalio_bytes value;   /* of puts */
+  uint64_t expected;    /* of SCALIO_PUT_IF and SCALIO_REMOVE_IF */
+  scalio_expiry expiry; /* of puts */
+} scalio_write;
 
 /* A part of a store. Empty, and at its end, if both are equal. */
 typedef struct scalio_range {

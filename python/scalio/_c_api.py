@@ -21,12 +21,13 @@ class BytesOfC(Structure):
     _fields_ = [("data", c_char_p), ("size", c_size_t)]
 
 
-class WriteOfC(Structure):
-    _fields_ = [("kind", c_int), ("key", BytesOfC), ("value", BytesOfC), ("expected", c_uint64)]
-
-
 class ExpiryOfC(Structure):
     _fields_ = [("nanoseconds", c_int64), ("from_now", c_int)]
+
+
+class WriteOfC(Structure):
+    _fields_ = [("kind", c_int), ("key", BytesOfC), ("value", BytesOfC), ("expected", c_uint64),
+                ("expiry", ExpiryOfC)]
 
 
 class RangeOfC(Structure):
@@ -228,12 +229,14 @@ def multi_get_call(keys: List[bytes]) -> Call:
 
 def _write_of(write: Union[Put, Remove]) -> WriteOfC:
     key = to_bytes(write.key)
-    value = to_bytes(write.value) if isinstance(write, Put) else b""
-    kind = PUT if isinstance(write, Put) else REMOVE
+    if isinstance(write, Put):
+        kind, value, expiry = PUT, to_bytes(write.value), _expiry(write.ttl, write.end)
+    else:
+        kind, value, expiry = REMOVE, b"", ExpiryOfC(0, 0)
     if write.expected is not None:
         kind += 1
     return WriteOfC(kind, BytesOfC(key, len(key)), BytesOfC(value, len(value)),
-                    _count(write.expected or 0, 64))
+                    _count(write.expected or 0, 64), expiry)
 
 
 def batch_call(writes: List[Union[Put, Remove]]) -> Call:

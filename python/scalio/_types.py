@@ -132,10 +132,13 @@ class Incremented:
 
 @dataclass(frozen=True)
 class Put:
-    """One write of a batch. With `expected`, only if the key has that version (0: none)."""
+    """One write of a batch. With `expected`, only if the key has that version (0: none). The record
+    ends `ttl` seconds after the server takes it, or at `end`, in seconds since 1970."""
     key: Bytes
     value: Bytes
     expected: Optional[int] = None
+    ttl: Optional[float] = None
+    end: Optional[float] = None
 
 
 @dataclass(frozen=True)

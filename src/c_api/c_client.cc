@@ -304,7 +304,8 @@ scalio_result* scalio_batch_async(scalio_client* client, const scalio_write* wri
           copies.push_back({.kind = static_cast<BatchWrite::Kind>(w.kind),
                             .key = text(w.key),
                             .value = text(w.value),
-                            .expected = w.expected});
+                            .expected = w.expected,
+                            .expiry = expiry_of(w.expiry)});
         }
         return s.write(std::move(copies), std::move(f), q);
       });
