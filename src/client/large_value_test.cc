@@ -69,7 +69,7 @@ class LargeValueTest : public testing::Test {
         time_,
         [this](const Bytes&, auto...) -> Task<Result<JoinedShard>> {
           Bytes hello;
-          layout::HelloReply reply{session_, ssd_, blocks_, kSecond, kSecond, "", {}, kStoreTime};
+          layout::HelloReply reply{session_, ssd_, blocks_, kSecond, kSecond, "", {}, store_time_};
           layout::encode(hello, reply);
           auto made = std::make_unique<fabric::LocalConnection>(time_, region_, std::move(hello));
           connection_ = made.get();
@@ -154,6 +154,7 @@ class LargeValueTest : public testing::Test {
     std::uint64_t end = 0;  // of the commit
     bool end_is_relative = false;
     int busy = 0;                     // so many requests are refused so
+    Status time_answer;               // to the next question for the time, if not ok
     int busy_commits = 0;             // and so many commits
     std::set<std::uint64_t> commits;  // their sequences
     Status commit_answer;             // if not ok
@@ -170,6 +171,9 @@ class LargeValueTest : public testing::Test {
   Bytes reply_to(const layout::Request& request) {
     server_.kinds.push_back(request.kind);
     if (request.kind == RequestKind::store_time) {
+      const Status refused = server_.time_answer;
+      server_.time_answer = Status();
+      if (!refused.ok()) return encoded({refused.code(), 0, refused.message()});
       Bytes text;
       layout::encode(text, layout::StoreTime{kStoreTime + time_.now()});
       return encoded({Code::ok, 0, as_string(text)});
@@ -275,6 +279,7 @@ class LargeValueTest : public testing::Test {
   Bytes region_;
   Bytes contents_ = Bytes(ssd_.device_size);
   std::uint64_t session_ = kSession;
+  std::uint64_t store_time_ = kStoreTime;  // in hellos
   fabric::LocalConnection* connection_ = nullptr;
   block::MemoryDevice* device_ = nullptr;
   std::unique_ptr<ShardLink> link_;
@@ -354,6 +359,24 @@ TEST_F(LargeValueTest, HasTheEndOfItsRecordAndIsNotReadBehindThat) {
     EXPECT_EQ(out->code(), Code::not_found) << "missed, or hit: " << i;
   }
   EXPECT_EQ(client_->counters().parts_read, parts);
+}
+
+// As while a server stops: another one will tell.
+TEST_F(LargeValueTest, ThatTheTimeIsNotToldNowIsNotWhatAGetAnswers) {
+  merge(place(value_of(1000), 6, 1, 3), 6, 1);
+  for (const Code code : {Code::busy, Code::unavailable}) {
+    server_.kinds.clear();
+    // Nothing is known of the time on a connection that could not tell it at first.
+    if (connection_ != nullptr) connection_->lose(Status(code, "gone"));
+    store_time_ = 0;
+    server_.time_answer = Status(code, "the server is stopping");
+    std::optional<Result<Record>> out;
+    time_.start(client_->get(kKey, point()), out);
+    serve();
+    ASSERT_TRUE(out.has_value());
+    EXPECT_EQ(out->code(), Code::not_found) << out->status().to_string();
+    EXPECT_GT(server_.kinds.size(), 1U);
+  }
 }
 
 TEST_F(LargeValueTest, ItsEndComesWithItsCommit) {

@@ -294,7 +294,7 @@ Task<Result<StoredRecord>> ShardClient::find_slowly(std::string key, std::uint64
     } else {
       was_read = co_await bypass(*held, key, hash, &out);
     }
-    const bool settled = was_read && co_await settle(*held, began, &out);
+    const bool settled = was_read && co_await settle(*held, began, deadline, &out);
     if (settled) co_return out;
   }
   co_return Status(
@@ -306,13 +306,14 @@ Task<Result<StoredRecord>> ShardClient::find_slowly(std::string key, std::uint64
 // Rule 17: makes of a record that was read, by a read that began at `began` or later, what a GET
 // answers: it, or that there is none any more. False if it must be read again: it has ended since,
 // and may have been replaced before that.
-Task<bool> ShardClient::settle(ShardConnection& link, Nanos began, Result<StoredRecord>* out) {
+Task<bool> ShardClient::settle(ShardConnection& link, Nanos began, Nanos deadline,
+                               Result<StoredRecord>* out) {
   const std::uint64_t end = out->ok() ? end_of((*out)->record.end) : 0;
   if (lives(link, end)) co_return true;
   const StoreEstimate& estimate = link.store_time;
   if (!estimate.ended(end, began)) {
     if (kept(Rule::ask_for_time)) {
-      const Status asked = co_await link_.ask_time(link);
+      const Status asked = co_await link_.ask_time(link, deadline);
       if (!asked.ok()) {
         if (!link.connection->alive()) co_return false;
         *out = asked;

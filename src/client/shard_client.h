@@ -78,7 +78,7 @@ class ShardClient {
   Task<Next> fill(ShardConnection& link, std::string_view key, std::uint64_t hash,
                   std::uint64_t block, std::uint32_t slot, std::uint64_t seen,
                   Result<StoredRecord>* out);
-  Task<bool> settle(ShardConnection& link, Nanos began, Result<StoredRecord>* out);
+  Task<bool> settle(ShardConnection& link, Nanos began, Nanos deadline, Result<StoredRecord>* out);
   bool lives(const ShardConnection& link, std::uint64_t end) const {
     return end == 0 || link.store_time.lives(end, executor_.now());
   }

@@ -1,6 +1,9 @@
 // ShardConnection: a connection as one shard has it, and what the shard said of itself on it.
 #pragma once
 
+#include <scalio/status.h>
+
+#include <cstdint>
 #include <memory>
 
 #include "client/store_estimate.h"
@@ -16,6 +19,9 @@ struct ShardConnection {
   std::size_t calls = 0;   // that may be in flight to the shard
   Nanos connected_at = 0;  // by this client's clock, when the server's was hello.server_now
   StoreEstimate store_time;
+  // Questions for it (ShardLink::ask_time), and how the last one that has ended did.
+  std::uint64_t questions_begun = 0, questions_ended = 0;
+  Status last_answer;
 };
 
 }  // namespace scalio::client

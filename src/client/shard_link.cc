@@ -71,7 +71,8 @@ ShardLink::ShardLink(const Deadlines& deadlines, Connector connector, const Clie
       resume_timeout_(to_nanos(options.resume_timeout)),
       deadlines_(deadlines),
       connected_(executor_),
-      window_(executor_) {}
+      window_(executor_),
+      time_told_(executor_) {}
 
 std::string ShardLink::why_lost() const {
   if (!current_ || alive()) return "";
@@ -303,7 +304,34 @@ Task<Result<std::string>> ShardLink::ask_once(Bytes message) {
   co_return std::move(answer->text);
 }
 
-Task<Status> ShardLink::ask_time(ShardConnection& on) {
+Task<Status> ShardLink::ask_time(ShardConnection& on, Nanos deadline) {
+  for (Nanos wait = kFirstRetry;; wait = std::min(2 * wait, kMaxRetry)) {
+    Status told = co_await ask_time_once(on);
+    if (told.ok() || !may_pass(told.code()) || !on.connection->alive()) co_return told;
+    if (executor_.now() + wait > deadline) co_return told;
+    co_await executor_.sleep(wait);
+  }
+}
+
+// The question under way may have been answered before this call. So one more is for all that wait
+// for one to begin.
+Task<Status> ShardLink::ask_time_once(ShardConnection& on) {
+  const std::uint64_t mine = on.questions_begun + 1;
+  while (on.questions_ended < mine) {
+    if (on.questions_begun > on.questions_ended) {
+      co_await time_told_.wait();
+      continue;
+    }
+    ++on.questions_begun;
+    Status told = co_await learn_time(on);
+    on.last_answer = std::move(told);
+    on.questions_ended = on.questions_begun;
+    time_told_.wake_all();
+  }
+  co_return on.last_answer;
+}
+
+Task<Status> ShardLink::learn_time(ShardConnection& on) {
   Request request;
   request.kind = RequestKind::store_time;
   Bytes message;

@@ -74,9 +74,10 @@ class ShardLink {
   // lost.
   Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value);
   Task<Result<std::string>> ask(layout::RequestKind kind, std::string_view value, Nanos deadline);
-  // Has the server tell its store time, on this connection, which the caller holds. Its caller
-  // bounds it.
-  Task<Status> ask_time(ShardConnection& on);
+  // Has the server tell its store time, on this connection, which the caller holds, after this
+  // call. What may pass is asked again until `deadline`, while the connection stands; for an answer
+  // nothing but the connection's end bounds the wait.
+  Task<Status> ask_time(ShardConnection& on, Nanos deadline);
 
  private:
   struct ClientSession {
@@ -109,6 +110,8 @@ class ShardLink {
   Status give_up(PendingWrite& write, Nanos time);
   Task<Result<std::string>> ask_once(Bytes message);
   Task<Result<Answer>> ask_on(ShardConnection& link, ByteSpan message);
+  Task<Status> ask_time_once(ShardConnection& on);
+  Task<Status> learn_time(ShardConnection& on);
 
   Executor& executor_;
   const Connector connector_;
@@ -124,6 +127,7 @@ class ShardLink {
   Status connect_failure_;
   WaitList connected_;
   WaitList window_;  // waits for the window of sequences to move on
+  WaitList time_told_;
   std::size_t calls_ = 0;
 };
 

@@ -75,6 +75,16 @@ class ShardLinkTest : public testing::Test {
     time_.run_ready();
   }
 
+  Task<Status> ask_time(Nanos deadline) {
+    const std::shared_ptr<ShardConnection> held = link_->current();
+    co_return co_await link_->ask_time(*held, deadline);
+  }
+  void tell_oldest(std::uint64_t time) {
+    Bytes text;
+    layout::encode(text, layout::StoreTime{time});
+    answer_oldest({Code::ok, 0, as_string(text)});
+  }
+
   VirtualTime time_;
   ClientOptions options_;
   layout::HelloReply hello_;
@@ -283,6 +293,77 @@ TEST_F(ShardLinkTest, QueuedWritesEndWhenTheirTimeHasPassed) {
     if (w->code() == Code::unknown) ++unknown;
   }
   EXPECT_EQ(unknown, sent);
+}
+
+// As a server that is stopping answers.
+TEST_F(ShardLinkTest, TheTimeIsAskedForAgainWhenThatMayPass) {
+  connect();
+  for (const Code code : {Code::busy, Code::unavailable}) {
+    std::optional<Status> told;
+    time_.start(ask_time(time_.now() + 5 * kSecond), told);
+    answer_oldest({code, 0, "not now"});
+    EXPECT_FALSE(told.has_value());
+    EXPECT_TRUE(connection_->waiting.empty()) << "asked again at once";
+    time_.run_until(time_.now() + kSecond);
+    ASSERT_EQ(connection_->waiting.size(), 1U);
+    tell_oldest(77);
+    ASSERT_TRUE(told.has_value());
+    EXPECT_TRUE(told->ok()) << told->to_string();
+    EXPECT_EQ(link_->current()->store_time.told(), 77U);
+  }
+}
+
+TEST_F(ShardLinkTest, TheTimeIsAskedForNoLongerThanItsDeadline) {
+  connect();
+  const Nanos deadline = time_.now() + kSecond;
+  std::optional<Status> told;
+  time_.start(ask_time(deadline), told);
+  int asked = 0;
+  for (; !told && asked < 1000; ++asked) {
+    ASSERT_EQ(connection_->waiting.size(), 1U);
+    answer_oldest({Code::busy, 0, "not now"});
+    time_.run_until(time_.now() + kSecond / 5);
+  }
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->code(), Code::busy);
+  EXPECT_GT(asked, 2);
+  EXPECT_LE(time_.now(), deadline + kSecond / 5);
+  // What will not pass is told at once.
+  time_.start(ask_time(time_.now() + kSecond), told);
+  answer_oldest({Code::read_only, 0, "the log cannot be written"});
+  EXPECT_EQ(told->code(), Code::read_only);
+}
+
+// The one that was under way may have been answered before they asked.
+TEST_F(ShardLinkTest, OneQuestionForTheTimeServesAllThatWaitForOneToBegin) {
+  connect();
+  const Nanos deadline = time_.now() + kSecond;
+  std::optional<Status> first;
+  std::vector<std::optional<Status>> others(5);
+  time_.start(ask_time(deadline), first);
+  for (auto& other : others) time_.start(ask_time(deadline), other);
+  time_.run_ready();
+  ASSERT_EQ(connection_->waiting.size(), 1U);
+  tell_oldest(70);
+  EXPECT_TRUE(first.has_value() && first->ok());
+  for (const auto& other : others) EXPECT_FALSE(other.has_value()) << "asked before it did";
+  ASSERT_EQ(connection_->waiting.size(), 1U);
+  tell_oldest(71);
+  for (const auto& other : others) EXPECT_TRUE(other.has_value() && other->ok());
+  EXPECT_TRUE(connection_->waiting.empty());
+  EXPECT_EQ(link_->current()->store_time.told(), 71U);
+}
+
+TEST_F(ShardLinkTest, WhoWaitsForTheTimeHearsOfALostConnection) {
+  connect();
+  std::vector<std::optional<Status>> told(3);
+  for (auto& t : told) time_.start(ask_time(time_.now() + 5 * kSecond), t);
+  time_.run_ready();
+  const Nanos began = time_.now();
+  connection_->lose(Status(Code::unavailable, "gone"));
+  time_.run_ready();
+  for (const auto& t : told) EXPECT_TRUE(t.has_value() && t->code() == Code::unavailable);
+  EXPECT_EQ(time_.now(), began);
 }
 
 TEST_F(ShardLinkTest, ClosingEndsWhatWasGivenUpAndWhatComesLater) {

@@ -111,7 +111,7 @@ Task<Result<ScanPage>> ShardScan::read_slowly(std::uint64_t first, std::uint64_t
     }
     Result<ScanPage> page = page_of(*std::move(stored), *std::move(newer), held->hello.ssd);
     if (!page.ok()) co_return page.status();
-    const Result<bool> settled = co_await settle(*held, began, *page);
+    const Result<bool> settled = co_await settle(*held, began, deadline, *page);
     if (!settled.ok()) co_return settled.status();
     if (*settled) co_return page;
   }
@@ -120,7 +120,8 @@ Task<Result<ScanPage>> ShardScan::read_slowly(std::uint64_t first, std::uint64_t
 
 // Rule 17, as of a GET, for each record: leaves out what has ended. False if the step must be read
 // again.
-Task<Result<bool>> ShardScan::settle(ShardConnection& link, Nanos began, ScanPage& page) {
+Task<Result<bool>> ShardScan::settle(ShardConnection& link, Nanos began, Nanos deadline,
+                                     ScanPage& page) {
   const StoreEstimate& estimate = link.store_time;
   const Nanos now = executor_.now();
   bool undecided = false;
@@ -132,7 +133,7 @@ Task<Result<bool>> ShardScan::settle(ShardConnection& link, Nanos began, ScanPag
     return false;
   });
   if (!undecided) co_return true;
-  const Status asked = co_await link_.ask_time(link);
+  const Status asked = co_await link_.ask_time(link, deadline);
   if (!asked.ok() && link.connection->alive()) co_return asked;
   const std::uint64_t told = asked.ok() ? estimate.told() : ~std::uint64_t{0};
   co_return std::ranges::none_of(page.records, [&](const ScannedRecord& r) {
