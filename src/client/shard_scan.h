@@ -26,6 +26,7 @@ class ShardScan {
 
  private:
   Task<Result<ScanPage>> read_slowly(std::uint64_t first, std::uint64_t end, Nanos deadline);
+  Task<Result<ScanPage>> read_halves(std::uint64_t first, std::uint64_t end, Nanos deadline);
   Task<Result<bool>> settle(ShardConnection& link, Nanos began, Nanos deadline, ScanPage& page);
   Task<Result<SlotRecords>> slot_records(std::shared_ptr<ShardConnection> held, std::uint64_t first,
                                          std::uint64_t end, Nanos deadline);

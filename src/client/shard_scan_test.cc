@@ -29,7 +29,46 @@ layout::SsdGeometry geometry_of_ssd() {
   return *planned;
 }
 
-// A shard with one block of three write slots, whose server does nothing, and its SSD.
+// An SSD of which a read of several buckets takes a while. `on_read` hears of each one that begins.
+class SlowDevice final : public block::BlockDevice {
+ public:
+  static constexpr Nanos kRead = 2 * kMillisecond;
+
+  SlowDevice(Executor& executor, Bytes& contents, std::uint32_t bucket_size,
+             std::function<void(std::size_t)> on_read)
+      : executor_(executor),
+        contents_(contents),
+        bucket_size_(bucket_size),
+        on_read_(std::move(on_read)) {}
+
+  const std::string& name() const override { return name_; }
+  std::uint64_t size() const override { return contents_.size(); }
+  std::uint32_t block_size() const override { return 512; }
+  const block::Counters& counters() const override { return counters_; }
+
+ protected:
+  void start(block::Io& io) override {
+    on_read_(io.size);
+    copy_bytes(ByteView(contents_).subspan(io.offset, io.size), io.data);
+    executor_.spawn(end(io));
+  }
+
+ private:
+  Task<void> end(block::Io& io) {
+    if (io.size > bucket_size_) co_await executor_.sleep(kRead);
+    io.complete(executor_, Status());
+  }
+
+  Executor& executor_;
+  Bytes& contents_;
+  const std::uint32_t bucket_size_;
+  const std::function<void(std::size_t)> on_read_;
+  const std::string name_ = "slow-ssd";
+  block::Counters counters_;
+};
+
+// A shard with one block of three write slots, whose server tells the time and does nothing else,
+// and its SSD.
 class ShardScanTest : public testing::Test {
  protected:
   ShardScanTest() {
@@ -47,6 +86,10 @@ class ShardScanTest : public testing::Test {
     co_return joined(std::move(connection));
   }
   Task<Result<OpenedSsd>> open() {
+    if (on_slow_read_) {
+      co_return OpenedSsd{
+          std::make_unique<SlowDevice>(time_, contents_, ssd_.bucket_size, on_slow_read_)};
+    }
     auto device = std::make_unique<block::MemoryDevice>(time_, "ssd", ssd_.device_size, 512);
     std::ranges::copy(contents_, device->contents().begin());
     if (on_open_) on_open_();
@@ -64,13 +107,35 @@ class ShardScanTest : public testing::Test {
     store(region_.data() + blocks_.write_word(slot),
           layout::WriteWord{WriteState::dirty, 1, layout::tag_of(ssd_.point_of(key))}.pack());
   }
-  void merge(std::string_view key, std::string_view value, std::uint64_t version) {
+  void merge(std::string_view key, std::string_view value, std::uint64_t version,
+             std::uint64_t end = 0) {
     const std::uint64_t number = ssd_.home_bucket(ssd_.point_of(key));
     layout::Bucket bucket(ByteSpan(contents_).subspan(ssd_.bucket_at(number), ssd_.bucket_size));
     if (bucket.verify(ssd_.store_id(), number) == layout::BucketState::unwritten)
       bucket.clear(ssd_.store_id());
-    bucket.append({key, value, version});
+    bucket.append({key, value, version, Kind::value, end});
     bucket.seal(number);
+  }
+  // The same where the home has nothing else.
+  void replace(std::string_view key, std::string_view value, std::uint64_t version,
+               std::uint64_t end) {
+    const std::uint64_t number = ssd_.home_bucket(ssd_.point_of(key));
+    ASSERT_NE(number, ssd_.home_bucket(ssd_.point_of("stays")));
+    layout::Bucket(ByteSpan(contents_).subspan(ssd_.bucket_at(number), ssd_.bucket_size))
+        .clear(ssd_.store_id());
+    merge(key, value, version, end);
+  }
+  std::uint64_t store_time() { return 1000 * kSecond + time_.now(); }
+  // To whoever asks for it, while `page` is not there.
+  Task<void> tell_the_time(const std::optional<Result<ScanPage>>& page) {
+    for (; !page; co_await time_.sleep(10 * kMicrosecond)) {
+      while (connection_ != nullptr && !connection_->waiting.empty()) {
+        Bytes text, reply;
+        layout::encode(text, layout::StoreTime{store_time()});
+        layout::encode(reply, layout::Reply{Code::ok, 0, as_string(text)});
+        connection_->answer_oldest(std::move(reply));
+      }
+    }
   }
 
   Records scan() {
@@ -79,9 +144,11 @@ class ShardScanTest : public testing::Test {
         [](ShardScan& s, std::uint64_t end, std::optional<Result<ScanPage>>* out) -> Task<void> {
           out->emplace(co_await s.read(0, end));
         }(scan_, ssd_.buckets, &page));
+    time_.spawn(tell_the_time(page));
     time_.run();
     EXPECT_TRUE(page && page->ok()) << (page ? page->status().to_string() : "it did not end");
     Records all;
+    if (!page || !page->ok()) return all;
     for (const ScannedRecord& r : (*page)->records) {
       EXPECT_TRUE(all.emplace(r.key, std::string(r.value) + "@" + std::to_string(r.version)).second)
           << r.key << " twice";
@@ -97,6 +164,7 @@ class ShardScanTest : public testing::Test {
   fabric::LocalConnection* connection_ = nullptr;
   int joined_ = 0;
   std::function<void()> on_open_;
+  std::function<void(std::size_t)> on_slow_read_;  // if set, the SSD is slow
   ShardLink link_{time_, [this](const Bytes&, auto...) { return join(); }, {}};
   Ssd device_{time_, [this](layout::HelloReply) { return open(); }};
   ShardScan scan_{time_, link_, device_, {}};
@@ -135,6 +203,32 @@ TEST_F(ShardScanTest, WhatWasReadUnderALostConnectionIsReadAgain) {
   };
   EXPECT_EQ(scan(), (Records{{"key", "new@2"}}));
   EXPECT_EQ(joined_, 2);
+}
+
+// Rule 17: what ended before it was read is left out, what ends later is not.
+TEST_F(ShardScanTest, WhatHasEndedIsLeftOut) {
+  merge("ended", "a", 1, store_time() - 1);
+  merge("ends later", "b", 1, store_time() + 3600 * kSecond);
+  publish(0, "stays", "c", 1);
+  EXPECT_EQ(scan(), (Records{{"ends later", "b@1"}, {"stays", "c@1"}}));
+}
+
+// A writer that puts a record for a shorter time than several buckets take to read.
+TEST_F(ShardScanTest, RecordsThatEndInEveryLargeReadDoNotHoldItUp) {
+  ASSERT_GT(ssd_.buckets, 4U);
+  merge("stays", "a", 1);
+  std::uint64_t version = 1;
+  std::size_t large_reads = 0;
+  on_slow_read_ = [&](std::size_t size) {
+    if (size <= ssd_.bucket_size) return;
+    ++large_reads;
+    replace("ends", "b", ++version, store_time() + SlowDevice::kRead / 2);
+  };
+  const Records found = scan();
+  EXPECT_TRUE(found.contains("stays"));
+  EXPECT_FALSE(found.contains("ends")) << "it had ended before its bucket was read alone";
+  EXPECT_GT(large_reads, 1U);
+  EXPECT_LE(large_reads, ssd_.buckets);
 }
 
 }  // namespace
