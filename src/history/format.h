@@ -13,6 +13,7 @@
 //   expected  cput: 0 if the key must not exist; cdelete: above 0; of others null
 //   number    of an append that is ok, the bytes that it left; of an increment, the sum; else null
 //   ends      from when on, by the clock of call, what was put may have ended; null: it lasts
+//   gone      from when on it has ended for sure; null: that is not known
 //   result    ok, not_found, conflict, unknown (a write that may happen at any time from its call
 //             on, or never) or error (a write that certainly did nothing; a read that told nothing)
 //   call, return   CLOCK_MONOTONIC, ns
@@ -36,6 +37,7 @@ constexpr const char* kVersion = "version";
 constexpr const char* kExpected = "expected";
 constexpr const char* kNumber = "number";
 constexpr const char* kEnds = "ends";
+constexpr const char* kGone = "gone";
 constexpr const char* kResult = "result";
 constexpr const char* kCall = "call";
 constexpr const char* kReturn = "return";

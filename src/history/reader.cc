@@ -65,6 +65,8 @@ std::string contradiction(const Operation& op) {
   if (op.kind == Kind::get && ok && !op.value) return "a get that is ok needs its value";
   if (ok && op.version == 0) return "an operation that is ok needs a version above 0";
   if (op.returned < op.called) return "return is before call";
+  if (op.gone != kNever && op.ends == kNever) return "what is gone needs 'ends'";
+  if (op.gone < op.ends && op.ends != kNever) return "gone is before ends";
   return {};
 }
 
@@ -86,6 +88,7 @@ Result<Operation> parse(const Json& line) {
   const auto expected = fields.number<std::uint64_t>(field::kExpected);
   const auto told = fields.number<std::int64_t>(field::kNumber);
   const auto ends = fields.number<Time>(field::kEnds);
+  const auto gone = fields.number<Time>(field::kGone);
   const auto result = fields.text(field::kResult);
   const auto outcome = named(kOutcomes, result.value_or("unknown"));
   const auto called = fields.number<Time>(field::kCall);
@@ -111,6 +114,7 @@ Result<Operation> parse(const Json& line) {
   op.expected = expected.value_or(0);
   op.number = told.value_or(0);
   op.ends = ends.value_or(kNever);
+  op.gone = gone.value_or(kNever);
   op.outcome = *outcome;
   op.called = *called;
   op.returned = returned.value_or(kNever);

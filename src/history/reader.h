@@ -28,7 +28,8 @@ struct Operation {
   std::uint64_t version = 0;   // 0: none
   std::uint64_t expected = 0;  // put_if, remove_if
   std::int64_t number = 0;     // append, increment
-  Time ends = kNever;          // put, put_if
+  Time ends = kNever;          // put, put_if: it may have ended from then on
+  Time gone = kNever;          // and has for sure
   Outcome outcome = Outcome::unknown;
   Time called = 0;
   Time returned = kNever;  // kNever unless a result was seen

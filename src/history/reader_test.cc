@@ -37,7 +37,7 @@ TEST_F(HistoryReaderTest, ReadsAndMerges) {
         R"("call":3,"return":5})"
         "\n"
         R"({"client":7,"op":"cput","key":"k","value":"w","version":null,"expected":9,)"
-        R"("ends":70,"result":"conflict","call":6,"return":8})"
+        R"("ends":70,"gone":90,"result":"conflict","call":6,"return":8})"
         "\n"
         R"({"client":7,"op":"cdelete","key":"k","value":null,"version":9,"expected":8,)"
         R"("result":"ok","call":9,"return":10})"
@@ -58,10 +58,23 @@ TEST_F(HistoryReaderTest, ReadsAndMerges) {
   EXPECT_EQ((*history)[1].client, "7");
   EXPECT_EQ((*history)[2].expected, 9u);
   EXPECT_EQ((*history)[2].ends, 70);
+  EXPECT_EQ((*history)[2].gone, 90);
   EXPECT_EQ((*history)[3].ends, kNever);
+  EXPECT_EQ((*history)[3].gone, kNever);
   EXPECT_EQ((*history)[2].outcome, Operation::Outcome::conflict);
   EXPECT_EQ((*history)[3].kind, Operation::Kind::remove_if);
   EXPECT_EQ((*history)[3].expected, 8u);
+}
+
+// As older runners wrote it.
+TEST_F(HistoryReaderTest, WhenItIsGoneNeedNotBeKnown) {
+  write(R"({"client":"a","op":"put","key":"k","value":"v","version":3,"ends":70,"result":"ok",)"
+        R"("call":1,"return":2})"
+        "\n");
+  auto history = read();
+  ASSERT_TRUE(history.ok()) << history.status().to_string();
+  EXPECT_EQ(history->at(0).ends, 70);
+  EXPECT_EQ(history->at(0).gone, kNever);
 }
 
 TEST_F(HistoryReaderTest, CallWithoutResultIsUnknown) {
@@ -106,6 +119,8 @@ TEST_F(HistoryReaderTest, SaysWhatIsWrongWhere) {
       {R"({"op":"cdelete","key":"k","call":1})", "'expected'"},
       {R"({"op":"cdelete","key":"k","call":1,"expected":0})", "version 0"},
       {R"({"op":"delete","key":"k","call":3,"return":2,"result":"error"})", "before call"},
+      {R"({"op":"put","key":"k","call":1,"value":"v","gone":5})", "needs 'ends'"},
+      {R"({"op":"put","key":"k","call":1,"value":"v","ends":5,"gone":4})", "gone is before ends"},
   };
   for (const auto& [line, what] : cases) {
     paths_.clear();

@@ -93,6 +93,8 @@ void append_line(std::string& out, const HistoryLine& line) {
   if (line.ends != 0) {
     append_name(out, ',', field::kEnds);
     append_number_or_null(out, true, line.ends);
+    append_name(out, ',', field::kGone);
+    append_number_or_null(out, line.gone != 0, line.gone);
   }
   append_name(out, ',', field::kResult);
   append_string(out, name_of(kOutcomes, outcome_of(line.op, line.code)));

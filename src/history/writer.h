@@ -23,7 +23,8 @@ struct HistoryLine {
   std::uint64_t version = 0;   // 0: none
   std::uint64_t expected = 0;  // of put_if, remove_if
   std::int64_t number = 0;     // of append, increment
-  std::uint64_t ends = 0;      // of put, put_if; 0: never
+  std::uint64_t ends = 0;      // of put, put_if: it may have ended from then on; 0: never
+  std::uint64_t gone = 0;      // and has for sure; 0: not known
   Code code = Code::ok;        // how it ended
   std::uint64_t call = 0;
   std::uint64_t ended = 0;

@@ -56,6 +56,9 @@ TEST(HistoryLine, APutForATimeSaysWhenItMayHaveEnded) {
   EXPECT_FALSE(nlohmann::json::parse(text(line)).contains("ends"));
   line.ends = 77;
   EXPECT_EQ(nlohmann::json::parse(text(line))["ends"], 77);
+  EXPECT_TRUE(nlohmann::json::parse(text(line))["gone"].is_null());
+  line.gone = 99;
+  EXPECT_EQ(nlohmann::json::parse(text(line))["gone"], 99);
 }
 
 TEST(HistoryLine, ConditionalDeleteHasNoValue) {

@@ -40,6 +40,7 @@ struct KeyWrite {
   Time replaced = kNever;
   Time removed = kNever;
   Time ends = kNever;  // from this time on it may end by itself
+  Time gone = kNever;  // and from this one on it has
 };
 
 // What an operation that ended demands: that between its call and its return there was a moment ...
@@ -91,6 +92,7 @@ class Builder {
       before.version = version_of(*first);
       before.present = is_put(*first);
       before.ends = first->ends;
+      before.gone = first->gone;
     }
     problem_.writes.push_back(before);
   }
@@ -152,6 +154,9 @@ class Builder {
       if (version_of(writer) != op->version) {
         return impossible("one value was seen with two versions", {&writer, op});
       }
+      if (op->called > writer.gone) {
+        return impossible("a get returned a value that had ended for sure", {&writer, op});
+      }
     }
     return true;
   }
@@ -168,6 +173,7 @@ class Builder {
       w.present = is_put(*op);
       w.called = op->called;
       w.ends = op->ends;
+      w.gone = op->gone;
       writes.push_back(w);
     }
     std::sort(writes.begin() + 1, writes.end(),
@@ -363,11 +369,16 @@ class Search {
                                                : s.shape == State::Shape::overwritten;
   }
 
+  // Until when it is that, at most, of what is present.
+  Time until(const State& s) const {
+    return s.shape == State::Shape::as_written ? p_.writes[s.at].gone : kNever;
+  }
+
   bool satisfied(const State& s, const Demand& d) const {
     switch (d.what) {
       case Demand::What::reached: return s.at >= d.write;
       case Demand::What::absent: return !present(s) || s.flipped >= d.called;
-      case Demand::What::present: return present(s) || s.flipped >= d.called;
+      case Demand::What::present: return (present(s) ? until(s) : s.flipped) >= d.called;
       case Demand::What::differs:
         return s.at != d.write || s.shape != State::Shape::as_written || s.settled >= d.called;
     }
@@ -398,7 +409,7 @@ class Search {
     const KeyWrite& here = p_.writes[s.at];
     if (s.shape == State::Shape::as_written && here.last_seen > now_) return;
     auto become = [&](State next, bool is_present) {
-      if (present(s) != is_present) next.flipped = now_;
+      if (present(s) != is_present) next.flipped = is_present ? now_ : std::min(now_, until(s));
       next.settled = now_;
       f(normal(next));
     };

@@ -7,8 +7,9 @@
 // the order the writes take effect. So what is checked is more than the values: a get's value and
 // version must be those of one write.
 //
-// What was put for a time may become absent by itself, once, from when it says on. A cput of its
-// version may take effect after that, if nobody else has written the key (rule 17).
+// What was put for a time may become absent by itself, once, from when it says on, and must have
+// when it is gone. A cput of its version may take effect after that, if nobody else has written the
+// key (rule 17). Of a write of unknown outcome that nobody saw it is not looked at when it is gone.
 //
 // A key that is appended to, or incremented, has no other writes (linearizability/additions.h).
 //

@@ -75,6 +75,10 @@ Operation until(Time ends, Operation o) {
   o.ends = ends;
   return o;
 }
+Operation gone(Time gone, Operation o) {
+  o.gone = gone;
+  return o;
+}
 Operation conflict(std::string value, std::uint64_t expected, Time called, Time returned) {
   Operation o = put_if(std::move(value), expected, 0, called, returned);
   o.outcome = Outcome::conflict;
@@ -234,6 +238,28 @@ TEST(Linearizability, WhatWasPutForATimeEndsOnce) {
   // Who has looked before the end may write after it, if nobody else has.
   EXPECT_TRUE(good({first, get_nothing(11, 12), put_if("b", 1, 2, 9, 14), get("b", 2, 15, 16)}));
   EXPECT_TRUE(bad({first, get_nothing(11, 12), put("c", 2, 13, 14), put_if("b", 1, 3, 9, 16)}));
+}
+
+TEST(Linearizability, WhatWasPutForATimeEndsInTime) {
+  const Operation first = gone(20, until(10, put("a", 1, 1, 2)));
+  EXPECT_TRUE(good({first, get("a", 1, 15, 16), get_nothing(21, 22)}));
+  EXPECT_TRUE(good({first, get("a", 1, 20, 30), get_nothing(21, 22)}));
+  EXPECT_TRUE(bad({first, get("a", 1, 21, 22)}));
+  EXPECT_TRUE(bad({first, get("a", 1, 15, 16), get("a", 1, 21, 22)}));
+  // The next one has an end of its own, or none.
+  EXPECT_TRUE(good({first, put("b", 2, 3, 4), get("b", 2, 21, 22)}));
+  // For conditional writes it is absent then.
+  EXPECT_TRUE(good({first, put_if("b", 0, 2, 21, 22)}));
+  EXPECT_TRUE(good({first, conflict("b", 0, 20, 22)}));
+  EXPECT_TRUE(bad({first, conflict("b", 0, 21, 22)}));
+  EXPECT_TRUE(good({first, conflict("b", 1, 21, 22)}));
+  EXPECT_TRUE(good({first, remove(2, 25, 26), conflict("b", 0, 20, 30)}));
+  EXPECT_TRUE(bad({first, remove(2, 25, 26), conflict("b", 0, 21, 30)}));
+  EXPECT_TRUE(good({first, lost_put("c", 3), conflict("b", 0, 21, 22)}));
+  // What was seen of an unknown one ends likewise.
+  const Operation lost = gone(20, until(10, lost_put("a", 1)));
+  EXPECT_TRUE(good({lost, get("a", 1, 15, 16), get_nothing(21, 22)}));
+  EXPECT_TRUE(bad({lost, get("a", 1, 15, 16), get("a", 1, 21, 22)}));
 }
 
 TEST(Linearizability, AnUnknownPutForATimeMayHaveEnded) {
