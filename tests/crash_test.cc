@@ -6,10 +6,16 @@
 // SCALIO_STRESS_RESTARTS: how often each test kills the server, 50 otherwise.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 #include <random>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "history/reader.h"
+#include "linearizability/linearizability.h"
 #include "support/crowd.h"
 #include "support/store.h"
 
@@ -57,6 +63,55 @@ TEST(ServerKilled, ManyKeysSmallLog) {
   Scratch scratch("crash");
   kill_and_restart(scratch, {.ssd_size = "16M", .format = {"--log-size", "512K"}, .cache = "64K"},
                    {.seconds = kUntilStopped, .keys = 5000, .rate = 2000});
+}
+
+// Rule 17, as the benchmark's histories tell it. A restart may put the store's clock ahead: all the
+// same nothing ends before its time, and nothing is read long after it.
+TEST(ServerKilled, RecordsWithEnds) {
+  constexpr std::chrono::seconds kBound{90}, kAllGone{11};
+  Scratch scratch("crash");
+  Store store(scratch, {.cache = "64K"});
+  ASSERT_TRUE(store.start());
+  std::vector<std::string> histories;
+  const auto bench = [&](const std::string& name, const std::vector<std::string>& more) {
+    histories.push_back((scratch / (name + ".history")).string());
+    std::vector<std::string> argv = {
+        SCALIO_PROGRAM, "bench", "ycsb", "--server",  store.unix_uri(), "--records",
+        "2000",         "--ttl", "6",    "--history", histories.back(), "--quiet"};
+    argv.insert(argv.end(), more.begin(), more.end());
+    return Process(argv, scratch / name);
+  };
+  Process load = bench("load", {"--workload", "c", "--load", "--operations", "0"});
+  const std::optional<ProcessEnd> loaded = load.wait(kBound);
+  ASSERT_TRUE(loaded && !loaded->signaled && loaded->code == 0) << load.err();
+  const auto begin = std::chrono::steady_clock::now();
+
+  // Fewer restarts than the times in the histories allow for.
+  Process run = bench("run", {"--workload", "b", "--operations", "1000000", "-p", "target=2000",
+                              "-p", "maxexecutiontime=8", "--seed", "2"});
+  for (int i = 0; i < 3; ++i) {
+    std::this_thread::sleep_for(milliseconds(1200));
+    ASSERT_NO_FATAL_FAILURE(store.kill());
+    ASSERT_TRUE(store.start()) << "restart " << i;
+  }
+  ASSERT_TRUE(run.wait(kBound)) << "the benchmark hangs";
+  std::this_thread::sleep_until(begin + kAllGone);
+  Process after = bench("after", {"--workload", "c", "--operations", "20000", "--seed", "3"});
+  const std::optional<ProcessEnd> ended = after.wait(kBound);
+  ASSERT_TRUE(ended && !ended->signaled && ended->code == 0) << after.err();
+  store.stop();
+
+  const auto last = history::read_history({&histories.back(), 1});
+  ASSERT_TRUE(last.ok()) << last.status().to_string();
+  EXPECT_TRUE(std::ranges::any_of(*last, [](const history::Operation& op) {
+    return op.outcome == history::Operation::Outcome::not_found;
+  })) << "nothing has ended";
+  const auto all = history::read_history(histories);
+  ASSERT_TRUE(all.ok()) << all.status().to_string();
+  const auto violations = linearizability::check(*all);
+  ASSERT_TRUE(violations.ok()) << violations.status().to_string();
+  for (const linearizability::Violation& violation : *violations)
+    ADD_FAILURE() << to_string(violation);
 }
 
 }  // namespace

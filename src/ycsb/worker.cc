@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/assert.h"
+#include "ycsb/lifetime.h"
 
 namespace scalio::ycsb {
 namespace {
@@ -203,9 +204,13 @@ bool Worker::finish_write(const Slot& slot, Operation operation,
         .client = slot.client, .op = history_op(operation), .key = slot.key.view()};
     if (operation != Operation::remove) {
       line.value = std::string_view(slot.value.data(), slot.value.size());
-      // The store's clock may be a little faster.
       const auto ttl = static_cast<std::uint64_t>(assignment_.ttl.count());
-      if (ttl > 0) line.ends = begin + ttl - ttl / 32;
+      if (ttl > 0) {
+        const Lifetime life = lifetime_of(ttl, begin, end);
+        line.ends = life.least;
+        // What may happen yet has its time from then on.
+        if (written.ok()) line.gone = life.most;
+      }
     }
     if (written.ok()) line.version = *written;
     line.expected = expected;
