@@ -281,7 +281,8 @@ TEST_F(CApiTest, RecordsOfABatchEnd) {
       {SCALIO_PUT, bytes("c"), bytes("3"), 0, {1, 0}},
       {SCALIO_PUT, bytes("d"), bytes("4"), 0, {}},
       // What is of puts is not looked at.
-      {SCALIO_REMOVE, bytes("e"), bytes(large), 0, {end, 0}}};
+      {SCALIO_REMOVE, bytes("e"), bytes(large), 0, {end, 0}},
+      {SCALIO_REMOVE, bytes("f"), {nullptr, 5}, 0, {}}};
   const Outcome written(scalio_batch(client_, writes.data(), writes.size()));
   for (size_t i = 0; i < writes.size(); ++i)
     EXPECT_EQ(scalio_result_code(scalio_result_at(written.get(), i)), SCALIO_OK) << i;

@@ -95,6 +95,9 @@ TEST(ServerKilled, RecordsWithEnds) {
     ASSERT_TRUE(store.start()) << "restart " << i;
   }
   ASSERT_TRUE(run.wait(kBound)) << "the benchmark hangs";
+  const auto beside = history::read_history({&histories.back(), 1});
+  ASSERT_TRUE(beside.ok()) << beside.status().to_string();
+  EXPECT_GT(beside->size(), 500U) << "it has not run beside the restarts: " << run.err();
   std::this_thread::sleep_until(begin + kAllGone);
   Process after = bench("after", {"--workload", "c", "--operations", "20000", "--seed", "3"});
   const std::optional<ProcessEnd> ended = after.wait(kBound);

@@ -105,8 +105,10 @@ TEST_F(GatewayUsersTest, AStrangerHasSmallRequests) {
 }
 
 TEST_F(GatewayUsersTest, AStrangerIsNotKept) {
-  RedisClient reader = connect_as("reader"), stranger = connect();
+  RedisClient reader = connect_as("reader"), stranger = connect(), again = connect_as("reader");
+  EXPECT_EQ(again.say({"RESET"}), "+RESET");
   EXPECT_TRUE(stranger.closed());
+  EXPECT_TRUE(again.closed());
   EXPECT_EQ(reader.say({"PING"}), "+PONG");
   EXPECT_THAT(gateway_.process().err(), HasSubstr("no AUTH that was right in 5 s: closed"));
 }

@@ -43,7 +43,10 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
     case Rule::epoch: only({Fault::kill_server, Fault::freeze_client, Fault::slow}); break;
     case Rule::identity: only({Fault::replaced_ssd}); break;
     case Rule::log_mac: only({Fault::forged_log, Fault::kill_server}); break;
-    case Rule::reach_later: only({Fault::slow}); break;
+    case Rule::reach_later:
+      only({Fault::slow});
+      options.full = true;
+      break;
     case Rule::moves_flushed:
       only({Fault::power_cut});
       options.large = true;

@@ -53,6 +53,10 @@ scalio_result* failed(Code code, const char* message) {
   return c::new_result(Status(code, message));
 }
 
+bool is_put(const scalio_write& write) {
+  return write.kind == SCALIO_PUT || write.kind == SCALIO_PUT_IF;
+}
+
 // Runs what may throw.
 template <class F>
 scalio_result* guarded(F body) noexcept {
@@ -294,7 +298,8 @@ scalio_result* scalio_batch_async(scalio_client* client, const scalio_write* wri
     if (writes[i].kind < SCALIO_PUT || writes[i].kind > SCALIO_REMOVE_IF) {
       return failed(Code::invalid, "a write of a batch is of no kind that there is");
     }
-    if (missing(writes[i].key) || missing(writes[i].value)) return wrong_bytes();
+    if (missing(writes[i].key) || (is_put(writes[i]) && missing(writes[i].value)))
+      return wrong_bytes();
   }
   return begin_with<Result<SharedClient::Versions>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
@@ -303,7 +308,7 @@ scalio_result* scalio_batch_async(scalio_client* client, const scalio_write* wri
           const scalio_write& w = writes[i];
           copies.push_back({.kind = static_cast<BatchWrite::Kind>(w.kind),
                             .key = text(w.key),
-                            .value = text(w.value),
+                            .value = is_put(w) ? text(w.value) : std::string(),
                             .expected = w.expected,
                             .expiry = expiry_of(w.expiry)});
         }

@@ -84,7 +84,7 @@ Result<fabric::Users> users_of(const toml::table& file) {
     if (user == kMask && value.is_string()) {
       const std::optional<layout::LoginKey> mask = mask_of(value.ref<std::string>());
       if (!mask) return Status(Code::invalid, "its mask of salts is none of 64 digits");
-      users.mask = *mask;
+      users.mask = mask;
       continue;
     }
     if (!layout::is_user_name(user) || table == nullptr) {
@@ -102,8 +102,8 @@ Result<fabric::Users> users_of(const toml::table& file) {
 }
 
 std::string text_of(const fabric::Users& users) {
-  std::string text =
-      fmt::format("{}\n\"{}\" = \"{:02x}\"\n", kHeader, kMask, fmt::join(users.mask, ""));
+  const layout::LoginKey mask = users.mask ? *users.mask : layout::random_login_key();
+  std::string text = fmt::format("{}\n\"{}\" = \"{:02x}\"\n", kHeader, kMask, fmt::join(mask, ""));
   for (const auto& [name, record] : users.by_name) {
     text += fmt::format("\n[{}]\nrights = [\"{}\"]\nsecret = \"{}\"\n", name,
                         fmt::join(names_of(record.rights), "\", \""), record.keys.text());

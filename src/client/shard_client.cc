@@ -759,7 +759,9 @@ Task<Result<std::uint64_t>> ShardClient::set_end(std::string_view key, std::uint
     if (!found.ok()) co_return found.status();
     const Record& now = found->record;
     // Since the server has looked it was written: so it is asked again.
-    if (found->large() || (expected != 0 && now.version != expected)) continue;
+    const bool fits = payload_size(layout::RecordView{key, now.value, 0, layout::Kind::value, 1}) <=
+                      link_.current()->hello.ssd.inline_limit;
+    if (found->large() || fits || (expected != 0 && now.version != expected)) continue;
     const auto length = static_cast<std::uint32_t>(now.value.size());
     const Result<std::uint64_t> put =
         co_await write_large({key, length, now.version, expiry}, now.value, deadline);

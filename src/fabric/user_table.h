@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "fabric/wrong_secrets.h"
@@ -12,9 +13,10 @@ namespace scalio::fabric {
 
 struct Users {
   std::map<std::string, layout::UserRecord> by_name;
-  // What the salts of names that nobody has are made of. If it is another after a restart, a
-  // stranger can tell them from users, whose salts stay.
-  layout::LoginKey mask = layout::random_login_key();
+  // What the salts of names that nobody has are made of; by chance, for as long as the table is
+  // there, if the file has none. If it becomes another, a stranger can tell them from users, whose
+  // salts stay.
+  std::optional<layout::LoginKey> mask = {};
 };
 
 // For any thread.

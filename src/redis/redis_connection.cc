@@ -220,6 +220,8 @@ void RedisConnection::on_done(CommandCall& call) {
     state_.slow.ended(call, state_.loop.now() - call.waits_since);
   }
   if (entry_.armed() && !is_stranger()) entry_.cancel();
+  // RESET has made it one.
+  if (!entry_.armed() && is_stranger()) entry_.arm(state_.loop.now() + state_.limits.entry);
   call.done = true;
   waiting_ += call.replied().size();
   while (!calls_.empty() && calls_.front()->done) {

@@ -21,7 +21,9 @@ Task<void> Cleaner::run() {
       co_await values_.demand();
       continue;
     }
+    values_.pass_begins();
     const Pass ended = co_await pass();
+    looking_ = ended == Pass::looking;
     values_.pass_ended(ended);
     if (ended == Pass::in_vain && !stopping_ && !stop_.failed()) co_await values_.demand();
   }
@@ -38,7 +40,8 @@ Task<void> Cleaner::stop() {
 
 Task<Cleaner::Pass> Cleaner::pass() {
   std::vector<Cleaned> segments = co_await scan_victims();
-  if (segments.empty() && values_.somebody_waits() && co_await merge_all())
+  // Not between looks for what has ended: that is merged when something had.
+  if (segments.empty() && values_.somebody_waits() && !looking_ && co_await merge_all())
     segments = co_await scan_victims();
   Inspection inspection;
   if (segments.empty() && values_.somebody_waits()) {

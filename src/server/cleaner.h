@@ -92,6 +92,7 @@ class Cleaner {
   Semaphore permits_;
   WaitList ended_;
   std::uint64_t merged_version_ = 0;  // the log's, when all was merged for want of victims
+  bool looking_ = false;              // the last pass was
   bool running_ = false;
   bool stopping_ = false;
 };

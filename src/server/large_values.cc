@@ -27,6 +27,8 @@ Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size
   std::uint64_t tried = passes_;
   for (;;) {
     if (stop_.failed()) co_return stop_.answer();
+    if (stopping_ && user == User::writes)
+      co_return Status(Code::unavailable, "the server is stopping");
     if (const auto place = segments_.take(user, size)) co_return *place;
     if (opening_[static_cast<std::size_t>(user)]) {
       co_await changed_.wait();
@@ -38,7 +40,7 @@ Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size
       if (segments_.scarce()) demand_.wake_all();
       continue;
     }
-    bool full = patience == Patience::none || stopping_ || passes_ - passes >= kMostPasses;
+    bool full = patience == Patience::none || passes_ - passes >= kMostPasses;
     if (!full && passes_ > tried && last_pass_ != Pass::gained) {
       full = !co_await may_yet_gain(until);
       tried = passes_;
@@ -62,12 +64,11 @@ Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size
 // what has ended, or an upload has given back what kept a segment from it, which is waited for.
 Task<bool> LargeValues::may_yet_gain(Nanos until) {
   if (last_pass_ == Pass::looking) co_return executor_.now() < until;
-  const std::uint64_t before = unpinned_;
-  while (unpinned_ == before && segments_.held() && executor_.now() < until && !stopping_ &&
-         !stop_.failed()) {
+  const std::uint64_t before = unpinned_before_;
+  if (unpinned_ == before && !segments_.held()) co_return false;
+  while (unpinned_ == before && executor_.now() < until && !stopping_ && !stop_.failed())
     co_await executor_.sleep(kLookAgain);
-  }
-  co_return unpinned_ != before && !stopping_;
+  co_return unpinned_ != before;
 }
 
 Task<Status> LargeValues::open(User user, const layout::SegmentHeader& header) {

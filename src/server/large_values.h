@@ -78,6 +78,7 @@ class LargeValues {
   // A pass has ended: a segment became free, or one may when the next has looked at more, or
   // nothing can be gained. Who waits looks again, or gives up.
   enum class Pass : std::uint8_t { gained, looking, in_vain };
+  void pass_begins() { unpinned_before_ = unpinned_; }
   void pass_ended(Pass ended);
 
   // A failure or the end. They look at why themselves.
@@ -110,7 +111,8 @@ class LargeValues {
   std::size_t waiting_ = 0;           // writers, for a segment
   std::uint64_t passes_ = 0;          // of the cleaner
   Pass last_pass_ = Pass::gained;
-  std::uint64_t unpinned_ = 0;  // values ever
+  std::uint64_t unpinned_ = 0;         // values ever
+  std::uint64_t unpinned_before_ = 0;  // the last pass
   bool stopping_ = false;
   std::uint64_t tables_ = 0;  // written
   std::uint64_t flushes_begun_ = 0, flushes_ended_ = 0;

@@ -16,8 +16,9 @@ using layout::RequestKind;
 namespace {
 // Checkpoints that a write waits for before the log is called full.
 constexpr std::uint64_t kMaxCheckpointsWaited = 256;
-// How often what has ended is looked for near writes that have no room.
-constexpr Nanos kSweepEvery = kSecond;
+// Before what has ended is looked for again, near a write that has no room, if the last look found
+// nothing.
+constexpr Nanos kSweepPause = 100 * kMillisecond;
 
 WriteOutcome failed(const Status& status) { return {status.code(), 0, status.message()}; }
 
@@ -455,8 +456,9 @@ Task<Status> WritePath::find_room_alone(const KeyedWrite& w, BucketRoom::Turn& t
 }
 
 // A write was refused: if something near it has ended, the next one is not. At one place at a time,
-// and each second: refusals come as fast as clients ask.
+// and not again at once where there is nothing: refusals come as fast as clients ask.
 Task<void> WritePath::remove_ended(std::uint64_t home) {
+  bool found_any = false;
   if (const Result<std::uint64_t> time = co_await tell_time(); time.ok()) {
     const auto found = co_await buckets_.find_ended(home, *time);
     for (std::size_t i = 0; found.ok() && i < found->size() && !stopping_; ++i) {
@@ -468,9 +470,10 @@ Task<void> WritePath::remove_ended(std::uint64_t home) {
       // It fails only if somebody was faster, or the shard takes no more writes.
       co_await write(request, &ended);
     }
-    if (found.ok() && !found->empty()) merger_.merge_near(home);
+    found_any = found.ok() && !found->empty();
+    if (found_any) merger_.merge_near(home);
   }
-  sweep_again_ = executor_.now() + kSweepEvery;
+  if (!found_any) sweep_again_ = executor_.now() + kSweepPause;
   sweeping_ = false;
   swept_.wake_all();
 }

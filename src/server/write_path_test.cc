@@ -514,7 +514,7 @@ TEST_F(WritePathTest, WhatHasEndedGivesItsRoomToTheNext) {
   EXPECT_EQ(write_until(1, RequestKind::set_end, stored[7]).code, Code::ok);
   merge_all();
   ASSERT_TRUE(parts_.stored(stored[7])) << "no merge has left it out";
-  // It is looked for once a second.
+  // It is looked for in turn.
   WriteOutcome again;
   do {
     run(*parts_.loop, sleep_a_little());

@@ -110,10 +110,11 @@ class Simulation {
         interruption_(options.interruption) {
     StoreShape store = store_shape(chosen);
     LoadShape load = load_shape(chosen, options.operations);
-    if (chosen.chance(kBacklogPerMillion)) {
-      make_backlog(chosen, store, load);
-    } else if (chosen.chance(kFullPerMillion)) {
+    const bool backlog = chosen.chance(kBacklogPerMillion);
+    if (options.full || (!backlog && chosen.chance(kFullPerMillion))) {
       make_full(chosen, store, load);
+    } else if (backlog) {
+      make_backlog(chosen, store, load);
     }
     if (options.hot) make_hot(chosen, store, load);
     if (options.large || chosen.chance(kLargePerMillion)) make_large(chosen, store, load);
