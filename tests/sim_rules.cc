@@ -45,7 +45,7 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
     case Rule::log_mac: only({Fault::forged_log, Fault::kill_server}); break;
     case Rule::reach_later:
       only({Fault::slow});
-      options.full = true;
+      options.spilled = true;
       break;
     case Rule::moves_flushed:
       only({Fault::power_cut});

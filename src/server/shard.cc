@@ -256,10 +256,11 @@ Task<void> Shard::tell_time(std::shared_ptr<Session> session, std::uint64_t call
   const std::uint64_t connection = session->connection;
   const Result<std::uint64_t> time = co_await writes_.tell_time();
   --times_asked_;
+  const Status failure = time.status();
   Bytes text;
   if (time.ok()) layout::encode(text, layout::StoreTime{*time});
-  const std::string_view told = time.ok() ? as_string(text) : time.status().message();
-  session->reply(connection, call, encoded({time.code(), 0, told}));
+  const std::string_view told = time.ok() ? as_string(text) : failure.message();
+  session->reply(connection, call, encoded({failure.code(), 0, told}));
 }
 
 Task<void> Shard::serve_write(std::shared_ptr<Session> session, OwnedRequest request) {

@@ -82,6 +82,14 @@ void make_hot(Random& random, StoreShape& store, LoadShape& load) {
   load.keys = static_cast<std::uint32_t>(random.between(1, 2));
 }
 
+// What goes wrong only with records that move between buckets is met sooner where many do.
+void make_spilled(Random& random, StoreShape& store, LoadShape& load) {
+  store.ssds = store.slices = 1;
+  store.bucket_size = 512;
+  store.buckets = random.between(2, 4);
+  load.keys = static_cast<std::uint32_t>(random.between(12, 24));
+}
+
 // Values that are too large for buckets, of sizes that fill the segments for them several times
 // over, while what is live of them, or on its way, leaves the cleaner room.
 void make_large(Random& random, StoreShape& store, LoadShape& load) {
@@ -110,12 +118,12 @@ class Simulation {
         interruption_(options.interruption) {
     StoreShape store = store_shape(chosen);
     LoadShape load = load_shape(chosen, options.operations);
-    const bool backlog = chosen.chance(kBacklogPerMillion);
-    if (options.full || (!backlog && chosen.chance(kFullPerMillion))) {
-      make_full(chosen, store, load);
-    } else if (backlog) {
+    if (chosen.chance(kBacklogPerMillion)) {
       make_backlog(chosen, store, load);
+    } else if (chosen.chance(kFullPerMillion)) {
+      make_full(chosen, store, load);
     }
+    if (options.spilled) make_spilled(chosen, store, load);
     if (options.hot) make_hot(chosen, store, load);
     if (options.large || chosen.chance(kLargePerMillion)) make_large(chosen, store, load);
     result_.block_read = load.block_read;
