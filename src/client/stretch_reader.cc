@@ -139,10 +139,11 @@ Task<Status> StretchReader::read_reach(Spilled& found, bool& blank) {
       if (is_home(r, found.number)) found.add(r);
     });
   };
-  add(found.home);
+  const std::uint32_t begin = kept(Rule::reach_later) ? 1 : 0;
+  if (begin > 0) add(found.home);
   const std::uint32_t reach = Bucket(found.home).reach();
   const auto most = static_cast<std::uint32_t>(std::max<std::size_t>(kLargestRead / size, 1));
-  for (std::uint32_t i = kept(Rule::reach_later) ? 1 : 0; i <= reach; i += most) {
+  for (std::uint32_t i = begin; i <= reach; i += most) {
     const std::uint32_t count = std::min(reach - i + 1, most);
     const ByteSpan pages =
         found.memory.emplace_back(std::make_unique<Buffer>(count * std::size_t{size}))->span();

@@ -82,12 +82,14 @@ void make_hot(Random& random, StoreShape& store, LoadShape& load) {
   load.keys = static_cast<std::uint32_t>(random.between(1, 2));
 }
 
-// What goes wrong only with records that move between buckets is met sooner where many do.
+// What goes wrong only with records that move between buckets under a scan is met sooner where many
+// do.
 void make_spilled(Random& random, StoreShape& store, LoadShape& load) {
   store.ssds = store.slices = 1;
   store.bucket_size = 512;
   store.buckets = random.between(2, 4);
   load.keys = static_cast<std::uint32_t>(random.between(12, 24));
+  load.many_scans = true;
 }
 
 // Values that are too large for buckets, of sizes that fill the segments for them several times

@@ -27,7 +27,7 @@ struct SimulationOptions {
   bool choose = true;                  // else all of them are on
   bool trace = false;                  // prints what happens to stdout
   bool hot = false;                    // all load on a key or two in one block
-  bool spilled = false;                // many homes have records in other buckets
+  bool spilled = false;                // many homes have records in other buckets, and are scanned
   bool large = false;                  // the store has an area for large values
   std::optional<ScanInterruption> interruption = std::nullopt;
 };

@@ -152,7 +152,9 @@ Task<void> SimLoad::task(SimClient& client) {
     const auto key =
         static_cast<std::uint32_t>(std::min(random.below(shape_.keys), random.below(shape_.keys)));
     const std::uint64_t dice = random.below(100);
-    if (dice < 53) {
+    if (shape_.many_scans && dice < 50) {
+      co_await scan(client);
+    } else if (dice < 53) {
       co_await get(client, key);
     } else if (dice < 55) {
       co_await scan(client);

@@ -22,6 +22,7 @@ struct LoadShape {
   Nanos resume_timeout = 500 * kMillisecond;
   BlockRead block_read = BlockRead::whole;
   std::uint32_t largest = 0;  // bytes of the largest value; 0: all are within the inline limit
+  bool many_scans = false;    // in place of GETs
 };
 
 class SimLoad {
