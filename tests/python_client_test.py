@@ -89,7 +89,7 @@ class BlockingTest(unittest.TestCase):
             self.client.remove("key", expected=version)
         self.client.remove("key", expected=newer)
         self.client.remove("key")
-        with self.assertRaises(scalio.NotFound):
+        with self.assertRaisesRegex(scalio.NotFound, "no such key"):
             self.client.get("key")
 
     def test_bytes_may_be_any(self):

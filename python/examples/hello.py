@@ -39,7 +39,9 @@ def main(uri: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: hello.py URI")
     try:
-        main(*sys.argv[1:])
+        main(sys.argv[1])
     except scalio.ScalioError as error:
         sys.exit(f"hello.py: {type(error).__name__}: {error}")

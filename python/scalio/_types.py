@@ -89,6 +89,8 @@ _CLASSES: dict[int, Type[ScalioError]] = {
 
 
 def error_of(code: int, message: str) -> ScalioError:
+    if code == NotFound.code and not message:
+        message = "there is no such key"
     error = _CLASSES.get(code, ScalioError)(message)
     if type(error) is ScalioError:
         error.code = code

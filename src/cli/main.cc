@@ -1,4 +1,6 @@
 // scalio: the command line of a Scalio store.
+#include <fmt/format.h>
+
 #include <vector>
 
 #include "cli/command.h"
@@ -29,16 +31,21 @@ int main(int argc, char** argv) {
                    add_import, add_stat, add_top, add_check, add_doctor}) {
     commands.push_back(add(app));
   }
-  CLI::App* bench = app.add_subcommand("bench", "Measure a server");
+  const auto more = [](const char* name) {
+    return fmt::format("`scalio {} COMMAND --help` says more.", name);
+  };
+  CLI::App* bench = app.add_subcommand("bench", "Measure a server")->footer(more("bench"));
   bench->require_subcommand(1);
   commands.push_back(add_bench_ycsb(*bench));
   CLI::App* target =
-      app.add_subcommand("target", "Offer a store's SSDs over NVMe-oF through the kernel");
+      app.add_subcommand("target", "Offer a store's SSDs over NVMe-oF through the kernel")
+          ->footer(more("target"));
   target->require_subcommand(1);
   commands.push_back(add_target_configure(*target));
   commands.push_back(add_target_remove(*target));
 
-  CLI::App* user = app.add_subcommand("user", "Who may use a store: the file of `serve --users`");
+  CLI::App* user = app.add_subcommand("user", "Who may use a store: the file of `serve --users`")
+                       ->footer(more("user"));
   user->require_subcommand(1);
   commands.push_back(add_user_add(*user));
   commands.push_back(add_user_remove(*user));
