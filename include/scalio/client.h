@@ -216,8 +216,8 @@ struct Begun {
 // Values whose bytes and the key's together are over the inline limit are large: up to 64 MiB, if
 // the store has room for such values. They are read and written by the same operations, and are
 // always whole and of one version. Their bytes are on the SSD alone: a GET reads them there. Of all
-// large values together a client reads at most 16 parts of 64 KiB at once, and sends as many; they
-// take turns part by part.
+// large values together a client reads at most 32 parts of 64 KiB at once, and sends 16; they take
+// turns part by part.
 //
 // Arguments passed as string_view or span must stay valid until the operation's task has ended.
 //
