@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "client/timeouts.h"
+#include "client/record_end.h"
 #include "layout/rules.h"
 
 namespace scalio::client {

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "client/client_loop.h"
 #include "client/open_ssd.h"
+#include "client/record_end.h"
 #include "client/shard_client.h"
 #include "client/shard_scan.h"
 #include "client/timeouts.h"

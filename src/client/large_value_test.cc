@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "client/record_end.h"
 #include "client/shard_client.h"
-#include "client/timeouts.h"
 #include "client/value_limit.h"
 #include "client/value_stream.h"
 #include "layout/bucket.h"

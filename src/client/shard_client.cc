@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/hash.h"
+#include "client/record_end.h"
 #include "client/timeouts.h"
 #include "client/value_limit.h"
 #include "client/value_stream.h"

@@ -6,6 +6,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "client/record_end.h"
 #include "client/timeouts.h"
 #include "layout/rules.h"
 #include "layout/value_area.h"

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-#include "client/timeouts.h"
+#include "client/record_end.h"
 #include "layout/value_area.h"
 #include "task/sync.h"
 

@@ -81,10 +81,9 @@ bool wanted(const ExpireConditions& c, EndTime now, const Expiry& then) {
   return !c.if_sooner || lasts || end_of(then) < now;
 }
 
-void reply_changed(CommandCall& call, const Result<std::uint64_t>& outcome) {
-  if (outcome.ok()) return call.reply().integer(1);
-  if (outcome.code() == Code::not_found) return call.reply().integer(0);
-  call.fail(outcome.status());
+void reply_changed(CommandCall& call, const Result<EndChange>& change) {
+  if (!change.ok() && change.code() != Code::not_found) return call.fail(change.status());
+  call.reply().integer(change.ok() && change->changed ? 1 : 0);
 }
 
 Task<void> expire_in(CommandCall& call, TimeForm form) {
@@ -96,14 +95,12 @@ Task<void> expire_in(CommandCall& call, TimeForm form) {
     co_return call.fail(wrong);
   if (!conditions.any()) {
     const Result<std::uint64_t> outcome = co_await call.client().set_end(call[1], *then);
-    co_return reply_changed(call, outcome);
+    co_return reply_changed(call, outcome.ok() ? Result(EndChange{{}, true}) : outcome.status());
   }
   const auto decide = [&](const Record& now) -> std::optional<Expiry> {
     return wanted(conditions, now.end, *then) ? then : std::nullopt;
   };
-  const Result<EndChange> change = co_await change_end(call, OfRecord::head, decide);
-  if (!change.ok() && change.code() != Code::not_found) co_return call.fail(change.status());
-  call.reply().integer(change.ok() && change->changed ? 1 : 0);
+  reply_changed(call, co_await change_end(call, OfRecord::head, decide));
 }
 
 Task<void> expire(CommandCall& call) { return expire_in(call, {TimeUnit::seconds, false}); }
@@ -115,9 +112,7 @@ Task<void> persist(CommandCall& call) {
   const auto decide = [](const Record& now) -> std::optional<Expiry> {
     return now.end == EndTime() ? std::nullopt : std::optional(Expiry::never());
   };
-  const Result<EndChange> change = co_await change_end(call, OfRecord::head, decide);
-  if (!change.ok() && change.code() != Code::not_found) co_return call.fail(change.status());
-  call.reply().integer(change.ok() && change->changed ? 1 : 0);
+  reply_changed(call, co_await change_end(call, OfRecord::head, decide));
 }
 
 // --- With the value ---

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "base/hash.h"
-#include "client/timeouts.h"
+#include "client/record_end.h"
 
 namespace scalio::sim {
 

@@ -10,7 +10,7 @@
 #include "cli/command.h"
 #include "cli/scan_store.h"
 #include "cli/value_memory.h"
-#include "client/timeouts.h"
+#include "client/record_end.h"
 #include "layout/scan_place.h"
 #include "layout/superblock.h"
 #include "server/store_at_rest.h"
