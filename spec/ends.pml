@@ -21,9 +21,6 @@
  *     margin: by 1 or 2 a tick. By that bound it decides that a record lives; that it has ended, by
  *     what it was told; else it asks. A question is answered with the time at any moment while it
  *     is under way.
- *   - With -DJUDGE_BY_CLOCK, also that it has ended, by what passes since the answer: 0 or 1 a
- *     tick. That is what the code does (StoreEstimate::ended), and it holds as long as no restart
- *     takes the time back (-DRESTARTS=0): nobody has marked the time that such a client acts on.
  *
  * WHAT IS ABSTRACTED, AND WHY THAT HIDES NO ERROR
  *
@@ -226,9 +223,6 @@ inline pass(i) {
   if
 #ifdef JUDGE_BY_CLOCK
   :: KNOWS(i) ->
-#ifdef NO_MARGIN_BELOW
-       MORE(c[i].least);
-#endif
        if :: true :: c[i].least < TIMES -> c[i].least++ fi
 #endif
   :: else

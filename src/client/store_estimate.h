@@ -27,11 +27,10 @@ class StoreEstimate {
     const Nanos age = now - asked_;
     return time_ != 0 && end > time_ && end - time_ > age + age / kDrift;
   }
-  // Whether it had for sure at `then`.
+  // Whether it had for sure at `then`, and somebody was told: a time that no batch of the log says
+  // may be gone after a restart.
   bool ended(std::uint64_t end, Nanos then) const {
-    if (time_ == 0 || then < answered_) return false;
-    const Nanos age = then - answered_;
-    return end <= time_ + (age - age / kDrift);
+    return time_ != 0 && then >= answered_ && end <= time_;
   }
 
  private:
