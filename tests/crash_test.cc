@@ -3,7 +3,7 @@
 // back, no half-written value, and an operation in flight ends with an error that tells whether its
 // outcome is known.
 //
-// SCALIO_STRESS_RESTARTS: how often each test kills the server, 50 otherwise.
+// SCALIO_STRESS_RESTARTS: how often each test kills the server, 50 otherwise, 20 with large values.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,9 +24,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-void kill_and_restart(const Scratch& scratch, StoreOptions options, CrowdOptions load) {
+constexpr int kRestarts = 50;
+
+void kill_and_restart(const Scratch& scratch, StoreOptions options, CrowdOptions load,
+                      int usual_restarts = kRestarts) {
   constexpr std::size_t kClients = 8;
-  const int restarts = setting("SCALIO_STRESS_RESTARTS", 50);
+  const int restarts = setting("SCALIO_STRESS_RESTARTS", usual_restarts);
   Store store(scratch, std::move(options));
   ASSERT_TRUE(store.start());
   Crowd crowd(scratch, load);
@@ -63,6 +66,13 @@ TEST(ServerKilled, ManyKeysSmallLog) {
   Scratch scratch("crash");
   kill_and_restart(scratch, {.ssd_size = "16M", .format = {"--log-size", "512K"}, .cache = "64K"},
                    {.seconds = kUntilStopped, .keys = 5000, .rate = 2000});
+}
+
+// Killed while uploads are on their way, and the cleaner moves values.
+TEST(ServerKilled, LargeValues) {
+  Scratch scratch("crash");
+  kill_and_restart(scratch, {.ssd_size = "1200M", .format = {"--values", "1000M"}, .cache = "64K"},
+                   {.seconds = kUntilStopped, .depth = 4, .rate = 200, .largest = 4 << 20}, 20);
 }
 
 // Rule 17, as the benchmark's histories tell it. A restart may put the store's clock ahead: all the

@@ -3,8 +3,10 @@
 // matters: a write's call is in the file before the write begins, and so is everything that was
 // seen before it.
 //
-// Keys with an even number are never deleted. A value is NAME-NUMBER and filler that follows from
-// that; the history has NAME-NUMBER, or the whole value if the filler is not as it should be.
+// Keys with an even number are never deleted. Beside them there are lists, to which all clients
+// append for a moment, and sums of each client's own (linearizability/additions.h). A value is
+// NAME-NUMBER and filler that follows from that; the history has NAME-NUMBER, or the whole value if
+// the filler is not as it should be.
 //
 //   scalio-stress-client URI HISTORY NAME SEED SECONDS DEPTH KEYS RATE LARGEST
 //
@@ -197,8 +199,12 @@ class Load {
     for (int i = 0; i < operations && !lost_; ++i) {
       const std::size_t key = pick_key();
       const std::size_t dice = below(100);
-      if (dice < 50) {
+      if (dice < 46) {
         co_await get(key);
+      } else if (dice < 48) {
+        co_await append();
+      } else if (dice < 50) {
+        co_await increment();
       } else if (dice < 55) {
         co_await get_three();
       } else if (dice < 60) {
@@ -218,13 +224,14 @@ class Load {
   std::uint64_t pick_expected(std::size_t key) { return below(10) < 3 ? 0 : versions_[key]; }
 
   void see(Json line, std::size_t key, const scalio::Status& status, std::uint64_t version) {
+    if (status.ok()) versions_[key] = version;
+    tell(std::move(line), status, version);
+  }
+  void tell(Json line, const scalio::Status& status, std::uint64_t version) {
     line["return"] = now();
     const Code code = status.code();
     line["result"] = outcome(line["op"] != "get", code);
-    if (code == Code::ok) {
-      line["version"] = version;
-      versions_[key] = version;
-    }
+    if (code == Code::ok) line["version"] = version;
     if (code != Code::ok && code != Code::not_found && code != Code::conflict) {
       line["why"] = status.to_string();  // for people
     }
@@ -276,6 +283,53 @@ class Load {
     see(std::move(line), key, version.status(), version.ok() ? *version : 0);
   }
 
+  // To the list of this moment, if this client may: all together never append more than an inline
+  // value has room for. Else reads it.
+  Task<void> append() {
+    constexpr std::int64_t kMoment = 50'000'000;  // ns
+    constexpr int kMost = 2;
+    const std::int64_t called = now(), moment = called / kMoment;
+    const std::string name = fmt::format("list-{}", moment);
+    if (moment != moment_) appended_ = 0;
+    moment_ = moment;
+    if (appended_++ >= kMost) {
+      co_await look(name);
+      co_return;
+    }
+    const std::string text = next_id() + ";";
+    Json line = intend("append", name, text, called);
+    const Result<scalio::Appended> done = co_await client_->append(name, text);
+    if (done.ok()) line["number"] = done->size;
+    tell(std::move(line), done.status(), done.ok() ? done->version : 0);
+  }
+
+  // Of each sum as many times as there are powers of 4 to add.
+  Task<void> increment() {
+    constexpr int kPowers = 31;
+    const int n = increments_++;
+    const std::string name = fmt::format("sum-{}-{}", plan_.name, n / kPowers);
+    const std::int64_t by = std::int64_t{1} << (2 * (n % kPowers));
+    Json line = intend("increment", name, std::to_string(by), now());
+    const Result<scalio::Incremented> done = co_await client_->increment(name, by);
+    if (done.ok()) line["number"] = done->value;
+    tell(std::move(line), done.status(), done.ok() ? done->version : 0);
+    if (below(4) == 0) co_await look(name);
+  }
+  Json intend(const char* op, const std::string& name, const std::string& value,
+              std::int64_t called) {
+    Json line = history_.line(op, name, called);
+    line["value"] = value;
+    history_.add(line);
+    history_.write_out();
+    return line;
+  }
+  Task<void> look(const std::string& name) {
+    Json line = history_.line("get", name, now());
+    const Result<Record> record = co_await client_->get(name);
+    if (record.ok()) line["value"] = record->value;
+    tell(std::move(line), record.status(), record.ok() ? record->version : 0);
+  }
+
   // A put, a conditional one and, of a key that may be deleted, a removal, as one batch.
   Task<void> write_three() {
     using Kind = scalio::BatchWrite::Kind;
@@ -312,6 +366,9 @@ class Load {
   bool lost_ = false;
   std::vector<std::uint64_t> versions_;  // by key, the last one seen
   std::uint64_t values_ = 0;
+  std::int64_t moment_ = 0;  // of the list that was appended to last
+  int appended_ = 0;         // to it
+  int increments_ = 0;
 };
 
 std::unique_ptr<Client> connect(const std::string& uri) {

@@ -225,6 +225,33 @@ TEST_F(ValueSizesTest, CommandsStreamThem) {
   EXPECT_TRUE(run_scalio({"get", "of a file"}).out == big);
 }
 
+// The longest that any store takes.
+TEST(LongestValueTest, IsThereAfterARestart) {
+  constexpr std::size_t kMost = 64 << 20;
+  const Scratch scratch("values");
+  Store store(scratch, {.ssds = 1, .ssd_size = "2500M", .format = {"--values", "2100M"}});
+  ASSERT_TRUE(store.start());
+  std::string value(kMost, '\0');
+  for (std::size_t i = 0; i < value.size(); i += 8) {
+    const std::uint64_t word = mix(i);
+    std::memcpy(value.data() + i, &word, 8);
+  }
+  {
+    const std::unique_ptr<Client> client = connect(store.unix_uri());
+    ASSERT_TRUE(client);
+    EXPECT_EQ(client->run(client->put("key", value + "1")).code(), Code::too_large);
+    const Result<std::uint64_t> put = client->run(client->put("key", value));
+    ASSERT_TRUE(put.ok()) << put.status().to_string();
+  }
+  store.stop();
+  ASSERT_TRUE(store.start());
+  const std::unique_ptr<Client> client = connect(store.tcp_uri());
+  ASSERT_TRUE(client);
+  const Result<Record> got = client->run(client->get("key"));
+  ASSERT_TRUE(got.ok()) << got.status().to_string();
+  EXPECT_TRUE(got->value == value);
+}
+
 // Whoever can write the SSD's value area can make values unreadable, and no more.
 TEST_F(ValueSizesTest, ForeignBytesInTheirPlaceAreNeverAValue) {
   ASSERT_TRUE(store_.start());

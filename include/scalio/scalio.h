@@ -130,7 +130,8 @@ scalio_result* scalio_connect(const char* uri, const scalio_options* options,
  * function that the client calls, and no other thread may use the client meanwhile. In a forked
  * child it does nothing, and every operation fails. NULL is nothing. */
 void scalio_client_free(scalio_client* client);
-/* The largest key + value, in bytes, that the store takes. */
+/* The largest key + value, in bytes, that one read of a bucket brings. Of larger ones the value is
+ * in the store's value log, if it has one. Values are given and taken whole here; C++ has parts. */
 size_t scalio_inline_limit(const scalio_client* client);
 
 /* --- Operations that wait ---------------------------------------------------------------------

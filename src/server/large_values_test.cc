@@ -394,6 +394,45 @@ TEST_F(LargeValuesTest, UploadsAreBoundedInNumber) {
   EXPECT_EQ(sender.begin("one more", 600).code, Code::busy);
 }
 
+TEST_F(LargeValuesTest, PartsOnTheirWayAreBoundedInBytes) {
+  const layout::SsdGeometry g = large_geometry(64);
+  ShardFixture s(g, formatted(g), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  constexpr std::size_t kUploads = 40;
+  const std::string value = value_of(120'000);
+  const auto key = [](std::size_t i) { return "key" + std::to_string(i + 10); };
+  std::vector<layout::Upload> uploads;
+  for (std::size_t i = 0; i < kUploads; ++i) {
+    ASSERT_EQ(sender.begin(key(i), value.size()).code, Code::ok);
+    uploads.push_back(sender.upload);
+  }
+  std::vector<std::array<std::uint64_t, 2>> calls;
+  for (std::size_t i = 0; i < kUploads; ++i) {
+    sender.upload = uploads[i];
+    calls.push_back({sender.send_part(key(i), value, 0), sender.send_part(key(i), value, 1)});
+  }
+  const std::size_t first = layout::part_capacity(key(0).size());
+  std::size_t taken = 0, refused = 0;
+  for (std::size_t i = 0; i < kUploads; ++i) {
+    sender.upload = uploads[i];
+    for (std::uint32_t part = 0; part < 2; ++part) {
+      const WriteAnswer a = sender.answer(calls[i][part]);
+      if (a.code == Code::ok) {
+        taken += part == 0 ? first : value.size() - first;
+        continue;
+      }
+      ASSERT_EQ(a.code, Code::busy) << a.text;
+      ++refused;
+      EXPECT_EQ(sender.part(key(i), value, part).code, Code::ok) << "later it is taken";
+    }
+    ASSERT_EQ(sender.commit(key(i)).code, Code::ok);
+  }
+  EXPECT_LE(taken, Uploads::kMostBytes);
+  EXPECT_GT(refused, 0U);
+}
+
 TEST_F(LargeValuesTest, ACommitThatComesAgainIsDoneOnce) {
   ShardFixture s(geometry_, formatted(geometry_), {});
   ASSERT_TRUE(s.start().ok());
