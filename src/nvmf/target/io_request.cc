@@ -57,6 +57,7 @@ StatusCode plan_io(const NvmeCommand& command, std::size_t capsule_data, std::ui
   if (range.count > max_transfer / block_size) return StatusCode::invalid_field;
   request.offset = range.first * block_size;
   request.size = range.count * block_size;
+  if (request.name_space->withholds(request.offset, request.size)) return StatusCode::access_denied;
   if (request.kind == block::Io::Kind::write && (command.cdw12 & kForceUnitAccess) != 0) {
     request.durability = block::Durability::stable;
   }

@@ -47,7 +47,20 @@ Result<std::unique_ptr<block::BlockDevice>> open_device(EventLoop& loop,
   return std::unique_ptr<block::BlockDevice>(std::move(*device));
 }
 
+std::vector<Namespace::Range> logs_of(const layout::SsdGeometry& first) {
+  std::vector<Namespace::Range> logs;
+  for (std::uint32_t slice = 0; slice < first.slices; ++slice)
+    logs.push_back({first.log_offset + slice * first.slice_size(), first.log_size});
+  return logs;
+}
+
 }  // namespace
+
+bool Namespace::withholds(std::uint64_t offset, std::uint64_t size) const {
+  return std::ranges::any_of(withheld, [&](const Range& r) {
+    return offset < r.offset + r.size && r.offset < offset + size;
+  });
+}
 
 Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop,
                                                   std::vector<TargetNamespace> sources,
@@ -66,6 +79,7 @@ Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop,
     added->writable = writable;
     added->id = geometry.ok() ? NamespaceId::of(layout::ssd_uuid(geometry->uuid, geometry->ssd()))
                               : device_id(source, **device);
+    if (geometry.ok()) added->withheld = logs_of(*geometry);
     added->device = std::move(*device);
     for (const auto& other : table.all_) {
       if (other->id == added->id) {

@@ -20,8 +20,16 @@ struct Namespace {
   NamespaceId id;
   std::unique_ptr<block::BlockDevice> device;
   bool writable = false;
+  // Of a store's SSD, the logs of its slices: no client reads them, and they have what nobody may
+  // be told any more.
+  struct Range {
+    std::uint64_t offset = 0, size = 0;  // bytes
+  };
+  std::vector<Range> withheld;
 
   std::uint64_t blocks() const { return device->size() / device->block_size(); }
+  // Whether anything of these bytes is withheld.
+  bool withholds(std::uint64_t offset, std::uint64_t size) const;
 };
 
 class NamespaceTable {
@@ -30,6 +38,7 @@ class NamespaceTable {
   //
   // If they are SSDs of one store, their NSID is SSD + 1 and they are named after the store; else
   // they are numbered in the order given and named after the file (filesystem and inode) or device.
+  // What a superblock says of a device holds for as long as it is offered.
   // Failures: as UringDevice::open; invalid (two are the same).
   static Task<Result<NamespaceTable>> open(EventLoop& loop, std::vector<TargetNamespace> sources,
                                            bool writable);

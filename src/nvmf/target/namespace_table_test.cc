@@ -91,6 +91,32 @@ TEST_F(TargetFiles, SsdsAreNumberedWhateverTheirSlices) {
   EXPECT_EQ(target->offers()[1].nsid, 3U);
 }
 
+TEST_F(TargetFiles, NobodyReadsTheLogsOfAStore) {
+  const auto target = start(serving({make_ssd(0, 1, 2)}));
+  RawHost admin(*target), io(*target);
+  io.make_queue(admin.make_controller());
+  constexpr std::uint64_t kBytes = 4096;
+  const std::uint64_t block = target->offers()[0].block_size;
+  const auto read = [&](std::uint64_t offset, std::uint64_t size) {
+    NvmeCommand c = make_io(IoOpcode::read, 1,
+                            {offset / block, static_cast<std::uint32_t>(size / block)}, false);
+    c.sgl = Sgl::transport(static_cast<std::uint32_t>(size));
+    return io.run(c);
+  };
+  const Result<layout::SsdGeometry> g = layout::decode_superblock(read(0, kBytes).data, 1 << 20);
+  ASSERT_TRUE(g.ok()) << g.status().to_string();
+  for (std::uint32_t slice = 0; slice < 2; ++slice) {
+    SCOPED_TRACE(slice);
+    const std::uint64_t log = g->log_offset + slice * g->slice_size(), end = log + g->log_size;
+    EXPECT_EQ(read(log - kBytes, kBytes).status(), StatusCode::success);
+    EXPECT_EQ(read(log - kBytes, 2 * kBytes).status(), StatusCode::access_denied);
+    EXPECT_EQ(read(log, kBytes).status(), StatusCode::access_denied);
+    EXPECT_EQ(read(end - kBytes, kBytes).status(), StatusCode::access_denied);
+    EXPECT_EQ(read(end - kBytes, 2 * kBytes).status(), StatusCode::access_denied);
+    EXPECT_EQ(read(end, kBytes).status(), StatusCode::success);
+  }
+}
+
 TEST_F(TargetFiles, OtherFilesKeepTheirNames) {
   const std::string a = make_file("a", 1 << 20), b = make_file("b", 1 << 20);
   std::string nqn;
