@@ -406,18 +406,24 @@ TEST_F(CApiTest, AUserLogsIn) {
   Store store(scratch, {.serve = {"--users", users}});
   ASSERT_TRUE(store.start());
   scalio_options* const options = scalio_options_new();
+  scalio_code how = SCALIO_OK;
   const auto connect = [&](const char* said) {
     EXPECT_EQ(scalio_options_set_user(options, "alice", said), SCALIO_OK);
     scalio_client* client = nullptr;
     const Outcome failure(scalio_connect(store.unix_uri().c_str(), options, &client));
+    how = failure ? code(failure) : SCALIO_OK;
     if (failure) return message(failure);
-    const std::string put = message(Outcome(scalio_put(client, "key", 3, "value", 5)));
+    const Outcome put(scalio_put(client, "key", 3, "value", 5));
+    how = code(put);
     scalio_client_free(client);
-    return put;
+    return message(put);
   };
   EXPECT_THAT(connect("a secret of hers"), HasSubstr("user alice may not write"));
+  EXPECT_EQ(how, SCALIO_DENIED);
   EXPECT_THAT(connect("a secret of his"), HasSubstr("there is no user alice with this secret"));
+  EXPECT_EQ(how, SCALIO_DENIED);
   EXPECT_THAT(connect("short"), HasSubstr("has 5 bytes"));
+  EXPECT_EQ(how, SCALIO_INVALID);
   EXPECT_EQ(scalio_options_set_user(options, "alice", nullptr), SCALIO_INVALID);
   scalio_options_free(options);
 }

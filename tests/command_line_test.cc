@@ -316,6 +316,11 @@ TEST_F(Served, RecordsEndAndAreAddedTo) {
   EXPECT_FALSE(parsed(run({"get", "key", "--json"}).out).contains("end_ms"));
   EXPECT_EQ(run({"expire", "key", "--expire-at", "4102444800"}).status, 0);
   EXPECT_EQ(parsed(run({"get", "key", "--json"}).out)["end_ms"], 4102444800000);
+  EXPECT_EQ(run({"expire", "key", "--expire-at", "2100-01-01T00:00:01Z"}).status, 0);
+  EXPECT_EQ(parsed(run({"get", "key", "--json"}).out)["end_ms"], 4102444801000);
+  const Finished no_time = run({"expire", "key", "--expire-at", "tomorrow"});
+  EXPECT_EQ(no_time.status, kBadUse);
+  EXPECT_THAT(no_time.err, HasSubstr("2027-01-01"));
   EXPECT_EQ(run({"expire", "key", "--expire-at", "1"}).status, 0);
   EXPECT_EQ(run({"get", "key"}).status, 1);
   EXPECT_EQ(run({"expire", "key", "--ttl", "5"}).status, 1);

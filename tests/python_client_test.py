@@ -207,10 +207,10 @@ class BlockingTest(unittest.TestCase):
         with scalio.Client(guarded.uri, alice) as client:
             with self.assertRaises(scalio.NotFound):
                 client.get("key")
-            with self.assertRaisesRegex(scalio.ReadOnly, "user alice may not write"):
+            with self.assertRaisesRegex(scalio.Denied, "user alice may not write"):
                 client.put("key", b"value")
         for wrong in (scalio.Options(), scalio.Options(user="alice", secret="a secret of his")):
-            with self.assertRaisesRegex(scalio.Unavailable, "user"):
+            with self.assertRaisesRegex(scalio.Denied, "user"):
                 scalio.Client(guarded.uri, wrong)
         with self.assertRaisesRegex(scalio.Invalid, "has 0 bytes"):
             scalio.Client(guarded.uri, scalio.Options(user="alice"))

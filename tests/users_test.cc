@@ -34,7 +34,9 @@
 namespace scalio::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace fs = std::filesystem;
 
 constexpr int kFailure = 3;  // an exit status
@@ -73,7 +75,7 @@ enum : unsigned char {
   kValueAbandon = 12,
   kStoreTime = 16,
 };
-constexpr char kReadOnly = 7;  // a reply's code
+constexpr char kDenied = 13;  // a reply's code
 
 template <class T>
 std::string raw(T value) {
@@ -364,7 +366,7 @@ TEST_F(UsersTest, TheyLogInUnderTls) {
   replay.send(kProof, heard.proof);
   EXPECT_EQ(replay.receive().kind, kRefused);
   ASSERT_TRUE(reader.begin_as("reader", kReaderSecret));
-  EXPECT_EQ(reader.ask(request(kPut, 1, "key", "other")).code, kReadOnly);
+  EXPECT_EQ(reader.ask(request(kPut, 1, "key", "other")).code, kDenied);
   reader.send(kWrite, raw<std::uint64_t>(0) + std::string(8, 'x'));
   EXPECT_EQ(reader.receive().kind, kClose);
   EXPECT_EQ(encrypted("reader", {"get", "key"}).out, "value");
@@ -384,7 +386,7 @@ TEST_F(UsersTest, EveryThreadOfASharedClientLogsIn) {
   }
   options.client.secret = "not the secret";
   const Status refused = SharedClient::connect(store_->tcp_uri(), options).status();
-  EXPECT_EQ(refused.code(), Code::unavailable);
+  EXPECT_EQ(refused.code(), Code::denied);
   EXPECT_THAT(refused.message(), HasSubstr("there is no user writer with this secret"));
 }
 
@@ -406,7 +408,13 @@ TEST_F(UsersTest, AStrangerIsOfferedNothing) {
   hasty.say_login("writer");
   hasty.send(kHello, hello_to(0));
   EXPECT_EQ(hasty.receive().kind, kRefused);
-  EXPECT_THAT(as("", {"get", "key"}).err, HasSubstr("this server has users"));
+  // The library says it to programs, which have no options of a command line.
+  const Status denied = Client::connect(store_->unix_uri()).status();
+  EXPECT_EQ(denied.code(), Code::denied);
+  EXPECT_THAT(denied.message(), HasSubstr("this server has users"));
+  EXPECT_THAT(denied.message(), Not(HasSubstr("--")));
+  EXPECT_THAT(as("", {"get", "key"}).err,
+              AllOf(HasSubstr("this server has users"), HasSubstr("--user and --secret-file")));
 }
 
 // Whether the user is there or not: a stranger cannot tell.
@@ -599,7 +607,7 @@ TEST_F(UsersTest, WhoMayNotWriteIsRefusedEveryRequestThatWrites) {
         request(static_cast<unsigned char>(kind), ++sequence, "key", raw<std::uint64_t>(1));
     for (Attacker* client : {&reader, &filler}) {
       const Attacker::Answer answer = client->ask(message);
-      ASSERT_EQ(answer.code, kReadOnly) << kind << ": " << answer.text;
+      ASSERT_EQ(answer.code, kDenied) << kind << ": " << answer.text;
       ASSERT_THAT(answer.text, HasSubstr("may not write")) << kind;
     }
   }
@@ -631,7 +639,7 @@ TEST_F(UsersTest, WhoMayNotWriteHasNoPartInAnUpload) {
     Attacker client(store_->port());
     ASSERT_TRUE(client.begin_as(user, secret));
     for (const std::string& step : steps) {
-      EXPECT_EQ(client.ask(step).code, kReadOnly) << user << ' ' << int{step[0]};
+      EXPECT_EQ(client.ask(step).code, kDenied) << user << ' ' << int{step[0]};
     }
   }
   // Who may write may not either, in a session of its own.

@@ -221,8 +221,9 @@ struct Begun {
 //
 // Arguments passed as string_view or span must stay valid until the operation's task has ended.
 //
-// Failures common to all operations: unavailable, timed_out, io_error, corrupt. What the system
-// refuses (descriptors, memory maps, threads) is unavailable, and says what to raise.
+// Failures common to all operations: unavailable, timed_out, io_error, corrupt; denied, if the user
+// is not let in any more when the client connects again. What the system refuses (descriptors,
+// memory maps, threads) is unavailable, and says what to raise.
 //
 // Tasks take turns. An operation that completes at once, as a GET from shared memory does, leaves
 // the turn to the same task, but only so often in a row: then others go on, and what has arrived is
@@ -238,8 +239,8 @@ class Client {
  public:
   // `uri`: "unix:/path" (same machine), "tcp:host:port", "tls:host:port" or "rdma:host:port".
   // Blocks until connected to every shard and SSD; an SSD that is not reached fails it only if the
-  // options say how to. Failures: invalid (URI, way to the SSDs, user), unavailable, timed_out,
-  // busy (too many clients).
+  // options say how to. Failures: invalid (URI, way to the SSDs, a user that cannot be), denied
+  // (the user, its secret), unavailable, timed_out, busy (too many clients).
   static Result<std::unique_ptr<Client>> connect(std::string_view uri, ClientOptions options = {});
 
   // Every operation must have ended. Takes a few seconds at most, also if the server is silent; a
@@ -263,9 +264,9 @@ class Client {
   // Each key's get, all in flight together; results in the order of the keys.
   Task<std::vector<Result<Record>>> multi_get(std::span<const std::string_view> keys);
 
-  // Durably sets the key's value and returns its new version. Failures: too_large, full; read_only,
-  // also if the client's user may not write; unknown if it was sent and no answer came in time, or
-  // ever: then it may or may not happen.
+  // Durably sets the key's value and returns its new version. Failures: too_large, full; read_only;
+  // denied, if the client's user may not write; unknown if it was sent and no answer came in time,
+  // or ever: then it may or may not happen.
   Task<Result<std::uint64_t>> put(std::string_view key, std::string_view value, Expiry expiry = {});
 
   // The same with a value of `length` bytes that comes in pieces of at most 64 KiB, each asked for

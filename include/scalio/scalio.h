@@ -37,12 +37,13 @@ typedef enum scalio_code {
   SCALIO_INVALID = 4,     /* the request itself is wrong */
   SCALIO_TOO_LARGE = 5,   /* key + value exceed what the store takes */
   SCALIO_FULL = 6,        /* no room on the SSD; nothing was written */
-  SCALIO_READ_ONLY = 7,   /* no writes after a device error, or of this user; none was done */
+  SCALIO_READ_ONLY = 7,   /* no writes after a device error; nothing was written */
   SCALIO_UNAVAILABLE = 8, /* no connection, or resources; a write reported so was never sent */
   SCALIO_TIMED_OUT = 9,   /* a bound on waiting passed; a write reported so was never sent */
   SCALIO_IO_ERROR = 10,   /* a device reported an error */
   SCALIO_CORRUPT = 11,    /* stored bytes contradict each other */
-  SCALIO_BUSY = 12        /* a limit on clients or operations is reached */
+  SCALIO_BUSY = 12,       /* a limit on clients or operations is reached */
+  SCALIO_DENIED = 13      /* the server does not let this user in, or not do this */
 } scalio_code;
 
 typedef struct scalio_options scalio_options;

@@ -25,6 +25,7 @@ enum class Code : std::uint8_t {
   io_error = 10,    // a device reported an error
   corrupt = 11,     // stored bytes fail their checksum or contradict each other
   busy = 12,        // in use by another process, or a limit on sessions or requests is reached
+  denied = 13,      // the server does not let this user in, or not do this; nothing was written
 };
 
 // The name of a code as it appears in messages, reports and histories, e.g. "not_found".

@@ -83,9 +83,15 @@ class Busy(ScalioError):
     code = 12
 
 
+class Denied(ScalioError):
+    """The server does not let this user in (its name, its secret), or not do this; nothing was
+    written. Trying again does not help."""
+    code = 13
+
+
 _CLASSES: dict[int, Type[ScalioError]] = {
     c.code: c for c in (NotFound, Conflict, Unknown, Invalid, TooLarge, Full, ReadOnly,
-                        Unavailable, TimedOut, IoError, Corrupt, Busy)}
+                        Unavailable, TimedOut, IoError, Corrupt, Busy, Denied)}
 
 
 def error_of(code: int, message: str) -> ScalioError:

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "layout/record.h"
 
 namespace scalio::archive {
 
@@ -24,8 +25,6 @@ constexpr std::uint32_t kRecords = 1, kEnd = 2;
 // Record: key length:8 | has an end:8 | value length:32 | version:64 | end:64, if it has | key |
 // value.
 constexpr std::size_t kRecordHeader = 14;
-
-constexpr std::uint64_t kLatestEnd = ~std::uint64_t{0} >> 1;
 
 constexpr int kLevel = 3;  // of compression: zstd's own default
 
@@ -157,7 +156,7 @@ Result<Chunk> decode_chunk(const Header& archive, const ChunkHeader& header, Byt
     const std::uint64_t end = has_end == 1 ? r.get<std::uint64_t>() : 0;
     const std::string_view key = as_string(r.bytes(key_size));
     const std::string_view value = as_string(r.bytes(value_size));
-    if (key.empty() || has_end > 1 || (has_end == 1) != (end != 0) || end > kLatestEnd) {
+    if (key.empty() || has_end > 1 || (has_end == 1) != (end != 0) || end > layout::kLatestEnd) {
       return corrupt("a record cannot be one");
     }
     const EndTime ends(EndTime::duration(static_cast<std::int64_t>(end)));

@@ -17,6 +17,7 @@ std::string_view to_string(Code code) {
     case Code::io_error: return "io_error";
     case Code::corrupt: return "corrupt";
     case Code::busy: return "busy";
+    case Code::denied: return "denied";
   }
   return "?";
 }

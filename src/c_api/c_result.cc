@@ -16,6 +16,7 @@ static_assert(SCALIO_TIMED_OUT == static_cast<int>(Code::timed_out));
 static_assert(SCALIO_IO_ERROR == static_cast<int>(Code::io_error));
 static_assert(SCALIO_CORRUPT == static_cast<int>(Code::corrupt));
 static_assert(SCALIO_BUSY == static_cast<int>(Code::busy));
+static_assert(SCALIO_DENIED == static_cast<int>(Code::denied));
 
 namespace {
 // Short enough for a string that takes nothing from the heap.

@@ -68,6 +68,12 @@ void ClientFlags::check() {
   options.secret = *std::move(secret);
 }
 
+Result<std::unique_ptr<Client>> ClientFlags::connect() const {
+  Result<std::unique_ptr<Client>> client = Client::connect(server, options);
+  if (client.code() != Code::denied || !options.user.empty()) return client;
+  return Status(Code::denied, client.status().message() + " (--user and --secret-file)");
+}
+
 void ClientFlags::add_spin_to(CLI::App& app) {
   app.add_option_function<unsigned>(
          "--spin", [this](unsigned us) { options.spin = std::chrono::microseconds(us); },

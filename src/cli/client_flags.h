@@ -22,7 +22,8 @@ struct ClientFlags {
   void check();
   // And --spin, for those that wait for many operations one after the other.
   void add_spin_to(CLI::App& app);
-  Result<std::unique_ptr<Client>> connect() const { return Client::connect(server, options); }
+  // The failure names the options that are missing.
+  Result<std::unique_ptr<Client>> connect() const;
 };
 
 }  // namespace scalio::cli

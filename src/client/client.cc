@@ -411,12 +411,11 @@ Status Client::Impl::check_write(const layout::Request& request) const {
   if (Status s = check_key(request.key); !s.ok()) return s;
   const std::uint64_t bytes =
       layout::payload_size(request.key.size(), request.value.size(), request.end != 0);
-  if (request.end > static_cast<std::uint64_t>(EndTime::duration::max().count()))
-    return end_before_epoch();
+  if (request.end > layout::kLatestEnd) return end_before_epoch();
   if (request.kind == RequestKind::increment || bytes <= geometry.inline_limit) return Status();
   return Status(Code::too_large,
-                fmt::format("key and value have {} bytes, the store takes {}; format one with a "
-                            "larger --inline-limit",
+                fmt::format("key and value have {} bytes, the store takes {}; copy it to one "
+                            "that is formatted with a larger inline limit",
                             bytes, geometry.inline_limit));
 }
 

@@ -138,8 +138,9 @@ Task<Status> ShardLink::connect_again() {
     if (made.ok()) co_return made;
     if (closed_ || !may_pass(made.code()) || executor_.now() + wait > deadline) {
       // That an attempt was cut short is no news: there is no connection. And what the other side
-      // refuses is not said of a caller's arguments or of a key.
-      const bool telling = may_pass(made.code()) && (first || made.code() != Code::timed_out);
+      // refuses is not said of a caller's arguments or of a key, but of its user it may be.
+      const bool telling = made.code() == Code::denied ||
+                           (may_pass(made.code()) && (first || made.code() != Code::timed_out));
       co_return Status(telling ? made.code() : Code::unavailable, made.message() + why);
     }
     co_await executor_.sleep(wait);

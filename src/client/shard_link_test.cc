@@ -123,6 +123,22 @@ TEST_F(ShardLinkTest, WhatAServerRefusesWithIsUnavailable) {
   }
 }
 
+// So that a program that tries again what is unavailable does not do so with a wrong secret.
+TEST_F(ShardLinkTest, AUserThatIsNotLetInIsDeniedAtOnceAlsoWhenItIsConnectedAgain) {
+  refusal_ = Status(Code::denied, "there is no user alice with this secret");
+  EXPECT_EQ(time_.run(link_->get()).code(), Code::denied);
+  EXPECT_EQ(attempts_.size(), 1U) << "it will not change its mind";
+  refusal_ = Status();
+  connect();
+  connection_->lose(Status(Code::unavailable, "gone"));
+  refusal_ = Status(Code::denied, "there is no user alice with this secret");
+  attempts_.clear();
+  const auto written = time_.run(put());
+  EXPECT_EQ(written.code(), Code::denied);
+  EXPECT_THAT(written.status().message(), HasSubstr("no user alice"));
+  EXPECT_EQ(attempts_.size(), 1U);
+}
+
 TEST_F(ShardLinkTest, WhatMayPassIsTriedAgainForTheResumeTimeout) {
   for (const Code code : {Code::busy, Code::unavailable}) {
     attempts_.clear();

@@ -197,7 +197,7 @@ Result<Welcome> decode_welcome(ByteView payload) {
 Status decode_refused(ByteView payload) {
   ByteReader r(payload);
   const auto code = r.get<std::uint8_t>();
-  if (!r.ok() || code == 0 || code > static_cast<std::uint8_t>(Code::busy)) {
+  if (!r.ok() || code == 0 || code > static_cast<std::uint8_t>(Code::denied)) {
     return Status(Code::unavailable, malformed(FrameKind::refused).message());
   }
   return Status(static_cast<Code>(code), printable(r.bytes(r.remaining())));

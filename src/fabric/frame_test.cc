@@ -181,6 +181,9 @@ TEST(Frame, OtherPayloadsComeBack) {
   const Status refused = decode_refused(encode_refused(Status(Code::busy, "full\n")));
   EXPECT_EQ(refused.code(), Code::busy);
   EXPECT_EQ(refused.message(), "full?");
+  EXPECT_EQ(decode_refused(encode_refused(Status(Code::denied, "no"))).code(), Code::denied);
+  const Bytes newer{std::byte{14}, std::byte{'?'}};  // a code that nobody knows
+  EXPECT_EQ(decode_refused(newer).code(), Code::unavailable);
 }
 
 TEST(Frame, BlocksThatCannotBeAreNotRead) {

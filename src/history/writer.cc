@@ -29,7 +29,8 @@ Outcome outcome_of(Kind kind, Code code) {
     case Code::read_only:
     case Code::unavailable:
     case Code::timed_out:
-    case Code::busy: return Outcome::error;
+    case Code::busy:
+    case Code::denied: return Outcome::error;
     case Code::unknown:
     case Code::io_error:
     case Code::corrupt:

@@ -7,7 +7,7 @@
 namespace scalio::layout {
 
 namespace {
-constexpr Code kLastCode = Code::busy;
+constexpr Code kLastCode = Code::denied;
 // Of a request.
 constexpr std::size_t kShardAt = 1, kSequenceAt = 5, kAcknowledgedAt = 13;
 

@@ -470,11 +470,12 @@ TEST(Reply, CodesAreWhatTheyWere) {
   Bytes b = encoded(Reply{});
   for (int code = 0; code < 256; ++code) {
     store(b.data(), static_cast<std::uint8_t>(code));
-    EXPECT_EQ(decode_reply(b).has_value(), code <= 12) << code;
+    EXPECT_EQ(decode_reply(b).has_value(), code <= 13) << code;
   }
   EXPECT_EQ(static_cast<int>(Code::unknown), 3);
   EXPECT_EQ(static_cast<int>(Code::too_large), 5);
   EXPECT_EQ(static_cast<int>(Code::busy), 12);
+  EXPECT_EQ(static_cast<int>(Code::denied), 13);
 }
 
 TEST(Messages, HugeLengthsAreRejected) {

@@ -14,6 +14,7 @@ namespace scalio::layout {
 constexpr std::size_t kMaxKey = 255;                     // bytes; a key has at least 1
 constexpr std::uint64_t kMaxVersion = (1ULL << 48) - 1;  // versions are 48 bits everywhere
 constexpr std::uint32_t kEndSize = 8;                    // bytes of an end
+constexpr std::uint64_t kLatestEnd = ~0ULL >> 1;         // ns; a client's times have a sign
 constexpr std::uint32_t kPointerSize = 28;               // bytes of a pointer (layout/value_area.h)
 
 enum class Kind : std::uint8_t {

@@ -20,6 +20,7 @@ std::string_view kind_of(Code code) {
     case Code::timed_out: return "ERR the store did not answer in time";
     case Code::too_large: return "ERR too large";
     case Code::busy: return "ERR the store is busy";
+    case Code::denied: return "NOPERM the store refuses the gateway";
     case Code::io_error: return "ERR I/O error";
     case Code::corrupt: return "ERR corrupt";
     default: return "ERR";

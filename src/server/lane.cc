@@ -98,7 +98,7 @@ void Lane::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message) 
   if (!is_for_readers(envelope->kind) && !peer.may(layout::kMayWrite)) {
     const std::string why = fmt::format("user {} may not write", peer.who->user);
     Bytes out;
-    layout::encode(out, layout::Reply{Code::read_only, 0, why});
+    layout::encode(out, layout::Reply{Code::denied, 0, why});
     return peer.reply(call, out);
   }
   shards_[*index]->on_request(*to, call, message);

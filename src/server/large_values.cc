@@ -49,9 +49,10 @@ Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size
     if (full) {
       co_return Status(
           Code::full,
-          fmt::format("the value log of {} has no segment for a value of {} bytes; delete large "
-                      "values, or copy the store to one with more --values",
-                      device_.name(), size));
+          fmt::format(
+              "the value log of {} has no segment for a value of {} bytes; delete large "
+              "values, or copy the store to one that is formatted with more room for values",
+              device_.name(), size));
     }
     ++waiting_;
     demand_.wake_all();

@@ -24,7 +24,7 @@ Status Uploads::check_begin(std::string_view key, std::uint32_t length) const {
   if (geometry_.value_size == 0) {
     return too_large(
         "the store has no room for values over its inline limit: copy it to one that "
-        "is formatted with --values");
+        "is formatted with room for values");
   }
   if (layout::payload_size(key.size(), layout::kPointerSize, false) > geometry_.inline_limit) {
     return too_large(

@@ -87,9 +87,7 @@ Status WritePath::check(const KeyedWrite& w) const {
     return Status(Code::invalid,
                   fmt::format("the key does not belong to shard {}", geometry_.shard));
   }
-  // As much as clients count.
-  constexpr std::uint64_t kLatest = ~std::uint64_t{0} >> 1;
-  if (w.request.end > kLatest || w.record.end > kLatest)
+  if (w.request.end > layout::kLatestEnd || w.record.end > layout::kLatestEnd)
     return Status(Code::invalid, "an end that is too far away");
   return stop_.answer();
 }
@@ -101,8 +99,8 @@ Status WritePath::log_full() const {
 
 Status WritePath::too_large(std::uint64_t bytes) const {
   return Status(Code::too_large,
-                fmt::format("key and value have {} bytes, the store takes {}; format one with a "
-                            "larger --inline-limit",
+                fmt::format("key and value have {} bytes, the store takes {}; copy it to one "
+                            "that is formatted with a larger inline limit",
                             bytes, geometry_.inline_limit));
 }
 

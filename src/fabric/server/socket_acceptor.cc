@@ -60,9 +60,8 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
     Result<Hello> hello = decode_hello(payload);
     if (!hello.ok()) return turn_away(hello.status());
     if (acceptor_.limits_.users && !who_) {
-      return turn_away(Status(Code::invalid,
-                              "this server has users: say which one you are, and its secret "
-                              "(--user and --secret-file)"));
+      return turn_away(
+          Status(Code::denied, "this server has users: say which one you are, and its secret"));
     }
     if (hello->lane >= acceptor_.lanes_) {
       return turn_away(Status(Code::invalid, fmt::format("there is no lane {}, only {}",
@@ -76,7 +75,7 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
   Status on_login(ByteView payload) {
     const UserTable* const users = acceptor_.limits_.users.get();
     if (users == nullptr) {
-      return Status(Code::invalid, "this server has no users: connect without one");
+      return Status(Code::denied, "this server has no users: connect without one");
     }
     std::optional<std::string> user = layout::ServerLogin::user_of(payload);
     if (!user || login_ || who_) return Status(Code::invalid, "malformed login");
@@ -100,7 +99,7 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
     if (!login_->proves(payload) || !layout::same(record.keys.stored, keys_.stored) ||
         (record.rights & layout::kMayRead) == 0) {
       users.wrong().count(place_, user_, now);
-      return Status(Code::invalid, fmt::format("there is no user {} with this secret", user_));
+      return Status(Code::denied, fmt::format("there is no user {} with this secret", user_));
     }
     who_ = std::make_shared<const layout::Identity>(layout::Identity{user_, record.rights});
     stream_->send(FrameKind::proven, 0, login_->proven(record.rights));
