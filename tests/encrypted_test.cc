@@ -196,6 +196,36 @@ TEST_F(Encrypted, ACertificateIsRenewedBySighup) {
   EXPECT_EQ(client("count", trusting).status, 0);
 }
 
+TEST_F(Encrypted, TheCertificateOfMetricsIsRenewedBySighup) {
+  std::filesystem::copy(file("expired"), scratch_ / "cert");
+  std::filesystem::copy(file("expired-key"), scratch_ / "key");
+  StoreOptions its;
+  // Metrics alone are encrypted: SIGHUP is no end of these either.
+  its.serve = {"--tls-cert",     scratch_ / "cert", "--tls-key",
+               scratch_ / "key", "--metrics",       "tls:127.0.0.1:0"};
+  store_.emplace(scratch_, its);
+  ASSERT_TRUE(store_->start());
+  const std::string url =
+      "https://127.0.0.1:" + said(store_->log(), "metrics and health on https://127.0.0.1:");
+  if (!there("curl")) GTEST_SKIP() << "this machine has no curl";
+  const auto ready = [&] {
+    return run({"curl", "-sS", "--cacert", file("ca"), url + "readyz"}, scratch_ / "curl").out;
+  };
+  EXPECT_EQ(ready(), "");
+  const auto over = std::filesystem::copy_options::overwrite_existing;
+  std::filesystem::copy(file("server"), scratch_ / "cert", over);
+  std::filesystem::copy(file("server-key"), scratch_ / "key", over);
+  EXPECT_EQ(ready(), "");
+  ::kill(store_->pid(), SIGHUP);
+  EXPECT_TRUE(wait_for("the certificate of metrics was read again"));
+  EXPECT_EQ(ready(), "ready\n");
+  // What is wrong changes nothing.
+  std::filesystem::remove(scratch_ / "cert");
+  ::kill(store_->pid(), SIGHUP);
+  EXPECT_TRUE(wait_for("the certificate of metrics was not renewed"));
+  EXPECT_EQ(ready(), "ready\n");
+}
+
 TEST_F(Encrypted, RedisClientsAreServed) {
   serve(certified());
   RedisGateway gateway(scratch_, uri_,

@@ -70,7 +70,7 @@ Result<std::unique_ptr<MetricsPort>> MetricsPort::start(const MetricsFlag& flag,
     if (!key.ok()) return key.status();
     https = *std::move(key);
   }
-  std::unique_ptr<MetricsPort> port(new MetricsPort(metrics));
+  std::unique_ptr<MetricsPort> port(new MetricsPort(metrics, flag.files, flag.reload));
   http::Pages pages;
   pages["/healthz"] = [] { return http::Answer{.body = "ok\n"}; };
   pages["/readyz"] = [p = port.get()] { return p->ready(); };
@@ -86,7 +86,28 @@ Result<std::unique_ptr<MetricsPort>> MetricsPort::start(const MetricsFlag& flag,
   const net::Uri& here = port->server_->address();
   spdlog::info("metrics and health on {}{}", url_of(here, flag.tls()),
                net::is_loopback(here.host) ? "" : ", for whoever reaches it");
+  if (flag.tls()) {
+    const std::lock_guard lock(flag.reload->mutex_);
+    flag.reload->port_ = port.get();
+  }
   return port;
+}
+
+MetricsPort::~MetricsPort() {
+  const std::lock_guard lock(reload_->mutex_);
+  reload_->port_ = nullptr;
+}
+
+void MetricsReload::reload() {
+  const std::lock_guard lock(mutex_);
+  if (port_ == nullptr) return;
+  Result<http::HttpsKey> key = https_key(port_->files_);
+  const Status renewed = key.ok() ? port_->server_->renew(*std::move(key)) : key.status();
+  if (renewed.ok()) {
+    spdlog::info("SIGHUP: the certificate of metrics was read again, for who connects from now on");
+  } else {
+    spdlog::error("SIGHUP: {}; the certificate of metrics was not renewed", renewed.message());
+  }
 }
 
 MetricsPort::Serving::Serving(MetricsPort* port, Figures figures) : port_(port) {

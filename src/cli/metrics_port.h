@@ -8,21 +8,39 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "http/http_server.h"
 #include "net/tls_context.h"
 
 namespace scalio::cli {
 
+class MetricsPort;
+
+// Where SIGHUP, whose thread lives longer than the port, finds it.
+class MetricsReload {
+ public:
+  // Reads the files of TLS again, if there is a port, and logs what comes of it. Takes a second or
+  // two at most beside what the pages take that are asked.
+  void reload();
+
+ private:
+  friend class MetricsPort;
+  std::mutex mutex_;
+  MetricsPort* port_ = nullptr;
+};
+
 struct MetricsFlag {
   std::string at;  // empty: off
   bool has_tls = false;
   net::TlsFiles files;  // for tls:
+  const std::shared_ptr<MetricsReload> reload = std::make_shared<MetricsReload>();
 
   // Adds --metrics, with tls: for commands that have the options of TLS too. `this` must outlive
   // the parsing.
@@ -46,6 +64,8 @@ class MetricsPort {
   static Result<std::unique_ptr<MetricsPort>> start(const MetricsFlag& flag, Metrics metrics,
                                                     std::string_view front = {});
 
+  ~MetricsPort();
+
   // The program is not ready yet, but so far with its recovery.
   void recovering(std::uint64_t percent) { percent_ = percent; }
 
@@ -62,7 +82,9 @@ class MetricsPort {
   };
 
  private:
-  explicit MetricsPort(Metrics metrics) : metrics_(metrics) {}
+  friend class MetricsReload;
+  MetricsPort(Metrics metrics, net::TlsFiles files, std::shared_ptr<MetricsReload> reload)
+      : metrics_(metrics), files_(std::move(files)), reload_(std::move(reload)) {}
   http::Answer ready() const;
   http::Answer metrics() const;
   http::Answer stat() const;
@@ -70,6 +92,8 @@ class MetricsPort {
   std::optional<Result<std::string>> ask() const;
 
   const Metrics metrics_;
+  const net::TlsFiles files_;
+  const std::shared_ptr<MetricsReload> reload_;
   std::atomic<std::uint64_t> percent_ = 0;
   std::atomic<bool> stopping_ = false;
   mutable std::shared_mutex mutex_;  // held shared while they are asked

@@ -30,6 +30,8 @@ using Clock = std::chrono::steady_clock;
 
 // Of a connection: what it has sent is in it, and it is closed when that does not fit.
 constexpr std::size_t kMemory = 16 << 10;
+// What connections have to end before the daemon starts again.
+constexpr std::chrono::seconds kToEnd{1};
 // Its stack: a page parses JSON, which is as deep as parse_json() allows.
 constexpr std::size_t kStack = 512 << 10;
 
@@ -63,6 +65,9 @@ struct HttpServer::Impl {
   ~Impl();
 
   Status start();
+  Status start_daemon();
+  void stop_daemon();
+  Status renew(HttpsKey key);
   Answer answer_to(std::string_view method, std::string_view path) const;
   void begun(MHD_Connection* connection);
   void ended(MHD_Connection* connection);
@@ -93,13 +98,7 @@ struct HttpServer::Impl {
 };
 
 HttpServer::Impl::~Impl() {
-  if (daemon != nullptr) {
-    {
-      std::lock_guard lock(mutex);
-      for (const auto& [connection, its] : live) shutdown(its.socket, SHUT_RDWR);
-    }
-    MHD_stop_daemon(daemon);
-  }
+  if (daemon != nullptr) stop_daemon();
   if (!reaper.joinable()) return;
   {
     std::lock_guard lock(mutex);
@@ -113,6 +112,36 @@ Status HttpServer::Impl::start() {
   Result<std::thread> thread = start_thread("scalio-http-end", [this] { end_old(); });
   if (!thread.ok()) return thread.status();
   reaper = std::move(*thread);
+  return start_daemon();
+}
+
+void HttpServer::Impl::stop_daemon() {
+  {
+    std::lock_guard lock(mutex);
+    for (const auto& [connection, its] : live) shutdown(its.socket, SHUT_RDWR);
+  }
+  MHD_stop_daemon(std::exchange(daemon, nullptr));
+}
+
+// A daemon has one certificate for its life. The listener is not the daemon's, and stays.
+Status HttpServer::Impl::renew(HttpsKey key) {
+  if (daemon != nullptr) {
+    const net::UniqueFd given(MHD_quiesce_daemon(daemon));  // it accepts nobody any more
+    {
+      std::unique_lock lock(mutex);
+      changed.wait_for(lock, kToEnd, [this] { return live.empty(); });
+    }
+    stop_daemon();
+  }
+  const std::optional<HttpsKey> before = std::exchange(https, std::move(key));
+  Status renewed = start_daemon();
+  if (renewed.ok()) return renewed;
+  https = before;
+  if (start_daemon().ok()) return renewed;
+  return {renewed.code(), renewed.message() + "; it has ended"};
+}
+
+Status HttpServer::Impl::start_daemon() {
   const SignalsBlocked blocked;
   // It closes the one that it is given.
   const int given = fcntl(listener.fd(), F_DUPFD_CLOEXEC, 0);
@@ -159,8 +188,11 @@ void HttpServer::Impl::begun(MHD_Connection* connection) {
 
 // Its socket is closed after this.
 void HttpServer::Impl::ended(MHD_Connection* connection) {
-  std::lock_guard lock(mutex);
-  live.erase(connection);
+  {
+    std::lock_guard lock(mutex);
+    live.erase(connection);
+  }
+  changed.notify_all();
 }
 
 void HttpServer::Impl::end_old() {
@@ -253,6 +285,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const net::Uri& at, Pages 
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() = default;
+
+Status HttpServer::renew(HttpsKey https) { return impl_->renew(std::move(https)); }
 
 const net::Uri& HttpServer::address() const { return impl_->listener.uri(); }
 

@@ -56,6 +56,12 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
+  // Of a server that was started with `https`: from now on this is its certificate and key, at the
+  // same port; who connects meanwhile waits. What is under way has a second to end, and is cut
+  // then. Not for two threads at once. Failures: unavailable; it goes on with what it had, unless
+  // the message says that it has ended.
+  Status renew(HttpsKey https);
+
   // Where it listens, with the port that the kernel picked.
   const net::Uri& address() const;
 

@@ -2,13 +2,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
+#include <openssl/ssl.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
+#include <optional>
 #include <vector>
 
+#include "base/read_file.h"
 #include "testing/http_get.h"
+#include "testing/tls_files.h"
 
 namespace scalio::http {
 namespace {
@@ -20,13 +24,46 @@ using scalio::testing::http_send;
 using scalio::testing::HttpReply;
 using ::testing::HasSubstr;
 
+HttpsKey https_key(const std::string& name) {
+  return {*read_file(tls_files().path(name), 1 << 20),
+          *read_file(tls_files().path(name + "-key"), 1 << 20)};
+}
+
+struct FreeTls {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+  void operator()(SSL* session) const { SSL_free(session); }
+  void operator()(X509* certificate) const { X509_free(certificate); }
+};
+
+// The name in the certificate of who answers there; empty if nobody does.
+std::string answers_as(std::uint16_t port) {
+  const net::UniqueFd fd = http_connect(port);
+  const std::unique_ptr<SSL_CTX, FreeTls> context(SSL_CTX_new(TLS_client_method()));
+  const std::unique_ptr<SSL, FreeTls> session(SSL_new(context.get()));
+  SSL_set_fd(session.get(), fd.get());
+  if (SSL_connect(session.get()) != 1) return "";
+  const std::string request = "GET /one HTTP/1.1\r\nHost: a\r\n\r\n";
+  SSL_write(session.get(), request.data(), static_cast<int>(request.size()));
+  char answer[12];
+  if (SSL_read(session.get(), answer, sizeof answer) != sizeof answer ||
+      std::string_view(answer, sizeof answer) != "HTTP/1.1 200") {
+    return "";
+  }
+  const std::unique_ptr<X509, FreeTls> certificate(SSL_get1_peer_certificate(session.get()));
+  char name[64] = {};
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate.get()), NID_commonName, name,
+                            sizeof name);
+  return name;
+}
+
 class HttpServerTest : public ::testing::Test {
  protected:
-  void start(HttpLimits limits = {}) {
+  void start(HttpLimits limits = {}, std::optional<HttpsKey> https = {}) {
     Pages pages;
     pages["/one"] = [] { return Answer{.body = "1\n"}; };
     pages["/json"] = [] { return Answer{.status = 503, .type = "application/json", .body = "{}"}; };
-    auto started = HttpServer::start(net::Uri{"tcp", "", "127.0.0.1", 0}, std::move(pages), limits);
+    auto started = HttpServer::start(net::Uri{"tcp", "", "127.0.0.1", 0}, std::move(pages), limits,
+                                     std::move(https));
     ASSERT_TRUE(started.ok()) << started.status().to_string();
     server_ = *std::move(started);
   }
@@ -113,6 +150,27 @@ TEST_F(HttpServerTest, EndsWithConnectionsOpen) {
   EXPECT_TRUE(answers());
   server_.reset();
   EXPECT_EQ(http_receive(silent).status, 0);
+}
+
+TEST_F(HttpServerTest, ACertificateIsRenewedAtTheSamePort) {
+  start({}, https_key("server"));
+  const std::uint16_t at = port();
+  EXPECT_EQ(answers_as(at), "server");
+  const net::UniqueFd silent = http_connect(at);
+  const Status renewed = server_->renew(https_key("client"));
+  ASSERT_TRUE(renewed.ok()) << renewed.to_string();
+  EXPECT_EQ(answers_as(at), "client");
+  EXPECT_EQ(http_receive(silent).status, 0) << "it is not waited for";
+}
+
+TEST_F(HttpServerTest, AKeyThatIsNoneChangesNothing) {
+  start({}, https_key("server"));
+  for (int times = 0; times < 2; ++times) {
+    EXPECT_EQ(server_->renew({"no certificate", "no key"}).code(), Code::unavailable);
+    EXPECT_EQ(answers_as(port()), "server");
+  }
+  EXPECT_TRUE(server_->renew(https_key("client")).ok());
+  EXPECT_EQ(answers_as(port()), "client");
 }
 
 }  // namespace

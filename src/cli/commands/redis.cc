@@ -125,10 +125,11 @@ int serve(const RedisFlags& flags) {
   const Result<std::shared_ptr<fabric::UserTable>> users = load_users(flags.users, Prefixes::kept);
   if (!users.ok()) return fail(users.status());
   std::function<void()> reload;
-  if (*users || *tls) {
-    reload = [path = flags.users, table = *users, its = *tls] {
+  if (*users || *tls || metrics.tls()) {
+    reload = [path = flags.users, table = *users, its = *tls, door = metrics.reload] {
       if (table) reload_users(path, Prefixes::kept, *table);
       if (its) reload_tls(*its);
+      door->reload();
     };
   }
   if (Status s = on_stop_signal([stop](int signal) { stop->ask(signal); }, reload); !s.ok()) {

@@ -203,11 +203,13 @@ int serve(CLI::App& app, ServeFlags& flags) {
   if (!users.ok()) return fail(users.status());
   flags.options.users = *users;
   std::function<void()> reload;
-  if (config || *users || *tls) {
-    reload = [config, table = *users, path = flags.users, its = *tls] {
+  if (config || *users || *tls || flags.metrics.tls()) {
+    reload = [config, table = *users, path = flags.users, its = *tls,
+              metrics = flags.metrics.reload] {
       if (config) config->reload();
       if (table) reload_users(path, Prefixes::refused, *table);
       if (its) reload_tls(*its);
+      metrics->reload();
     };
   }
   Status watched = on_stop_signal(on_stop, reload);
