@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -181,11 +182,20 @@ class TopView {
     for (std::size_t i = 0; i < ssds.size(); ++i) {
       const TopSsd& s = ssds[i];
       line(fmt::format("{:>3}  {:>8} {:>6}B  {} {:>7} {:>9} {:>9}", i, in_short(s.records),
-                       in_short(s.used), bar(s.full()), micros(s.p50), micros(s.p99),
+                       in_short(s.used), bar(s.full()), latency(s.p50), latency(s.p99),
                        in_short(s.refused)));
     }
   }
-  static std::string micros(double us) { return us > 0 ? in_short(us) + "us" : "-"; }
+  static std::string latency(double us) {
+    constexpr std::array<std::string_view, 3> kUnits = {"us", "ms", "s"};
+    if (us <= 0) return "-";
+    std::size_t unit = 0;
+    while (us >= 999.5 && unit + 1 < kUnits.size()) {
+      us /= 1000;
+      ++unit;
+    }
+    return fmt::format("{:.{}f}{}", us, unit == 0 || us >= 99.95 ? 0 : 1, kUnits[unit]);
+  }
   void add(TopSsd& ssd, const Json& before, const Json& now) const {
     ssd.reads += rate(before, now, "/ssd/reads");
     ssd.writes += rate(before, now, "/ssd/writes");
@@ -213,6 +223,16 @@ class TopView {
 };
 
 }  // namespace
+
+std::string fit_rows(std::string_view view, std::size_t rows) {
+  const auto lines = static_cast<std::size_t>(std::ranges::count(view, '\n'));
+  // The cursor stands in the row below.
+  if (rows < 2 || lines < rows) return std::string(view);
+  std::size_t end = 0;
+  for (std::size_t kept = 0; kept + 2 < rows; ++kept) end = view.find('\n', end) + 1;
+  return fmt::format("{}... {} more lines: a higher window has them\n", view.substr(0, end),
+                     lines + 2 - rows);
+}
 
 std::string top_view(std::string_view server, const Json& before, const Json& after,
                      double seconds) {

@@ -13,4 +13,8 @@ namespace scalio::cli {
 std::string top_view(std::string_view server, const nlohmann::json& before,
                      const nlohmann::json& after, double seconds);
 
+// Of a view, what a window of so many rows can show without scrolling: its first lines, and how
+// many are left out.
+std::string fit_rows(std::string_view view, std::size_t rows);
+
 }  // namespace scalio::cli

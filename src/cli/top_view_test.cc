@@ -58,8 +58,31 @@ TEST(TopView, ShowsWhatHappenedMeanwhile) {
             "  1         0        0      0B/s      0B/s       0       0    0 %  \n"
             "\n"
             "SSD   records    used  full                          PUT p50       p99 refused/s\n"
-            "  0      3.0K   900KB  [###############.....]  75 %   120us    3.5Kus        10\n"
+            "  0      3.0K   900KB  [###############.....]  75 %   120us     3.5ms        10\n"
             "  1         0      0B  [....................]   0 %       -         -         0\n");
+}
+
+TEST(TopView, LatenciesHaveTheUnitOfTheirSize) {
+  for (const auto& [us, text] : std::vector<std::pair<double, std::string>>{{0.4, " 0us "},
+                                                                            {999, " 999us "},
+                                                                            {1000, " 1.0ms "},
+                                                                            {30'400, " 30.4ms "},
+                                                                            {250'000, " 250ms "},
+                                                                            {1.5e6, " 1.5s "}}) {
+    json after = stat(3000, 5e6);
+    after["shards"][0]["recent"]["write_p99_us"] = us;
+    after["shards"][1]["recent"]["write_p99_us"] = nullptr;
+    EXPECT_NE(top_view("s", stat(1000, 1e6), after, 2).find(text), std::string::npos) << text;
+  }
+}
+
+TEST(FitRows, TheFirstLinesAreShownAndTheOthersCounted) {
+  const std::string view = "a\nb\nc\nd\n";
+  EXPECT_EQ(fit_rows(view, 5), view);
+  EXPECT_EQ(fit_rows(view, 100), view);
+  EXPECT_EQ(fit_rows(view, 4), "a\nb\n... 2 more lines: a higher window has them\n");
+  EXPECT_EQ(fit_rows(view, 2), "... 4 more lines: a higher window has them\n");
+  EXPECT_EQ(fit_rows(view, 0), view) << "a terminal that does not say how high it is";
 }
 
 TEST(TopView, ARestartedServerCountsFromItsStart) {

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -31,6 +32,12 @@ Result<nlohmann::json> stat_of(Client& client) {
   return json;
 }
 
+// Of the terminal, now; 0: it does not say.
+std::size_t rows() {
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+}
+
 int top(const TopFlags& flags) {
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
@@ -47,7 +54,7 @@ int top(const TopFlags& flags) {
     const double seconds = std::chrono::duration<double>(now - then).count();
     std::string view = top_view(flags.client.server, *before, *after, seconds);
     // On a terminal in place of the one before; else one after the other.
-    if (terminal) view = "\x1b[H\x1b[2J" + view;
+    if (terminal) view = "\x1b[H\x1b[2J" + fit_rows(view, rows());
     if (!terminal && shown > 0) view = "\n" + view;
     if (const int status = print(view); status != kSuccess) return status;
     before = std::move(after);
