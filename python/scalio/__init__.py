@@ -15,13 +15,13 @@ Operations are linearizable, and what was written is durable. Keys are 1 to 255 
 str, as key or value, stands for its UTF-8. Every failure is a ScalioError, each code of it a class.
 """
 
-from ._types import (Appended, Busy, Conflict, Corrupt, Denied, Full, Incremented, Invalid,
-                     IoError, NotFound, Options, Put, ReadOnly, Record, Remove, ScalioError, ScannedRecord,
+from ._types import (Appended, Busy, Conflict, Corrupt, Denied, Full, Incremented, Invalid, IoError,
+                     NotFound, Options, Put, ReadOnly, Record, Remove, ScalioError, ScannedRecord,
                      TimedOut, TooLarge, Unavailable, Unknown)
 from .aio import AsyncClient
 from .client import Client
 
-__all__ = ["Appended", "AsyncClient", "Busy", "Client", "Conflict", "Corrupt", "Denied",
-           "Full", "Incremented", "Invalid", "IoError", "NotFound", "Options", "Put", "ReadOnly", "Record",
+__all__ = ["Appended", "AsyncClient", "Busy", "Client", "Conflict", "Corrupt", "Denied", "Full",
+           "Incremented", "Invalid", "IoError", "NotFound", "Options", "Put", "ReadOnly", "Record",
            "Remove", "ScalioError", "ScannedRecord", "TimedOut", "TooLarge", "Unavailable",
            "Unknown"]
