@@ -475,7 +475,8 @@ TEST_F(CApiTest, AQueueBringsResultsAndIsBusyBeyondItsLimit) {
 TEST_F(CApiTest, VersionsAndCodesHaveTheirNames) {
   EXPECT_STREQ(scalio_version(), SCALIO_VERSION);
   EXPECT_STREQ(scalio_code_name(SCALIO_BUSY), "busy");
-  EXPECT_STREQ(scalio_code_name(SCALIO_BUSY + 1), "unknown code");
+  EXPECT_STREQ(scalio_code_name(SCALIO_DENIED), "denied");
+  EXPECT_STREQ(scalio_code_name(SCALIO_DENIED + 1), "unknown code");
   EXPECT_STREQ(scalio_code_name(-1), "unknown code");
 }
 

@@ -151,7 +151,7 @@ scalio_result* wrong_bytes() { return failed(Code::invalid, "bytes at NULL whose
 const char* scalio_version() { return SCALIO_VERSION; }
 
 const char* scalio_code_name(int code) {
-  if (code < SCALIO_OK || code > SCALIO_BUSY) return "unknown code";
+  if (code < SCALIO_OK || code > SCALIO_DENIED) return "unknown code";
   return scalio::to_string(static_cast<Code>(code)).data();
 }
 
