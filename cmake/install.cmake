@@ -10,7 +10,7 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/scalio)
 # The client and the layers below it. Their private headers stay behind: a user sees include/scalio/
 # only.
 foreach(folder base task net layout fabric ${transport_clients} fabric/transports block nvmf/wire
-        nvmf/host client)
+        nvmf/auth nvmf/host client)
   string(REPLACE / _ layer ${folder})
   set_target_properties(scalio_${layer} PROPERTIES EXPORT_NAME ${layer})
   install(TARGETS scalio_${layer} EXPORT scalio ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -113,7 +113,7 @@ class World {
       };
     }
     Result<NamespaceTable> table = co_await NamespaceTable::open(*world.loop_, sources, true);
-    std::vector<std::string> hosts;
+    AllowedHosts hosts;
     std::vector<TargetPort> ports(1);
     world.subsystem_ = std::make_unique<Subsystem>(
         *world.loop_, world.threads_, 0, std::move(*table), std::string(kSubsystem),

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "nvmf/wire/auth_message.h"
 #include "nvmf/wire/log_page.h"
 
 namespace scalio::nvmf {
@@ -261,10 +262,7 @@ Task<Status> Association::connect_admin_queue() {
     const StatusCode status = status_code(*answer);
     if (status == StatusCode::success) {
       connect_data_.controller_id = static_cast<std::uint16_t>(answer->dw0);
-      if (answer->dw0 >> 16 == 0) co_return Status();
-      co_return Status(Code::invalid,
-                       fmt::format("{} at {} demands authentication, which is not supported",
-                                   connect_data_.subsystem_nqn, name()));
+      co_return co_await authenticate(*admin_queue_, answer->dw0);
     }
     // It takes exception to something in the command, not in the connect data: perhaps it cannot do
     // without flow control. That it is told so only now costs it a connection.
@@ -294,6 +292,71 @@ Task<Result<Completion>> Association::connect_queue(Queue& queue, const QueueOpt
   encode(connect_data_, data);
   Result<Completion> answer = co_await run(queue, make_connect(command), data);
   co_return answer;
+}
+
+// What a Connect that has succeeded demands in DW0; and what this host does, who wants to know
+// whose controller it is.
+Task<Status> Association::authenticate(Queue& queue, std::uint32_t demands) {
+  const std::string who = fmt::format("{} at {}", connect_data_.subsystem_nqn, name());
+  if ((demands & kAuthenticationBits & ~kMustAuthenticate) != 0) {
+    co_return Status(Code::invalid,
+                     fmt::format("{} demands a secure channel, which is not supported", who));
+  }
+  const std::optional<DhchapSecrets>& secrets = options_.secrets;
+  const bool demanded = (demands & kMustAuthenticate) != 0;
+  if (!demanded && !(secrets && secrets->controller)) co_return Status();
+  if (!secrets) {
+    co_return Status(Code::invalid,
+                     fmt::format("{} demands that host {} proves who it is, which it has no secret "
+                                 "for: give --nvmf-dhchap FILE, with the line NQN SECRET that the "
+                                 "target has",
+                                 who, connect_data_.host_nqn));
+  }
+  DhchapHost proof(*secrets, connect_data_.host_nqn, connect_data_.subsystem_nqn, ++transaction_);
+  Status done = co_await exchange_proofs(queue, proof);
+  if (!done.ok() && !lost_) {
+    done = Status(done.code(),
+                  fmt::format("host {} and {} do not prove to each other who they are: {}",
+                              connect_data_.host_nqn, who, done.message()));
+  }
+  co_return done;
+}
+
+Task<Status> Association::exchange_proofs(Queue& queue, DhchapHost& proof) {
+  Status status = co_await send_message(queue, proof.negotiate());
+  if (!status.ok()) co_return status;
+  Result<Bytes> received = co_await receive_message(queue);
+  if (!received.ok()) co_return received.status();
+  Result<Bytes> reply = proof.reply_to(*received);
+  status = reply.status();
+  if (reply.ok()) {
+    status = co_await send_message(queue, *std::move(reply));
+    if (!status.ok()) co_return status;
+    received = co_await receive_message(queue);
+    if (!received.ok()) co_return received.status();
+    status = proof.conclude(*received);
+  }
+  if (proof.last_words().empty()) co_return status;
+  const Status said = co_await send_message(queue, proof.last_words());
+  co_return status.ok() ? said : status;
+}
+
+Task<Status> Association::send_message(Queue& queue, Bytes message) {
+  const auto size = static_cast<std::uint32_t>(message.size());
+  Result<Completion> done = co_await run(queue, make_authentication_send(size), message);
+  if (!done.ok()) co_return done.status();
+  if (status_code(*done) == StatusCode::success) co_return Status();
+  co_return failure_of(*done, CommandKind::fabrics, "Authentication Send");
+}
+
+// Of which there may be more than the message.
+Task<Result<Bytes>> Association::receive_message(Queue& queue) {
+  Bytes message(kAuthRoom);
+  Result<Completion> done = co_await run(queue, make_authentication_receive(kAuthRoom), message);
+  if (!done.ok()) co_return done.status();
+  if (status_code(*done) != StatusCode::success)
+    co_return failure_of(*done, CommandKind::fabrics, "Authentication Receive");
+  co_return message;
 }
 
 Task<Status> Association::enable() {
@@ -370,8 +433,12 @@ Task<Status> Association::connect_io_queue() {
   io_depth_ = options.depth;
   io_queue_ = transport_.make_queue(options);
   Result<Completion> answer = co_await connect_queue(*io_queue_, options);
+  Status proven;
+  if (answer.ok() && status_code(*answer) == StatusCode::success)
+    proven = co_await authenticate(*io_queue_, answer->dw0);
   deadline_ = 0;
   if (!answer.ok()) co_return answer.status();
+  if (!proven.ok()) co_return proven;
   if (status_code(*answer) != StatusCode::success) {
     const Status refused =
         refusal_of(*answer, fmt::format("{} at {}", connect_data_.subsystem_nqn, name()),

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "nvmf/auth/dhchap_host.h"
 #include "nvmf/host/initiator_options.h"
 #include "nvmf/host/pause.h"
 #include "nvmf/host/queue.h"
@@ -38,8 +39,8 @@ class Association {
   // Connects the admin queue to the subsystem, enables the controller and identifies it. `bound` is
   // the time that this and all that follows may take, until connect_io_queue() or shut_down().
   // Failures: unavailable, timed_out, invalid (the subsystem refuses this host or does not exist,
-  // or is a discovery subsystem where none is asked for or the other way about), io_error (any
-  // other status; its name is in the message).
+  // or is a discovery subsystem where none is asked for or the other way about; this host or the
+  // controller has not proven who it is), io_error (any other status; its name is in the message).
   Task<Status> connect(std::string subsystem_nqn, Nanos bound);
   // Then, where wanted: from now on the controller is to tell when namespaces change. `on_event` is
   // called once, from the loop; then changed() says which, and ask_for_event() asks for the next. A
@@ -80,6 +81,10 @@ class Association {
 
   Task<Status> connect_admin_queue();
   Task<Result<Completion>> connect_queue(Queue& queue, const QueueOptions& options);
+  Task<Status> authenticate(Queue& queue, std::uint32_t demands);
+  Task<Status> exchange_proofs(Queue& queue, DhchapHost& proof);
+  Task<Status> send_message(Queue& queue, Bytes message);
+  Task<Result<Bytes>> receive_message(Queue& queue);
   Task<Status> enable();
   Task<Status> identify();
   Task<Result<std::uint64_t>> property(Property p);
@@ -99,7 +104,8 @@ class Association {
   Pause* pause_ = nullptr;
 
   ConnectData connect_data_;
-  bool flow_control_ = false;  // the controller insists on telling the queue's head
+  std::uint16_t transaction_ = 0;  // the last of an authentication
+  bool flow_control_ = false;      // the controller insists on telling the queue's head
   Capabilities capabilities_;
   IdentifyController controller_;
   std::uint64_t max_transfer_ = 0;

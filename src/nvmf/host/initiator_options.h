@@ -6,6 +6,7 @@
 #include <string>
 
 #include "net/uri.h"
+#include "nvmf/auth/host_secrets.h"
 #include "nvmf/host/host_identity.h"
 #include "task/executor.h"
 
@@ -20,6 +21,10 @@ struct NamespaceAddress {
 
 struct InitiatorOptions {
   HostIdentity identity = default_identity();
+  // By which this host proves, where a controller demands it, that it has its name; and the
+  // controller that it is the right one, if that has a secret: then one that proves nothing is
+  // refused. Nothing: a controller that demands it is refused.
+  std::optional<DhchapSecrets> secrets = std::nullopt;
   // NVMe/TCP's CRC32C of headers and of data; NVMe/RDMA has none. If the controller refuses, so
   // does connecting.
   bool header_digest = false;

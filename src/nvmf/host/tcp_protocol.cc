@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/assert.h"
+#include "nvmf/wire/fabrics.h"
 #include "nvmf/wire/status_code.h"
 
 namespace scalio::nvmf {
@@ -21,6 +22,12 @@ static_assert(TcpProtocol::kMaxDepth == 1U << kSlotBits);
 // Where fields stand in the headers: what a TermReq refers to.
 constexpr std::uint32_t kCidAt = 8, kOffsetAt = 12, kLengthAt = 16, kResponseCidAt = 20,
                         kDigestsAt = 11;
+
+// Whether the controller may send less data than the host gives room for: its message alone.
+bool may_be_short(const NvmeCommand& command) {
+  return command.opcode == kFabricsOpcode &&
+         fabrics_type(command) == FabricsType::authentication_receive;
+}
 }  // namespace
 
 TcpProtocol::TcpProtocol(net::SendBuffer::Pool& pool, const Settings& settings)
@@ -292,7 +299,7 @@ Status TcpProtocol::complete(TcpSlot& slot, Completion completion, ByteView head
   }
   const bool success = status_code(completion) == StatusCode::success;
   if (success && direction_of(request.command) == Direction::to_host &&
-      slot.received != request.size) {
+      slot.received != request.size && !may_be_short(request.command)) {
     return refuse({FatalError::sequence_error, 0, "success for a command without all of its data"},
                   header);
   }

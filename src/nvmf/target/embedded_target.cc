@@ -45,6 +45,8 @@ Status check(const TargetOptions& o) {
   for (const std::string& host : o.allowed_hosts) {
     if (Status s = check_nqn(host); !s.ok()) return s;
   }
+  if (!o.allowed_hosts.empty() && !o.secrets.empty())
+    return invalid("hosts are allowed by their names or by their secrets, not both");
   if (!between(l.max_connections, 1, 262144) || !between(l.max_io_queues, 1, 1024) ||
       !between(l.queue_depth, 2, 4096) || !std::has_single_bit(l.max_transfer) ||
       !between(l.max_transfer, 8192, BufferPool::kMaxBuffer) || l.max_pdu_data % 4 != 0 ||
@@ -132,6 +134,7 @@ struct EmbeddedTarget::Impl {
   std::vector<net::Uri> addresses;
   std::string nqn;
   std::vector<Offer> offers;
+  AllowedHosts hosts;
 
   Status begin(Nanos spin);
   Status open(std::size_t thread, const TargetOptions& options,
@@ -154,6 +157,9 @@ Result<std::unique_ptr<EmbeddedTarget>> EmbeddedTarget::start(TargetOptions opti
     listeners.push_back(std::move(*listener));
   }
   auto impl = std::make_unique<Impl>(options.threads);
+  impl->hosts.names = std::move(options.allowed_hosts);
+  if (!options.secrets.empty())
+    impl->hosts.secrets = std::make_shared<const HostSecrets>(std::move(options.secrets));
   for (const net::Listener& listener : listeners) impl->addresses.push_back(listener.uri());
   if (Status s = impl->begin(options.spin); !s.ok()) return s;
   for (std::size_t i = 0; i < impl->serving.size(); ++i) {
@@ -195,8 +201,8 @@ Task<Status> EmbeddedTarget::Impl::open_on_thread(std::size_t thread, const Targ
     nqn = options.nqn.empty() ? table->default_nqn() : options.nqn;
   }
   serving[thread].subsystem =
-      std::make_unique<Subsystem>(loop, threads, thread, std::move(*table), nqn,
-                                  options.allowed_hosts, options.writable, options.limits, ports);
+      std::make_unique<Subsystem>(loop, threads, thread, std::move(*table), nqn, hosts,
+                                  options.writable, options.limits, ports);
   co_return Status();
 }
 

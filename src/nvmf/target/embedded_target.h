@@ -2,9 +2,9 @@
 // is one.
 //
 // After NVMe Base 2.0, NVMe over Fabrics 1.1 and NVMe/TCP 1.0: a discovery controller and one I/O
-// controller for each association (dynamic model), many queues, digests, keep-alive, abort. Not
-// done: authentication (DH-HMAC-CHAP) and TLS, so it belongs on a network where everybody is
-// trusted.
+// controller for each association (dynamic model), many queues, digests, keep-alive, abort, and
+// authentication of hosts and controller (DH-HMAC-CHAP). Not done: TLS, so what is read crosses the
+// network in clear.
 //
 // Its threads' CPU time stands for what a NIC would do. Each association is one thread's.
 #pragma once

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "nvmf/target/target_connection.h"
+#include "nvmf/wire/auth_message.h"
 #include "nvmf/wire/identify.h"
 #include "nvmf/wire/status_code.h"
 
@@ -28,14 +29,13 @@ CommandResult invalid_parameter(std::uint32_t where) {
 }  // namespace
 
 Subsystem::Subsystem(EventLoop& loop, TargetThreads& threads, std::size_t thread,
-                     NamespaceTable namespaces, std::string nqn,
-                     std::vector<std::string> allowed_hosts, bool writable, TargetLimits limits,
-                     std::vector<TargetPort> ports)
+                     NamespaceTable namespaces, std::string nqn, AllowedHosts hosts, bool writable,
+                     TargetLimits limits, std::vector<TargetPort> ports)
     : threads_(threads),
       thread_(thread),
       namespaces_(std::move(namespaces)),
       model_{loop, namespaces_, threads_, std::move(nqn), limits, writable},
-      allowed_hosts_(std::move(allowed_hosts)),
+      hosts_(std::move(hosts)),
       ports_(std::move(ports)),
       receive_space_(limits.max_pdu_data + kReceiveAhead),
       next_controller_id_(static_cast<std::uint16_t>(thread + 1)) {
@@ -120,11 +120,16 @@ Subsystem::Connected Subsystem::connect(const ConnectCommand& command, const Con
     return {invalid_parameter(kInConnectData | kHostNqnAt), nullptr};
   // Whoever asks what there is may learn that there is nothing for it. Where any host may connect,
   // it may have any name, or none: there are hosts that have none, and a name proves nothing.
-  if (!discovery && !allowed(data.host_nqn)) {
+  if (!discovery && !hosts_.has(data.host_nqn)) {
     return {{StatusCode::connect_invalid_host, kInConnectData | kHostNqnAt}, nullptr};
   }
-  return command.queue_id == 0 ? connect_admin(command, data, queue, local)
-                               : connect_io(command, data, queue);
+  Connected connected = command.queue_id == 0 ? connect_admin(command, data, queue, local)
+                                              : connect_io(command, data, queue);
+  if (connected.controller && !discovery && hosts_.secrets) {
+    connected.secrets = &hosts_.secrets->find(data.host_nqn)->second;
+    connected.answer.dw0 |= kMustAuthenticate;
+  }
+  return connected;
 }
 
 Subsystem::Connected Subsystem::connect_admin(const ConnectCommand& command,
@@ -184,16 +189,16 @@ void Subsystem::disconnect(const std::shared_ptr<Controller>& controller, std::u
   controller->end_all("its admin queue is closed");
 }
 
-bool Subsystem::allowed(const std::string& host_nqn) const {
-  return allowed_hosts_.empty() ||
-         std::ranges::find(allowed_hosts_, host_nqn) != allowed_hosts_.end();
+bool AllowedHosts::has(const std::string& host_nqn) const {
+  if (secrets) return secrets->contains(host_nqn);
+  return names.empty() || std::ranges::find(names, host_nqn) != names.end();
 }
 
 // What a discovery controller tells this host: each port of the subsystem, if it may connect there.
 Bytes Subsystem::discovery_log(const std::string& host_nqn, const TargetPort& local) const {
   std::vector<DiscoveryEntry> entries;
   for (const TargetPort& port : ports_) {
-    if (!allowed(host_nqn)) break;
+    if (!hosts_.has(host_nqn)) break;
     // A port of every address is reached at the one that the host has reached, if that is of its
     // family.
     if (port.address.empty() && port.family != local.family && !port.both_families) continue;

@@ -13,6 +13,7 @@
 
 #include "net/limited_log.h"
 #include "net/unique_fd.h"
+#include "nvmf/auth/host_secrets.h"
 #include "nvmf/target/buffer_pool.h"
 #include "nvmf/target/controller.h"
 #include "nvmf/target/namespace_table.h"
@@ -35,6 +36,16 @@ struct TargetPort {
   std::uint16_t port = 0;
 };
 
+// Who may connect.
+struct AllowedHosts {
+  std::vector<std::string> names;  // NQNs; none: any
+  // In place of names: those that are here, once they have proven that they are. Null: nothing is
+  // proven.
+  std::shared_ptr<const HostSecrets> secrets = nullptr;
+
+  bool has(const std::string& host_nqn) const;
+};
+
 // A connection on its way to the thread of its association: it was greeted, and says Connect.
 struct MovedConnection {
   net::UniqueFd socket;
@@ -49,8 +60,8 @@ class Subsystem {
  public:
   // On the thread of this number.
   Subsystem(EventLoop& loop, TargetThreads& threads, std::size_t thread, NamespaceTable namespaces,
-            std::string nqn, std::vector<std::string> allowed_hosts, bool writable,
-            TargetLimits limits, std::vector<TargetPort> ports);
+            std::string nqn, AllowedHosts hosts, bool writable, TargetLimits limits,
+            std::vector<TargetPort> ports);
   // close_all() was called, and no connection is left, closing or not.
   ~Subsystem();
 
@@ -80,6 +91,8 @@ class Subsystem {
   struct Connected {
     CommandResult answer;
     std::shared_ptr<Controller> controller;
+    // By which the host is to prove who it is before anything else. Null: it need not.
+    const DhchapSecrets* secrets = nullptr;
   };
   // `local`: the address of this end of the connection.
   Connected connect(const ConnectCommand& command, const ConnectData& data,
@@ -109,7 +122,6 @@ class Subsystem {
                           Controller::QueueConnection& queue, const TargetPort& local);
   Connected connect_io(const ConnectCommand& command, const ConnectData& data,
                        Controller::QueueConnection& queue);
-  bool allowed(const std::string& host_nqn) const;
   void keep(const std::shared_ptr<TargetConnection>& connection);
   void take(MovedConnection connection);
   std::uint16_t free_controller_id();
@@ -119,7 +131,7 @@ class Subsystem {
   const std::size_t thread_;
   const NamespaceTable namespaces_;
   const ControllerModel model_;
-  const std::vector<std::string> allowed_hosts_;
+  const AllowedHosts hosts_;
   const std::vector<TargetPort> ports_;
   BufferPool pool_;
   Bytes receive_space_;

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "nvmf/target/io_request.h"
+#include "nvmf/wire/auth_message.h"
 #include "nvmf/wire/discovery_log.h"
 #include "nvmf/wire/fabrics.h"
 #include "nvmf/wire/status_code.h"
@@ -27,6 +28,27 @@ bool passing(StatusCode code) {
   return code == StatusCode::transient_transport_error ||
          code == StatusCode::connect_controller_busy || code == StatusCode::abort_requested ||
          code == StatusCode::unrecovered_read_error || code == StatusCode::write_fault;
+}
+
+bool authenticates(const NvmeCommand& command) {
+  return command.opcode == kFabricsOpcode &&
+         (fabrics_type(command) == FabricsType::authentication_send ||
+          fabrics_type(command) == FabricsType::authentication_receive);
+}
+
+// Of an Authentication Send or Receive: that its data is where it is to be, and as long as it says.
+StatusCode check_transfer(const NvmeCommand& command, std::size_t capsule_data) {
+  const AuthTransfer transfer = parse_authentication(command);
+  const Sgl& sgl = command.sgl;
+  const bool send = direction_of(command) == Direction::to_controller;
+  if (!transfer.of_nvme || transfer.bytes > kInCapsuleData) return StatusCode::invalid_field;
+  if (sgl.identifier != (send ? Sgl::kInCapsule : Sgl::kTransport) || (send && sgl.address != 0))
+    return StatusCode::sgl_type_invalid;
+  if (transfer.bytes == 0 || sgl.length != transfer.bytes ||
+      (send && capsule_data != transfer.bytes)) {
+    return StatusCode::data_sgl_length_invalid;
+  }
+  return StatusCode::success;
 }
 
 std::string why_refused(const CommandResult& answer) {
@@ -114,7 +136,9 @@ TargetConnection::TargetConnection(Subsystem& subsystem, net::UniqueFd socket, s
       too_many_(too_many),
       socket_(PduSocket::create(subsystem.loop(), std::move(socket), *this,
                                 subsystem.receive_space(), subsystem.limits().stall_timeout)),
-      connect_timeout_(subsystem.loop(), [this] { end("it did not connect in time"); }) {
+      connect_timeout_(subsystem.loop(), [this] {
+        end(authentication_ ? "it did not prove who it is in time" : "it did not connect in time");
+      }) {
   rules_.at_host = false;
   rules_.connecting = true;
   rules_.max_data = subsystem.limits().max_pdu_data;
@@ -287,7 +311,9 @@ void TargetConnection::on_capsule(const Pdu& pdu, ByteView data, bool intact) {
   const bool fabrics = command.opcode == kFabricsOpcode;
   if (fabrics && fabrics_type(command) == FabricsType::connect) return on_connect(*slot, data);
   if (state_ != State::connected) return complete(*slot, {StatusCode::command_sequence_error});
-  if (fabrics) return on_fabrics(*slot);
+  if (authentication_ && !authenticates(command))
+    return complete(*slot, {StatusCode::authentication_required});
+  if (fabrics) return on_fabrics(*slot, data);
   if (queue_id_ == 0) return on_admin(*slot);
   on_io(*slot, data);
 }
@@ -347,6 +373,11 @@ void TargetConnection::on_connect(CommandSlot& slot, ByteView data) {
   }
   connect_timeout_.cancel();
   state_ = State::connected;
+  if (connected.secrets != nullptr) {
+    authentication_ =
+        std::make_unique<DhchapController>(*connected.secrets, who->host_nqn, who->subsystem_nqn);
+    start();
+  }
   controller_ = connected.controller;
   queue_id_ = command.queue_id;
   entries_ = command.queue_size + 1U;
@@ -360,7 +391,7 @@ void TargetConnection::on_connect(CommandSlot& slot, ByteView data) {
   complete(slot, connected.answer);
 }
 
-void TargetConnection::on_fabrics(CommandSlot& slot) {
+void TargetConnection::on_fabrics(CommandSlot& slot, ByteView data) {
   switch (fabrics_type(slot.command)) {
     case FabricsType::property_get:
       if (queue_id_ == 0) return complete(slot, controller_->on_property_get(slot.command));
@@ -376,9 +407,55 @@ void TargetConnection::on_fabrics(CommandSlot& slot) {
       if (queue_id_ == 0) break;
       complete(slot, {});
       return finish("the host disconnected");
+    case FabricsType::authentication_send:
+    case FabricsType::authentication_receive:
+      if (authentication_) return on_authentication(slot, data);
+      // Once is enough: a queue ends with its connection.
+      if (authenticated_) return complete(slot, {StatusCode::command_sequence_error});
+      break;
     default: break;
   }
   complete(slot, {StatusCode::invalid_opcode});
+}
+
+// Messages that are wrong do not fail their command: the next message says so.
+void TargetConnection::on_authentication(CommandSlot& slot, ByteView data) {
+  const StatusCode wrong = check_transfer(slot.command, data.size());
+  if (wrong != StatusCode::success) return complete(slot, {wrong});
+  if (direction_of(slot.command) == Direction::to_controller) {
+    authentication_->take(data);
+    complete(slot, {});
+    return end_authentication();
+  }
+  Bytes message = authentication_->next();
+  const std::uint32_t room = parse_authentication(slot.command).bytes;
+  // What the host gives no room for it does not hear again.
+  if (message.size() > room) {
+    complete(slot, {StatusCode::data_sgl_length_invalid});
+    return finish("it gave no room for a message of its authentication");
+  }
+  message.resize(room);
+  slot.page = std::move(message);
+  complete(slot, {});
+  end_authentication();
+}
+
+// If it has ended.
+void TargetConnection::end_authentication() {
+  switch (authentication_->outcome()) {
+    case DhchapController::Outcome::open: return;
+    case DhchapController::Outcome::proven:
+      connect_timeout_.cancel();
+      authentication_.reset();
+      authenticated_ = true;
+      spdlog::debug("{}: {} has proven who it is", name_, controller_->host_name());
+      return;
+    case DhchapController::Outcome::failed:
+      subsystem_.log().warn(subsystem_.loop().now(),
+                            fmt::format("{}: {} has not proven who it is: {}", name_,
+                                        controller_->host_name(), authentication_->why()));
+      return finish("its authentication failed");
+  }
 }
 
 void TargetConnection::on_admin(CommandSlot& slot) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/unique_fd.h"
+#include "nvmf/auth/dhchap_controller.h"
 #include "nvmf/target/controller.h"
 #include "nvmf/target/pdu_socket.h"
 #include "nvmf/target/subsystem.h"
@@ -58,7 +59,9 @@ class TargetConnection final : public Controller::QueueConnection,
 
   // Commands.
   void on_connect(CommandSlot& slot, ByteView data);
-  void on_fabrics(CommandSlot& slot);
+  void on_fabrics(CommandSlot& slot, ByteView data);
+  void on_authentication(CommandSlot& slot, ByteView data);
+  void end_authentication();
   void on_admin(CommandSlot& slot);
   void on_abort(CommandSlot& slot);
   void on_event_request(CommandSlot& slot);
@@ -98,6 +101,9 @@ class TargetConnection final : public Controller::QueueConnection,
   std::array<std::byte, kTermHeader + kMaxTermData> farewell_;  // TermReq
 
   std::shared_ptr<Controller> controller_;
+  // While the host is to prove who it is: nothing else is done for it.
+  std::unique_ptr<DhchapController> authentication_;
+  bool authenticated_ = false;  // it has
   std::uint16_t queue_id_ = 0;
   bool flow_control_ = true;
   std::uint32_t entries_ = 1;  // of the queue: commands in flight at a time

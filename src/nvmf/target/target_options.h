@@ -11,6 +11,7 @@
 
 #include "block/block_device.h"
 #include "net/uri.h"
+#include "nvmf/auth/host_secrets.h"
 #include "task/event_loop.h"
 
 namespace scalio::nvmf {
@@ -37,7 +38,8 @@ struct TargetLimits {
   // namespace, a quarter at most. Commands beyond wait, without memory, until the host has taken
   // what it asked for before.
   std::size_t max_in_flight = 2 * 1024 * 1024;
-  // From accepting a connection to its Connect command.
+  // From accepting a connection to its Connect command, and from there, where the host is to prove
+  // who it is, until it has.
   Nanos connect_timeout = 5 * kSecond;
   // A host that takes nothing of what waits for it, or sends no more of a PDU or transfer that it
   // has begun, for this long, is disconnected.
@@ -62,6 +64,9 @@ struct TargetOptions {
   // NQNs of the hosts that may connect. Empty: any. A name is all that is checked: who can reach
   // the port can claim it.
   std::vector<std::string> allowed_hosts;
+  // In place of these: hosts that may connect, and the secrets by which each queue of theirs proves
+  // the name (DH-HMAC-CHAP) before anything is done for it. Empty: none has to.
+  HostSecrets secrets;
   // Whether hosts may write. A host that can write an SSD of a store can destroy every record on
   // it.
   bool writable = false;

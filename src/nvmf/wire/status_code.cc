@@ -30,7 +30,6 @@ constexpr std::array kFabricsStatusNames = {
     StatusName{StatusCode::connect_restart_discovery, "Connect Restart Discovery"},
     StatusName{StatusCode::connect_invalid_host, "Connect Invalid Host"},
     StatusName{StatusCode::discovery_restart, "Discover Restart"},
-    StatusName{StatusCode::authentication_required, "Authentication Required"},
 };
 constexpr std::array kStatusNames = {
     StatusName{StatusCode::success, "Success"},
@@ -69,6 +68,8 @@ constexpr std::array kStatusNames = {
     StatusName{StatusCode::feature_not_saveable, "Feature Identifier Not Saveable"},
     StatusName{StatusCode::feature_not_changeable, "Feature Not Changeable"},
     StatusName{StatusCode::feature_not_namespace_specific, "Feature Not Namespace Specific"},
+    // Of any command, of a queue whose host has not proven who it is.
+    StatusName{StatusCode::authentication_required, "Authentication Required"},
     StatusName{StatusCode::write_fault, "Write Fault"},
     StatusName{StatusCode::unrecovered_read_error, "Unrecovered Read Error"},
     StatusName{StatusCode::end_to_end_guard_check, "End-to-end Guard Check Error"},
