@@ -361,6 +361,7 @@ TEST_F(CApiTest, WhatIsNullIsSaid) {
   EXPECT_EQ(scalio_queue_poll(nullptr), 0u);
   EXPECT_EQ(scalio_options_add_ssd_path(nullptr, "path"), SCALIO_INVALID);
   EXPECT_EQ(scalio_options_set_tls(nullptr, "ca", nullptr, nullptr, nullptr), SCALIO_INVALID);
+  EXPECT_EQ(scalio_options_set_nvmf_dhchap(nullptr, "file"), SCALIO_INVALID);
   scalio_result_free(nullptr);
   scalio_client_free(nullptr);
   scalio_queue_free(nullptr);
@@ -387,6 +388,9 @@ TEST_F(CApiTest, OptionsReachTheClient) {
   scalio_options_set_connect_timeout(options.get(), 0);
   EXPECT_THAT(refused(), HasSubstr("timed_out"));
   scalio_options_set_connect_timeout(options.get(), 30'000);
+  EXPECT_EQ(scalio_options_set_nvmf_dhchap(options.get(), "/no/secrets"), SCALIO_OK);
+  EXPECT_THAT(refused(), HasSubstr("cannot read /no/secrets"));
+  EXPECT_EQ(scalio_options_set_nvmf_dhchap(options.get(), ""), SCALIO_OK);
   for (int i = 0; i < 3; ++i) scalio_options_add_ssd_path(options.get(), "/nowhere");
   EXPECT_THAT(refused(), HasSubstr("3 paths of SSDs"));
   EXPECT_EQ(scalio_options_set_tls(options.get(), "/ca", nullptr, nullptr, nullptr), SCALIO_OK);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <scalio/client.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -169,6 +170,74 @@ TEST_F(OfferedSsds, AreNotIfTheServerIsToldNotTo) {
       scalio(scratch_, {"get", "--server", store.tcp_uri(), "--ssd-access", "nvmf", key(3)});
   EXPECT_EQ(got.status, 2);
   EXPECT_THAT(got.err, HasSubstr("offers its SSDs over no NVMe-oF target"));
+}
+
+// To hosts that prove who they are. The commands read the record from the SSDs.
+class OfferedSsdsWithSecrets : public OfferedSsds {
+ protected:
+  static constexpr const char* kHost = "nqn.2014-08.org.example:host ";
+  static constexpr const char* kSecret =
+      "DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:";
+  static constexpr const char* kOtherSecret =
+      "DHHC-1:01:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:";
+
+  std::string file(const std::string& name, const std::string& line, mode_t mode = S_IRUSR) {
+    std::string path = (scratch_ / name).string();
+    std::ofstream(path) << line << "\n";
+    EXPECT_EQ(chmod(path.c_str(), mode), 0);
+    return path;
+  }
+  Finished get(const Store& store, const std::vector<std::string>& options = {}) {
+    std::vector<std::string> args = {"get",          "--server", store.tcp_uri(),
+                                     "--ssd-access", "nvmf",     key(3)};
+    args.insert(args.end(), options.begin(), options.end());
+    return scalio(scratch_, args);
+  }
+};
+
+TEST_F(OfferedSsdsWithSecrets, AreForWhoKnowsOne) {
+  const std::string hosts =
+      file("hosts", std::string(kHost) + kSecret + " " + kOtherSecret + "\n# and no other");
+  Store store(scratch_, {.serve = {"--nvmf-dhchap", hosts}});
+  ASSERT_NO_FATAL_FAILURE(fill(store));
+  const Finished none = get(store);
+  EXPECT_NE(none.status, 0);
+  EXPECT_THAT(none.err, HasSubstr("refuses host"));
+  const std::string wrong = file("wrong", std::string(kHost) + kOtherSecret);
+  const Finished other = get(store, {"--nvmf-dhchap", wrong});
+  EXPECT_NE(other.status, 0);
+  EXPECT_THAT(other.err, HasSubstr("authentication failed"));
+  for (const std::string& line :
+       {std::string(kHost) + kSecret, std::string(kHost) + kSecret + " " + kOtherSecret}) {
+    const Finished got = get(store, {"--nvmf-dhchap", file("own", line, S_IRUSR | S_IWUSR)});
+    EXPECT_EQ(got.status, 0) << got.err;
+    EXPECT_EQ(got.out, "value");
+  }
+  const std::string mistaken = file("mistaken", std::string(kHost) + kSecret + " " + kSecret);
+  const Finished doubted = get(store, {"--nvmf-dhchap", mistaken});
+  EXPECT_NE(doubted.status, 0);
+  EXPECT_THAT(doubted.err, HasSubstr("its secret is another"));
+}
+
+TEST_F(OfferedSsdsWithSecrets, AreNotWithoutATargetOrARightFile) {
+  Store store(scratch_, {});
+  const auto refused = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = {"serve", "--dir",    store.dir(),     "--cache",
+                                     "4M",    "--listen", store.tcp_uri(), "--nvmf-dhchap"};
+    args.insert(args.end(), more.begin(), more.end());
+    const Finished served = scalio(scratch_, args);
+    EXPECT_NE(served.status, 0);
+    EXPECT_FALSE(std::filesystem::exists(store.dir() + "/epoch")) << "it was opened";
+    return served.err;
+  };
+  const std::string good = file("good", std::string(kHost) + kSecret);
+  EXPECT_THAT(refused({good, "--nvmf", "none"}), HasSubstr("no NVMe/TCP target is started"));
+  EXPECT_THAT(refused({good, "--nvmf-target", "tcp:127.0.0.1:4420"}),
+              HasSubstr("no NVMe/TCP target is started"));
+  EXPECT_THAT(refused({file("open", std::string(kHost) + kSecret, S_IRUSR | S_IROTH)}),
+              HasSubstr("chmod o="));
+  EXPECT_THAT(refused({file("bad", std::string(kHost) + "secret")}), HasSubstr("line 1: "));
+  EXPECT_THAT(refused({(scratch_ / "missing").string()}), HasSubstr("cannot read"));
 }
 
 // A client that has read from the target, before something happens.

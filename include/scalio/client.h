@@ -69,6 +69,10 @@ struct ClientOptions {
   std::string tls_cert;
   std::string tls_key;
   std::string tls_psk;
+  // For an NVMe-oF target that has hosts prove who they are (DH-HMAC-CHAP): a file with the line
+  // "NQN SECRET", as which host this client connects to it and by what it proves that; or "NQN
+  // SECRET CONTROLLER-SECRET": then the target proves itself as well, or is refused.
+  std::string nvmf_dhchap;
 };
 
 // When a record ends, by the store's clock: the wall clock of its server, which never steps. The

@@ -117,6 +117,9 @@ scalio_code scalio_options_add_ssd_path(scalio_options* options, const char* pat
 scalio_code scalio_options_set_tls(scalio_options* options, const char* ca, const char* cert,
                                    const char* key, const char* psk);
 
+/* For an NVMe-oF target that has hosts prove who they are (DH-HMAC-CHAP), the name of a file: the
+ * line "NQN SECRET" of this host, or "NQN SECRET CONTROLLER-SECRET". */
+scalio_code scalio_options_set_nvmf_dhchap(scalio_options* options, const char* path);
 /* Who connects, to a server with users, and its secret; both are copied. */
 scalio_code scalio_options_set_user(scalio_options* options, const char* user, const char* secret);
 

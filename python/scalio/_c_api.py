@@ -70,6 +70,7 @@ FUNCTIONS: dict[str, tuple] = {
     "options_set_resume_timeout": (None, [c_void_p, c_uint32]),
     "options_add_ssd_path": (c_int, [c_void_p, c_char_p]),
     "options_set_tls": (c_int, [c_void_p, c_char_p, c_char_p, c_char_p, c_char_p]),
+    "options_set_nvmf_dhchap": (c_int, [c_void_p, c_char_p]),
     "options_set_user": (c_int, [c_void_p, c_char_p, c_char_p]),
     "connect": (c_void_p, [c_char_p, c_void_p, POINTER(c_void_p)]),
     "client_free": (None, [c_void_p]),
@@ -147,6 +148,9 @@ def connect(uri: str, options: Options) -> int:
         tls = (options.tls_ca, options.tls_cert, options.tls_key, options.tls_psk)
         if c.scalio_options_set_tls(made, *(path and os.fsencode(path) for path in tls)):
             raise MemoryError
+        if options.nvmf_dhchap is not None:
+            if c.scalio_options_set_nvmf_dhchap(made, os.fsencode(options.nvmf_dhchap)):
+                raise MemoryError
         if options.user is not None or options.secret is not None:
             user, secret = (options.user or "").encode(), (options.secret or "").encode()
             if c.scalio_options_set_user(made, user, secret):

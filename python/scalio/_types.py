@@ -181,3 +181,6 @@ class Options:
     user: Optional[str] = None
     """Who connects, if the server has users."""
     secret: Optional[str] = field(default=None, repr=False)
+    nvmf_dhchap: Optional[str] = None
+    """For an NVMe-oF target that has hosts prove who they are, a file: the line "NQN SECRET" of
+    this host, or "NQN SECRET CONTROLLER-SECRET"."""

@@ -59,6 +59,16 @@ scalio_code scalio_options_set_tls(scalio_options* options, const char* ca, cons
   return SCALIO_OK;
 }
 
+scalio_code scalio_options_set_nvmf_dhchap(scalio_options* options, const char* path) {
+  if (!options || !path) return SCALIO_INVALID;
+  try {
+    options->value.client.nvmf_dhchap = path;
+  } catch (...) {
+    return SCALIO_UNAVAILABLE;
+  }
+  return SCALIO_OK;
+}
+
 scalio_code scalio_options_set_user(scalio_options* options, const char* user, const char* secret) {
   if (!options || !user || !secret) return SCALIO_INVALID;
   try {

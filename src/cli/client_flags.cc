@@ -35,6 +35,10 @@ void ClientFlags::add_to(CLI::App& app, const std::string& tls) {
          "How to read the SSDs: direct, as files or devices of this machine, or nvmf, through the "
          "NVMe-oF target that the server names. Default: direct for unix: if that works, else nvmf")
       ->check(CLI::IsMember({"direct", "nvmf"}));
+  app.add_option("--nvmf-dhchap", options.nvmf_dhchap,
+                 "For a target that has hosts prove who they are (DH-HMAC-CHAP): a file with this "
+                 "host's line \"NQN SECRET\" or \"NQN SECRET CONTROLLER-SECRET\"")
+      ->type_name("FILE");
   app.add_option_function<std::string>(
          "--block-read",
          [this](const std::string& how) {

@@ -28,6 +28,7 @@ class TargetProcess {
     unsigned clients;  // whose connections it takes; 0: as its own option says
     unsigned threads;
     Nanos spin;
+    std::string dhchap = {};  // the file of its hosts' secrets, if they are to prove who they are
   };
   // Starts it and waits until hosts can connect. If it dies, it is started again at the same
   // address, at most once a second, and that is logged. It ends with this object, or with this

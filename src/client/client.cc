@@ -24,6 +24,7 @@
 #include "layout/store_stat.h"
 #include "net/socket.h"
 #include "net/uri.h"
+#include "nvmf/auth/host_secrets.h"
 #include "nvmf/host/initiator.h"
 #include "task/deadlines.h"
 #include "task/timer.h"
@@ -301,6 +302,11 @@ Result<std::shared_ptr<const net::TlsContext>> tls_of(const net::Uri& uri,
                 fmt::format("{}: is not encrypted, and options of TLS are given: write {}:",
                             uri.text(), net::kTls));
 }
+
+// Before an SSD is opened by it, which a GET may be the first to need.
+Status check_dhchap(const std::string& file) {
+  return file.empty() ? Status() : nvmf::read_own_secrets(file).status();
+}
 }  // namespace
 
 Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, ClientOptions options) {
@@ -316,6 +322,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
   }
   Result<std::shared_ptr<const net::TlsContext>> tls = tls_of(*uri, options);
   if (!tls.ok()) return tls.status();
+  if (Status s = check_dhchap(options.nvmf_dhchap); !s.ok()) return s;
   auto impl = std::make_unique<Impl>();
   impl->tls = *std::move(tls);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create(static_cast<Nanos>(spin.count()));

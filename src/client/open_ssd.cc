@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "block/identity.h"
 #include "block/uring_device.h"
 #include "client/timeouts.h"
 #include "layout/store_names.h"
+#include "nvmf/auth/host_secrets.h"
 
 namespace scalio::client {
 
@@ -31,8 +34,18 @@ Opened open_direct(EventLoop& loop, const HelloReply& hello, const ClientOptions
   return OpenedSsd{*std::move(device)};
 }
 
+// As which host it connects, and by what it proves that.
+Status take_secrets(const std::string& file, nvmf::InitiatorOptions& options) {
+  if (file.empty()) return Status();
+  Result<std::pair<std::string, nvmf::DhchapSecrets>> own = nvmf::read_own_secrets(file);
+  if (!own.ok()) return own.status();
+  if (options.identity.nqn != own->first) options.identity = nvmf::identity_for(own->first);
+  options.secrets = std::move(own->second);
+  return Status();
+}
+
 Task<Opened> open_nvmf(nvmf::Initiator& initiator, net::Uri server, HelloReply hello,
-                       ClientOptions options, Nanos connect_bound) {
+                       ClientOptions options, nvmf::InitiatorOptions limits, Nanos connect_bound) {
   nvmf::NamespaceAddress address;
   address.controller.scheme =
       hello.target.transport == SsdTarget::Transport::tcp ? net::kTcp : net::kRdma;
@@ -42,7 +55,6 @@ Task<Opened> open_nvmf(nvmf::Initiator& initiator, net::Uri server, HelloReply h
   address.controller.port = hello.target.port;
   address.subsystem_nqn = layout::store_nqn(hello.ssd.uuid);
   address.nsid = hello.ssd.ssd() + 1;
-  nvmf::InitiatorOptions limits;
   limits.namespaces = hello.ssd.ssds();
   limits.connect_timeout = to_nanos(options.connect_timeout);
   limits.first_connect_timeout = connect_bound;
@@ -85,7 +97,10 @@ Task<Opened> open_as_asked(EventLoop& loop, nvmf::Initiator& initiator, net::Uri
   }
   if (!offered)
     co_return Status(Code::invalid, "the server offers its SSDs over no NVMe-oF target");
-  Opened remote = co_await open_nvmf(initiator, server, hello, options, connect_bound);
+  nvmf::InitiatorOptions limits;
+  if (Status s = take_secrets(options.nvmf_dhchap, limits); !s.ok()) co_return s;
+  Opened remote =
+      co_await open_nvmf(initiator, server, hello, options, std::move(limits), connect_bound);
   co_return not_the_callers(co_await checked(std::move(remote), hello.ssd));
 }
 }  // namespace

@@ -4,6 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include "nvmf/auth/dhchap_controller.h"
+#include "nvmf/auth/dhchap_host.h"
 #include "nvmf/host/tcp_protocol.h"
 #include "nvmf/wire/discovery_log.h"
 #include "nvmf/wire/fabrics.h"
@@ -57,6 +59,48 @@ void look(ByteView input, const PduRules& rules) {
   }
 }
 
+Bytes challenge(DhGroup group = DhGroup::none) {
+  AuthChallenge m;
+  m.transaction = 1;
+  m.group = group;
+  m.sequence = 1;
+  m.challenge.resize(size_of(m.hash));
+  m.public_key.resize(size_of(group), std::byte{2});
+  return encode(m);
+}
+
+// Messages of either side; and a secret's text.
+void decode_authentication(ByteView input) {
+  (void)decode_auth_header(input);
+  if (const auto m = decode_auth_negotiate(input); m.ok()) {
+    require(m->whole <= input.size() && m->hashes.size() <= AuthNegotiate::kMost &&
+            m->groups.size() <= AuthNegotiate::kMost);
+  }
+  if (const auto m = decode_auth_challenge(input); m.ok())
+    require(m->challenge.size() + m->public_key.size() <= input.size());
+  if (const auto m = decode_auth_reply(input); m.ok())
+    require(m->whole <= input.size() && m->challenge.size() == m->response.size());
+  if (const auto m = decode_auth_success1(input); m.ok())
+    require(!m->response || m->response->size() == m->hash_size);
+  if (const auto why = decode_auth_failure(input); why.ok()) require(!name_of(*why).empty());
+  if (const auto secret = parse_dhchap_secret(as_string(input)); secret.ok())
+    require(secret->key.size() % 16 == 0 && secret->key.size() >= 32);
+
+  // Nothing but the right reply makes a host proven; nor a controller.
+  static const DhchapSecrets secrets{
+      *parse_dhchap_secret("DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:"),
+      *parse_dhchap_secret("DHHC-1:01:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:")};
+  DhchapController controller(secrets, "host", "subsystem");
+  controller.take(input);
+  require(!controller.next().empty());
+  if (controller.outcome() == DhchapController::Outcome::open) controller.take(input);
+  require(controller.outcome() != DhchapController::Outcome::proven);
+  DhchapHost host(secrets, "host", "subsystem", 1);
+  (void)host.reply_to(input);
+  DhchapHost asking(secrets, "host", "subsystem", 1);
+  require(asking.reply_to(challenge()).ok() && !asking.conclude(input).ok());
+}
+
 void decode_structures(ByteView input) {
   (void)decode_identify_controller(input);
   if (const auto n = decode_identify_namespace(input); n.ok()) {
@@ -69,6 +113,7 @@ void decode_structures(ByteView input) {
     require(d->subsystem_nqn.size() <= kNqnField && d->host_nqn.size() <= kNqnField);
     (void)check_nqn(d->host_nqn);
   }
+  decode_authentication(input);
   (void)decode_discovery_header(input);
   (void)decode_discovery_entry(input);
 }
@@ -252,6 +297,21 @@ std::vector<Bytes> seeds() {
   id.uuid.fill(std::byte{5});
   encode(id, page);
   out.push_back(page);
+  out.push_back(challenge());
+  out.push_back(challenge(DhGroup::ffdhe2048));
+  AuthNegotiate offer;
+  offer.hashes.assign(kAuthHashes.begin(), kAuthHashes.end());
+  offer.groups.assign(kDhGroups.begin(), kDhGroups.end());
+  out.push_back(encode(offer));
+  AuthReply reply;
+  reply.response.resize(32);
+  reply.challenge.resize(32);
+  out.push_back(encode(reply));
+  AuthSuccess1 success;
+  success.transaction = 1;
+  success.hash_size = 32;
+  success.response = Bytes(32);
+  out.push_back(encode(success));
   Bytes connect(kConnectDataSize);
   ConnectData d;
   d.subsystem_nqn = kDiscoveryNqn;

@@ -33,6 +33,7 @@ struct NvmfTargetFlags {
   std::vector<std::string> listen;
   std::vector<std::string> namespaces;
   nvmf::TargetOptions options;
+  std::string dhchap;
   std::uint64_t max_connections = 0;
   MetricsFlag metrics;
   bool end_with_stdin = false;
@@ -74,6 +75,11 @@ Result<nvmf::TargetOptions> options_of(const NvmfTargetFlags& flags) {
     options.listen.push_back(*uri);
   }
   for (const std::string& path : flags.namespaces) options.namespaces.push_back({path, {}});
+  if (!flags.dhchap.empty()) {
+    Result<nvmf::HostSecrets> secrets = nvmf::read_host_secrets(flags.dhchap);
+    if (!secrets.ok()) return Status(secrets.code(), "--dhchap: " + secrets.status().message());
+    options.secrets = *std::move(secrets);
+  }
   return options;
 }
 
@@ -165,6 +171,11 @@ Subcommand add_nvmf_target(CLI::App& parent) {
   app->add_option("--allow-host", flags->options.allowed_hosts,
                   "NQNs of the hosts that may connect; default: any. Names are not proven")
       ->type_name("NQN");
+  app->add_option("--dhchap", flags->dhchap,
+                  "In place of --allow-host: lines \"NQN SECRET\" or \"NQN SECRET "
+                  "CONTROLLER-SECRET\" of the hosts that may connect, which must prove that they "
+                  "are these (DH-HMAC-CHAP)")
+      ->type_name("FILE");
   app->add_option("--nqn", flags->options.nqn,
                   "The subsystem's name; default: derived from the store or the files")
       ->type_name("NQN");

@@ -25,6 +25,7 @@
 #include "metrics/program_metrics.h"
 #include "net/socket.h"
 #include "net/uri.h"
+#include "nvmf/auth/host_secrets.h"
 #include "server/server.h"
 
 namespace scalio::cli {
@@ -35,6 +36,7 @@ struct ServeFlags {
   std::string nvmf;
   std::string nvmf_target;
   unsigned nvmf_threads = 1;
+  std::string nvmf_dhchap;
   MetricsFlag metrics;
   std::string users;
   bool insecure = false;
@@ -88,9 +90,22 @@ Result<std::optional<net::Uri>> own_target(const ServeFlags& flags) {
     beside->scheme = net::kTcp;
     beside->host = uri->host;
   }
-  // A target asks nobody who it is: where there are users, it must be asked for.
-  if (!flags.users.empty()) beside.reset();
+  // A target asks nobody who it is without secrets: where there are users, it must be asked for.
+  if (!flags.users.empty() && flags.nvmf_dhchap.empty()) beside.reset();
   return beside;
+}
+
+// Now, and not when the store has been opened.
+Status check_dhchap(const std::string& file, bool has_target) {
+  if (file.empty()) return Status();
+  if (!has_target) {
+    return {Code::invalid,
+            "--nvmf-dhchap: no NVMe/TCP target is started that hosts could prove themselves to: "
+            "say where by --nvmf HOST:PORT, or leave it out"};
+  }
+  const Result<nvmf::HostSecrets> secrets = nvmf::read_host_secrets(file);
+  if (secrets.ok()) return Status();
+  return {secrets.code(), "--nvmf-dhchap: " + secrets.status().message()};
 }
 
 layout::SsdTarget target_at(const net::Uri& uri) {
@@ -104,11 +119,13 @@ layout::SsdTarget target_at(const net::Uri& uri) {
 Status offer_ssds(ServeFlags& flags, std::shared_ptr<std::unique_ptr<TargetProcess>> process) {
   Result<std::optional<net::Uri>> own = own_target(flags);
   if (!own.ok()) return own.status();
+  if (Status s = check_dhchap(flags.nvmf_dhchap, own->has_value()); !s.ok()) return s;
   if (*own) {
     const TargetProcess::Settings settings{.log_level = flags.log_level,
                                            .clients = flags.options.max_clients,
                                            .threads = flags.nvmf_threads,
-                                           .spin = flags.options.spin};
+                                           .spin = flags.options.spin,
+                                           .dhchap = flags.nvmf_dhchap};
     flags.options.offer_ssds =
         [process, listen = **own,
          settings](const std::vector<std::string>& ssds) -> Result<layout::SsdTarget> {
@@ -333,6 +350,11 @@ void declare(CLI::App& app, ServeFlags& flags) {
                  "(`scalio target "
                  "configure`)")
       ->type_name("URI");
+  app.add_option("--nvmf-dhchap", flags.nvmf_dhchap,
+                 "Of the SSDs that are offered so: lines \"NQN SECRET\" or \"NQN SECRET "
+                 "CONTROLLER-SECRET\" of the hosts that may read them, which must prove that they "
+                 "are these (DH-HMAC-CHAP). Default: any host")
+      ->type_name("FILE");
   app.add_option("--nvmf-threads", flags.nvmf_threads,
                  "Threads of the process that offers the SSDs, each with some of the clients")
       ->type_name("N")

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "nvmf/wire/auth_message.h"
 #include "nvmf/wire/log_page.h"
+#include "testing/dhchap_secrets.h"
 #include "testing/fake_controller.h"
 #include "testing/target_pair.h"
 
@@ -1006,6 +1009,102 @@ TEST_F(HostileControllerTest, NoCommandIsLargerThanTheControllerTakes) {
   EXPECT_EQ(read_all().code(), Code::io_error);
   EXPECT_EQ(device_->counters().errors, 1U);
   EXPECT_EQ(device_->counters().reads, 0U);
+}
+
+// --- Authentication ---
+
+constexpr std::uint16_t kFirstTransaction = 1;
+
+// In place of answers to the admin queue's Connect and to its messages: `said` is what the
+// controller says to each Authentication Receive, in turn. Nothing after the last.
+std::function<bool(FakePeer&, const NvmeCommand&)> authenticating(std::uint32_t demands,
+                                                                  std::vector<Bytes> said) {
+  return [=, next = std::size_t{0}](FakePeer& peer, const NvmeCommand& command) mutable {
+    if (command.opcode != kFabricsOpcode) return false;
+    switch (fabrics_type(command)) {
+      case FabricsType::connect:
+        peer.send_response(command.cid, StatusCode::success, demands | 1);
+        return true;
+      case FabricsType::authentication_send: peer.send_response(command.cid); return true;
+      case FabricsType::authentication_receive:
+        // The message alone, which is less than there is room for.
+        peer.send_data(command.cid, 0, said.at(next++), kLastPdu);
+        peer.send_response(command.cid);
+        return true;
+      default: return false;
+    }
+  };
+}
+
+Bytes fake_challenge() {
+  AuthChallenge m;
+  m.transaction = kFirstTransaction;
+  m.sequence = 1;
+  m.challenge.resize(32);
+  return encode(m);
+}
+
+Bytes fake_success(std::uint16_t transaction) {
+  AuthSuccess1 m;
+  m.transaction = transaction;
+  m.hash_size = 32;
+  return encode(m);
+}
+
+class HostileAuthenticationTest : public HostileControllerTest {
+ protected:
+  Status authenticate(std::uint32_t demands, std::vector<Bytes> said,
+                      std::optional<DhchapSecrets> own) {
+    FakeController::Script script;
+    script.admin = authenticating(demands, std::move(said));
+    script.io = [this](FakePeer& peer, int) { serve_reads(peer); };
+    InitiatorOptions options = test_options();
+    options.secrets = std::move(own);
+    return connect(std::move(script), std::move(options));
+  }
+};
+
+TEST_F(HostileAuthenticationTest, ACompleteOneWorks) {
+  const Status status = authenticate(
+      kMustAuthenticate, {fake_challenge(), fake_success(kFirstTransaction)}, secrets());
+  ASSERT_TRUE(status.ok()) << status.to_string();
+  EXPECT_TRUE(read_all().ok());
+  end();
+}
+
+TEST_F(HostileAuthenticationTest, WhatIsNoAnswerEndsIt) {
+  const Bytes failure =
+      encode_auth_failure(AuthMessage::failure1, kFirstTransaction, AuthFailure::failed);
+  for (const std::vector<Bytes>& said : std::vector<std::vector<Bytes>>{
+           {failure},
+           {Bytes(16)},
+           {Bytes(4, std::byte{0xff})},
+           {fake_success(kFirstTransaction)},
+           {fake_challenge(), failure},
+           {fake_challenge(), fake_challenge()},
+           {fake_challenge(), fake_success(kFirstTransaction + 1)},
+       }) {
+    const Status status = authenticate(kMustAuthenticate, said, secrets());
+    EXPECT_EQ(status.code(), Code::invalid) << status.to_string();
+    end();
+  }
+}
+
+TEST_F(HostileAuthenticationTest, AControllerThatProvesNothingIsRefused) {
+  for (const std::uint32_t demands : {0U, kMustAuthenticate}) {
+    const Status status = authenticate(demands, {fake_challenge(), fake_success(kFirstTransaction)},
+                                       secrets(kHostSecret, kControllerSecret));
+    EXPECT_EQ(status.code(), Code::invalid);
+    EXPECT_NE(status.message().find("no proof"), std::string::npos) << status.message();
+    end();
+  }
+}
+
+TEST_F(HostileAuthenticationTest, ASecureChannelIsNotToBeHad) {
+  const Status status = authenticate(kMustAuthenticate | 1U << 18, {}, secrets());
+  EXPECT_EQ(status.code(), Code::invalid);
+  EXPECT_NE(status.message().find("secure channel"), std::string::npos) << status.message();
+  end();
 }
 
 }  // namespace

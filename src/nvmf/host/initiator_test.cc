@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 
 #include <deque>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
+#include "testing/dhchap_secrets.h"
 #include "testing/target_pair.h"
 
 namespace scalio::nvmf {
@@ -104,6 +107,67 @@ INSTANTIATE_TEST_SUITE_P(All, TransportTest,
                                           testing::Values(512, 4096, 8192, 8704, 65536, 1048576),
                                           testing::Values(1, 7)),
                          name_of_setting);
+
+// --- Proofs of who both ends are ---
+
+TargetOptions with_secrets(DhchapSecrets known) {
+  TargetOptions options = memory_target_options(kSize);
+  options.secrets.emplace(test_options().identity.nqn, std::move(known));
+  return options;
+}
+
+Status refused(EventLoop& loop, const EmbeddedTarget& target,
+               std::optional<DhchapSecrets> secrets) {
+  InitiatorOptions options = test_options();
+  options.secrets = std::move(secrets);
+  return run(loop, connect_namespace(loop, address_of(target), std::move(options))).status();
+}
+
+TEST(InitiatorTest, ProvesWhoItIs) {
+  // Neither asks the controller, or both do.
+  for (const std::string_view controller : {std::string_view(), kControllerSecret}) {
+    for (const bool digests : {false, true}) {
+      const auto target = start_target(with_secrets(secrets(kHostSecret, controller)));
+      const LoopPtr loop = make_loop();
+      InitiatorOptions options = test_options();
+      options.secrets = secrets(kHostSecret, controller);
+      options.header_digest = options.data_digest = digests;
+      const auto device = connect(*loop, address_of(*target), options);
+      block::Buffer got(65536);
+      EXPECT_TRUE(run(*loop, read(*device, 4096, got.span())).ok());
+      block::Buffer all = filled(kSize, 1);
+      EXPECT_TRUE(equal(got.span(), all.span().subspan(4096, got.size())));
+    }
+  }
+}
+
+TEST(InitiatorTest, WithoutTheRightSecretItIsToldWhatToDo) {
+  const auto target = start_target(with_secrets(secrets()));
+  const LoopPtr loop = make_loop();
+  const Status none = refused(*loop, *target, std::nullopt);
+  EXPECT_EQ(none.code(), Code::invalid);
+  EXPECT_NE(none.message().find("--nvmf-dhchap FILE"), std::string::npos) << none.message();
+  EXPECT_NE(none.message().find(test_options().identity.nqn), std::string::npos);
+  const Status other = refused(*loop, *target, secrets(kOtherSecret));
+  EXPECT_EQ(other.code(), Code::invalid);
+  EXPECT_NE(other.message().find("authentication failed"), std::string::npos) << other.message();
+}
+
+TEST(InitiatorTest, RefusesAControllerThatCannotProveWhoItIs) {
+  const LoopPtr loop = make_loop();
+  const DhchapSecrets mutual = secrets(kHostSecret, kControllerSecret);
+  // It has no secret for this host, another one, or does not ask for a proof at all.
+  const auto without = start_target(with_secrets(secrets()));
+  EXPECT_EQ(refused(*loop, *without, mutual).code(), Code::invalid);
+  const auto other = start_target(with_secrets(secrets(kHostSecret, kOtherSecret)));
+  const Status wrong = refused(*loop, *other, mutual);
+  EXPECT_EQ(wrong.code(), Code::invalid);
+  EXPECT_NE(wrong.message().find("its secret is another"), std::string::npos) << wrong.message();
+  const auto open = start_target(memory_target_options(kSize));
+  EXPECT_EQ(refused(*loop, *open, mutual).code(), Code::invalid);
+  // A secret that nobody asks for does no harm.
+  EXPECT_TRUE(refused(*loop, *open, secrets()).ok());
+}
 
 TEST(InitiatorTest, MoreThanTheQueueTakesWaitsInTheDevice) {
   TargetOptions target_options = memory_target_options(kSize);
