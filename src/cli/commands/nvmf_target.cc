@@ -153,6 +153,18 @@ int serve(const NvmfTargetFlags& flags) {
   return kSuccess;
 }
 
+// Who may connect.
+void add_hosts(CLI::App& app, NvmfTargetFlags& flags) {
+  app.add_option("--allow-host", flags.options.allowed_hosts,
+                 "NQNs of the hosts that may connect; default: any. Names are not proven")
+      ->type_name("NQN");
+  app.add_option("--dhchap", flags.dhchap,
+                 "In place of --allow-host: lines \"NQN SECRET\" or \"NQN SECRET "
+                 "CONTROLLER-SECRET\" of the hosts that may connect, which must prove that they "
+                 "are these (DH-HMAC-CHAP)")
+      ->type_name("FILE");
+}
+
 }  // namespace
 
 Subcommand add_nvmf_target(CLI::App& parent) {
@@ -168,14 +180,7 @@ Subcommand add_nvmf_target(CLI::App& parent) {
                   "Files or block devices to serve; SSDs of a store may be in use by it")
       ->type_name("FILE")
       ->required();
-  app->add_option("--allow-host", flags->options.allowed_hosts,
-                  "NQNs of the hosts that may connect; default: any. Names are not proven")
-      ->type_name("NQN");
-  app->add_option("--dhchap", flags->dhchap,
-                  "In place of --allow-host: lines \"NQN SECRET\" or \"NQN SECRET "
-                  "CONTROLLER-SECRET\" of the hosts that may connect, which must prove that they "
-                  "are these (DH-HMAC-CHAP)")
-      ->type_name("FILE");
+  add_hosts(*app, *flags);
   app->add_option("--nqn", flags->options.nqn,
                   "The subsystem's name; default: derived from the store or the files")
       ->type_name("NQN");

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "nvmf/auth/dhchap_crypto.h"
 #include "nvmf/auth/dhchap_host.h"
 #include "nvmf/target/controller.h"
 #include "testing/dhchap_secrets.h"
