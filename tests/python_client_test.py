@@ -192,6 +192,8 @@ class BlockingTest(unittest.TestCase):
             scalio.Client(store.uri, scalio.Options(ssd_paths=["/nowhere"] * 3))
         with self.assertRaisesRegex(scalio.Invalid, "is not encrypted"):
             scalio.Client(store.uri, scalio.Options(tls_ca="/nowhere"))
+        with self.assertRaisesRegex(scalio.Invalid, "cannot read /nowhere"):
+            scalio.Client(store.uri, scalio.Options(nvmf_dhchap="/nowhere"))
         with self.assertRaisesRegex(scalio.Invalid, "/nowhere"):
             scalio.Client("tls:127.0.0.1:1", scalio.Options(tls_ca="/nowhere"))
         with self.assertRaises(ValueError):
