@@ -304,7 +304,9 @@ Task<Status> Association::authenticate(Queue& queue, std::uint32_t demands) {
   }
   const std::optional<DhchapSecrets>& secrets = options_.secrets;
   const bool demanded = (demands & kMustAuthenticate) != 0;
-  if (!demanded && !(secrets && secrets->controller)) co_return Status();
+  // What a discovery controller tells is not taken for granted.
+  const bool wanted = secrets && secrets->controller && !discovery();
+  if (!demanded && !wanted) co_return Status();
   if (!secrets) {
     co_return Status(Code::invalid,
                      fmt::format("{} demands that host {} proves who it is, which it has no secret "

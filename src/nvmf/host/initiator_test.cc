@@ -167,6 +167,10 @@ TEST(InitiatorTest, RefusesAControllerThatCannotProveWhoItIs) {
   EXPECT_EQ(refused(*loop, *open, mutual).code(), Code::invalid);
   // A secret that nobody asks for does no harm.
   EXPECT_TRUE(refused(*loop, *open, secrets()).ok());
+  // Nor does discovery ask.
+  InitiatorOptions asking = test_options();
+  asking.secrets = mutual;
+  EXPECT_TRUE(run(*loop, discover_at(*loop, address_of(*open).controller, asking)).ok());
 }
 
 TEST(InitiatorTest, MoreThanTheQueueTakesWaitsInTheDevice) {
