@@ -205,6 +205,32 @@ TEST(Configuration, IsReadAgainOnSighup) {
   EXPECT_TRUE(ended && !ended->signaled && ended->code == 0);
 }
 
+// Nor is it to a gateway.
+TEST_F(Served, AGatewayReadsItsConfigurationAgainOnSighup) {
+  const std::filesystem::path file = scratch_ / "redis.toml";
+  std::ofstream(file) << fmt::format("server = '{}'\n", store_.unix_uri());
+  const Finished nowhere = scalio(scratch_, {"redis", "--config", file.string()});
+  EXPECT_EQ(nowhere.status, kBadUse);
+  EXPECT_THAT(nowhere.err, HasSubstr("--listen is required, here or in the file of --config"));
+  std::ofstream(file, std::ios::app)
+      << fmt::format("listen = ['unix:{}']\n", (scratch_.sockets() / "redis").string());
+
+  Process gateway({SCALIO_PROGRAM, "redis", "--config", file.string()}, scratch_ / "redis");
+  const auto wait_for = [&](const std::string& text) {
+    while (gateway.running() && (gateway.out() + gateway.err()).find(text) == std::string::npos)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return gateway.running();
+  };
+  ASSERT_TRUE(wait_for("ready\n")) << gateway.err();
+  std::ofstream(file, std::ios::app) << "log-level = 'debug'\nslow = 0\n";
+  gateway.signal(SIGHUP);
+  EXPECT_TRUE(wait_for("--slow: 0, was its default: at the next start")) << gateway.err();
+  EXPECT_TRUE(wait_for("--log-level: debug, was its default")) << gateway.err();
+  gateway.signal(SIGTERM);
+  const auto ended = gateway.wait(std::chrono::seconds(30));
+  EXPECT_TRUE(ended && !ended->signaled && ended->code == 0) << gateway.err();
+}
+
 TEST_F(Served, LoadersShareAStore) {
   const Finished load =
       run({"bench", "ycsb", "--workload", "c", "--load", "--operations", "0", "--json", "-", "-p",

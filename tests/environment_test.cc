@@ -235,6 +235,19 @@ TEST_F(Environment, TheServiceManagerIsToldHowFarARecoveryIs) {
   expect_clean_end(server, SIGTERM);
 }
 
+TEST_F(Environment, TheServiceManagerIsToldWhereAGatewayListens) {
+  Process server = serve("");
+  ASSERT_TRUE(get_ready(server));
+  const ServiceManager manager(scratch_.sockets() / "notify");
+  const std::string at = "unix:" + (scratch_.sockets() / "redis").string();
+  Process gateway({"/bin/bash", "-c", manager.setup() + " exec \"$@\"", "redis", SCALIO_PROGRAM,
+                   "redis", "--server", store_.unix_uri(), "--listen", at},
+                  scratch_ / "gateway");
+  EXPECT_EQ(manager.told(), "READY=1\nSTATUS=listening on " + at);
+  expect_clean_end(gateway, SIGTERM);
+  expect_clean_end(server, SIGTERM);
+}
+
 TEST_F(Environment, AHangupIsACleanStop) {
   Process server = serve("");
   ASSERT_TRUE(get_ready(server));

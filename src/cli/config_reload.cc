@@ -66,4 +66,33 @@ void ConfigReload::change(const std::string& name, const std::vector<std::string
   values_[name] = now;
 }
 
+void add_config(CLI::App& app, std::string& file) {
+  app.add_option("--config", file, "Read options that are not given here from this TOML file")
+      ->type_name("FILE")
+      ->configurable(false);
+}
+
+Result<std::shared_ptr<ConfigReload>> read_config(CLI::App& app, const std::string& file,
+                                                  ConfigReload::Declare declare,
+                                                  std::initializer_list<const char*> required) {
+  std::shared_ptr<ConfigReload> config;
+  if (!file.empty()) {
+    const auto take_level =
+        [initial = app.get_option("--log-level")->get_default_str()](const std::string& level) {
+          spdlog::set_level(spdlog::level::from_str(level.empty() ? initial : level));
+        };
+    config = std::make_shared<ConfigReload>(app, file, std::move(declare),
+                                            ConfigReload::Takers{{"--log-level", take_level}});
+    if (Status status = apply_config_file(app, file); !status.ok()) return status;
+    config->loaded(app);
+  }
+  for (const char* name : required) {
+    if (app.get_option(name)->count() == 0) {
+      return Status(Code::invalid,
+                    fmt::format("{} is required, here or in the file of --config", name));
+    }
+  }
+  return config;
+}
+
 }  // namespace scalio::cli

@@ -1,11 +1,12 @@
-// ConfigReload: a configuration file, read again while the program runs: what has changed in it,
-// and what of that can be taken on.
+// The configuration file of a command that serves: read at its start, and by ConfigReload again
+// while it runs: what has changed in it, and what of that can be taken on.
 #pragma once
 
 #include <scalio/status.h>
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <set>
@@ -22,6 +23,14 @@ class ConfigReload {
     std::shared_ptr<void> flags;
   };
   using Declare = std::function<Fresh()>;
+  // Of a function that adds the options of `Flags` to a command line.
+  template <typename Flags, void (*declare)(CLI::App&, Flags&)>
+  static Fresh fresh() {
+    const auto flags = std::make_shared<Flags>();
+    Fresh made{std::make_unique<CLI::App>(), flags};
+    declare(*made.app, *flags);
+    return made;
+  }
   // An option that can be taken on, by its long name, and how: with its new value.
   using Takers = std::map<std::string, std::function<void(const std::string& value)>>;
 
@@ -46,5 +55,15 @@ class ConfigReload {
   const std::set<std::string> given_;
   Values values_;  // of options that are not given: as they are now
 };
+
+// The option --config.
+void add_config(CLI::App& app, std::string& file);
+
+// Sets what the file has and `app`, which has been parsed, was not given. What it gives is for
+// SIGHUP, and takes on another --log-level; null without a file. Failures: as apply_config_file;
+// invalid: an option of `required` is in neither.
+Result<std::shared_ptr<ConfigReload>> read_config(CLI::App& app, const std::string& file,
+                                                  ConfigReload::Declare declare,
+                                                  std::initializer_list<const char*> required);
 
 }  // namespace scalio::cli

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <csignal>
@@ -11,8 +12,10 @@
 #include "base/json.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
+#include "cli/config_reload.h"
 #include "cli/logging.h"
 #include "cli/metrics_port.h"
+#include "cli/service_manager.h"
 #include "cli/stop_signals.h"
 #include "cli/tls_flags.h"
 #include "cli/users_file.h"
@@ -39,8 +42,24 @@ struct RedisFlags {
   MetricsFlag metrics;
   bool insecure = false;
   bool json = false;
+  std::string config;
   std::string log_level = "info";
 };
+
+void declare(CLI::App& app, RedisFlags& flags);
+
+// Options of the file and of the command line together.
+Result<std::shared_ptr<ConfigReload>> complete(CLI::App& app, RedisFlags& flags) {
+  Result<std::shared_ptr<ConfigReload>> config = read_config(
+      app, flags.config, &ConfigReload::fresh<RedisFlags, declare>, {"--server", "--listen"});
+  if (!config.ok()) return config;
+  try {
+    flags.client.check();
+  } catch (const CLI::ParseError& error) {
+    return Status(Code::invalid, error.what());
+  }
+  return config;
+}
 
 // Nothing if it may be listened at there; else why not, and what to do.
 Status check_open(const RedisFlags& flags, const net::Uri& uri) {
@@ -96,12 +115,15 @@ class GatewayStop {
   int asked_ = 0;
 };
 
+// To who waits for it on stdout, and to the service manager.
 int say_ready(const redis::Gateway& gateway, bool json) {
-  for (const net::Uri& uri : gateway.addresses()) spdlog::info("listening on {}", uri.text());
-  if (!json) return print("ready\n");
-  nlohmann::ordered_json out = {{"ready", true}};
-  for (const net::Uri& uri : gateway.addresses()) out["listen"].push_back(uri.text());
-  return print(json_text(out) + "\n");
+  std::vector<std::string> at;
+  for (const net::Uri& uri : gateway.addresses()) at.push_back(uri.text());
+  for (const std::string& address : at) spdlog::info("listening on {}", address);
+  const nlohmann::ordered_json out = {{"ready", true}, {"listen", at}};
+  const int status = print(json ? json_text(out) + "\n" : "ready\n");
+  if (status == kSuccess) notify_ready(fmt::format("listening on {}", fmt::join(at, ", ")));
+  return status;
 }
 
 Result<std::string> figures_of(const redis::Gateway& gateway) {
@@ -112,7 +134,9 @@ Result<std::string> figures_of(const redis::Gateway& gateway) {
   return json_text(figures);
 }
 
-int serve(const RedisFlags& flags) {
+int serve(CLI::App& app, RedisFlags& flags) {
+  const Result<std::shared_ptr<ConfigReload>> config = complete(app, flags);
+  if (!config.ok()) return fail(config.status());
   start_logging(flags.log_level);
   const Result<std::vector<net::Uri>> addresses = addresses_of(flags);
   if (!addresses.ok()) return fail(addresses.status());
@@ -125,8 +149,10 @@ int serve(const RedisFlags& flags) {
   const Result<std::shared_ptr<fabric::UserTable>> users = load_users(flags.users, Prefixes::kept);
   if (!users.ok()) return fail(users.status());
   std::function<void()> reload;
-  if (*users || *tls || metrics.tls()) {
-    reload = [path = flags.users, table = *users, its = *tls, door = metrics.reload] {
+  if (*config || *users || *tls || metrics.tls()) {
+    reload = [its_file = *config, path = flags.users, table = *users, its = *tls,
+              door = metrics.reload] {
+      if (its_file) its_file->reload();
       if (table) reload_users(path, Prefixes::kept, *table);
       if (its) reload_tls(*its);
       door->reload();
@@ -161,50 +187,58 @@ int serve(const RedisFlags& flags) {
   return kSuccess;
 }
 
+void declare(CLI::App& app, RedisFlags& flags) {
+  flags.client.add_to(app, "server-tls");
+  app.callback({});  // not before the file has been read
+  add_server_tls(app, flags.tls);
+  app.add_option("--listen", flags.listen,
+                 "Where clients of Redis connect: unix:/path, tcp:host:port or, encrypted, "
+                 "tls:host:port; may be repeated. "
+                 "Port 0 lets the kernel pick one, 6379 is Redis's")
+      ->type_name("URI")
+      ->allow_extra_args(false);
+  app.add_option("--users", flags.users,
+                 "Who may connect, and do what, with AUTH: a file of `scalio user`. Default: "
+                 "everybody, everything")
+      ->type_name("FILE");
+  app.add_flag("--insecure", flags.insecure,
+               "Listen beyond loopback too, where whoever connects may do everything");
+  app.add_option("--max-clients", flags.max_clients,
+                 "Most connections at one time. Default: 1024, or as many as descriptors allow")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65536).description(""));
+  app.add_option("--slow", flags.slow_ms,
+                 "Keep commands that take so many milliseconds for SLOWLOG; 0: all that wait")
+      ->type_name("MS")
+      ->check(CLI::Range(0, 3'600'000).description(""))
+      ->capture_default_str();
+  add_config(app, flags.config);
+  flags.metrics.add_to(app, true);
+  app.add_flag("--json", flags.json, "Say \"ready\" as a line of JSON, with the addresses");
+  app.add_option("--log-level", flags.log_level, "How much to log, on stderr")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
+      ->capture_default_str();
+}
+
 }  // namespace
 
 Subcommand add_redis(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("redis", "Serve a store to clients of Redis");
   auto flags = std::make_shared<RedisFlags>();
-  flags->client.add_to(*app, "server-tls");
-  add_server_tls(*app, flags->tls);
-  app->add_option("--listen", flags->listen,
-                  "Where clients of Redis connect: unix:/path, tcp:host:port or, encrypted, "
-                  "tls:host:port; may be repeated. "
-                  "Port 0 lets the kernel pick one, 6379 is Redis's")
-      ->type_name("URI")
-      ->required()
-      ->allow_extra_args(false);
-  app->add_option("--users", flags->users,
-                  "Who may connect, and do what, with AUTH: a file of `scalio user`. Default: "
-                  "everybody, everything")
-      ->type_name("FILE");
-  app->add_flag("--insecure", flags->insecure,
-                "Listen beyond loopback too, where whoever connects may do everything");
-  app->add_option("--max-clients", flags->max_clients,
-                  "Most connections at one time. Default: 1024, or as many as descriptors allow")
-      ->type_name("N")
-      ->check(CLI::Range(1, 65536).description(""));
-  app->add_option("--slow", flags->slow_ms,
-                  "Keep commands that take so many milliseconds for SLOWLOG; 0: all that wait")
-      ->type_name("MS")
-      ->check(CLI::Range(0, 3'600'000).description(""))
-      ->capture_default_str();
-  flags->metrics.add_to(*app, true);
-  app->add_flag("--json", flags->json, "Say \"ready\" as a line of JSON, with the addresses");
-  app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
-      ->capture_default_str();
+  declare(*app, *flags);
   app->footer(
       "It speaks RESP2 and RESP3: strings, keys, SCAN; docs/redis.md has all commands and what is "
       "different. It uses one core; start several for more.\n"
       "Prints \"ready\" on stdout when clients can connect. SIGTERM, SIGINT or SIGHUP stops it "
-      "cleanly; a second one at once. With --users or tls: SIGHUP reads the users and the files of "
-      "TLS again instead.\n\n"
+      "cleanly; a second one at once. With --config, --users or tls: SIGHUP reads the "
+      "configuration "
+      "file, the users and the files of TLS again instead.\n"
+      "Under systemd it is a service of Type=notify. Every option but --config can stand in the "
+      "configuration file: listen = [\"unix:/run/redis.sock\"]. The command line wins.\n\n"
       "Examples:\n"
       "  scalio redis --server unix:/run/scalio.sock --listen tcp:127.0.0.1:6379\n"
       "  redis-cli set hello world");
-  return {app, [flags] { return serve(*flags); }};
+  return {app, [app, flags] { return serve(*app, *flags); }};
 }
 
 }  // namespace scalio::cli

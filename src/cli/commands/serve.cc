@@ -8,7 +8,6 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/config_file.h"
 #include "cli/config_reload.h"
 #include "cli/logging.h"
 #include "cli/metrics_port.h"
@@ -150,34 +149,6 @@ Status offer_ssds(ServeFlags& flags, std::shared_ptr<std::unique_ptr<TargetProce
 
 void declare(CLI::App& app, ServeFlags& flags);
 
-ConfigReload config_of(const CLI::App& app, const ServeFlags& flags) {
-  const auto fresh = [] {
-    const auto again = std::make_shared<ServeFlags>();
-    ConfigReload::Fresh made{std::make_unique<CLI::App>(), again};
-    declare(*made.app, *again);
-    return made;
-  };
-  const auto take_level = [](const std::string& level) {
-    spdlog::set_level(spdlog::level::from_str(level.empty() ? ServeFlags().log_level : level));
-  };
-  return {app, flags.config, fresh, {{"--log-level", take_level}}};
-}
-
-// Options of the file and of the command line together.
-Status complete(CLI::App& app, ServeFlags& flags, std::shared_ptr<ConfigReload>& config) {
-  if (!flags.config.empty()) {
-    config = std::make_shared<ConfigReload>(config_of(app, flags));
-    if (Status status = apply_config_file(app, flags.config); !status.ok()) return status;
-    config->loaded(app);
-  }
-  for (const char* name : {"--dir", "--cache", "--listen"}) {
-    if (app.get_option(name)->count() == 0) {
-      return {Code::invalid, fmt::format("{} is required, here or in the file of --config", name)};
-    }
-  }
-  return Status();
-}
-
 // Nobody opens a store to a network by leaving something out.
 Status check_open(const ServeFlags& flags) {
   if (flags.insecure || !flags.users.empty()) return Status();
@@ -198,8 +169,10 @@ Status check_open(const ServeFlags& flags) {
 }
 
 int serve(CLI::App& app, ServeFlags& flags) {
-  std::shared_ptr<ConfigReload> config;  // null without --config
-  if (Status status = complete(app, flags, config); !status.ok()) return fail(status);
+  const Result<std::shared_ptr<ConfigReload>> config =
+      read_config(app, flags.config, &ConfigReload::fresh<ServeFlags, declare>,
+                  {"--dir", "--cache", "--listen"});
+  if (!config.ok()) return fail(config.status());
   if (Status status = check_open(flags); !status.ok()) return fail(status);
   const Result<std::shared_ptr<net::TlsSource>> tls =
       server_tls(flags.tls, flags.options.listen, flags.metrics.tls());
@@ -220,10 +193,10 @@ int serve(CLI::App& app, ServeFlags& flags) {
   if (!users.ok()) return fail(users.status());
   flags.options.users = *users;
   std::function<void()> reload;
-  if (config || *users || *tls || flags.metrics.tls()) {
-    reload = [config, table = *users, path = flags.users, its = *tls,
+  if (*config || *users || *tls || flags.metrics.tls()) {
+    reload = [its_file = *config, table = *users, path = flags.users, its = *tls,
               metrics = flags.metrics.reload] {
-      if (config) config->reload();
+      if (its_file) its_file->reload();
       if (table) reload_users(path, Prefixes::refused, *table);
       if (its) reload_tls(*its);
       metrics->reload();
@@ -360,10 +333,7 @@ void declare(CLI::App& app, ServeFlags& flags) {
       ->type_name("N")
       ->check(CLI::Range(1, 64).description(""))
       ->capture_default_str();
-  app.add_option("--config", flags.config,
-                 "Read options that are not given here from this TOML file")
-      ->type_name("FILE")
-      ->configurable(false);
+  add_config(app, flags.config);
   add_access(app, flags);
   flags.metrics.add_to(app, true);
   add_server_tls(app, flags.tls);
