@@ -5,14 +5,16 @@
 //
 //   client    who asked: a string or a number, unique across the files that are merged
 //   op        get, put, delete, cput (put if the version is `expected`) or cdelete (likewise);
-//             append, increment
+//             append, increment; set_end (gives the key's record another end; the value stays)
 //   value     what was read or written; null if absent. Every value is written at most once. Of
 //             append the text, of increment by how much, in decimal: linearizability/additions.h
 //             says which
 //   version   what the store returned; null if it returned none
-//   expected  cput: 0 if the key must not exist; cdelete: above 0; of others null
+//   expected  cput: 0 if the key must not exist; cdelete: above 0; set_end: above 0, or null for
+//             any version; of others null
 //   number    of an append that is ok, the bytes that it left; of an increment, the sum; else null
-//   ends      from when on, by the clock of call, what was put may have ended; null: it lasts
+//   ends      of puts and set_end: from when on, by the clock of call, the record may have ended;
+//             null: it lasts
 //   gone      from when on it has ended for sure; null: that is not known
 //   result    ok, not_found, conflict, unknown (a write that may happen at any time from its call
 //             on, or never) or error (a write that certainly did nothing; a read that told nothing)
@@ -43,7 +45,7 @@ constexpr const char* kCall = "call";
 constexpr const char* kReturn = "return";
 }  // namespace field
 
-enum class Kind : std::uint8_t { get, put, remove, put_if, remove_if, append, increment };
+enum class Kind : std::uint8_t { get, put, remove, put_if, remove_if, append, increment, set_end };
 enum class Outcome : std::uint8_t { ok, not_found, conflict, unknown, error };
 
 constexpr std::pair<std::string_view, Kind> kKinds[] = {{"get", Kind::get},
@@ -52,7 +54,8 @@ constexpr std::pair<std::string_view, Kind> kKinds[] = {{"get", Kind::get},
                                                         {"cput", Kind::put_if},
                                                         {"cdelete", Kind::remove_if},
                                                         {"append", Kind::append},
-                                                        {"increment", Kind::increment}};
+                                                        {"increment", Kind::increment},
+                                                        {"set_end", Kind::set_end}};
 constexpr std::pair<std::string_view, Outcome> kOutcomes[] = {{"ok", Outcome::ok},
                                                               {"not_found", Outcome::not_found},
                                                               {"conflict", Outcome::conflict},

@@ -51,14 +51,20 @@ struct Fields {
   }
 };
 
+// Whether it is done only if the key has a version.
+bool expects(const Operation& op) {
+  return is_conditional(op.kind) || (op.kind == Kind::set_end && op.expected != 0);
+}
+
 // What is wrong with the outcome for an operation of this kind; empty if nothing is.
 std::string contradiction(const Operation& op) {
   const bool ok = op.outcome == Outcome::ok;
-  if (op.outcome == Outcome::not_found && op.kind != Kind::get && op.kind != Kind::remove) {
-    return "only get and delete can end as not_found";
+  if (op.outcome == Outcome::not_found && op.kind != Kind::get && op.kind != Kind::remove &&
+      op.kind != Kind::set_end) {
+    return "only get, delete and set_end can end as not_found";
   }
-  if (op.outcome == Outcome::conflict && !is_conditional(op.kind)) {
-    return "only cput and cdelete can end as conflict";
+  if (op.outcome == Outcome::conflict && !expects(op)) {
+    return "only cput, cdelete and a set_end of a version can end as conflict";
   }
   if (op.kind == Kind::remove_if && op.expected == 0) return "a cdelete of version 0";
   if ((is_put(op.kind) || is_addition(op.kind)) && !op.value) return "a write needs its value";
@@ -97,7 +103,8 @@ Result<Operation> parse(const Json& line) {
   if (!fields.wrong.empty())
     return Status(Code::invalid, "field '" + fields.wrong + "' has a wrong type");
   if (!kind) {
-    return Status(Code::invalid, "op must be get, put, delete, cput, cdelete, append or increment");
+    return Status(Code::invalid,
+                  "op must be get, put, delete, cput, cdelete, append, increment or set_end");
   }
   if (!key) return Status(Code::invalid, "no key");
   if (!called) return Status(Code::invalid, "no call time");
@@ -180,7 +187,7 @@ std::string to_string(const Operation& op, Time origin) {
               : fmt::format("{:12.3f}", static_cast<double>(op.returned - origin) / kNsPerUs);
   text += fmt::format("  {:<10} {} {}", op.client, name_of(kKinds, op.kind), op.key);
   if (op.is_write() && op.value) text += " = " + *op.value;
-  if (is_conditional(op.kind)) text += fmt::format(" if version {}", op.expected);
+  if (expects(op)) text += fmt::format(" if version {}", op.expected);
   if (op.ends != kNever) text += " for a time";
   text += fmt::format(" -> {}", name_of(kOutcomes, op.outcome));
   if (!op.is_write() && op.value) text += " " + *op.value;

@@ -26,9 +26,9 @@ struct Operation {
   std::string key;
   std::optional<std::string> value;
   std::uint64_t version = 0;   // 0: none
-  std::uint64_t expected = 0;  // put_if, remove_if
+  std::uint64_t expected = 0;  // put_if, remove_if; set_end: 0 for any
   std::int64_t number = 0;     // append, increment
-  Time ends = kNever;          // put, put_if: it may have ended from then on
+  Time ends = kNever;          // put, put_if, set_end: it may have ended from then on
   Time gone = kNever;          // and has for sure
   Outcome outcome = Outcome::unknown;
   Time called = 0;

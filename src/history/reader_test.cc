@@ -66,6 +66,28 @@ TEST_F(HistoryReaderTest, ReadsAndMerges) {
   EXPECT_EQ((*history)[3].expected, 8u);
 }
 
+TEST_F(HistoryReaderTest, ChangesOfAnEndHaveNoValue) {
+  write(R"({"client":"a","op":"set_end","key":"k","value":null,"version":3,"expected":null,)"
+        R"("ends":70,"gone":90,"result":"ok","call":1,"return":2})"
+        "\n"
+        R"({"client":"a","op":"set_end","key":"k","expected":3,"result":"conflict","call":4,)"
+        R"("return":5})"
+        "\n"
+        R"({"client":"a","op":"set_end","key":"k","result":"not_found","call":7,"return":8})"
+        "\n");
+  auto history = read();
+  ASSERT_TRUE(history.ok()) << history.status().to_string();
+  ASSERT_EQ(history->size(), 3u);
+  EXPECT_EQ((*history)[0].kind, Operation::Kind::set_end);
+  EXPECT_EQ((*history)[0].value, std::nullopt);
+  EXPECT_EQ((*history)[0].expected, 0u);
+  EXPECT_EQ((*history)[0].ends, 70);
+  EXPECT_EQ((*history)[0].gone, 90);
+  EXPECT_EQ((*history)[1].expected, 3u);
+  EXPECT_EQ((*history)[1].ends, kNever);
+  EXPECT_EQ((*history)[2].outcome, Operation::Outcome::not_found);
+}
+
 // As older runners wrote it.
 TEST_F(HistoryReaderTest, WhenItIsGoneNeedNotBeKnown) {
   write(R"({"client":"a","op":"put","key":"k","value":"v","version":3,"ends":70,"result":"ok",)"
@@ -102,7 +124,7 @@ TEST_F(HistoryReaderTest, SaysWhatIsWrongWhere) {
       {"garbage\n", "not JSON"},
       {"[]\n", "not a JSON object"},
       {R"({"op":"scan","key":"k","call":1})",
-       "op must be get, put, delete, cput, cdelete, append or increment"},
+       "op must be get, put, delete, cput, cdelete, append, increment or set_end"},
       {R"({"op":"get","call":1})", "no key"},
       {R"({"op":"get","key":7,"call":1})", "'key' has a wrong type"},
       {R"({"op":"get","key":"k"})", "no call"},
@@ -115,6 +137,9 @@ TEST_F(HistoryReaderTest, SaysWhatIsWrongWhere) {
       {R"({"op":"put","key":"k","call":1,"return":2,"result":"not_found","value":"v"})",
        "not_found"},
       {R"({"op":"put","key":"k","call":1,"return":2,"result":"conflict","value":"v"})", "conflict"},
+      {R"({"op":"set_end","key":"k","call":1,"return":2,"result":"conflict"})", "conflict"},
+      {R"({"op":"set_end","key":"k","call":1,"return":2,"result":"ok","ends":9})",
+       "needs a version"},
       {R"({"op":"cput","key":"k","call":1,"value":"v"})", "'expected'"},
       {R"({"op":"cdelete","key":"k","call":1})", "'expected'"},
       {R"({"op":"cdelete","key":"k","call":1,"expected":0})", "version 0"},

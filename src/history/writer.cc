@@ -86,7 +86,7 @@ void append_line(std::string& out, const HistoryLine& line) {
   append_name(out, ',', field::kVersion);
   append_number_or_null(out, line.version != 0, line.version);
   append_name(out, ',', field::kExpected);
-  append_number_or_null(out, is_conditional(line.op), line.expected);
+  append_number_or_null(out, is_conditional(line.op) || line.expected != 0, line.expected);
   if (is_addition(line.op) && line.code == Code::ok) {
     append_name(out, ',', field::kNumber);
     fmt::format_to(std::back_inserter(out), "{}", line.number);

@@ -21,9 +21,9 @@ struct HistoryLine {
   std::string_view key;
   std::optional<std::string_view> value = {};
   std::uint64_t version = 0;   // 0: none
-  std::uint64_t expected = 0;  // of put_if, remove_if
+  std::uint64_t expected = 0;  // of put_if, remove_if; of set_end: 0 for any
   std::int64_t number = 0;     // of append, increment
-  std::uint64_t ends = 0;      // of put, put_if: it may have ended from then on; 0: never
+  std::uint64_t ends = 0;      // of put, put_if, set_end: it may have ended from then on; 0: never
   std::uint64_t gone = 0;      // and has for sure; 0: not known
   Code code = Code::ok;        // how it ended
   std::uint64_t call = 0;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <map>
 #include <string_view>
 
@@ -20,6 +22,7 @@ using Operations = std::vector<const Operation*>;
 using Finding = std::optional<AdditionsFinding>;
 
 constexpr int kDigits = 31;  // to the base 4, of a positive number
+constexpr std::uint64_t kAnyVersion = std::numeric_limits<std::uint64_t>::max();
 
 // A state of the key that somebody saw: its additions, in their order as far as that is known.
 struct Seen {
@@ -39,7 +42,9 @@ class AdditionChecker {
                      [](const Seen& a, const Seen& b) { return a.by->version < b.by->version; });
     if (Finding f = check_growth()) return f;
     if (Finding f = check_answers()) return f;
+    if (Finding f = check_versions()) return f;
     if (Finding f = check_calls()) return f;
+    if (Finding f = check_ends()) return f;
     return check_times();
   }
 
@@ -47,10 +52,15 @@ class AdditionChecker {
   Status index() {
     for (const Operation* op : ops_) {
       if (op->kind == Kind::get) continue;
+      if (op->kind == Kind::set_end) {
+        const bool done = op->outcome == Outcome::ok || op->outcome == Outcome::unknown;
+        if (done) changes_.push_back(op);
+        continue;
+      }
       const std::string& value = *op->value;
       if (!history::is_addition(op->kind) ||
           (!additions_.empty() && additions_[0]->kind != op->kind)) {
-        return no_addition(*op, "a key that is added to has no other writes");
+        return no_addition(*op, "a key that is added to has no other writes of its value");
       }
       const std::optional<std::int64_t> by = parse_integer(value);
       const bool power = by && *by > 0 && (*by & (*by - 1)) == 0 &&
@@ -70,7 +80,7 @@ class AdditionChecker {
   static Status no_addition(const Operation& op, std::string_view why) {
     return Status(Code::invalid,
                   fmt::format("{} '{}' to key '{}': {}", name_of(history::kKinds, op.kind),
-                              *op.value, op.key, why));
+                              op.value.value_or(""), op.key, why));
   }
 
   static AdditionsFinding found(std::string what, Operations witness) {
@@ -81,7 +91,7 @@ class AdditionChecker {
   Finding decode_all() {
     for (const Operation* op : ops_) {
       const bool sum = op->kind == Kind::increment && op->outcome == Outcome::ok;
-      if (op->kind == Kind::get && op->outcome == Outcome::not_found) {
+      if (op->outcome == Outcome::not_found) {
         seen_.push_back({op, {}, {}});
       } else if (sum || (op->kind == Kind::get && op->outcome == Outcome::ok)) {
         Finding f = decode(*op, sum ? std::to_string(op->number) : *op->value);
@@ -128,37 +138,96 @@ class AdditionChecker {
     return std::nullopt;
   }
 
-  // By their versions, states grow, and a version is of one state.
-  Finding check_growth() {
-    const bool list = additions_[0]->kind == Kind::append;
+  // Whether what `op` has seen, or left, may have ended by then, before the version.
+  bool may_have_ended(const Operation& op, Time by, std::uint64_t before) const {
+    return std::ranges::any_of(changes_, [&](const Operation* change) {
+      if (change->ends == history::kNever || change->ends > by) return false;
+      if (change->outcome == Outcome::unknown) return true;
+      // An older change is of this record unless it was gone when `op` began.
+      return change->version < before &&
+             (change->version > op.version || op.called <= change->gone);
+    });
+  }
+
+  // Whether a version may differ from one before by its end alone.
+  bool may_change_the_end(std::uint64_t version) const {
+    return std::ranges::any_of(changes_, [&](const Operation* change) {
+      return change->outcome == Outcome::unknown || change->version == version;
+    });
+  }
+
+  // Whether b is what a was, or has become of it by additions and changes of its end.
+  bool follows(const Seen& a, const Seen& b) const {
+    const std::size_t before = a.additions.size(), after = b.additions.size();
+    if (before > after) return false;
+    const bool same_version = a.by->version == b.by->version;
+    if (same_version ? before != after : before == after && !may_change_the_end(b.by->version)) {
+      return false;
+    }
+    if (additions_[0]->kind == Kind::append)
+      return std::equal(a.additions.begin(), a.additions.end(), b.additions.begin());
     // Digits are decoded in their order.
     const auto by = [this](std::size_t n) { return *parse_integer(*additions_[n]->value); };
+    return std::ranges::includes(b.additions, a.additions, {}, by, by);
+  }
+
+  // By their versions, states grow until they end, and a version is of one state.
+  Finding check_growth() {
+    std::map<std::size_t, const Operation*> ended;  // additions, and who has seen them
     for (std::size_t i = 1; i < seen_.size(); ++i) {
       const Seen &a = seen_[i - 1], &b = seen_[i];
-      const bool same = a.by->version == b.by->version;
-      const bool sizes =
-          same ? a.additions.size() == b.additions.size() : a.additions.size() < b.additions.size();
-      const bool within =
-          sizes && (list ? std::equal(a.additions.begin(), a.additions.end(), b.additions.begin())
-                         : std::ranges::includes(b.additions, a.additions, {}, by, by));
-      if (!within) return found("of two states neither follows from the other", {a.by, b.by});
+      if (!follows(a, b)) {
+        if (a.by->version == b.by->version ||
+            !may_have_ended(*a.by, b.by->returned, b.by->version)) {
+          return found("of two states neither follows from the other", {a.by, b.by});
+        }
+        for (const std::size_t n : a.additions) ended.emplace(n, a.by);
+      }
+      for (const std::size_t n : b.additions) {
+        const auto before = ended.find(n);
+        if (before != ended.end()) return found(kCameBack, {before->second, b.by});
+      }
     }
     return std::nullopt;
   }
-  // An addition that is ok is in the states from its version on, and in none before.
+
+  // An addition that is ok is in the states from its version on, until they end, and in none
+  // before.
   Finding check_answers() {
     for (std::size_t i = 0; i < additions_.size(); ++i) {
       const Operation& op = *additions_[i];
       if (op.outcome != Outcome::ok) continue;
       for (const Seen& s : seen_) {
         const auto there = s.ends.find(i);
-        if ((there != s.ends.end()) != (s.by->version >= op.version)) {
+        const std::uint64_t version = s.by->version;
+        const bool ended = there == s.ends.end() && version > op.version &&
+                           may_have_ended(op, s.by->returned, version);
+        if ((there != s.ends.end()) != (version >= op.version) && !ended) {
           return found("an addition is not where its version says", {&op, s.by});
         }
         if (there != s.ends.end() && op.kind == Kind::append && there->second != op.number) {
           return found("an append told another size than it left", {&op, s.by});
         }
       }
+    }
+    return std::nullopt;
+  }
+
+  // A write has a version of its own, and between the one that a change expects and that change
+  // there is none.
+  Finding check_versions() {
+    Operations done;
+    for (const Operations* ops : {&additions_, &changes_}) {
+      std::ranges::copy_if(*ops, std::back_inserter(done),
+                           [](const Operation* op) { return op->outcome == Outcome::ok; });
+    }
+    std::ranges::sort(done, {}, &Operation::version);
+    for (std::size_t i = 1; i < done.size(); ++i) {
+      const Operation &before = *done[i - 1], &op = *done[i];
+      if (before.version == op.version)
+        return found("two writes have the same version", {&before, &op});
+      if (op.expected != 0 && before.version > op.expected)
+        return found("an end was changed of another version", {&before, &op});
     }
     return std::nullopt;
   }
@@ -175,12 +244,48 @@ class AdditionChecker {
     return std::nullopt;
   }
 
+  // What has ended is not seen from then on.
+  Finding check_ends() {
+    for (const Operation* change : changes_) {
+      if (Finding f = check_gone(*change)) return f;
+    }
+    if (changes_.empty()) return std::nullopt;
+    for (const Seen& none : seen_) {
+      if (none.by->outcome != Outcome::not_found) continue;
+      for (const Seen& s : seen_) {
+        if (s.by->called <= none.by->returned) continue;
+        for (const std::size_t n : s.additions) {
+          const Operation& op = *additions_[n];
+          if (op.outcome == Outcome::ok && op.returned < none.by->called)
+            return found(kCameBack, {&op, none.by, s.by});
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
+  Finding check_gone(const Operation& change) {
+    if (change.outcome != Outcome::ok || change.gone == history::kNever) return std::nullopt;
+    const bool last = std::ranges::none_of(changes_, [&](const Operation* other) {
+      return other->outcome == Outcome::unknown || other->version > change.version;
+    });
+    if (!last) return std::nullopt;
+    for (const Seen& s : seen_) {
+      if (s.by->called <= change.gone || s.by->version < change.version) continue;
+      for (const std::size_t n : s.additions) {
+        const Operation& op = *additions_[n];
+        if (op.outcome == Outcome::ok && op.version < change.version)
+          return found("a record was seen after its end", {&op, &change, s.by});
+      }
+    }
+    return std::nullopt;
+  }
+
   // Who is called after another has returned comes after it.
   Finding check_times() {
     Operations done;
     for (const Operation* op : ops_) {
-      const bool read = op->kind == Kind::get && op->outcome == Outcome::not_found;
-      if (op->outcome == Outcome::ok || read) done.push_back(op);
+      if (op->outcome == Outcome::ok || op->outcome == Outcome::not_found) done.push_back(op);
     }
     Operations by_return = done;
     std::ranges::sort(done, {}, &Operation::called);
@@ -193,8 +298,10 @@ class AdditionChecker {
           newest = by_return[next];
       }
       if (newest == nullptr) continue;
-      if (newest->version > op->version ||
-          (newest->version == op->version && op->kind != Kind::get)) {
+      const bool none = op->outcome == Outcome::not_found;
+      const bool before = newest->version > op->version ||
+                          (newest->version == op->version && op->kind != Kind::get && !none);
+      if (before && !(none && may_have_ended(*newest, op->returned, kAnyVersion))) {
         return found("an operation came before one that had returned when it was called",
                      {newest, op});
       }
@@ -202,8 +309,11 @@ class AdditionChecker {
     return std::nullopt;
   }
 
+  static constexpr const char* kCameBack = "what had ended came back";
+
   const Operations& ops_;
   Operations additions_;                       // the additions
+  Operations changes_;                         // of the end, that were done or may have been
   std::map<std::string, std::size_t> places_;  // of each, by what it adds
   std::vector<Seen> seen_;
 };

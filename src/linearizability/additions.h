@@ -5,6 +5,12 @@
 // has no other: a value is a row of such texts. Increments are by different powers of 4: a digit of
 // the sum, to that base, tells how often one was done, 31 of them at most. Versions order all that
 // was seen.
+//
+// What has ended is gone, with all that was added to it, and the next addition begins anew, with
+// nothing and without an end. An addition to what lives keeps its end. So a state that does not
+// follow from the one before is right if that may have ended in between; what was in a record that
+// has ended does not come back. From when a change of its end says that it is gone, the record that
+// it was changed of is not seen, if no other change can have come after.
 #pragma once
 
 #include <scalio/status.h>

@@ -56,6 +56,21 @@ Operation get_nothing(Time called, Time returned) {
           .returned = returned};
 }
 
+// Of unknown outcome if it has no version.
+Operation change(std::uint64_t version, Time ends, Time gone, Time called, Time returned) {
+  Operation o;
+  o.client = "e";
+  o.kind = Kind::set_end;
+  o.key = "k";
+  o.version = version;
+  o.ends = ends;
+  o.gone = gone;
+  o.outcome = version != 0 ? Outcome::ok : Outcome::unknown;
+  o.called = called;
+  o.returned = version != 0 ? returned : kNever;
+  return o;
+}
+
 // What is wrong; "" if nothing is.
 std::string wrong(const std::vector<Operation>& history) {
   const auto found = check(history);
@@ -116,14 +131,88 @@ TEST(Additions, AnswersMustFit) {
             "an addition was seen that was reported as having done nothing");
 }
 
+TEST(Additions, WhatHasEndedIsBegunAnew) {
+  const Operation a = append("a;", 3, 2, 0, 1), ends = change(4, 10, 20, 2, 3);
+  EXPECT_EQ(wrong({a, ends, get("a;", 4, 4, 5), get_nothing(15, 16), append("b;", 6, 2, 21, 22),
+                   get("b;", 6, 23, 24)}),
+            "");
+  // Nobody has seen that it had ended.
+  EXPECT_EQ(wrong({a, ends, append("b;", 6, 2, 12, 13), get("b;", 6, 14, 15)}), "");
+  // The last addition was done before the end, and is gone with the others.
+  EXPECT_EQ(wrong({a, ends, append("b;", 6, 4, 5, 6), get_nothing(15, 16)}), "");
+  EXPECT_EQ(wrong({increment("4", 2, 4, 0, 1), change(3, 10, 20, 2, 3),
+                   increment("1", 5, 1, 21, 22), get("1", 5, 23, 24)}),
+            "");
+  // The change may have been done, or not.
+  EXPECT_EQ(wrong({a, change(0, 10, kNever, 2, 0), get("a;", 5, 4, 5), get_nothing(15, 16)}), "");
+  EXPECT_EQ(wrong({a, change(0, 10, kNever, 2, 0), get("a;", 3, 24, 25)}), "");
+}
+
+TEST(Additions, WithoutAnEndNothingIsGone) {
+  constexpr const char* kBefore =
+      "an operation came before one that had returned when it was called";
+  const Operation a = append("a;", 3, 2, 0, 1);
+  EXPECT_EQ(wrong({a, change(4, kNever, kNever, 2, 3), get_nothing(15, 16)}), kBefore);
+  EXPECT_EQ(wrong({a, change(4, 50, kNever, 2, 3), get_nothing(15, 16)}), kBefore);
+  EXPECT_EQ(
+      wrong({a, change(4, 50, kNever, 2, 3), append("b;", 6, 2, 12, 13), get("b;", 6, 14, 15)}),
+      "an addition is not where its version says");
+  // What is begun anew has no end.
+  EXPECT_EQ(wrong({a, change(4, 10, 20, 2, 3), append("b;", 6, 2, 21, 22), get_nothing(25, 26)}),
+            kBefore);
+}
+
+TEST(Additions, WhatHasEndedIsNotSeen) {
+  constexpr const char* kLate = "a record was seen after its end";
+  const Operation a = append("a;", 3, 2, 0, 1), ends = change(4, 10, 20, 2, 3);
+  EXPECT_EQ(wrong({a, ends, get("a;", 4, 20, 25)}), "");
+  EXPECT_EQ(wrong({a, ends, get("a;", 4, 21, 25)}), kLate);
+  EXPECT_EQ(wrong({a, ends, append("b;", 6, 4, 21, 22), get("a;b;", 6, 23, 24)}), kLate);
+  EXPECT_EQ(
+      wrong({increment("4", 2, 4, 0, 1), change(3, 10, 20, 2, 3), increment("1", 5, 5, 21, 22)}),
+      kLate);
+  // It was given another end in time.
+  EXPECT_EQ(wrong({a, ends, change(5, kNever, kNever, 6, 7), get("a;", 5, 21, 22)}), "");
+  EXPECT_EQ(wrong({a, ends, change(0, kNever, kNever, 6, 0), get("a;", 5, 21, 22)}), "");
+}
+
+TEST(Additions, WhatHasEndedDoesNotComeBack) {
+  constexpr const char* kBack = "what had ended came back";
+  const Operation a = append("a;", 3, 2, 0, 1), ends = change(4, 10, kNever, 2, 3);
+  EXPECT_EQ(
+      wrong({a, ends, get_nothing(15, 16), append("b;", 6, 4, 17, 18), get("a;b;", 6, 19, 20)}),
+      kBack);
+  EXPECT_EQ(wrong({a, ends, get("a;", 4, 4, 5), append("b;", 6, 2, 11, 12), get("b;", 6, 13, 14),
+                   append("c;", 8, 4, 15, 16), get("a;c;", 8, 17, 18)}),
+            kBack);
+}
+
+TEST(Additions, AChangeOfTheEndIsAWriteToo) {
+  const Operation a = append("a;", 3, 2, 0, 1);
+  EXPECT_EQ(wrong({a, change(3, kNever, kNever, 2, 3)}), "two writes have the same version");
+  EXPECT_EQ(wrong({a, change(5, kNever, kNever, 2, 3), get("a;", 3, 2, 3), get("a;", 4, 2, 3)}),
+            "of two states neither follows from the other");
+  Operation of_a = change(6, kNever, kNever, 4, 5);
+  of_a.expected = 3;
+  EXPECT_EQ(wrong({a, of_a, get("a;", 6, 6, 7)}), "");
+  EXPECT_EQ(wrong({a, append("b;", 4, 4, 2, 3), of_a}), "an end was changed of another version");
+  EXPECT_EQ(wrong({a, of_a, get("a;", 3, 6, 7)}),
+            "an operation came before one that had returned when it was called");
+  Operation none = change(0, kNever, kNever, 2, 3);
+  none.outcome = Outcome::not_found;
+  none.returned = 3;
+  EXPECT_EQ(wrong({a, none}), "an operation came before one that had returned when it was called");
+}
+
 TEST(Additions, WhatCannotBeToldApartIsRefused) {
-  for (const auto& history : std::vector<std::vector<Operation>>{
-           {append("a", 1, 1, 0, 1)},
-           {append("a;b;", 1, 1, 0, 1)},
-           {append("a;", 1, 2, 0, 1), append("a;", 2, 4, 0, 1)},
-           {increment("2", 1, 2, 0, 1)},
-           {increment("-4", 1, 2, 0, 1)},
-           {append("a;", 1, 2, 0, 1), increment("4", 2, 4, 0, 1)}}) {
+  for (const auto& history :
+       std::vector<std::vector<Operation>>{{append("a", 1, 1, 0, 1)},
+                                           {append("a;b;", 1, 1, 0, 1)},
+                                           {append("a;", 1, 2, 0, 1), append("a;", 2, 4, 0, 1)},
+                                           {increment("2", 1, 2, 0, 1)},
+                                           {increment("-4", 1, 2, 0, 1)},
+                                           {append("a;", 1, 2, 0, 1), increment("4", 2, 4, 0, 1)},
+                                           {change(1, 5, 6, 0, 1)}}) {
     const std::vector<Operation> one(history);
     EXPECT_EQ(check(one).code(), Code::invalid);
   }

@@ -235,7 +235,8 @@ class Builder {
     switch (op.kind) {
       case Kind::get:
       case Kind::append:
-      case Kind::increment: return;
+      case Kind::increment:
+      case Kind::set_end: return;
       case Kind::put: problem_.puts.push_back(op.called); return;
       case Kind::remove: problem_.removes.push_back(op.called); return;
       case Kind::put_if:
@@ -684,6 +685,12 @@ Result<std::vector<Violation>> check(std::span<const Operation> history) {
       if (!finding.ok()) return finding.status();
       if (*finding) violations.push_back(explain(std::string(key), **finding));
       continue;
+    }
+    for (const Operation* op : ops) {
+      if (op->kind != Kind::set_end) continue;
+      return Status(Code::invalid, fmt::format("set_end of key '{}', which is not added to: it is "
+                                               "not known which value a version has",
+                                               key));
     }
     const Problem problem = Builder(ops, nullptr).build();
     Verdict verdict = examine(problem);

@@ -11,7 +11,9 @@
 // when it is gone. A cput of its version may take effect after that, if nobody else has written the
 // key (rule 17). Of a write of unknown outcome that nobody saw it is not looked at when it is gone.
 //
-// A key that is appended to, or incremented, has no other writes (linearizability/additions.h).
+// A key that is appended to, or incremented, has no other writes but changes of its end
+// (linearizability/additions.h). Of other keys these are not known here: a change is a put of
+// another value, for who reads the record with its version.
 //
 // A write of unknown outcome may take effect once, at any time after its call, or never. A write
 // that ended as `error` must have done nothing: that is what the store promises with such a result.
@@ -42,8 +44,8 @@ struct Violation {
 };
 
 // At most one violation per key, in the order of the keys. Failures: invalid, if two writes have
-// the same value, or an addition is none; too_large, if unknown writes leave more possibilities
-// than the checker keeps.
+// the same value, an addition is none, or the end of a key is changed that is not added to;
+// too_large, if unknown writes leave more possibilities than the checker keeps.
 Result<std::vector<Violation>> check(std::span<const history::Operation> history);
 
 // A violation for people, several lines.
