@@ -16,6 +16,8 @@ constexpr std::uint64_t kMostSteps = 50'000'000;
 constexpr std::uint64_t kBacklogPerMillion = 200'000;
 constexpr std::uint64_t kFullPerMillion = 100'000;
 constexpr std::uint64_t kLargePerMillion = 300'000;
+constexpr std::uint64_t kBatchesPerMillion = 300'000;
+constexpr std::uint64_t kAdditionsEndPerMillion = 300'000;
 
 StoreShape store_shape(Random& random) {
   StoreShape s;
@@ -104,6 +106,13 @@ void make_large(Random& random, StoreShape& store, LoadShape& load) {
   load.largest = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(share, 600, 100'000));
 }
 
+// Drawn last, and not where a run is for one thing: so the other runs are what they were without.
+void choose_more(Random& random, const SimulationOptions& options, LoadShape& load) {
+  const bool any = !options.hot && !options.spilled && !options.large;
+  load.batches = options.batches || (any && random.chance(kBatchesPerMillion));
+  load.additions_end = options.additions_end || (any && random.chance(kAdditionsEndPerMillion));
+}
+
 // Each of the faults that may be chosen, or not; none in some runs.
 FaultSet choose_faults(Random& random, FaultSet from, bool choose) {
   if (!choose) return from;
@@ -124,10 +133,12 @@ class Simulation {
       make_backlog(chosen, store, load);
     } else if (chosen.chance(kFullPerMillion)) {
       make_full(chosen, store, load);
+      result_.full = true;
     }
     if (options.spilled) make_spilled(chosen, store, load);
     if (options.hot) make_hot(chosen, store, load);
     if (options.large || chosen.chance(kLargePerMillion)) make_large(chosen, store, load);
+    choose_more(chosen, options, load);
     result_.block_read = load.block_read;
     result_.reads_parts = store.reads_parts;
     result_.slices = store.slices;
@@ -159,6 +170,7 @@ class Simulation {
     result.steals = load_->counters().steals;
     result.large_gets = load_->counters().large_gets;
     result.large_writes = load_->counters().large_writes;
+    result.load = load_->counts();
     result.steps = world_.steps();
     result.restarts = server_->starts() - 1;
     result.struck = world_.struck();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sim/faults.h"
+#include "sim/load_counts.h"
 
 namespace scalio::sim {
 
@@ -29,6 +30,8 @@ struct SimulationOptions {
   bool hot = false;                    // all load on a key or two in one block
   bool spilled = false;                // many homes have records in other buckets, and are scanned
   bool large = false;                  // the store has an area for large values
+  bool batches = false;                // clients ask for many operations in one call, too
+  bool additions_end = false;          // keys that are only added to have ends
   std::optional<ScanInterruption> interruption = std::nullopt;
 };
 
@@ -39,6 +42,7 @@ struct SimulationResult {
   std::uint64_t errors = 0;             // operations that failed otherwise
   std::uint64_t hits = 0, misses = 0, steals = 0;
   std::uint64_t large_gets = 0, large_writes = 0;
+  LoadCounts load;
   std::uint64_t moved = 0;  // bytes of large values, by the last server that was loaded
   std::uint64_t steps = 0;
   std::uint64_t scan_steps = 0;  // of the load, while a client scanned
@@ -49,6 +53,7 @@ struct SimulationResult {
   bool reads_parts = false;
   std::uint32_t slices = 1;           // of each SSD
   std::size_t shards = 1, lanes = 1;  // of the first server
+  bool full = false;                  // the store cannot hold all keys
   FaultCounts struck{};
   std::uint64_t digest = 0;  // equal for equal runs
 };

@@ -71,7 +71,8 @@ TEST_F(RunTest, WithoutFaultsEverythingSucceeds) {
     const SimulationResult r = run_seed(seed, FaultSet());
     EXPECT_TRUE(r.violations.empty()) << seed << ": " << r.violations[0];
     EXPECT_GE(r.operations, 500U);
-    EXPECT_EQ(r.unknown + r.errors, 0U) << seed;
+    EXPECT_EQ(r.unknown, 0U) << seed;
+    EXPECT_TRUE(r.full || r.errors == 0) << seed << ": " << r.errors;
     for (std::size_t i = 0; i < kFaults; ++i) EXPECT_EQ(r.struck[i], 0U) << kFaultNames[i];
     hits += r.hits;
     misses += r.misses;
@@ -140,6 +141,53 @@ TEST_F(RunTest, LargeValuesAreWrittenReadAndMoved) {
   EXPECT_GT(gets, 0U);
   EXPECT_GT(writes, 0U);
   EXPECT_GT(moved, 0U);
+}
+
+// All that a batch has in flight is answered, however much that is.
+TEST_F(RunTest, ManyOperationsAreAskedForInOneCall) {
+  LoadCounts sum;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    for (const bool faults : {false, true}) {
+      const SimulationResult r = run({.seed = seed,
+                                      .operations = 500,
+                                      .faults = faults ? FaultSet().set() : FaultSet(),
+                                      .batches = true});
+      EXPECT_TRUE(r.violations.empty()) << seed << ": " << r.violations[0];
+      EXPECT_TRUE(faults || r.unknown == 0) << seed << ": " << r.unknown;
+      sum.batches += r.load.batches;
+      sum.batched_writes += r.load.batched_writes;
+      sum.multi_gets += r.load.multi_gets;
+    }
+  }
+  EXPECT_GT(sum.batches, 0U);
+  EXPECT_GT(sum.batched_writes, 2 * sum.batches);
+  EXPECT_GT(sum.multi_gets, 0U);
+}
+
+TEST_F(RunTest, WhatIsAddedToEndsAndIsBegunAnew) {
+  LoadCounts sum;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const SimulationResult r = run({.seed = seed, .additions_end = true});
+    EXPECT_TRUE(r.violations.empty()) << seed << ": " << r.violations[0];
+    sum.end_changes += r.load.end_changes;
+    sum.begun_anew += r.load.begun_anew;
+  }
+  EXPECT_GT(sum.end_changes, 0U);
+  EXPECT_GT(sum.begun_anew, 0U);
+}
+
+// So that runs of any seed have all of it.
+TEST_F(RunTest, SomeRunsHaveBatchesAndSomeHaveAdditionsThatEnd) {
+  std::uint64_t batches = 0, ends = 0, neither = 0;
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    const LoadCounts load = run_seed(seed, FaultSet()).load;
+    batches += load.batches;
+    ends += load.end_changes;
+    neither += load.batches + load.end_changes == 0;
+  }
+  EXPECT_GT(batches, 0U);
+  EXPECT_GT(ends, 0U);
+  EXPECT_GT(neither, 0U);
 }
 
 // Kills and power cuts that come at random may miss a step; here none is, of all scans of small

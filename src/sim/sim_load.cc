@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "client/record_end.h"
+#include "task/wait_group.h"
 
 namespace scalio::sim {
 
@@ -21,6 +22,12 @@ constexpr std::uint32_t kSmallestLarge = 80;  // over the inline limit with any 
 // Writes of so many per million are for a time, of this length at most.
 constexpr std::uint64_t kForATimePerMillion = 250'000;
 constexpr Nanos kLongestTime = 20 * kMillisecond;
+// Shorter than additions to one key go on, so that some find that it has ended.
+constexpr Nanos kLongestTimeOfAdditions = 4 * kMillisecond;
+// Of what a client asks for, where it does so, this is many operations in one call: mostly a few,
+// sometimes more than a session begins with places for (server/sessions.h).
+constexpr std::uint64_t kManyPerMillion = 100'000;
+constexpr std::uint64_t kFew = 8, kMost = 20;
 constexpr Nanos kThink = 20 * kMicrosecond;
 constexpr Nanos kNextClient = 10 * kMillisecond;
 constexpr Nanos kReadAllPause = 100 * kMillisecond;  // more than any fill timeout
@@ -147,35 +154,84 @@ void SimLoad::start_tasks(SimClient& client) {
 Task<void> SimLoad::task(SimClient& client) {
   Random& random = world_.random();
   while (asked_ < shape_.operations) {
-    ++asked_;
-    // A few keys get most of the load.
-    const auto key =
-        static_cast<std::uint32_t>(std::min(random.below(shape_.keys), random.below(shape_.keys)));
-    const std::uint64_t dice = random.below(100);
-    if (shape_.many_scans && dice < 50) {
-      co_await scan(client);
-    } else if (dice < 53) {
-      co_await get(client, key);
-    } else if (dice < 55) {
-      co_await scan(client);
-    } else if (dice < 60) {
-      co_await add(client);
-    } else if (dice < 64) {
-      co_await set_end(client, key);
-    } else if (dice < 76) {
-      co_await write(client, RequestKind::put, key);
-    } else if (dice < 90) {
-      co_await write(client, RequestKind::put_if, key);
-    } else if (dice < 96) {
-      co_await write(client, RequestKind::remove, key);
+    if (shape_.batches && random.chance(kManyPerMillion)) {
+      co_await do_many(client);
     } else {
-      co_await write(client, RequestKind::remove_if, key);
+      co_await do_one(client);
     }
     if (random.coin()) co_await client.process->sleep(world_.delay(kThink));
   }
   --client.running;
   --running_;
   if (client.running == 0) collect(client);
+}
+
+// A few keys get most of the load.
+std::uint32_t SimLoad::some_key() {
+  Random& random = world_.random();
+  return static_cast<std::uint32_t>(std::min(random.below(shape_.keys), random.below(shape_.keys)));
+}
+
+Task<void> SimLoad::do_one(SimClient& client) {
+  ++asked_;
+  const std::uint32_t key = some_key();
+  const std::uint64_t dice = world_.random().below(100);
+  if (shape_.many_scans && dice < 50) {
+    co_await scan(client);
+  } else if (dice < 53) {
+    co_await get(client, key);
+  } else if (dice < 55) {
+    co_await scan(client);
+  } else if (dice < 60) {
+    co_await add(client);
+  } else if (dice < 64) {
+    co_await set_end(client, key);
+  } else if (dice < 76) {
+    co_await write(client, RequestKind::put, key);
+  } else if (dice < 90) {
+    co_await write(client, RequestKind::put_if, key);
+  } else if (dice < 96) {
+    co_await write(client, RequestKind::remove, key);
+  } else {
+    co_await write(client, RequestKind::remove_if, key);
+  }
+}
+
+// As Client::write and Client::multi_get: all in flight together, each by itself.
+Task<void> SimLoad::do_many(SimClient& client) {
+  Random& random = world_.random();
+  const std::uint64_t size =
+      random.below(3) > 0 ? random.between(2, kFew) : random.between(kFew + 1, kMost);
+  asked_ += size;
+  if (random.below(3) > 0) {
+    co_await batch(client, size);
+  } else {
+    co_await multi_get(client, size);
+  }
+}
+
+// One value of it may be large: so no more are on their way than tasks.
+Task<void> SimLoad::batch(SimClient& client, std::uint64_t size) {
+  constexpr std::array kKinds{RequestKind::put,    RequestKind::put,    RequestKind::put_if,
+                              RequestKind::put_if, RequestKind::remove, RequestKind::remove_if};
+  world_.note("{} asks for {} writes in one call", client.process->name(), size);
+  ++counts_.batches;
+  counts_.batched_writes += size;
+  WaitGroup group(*client.process);
+  for (std::uint64_t i = 0; i < size; ++i) {
+    const std::uint32_t key = some_key();
+    const RequestKind kind = kKinds[world_.random().below(kKinds.size())];
+    group.spawn(write(client, kind, key, i == 0));
+  }
+  co_await group.wait();
+}
+
+Task<void> SimLoad::multi_get(SimClient& client, std::uint64_t size) {
+  world_.note("{} asks for {} keys in one call", client.process->name(), size);
+  ++counts_.multi_gets;
+  WaitGroup group(*client.process);
+  for (std::uint64_t i = 0; i < size; ++i) group.spawn(get(client, some_key()));
+  co_await group.wait();
 }
 
 SimShard& SimLoad::shard_of(const std::string& key, std::uint64_t* point) {
@@ -221,7 +277,10 @@ Task<void> SimLoad::get(SimClient& client, std::uint32_t number) {
 void SimLoad::look_at_the_time() {
   std::erase_if(living_, [&](const Living& w) {
     const std::uint64_t told = server_.told_time(w.shard);
-    if (told != 0 && told < w.end) history_[w.write].ends = time_of(world_.now());
+    Operation& asked = history_[w.write];
+    if (told != 0 && told < w.end) asked.ends = time_of(world_.now());
+    // Who asks from now on finds nothing. Of records that tell their end late_records() says so.
+    if (told >= w.end && w.exact) asked.gone = time_of(world_.now());
     return told >= w.end;
   });
 }
@@ -332,10 +391,11 @@ Task<void> SimLoad::find_large(SimClient& client, const ScannedRecord& record,
   }
 }
 
-std::string SimLoad::new_value(const SimClient& client) {
+std::string SimLoad::new_value(const SimClient& client, bool may_be_large) {
   Random& random = world_.random();
   std::string name = fmt::format("{}.{}", client.process->name(), ++values_);
-  if (shape_.largest == 0 || random.coin()) return name.append(random.below(30), 'x');
+  if (shape_.largest == 0 || !may_be_large || random.coin())
+    return name.append(random.below(30), 'x');
   const std::uint64_t most = random.coin() ? shape_.largest : std::min(shape_.largest, 1024U);
   return fmt::format("{}+{}", name, random.between(kSmallestLarge, most));
 }
@@ -378,13 +438,13 @@ SimLoad::Until SimLoad::choose_until(std::uint32_t shard) {
 
 // In the history from the start: the client may die, and the write happen all the same.
 std::size_t SimLoad::begin_write(SimClient& client, Operation operation, std::uint32_t shard,
-                                 std::uint64_t end) {
+                                 std::uint64_t end, bool exact) {
   const std::size_t at = history_.size();
   operation.client = client.process->name();
   operation.called = time_of(world_.now());
   if (end != 0) {
     operation.ends = operation.called;
-    living_.push_back({at, shard, end});
+    living_.push_back({at, shard, end, exact});
   }
   if (end != 0 || operation.kind == Operation::Kind::remove ||
       operation.kind == Operation::Kind::remove_if) {
@@ -416,14 +476,15 @@ void SimLoad::end_write(SimClient& client, std::uint32_t number, std::size_t at,
               version.ok() ? "" : ": " + version.status().message());
 }
 
-Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t number) {
+Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t number,
+                          bool may_be_large) {
   Operation operation;
   operation.kind = operation_of(kind);
   operation.key = name_of(number);
   std::uint64_t point = 0;
   const std::uint32_t shard = shard_of(operation.key, &point).ssd().shard;
   const Until until = is_removal(kind) ? Until() : choose_until(shard);
-  if (!is_removal(kind)) operation.value = new_value(client);
+  if (!is_removal(kind)) operation.value = new_value(client, may_be_large);
   // Mostly what is current, as far as this client knows.
   if (kind == RequestKind::put_if) {
     operation.expected = world_.random().below(10) < 3 ? 0 : client.versions[number];
@@ -542,11 +603,62 @@ Task<void> SimLoad::add(SimClient& client) {
     operation.version = done->version;
     operation.number = done->update.number;
     shard.acknowledged(key, done->version, false);
+    if (done->update.previous == 0 && ended_additions_.contains(number)) ++counts_.begun_anew;
   }
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
   world_.note("{}{}", history::to_string(operation, 0),
               done.ok() ? "" : ": " + done.status().message());
   if (world_.random().coin()) co_await get(client, number);
+  if (shape_.additions_end && world_.random().below(3) == 0)
+    co_await end_additions(client, number, done.ok() ? done->version : 0);
+}
+
+// Gives what is added to an end: in three of four cases, else it lasts from now on. Of the version
+// that this client knows, or of any.
+Task<void> SimLoad::end_additions(SimClient& client, std::uint32_t number, std::uint64_t version) {
+  Random& random = world_.random();
+  Operation operation;
+  operation.kind = Operation::Kind::set_end;
+  operation.key = name_of(number);
+  operation.expected = random.coin() ? version : 0;
+  const std::string key = operation.key;
+  const std::uint64_t expected = operation.expected;
+  std::uint64_t point = 0;
+  const std::uint32_t shard = shard_of(key, &point).ssd().shard;
+  const Nanos time = random.below(4) > 0 ? random.between(1, kLongestTimeOfAdditions) : 0;
+  const bool from_now = time != 0 && random.coin();
+  const std::uint64_t end = time != 0 ? server_.store_time(shard) + time : 0;
+  const std::size_t at = begin_write(client, std::move(operation), shard, end, !from_now);
+  const Result<client::WriteReply> done =
+      co_await client.shards[shard].client->write(layout::Request{.kind = RequestKind::set_end,
+                                                                  .expected = expected,
+                                                                  .key = key,
+                                                                  .value = {},
+                                                                  .end = from_now ? time : end,
+                                                                  .end_is_relative = from_now});
+  end_change(number, at, done, end);
+}
+
+void SimLoad::end_change(std::uint32_t number, std::size_t at,
+                         const Result<client::WriteReply>& done, std::uint64_t end) {
+  look_at_the_time();
+  Operation& operation = history_[at];
+  std::uint64_t point = 0;
+  SimShard& shard = shard_of(operation.key, &point);
+  operation.outcome = outcome_of(done.code(), true);
+  operation.returned = time_of(world_.now());
+  if (done.ok()) {
+    operation.version = done->version;
+    shard.acknowledged(operation.key, done->version, false, end);
+    ++counts_.end_changes;
+    if (end != 0) ended_additions_.insert(number);
+  } else if (end != 0 && operation.outcome != Operation::Outcome::unknown) {
+    // Else it may end then as long as it is added to: an addition keeps the end, and does not tell.
+    shard.removal_ends(operation.key, end);
+  }
+  world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
+  world_.note("{}{}", history::to_string(operation, 0),
+              done.ok() ? "" : ": " + done.status().message());
 }
 
 void SimLoad::consider_fate(SimClient& client) {

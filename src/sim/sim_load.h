@@ -3,12 +3,14 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "client/shard_client.h"
 #include "client/shard_scan.h"
 #include "history/reader.h"
+#include "sim/load_counts.h"
 #include "sim/sim_server.h"
 
 namespace scalio::sim {
@@ -21,8 +23,10 @@ struct LoadShape {
   Nanos operation_timeout = kSecond;
   Nanos resume_timeout = 500 * kMillisecond;
   BlockRead block_read = BlockRead::whole;
-  std::uint32_t largest = 0;  // bytes of the largest value; 0: all are within the inline limit
-  bool many_scans = false;    // in place of GETs
+  std::uint32_t largest = 0;   // bytes of the largest value; 0: all are within the inline limit
+  bool many_scans = false;     // in place of GETs
+  bool batches = false;        // clients ask for many operations in one call, too
+  bool additions_end = false;  // keys that are only added to have ends
 };
 
 class SimLoad {
@@ -46,6 +50,7 @@ class SimLoad {
   // that version read that value: so the checker tells them apart.
   std::vector<history::Operation> history_of_puts() const;
   const ClientCounters& counters() const { return counters_; }
+  const LoadCounts& counts() const { return counts_; }
   std::uint64_t rereads_that_missed() const { return rereads_that_missed_; }
   // Records that scans returned twice, or out of place, or of keys that there are not.
   std::uint64_t strange_records() const { return strange_records_; }
@@ -71,6 +76,8 @@ class SimLoad {
   SimClient& add_client();
   void start_tasks(SimClient& client);
   Task<void> task(SimClient& client);
+  Task<void> do_one(SimClient& client);
+  Task<void> do_many(SimClient& client);
   Task<void> read_all(SimClient& client);
   Task<void> get(SimClient& client, std::uint32_t key);
   Task<void> scan(SimClient& client);
@@ -78,8 +85,14 @@ class SimLoad {
   void take(SimClient& client, std::uint32_t key, history::Operation operation, bool misled,
             std::uint64_t end = 0);
   void look_at_the_time();
-  Task<void> write(SimClient& client, layout::RequestKind kind, std::uint32_t key);
+  Task<void> write(SimClient& client, layout::RequestKind kind, std::uint32_t key,
+                   bool may_be_large = true);
+  Task<void> batch(SimClient& client, std::uint64_t size);
+  Task<void> multi_get(SimClient& client, std::uint64_t size);
   Task<void> set_end(SimClient& client, std::uint32_t key);
+  Task<void> end_additions(SimClient& client, std::uint32_t key, std::uint64_t version);
+  void end_change(std::uint32_t key, std::size_t at, const Result<client::WriteReply>& done,
+                  std::uint64_t end);
   // What a write says of its record's end: a time; or that it is so long from now on, and then the
   // time before which it is not for sure.
   struct Until {
@@ -88,14 +101,15 @@ class SimLoad {
   };
   Until choose_until(std::uint32_t shard);
   std::size_t begin_write(SimClient& client, history::Operation operation, std::uint32_t shard,
-                          std::uint64_t end);
+                          std::uint64_t end, bool exact = false);
   void end_write(SimClient& client, std::uint32_t key, std::size_t at,
                  const Result<std::uint64_t>& version, std::uint64_t end);
   Task<Result<std::uint64_t>> send(SimClient& client, layout::RequestKind kind,
                                    const history::Operation& asked, Until until);
   Task<void> find_large(SimClient& client, const ScannedRecord& record,
                         history::Operation& operation);
-  std::string new_value(const SimClient& client);
+  std::string new_value(const SimClient& client, bool may_be_large);
+  std::uint32_t some_key();
   Task<void> add(SimClient& client);
   void consider_fate(SimClient& client);
   void kill(SimClient& client);
@@ -130,11 +144,14 @@ class SimLoad {
     std::size_t write;  // of history_
     std::uint32_t shard;
     std::uint64_t end;
+    bool exact;  // else the record may end later
   };
   std::vector<Living> living_;
   // By their places in history_: changes of ends, and the ends of records that were read.
   std::map<std::size_t, std::uint64_t> new_ends_, read_ends_;
+  std::set<std::uint32_t> ended_additions_;  // keys of additions that were given an end
   ClientCounters counters_;
+  LoadCounts counts_;
 };
 
 }  // namespace scalio::sim
