@@ -56,6 +56,11 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
       options.large = true;
       break;
     case Rule::same_shard: only({Fault::misrouted, Fault::lose_connection}); break;
+    case Rule::all_in_flight:
+      only({Fault::lose_connection, Fault::slow});
+      options.batches = true;
+      break;
+    case Rule::ended_is_none: options.additions_end = true; break;
     case Rule::time_mark: only({Fault::clock_drift, Fault::kill_server}); break;
     case Rule::ask_for_time: only({Fault::clock_drift, Fault::slow}); break;
     case Rule::read_after_end:

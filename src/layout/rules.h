@@ -28,6 +28,7 @@ enum class Rule : std::uint8_t {
   log_before_reply,     // rule 1: the log is durable before the write is published
   epoch,                // rule 9: a client notices that the server was restarted
   session,              // rule 8: a write that is sent again is done once
+  all_in_flight,        // rule 8: a session knows all writes in flight, however many
   bucket_images,        // recovery: buckets are logged before they are overwritten
   repair_kill,     // rule 11: read slots are killed before a damaged write-slot word is put right
   log_space,       // recovery: a write is admitted when the log has room before its tail
@@ -44,10 +45,11 @@ enum class Rule : std::uint8_t {
   update_alone,    // rule 16: a write that looks at what the key has does so alone
   ask_for_time,    // rule 17: within its error of a record's end a client asks the server
   read_after_end,  // rule 17: what was read before its end had passed is read again
+  ended_is_none,   // rule 17: a write that looks at what the key has takes what has ended for none
   time_mark,  // rule 17: no time is told beyond what is durable, and a restart goes on from that
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 31> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 33> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -62,6 +64,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 31> kRules{{
     {Rule::log_before_reply, "log-before-reply"},
     {Rule::epoch, "epoch"},
     {Rule::session, "session"},
+    {Rule::all_in_flight, "all-in-flight"},
     {Rule::bucket_images, "bucket-images"},
     {Rule::repair_kill, "repair-kill"},
     {Rule::log_space, "log-space"},
@@ -78,6 +81,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 31> kRules{{
     {Rule::update_alone, "update-alone"},
     {Rule::ask_for_time, "ask-for-time"},
     {Rule::read_after_end, "read-after-end"},
+    {Rule::ended_is_none, "ended-is-none"},
     {Rule::time_mark, "time-mark"},
 }};
 

@@ -14,7 +14,8 @@ std::optional<bool> Session::begin(std::uint64_t sequence, std::uint64_t acknowl
   acknowledged_ = std::max(acknowledged_, std::min(acknowledged, sequence));
   if (sequence < acknowledged_ || sequence >= acknowledged_ + layout::kSessionWindow)
     return std::nullopt;
-  while (sequence - acknowledged_ >= writes_.size()) grow();
+  // Each of these in a place of its own.
+  while (sequence - acknowledged_ >= writes_.size() && kept(Rule::all_in_flight)) grow();
   Write& w = at(sequence);
   const bool fresh = w.sequence != sequence;
   if (fresh) {

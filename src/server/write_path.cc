@@ -286,12 +286,13 @@ Task<std::optional<WriteOutcome>> WritePath::look_first(KeyInFlight& key, KeyedW
   if (!s.ok()) co_return failed(s);
   if (w.cleaned) co_return compare(w, current);
   // Rule 17.
-  if (current.end != 0) {
+  made.from_end = 0;
+  if (current.end != 0 && kept(Rule::ended_is_none)) {
     const Result<std::uint64_t> time = co_await tell_time();
     if (!time.ok()) co_return failed(time.status());
     if (current.end <= *time) current = {};
+    made.from_end = current.end;
   }
-  made.from_end = current.end;
   if (!layout::is_update(w.request.kind)) co_return compare(w, current);
   co_return co_await update(w, std::move(current), large, made);
 }
