@@ -80,6 +80,20 @@ TEST(Session, AnAcknowledgedWriteMayEndLate) {
   EXPECT_EQ(s.unfinished(), 0u);
 }
 
+// As those of a batch, which are in flight together.
+TEST(Session, KnowsAllWritesThatAreInFlight) {
+  TestPeer peer;
+  Session s(1);
+  s.peer = &peer;
+  constexpr std::uint64_t kWrites = 40;
+  for (std::uint64_t n = 1; n <= kWrites; ++n) EXPECT_EQ(s.begin(n, 1, n), true) << n;
+  for (std::uint64_t n = 1; n <= kWrites; ++n) EXPECT_EQ(s.begin(n, 1, 100 + n), false) << n;
+  EXPECT_EQ(s.unfinished(), kWrites);
+  for (std::uint64_t n = 1; n <= kWrites; ++n) s.finish(n, reply("done"));
+  ASSERT_EQ(peer.replies.size(), kWrites);
+  for (std::uint64_t n = 1; n <= kWrites; ++n) EXPECT_EQ(peer.replies[n - 1].first, 100 + n);
+}
+
 TEST(Session, RepliesWaitForTheClientToComeBack) {
   TestPeer peer;
   Session s(1);
