@@ -39,14 +39,17 @@ Task<void> Cleaner::stop() {
 }
 
 Task<Cleaner::Pass> Cleaner::pass() {
-  std::vector<Cleaned> segments = co_await scan_victims();
-  // Not between looks for what has ended: that is merged when something had.
-  if (segments.empty() && values_.somebody_waits() && !looking_ && co_await merge_all())
-    segments = co_await scan_victims();
+  using Among = Segments::Among;
+  std::vector<Cleaned> segments = co_await scan_victims(Among::filled);
+  if (segments.empty() && values_.somebody_waits()) {
+    // Not between looks for what has ended: that is merged when something had.
+    if (!looking_) co_await merge_all();
+    segments = co_await scan_victims(Among::all);
+  }
   Inspection inspection;
   if (segments.empty() && values_.somebody_waits()) {
     inspection = co_await remove_ended();
-    if (inspection.ended && co_await merge_all()) segments = co_await scan_victims();
+    if (inspection.ended && co_await merge_all()) segments = co_await scan_victims(Among::all);
   }
   for (Cleaned& segment : segments) {
     if (segment.status.ok()) segment.status = co_await merge(segment);
@@ -101,14 +104,16 @@ Task<Cleaner::Inspection> Cleaner::remove_ended() {
 }
 
 // Those that are cleaned together, each with all of its values looked up and moved.
-Task<std::vector<Cleaner::Cleaned>> Cleaner::scan_victims() {
+Task<std::vector<Cleaner::Cleaned>> Cleaner::scan_victims(Segments::Among among) {
   std::vector<Cleaned> segments;
   segments.reserve(kSegments);
   // Those behind the first are for what it leaves of the cleaner's room, or half of that: how
   // values fit is not known before.
   std::uint64_t most = segments_.movable(), moved = 0;
   while (segments.size() < kSegments && !stopping_ && !stop_.failed()) {
-    const auto victim = segments_.begin_cleaning(most - std::min(most, moved));
+    // Not of what it has just moved to.
+    const auto victim = segments_.begin_cleaning(
+        most - std::min(most, moved), segments.empty() ? among : Segments::Among::filled);
     if (!victim) break;
     moved += victim->live;
     most = std::min(most, segments_.capacity() / 2);

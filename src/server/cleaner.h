@@ -68,7 +68,7 @@ class Cleaner {
   Task<Pass> pass();
   Task<bool> merge_all();
   Task<Inspection> remove_ended();
-  Task<std::vector<Cleaned>> scan_victims();
+  Task<std::vector<Cleaned>> scan_victims(Segments::Among among);
   Task<Status> scan(Cleaned& segment);
   Task<void> look_at(ByteView bytes, std::uint64_t offset, Cleaned& segment);
   Task<void> handle(Value value, Cleaned& segment);

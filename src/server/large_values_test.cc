@@ -596,6 +596,61 @@ TEST_F(LargeValuesTest, AFullAreaIsSaidAndDeletionsMakeRoom) {
   for (const auto& [key, stored] : model) EXPECT_EQ(get(s, key), stored) << key;
 }
 
+// Values of which few fit a segment, and only the newest change: what is dead is where writers and
+// the cleaner go on to fill.
+class NewestValuesTest : public LargeValuesTest {
+ protected:
+  static constexpr std::size_t kWhole = 120'000, kThird = 48'000;  // of a segment
+
+  NewestValuesTest() {
+    EXPECT_TRUE(s_.start().ok());
+    // Of 8 segments two are the cleaner's. What is left is for the newest.
+    for (int i = 0; i < 4; ++i) put("stays" + std::to_string(i), kWhole);
+  }
+  void put(const std::string& key, std::size_t size) {
+    const std::string value = value_of(size);
+    const WriteAnswer a = sender_.put(key, value);
+    ASSERT_EQ(a.code, Code::ok) << a.text;
+    model_[key] = {value, a.version};
+  }
+  void expect_all() {
+    for (const auto& [key, stored] : model_) EXPECT_EQ(get(s_, key), stored) << key;
+  }
+
+  ShardFixture s_{geometry_, formatted(geometry_), {.blocks = 256}};
+  TestClient client_{s_.shard};
+  Sender sender_{s_, client_};
+  std::map<std::string, Stored> model_;
+};
+
+TEST_F(NewestValuesTest, MayBeOverwrittenAgainAndAgain) {
+  for (int i = 0; i < 2; ++i) put("newest", kThird);
+  // The third begins the last segment but those of the cleaner, which moves the second.
+  ASSERT_EQ(sender_.begin("newest", kThird).code, Code::ok);
+  turn_until(*s_.loop, [&] { return s_.shard.values().cleaned == 1; });
+  ASSERT_GT(s_.shard.values().bytes_moved, 0U);
+  const std::string third = value_of(kThird);
+  ASSERT_EQ(sender_.parts("newest", third).code, Code::ok);
+  ASSERT_EQ(sender_.commit("newest").code, Code::ok);
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_NO_FATAL_FAILURE(put("newest", kThird)) << "PUT " << i << " after the third";
+  }
+  expect_all();
+}
+
+TEST_F(NewestValuesTest, MakeRoomWhenTheyAreDeleted) {
+  for (int i = 0; i < 4; ++i) put("new" + std::to_string(i), kThird);
+  EXPECT_EQ(sender_.put("another", value_of(kThird)).code, Code::full) << "all is live";
+  for (const char* key : {"new2", "new3"}) {
+    ASSERT_EQ(s_.remove(client_, key).code, Code::ok);
+    model_.erase(key);
+  }
+  for (int i = 0; i < 2; ++i) put("another" + std::to_string(i), kThird);
+  expect_all();
+  ASSERT_EQ(s_.stop().message(), "");
+  expect_all();
+}
+
 TEST_F(LargeValuesTest, APutWaitsForUploadsThatHoldWhatCouldBeCleaned) {
   ShardFixture s(geometry_, formatted(geometry_), {});
   ASSERT_TRUE(s.start().ok());

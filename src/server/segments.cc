@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 namespace scalio::server {
 
@@ -154,27 +155,51 @@ std::uint64_t Segments::dead(const Segment& s) const {
 
 std::uint64_t Segments::movable() const {
   if (!free_.empty()) return capacity();
-  const std::uint32_t open = open_[static_cast<std::size_t>(User::cleaner)];
-  return open == kNone ? 0 : geometry_.segment_size - segments_[open - 1].used;
+  const Segment* mine = open_of(User::cleaner);
+  return mine == nullptr ? 0 : geometry_.segment_size - mine->used;
 }
 
 // Whether cleaning it does. Of those that are not half full two fit into one.
-bool Segments::gains(const Segment& s) const {
-  return dead(s) >= capacity() / kLeastGain || s.live <= capacity() / 2;
-}
+bool Segments::gains(const Segment& s) const { return has_dead(s) || s.live <= capacity() / 2; }
+
+bool Segments::has_dead(const Segment& s) const { return dead(s) >= capacity() / kLeastGain; }
 
 bool Segments::held() const {
   return std::ranges::any_of(segments_, [this](const Segment& s) {
-    return s.state == State::filled && s.pins > 0 && gains(s);
+    if (s.pins == 0) return false;
+    return (s.state == State::filled && gains(s)) || (s.state == State::open && has_dead(s));
   });
 }
 
-std::optional<Segments::Victim> Segments::begin_cleaning(std::uint64_t most) {
+// Whether cleaning the one that it fills gains more than to go on with it: something there is dead,
+// or what writers have in theirs fits behind what the cleaner has in its own. That is cleaned only
+// into another: without a free one its room is the last.
+bool Segments::better_cleaned(User user) const {
+  const Segment* s = open_of(user);
+  if (s == nullptr || s->pins > 0) return false;
+  if (user == User::cleaner) return has_dead(*s) && !free_.empty();
+  const Segment* cleaners = open_of(User::cleaner);
+  return has_dead(*s) ||
+         (cleaners != nullptr && s->live <= geometry_.segment_size - cleaners->used);
+}
+
+Segments::Segment* Segments::close_open(std::uint64_t most) {
+  std::uint32_t* best = nullptr;
+  for (const User user : {User::writes, User::cleaner}) {
+    std::uint32_t& number = open_[static_cast<std::size_t>(user)];
+    if (!better_cleaned(user) || at(number).live > most) continue;
+    if (best == nullptr || at(number).live < at(*best).live) best = &number;
+  }
+  return best == nullptr ? nullptr : &at(std::exchange(*best, kNone));
+}
+
+std::optional<Segments::Victim> Segments::begin_cleaning(std::uint64_t most, Among among) {
   Segment* best = nullptr;
   for (Segment& s : segments_) {
     if (s.state != State::filled || s.pins > 0 || s.live > most || !gains(s)) continue;
     if (!best || s.live < best->live) best = &s;
   }
+  if (!best && among == Among::all) best = close_open(most);
   if (!best) return std::nullopt;
   best->state = State::cleaning;
   return Victim{{static_cast<std::uint32_t>(best - segments_.data()) + 1, best->sequence},

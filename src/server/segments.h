@@ -78,13 +78,16 @@ class Segments {
   // Cleaning. How many live bytes the cleaner has room for, all of one segment.
   std::uint64_t movable() const;
   // The one with the fewest live bytes, and no more than `most`, if that gains something. It is the
-  // cleaner's until it is released, or kept.
+  // cleaner's until it is released, or kept. Of all only if no filled one is such: where a writer
+  // cannot begin another, what is dead in those that are being filled is needed, too. Such a one is
+  // filled no further.
+  enum class Among : std::uint8_t { filled, all };
   struct Victim {
     layout::SegmentHeader header;
     std::uint64_t live = 0;
   };
-  std::optional<Victim> begin_cleaning(std::uint64_t most);
-  // Whether there are such but for values that are on their way.
+  std::optional<Victim> begin_cleaning(std::uint64_t most, Among among = Among::filled);
+  // Whether there are such, of all, but for values that are on their way.
   bool held() const;
   void release(std::uint32_t number);
   // One with values of records that may have ended by `time`, one after the other in turn: it is
@@ -124,11 +127,18 @@ class Segments {
   static constexpr std::uint32_t kNone = 0;  // segments are numbered from 1
 
   Segment& at(std::uint32_t number) { return segments_[number - 1]; }
+  const Segment* open_of(User user) const {
+    const std::uint32_t number = open_[static_cast<std::size_t>(user)];
+    return number == kNone ? nullptr : &segments_[number - 1];
+  }
   std::size_t low_water() const;
   Segment* count(ByteView pointer, std::size_t key_size, bool live);
   void note_change(std::uint32_t number);
   std::uint64_t dead(const Segment& s) const;
   bool gains(const Segment& s) const;
+  bool has_dead(const Segment& s) const;
+  bool better_cleaned(User user) const;
+  Segment* close_open(std::uint64_t most);
 
   const layout::SsdGeometry& geometry_;
   std::vector<Segment> segments_;  // 1 and on

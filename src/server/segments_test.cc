@@ -7,6 +7,7 @@
 namespace scalio::server {
 namespace {
 
+using Among = Segments::Among;
 using User = Segments::User;
 
 class SegmentsTest : public ::testing::Test {
@@ -19,14 +20,16 @@ class SegmentsTest : public ::testing::Test {
     segments_.emplace(geometry_);
     segments_->restored();
   }
-  // Fills a segment, and returns the pointers to its values, of one key's length.
-  std::vector<Bytes> fill(User user = User::writes, std::uint64_t end = 0) {
+  // Fills a segment, or begins to, and returns the pointers to its values, of one key's length.
+  std::vector<Bytes> fill(User user = User::writes, std::uint64_t end = 0, std::size_t most = 100) {
     const auto header = segments_->begin(user);
     EXPECT_TRUE(header);
     segments_->opened(user, header->number);
     std::vector<Bytes> pointers;
     const std::uint64_t size = layout::stored_size(kLength, kKey, geometry_.block_size);
-    while (const auto place = segments_->take(user, size)) {
+    while (pointers.size() < most) {
+      const auto place = segments_->take(user, size);
+      if (!place) break;
       pointers.emplace_back(layout::kPointerSize);
       layout::encode(pointers.back(), layout::Pointer{place->offset, place->sequence, kLength, 0});
       segments_->add_live(pointers.back(), kKey, end);
@@ -89,6 +92,62 @@ TEST_F(SegmentsTest, WhatIsBeingWrittenIsNotCleaned) {
   const auto victim = segments_->begin_cleaning(~0ULL);
   ASSERT_TRUE(victim) << "it is less than half full";
   EXPECT_EQ(victim->header.number, 1u);
+}
+
+// Where a writer cannot begin another: else it would be dead for ever.
+TEST_F(SegmentsTest, WhatIsDeadInThoseThatAreBeingFilledIsCleanedIfNothingElseIs) {
+  const std::uint64_t size = layout::stored_size(kLength, kKey, geometry_.block_size);
+  for (int i = 0; i < 5; ++i) fill();
+  const std::vector<Bytes> last = fill(), moved = fill(User::cleaner);
+  for (int i = 0; i < 2; ++i) segments_->remove_live(last[i], kKey);
+  for (int i = 0; i < 3; ++i) segments_->remove_live(moved[i], kKey);
+  EXPECT_FALSE(segments_->begin_cleaning(~0ULL)) << "they may still be filled";
+  auto victim = segments_->begin_cleaning(~0ULL, Among::all);
+  ASSERT_TRUE(victim);
+  EXPECT_EQ(victim->header.number, 7U);
+  EXPECT_EQ(victim->live, 3 * size);
+  EXPECT_FALSE(segments_->take(User::cleaner, 512)) << "it is filled no further";
+  segments_->release(7);
+  victim = segments_->begin_cleaning(~0ULL, Among::all);
+  ASSERT_TRUE(victim);
+  EXPECT_EQ(victim->header.number, 6U);
+  segments_->keep(6, true);
+  EXPECT_EQ(segments_->begin_cleaning(~0ULL)->header.number, 6U) << "now it is as any other";
+}
+
+TEST_F(SegmentsTest, TheOneThatIsBeingFilledIsNotCleanedInVain) {
+  const std::uint64_t size = layout::stored_size(kLength, kKey, geometry_.block_size);
+  for (int i = 0; i < 6; ++i) fill();
+  EXPECT_FALSE(segments_->begin_cleaning(~0ULL, Among::all)) << "all is live";
+  // An upload has its room from there on.
+  const auto header = segments_->begin(User::cleaner);
+  segments_->opened(User::cleaner, header->number);
+  const auto place = segments_->take(User::cleaner, 3 * size);
+  EXPECT_TRUE(segments_->held());
+  EXPECT_FALSE(segments_->begin_cleaning(~0ULL, Among::all)) << "it is being written";
+  segments_->unpin(place->number);
+  EXPECT_EQ(segments_->begin_cleaning(~0ULL, Among::all)->live, 0U);
+  segments_->release(header->number);
+  // The cleaner's last room is not given up.
+  fill(User::cleaner);
+  const std::vector<Bytes> mine = fill(User::cleaner);
+  segments_->remove_live(mine[0], kKey);
+  EXPECT_EQ(segments_->totals().free_segments, 0U);
+  EXPECT_FALSE(segments_->begin_cleaning(~0ULL, Among::all));
+}
+
+// So that a value that fits a whole segment finds one.
+TEST_F(SegmentsTest, WhatFitsBehindTheCleanersIsMovedThere) {
+  const std::uint64_t size = layout::stored_size(kLength, kKey, geometry_.block_size);
+  for (int i = 0; i < 5; ++i) fill();
+  fill(User::writes, 0, 3);
+  fill(User::cleaner, 0, 4);
+  EXPECT_FALSE(segments_->begin_cleaning(~0ULL, Among::all)) << "there is room for two";
+  fill(User::cleaner, 0, 3);
+  const auto victim = segments_->begin_cleaning(~0ULL, Among::all);
+  ASSERT_TRUE(victim);
+  EXPECT_EQ(victim->header.number, 6U);
+  EXPECT_EQ(victim->live, 3 * size);
 }
 
 TEST_F(SegmentsTest, CountsComeBackFromTheTableAndTheLog) {
