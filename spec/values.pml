@@ -22,6 +22,8 @@
  *   - The merger, which writes the bucket in two steps; and the log's reuse of what is in a bucket
  *     for sure.
  *   - Power cuts at any moment: of what was not flushed, each segment and the bucket may be lost.
+ *     With the log, what it has of the segments is lost: then the table tells which were free when it
+ *     was written, and each segment's header whether it was begun since.
  *   - A reader: the slot, else the bucket, then the segment, with anything in between.
  *
  * WHAT IS ABSTRACTED, AND WHY THAT HIDES NO ERROR
@@ -30,6 +32,7 @@
  *     fits no version.
  *   - A record is logged, durable and published in one step: protocol.pml has the publication.
  *   - After a power cut a segment that was not free counts as filled, and is cleaned again.
+ *   - A segment's header is written with its value: what is flushed of one is of the other.
  *
  * Mutants are as in protocol.pml.
  */
@@ -45,6 +48,9 @@
 
 byte segment[2];   /* the version of the value in it */
 byte segment_kept[2];
+bit begun[2];      /* its header tells of a filling that the table does not have */
+bit begun_kept[2];
+bit free_then[2];  /* by the table */
 byte bucket = 1;   /* the record: its version and its segment */
 byte bucket_at;
 byte bucket_kept = 1;
@@ -82,6 +88,7 @@ bit merging; byte merging_version; byte merging_at;
 
 inline flush() {
   segment_kept[0] = segment[0]; segment_kept[1] = segment[1];
+  begun_kept[0] = begun[0]; begun_kept[1] = begun[1];
   bucket_kept = bucket; bucket_kept_at = bucket_at
 }
 inline enter(v, to) {
@@ -104,7 +111,7 @@ end:
        writer_at = NOWHERE; written++; writer = COMMIT
      }
   :: d_step { writer == COPY ->
-       segment[writer_at] = written;
+       segment[writer_at] = written; begun[writer_at] = 1;
        printf("writer: version %d is in segment %d\n", written, writer_at);
 #ifdef UPLOAD_NOT_FLUSHED
        writer = COMMIT
@@ -154,7 +161,7 @@ end:
        }
      }
   :: d_step { cleaner == COPY ->
-       segment[moving_to] = segment[cleaned];
+       segment[moving_to] = segment[cleaned]; begun[moving_to] = 1;
        printf("cleaner: copies version %d to segment %d\n", moved, moving_to);
 #ifdef MOVE_NOT_FLUSHED
        cleaner = COMMIT
@@ -220,8 +227,10 @@ end:
        merging = 0; merging_version = 0; merging_at = 0
      }
   :: d_step { slot == CLEAN -> slot = EMPTY; slot_version = 0; slot_at = 0 }
-  /* The log uses the place again. */
+  /* The log uses the place again; before, the table is written. */
   :: d_step { in_log && slot != DIRTY && !merging ->
+       begun[0] = 0; begun[1] = 0;
+       free_then[0] = (use[0] == FREE -> 1 : 0); free_then[1] = (use[1] == FREE -> 1 : 0);
        flush(); in_log = 0; log_version = 0; log_at = 0; log_first_at = 0;
        printf("merger: flushes; the log has no record any more\n")
      }
@@ -267,6 +276,15 @@ end:
 
 /* --- Power cuts ------------------------------------------------------------------------------- */
 
+#ifdef FREE_IS_BELIEVED
+#define STILL_FREE(i) (free_then[i])
+#else
+#define STILL_FREE(i) (free_then[i] && !begun[i])
+#endif
+
+inline by_the_table() {
+  use[0] = (STILL_FREE(0) -> FREE : FILLED); use[1] = (STILL_FREE(1) -> FREE : FILLED)
+}
 inline after_cut() {
 #ifdef FIRST_OF_EQUALS
   log_at = log_first_at;
@@ -280,13 +298,15 @@ end:
   do
   :: atomic { cuts < CUTS ->
        cuts++;
-       if :: true :: segment[0] = segment_kept[0] fi;
-       if :: true :: segment[1] = segment_kept[1] fi;
+       if :: true :: segment[0] = segment_kept[0]; begun[0] = begun_kept[0] fi;
+       if :: true :: segment[1] = segment_kept[1]; begun[1] = begun_kept[1] fi;
        if :: true :: bucket = bucket_kept; bucket_at = bucket_kept_at fi;
        slot = EMPTY; slot_version = 0; slot_at = 0;
        if
        :: in_log -> after_cut()
-       :: in_log -> in_log = 0; printf("power: is cut, and the log is lost\n"); known = bucket
+       :: in_log ->
+            in_log = 0; by_the_table(); known = bucket;
+            printf("power: is cut, and the log is lost\n")
        :: else -> printf("power: is cut\n")
        fi;
        d_step {
@@ -309,7 +329,7 @@ end:
 
 init {
   atomic {
-    segment[0] = 1; segment_kept[0] = 1; use[0] = FILLED; use[1] = FREE;
+    segment[0] = 1; segment_kept[0] = 1; use[0] = FILLED; use[1] = FREE; free_then[1] = 1;
     run Writer(); run Cleaner(); run Merger(); run Reader(); run Power()
   }
 }

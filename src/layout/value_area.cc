@@ -29,6 +29,10 @@ bool in_a_segment(const SsdGeometry& ssd, std::uint64_t offset, std::uint64_t si
   const std::uint64_t at = offset % ssd.segment_size;
   return segment_at(ssd, offset) > 0 && at >= kSegmentHeader && size <= ssd.segment_size - at;
 }
+// Live bytes that a segment may be said to have.
+bool may_be_live(const SsdGeometry& ssd, std::uint64_t live) {
+  return live <= ssd.segment_size - kSegmentHeader || live == kFreeSegment;
+}
 // Bytes of the value in the part with this index.
 std::uint32_t bytes_in_part(std::uint32_t index, std::uint32_t length, std::size_t key_size) {
   const std::uint64_t begin = std::uint64_t{index} * part_capacity(key_size);
@@ -202,7 +206,8 @@ std::optional<SegmentTable> decode_segment_table(ByteView in, const SsdGeometry&
   table.entries.reserve(n);
   for (p += kTableHeader; table.entries.size() < n; p += kTableEntry) {
     const SegmentTable::Entry e{load<std::uint64_t>(p), load<std::uint64_t>(p + 8)};
-    if (e.live > ssd.segment_size - kSegmentHeader) return std::nullopt;
+    if (!may_be_live(ssd, e.live) || (e.live == kFreeSegment && e.sequence == 0))
+      return std::nullopt;
     table.entries.push_back(e);
   }
   return table;
@@ -224,7 +229,7 @@ std::optional<std::vector<SegmentCount>> decode_segment_counts(ByteView in,
   for (ByteReader r(in); r.remaining() > 0;) {
     const SegmentCount c{r.get<std::uint32_t>(), r.get<std::uint64_t>(), r.get<std::uint64_t>()};
     if (c.number == 0 || c.number > segments_of(ssd) || c.sequence == 0 ||
-        c.live > ssd.segment_size - kSegmentHeader) {
+        !may_be_live(ssd, c.live)) {
       return std::nullopt;
     }
     counts.push_back(c);

@@ -81,13 +81,17 @@ struct FoundPart {
 // The part at `offset` of the value area, which `in` begins with. Nothing if none is intact there.
 std::optional<FoundPart> decode_part(ByteView in, std::uint64_t offset, const SsdGeometry& ssd);
 
+// Live bytes of a segment that was filled and is free again: nothing points there, for sure (rule
+// 15 of docs/protocol.md). Its sequence is still that of its last filling.
+constexpr std::uint64_t kFreeSegment = ~std::uint64_t{0};
+
 // How many bytes of each segment are live, so that a server knows it without reading all buckets.
 // It is twice in segment 0; the later one that is intact counts, and what the log has of it since
 // (SegmentCount).
 struct SegmentTable {
   struct Entry {
     std::uint64_t sequence = 0;  // of its filling; 0: never used
-    std::uint64_t live = 0;      // bytes that records point to, whole blocks
+    std::uint64_t live = 0;      // bytes that records point to, whole blocks; or kFreeSegment
     bool operator==(const Entry&) const = default;
   };
   std::uint64_t written = 0;   // counts the tables that were written

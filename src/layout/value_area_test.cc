@@ -223,7 +223,19 @@ TEST(SegmentTable, HasItsFormat) {
     flip(bad, bit);
     EXPECT_FALSE(decode_segment_table(bad, kSsd)) << bit;
   }
-  t.entries[0].live = kSsd.segment_size;  // more than there is room for
+  t.entries[0].live = kFreeSegment;
+  Bytes free;
+  encode(free, t, kSsd);
+  EXPECT_EQ(hex(ByteView(free).subspan(kTableHeader, kTableEntry)),
+            "0100000000000000"
+            "ffffffffffffffff");
+  ASSERT_TRUE(decode_segment_table(free, kSsd));
+  EXPECT_EQ(decode_segment_table(free, kSsd)->entries, t.entries);
+  t.entries[0].sequence = 0;  // what was never filled is not free again
+  Bytes never;
+  encode(never, t, kSsd);
+  EXPECT_FALSE(decode_segment_table(never, kSsd));
+  t.entries[0] = {1, kSsd.segment_size};  // more than there is room for
   Bytes more;
   encode(more, t, kSsd);
   EXPECT_FALSE(decode_segment_table(more, kSsd));
@@ -231,7 +243,7 @@ TEST(SegmentTable, HasItsFormat) {
 }
 
 TEST(SegmentCount, HasItsFormat) {
-  const std::vector<SegmentCount> counts = {{1, 2, 0x0304}, {4, 5, 0}};
+  const std::vector<SegmentCount> counts = {{1, 2, 0x0304}, {4, 5, 0}, {3, 6, kFreeSegment}};
   Bytes b;
   encode(b, counts);
   EXPECT_EQ(hex(b),
@@ -240,7 +252,10 @@ TEST(SegmentCount, HasItsFormat) {
             "0403000000000000"
             "04000000"
             "0500000000000000"
-            "0000000000000000");
+            "0000000000000000"
+            "03000000"
+            "0600000000000000"
+            "ffffffffffffffff");
   EXPECT_EQ(decode_segment_counts(b, kSsd), counts);
   EXPECT_FALSE(decode_segment_counts({}, kSsd));
   EXPECT_FALSE(decode_segment_counts(ByteView(b).first(39), kSsd));

@@ -107,10 +107,11 @@ Task<Cleaner::Inspection> Cleaner::remove_ended() {
 Task<std::vector<Cleaner::Cleaned>> Cleaner::scan_victims(Segments::Among among) {
   std::vector<Cleaned> segments;
   segments.reserve(kSegments);
+  const std::size_t most_segments = values_.somebody_waits() ? 1 : kSegments;
   // Those behind the first are for what it leaves of the cleaner's room, or half of that: how
   // values fit is not known before.
   std::uint64_t most = segments_.movable(), moved = 0;
-  while (segments.size() < kSegments && !stopping_ && !stop_.failed()) {
+  while (segments.size() < most_segments && !stopping_ && !stop_.failed()) {
     // Not of what it has just moved to.
     const auto victim = segments_.begin_cleaning(
         most - std::min(most, moved), segments.empty() ? among : Segments::Among::filled);

@@ -5,18 +5,21 @@
 
 #include <algorithm>
 
+#include "server/parallel.h"
+
 namespace scalio::server {
 
 using layout::SegmentTable;
 
 namespace {
 // Passes of the cleaner that a write waits for while they gain something: in a full area each may
-// gain no more than a 32nd of a segment (Segments).
-constexpr std::uint64_t kMostPasses = 32;
+// gain no more than a 32nd of a segment (Segments), and others may take it.
+constexpr std::uint64_t kMostPasses = 128;
 // How long it waits when none gains anything, and how often it looks whether uploads have given
 // back what they hold.
 constexpr Nanos kPatience = 2 * kSecond;
 constexpr Nanos kLookAgain = 5 * kMillisecond;
+constexpr std::uint64_t kHeadersAtOnce = 64;  // what an SSD needs to be busy
 }  // namespace
 
 Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size,
@@ -200,6 +203,24 @@ Task<Result<SegmentTable>> LargeValues::rebuild_table() {
   }
   segments_.restore(table, false);
   co_return table;
+}
+
+Task<Status> LargeValues::read_headers() {
+  Parallel parallel(executor_, kHeadersAtOnce);
+  const std::uint64_t segments = segments_.totals().segments;
+  for (std::uint32_t number = 1; number <= segments && parallel.status().ok(); ++number)
+    co_await parallel.start(read_header(number));
+  co_return co_await parallel.join();
+}
+
+Task<Status> LargeValues::read_header(std::uint32_t number) {
+  block::Buffer bytes(layout::kSegmentHeader);
+  Status s = co_await device_.read(geometry_.value_offset() + number * geometry_.segment_size,
+                                   bytes.span());
+  if (!s.ok()) co_return s;
+  if (const auto header = layout::decode_segment_header(bytes.span(), number, geometry_))
+    segments_.restore(*header);
+  co_return Status();
 }
 
 Task<Status> LargeValues::write_table() {

@@ -67,6 +67,8 @@ class LargeValues {
   // The table of segments: reads it, before anything else; writes it, unflushed.
   Task<Result<layout::SegmentTable>> load_table();
   Task<Status> write_table();
+  // What each segment begins with, after the table and the log.
+  Task<Status> read_headers();
   // After a restart, if there are too few free segments: the cleaner goes on to fill one that was
   // being filled.
   Task<Status> reopen();
@@ -94,6 +96,7 @@ class LargeValues {
   Task<Status> open(User user, const layout::SegmentHeader& header);
   Task<Status> log_begin();
   Task<Result<layout::SegmentTable>> rebuild_table();
+  Task<Status> read_header(std::uint32_t number);
   Task<Result<std::uint64_t>> find_end(layout::SegmentHeader segment);
   std::uint64_t table_at(std::uint64_t written) const {
     return geometry_.value_offset() + (written % 2) * (geometry_.segment_size / 2);

@@ -651,6 +651,96 @@ TEST_F(NewestValuesTest, MakeRoomWhenTheyAreDeleted) {
   expect_all();
 }
 
+// Segments that are full of what was deleted, and others that became free again.
+class ReleasedSegmentsTest : public LargeValuesTest {
+ protected:
+  static constexpr std::size_t kWhole = 120'000;  // of a segment
+
+  // All but those of the cleaner are filled, all of that is deleted, and one value more comes.
+  // Returns how many segments were cleaned when there was room for it.
+  std::uint64_t fill_and_delete(ShardFixture& s) {
+    TestClient client(s.shard);
+    Sender sender(s, client);
+    const std::string value = value_of(kWhole);
+    for (int i = 0; i < 6; ++i)
+      EXPECT_EQ(sender.put("key" + std::to_string(i), value).code, Code::ok) << i;
+    for (int i = 0; i < 6; ++i)
+      EXPECT_EQ(s.remove(client, "key" + std::to_string(i)).code, Code::ok) << i;
+    EXPECT_EQ(s.shard.values().cleaned, 0U);
+    EXPECT_EQ(sender.begin("new", kWhole).code, Code::ok);
+    const std::uint64_t cleaned = s.shard.values().cleaned;
+    EXPECT_EQ(sender.parts("new", value).code, Code::ok);
+    EXPECT_EQ(sender.commit("new").code, Code::ok);
+    // The cleaner works ahead until three are free.
+    turn_until(*s.loop, [&] { return values_of(s)["free_segments"].get<int>() >= 3; });
+    return cleaned;
+  }
+};
+
+TEST_F(ReleasedSegmentsTest, AWriterWaitsForNoMoreThanItNeeds) {
+  ShardFixture s(geometry_, formatted(geometry_), {.blocks = 256});
+  ASSERT_TRUE(s.start().ok());
+  const std::uint64_t cleaned = fill_and_delete(s);
+  EXPECT_GE(cleaned, 1U);
+  EXPECT_LE(cleaned, 2U) << "the next pass may have begun meanwhile";
+}
+
+TEST_F(ReleasedSegmentsTest, AreFreeAfterARestart) {
+  Bytes contents;
+  std::uint64_t free = 0;
+  {
+    ShardFixture s(geometry_, formatted(geometry_), {});
+    ASSERT_TRUE(s.start().ok());
+    fill_and_delete(s);
+    ASSERT_EQ(s.stop().message(), "");
+    free = values_of(s)["free_segments"];
+    EXPECT_GE(free, 3U);
+    contents = s.ssd.after_power_cut();
+  }
+  ShardFixture s(geometry_, std::move(contents), {});
+  ASSERT_TRUE(s.start().ok());
+  EXPECT_EQ(values_of(s)["free_segments"], free);
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  EXPECT_EQ(sender.begin("more", kWhole).code, Code::ok);
+  EXPECT_EQ(s.shard.values().cleaned, 0U) << "it waited for cleaning";
+}
+
+// The table is that of before, and nothing else tells that the segment was filled.
+TEST_F(ReleasedSegmentsTest, AreNotFreeIfTheirNextFillingIsLostFromTheLog) {
+  Bytes before, after;
+  {
+    ShardFixture s(geometry_, formatted(geometry_), {});
+    ASSERT_TRUE(s.start().ok());
+    fill_and_delete(s);
+    ASSERT_EQ(s.stop().message(), "");
+    before = s.ssd.after_power_cut();
+  }
+  Stored kept;
+  kept.value = value_of(kWhole);
+  {
+    ShardFixture s(geometry_, before, {});
+    ASSERT_TRUE(s.start().ok());
+    TestClient client(s.shard);
+    const WriteAnswer a = Sender(s, client).put("kept", kept.value);
+    ASSERT_EQ(a.code, Code::ok) << a.text;
+    kept.version = a.version;
+    ASSERT_EQ(s.stop().message(), "");
+    after = s.ssd.after_power_cut();
+  }
+  copy_bytes(ByteView(before).subspan(geometry_.value_offset(), kSegment),
+             after.data() + geometry_.value_offset());
+  ShardFixture s(geometry_, std::move(after), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  for (int i = 0; i < 8; ++i) {
+    const WriteAnswer a = sender.put("other", value_of(kWhole));
+    ASSERT_EQ(a.code, Code::ok) << a.text << " at " << i;
+    ASSERT_EQ(get(s, "kept"), kept) << i;
+  }
+}
+
 TEST_F(LargeValuesTest, APutWaitsForUploadsThatHoldWhatCouldBeCleaned) {
   ShardFixture s(geometry_, formatted(geometry_), {});
   ASSERT_TRUE(s.start().ok());

@@ -47,8 +47,10 @@ std::optional<layout::SegmentHeader> Segments::begin(User user) {
   const std::uint32_t number = free_.front();
   free_.pop_front();
   Segment& s = at(number);
-  s = {++sequence_, 0, layout::kSegmentHeader, 0, State::opening, s.changed};
-  note_change(number);
+  // Its count goes before others, so that it is in the next record; where it waits already it has
+  // nothing to say later.
+  s = {++sequence_, 0, layout::kSegmentHeader, 0, State::opening, true};
+  changed_.push_front(number);
   return layout::SegmentHeader{number, s.sequence};
 }
 
@@ -83,14 +85,19 @@ std::uint32_t Segments::log_room(const layout::SsdGeometry& geometry) {
              : layout::BatchBuilder::record_size(0, kMostCounts * layout::kSegmentCountSize);
 }
 
-void Segments::log_counts(Log& log) {
-  if (changed_.empty()) return;
+std::vector<SegmentCount> Segments::changed_counts() {
   std::vector<SegmentCount> counts;
   for (; !changed_.empty() && counts.size() < kMostCounts; changed_.pop_front()) {
     Segment& s = at(changed_.front());
-    s.changed = false;
-    counts.push_back({changed_.front(), s.sequence, s.live});
+    if (!std::exchange(s.changed, false)) continue;
+    counts.push_back({changed_.front(), s.sequence, stored_live(s)});
   }
+  return counts;
+}
+
+void Segments::log_counts(Log& log) {
+  const std::vector<SegmentCount> counts = changed_counts();
+  if (counts.empty()) return;
   Bytes body;
   layout::encode(body, counts);
   log.add(layout::LogKind::segments, 0, "", body);
@@ -98,14 +105,24 @@ void Segments::log_counts(Log& log) {
 
 layout::SegmentTable Segments::table() const {
   layout::SegmentTable table;
-  for (const Segment& s : segments_) table.entries.push_back({s.sequence, s.live});
+  for (const Segment& s : segments_) table.entries.push_back({s.sequence, stored_live(s)});
   return table;
+}
+
+std::uint64_t Segments::stored_live(const Segment& s) {
+  return s.state == State::free && s.sequence > 0 ? layout::kFreeSegment : s.live;
+}
+
+void Segments::restore_live(Segment& s, std::uint64_t live) {
+  const bool free = live == layout::kFreeSegment;
+  s.state = free ? State::free : State::filled;
+  s.live = free ? 0 : live;
 }
 
 void Segments::restore(const layout::SegmentTable& table, bool known) {
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     segments_[i].sequence = table.entries[i].sequence;
-    segments_[i].live = known ? table.entries[i].live : capacity();
+    restore_live(segments_[i], known ? table.entries[i].live : capacity());
     segments_[i].pins = known || segments_[i].sequence > 0 ? 0 : 1;
   }
 }
@@ -113,14 +130,21 @@ void Segments::restore(const layout::SegmentTable& table, bool known) {
 void Segments::restore(const SegmentCount& count) {
   Segment& s = at(count.number);
   s.sequence = count.sequence;
-  s.live = count.live;
+  restore_live(s, count.live);
+}
+
+void Segments::restore(const layout::SegmentHeader& header) {
+  Segment& s = at(header.number);
+  if (header.sequence <= s.sequence) return;
+  s.sequence = header.sequence;
+  restore_live(s, 0);
 }
 
 void Segments::restored() {
   for (std::uint32_t number = 1; number <= segments_.size(); ++number) {
     Segment& s = at(number);
     sequence_ = std::max(sequence_, s.sequence);
-    const bool unused = s.sequence == 0 && s.pins == 0;
+    const bool unused = (s.sequence == 0 || s.state == State::free) && s.pins == 0;
     s.used = unused ? 0 : geometry_.segment_size;  // it is not known
     s.state = unused ? State::free : State::filled;
     s.first_end = unused ? 0 : 1;  // nor are the ends

@@ -56,10 +56,12 @@ class Segments {
   }
   void remove_live(ByteView pointer, std::size_t key_size) { count(pointer, key_size, false); }
 
-  // What the counts since the last call take of the log, at most; adds them. The caller has made
-  // sure that there is room.
+  // What counts that have changed take of the log, at most, one time; adds them. The caller has
+  // made sure that there is room.
   static std::uint32_t log_room(const layout::SsdGeometry& geometry);
   void log_counts(Log& log);
+  // The next of them, as many as go into a record: of segments that were begun first.
+  std::vector<layout::SegmentCount> changed_counts();
 
   // Of all segments, as it is written to the SSD; as it was found there, and in the log since.
   // If the table is not `known`, each may be full of values, and one without a sequence is never
@@ -67,6 +69,9 @@ class Segments {
   layout::SegmentTable table() const;
   void restore(const layout::SegmentTable& table, bool known);
   void restore(const layout::SegmentCount& count);
+  // Then what the segments begin with: one with a later filling than those tell, because their
+  // part of the log is lost, has nobody knows what, and is cleaned first.
+  void restore(const layout::SegmentHeader& header);
   // After all that: from now on segments are begun.
   void restored();
   // Those that were begun last, and so may have room behind what they are known to have: of most
@@ -134,6 +139,8 @@ class Segments {
   std::size_t low_water() const;
   Segment* count(ByteView pointer, std::size_t key_size, bool live);
   void note_change(std::uint32_t number);
+  static std::uint64_t stored_live(const Segment& s);
+  static void restore_live(Segment& s, std::uint64_t live);
   std::uint64_t dead(const Segment& s) const;
   bool gains(const Segment& s) const;
   bool has_dead(const Segment& s) const;

@@ -170,6 +170,63 @@ TEST_F(SegmentsTest, CountsComeBackFromTheTableAndTheLog) {
   EXPECT_FALSE(unknown.begin_cleaning(~0ULL));
 }
 
+TEST_F(SegmentsTest, WhatWasReleasedIsFreeAfterARestart) {
+  std::vector<std::vector<Bytes>> all;
+  for (int i = 0; i < 3; ++i) all.push_back(fill());
+  for (const Bytes& pointer : all[2]) segments_->remove_live(pointer, kKey);
+  ASSERT_EQ(segments_->begin_cleaning(~0ULL)->header.number, 3U);
+  Segments before(geometry_);
+  before.restore(segments_->table(), true);
+  before.restored();
+  EXPECT_EQ(before.totals().free_segments, 5U) << "it is being cleaned";
+  segments_->changed_counts();
+  segments_->release(3);
+  const std::vector<layout::SegmentCount> counts = segments_->changed_counts();
+  ASSERT_EQ(counts.size(), 1U);
+  EXPECT_EQ(counts[0], (layout::SegmentCount{3, 3, layout::kFreeSegment}));
+  // As the table has it, and as the log has.
+  Segments by_table(geometry_), by_log(geometry_);
+  by_table.restore(segments_->table(), true);
+  by_log.restore(before.table(), true);
+  by_log.restore(counts[0]);
+  for (Segments* again : {&by_table, &by_log}) {
+    again->restored();
+    EXPECT_EQ(again->totals().free_segments, 6U);
+    EXPECT_EQ(again->totals().live, segments_->totals().live);
+    const auto begun = again->begin(User::writes);
+    EXPECT_EQ(begun->number, 3U);
+    EXPECT_EQ(begun->sequence, 4U) << "none is given twice";
+  }
+}
+
+// The part of the log that told of its filling is lost.
+TEST_F(SegmentsTest, WhatBeginsWithALaterFillingIsNotFree) {
+  fill();
+  Segments again(geometry_);
+  again.restore(segments_->table(), true);
+  again.restore(layout::SegmentHeader{1, 1});
+  again.restore(layout::SegmentHeader{4, 7});
+  again.restored();
+  EXPECT_EQ(again.totals().free_segments, 6U);
+  EXPECT_EQ(again.totals().live, segments_->totals().live) << "of the first it is known";
+  const auto victim = again.begin_cleaning(~0ULL);
+  ASSERT_TRUE(victim);
+  EXPECT_EQ(victim->header.number, 4U);
+  EXPECT_EQ(victim->header.sequence, 7U);
+  EXPECT_EQ(again.begin(User::writes)->sequence, 8U);
+}
+
+TEST_F(SegmentsTest, ThatOneWasBegunIsLoggedBeforeOtherCounts) {
+  for (int i = 0; i < 5; ++i) fill();
+  const auto begun = segments_->begin(User::cleaner);
+  std::vector<layout::SegmentCount> counts = segments_->changed_counts();
+  ASSERT_EQ(counts.size(), Segments::kMostCounts);
+  EXPECT_EQ(counts[0], (layout::SegmentCount{begun->number, begun->sequence, 0}));
+  counts = segments_->changed_counts();
+  EXPECT_EQ(counts.size(), 2U) << "each is told once";
+  EXPECT_TRUE(segments_->changed_counts().empty());
+}
+
 // A server that died while it cleaned may have left no free segment.
 TEST_F(SegmentsTest, TheCleanerGoesOnWithWhatWasBeingFilled) {
   for (int i = 0; i < 6; ++i) fill();
