@@ -514,6 +514,29 @@ TEST_F(LargeValuesTest, AWriteThatOvertakesAnUploadIsOlderThanIt) {
   EXPECT_EQ(get(again, "key")->value, value);
 }
 
+// To write it anew there is room only after cleaning, which the commit can wait for.
+TEST_F(LargeValuesTest, AnUploadThatWasOvertakenWaitsForTheCleaner) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard), other_client(s.shard);
+  Sender sender(s, client), other(s, other_client);
+  for (int i = 0; i < 5; ++i)
+    ASSERT_EQ(sender.put("key" + std::to_string(i), value_of(120'000)).code, Code::ok) << i;
+  // The last segment but those of the cleaner has both values of the key.
+  const std::string value = value_of(100'000);
+  ASSERT_EQ(sender.begin("key", value.size()).code, Code::ok);
+  ASSERT_EQ(sender.parts("key", value).code, Code::ok);
+  const WriteAnswer overtakes = other.put("key", value_of(20'000));
+  ASSERT_EQ(overtakes.code, Code::ok) << overtakes.text;
+  EXPECT_EQ(s.remove(client, "key2").code, Code::ok);
+  EXPECT_EQ(values_of(s)["free_segments"], 2) << "nothing was cleaned yet";
+  const WriteAnswer a = sender.commit("key");
+  ASSERT_EQ(a.code, Code::ok) << a.text;
+  EXPECT_GT(a.version, overtakes.version);
+  EXPECT_EQ(get(s, "key"), (Stored{value, a.version}));
+  EXPECT_EQ(values_of(s)["uploads"], 0);
+}
+
 TEST_F(LargeValuesTest, AConditionIsLookedAtWhenTheValueIsCommitted) {
   ShardFixture s(geometry_, formatted(geometry_), {});
   ASSERT_TRUE(s.start().ok());

@@ -177,16 +177,7 @@ Task<WriteOutcome> Uploads::commit(std::uint64_t session, const Request& request
   }
   ++upload.users;
   ++under_way_;
-  WriteOutcome outcome;
-  LargeValue value;
-  if (Status s = co_await values_.flush(); !s.ok()) {
-    outcome = failed(s);
-  } else {
-    value.pointer = pointer_of(upload);
-    value.version = upload.version;
-    value.renew = [this, &upload](LargeValue& v) { return renew(upload, v); };
-    outcome = co_await writes_.write(request, &value);
-  }
+  WriteOutcome outcome = co_await write(upload, request);
   --upload.users;
   // Of one whose outcome is unknown the record may be found after a restart.
   end(*found);
@@ -194,13 +185,47 @@ Task<WriteOutcome> Uploads::commit(std::uint64_t session, const Request& request
   co_return outcome;
 }
 
+// A value that is written anew, and where to.
+struct Uploads::Renewal {
+  State& upload;
+  bool refused = false;  // there was no room for it
+  std::optional<LargeValues::Place> place = {};
+};
+
+Task<WriteOutcome> Uploads::write(State& upload, const Request& request) {
+  if (Status s = co_await values_.flush(); !s.ok()) co_return failed(s);
+  Renewal renewal{upload};
+  LargeValue value;
+  value.pointer = pointer_of(upload);
+  value.version = upload.version;
+  value.renew = [this, &renewal](LargeValue& v) { return renew(renewal, v); };
+  WriteOutcome outcome = co_await writes_.write(request, &value);
+  // Now the cleaner can be waited for.
+  if (outcome.code == Code::full && renewal.refused) {
+    const Result<LargeValues::Place> place = co_await values_.take(
+        LargeValues::User::writes, upload.place.size, LargeValues::Patience::cleaner);
+    if (place.ok()) {
+      renewal.place = *place;
+      outcome = co_await writes_.write(request, &value);
+    }
+  }
+  if (renewal.place) values_.unpin(*renewal.place);
+  co_return outcome;
+}
+
 // The cleaner may be waiting for the key, so it is not waited for here.
-Task<Status> Uploads::renew(State& upload, LargeValue& value) {
-  const Result<LargeValues::Place> place = co_await values_.take(
-      LargeValues::User::writes, upload.place.size, LargeValues::Patience::none);
-  if (!place.ok()) co_return place.status();
-  Status s = co_await copy(upload.key, value, *place);
-  values_.unpin(s.ok() ? std::exchange(upload.place, *place) : *place);
+Task<Status> Uploads::renew(Renewal& renewal, LargeValue& value) {
+  State& upload = renewal.upload;
+  if (!renewal.place) {
+    const Result<LargeValues::Place> place = co_await values_.take(
+        LargeValues::User::writes, upload.place.size, LargeValues::Patience::none);
+    renewal.refused = place.status().code() == Code::full;
+    if (!place.ok()) co_return place.status();
+    renewal.place = *place;
+  }
+  Status s = co_await copy(upload.key, value, *renewal.place);
+  // What the record points to is the upload's until that is published; the other goes back.
+  if (s.ok()) std::swap(upload.place, *renewal.place);
   co_return s;
 }
 

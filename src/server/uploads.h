@@ -73,7 +73,9 @@ class Uploads {
   Result<Found> find(std::uint64_t session, const layout::Request& request, std::uint64_t id);
   void end(Found upload);
   Task<WriteOutcome> write_part(State& upload, std::uint32_t index, ByteView bytes);
-  Task<Status> renew(State& upload, LargeValue& value);
+  Task<WriteOutcome> write(State& upload, const layout::Request& request);
+  struct Renewal;
+  Task<Status> renew(Renewal& renewal, LargeValue& value);
   struct NewEnd;
   Task<Status> renew(NewEnd& change, LargeValue& value);
   Task<Status> copy(std::string_view key, LargeValue& value, const LargeValues::Place& to);
