@@ -22,8 +22,8 @@
  *   - The merger, which writes the bucket in two steps; and the log's reuse of what is in a bucket
  *     for sure.
  *   - Power cuts at any moment: of what was not flushed, each segment and the bucket may be lost.
- *     With the log, what it has of the segments is lost: then the table tells which were free when it
- *     was written, and each segment's header whether it was begun since.
+ *     With the log, what it has of the segments is lost: then the table tells which were free when
+ *     it was written, and each segment's header whether it was begun since.
  *   - A reader: the slot, else the bucket, then the segment, with anything in between.
  *
  * WHAT IS ABSTRACTED, AND WHY THAT HIDES NO ERROR

@@ -579,6 +579,14 @@ TEST_F(LargeValueTest, IsSentAgainWhereTheServerIsBusy) {
   EXPECT_EQ(server_.kinds.size(), 22 + 13U);
 }
 
+TEST_F(LargeValueTest, SaysWhyTheServerWasBusyUntilItsTimeout) {
+  server_.busy = 1'000'000;
+  const Written out = put(value_of(kCapacity));
+  EXPECT_EQ(out.code(), Code::timed_out);
+  EXPECT_NE(out.status().message().find("; the server was busy: later"), std::string::npos)
+      << out.status().message();
+}
+
 // Each time as another write: what was answered once is answered so again.
 TEST_F(LargeValueTest, ItsCommitIsSentAgainWhereTheServerIsBusy) {
   const std::string value = value_of(2 * kCapacity);

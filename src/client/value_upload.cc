@@ -56,6 +56,14 @@ struct ValueUpload::State {
     return std::string(as_string(bytes));
   }
 
+  void note_refusal(const Status& why) {
+    if (why.code() == Code::busy) refused = why.message();
+  }
+  // What the server was too busy for, to go on a message with; empty if it was not.
+  std::string why_refused() const {
+    return refused.empty() ? "" : fmt::format("; the server was busy: {}", refused);
+  }
+
   ShardLink& link;
   Executor& executor;
   PartTurns& turns;
@@ -64,6 +72,7 @@ struct ValueUpload::State {
   ClientCounters& counters;
   std::uint64_t session = 0;  // that the upload is of; 0: there is none
   layout::Upload upload;
+  std::string refused;    // as busy, the last time that it was
   Status failure;         // the first of a part
   bool given_up = false;  // nothing is sent for it any more
   std::size_t in_flight = 0;
@@ -87,8 +96,9 @@ Nanos ValueUpload::step_deadline() const {
 template <class T>
 Task<T> ValueUpload::in_time(Task<T> step) {
   const auto late = [this]() -> T {
-    return Status(Code::timed_out, fmt::format("the value was not sent within {} ms{}",
-                                               timeout_ / kMillisecond, state_->link.why_lost()));
+    return Status(Code::timed_out,
+                  fmt::format("the value was not sent within {} ms{}{}", timeout_ / kMillisecond,
+                              state_->link.why_lost(), state_->why_refused()));
   };
   co_return co_await deadlines_.within(step_deadline(), std::move(step), late);
 }
@@ -130,11 +140,13 @@ Task<Status> ValueUpload::begin(std::shared_ptr<State> state) {
       if (!upload) co_return Status(Code::unavailable, "the server's reply is malformed");
       s.session = answer->session;
       s.upload = *upload;
+      s.refused.clear();
       // Whoever waited for it has gone.
       if (s.given_up) s.executor.spawn(abandon(state));
       co_return Status();
     }
     if (!may_be_sent_again(answer.code()) || s.given_up) co_return answer.status();
+    s.note_refusal(answer.status());
     co_await s.executor.sleep(wait);
     if (s.given_up) co_return answer.status();
   }
@@ -197,6 +209,7 @@ Task<Status> ValueUpload::carry(State& s, Bytes& message) {
     const Result<ShardLink::Answer> answer = co_await s.link.request(message, s.session);
     if (answer.ok()) co_return Status();
     if (!may_be_sent_again(answer.code())) co_return answer.status();
+    s.note_refusal(answer.status());
     co_await s.executor.sleep(wait);
   }
 }

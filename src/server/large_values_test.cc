@@ -388,10 +388,28 @@ TEST_F(LargeValuesTest, UploadsAreBoundedInNumber) {
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
   Sender sender(s, client);
-  for (std::size_t i = 0; i < Uploads::kMost; ++i) {
+  for (std::size_t i = 0; i < Uploads::kMost / 2; ++i) {
     ASSERT_EQ(sender.begin("key" + std::to_string(i), 600).code, Code::ok);
   }
-  EXPECT_EQ(sender.begin("one more", 600).code, Code::busy);
+  const WriteAnswer busy = sender.begin("one more", 600);
+  EXPECT_EQ(busy.code, Code::busy);
+  EXPECT_THAT(busy.text, HasSubstr("32 of this client"));
+  EXPECT_EQ(values_of(s)["uploads"], Uploads::kMost / 2);
+}
+
+// One that stands still with as many as it gets shuts nobody out, nor do six.
+TEST_F(LargeValuesTest, AClientLeavesUploadsToOthers) {
+  const layout::SsdGeometry g = large_geometry(64);
+  ShardFixture s(g, formatted(g), {});
+  ASSERT_TRUE(s.start().ok());
+  std::vector<std::unique_ptr<TestClient>> clients;
+  const auto fill = [&] {
+    Sender sender(s, *clients.emplace_back(std::make_unique<TestClient>(s.shard)));
+    std::size_t begun = 0;
+    while (sender.begin("key" + std::to_string(begun), 600).code == Code::ok) ++begun;
+    return begun;
+  };
+  for (const std::size_t share : {32U, 16U, 8U, 4U, 2U, 1U, 1U, 0U}) EXPECT_EQ(fill(), share);
 }
 
 TEST_F(LargeValuesTest, PartsOnTheirWayAreBoundedInBytes) {

@@ -93,11 +93,11 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
                     values_, stop_),
       writes_(executor, device, ssd_, table_, log_, space_, queue_, repair_, buckets_, room_,
               merger_, segments_, stop_),
-      uploads_(executor, ssd_, log_, values_, writes_, options_.session_seed),
+      sessions_(options_.session_seed),
+      uploads_(executor, ssd_, log_, values_, writes_, sessions_, options_.session_seed),
       cleaner_(executor, device, ssd_, log_, space_, segments_, values_, writes_, merger_,
                checkpointer_, stop_),
       scrubber_(executor, table_, repair_),
-      sessions_(options_.session_seed),
       idle_(executor),
       recent_(executor.now()),
       slow_log_(options_.slow) {

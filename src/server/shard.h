@@ -133,10 +133,10 @@ class Shard final : public fabric::Service {
   LargeValues values_;
   Checkpointer checkpointer_;
   WritePath writes_;
+  Sessions sessions_;
   Uploads uploads_;
   Cleaner cleaner_;
   Scrubber scrubber_;
-  Sessions sessions_;
   RecoveryReport recovery_;
   std::size_t writes_in_flight_ = 0;
   std::size_t times_asked_ = 0;  // and not told yet

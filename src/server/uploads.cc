@@ -43,13 +43,29 @@ Status Uploads::check_begin(std::string_view key, std::uint32_t length) const {
   return Status();
 }
 
+// A session may have as many as it leaves to all others: half if it is alone, and so on.
+Status Uploads::check_share(std::uint64_t session) const {
+  const auto share = shares_.find(session);
+  const std::size_t mine = share == shares_.end() ? 0 : share->second, all = count();
+  if (mine + all < kMost) return Status();
+  return Status(Code::busy,
+                fmt::format("too many large values at once: {} of this client, {} of all, of {}",
+                            mine, all, kMost));
+}
+
+void Uploads::give_back_share(std::uint64_t session) {
+  const auto share = shares_.find(session);
+  if (--share->second == 0) shares_.erase(share);
+}
+
 Task<WriteOutcome> Uploads::begin(std::uint64_t session, const Request& request) {
   const auto begin = layout::decode_value_begin(as_bytes(request.value));
   if (!begin) co_return malformed();
   if (Status s = check_begin(request.key, begin->length); !s.ok()) co_return failed(s);
   if (stopping_) co_return WriteOutcome{Code::unavailable, 0, "the server is stopping"};
   expire();
-  if (count() >= kMost) co_return WriteOutcome{Code::busy, 0, "too many large values at once"};
+  if (Status s = check_share(session); !s.ok()) co_return failed(s);
+  ++shares_[session];
   ++beginning_;
   ++under_way_;
   const std::uint64_t size =
@@ -58,9 +74,13 @@ Task<WriteOutcome> Uploads::begin(std::uint64_t session, const Request& request)
       co_await values_.take(LargeValues::User::writes, size, LargeValues::Patience::cleaner);
   --beginning_;
   leave();
-  if (!place.ok()) co_return failed(place.status());
+  if (!place.ok()) {
+    give_back_share(session);
+    co_return failed(place.status());
+  }
   const auto version = log_.take_version();
   if (!version || stopping_) {
+    give_back_share(session);
     values_.unpin(*place);
     co_return WriteOutcome{Code::unavailable, 0, "the shard takes no more writes"};
   }
@@ -92,7 +112,8 @@ Result<Uploads::Found> Uploads::find(std::uint64_t session, const Request& reque
   if (found == uploads_.end() || found->second.session != session ||
       found->second.key != request.key) {
     return Status(Code::invalid,
-                  "there is no such upload: nothing came for 30 s, or the server was restarted");
+                  "there is no such upload: nothing came for 30 s, or for 5 s after the connection "
+                  "was lost, or the server was restarted");
   }
   found->second.heard = executor_.now();
   return found;
@@ -101,6 +122,7 @@ Result<Uploads::Found> Uploads::find(std::uint64_t session, const Request& reque
 void Uploads::end(Found upload) {
   SCALIO_ASSERT(upload->second.users == 0);
   values_.unpin(upload->second.place);
+  give_back_share(upload->second.session);
   writes_.watched().unwatch(upload->second.hash);
   uploads_.erase(upload);
 }
@@ -297,11 +319,18 @@ WriteOutcome Uploads::abandon(std::uint64_t session, const Request& request) {
   return {};
 }
 
-void Uploads::expire() {
+bool Uploads::given_up(const State& upload) const {
   const Nanos now = executor_.now();
+  if (upload.users > 0) return false;
+  if (upload.heard + kKeep <= now) return true;
+  const std::shared_ptr<Session> session = sessions_.find(upload.session);
+  return !session || (!session->peer && session->lost_at + kKeepLost <= now);
+}
+
+void Uploads::expire() {
   for (auto it = uploads_.begin(); it != uploads_.end();) {
     const auto next = std::next(it);
-    if (it->second.users == 0 && it->second.heard + kKeep <= now) end(it);
+    if (given_up(it->second)) end(it);
     it = next;
   }
 }

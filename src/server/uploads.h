@@ -1,18 +1,21 @@
 // Uploads: large values on their way, from value_begin to the write that gives them to their keys
 // (docs/formats.md, "Messages").
 //
-// Whatever clients send, memory is bounded: uploads in number, parts in bytes, both in time. One
-// that does not come to its end has cost room in a segment, which cleaning brings back.
+// Whatever clients send, memory is bounded: uploads in number, parts in bytes, both in time. No
+// session has so many that there is none for another. One that does not come to its end has cost
+// room in a segment, which cleaning brings back.
 #pragma once
 
 #include <scalio/status.h>
 
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "layout/message.h"
 #include "server/large_values.h"
+#include "server/sessions.h"
 #include "server/write_path.h"
 
 namespace scalio::server {
@@ -22,15 +25,18 @@ class Uploads {
   static constexpr std::size_t kMost = 64;              // at once
   static constexpr std::uint64_t kMostBytes = 4 << 20;  // of parts that are being written
   static constexpr Nanos kKeep = 30 * kSecond;          // without a word of it
+  // After its client's connection was lost: a client that comes back does so within 2 s, and asks.
+  static constexpr Nanos kKeepLost = 5 * kSecond;
 
   // `id_seed` makes this incarnation's numbers unlike those of others.
   Uploads(Executor& executor, const layout::SsdGeometry& geometry, Log& log, LargeValues& values,
-          WritePath& writes, std::uint64_t id_seed)
+          WritePath& writes, Sessions& sessions, std::uint64_t id_seed)
       : executor_(executor),
         geometry_(geometry),
         log_(log),
         values_(values),
         writes_(writes),
+        sessions_(sessions),
         id_seed_(id_seed),
         ended_(executor) {}
 
@@ -43,7 +49,8 @@ class Uploads {
   // Does a set_end. A large value is written anew with the version that its record gets.
   Task<WriteOutcome> set_end(const layout::Request& request);
 
-  // Ends those that nothing was heard of; to be called now and then.
+  // Ends those that nothing was heard of, or whose session or client has gone; to be called now and
+  // then.
   void expire();
   // Takes no more; waits until what is under way has ended, and gives back the rest.
   Task<void> stop();
@@ -70,6 +77,9 @@ class Uploads {
   using Found = std::map<std::uint64_t, State>::iterator;
 
   Status check_begin(std::string_view key, std::uint32_t length) const;
+  Status check_share(std::uint64_t session) const;
+  bool given_up(const State& upload) const;
+  void give_back_share(std::uint64_t session);
   Result<Found> find(std::uint64_t session, const layout::Request& request, std::uint64_t id);
   void end(Found upload);
   Task<WriteOutcome> write_part(State& upload, std::uint32_t index, ByteView bytes);
@@ -89,12 +99,14 @@ class Uploads {
   Log& log_;
   LargeValues& values_;
   WritePath& writes_;
+  Sessions& sessions_;
   const std::uint64_t id_seed_;
   std::uint64_t count_ = 0;                 // begun ever
   std::map<std::uint64_t, State> uploads_;  // by number
   std::size_t beginning_ = 0;
-  std::uint64_t bytes_ = 0;    // of parts that are being written
-  std::size_t under_way_ = 0;  // requests
+  std::unordered_map<std::uint64_t, std::size_t> shares_;  // of sessions, with those that begin
+  std::uint64_t bytes_ = 0;                                // of parts that are being written
+  std::size_t under_way_ = 0;                              // requests
   bool stopping_ = false;
   WaitList ended_;
 };
