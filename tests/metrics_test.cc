@@ -45,6 +45,11 @@ const std::set<std::string> kElsewhere = {
     "/ssd_writes",
     "/uptime_seconds",  // process_start_time_seconds
     "/uuid",            // a label of scalio_build_info
+    "/values_dead_bytes",
+    "/values_fill",
+    "/values_free_bytes",
+    "/values_full",
+    "/values_live_bytes",
     "/version",
     "/writes_per_second",
     "/lanes/busy",  // rate(scalio_lane_cpu_seconds_total)
@@ -61,6 +66,7 @@ const std::set<std::string> kElsewhere = {
     "/shards/recent",  // rates
     "/shards/recovery/damage",
     "/shards/recovery/damage_more",
+    "/shards/values/fill",
 };
 
 // The port that a program has logged.

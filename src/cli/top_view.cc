@@ -154,6 +154,7 @@ class TopView {
     double reads = 0, writes = 0, read = 0, written = 0, merged = 0, log_used = 0, log_size = 0,
            dirty = 0, records = 0, used = 0, free = 0, refused = 0;
     double p50 = 0, p99 = 0;  // of writes, us: of the slowest slice
+    double live = 0, dead = 0, free_values = 0, usable = 0, came = 0, moved = 0;  // large values
 
     double full() const { return used + free > 0 ? used / (used + free) : 0; }
   };
@@ -185,6 +186,18 @@ class TopView {
                        in_short(s.used), bar(s.full()), latency(s.p50), latency(s.p99),
                        in_short(s.refused)));
     }
+    if (std::ranges::any_of(ssds, [](const TopSsd& s) { return s.usable > 0; })) values(ssds);
+  }
+  void values(const std::vector<TopSsd>& ssds) {
+    line("");
+    line("SSD     live    dead    free  full of large values           written     moved");
+    for (std::size_t i = 0; i < ssds.size(); ++i) {
+      const TopSsd& s = ssds[i];
+      line(fmt::format("{:>3}  {:>6}B {:>6}B {:>6}B  {} {:>6}B/s {:>6}B/s", i, in_short(s.live),
+                       in_short(s.dead), in_short(s.free_values),
+                       bar(s.usable > 0 ? s.live / s.usable : 0), in_short(s.came),
+                       in_short(s.moved)));
+    }
   }
   static std::string latency(double us) {
     constexpr std::array<std::string_view, 3> kUnits = {"us", "ms", "s"};
@@ -209,8 +222,16 @@ class TopView {
     ssd.used += number(now, "/records/bytes");
     ssd.free += number(now, "/records/free_bytes");
     ssd.refused += rate(before, now, "/writes/refused_full");
+    ssd.live += number(now, "/values/live_bytes");
+    ssd.dead += number(now, "/values/dead_bytes");
+    ssd.free_values += number(now, "/values/free_bytes");
+    ssd.usable += number(now, "/values/usable_bytes");
+    ssd.came += rate(before, now, "/values/bytes_written");
+    ssd.moved += rate(before, now, "/values/bytes_moved");
     ssd.p50 = std::max(ssd.p50, number(now, "/recent/write_p50_us"));
     ssd.p99 = std::max(ssd.p99, number(now, "/recent/write_p99_us"));
+    const Json::json_pointer values_full("/values/full");
+    if (now.contains(values_full) && now[values_full] == true) ssd.state = "VALUES FULL";
     if (now.contains("full") && now["full"] == true) ssd.state = "FULL";
     if (now.contains("read_only") && now["read_only"].is_string()) ssd.state = "READ-ONLY";
   }

@@ -85,6 +85,28 @@ TEST(FitRows, TheFirstLinesAreShownAndTheOthersCounted) {
   EXPECT_EQ(fit_rows(view, 0), view) << "a terminal that does not say how high it is";
 }
 
+TEST(TopView, ShowsLargeValuesWhereThereMayBeAny) {
+  json before = stat(1000, 1e6), after = stat(3000, 5e6);
+  for (json* j : {&before, &after}) {
+    (*j)["shards"][0]["values"] = {{"live_bytes", 3'000'000},    {"dead_bytes", 500'000},
+                                   {"free_bytes", 400},          {"usable_bytes", 4'000'000},
+                                   {"bytes_written", 1'000'000}, {"full", false}};
+  }
+  after["shards"][0]["values"]["bytes_written"] = 5'000'000;
+  after["shards"][0]["values"]["bytes_moved"] = 30'000;
+  after["shards"][2]["values"]["full"] = true;
+  const std::string view = top_view("s", before, after, 2);
+  EXPECT_NE(view.find("SSD     live    dead    free  full of large values           written     "
+                      "moved\n"
+                      "  0    3.0MB   500KB    400B  [###############.....]  75 %   2.0MB/s  "
+                      "15.0KB/s\n"
+                      "  1       0B      0B      0B  [....................]   0 %      0B/s      "
+                      "0B/s\n"),
+            std::string::npos)
+      << view;
+  EXPECT_NE(view.find("0 %  VALUES FULL\n"), std::string::npos) << view;
+}
+
 TEST(TopView, ARestartedServerCountsFromItsStart) {
   json after = stat(3000, 4e6);
   after["pid"] = 8;

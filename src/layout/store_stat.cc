@@ -21,10 +21,16 @@ double number_in(const nlohmann::json& json, const char* path) {
   return json.contains(at) && json[at].is_number() ? json[at].get<double>() : 0;
 }
 
+bool is_set(const nlohmann::json& json, const char* path) {
+  const nlohmann::json::json_pointer at(path);
+  return json.contains(at) && json[at] == true;
+}
+
 // What all shards have and do, as sums of what each says.
 nlohmann::json totals_of(const nlohmann::json& shards) {
   std::uint64_t hits = 0, misses = 0, ssd_reads = 0, ssd_writes = 0, records = 0, bytes = 0,
-                free = 0, dirty = 0, refused = 0;
+                free = 0, dirty = 0, refused = 0, live = 0, dead = 0, free_values = 0, usable = 0;
+  bool values_full = false;
   double gets = 0, recent_hits = 0, writes = 0;
   for (const nlohmann::json& shard : shards) {
     hits += count_in(shard, "/cache/hits");
@@ -36,6 +42,11 @@ nlohmann::json totals_of(const nlohmann::json& shards) {
     free += count_in(shard, "/records/free_bytes");
     dirty += count_in(shard, "/cache/dirty");
     refused += count_in(shard, "/writes/refused_full");
+    live += count_in(shard, "/values/live_bytes");
+    dead += count_in(shard, "/values/dead_bytes");
+    free_values += count_in(shard, "/values/free_bytes");
+    usable += count_in(shard, "/values/usable_bytes");
+    values_full |= is_set(shard, "/values/full");
     const double here = number_in(shard, "/recent/gets_per_second");
     gets += here;
     recent_hits += here * number_in(shard, "/recent/hit_ratio");
@@ -57,7 +68,12 @@ nlohmann::json totals_of(const nlohmann::json& shards) {
           {"free_bytes", free},
           {"fill", ratio(static_cast<double>(bytes), static_cast<double>(bytes + free))},
           {"pending_writes", dirty},
-          {"refused_full", refused}};
+          {"refused_full", refused},
+          {"values_live_bytes", live},
+          {"values_dead_bytes", dead},
+          {"values_free_bytes", free_values},
+          {"values_fill", ratio(static_cast<double>(live), static_cast<double>(usable))},
+          {"values_full", values_full}};
 }
 
 // Each shard tells of its lane: of every lane, what the first of its shards says, and which they

@@ -1,5 +1,6 @@
-// FillWarnings: when to warn that a shard's buckets get full: once at each level, and again only
-// after they were emptier by some percent, so that a store that stays there does not fill the log.
+// FillWarnings: when to warn that a shard's buckets, or its value log, get full: once at each
+// level, and again only after they were emptier by some percent, so that a store that stays there
+// does not fill the log.
 #pragma once
 
 #include <algorithm>

@@ -32,7 +32,10 @@ Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size
     if (stop_.failed()) co_return stop_.answer();
     if (stopping_ && user == User::writes)
       co_return Status(Code::unavailable, "the server is stopping");
-    if (const auto place = segments_.take(user, size)) co_return *place;
+    if (const auto place = segments_.take(user, size)) {
+      if (user == User::writes && refused_ && size >= refused_->size) refused_.reset();
+      co_return *place;
+    }
     if (opening_[static_cast<std::size_t>(user)]) {
       co_await changed_.wait();
       continue;
@@ -49,19 +52,28 @@ Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size
       tried = passes_;
       if (!full) continue;
     }
-    if (full) {
-      co_return Status(
-          Code::full,
-          fmt::format(
-              "the value log of {} has no segment for a value of {} bytes; delete large "
-              "values, or copy the store to one that is formatted with more room for values",
-              device_.name(), size));
-    }
+    if (full) co_return refuse(user, size, patience);
     ++waiting_;
     demand_.wake_all();
     co_await changed_.wait();
     --waiting_;
   }
+}
+
+// Who has no patience comes again with it.
+Status LargeValues::refuse(User user, std::uint64_t size, Patience patience) {
+  if (user == User::writes && patience == Patience::cleaner)
+    refused_ = Refused{std::min(size, refused_ ? refused_->size : size), segments_.totals().live};
+  return Status(Code::full,
+                fmt::format("the value log of {} has no segment for a value of {} bytes; delete "
+                            "large values, or copy the store to one that is formatted with more "
+                            "room for values",
+                            device_.name(), size));
+}
+
+bool LargeValues::full() const {
+  const Segments::Totals t = segments_.totals();
+  return refused_ && t.free_segments <= Segments::kReserved && t.live >= refused_->live;
 }
 
 // The cleaner has gained nothing. Whether it may when it tries again: it has not looked at all for

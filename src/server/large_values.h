@@ -5,6 +5,7 @@
 // come together share.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "block/block_device.h"
@@ -88,11 +89,16 @@ class LargeValues {
   // The end: nobody waits for the cleaner any more.
   void stop();
 
+  // Whether large values are refused for lack of room: one was, none of its size has found any
+  // since, and what is live has not become less.
+  bool full() const;
+
   LargeValueCounters& counters() { return counters_; }
   const LargeValueCounters& counters() const { return counters_; }
 
  private:
   Task<bool> may_yet_gain(Nanos until);
+  Status refuse(User user, std::uint64_t size, Patience patience);
   Task<Status> open(User user, const layout::SegmentHeader& header);
   Task<Status> log_begin();
   Task<Result<layout::SegmentTable>> rebuild_table();
@@ -112,7 +118,12 @@ class LargeValues {
   LargeValueCounters counters_;
   bool opening_[2] = {false, false};  // by user
   std::size_t waiting_ = 0;           // writers, for a segment
-  std::uint64_t passes_ = 0;          // of the cleaner
+  // The smallest value that was refused, and what was live then.
+  struct Refused {
+    std::uint64_t size, live;
+  };
+  std::optional<Refused> refused_;
+  std::uint64_t passes_ = 0;  // of the cleaner
   Pass last_pass_ = Pass::gained;
   std::uint64_t unpinned_ = 0;         // values ever
   std::uint64_t unpinned_before_ = 0;  // the last pass

@@ -616,7 +616,10 @@ TEST_F(LargeValuesTest, AFullAreaIsSaidAndDeletionsMakeRoom) {
   }
   EXPECT_EQ(a.code, Code::full);
   EXPECT_THAT(a.text, HasSubstr("--values"));
-  EXPECT_GE(model.size(), 6 * 4U) << "of 8 segments one or two are the cleaner's";
+  EXPECT_EQ(values_of(s)["full"], true);
+  EXPECT_GT(values_of(s)["fill"], 0.9);
+  EXPECT_EQ(values_of(s)["usable_bytes"], 6 * (kSegment - layout::kSegmentHeader));
+  EXPECT_GE(model.size(), 6 * 4U) << "of 8 segments two are the cleaner's";
   EXPECT_EQ(sender.put("another", value_of(30'000)).code, Code::full);
   EXPECT_EQ(s.put(client, "small", "value").code, Code::ok) << "others go on";
   for (const auto& [key, stored] : model) EXPECT_EQ(get(s, key), stored) << key;
@@ -634,6 +637,7 @@ TEST_F(LargeValuesTest, AFullAreaIsSaidAndDeletionsMakeRoom) {
     ASSERT_EQ(a.code, Code::ok) << a.text << " at " << i;
     model[key] = {value, a.version};
   }
+  EXPECT_EQ(values_of(s)["full"], false);
   for (const auto& [key, stored] : model) EXPECT_EQ(get(s, key), stored) << key;
 }
 

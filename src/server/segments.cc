@@ -263,13 +263,13 @@ Segments::Totals Segments::totals() const {
   Totals t;
   t.segments = segments_.size();
   t.free_segments = free_.size();
-  t.free = free_.size() * capacity();
+  t.free = (free_.size() - std::min(free_.size(), kReserved)) * capacity();
+  t.usable = (segments_.size() - std::min(segments_.size(), kReserved)) * capacity();
+  if (const Segment* s = open_of(User::writes)) t.free += geometry_.segment_size - s->used;
   for (const Segment& s : segments_) {
     if (s.state == State::free) continue;
     t.live += s.live;
     t.dead += dead(s);
-    // What the open ones still take.
-    if (s.state == State::open) t.free += geometry_.segment_size - s.used;
   }
   return t;
 }

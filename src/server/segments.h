@@ -106,10 +106,15 @@ class Segments {
 
   struct Totals {
     std::uint64_t live = 0;
-    std::uint64_t dead = 0;  // in segments that are filled or being filled
-    std::uint64_t free = 0;
+    std::uint64_t dead = 0;    // in segments that are filled or being filled
+    std::uint64_t free = 0;    // for writers, without cleaning
+    std::uint64_t usable = 0;  // what can be live: all but the room of the cleaner
     std::uint64_t free_segments = 0;
     std::uint64_t segments = 0;
+
+    double fill() const {
+      return usable == 0 ? 0 : static_cast<double>(live) / static_cast<double>(usable);
+    }
   };
   Totals totals() const;
 

@@ -94,6 +94,23 @@ TEST_F(SegmentsTest, WhatIsBeingWrittenIsNotCleaned) {
   EXPECT_EQ(victim->header.number, 1u);
 }
 
+TEST_F(SegmentsTest, WhatIsTheCleanersIsNotFree) {
+  const std::uint64_t size = layout::stored_size(kLength, kKey, geometry_.block_size);
+  Segments::Totals t = segments_->totals();
+  EXPECT_EQ(t.usable, 6 * segments_->capacity());
+  EXPECT_EQ(t.free, t.usable);
+  EXPECT_EQ(t.fill(), 0);
+  for (int i = 0; i < 5; ++i) fill();
+  fill(User::writes, 0, 4);
+  fill(User::cleaner, 0, 1);
+  t = segments_->totals();
+  EXPECT_EQ(t.free, segments_->capacity() - 4 * size);
+  EXPECT_EQ(t.live, 35 * size);
+  EXPECT_EQ(t.fill(), 35.0 * static_cast<double>(size) / static_cast<double>(t.usable));
+  geometry_.value_size = 2 * geometry_.segment_size;
+  EXPECT_EQ(Segments(geometry_).totals().usable, 0U) << "its one segment is the cleaner's";
+}
+
 // Where a writer cannot begin another: else it would be dead for ever.
 TEST_F(SegmentsTest, WhatIsDeadInThoseThatAreBeingFilledIsCleanedIfNothingElseIs) {
   const std::uint64_t size = layout::stored_size(kLength, kKey, geometry_.block_size);

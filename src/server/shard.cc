@@ -221,13 +221,25 @@ void Shard::take_report(const Request& request) {
 void Shard::scrub() {
   scrubber_.step();
   uploads_.expire();
+  warn_of_fill();
+}
+
+void Shard::warn_of_fill() {
   const Room room(ssd_, log_.buckets());
-  const std::optional<unsigned> level = fill_warnings_.reached(room.fill());
-  if (!level) return;
-  spdlog::warn(
-      "{}: the buckets of shard {} are over {} % full, with {} records; puts are refused where "
-      "there is no room: delete keys, or copy them to a larger store",
-      device_.name(), ssd_.shard, *level, room.records);
+  if (const std::optional<unsigned> level = fill_warnings_.reached(room.fill())) {
+    spdlog::warn(
+        "{}: the buckets of shard {} are over {} % full, with {} records; puts are refused where "
+        "there is no room: delete keys, or copy them to a larger store",
+        device_.name(), ssd_.shard, *level, room.records);
+  }
+  const Segments::Totals values = segments_.totals();
+  if (const std::optional<unsigned> level = value_warnings_.reached(values.fill())) {
+    spdlog::warn(
+        "{}: the value log of shard {} is over {} % full, with {} bytes of large values; those "
+        "that find no room are refused: delete large values, or copy the store to one with more "
+        "--values",
+        device_.name(), ssd_.shard, *level, values.live);
+  }
 }
 
 std::optional<Reply> Shard::refusal(std::size_t message_size) const {
@@ -370,6 +382,9 @@ nlohmann::json Shard::values_stat() const {
   return {{"live_bytes", t.live},
           {"dead_bytes", t.dead},
           {"free_bytes", t.free},
+          {"usable_bytes", t.usable},
+          {"fill", t.fill()},
+          {"full", values_.full()},
           {"segments", t.segments},
           {"segment_bytes", ssd_.segment_size},
           {"free_segments", t.free_segments},

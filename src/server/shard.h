@@ -72,7 +72,7 @@ class Shard final : public fabric::Service {
   // replay. No client may be connected any more.
   Task<Status> stop();
   // To be called every Scrubber::kInterval while it serves: puts damaged slots right, and warns
-  // when the buckets get full.
+  // when the buckets or the value log get full.
   void scrub();
 
   Result<Bytes> on_hello(fabric::Peer& peer, ByteView request) override;
@@ -99,6 +99,7 @@ class Shard final : public fabric::Service {
   Task<void> tell_time(std::shared_ptr<Session> session, std::uint64_t call);
   void take_report(const layout::Request& request);
   std::string asked(const layout::Request& request);
+  void warn_of_fill();
   // Why no write is taken now, or nothing.
   std::optional<layout::Reply> refusal(std::size_t message_size) const;
 
@@ -146,7 +147,7 @@ class Shard final : public fabric::Service {
   RecentWork recent_;
   LatencyCounts write_latency_;
   SlowLog slow_log_;
-  FillWarnings fill_warnings_;
+  FillWarnings fill_warnings_, value_warnings_;
   bool stopping_ = false;
   std::uint64_t reported_hits_ = 0, reported_misses_ = 0;
 };
