@@ -66,6 +66,8 @@ const std::set<std::string> kElsewhere = {
     "/shards/recent",  // rates
     "/shards/recovery/damage",
     "/shards/recovery/damage_more",
+    "/shards/values/cleaning/part",  // while there is any
+    "/shards/values/cleaning/segment",
     "/shards/values/fill",
 };
 

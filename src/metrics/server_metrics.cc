@@ -137,6 +137,8 @@ constexpr MetricRow kShard[] = {
     {"/values/segment_bytes", "scalio_value_segment_bytes", Gauge, 1, "Size of a segment."},
     {"/values/free_segments", "scalio_value_segments_free", Gauge, 1, "Segments that are free."},
     {"/values/uploads", "scalio_value_uploads", Gauge, 1, "Large values on their way."},
+    {"/values/cleaning", "scalio_value_log_cleaning", Gauge, 1,
+     "1: a segment of the value log is being cleaned.", Value::is_set},
     {"/values/bytes_written", "scalio_values_written_bytes_total", Counter, 1,
      "Bytes of large values that came."},
     {"/values/bytes_moved", "scalio_values_moved_bytes_total", Counter, 1,

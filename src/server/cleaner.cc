@@ -23,6 +23,7 @@ Task<void> Cleaner::run() {
     }
     values_.pass_begins();
     const Pass ended = co_await pass();
+    cleaning_.reset();
     looking_ = ended == Pass::looking;
     values_.pass_ended(ended);
     if (ended == Pass::in_vain && !stopping_ && !stop_.failed()) co_await values_.demand();
@@ -148,6 +149,8 @@ Task<Status> Cleaner::scan(Cleaned& segment) {
                       end = begin + geometry_.segment_size;
   block::Buffer buffer(std::min(kWindow + layout::kPartSize, geometry_.segment_size));
   for (std::uint64_t at = begin + layout::kSegmentHeader; at < end && segment.status.ok();) {
+    cleaning_ = Cleaning{segment.header.number, static_cast<double>(at - begin) /
+                                                    static_cast<double>(geometry_.segment_size)};
     // The first part of a value that begins in the window is whole in the buffer.
     const std::uint64_t size = std::min<std::uint64_t>(buffer.size(), end - at),
                         window = std::min(kWindow, end - at);
@@ -159,6 +162,7 @@ Task<Status> Cleaner::scan(Cleaned& segment) {
     at += window;
     if (stopping_) co_return Status(Code::unavailable, "the server is stopping");
   }
+  cleaning_ = Cleaning{segment.header.number, 1};
   co_return Status();
 }
 

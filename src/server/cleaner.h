@@ -6,6 +6,7 @@
 // into their buckets and flushed (rule 15). So whatever a restart finds, none of it points there.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "server/checkpointer.h"
@@ -43,6 +44,14 @@ class Cleaner {
   Task<void> run();
   // Waits until it has ended.
   Task<void> stop();
+
+  // The segment that it goes through, and how far; all of it while what was moved is merged.
+  // Nothing if it is idle.
+  struct Cleaning {
+    std::uint32_t segment = 0;
+    double part = 0;  // 0 to 1
+  };
+  const std::optional<Cleaning>& cleaning() const { return cleaning_; }
 
  private:
   // A segment that is being cleaned.
@@ -93,7 +102,8 @@ class Cleaner {
   Semaphore permits_;
   WaitList ended_;
   std::uint64_t merged_version_ = 0;  // the log's, when all was merged for want of victims
-  bool looking_ = false;              // the last pass was
+  std::optional<Cleaning> cleaning_;
+  bool looking_ = false;  // the last pass was
   bool running_ = false;
   bool stopping_ = false;
 };

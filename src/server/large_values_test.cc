@@ -157,9 +157,8 @@ class Sender {
 class LargeValuesTest : public ::testing::Test {
  protected:
   std::string value_of(std::size_t size) { return layout::random_text(random_, size); }
-  static nlohmann::json values_of(ShardFixture& s) {
-    return nlohmann::json::parse(s.shard.stat())["values"];
-  }
+  static nlohmann::json stat_of(ShardFixture& s) { return nlohmann::json::parse(s.shard.stat()); }
+  static nlohmann::json values_of(ShardFixture& s) { return stat_of(s)["values"]; }
 
   std::mt19937_64 random_{5};
   const layout::SsdGeometry geometry_ = large_geometry(8);
@@ -730,6 +729,29 @@ TEST_F(ReleasedSegmentsTest, AWriterWaitsForNoMoreThanItNeeds) {
   EXPECT_LE(cleaned, 2U) << "the next pass may have begun meanwhile";
 }
 
+TEST_F(ReleasedSegmentsTest, AreToldOfWhileTheyAreCleaned) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  for (int i = 0; i < 6; ++i)
+    ASSERT_EQ(sender.put("key" + std::to_string(i), value_of(kWhole)).code, Code::ok) << i;
+  for (int i = 0; i < 6; ++i)
+    ASSERT_EQ(s.remove(client, "key" + std::to_string(i)).code, Code::ok) << i;
+  EXPECT_TRUE(values_of(s)["cleaning"].is_null());
+  Bytes length;
+  layout::encode(length, layout::ValueBegin{kWhole});
+  const std::uint64_t begin = sender.send(RequestKind::value_begin, "new", as_string(length));
+  turn_until(*s.loop, [&] { return !values_of(s)["cleaning"].is_null(); });
+  const nlohmann::json cleaning = values_of(s)["cleaning"];
+  EXPECT_GE(cleaning["segment"], 1);
+  EXPECT_LE(cleaning["segment"], 8);
+  EXPECT_GE(cleaning["part"], 0);
+  EXPECT_LE(cleaning["part"], 1);
+  EXPECT_EQ(sender.answer(begin).code, Code::ok);
+  turn_until(*s.loop, [&] { return values_of(s)["cleaning"].is_null(); });
+}
+
 TEST_F(ReleasedSegmentsTest, AreFreeAfterARestart) {
   Bytes contents;
   std::uint64_t free = 0;
@@ -802,12 +824,16 @@ TEST_F(LargeValuesTest, APutWaitsForUploadsThatHoldWhatCouldBeCleaned) {
   const std::uint64_t begin = sender.send(RequestKind::value_begin, "waits", as_string(length));
   for (int i = 0; i < 200; ++i) s.loop->turn(false);
   EXPECT_FALSE(client.answers.contains(begin)) << "it was told that the area is full";
+  EXPECT_EQ(stat_of(s)["writes"]["in_flight"], 1);
   // The first is given up, which is in the middle of the area.
   sender.upload = uploads[2];
   ASSERT_EQ(sender.ask(RequestKind::value_abandon, "held2", sender.encoded()).code, Code::ok);
   EXPECT_EQ(sender.answer(begin).code, Code::ok);
   // Nothing more is given back: that is said after a while.
+  EXPECT_TRUE(stat_of(s)["recent"]["write_p99_us"].is_null()) << "none has ended";
   EXPECT_EQ(sender.begin("another", 100'000).code, Code::full);
+  EXPECT_GT(stat_of(s)["recent"]["write_p99_us"], 1e6) << "it has waited for 2 s";
+  EXPECT_EQ(stat_of(s)["writes"]["in_flight"], 0);
 }
 
 TEST_F(LargeValuesTest, AnUploadThatDoesNotComeToItsEndCostsNothingForLong) {

@@ -252,16 +252,26 @@ std::optional<Reply> Shard::refusal(std::size_t message_size) const {
 Task<void> Shard::serve_upload(std::shared_ptr<Session> session, std::uint64_t call,
                                OwnedRequest request) {
   const std::uint64_t connection = session->connection;
+  const Nanos began = executor_.now();
   WriteOutcome outcome;
   if (request->kind == RequestKind::value_begin) {
     outcome = co_await uploads_.begin(session->id(), *request);
+    // What was begun ends with its commit; what was busy comes again.
+    if (outcome.code != Code::ok && outcome.code != Code::busy)
+      write_ended(*request, outcome.code, executor_.now() - began);
   } else if (request->kind == RequestKind::value_part) {
     outcome = co_await uploads_.part(session->id(), *request);
   } else {
     outcome = uploads_.abandon(session->id(), *request);
   }
-  if (outcome.code == Code::full) ++refused_full_;
   session->reply(connection, call, encoded({outcome.code, outcome.version, outcome.text}));
+}
+
+void Shard::write_ended(const Request& request, Code code, Nanos took) {
+  recent_.write_ended(executor_.now(), took);
+  write_latency_.record(took);
+  slow_log_.write_ended(request, code, took);
+  if (code == Code::full) ++refused_full_;
 }
 
 Task<void> Shard::tell_time(std::shared_ptr<Session> session, std::uint64_t call) {
@@ -280,7 +290,10 @@ Task<void> Shard::serve_write(std::shared_ptr<Session> session, OwnedRequest req
   ++writes_in_flight_;
   write_bytes_in_flight_ += request.size();
   WriteOutcome outcome;
+  Nanos before = 0;
   if (layout::is_value_commit(request->kind)) {
+    // Not what the client has taken for its parts.
+    before = uploads_.begin_took(session->id(), *request);
     outcome = co_await uploads_.commit(session->id(), *request);
   } else if (request->kind == RequestKind::set_end) {
     outcome = co_await uploads_.set_end(*request);
@@ -288,11 +301,7 @@ Task<void> Shard::serve_write(std::shared_ptr<Session> session, OwnedRequest req
     outcome = co_await writes_.write(*request);
   }
   session->finish(request->sequence, encoded({outcome.code, outcome.version, outcome.text}));
-  const Nanos ended = executor_.now();
-  recent_.write_ended(ended, ended - began);
-  write_latency_.record(ended - began);
-  slow_log_.write_ended(*request, outcome.code, ended - began);
-  if (outcome.code == Code::full) ++refused_full_;
+  write_ended(*request, outcome.code, before + executor_.now() - began);
   write_bytes_in_flight_ -= request.size();
   if (--writes_in_flight_ == 0) idle_.wake_all();
 }
@@ -332,7 +341,7 @@ nlohmann::json Shard::writes_stat() const {
           {"end_changes", w.end_changes},
           {"conflicts", w.conflicts},
           {"refused_full", refused_full_},
-          {"in_flight", writes_in_flight_}};
+          {"in_flight", writes_in_flight_ + uploads_.beginning()}};
 }
 
 nlohmann::json Shard::recent_stat() {
@@ -389,10 +398,17 @@ nlohmann::json Shard::values_stat() const {
           {"segment_bytes", ssd_.segment_size},
           {"free_segments", t.free_segments},
           {"uploads", uploads_.count()},
+          {"cleaning", cleaning_stat()},
           {"bytes_written", v.bytes_written},
           {"bytes_moved", v.bytes_moved},
           {"cleaned", v.cleaned},
           {"ended", v.ended}};
+}
+
+nlohmann::json Shard::cleaning_stat() const {
+  const std::optional<Cleaner::Cleaning> now = cleaner_.cleaning();
+  if (!now) return {};
+  return {{"segment", now->segment}, {"part", now->part}};
 }
 
 nlohmann::json Shard::stat_json() {

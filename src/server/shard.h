@@ -96,6 +96,8 @@ class Shard final : public fabric::Service {
   Task<void> serve_upload(std::shared_ptr<Session> session, std::uint64_t call,
                           OwnedRequest request);
   Task<void> serve_write(std::shared_ptr<Session> session, OwnedRequest request);
+  // A write was answered, or the begin of one refused.
+  void write_ended(const layout::Request& request, Code code, Nanos took);
   Task<void> tell_time(std::shared_ptr<Session> session, std::uint64_t call);
   void take_report(const layout::Request& request);
   std::string asked(const layout::Request& request);
@@ -114,6 +116,7 @@ class Shard final : public fabric::Service {
   nlohmann::json log_stat();
   nlohmann::json ssd_stat() const;
   nlohmann::json values_stat() const;
+  nlohmann::json cleaning_stat() const;
 
   Executor& executor_;
   block::BlockDevice& device_;

@@ -13,6 +13,7 @@ const char* name_of(layout::RequestKind kind) {
     case layout::RequestKind::put_if: return "put_if";
     case layout::RequestKind::remove: return "delete";
     case layout::RequestKind::remove_if: return "delete_if";
+    case layout::RequestKind::value_begin:
     case layout::RequestKind::value_commit: return "put_large";
     case layout::RequestKind::value_commit_if: return "put_large_if";
     case layout::RequestKind::set_end: return "set_end";

@@ -63,6 +63,7 @@ Task<WriteOutcome> Uploads::begin(std::uint64_t session, const Request& request)
   if (!begin) co_return malformed();
   if (Status s = check_begin(request.key, begin->length); !s.ok()) co_return failed(s);
   if (stopping_) co_return WriteOutcome{Code::unavailable, 0, "the server is stopping"};
+  const Nanos began = executor_.now();
   expire();
   if (Status s = check_share(session); !s.ok()) co_return failed(s);
   ++shares_[session];
@@ -99,11 +100,18 @@ Task<WriteOutcome> Uploads::begin(std::uint64_t session, const Request& request)
                   std::vector<Part>(parts),
                   parts,
                   0,
-                  executor_.now()};
+                  executor_.now(),
+                  executor_.now() - began};
   writes_.watched().watch(hash);
   Bytes text;
   layout::encode(text, layout::Upload{id});
   co_return WriteOutcome{Code::ok, *version, std::string(as_string(text))};
+}
+
+Nanos Uploads::begin_took(std::uint64_t session, const Request& commit) const {
+  const auto which = layout::decode_upload(as_bytes(commit.value));
+  const auto found = which ? uploads_.find(which->id) : uploads_.end();
+  return found == uploads_.end() || found->second.session != session ? 0 : found->second.begin_took;
 }
 
 Result<Uploads::Found> Uploads::find(std::uint64_t session, const Request& request,

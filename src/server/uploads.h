@@ -55,6 +55,10 @@ class Uploads {
   // Takes no more; waits until what is under way has ended, and gives back the rest.
   Task<void> stop();
   std::size_t count() const { return uploads_.size() + beginning_; }
+  // Those whose begin is under way: it may wait for the cleaner.
+  std::size_t beginning() const { return beginning_; }
+  // How long the begin took of the upload that is committed; 0 if there is none.
+  Nanos begin_took(std::uint64_t session, const layout::Request& commit) const;
 
  private:
   struct Part {
@@ -73,6 +77,7 @@ class Uploads {
     std::size_t left = 0;   // parts that are not written
     std::size_t users = 0;  // requests that are being served
     Nanos heard = 0;
+    Nanos begin_took = 0;
   };
   using Found = std::map<std::uint64_t, State>::iterator;
 
