@@ -19,7 +19,7 @@ class UploadsTest : public ::testing::Test {
     ShardOptions options;
     options.log.key = test_log_key();
     options.recoveries = std::make_shared<Recoveries>(1, Recoveries::kMemory);
-    shard_.emplace(time_, ssd_, geometry_, blocks_, region_.span(), std::move(options));
+    shard_.emplace(time_, device_, geometry_, blocks_, region_.span(), std::move(options));
     std::optional<Status> started;
     time_.start(shard_->start(), started);
     pass(kSecond);
@@ -69,19 +69,28 @@ class UploadsTest : public ::testing::Test {
     layout::encode(value, layout::ValuePartBytes{upload_, 0, as_bytes(bytes)});
     return ask(client, RequestKind::value_part, value);
   }
-  std::uint64_t uploads() {
-    return nlohmann::json::parse(shard_->stat())["values"]["uploads"].get<std::uint64_t>();
+  WriteAnswer commit(TestClient& client) {
+    Bytes which;
+    layout::encode(which, upload_);
+    const std::uint64_t call = client.send(RequestKind::value_commit, "key", as_string(which));
+    pass(kSecond);
+    EXPECT_TRUE(client.answers.contains(call));
+    return client.answers[call].empty() ? WriteAnswer{Code::timed_out, 0, {}}
+                                        : client.answers[call].front();
   }
+  nlohmann::json stat() { return nlohmann::json::parse(shard_->stat()); }
+  std::uint64_t uploads() { return stat()["values"]["uploads"].get<std::uint64_t>(); }
 
   static constexpr std::uint32_t kLength = 1000;
   VirtualTime time_;
   const layout::SsdGeometry geometry_ = make_geometry();
   const layout::RegionGeometry blocks_{4, 4, 2, layout::slot_size_for(geometry_.inline_limit)};
   block::PowerCutSsd ssd_{time_, formatted(geometry_), 1};
+  block::FaultyDevice device_{time_, ssd_};
   block::Buffer region_;
   std::optional<Shard> shard_;
   layout::Upload upload_;
-  std::uint64_t next_call_ = 1;
+  std::uint64_t next_call_ = 1ULL << 40;  // not those of writes
 };
 
 TEST_F(UploadsTest, OfAClientThatStandsStillEndAfterAWhile) {
@@ -117,12 +126,28 @@ TEST_F(UploadsTest, OfAClientThatComesBackGoOn) {
   ASSERT_EQ(again.hello.session, client.hello.session);
   pass(2 * Uploads::kKeepLost);
   EXPECT_EQ(part(again).code, Code::ok);
-  Bytes which;
-  layout::encode(which, upload_);
-  const std::uint64_t commit = again.send(RequestKind::value_commit, "key", as_string(which));
+  EXPECT_EQ(commit(again).code, Code::ok);
+}
+
+// Not what the client takes in between.
+TEST_F(UploadsTest, ACommitTakesAsLongAsItsBeginDid) {
+  TestClient client(*shard_);
+  device_.delay(block::Io::Kind::write, 3 * kSecond, 1, {geometry_.value_offset()});
+  Bytes length;
+  layout::encode(length, layout::ValueBegin{kLength});
+  const std::uint64_t begin = next_call_++;
+  client.send_as(begin, 0, 0, RequestKind::value_begin, "key", as_string(length));
   pass(kSecond);
-  ASSERT_TRUE(again.answers.contains(commit));
-  EXPECT_EQ(again.answers[commit].front().code, Code::ok);
+  EXPECT_EQ(stat()["writes"]["in_flight"], 1);
+  pass(3 * kSecond);
+  ASSERT_TRUE(client.answers.contains(begin));
+  EXPECT_EQ(stat()["writes"]["in_flight"], 0);
+  upload_ = *layout::decode_upload(as_bytes(client.answers[begin].front().text));
+  EXPECT_EQ(part(client).code, Code::ok);
+  pass(5 * kSecond);
+  EXPECT_EQ(commit(client).code, Code::ok);
+  EXPECT_GE(stat()["recent"]["write_p99_us"], 3e6);
+  EXPECT_LT(stat()["recent"]["write_p99_us"], 4e6);
 }
 
 }  // namespace
