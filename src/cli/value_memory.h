@@ -1,19 +1,20 @@
-// ValueMemory: what commands that go through a store have of large values in memory at once.
+// ValueMemory: what commands that go through a store or an archive have of large values in memory
+// at once.
 #pragma once
-
-#include <scalio/client.h>
 
 #include <cstdint>
 #include <utility>
 
-#include "client/client_loop.h"
 #include "task/sync.h"
 
 namespace scalio::cli {
 
 class ValueMemory {
  public:
-  explicit ValueMemory(Client& client) : freed_(client::ClientLoop::of(client)) {}
+  static constexpr std::uint64_t kMost = 128 << 20;  // two of the longest
+
+  explicit ValueMemory(Executor& executor, std::uint64_t most = kMost)
+      : most_(most), freed_(executor) {}
 
   // A part of it, until its end.
   class Room {
@@ -34,14 +35,15 @@ class ValueMemory {
   };
   // Waits until there is room for so many bytes, or nothing else is in it.
   Task<Room> room(std::uint64_t bytes) {
-    while (used_ > 0 && used_ + bytes > kMost) co_await freed_.wait();
+    while (used_ > 0 && used_ + bytes > most_) co_await freed_.wait();
     used_ += bytes;
     co_return Room(*this, bytes);
   }
 
- private:
-  static constexpr std::uint64_t kMost = 128 << 20;  // two of the longest
+  std::uint64_t used() const { return used_; }
 
+ private:
+  const std::uint64_t most_;
   std::uint64_t used_ = 0;
   WaitList freed_;
 };

@@ -2,18 +2,21 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "archive/archive_reader.h"
 #include "base/json.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/progress_line.h"
+#include "cli/record_feed.h"
+#include "cli/value_memory.h"
+#include "client/client_loop.h"
 
 namespace scalio::cli {
 namespace {
 
 using archive::ArchiveReader;
-using archive::Chunk;
 
 struct ImportFlags {
   ClientFlags client;
@@ -27,7 +30,12 @@ struct ImportFlags {
 class StoreImport {
  public:
   StoreImport(Client& client, ArchiveReader& reader, ProgressLine& progress, bool if_absent)
-      : client_(client), reader_(reader), progress_(progress), if_absent_(if_absent) {}
+      : client_(client),
+        reader_(reader),
+        progress_(progress),
+        if_absent_(if_absent),
+        memory_(client::ClientLoop::of(client)),
+        feed_(client::ClientLoop::of(client), reader, memory_) {}
 
   Status run() {
     for (int i = 0; i < kAtOnce; ++i) client_.spawn(work());
@@ -41,9 +49,12 @@ class StoreImport {
   static constexpr int kAtOnce = 512;
 
   Task<void> work() {
-    while (failed_.ok() && more()) {
-      const std::shared_ptr<const Chunk> chunk = chunk_;  // which others may leave behind
-      const ScannedRecord& record = chunk->records[next_++];
+    while (failed_.ok()) {
+      const Result<std::optional<RecordFeed::Fed>> fed = co_await feed_.next();
+      if (!fed.ok() && failed_.ok()) failed_ = fed.status();
+      if (!fed.ok() || !*fed) co_return;
+      show();
+      const ScannedRecord& record = *(*fed)->record;
       const Expiry expiry = record.end == EndTime() ? Expiry::never() : Expiry::at(record.end);
       Task<Result<std::uint64_t>> put = if_absent_
                                             ? client_.put_if(record.key, record.value, 0, expiry)
@@ -61,32 +72,22 @@ class StoreImport {
     }
   }
 
-  // Whether chunk_ has a record left, after taking as many as it needs.
-  bool more() {
-    while (!chunk_ || next_ == chunk_->records.size()) {
-      if (ended_) return false;
-      Result<std::optional<Chunk>> chunk = reader_.next();
-      ended_ = !chunk.ok() || !*chunk;
-      if (!chunk.ok()) failed_ = chunk.status();
-      if (ended_) return false;
-      chunk_ = std::make_shared<const Chunk>(**std::move(chunk));
-      next_ = 0;
-      if (reader_.size() > 0) {
-        progress_.update(
-            "import", static_cast<double>(reader_.position()) / static_cast<double>(reader_.size()),
-            fmt::format("{} records", put_));
-      }
-    }
-    return true;
+  // At each chunk: it is called for each record.
+  void show() {
+    if (reader_.size() == 0 || std::exchange(shown_, reader_.position()) == reader_.position())
+      return;
+    progress_.update("import",
+                     static_cast<double>(reader_.position()) / static_cast<double>(reader_.size()),
+                     fmt::format("{} records", put_));
   }
 
   Client& client_;
   ArchiveReader& reader_;
   ProgressLine& progress_;
   const bool if_absent_;
-  std::shared_ptr<const Chunk> chunk_;
-  std::size_t next_ = 0;  // record of it
-  bool ended_ = false;
+  ValueMemory memory_;
+  RecordFeed feed_;
+  std::uint64_t shown_ = 0;  // a position of the reader
   std::uint64_t put_ = 0, skipped_ = 0;
   Status failed_;
 };

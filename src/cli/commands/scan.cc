@@ -11,6 +11,7 @@
 #include "cli/expiry_flags.h"
 #include "cli/scan_store.h"
 #include "cli/value_memory.h"
+#include "client/client_loop.h"
 
 namespace scalio::cli {
 namespace {
@@ -56,7 +57,7 @@ std::string line_of(const ScannedRecord& record, const ScanFlags& flags) {
 class RecordPrinter {
  public:
   RecordPrinter(Client& client, const ScanFlags& flags)
-      : client_(client), flags_(flags), memory_(client) {}
+      : client_(client), flags_(flags), memory_(client::ClientLoop::of(client)) {}
 
   Task<Status> take(const ScanPage& page) {
     std::string lines;
