@@ -52,7 +52,8 @@ struct ClientOptions {
   std::string secret = {};
   // Bound on all of connect(), whatever the number of shards, and on any later attempt to connect.
   std::chrono::milliseconds connect_timeout{5000};
-  // Bound on any one operation: when it has passed, the operation ends, whatever it waits for.
+  // Bound on any one operation: when it has passed, the operation ends, whatever it waits for. Of a
+  // large value it is the bound on each step of it.
   std::chrono::milliseconds operation_timeout{10000};
   // After a lost connection, how long to try to resume the session before writes in flight are
   // reported as unknown and everything else as unavailable.
@@ -219,9 +220,11 @@ struct Begun {
 //
 // Values whose bytes and the key's together are over the inline limit are large: up to 64 MiB, if
 // the store has room for such values. They are read and written by the same operations, and are
-// always whole and of one version. Their bytes are on the SSD alone: a GET reads them there. Of all
-// large values together a client reads at most 32 parts of 64 KiB at once, and sends 16; they take
-// turns part by part.
+// always whole and of one version. Their bytes are on the SSD alone: a GET reads them there. Of an
+// SSD's large values a client reads at most 32 parts of 64 KiB at once, and sends 16, of 16 values
+// that are put whole; they take turns part by part. An SSD that hangs holds up those of no other.
+// There may be as many at once as memory has room for: each has the operation timeout for a step
+// from its turn on, and waits for its turn for that long, and for as long as others get on.
 //
 // Arguments passed as string_view or span must stay valid until the operation's task has ended.
 //

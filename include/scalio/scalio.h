@@ -103,8 +103,8 @@ void scalio_options_set_threads(scalio_options* options, unsigned threads);
 void scalio_options_set_in_flight(scalio_options* options, size_t operations);
 /* How long an operation waits for room when there are as many. Default 0: it is busy at once. */
 void scalio_options_set_submit_timeout(scalio_options* options, uint32_t milliseconds);
-/* Bounds on connecting (default 5,000), on any one operation (10,000), and on resuming a lost
- * connection (2,000). */
+/* Bounds on connecting (default 5,000), on any one operation (10,000; of a large value, on each
+ * step of it), and on resuming a lost connection (2,000). */
 void scalio_options_set_connect_timeout(scalio_options* options, uint32_t milliseconds);
 void scalio_options_set_operation_timeout(scalio_options* options, uint32_t milliseconds);
 void scalio_options_set_resume_timeout(scalio_options* options, uint32_t milliseconds);

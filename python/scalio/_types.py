@@ -167,6 +167,7 @@ class Options:
     """How long an operation waits for room when there are as many."""
     connect_timeout: Optional[float] = None
     operation_timeout: Optional[float] = None
+    """Of a large value it bounds each step of an operation."""
     resume_timeout: Optional[float] = None
     ssd_paths: Sequence[str] = field(default_factory=tuple)
     """Where this machine sees the server's SSDs, in the order of `scalio stat`."""

@@ -74,7 +74,7 @@ struct Client::Impl {
   std::shared_ptr<layout::Credentials> user_of_server;  // null: nobody in particular
   layout::SsdGeometry geometry;  // of shard 0: what is said of the store is the same in all
   layout::Placement placement = geometry.placement();
-  std::shared_ptr<client::PartTurns> turns;  // of all shards
+  std::optional<client::SsdTurns> turns;
   std::optional<client::Lanes> lanes;
   std::vector<ShardEnd> shards;
   // Armed by the first GET after a report, so that an idle client sleeps.
@@ -200,7 +200,9 @@ Client::Impl::ShardEnd Client::Impl::make_end(const net::Uri& uri, std::uint32_t
   };
   ShardEnd end;
   end.link = std::make_unique<ShardLink>(lanes->deadlines(), std::move(connector), options);
-  end.client = std::make_unique<ShardClient>(*loop, *end.link, std::move(opener), options, turns);
+  // The first shard is of the first SSD; before others are made it has said how many there are.
+  end.client = std::make_unique<ShardClient>(*loop, *end.link, std::move(opener), options,
+                                             turns->of(index / geometry.slices));
   end.scan = std::make_unique<client::ShardScan>(*loop, *end.link, end.client->ssd(), options);
   return end;
 }
@@ -332,7 +334,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view uri_text, Clien
   impl->loop = std::move(*loop);
   tell_of_missing_io_uring(*impl->loop);
   impl->initiator.emplace(*impl->loop);
-  impl->turns = std::make_shared<client::PartTurns>(*impl->loop);
+  impl->turns.emplace(*impl->loop);
   impl->options = std::move(options);
   if (Status s = impl->take_user(); !s.ok()) return s;
   impl->report_timer.emplace(

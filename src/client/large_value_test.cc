@@ -12,10 +12,12 @@
 #include "base/hash.h"
 #include "client/record_end.h"
 #include "client/shard_client.h"
+#include "client/timeouts.h"
 #include "client/value_limit.h"
 #include "client/value_stream.h"
 #include "layout/bucket.h"
 #include "layout/superblock.h"
+#include "testing/held_device.h"
 #include "testing/joined_shard.h"
 #include "testing/local_connection.h"
 #include "testing/memory_device.h"
@@ -143,6 +145,17 @@ class LargeValueTest : public testing::Test {
   }
 
   Result<Record> get() { return time_.run(client_->get(kKey, point())); }
+  // Another client of the shard, whose SSD reads what the test lets it read.
+  std::unique_ptr<ShardClient> held_client(std::shared_ptr<PartTurns> turns,
+                                           block::HeldDevice*& held) {
+    const auto open = [this, &held](layout::HelloReply) -> Task<Result<OpenedSsd>> {
+      auto device = std::make_unique<block::HeldDevice>(time_, ssd_.device_size);
+      std::ranges::copy(ssd(), device->contents.begin());
+      held = device.get();
+      co_return OpenedSsd{std::move(device)};
+    };
+    return std::make_unique<ShardClient>(time_, *link_, open, options_, std::move(turns));
+  }
 
   // What the played server has of the uploads, and how it answers.
   struct Server {
@@ -783,6 +796,117 @@ TEST_F(LargeValueTest, ManyTakeTurns) {
   EXPECT_LE(server_.most_waiting, PartTurns::kSends + PartTurns::kUploads);
   for (const auto& out : got) EXPECT_TRUE(out.has_value() && out->ok() && (*out)->value == value);
   for (const auto& out : put) EXPECT_TRUE(out.has_value() && out->ok());
+}
+
+template <class T>
+bool all_ended(const std::vector<std::optional<T>>& outcomes) {
+  return std::ranges::all_of(outcomes, [](const auto& out) { return out.has_value(); });
+}
+
+// Each has its time from its turn on: all together may take longer.
+TEST_F(LargeValueTest, ManyAreSentForLongerThanOneMayTake) {
+  const std::string value = value_of(2 * kCapacity);
+  std::vector<std::optional<Written>> put(100);
+  for (auto& out : put) time_.start(client_->write_large({kKey, 2 * kCapacity, {}}, value), out);
+  const Nanos began = time_.now();
+  time_.run_ready();
+  for (int i = 0; i < 10'000 && !all_ended(put); ++i) {
+    if (!connection_->waiting.empty()) answer_one();
+    time_.run_until(time_.now() + 50 * kMillisecond);
+  }
+  EXPECT_GT(time_.now() - began, to_nanos(options_.operation_timeout)) << "or it tests nothing";
+  for (const auto& out : put) {
+    ASSERT_TRUE(out.has_value());
+    EXPECT_TRUE(out->ok()) << out->status().to_string();
+  }
+}
+
+TEST_F(LargeValueTest, ManyThatASilentServerIsSentEndInTime) {
+  const std::string value = value_of(2 * kCapacity);
+  std::vector<std::optional<Written>> put(40);
+  for (auto& out : put) time_.start(client_->write_large({kKey, 2 * kCapacity, {}}, value), out);
+  time_.run_until(time_.now() + 2 * to_nanos(options_.operation_timeout) + kSecond);
+  for (const auto& out : put) {
+    ASSERT_TRUE(out.has_value());
+    EXPECT_EQ(out->code(), Code::timed_out);
+  }
+  serve();
+  server_ = {};
+  EXPECT_TRUE(this->put(value).ok()) << "their turns are there again";
+}
+
+TEST_F(LargeValueTest, ManyAreReadForLongerThanOneMayTake) {
+  const std::string value = value_of(kCapacity);
+  publish(place(value, 6, 1, 3), 6);
+  block::HeldDevice* held = nullptr;
+  const auto client = held_client(nullptr, held);
+  std::vector<std::optional<Result<Record>>> got(60);
+  const Nanos began = time_.now();
+  for (auto& out : got) time_.start(client->get(kKey, point()), out);
+  time_.run_ready();
+  for (int i = 0; i < 1000 && !all_ended(got); ++i) {
+    EXPECT_LE(held->held.size(), PartTurns::kReads);
+    if (!held->held.empty()) held->end_oldest();
+    time_.run_until(time_.now() + 200 * kMillisecond);
+  }
+  EXPECT_GT(time_.now() - began, to_nanos(options_.operation_timeout)) << "or it tests nothing";
+  for (const auto& out : got) {
+    ASSERT_TRUE(out.has_value());
+    EXPECT_TRUE(out->ok()) << out->status().to_string();
+  }
+}
+
+TEST_F(LargeValueTest, OfAnSsdThatHangsHoldUpThoseOfNoOther) {
+  const std::string value = value_of(8 * kCapacity);
+  publish(place(value, 6, 1, 3), 6);
+  SsdTurns turns(time_);
+  EXPECT_EQ(turns.of(0), turns.of(0));
+  block::HeldDevice *hung = nullptr, *other = nullptr;
+  const auto of_hung = held_client(turns.of(0), hung), of_other = held_client(turns.of(1), other);
+  std::vector<std::optional<Result<Record>>> stuck(5);
+  for (auto& out : stuck) time_.start(of_hung->get(kKey, point()), out);
+  time_.run_ready();
+  ASSERT_EQ(hung->held.size(), PartTurns::kReads) << "all its turns are taken";
+  std::optional<Result<Record>> got;
+  time_.start(of_other->get(kKey, point()), got);
+  time_.run_ready();
+  ASSERT_EQ(other == nullptr ? 0 : other->held.size(), 8U);
+  while (!other->held.empty()) other->end_oldest();
+  time_.run_ready();
+  ASSERT_TRUE(got.has_value() && got->ok());
+  EXPECT_TRUE((*got)->value == value);
+  // And these end in time, also the one that has no turn.
+  time_.run_until(time_.now() + to_nanos(options_.operation_timeout) + kSecond);
+  for (const auto& out : stuck) {
+    ASSERT_TRUE(out.has_value());
+    EXPECT_EQ(out->code(), Code::timed_out);
+  }
+  while (!hung->held.empty()) {
+    hung->end_oldest();
+    time_.run_ready();
+  }
+}
+
+// Whoever writes it again and again keeps nobody from his answer for ever.
+TEST_F(LargeValueTest, ThatIsOverwrittenAgainAndAgainIsReadForABoundedTime) {
+  const std::string value = value_of(kCapacity);
+  publish(place(value, 6, 1, 3), 6);
+  block::HeldDevice* held = nullptr;
+  const auto client = held_client(nullptr, held);
+  std::optional<Result<Record>> got;
+  time_.start(client->get(kKey, point()), got);
+  time_.run_ready();
+  // What its reads find is not any of the values.
+  std::ranges::fill(
+      std::span(held->contents).subspan(ssd_.value_offset() + ssd_.segment_size, kPartSize),
+      std::byte{1});
+  for (std::uint64_t version = 7; version < 100 && !got; ++version) {
+    publish(place(value, version, 1, version), version);
+    if (!held->held.empty()) held->end_oldest();
+    time_.run_until(time_.now() + kSecond);
+  }
+  ASSERT_TRUE(got.has_value());
+  EXPECT_EQ(got->code(), Code::timed_out) << got->status().to_string();
 }
 
 TEST(LongestLargeValue, FitsASegmentAndItsPointerTheInlineLimit) {

@@ -1,8 +1,10 @@
-// PartTurns: how many parts of large values a client reads and sends at once. So many large values
-// as there may be, what small operations queue behind at an SSD or on a connection has a bound, and
-// so has the memory.
+// PartTurns: how many parts of large values a client reads and sends at once of each SSD. So many
+// large values as there may be, what small operations queue behind at an SSD or on a connection has
+// a bound, and so has the memory. An SSD that hangs keeps its own turns, and no other's.
 #pragma once
 
+#include <algorithm>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -17,7 +19,8 @@ namespace scalio::client {
 // the parts of all other values that wait already.
 class FairTurns {
  public:
-  FairTurns(Executor& executor, std::size_t at_once) : free_(at_once), waiting_(executor) {}
+  FairTurns(Executor& executor, std::size_t at_once)
+      : executor_(executor), free_(at_once), waiting_(executor) {}
 
   // Ends when the caller has a turn, which it gives back.
   Task<void> take() {
@@ -35,6 +38,11 @@ class FairTurns {
     }
   }
 
+  // Whoever has a turn says so when it gets on. Until when to wait for a turn since `began`: while
+  // others get on, theirs end, and then it comes.
+  void got_on() { got_on_ = executor_.now(); }
+  Nanos patience(Nanos began, Nanos timeout) const { return std::max(began, got_on_) + timeout; }
+
   // Has a turn that was taken, and gives it back at its end.
   class Turn {
    public:
@@ -51,11 +59,13 @@ class FairTurns {
   };
 
  private:
+  Executor& executor_;
   std::size_t free_;
   WaitList waiting_;
+  Nanos got_on_ = 0;
 };
 
-// Those of one client, for all of its shards.
+// Those of one client at one SSD, for all of its shards.
 struct PartTurns {
   // Two megabytes, and one: what an SSD has under way at 64 KiB a read, with what is on its way to
   // it; a millisecond of one that does 2 GB/s. Half as many reads took 1.5 x as long.
@@ -85,6 +95,22 @@ struct PartTurns {
   FairTurns sends;
   FairTurns uploads;
   std::vector<std::unique_ptr<block::Buffer>> idle;
+};
+
+// Those of one client.
+class SsdTurns {
+ public:
+  explicit SsdTurns(Executor& executor) : executor_(executor) {}
+
+  std::shared_ptr<PartTurns> of(std::uint32_t ssd) {
+    std::shared_ptr<PartTurns>& turns = turns_[ssd];
+    if (turns == nullptr) turns = std::make_shared<PartTurns>(executor_);
+    return turns;
+  }
+
+ private:
+  Executor& executor_;
+  std::map<std::uint32_t, std::shared_ptr<PartTurns>> turns_;
 };
 
 }  // namespace scalio::client

@@ -201,9 +201,8 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash,
           if (kind != nullptr) *kind = layout::Kind::pointer;
           if (!pointer.ok() || kind != nullptr) co_return pointer;
           bytes.give_back();
-          const Nanos deadline = (began != 0 ? began : executor_.now()) + timeout_;
           StoredRecord large{*std::move(pointer), layout::Kind::pointer};
-          co_return co_await get_whole(key, hash, deadline, std::move(large));
+          co_return co_await get_whole(key, hash, std::move(large));
         }
       }
       if (found != BlockView::Found::none || !view.has_fill_times()) bytes.give_back();
@@ -219,7 +218,7 @@ Task<Result<Record>> ShardClient::get(std::string_view key, std::uint64_t hash,
   if (kind != nullptr) {
     *kind = found->kind;
   } else if (found->large()) {
-    co_return co_await get_whole(key, hash, deadline, *std::move(found));
+    co_return co_await get_whole(key, hash, *std::move(found));
   }
   co_return std::move(found->record);
 }
@@ -560,10 +559,11 @@ struct ShardClient::Delivery {
   const std::uint64_t hash;
   const PartSink& sink;
   const std::uint64_t from;
-  // Of the whole, then a value that was overwritten is given from its beginning again; if there is
-  // none, each step has the operation timeout, and what was given stays so.
-  const std::optional<Nanos> deadline;
-  std::uint64_t at = from;  // the next byte to give
+  // Of the whole: a value that was overwritten or moved is given from its beginning again, for one
+  // operation's time. Else what was given stays so.
+  const bool whole;
+  std::optional<Nanos> again_until = {};  // once that has happened
+  std::uint64_t at = from;                // the next byte to give
   bool begun = false;
   EndTime end = {};  // of the record whose value was given
 };
@@ -578,7 +578,7 @@ PartView whole_of(const Record& record, std::uint64_t from) {
 }  // namespace
 
 Task<Result<Record>> ShardClient::get_whole(std::string_view key, std::uint64_t hash,
-                                            Nanos deadline, StoredRecord found) {
+                                            StoredRecord found) {
   Record out;
   const PartSink keep = [&out](const PartView& part) -> Task<Status> {
     if (part.offset == 0) {
@@ -588,7 +588,7 @@ Task<Result<Record>> ShardClient::get_whole(std::string_view key, std::uint64_t 
     out.value += part.bytes;
     co_return Status();
   };
-  Delivery delivery{key, hash, keep, 0, deadline};
+  Delivery delivery{key, hash, keep, 0, true};
   const Result<std::uint64_t> version = co_await deliver(delivery, std::move(found));
   if (!version.ok()) co_return version.status();
   out.version = *version;
@@ -607,7 +607,7 @@ Task<Result<std::uint64_t>> ShardClient::get_parts(std::string_view key, std::ui
     if (!s.ok()) co_return s;
     co_return found->version;
   }
-  Delivery delivery{key, hash, sink, from, std::nullopt};
+  Delivery delivery{key, hash, sink, from, false};
   StoredRecord stored{*std::move(found), kind};
   co_return co_await deliver(delivery, std::move(stored));
 }
@@ -648,13 +648,18 @@ Task<Result<std::uint64_t>> ShardClient::deliver(Delivery& d, StoredRecord found
     mismatch = pointer;
     const std::uint64_t version = record.version;
     Result<StoredRecord> again = co_await find_again(d);
-    if (d.deadline) d.begun = false;
+    if (d.whole) d.begun = false;
     const bool gone =
         again.code() == Code::not_found || (again.ok() && again->record.version != version);
     if (d.begun && gone) {
       co_return Status(Code::conflict, "the value was overwritten or deleted while it was read");
     }
     if (!again.ok()) co_return again.status();
+    if (!d.again_until) d.again_until = executor_.now() + timeout_;
+    if (d.whole && executor_.now() > *d.again_until) {
+      co_return Status(Code::timed_out,
+                       "the value was overwritten or moved again and again while it was read");
+    }
     if (!d.begun) d.at = d.from;
     found = *std::move(again);
   }
@@ -674,9 +679,8 @@ Task<Result<bool>> ShardClient::deliver_parts(Delivery& d, const Record& found,
                      {std::string(d.key), found.version, pointer},
                      static_cast<std::uint32_t>(d.at / capacity), counters_);
   while (!stream.ended()) {
-    const Nanos deadline = d.deadline ? *d.deadline : executor_.now() + timeout_;
     if (!executor_.may_go_on()) co_await executor_.yield();
-    const Result<std::optional<ByteView>> part = co_await stream.next(deadline);
+    const Result<std::optional<ByteView>> part = co_await stream.next(timeout_);
     if (!part.ok()) co_return part.status();
     if (!*part) co_return false;
     const std::string_view bytes = as_string(**part).substr(d.at % capacity);
@@ -691,7 +695,7 @@ Task<Result<bool>> ShardClient::deliver_parts(Delivery& d, const Record& found,
 
 // Where the value is by now. A device that is another one shows here.
 Task<Result<StoredRecord>> ShardClient::find_again(Delivery& d) {
-  const Nanos deadline = d.deadline ? *d.deadline : executor_.now() + timeout_;
+  const Nanos deadline = executor_.now() + timeout_;
   const auto confirm = [](Ssd& ssd, std::shared_ptr<ShardConnection> held) -> Task<Status> {
     co_return co_await ssd.confirm(held->hello);
   };
@@ -710,17 +714,13 @@ ValueUpload::Source bytes_of(std::string_view value) {
 }
 }  // namespace
 
-Task<Result<std::uint64_t>> ShardClient::write_large(LargeWrite write, std::string_view value) {
-  return write_large(write, value, executor_.now() + timeout_);
-}
-
 Task<Result<std::uint64_t>> ShardClient::write_large(LargeWrite write, std::string_view value,
-                                                     Nanos deadline) {
+                                                     std::optional<Nanos> deadline) {
   ++counters_.writes;
   ++counters_.large_writes;
   ValueUpload upload(link_, *turns_, write, timeout_, counters_);
   const ValueUpload::Source source = bytes_of(value);
-  co_return co_await upload.run(source, deadline);
+  co_return co_await upload.run_in_turn(source, deadline);
 }
 
 Task<Result<std::uint64_t>> ShardClient::put_parts(LargeWrite write, const PartSource& source) {
@@ -735,7 +735,7 @@ Task<Result<std::uint64_t>> ShardClient::put_parts(LargeWrite write, const PartS
     co_return std::string_view(part);
   };
   ValueUpload upload(link_, *turns_, write, timeout_, counters_);
-  co_return co_await upload.run(next, std::nullopt);
+  co_return co_await upload.run(next);
 }
 
 // A small value to which the end is too much is put as a large one. What was refused has done

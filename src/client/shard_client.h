@@ -24,13 +24,14 @@ namespace scalio::client {
 class ShardClient {
  public:
   // `opener` opens the shard's SSD as this machine sees it. While that fails, so do GETs that miss.
-  // A client's shards have its turns together; a single one, without any, has its own.
+  // A client's shards of an SSD have its turns together; a single one, without any, has its own.
   ShardClient(Executor& executor, ShardLink& link, Ssd::Opener opener, const ClientOptions& options,
               std::shared_ptr<PartTurns> turns = nullptr);
   // Operations must have ended, also those that were given up: the executor has no task of theirs.
   ~ShardClient() = default;
 
-  // Ends within the operation timeout. With `kind` no large value is read: that is set to what the
+  // Ends within the operation timeout, but for a large value: each of its parts has the timeout
+  // from its turn on, and waits for that while others' are read. With `kind` no large value is read: that is set to what the
   // record is, and the value of one of a pointer is the pointer's bytes.
   Task<Result<Record>> get(std::string_view key, std::uint64_t hash, layout::Kind* kind = nullptr);
   // The same, and what it did. No other GET may be under way.
@@ -44,9 +45,9 @@ class ShardClient {
   // As Client::get_parts. `hash` is as of get().
   Task<Result<std::uint64_t>> get_parts(std::string_view key, std::uint64_t hash, PartSink sink,
                                         std::uint64_t from);
-  // Sets the key to a value over the inline limit. All in one piece; ends within the operation
-  // timeout.
-  Task<Result<std::uint64_t>> write_large(LargeWrite write, std::string_view value);
+  // Sets the key to a value over the inline limit, all in one piece. As ValueUpload::run_in_turn.
+  Task<Result<std::uint64_t>> write_large(LargeWrite write, std::string_view value,
+                                          std::optional<Nanos> deadline = std::nullopt);
   // As Client::set_end. `hash` is as of get().
   Task<Result<std::uint64_t>> set_end(std::string_view key, std::uint64_t hash, Expiry expiry,
                                       std::uint64_t expected);
@@ -85,13 +86,11 @@ class ShardClient {
   Task<bool> bypass(ShardConnection& link, std::string_view key, std::uint64_t hash,
                     Result<StoredRecord>* out);
   struct Delivery;
-  Task<Result<Record>> get_whole(std::string_view key, std::uint64_t hash, Nanos deadline,
-                                 StoredRecord found);
+  Task<Result<Record>> get_whole(std::string_view key, std::uint64_t hash, StoredRecord found);
   Task<Result<std::uint64_t>> deliver(Delivery& delivery, StoredRecord found);
   Task<Result<bool>> deliver_parts(Delivery& delivery, const Record& found,
                                    const layout::Pointer& pointer);
   Task<Result<StoredRecord>> find_again(Delivery& delivery);
-  Task<Result<std::uint64_t>> write_large(LargeWrite write, std::string_view value, Nanos deadline);
   Task<bool> release(ShardConnection& link, std::uint64_t word_at, std::uint64_t mine,
                      std::uint64_t victim);
   bool must_poll(ShardConnection& link, const BlockView& view, BlockView::Found found,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -35,6 +36,7 @@ struct ValueStream::State {
   struct Slot {
     std::unique_ptr<block::Buffer> buffer;
     bool done = false;
+    Nanos asked = 0;  // when its turn came; 0 before
     Status failure;
     std::optional<layout::FoundPart> found;  // in the buffer, if it is the value's
   };
@@ -49,6 +51,11 @@ struct ValueStream::State {
   // Parts that are read by one read which begins with this one.
   std::uint32_t read_with(std::uint32_t index) const {
     return index + 2 == parts && size_of(index + 1) <= PartTurns::kShortEnd ? 2 : 1;
+  }
+  // Until when to wait for a part that was wanted at `began`.
+  Nanos patience(std::uint32_t index, Nanos began, Nanos timeout) {
+    const Nanos asked = slot(index).asked;
+    return asked != 0 ? std::max(began, asked) + timeout : turns.reads.patience(began, timeout);
   }
   // What was given is let go, but for the buffer that the next part is in, too.
   void let_go(std::uint32_t index) {
@@ -104,11 +111,13 @@ Task<void> ValueStream::fetch(std::shared_ptr<State> state, std::uint32_t index,
   co_await s.turns.reads.take();
   const FairTurns::Turn turn(s.turns.reads);
   if (!s.closed) {
+    for (std::uint32_t i = 0; i < count; ++i) s.slot(index + i).asked = s.executor.now();
     block::Buffer& buffer = *(s.slot(index).buffer = s.turns.lease());
     const std::uint64_t at = s.value.pointer.offset + std::uint64_t{index} * kPartSize;
     const ByteSpan bytes =
         buffer.first((count - 1) * std::size_t{kPartSize} + s.size_of(index + count - 1));
     const Status read = co_await s.ssd.read_value(s.link->hello, at, bytes);
+    if (read.ok()) s.turns.reads.got_on();
     s.counters.parts_read += count;
     for (std::uint32_t i = 0; i < count; ++i) {
       s.slot(index + i).failure = read;
@@ -126,7 +135,7 @@ Task<Status> ValueStream::arrival(std::shared_ptr<State> state, std::uint32_t in
   co_return Status();
 }
 
-Task<Result<std::optional<ByteView>>> ValueStream::next(Nanos deadline) {
+Task<Result<std::optional<ByteView>>> ValueStream::next(Nanos timeout) {
   State& s = *state_;
   SCALIO_ASSERT(!ended());
   const std::uint32_t index = s.given++;
@@ -138,6 +147,7 @@ Task<Result<std::optional<ByteView>>> ValueStream::next(Nanos deadline) {
     for (std::uint32_t i = s.begun; i < s.begun + count; ++i) {
       SCALIO_ASSERT(s.slot(i).buffer == nullptr);
       s.slot(i).done = false;
+      s.slot(i).asked = 0;
     }
     s.executor.spawn(fetch(state_, s.begun, count));
     s.begun += count;
@@ -146,9 +156,12 @@ Task<Result<std::optional<ByteView>>> ValueStream::next(Nanos deadline) {
     return Status(Code::timed_out, fmt::format("part {} of a value was not read in time", index));
   };
   State::Slot& slot = s.slot(index);
-  if (!slot.done) {
-    Status arrived = co_await deadlines_.within(deadline, arrival(state_, index), late);
-    if (!arrived.ok()) co_return arrived;
+  const Nanos began = s.executor.now();
+  while (!slot.done) {
+    const Nanos until = s.patience(index, began, timeout);
+    Status arrived = co_await deadlines_.within(until, arrival(state_, index), late);
+    // Its turn may have come meanwhile, or others have got on.
+    if (!arrived.ok() && s.patience(index, began, timeout) == until) co_return arrived;
   }
   if (!slot.failure.ok()) co_return std::exchange(slot.failure, Status());
   const std::optional<layout::FoundPart> found = std::exchange(slot.found, std::nullopt);

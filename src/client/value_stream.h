@@ -39,8 +39,9 @@ class ValueStream {
   // The bytes of the next part, which there is, until the next call. Nothing if what is there is
   // not this part of this value: another value is in its place by now, or it is damaged. That all
   // parts together are what the pointer says is known before the last one is given, if the stream
-  // has had all. Failures: as of Ssd::read_value; timed_out, at `deadline`.
-  Task<Result<std::optional<ByteView>>> next(Nanos deadline);
+  // has had all. Failures: as of Ssd::read_value; timed_out, if it was not read within `timeout`
+  // from its turn on, or while it waits for that no other's part was.
+  Task<Result<std::optional<ByteView>>> next(Nanos timeout);
 
  private:
   struct State;

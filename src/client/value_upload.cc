@@ -72,9 +72,10 @@ struct ValueUpload::State {
   ClientCounters& counters;
   std::uint64_t session = 0;  // that the upload is of; 0: there is none
   layout::Upload upload;
-  std::string refused;    // as busy, the last time that it was
-  Status failure;         // the first of a part
-  bool given_up = false;  // nothing is sent for it any more
+  std::string refused;                  // as busy, the last time that it was
+  std::optional<FairTurns::Turn> turn;  // of uploads, if it waits for one
+  Status failure;                       // the first of a part
+  bool given_up = false;                // nothing is sent for it any more
   std::size_t in_flight = 0;
   WaitList changed;
 };
@@ -95,22 +96,35 @@ Nanos ValueUpload::step_deadline() const {
 
 template <class T>
 Task<T> ValueUpload::in_time(Task<T> step) {
+  return until(step_deadline(), std::move(step));
+}
+
+template <class T>
+Task<T> ValueUpload::until(Nanos deadline, Task<T> step) {
   const auto late = [this]() -> T {
     return Status(Code::timed_out,
                   fmt::format("the value was not sent within {} ms{}{}", timeout_ / kMillisecond,
                               state_->link.why_lost(), state_->why_refused()));
   };
-  co_return co_await deadlines_.within(step_deadline(), std::move(step), late);
+  co_return co_await deadlines_.within(deadline, std::move(step), late);
 }
 
-Task<Result<std::uint64_t>> ValueUpload::run(const Source& source, std::optional<Nanos> deadline) {
+Task<Result<std::uint64_t>> ValueUpload::run_in_turn(const Source& source,
+                                                     std::optional<Nanos> deadline) {
   State& s = *state_;
   deadline_ = deadline;
-  std::optional<Result<FairTurns::Turn>> turn;
-  if (deadline) {
-    turn.emplace(co_await in_time(take_turn(s.turns.uploads)));
-    if (!turn->ok()) co_return turn->status();
+  const Status came = co_await wait_for_turn();
+  if (!came.ok()) {
+    s.given_up = true;
+    co_return came;
   }
+  Result<std::uint64_t> version = co_await run(source);
+  s.turn.reset();
+  co_return version;
+}
+
+Task<Result<std::uint64_t>> ValueUpload::run(const Source& source) {
+  State& s = *state_;
   Status status = co_await in_time(begin(state_));
   if (status.ok()) status = co_await send_parts(source);
   if (status.ok()) co_return co_await commit();
@@ -119,10 +133,32 @@ Task<Result<std::uint64_t>> ValueUpload::run(const Source& source, std::optional
   co_return ended_early(status);
 }
 
-// Also when it is left to itself, the turn goes back.
-Task<Result<FairTurns::Turn>> ValueUpload::take_turn(FairTurns& turns) {
-  co_await turns.take();
-  co_return FairTurns::Turn(turns);
+// Its place among those that wait stays, whenever somebody looks whether it has waited for too
+// long.
+Task<Status> ValueUpload::wait_for_turn() {
+  State& s = *state_;
+  const Nanos began = s.executor.now();
+  s.executor.spawn(queue(state_));
+  for (;;) {
+    const Nanos patience = s.turns.uploads.patience(began, timeout_);
+    Status came = co_await until(deadline_.value_or(patience), in_turn(state_));
+    if (came.ok() || deadline_ || s.turns.uploads.patience(began, timeout_) == patience)
+      co_return came;
+  }
+}
+
+// A turn that comes when nobody waits for it any more goes back.
+Task<void> ValueUpload::queue(std::shared_ptr<State> state) {
+  State& s = *state;
+  co_await s.turns.uploads.take();
+  s.turn.emplace(s.turns.uploads);
+  if (s.given_up) s.turn.reset();
+  s.changed.wake_all();
+}
+
+Task<Status> ValueUpload::in_turn(std::shared_ptr<State> state) {
+  while (!state->turn && !state->given_up) co_await state->changed.wait();
+  co_return Status();
 }
 
 // A reply that is lost leaves an upload behind that the server gives up by itself.
@@ -157,7 +193,8 @@ Task<Result<FairTurns::Turn>> ValueUpload::room(std::shared_ptr<State> state) {
   State& s = *state;
   while (s.in_flight >= kAhead && s.failure.ok()) co_await s.changed.wait();
   if (!s.failure.ok()) co_return s.failure;
-  co_return co_await take_turn(s.turns.sends);
+  co_await s.turns.sends.take();
+  co_return FairTurns::Turn(s.turns.sends);
 }
 
 Task<Status> ValueUpload::sent(std::shared_ptr<State> state) {
@@ -191,7 +228,10 @@ Task<void> ValueUpload::send(std::shared_ptr<State> state, Bytes message,
                              [[maybe_unused]] FairTurns::Turn turn) {
   State& s = *state;
   Status carried = co_await carry(s, message);
-  if (carried.ok()) ++s.counters.parts_written;
+  if (carried.ok()) {
+    ++s.counters.parts_written;
+    s.turns.uploads.got_on();
+  }
   if (!carried.ok() && s.failure.ok()) s.failure = std::move(carried);
   --s.in_flight;
   s.changed.wake_all();

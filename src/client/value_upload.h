@@ -37,25 +37,31 @@ class ValueUpload {
   ValueUpload(const ValueUpload&) = delete;
   ValueUpload& operator=(const ValueUpload&) = delete;
 
-  // The version that the value got. Once. With a deadline, all of it ends by then, and it waits for
-  // its turn among other values; without, each step has the timeout. Failures: those of the
-  // source, and as of ShardLink::write; unavailable also if the server was restarted meanwhile, or
-  // has waited for the next part for too long. Nothing is written if it is not unknown.
-  Task<Result<std::uint64_t>> run(const Source& source, std::optional<Nanos> deadline);
+  // The version that the value got. Once. Each step has the timeout. Failures: those of the source,
+  // and as of ShardLink::write; unavailable also if the server was restarted meanwhile, or has
+  // waited for the next part for too long. Nothing is written if it is not unknown.
+  Task<Result<std::uint64_t>> run(const Source& source);
+  // The same of a value that is there as a whole: first it waits for its turn among those, for the
+  // timeout, and for as long as others' parts are sent. With a deadline, all of it ends by then.
+  Task<Result<std::uint64_t>> run_in_turn(const Source& source, std::optional<Nanos> deadline);
 
  private:
   struct State;
   static Task<Status> begin(std::shared_ptr<State> state);
-  static Task<Result<FairTurns::Turn>> take_turn(FairTurns& turns);
+  static Task<void> queue(std::shared_ptr<State> state);
+  static Task<Status> in_turn(std::shared_ptr<State> state);
   static Task<Result<FairTurns::Turn>> room(std::shared_ptr<State> state);
   static Task<Status> sent(std::shared_ptr<State> state);
   static Task<void> send(std::shared_ptr<State> state, Bytes message, FairTurns::Turn turn);
   static Task<Status> carry(State& state, Bytes& message);
   static Task<void> abandon(std::shared_ptr<State> state);
+  Task<Status> wait_for_turn();
   Task<Status> send_parts(const Source& source);
   Task<Result<std::uint64_t>> commit();
   template <class T>
   Task<T> in_time(Task<T> step);
+  template <class T>
+  Task<T> until(Nanos deadline, Task<T> step);
   Nanos step_deadline() const;
 
   const Deadlines deadlines_;
