@@ -10,10 +10,13 @@
 #include "cli/command.h"
 #include "cli/scan_store.h"
 #include "cli/value_memory.h"
+#include "cli/value_within.h"
+#include "client/client_loop.h"
 #include "client/record_end.h"
 #include "layout/scan_place.h"
 #include "layout/superblock.h"
 #include "server/store_at_rest.h"
+#include "task/wait_group.h"
 
 namespace scalio::cli {
 namespace {
@@ -51,7 +54,7 @@ Result<std::unique_ptr<ArchiveWriter>> writer_for(const ExportFlags& flags,
 class RecordExport {
  public:
   RecordExport(Client& client, ArchiveWriter& writer)
-      : client_(client), writer_(writer), memory_(client) {}
+      : client_(client), writer_(writer), memory_(client::ClientLoop::of(client)) {}
 
   // Large values first, in chunks that are no part of the store by themselves: the page's own chunk
   // says that all of its records are there.
@@ -63,8 +66,9 @@ class RecordExport {
         small.push_back(record);
         continue;
       }
-      if (bytes + record.length > kAtOnce && !large.empty()) {
-        Status s = co_await add_large(part, std::exchange(large, {}), bytes);
+      const bool full = bytes + record.length > kAtOnce || large.size() == kMostAtOnce;
+      if (full && !large.empty()) {
+        Status s = co_await add_large(part, std::exchange(large, {}));
         if (!s.ok()) co_return s;
         bytes = 0;
       }
@@ -72,34 +76,51 @@ class RecordExport {
       bytes += record.length;
     }
     Status s;
-    if (!large.empty()) s = co_await add_large(part, std::move(large), bytes);
+    if (!large.empty()) s = co_await add_large(part, std::move(large));
     if (!s.ok()) co_return s;
     co_return writer_.add(part, small);
   }
 
  private:
   static constexpr std::uint64_t kAtOnce = 16 << 20;  // bytes of values, or one that has more
+  static constexpr std::size_t kMostAtOnce = 256;     // values, of each page that is under way
 
-  // Those that were deleted meanwhile are left out.
-  Task<Status> add_large(ScanRange part, std::vector<ScannedRecord> records, std::uint64_t bytes) {
-    const ValueMemory::Room room = co_await memory_.room(bytes);
-    std::vector<std::string_view> keys;
-    for (const ScannedRecord& record : records) keys.push_back(record.key);
-    const std::vector<Result<Record>> found = co_await client_.multi_get(keys);
+  // First all together, then one by one those that are longer by now than they were found.
+  Task<Status> add_large(ScanRange part, std::vector<ScannedRecord> records) {
     const ScanRange none{part.begin, part.begin};
+    std::vector<ScannedRecord> longer;
+    Status s = co_await add_values(none, std::move(records), longer);
+    while (s.ok() && !longer.empty()) {
+      std::vector<ScannedRecord> one(1, longer.back());
+      longer.pop_back();
+      s = co_await add_values(none, std::move(one), longer);
+    }
+    co_return s;
+  }
+
+  // Those that were deleted meanwhile are left out; those that there is no room for are in `longer`
+  // then, with their length.
+  Task<Status> add_values(ScanRange none, std::vector<ScannedRecord> records,
+                          std::vector<ScannedRecord>& longer) {
+    std::uint64_t bytes = 0;
+    for (const ScannedRecord& record : records) bytes += record.length;
+    const ValueMemory::Room room = co_await memory_.room(bytes);
+    std::vector<Result<Record>> found(records.size(), Status(Code::unavailable, "not asked"));
+    WaitGroup group(client::ClientLoop::of(client_));
+    const auto get = [this](ScannedRecord* record, Result<Record>* out) -> Task<void> {
+      *out = co_await get_within(client_, record->key, record->length);
+    };
+    for (std::size_t i = 0; i < records.size(); ++i) group.spawn(get(&records[i], &found[i]));
+    co_await group.wait();
     std::vector<ScannedRecord> chunk;
-    std::uint64_t size = 0;
-    for (std::size_t i = 0; i < keys.size(); ++i) {
+    for (std::size_t i = 0; i < records.size(); ++i) {
       if (found[i].code() == Code::not_found) continue;
-      if (!found[i].ok()) co_return found[i].status();
-      // They may be longer by now than the scan has found them.
-      if (!chunk.empty() && size + found[i]->value.size() > archive::kMaxChunk / 2) {
-        Status s = writer_.add(none, std::exchange(chunk, {}));
-        if (!s.ok()) co_return s;
-        size = 0;
+      if (found[i].code() == Code::too_large) {
+        longer.push_back(records[i]);
+        continue;
       }
-      chunk.push_back({keys[i], found[i]->value, found[i]->version, found[i]->end});
-      size += found[i]->value.size();
+      if (!found[i].ok()) co_return found[i].status();
+      chunk.push_back({records[i].key, found[i]->value, found[i]->version, found[i]->end});
     }
     if (chunk.empty()) co_return Status();
     co_return writer_.add(none, chunk);

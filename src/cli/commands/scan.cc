@@ -11,6 +11,7 @@
 #include "cli/expiry_flags.h"
 #include "cli/scan_store.h"
 #include "cli/value_memory.h"
+#include "cli/value_within.h"
 #include "client/client_loop.h"
 
 namespace scalio::cli {
@@ -77,11 +78,15 @@ class RecordPrinter {
  private:
   // One that was deleted meanwhile is left out.
   Task<Status> print_large(const ScannedRecord& record) {
-    const ValueMemory::Room room = co_await memory_.room(record.length);
-    const Result<Record> found = co_await client_.get(record.key);
-    if (found.code() == Code::not_found) co_return Status();
-    if (!found.ok()) co_return found.status();
-    co_return print_now(line_of({record.key, found->value, found->version, found->end}, flags_));
+    for (std::uint64_t length = record.length;;) {
+      const ValueMemory::Room room = co_await memory_.room(length);
+      const Result<Record> found = co_await get_within(client_, record.key, length);
+      if (found.code() == Code::too_large) continue;  // it is longer by now
+      if (found.code() == Code::not_found) co_return Status();
+      if (!found.ok()) co_return found.status();
+      co_return print_now(
+          line_of({record.key, found->value, found->version, found->end}, flags_));
+    }
   }
   Status print_now(std::string_view lines) {
     if (printed_ == kSuccess) printed_ = print(lines);
