@@ -422,6 +422,21 @@ TEST_F(Served, WhatIsExportedIsImported) {
   EXPECT_EQ(run({"import", (scratch_ / "none").string()}).status, kBadUse);
 }
 
+TEST_F(Served, AGetInJsonHasAnyBytes) {
+  ASSERT_EQ(run({"put", "text", "one"}).status, 0);
+  ASSERT_EQ(run({"put", "\xfe", "tab\tand \xff"}).status, 0);
+  const nlohmann::json text = parsed(run({"get", "text", "--json"}).out);
+  EXPECT_EQ(text["key"], "text");
+  EXPECT_EQ(text["value"], "one");
+  EXPECT_FALSE(text.contains("value_base64"));
+  const nlohmann::json binary = parsed(run({"get", "\xfe", "--json"}).out);
+  EXPECT_EQ(binary["key_base64"], "/g==");
+  EXPECT_EQ(binary["value_base64"], "dGFiCWFuZCD/");
+  EXPECT_EQ(binary["bytes"], 9);
+  EXPECT_FALSE(binary.contains("key") || binary.contains("value"));
+  EXPECT_EQ(parsed(run({"get", "\xfe", "--trace", "--json"}).out)["key_base64"], "/g==");
+}
+
 // Such as a script's variable that is not set.
 TEST_F(Served, EmptyValuesAreNotTakenForNone) {
   for (const std::vector<std::string>& args :

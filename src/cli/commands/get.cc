@@ -2,12 +2,14 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/expiry_flags.h"
+#include "cli/json_bytes.h"
 #include "cli/transfer_progress.h"
 #include "client/client_loop.h"
 
@@ -20,12 +22,6 @@ struct GetFlags {
   bool json = false;
   bool trace = false;
 };
-
-// A value that is not UTF-8 has no JSON form.
-nlohmann::json value_or_null(const std::string& value) {
-  nlohmann::json json = value;
-  return nlohmann::json::parse(json_text(json)) == json ? json : nlohmann::json();
-}
 
 double us(Nanos time) { return static_cast<double>(time) / kMicrosecond; }
 
@@ -56,15 +52,15 @@ std::string json_of(const client::GetTrace& trace, Nanos ended, const std::strin
                      {"found", step.found}});
   }
   const nlohmann::ordered_json none;
-  return json_text(nlohmann::ordered_json{
-             {"key", value_or_null(key)},
-             {"outcome", to_string(record.code())},
-             {"bytes", record.ok() ? nlohmann::ordered_json(record->value.size()) : none},
-             {"version", record.ok() ? nlohmann::ordered_json(record->version) : none},
-             {"us", us(ended - trace.began())},
-             {"steps", std::move(steps)},
-             {"steps_left_out", trace.left_out()}}) +
-         "\n";
+  nlohmann::ordered_json json;
+  add_bytes(json, "key", key);
+  json["outcome"] = to_string(record.code());
+  json["bytes"] = record.ok() ? nlohmann::ordered_json(record->value.size()) : none;
+  json["version"] = record.ok() ? nlohmann::ordered_json(record->version) : none;
+  json["us"] = us(ended - trace.began());
+  json["steps"] = std::move(steps);
+  json["steps_left_out"] = trace.left_out();
+  return json_text(json) + "\n";
 }
 
 int trace_get(const GetFlags& flags, Client& client) {
@@ -87,10 +83,11 @@ int fail_to_get(const GetFlags& flags, const Status& status) {
 int get_json(Client& client, const GetFlags& flags) {
   const Result<Record> record = client.run(client.get(flags.key));
   if (!record.ok()) return fail_to_get(flags, record.status());
-  nlohmann::ordered_json json = {{"key", value_or_null(flags.key)},
-                                 {"value", value_or_null(record->value)},
-                                 {"bytes", record->value.size()},
-                                 {"version", record->version}};
+  nlohmann::ordered_json json;
+  add_bytes(json, "key", flags.key);
+  add_bytes(json, "value", record->value);
+  json["bytes"] = record->value.size();
+  json["version"] = record->version;
   if (record->end != EndTime()) json["end_ms"] = end_ms(record->end);
   return print(json_text(json) + "\n");
 }
@@ -123,8 +120,8 @@ Subcommand add_get(CLI::App& parent) {
   app->add_option("KEY", flags->key, "1 to 255 bytes")->required();
   flags->client.add_to(*app);
   app->add_flag("--json", flags->json,
-                "Print key, value (null if it is not UTF-8), its size in bytes, its version, and "
-                "when it ends, if it does");
+                "Print key, value, its size in bytes, its version, and when it ends, if it does; as "
+                "key_base64 or value_base64 what is not UTF-8");
   app->add_flag("--trace", flags->trace,
                 "Print what the GET did instead of the value: each READ, CAS, WRITE and read of an "
                 "SSD, how long it took and what it found");

@@ -1,4 +1,3 @@
-#include <sodium.h>
 #include <unistd.h>
 
 #include <memory>
@@ -9,6 +8,7 @@
 #include "cli/client_flags.h"
 #include "cli/command.h"
 #include "cli/expiry_flags.h"
+#include "cli/json_bytes.h"
 #include "cli/scan_store.h"
 #include "cli/value_memory.h"
 #include "cli/value_within.h"
@@ -24,21 +24,6 @@ struct ScanFlags {
   bool json = false;
   bool quiet = false;
 };
-
-// JSON holds UTF-8: what is not is there as NAME_base64.
-void add_bytes(nlohmann::ordered_json& json, const std::string& name, std::string_view bytes) {
-  nlohmann::json text = bytes;
-  if (parse_json(json_text(text)) == text) {
-    json[name] = bytes;
-    return;
-  }
-  std::string base64(sodium_base64_encoded_len(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-  sodium_bin2base64(base64.data(), base64.size(),
-                    reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-                    sodium_base64_VARIANT_ORIGINAL);
-  base64.pop_back();  // the zero at its end
-  json[name + "_base64"] = base64;
-}
 
 std::string line_of(const ScannedRecord& record, const ScanFlags& flags) {
   if (!flags.json) {
