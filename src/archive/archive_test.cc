@@ -2,16 +2,30 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "archive/archive_reader.h"
 #include "archive/archive_writer.h"
+
+namespace {
+// What this process has synced, by path.
+std::set<std::filesystem::path> synced;
+}  // namespace
+
+// Instead of the C library's.
+extern "C" int fsync(int fd) {
+  std::error_code ignored;
+  synced.insert(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), ignored));
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
 
 namespace scalio::archive {
 namespace {
@@ -202,6 +216,23 @@ TEST_F(ArchiveTest, TwoDoNotWriteOne) {
   auto first = ArchiveWriter::create(path_, uuid(1));
   ASSERT_TRUE(first.ok());
   EXPECT_EQ(ArchiveWriter::resume(path_, uuid(1)).code(), Code::busy);
+}
+
+// The file when it is whole, and its name, which whoever goes on with it may have found just made.
+TEST_F(ArchiveTest, IsDurableWithItsName) {
+  const std::filesystem::path folder =
+      std::filesystem::canonical(std::filesystem::path(path_).parent_path());
+  const std::filesystem::path file = folder / std::filesystem::path(path_).filename();
+  synced.clear();
+  write(false);
+  EXPECT_TRUE(synced.contains(folder));
+  EXPECT_FALSE(synced.contains(file));
+  synced.clear();
+  auto writer = ArchiveWriter::resume(path_, uuid(1));
+  ASSERT_TRUE(writer.ok());
+  EXPECT_TRUE(synced.contains(folder));
+  ASSERT_TRUE((*writer)->finish().ok());
+  EXPECT_TRUE(synced.contains(file));
 }
 
 // As on a full disk: what has been written can be gone on with.

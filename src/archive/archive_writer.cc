@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 
 #include "archive/archive_reader.h"
 
@@ -17,6 +18,19 @@ namespace {
 
 Status failed(std::string_view what, const std::string& path) {
   return Status(Code::io_error, fmt::format("cannot {} {}: {}", what, path, std::strerror(errno)));
+}
+
+// Makes the name of a new file durable, at once: who cannot do that shall not hear of it when the
+// archive is whole.
+Status sync_folder_of(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  const std::string name = folder.empty() ? "." : folder.string();
+  const int fd = open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return failed("open", name);
+  Status s;
+  if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS) s = failed("sync", name);
+  close(fd);
+  return s;
 }
 
 }  // namespace
@@ -47,11 +61,15 @@ Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::create(const std::string& 
       new ArchiveWriter(path == "-" ? "stdout" : path, fd, header));
   std::array<std::byte, kHeaderSize> bytes;
   encode(bytes, header);
-  if (Status s = writer->write(bytes); !s.ok()) {
-    if (path != "-") unlink(path.c_str());
-    return s;
+  Status s = writer->write(bytes);
+  if (path == "-") {
+    if (!s.ok()) return s;
+    return writer;
   }
-  return writer;
+  if (s.ok()) s = sync_folder_of(path);
+  if (s.ok()) return writer;
+  unlink(path.c_str());
+  return s;
 }
 
 Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::resume(const std::string& path,
@@ -84,6 +102,7 @@ Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::resume(const std::string& 
       lseek(fd, static_cast<off_t>(writer->size_), SEEK_SET) < 0) {
     return failed("go on with", path);
   }
+  if (Status s = sync_folder_of(path); !s.ok()) return s;
   return writer;
 }
 

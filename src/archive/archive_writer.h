@@ -11,8 +11,8 @@ namespace scalio::archive {
 // Not thread-safe.
 class ArchiveWriter {
  public:
-  // Begins an archive of this store in a new file, or on stdout: "-". Failures: invalid (there is
-  // such a file already), io_error.
+  // Begins an archive of this store in a new file, whose name is durable then, or on stdout: "-".
+  // Failures: invalid (there is such a file already), io_error.
   static Result<std::unique_ptr<ArchiveWriter>> create(const std::string& path, const Uuid& store);
   // Goes on with one that was not finished, behind its last whole chunk; what follows that is cut
   // off. Failures: invalid (no archive of this store, or finished already), busy (another process
