@@ -201,6 +201,28 @@ TEST_F(ArchiveTest, WhatWasInterruptedIsGoneOnWith) {
   }
 }
 
+// Records that came apart from their part's chunk, which the export did not come to.
+TEST_F(ArchiveTest, WhatComesTwiceIsCounted) {
+  const std::vector<ScannedRecord> two = {{"a", "one", 1}, {"b", "two", 2}}, none;
+  for (const bool cut : {true, false}) {
+    std::filesystem::remove(path_);
+    auto writer = ArchiveWriter::create(path_, uuid(1));
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE((*writer)->add({0, 0}, two).ok());
+    ASSERT_TRUE((*writer)->add({0, 5}, none).ok());
+    ASSERT_TRUE((*writer)->add({5, 5}, two).ok());
+    if (!cut) {
+      ASSERT_TRUE((*writer)->add({5, 9}, none).ok());
+    }
+    EXPECT_EQ((*writer)->again(), 0U);
+    writer->reset();
+    auto resumed = ArchiveWriter::resume(path_, uuid(1));
+    ASSERT_TRUE(resumed.ok()) << resumed.status().to_string();
+    EXPECT_EQ((*resumed)->again(), cut ? 2U : 0U);
+    EXPECT_EQ((*resumed)->total().records, 4U);
+  }
+}
+
 TEST_F(ArchiveTest, OnlyWhatWasInterruptedIsGoneOnWith) {
   EXPECT_EQ(ArchiveWriter::resume(path_, uuid(1)).code(), Code::not_found);
   write(true);

@@ -5,10 +5,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <utility>
+#include <vector>
 
 #include "archive/archive_reader.h"
 
@@ -87,6 +90,7 @@ Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::resume(const std::string& 
     return Status(Code::busy, fmt::format("another process writes {}", path));
   }
   writer->size_ = kHeaderSize;
+  std::vector<std::pair<std::uint64_t, std::size_t>> apart;  // from which place, how many records
   while (true) {
     // The first chunk that is not whole, or is not there, is the next to be written.
     Result<std::optional<Chunk>> chunk = (*reader)->next();
@@ -94,10 +98,16 @@ Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::resume(const std::string& 
     if (!chunk.ok()) break;
     if (!*chunk) return Status(Code::invalid, fmt::format("{} is finished", path));
     writer->had_.push_back((*reader)->range());
+    if ((*reader)->range().empty())
+      apart.emplace_back((*reader)->range().begin, (*chunk)->records.size());
     ++writer->next_;
     writer->size_ = (*reader)->position();
   }
   writer->total_ = (*reader)->total();
+  for (const auto& [place, records] : apart) {
+    const auto has = [at = place](const ScanRange& r) { return r.begin <= at && at < r.end; };
+    if (std::ranges::none_of(writer->had_, has)) writer->again_ += records;
+  }
   if (ftruncate(fd, static_cast<off_t>(writer->size_)) != 0 ||
       lseek(fd, static_cast<off_t>(writer->size_), SEEK_SET) < 0) {
     return failed("go on with", path);

@@ -136,12 +136,16 @@ int print_written(const ExportFlags& flags, const ArchiveWriter& writer,
                   const nlohmann::ordered_json& more = nlohmann::ordered_json::object()) {
   if (flags.path == "-") return kSuccess;
   const archive::Total& total = writer.total();
-  nlohmann::ordered_json json = {
-      {"records", total.records}, {"bytes", total.bytes}, {"archive_bytes", writer.size()}};
+  nlohmann::ordered_json json = {{"records", total.records},
+                                 {"bytes", total.bytes},
+                                 {"archive_bytes", writer.size()},
+                                 {"written_again", writer.again()}};
   json.update(more);
+  const std::string again =
+      writer.again() == 0 ? "" : fmt::format(" ({} of them written again)", writer.again());
   return print(flags.json ? json_text(json) + "\n"
-                          : fmt::format("{} records, {} bytes, in {} bytes\n", total.records,
-                                        total.bytes, writer.size()));
+                          : fmt::format("{} records{}, {} bytes, in {} bytes\n", total.records,
+                                        again, total.bytes, writer.size()));
 }
 
 int export_online(const ExportFlags& flags) {
