@@ -173,8 +173,10 @@ struct ScanPage {
 // What this client has done since it connected. Counts, never estimates.
 struct ClientCounters {
   std::uint64_t gets = 0;
-  std::uint64_t hits = 0;    // GETs answered from the server's memory
-  std::uint64_t misses = 0;  // GETs that read an SSD
+  // GETs whose record was in the server's memory. Of a large value that is its pointer: its bytes
+  // were read from an SSD nevertheless (large_gets, parts_read).
+  std::uint64_t hits = 0;
+  std::uint64_t misses = 0;  // GETs that looked for their record on an SSD
   std::uint64_t fills = 0;   // misses that left in the cache what they found, or that there is none
   std::uint64_t bypasses = 0;      // misses that did not try to, or gave up
   std::uint64_t steals = 0;        // slots taken over from a client that stopped
