@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <scalio/client.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -38,9 +40,14 @@ namespace {
 // What this process has synced, by path.
 std::mutex synced_mutex;
 std::set<std::filesystem::path> synced;
+thread_local std::uint64_t sends = 0;  // of this thread
 }  // namespace
 
 // Instead of the C library's.
+extern "C" ssize_t send(int fd, const void* bytes, std::size_t size, int flags) {
+  ++sends;
+  return sendto(fd, bytes, size, flags, nullptr, 0);
+}
 extern "C" int fsync(int fd) {
   {
     std::lock_guard lock(synced_mutex);
@@ -446,6 +453,34 @@ TEST_P(StoreTest, ALargeBatchIsWrittenTogether) {
   }
 }
 
+// What is in flight together leaves together: counted are the system calls of the client's thread.
+TEST_P(StoreTest, BatchesAndMultiGetsShareSystemCalls) {
+  constexpr std::size_t kRecords = 64;  // half of what a turn of the loop begins
+  auto client = connected();
+  ASSERT_TRUE(client);
+  std::vector<std::string> keys;
+  std::vector<BatchWrite> batch;
+  for (std::size_t i = 0; i < kRecords; ++i) keys.push_back(key_of(static_cast<int>(i)));
+  for (const std::string& key : keys) batch.push_back({BatchWrite::Kind::put, key, "value"});
+  const std::uint64_t before = sends;
+  for (const auto& put : client->run(client->write(batch)))
+    ASSERT_TRUE(put.ok()) << put.status().to_string();
+  const std::uint64_t for_writes = sends - before;
+  EXPECT_EQ(client->counters().writes, kRecords);
+  EXPECT_GT(for_writes, 0U);
+  EXPECT_LE(for_writes, kRecords / 4) << "one for each lane would do";
+
+  const std::vector<std::string_view> views(keys.begin(), keys.end());
+  const std::uint64_t then = sends;
+  for (const auto& found : client->run(client->multi_get(views))) ASSERT_TRUE(found.ok());
+  const std::uint64_t for_gets = sends - then;
+  EXPECT_GE(client->counters().region_reads, kRecords);
+  EXPECT_LE(for_gets, kRecords / 4) << "over shared memory there need be none";
+  if (tcp()) {
+    EXPECT_GT(for_gets, 0U);
+  }
+}
+
 // All ranges beside each other, and beside writes of keys that the scan need not find.
 TEST_P(StoreTest, AScanFindsWhatIsThere) {
   constexpr int kRecords = 3000;
@@ -491,6 +526,43 @@ TEST_P(StoreTest, AScanFindsWhatIsThere) {
   found.clear();
   for (const ScanRange& range : client->scan_ranges(2)) client->spawn(scan(range));
   client->wait_all();
+  EXPECT_EQ(found, expected);
+}
+
+// Each takes every other range, and keeps the place that it has come to, as in a file: a client of
+// another server goes on from there.
+TEST_P(StoreTest, ClientsShareAScanAndItsPlacesOutliveTheServer) {
+  constexpr int kRecords = 3000;
+  std::array<std::unique_ptr<Client>, 2> clients = {connected(), connected()};
+  ASSERT_TRUE(clients[0] && clients[1]);
+  put_records(*clients[0], kRecords);
+  std::vector<ScanRange> rests = clients[0]->scan_ranges(6);
+  std::map<std::string, std::string> found;
+  // One step of each range, by turns.
+  const auto step = [&] {
+    for (std::size_t i = 0; i < rests.size(); ++i) {
+      Client& client = *clients[i % 2];
+      const auto page = client.run(client.scan(rests[i]));
+      ASSERT_TRUE(page.ok()) << page.status().to_string();
+      for (const ScannedRecord& r : page->records)
+        EXPECT_TRUE(found.emplace(r.key, r.value).second) << r.key << " twice";
+      rests[i] = page->rest;
+    }
+  };
+  const auto ended = [&] { return std::ranges::all_of(rests, &ScanRange::empty); };
+  step();
+  EXPECT_FALSE(ended());
+  EXPECT_FALSE(found.empty());
+  for (auto& client : clients) client.reset();
+  stop();
+  start();
+  for (auto& client : clients) {
+    client = connected();
+    ASSERT_TRUE(client);
+  }
+  for (int steps = 0; steps < 1000 && !ended() && !HasFailure(); ++steps) step();
+  std::map<std::string, std::string> expected;
+  for (int i = 0; i < kRecords; ++i) expected[key_of(i)] = value_of(i);
   EXPECT_EQ(found, expected);
 }
 
