@@ -4,12 +4,15 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <scalio/client.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -21,6 +24,7 @@
 #include <vector>
 
 #include "archive/archive_reader.h"
+#include "base/child_process.h"
 #include "cli/value_within.h"
 #include "support/store.h"
 
@@ -95,8 +99,8 @@ class Transfer : public ::testing::Test {
   // That the store has these, and these alone.
   void expect_stored(const Store& store, const Values& values) {
     const fs::path archive = scratch_ / fmt::format("all-{}", ++archives_);
-    const Finished done = scalio(
-        scratch_, {"export", "--server", store.unix_uri(), archive.string(), "--quiet"});
+    const Finished done =
+        scalio(scratch_, {"export", "--server", store.unix_uri(), archive.string(), "--quiet"});
     ASSERT_EQ(done.status, 0) << done.err;
     EXPECT_TRUE(values_of(archive) == values);
   }
@@ -142,10 +146,10 @@ TEST_F(Transfer, AnExportThatIsKilledIsGoneOnWith) {
 TEST_F(Transfer, AnExportThatHasNoRoomSaysSoAndIsGoneOnWith) {
   fill();
   // Half a megabyte: dash counts in blocks of 512 bytes, bash in those of 1024.
-  const Finished full = run({"/bin/sh", "-c", "ulimit -f 1000; exec \"$@\"", "export",
-                             SCALIO_PROGRAM, "export", "--server", store_.unix_uri(),
-                             archive_.string(), "--quiet"},
-                            scratch_ / "limited");
+  const Finished full =
+      run({"/bin/sh", "-c", "ulimit -f 1000; exec \"$@\"", "export", SCALIO_PROGRAM, "export",
+           "--server", store_.unix_uri(), archive_.string(), "--quiet"},
+          scratch_ / "limited");
   EXPECT_EQ(full.status, kFailure) << full.err;
   EXPECT_THAT(full.err, HasSubstr("File too large"));
   EXPECT_THAT(full.err, HasSubstr(archive_.string()));
@@ -247,6 +251,49 @@ TEST_F(Transfer, AnImportIntoAStoreThatGetsFullSaysHowManyAreIn) {
   for (const auto& [key, value] : before) EXPECT_EQ(client->run(client->get(key))->value, value);
 }
 
+// On a terminal. The archive comes in pieces, over longer than a bar takes to be drawn again.
+TEST_F(Transfer, AnImportFromAPipeShowsHowFarItIs) {
+  fill();
+  ASSERT_EQ(scalio(scratch_, exporting(false)).status, 0);
+  const std::string bytes = read_file(archive_), pipe = (scratch_ / "pipe").string();
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  int terminal = -1, side = -1;
+  ASSERT_EQ(openpty(&terminal, &side, nullptr, nullptr, nullptr), 0);
+  const int fd = open(pipe.c_str(), O_RDWR | O_CLOEXEC);  // waits for no reader
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  ASSERT_TRUE(fd >= 0 && null >= 0);
+  Result<ChildProcess> import =
+      ChildProcess::start({.argv = {SCALIO_PROGRAM, "import", "--server", store_.unix_uri(), pipe},
+                           .in = null,
+                           .out = null,
+                           .err = side,
+                           .dies_with_thread = true});
+  ASSERT_TRUE(import.ok()) << import.status().to_string();
+  for (std::size_t at = 0; at < bytes.size();) {
+    const ssize_t n =
+        write(fd, bytes.data() + at, std::min<std::size_t>(bytes.size() - at, 20'000));
+    ASSERT_GT(n, 0);
+    at += static_cast<std::size_t>(n);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  close(fd);  // the end of the archive is its own: and nothing follows
+  const auto ended = import->wait(std::chrono::seconds(60));
+  ASSERT_TRUE(ended.has_value());
+  EXPECT_FALSE(ended->signaled);
+  EXPECT_EQ(ended->code, 0);
+  const std::string mark = "~";
+  ASSERT_EQ(write(side, mark.data(), 1), 1);
+  std::string shown;
+  std::array<char, 4096> some;
+  while (!shown.ends_with(mark)) {
+    const ssize_t n = read(terminal, some.data(), some.size());
+    ASSERT_GT(n, 0);
+    shown.append(some.data(), static_cast<std::size_t>(n));
+  }
+  for (const int open_end : {terminal, side, null}) close(open_end);
+  EXPECT_THAT(shown, ::testing::ContainsRegex("import [0-9.]+ MiB, [0-9]+ records"));
+}
+
 // Of which write a value is, as often as it has room; of some bytes to some parts.
 std::string value_of(std::uint64_t write) {
   constexpr std::array<std::size_t, 6> kSizes = {8, 100, 300, 5000, 70'000, 300'000};
@@ -271,8 +318,7 @@ TEST_F(Transfer, AnExportBesideWritesHasEachKeyWithOneOfItsValues) {
     for (std::uint64_t write = 0; client && !stop; ++write) {
       const std::uint64_t key = write % kBusy;
       begun[key] = write;
-      const auto put =
-          client->run(client->put(fmt::format("busy-{}", key), value_of(write)));
+      const auto put = client->run(client->put(fmt::format("busy-{}", key), value_of(write)));
       EXPECT_TRUE(put.ok()) << put.status().to_string();
       if (!put.ok()) break;
       if (write == kBusy) first = true;
@@ -282,8 +328,8 @@ TEST_F(Transfer, AnExportBesideWritesHasEachKeyWithOneOfItsValues) {
   while (!first) std::this_thread::yield();
   for (int i = 0; i < 3; ++i) {
     const fs::path archive = scratch_ / fmt::format("beside-{}", i);
-    const Finished done = scalio(
-        scratch_, {"export", "--server", store_.unix_uri(), archive.string(), "--quiet"});
+    const Finished done =
+        scalio(scratch_, {"export", "--server", store_.unix_uri(), archive.string(), "--quiet"});
     EXPECT_EQ(done.status, 0) << done.err;
     Values found = values_of(archive);
     for (const auto& [key, value] : model_) EXPECT_TRUE(found[key] == value) << key;

@@ -270,8 +270,8 @@ class Client {
   Task<Result<std::uint64_t>> get_parts(std::string_view key, PartSink sink,
                                         std::uint64_t from = 0);
 
-  // Each key's get, all in flight together; results in the order of the keys. Over tcp: up to 128 of
-  // them leave in one system call for each lane; over unix: a hit sends nothing.
+  // Each key's get, all in flight together; results in the order of the keys. Over tcp: up to 128
+  // of them leave in one system call for each lane; over unix: a hit sends nothing.
   Task<std::vector<Result<Record>>> multi_get(std::span<const std::string_view> keys);
 
   // Durably sets the key's value and returns its new version. Failures: too_large, full; read_only;

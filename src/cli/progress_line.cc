@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "cli/error_output.h"
 
@@ -16,30 +17,55 @@ constexpr std::size_t kBarWidth = 24;
 
 }  // namespace
 
-ProgressLine::ProgressLine(bool quiet)
-    : quiet_(quiet), terminal_(::isatty(STDERR_FILENO) == 1), last_(Clock::now()) {}
+ProgressOutput ProgressOutput::on_stderr() {
+  ProgressOutput output;
+  output.terminal = ::isatty(STDERR_FILENO) == 1;
+  output.write = [](std::string_view text) { write_error(text); };
+  return output;
+}
+
+ProgressLine::ProgressLine(bool quiet, ProgressOutput output)
+    : quiet_(quiet), output_(std::move(output)), last_(output_.now()) {}
 
 void ProgressLine::update(std::string_view title, double fraction, std::string_view text) {
-  if (quiet_) return;
   fraction = std::clamp(fraction, 0.0, 1.0);
-  const Clock::time_point now = Clock::now();
-  const bool full = terminal_ && fraction == 1;
-  if (!full && now - last_ < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kNextLine)))
-    return;
-  last_ = now;
-  if (!terminal_) {
-    write_error(fmt::format("{} {:.0f} %  {}\n", title, fraction * 100, text));
+  if (!due(fraction == 1)) return;
+  if (!output_.terminal) {
+    output_.write(fmt::format("{} {:.0f} %  {}\n", title, fraction * 100, text));
     return;
   }
   const auto filled = static_cast<std::size_t>(fraction * kBarWidth);
-  line_ = fmt::format("{:<7}[{:#<{}}{:.<{}}] {:3.0f} %  {}", title, "", filled, "",
-                      kBarWidth - filled, fraction * 100, text);
+  draw(fmt::format("{:<7}[{:#<{}}{:.<{}}] {:3.0f} %  {}", title, "", filled, "", kBarWidth - filled,
+                   fraction * 100, text));
+}
+
+void ProgressLine::update(std::string_view title, std::string_view text) {
+  if (!due(false)) return;
+  if (output_.terminal) {
+    draw(fmt::format("{:<7}{}", title, text));
+  } else {
+    output_.write(fmt::format("{} {}\n", title, text));
+  }
+}
+
+bool ProgressLine::due(bool ended) {
+  if (quiet_) return false;
+  using Duration = ProgressOutput::Clock::duration;
+  const ProgressOutput::Clock::time_point now = output_.now();
+  const Duration pause = output_.terminal ? Duration(kRedraw) : Duration(kNextLine);
+  if (!(output_.terminal && ended) && now - last_ < pause) return false;
+  last_ = now;
+  return true;
+}
+
+void ProgressLine::draw(std::string line) {
+  line_ = std::move(line);
   // Back to the start, and away with what a longer line left.
-  write_error(fmt::format("\r{}\x1b[K", line_));
+  output_.write(fmt::format("\r{}\x1b[K", line_));
 }
 
 void ProgressLine::finish() {
-  if (!line_.empty()) write_error("\n");
+  if (!line_.empty()) output_.write("\n");
   line_.clear();
 }
 

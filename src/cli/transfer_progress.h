@@ -2,10 +2,10 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string_view>
 
 #include "cli/progress_line.h"
@@ -14,12 +14,13 @@ namespace scalio::cli {
 
 class TransferProgress {
  public:
-  explicit TransferProgress(std::string_view title)
-      : title_(title), line_(::isatty(STDERR_FILENO) != 1) {}
+  explicit TransferProgress(std::string_view title,
+                            ProgressOutput output = ProgressOutput::on_stderr())
+      : title_(title), now_(output.now), began_(now_()), line_(!output.terminal, output) {}
 
   // Bytes, of so many.
   void update(std::uint64_t done, std::uint64_t all) {
-    if (Clock::now() - began_ < kMoment || all == 0) return;
+    if (now_() - began_ < kMoment || all == 0) return;
     constexpr double kMiB = 1 << 20;
     line_.update(title_, static_cast<double>(done) / static_cast<double>(all),
                  fmt::format("{:.1f} of {:.1f} MiB", static_cast<double>(done) / kMiB,
@@ -28,11 +29,11 @@ class TransferProgress {
   void finish() { line_.finish(); }
 
  private:
-  using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::seconds kMoment{1};
 
   const std::string_view title_;
-  const Clock::time_point began_ = Clock::now();
+  const std::function<ProgressOutput::Clock::time_point()> now_;
+  const ProgressOutput::Clock::time_point began_;
   ProgressLine line_;
 };
 

@@ -31,8 +31,9 @@ class ShardClient {
   ~ShardClient() = default;
 
   // Ends within the operation timeout, but for a large value: each of its parts has the timeout
-  // from its turn on, and waits for that while others' are read. With `kind` no large value is read: that is set to what the
-  // record is, and the value of one of a pointer is the pointer's bytes.
+  // from its turn on, and waits for that while others' are read. With `kind` no large value is
+  // read: that is set to what the record is, and the value of one of a pointer is the pointer's
+  // bytes.
   Task<Result<Record>> get(std::string_view key, std::uint64_t hash, layout::Kind* kind = nullptr);
   // The same, and what it did. No other GET may be under way.
   Task<Result<Record>> traced_get(std::string_view key, std::uint64_t hash, GetTrace& trace);

@@ -119,9 +119,10 @@ Subcommand add_get(CLI::App& parent) {
   auto flags = std::make_shared<GetFlags>();
   app->add_option("KEY", flags->key, "1 to 255 bytes")->required();
   flags->client.add_to(*app);
-  app->add_flag("--json", flags->json,
-                "Print key, value, its size in bytes, its version, and when it ends, if it does; as "
-                "key_base64 or value_base64 what is not UTF-8");
+  app->add_flag(
+      "--json", flags->json,
+      "Print key, value, its size in bytes, its version, and when it ends, if it does; as "
+      "key_base64 or value_base64 what is not UTF-8");
   app->add_flag("--trace", flags->trace,
                 "Print what the GET did instead of the value: each READ, CAS, WRITE and read of an "
                 "SSD, how long it took and what it found");

@@ -74,11 +74,15 @@ class StoreImport {
 
   // At each chunk: it is called for each record.
   void show() {
-    if (reader_.size() == 0 || std::exchange(shown_, reader_.position()) == reader_.position())
-      return;
-    progress_.update("import",
-                     static_cast<double>(reader_.position()) / static_cast<double>(reader_.size()),
-                     fmt::format("{} records", put_));
+    if (std::exchange(shown_, reader_.position()) == reader_.position()) return;
+    constexpr double kMiB = 1 << 20;
+    const auto at = static_cast<double>(reader_.position());
+    if (reader_.size() > 0) {
+      progress_.update("import", at / static_cast<double>(reader_.size()),
+                       fmt::format("{} records", put_));
+    } else {
+      progress_.update("import", fmt::format("{:.1f} MiB, {} records", at / kMiB, put_));
+    }
   }
 
   Client& client_;

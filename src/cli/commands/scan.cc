@@ -69,8 +69,7 @@ class RecordPrinter {
       if (found.code() == Code::too_large) continue;  // it is longer by now
       if (found.code() == Code::not_found) co_return Status();
       if (!found.ok()) co_return found.status();
-      co_return print_now(
-          line_of({record.key, found->value, found->version, found->end}, flags_));
+      co_return print_now(line_of({record.key, found->value, found->version, found->end}, flags_));
     }
   }
   Status print_now(std::string_view lines) {
