@@ -116,6 +116,7 @@ Task<Result<std::uint64_t>> ValueUpload::run_in_turn(const Source& source,
   const Status came = co_await wait_for_turn();
   if (!came.ok()) {
     s.given_up = true;
+    s.turn.reset();
     co_return came;
   }
   Result<std::uint64_t> version = co_await run(source);
@@ -133,8 +134,7 @@ Task<Result<std::uint64_t>> ValueUpload::run(const Source& source) {
   co_return ended_early(status);
 }
 
-// Its place among those that wait stays, whenever somebody looks whether it has waited for too
-// long.
+// Its place among those that wait stays when it is looked whether it has waited for too long.
 Task<Status> ValueUpload::wait_for_turn() {
   State& s = *state_;
   const Nanos began = s.executor.now();
