@@ -45,7 +45,7 @@ AuthTransfer parse_authentication(const NvmeCommand& command);
 // --- What is negotiated (Base 8.13.5.2) ---
 
 enum class AuthHash : std::uint8_t { sha256 = 1, sha384 = 2, sha512 = 3 };
-constexpr std::array kAuthHashes = {AuthHash::sha256, AuthHash::sha384, AuthHash::sha512};
+inline constexpr std::array kAuthHashes = {AuthHash::sha256, AuthHash::sha384, AuthHash::sha512};
 // Bytes of a hash, and of a challenge and of a response; 0 of what is none.
 constexpr std::size_t size_of(AuthHash h) {
   switch (h) {
@@ -65,8 +65,9 @@ enum class DhGroup : std::uint8_t {
   ffdhe6144 = 4,
   ffdhe8192 = 5,
 };
-constexpr std::array kDhGroups = {DhGroup::none,      DhGroup::ffdhe2048, DhGroup::ffdhe3072,
-                                  DhGroup::ffdhe4096, DhGroup::ffdhe6144, DhGroup::ffdhe8192};
+inline constexpr std::array kDhGroups = {DhGroup::none,      DhGroup::ffdhe2048,
+                                         DhGroup::ffdhe3072, DhGroup::ffdhe4096,
+                                         DhGroup::ffdhe6144, DhGroup::ffdhe8192};
 // Whether there is such a group.
 constexpr bool is_group(DhGroup g) { return g <= DhGroup::ffdhe8192; }
 // Bytes of an element of it; 0 of none.
