@@ -191,7 +191,9 @@ TEST_F(SegmentsTest, WhatWasReleasedIsFreeAfterARestart) {
   std::vector<std::vector<Bytes>> all;
   for (int i = 0; i < 3; ++i) all.push_back(fill());
   for (const Bytes& pointer : all[2]) segments_->remove_live(pointer, kKey);
-  ASSERT_EQ(segments_->begin_cleaning(~0ULL)->header.number, 3U);
+  const auto victim = segments_->begin_cleaning(~0ULL, Among::all);
+  ASSERT_TRUE(victim);
+  ASSERT_EQ(victim->header.number, 3U);
   Segments before(geometry_);
   before.restore(segments_->table(), true);
   before.restored();

@@ -256,7 +256,8 @@ class StalledNamespaceTest : public SharedAssociationTest {
     std::vector<NamespaceAddress> addresses(kNamespaces, fake_->address());
     for (unsigned i = 0; i < kNamespaces; ++i) addresses[i].nsid = i + 1;
     connect(addresses, options);
-    ASSERT_EQ(stalled_.queues_, 1);
+    // Its thread has answered the Connect before that.
+    turn_until(*loop_, [&] { return stalled_.queues_ == 1; });
   }
   // Of the stalled one so many, of each other as many.
   void begin_reading(unsigned depth) {
