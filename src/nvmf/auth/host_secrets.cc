@@ -27,20 +27,20 @@ std::vector<std::string_view> words_of(std::string_view line) {
   }
 }
 
-Result<DhchapSecrets> secrets_of(const std::vector<std::string_view>& words) {
+Status parse_secrets(const std::vector<std::string_view>& words, DhchapSecrets& secrets) {
   if (words.size() != 2 && words.size() != 3) {
     return Status(Code::invalid, "it is neither NQN SECRET nor NQN SECRET CONTROLLER-SECRET");
   }
   if (Status s = check_nqn(words[0]); !s.ok()) return s;
   Result<DhchapSecret> host = parse_dhchap_secret(words[1]);
   if (!host.ok()) return host.status();
-  DhchapSecrets secrets{*std::move(host)};
-  if (words.size() == 2) return secrets;
+  secrets.host = *std::move(host);
+  if (words.size() == 2) return Status();
   Result<DhchapSecret> controller = parse_dhchap_secret(words[2]);
   if (!controller.ok())
     return Status(Code::invalid, "of the controller, " + controller.status().message());
-  secrets.controller = *std::move(controller);
-  return secrets;
+  secrets.controller.emplace(*std::move(controller));
+  return Status();
 }
 
 }  // namespace
@@ -55,10 +55,9 @@ Result<HostSecrets> parse_host_secrets(std::string_view text) {
     const auto wrong = [&](std::string_view what) {
       return Status(Code::invalid, fmt::format("line {}: {}", number, what));
     };
-    Result<DhchapSecrets> secrets = secrets_of(words);
-    if (!secrets.ok()) return wrong(secrets.status().message());
-    if (!all.emplace(words[0], *std::move(secrets)).second)
-      return wrong(fmt::format("there is a line of {} already", words[0]));
+    const auto [mine, is_new] = all.try_emplace(std::string(words[0]));
+    if (!is_new) return wrong(fmt::format("there is a line of {} already", words[0]));
+    if (Status s = parse_secrets(words, mine->second); !s.ok()) return wrong(s.message());
   }
   if (all.empty()) return Status(Code::invalid, "it has no line NQN SECRET: no host could connect");
   return all;
