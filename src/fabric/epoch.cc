@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/allocate_file.h"
 #include "base/process_identity.h"
 #include "fabric/region_access.h"
 
@@ -38,7 +39,7 @@ Result<std::unique_ptr<EpochFile>> EpochFile::open(const std::string& path) {
                               path, kEpochFileSize));
   }
   // Also if it has its size, which alone gives it no room.
-  if (const int error = posix_fallocate(fd.get(), 0, kEpochFileSize); error != 0) {
+  if (const int error = allocate_file(fd.get(), kEpochFileSize); error != 0) {
     if (empty) (void)!ftruncate(fd.get(), 0);
     errno = error;
     return failed("cannot be allocated");

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/allocate_file.h"
 #include "block/buffer.h"
 #include "block/superblock.h"
 #include "fabric/epoch.h"
@@ -83,7 +84,7 @@ Status create_file(const std::string& path, std::uint64_t size) {
   if (fd < 0) return system_error(path);
   Status s;
   // So that the room is there when it is needed.
-  if (const int error = posix_fallocate(fd, 0, static_cast<off_t>(size)); error != 0) {
+  if (const int error = allocate_file(fd, size); error != 0) {
     s = Status(Code::io_error,
                fmt::format("making {} of {} bytes: {}", path, size, std::strerror(error)));
     ::unlink(path.c_str());
