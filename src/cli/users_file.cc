@@ -207,7 +207,8 @@ Result<fabric::Users> read_users_for(const std::string& path, Prefixes prefixes)
 Result<std::shared_ptr<fabric::UserTable>> load_users(const std::string& path, Prefixes prefixes) {
   if (path.empty()) return std::shared_ptr<fabric::UserTable>();
   Result<fabric::Users> users = read_users_for(path, prefixes);
-  if (!users.ok()) return users.status();
+  // Whatever it is, starting again does not help.
+  if (!users.ok()) return Status(Code::invalid, users.status().message());
   return std::make_shared<fabric::UserTable>(std::move(*users));
 }
 

@@ -11,11 +11,12 @@ namespace scalio::nvmf {
 namespace {
 
 // What is taken of what a host offers: the first of these. Hashes cost nothing. A group costs the
-// target's thread the more the larger it is, for whoever knows a host's name; and the secrets are
-// keys, not passwords that somebody could try out on what was recorded.
+// target's thread the more the larger it is, for whoever knows a host's name, so that the largest
+// are not there; and the secrets are keys, not passwords that somebody could try out on what was
+// recorded.
 constexpr std::array kHashesByChoice = {AuthHash::sha512, AuthHash::sha384, AuthHash::sha256};
 constexpr std::array kGroupsByChoice = {DhGroup::ffdhe2048, DhGroup::ffdhe3072, DhGroup::ffdhe4096,
-                                        DhGroup::ffdhe6144, DhGroup::ffdhe8192, DhGroup::none};
+                                        DhGroup::none};
 
 template <class Chosen, class Offered>
 auto first_of(const Chosen& by_choice, const Offered& offered) {

@@ -31,7 +31,8 @@ Status parse_secrets(const std::vector<std::string_view>& words, DhchapSecrets& 
   if (words.size() != 2 && words.size() != 3) {
     return Status(Code::invalid, "it is neither NQN SECRET nor NQN SECRET CONTROLLER-SECRET");
   }
-  if (Status s = check_nqn(words[0]); !s.ok()) return s;
+  // What stands there may be a secret.
+  if (!check_nqn(words[0]).ok()) return Status(Code::invalid, "it does not begin with an NQN");
   Result<DhchapSecret> host = parse_dhchap_secret(words[1]);
   if (!host.ok()) return host.status();
   secrets.host = *std::move(host);
@@ -65,6 +66,8 @@ Result<HostSecrets> parse_host_secrets(std::string_view text) {
 
 Result<HostSecrets> read_host_secrets(const std::string& path) {
   const Result<std::string> text = read_private_file(path, kMostOfAFile);
+  // No key of a store is what is not found.
+  if (text.code() == Code::not_found) return Status(Code::invalid, text.status().message());
   if (!text.ok()) return text.status();
   Result<HostSecrets> all = parse_host_secrets(*text);
   if (!all.ok()) return Status(all.code(), fmt::format("{}: {}", path, all.status().message()));

@@ -41,7 +41,7 @@ TEST(HostSecrets, WhatIsWrongIsSaidWithItsLine) {
   EXPECT_NE(refused(good + kTwo + "\n").find("line 2: it is neither NQN SECRET"),
             std::string::npos);
   EXPECT_NE(refused(good + good).find("line 2: there is a line of " + kOne), std::string::npos);
-  EXPECT_NE(refused("me " + std::string(kHostSecret)).find("line 1: \"me\" is not an NQN"),
+  EXPECT_NE(refused("me " + std::string(kHostSecret)).find("line 1: it does not begin with an NQN"),
             std::string::npos);
   EXPECT_NE(refused(kOne + " secret").find("line 1: the secret is none"), std::string::npos);
   const std::string both = kOne + " " + std::string(kHostSecret);
@@ -60,7 +60,7 @@ class HostSecretsFile : public testing::Test {
 };
 
 TEST_F(HostSecretsFile, IsPrivateAndOfOneHostWhereItIsAHosts) {
-  EXPECT_EQ(read_host_secrets(path_).code(), Code::not_found);
+  EXPECT_EQ(read_host_secrets(path_).code(), Code::invalid);
   const std::string one = kOne + " " + std::string(kHostSecret) + "\n";
   write(one);
   EXPECT_EQ(read_host_secrets(path_)->size(), 1U);

@@ -308,11 +308,12 @@ Task<Status> Association::authenticate(Queue& queue, std::uint32_t demands) {
   const bool wanted = secrets && secrets->controller && !discovery();
   if (!demanded && !wanted) co_return Status();
   if (!secrets) {
-    co_return Status(Code::invalid,
-                     fmt::format("{} demands that host {} proves who it is, which it has no secret "
-                                 "for: give --nvmf-dhchap FILE, with the line NQN SECRET that the "
-                                 "target has",
-                                 who, connect_data_.host_nqn));
+    co_return Status(
+        Code::invalid,
+        fmt::format("{} demands that host {} proves who it is, which it has no secret "
+                    "for: give it a file of secrets for NVMe, with the line NQN SECRET "
+                    "that the target has",
+                    who, connect_data_.host_nqn));
   }
   DhchapHost proof(*secrets, connect_data_.host_nqn, connect_data_.subsystem_nqn, ++transaction_);
   Status done = co_await exchange_proofs(queue, proof);

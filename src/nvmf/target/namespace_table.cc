@@ -73,7 +73,9 @@ Task<Result<NamespaceTable>> NamespaceTable::open(EventLoop& loop,
     if (!device.ok()) co_return device.status();
     Result<layout::SsdGeometry> geometry = co_await block::read_superblock(**device);
     // What has no superblock is offered as well: only the client must know what is on it.
-    if (!geometry.ok() && geometry.code() == Code::io_error) co_return geometry.status();
+    // Of a damaged one nobody knows what is to be withheld.
+    if (geometry.code() == Code::io_error || geometry.code() == Code::corrupt)
+      co_return geometry.status();
     if (Status s = geometry.ok() ? Status() : check_size(source, **device); !s.ok()) co_return s;
     auto added = std::make_unique<Namespace>();
     added->writable = writable;

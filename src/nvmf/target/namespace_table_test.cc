@@ -117,6 +117,13 @@ TEST_F(TargetFiles, NobodyReadsTheLogsOfAStore) {
   }
 }
 
+TEST_F(TargetFiles, AnSsdWithADamagedSuperblockIsNotOffered) {
+  const std::string path = make_ssd(0);
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(pwrite(fd.get(), "x", 1, 100), 1);
+  EXPECT_EQ(EmbeddedTarget::start(serving({path})).code(), Code::corrupt);
+}
+
 TEST_F(TargetFiles, OtherFilesKeepTheirNames) {
   const std::string a = make_file("a", 1 << 20), b = make_file("b", 1 << 20);
   std::string nqn;

@@ -231,7 +231,7 @@ std::size_t TargetConnection::on_received(ByteView bytes) {
     on_pdu(*pdu, rest.first(pdu->length));
     taken += pdu->length;
   }
-  if (controller_ && taken > 0) controller_->note_traffic();
+  if (controller_ && !authentication_ && taken > 0) controller_->note_traffic();
   return taken;
 }
 
