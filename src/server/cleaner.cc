@@ -62,14 +62,13 @@ Task<Cleaner::Pass> Cleaner::pass() {
       if (segment.status.ok()) segment.status = s;
     }
   }
-  bool gained = false, more = inspection.more;
+  bool gained = false;
   for (const Cleaned& segment : segments) {
     conclude(segment);
-    gained |= segment.status.ok();
     // One that cannot be cleaned is not chosen again: the next pass takes another.
-    more |= !segment.status.ok() && segment.status.code() != Code::full;
+    gained |= segment.status.code() != Code::full;
   }
-  co_return gained ? Pass::gained : more ? Pass::looking : Pass::in_vain;
+  co_return gained ? Pass::gained : inspection.more ? Pass::looking : Pass::in_vain;
 }
 
 // What was overwritten or deleted is counted when that is merged. False if there is nothing new.

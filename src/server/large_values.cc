@@ -229,7 +229,13 @@ Task<Status> LargeValues::read_header(std::uint32_t number) {
   block::Buffer bytes(layout::kSegmentHeader);
   Status s = co_await device_.read(geometry_.value_offset() + number * geometry_.segment_size,
                                    bytes.span());
-  if (!s.ok()) co_return s;
+  if (!s.ok()) {
+    // It is a second opinion: without it the segment is left alone.
+    spdlog::warn("segment {} of the value log of {} is not used: {}", number, device_.name(),
+                 s.to_string());
+    segments_.restore_unreadable(number);
+    co_return Status();
+  }
   if (const auto header = layout::decode_segment_header(bytes.span(), number, geometry_))
     segments_.restore(*header);
   co_return Status();

@@ -127,6 +127,7 @@ class ShardRecovery final : public storage::LogVisitor {
     in_place_ = true;
     if (position != nullptr) {
       for (const auto& [number, count] : counts_) p_.segments.restore(count);
+      if (!report_.damage.named().empty()) p_.segments.distrust_free();
       if (s = co_await p_.values.read_headers(); !s.ok()) co_return s;
       p_.segments.restored();
       if (s = co_await p_.values.reopen(); !s.ok()) co_return s;

@@ -140,6 +140,20 @@ void Segments::restore(const layout::SegmentHeader& header) {
   restore_live(s, 0);
 }
 
+void Segments::restore_unreadable(std::uint32_t number) {
+  Segment& s = at(number);
+  if (s.sequence > 0 && s.state != State::free) return;
+  s.state = State::filled;
+  s.live = capacity();
+  s.pins = 1;
+}
+
+void Segments::distrust_free() {
+  for (Segment& s : segments_) {
+    if (s.state == State::free && s.sequence > 0) restore_live(s, 0);
+  }
+}
+
 void Segments::restored() {
   for (std::uint32_t number = 1; number <= segments_.size(); ++number) {
     Segment& s = at(number);

@@ -72,6 +72,11 @@ class Segments {
   // Then what the segments begin with: one with a later filling than those tell, because their
   // part of the log is lost, has nobody knows what, and is cleaned first.
   void restore(const layout::SegmentHeader& header);
+  // One whose begin cannot be read: what is live there stays, and it is not filled any more.
+  void restore_unreadable(std::uint32_t number);
+  // If part of the log is lost, an image of a bucket may have come back that points to a segment
+  // that was emptied since: what counts as free is cleaned first, again.
+  void distrust_free();
   // After all that: from now on segments are begun.
   void restored();
   // Those that were begun last, and so may have room behind what they are known to have: of most

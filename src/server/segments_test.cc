@@ -187,6 +187,35 @@ TEST_F(SegmentsTest, CountsComeBackFromTheTableAndTheLog) {
   EXPECT_FALSE(unknown.begin_cleaning(~0ULL));
 }
 
+TEST_F(SegmentsTest, WhatIsFreeIsCleanedAgainIfPartOfTheLogIsLost) {
+  Segments again(geometry_);
+  layout::SegmentTable table = segments_->table();
+  table.entries[0] = {1, layout::kFreeSegment};
+  again.restore(table, true);
+  again.distrust_free();
+  again.restored();
+  EXPECT_EQ(again.totals().free_segments, 7U) << "those that were never used";
+  const auto victim = again.begin_cleaning(~0ULL);
+  ASSERT_TRUE(victim);
+  EXPECT_EQ(victim->header.number, 1U);
+}
+
+TEST_F(SegmentsTest, OneWhoseBeginCannotBeReadIsLeftAlone) {
+  Segments again(geometry_);
+  layout::SegmentTable table = segments_->table();
+  table.entries[0] = {1, layout::kFreeSegment};
+  table.entries[1] = {2, 512};
+  again.restore(table, true);
+  for (const std::uint32_t number : {1U, 2U, 3U}) again.restore_unreadable(number);
+  again.restored();
+  EXPECT_EQ(again.totals().free_segments, 5U);
+  EXPECT_EQ(again.begin(User::writes)->number, 4U);
+  const auto victim = again.begin_cleaning(~0ULL);
+  ASSERT_TRUE(victim) << "what is known of it still counts";
+  EXPECT_EQ(victim->header.number, 2U);
+  EXPECT_FALSE(again.begin_cleaning(~0ULL));
+}
+
 TEST_F(SegmentsTest, WhatWasReleasedIsFreeAfterARestart) {
   std::vector<std::vector<Bytes>> all;
   for (int i = 0; i < 3; ++i) all.push_back(fill());
