@@ -137,7 +137,9 @@ class Simulation {
     }
     if (options.spilled) make_spilled(chosen, store, load);
     if (options.hot) make_hot(chosen, store, load);
-    if (options.large || chosen.chance(kLargePerMillion)) make_large(chosen, store, load);
+    // Of large values buckets have pointers, which do not fill them.
+    if (options.large || (!options.spilled && chosen.chance(kLargePerMillion)))
+      make_large(chosen, store, load);
     choose_more(chosen, options, load);
     result_.block_read = load.block_read;
     result_.reads_parts = store.reads_parts;
