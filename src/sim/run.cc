@@ -85,11 +85,13 @@ void make_hot(Random& random, StoreShape& store, LoadShape& load) {
 }
 
 // What goes wrong only with records that move between buckets under a scan is met sooner where many
-// do.
+// do, and at once: a write waits for the merge of the one before.
 void make_spilled(Random& random, StoreShape& store, LoadShape& load) {
   store.ssds = store.slices = 1;
   store.bucket_size = 512;
   store.buckets = random.between(2, 4);
+  store.blocks = 1;
+  store.write_slots = 1;
   load.keys = static_cast<std::uint32_t>(random.between(12, 24));
   load.many_scans = true;
 }
