@@ -78,8 +78,8 @@ class LargeValues {
   bool somebody_waits() const { return waiting_ > 0; }
   bool wants_cleaning() const { return waiting_ > 0 || segments_.scarce(); }
   auto demand() { return demand_.wait(); }
-  // A pass has ended: a segment became free, or is not chosen again; or one may become free when the
-  // next has looked at more ends; or nothing can be gained. Who waits looks again, or gives up.
+  // A pass has ended: a segment became free, or is not chosen again; or one may become free when
+  // the next has looked at more ends; or nothing can be gained. Who waits looks again, or gives up.
   enum class Pass : std::uint8_t { gained, looking, in_vain };
   void pass_begins() { unpinned_before_ = unpinned_; }
   void pass_ended(Pass ended);
