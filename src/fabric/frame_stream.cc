@@ -114,7 +114,7 @@ void FrameStream::on_turn() {
   }
   if (!open()) return;
   flush();
-  if (open() && read_again_ && queued() <= limits_.max_queued / 2) read_frames();
+  if (open() && read_again_ && !held_ && queued() <= limits_.max_queued / 2) read_frames();
 }
 
 // Reads and delivers frames until the socket is empty. Its watch tells of changes only, so that
@@ -125,7 +125,7 @@ void FrameStream::on_turn() {
 void FrameStream::read_frames() {
   if (!open()) return;
   read_again_ = true;
-  if (congested()) return;
+  if (takes_nothing()) return;
   // A handler up the stack made the loop take completions.
   if (receiving_.in_use) return defer();
   const auto self = shared_from_this();  // a handler may drop the stream
@@ -140,10 +140,10 @@ void FrameStream::read_frames() {
     ByteView rest(space, have);
     deliver(rest);
     if (!open()) break;
-    read_again_ = congested() || received >= kReceiveAtOnce;
+    read_again_ = takes_nothing() || received >= kReceiveAtOnce;
     if (read_again_ || (drained && !hangup_)) {
       keep(rest);
-      if (read_again_ && !congested()) defer();
+      if (read_again_ && !takes_nothing()) defer();
       break;
     }
     std::memmove(space, rest.data(), rest.size());
@@ -177,10 +177,10 @@ void FrameStream::keep(ByteView received) {
 }
 
 // Takes frames off `received` and hands them on, until only a part of one is left, or the peer's
-// answers pile up, or the stream has ended.
+// answers pile up, or the stream is held, or has ended.
 void FrameStream::deliver(ByteView& received) {
   bool handed_on = false;
-  while (open() && !congested()) {
+  while (open() && !takes_nothing()) {
     const Result<std::optional<Frame>> frame = take_frame(received);
     const bool more = frame.ok() && frame->has_value() && (*frame)->kind != FrameKind::close;
     if (!more) {
@@ -291,6 +291,11 @@ void FrameStream::flush() {
   }
   stall_timer_.cancel();
   handler_->on_sent();
+}
+
+void FrameStream::go_on() {
+  held_ = false;
+  if (open() && read_again_) defer();
 }
 
 void FrameStream::fail(Status why) {

@@ -47,6 +47,9 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   bool open() const { return state_ == State::open; }
   // The peer has closed it, and not been told to.
   bool ended_by_peer() const { return ended_by_peer_; }
+  // Nothing is read, and no frame handed on, until go_on(): whoever is to deal with them is behind.
+  void hold() { held_ = true; }
+  void go_on();
   // Bytes queued and not yet taken by the kernel.
   std::size_t queued() const { return out_.size(); }
 
@@ -81,6 +84,7 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   void lose(Status why);
   void detach();
   bool congested() const { return queued() > limits_.max_queued; }
+  bool takes_nothing() const { return held_ || congested(); }
 
   EventLoop& loop_;
   ReceiveSpace& receiving_;
@@ -97,15 +101,17 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   Timer stall_timer_;              // likewise
   std::uint64_t sent_since_stall_ = 0;
 
-  Bytes partial_;  // received and not yet delivered: part of a frame, or frames while congested
+  // Received and not yet delivered: part of a frame, or frames while it takes nothing.
+  Bytes partial_;
   std::vector<int> attached_;
   std::vector<net::UniqueFd> descriptors_;
   bool expect_descriptors_ = false;
   bool descriptors_cut_ = false;  // more were sent than could be taken
   std::size_t unparsed_ = 0;      // bytes received after the frame being handled
-  bool read_again_ = false;       // left off reading before the socket was empty
-  bool hangup_ = false;           // the peer will send no more than what is there
-  bool deferred_ = false;         // on_turn() is posted
+  bool held_ = false;
+  bool read_again_ = false;  // left off reading before the socket was empty
+  bool hangup_ = false;      // the peer will send no more than what is there
+  bool deferred_ = false;    // on_turn() is posted
 };
 
 }  // namespace scalio::fabric

@@ -221,6 +221,43 @@ TEST_P(Hostile, MoreCallsThanAllowed) {
   expect_undisturbed(server);
 }
 
+// What a lane does not come to stays with who sends it: in the sockets, and at the sender's.
+TEST(HostileTcp, RequestsThatWaitForALaneAreBounded) {
+  Limits of_one, of_all;
+  of_all.max_unseen = SIZE_MAX;
+  of_all.max_unseen_of_lane = 1024 * 1024;
+  for (const Limits& limits : {of_one, of_all}) {
+    TestServer server(std::string(net::kTcp), limits);
+    RawClient c(server.uri(std::string(net::kTcp)));
+    ASSERT_TRUE(c.say_hello());
+    std::promise<void> seen;
+    server.lanes[0]->endpoint().loop->run_on_loop([&] { seen.get_future().wait(); });
+    timeval patience{2, 0};  // until it is sure that no more is taken
+    setsockopt(c.fd(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    const Bytes frame =
+        RawClient::frame_of(FrameKind::request, 1, Bytes(kMaxMessage, std::byte{'x'}));
+    std::size_t sent = 0;
+    while (sent < kMaxCalls * frame.size()) {
+      const ByteView rest = ByteView(frame).subspan(sent % frame.size());
+      const ssize_t n = ::send(c.fd(), rest.data(), rest.size(), MSG_NOSIGNAL);
+      if (n <= 0) break;
+      sent += static_cast<std::size_t>(n);
+    }
+    EXPECT_LT(sent, kMaxCalls * frame.size()) << "all of it is in the server's memory";
+    // It goes on when the lane does.
+    seen.set_value();
+    const auto is_answered = [&c] {
+      const auto answer = c.receive();
+      return answer && answer->kind == FrameKind::reply && answer->payload.size() == kMaxMessage;
+    };
+    for (std::size_t i = 0; i < sent / frame.size(); ++i) ASSERT_TRUE(is_answered()) << i;
+    if (sent % frame.size() != 0) {
+      ASSERT_TRUE(c.send(ByteView(frame).subspan(sent % frame.size())));
+      EXPECT_TRUE(is_answered());
+    }
+  }
+}
+
 // Over a Unix socket the lane's thread reads them itself, one after the other.
 TEST_P(Hostile, ProbesWithoutWaitingForTheAnswer) {
   TestServer server(GetParam());

@@ -29,6 +29,11 @@ struct Limits {
   // Bytes waiting to be sent to one client. Beyond, nothing more is read from it until it has taken
   // half.
   std::size_t max_queued = 4 * 1024 * 1024;
+  // Bytes of requests of one client that another thread has read and its lane's has not. Beyond,
+  // nothing more is read from it until the lane's thread has come nearer.
+  std::size_t max_unseen = 1024 * 1024;
+  // Of all clients of a lane together. Beyond, each has one request that is not seen.
+  std::size_t max_unseen_of_lane = 64 * 1024 * 1024;
   // A client that takes nothing of what waits for it for this long is disconnected.
   Nanos stall_timeout = 30 * kSecond;
   // Threads that stand in for a NIC where there is none, at least one; each has an equal part of

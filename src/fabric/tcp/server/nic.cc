@@ -81,6 +81,7 @@ class NicConnection final : public FrameStream::Handler {
         probing_ = false;
         stream_->send(FrameKind::reply, message.id, {});
         return;
+      case NicMessage::Kind::marked: return on_marked();
       case NicMessage::Kind::close: end(std::string(as_string(message.payload))); return;
       default: SCALIO_ASSERT(false);
     }
@@ -95,6 +96,29 @@ class NicConnection final : public FrameStream::Handler {
     }
     ++calls_;
     send(*lane_.channel, NicMessage::Kind::request, link_, frame.id, frame.payload);
+    const std::size_t bytes = kMessageCost + frame.payload.size();
+    link_->unseen += bytes;
+    lane_.unseen.fetch_add(bytes, std::memory_order_relaxed);
+    bound_unseen();
+  }
+  // What the lane's thread has not come to is memory that its clients could make grow for ever.
+  // Asked when there is half of what there may be, it says how far it is: so a request costs no
+  // message back, and a lane that keeps up stops nobody.
+  void bound_unseen() {
+    const Limits& limits = nic_.limits();
+    const bool many = lane_.unseen.load(std::memory_order_relaxed) > limits.max_unseen_of_lane;
+    const std::size_t most = many ? 1 : limits.max_unseen;
+    if (marked_ == 0 && link_->unseen > most / 2) {
+      marked_ = link_->unseen;
+      send(*lane_.channel, NicMessage::Kind::mark, link_);
+    }
+    if (link_->unseen >= most) stream_->hold();
+  }
+  void on_marked() {
+    link_->unseen -= marked_;
+    lane_.unseen.fetch_sub(std::exchange(marked_, 0), std::memory_order_relaxed);
+    stream_->go_on();
+    bound_unseen();
   }
   // Whether the lane's thread is there.
   void on_probe(const Frame& frame) {
@@ -176,6 +200,9 @@ class NicConnection final : public FrameStream::Handler {
                                      what, size, offset, memory_.region().size())));
   }
 
+  // Of a message between threads, beside its payload: so that small ones are counted, too.
+  static constexpr std::size_t kMessageCost = 128;
+  static_assert(sizeof(NicMessage) <= kMessageCost);
   static constexpr std::size_t kTogether = 16;
   struct BlockRead {
     std::uint64_t id = 0;
@@ -192,7 +219,8 @@ class NicConnection final : public FrameStream::Handler {
   std::size_t waiting_ = 0;
   bool welcomed_ = false;
   bool probing_ = false;
-  std::size_t calls_ = 0;  // handed to the lane and not replied to
+  std::size_t calls_ = 0;   // handed to the lane and not replied to
+  std::size_t marked_ = 0;  // bytes before the mark that is not answered; 0: there is none
 };
 
 Nic::Nic(EventLoop& loop, std::span<NicLane> lanes, std::shared_ptr<NicChannel> channel,
@@ -227,7 +255,9 @@ void Nic::keep(std::unique_ptr<NicConnection> connection) {
 
 void Nic::on_message(NicMessage& message) {
   if (message.kind == NicMessage::Kind::released) {
-    --lanes_[message.link->lane].links;
+    NicLane& lane = lanes_[message.link->lane];
+    lane.unseen.fetch_sub(message.link->unseen, std::memory_order_relaxed);
+    --lane.links;
   } else if (message.link->nic != nullptr) {
     message.link->nic->on_message(message);
   }

@@ -23,6 +23,7 @@ struct NicLane {
   std::shared_ptr<NicChannel> channel;  // to the lane's thread
   // Connections, from being given to one of the threads to the lane's having released them.
   std::atomic<std::size_t> links{0};
+  std::atomic<std::size_t> unseen{0};  // the sum of what its links have
 };
 
 class Nic {

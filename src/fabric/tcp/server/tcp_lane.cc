@@ -42,6 +42,8 @@ void TcpLane::on_message(NicMessage& message) {
       return;
     case NicMessage::Kind::probe:
       return send(*message.link->to_nic, NicMessage::Kind::probed, message.link, message.id);
+    case NicMessage::Kind::mark:
+      return send(*message.link->to_nic, NicMessage::Kind::marked, message.link);
     case NicMessage::Kind::gone:
       if (peer != nullptr) port_.forget(*peer);
       send(*message.link->to_nic, NicMessage::Kind::released, message.link);

@@ -23,6 +23,7 @@ struct TcpLink {
   Peer::Who who;
   std::shared_ptr<NicChannel> to_nic;  // to the NIC's thread
   NicConnection* nic = nullptr;        // the NIC's thread only; null once the connection is lost
+  std::size_t unseen = 0;              // likewise: bytes of requests on their way to the lane
   // The lane's thread only; null before and after the service has the peer.
   TcpPeer* peer = nullptr;
 };
@@ -33,12 +34,14 @@ struct NicMessage {
     hello,    // payload: the request. The first message of a link
     request,  // id, payload
     probe,    // id; answered by probed
+    mark,     // answered by marked: what was sent before it has been seen
     gone,     // the connection was lost. The last message of a link; answered by released
     // To the NIC.
-    welcome,   // payload: the service's answer
-    refused,   // payload: of a refused frame
-    reply,     // id, payload
-    probed,    // id
+    welcome,  // payload: the service's answer
+    refused,  // payload: of a refused frame
+    reply,    // id, payload
+    probed,   // id
+    marked,
     close,     // payload: the reason
     released,  // the lane has forgotten the link
   };
