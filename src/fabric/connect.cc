@@ -2,14 +2,16 @@
 
 #include <fmt/format.h>
 
+#include "fabric/frame.h"
+
 namespace scalio::fabric {
 
 Task<Result<std::unique_ptr<Connection>>> connect(std::span<const ClientTransport> table,
                                                   EventLoop& loop, net::Uri uri, std::uint32_t lane,
                                                   Bytes hello_request, ConnectOptions options) {
-  if (hello_request.size() > kMaxMessage) {
+  if (hello_request.size() > kMaxHello) {
     co_return Status(Code::invalid, fmt::format("a hello of {} bytes, more than {}",
-                                                hello_request.size(), kMaxMessage));
+                                                hello_request.size(), kMaxHello));
   }
   for (const ClientTransport& transport : table) {
     if (transport.scheme.name != uri.scheme) continue;

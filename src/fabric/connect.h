@@ -28,7 +28,7 @@ struct ConnectOptions {
   std::shared_ptr<layout::Credentials> user = nullptr;
 };
 
-// Connects to one lane, saying `hello_request` (at most kMaxMessage bytes) to its service, by the
+// Connects to one lane, saying `hello_request` (at most kMaxHello bytes) to its service, by the
 // transport of `table` that has the URI's scheme. The table must outlive the task.
 //
 // The connection belongs to `loop`'s thread and must be destroyed before the loop, which must turn

@@ -73,7 +73,7 @@ std::string_view to_string(FrameKind kind) {
 
 std::size_t max_payload(FrameKind kind) {
   switch (kind) {
-    case FrameKind::hello: return 16 + kMaxMessage;
+    case FrameKind::hello: return 16 + kMaxHello;
     case FrameKind::welcome: return 16 + kMaxMessage;
     case FrameKind::refused: return 1 + kMaxText;
     case FrameKind::request: return kMaxMessage;
@@ -118,6 +118,17 @@ Result<std::optional<Frame>> take_frame(ByteView& in) {
   frame.payload = in.subspan(kFrameHeader, size);
   in = in.subspan(kFrameHeader + size);
   return std::optional<Frame>(frame);
+}
+
+Result<std::optional<Frame>> take_greeting(ByteView& in) {
+  if (in.size() >= kFrameHeader && known(load<std::uint8_t>(in.data() + 4))) {
+    const auto kind = static_cast<FrameKind>(load<std::uint8_t>(in.data() + 4));
+    if (kind != FrameKind::hello && kind != FrameKind::login && kind != FrameKind::proof &&
+        kind != FrameKind::close) {
+      return Status(Code::invalid, fmt::format("it said {} instead of hello", to_string(kind)));
+    }
+  }
+  return take_frame(in);
 }
 
 Bytes encode(const Hello& hello) {

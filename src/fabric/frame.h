@@ -60,6 +60,7 @@ std::string protocol_text(std::uint32_t version);  // "3.0"
 // Why a version is not spoken with, and which of the two to upgrade: `other`, whose it is, or
 // `own`; as "the client" and "this server".
 std::string not_spoken(std::uint32_t other_version, std::string_view other, std::string_view own);
+constexpr std::size_t kMaxHello = 128;             // bytes of a hello's request to the service
 constexpr std::size_t kMaxText = 4096;             // bytes of a refused's or close's text
 constexpr std::size_t kMaxPayload = kMaxRead + 8;  // of any kind
 
@@ -101,6 +102,9 @@ void put_header(std::byte* at, FrameKind kind, std::uint64_t id, std::size_t siz
 // bytes are needed. Fails with invalid if no valid frame begins so: unknown kind, nonzero padding,
 // or a payload longer than its kind's limit.
 Result<std::optional<Frame>> take_frame(ByteView& in);
+// The same, of who has not been welcomed: also fails, when there is a header, if that is none of
+// hello, login, proof and close. So a stranger is never waited for with more than a short frame.
+Result<std::optional<Frame>> take_greeting(ByteView& in);
 
 struct Hello {
   std::uint32_t lane = 0;

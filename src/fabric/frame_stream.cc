@@ -181,7 +181,8 @@ void FrameStream::keep(ByteView received) {
 void FrameStream::deliver(ByteView& received) {
   bool handed_on = false;
   while (open() && !takes_nothing()) {
-    const Result<std::optional<Frame>> frame = take_frame(received);
+    const Result<std::optional<Frame>> frame =
+        only_greetings_ ? take_greeting(received) : take_frame(received);
     const bool more = frame.ok() && frame->has_value() && (*frame)->kind != FrameKind::close;
     if (!more) {
       if (handed_on) handler_->on_pause();

@@ -47,6 +47,8 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   bool open() const { return state_ == State::open; }
   // The peer has closed it, and not been told to.
   bool ended_by_peer() const { return ended_by_peer_; }
+  // Whether only what is said before the welcome is taken (take_greeting()).
+  void take_only_greetings(bool only) { only_greetings_ = only; }
   // Nothing is read, and no frame handed on, until go_on(): whoever is to deal with them is behind.
   void hold() { held_ = true; }
   void go_on();
@@ -108,6 +110,7 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   bool expect_descriptors_ = false;
   bool descriptors_cut_ = false;  // more were sent than could be taken
   std::size_t unparsed_ = 0;      // bytes received after the frame being handled
+  bool only_greetings_ = false;
   bool held_ = false;
   bool read_again_ = false;  // left off reading before the socket was empty
   bool hangup_ = false;      // the peer will send no more than what is there

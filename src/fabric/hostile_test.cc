@@ -154,6 +154,28 @@ TEST_P(Hostile, AnotherFrameInsteadOfHello) {
   EXPECT_EQ(server.service().requests, 0);
 }
 
+// Nor is it waited for: a stranger has no room for more than it may say.
+TEST_P(Hostile, HalfOfAFrameThatIsNoGreeting) {
+  TestServer server(GetParam());
+  for (const FrameKind kind : {FrameKind::write, FrameKind::request, FrameKind::read_block_done}) {
+    RawClient c(server.uri(GetParam()));
+    Bytes half(kFrameHeader + 1);
+    put_header(half.data(), kind, 1, max_payload(kind));
+    c.send(half);
+    EXPECT_NE(c.closed_with().find("instead of hello"), std::string::npos) << to_string(kind);
+  }
+  for (const FrameKind kind : {FrameKind::hello, FrameKind::login, FrameKind::proof}) {
+    RawClient c(server.uri(GetParam()));
+    Bytes header(kFrameHeader);
+    put_header(header.data(), kind, 1, 0);
+    store(header.data(), static_cast<std::uint32_t>(max_payload(kind) + 1));
+    c.send(header);
+    EXPECT_NE(c.closed_with().find("more than"), std::string::npos) << to_string(kind);
+    EXPECT_LE(max_payload(kind), 256U);
+  }
+  expect_undisturbed(server);
+}
+
 TEST_P(Hostile, AnotherVersion) {
   TestServer server(GetParam());
   RawClient c(server.uri(GetParam()));

@@ -21,6 +21,7 @@ class NicConnection final : public FrameStream::Handler {
         may_fill_(!link_->who || (link_->who->rights & layout::kMayFill) != 0) {
     link_->nic = this;
     stream_->set_handler(*this);
+    stream_->take_only_greetings(false);
   }
   NicConnection(Nic& nic, net::StreamSocket socket, std::shared_ptr<TcpLink> link)
       : NicConnection(
