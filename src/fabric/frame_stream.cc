@@ -63,15 +63,18 @@ FrameStream::FrameStream(Private, EventLoop& loop, net::StreamSocket socket, Han
       handler_(&handler),
       limits_(limits),
       out_(loop.local<net::SendBuffer::Pool>()),
-      stall_timer_(loop, [this] {
-        if (sent_since_stall_ > 0) {
-          sent_since_stall_ = 0;
-          stall_timer_.arm(loop_.now() + limits_.stall_timeout);
-        } else {
-          lose(Status(Code::timed_out, fmt::format("the peer took nothing of {} bytes for {} s",
-                                                   queued(), limits_.stall_timeout / kSecond)));
-        }
-      }) {}
+      stall_timer_(
+          loop,
+          [this] {
+            if (sent_since_stall_ > 0) {
+              sent_since_stall_ = 0;
+              stall_timer_.arm(loop_.now() + limits_.stall_timeout);
+            } else {
+              lose(Status(Code::timed_out, fmt::format("the peer took nothing of {} bytes for {} s",
+                                                       queued(), limits_.stall_timeout / kSecond)));
+            }
+          }),
+      frame_timer_(loop, [this] { check_frame(); }) {}
 
 FrameStream::~FrameStream() { SCALIO_ASSERT(state_ == State::stopped); }
 
@@ -174,6 +177,22 @@ void FrameStream::read_frames() {
 void FrameStream::keep(ByteView received) {
   partial_.resize(received.size());
   copy_bytes(received, partial_.data());
+  if (received.empty() || frame_timer_.armed()) return;
+  frame_ended_ = false;
+  frame_timer_.arm(loop_.now() + limits_.stall_timeout);
+}
+
+// Half a frame is memory that its sender could have for ever. Looked at only so often: there is
+// half of one after nearly every receive of a busy stream.
+void FrameStream::check_frame() {
+  if (!open() || partial_.empty()) return;
+  if (!frame_ended_ && !takes_nothing() && !read_again_) {
+    return fail(
+        Status(Code::timed_out, fmt::format("the peer began a frame and did not end it within {} s",
+                                            limits_.stall_timeout / kSecond)));
+  }
+  frame_ended_ = false;
+  frame_timer_.arm(loop_.now() + limits_.stall_timeout);
 }
 
 // Takes frames off `received` and hands them on, until only a part of one is left, or the peer's
@@ -189,6 +208,7 @@ void FrameStream::deliver(ByteView& received) {
       return end_delivery(frame);
     }
     unparsed_ = received.size();
+    frame_ended_ = true;
     handler_->on_frame(**frame);
     handed_on = true;
   }
@@ -331,6 +351,7 @@ void FrameStream::detach() {
   readable_.reset();
   writable_.reset();
   stall_timer_.cancel();
+  frame_timer_.cancel();
   socket_.close();
   out_.consume(out_.size());
 }

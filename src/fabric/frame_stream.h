@@ -78,6 +78,7 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
   void deliver(ByteView& received);
   void end_delivery(const Result<std::optional<Frame>>& next);
   void keep(ByteView received);
+  void check_frame();
   net::StreamSocket::Received receive(ByteSpan into);
   Status broken(int error) const;
   ssize_t send_with_descriptors(ByteView bytes);
@@ -105,6 +106,8 @@ class FrameStream final : public MessageStream, public std::enable_shared_from_t
 
   // Received and not yet delivered: part of a frame, or frames while it takes nothing.
   Bytes partial_;
+  Timer frame_timer_;         // armed when a part of a frame is there
+  bool frame_ended_ = false;  // since it was armed
   std::vector<int> attached_;
   std::vector<net::UniqueFd> descriptors_;
   bool expect_descriptors_ = false;

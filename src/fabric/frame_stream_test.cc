@@ -167,6 +167,27 @@ TEST_F(FrameStreamTest, DescriptorsThatFindNoRoomAreAFailure) {
   }
 }
 
+TEST(FrameStream, WhoDoesNotEndAFrameIsGivenUp) {
+  const LoopPtr loop = make_loop();
+  int fds[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+  const net::UniqueFd peer(fds[1]);
+  StreamEnd end;
+  StreamLimits limits;
+  limits.stall_timeout = kMillisecond;
+  end.stream = FrameStream::create(*loop, net::UniqueFd(fds[0]), end, limits);
+  // A whole frame, and the half of another.
+  Bytes bytes(2 * kFrameHeader + 1);
+  put_header(bytes.data(), FrameKind::request, 1, 0);
+  put_header(bytes.data() + kFrameHeader, FrameKind::request, 2, 2);
+  ASSERT_EQ(send(peer.get(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+  turn_until(*loop, [&] { return end.lost.has_value(); });
+  EXPECT_EQ(end.lost->code(), Code::timed_out);
+  EXPECT_EQ(end.heard.size(), 1U);
+  end.stream->stop();
+  for (int i = 0; i < 4; ++i) loop->turn(false);
+}
+
 // TLS takes nothing before its handshake is over, though the socket would.
 TEST(FrameStreamUnderTls, ASilentPeerIsGivenUp) {
   const LoopPtr loop = make_loop();

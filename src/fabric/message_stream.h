@@ -13,7 +13,8 @@ struct StreamLimits {
   // Bytes to send; beyond, it stops reading until half of them have gone. For one side only: two
   // that do could wait for each other.
   std::size_t max_queued = SIZE_MAX;
-  // With bytes to send and a peer that takes none.
+  // With bytes to send and a peer that takes none; or, of a FrameStream, one that has begun a frame
+  // and ends neither it nor another.
   Nanos stall_timeout = 30 * kSecond;
 };
 
@@ -26,8 +27,8 @@ class MessageStream {
     // Not a close. The payload is valid during the call. The handler may stop the stream.
     virtual void on_frame(const Frame& frame) = 0;
     // The stream has ended: the peer closed it (unavailable, with its reason), the connection broke
-    // (unavailable), it sent no valid frame (invalid), it takes nothing (timed_out), or fail() was
-    // called. Called once, from the loop; nothing is called after it.
+    // (unavailable), it sent no valid frame (invalid), it takes nothing or does not end a frame
+    // (timed_out), or fail() was called. Called once, from the loop; nothing is called after it.
     virtual void on_lost(const Status& why) = 0;
     // What was queued has been sent.
     virtual void on_sent() {}

@@ -823,6 +823,54 @@ TEST(Tcp, NamesAreLookedUp) {
       Code::unavailable);
 }
 
+// --- Users ---
+
+// One of them takes all that it can get: the other is let in, and so would be a third.
+TEST(Users, OneDoesNotKeepTheOthersOut) {
+  const auto of = [](const std::string& name) {
+    return *layout::Credentials::create(name, "the secret of " + name);
+  };
+  Users users;
+  for (const std::string name : {"ann", "bob"}) {
+    const Result<layout::UserKeys> keys = layout::UserKeys::of("the secret of " + name);
+    ASSERT_TRUE(keys.ok()) << keys.status().to_string();
+    users.by_name[name] = {.rights = layout::kAllRights, .keys = *keys};
+  }
+  Limits limits;
+  limits.max_connections = 8;
+  limits.users = std::make_shared<UserTable>(users);
+  TestServer server(net::kTcp, limits);
+  const auto ann = of("ann"), bob = of("bob");  // of all: what is derived is kept
+  for (const std::string scheme : {net::kUnix, net::kTcp}) {
+    const LoopPtr loop = make_loop();
+    std::vector<std::unique_ptr<Connection>> all;
+    const auto let_in = [&](const std::shared_ptr<layout::Credentials>& user) {
+      ConnectOptions options;
+      options.user = user;
+      auto made =
+          run(*loop, connect(Transports::clients, *loop, server.uri(scheme), 0, Bytes(), options));
+      if (made.ok()) all.push_back(*std::move(made));
+      return made.code();
+    };
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(let_in(ann), Code::ok) << i;
+    EXPECT_EQ(let_in(ann), Code::busy);
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(let_in(bob), Code::ok) << i;
+    EXPECT_EQ(let_in(bob), Code::busy);
+    // What one gives back the other may have.
+    all.erase(all.begin(), all.begin() + 4);
+    wait_until([&] { return let_in(bob) == Code::ok; });
+    all.clear();
+    wait_until([&] { return server.service().connected == server.service().disconnected; });
+    // With nobody else there are no others to keep out.
+    limits.users->replace(Users{{{"ann", users.by_name["ann"]}}});
+    for (int i = 0; i < 8; ++i) wait_until([&] { return let_in(ann) == Code::ok; });
+    EXPECT_EQ(let_in(ann), Code::busy);
+    limits.users->replace(users);
+    all.clear();
+    wait_until([&] { return server.service().connected == server.service().disconnected; });
+  }
+}
+
 // --- TLS ---
 
 Result<std::unique_ptr<Connection>> connect_by_tls(EventLoop& loop, const net::Uri& uri,

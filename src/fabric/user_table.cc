@@ -14,6 +14,11 @@ void UserTable::replace(Users users) {
   users_ = std::move(users);
 }
 
+std::size_t UserTable::count() const {
+  const std::lock_guard lock(mutex_);
+  return users_.by_name.size();
+}
+
 layout::UserRecord UserTable::find(const std::string& name) const {
   const std::lock_guard lock(mutex_);
   // Made in both cases: how long it takes tells nothing.

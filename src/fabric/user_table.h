@@ -26,6 +26,7 @@ class UserTable {
 
   // Who is connected stays so, with the rights that it has.
   void replace(Users users);
+  std::size_t count() const;
   // Of a name that nobody has: a record without rights, whose secret nobody knows.
   layout::UserRecord find(const std::string& name) const;
   // What was guessed of its secrets, by all ways in together.

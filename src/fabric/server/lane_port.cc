@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace scalio::fabric {
 
 LanePort::LanePort(std::uint32_t lane, LaneEndpoint endpoint, std::uint64_t epoch, int epoch_fd,
@@ -20,16 +22,33 @@ void LanePort::hand_over(std::function<void()> admit) {
 
 Result<Bytes> LanePort::ask_service(ServerPeer& peer, ByteView request) {
   SCALIO_ASSERT(limits_.users == nullptr || peer.who != nullptr);
-  Result<Bytes> answer = Status(
-      Code::busy,
-      fmt::format("lane {} has {} connections already, which is the most", lane_, peers_.size()));
-  if (peers_.size() < limits_.max_connections) answer = endpoint_.service->on_hello(peer, request);
+  const Status room = check_room(peer);
+  Result<Bytes> answer =
+      room.ok() ? endpoint_.service->on_hello(peer, request) : Result<Bytes>(room);
   SCALIO_ASSERT(!answer.ok() || answer->size() <= kMaxMessage);
   if (!answer.ok()) warn(peer.name(), "refused: " + answer.status().message());
   return answer;
 }
 
+// Where there are several users, none may keep the others out: of what these do not have each may
+// have half.
+Status LanePort::check_room(const ServerPeer& peer) const {
+  if (peers_.size() >= limits_.max_connections) {
+    return {Code::busy, fmt::format("lane {} has {} connections already, which is the most", lane_,
+                                    peers_.size())};
+  }
+  if (!peer.who || limits_.users->count() < 2) return Status();
+  const auto found = of_users_.find(peer.who->user);
+  const std::size_t its = found == of_users_.end() ? 0 : found->second;
+  const std::size_t not_of_others = limits_.max_connections - (peers_.size() - its);
+  if (its < std::max<std::size_t>(not_of_others / 2, 1)) return Status();
+  return {Code::busy, fmt::format("user {} has {} of the {} connections that lane {} may have, and "
+                                  "the rest is for other users",
+                                  peer.who->user, its, limits_.max_connections, lane_)};
+}
+
 void LanePort::keep(std::unique_ptr<ServerPeer> peer) {
+  if (peer->who) ++of_users_[peer->who->user];
   peers_.emplace(peer.get(), std::move(peer));
 }
 
@@ -37,6 +56,10 @@ void LanePort::forget(ServerPeer& peer) {
   // Off the list first: the service may look for other peers.
   auto node = peers_.extract(&peer);
   SCALIO_ASSERT(!node.empty());
+  if (peer.who) {
+    const auto its = of_users_.find(peer.who->user);
+    if (--its->second == 0) of_users_.erase(its);
+  }
   endpoint_.service->on_disconnect(peer);
 }
 

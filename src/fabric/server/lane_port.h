@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,12 +58,15 @@ class LanePort {
   void stop(const std::string& reason);
 
  private:
+  Status check_room(const ServerPeer& peer) const;
+
   const std::uint32_t lane_;
   const LaneEndpoint endpoint_;
   const std::uint64_t epoch_;
   const int epoch_fd_;
   const Limits limits_;
   std::unordered_map<ServerPeer*, std::unique_ptr<ServerPeer>> peers_;  // those the service knows
+  std::map<std::string, std::size_t> of_users_;  // how many of these are whose
   // They have not said hello.
   std::unordered_map<NewcomerPeer*, std::unique_ptr<NewcomerPeer>> newcomers_;
   std::atomic<std::size_t> waiting_{0};  // handed over, not yet taken
