@@ -1,5 +1,6 @@
-// WrongSecrets: how often the secret of one user may be guessed from one place: a few times at
-// once, then once a second. Who guesses keeps out nobody of another place, and of its own only who
+// WrongSecrets: how often the secret of one user may be guessed: from one place a few times at
+// once, then once a second; from all places together ten times as often, because places are cheap.
+// Who guesses keeps out nobody of a place that has said the secret, and of its own place only who
 // says the same name. It counts for names that nobody has too, so that it tells nothing of them.
 #pragma once
 
@@ -16,6 +17,9 @@ class WrongSecrets {
  public:
   static constexpr unsigned kAtOnce = 10;
   static constexpr Nanos kOneIn = kSecond;
+  // Of one name, from all places.
+  static constexpr unsigned kAllAtOnce = 100;
+  static constexpr Nanos kAllOneIn = kSecond / 10;
   // Of places and names that are remembered. If there are more, the one that has the least against
   // it is forgotten.
   static constexpr std::size_t kMost = 4096;
@@ -24,12 +28,18 @@ class WrongSecrets {
   bool may_try(const std::string& place, const std::string& user, Nanos now) const;
   // One was wrong.
   void count(const std::string& place, const std::string& user, Nanos now);
+  // One was right: what others guess does not keep this place out.
+  void right(const std::string& place, const std::string& user, Nanos now);
 
  private:
   static std::string entry_of(const std::string& place, const std::string& user);
+  bool within(const std::string& entry, Nanos bound) const;
+  void add(const std::string& entry, Nanos each, Nanos now);
 
   mutable std::mutex mutex_;
-  std::map<std::string, Nanos> clear_at_;  // when nothing is held against it any more
+  // When nothing is held against it any more; of a name from all places with an empty place.
+  std::map<std::string, Nanos> clear_at_;
+  std::map<std::string, Nanos> right_at_;  // when it was last right, of kMost
 };
 
 }  // namespace scalio::fabric

@@ -26,6 +26,40 @@ TEST(WrongSecrets, WhoGuessesKeepsOutNoOtherUserAndNoOtherPlace) {
   EXPECT_TRUE(wrong.may_try("tcp 10.0.0.8", "ann", 0));
 }
 
+// Places cost nothing to who has many: of one name they have a bound together, too.
+TEST(WrongSecrets, ManyPlacesHaveABoundTogether) {
+  WrongSecrets wrong;
+  const auto place = [](unsigned i) { return "tcp 10.0.1." + std::to_string(i); };
+  unsigned taken = 0;
+  for (unsigned i = 0; i < 1000; ++i) {
+    if (!wrong.may_try(place(i), "ann", 0)) continue;
+    wrong.count(place(i), "ann", 0);
+    ++taken;
+  }
+  EXPECT_EQ(taken, WrongSecrets::kAllAtOnce);
+  EXPECT_FALSE(wrong.may_try(kHost, "ann", WrongSecrets::kAllOneIn - 1));
+  EXPECT_TRUE(wrong.may_try(kHost, "ann", WrongSecrets::kAllOneIn));
+  EXPECT_TRUE(wrong.may_try(kHost, "bob", 0));
+}
+
+TEST(WrongSecrets, WhereOneWasRightOthersKeepNobodyOut) {
+  WrongSecrets wrong;
+  wrong.right(kHost, "ann", 0);
+  for (unsigned i = 0; i < 1000; ++i) wrong.count("tcp 10.0.1." + std::to_string(i), "ann", 0);
+  EXPECT_FALSE(wrong.may_try("tcp 10.0.0.8", "ann", 0));
+  EXPECT_TRUE(wrong.may_try(kHost, "ann", 0));
+  // But it may not guess more than any other place.
+  for (unsigned i = 0; i < WrongSecrets::kAtOnce; ++i) wrong.count(kHost, "ann", 0);
+  EXPECT_FALSE(wrong.may_try(kHost, "ann", 0));
+}
+
+// What one place tries beyond its own bound, all at once, is not held against others.
+TEST(WrongSecrets, OnePlaceDoesNotUseUpTheBoundOfAll) {
+  WrongSecrets wrong;
+  for (unsigned i = 0; i < 1000; ++i) wrong.count(kHost, "ann", 0);
+  EXPECT_TRUE(wrong.may_try("tcp 10.0.0.8", "ann", 0));
+}
+
 TEST(WrongSecrets, WhatIsRememberedHasALimitAndTheLatestStays) {
   WrongSecrets wrong;
   for (unsigned i = 0; i < WrongSecrets::kAtOnce; ++i) wrong.count(kHost, "guessed", 0);

@@ -1,5 +1,6 @@
 #include "net/socket.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -65,23 +66,31 @@ Status remove_stale(const std::string& path, const Address& address) {
   return Status();
 }
 
-// An address of either family as one of IPv6; nothing for a name.
+// An address of either family as one of IPv6.
+in6_addr as_ipv6(const sockaddr* address) {
+  if (address->sa_family == AF_INET6)
+    return reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr;
+  in6_addr mapped{};
+  mapped.s6_addr[10] = mapped.s6_addr[11] = 0xff;
+  std::memcpy(mapped.s6_addr + 12, &reinterpret_cast<const sockaddr_in*>(address)->sin_addr, 4);
+  return mapped;
+}
+
+// The same; nothing for a name.
 std::optional<in6_addr> numeric(const std::string& host) {
   const Result<std::vector<Address>> found = resolve(host, 0, true, false);
   if (!found.ok()) return std::nullopt;
-  const sockaddr_storage& storage = found->front().storage;
-  if (storage.ss_family == AF_INET6)
-    return reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
-  in6_addr mapped{};
-  mapped.s6_addr[10] = mapped.s6_addr[11] = 0xff;
-  std::memcpy(mapped.s6_addr + 12, &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, 4);
-  return mapped;
+  return as_ipv6(generic(found->front()));
 }
 
 std::uint32_t ipv4_of(const in6_addr& mapped) {
   std::uint32_t address = 0;
   std::memcpy(&address, mapped.s6_addr + 12, sizeof address);
   return ntohl(address);
+}
+
+bool loops_back(const in6_addr& a) {
+  return IN6_IS_ADDR_V4MAPPED(&a) ? ipv4_of(a) >> 24 == IN_LOOPBACKNET : IN6_IS_ADDR_LOOPBACK(&a);
 }
 
 }  // namespace
@@ -95,8 +104,7 @@ bool is_every_address(const std::string& host) {
 bool is_loopback(const std::string& host) {
   if (host == "localhost") return true;
   const std::optional<in6_addr> a = numeric(host);
-  return a && (IN6_IS_ADDR_V4MAPPED(&*a) ? ipv4_of(*a) >> 24 == IN_LOOPBACKNET
-                                         : IN6_IS_ADDR_LOOPBACK(&*a));
+  return a && loops_back(*a);
 }
 
 std::string name_of(const sockaddr* address) {
@@ -109,6 +117,17 @@ std::string name_of(const sockaddr* address) {
   }
   return address->sa_family == AF_INET6 ? fmt::format("[{}]:{}", host, port)
                                         : fmt::format("{}:{}", host, port);
+}
+
+std::string place_of(const sockaddr* address) {
+  in6_addr a = as_ipv6(address);
+  if (loops_back(a)) return "tcp loopback";
+  char text[INET6_ADDRSTRLEN] = {};
+  if (IN6_IS_ADDR_V4MAPPED(&a)) {
+    return fmt::format("tcp {}", inet_ntop(AF_INET, a.s6_addr + 12, text, sizeof text));
+  }
+  std::memset(a.s6_addr + 8, 0, 8);  // the interface's half, which its owner chooses
+  return fmt::format("tcp [{}]/64", inet_ntop(AF_INET6, &a, text, sizeof text));
 }
 
 Result<Address> unix_address(const std::string& path) {
@@ -234,7 +253,7 @@ Result<Listener::Accepted> Listener::accept() {
     } else {
       tune_tcp(accepted.fd.get());
       accepted.name = "tcp " + name_of(reinterpret_cast<sockaddr*>(&peer));
-      accepted.place = accepted.name.substr(0, accepted.name.rfind(':'));
+      accepted.place = place_of(reinterpret_cast<sockaddr*>(&peer));
     }
     return accepted;
   }

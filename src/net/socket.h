@@ -43,7 +43,7 @@ class Listener {
   struct Accepted {
     UniqueFd fd;
     std::string name;
-    // Whence it comes, with its other connections: "tcp 10.0.0.7", or a user of this machine,
+    // Whence it comes, with its other connections: place_of(), or a user of this machine,
     // "unix uid 1000".
     std::string place;
   };
@@ -79,6 +79,9 @@ bool is_loopback(const std::string& host);
 
 // An address of IPv4 or IPv6 as people write it: "10.0.0.7:5000".
 std::string name_of(const sockaddr* address);
+// Whence who has this address comes, however many addresses it has: "tcp 10.0.0.7", "tcp loopback",
+// "tcp [2001:db8:1:2::]/64". For bounds on what strangers may.
+std::string place_of(const sockaddr* address);
 // Fails with invalid if the path does not fit into a socket address.
 Result<Address> unix_address(const std::string& path);
 // The addresses of a host, at least one. Blocks for name servers, unless `numeric_only`; then a
