@@ -123,7 +123,7 @@ class World {
   net::UniqueFd connect_socket() {
     int ends[2];
     require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    subsystem_->adopt(net::UniqueFd(ends[0]), "fuzz");
+    subsystem_->adopt(net::UniqueFd(ends[0]), "fuzz", "fuzz");
     return net::UniqueFd(ends[1]);
   }
 

@@ -85,9 +85,12 @@ Bytes health_log(const block::Counters& all) {
 
 Controller::Controller(const ControllerModel& model, ControllerType type, std::uint16_t id,
                        const ConnectData& host, std::uint32_t keep_alive_ms)
-    : model_(model), type_(type), id_(id), host_(host), keep_alive_(model.loop, [this] {
-        on_keep_alive_timer();
-      }) {
+    : model_(model),
+      type_(type),
+      id_(id),
+      host_(host),
+      made_at_(model.loop.now()),
+      keep_alive_(model.loop, [this] { on_keep_alive_timer(); }) {
   if (type_ == ControllerType::discovery && keep_alive_ms == 0)
     keep_alive_ms = kDiscoveryKeepAliveMs;
   start_keep_alive(keep_alive_ms);
@@ -99,6 +102,7 @@ std::string Controller::host_name() const { return printable(host_.host_nqn); }
 Controller::~Controller() { SCALIO_ASSERT(queues_.empty()); }
 
 bool Controller::attach(std::uint16_t queue_id, QueueConnection& queue) {
+  used_ |= queue_id != 0;
   return queues_.emplace(queue_id, &queue).second;
 }
 
@@ -175,15 +179,18 @@ void Controller::start_keep_alive(std::uint32_t ms) {
   keep_alive_ms_ =
       static_cast<std::uint32_t>(round_up(std::min(ms, kMaxKeepAliveMs), kKeepAliveUnitMs));
   traffic_ = false;
-  keep_alive_.cancel();
-  if (keep_alive_ms_ != 0) keep_alive_.arm(model_.loop.now() + keep_alive_ms_ * kMillisecond);
+  const Nanos bound =
+      keep_alive_ms_ != 0 ? keep_alive_ms_ * kMillisecond : model_.limits.unused_timeout;
+  keep_alive_.arm(model_.loop.now() + bound);
 }
 
 // A host that is silent is noticed after one to two of its keep-alive times, as with any
-// traffic-based one.
+// traffic-based one. One that has asked for none may be silent for as long as it has I/O queues.
 void Controller::on_keep_alive_timer() {
-  if (traffic_) return start_keep_alive(keep_alive_ms_);
+  const bool may_be_silent = keep_alive_ms_ == 0 && queues_.size() > 1;
+  if (traffic_ || may_be_silent) return start_keep_alive(keep_alive_ms_);
   status_ |= kFatal;
+  if (keep_alive_ms_ == 0) return end_all("it has no I/O queue, and nothing comes from its host");
   end_all(fmt::format("nothing from its host for {} ms, not even a keep-alive", keep_alive_ms_));
 }
 

@@ -67,6 +67,10 @@ class Controller : public std::enable_shared_from_this<Controller> {
   std::string host_name() const;  // for logs
   ControllerType type() const { return type_; }
 
+  // Whether it has ever had an I/O queue; and since when it is there.
+  bool used() const { return used_; }
+  Nanos made_at() const { return made_at_; }
+
   // A command came from the host, on whichever queue: it is alive.
   void note_traffic() { traffic_ = true; }
 
@@ -122,6 +126,8 @@ class Controller : public std::enable_shared_from_this<Controller> {
   std::uint32_t event_mask_ = 0;
   std::uint32_t keep_alive_ms_ = 0;
   bool traffic_ = false;  // since the timer was armed
+  bool used_ = false;
+  const Nanos made_at_;
   Timer keep_alive_;
 };
 

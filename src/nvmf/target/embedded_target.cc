@@ -98,7 +98,7 @@ class HostAcceptor {
     for (;;) {
       Result<net::Listener::Accepted> accepted = listener_.accept();
       if (accepted.ok()) {
-        subsystem_.adopt(std::move(accepted->fd), std::move(accepted->name));
+        subsystem_.adopt(std::move(accepted->fd), std::move(accepted->name), accepted->place);
         continue;
       }
       if (accepted.code() == Code::busy) {

@@ -20,6 +20,8 @@ constexpr std::size_t kReceiveAhead = 256 * 1024;
 constexpr std::uint16_t kLastControllerId = 0xffef;
 
 constexpr std::uint32_t kLeastAdminEntries = 32;
+// So often at most each thread looks at all of its associations because there are too many.
+constexpr Nanos kMakeRoomEvery = kSecond;
 
 // `where`: in the Connect command or its data.
 CommandResult invalid_parameter(std::uint32_t where) {
@@ -46,15 +48,51 @@ Subsystem::~Subsystem() {
   SCALIO_ASSERT(closed_ && connections_.empty() && closing_ == 0 && controllers_.empty());
 }
 
-void Subsystem::adopt(net::UniqueFd socket, std::string name) {
+void Subsystem::adopt(net::UniqueFd socket, std::string name, const std::string& place) {
   if (closed_) return;
-  const bool too_many = connections() >= limits().max_connections;
+  const std::size_t most = limits().max_connections;
+  if (connections() >= most) make_room();
+  const std::shared_ptr<const std::string> from = known_place(place);
+  const auto others_of_it = static_cast<std::size_t>(from.use_count()) - 1;
+  const bool few = others_of_it < std::min(TargetLimits::kFew, most / 16);
+  const bool too_many = connections() >= most && !few;
   if (too_many) log_.warn(loop().now(), name + ": refused: there are too many connections");
-  if (connections() >= limits().max_connections + TargetLimits::kToldWhy) return;
+  const std::size_t beyond = TargetLimits::kToldWhy - (few ? 0 : TargetLimits::kForOthers);
+  if (connections() >= most + beyond) return;
   const auto connection =
-      std::make_shared<TargetConnection>(*this, std::move(socket), std::move(name), too_many);
+      std::make_shared<TargetConnection>(*this, std::move(socket), std::move(name), from, too_many);
   ++threads_.connections;
   keep(connection);
+}
+
+std::shared_ptr<const std::string> Subsystem::known_place(const std::string& place) {
+  if (places_.size() > limits().max_connections)
+    std::erase_if(places_, [](const auto& known) { return known.second.expired(); });
+  std::weak_ptr<const std::string>& known = places_[place];
+  std::shared_ptr<const std::string> name = known.lock();
+  if (!name) known = name = std::make_shared<const std::string>(place);
+  return name;
+}
+
+// Ends what hosts have begun and do not use, on all threads.
+void Subsystem::make_room() {
+  if (loop().now() < next_room_) return;
+  next_room_ = loop().now() + kMakeRoomEvery;
+  drop_unused();
+  for (std::size_t i = 0; i < threads_.count(); ++i) {
+    Subsystem& other = threads_.subsystem(i);
+    if (&other != this) other.loop().run_on_loop([&other] { other.drop_unused(); });
+  }
+}
+
+void Subsystem::drop_unused() {
+  std::vector<std::shared_ptr<Controller>> unused;
+  for (const auto& [id, controller] : controllers_) {
+    if (!controller->used() && controller->made_at() + limits().connect_timeout <= loop().now())
+      unused.push_back(controller);
+  }
+  for (const auto& controller : unused)
+    controller->end_all("it never had an I/O queue, and there are too many connections");
 }
 
 void Subsystem::keep(const std::shared_ptr<TargetConnection>& connection) {
@@ -81,8 +119,8 @@ void Subsystem::hand_over(std::size_t thread, MovedConnection connection) {
 
 void Subsystem::take(MovedConnection moved) {
   SCALIO_ASSERT(!closed_);
-  const auto connection = std::make_shared<TargetConnection>(*this, std::move(moved.socket),
-                                                             std::move(moved.name), false);
+  const auto connection = std::make_shared<TargetConnection>(
+      *this, std::move(moved.socket), std::move(moved.name), std::move(moved.place), false);
   keep(connection);
   connection->go_on(moved.rules, moved.format, moved.received);
 }

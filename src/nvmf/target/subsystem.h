@@ -50,6 +50,7 @@ struct AllowedHosts {
 struct MovedConnection {
   net::UniqueFd socket;
   std::string name;
+  std::shared_ptr<const std::string> place;
   PduRules rules;
   PduFormat format;
   Bytes received;  // from its Connect command on
@@ -65,8 +66,8 @@ class Subsystem {
   // close_all() was called, and no connection is left, closing or not.
   ~Subsystem();
 
-  // A new connection, named for logs, of the first thread.
-  void adopt(net::UniqueFd socket, std::string name);
+  // A new connection, named for logs, of the first thread. `place`: as of a Listener.
+  void adopt(net::UniqueFd socket, std::string name, const std::string& place);
   // Closes all connections and takes no more.
   void close_all();
   // Closed connections that still have commands with a device.
@@ -118,6 +119,9 @@ class Subsystem {
   ByteSpan receive_space() { return receive_space_; }
 
  private:
+  std::shared_ptr<const std::string> known_place(const std::string& place);
+  void make_room();
+  void drop_unused();
   Connected connect_admin(const ConnectCommand& command, const ConnectData& data,
                           Controller::QueueConnection& queue, const TargetPort& local);
   Connected connect_io(const ConnectCommand& command, const ConnectData& data,
@@ -141,6 +145,11 @@ class Subsystem {
   std::unordered_map<TargetConnection*, std::shared_ptr<TargetConnection>> connections_;
   std::size_t closing_ = 0;  // closed connections that still exist
   bool closed_ = false;
+
+  // Of the first thread. Each connection of a place has the place's name, on whichever thread: its
+  // use count is how many there are.
+  std::map<std::string, std::weak_ptr<const std::string>> places_;
+  Nanos next_room_ = 0;  // when associations that are not used may be ended again
 };
 
 }  // namespace scalio::nvmf

@@ -130,9 +130,10 @@ struct TargetConnection::DataShare {
 };
 
 TargetConnection::TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name,
-                                   bool too_many)
+                                   std::shared_ptr<const std::string> place, bool too_many)
     : subsystem_(subsystem),
       name_(std::move(name)),
+      place_(std::move(place)),
       too_many_(too_many),
       socket_(PduSocket::create(subsystem.loop(), std::move(socket), *this,
                                 subsystem.receive_space(), subsystem.limits().stall_timeout)),
@@ -253,8 +254,8 @@ void TargetConnection::move(std::size_t thread, ByteView received) {
   connect_timeout_.cancel();
   moved_ = true;
   subsystem_.forget(*this);
-  subsystem_.hand_over(
-      thread, {std::move(socket), name_, rules_, format_, Bytes(received.begin(), received.end())});
+  subsystem_.hand_over(thread, {std::move(socket), name_, place_, rules_, format_,
+                                Bytes(received.begin(), received.end())});
 }
 
 void TargetConnection::on_pdu(const Pdu& pdu, ByteView bytes) {

@@ -22,8 +22,10 @@ class TargetConnection final : public Controller::QueueConnection,
                                public PduSocket::PduHandler,
                                public std::enable_shared_from_this<TargetConnection> {
  public:
-  // `too_many`: it is one more than there may be, and is told so when it says what it wants.
-  TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name, bool too_many);
+  // `place`: whence it comes; it is counted by what has this. `too_many`: it is one more than there
+  // may be, and is told so when it says what it wants.
+  TargetConnection(Subsystem& subsystem, net::UniqueFd socket, std::string name,
+                   std::shared_ptr<const std::string> place, bool too_many);
   ~TargetConnection();
   // Begins to serve it.
   void start();
@@ -90,6 +92,7 @@ class TargetConnection final : public Controller::QueueConnection,
 
   Subsystem& subsystem_;
   const std::string name_;
+  const std::shared_ptr<const std::string> place_;
   const bool too_many_;
   bool moved_ = false;  // to another thread
   State state_ = State::new_one;

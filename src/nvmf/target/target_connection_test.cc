@@ -60,7 +60,7 @@ TEST(EmbeddedTarget, Limits) {
   third.greet();
   EXPECT_EQ(third.connect(0).status(), StatusCode::connect_controller_busy);
   std::vector<std::unique_ptr<RawHost>> told;
-  while (target->connections() < 2 + TargetLimits::kToldWhy) {
+  while (target->connections() < 2 + TargetLimits::kToldWhy - TargetLimits::kForOthers) {
     told.push_back(std::make_unique<RawHost>(*target));
     told.back()->greet();
   }
@@ -90,6 +90,45 @@ TEST(EmbeddedTarget, HostsThatDoNotConnect) {
   RawHost greeted(*target);
   greeted.greet();
   EXPECT_EQ(greeted.closed_with(), std::nullopt);
+}
+
+// Associations that are begun and not used keep nobody out, nor do they last.
+TEST(EmbeddedTarget, AssociationsWithoutAnIoQueueMakeRoom) {
+  TargetOptions o = options();
+  o.limits.max_connections = 6;
+  o.limits.connect_timeout = kSecond;
+  const auto target = start(std::move(o));
+  RawHost admin(*target), io(*target);
+  io.make_queue(admin.make_controller());
+  std::vector<std::unique_ptr<RawHost>> unused;
+  for (int i = 0; i < 4; ++i) {
+    unused.push_back(std::make_unique<RawHost>(*target));
+    unused.back()->make_controller();
+  }
+  const auto let_in = [&target] {
+    RawHost other(*target);
+    other.greet();
+    return other.connect(0).status() == StatusCode::success;
+  };
+  int tries = 0;
+  while (!let_in() && ++tries < 1000) usleep(50'000);
+  EXPECT_LT(tries, 1000);
+  for (const auto& host : unused) EXPECT_EQ(host->closed_with(), std::nullopt);
+  EXPECT_EQ(io.run(read_command(1, 0, 1)).status(), StatusCode::success);
+}
+
+TEST(EmbeddedTarget, AnAssociationThatIsNotUsedEnds) {
+  TargetOptions o = options();
+  o.limits.unused_timeout = kSecond;
+  const auto target = start(std::move(o));
+  RawHost admin(*target), io(*target), unused(*target);
+  io.make_queue(admin.make_controller());
+  unused.make_controller();
+  EXPECT_EQ(unused.closed_with(), std::nullopt);
+  // With an I/O queue, and without a keep-alive, a host may be silent.
+  usleep(1'500'000);
+  EXPECT_EQ(io.run(read_command(1, 0, 1)).status(), StatusCode::success);
+  EXPECT_EQ(admin.run(make_identify(Cns::controller)).status(), StatusCode::success);
 }
 
 // Asks for more than it takes.

@@ -22,9 +22,13 @@ namespace scalio::nvmf {
 // that takes what it asks for keeps a small part of it busy.
 struct TargetLimits {
   // TCP connections, that is queues. Who connects beyond is told so in answer to its Connect
-  // command; beyond kToldWhy more a connection is closed without a word.
+  // command; beyond kToldWhy more a connection is closed without a word. kForOthers of these are
+  // for who comes from a place (net::place_of()) that has few connections, kFew at most and of a
+  // small target fewer: it is served. So one place that has all keeps no other out.
   std::size_t max_connections = 1024;
   static constexpr std::size_t kToldWhy = 64;
+  static constexpr std::size_t kForOthers = 32;
+  static constexpr std::size_t kFew = 8;
   // I/O queues of one controller, that is of one association of one host.
   std::uint16_t max_io_queues = 64;
   // Commands of an I/O queue at a time: 2 to 4096. Of an admin queue it is 32 at least. A queue may
@@ -41,6 +45,10 @@ struct TargetLimits {
   // From accepting a connection to its Connect command, and from there, where the host is to prove
   // who it is, until it has.
   Nanos connect_timeout = 5 * kSecond;
+  // An association that has no I/O queue, and whose host has asked for no keep-alive, ends when
+  // nothing comes from the host for so long. When there are too many connections, every one ends
+  // that never had an I/O queue, once it is as old as connect_timeout.
+  Nanos unused_timeout = 120 * kSecond;
   // A host that takes nothing of what waits for it, or sends no more of a PDU or transfer that it
   // has begun, for this long, is disconnected.
   Nanos stall_timeout = 30 * kSecond;
