@@ -219,7 +219,7 @@ TEST_F(Metrics, AScrapeFindsAServerThatIsStopped) {
   std::vector<net::UniqueFd> asked;
   for (int i = 0; i < 8; ++i) {
     asked.push_back(http_connect(port_));
-    http_send(asked.back(), "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    http_send(asked.back(), "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
   }
   store_.stop();
   for (const net::UniqueFd& fd : asked) {

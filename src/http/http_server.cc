@@ -32,6 +32,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMemory = 16 << 10;
 // What connections have to end before the daemon starts again.
 constexpr std::chrono::seconds kToEnd{1};
+// Of all connections, those included that are ending.
+constexpr unsigned kMostOpen = 2 * HttpServer::kMaxConnections;
 // Its stack: a page parses JSON, which is as deep as parse_json() allows.
 constexpr std::size_t kStack = 512 << 10;
 
@@ -68,14 +70,20 @@ struct HttpServer::Impl {
   Status start_daemon();
   void stop_daemon();
   Status renew(HttpsKey key);
-  Answer answer_to(std::string_view method, std::string_view path) const;
+  Answer answer_to(std::string_view path) const;
+  std::optional<Answer> refuse(MHD_Connection* connection, std::string_view method);
+  bool is_our_host(std::string_view host) const;
+  bool make_room(const std::string& place);
   void begun(MHD_Connection* connection);
+  void asked(MHD_Connection* connection);
   void ended(MHD_Connection* connection);
   void end_old();
 
   static MHD_Result on_request(void* self, MHD_Connection* connection, const char* path,
                                const char* method, const char* version, const char* upload,
                                std::size_t* upload_size, void** request);
+  static MHD_Result queue(MHD_Connection* connection, const Answer& answer);
+  static MHD_Result on_accept(void* self, const sockaddr* address, socklen_t size);
   static void on_connection(void* self, MHD_Connection* connection, void**,
                             MHD_ConnectionNotificationCode what);
 
@@ -87,8 +95,11 @@ struct HttpServer::Impl {
 
   // Ends connections that live too long; asleep while there are none.
   struct Live {
-    int socket;
+    int socket = -1;
+    std::string place;
+    Clock::time_point begin;
     Clock::time_point end;
+    bool asked = false;  // its header is there
   };
   std::mutex mutex;
   std::condition_variable changed;
@@ -160,12 +171,11 @@ Status HttpServer::Impl::start_daemon() {
   }
   more.push_back({MHD_OPTION_END, 0, nullptr});
   daemon = MHD_start_daemon(
-      flags, 0, nullptr, nullptr, &Impl::on_request, this, MHD_OPTION_EXTERNAL_LOGGER, &log_line,
-      nullptr, MHD_OPTION_LISTEN_SOCKET, given, MHD_OPTION_CONNECTION_LIMIT,
-      static_cast<unsigned>(kMaxConnections), MHD_OPTION_CONNECTION_MEMORY_LIMIT, kMemory,
-      MHD_OPTION_CONNECTION_TIMEOUT, limits.idle_seconds, MHD_OPTION_THREAD_STACK_SIZE, kStack,
-      MHD_OPTION_NOTIFY_CONNECTION, &Impl::on_connection, this, MHD_OPTION_ARRAY, more.data(),
-      MHD_OPTION_END);
+      flags, 0, &Impl::on_accept, this, &Impl::on_request, this, MHD_OPTION_EXTERNAL_LOGGER,
+      &log_line, nullptr, MHD_OPTION_LISTEN_SOCKET, given, MHD_OPTION_CONNECTION_LIMIT, kMostOpen,
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, kMemory, MHD_OPTION_CONNECTION_TIMEOUT,
+      limits.idle_seconds, MHD_OPTION_THREAD_STACK_SIZE, kStack, MHD_OPTION_NOTIFY_CONNECTION,
+      &Impl::on_connection, this, MHD_OPTION_ARRAY, more.data(), MHD_OPTION_END);
   if (daemon == nullptr) {
     return {Code::unavailable,
             fmt::format("cannot serve HTTP on {}: no thread or no descriptor is left{}",
@@ -174,16 +184,54 @@ Status HttpServer::Impl::start_daemon() {
   return Status();
 }
 
+// Before a connection from there begins. One that is ended here ends in its own thread, soon: it is
+// not waited for.
+bool HttpServer::Impl::make_room(const std::string& place) {
+  const std::lock_guard lock(mutex);
+  const auto full = [&](bool of_the_place) {
+    const auto counts = [&](const auto& one) { return !of_the_place || one.second.place == place; };
+    const auto there = static_cast<std::size_t>(std::ranges::count_if(live, counts));
+    if (there < (of_the_place ? kMaxOfAPlace : kMaxConnections)) return false;
+    auto oldest = live.end();
+    for (auto it = live.begin(); it != live.end(); ++it) {
+      if (!counts(*it) || it->second.asked) continue;
+      if (oldest == live.end() || it->second.begin < oldest->second.begin) oldest = it;
+    }
+    if (oldest == live.end()) return true;
+    shutdown(oldest->second.socket, SHUT_RDWR);
+    live.erase(oldest);
+    return false;
+  };
+  return !full(true) && !full(false);
+}
+
+MHD_Result HttpServer::Impl::on_accept(void* self, const sockaddr* address, socklen_t) {
+  return static_cast<Impl*>(self)->make_room(net::place_of(address)) ? MHD_YES : MHD_NO;
+}
+
 void HttpServer::Impl::begun(MHD_Connection* connection) {
   const MHD_ConnectionInfo* info =
       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  if (info == nullptr) return;
+  const MHD_ConnectionInfo* whence =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  if (info == nullptr || whence == nullptr) return;
+  const Clock::time_point now = Clock::now();
+  const unsigned header = std::min(limits.header_seconds, limits.longest_seconds);
   {
     std::lock_guard lock(mutex);
-    live[connection] = {info->connect_fd,
-                        Clock::now() + std::chrono::seconds(limits.longest_seconds)};
+    live[connection] = {info->connect_fd, net::place_of(whence->client_addr), now,
+                        now + std::chrono::seconds(header)};
   }
   changed.notify_all();
+}
+
+// Its header is there.
+void HttpServer::Impl::asked(MHD_Connection* connection) {
+  const std::lock_guard lock(mutex);
+  const auto found = live.find(connection);
+  if (found == live.end()) return;
+  found->second.asked = true;
+  found->second.end = found->second.begin + std::chrono::seconds(limits.longest_seconds);
 }
 
 // Its socket is closed after this.
@@ -226,9 +274,7 @@ void HttpServer::Impl::on_connection(void* self, MHD_Connection* connection, voi
   }
 }
 
-Answer HttpServer::Impl::answer_to(std::string_view method, std::string_view path) const {
-  if (method != MHD_HTTP_METHOD_GET && method != MHD_HTTP_METHOD_HEAD)
-    return {.status = MHD_HTTP_METHOD_NOT_ALLOWED, .body = "Only GET and HEAD are answered.\n"};
+Answer HttpServer::Impl::answer_to(std::string_view path) const {
   const auto page = pages.find(std::string(path));
   if (page != pages.end()) return page->second();
   std::string body = "There is no such page. There are:\n";
@@ -236,21 +282,54 @@ Answer HttpServer::Impl::answer_to(std::string_view method, std::string_view pat
   return {.status = MHD_HTTP_NOT_FOUND, .body = std::move(body)};
 }
 
+// Of a Host field: "example.com:80", "[::1]:9100".
+bool HttpServer::Impl::is_our_host(std::string_view host) const {
+  const std::size_t end = host.starts_with('[') ? host.find(']') : host.rfind(':');
+  std::string name(host.substr(0, end));
+  if (name.starts_with('[')) name.erase(0, 1);
+  return name == "localhost" || net::resolve(name, 0, true, false).ok();
+}
+
+// What is to be answered when no more than the header is there, so that no body is read.
+std::optional<Answer> HttpServer::Impl::refuse(MHD_Connection* connection,
+                                               std::string_view method) {
+  const auto field = [&](const char* name) {
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+  };
+  if (method != MHD_HTTP_METHOD_GET && method != MHD_HTTP_METHOD_HEAD) {
+    return Answer{.status = MHD_HTTP_METHOD_NOT_ALLOWED,
+                  .body = "Only GET and HEAD are answered.\n"};
+  }
+  const char* const length = field(MHD_HTTP_HEADER_CONTENT_LENGTH);
+  if ((length != nullptr && std::string_view(length) != "0") ||
+      field(MHD_HTTP_HEADER_TRANSFER_ENCODING) != nullptr) {
+    return Answer{.status = MHD_HTTP_CONTENT_TOO_LARGE, .body = "A question has no body here.\n"};
+  }
+  // Under TLS a foreign name is refused by the browser: the certificate is not for it.
+  const char* const host = field(MHD_HTTP_HEADER_HOST);
+  if (host != nullptr && !https && net::is_loopback(listener.uri().host) && !is_our_host(host)) {
+    return Answer{.status = MHD_HTTP_MISDIRECTED_REQUEST,
+                  .body = "This server is asked as localhost, or by an address.\n"};
+  }
+  return std::nullopt;
+}
+
 MHD_Result HttpServer::Impl::on_request(void* self, MHD_Connection* connection, const char* path,
-                                        const char* method, const char*, const char*,
-                                        std::size_t* upload_size, void** request) {
-  // It is called when the header is there, then for each part of a body, which nobody reads, then
-  // once more.
+                                        const char* method, const char*, const char*, std::size_t*,
+                                        void** request) {
+  // It is called when the header is there, and, if that was not answered, once more.
   static int seen = 0;
+  Impl& impl = *static_cast<Impl*>(self);
   if (*request == nullptr) {
     *request = &seen;
-    return MHD_YES;
+    impl.asked(connection);
+    const std::optional<Answer> refused = impl.refuse(connection, method);
+    return refused ? queue(connection, *refused) : MHD_YES;
   }
-  if (*upload_size != 0) {
-    *upload_size = 0;
-    return MHD_YES;
-  }
-  const Answer answer = static_cast<Impl*>(self)->answer_to(method, path);
+  return queue(connection, impl.answer_to(path));
+}
+
+MHD_Result HttpServer::Impl::queue(MHD_Connection* connection, const Answer& answer) {
   MHD_Response* response = MHD_create_response_from_buffer(
       answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
   if (response == nullptr) return MHD_NO;

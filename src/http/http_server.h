@@ -1,9 +1,14 @@
 // HttpServer: a few pages by HTTP, for programs that watch this one and for people.
 //
 // A port for those may be reached by others than those. So everything is bounded: connections, the
-// memory and the life of each; a request has no body, and gets one answer. By libmicrohttpd, with a
-// thread a connection: a page may wait for something, and then nobody else waits for it. Nothing
-// runs while nobody asks.
+// memory and the life of each; a request has no body, and gets one answer. Who has not asked yet
+// makes room for who comes: so one that holds connections keeps nobody out who asks at once. By
+// libmicrohttpd, with a thread a connection: a page may wait for something, and then nobody else
+// waits for it. Nothing runs while nobody asks.
+//
+// A page of a foreign site can have a browser ask a name of that site's that it has made an address
+// of this machine (DNS rebinding), and read the answer. So a server on loopback, without TLS,
+// answers no other host than localhost or an address.
 #pragma once
 
 #include <scalio/status.h>
@@ -30,7 +35,8 @@ using Pages = std::map<std::string, std::function<Answer()>>;
 
 struct HttpLimits {
   unsigned idle_seconds = 5;      // a connection that says nothing and takes nothing
-  unsigned longest_seconds = 15;  // a connection from its begin to its end
+  unsigned header_seconds = 2;    // until it has asked
+  unsigned longest_seconds = 15;  // from its begin to its end
 };
 
 // For HTTPS: in PEM, the server's certificate, with those between it and the CA, and its key.
@@ -41,10 +47,12 @@ struct HttpsKey {
 
 class HttpServer {
  public:
-  // At one time, whoever they are; more wait until one has ended, or are closed.
+  // At one time, and of one place (net::place_of()). For one more the oldest of these that has not
+  // asked is ended; if all have, it is closed.
   static constexpr std::size_t kMaxConnections = 16;
-  // What it has open at most.
-  static constexpr std::size_t kDescriptors = kMaxConnections + 4;
+  static constexpr std::size_t kMaxOfAPlace = 12;
+  // What it has open at most: some are ending.
+  static constexpr std::size_t kDescriptors = 2 * kMaxConnections + 4;
 
   // Listens: with `https`, for TLS 1.3 alone, by libmicrohttpd's GnuTLS. Failures: as
   // net::Listener::open; unavailable.

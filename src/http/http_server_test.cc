@@ -42,7 +42,7 @@ std::string answers_as(std::uint16_t port) {
   const std::unique_ptr<SSL, FreeTls> session(SSL_new(context.get()));
   SSL_set_fd(session.get(), fd.get());
   if (SSL_connect(session.get()) != 1) return "";
-  const std::string request = "GET /one HTTP/1.1\r\nHost: a\r\n\r\n";
+  const std::string request = "GET /one HTTP/1.1\r\nHost: localhost\r\n\r\n";
   SSL_write(session.get(), request.data(), static_cast<int>(request.size()));
   char answer[12];
   if (SSL_read(session.get(), answer, sizeof answer) != sizeof answer ||
@@ -94,11 +94,12 @@ TEST_F(HttpServerTest, AnswersItsPages) {
 
 TEST_F(HttpServerTest, TakesNothingButQuestions) {
   start();
-  const HttpReply head = say("HEAD /one HTTP/1.1\r\nHost: a\r\n\r\n");
+  const HttpReply head = say("HEAD /one HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_EQ(head.status, 200);
   EXPECT_EQ(head.body, "");
-  EXPECT_EQ(say("POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody").status, 405);
-  EXPECT_EQ(say("DELETE /one HTTP/1.1\r\nHost: a\r\n\r\n").status, 405);
+  EXPECT_EQ(say("POST /one HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody").status,
+            405);
+  EXPECT_EQ(say("DELETE /one HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 405);
   EXPECT_NE(say("\x16\x03\x01 nothing of HTTP\r\n\r\n").status, 200);
   EXPECT_TRUE(answers());
 }
@@ -107,7 +108,7 @@ TEST_F(HttpServerTest, AHeaderThatIsTooLongIsRefused) {
   start();
   const std::string fill(1000, 'x');
   const net::UniqueFd fd = http_connect(port());
-  std::string request = "GET /one HTTP/1.1\r\nHost: a\r\n";
+  std::string request = "GET /one HTTP/1.1\r\nHost: localhost\r\n";
   for (int i = 0; i < 100; ++i) request += "X-" + std::to_string(i) + ": " + fill + "\r\n";
   http_send(fd, request + "\r\n");
   EXPECT_NE(http_receive(fd).status, 200);
@@ -127,24 +128,60 @@ TEST_F(HttpServerTest, WhoSaysNothingIsClosed) {
 }
 
 TEST_F(HttpServerTest, WhoIsNeverDoneIsClosed) {
-  start({.idle_seconds = 60, .longest_seconds = 2});
-  const net::UniqueFd fd = http_connect(port());
-  ASSERT_TRUE(http_send(fd, "GET /one HTTP/1.1\r\n"));
-  int lines = 0;
-  const timeval wait{0, 100'000};
-  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-  char c;
-  // A line now and then, until the other side has closed; only a server without the bound takes so
-  // many.
-  while (lines < 600 && recv(fd.get(), &c, 1, 0) < 0 && errno == EAGAIN &&
-         http_send(fd, "A: b\r\n"))
-    ++lines;
-  EXPECT_LT(lines, 600);
-  EXPECT_TRUE(answers());
+  for (const HttpLimits& limits : {HttpLimits{60, 60, 2}, HttpLimits{60, 1, 60}}) {
+    start(limits);
+    const net::UniqueFd fd = http_connect(port());
+    ASSERT_TRUE(http_send(fd, "GET /one HTTP/1.1\r\n"));
+    int lines = 0;
+    const timeval wait{0, 100'000};
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    char c;
+    // A line now and then, until the other side has closed; only a server without the bound takes
+    // so many.
+    while (lines < 300 && recv(fd.get(), &c, 1, 0) < 0 && errno == EAGAIN &&
+           http_send(fd, "A: b\r\n"))
+      ++lines;
+    EXPECT_LT(lines, 300);
+    EXPECT_TRUE(answers());
+  }
+}
+
+// More than there may be, of one place and altogether, none of which asks.
+TEST_F(HttpServerTest, WhoHoldsConnectionsKeepsNobodyOut) {
+  start({.idle_seconds = 60, .header_seconds = 60, .longest_seconds = 60});
+  std::vector<net::UniqueFd> held;
+  for (std::size_t i = 0; i < 3 * HttpServer::kMaxConnections; ++i) {
+    held.push_back(http_connect(port()));
+    http_send(held.back(), "GET /one HTTP/1.1\r\nX: ");
+  }
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(answers()) << i;
+}
+
+TEST_F(HttpServerTest, ABodyIsNotWaitedFor) {
+  start({.idle_seconds = 60, .header_seconds = 60, .longest_seconds = 60});
+  const std::string body = "Host: localhost\r\nContent-Length: 100000\r\n\r\n";
+  EXPECT_EQ(say("POST /one HTTP/1.1\r\n" + body).status, 405);
+  EXPECT_EQ(say("GET /one HTTP/1.1\r\n" + body).status, 413);
+  EXPECT_EQ(
+      say("GET /one HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n").status,
+      413);
+}
+
+// What a page of another site has a browser ask, by a name of its own for 127.0.0.1.
+TEST_F(HttpServerTest, OnLoopbackNoOtherHostIsAnswered) {
+  start();
+  const auto as = [this](const std::string& host) {
+    return say("GET /one HTTP/1.1\r\nHost: " + host + "\r\n\r\n").status;
+  };
+  for (const char* host :
+       {"localhost", "localhost:9109", "127.0.0.1:9109", "[::1]:9109", "10.0.0.7"})
+    EXPECT_EQ(as(host), 200) << host;
+  for (const char* host : {"evil.example", "evil.example:9109", "localhost.evil.example", "[evil]"})
+    EXPECT_EQ(as(host), 421) << host;
 }
 
 TEST_F(HttpServerTest, EndsWithConnectionsOpen) {
-  start({.idle_seconds = 60, .longest_seconds = 60});
+  start({.idle_seconds = 60, .header_seconds = 60, .longest_seconds = 60});
   const net::UniqueFd silent = http_connect(port()), begun = http_connect(port());
   ASSERT_TRUE(http_send(begun, "GET /one HT"));
   EXPECT_TRUE(answers());
