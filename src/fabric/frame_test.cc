@@ -77,6 +77,25 @@ TEST(Frame, UnknownKindsAndPaddingAreRefused) {
   EXPECT_EQ(take_frame(in).code(), Code::invalid);
 }
 
+// Judged when the header is there: the rest need not come.
+TEST(Frame, OfGreetingsFourKindsAreTaken) {
+  for (int k = 1; k <= 18; ++k) {
+    const auto kind = static_cast<FrameKind>(k);
+    const bool greeting = kind == FrameKind::hello || kind == FrameKind::login ||
+                          kind == FrameKind::proof || kind == FrameKind::close;
+    Bytes bytes(kFrameHeader);
+    put_header(bytes.data(), kind, 0, max_payload(kind));
+    ByteView in = bytes;
+    EXPECT_EQ(take_greeting(in).code(), greeting ? Code::ok : Code::invalid) << to_string(kind);
+    in = ByteView(bytes).first(kFrameHeader - 1);
+    EXPECT_TRUE(take_greeting(in).ok());
+    store(bytes.data(), static_cast<std::uint32_t>(max_payload(kind) + 1));
+    in = bytes;
+    EXPECT_EQ(take_greeting(in).code(), Code::invalid) << to_string(kind);
+    EXPECT_TRUE(!greeting || max_payload(kind) <= kMaxText);
+  }
+}
+
 TEST(Frame, GarbageIsTakenOrRefusedAndNeverReadPastItsEnd) {
   std::mt19937_64 random(1);
   for (int run = 0; run < 20000; ++run) {

@@ -25,6 +25,9 @@ const layout::ClientLogin& stranger() {
 }  // namespace
 
 void run(ByteView input) {
+  ByteView said = input;
+  const Result<std::optional<Frame>> greeting = take_greeting(said);
+  if (greeting.ok() && *greeting) require((*greeting)->payload.size() <= kMaxText);
   for (ByteView rest = input; !rest.empty();) {
     const std::size_t before = rest.size();
     Result<std::optional<Frame>> frame = take_frame(rest);
