@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <nlohmann/json.hpp>
-#include <string_view>
-#include <utility>
+#include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "base/json.h"
@@ -16,18 +17,34 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// What a server says is shown within these: its names and values are no larger, and a table of many
+// columns has a cell for each name of each column. 4096 shards have 256 names.
+constexpr std::size_t kMostCells = 1 << 20;
+constexpr std::size_t kMostBytes = 64 << 20;  // of all tables together, as they are printed
+constexpr std::size_t kLongestName = 256;
+constexpr std::size_t kLongestValue = 4096;
+
 // A name and its values, one a column.
 struct StatRow {
   std::string name;
   std::vector<std::string> values;
 };
-using Rows = std::vector<StatRow>;
+
+struct StatRows {
+  explicit StatRows(std::size_t shown_columns) : columns(shown_columns) {}
+
+  const std::size_t columns;
+  std::vector<StatRow> rows;
+  std::unordered_map<std::string, std::size_t> places = {};  // of names in `rows`
+  std::uint64_t left_out = 0;                                // values, for want of room
+};
 
 std::string text(const Json& value) {
   if (value.is_null()) return "-";
-  if (value.is_string()) return printable(value.get<std::string>());
   if (value.is_number_float()) return fmt::format("{:.3f}", value.get<double>());
-  return printable(json_text(value));
+  std::string all = value.is_string() ? value.get<std::string>() : json_text(value);
+  if (all.size() <= kLongestValue) return printable(all);
+  return printable(all.substr(0, kLongestValue)) + "...";
 }
 
 bool is_table(const Json& value) {
@@ -36,36 +53,49 @@ bool is_table(const Json& value) {
 }
 
 // Puts the members of an object into one column of the rows; rows that are not there yet are added.
-void put_column(Rows& rows, std::size_t column, std::size_t columns, const std::string& prefix,
-                const Json& object) {
+void put_column(StatRows& into, std::size_t column, const std::string& prefix, const Json& object) {
   for (const auto& [key, value] : object.items()) {
-    std::string name = prefix + printable(key);
+    // Made printable once more, because it may be cut within a character.
+    const std::string name = printable((prefix + printable(key)).substr(0, kLongestName));
     if (value.is_object()) {
-      put_column(rows, column, columns, name + ".", value);
+      put_column(into, column, name + ".", value);
       continue;
     }
-    auto row = std::ranges::find(rows, name, &StatRow::name);
-    if (row == rows.end())
-      row = rows.insert(rows.end(), {name, std::vector<std::string>(columns, "-")});
-    row->values[column] = text(value);
+    const auto known = into.places.find(name);
+    if (known != into.places.end()) {
+      into.rows[known->second].values[column] = text(value);
+    } else if ((into.rows.size() + 1) * into.columns <= kMostCells) {
+      into.places.emplace(name, into.rows.size());
+      into.rows.push_back({name, std::vector<std::string>(into.columns, "-")});
+      into.rows.back().values[column] = text(value);
+    } else {
+      ++into.left_out;
+    }
   }
 }
 
-void print(std::string& out, const Rows& rows) {
-  if (rows.empty()) return;
+// Appends them to `out`, in which `before` bytes are taken.
+void print(std::string& out, std::size_t before, const StatRows& table) {
+  if (table.rows.empty() && table.left_out == 0) return;
   std::size_t name_width = 0;
-  std::vector<std::size_t> widths(rows[0].values.size());
-  for (const StatRow& row : rows) {
+  std::vector<std::size_t> widths(table.columns);
+  for (const StatRow& row : table.rows) {
     name_width = std::max(name_width, row.name.size());
     for (std::size_t i = 0; i < widths.size(); ++i)
       widths[i] = std::max(widths[i], row.values[i].size());
   }
-  for (const StatRow& row : rows) {
+  std::size_t line = name_width + 1;
+  for (const std::size_t width : widths) line += 2 + width;
+  const std::size_t room = kMostBytes - std::min(kMostBytes, before);
+  const std::size_t shown = std::min(table.rows.size(), room / line);
+  for (const StatRow& row : std::span(table.rows).first(shown)) {
     out += fmt::format("{:<{}}", row.name, name_width);
     for (std::size_t i = 0; i < widths.size(); ++i)
       out += fmt::format("  {:>{}}", row.values[i], widths[i]);
     out += '\n';
   }
+  if (shown < table.rows.size() || table.left_out > 0)
+    out += "... and more than a table holds: `--json` has it\n";
 }
 
 }  // namespace
@@ -78,15 +108,15 @@ std::string stat_table(const Json& stat) {
       scalars[key] = value;
       continue;
     }
-    Rows rows;
-    for (std::size_t i = 0; i < value.size(); ++i) put_column(rows, i, value.size(), "", value[i]);
-    tables += "\n" + printable(key) + "\n";
-    print(tables, rows);
+    StatRows rows(value.size());
+    for (std::size_t i = 0; i < value.size(); ++i) put_column(rows, i, "", value[i]);
+    tables += "\n" + printable(key.substr(0, kLongestName)) + "\n";
+    print(tables, tables.size(), rows);
   }
-  Rows rows;
-  put_column(rows, 0, 1, "", scalars);
+  StatRows rows(1);
+  put_column(rows, 0, "", scalars);
   std::string out;
-  print(out, rows);
+  print(out, tables.size(), rows);
   return out + tables;
 }
 

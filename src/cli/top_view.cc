@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "cli/peer_json.h"
 
 namespace scalio::cli {
 namespace {
@@ -17,21 +18,10 @@ using Json = nlohmann::json;
 constexpr std::size_t kWidth = 80;
 constexpr std::size_t kBar = 20;
 
-double number(const Json& json, const char* path) {
-  const Json::json_pointer at(path);
-  return json.contains(at) && json[at].is_number() ? json[at].get<double>() : 0;
-}
-std::uint64_t count(const Json& json, const char* path) {
-  return static_cast<std::uint64_t>(std::max(0.0, number(json, path)));
-}
-const Json& list(const Json& json, const char* name) {
-  static const Json kNone = Json::array();
-  return json.contains(name) && json[name].is_array() ? json[name] : kNone;
-}
-
 // Four digits at most, and a unit of 1000: "12.3K".
 std::string in_short(double n) {
   constexpr std::string_view kUnits = " KMGTP";
+  n = std::min(n, 999e15);
   std::size_t unit = 0;
   while (n >= 999.5 && unit + 1 < kUnits.size()) {
     n /= 1000;
@@ -43,13 +33,13 @@ std::string in_short(double n) {
 }
 
 std::string bar(double fraction) {
-  fraction = std::clamp(fraction, 0.0, 1.0);
+  fraction = fraction > 0 ? std::min(fraction, 1.0) : 0;  // 0 also of what is no number
   const auto filled = static_cast<std::size_t>(fraction * kBar + 0.5);
   return fmt::format("[{:#<{}}{:.<{}}] {:3.0f} %", "", filled, "", kBar - filled, fraction * 100);
 }
 
 std::string time_of(double seconds) {
-  const auto s = static_cast<std::uint64_t>(std::max(0.0, seconds));
+  const auto s = static_cast<std::uint64_t>(seconds);
   const std::string clock = fmt::format("{:02}:{:02}:{:02}", s / 3600 % 24, s / 60 % 60, s % 60);
   return s < 86'400 ? clock : fmt::format("{} d {}", s / 86'400, clock);
 }
@@ -57,8 +47,8 @@ std::string time_of(double seconds) {
 class TopView {
  public:
   TopView(const Json& before, const Json& after, double seconds)
-      : same_(count(before, "/pid") == count(after, "/pid") &&
-              number(before, "/started_unix_ms") == number(after, "/started_unix_ms")),
+      : same_(count_at(before, "/pid") == count_at(after, "/pid") &&
+              number_at(before, "/started_unix_ms") == number_at(after, "/started_unix_ms")),
         before_(before),
         after_(after),
         seconds_(std::max(seconds, 0.001)) {}
@@ -76,13 +66,13 @@ class TopView {
 
   // A second, of the same field of two objects.
   double rate(const Json& before, const Json& after, const char* path) const {
-    const double begin = same_ ? number(before, path) : 0;
-    return std::max(0.0, number(after, path) - begin) / seconds_;
+    const double begin = same_ ? number_at(before, path) : 0;
+    return std::max(0.0, number_at(after, path) - begin) / seconds_;
   }
   // The same, of the sum over all shards.
   double rate_of_shards(const char* path) const {
     double sum = 0;
-    const Json& shards = list(after_, "shards");
+    const Json& shards = list_at(after_, "shards");
     for (std::size_t i = 0; i < shards.size(); ++i) {
       sum += rate(earlier("shards", i), shards[i], path);
     }
@@ -90,17 +80,17 @@ class TopView {
   }
   const Json& earlier(const char* name, std::size_t i) const {
     static const Json kNone = Json::object();
-    const Json& all = list(before_, name);
+    const Json& all = list_at(before_, name);
     return i < all.size() ? all[i] : kNone;
   }
 
   void title(std::string_view server) {
     std::uint64_t clients = 0;
-    for (const Json& lane : list(after_, "lanes"))
-      clients = std::max(clients, count(lane, "/clients"));
+    for (const Json& lane : list_at(after_, "lanes"))
+      clients = std::max(clients, count_at(lane, "/clients"));
     line(fmt::format("scalio  {:<28.28}  up {}  clients {}  rss {}B{}", printable(server),
-                     time_of(number(after_, "/uptime_seconds")), clients,
-                     in_short(number(after_, "/rss_bytes")),
+                     time_of(number_at(after_, "/uptime_seconds")), clients,
+                     in_short(number_at(after_, "/rss_bytes")),
                      same_ ? "" : "  (another process than before)"));
   }
 
@@ -117,8 +107,8 @@ class TopView {
                           rate_of_shards("/writes/end_changes");
     const double batches = rate_of_shards("/log/batches");
     double in_flight = 0;
-    for (const Json& shard : list(after_, "shards"))
-      in_flight += number(shard, "/writes/in_flight");
+    for (const Json& shard : list_at(after_, "shards"))
+      in_flight += number_at(shard, "/writes/in_flight");
     line(fmt::format("PUTs {:>8}/s   {} a log batch   {:.0f} in flight", in_short(writes),
                      batches > 0 ? fmt::format("{:.1f}", writes / batches) : "-", in_flight));
     line(fmt::format(
@@ -131,18 +121,18 @@ class TopView {
   void lanes() {
     line("");
     line("lane  busy                          clients  shards");
-    const Json& lanes = list(after_, "lanes");
+    const Json& lanes = list_at(after_, "lanes");
     for (std::size_t i = 0; i < lanes.size(); ++i) {
       const double wall = rate(earlier("lanes", i), lanes[i], "/wall_us");
       const double cpu = rate(earlier("lanes", i), lanes[i], "/cpu_us");
-      line(fmt::format("{:>4}  {}  {:>7}  {}", count(lanes[i], "/lane"),
-                       bar(wall > 0 ? cpu / wall : 0), count(lanes[i], "/clients"),
+      line(fmt::format("{:>4}  {}  {:>7}  {}", count_at(lanes[i], "/lane"),
+                       bar(wall > 0 ? cpu / wall : 0), count_at(lanes[i], "/clients"),
                        shards_of(lanes[i])));
     }
   }
   static std::string shards_of(const Json& lane) {
     std::string all;
-    for (const Json& shard : list(lane, "shards")) {
+    for (const Json& shard : list_at(lane, "shards")) {
       if (shard.is_number_integer()) all += fmt::format("{} ", shard.get<std::int64_t>());
     }
     return all;
@@ -160,7 +150,7 @@ class TopView {
   };
   void ssds() {
     std::vector<TopSsd> ssds;
-    const Json& shards = list(after_, "shards");
+    const Json& shards = list_at(after_, "shards");
     for (std::size_t i = 0; i < shards.size(); ++i) {
       const Json& now = shards[i];
       const std::string device = now.contains("device") && now["device"].is_string()
@@ -215,21 +205,21 @@ class TopView {
     ssd.read += rate(before, now, "/ssd/bytes_read");
     ssd.written += rate(before, now, "/ssd/bytes_written");
     ssd.merged += rate(before, now, "/merge/records");
-    ssd.log_used += number(now, "/log/used");
-    ssd.log_size += number(now, "/log/size");
-    ssd.dirty += number(now, "/cache/dirty");
-    ssd.records += number(now, "/records/count");
-    ssd.used += number(now, "/records/bytes");
-    ssd.free += number(now, "/records/free_bytes");
+    ssd.log_used += number_at(now, "/log/used");
+    ssd.log_size += number_at(now, "/log/size");
+    ssd.dirty += number_at(now, "/cache/dirty");
+    ssd.records += number_at(now, "/records/count");
+    ssd.used += number_at(now, "/records/bytes");
+    ssd.free += number_at(now, "/records/free_bytes");
     ssd.refused += rate(before, now, "/writes/refused_full");
-    ssd.live += number(now, "/values/live_bytes");
-    ssd.dead += number(now, "/values/dead_bytes");
-    ssd.free_values += number(now, "/values/free_bytes");
-    ssd.usable += number(now, "/values/usable_bytes");
+    ssd.live += number_at(now, "/values/live_bytes");
+    ssd.dead += number_at(now, "/values/dead_bytes");
+    ssd.free_values += number_at(now, "/values/free_bytes");
+    ssd.usable += number_at(now, "/values/usable_bytes");
     ssd.came += rate(before, now, "/values/bytes_written");
     ssd.moved += rate(before, now, "/values/bytes_moved");
-    ssd.p50 = std::max(ssd.p50, number(now, "/recent/write_p50_us"));
-    ssd.p99 = std::max(ssd.p99, number(now, "/recent/write_p99_us"));
+    ssd.p50 = std::max(ssd.p50, number_at(now, "/recent/write_p50_us"));
+    ssd.p99 = std::max(ssd.p99, number_at(now, "/recent/write_p99_us"));
     const Json::json_pointer values_full("/values/full");
     if (now.contains(values_full) && now[values_full] == true) ssd.state = "VALUES FULL";
     if (now.contains("full") && now["full"] == true) ssd.state = "FULL";

@@ -122,5 +122,27 @@ TEST(TopView, OddStatisticsAreShown) {
   }
 }
 
+// Sums of these are infinite, and their ratios are no numbers.
+TEST(TopView, FiguresOfAnySizeAreShown) {
+  for (const double huge : {1e308, 1.8e19, -1e308}) {
+    const json shard = {
+        {"device", "/dev/a"},
+        {"ssd", {{"reads", huge}, {"bytes_read", huge}}},
+        {"log", {{"used", huge}, {"size", huge}}},
+        {"records", {{"count", huge}, {"bytes", huge}, {"free_bytes", huge}}},
+        {"recent", {{"write_p50_us", huge}, {"write_p99_us", huge}}},
+        {"values", {{"live_bytes", huge}, {"usable_bytes", huge}, {"bytes_written", huge}}}};
+    const json lane = {{"lane", huge}, {"clients", huge}, {"cpu_us", huge}, {"wall_us", huge}};
+    const json after = {
+        {"pid", huge},    {"uptime_seconds", huge}, {"rss_bytes", huge},       {"hits", huge},
+        {"misses", huge}, {"lanes", {lane, lane}},  {"shards", {shard, shard}}};
+    const std::string view = top_view("s", json::object(), after, 0);
+    std::istringstream lines(view);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
+    EXPECT_NE(view.find(huge > 0 ? "999P" : "rss 0B"), std::string::npos) << view;
+    EXPECT_EQ(view.find("nan"), std::string::npos) << view;
+  }
+}
+
 }  // namespace
 }  // namespace scalio::cli
