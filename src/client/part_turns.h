@@ -37,6 +37,7 @@ class FairTurns {
       waiting_.wake_one();
     }
   }
+  bool all_taken() const { return free_ == 0; }
 
   // Whoever has a turn says so when it gets on. Until when to wait for a turn since `began`: while
   // others get on, theirs end, and then it comes.

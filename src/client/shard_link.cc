@@ -71,6 +71,7 @@ ShardLink::ShardLink(const Deadlines& deadlines, Connector connector, const Clie
       resume_timeout_(to_nanos(options.resume_timeout)),
       deadlines_(deadlines),
       connected_(executor_),
+      turns_(executor_, 1),
       window_(executor_),
       time_told_(executor_) {}
 
@@ -161,9 +162,17 @@ Task<Result<std::shared_ptr<ShardConnection>>> ShardLink::get() {
     connect_failure_ = co_await connect_again();
     connecting_ = false;
     connected_.wake_all();
-    if (!connect_failure_.ok()) co_return connect_failure_;
+    if (!connect_failure_.ok()) {
+      ++connect_failures_;
+      co_return connect_failure_;
+    }
   }
   co_return current_;
+}
+
+bool ShardLink::has_room(const ShardConnection& link) const {
+  return calls_ < writes_of(link.calls) &&
+         session_->next_sequence < session_->acknowledged() + layout::kSessionWindow;
 }
 
 Task<Result<std::shared_ptr<ShardConnection>>> ShardLink::connect(Nanos deadline) {
@@ -173,12 +182,21 @@ Task<Result<std::shared_ptr<ShardConnection>>> ShardLink::connect(Nanos deadline
 
 Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
   Result<std::shared_ptr<ShardConnection>> link = co_await get();
-  while (link.ok() && !write.given_up &&
-         (calls_ >= writes_of((*link)->calls) ||
-          session_->next_sequence >= session_->acknowledged() + layout::kSessionWindow)) {
-    co_await window_.wait();
-    // A write that cannot be sent now must not use up a sequence.
-    link = co_await get();
+  // In order: a caller whose write has ended begins the next one before those that wait are
+  // resumed. A write that cannot be sent now must not use up a sequence.
+  std::optional<FairTurns::Turn> turn;
+  if (link.ok() && (turns_.all_taken() || !has_room(**link))) {
+    const std::uint64_t failures = connect_failures_;
+    co_await turns_.take();
+    turn.emplace(turns_);
+    while (!write.given_up) {
+      // That there is no connection any more, one finds out for all that wait.
+      if (!alive() && connect_failures_ != failures && !connect_failure_.ok())
+        co_return Attempt{connect_failure_};
+      link = co_await get();
+      if (!link.ok() || has_room(**link)) break;
+      co_await window_.wait();
+    }
   }
   if (!link.ok()) co_return Attempt{link.status()};
   if (write.given_up) co_return Attempt{Status(Code::timed_out, "the write was not sent")};
@@ -190,6 +208,7 @@ Task<ShardLink::Attempt> ShardLink::write_once(PendingWrite& write) {
   const std::uint64_t sequence = session->next_sequence++;
   session->in_flight.insert(sequence);
   ++calls_;
+  turn.reset();
 
   std::optional<Attempt> outcome;
   while (!outcome) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "client/lanes.h"
+#include "client/part_turns.h"
 #include "client/shard_connection.h"
 #include "task/deadlines.h"
 #include "task/sync.h"
@@ -104,6 +105,7 @@ class ShardLink {
   };
   Task<Status> connect_again();
   Task<Status> connect_once(Nanos bound);
+  bool has_room(const ShardConnection& link) const;  // for one more write
   Task<Attempt> write_once(PendingWrite& write);
   static Attempt attempt_of(const PendingWrite& write, ByteView answer);
   Task<Result<WriteReply>> carry_out(std::shared_ptr<PendingWrite> write);
@@ -125,8 +127,10 @@ class ShardLink {
   std::shared_ptr<ClientSession> session_ = std::make_shared<ClientSession>();
   bool connecting_ = false;
   Status connect_failure_;
+  std::uint64_t connect_failures_ = 0;  // so many so far
   WaitList connected_;
-  WaitList window_;  // waits for the window of sequences to move on
+  FairTurns turns_;  // of writes, to wait for room: whoever has the one is the next to be sent
+  WaitList window_;  // waits for the window of sequences to move on, or for a call
   WaitList time_told_;
   std::size_t calls_ = 0;
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/timeouts.h"
 #include "layout/hash_block.h"
 #include "testing/joined_shard.h"
 #include "testing/local_connection.h"
@@ -275,6 +276,37 @@ TEST_F(ShardLinkTest, WritesBeyondWhatMayBeInFlightAreQueued) {
   EXPECT_EQ(sequences, kWrites);
   for (const auto& w : written) EXPECT_TRUE(w.has_value() && w->ok());
   EXPECT_TRUE(stat.has_value() && stat->ok());
+}
+
+// Whoever has ended begins again before anybody that waits is resumed.
+TEST_F(ShardLinkTest, QueuedWritesGoBeforeThoseThatBeginLater) {
+  connect();
+  std::vector<int> ended(600);
+  const auto writer = [&](std::size_t i) -> Task<void> {
+    for (int round = 0; round < 2; ++round) {
+      const Written done = co_await put();
+      EXPECT_TRUE(done.ok());
+      ++ended[i];
+    }
+  };
+  for (std::size_t i = 0; i < ended.size(); ++i) time_.spawn(writer(i));
+  for (std::size_t i = 0; i < ended.size(); ++i) answer_oldest({Code::ok, 1, {}});
+  EXPECT_EQ(ended, std::vector<int>(ended.size(), 1));
+  while (!connection_->waiting.empty()) answer_oldest({Code::ok, 1, {}});
+  EXPECT_EQ(ended, std::vector<int>(ended.size(), 2));
+}
+
+TEST_F(ShardLinkTest, QueuedWritesHearTogetherThatThereIsNoConnectionAnyMore) {
+  connect();
+  std::vector<std::optional<Written>> written(600);
+  for (auto& w : written) time_.start(put(), w);
+  refusal_ = Status(Code::unavailable, "refused");
+  connection_->lose(Status(Code::unavailable, "gone"));
+  time_.run_until(time_.now() + to_nanos(options_.resume_timeout) + kSecond);
+  for (const auto& w : written) {
+    ASSERT_TRUE(w.has_value());
+    EXPECT_THAT(w->status().message(), HasSubstr("refused"));
+  }
 }
 
 // However little a lane of many shards leaves to each.
