@@ -37,6 +37,23 @@ std::uint64_t seed_of(const Header& archive) {
 
 Status corrupt(std::string_view what) { return Status(Code::corrupt, std::string(what)); }
 
+// Nothing if it cannot be one.
+std::optional<ScannedRecord> next_record(ByteReader& r) {
+  const auto key_size = r.get<std::uint8_t>();
+  const auto has_end = r.get<std::uint8_t>();
+  const auto value_size = r.get<std::uint32_t>();
+  const auto version = r.get<std::uint64_t>();
+  const std::uint64_t end = has_end == 1 ? r.get<std::uint64_t>() : 0;
+  const std::string_view key = as_string(r.bytes(key_size));
+  const std::string_view value = as_string(r.bytes(value_size));
+  if (!r.ok() || key.empty() || has_end > 1 || (has_end == 1) != (end != 0) ||
+      end > layout::kLatestEnd) {
+    return std::nullopt;
+  }
+  return ScannedRecord{key, value, version,
+                       EndTime(EndTime::duration(static_cast<std::int64_t>(end)))};
+}
+
 Bytes chunk_of(const Header& archive, const ChunkHeader& header, ByteView content) {
   SCALIO_ASSERT(content.size() <= kMaxChunk);
   Bytes out(kChunkHeaderSize + ZSTD_compressBound(content.size()));
@@ -125,7 +142,8 @@ Result<ChunkHeader> decode_chunk_header(std::span<const std::byte, kChunkHeaderS
       load<std::uint32_t>(p + 28), {load<std::uint64_t>(p + 32), load<std::uint64_t>(p + 40)}};
   if (header.number != number || (kind != kRecords && kind != kEnd) || header.size > kMaxChunk ||
       header.stored > ZSTD_compressBound(kMaxChunk) ||
-      header.records > header.size / kRecordHeader || header.range.begin > header.range.end) {
+      header.records > (header.end ? 0 : header.size / kRecordHeader) ||
+      header.range.begin > header.range.end) {
     return corrupt(fmt::format("what should be chunk {} is none", number));
   }
   return header;
@@ -149,21 +167,20 @@ Result<Chunk> decode_chunk(const Header& archive, const ChunkHeader& header, Byt
     chunk.total = Total{r.get<std::uint64_t>(), r.get<std::uint64_t>()};
   }
   for (std::uint32_t i = 0; i < header.records; ++i) {
-    const auto key_size = r.get<std::uint8_t>();
-    const auto has_end = r.get<std::uint8_t>();
-    const auto value_size = r.get<std::uint32_t>();
-    const auto version = r.get<std::uint64_t>();
-    const std::uint64_t end = has_end == 1 ? r.get<std::uint64_t>() : 0;
-    const std::string_view key = as_string(r.bytes(key_size));
-    const std::string_view value = as_string(r.bytes(value_size));
-    if (key.empty() || has_end > 1 || (has_end == 1) != (end != 0) || end > layout::kLatestEnd) {
-      return corrupt("a record cannot be one");
-    }
-    const EndTime ends(EndTime::duration(static_cast<std::int64_t>(end)));
-    chunk.records.push_back({key, value, version, ends});
+    if (!next_record(r)) return corrupt("a record cannot be one");
   }
   if (!r.done()) return corrupt(fmt::format("chunk {} has not the size it says", header.number));
+  if (!header.end) chunk.records = ChunkRecords(chunk.memory, header.records);
   return chunk;
+}
+
+RecordCursor& RecordCursor::operator++() {
+  ended_ = rest_.remaining() == 0;
+  if (ended_) return *this;
+  const std::optional<ScannedRecord> next = next_record(rest_);
+  SCALIO_ASSERT(next.has_value());
+  record_ = *next;
+  return *this;
 }
 
 }  // namespace scalio::archive

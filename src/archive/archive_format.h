@@ -9,9 +9,9 @@
 
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "base/bytes.h"
 
@@ -59,9 +59,42 @@ void seal(const Header& archive, ByteSpan chunk);
 Result<ChunkHeader> decode_chunk_header(std::span<const std::byte, kChunkHeaderSize> bytes,
                                         std::uint64_t number);
 
-// The records of a chunk, as views into `memory`.
+// Goes through the records of a chunk, to std::default_sentinel.
+class RecordCursor {
+ public:
+  RecordCursor() = default;
+  // `records` are what decode_chunk() has checked.
+  explicit RecordCursor(ByteView records) : rest_(records) { ++*this; }
+
+  const ScannedRecord& operator*() const { return record_; }
+  RecordCursor& operator++();
+  friend bool operator==(const RecordCursor& c, std::default_sentinel_t) { return c.ended_; }
+
+ private:
+  ByteReader rest_{ByteView()};  // behind the record
+  ScannedRecord record_;
+  bool ended_ = true;
+};
+
+// Those of a chunk. Each is made when it is gone through: a chunk of a hundred megabytes, which
+// compressed are a few thousand bytes, may have nine million of them.
+class ChunkRecords {
+ public:
+  ChunkRecords() = default;
+  ChunkRecords(ByteView records, std::size_t count) : records_(records), count_(count) {}
+
+  RecordCursor begin() const { return RecordCursor(records_); }
+  std::default_sentinel_t end() const { return {}; }
+  std::size_t size() const { return count_; }
+
+ private:
+  ByteView records_;
+  std::size_t count_ = 0;
+};
+
+// The records are views into `memory`.
 struct Chunk {
-  std::vector<ScannedRecord> records;
+  ChunkRecords records;
   std::optional<Total> total;  // if it is the end
   Bytes memory;
 };

@@ -7,9 +7,10 @@ namespace scalio::cli {
 Task<Result<std::optional<RecordFeed::Fed>>> RecordFeed::next() {
   for (;;) {
     while (reading_) co_await read_.wait();
-    if (held_ && next_ < held_->chunk.records.size()) {
-      const ScannedRecord& record = held_->chunk.records[next_++];
-      co_return std::optional(Fed{held_, &record});
+    if (held_ && next_ != std::default_sentinel) {
+      Fed fed{held_, *next_};
+      ++next_;
+      co_return std::optional(std::move(fed));
     }
     held_.reset();
     if (ended_) co_return std::optional<Fed>();
@@ -27,7 +28,7 @@ Task<Status> RecordFeed::read_chunk() {
   if (ended_) co_return chunk.status();
   ValueMemory::Room room = co_await memory_.room((*chunk)->memory.size());
   held_ = std::make_shared<const HeldChunk>(HeldChunk{**std::move(chunk), std::move(room)});
-  next_ = 0;
+  next_ = held_->chunk.records.begin();
   co_return Status();
 }
 

@@ -25,7 +25,7 @@ class RecordFeed {
   };
   struct Fed {
     std::shared_ptr<const HeldChunk> held;
-    const ScannedRecord* record = nullptr;
+    ScannedRecord record;
   };
   // The next record. Nothing at the end of the archive, and after a failure, which is given once.
   // Waits for room for the next chunk, so whoever calls it has no record any more. Failures: as of
@@ -38,7 +38,7 @@ class RecordFeed {
   archive::ArchiveReader& reader_;
   ValueMemory& memory_;
   std::shared_ptr<const HeldChunk> held_;  // null: it is to be read, or there is none any more
-  std::size_t next_ = 0;                   // record of it
+  archive::RecordCursor next_;             // in it
   bool reading_ = false;
   bool ended_ = false;
   WaitList read_;

@@ -50,10 +50,10 @@ class RecordFeedTest : public ::testing::Test {
         const Result<std::optional<RecordFeed::Fed>> fed = co_await feed.next();
         if (!fed.ok()) failures_.push_back(fed.status());
         if (!fed.ok() || !*fed) co_return;
-        EXPECT_TRUE(keys_.emplace((*fed)->record->key).second);
+        EXPECT_TRUE(keys_.emplace((*fed)->record.key).second);
         most_ = std::max(most_, memory.used());
         co_await time_.sleep(kMillisecond);
-        EXPECT_EQ((*fed)->record->value.find_first_not_of('v'), std::string_view::npos);
+        EXPECT_EQ((*fed)->record.value.find_first_not_of('v'), std::string_view::npos);
       }
     };
     for (int i = 0; i < tasks; ++i) time_.spawn(work());

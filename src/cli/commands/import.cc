@@ -54,7 +54,7 @@ class StoreImport {
       if (!fed.ok() && failed_.ok()) failed_ = fed.status();
       if (!fed.ok() || !*fed) co_return;
       show();
-      const ScannedRecord& record = *(*fed)->record;
+      const ScannedRecord& record = (*fed)->record;
       const Expiry expiry = record.end == EndTime() ? Expiry::never() : Expiry::at(record.end);
       Task<Result<std::uint64_t>> put = if_absent_
                                             ? client_.put_if(record.key, record.value, 0, expiry)
