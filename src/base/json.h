@@ -5,14 +5,16 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.h"
+
 namespace scalio {
 
 // `json` on one line, or with each level indented by `indent` blanks. Strings may hold any bytes,
-// as paths and keys do; JSON holds UTF-8, so what is not becomes U+FFFD. The library's own dump()
-// throws there.
+// as paths and keys do; JSON holds UTF-8, so what is not becomes U+FFFD. What a terminal would obey
+// is escaped. The library's own dump() throws, and escapes control characters below U+0020 only.
 template <class Json>
 std::string json_text(const Json& json, int indent = -1) {
-  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+  return escaped_json(json.dump(indent, ' ', false, Json::error_handler_t::replace));
 }
 
 // The JSON in `text`, of a peer perhaps; discarded (is_discarded()) if it is none, or nested more

@@ -10,6 +10,13 @@ TEST(JsonText, HoldsWhateverBytes) {
   EXPECT_EQ(json_text(nlohmann::json{{"a", 1}}, 2), "{\n  \"a\": 1\n}");
 }
 
+TEST(JsonText, EscapesWhatATerminalObeys) {
+  const std::string odd = "\u009b31m\u202e\u200b\x7f\x1b\U000e0041\u00e9";
+  const std::string text = json_text(nlohmann::json(odd));
+  EXPECT_EQ(text, "\"\\u009b31m\\u202e\\u200b\\u007f\\u001b\\udb40\\udc41\u00e9\"");
+  EXPECT_EQ(parse_json(text), odd);
+}
+
 TEST(ParseJson, TakesWhatIsNotTooDeep) {
   const auto nested = [](int depth) { return std::string(depth, '[') + std::string(depth, ']'); };
   EXPECT_EQ(parse_json("{\"a\": [1, 2]}")["a"][1], 2);
