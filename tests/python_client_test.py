@@ -100,6 +100,41 @@ class BlockingTest(unittest.TestCase):
         self.client.put("empty", b"")
         self.assertEqual(self.client.get("empty").value, b"")
 
+    def test_what_is_no_bytes_is_refused(self):
+        for wrong in (12, True, 1.5, None, [1, 2], {"a": 1}):
+            for call in (lambda: self.client.put("price", wrong),
+                         lambda: self.client.put(wrong, b"value"),
+                         lambda: self.client.get(wrong),
+                         lambda: self.client.multi_get([wrong]),
+                         lambda: self.client.append("price", wrong),
+                         lambda: self.client.write([scalio.Put("price", wrong)]),
+                         lambda: self.client.write([scalio.Remove(wrong)])):
+                with self.assertRaises(TypeError):
+                    call()
+        with self.assertRaises(scalio.NotFound):
+            self.client.get("price")
+        for one in ("keys", b"keys"):
+            with self.assertRaises(TypeError):
+                self.client.multi_get(one)
+        with self.assertRaises(TypeError):
+            self.client.increment("n", 1.5)
+        with self.assertRaises(TypeError):
+            self.client.put("price", b"", expected=1.0)
+
+    # To C a NUL is the end of a text: what is behind it would be left out.
+    def test_a_nul_in_a_text_is_refused(self):
+        with self.assertRaises(ValueError):
+            scalio.Client(store.uri + "\0more")
+        for name in ("user", "secret", "tls_ca", "tls_cert", "tls_key", "tls_psk", "nvmf_dhchap"):
+            options = scalio.Options(**{name: "secret text\0more"})
+            with self.assertRaisesRegex(ValueError, name) as raised:
+                scalio.Client(store.uri, options)
+            self.assertNotIn("secret text", str(raised.exception))
+        with self.assertRaises(ValueError):
+            scalio.Client(store.uri, scalio.Options(ssd_paths=["/a", "/b\0c"]))
+        with self.assertRaises(TypeError):
+            scalio.Client(store.uri, scalio.Options(ssd_paths="/a"))
+
     def test_many_at_once(self):
         self.client.remove("absent")
         written = self.client.write([scalio.Put("a", b"1"), scalio.Put("b", b"2", expected=99),

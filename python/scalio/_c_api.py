@@ -8,10 +8,11 @@ microsecond or so a call, which an operation that is handed to another thread ha
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int, c_int64, c_size_t,
                     c_uint, c_uint32, c_uint64, c_void_p)
-from typing import Any, Callable, List, Optional, Tuple, Union
+from typing import Any, Callable, Iterable, List, Optional, Tuple, Union
 
 from ._types import (Appended, Bytes, Incremented, Options, Put, Record, Remove, ScalioError,
                      ScannedRecord, error_of, to_bytes)
@@ -123,9 +124,21 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _count(number: int, bits: int) -> int:
+    number = operator.index(number)
     if not 0 <= number < 2**bits:
         raise ValueError(f"{number}: a number is 0 to {2**bits - 1}")
     return number
+
+
+def _c_text(text: bytes, what: str) -> bytes:
+    # C would take it for the end, and what is behind it for nothing.
+    if b"\0" in text:
+        raise ValueError(f"{what}: there is a NUL in it")
+    return text
+
+
+def _path(path: Optional[str], what: str) -> Optional[bytes]:
+    return None if path is None else _c_text(os.fsencode(path), what)
 
 
 def connect(uri: str, options: Options) -> int:
@@ -142,21 +155,26 @@ def connect(uri: str, options: Options) -> int:
             seconds = getattr(options, name)
             if seconds is not None:
                 getattr(c, "scalio_options_set_" + name)(made, _milliseconds(seconds))
+        if isinstance(options.ssd_paths, (str, bytes)):
+            raise TypeError("ssd_paths is a list of paths, not one")
         for path in options.ssd_paths:
-            if c.scalio_options_add_ssd_path(made, os.fsencode(path)):
+            if c.scalio_options_add_ssd_path(made, _path(path, "a path of ssd_paths")):
                 raise MemoryError
-        tls = (options.tls_ca, options.tls_cert, options.tls_key, options.tls_psk)
-        if c.scalio_options_set_tls(made, *(path and os.fsencode(path) for path in tls)):
+        tls = (_path(getattr(options, name), name)
+               for name in ("tls_ca", "tls_cert", "tls_key", "tls_psk"))
+        if c.scalio_options_set_tls(made, *tls):
             raise MemoryError
         if options.nvmf_dhchap is not None:
-            if c.scalio_options_set_nvmf_dhchap(made, os.fsencode(options.nvmf_dhchap)):
+            dhchap = _path(options.nvmf_dhchap, "nvmf_dhchap")
+            if c.scalio_options_set_nvmf_dhchap(made, dhchap):
                 raise MemoryError
         if options.user is not None or options.secret is not None:
-            user, secret = (options.user or "").encode(), (options.secret or "").encode()
+            user = _c_text((options.user or "").encode(), "user")
+            secret = _c_text((options.secret or "").encode(), "secret")
             if c.scalio_options_set_user(made, user, secret):
                 raise MemoryError
         client = c_void_p()
-        raise_if(c.scalio_connect(uri.encode(), made, byref(client)))
+        raise_if(c.scalio_connect(_c_text(uri.encode(), "the URI"), made, byref(client)))
         assert client.value
         return client.value
     finally:
@@ -221,14 +239,20 @@ def append_call(key: Bytes, text: Bytes) -> Call:
 
 
 def increment_call(key: Bytes, by: int) -> Call:
+    by = operator.index(by)
     if not -2**63 <= by < 2**63:
         raise ValueError(f"{by}: a number is of 64 bits with its sign")
     k = to_bytes(key)
     return "increment", (k, len(k), by)
 
 
-def multi_get_call(keys: List[bytes]) -> Call:
-    return "multi_get", ((BytesOfC * len(keys))(*((k, len(k)) for k in keys)), len(keys))
+def multi_get_call(keys: Iterable[Bytes]) -> Call:
+    # Of one text the characters would be the keys.
+    if isinstance(keys, (str, bytes, bytearray, memoryview)):
+        raise TypeError("multi_get takes a list of keys, not one")
+    all_keys = [to_bytes(k) for k in keys]
+    given = (BytesOfC * len(all_keys))(*((k, len(k)) for k in all_keys))
+    return "multi_get", (given, len(all_keys))
 
 
 def _write_of(write: Union[Put, Remove]) -> WriteOfC:

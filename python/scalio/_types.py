@@ -9,7 +9,12 @@ Bytes = Union[bytes, bytearray, memoryview, str]
 
 
 def to_bytes(data: Bytes) -> bytes:
-    return data.encode() if isinstance(data, str) else bytes(data)
+    if isinstance(data, str):
+        return data.encode()
+    # bytes() takes a number too, for so many zeros.
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{type(data).__name__}: keys and values are bytes or str")
+    return bytes(data)
 
 
 class ScalioError(Exception):

@@ -9,7 +9,7 @@ from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Optional,
 
 from . import _c_api
 from ._types import (Appended, Bytes, Incremented, NotFound, Options, Put, Record, Remove,
-                     ScalioError, ScannedRecord, Unavailable, to_bytes)
+                     ScalioError, ScannedRecord, Unavailable)
 
 _IN_FLIGHT = 65536
 """Operations of one client, beyond which they raise Busy; `Options.in_flight` is less."""
@@ -64,8 +64,7 @@ class AsyncClient:
 
     async def multi_get(self, keys: Iterable[Bytes]) -> List[Union[Record, ScalioError]]:
         """Of each key its record, or why there is none, in their order."""
-        call = _c_api.multi_get_call([to_bytes(k) for k in keys])
-        return await self._begin(call, _c_api.records)
+        return await self._begin(_c_api.multi_get_call(keys), _c_api.records)
 
     async def put(self, key: Bytes, value: Bytes, *, expected: Optional[int] = None,
                   ttl: Optional[float] = None, end: Optional[float] = None) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterable, Iterator, List, Optional, Union
 
 from . import _c_api
 from ._types import (Appended, Bytes, Incremented, NotFound, Options, Put, Record, Remove,
-                     ScalioError, ScannedRecord, Unavailable, to_bytes)
+                     ScalioError, ScannedRecord, Unavailable)
 
 
 class Client:
@@ -53,7 +53,7 @@ class Client:
     def multi_get(self, keys: Iterable[Bytes]) -> List[Union[Record, ScalioError]]:
         """Of each key its record, or why there is none, in their order. All are in flight
         together."""
-        return self._wait(_c_api.multi_get_call([to_bytes(k) for k in keys]), _c_api.records)
+        return self._wait(_c_api.multi_get_call(keys), _c_api.records)
 
     def put(self, key: Bytes, value: Bytes, *, expected: Optional[int] = None,
             ttl: Optional[float] = None, end: Optional[float] = None) -> int:
