@@ -6,6 +6,7 @@
 #include <scalio/scalio.h>
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <fstream>
 #include <future>
 #include <map>
@@ -366,6 +367,38 @@ TEST_F(CApiTest, WhatIsNullIsSaid) {
   scalio_client_free(nullptr);
   scalio_queue_free(nullptr);
   scalio_options_free(nullptr);
+}
+
+// Such as -1 becomes. Nothing of it is read.
+TEST_F(CApiTest, ASizeThatNothingHasIsInvalid) {
+  const auto expect_invalid = [](scalio_result* result) {
+    const Outcome outcome(result);
+    EXPECT_EQ(code(outcome), SCALIO_INVALID) << message(outcome);
+    EXPECT_NE(message(outcome), "");
+  };
+  for (const size_t size : {SIZE_MAX, SIZE_MAX / 2 + 1}) {
+    expect_invalid(scalio_get(client_, "key", size));
+    expect_invalid(scalio_put(client_, "key", size, "value", 5));
+    expect_invalid(scalio_put(client_, "key", 3, "value", size));
+    expect_invalid(scalio_put_if(client_, "key", 3, "value", size, 0));
+    expect_invalid(scalio_set_end(client_, "key", size, {0, 0}, 0));
+    expect_invalid(scalio_remove(client_, "key", size));
+    expect_invalid(scalio_remove_if(client_, "key", size, 1));
+    expect_invalid(scalio_append(client_, "key", 3, "text", size));
+    expect_invalid(scalio_increment(client_, "key", size, 1));
+    const scalio_bytes endless{"key", size};
+    expect_invalid(scalio_multi_get(client_, &endless, 1));
+    expect_invalid(scalio_multi_get(client_, &endless, size));
+    const scalio_write key{SCALIO_REMOVE, endless, {}, 0, {}};
+    expect_invalid(scalio_batch(client_, &key, 1));
+    const scalio_write value{SCALIO_PUT, bytes("key"), endless, 0, {}};
+    expect_invalid(scalio_batch(client_, &value, 1));
+    expect_invalid(scalio_batch(client_, &value, size));
+  }
+  expect_invalid(scalio_get(client_, "key", std::size_t{1} << 40));
+  const Outcome ranges(scalio_scan_ranges(client_, SIZE_MAX));
+  EXPECT_EQ(code(ranges), SCALIO_OK) << message(ranges);
+  EXPECT_LE(scalio_result_count(ranges.get()), 65'536u);
 }
 
 TEST_F(CApiTest, OptionsReachTheClient) {

@@ -2,8 +2,10 @@
 // leaves. An operation that waits is one that calls a function, with a wait for it.
 #include <scalio/shared_client.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -14,6 +16,7 @@
 
 #include "c_api/c_options.h"
 #include "c_api/c_result.h"
+#include "layout/record.h"
 
 namespace c = scalio::c;
 using scalio::Appended;
@@ -69,8 +72,24 @@ scalio_result* guarded(F body) noexcept {
   }
 }
 
-bool missing(const void* data, std::size_t size) { return data == nullptr && size > 0; }
-bool missing(const scalio_bytes& b) { return missing(b.data, b.size); }
+// Nothing in memory has more bytes.
+constexpr std::size_t kMostBytes = PTRDIFF_MAX;
+// More ranges of a store are of no use to anybody, and each takes memory.
+constexpr std::size_t kMostRanges = 65'536;
+static_assert(scalio::layout::kMaxKey == 255);
+
+// What is wrong with bytes that are to be copied; NULL if nothing is.
+const char* fault_of(const void* data, std::size_t size) {
+  if (data == nullptr && size > 0) return "bytes at NULL whose size is not 0";
+  return size > kMostBytes ? "bytes of a size that no memory has" : nullptr;
+}
+const char* fault_of(const scalio_bytes& b) { return fault_of(b.data, b.size); }
+// The same of so many `elements`.
+template <class T>
+const char* fault_of_list(const T* elements, std::size_t count) {
+  if (elements == nullptr && count > 0) return "the list is NULL and its size is not 0";
+  return count > kMostBytes / sizeof(T) ? "a list of a size that no memory has" : nullptr;
+}
 std::string_view view(const void* data, std::size_t size) {
   return {static_cast<const char*>(data), size};
 }
@@ -89,7 +108,12 @@ struct Given {
   std::size_t value_size = 0;
   std::string_view key_view() const { return view(key, key_size); }
   std::string_view value_view() const { return view(value, value_size); }
-  bool wrong() const { return missing(key, key_size) || missing(value, value_size); }
+  // What is wrong with them; NULL if nothing is that must be said before they are copied.
+  const char* fault() const {
+    if (key_size > scalio::layout::kMaxKey) return "a key has 1 to 255 bytes";
+    const char* const of_key = fault_of(key, key_size);
+    return of_key ? of_key : fault_of(value, value_size);
+  }
 };
 
 // `begin(shared, done, queue)` begins an operation on the SharedClient, whose outcome is a T.
@@ -144,8 +168,6 @@ scalio_result* wait_for(scalio_client* client, Begin begin) {
   });
 }
 
-scalio_result* wrong_bytes() { return failed(Code::invalid, "bytes at NULL whose size is not 0"); }
-
 }  // namespace
 
 const char* scalio_version() { return SCALIO_VERSION; }
@@ -179,7 +201,7 @@ size_t scalio_inline_limit(const scalio_client* client) {
 scalio_result* scalio_get_async(scalio_client* client, const void* key, size_t key_size,
                                 scalio_done done, void* user, scalio_queue* queue) {
   const Given given{key, key_size};
-  if (given.wrong()) return wrong_bytes();
+  if (const char* fault = given.fault()) return failed(Code::invalid, fault);
   return begin_with<Result<Record>>(
       client, {done, user, queue},
       [&](SharedClient& s, auto f, auto* q) { return s.get(given.key_view(), std::move(f), q); });
@@ -187,9 +209,9 @@ scalio_result* scalio_get_async(scalio_client* client, const void* key, size_t k
 
 scalio_result* scalio_multi_get_async(scalio_client* client, const scalio_bytes* keys, size_t count,
                                       scalio_done done, void* user, scalio_queue* queue) {
-  if (missing(keys, count)) return failed(Code::invalid, "the keys are NULL");
+  if (const char* fault = fault_of_list(keys, count)) return failed(Code::invalid, fault);
   for (size_t i = 0; i < count; ++i) {
-    if (missing(keys[i])) return wrong_bytes();
+    if (const char* fault = fault_of(keys[i])) return failed(Code::invalid, fault);
   }
   return begin_with<Result<SharedClient::Records>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
@@ -210,7 +232,7 @@ scalio_result* scalio_put_until_async(scalio_client* client, const void* key, si
                                       const void* value, size_t value_size, scalio_expiry expiry,
                                       scalio_done done, void* user, scalio_queue* queue) {
   const Given given{key, key_size, value, value_size};
-  if (given.wrong()) return wrong_bytes();
+  if (const char* fault = given.fault()) return failed(Code::invalid, fault);
   return begin_with<Result<std::uint64_t>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
         return s.put(given.key_view(), given.value_view(), std::move(f), q, expiry_of(expiry));
@@ -229,7 +251,7 @@ scalio_result* scalio_put_if_until_async(scalio_client* client, const void* key,
                                          scalio_expiry expiry, scalio_done done, void* user,
                                          scalio_queue* queue) {
   const Given given{key, key_size, value, value_size};
-  if (given.wrong()) return wrong_bytes();
+  if (const char* fault = given.fault()) return failed(Code::invalid, fault);
   return begin_with<Result<std::uint64_t>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
         return s.put_if(given.key_view(), given.value_view(), expected, std::move(f), q,
@@ -241,7 +263,7 @@ scalio_result* scalio_set_end_async(scalio_client* client, const void* key, size
                                     scalio_expiry expiry, uint64_t expected, scalio_done done,
                                     void* user, scalio_queue* queue) {
   const Given given{key, key_size};
-  if (given.wrong()) return wrong_bytes();
+  if (const char* fault = given.fault()) return failed(Code::invalid, fault);
   return begin_with<Result<std::uint64_t>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
         return s.set_end(given.key_view(), expiry_of(expiry), expected, std::move(f), q);
@@ -251,7 +273,7 @@ scalio_result* scalio_set_end_async(scalio_client* client, const void* key, size
 scalio_result* scalio_remove_async(scalio_client* client, const void* key, size_t key_size,
                                    scalio_done done, void* user, scalio_queue* queue) {
   const Given given{key, key_size};
-  if (given.wrong()) return wrong_bytes();
+  if (const char* fault = given.fault()) return failed(Code::invalid, fault);
   return begin_with<Result<std::uint64_t>>(client, {done, user, queue},
                                            [&](SharedClient& s, auto f, auto* q) {
                                              return s.remove(given.key_view(), std::move(f), q);
@@ -262,7 +284,7 @@ scalio_result* scalio_remove_if_async(scalio_client* client, const void* key, si
                                       uint64_t expected, scalio_done done, void* user,
                                       scalio_queue* queue) {
   const Given given{key, key_size};
-  if (given.wrong()) return wrong_bytes();
+  if (const char* fault = given.fault()) return failed(Code::invalid, fault);
   return begin_with<Result<std::uint64_t>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
         return s.remove_if(given.key_view(), expected, std::move(f), q);
@@ -273,7 +295,7 @@ scalio_result* scalio_append_async(scalio_client* client, const void* key, size_
                                    const void* text, size_t text_size, scalio_done done, void* user,
                                    scalio_queue* queue) {
   const Given given{key, key_size, text, text_size};
-  if (given.wrong()) return wrong_bytes();
+  if (const char* fault = given.fault()) return failed(Code::invalid, fault);
   return begin_with<Result<Appended>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
         return s.append(given.key_view(), given.value_view(), std::move(f), q);
@@ -284,7 +306,7 @@ scalio_result* scalio_increment_async(scalio_client* client, const void* key, si
                                       int64_t by, scalio_done done, void* user,
                                       scalio_queue* queue) {
   const Given given{key, key_size};
-  if (given.wrong()) return wrong_bytes();
+  if (const char* fault = given.fault()) return failed(Code::invalid, fault);
   return begin_with<Result<Incremented>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
         return s.increment(given.key_view(), by, std::move(f), q);
@@ -293,13 +315,14 @@ scalio_result* scalio_increment_async(scalio_client* client, const void* key, si
 
 scalio_result* scalio_batch_async(scalio_client* client, const scalio_write* writes, size_t count,
                                   scalio_done done, void* user, scalio_queue* queue) {
-  if (missing(writes, count)) return failed(Code::invalid, "the writes are NULL");
+  if (const char* fault = fault_of_list(writes, count)) return failed(Code::invalid, fault);
   for (size_t i = 0; i < count; ++i) {
     if (writes[i].kind < SCALIO_PUT || writes[i].kind > SCALIO_REMOVE_IF) {
       return failed(Code::invalid, "a write of a batch is of no kind that there is");
     }
-    if (missing(writes[i].key) || (is_put(writes[i]) && missing(writes[i].value)))
-      return wrong_bytes();
+    const char* fault = fault_of(writes[i].key);
+    if (!fault && is_put(writes[i])) fault = fault_of(writes[i].value);
+    if (fault) return failed(Code::invalid, fault);
   }
   return begin_with<Result<SharedClient::Versions>>(
       client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
@@ -319,8 +342,9 @@ scalio_result* scalio_batch_async(scalio_client* client, const scalio_write* wri
 scalio_result* scalio_scan_ranges_async(scalio_client* client, size_t parts, scalio_done done,
                                         void* user, scalio_queue* queue) {
   return begin_with<Result<std::vector<ScanRange>>>(
-      client, {done, user, queue},
-      [&](SharedClient& s, auto f, auto* q) { return s.scan_ranges(parts, std::move(f), q); });
+      client, {done, user, queue}, [&](SharedClient& s, auto f, auto* q) {
+        return s.scan_ranges(std::min(parts, kMostRanges), std::move(f), q);
+      });
 }
 
 scalio_result* scalio_scan_async(scalio_client* client, scalio_range range, scalio_done done,
