@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace scalio {
@@ -34,6 +36,30 @@ TEST(ReadFile, TakesPipes) {
   ::close(ends[1]);
   EXPECT_EQ(*read_file(fmt::format("/dev/fd/{}", ends[0]), 10), "text");
   ::close(ends[0]);
+}
+
+// What comes later is waited for, as a shell's <(...) brings it; a pipe without a writer is not.
+TEST(ReadFile, WaitsForNoPipeThatNobodyWritesTo) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  std::jthread writer([&] {
+    for (const char* part : {"te", "xt"}) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      EXPECT_EQ(::write(ends[1], part, 2), 2);
+    }
+    ::close(ends[1]);
+  });
+  EXPECT_EQ(*read_file(fmt::format("/dev/fd/{}", ends[0]), 10), "text");
+  writer.join();
+  ::close(ends[0]);
+
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / fmt::format("scalio-pipe-{}", getpid());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const Status alone = read_file(path, 10).status();
+  EXPECT_EQ(alone.code(), Code::invalid);
+  EXPECT_NE(alone.message().find("nobody writes to"), std::string::npos) << alone.message();
+  std::filesystem::remove(path);
 }
 
 TEST(ReadFile, MayTakeRegularFilesOnly) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -109,6 +110,13 @@ TEST_F(ConfigFileTest, PipesAreRead) {
   EXPECT_TRUE(from_pipe("batch-max = 256\n").ok());
   EXPECT_EQ(batch_max_, 256U);
   EXPECT_EQ(from_pipe("cashe = 1\n").code(), Code::invalid);
+}
+
+TEST_F(ConfigFileTest, APipeWithoutAWriterIsRefusedAtOnce) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  const Status status = apply_config_file(app_, path_);
+  EXPECT_EQ(status.code(), Code::invalid);
+  EXPECT_NE(status.message().find("nobody writes to"), std::string::npos) << status.message();
 }
 
 }  // namespace
