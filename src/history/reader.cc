@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -16,6 +17,9 @@ namespace scalio::history {
 namespace {
 
 using Json = nlohmann::json;
+
+// The longest value, and what else is in a line.
+constexpr std::size_t kLongestLine = 128 << 20;
 
 template <class T, std::size_t N>
 std::optional<T> named(const std::pair<std::string_view, T> (&table)[N], std::string_view name) {
@@ -136,12 +140,33 @@ Result<Operation> parse(const Json& line) {
 // result.
 using Open = std::map<std::tuple<std::string, Kind, std::string, Time>, std::vector<Operation>>;
 
+// A line without its end, and whether there was one. Of a line that is longer than any may be, more
+// than kLongestLine.
+bool read_line(std::istream& in, std::string& line) {
+  line.clear();
+  std::array<char, 4096> part;
+  while (line.size() <= kLongestLine) {
+    in.clear();  // of having filled the part
+    in.getline(part.data(), part.size());
+    const auto read = static_cast<std::size_t>(in.gcount());
+    const bool ended = in.good();
+    line.append(part.data(), ended ? read - 1 : read);
+    if (ended) return true;
+    if (in.bad() || in.eof()) return !in.bad() && !line.empty();
+  }
+  return true;
+}
+
 Status read_file(const std::string& path, std::vector<Operation>& out) {
   std::ifstream in(path);
   if (!in) return Status(Code::io_error, fmt::format("{}: {}", path, std::strerror(errno)));
   Open open;
   std::string text;
-  for (int number = 1; std::getline(in, text); ++number) {
+  for (int number = 1; read_line(in, text); ++number) {
+    if (text.size() > kLongestLine) {
+      return Status(Code::invalid, fmt::format("{}:{}: a line has more than {} MiB", path, number,
+                                               kLongestLine >> 20));
+    }
     const bool torn = in.eof();  // no newline at its end
     if (text.empty()) continue;
     const Json line = parse_json<Json>(text);

@@ -160,6 +160,33 @@ TEST_F(HistoryReaderTest, SaysWhatIsWrongWhere) {
   }
 }
 
+// Whatever parts of it are read at a time.
+TEST_F(HistoryReaderTest, LinesMayBeLong) {
+  std::size_t before = 0;
+  for (const std::size_t size : {3'990U, 4'094U, 4'095U, 4'096U, 8'190U, 8'191U, 1'000'000U}) {
+    const std::string rest = R"({"client":"a","op":"put","key":"k","version":3,"result":"ok",)"
+                             R"("call":1,"return":2,"value":")";
+    const std::string line = rest + std::string(size - rest.size() - 2, 'v') + "\"}";
+    ASSERT_EQ(line.size(), size);
+    for (const char* end : {"\n", ""}) {
+      write(kPut + line + end);
+      auto history = read();
+      ASSERT_TRUE(history.ok()) << size << ": " << history.status().to_string();
+      before += 2;
+      ASSERT_EQ(history->size(), before) << size;
+      EXPECT_EQ(history->back().value->size(), size - rest.size() - 2);
+    }
+  }
+}
+
+TEST_F(HistoryReaderTest, ALineHasABound) {
+  paths_.push_back("/dev/zero");
+  const auto history = read();
+  paths_.clear();
+  EXPECT_EQ(history.code(), Code::invalid);
+  EXPECT_EQ(history.status().message(), "/dev/zero:1: a line has more than 128 MiB");
+}
+
 TEST_F(HistoryReaderTest, MissingFile) {
   paths_.push_back("/nonexistent/history");
   EXPECT_EQ(read().code(), Code::io_error);
