@@ -28,7 +28,7 @@ ProgressLine::ProgressLine(bool quiet, ProgressOutput output)
     : quiet_(quiet), output_(std::move(output)), last_(output_.now()) {}
 
 void ProgressLine::update(std::string_view title, double fraction, std::string_view text) {
-  fraction = std::clamp(fraction, 0.0, 1.0);
+  fraction = fraction > 0 ? std::min(fraction, 1.0) : 0;  // 0 also of nothing by nothing
   if (!due(fraction == 1)) return;
   if (!output_.terminal) {
     output_.write(fmt::format("{} {:.0f} %  {}\n", title, fraction * 100, text));

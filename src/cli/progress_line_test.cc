@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,6 +49,13 @@ TEST_F(ProgressLineTest, OnATerminalABarIsDrawnAgainAndAgain) {
   EXPECT_EQ(taken(), "\n");
   line.finish();
   EXPECT_EQ(taken(), "") << "there is no line any more";
+}
+
+TEST_F(ProgressLineTest, APartOfNothingIsShown) {
+  ProgressLine line(false, output(true));
+  time_ += seconds(1);
+  line.update("load", std::numeric_limits<double>::quiet_NaN(), "no records");
+  EXPECT_EQ(taken(), "\rload   [........................]   0 %  no records\x1b[K");
 }
 
 TEST_F(ProgressLineTest, ElsewhereThereIsALineNowAndThen) {
