@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/text.h"
 
 namespace scalio::history {
 namespace {
@@ -210,12 +211,13 @@ std::string to_string(const Operation& op, Time origin) {
   text += op.returned == kNever
               ? fmt::format("{:>12}", "(none)")
               : fmt::format("{:12.3f}", static_cast<double>(op.returned - origin) / kNsPerUs);
-  text += fmt::format("  {:<10} {} {}", op.client, name_of(kKinds, op.kind), op.key);
-  if (op.is_write() && op.value) text += " = " + *op.value;
+  text += fmt::format("  {:<10} {} {}", printable(op.client), name_of(kKinds, op.kind),
+                      printable(op.key));
+  if (op.is_write() && op.value) text += " = " + printable(*op.value);
   if (expects(op)) text += fmt::format(" if version {}", op.expected);
   if (op.ends != kNever) text += " for a time";
   text += fmt::format(" -> {}", name_of(kOutcomes, op.outcome));
-  if (!op.is_write() && op.value) text += " " + *op.value;
+  if (!op.is_write() && op.value) text += " " + printable(*op.value);
   if (is_addition(op.kind) && op.outcome == Outcome::ok) text += fmt::format(" {}", op.number);
   if (op.version != 0) text += fmt::format(", version {}", op.version);
   return text;

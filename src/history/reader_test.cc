@@ -187,6 +187,18 @@ TEST_F(HistoryReaderTest, ALineHasABound) {
   EXPECT_EQ(history.status().message(), "/dev/zero:1: a line has more than 128 MiB");
 }
 
+TEST_F(HistoryReaderTest, ATerminalObeysNothingOfAnOperation) {
+  write(R"({"client":"\u001b[2J","op":"put","key":"\u009b31m","value":"\u202ev",)"
+        R"("call":1000})"
+        "\n");
+  const auto history = read();
+  ASSERT_TRUE(history.ok()) << history.status().to_string();
+  const std::string line = to_string(history->front(), 0);
+  EXPECT_NE(line.find("  \\x1b[2J    put \\xc2\\x9b31m = \\xe2\\x80\\xaev -> unknown"),
+            std::string::npos)
+      << line;
+}
+
 TEST_F(HistoryReaderTest, MissingFile) {
   paths_.push_back("/nonexistent/history");
   EXPECT_EQ(read().code(), Code::io_error);
