@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -261,6 +262,13 @@ TEST_F(ArchiveTest, OnlyWhatWasInterruptedIsGoneOnWith) {
   set_content(
       "nothing of the kind, and long enough to be looked at: it is a text, not an archive.");
   EXPECT_EQ(ArchiveWriter::resume(path_, uuid(1)).code(), Code::invalid);
+}
+
+TEST_F(ArchiveTest, APipeIsNotGoneOnWith) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  const Status resumed = ArchiveWriter::resume(path_, uuid(1)).status();
+  EXPECT_EQ(resumed.code(), Code::invalid) << "or it waits for a writer";
+  EXPECT_THAT(resumed.message(), HasSubstr(path_));
 }
 
 TEST_F(ArchiveTest, TwoDoNotWriteOne) {

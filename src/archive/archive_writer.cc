@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -77,6 +78,9 @@ Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::create(const std::string& 
 
 Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::resume(const std::string& path,
                                                              const Uuid& store) {
+  struct stat found {};
+  if (stat(path.c_str(), &found) == 0 && !S_ISREG(found.st_mode))
+    return Status(Code::invalid, fmt::format("{} is not a regular file", path));
   Result<std::unique_ptr<ArchiveReader>> reader = ArchiveReader::open(path);
   if (!reader.ok()) return reader.status();
   if ((*reader)->header().store != store) {
