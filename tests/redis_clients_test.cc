@@ -2,14 +2,18 @@
 // hostile and slow clients do, and Redis's own programs and library.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <scalio/client.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <set>
+#include <thread>
+#include <vector>
 
 #include "support/redis_client.h"
 
@@ -360,6 +364,14 @@ TEST_F(Redis, AnswersAboutItself) {
   EXPECT_THAT(client.say({"COMMAND", "DOCS", "get", "nope"}),
               StartsWith("*($get *($summary $The value of a key"));
   EXPECT_EQ(client.say({"COMMAND", "INFO", "nope"}), "*($-)");
+  for (const char* which : {"INFO", "DOCS"}) {
+    std::vector<std::string> words(2 + 257, "get");
+    words[0] = "COMMAND";
+    words[1] = which;
+    EXPECT_THAT(client.say(words), StartsWith("-ERR more than 256 names")) << which;
+    words.pop_back();
+    EXPECT_THAT(client.say(words), StartsWith("*(")) << which;
+  }
   EXPECT_THAT(client.say({"COMMAND", "X"}), StartsWith("-ERR unknown subcommand 'X'"));
   EXPECT_EQ(client.say({"QUIT"}), "+OK");
   EXPECT_TRUE(client.closed());
@@ -801,6 +813,77 @@ TEST_F(RedisLarge, HaveABoundInMemoryHoweverManyAreAskedFor) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   EXPECT_LT(most_memory(), 400u);
 #endif
+}
+
+// Takes a reply of `size` bytes off the socket; false: it was an error, or none.
+bool take_bytes(const RedisClient& client, std::size_t size) {
+  constexpr int kBoundMs = 60'000;
+  std::vector<char> bytes(1 << 20);
+  std::size_t taken = 0;
+  while (taken < size) {
+    pollfd readable{client.fd(), POLLIN, 0};
+    if (poll(&readable, 1, kBoundMs) <= 0) return false;
+    const ssize_t n = recv(client.fd(), bytes.data(), bytes.size(), 0);
+    if (n <= 0 || (taken == 0 && bytes[0] == '-')) return false;
+    taken += static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+// Each reply is within its limit, and of each value little enough to be read at once.
+TEST_F(RedisLarge, RepliesThatNobodyReadsHaveABoundInMemory) {
+  RedisClient other = connect();
+  const std::string value(60'000, 'v');
+  ASSERT_EQ(other.say({"SET", "b", value}), "+OK");
+  constexpr std::size_t kKeys = 555, kClients = 24;  // together 800 MB
+  const std::size_t size = std::string("*555\r\n").size() +
+                           kKeys * (std::string("$60000\r\n\r\n").size() + value.size());
+  std::vector<std::string> words(kKeys + 1, "b");
+  words[0] = "MGET";
+  std::vector<RedisClient> clients;
+  for (std::size_t i = 0; i < kClients; ++i) {
+    clients.push_back(connect());
+    ASSERT_TRUE(clients.back().send(RedisClient::request(words)));
+  }
+  // In these the gateway could read them all. Who has nothing gets a small one meanwhile.
+  for (int i = 0; i < 300; ++i) ASSERT_EQ(other.say({"GETRANGE", "b", "0", "3"}), "$vvvv") << i;
+  std::atomic<int> whole = 0;
+  std::vector<std::thread> readers;
+  for (const RedisClient& client : clients) {
+    readers.emplace_back([&] { whole += take_bytes(client, size) ? 1 : 0; });
+  }
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_GT(whole, 0);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(most_memory(), 400u);
+#endif
+}
+
+// What a client has begun does not go on when it has gone.
+TEST_F(Redis, WhatNobodyWaitsForIsNotRead) {
+  RedisClient other = connect();
+  ASSERT_EQ(other.say({"SET", "b", "s"}), "+OK");
+  constexpr std::size_t kKeys = 60'000, kClients = 32;
+  std::vector<std::string> words(kKeys + 1, "b");
+  words[0] = "MGET";
+  const std::string request = RedisClient::request(words);
+  const auto figure = [&](const std::string& section, const std::string& name) {
+    const std::string info = other.say({"INFO", section});
+    return std::strtoull(info.c_str() + info.find(name) + name.size(), nullptr, 10);
+  };
+  const std::uint64_t before = figure("stats", "scalio_gets:");
+  {
+    std::vector<RedisClient> clients;
+    for (std::size_t i = 0; i < kClients; ++i) {
+      clients.push_back(connect());
+      ASSERT_TRUE(clients.back().send(request));
+    }
+    while (figure("stats", "scalio_gets:") == before) {
+    }
+  }
+  while (figure("clients", "connected_clients:") > 1) {
+  }
+  EXPECT_LT(figure("stats", "scalio_gets:") - before, kClients * kKeys);
 }
 
 }  // namespace

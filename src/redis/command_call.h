@@ -11,6 +11,7 @@
 #include "redis/gateway_state.h"
 #include "resp/reply_writer.h"
 #include "resp/request_parser.h"
+#include "task/sync.h"
 
 namespace scalio::redis {
 
@@ -41,7 +42,7 @@ struct CommandRow {
 
 class CommandCall {
  public:
-  CommandCall(GatewayState& state) : state_(state) {}
+  explicit CommandCall(GatewayState& state) : turn(state.loop), state_(state) {}
   CommandCall(const CommandCall&) = delete;
   CommandCall& operator=(const CommandCall&) = delete;
 
@@ -74,7 +75,8 @@ class CommandCall {
   bool done = false;
   Nanos waits_since = 0;   // if it did not end at once
   bool first = false;      // all before it, of its connection, have been answered
-  std::uint64_t room = 0;  // that it has of LargeMemory
+  WaitList turn;           // until it is that, or its connection is gone
+  std::uint64_t room = 0;  // that it has of its connection's ReplyRoom
   // What it keeps of its memory is worth keeping.
   bool reusable() const;
 

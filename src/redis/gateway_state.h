@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "redis/key_turns.h"
+#include "redis/reply_memory.h"
 #include "redis/slow_commands.h"
 #include "resp/reply_writer.h"
 #include "task/event_loop.h"
-#include "task/sync.h"
 
 namespace scalio::redis {
 
@@ -31,6 +31,8 @@ struct GatewayLimits {
   std::size_t unfinished = 256 << 20;
   // How long a client may take nothing of what it has asked for.
   Nanos stall = 60 * kSecond;
+  // While others wait for room for their replies, who has much of it takes some in each of these.
+  Nanos fair = 5 * kSecond;
   // A command that takes so long is kept for SLOWLOG. 0: all that wait for something.
   Nanos slow = 10 * kMillisecond;
   // How long clients have to take what is left when the gateway stops.
@@ -54,21 +56,9 @@ struct RedisSession {
   std::shared_ptr<const GatewayUser> user = nullptr;  // that it has turned out to be
   std::string_view command;                           // the last one
   bool quits = false;                                 // nothing more is taken from it
-};
-
-// What large values have of the memory, of all connections.
-struct LargeMemory {
-  explicit LargeMemory(Executor& executor) : changed(executor) {}
-
-  static constexpr std::uint64_t kMost = 256 << 20;  // or one value
-  bool has_room(std::uint64_t bytes) const { return used == 0 || used + bytes <= kMost; }
-  void give_back(std::uint64_t bytes) {
-    used -= bytes;
-    if (bytes > 0) changed.wake_all();
-  }
-
-  std::uint64_t used = 0;
-  WaitList changed;  // also which command is the first of its connection
+  bool sends_no_more = false;                         // the client has said so
+  bool gone = false;                                  // no reply reaches it any more
+  ReplyRoom* room = nullptr;                          // of its replies; never null in a command
 };
 
 struct GatewayState {
@@ -82,7 +72,7 @@ struct GatewayState {
   const Nanos started;
   KeyTurns turns;
   SlowCommands slow;
-  LargeMemory large{loop};
+  ReplyMemory replies{loop, limits.fair};
   std::map<std::uint64_t, const RedisSession*> sessions;
   std::uint64_t last_session = 0;
   std::uint64_t commands = 0;

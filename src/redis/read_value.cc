@@ -2,20 +2,83 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace scalio::redis {
 
+namespace {
+
+// For what others have to give back.
+constexpr Nanos kLongestWait = 10 * kSecond;
+
+void take(CommandCall& call, std::uint64_t bytes) {
+  call.session().room->take(bytes);
+  call.room += bytes;
+}
+
+void give_back(CommandCall& call, std::uint64_t bytes) {
+  call.session().room->give_back(bytes);
+  call.room -= bytes;
+}
+
+// Room that is there without a wait. Those behind a command that waits leave it the other half.
+bool take_at_once(CommandCall& call, std::uint64_t bytes) {
+  const ReplyRoom& room = *call.session().room;
+  const std::uint64_t before = call.first ? room.leaving() + call.room : room.used();
+  if (before + bytes > ReplyMemory::kAlways && !room.fits_easily(bytes)) return false;
+  take(call, bytes);
+  return true;
+}
+
+Status no_room(const CommandCall& call) {
+  return {Code::busy, fmt::format("replies of {} bytes are on their way to clients; try again",
+                                  call.state().replies.used())};
+}
+
+// Replies leave in the order of the requests: who waits for room does so when no other command of
+// its connection is before it, so that all those that have room come to their end.
+Task<Status> take_room(CommandCall& call, std::uint64_t bytes, NoRoom otherwise) {
+  ReplyMemory& memory = call.state().replies;
+  ReplyRoom& room = *call.session().room;
+  if (otherwise == NoRoom::fail) {
+    if (!room.fits(bytes)) co_return no_room(call);
+    take(call, bytes);
+    co_return Status();
+  }
+  while (!call.first && !call.session().gone) co_await call.turn.wait();
+  for (Nanos since = call.state().loop.now();;) {
+    if (call.session().gone) co_return Status(Code::unavailable, "the client has gone");
+    const std::uint64_t before = room.leaving() + call.room;
+    if (room.leaving() > 0 && before + bytes > ReplyMemory::kOfConnection) {
+      co_await memory.wait_for_own();
+      since = call.state().loop.now();
+      continue;
+    }
+    if (before + bytes <= ReplyMemory::kAlways) break;
+    if ((call.room == 0 || room.grow()) && room.fits(bytes)) break;
+    if (call.state().loop.now() - since >= kLongestWait) co_return no_room(call);
+    co_await memory.wait_for_others();
+  }
+  take(call, bytes);
+  co_return Status();
+}
+
+}  // namespace
+
 Task<FoundValue> read_small_value(CommandCall& call, std::string_view key) {
   // Of a store without large values there is nothing to ask.
-  if (call.client().value_limit(key.size()) <= kSmallValue) {
+  const std::uint64_t longest = call.client().value_limit(key.size());
+  if (longest <= kSmallValue) {
+    if (longest > 0 && !take_at_once(call, longest)) co_return FoundValue{no_room(call), longest};
     Result<Record> found = co_await call.client().get(key);
+    give_back(call, longest - std::min(longest, found.ok() ? found->value.size() : 0));
     co_return FoundValue{std::move(found), 0};
   }
   Record record;
   std::uint64_t large = 0;
   PartSink sink = [&](const PartView& part) -> Task<Status> {
-    if (part.length > kSmallValue) {
+    if (part.offset == 0 && (part.length > kSmallValue || !take_at_once(call, part.length))) {
       large = part.length;
       co_return Status(Code::busy, "the value is large");
     }
@@ -29,30 +92,17 @@ Task<FoundValue> read_small_value(CommandCall& call, std::string_view key) {
   co_return FoundValue{std::move(record), 0};
 }
 
-// Replies leave in the order of the requests: who waits for room does so when no other command of
-// its connection is before it, so that all those that have room come to their end.
 Task<Result<Record>> read_large_value(CommandCall& call, std::string_view key, std::uint64_t bytes,
                                       NoRoom otherwise) {
-  LargeMemory& memory = call.state().large;
-  if (otherwise == NoRoom::wait) {
-    while (!call.first || !memory.has_room(bytes)) co_await memory.changed.wait();
-  } else if (!memory.has_room(bytes)) {
-    co_return Status(Code::busy,
-                     fmt::format("large values of {} bytes are on their way to clients; try again",
-                                 memory.used));
-  }
-  call.room += bytes;
-  memory.used += bytes;
+  if (Status s = co_await take_room(call, bytes, otherwise); !s.ok()) co_return s;
   Result<Record> record = co_await call.client().get(key);
   // It may be another value by now.
-  if (record.ok() && record->value.size() > bytes) {
-    memory.used += record->value.size() - bytes;
-    call.room += record->value.size() - bytes;
-  }
+  if (record.ok() && record->value.size() > bytes) take(call, record->value.size() - bytes);
   co_return record;
 }
 
 Task<Result<Record>> read_value(CommandCall& call, std::string_view key, NoRoom otherwise) {
+  if (otherwise == NoRoom::fail) give_back(call, call.room);
   FoundValue found = co_await read_small_value(call, key);
   if (found.large == 0) co_return std::move(found.record);
   co_return co_await read_large_value(call, key, found.large, otherwise);

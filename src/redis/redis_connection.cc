@@ -34,6 +34,12 @@ RedisConnection::RedisConnection(GatewayState& state, net::StreamSocket socket,
     : state_(state),
       socket_(std::move(socket)),
       session_(std::move(session)),
+      room_(state.replies, session_.place,
+            [this] {
+              spdlog::warn("{}: takes its replies too slowly while others wait for room: closed",
+                           session_.peer);
+              close();
+            }),
       on_ended_(std::move(on_ended)),
       work_(state.loop, [this] { work(); }),
       stall_(state.loop,
@@ -50,11 +56,14 @@ RedisConnection::RedisConnection(GatewayState& state, net::StreamSocket socket,
         close();
       }) {
   if (socket_.tls() || is_stranger()) entry_.arm(state.loop.now() + state.limits.entry);
+  session_.room = &room_;
   state_.sessions[session_.id] = &session_;
   // Hangups are watched for too, so that a receive that does not fill its space has emptied the
   // socket.
   readiness_.emplace(state.loop, socket_.fd(), POLLIN | POLLRDHUP, [this](std::uint32_t events) {
     hangup_ |= (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    if ((events & POLLRDHUP) != 0) session_.sends_no_more = true;
+    if ((events & (POLLHUP | POLLERR)) != 0) leave();
     readable_ = true;
     work_.schedule();
   });
@@ -81,7 +90,8 @@ void RedisConnection::work() {
 bool RedisConnection::may_begin() const {
   const std::size_t most = is_stranger() ? 1 : state_.limits.in_flight;
   return open() && !session_.quits && calls_.size() < most &&
-         out_.size() + waiting_ < state_.limits.queued;
+         out_.size() + waiting_ < state_.limits.queued &&
+         (!state_.replies.full() || room_.used() < ReplyMemory::kAlways);
 }
 
 std::string_view RedisConnection::receive() {
@@ -222,6 +232,7 @@ void RedisConnection::on_done(CommandCall& call) {
   if (entry_.armed() && !is_stranger()) entry_.cancel();
   // RESET has made it one.
   if (!entry_.armed() && is_stranger()) entry_.arm(state_.loop.now() + state_.limits.entry);
+  settle(call);
   call.done = true;
   waiting_ += call.replied().size();
   while (!calls_.empty() && calls_.front()->done) {
@@ -230,22 +241,38 @@ void RedisConnection::on_done(CommandCall& call) {
   }
   if (!calls_.empty() && !calls_.front()->first) {
     calls_.front()->first = true;
-    state_.large.changed.wake_all();
+    calls_.front()->turn.wake_all();
   }
   if (!at_once) work_.schedule();
 }
 
+// The room that it has becomes that of its reply. A large one that has none is given up, which only
+// one can be that has changed nothing: the others have room for what they reply before they do it.
+void RedisConnection::settle(CommandCall& call) {
+  const std::uint64_t had = std::exchange(call.room, 0);
+  const std::uint64_t size = call.replied().size();
+  if (size > had && size > ReplyMemory::kAlways && !room_.fits(size - had)) {
+    call.fail(Status(Code::busy, fmt::format("replies of {} bytes are on their way to clients; "
+                                             "try again",
+                                             state_.replies.used())));
+  }
+  room_.take(call.replied().size());
+  room_.give_back(had);
+  room_.grown();
+}
+
 void RedisConnection::answer(std::unique_ptr<CommandCall> call) {
-  waiting_ -= call->replied().size();
-  room_ += std::exchange(call->room, 0);
+  const std::size_t size = call->replied().size();
+  waiting_ -= size;
   if (open()) {
+    room_.leave(size);
     if (call->replied().size() < ReplyQueue::kLarge) {
       out_.add(call->replied());
     } else {
       out_.add_large(call->take_reply());
     }
   } else {
-    give_back_room();
+    room_.give_back(size);
   }
   if (state_.idle_calls.size() < kMostIdleCalls && call->reusable()) {
     state_.idle_calls.push_back(std::move(call));
@@ -272,15 +299,12 @@ void RedisConnection::flush() {
       if (!stall_.armed()) stall_.arm(state_.loop.now() + state_.limits.stall);
       return;
     }
-    if (more) out_.sent(static_cast<std::size_t>(n));
+    if (more) room_.left(static_cast<std::size_t>(n), out_.sent(static_cast<std::size_t>(n)));
     if (writable_) stall_.arm(state_.loop.now() + state_.limits.stall);
   }
   writable_.reset();
   stall_.cancel();
-  give_back_room();
 }
-
-void RedisConnection::give_back_room() { state_.large.give_back(std::exchange(room_, 0)); }
 
 // --- The end ---
 
@@ -298,10 +322,18 @@ void RedisConnection::close() {
   entry_.cancel();
   socket_.close();
   held_.reset();
+  room_.left(0, out_.held());
   out_.clear();
-  give_back_room();
   keep({});
+  leave();
   work_.schedule();
+}
+
+// No reply reaches it any more: what waits for its turn, or for room, ends.
+void RedisConnection::leave() {
+  session_.gone = true;
+  for (std::size_t i = 0; i < calls_.size(); ++i) calls_[i]->turn.wake_all();
+  state_.replies.wake();
 }
 
 void RedisConnection::end_if_done() {

@@ -53,16 +53,18 @@ class RedisConnection {
   void start(std::unique_ptr<CommandCall> call);
   static Detached carry(RedisConnection& connection, CommandCall& call);
   void on_done(CommandCall& call);
+  void settle(CommandCall& call);
   void answer(std::unique_ptr<CommandCall> call);
   void refuse(std::string_view error);
   void keep(std::string_view rest);
   void flush();
-  void give_back_room();
+  void leave();
   void end_if_done();
 
   GatewayState& state_;
   net::StreamSocket socket_;
   RedisSession session_;
+  ReplyRoom room_;
   const std::function<void()> on_ended_;
   bool said_ended_ = false;
   Deferred work_;
@@ -81,7 +83,6 @@ class RedisConnection {
   KeyOrder order_;
 
   ReplyQueue out_;
-  std::uint64_t room_ = 0;  // that these have of LargeMemory
   std::optional<Watch> readiness_;
   std::optional<Watch> writable_;  // only while the socket takes no more
   Timer stall_;                    // likewise

@@ -18,6 +18,8 @@ class ReplyQueue {
   bool empty() const { return size_ == 0; }
   // Bytes that have not been sent.
   std::size_t size() const { return size_; }
+  // Bytes that are in the memory: those, and what was sent of a piece that is not sent whole.
+  std::size_t held() const { return size_ + sent_; }
 
   void add(std::string_view reply) {
     if (reply.empty()) return;
@@ -34,14 +36,19 @@ class ReplyQueue {
   std::string_view next() const {
     return parts_.empty() ? std::string_view() : std::string_view(parts_.front()).substr(sent_);
   }
-  // So many of these have been sent. Of what shared memory one piece is kept for the next.
-  void sent(std::size_t bytes) {
+  // So many of these have been sent: how many bytes are in the memory no more. Of what shared
+  // memory one piece is kept for the next.
+  std::size_t sent(std::size_t bytes) {
     sent_ += bytes;
     size_ -= bytes;
-    if (sent_ < parts_.front().size()) return;
-    sent_ = 0;
-    if (parts_.size() == 1 && parts_.front().capacity() <= kLarge) return parts_.front().clear();
-    parts_.pop_front();
+    if (sent_ < parts_.front().size()) return 0;
+    const std::size_t freed = std::exchange(sent_, 0);
+    if (parts_.size() == 1 && parts_.front().capacity() <= kLarge) {
+      parts_.front().clear();
+    } else {
+      parts_.pop_front();
+    }
+    return freed;
   }
   void clear() {
     parts_.clear();

@@ -16,6 +16,9 @@ namespace {
 constexpr std::pair<unsigned, std::string_view> kFlagNames[] = {
     {kWrite, "write"}, {kReadonly, "readonly"}, {kFast, "fast"}, {kAdmin, "admin"}};
 
+// Of COMMAND INFO and DOCS: more than there are commands.
+constexpr std::size_t kMostNames = 256;
+
 void reply_row(resp::ReplyWriter& reply, const CommandRow& row) {
   reply.array(10);
   reply.bulk(row.name);
@@ -77,6 +80,9 @@ Task<void> command(CommandCall& call) {
   if (call.count() == 1 || (call.count() == 2 && same_word(call[1], "info"))) {
     reply.array(all_commands().size());
     for (const CommandRow* row : all_commands()) reply_row(reply, *row);
+  } else if (call.count() - 2 > kMostNames) {
+    call.fail(
+        fmt::format("ERR more than {} names: COMMAND without names has all commands", kMostNames));
   } else if (same_word(call[1], "count")) {
     if (call.count() > 2) co_return call.fail(wrong_count("command|count"));
     reply.integer(static_cast<std::int64_t>(all_commands().size()));

@@ -155,6 +155,9 @@ Task<void> mget(CommandCall& call) {
   const std::span<const std::string_view> keys = call.arguments().subspan(1);
   call.reply().array(keys.size());
   for (std::size_t i = 0; i < keys.size(); i += kGroup) {
+    // Others have their turn, and its client may go.
+    if (i > 0) co_await call.state().loop.yield();
+    if (call.session().gone) co_return;
     const auto group = keys.subspan(i, std::min(kGroup, keys.size() - i));
     std::vector<FoundValue> found(group.size(), FoundValue{Status(Code::unavailable, "not asked")});
     WaitGroup all(call.state().loop);
@@ -168,7 +171,7 @@ Task<void> mget(CommandCall& call) {
         co_return call.fail(
             fmt::format("ERR a reply of more than {} bytes: ask for fewer keys", kLargestReply));
       }
-      Result<Record>& one = found[k].record;
+      Result<Record> one = std::move(found[k].record);
       if (found[k].large > 0) {
         one = co_await read_large_value(call, group[k], found[k].large, NoRoom::wait);
       }
