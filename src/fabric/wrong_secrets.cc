@@ -31,6 +31,15 @@ bool WrongSecrets::may_try(const std::string& place, const std::string& user, Na
          within(entry_of("", user), now + (kAllAtOnce - 1) * kAllOneIn);
 }
 
+// The place itself is the entry of the name that is none.
+Nanos WrongSecrets::due(const std::string& place, Nanos now) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = clear_at_.find(entry_of(place, {}));
+  constexpr Nanos kBefore = (kOfPlaceAtOnce - 1) * kOfPlaceOneIn;
+  if (found == clear_at_.end() || found->second <= now + kBefore) return now;
+  return found->second - kBefore;
+}
+
 void WrongSecrets::add(const std::string& entry, Nanos each, Nanos now) {
   if (clear_at_.size() >= kMost && !clear_at_.contains(entry)) {
     std::erase_if(clear_at_, [now](const auto& other) { return other.second <= now; });
@@ -47,6 +56,7 @@ void WrongSecrets::count(const std::string& place, const std::string& user, Nano
   const std::lock_guard lock(mutex_);
   const bool might = within(entry, now + (kAtOnce - 1) * kOneIn);
   add(entry, kOneIn, now);
+  add(entry_of(place, {}), kOfPlaceOneIn, now);
   if (might) add(entry_of("", user), kAllOneIn, now);
 }
 

@@ -2,6 +2,8 @@
 // once, then once a second; from all places together ten times as often, because places are cheap.
 // Who guesses keeps out nobody of a place that has said the secret, and of its own place only who
 // says the same name. It counts for names that nobody has too, so that it tells nothing of them.
+// What is wrong at one place, of all names, is counted beside: who has ever new names has a limit
+// by that.
 #pragma once
 
 #include <map>
@@ -20,12 +22,18 @@ class WrongSecrets {
   // Of one name, from all places.
   static constexpr unsigned kAllAtOnce = 100;
   static constexpr Nanos kAllOneIn = kSecond / 10;
+  // Of all names that are said at one place.
+  static constexpr unsigned kOfPlaceAtOnce = 100;
+  static constexpr Nanos kOfPlaceOneIn = kSecond / 10;
   // Of places and names that are remembered. If there are more, the one that has the least against
   // it is forgotten.
   static constexpr std::size_t kMost = 4096;
 
   // `place`: as a listener names it; `user`: as it is said.
   bool may_try(const std::string& place, const std::string& user, Nanos now) const;
+  // When a name that nobody has may be said at this place again: now, or later if too many were
+  // wrong there.
+  Nanos due(const std::string& place, Nanos now) const;
   // One was wrong.
   void count(const std::string& place, const std::string& user, Nanos now);
   // One was right: what others guess does not keep this place out.

@@ -60,6 +60,18 @@ TEST(WrongSecrets, OnePlaceDoesNotUseUpTheBoundOfAll) {
   EXPECT_TRUE(wrong.may_try("tcp 10.0.0.8", "ann", 0));
 }
 
+TEST(WrongSecrets, AllNamesOfAPlaceAreCountedTogether) {
+  WrongSecrets wrong;
+  for (unsigned i = 0; i < WrongSecrets::kOfPlaceAtOnce; ++i) {
+    EXPECT_EQ(wrong.due(kHost, 0), 0u) << i;
+    wrong.count(kHost, "user" + std::to_string(i), 0);
+  }
+  EXPECT_EQ(wrong.due(kHost, 0), WrongSecrets::kOfPlaceOneIn);
+  EXPECT_EQ(wrong.due(kHost, WrongSecrets::kOfPlaceOneIn), WrongSecrets::kOfPlaceOneIn);
+  EXPECT_EQ(wrong.due("tcp 10.0.0.8", 0), 0u);
+  EXPECT_TRUE(wrong.may_try(kHost, "ann", 0)) << "a name keeps out no other";
+}
+
 TEST(WrongSecrets, WhatIsRememberedHasALimitAndTheLatestStays) {
   WrongSecrets wrong;
   for (unsigned i = 0; i < WrongSecrets::kAtOnce; ++i) wrong.count(kHost, "guessed", 0);

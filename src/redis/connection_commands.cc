@@ -56,8 +56,8 @@ Task<bool> log_in(CommandCall& call, std::string_view user, std::string_view sec
     call.fail(kNoPassword);
     co_return false;
   }
-  GatewayUsers::Found found = co_await users->find(std::string(user), std::string(secret),
-                                                   call.session().place, call.session().peer);
+  GatewayUsers::Found found =
+      co_await users->find(std::string(user), std::string(secret), call.session());
   if (found.ok()) {
     call.session().user = *std::move(found);
     co_return true;

@@ -62,8 +62,12 @@ RedisConnection::RedisConnection(GatewayState& state, net::StreamSocket socket,
   // socket.
   readiness_.emplace(state.loop, socket_.fd(), POLLIN | POLLRDHUP, [this](std::uint32_t events) {
     hangup_ |= (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-    if ((events & POLLRDHUP) != 0) session_.sends_no_more = true;
-    if ((events & (POLLHUP | POLLERR)) != 0) leave();
+    session_.sends_no_more |= hangup_;
+    if ((events & (POLLHUP | POLLERR)) != 0) {
+      leave();
+    } else if (hangup_ && state_.users != nullptr) {
+      state_.users->client_left();
+    }
     readable_ = true;
     work_.schedule();
   });
@@ -334,6 +338,7 @@ void RedisConnection::leave() {
   session_.gone = true;
   for (std::size_t i = 0; i < calls_.size(); ++i) calls_[i]->turn.wake_all();
   state_.replies.wake();
+  if (state_.users != nullptr) state_.users->client_left();
 }
 
 void RedisConnection::end_if_done() {
