@@ -815,6 +815,20 @@ TEST_F(RedisLarge, HaveABoundInMemoryHoweverManyAreAskedFor) {
 #endif
 }
 
+// Who asks for more than there is room for, and reads nothing, has not all of it.
+TEST_F(RedisLarge, LeaveRoomForOthers) {
+  auto store = Client::connect(store_.unix_uri());
+  ASSERT_TRUE(store.ok()) << store.status().to_string();
+  ASSERT_TRUE((*store)->run((*store)->put("large", std::string(3'500'000, 'v'))).ok());
+  constexpr int kEach = 75;  // 262 MB
+  RedisClient greedy = connect(), other = connect();
+  for (int i = 0; i < kEach; ++i) ASSERT_TRUE(greedy.send(RedisClient::request({"GET", "large"})));
+  // Meanwhile it could have read them all.
+  for (int i = 0; i < kEach; ++i) {
+    ASSERT_EQ(other.say({"GETRANGE", "large", "0", "3"}), "$vvvv") << i;
+  }
+}
+
 // Takes a reply of `size` bytes off the socket; false: it was an error, or none.
 bool take_bytes(const RedisClient& client, std::size_t size) {
   constexpr int kBoundMs = 60'000;
