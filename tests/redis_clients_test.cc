@@ -302,6 +302,19 @@ TEST_F(Redis, ScansAllKeys) {
   EXPECT_EQ(client.say({"DBSIZE"}), ":" + std::to_string(kKeys));
   EXPECT_EQ(client.ask({"KEYS", "key:*"}).elements.size(), std::size_t{kKeys});
   EXPECT_TRUE(client.ask({"SCAN", "0", "TYPE", "list"}).elements.at(1).elements.empty());
+  // What it costs to look at a key does not grow without bound with the pattern.
+  const std::string longest(1024, '*'), longer = longest + "*";
+  EXPECT_EQ(client.ask({"KEYS", longest}).elements.size(), std::size_t{kKeys});
+  EXPECT_EQ(client.ask({"SCAN", "0", "MATCH", longest}).elements.size(), 2u);
+  constexpr char kTooLong[] = "-ERR a pattern of more than 1024 bytes";
+  EXPECT_EQ(client.say({"KEYS", longer}), kTooLong);
+  EXPECT_EQ(client.say({"SCAN", "0", "MATCH", longer}), kTooLong);
+  EXPECT_EQ(client.say({"CONFIG", "GET", longer}), kTooLong);
+  EXPECT_EQ(client.say({"CONFIG", "GET", "save", longest}).find("-ERR"), std::string::npos);
+  std::vector<std::string> patterns(2 + 65, "save");
+  patterns[0] = "CONFIG";
+  patterns[1] = "GET";
+  EXPECT_EQ(client.say(patterns), "-ERR more than 64 patterns");
 }
 
 TEST_F(Redis, SpeaksBothProtocols) {

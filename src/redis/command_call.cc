@@ -55,6 +55,19 @@ void CommandCall::fail(const Status& status) {
   fail(fmt::format("{}{}{}", kind, kind == "ERR" ? " " : ": ", status.message()));
 }
 
+bool CommandCall::take_room(std::uint64_t bytes) {
+  ReplyRoom& its = *session_->room;
+  if (its.used() + bytes > ReplyMemory::kAlways && !its.fits(bytes)) return false;
+  its.take(bytes);
+  room += bytes;
+  return true;
+}
+
+Status CommandCall::no_room() const {
+  return {Code::busy, fmt::format("replies of {} bytes are on their way to clients; try again",
+                                  state_.replies.used())};
+}
+
 std::string CommandCall::take_reply() { return std::exchange(reply_, {}); }
 
 bool CommandCall::reusable() const {

@@ -77,6 +77,10 @@ class CommandCall {
   bool first = false;      // all before it, of its connection, have been answered
   WaitList turn;           // until it is that, or its connection is gone
   std::uint64_t room = 0;  // that it has of its connection's ReplyRoom
+  // Room for so much more, if there is some without a wait.
+  bool take_room(std::uint64_t bytes);
+  // What it fails with if there is none.
+  Status no_room() const;
   // What it keeps of its memory is worth keeping.
   bool reusable() const;
 

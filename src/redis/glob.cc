@@ -6,67 +6,82 @@ namespace scalio::redis {
 
 namespace {
 
-// Takes a class, behind its bracket, off `pattern`: whether it has `c`. One that does not end ends
-// with the pattern.
-bool take_class(std::string_view& pattern, char c) {
+std::size_t byte(char c) { return static_cast<unsigned char>(c); }
+
+// Takes a class, behind its bracket, off `pattern`: what it has. One that does not end ends with
+// the pattern.
+std::bitset<256> take_class(std::string_view& pattern) {
   const bool negated = pattern.starts_with('^');
   if (negated) pattern.remove_prefix(1);
-  bool found = false;
+  std::bitset<256> found;
   while (!pattern.empty() && pattern.front() != ']') {
     if (pattern.front() == '\\' && pattern.size() >= 2) {
-      found |= pattern[1] == c;
+      found.set(byte(pattern[1]));
       pattern.remove_prefix(2);
     } else if (pattern.size() >= 3 && pattern[1] == '-') {
-      const auto byte = [](char of) { return static_cast<unsigned char>(of); };
-      const unsigned char low = byte(pattern[0]), high = byte(pattern[2]);
-      found |= std::min(low, high) <= byte(c) && byte(c) <= std::max(low, high);
+      const auto [low, high] = std::minmax({byte(pattern[0]), byte(pattern[2])});
+      for (std::size_t c = low; c <= high; ++c) found.set(c);
       pattern.remove_prefix(3);
     } else {
-      found |= pattern.front() == c;
+      found.set(byte(pattern.front()));
       pattern.remove_prefix(1);
     }
   }
   if (!pattern.empty()) pattern.remove_prefix(1);
-  return found != negated;
+  return negated ? ~found : found;
 }
 
-// Takes what stands for one character, no star, off `pattern`: whether `c` is one.
-bool take_one(std::string_view& pattern, char c) {
-  const char first = pattern.front();
+// Takes what stands for one character, no star, off `pattern`.
+std::bitset<256> take_one(std::string_view& pattern) {
+  char first = pattern.front();
   pattern.remove_prefix(1);
-  if (first == '?') return true;
-  if (first == '[') return take_class(pattern, c);
+  if (first == '?') return ~std::bitset<256>();
+  if (first == '[') return take_class(pattern);
   if (first == '\\' && !pattern.empty()) {
-    const char escaped = pattern.front();
+    first = pattern.front();
     pattern.remove_prefix(1);
-    return escaped == c;
   }
-  return first == c;
+  return std::bitset<256>().set(byte(first));
 }
 
 }  // namespace
 
-bool matches_glob(std::string_view pattern, std::string_view text) {
+Glob::Glob(std::string_view pattern) {
+  while (!pattern.empty()) {
+    if (pattern.front() != '*') {
+      pieces_.push_back({false, take_one(pattern)});
+      ++shortest_;
+      continue;
+    }
+    pattern.remove_prefix(1);
+    if (pieces_.empty() || !pieces_.back().star) pieces_.push_back({true, {}});
+  }
+}
+
+bool Glob::matches(std::string_view text) const {
+  if (text.size() < shortest_) return false;
   // Where to go on if the text does not match: the last star takes one character more. Earlier
   // stars need not: what they could take, the last one can.
-  std::string_view after_star, star_text;
+  std::size_t piece = 0, at = 0;
+  std::size_t after_star = 0, star_at = 0;
   bool star = false;
-  while (!text.empty() || !pattern.empty()) {
-    if (pattern.starts_with('*')) {
-      pattern.remove_prefix(1);
+  while (at < text.size() || piece < pieces_.size()) {
+    if (piece < pieces_.size() && pieces_[piece].star) {
+      ++piece;
       star = true;
-      after_star = pattern;
-      star_text = text;
+      after_star = piece;
+      star_at = at;
       continue;
     }
-    if (!pattern.empty() && !text.empty() && take_one(pattern, text.front())) {
-      text.remove_prefix(1);
+    if (piece < pieces_.size() && at < text.size() && pieces_[piece].one_of[byte(text[at])]) {
+      ++piece;
+      ++at;
       continue;
     }
-    if (!star || star_text.empty()) return false;
-    star_text.remove_prefix(1);
-    pattern = after_star;
-    text = star_text;
+    if (!star || star_at == text.size()) return false;
+    ++star_at;
+    piece = after_star;
+    at = star_at;
   }
   return true;
 }

@@ -8,28 +8,34 @@ namespace scalio::redis {
 namespace {
 
 TEST(Glob, MatchesAsRedisDoes) {
-  EXPECT_TRUE(matches_glob("*", ""));
-  EXPECT_TRUE(matches_glob("user:*", "user:1"));
-  EXPECT_FALSE(matches_glob("user:*", "users"));
-  EXPECT_TRUE(matches_glob("h?llo", "hello"));
-  EXPECT_FALSE(matches_glob("h?llo", "hllo"));
-  EXPECT_TRUE(matches_glob("h[ae]llo", "hallo"));
-  EXPECT_FALSE(matches_glob("h[^ae]llo", "hallo"));
-  EXPECT_TRUE(matches_glob("[c-a]*", "b1"));
-  EXPECT_FALSE(matches_glob("[a-c]", "d"));
-  EXPECT_TRUE(matches_glob("\\*x", "*x"));
-  EXPECT_FALSE(matches_glob("\\*x", "ax"));
-  EXPECT_TRUE(matches_glob("a*b*c", "a-b-b-c"));
-  EXPECT_FALSE(matches_glob("a*b*c", "a-b-b-d"));
-  EXPECT_TRUE(matches_glob("[ab", "a"));
-  EXPECT_FALSE(matches_glob("", "a"));
-  EXPECT_TRUE(matches_glob("**", "a"));
+  EXPECT_TRUE(Glob("*").matches(""));
+  EXPECT_TRUE(Glob("user:*").matches("user:1"));
+  EXPECT_FALSE(Glob("user:*").matches("users"));
+  EXPECT_TRUE(Glob("h?llo").matches("hello"));
+  EXPECT_FALSE(Glob("h?llo").matches("hllo"));
+  EXPECT_TRUE(Glob("h[ae]llo").matches("hallo"));
+  EXPECT_FALSE(Glob("h[^ae]llo").matches("hallo"));
+  EXPECT_TRUE(Glob("[c-a]*").matches("b1"));
+  EXPECT_FALSE(Glob("[a-c]").matches("d"));
+  EXPECT_TRUE(Glob("\\*x").matches("*x"));
+  EXPECT_FALSE(Glob("\\*x").matches("ax"));
+  EXPECT_TRUE(Glob("a*b*c").matches("a-b-b-c"));
+  EXPECT_FALSE(Glob("a*b*c").matches("a-b-b-d"));
+  EXPECT_TRUE(Glob("[ab").matches("a"));
+  EXPECT_FALSE(Glob("").matches("a"));
+  EXPECT_TRUE(Glob("**").matches("a"));
+  EXPECT_TRUE(Glob("[\\]a]b").matches("]b"));
+  EXPECT_TRUE(Glob("[^").matches("a"));
+  EXPECT_FALSE(Glob("[").matches("a"));
+  EXPECT_TRUE(Glob("a\\").matches("a\\"));
+  EXPECT_TRUE(Glob("[\x80-\xff]").matches("\xc3"));
+  EXPECT_FALSE(Glob("a?").matches("a"));
 }
 
 TEST(Glob, EndsSoonWhateverThePattern) {
   std::string pattern;
   for (int i = 0; i < 100; ++i) pattern += "*a";
-  EXPECT_FALSE(matches_glob(pattern + "b", std::string(255, 'a')));
+  EXPECT_FALSE(Glob(pattern + "b").matches(std::string(255, 'a')));
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "redis/read_value.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -31,19 +29,13 @@ bool take_at_once(CommandCall& call, std::uint64_t bytes) {
   return true;
 }
 
-Status no_room(const CommandCall& call) {
-  return {Code::busy, fmt::format("replies of {} bytes are on their way to clients; try again",
-                                  call.state().replies.used())};
-}
-
 // Replies leave in the order of the requests: who waits for room does so when no other command of
 // its connection is before it, so that all those that have room come to their end.
 Task<Status> take_room(CommandCall& call, std::uint64_t bytes, NoRoom otherwise) {
   ReplyMemory& memory = call.state().replies;
   ReplyRoom& room = *call.session().room;
   if (otherwise == NoRoom::fail) {
-    if (!room.fits(bytes)) co_return no_room(call);
-    take(call, bytes);
+    if (!call.take_room(bytes)) co_return call.no_room();
     co_return Status();
   }
   while (!call.first && !call.session().gone) co_await call.turn.wait();
@@ -57,7 +49,7 @@ Task<Status> take_room(CommandCall& call, std::uint64_t bytes, NoRoom otherwise)
     }
     if (before + bytes <= ReplyMemory::kAlways) break;
     if ((call.room == 0 || room.grow()) && room.fits(bytes)) break;
-    if (call.state().loop.now() - since >= kLongestWait) co_return no_room(call);
+    if (call.state().loop.now() - since >= kLongestWait) co_return call.no_room();
     co_await memory.wait_for_others();
   }
   take(call, bytes);
@@ -70,7 +62,7 @@ Task<FoundValue> read_small_value(CommandCall& call, std::string_view key) {
   // Of a store without large values there is nothing to ask.
   const std::uint64_t longest = call.client().value_limit(key.size());
   if (longest <= kSmallValue) {
-    if (longest > 0 && !take_at_once(call, longest)) co_return FoundValue{no_room(call), longest};
+    if (longest > 0 && !take_at_once(call, longest)) co_return FoundValue{call.no_room(), longest};
     Result<Record> found = co_await call.client().get(key);
     give_back(call, longest - std::min(longest, found.ok() ? found->value.size() : 0));
     co_return FoundValue{std::move(found), 0};

@@ -256,9 +256,7 @@ void RedisConnection::settle(CommandCall& call) {
   const std::uint64_t had = std::exchange(call.room, 0);
   const std::uint64_t size = call.replied().size();
   if (size > had && size > ReplyMemory::kAlways && !room_.fits(size - had)) {
-    call.fail(Status(Code::busy, fmt::format("replies of {} bytes are on their way to clients; "
-                                             "try again",
-                                             state_.replies.used())));
+    call.fail(call.no_room());
   }
   room_.take(call.replied().size());
   room_.give_back(had);

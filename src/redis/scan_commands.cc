@@ -18,6 +18,9 @@ constexpr std::size_t kMostPages = 64;      // of one SCAN
 constexpr std::size_t kParts = 8;           // of a store, read beside each other
 // One command reads no longer than this.
 constexpr Nanos kLongest = 5 * kSecond;
+// Keys that are looked at before others have their turn: to match one with a pattern may take as
+// long as a hundred GETs.
+constexpr std::size_t kAtOnce = 64;
 
 // --- SCAN ---
 
@@ -38,6 +41,7 @@ std::string_view parse(const CommandCall& call, ScanOptions* options) {
     if (i + 1 == call.count()) return kSyntaxError;
     if (same_word(call[i], "match")) {
       options->pattern = call[i + 1];
+      if (options->pattern.size() > Glob::kLongest) return Glob::kTooLong;
     } else if (same_word(call[i], "count")) {
       const std::optional<std::int64_t> count = parse_integer(call[i + 1]);
       if (!count) return kNoInteger;
@@ -58,18 +62,22 @@ Task<void> scan(CommandCall& call) {
   if (const std::string_view wrong = parse(call, &options); !wrong.empty()) {
     co_return call.fail(wrong);
   }
+  const Glob pattern(options.pattern);
   ScanRange rest{options.cursor, call.client().scan_ranges(1).back().end};
   std::vector<std::string> found;
   std::uint64_t seen = 0;
   for (std::size_t pages = 0; pages < kMostPages && seen < options.count && !rest.empty();
        ++pages) {
+    if (call.session().gone) co_return;
     const Result<ScanPage> page = co_await call.client().scan(rest);
     if (page.code() == Code::invalid) co_return call.fail("ERR invalid cursor");
     if (!page.ok()) co_return call.fail(page.status());
-    for (const ScannedRecord& record : page->records) {
-      if (options.strings && matches_glob(options.pattern, record.key)) {
-        found.emplace_back(record.key);
-      }
+    for (std::size_t i = 0; i < page->records.size(); ++i) {
+      if (i % kAtOnce == kAtOnce - 1) co_await call.state().loop.yield();
+      const std::string_view key = page->records[i].key;
+      if (!options.strings || !pattern.matches(key)) continue;
+      if (!call.take_room(sizeof found[0] + key.size())) co_return call.fail(call.no_room());
+      found.emplace_back(key);
     }
     seen += page->records.size();
     rest = page->rest;
@@ -92,12 +100,17 @@ Task<bool> for_each_record(CommandCall& call, F each) {
   bool more = true;
   const auto read = [&](ScanRange rest) -> Task<void> {
     while (!rest.empty() && more && failure.ok()) {
+      if (call.session().gone) failure = Status(Code::unavailable, "the client has gone");
+      if (!failure.ok()) co_return;
       const Result<ScanPage> page = co_await call.client().scan(rest);
       if (!page.ok()) {
         failure = page.status();
         co_return;
       }
-      for (const ScannedRecord& record : page->records) more = more && each(record);
+      for (std::size_t i = 0; i < page->records.size(); ++i) {
+        if (i % kAtOnce == kAtOnce - 1) co_await call.state().loop.yield();
+        more = more && each(page->records[i]);
+      }
       rest = page->rest;
       if (!rest.empty() && call.state().loop.now() >= deadline) {
         failure = Status(Code::timed_out,
@@ -124,12 +137,18 @@ Task<void> dbsize(CommandCall& call) {
 }
 
 Task<void> keys(CommandCall& call) {
+  if (call[1].size() > Glob::kLongest) co_return call.fail(Glob::kTooLong);
+  const Glob pattern(call[1]);
   std::vector<std::string> found;
+  bool room = true;
   const bool read = co_await for_each_record(call, [&](const ScannedRecord& record) {
-    if (matches_glob(call[1], record.key)) found.emplace_back(record.key);
-    return found.size() <= kMostKeys;
+    if (!pattern.matches(record.key)) return true;
+    room = call.take_room(sizeof found[0] + record.key.size());
+    if (room) found.emplace_back(record.key);
+    return room && found.size() <= kMostKeys;
   });
   if (!read) co_return;
+  if (!room) co_return call.fail(call.no_room());
   if (found.size() > kMostKeys) {
     co_return call.fail(fmt::format("ERR more than {} keys: use SCAN", kMostKeys));
   }

@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "redis/command_table.h"
 #include "redis/glob.h"
@@ -158,7 +161,7 @@ Task<void> info(CommandCall& call) {
 
 // --- CONFIG ---
 
-std::vector<std::pair<std::string_view, std::string>> settings(const CommandCall& call,
+std::vector<std::pair<std::string_view, std::string>> settings(std::span<const Glob> wanted,
                                                                const GatewayLimits& limits) {
   std::vector<std::pair<std::string_view, std::string>> all = {
       // A write is on an SSD before it is acknowledged, which Redis calls so.
@@ -175,10 +178,8 @@ std::vector<std::pair<std::string_view, std::string>> settings(const CommandCall
       {"timeout", "0"},
   };
   std::erase_if(all, [&](const auto& setting) {
-    for (const std::string_view pattern : call.arguments().subspan(2)) {
-      if (matches_glob(lower_case(pattern), setting.first)) return false;
-    }
-    return true;
+    return std::ranges::none_of(
+        wanted, [&](const Glob& pattern) { return pattern.matches(setting.first); });
   });
   return all;
 }
@@ -186,7 +187,16 @@ std::vector<std::pair<std::string_view, std::string>> settings(const CommandCall
 Task<void> config(CommandCall& call) {
   if (!same_word(call[1], "get")) co_return call.fail(no_subcommand(call));
   if (call.count() < 3) co_return call.fail(wrong_count("config|get"));
-  const auto found = settings(call, call.state().limits);
+  constexpr std::size_t kMostPatterns = 64;
+  if (call.count() - 2 > kMostPatterns) {
+    co_return call.fail(fmt::format("ERR more than {} patterns", kMostPatterns));
+  }
+  std::vector<Glob> wanted;
+  for (const std::string_view pattern : call.arguments().subspan(2)) {
+    if (pattern.size() > Glob::kLongest) co_return call.fail(Glob::kTooLong);
+    wanted.emplace_back(lower_case(pattern));
+  }
+  const auto found = settings(wanted, call.state().limits);
   resp::ReplyWriter reply = call.reply();
   reply.map(found.size());
   for (const auto& [name, value] : found) {
