@@ -516,6 +516,21 @@ TEST_F(Redis, RefusesWhatIsNoRequest) {
   EXPECT_EQ(after.say({"GET", "a"}), "$-");
 }
 
+// Whoever connects can have it write something, but not fill the disk.
+TEST_F(Redis, SaysLittleOfManyStrangers) {
+  constexpr int kStrangers = 1000;
+  for (int i = 0; i < kStrangers; ++i) {
+    RedisClient stranger = connect();
+    stranger.send("POST / HTTP/1.1\r\n");
+    ASSERT_TRUE(stranger.closed());
+  }
+  const std::string log = gateway_.process().err();
+  int said = 0;
+  for (std::size_t at = 0; (at = log.find("speaks HTTP", at)) != std::string::npos; ++at) ++said;
+  EXPECT_GT(said, 0);
+  EXPECT_LT(said, kStrangers / 2);
+}
+
 // Nothing more is taken from it, others go on, and when it reads it gets everything.
 TEST_F(Redis, LeavesAClientThatDoesNotReadAlone) {
   RedisClient client = connect();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "net/limited_log.h"
 #include "redis/key_turns.h"
 #include "redis/reply_memory.h"
 #include "redis/slow_commands.h"
@@ -73,6 +74,7 @@ struct GatewayState {
   KeyTurns turns;
   SlowCommands slow;
   ReplyMemory replies{loop, limits.fair};
+  net::LimitedLog log;  // of what connections do
   std::map<std::uint64_t, const RedisSession*> sessions;
   std::uint64_t last_session = 0;
   std::uint64_t commands = 0;

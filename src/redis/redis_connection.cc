@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <spdlog/spdlog.h>
 
 #include <cerrno>
 #include <span>
@@ -35,25 +34,19 @@ RedisConnection::RedisConnection(GatewayState& state, net::StreamSocket socket,
       socket_(std::move(socket)),
       session_(std::move(session)),
       room_(state.replies, session_.place,
-            [this] {
-              spdlog::warn("{}: takes its replies too slowly while others wait for room: closed",
-                           session_.peer);
-              close();
-            }),
+            [this] { give_up("takes its replies too slowly while others wait for room"); }),
       on_ended_(std::move(on_ended)),
       work_(state.loop, [this] { work(); }),
       stall_(state.loop,
              [this] {
-               spdlog::warn("{}: takes nothing of its replies for {} s: closed", session_.peer,
-                            state_.limits.stall / kSecond);
-               close();
+               give_up(fmt::format("takes nothing of its replies for {} s",
+                                   state_.limits.stall / kSecond));
              }),
       entry_(state.loop, [this] {
         if (!open() || (socket_.established() && !is_stranger())) return;
-        spdlog::warn("{}: no {} in {} s: closed", session_.peer,
-                     socket_.established() ? "AUTH that was right" : "TLS handshake",
-                     state_.limits.entry / kSecond);
-        close();
+        give_up(fmt::format("no {} in {} s",
+                            socket_.established() ? "AUTH that was right" : "TLS handshake",
+                            state_.limits.entry / kSecond));
       }) {
   if (socket_.tls() || is_stranger()) entry_.arm(state.loop.now() + state.limits.entry);
   session_.room = &room_;
@@ -111,8 +104,9 @@ std::string_view RedisConnection::receive() {
   readable_ = false;
   if (n == 0) {
     finish();
+  } else if (error == EPROTO) {
+    give_up(socket_.reason(error));
   } else if (error != EAGAIN) {
-    if (error == EPROTO) spdlog::warn("{}: {}: closed", session_.peer, socket_.reason(error));
     close();
   }
   return {};
@@ -151,8 +145,7 @@ bool RedisConnection::take_call(std::string_view received, std::size_t* taken) {
     const std::string_view name = (*call)[0];
     // A web page can have a browser send these to any port.
     if (same_word(name, "post") || same_word(name, "host:")) {
-      spdlog::warn("{}: speaks HTTP: closed", session_.peer);
-      close();
+      give_up("speaks HTTP");
       return false;
     }
     call->set_row(find_command(name));
@@ -314,6 +307,12 @@ void RedisConnection::finish() {
   session_.quits = true;
   held_.reset();
   work_.schedule();
+}
+
+// Strangers can have it do this as often as they like.
+void RedisConnection::give_up(std::string_view why) {
+  state_.log.warn(state_.loop.now(), fmt::format("{}: {}: closed", session_.peer, why));
+  close();
 }
 
 void RedisConnection::close() {

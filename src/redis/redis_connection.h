@@ -58,6 +58,7 @@ class RedisConnection {
   void refuse(std::string_view error);
   void keep(std::string_view rest);
   void flush();
+  void give_up(std::string_view why);
   void leave();
   void end_if_done();
 
