@@ -250,7 +250,16 @@ TEST_F(Redis, ChangesPartsOfValues) {
                      {{"INCRBYFLOAT", "f", "5.0e3"}, "$5010"},
                      {{"INCRBYFLOAT", "f", "x"}, "-ERR value is not a valid float"},
                      {{"INCRBYFLOAT", "s", "1"}, "-ERR value is not a valid float"},
+                     {{"SET", "f", "0"}, "+OK"},
+                     {{"INCRBYFLOAT", "f", "18446744073709551616"}, "$18446744073709551616"},
+                     {{"INCRBYFLOAT", "f", "18446744073709551616"}, "$36893488147419103232"},
+                     {{"INCRBYFLOAT", "f", "inf"}, "-ERR value is not a valid float"},
                  });
+  // As many digits as it takes, which it takes again.
+  const std::string large = client.say({"INCRBYFLOAT", "large", "1e308"});
+  EXPECT_GE(large.size(), 1 + 308u);
+  EXPECT_NE(large[1], '0');
+  EXPECT_EQ(client.say({"INCRBYFLOAT", "large", "0"}), large);
   EXPECT_THAT(client.say({"SETRANGE", "s", "4294967296", "x"}), StartsWith("-ERR string exceeds"));
   EXPECT_THAT(client.say({"APPEND", "s", std::string(2000, 'x')}), StartsWith("-ERR too large"));
 }

@@ -41,14 +41,6 @@ Task<void> decrby(CommandCall& call) {
   co_await add(call, -*by);
 }
 
-// As Redis writes them: 17 digits behind the point, without zeros at the end.
-std::string float_text(long double number) {
-  std::string text = fmt::format("{:.17f}", number);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.ends_with('.')) text.pop_back();
-  return text == "-0" ? "0" : text;
-}
-
 Task<void> incrbyfloat(CommandCall& call) {
   const std::optional<long double> by = parse_float(call[2]);
   if (!by) co_return call.fail("ERR value is not a valid float");
