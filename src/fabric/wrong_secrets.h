@@ -24,7 +24,7 @@ class WrongSecrets {
   static constexpr Nanos kAllOneIn = kSecond / 10;
   // Of all names that are said at one place.
   static constexpr unsigned kOfPlaceAtOnce = 100;
-  static constexpr Nanos kOfPlaceOneIn = kSecond / 10;
+  static constexpr Nanos kOfPlaceOneIn = kSecond;
   // Of places and names that are remembered. If there are more, the one that has the least against
   // it is forgotten.
   static constexpr std::size_t kMost = 4096;

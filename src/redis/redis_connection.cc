@@ -243,12 +243,12 @@ void RedisConnection::on_done(CommandCall& call) {
   if (!at_once) work_.schedule();
 }
 
-// The room that it has becomes that of its reply. A large one that has none is given up, which only
-// one can be that has changed nothing: the others have room for what they reply before they do it.
+// The room that it has becomes that of its reply. A large one that has none is given up; what has
+// changed something is not among them, as it has room for the old value before it changes it.
 void RedisConnection::settle(CommandCall& call) {
   const std::uint64_t had = std::exchange(call.room, 0);
   const std::uint64_t size = call.replied().size();
-  if (size > had && size > ReplyMemory::kAlways && !room_.fits(size - had)) {
+  if (had == 0 && size > ReplyMemory::kAlways && !room_.fits(size)) {
     call.fail(call.no_room());
   }
   room_.take(call.replied().size());

@@ -50,6 +50,21 @@ TEST(ReplyQueue, DoesNotCopyALargeReply) {
   EXPECT_EQ(queue.next().data(), bytes);
 }
 
+TEST(ReplyQueue, TellsWhatIsInTheMemoryUntilItIsNot) {
+  const std::string large(ReplyQueue::kLarge, 'l');
+  ReplyQueue queue;
+  queue.add_large(large);
+  queue.add("small");
+  EXPECT_EQ(queue.sent(large.size() - 1), 0u);
+  EXPECT_EQ(queue.size(), 6u);
+  EXPECT_EQ(queue.held(), large.size() + 5);
+  EXPECT_EQ(queue.sent(1), large.size());
+  EXPECT_EQ(queue.sent(2), 0u);
+  EXPECT_EQ(queue.held(), 5u);
+  EXPECT_EQ(queue.sent(3), 5u);
+  EXPECT_EQ(queue.held(), 0u);
+}
+
 TEST(ReplyQueue, ForgetsAll) {
   ReplyQueue queue;
   queue.add("first");

@@ -68,7 +68,7 @@ Task<void> scan(CommandCall& call) {
   std::uint64_t seen = 0;
   for (std::size_t pages = 0; pages < kMostPages && seen < options.count && !rest.empty();
        ++pages) {
-    if (call.session().gone) co_return;
+    if (call.session().gone) co_return call.fail("ERR the client has gone");
     const Result<ScanPage> page = co_await call.client().scan(rest);
     if (page.code() == Code::invalid) co_return call.fail("ERR invalid cursor");
     if (!page.ok()) co_return call.fail(page.status());
@@ -100,8 +100,10 @@ Task<bool> for_each_record(CommandCall& call, F each) {
   bool more = true;
   const auto read = [&](ScanRange rest) -> Task<void> {
     while (!rest.empty() && more && failure.ok()) {
-      if (call.session().gone) failure = Status(Code::unavailable, "the client has gone");
-      if (!failure.ok()) co_return;
+      if (call.session().gone) {
+        failure = Status(Code::unavailable, "the client has gone");
+        co_return;
+      }
       const Result<ScanPage> page = co_await call.client().scan(rest);
       if (!page.ok()) {
         failure = page.status();

@@ -157,7 +157,7 @@ Task<void> mget(CommandCall& call) {
   for (std::size_t i = 0; i < keys.size(); i += kGroup) {
     // Others have their turn, and its client may go.
     if (i > 0) co_await call.state().loop.yield();
-    if (call.session().gone) co_return;
+    if (call.session().gone) co_return call.fail("ERR the client has gone");
     const auto group = keys.subspan(i, std::min(kGroup, keys.size() - i));
     std::vector<FoundValue> found(group.size(), FoundValue{Status(Code::unavailable, "not asked")});
     WaitGroup all(call.state().loop);
