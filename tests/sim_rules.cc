@@ -42,6 +42,7 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
     case Rule::bucket_images: only({Fault::power_cut, Fault::slow}); break;
     case Rule::epoch: only({Fault::kill_server, Fault::freeze_client, Fault::slow}); break;
     case Rule::identity: only({Fault::replaced_ssd}); break;
+    case Rule::own_body: only({Fault::damage_write_slot}); break;
     case Rule::log_mac: only({Fault::forged_log, Fault::kill_server}); break;
     case Rule::reach_later:
       only({Fault::slow});

@@ -31,6 +31,7 @@ enum class Rule : std::uint8_t {
   all_in_flight,        // rule 8: a session knows all writes in flight, however many
   bucket_images,        // recovery: buckets are logged before they are overwritten
   repair_kill,     // rule 11: read slots are killed before a damaged write-slot word is put right
+  own_body,        // rule 11: of the region the server takes only what it has stored there
   log_space,       // recovery: a write is admitted when the log has room before its tail
   identity,        // rule 12: never written is not absent
   newest_record,   // recovery: of two records of a key, the newer one counts
@@ -49,7 +50,7 @@ enum class Rule : std::uint8_t {
   time_mark,  // rule 17: no time is told beyond what is durable, and a restart goes on from that
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 33> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 34> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -67,6 +68,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 33> kRules{{
     {Rule::all_in_flight, "all-in-flight"},
     {Rule::bucket_images, "bucket-images"},
     {Rule::repair_kill, "repair-kill"},
+    {Rule::own_body, "own-body"},
     {Rule::log_space, "log-space"},
     {Rule::identity, "identity"},
     {Rule::newest_record, "newest-record"},

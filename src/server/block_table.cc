@@ -1,5 +1,9 @@
 #include "server/block_table.h"
 
+#include <array>
+#include <bit>
+
+#include "layout/random_number.h"
 #include "layout/rules.h"
 
 namespace scalio::server {
@@ -24,6 +28,7 @@ BlockTable::BlockTable(const layout::RegionGeometry& geometry, ByteSpan region,
     : geometry_(geometry),
       region_(region),
       between_stores_(std::move(between_stores)),
+      mac_key_(layout::random_mac_key()),
       slots_(geometry.blocks * geometry.write_slots),
       scratch_(geometry.slot_size) {
   SCALIO_ASSERT(region.size() >= geometry.size() && geometry.blocks > 0);
@@ -37,14 +42,14 @@ BlockTable::BlockTable(const layout::RegionGeometry& geometry, ByteSpan region,
 }
 
 bool BlockTable::holds(std::uint64_t block, std::uint32_t i, std::string_view key) const {
-  const std::byte* p = body(block, i);
-  fabric::copy_from_region(scratch_.data(), p, scratch_.size());
-  const WriteSlot& s = slots_[block * geometry_.write_slots + i];
-  auto r = layout::decode_slot(scratch_,
-                               layout::slot_place(block, geometry_.read_slots + i, s.generation));
+  const auto r = look(block, i);
   // A body that a client has damaged: its hash, kept here, decides. It is 64 bits of a secret
   // function.
   return !r || r->key == key;
+}
+
+std::uint64_t BlockTable::mac_of(ByteView body) const {
+  return std::bit_cast<std::array<std::uint64_t, 2>>(layout::mac(mac_key_, body))[0];
 }
 
 std::optional<std::uint32_t> BlockTable::find(std::uint64_t block, std::uint64_t hash,
@@ -128,11 +133,12 @@ void BlockTable::kill_read_slots(std::uint64_t block, std::uint32_t tag) {
 }
 
 void BlockTable::store_body(std::uint64_t block, std::uint32_t i, const RecordView& record) {
-  const WriteSlot& s = slot(block, i);
+  WriteSlot& s = slot(block, i);
   const std::uint32_t upper = layout::encode_slot(
       scratch_, record, layout::slot_place(block, geometry_.read_slots + i, s.generation));
-  fabric::copy_to_region(const_cast<std::byte*>(body(block, i)), scratch_.data(),
-                         layout::slot_bytes(record));
+  const ByteView stored = ByteView(scratch_).first(layout::slot_bytes(record));
+  s.mac = mac_of(stored);
+  fabric::copy_to_region(const_cast<std::byte*>(body(block, i)), stored.data(), stored.size());
   fabric::copy_to_region(upper_checksum_at(block, i), reinterpret_cast<const std::byte*>(&upper),
                          sizeof upper);
 }
@@ -190,6 +196,11 @@ std::optional<RecordView> BlockTable::look(std::uint64_t block, std::uint32_t i)
   fabric::copy_from_region(scratch_.data(), body(block, i), scratch_.size());
   fabric::copy_from_region(reinterpret_cast<std::byte*>(&upper), upper_checksum_at(block, i),
                            sizeof upper);
+  // Rule 11: a checksum is right in what a client has made up, too.
+  const std::uint32_t bytes = layout::stored_bytes(scratch_.data(), geometry_.slot_size);
+  if (mac_of(ByteView(scratch_).first(bytes)) != s.mac && kept(Rule::own_body)) return std::nullopt;
+  // Ours, but readers may not be able to read it: its word has the next generation since (hide()),
+  // or the upper half of the checksum is damaged.
   auto r = layout::decode_slot(
       scratch_, layout::slot_place(block, geometry_.read_slots + i, s.generation), upper);
   return r && r->version == s.version ? r : std::nullopt;

@@ -1,6 +1,7 @@
 // BlockTable: the server's side of the hash blocks. It owns the write slots: their truth is here,
 // and what stands in the region is a copy for clients. So whatever a client does to the region, no
-// write is lost.
+// write is lost. The bodies are in the region alone: of each a MAC is kept here, by a key that the
+// process makes for itself, and a body that has another one is not the server's.
 //
 // The order of stores in publish() is rule 1 of the protocol, what mend() and republish() do is
 // rule 11.
@@ -13,6 +14,7 @@
 
 #include "fabric/region_access.h"
 #include "layout/hash_block.h"
+#include "layout/log_key.h"
 #include "task/executor.h"
 
 namespace scalio::server {
@@ -29,6 +31,7 @@ struct WriteSlot {
   std::uint64_t hash = 0;     // of the key it holds or is reserved for
   std::uint64_t version = 0;  // of what is published in it
   std::uint64_t lsn = 0;      // of the log record of that
+  std::uint64_t mac = 0;      // of the body that was stored last
   std::uint16_t generation = 0;
   std::uint16_t in_log = 0;      // writes of its key that are logged, not published
   std::uint16_t room_bytes = 0;  // what of a bucket its unmerged writes take at most
@@ -45,7 +48,7 @@ struct WriteSlot {
   // A write of its key that is logged, or will be merged once more.
   bool unmerged() const { return dirty() || merging || in_log > 0; }
 };
-static_assert(sizeof(WriteSlot) == 32);  // counts against the cache
+static_assert(sizeof(WriteSlot) == 40);  // counts against the cache
 
 class BlockTable {
  public:
@@ -82,8 +85,8 @@ class BlockTable {
   void publish(std::uint64_t block, std::uint32_t i, const layout::RecordView& record,
                std::uint64_t lsn);
 
-  // What is published in a slot, until the next call. Nothing if a client has damaged the body in
-  // the region.
+  // What is published in a slot, until the next call. Nothing if the region has another body there
+  // than was stored (rule 11).
   std::optional<layout::RecordView> look(std::uint64_t block, std::uint32_t i) const;
   // A copy of it.
   class Published {
@@ -160,10 +163,12 @@ class BlockTable {
   void hide(std::uint64_t block, std::uint32_t i);
   void kill_read_slots(std::uint64_t block, std::uint32_t tag);
   bool holds(std::uint64_t block, std::uint32_t i, std::string_view key) const;
+  std::uint64_t mac_of(ByteView body) const;
 
   const layout::RegionGeometry geometry_;
   ByteSpan region_;
   const std::function<void()> between_stores_;
+  const layout::Mac mac_key_;
   std::vector<WriteSlot> slots_;
   mutable Bytes scratch_;  // one slot body
   std::uint64_t dirty_ = 0;

@@ -158,6 +158,30 @@ TEST_F(BlockTableTest, ABodyThatAClientDamagedIsNotedAndNotRead) {
   EXPECT_EQ(table_.find(0, hash_of(5), "a"), 0u) << "the server still knows whose slot it is";
 }
 
+// Rule 11. All that a reader looks at is right: the version, and the checksum of another value.
+TEST_F(BlockTableTest, ABodyThatAClientHasMadeUpIsNotRead) {
+  publish(0, hash_of(5), {"a", "1", 1, Kind::value});
+  const std::uint64_t place = layout::slot_place(0, geometry_.read_slots, write_word(0).generation);
+  const auto forge = [&](const RecordView& record) {
+    const std::uint32_t upper = layout::encode_slot({body(0), geometry_.slot_size}, record, place);
+    store(region_.data() + geometry_.upper_checksum(0), upper);
+    ASSERT_TRUE(decode(0));
+  };
+  for (const RecordView& forged :
+       {RecordView{"a", "2", 1, Kind::value}, RecordView{"a", "", 1, Kind::tombstone},
+        RecordView{"b", "1", 1, Kind::value}}) {
+    forge(forged);
+    EXPECT_FALSE(table_.look(0, 0)) << forged.key << forged.value;
+    EXPECT_EQ(table_.find(0, hash_of(5), "a"), 0u) << "the server still knows whose slot it is";
+  }
+  forge({"a", "1", 1, Kind::value});
+  EXPECT_TRUE(table_.look(0, 0)) << "it is what was stored";
+  forge({"a", "2", 1, Kind::value});
+  table_.republish(0, 0, {"a", "1", 1, Kind::value});
+  ASSERT_TRUE(table_.look(0, 0));
+  EXPECT_EQ(table_.look(0, 0)->value, "1");
+}
+
 // Rule 11: the word looked EMPTY for a while, and a client has cached what the SSD has.
 TEST_F(BlockTableTest, EveryStoreOverADamagedWordKillsFirst) {
   const ReadWord cached{true, true, 7, 55};

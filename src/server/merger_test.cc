@@ -91,6 +91,23 @@ TEST_F(MergerTest, AValueThatChangesMeanwhileStaysDirty) {
   EXPECT_FALSE(slot.merging);
 }
 
+// It would be in everybody's way there: no scan gets past it.
+TEST_F(MergerTest, APointerToNowhereComesIntoNoBucket) {
+  const std::string key = parts_.key_in(3, 0);
+  const std::uint64_t block = parts_.blocks.block_of(parts_.hash(key));
+  WriteSlot& slot = parts_.put(key, "one");
+  const std::uint64_t version = slot.version;
+  slot.reserved = true;
+  const std::string nowhere(layout::kPointerSize, 'p');
+  parts_.table.publish(block, *parts_.table.find(block, parts_.hash(key), key),
+                       {key, nowhere, version + 1, layout::Kind::pointer}, slot.lsn);
+  slot.reserved = false;
+  parts_.merger.start(3);
+  drain();
+  EXPECT_EQ(parts_.stored(key), (Stored{"one", version})) << "which the log has";
+  EXPECT_TRUE(slot.dirty());
+}
+
 // Rule 10.
 TEST_F(MergerTest, ABlockThatIsFullIsRelieved) {
   fill_block(0);

@@ -6,7 +6,7 @@ namespace scalio::server {
 
 namespace {
 // Blocks looked at before others get their turn: some 20 us.
-constexpr std::uint64_t kBetweenYields = 64;
+constexpr std::uint64_t kBetweenYields = 32;
 }  // namespace
 
 void Scrubber::step() {

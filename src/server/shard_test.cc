@@ -408,9 +408,10 @@ TEST_F(ShardTest, ARegionThatAClientScribblesOverLosesNoWrite) {
 }
 
 // What a client can do to a write slot, word or body.
-enum class Damage { empty_word, other_tag, garbage_word, body, checksum, all };
+enum class Damage { empty_word, other_tag, garbage_word, body, checksum, forged, all };
 constexpr std::array kDamages{Damage::empty_word, Damage::other_tag, Damage::garbage_word,
-                              Damage::body,       Damage::checksum,  Damage::all};
+                              Damage::body,       Damage::checksum,  Damage::forged,
+                              Damage::all};
 
 class ShardRepairTest : public ShardTest {
  protected:
@@ -429,10 +430,23 @@ class ShardRepairTest : public ShardTest {
       case Damage::garbage_word: store(word, ~std::uint64_t{0}); break;
       case Damage::body: body[layout::kSlotHeader] ^= std::byte{1}; break;
       case Damage::checksum: store(block + g.upper_checksum(0), std::uint32_t{0}); break;
+      case Damage::forged: forge(key, layout::Kind::value, "forged"); break;
       case Damage::all: std::memset(block, 0x5a, g.block_size()); break;
     }
     const layout::ReadWord cached{true, true, 7, layout::tag_of(s_->hash(key))};
     store(block + g.read_word(0), cached.pack());
+  }
+  // Gives the key another value, at the version that it has: all that a reader looks at is right.
+  void forge(std::string_view key, layout::Kind kind, std::string_view value) {
+    std::byte* block = s_->block_of(key);
+    const layout::RegionGeometry& g = s_->blocks;
+    const auto word = layout::WriteWord::unpack(load<std::uint64_t>(block + g.write_word(0)));
+    const layout::RecordView record{key, value, s_->slot_of(key)->stored.version, kind};
+    const std::uint32_t upper = layout::encode_slot(
+        {block + g.body(g.read_slots), g.slot_size}, record,
+        layout::slot_place(g.block_of(s_->hash(key)), g.read_slots, word.generation));
+    store(block + g.upper_checksum(0), upper);
+    ASSERT_EQ(s_->slot_of(key)->stored.value, value);
   }
   bool cached(std::string_view key) {
     return layout::ReadWord::unpack(
@@ -507,6 +521,27 @@ TEST_F(ShardRepairTest, AMergeLeavesAReadableSlot) {
     EXPECT_EQ(slot->stored, (Stored{"value", version}));
     EXPECT_FALSE(cached("key"));
   }
+}
+
+// Who may fill, and not write, can make up a body that every reader believes.
+TEST_F(ShardRepairTest, WhatAClientHasMadeUpIsNotTakenForTheServersOwn) {
+  open(test_geometry(1), {.blocks = 1, .write_slots = 2});
+  ASSERT_EQ(s_->put(*client_, "key", "honest").code, Code::ok);
+  // What a write depends on is what was written.
+  forge("key", layout::Kind::value, "forged");
+  EXPECT_EQ(s_->write(*client_, RequestKind::append, "key", "!").code, Code::ok);
+  EXPECT_EQ(s_->slot_of("key")->stored.value, "honest!");
+  // And that comes to the SSD, not a deletion or a pointer to nowhere: when both slots are taken,
+  // the bucket is merged.
+  forge("key", layout::Kind::tombstone, "");
+  EXPECT_EQ(s_->put(*client_, "other", "2").code, Code::ok);
+  turn_until(*s_->loop, [&] { return stat()["cache"]["dirty"] == 0; });
+  EXPECT_EQ(find_in_buckets(s_->geometry, s_->ssd.contents(), "key")->value, "honest!");
+  ASSERT_EQ(s_->put(*client_, "key", "honest").code, Code::ok);
+  forge("key", layout::Kind::pointer, std::string(layout::kPointerSize, 'p'));
+  EXPECT_EQ(s_->put(*client_, "third", "3").code, Code::ok);
+  turn_until(*s_->loop, [&] { return stat()["cache"]["dirty"] == 0; });
+  EXPECT_EQ(find_in_buckets(s_->geometry, s_->ssd.contents(), "key")->value, "honest");
 }
 
 TEST_F(ShardRepairTest, AWriteInPlaceKillsWhatTheDamageLetIn) {

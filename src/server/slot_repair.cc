@@ -1,14 +1,18 @@
 #include "server/slot_repair.h"
 
-#include "base/hash.h"
+#include "layout/value_area.h"
 
 namespace scalio::server {
 
 using layout::WriteState;
 
-bool SlotRepair::body_intact(std::uint64_t block, std::uint32_t i) const {
+std::optional<layout::RecordView> SlotRepair::look(std::uint64_t block, std::uint32_t i) const {
   const auto r = table_.look(block, i);
-  return r && geometry_.point_of(r->key) == table_.slot(block, i).hash;
+  if (r && r->kind == layout::Kind::pointer &&
+      !layout::decode_pointer(as_bytes(r->value), r->key.size(), geometry_)) {
+    return std::nullopt;
+  }
+  return r;
 }
 
 bool SlotRepair::intact(std::uint64_t block, std::uint32_t i) const {
@@ -25,9 +29,9 @@ void SlotRepair::warn(std::uint64_t block, std::uint32_t i, std::string_view wha
 
 std::optional<BlockTable::Published> SlotRepair::read_intact(std::uint64_t block,
                                                              std::uint32_t i) const {
-  auto p = table_.read(block, i);
-  if (p && geometry_.point_of(p->key) != table_.slot(block, i).hash) p.reset();
-  return p;
+  const auto r = look(block, i);
+  if (!r) return std::nullopt;
+  return BlockTable::Published(*r);
 }
 
 Task<Result<BlockTable::Published>> SlotRepair::read(std::uint64_t block, std::uint32_t i) {

@@ -17,7 +17,8 @@ class SlotRepair {
   // slot is published again. Fails if the log cannot be read, which it need not be any more once
   // the slot is CLEAN.
   Task<Result<BlockTable::Published>> read(std::uint64_t block, std::uint32_t i);
-  // The same if the region has it.
+  // The same if the region has it. No pointer to where no value can be, whoever has stored it: in a
+  // bucket it would be in everybody's way.
   std::optional<BlockTable::Published> read_intact(std::uint64_t block, std::uint32_t i) const;
 
   // Whether the region has what the server stored in the slot.
@@ -27,7 +28,11 @@ class SlotRepair {
   Task<void> repair(std::uint64_t block, std::uint32_t i);
 
  private:
-  bool body_intact(std::uint64_t block, std::uint32_t i) const;
+  // What look() has, but for a pointer that is none.
+  std::optional<layout::RecordView> look(std::uint64_t block, std::uint32_t i) const;
+  bool body_intact(std::uint64_t block, std::uint32_t i) const {
+    return look(block, i).has_value();
+  }
   void warn(std::uint64_t block, std::uint32_t i, std::string_view what);
 
   Executor& executor_;

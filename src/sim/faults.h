@@ -24,11 +24,13 @@ enum class Fault : std::uint8_t {
   power_cut,       // the same, and writes that were not flushed are lost or torn
   read_error,      // of an SSD
   write_error,
-  misdirected_read,   // one sector is another one's
-  stale_read,         // one sector of several, not the first, is what it was before
-  damage_write_slot,  // a stray WRITE of a client hits the word or the body of a write slot
-  forged_log,         // the log's ring has a batch that a client has made, where no live one is
-  misrouted,          // a client that connects again reaches another shard
+  misdirected_read,  // one sector is another one's
+  stale_read,        // one sector of several, not the first, is what it was before
+  // A stray WRITE of a client hits the word or the body of a write slot; or a body is forged beside
+  // a word that is hit.
+  damage_write_slot,
+  forged_log,    // the log's ring has a batch that a client has made, where no live one is
+  misrouted,     // a client that connects again reaches another shard
   replaced_ssd,  // what a client has open is, from now on, a blank device or another store's SSD
 };
 constexpr std::size_t kFaults = 21;

@@ -58,6 +58,9 @@ std::optional<Host::Block> Host::damage(World& world) {
   }
   std::byte* at = block + blocks.write_word(i);
   WriteWord w = WriteWord::unpack(load<std::uint64_t>(at));
+  // Where the word may come back as it was, readers would believe such a body.
+  if (random.coin() && w.readable() && kept(Rule::repair_kill) && at[kUnusedByte] == std::byte{0})
+    forge_body(world, {shard, number}, i);
   switch (random.below(6)) {
     case 0:
     case 1: w.state = WriteState::empty; break;
@@ -71,6 +74,28 @@ std::optional<Host::Block> Host::damage(World& world) {
   world.note("a stray WRITE hits the word of write slot {} of block {} of shard {}: {:016x}", i,
              number, shard, load<std::uint64_t>(at));
   return Block{shard, number};
+}
+
+// Makes another value of what is published in a slot whose word will be damaged, too: a body that
+// fits the word that the server has stored there. Clients that could read it are promised nothing
+// meanwhile, and the server must not take it for its own.
+void Host::forge_body(World& world, Block of, std::uint32_t i) {
+  const auto [shard, number] = of;
+  const layout::RegionGeometry& blocks = blocks_of(shard);
+  const ByteSpan block = region.subspan(blocks.block_at(number), blocks.block_size());
+  const std::uint32_t slot = blocks.read_slots + i;
+  const ByteSpan body = block.subspan(blocks.body(slot), blocks.slot_size);
+  const auto w = WriteWord::unpack(load<std::uint64_t>(block.data() + blocks.write_word(i)));
+  const Bytes before(body.begin(), body.end());
+  auto record = layout::unchecked_record(before);
+  if (!record || record->kind != layout::Kind::value) return;
+  const std::string value(record->value.size(), '?');
+  record->value = value;
+  const std::uint32_t upper =
+      layout::encode_slot(body, *record, layout::slot_place(number, slot, w.generation));
+  store(block.data() + blocks.upper_checksum(i), upper);
+  hit_bodies_.insert({of, i});
+  world.note("a client forges the body of write slot {} of block {} of shard {}", i, number, shard);
 }
 
 bool Host::word_damaged(Block block, std::uint32_t slot) const {

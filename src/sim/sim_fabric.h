@@ -57,6 +57,7 @@ struct Host {
   const layout::RegionGeometry& blocks_of(std::uint32_t shard) const;
 
  private:
+  void forge_body(World& world, Block block, std::uint32_t slot);
   bool word_damaged(Block block, std::uint32_t slot) const;
   bool body_damaged(Block block, std::uint32_t slot) const;
   std::set<std::pair<Block, std::uint32_t>> hit_bodies_;  // ever
