@@ -1,6 +1,10 @@
 #include "server/sessions.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
+#include <tuple>
+#include <utility>
 
 #include "base/hash.h"
 #include "layout/rules.h"
@@ -19,6 +23,7 @@ std::optional<bool> Session::begin(std::uint64_t sequence, std::uint64_t acknowl
   Write& w = at(sequence);
   const bool fresh = w.sequence != sequence;
   if (fresh) {
+    has_written = true;
     w.sequence = sequence;
     w.finished = false;
   }
@@ -101,17 +106,36 @@ Sessions::Count Sessions::count(Nanos now) {
   return count;
 }
 
-void Sessions::expire(Nanos now) {
+// Those that wait for their clients, and that may be forgotten; those first that are missed most.
+std::vector<Session*> Sessions::lost_by_worth() const {
   std::vector<Session*> lost;
-  for (auto& [id, s] : sessions_) {
+  for (const auto& [id, s] : sessions_) {
     if (!s->peer && s->unfinished() == 0) lost.push_back(s.get());
   }
-  std::sort(lost.begin(), lost.end(),
-            [](Session* a, Session* b) { return a->lost_at < b->lost_at; });
-  for (std::size_t i = 0; i < lost.size(); ++i) {
-    if (lost[i]->lost_at + kKeep <= now || lost.size() - i > kMaxLost)
-      sessions_.erase(lost[i]->id());
-  }
+  if (lost.size() <= kMaxLost) return lost;
+  std::sort(lost.begin(), lost.end(), [](const Session* a, const Session* b) {
+    return std::tuple(a->has_written, a->lost_at) > std::tuple(b->has_written, b->lost_at);
+  });
+  // How many of its user's are before each.
+  std::map<std::string_view, std::size_t> of_user;
+  std::vector<std::pair<std::size_t, Session*>> ranked;
+  for (Session* s : lost) ranked.emplace_back(of_user[s->user]++, s);
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
+    return std::tuple(!a.second->has_written, a.first) <
+           std::tuple(!b.second->has_written, b.first);
+  });
+  std::transform(ranked.begin(), ranked.end(), lost.begin(),
+                 [](const auto& of) { return of.second; });
+  return lost;
+}
+
+void Sessions::expire(Nanos now) {
+  std::erase_if(sessions_, [now](const auto& entry) {
+    const Session& s = *entry.second;
+    return !s.peer && s.unfinished() == 0 && s.lost_at + kKeep <= now;
+  });
+  const std::vector<Session*> lost = lost_by_worth();
+  for (std::size_t i = kMaxLost; i < lost.size(); ++i) sessions_.erase(lost[i]->id());
 }
 
 }  // namespace scalio::server

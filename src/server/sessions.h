@@ -45,6 +45,8 @@ class Session {
   fabric::Peer* peer = nullptr;  // null while disconnected
   std::uint64_t connection = 0;  // counts those that it has had
   Nanos lost_at = 0;             // when it was
+  // Whether a write or an upload was begun, which a client that comes back asks for.
+  bool has_written = false;
 
  private:
   struct Write {
@@ -64,7 +66,9 @@ class Session {
 
 class Sessions {
  public:
-  // How long a session waits for its client to come back, and how many may wait.
+  // How long a session waits for its client to come back, and how many may wait: those that have
+  // nothing to ask for go first, and then those of whoever has the most. So no user's, however
+  // many, are in the way of another's.
   static constexpr Nanos kKeep = 30 * kSecond;
   static constexpr std::size_t kMaxLost = 256;
 
@@ -87,6 +91,7 @@ class Sessions {
 
  private:
   void expire(Nanos now);
+  std::vector<Session*> lost_by_worth() const;
 
   const std::uint64_t id_seed_;
   std::uint64_t count_ = 0;

@@ -177,5 +177,43 @@ TEST(Sessions, KeepABoundedNumberOfLostOnes) {
   EXPECT_TRUE(sessions.find(ids[10]));
 }
 
+// Whoever may only read connects and leaves as often as it likes.
+TEST(Sessions, ThoseWithNothingToAskForGoFirst) {
+  Sessions sessions(9);
+  TestPeer writers, readers;
+  const auto writer = sessions.attach(0, writers, 0);
+  EXPECT_EQ(writer->begin(1, 1, 1), true);
+  writer->finish(1, reply("done"));
+  sessions.detach(writers, 0);
+  for (std::size_t i = 0; i < 2 * Sessions::kMaxLost; ++i) {
+    sessions.attach(0, readers, 0);
+    sessions.detach(readers, 1 + i);
+  }
+  EXPECT_EQ(sessions.count(0).kept, Sessions::kMaxLost);
+  EXPECT_TRUE(sessions.find(writer->id()));
+}
+
+TEST(Sessions, AUserIsNotInTheWayOfAnother) {
+  Sessions sessions(9);
+  TestPeer alices, bobs;
+  alices.who = std::make_shared<const layout::Identity>(layout::Identity{"alice"});
+  bobs.who = std::make_shared<const layout::Identity>(layout::Identity{"bob"});
+  const auto lose = [&](TestPeer& peer, Nanos now) {
+    const auto s = sessions.attach(0, peer, 0);
+    EXPECT_EQ(s->begin(1, 1, 1), true);
+    s->finish(1, reply("done"));
+    sessions.detach(peer, now);
+    return s->id();
+  };
+  std::vector<std::uint64_t> of_alice;
+  for (std::size_t i = 0; i < 3; ++i) of_alice.push_back(lose(alices, i));
+  std::vector<std::uint64_t> of_bob;
+  for (std::size_t i = 0; i < 2 * Sessions::kMaxLost; ++i) of_bob.push_back(lose(bobs, 10 + i));
+  EXPECT_EQ(sessions.count(0).kept, Sessions::kMaxLost);
+  for (const std::uint64_t id : of_alice) EXPECT_TRUE(sessions.find(id));
+  EXPECT_TRUE(sessions.find(of_bob.back())) << "the oldest of whoever has the most go first";
+  EXPECT_FALSE(sessions.find(of_bob.front()));
+}
+
 }  // namespace
 }  // namespace scalio::server

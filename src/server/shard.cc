@@ -194,6 +194,7 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
   if (!is_write(request->kind)) {
     if (request->kind == RequestKind::report) take_report(*request);
     if (request->kind >= RequestKind::value_begin) {
+      session->has_written = true;
       return executor_.spawn(
           serve_upload(sessions_.find(session->id()), call, OwnedRequest(*request, message)));
     }
