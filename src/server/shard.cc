@@ -25,6 +25,10 @@ constexpr Nanos kRecoveryTurn = 5 * kMillisecond;
 // Full places that `stat` names: where to look, not all.
 constexpr std::size_t kMostPlacesTold = 3;
 
+// GETs of one report: more than a client does from one to the next. And of all: figures of several
+// shards can be added up.
+constexpr std::uint64_t kMostReported = 1ULL << 30, kMostCounted = 1ULL << 48;
+
 // What of the buckets is in use. Where part of the log was lost its figures may be too small, but
 // there are never less than none.
 struct Room {
@@ -213,9 +217,11 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
 
 void Shard::take_report(const Request& request) {
   ByteReader r(as_bytes(request.value));
-  const auto hits = r.get<std::uint64_t>(), misses = r.get<std::uint64_t>();
-  reported_hits_ += hits;
-  reported_misses_ += misses;
+  const auto hits = std::min(r.get<std::uint64_t>(), kMostReported),
+             misses = std::min(r.get<std::uint64_t>(), kMostReported);
+  if (!r.done()) return;
+  reported_hits_ = std::min(reported_hits_ + hits, kMostCounted);
+  reported_misses_ = std::min(reported_misses_ + misses, kMostCounted);
   recent_.gets_reported(executor_.now(), hits, misses);
 }
 

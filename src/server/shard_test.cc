@@ -106,6 +106,25 @@ TEST_F(ShardTest, ConditionalDeletionsLookAtTheVersion) {
   EXPECT_EQ(s_->remove_if(*client_, "key", a.version).code, Code::conflict);
 }
 
+// Clients report what they like.
+TEST_F(ShardTest, AReportMakesNoFigureThatCannotBe) {
+  open(test_geometry(16));
+  const auto report = [&](std::initializer_list<std::uint64_t> figures) {
+    Bytes value;
+    ByteWriter w(value);
+    for (const std::uint64_t figure : figures) w.put(figure);
+    EXPECT_EQ(s_->write(*client_, RequestKind::report, "", as_string(value)).code, Code::ok);
+  };
+  report({5, 3});
+  for (int i = 0; i < 3; ++i) report({~std::uint64_t{0}, 7});
+  report({1});
+  report({1, 1, 1});
+  const nlohmann::json now = stat();
+  EXPECT_EQ(now["cache"]["hits"], 5 + (3ULL << 30));
+  EXPECT_EQ(now["cache"]["misses"], 24);
+  EXPECT_LE(now["recent"]["hit_ratio"], 1.0);
+}
+
 // Rule 8: the second time it would be a conflict.
 TEST_F(ShardTest, AConditionalDeletionThatComesAgainGetsTheFirstOnesReply) {
   open(test_geometry(16));
