@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/hash.h"
 #include "base/wall_time.h"
 #include "layout/value_area.h"
 #include "testing/shard_fixture.h"
@@ -189,6 +190,26 @@ TEST_F(LargeValuesTest, AreReadAsTheyWereWrittenBeforeAndAfterTheMergeAndARestar
   ASSERT_TRUE(s.start().ok());
   for (const auto& [key, stored] : model) EXPECT_EQ(get(s, key), stored) << key;
   EXPECT_EQ(values_of(s)["live_bytes"], 512 + 512 + 4608 + 65536 + 66048 + 120'320);
+}
+
+// Before its parts are written.
+TEST_F(LargeValuesTest, TheBeginOfAKeyOfAnotherShardIsRefused) {
+  layout::SsdGeometry g = geometry_;
+  g.shards = 2;
+  ShardFixture s(g, formatted(g), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  int refused = 0;
+  for (int i = 0; i < 20; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    const bool ours = g.placement().shard_of(hash_key(key, g.hash_seed)) == g.shard;
+    EXPECT_EQ(sender.begin(key, 1000).code, ours ? Code::ok : Code::invalid);
+    refused += !ours;
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_LT(refused, 20);
+  EXPECT_EQ(values_of(s)["uploads"], 20 - refused);
 }
 
 TEST_F(LargeValuesTest, PartsMayComeInAnyOrderAndAgain) {

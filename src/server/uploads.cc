@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "layout/rules.h"
 
 namespace scalio::server {
 
@@ -21,6 +22,11 @@ Status too_large(std::string why) { return Status(Code::too_large, std::move(why
 Status Uploads::check_begin(std::string_view key, std::uint32_t length) const {
   if (key.empty() || key.size() > layout::kMaxKey || length == 0)
     return Status(Code::invalid, "a large value without bytes, or a key of a wrong size");
+  const std::uint64_t hash = hash_key(key, geometry_.hash_seed);
+  if (geometry_.placement().shard_of(hash) != geometry_.shard && kept(Rule::same_shard)) {
+    return Status(Code::invalid,
+                  fmt::format("the key does not belong to shard {}", geometry_.shard));
+  }
   if (geometry_.value_size == 0) {
     return too_large(
         "the store has no room for values over its inline limit: copy it to one that "
