@@ -14,7 +14,6 @@
 #include "base/available_memory.h"
 #include "base/cpu_cores.h"
 #include "base/descriptor_limit.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "block/queue_depth.h"
 #include "block/superblock.h"
@@ -330,7 +329,6 @@ ShardPlan Server::Impl::plan_shard(std::uint32_t shard, const ServerOptions& o) 
   // The first slice's device has the SSD locked for all.
   if (plan.geometry.slice() == 0) plan.device = std::move(ssd.device);
   plan.blocks = region;
-  const std::uint64_t session_seed = mix(epoch_now ^ mix(ssds[0].geometry.hash_seed ^ started));
   ShardOptions& options = plan.options;
   options.log.batch_max = o.batch_max;
   options.log.batch_linger = o.batch_linger;
@@ -339,7 +337,6 @@ ShardPlan Server::Impl::plan_shard(std::uint32_t shard, const ServerOptions& o) 
   options.slow = o.slow;
   options.device_path = ssd.path;
   options.target = target;
-  options.session_seed = mix(session_seed + shard);
   options.merges = Merger::at_once(block::queue_depth(ssd.path), ssd.geometry.slices);
   options.recoveries = recoveries;
   options.process_stat = [this] { return process_stat(); };

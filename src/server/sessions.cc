@@ -6,7 +6,6 @@
 #include <tuple>
 #include <utility>
 
-#include "base/hash.h"
 #include "layout/rules.h"
 
 namespace scalio::server {
@@ -75,7 +74,7 @@ std::shared_ptr<Session> Sessions::attach(std::uint64_t id, fabric::Peer& peer, 
   }
   if (!s) {
     do {
-      id = mix(id_seed_ + ++count_);
+      id = new_number_();
     } while (id == 0 || sessions_.contains(id));
     s = std::make_shared<Session>(id, user);
     sessions_[id] = s;

@@ -7,10 +7,12 @@
 
 #include <fabric/fabric.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "layout/message.h"
@@ -72,8 +74,10 @@ class Sessions {
   static constexpr Nanos kKeep = 30 * kSecond;
   static constexpr std::size_t kMaxLost = 256;
 
-  // `id_seed` makes this incarnation's session numbers unlike those of others.
-  explicit Sessions(std::uint64_t id_seed) : id_seed_(id_seed) {}
+  // `new_number` makes the numbers of sessions: who knows one that is of its user can go on with
+  // it.
+  explicit Sessions(std::function<std::uint64_t()> new_number)
+      : new_number_(std::move(new_number)) {}
 
   // The session `id` if it still exists (its old connection, if it has one, is closed), else a new
   // one. Null: it is another user's.
@@ -93,8 +97,7 @@ class Sessions {
   void expire(Nanos now);
   std::vector<Session*> lost_by_worth() const;
 
-  const std::uint64_t id_seed_;
-  std::uint64_t count_ = 0;
+  const std::function<std::uint64_t()> new_number_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions_;
 };
 

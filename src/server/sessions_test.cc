@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "layout/random_number.h"
+
 namespace scalio::server {
 namespace {
 
@@ -105,7 +107,7 @@ TEST(Session, RepliesWaitForTheClientToComeBack) {
 }
 
 TEST(Sessions, AreFoundAgainAndMove) {
-  Sessions sessions(9);
+  Sessions sessions(layout::random_number);
   TestPeer first, second, other;
   auto s = sessions.attach(0, first, 0);
   EXPECT_NE(s->id(), 0u);
@@ -122,8 +124,16 @@ TEST(Sessions, AreFoundAgainAndMove) {
   EXPECT_EQ(sessions.count(0).connected, 2u);
 }
 
+TEST(Sessions, HaveNumbersOfTheirOwn) {
+  std::uint64_t last = 0;
+  Sessions sessions([&] { return last++ / 2; });  // 0 is none, and each comes twice
+  TestPeer first, second;
+  EXPECT_EQ(sessions.attach(0, first, 0)->id(), 1U);
+  EXPECT_EQ(sessions.attach(0, second, 0)->id(), 2U);
+}
+
 TEST(Sessions, AreOfOneUser) {
-  Sessions sessions(9);
+  Sessions sessions(layout::random_number);
   TestPeer alices, bobs, nobodys;
   alices.who = std::make_shared<const layout::Identity>(layout::Identity{"alice"});
   bobs.who = std::make_shared<const layout::Identity>(layout::Identity{"bob"});
@@ -135,7 +145,7 @@ TEST(Sessions, AreOfOneUser) {
 }
 
 TEST(Sessions, ForgetClientsThatStayAway) {
-  Sessions sessions(9);
+  Sessions sessions(layout::random_number);
   TestPeer peer, busy, other;
   const std::uint64_t gone = sessions.attach(0, peer, 0)->id();
   auto working = sessions.attach(0, busy, 0);
@@ -150,7 +160,7 @@ TEST(Sessions, ForgetClientsThatStayAway) {
 }
 
 TEST(Sessions, TheConnectedAreCountedApartFromTheKept) {
-  Sessions sessions(9);
+  Sessions sessions(layout::random_number);
   TestPeer here, gone;
   sessions.attach(0, here, 0);
   sessions.attach(0, gone, 0);
@@ -165,7 +175,7 @@ TEST(Sessions, TheConnectedAreCountedApartFromTheKept) {
 }
 
 TEST(Sessions, KeepABoundedNumberOfLostOnes) {
-  Sessions sessions(9);
+  Sessions sessions(layout::random_number);
   std::vector<std::uint64_t> ids;
   TestPeer peer;
   for (std::size_t i = 0; i < Sessions::kMaxLost + 10; ++i) {
@@ -179,7 +189,7 @@ TEST(Sessions, KeepABoundedNumberOfLostOnes) {
 
 // Whoever may only read connects and leaves as often as it likes.
 TEST(Sessions, ThoseWithNothingToAskForGoFirst) {
-  Sessions sessions(9);
+  Sessions sessions(layout::random_number);
   TestPeer writers, readers;
   const auto writer = sessions.attach(0, writers, 0);
   EXPECT_EQ(writer->begin(1, 1, 1), true);
@@ -194,7 +204,7 @@ TEST(Sessions, ThoseWithNothingToAskForGoFirst) {
 }
 
 TEST(Sessions, AUserIsNotInTheWayOfAnother) {
-  Sessions sessions(9);
+  Sessions sessions(layout::random_number);
   TestPeer alices, bobs;
   alices.who = std::make_shared<const layout::Identity>(layout::Identity{"alice"});
   bobs.who = std::make_shared<const layout::Identity>(layout::Identity{"bob"});

@@ -12,6 +12,7 @@
 #include "base/latency_counts.h"
 #include "fabric/fabric.h"
 #include "layout/message.h"
+#include "layout/random_number.h"
 #include "server/block_table.h"
 #include "server/bucket_images.h"
 #include "server/bucket_room.h"
@@ -44,7 +45,9 @@ struct ShardOptions {
   std::string device_path;                  // told to clients
   layout::SsdTarget target;                 // likewise
   Nanos slow = 100 * kMillisecond;          // a write that takes so long is in the slow log
-  std::uint64_t session_seed = 0;
+  // Makes the numbers of sessions and uploads, which nobody may foresee: who knows another's can go
+  // on with it. Simulations have their own, which are the same each time.
+  std::function<std::uint64_t()> new_number = layout::random_number;
   std::uint64_t merges = Merger::kUsual;  // at once
   std::uint64_t region_base = 0;  // told to clients: where its blocks are in its lane's region
   std::function<void()> between_stores;  // of BlockTable

@@ -283,6 +283,14 @@ TEST_F(ShardTest, MalformedMessagesCloseThePeer) {
 
 // --- Sessions ------------------------------------------------------------------------------------
 
+// Another client of the user could go on with a session whose number it can compute.
+TEST_F(ShardTest, NumbersOfSessionsAreOfChance) {
+  open(test_geometry(16));
+  const std::uint64_t first = client_->hello.session;
+  open(test_geometry(16));
+  EXPECT_NE(client_->hello.session, first);
+}
+
 TEST_F(ShardTest, AResendIsDoneOnce) {
   open(test_geometry(16));
   client_->send_as(101, 1, 1, RequestKind::put, "key", "v");

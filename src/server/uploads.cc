@@ -93,7 +93,7 @@ Task<WriteOutcome> Uploads::begin(std::uint64_t session, const Request& request)
   }
   std::uint64_t id = 0;
   do {
-    id = mix(id_seed_ + ++count_);
+    id = new_number_();
   } while (id == 0 || uploads_.contains(id));
   const std::uint64_t hash = hash_key(request.key, geometry_.hash_seed);
   const std::uint32_t parts = layout::parts_of(begin->length, request.key.size());

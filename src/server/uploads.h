@@ -8,9 +8,11 @@
 
 #include <scalio/status.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "layout/message.h"
@@ -28,16 +30,16 @@ class Uploads {
   // After its client's connection was lost: a client that comes back does so within 2 s, and asks.
   static constexpr Nanos kKeepLost = 5 * kSecond;
 
-  // `id_seed` makes this incarnation's numbers unlike those of others.
+  // `new_number` makes the numbers of uploads.
   Uploads(Executor& executor, const layout::SsdGeometry& geometry, Log& log, LargeValues& values,
-          WritePath& writes, Sessions& sessions, std::uint64_t id_seed)
+          WritePath& writes, Sessions& sessions, std::function<std::uint64_t()> new_number)
       : executor_(executor),
         geometry_(geometry),
         log_(log),
         values_(values),
         writes_(writes),
         sessions_(sessions),
-        id_seed_(id_seed),
+        new_number_(std::move(new_number)),
         ended_(executor) {}
 
   // What the requests of a session are answered; their bytes stay until then. A begin's text is an
@@ -105,8 +107,7 @@ class Uploads {
   LargeValues& values_;
   WritePath& writes_;
   Sessions& sessions_;
-  const std::uint64_t id_seed_;
-  std::uint64_t count_ = 0;                 // begun ever
+  const std::function<std::uint64_t()> new_number_;
   std::map<std::uint64_t, State> uploads_;  // by number
   std::size_t beginning_ = 0;
   std::unordered_map<std::uint64_t, std::size_t> shares_;  // of sessions, with those that begin

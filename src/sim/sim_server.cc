@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
+
 namespace scalio::sim {
 
 namespace {
@@ -73,7 +75,7 @@ void SimServer::make_shard(SimLane& lane, SimShard& shard, std::uint64_t base) {
   options.log = {shape_.batch_max, shape_.batch_linger, shard.log_key(),
                  [this] { return world_.now() + wall_offset_; }};
   options.fill_timeout = shape_.fill_timeout;
-  options.session_seed = world_.random().next();
+  options.new_number = [last = world_.random().next()]() mutable { return mix(++last); };
   options.region_base = base;
   options.recoveries = recoveries_;
   options.between_stores = [this, l = &lane, of = &shard] {

@@ -43,7 +43,6 @@ class LaneFixture {
     static ShardOptions options(std::uint32_t number) {
       ShardOptions o;
       o.log.key = test_log_key();
-      o.session_seed = number;
       o.region_base = base_of(number);
       return o;
     }

@@ -319,7 +319,6 @@ class ShardFixture {
     ShardOptions o;
     o.log.batch_max = options.batch_max;
     o.log.key = options.key;
-    o.session_seed = options.seed;
     o.device_path = options.device_path;
     o.recoveries = std::make_shared<Recoveries>(1, options.recovery_memory);
     return o;

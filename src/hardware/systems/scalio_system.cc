@@ -58,7 +58,7 @@ struct ModelShard {
                                       const layout::RegionGeometry& blocks) {
     server::ShardOptions o;
     if (!shape.batching) o.log.batch_max = 1;
-    o.session_seed = shape.seed + ssd.shard;
+    o.new_number = [last = shape.seed + ssd.shard]() mutable { return mix(++last); };
     o.log.key = model_log_key(ssd.shard);
     o.region_base = blocks.base;
     o.merges = server::Merger::at_once(of.queue, ssd.slices);
