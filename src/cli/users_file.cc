@@ -13,7 +13,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 
 #include "base/error_text.h"
 #include "base/read_file.h"
@@ -258,7 +260,11 @@ Status change_users(const std::string& path, bool may_be_new,
   Result<fabric::Users> users = read_users(path);
   if (!users.ok()) return users.status();
   if (Status s = change(*users); !s.ok()) return s;
-  return write_users(path, *users);
+  // Of a link, which stays, the file that it names.
+  std::error_code error;
+  const std::filesystem::path file = std::filesystem::canonical(path, error);
+  if (error) return Status(Code::io_error, fmt::format("{}: {}", path, error.message()));
+  return write_users(file.string(), *users);
 }
 
 }  // namespace scalio::cli

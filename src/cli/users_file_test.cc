@@ -61,6 +61,17 @@ TEST_F(UsersFileTest, OfTwoThatChangeItOneFails) {
   EXPECT_TRUE(add("writer").ok());
 }
 
+// As where configurations are kept elsewhere.
+TEST_F(UsersFileTest, OfALinkTheFileIsChangedThatItNames) {
+  const std::string link = path_, file = dir_.path() + "/elsewhere/file.toml";
+  std::filesystem::create_directory(dir_.path() + "/elsewhere");
+  std::filesystem::create_symlink("elsewhere/file.toml", link);
+  ASSERT_TRUE(add("reader").ok()) << "which makes the file";
+  ASSERT_TRUE(add("writer").ok());
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(read_users(file)->by_name.size(), 2U);
+}
+
 TEST_F(UsersFileTest, ASecretThatEverybodyMayReadIsRefused) {
   std::ofstream(path_) << "a secret\n";
   ASSERT_EQ(chmod(path_.c_str(), 0644), 0);
