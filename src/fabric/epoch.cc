@@ -5,8 +5,11 @@
 #include <spdlog/spdlog.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 
@@ -20,6 +23,20 @@ namespace {
 constexpr std::size_t kProcessOffset = 8;
 // Nothing to tell anybody.
 constexpr std::chrono::milliseconds kUsual{200};
+
+// Whether a server may have written this file, of kEpochFileSize bytes.
+bool is_epoch(int fd) {
+  std::array<std::byte, kEpochFileSize> bytes{};
+  if (::pread(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    return false;
+  const auto process = load<ProcessIdentity>(bytes.data() + kProcessOffset);
+  const auto of_boot = [](char c) {
+    return c == '\0' || c == '-' || std::isxdigit(static_cast<unsigned char>(c)) != 0;
+  };
+  return std::ranges::all_of(process.boot, of_boot) &&
+         std::all_of(bytes.begin() + kProcessOffset + sizeof process, bytes.end(),
+                     [](std::byte b) { return b == std::byte{0}; });
+}
 }  // namespace
 
 Result<std::unique_ptr<EpochFile>> EpochFile::open(const std::string& path) {
@@ -27,17 +44,24 @@ Result<std::unique_ptr<EpochFile>> EpochFile::open(const std::string& path) {
     return Status(Code::io_error,
                   fmt::format("epoch file {}: {}: {}", path, what, std::strerror(errno)));
   };
-  net::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  const auto no_epoch = [&] {
+    return Status(
+        Code::corrupt,
+        fmt::format("{} is not an epoch file: it must be a file of {} bytes that a server "
+                    "has written, of one name, and no link; remove it, if no server uses "
+                    "it, to have a new one made",
+                    path, kEpochFileSize));
+  };
+  // Not what it may be a link to: this is written.
+  net::UniqueFd fd(
+      ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
+  if (!fd && errno == ELOOP) return no_epoch();
   if (!fd) return failed("open");
   struct stat st {};
   if (fstat(fd.get(), &st) != 0) return failed("fstat");
-  const bool empty = S_ISREG(st.st_mode) && st.st_size == 0;
-  if (!empty && (!S_ISREG(st.st_mode) || st.st_size != kEpochFileSize)) {
-    return Status(Code::corrupt,
-                  fmt::format("{} is not an epoch file: it must be a file of {} bytes; remove "
-                              "it, if no server uses it, to have a new one made",
-                              path, kEpochFileSize));
-  }
+  if (!S_ISREG(st.st_mode) || st.st_nlink != 1) return no_epoch();
+  const bool empty = st.st_size == 0;
+  if (!empty && (st.st_size != kEpochFileSize || !is_epoch(fd.get()))) return no_epoch();
   // Also if it has its size, which alone gives it no room.
   if (const int error = allocate_file(fd.get(), kEpochFileSize); error != 0) {
     if (empty) (void)!ftruncate(fd.get(), 0);

@@ -172,6 +172,31 @@ TEST(EpochFile, ClientsCannotWrite) {
       Mapping::create((*file)->read_only_fd(), kEpochFileSize, PROT_READ | PROT_WRITE, "it").ok());
 }
 
+// Another's file, which a server that may write it would write.
+TEST(EpochFile, WhatNoServerHasMadeIsRefused) {
+  TempDir dir;
+  const std::string path = dir.path() + "/epoch", other = dir.path() + "/other";
+  const std::string text(kEpochFileSize, 'x');
+  std::ofstream(path) << text;
+  EXPECT_EQ(EpochFile::open(path).code(), Code::corrupt);
+  std::string read(kEpochFileSize, '\0');
+  std::ifstream(path).read(read.data(), kEpochFileSize);
+  EXPECT_EQ(read, text);
+  std::filesystem::remove(path);
+
+  std::filesystem::create_symlink(other, path);
+  EXPECT_EQ(EpochFile::open(path).code(), Code::corrupt);
+  EXPECT_FALSE(std::filesystem::exists(other));
+  ASSERT_TRUE(EpochFile::open(other).ok());
+  EXPECT_EQ(EpochFile::open(path).code(), Code::corrupt) << "a link to one that is right";
+  std::filesystem::remove(path);
+
+  std::filesystem::create_hard_link(other, path);
+  EXPECT_EQ(EpochFile::open(path).code(), Code::corrupt);
+  std::filesystem::remove(other);
+  EXPECT_TRUE(EpochFile::open(path).ok()) << "it has one name now";
+}
+
 TEST(EpochFile, OtherFilesAreRefused) {
   TempDir dir;
   const std::string path = dir.path() + "/epoch";
