@@ -5,6 +5,7 @@
 #include <scalio/client.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -916,6 +917,12 @@ TEST_P(StoreTest, AServerDoesNotStartWithoutTheStoresKey) {
   };
   fs::remove(path);
   start_fails(Code::invalid, "is missing");
+  std::ofstream(path) << key;
+  fs::permissions(path, fs::perms::others_read, fs::perm_options::add);
+  const auto refused = Server::start(options());
+  EXPECT_EQ(refused.code(), Code::invalid);
+  EXPECT_THAT(refused.status().message(), HasSubstr("everybody may use " + path));
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
   std::ofstream(path) << std::string(64, 'a') << "\n";
   start_fails(Code::invalid, "is the key of another store");
   std::ofstream(path) << key.substr(0, 64);
@@ -1060,6 +1067,19 @@ TEST(Format, TheNamesOfWhatWasMadeAreDurable) {
   }
   EXPECT_TRUE(synced.contains(fs::canonical(scratch / "one"))) << "it names `three`";
   EXPECT_TRUE(synced.contains(fs::canonical(scratch / "one/three/key")));
+}
+
+// Who may put another key there has the store.
+TEST(Format, NobodyElseMayWriteIntoTheDirectory) {
+  Scratch scratch("format");
+  const mode_t before = umask(0);
+  const auto made = storage::format_store(two_ssds(scratch / "above/store"), no_progress);
+  umask(before);
+  ASSERT_TRUE(made.ok()) << made.status().to_string();
+  const auto others = fs::perms::group_write | fs::perms::others_write;
+  for (const char* path : {"above", "above/store", "above/store/uuid", "above/store/key"}) {
+    EXPECT_EQ(fs::status(scratch / path).permissions() & others, fs::perms::none) << path;
+  }
 }
 
 TEST(Format, ForceTakesAllOfAStoreWithGapsAway) {

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "base/allocate_file.h"
 #include "block/buffer.h"
@@ -358,7 +359,8 @@ Result<std::uint32_t> block_size_in(EventLoop& loop, const std::string& dir) {
   return (*device)->block_size();
 }
 
-// Makes a directory and those above it that are not there.
+// Makes a directory and those above it that are not there. Nobody else may put files there,
+// whatever the umask says: who may has the store.
 Status make_directories(const std::string& dir, Made& made) {
   std::error_code error;
   std::vector<fs::path> missing;
@@ -367,8 +369,11 @@ Status make_directories(const std::string& dir, Made& made) {
     missing.push_back(path);
   }
   for (auto path = missing.rbegin(); path != missing.rend(); ++path) {
-    if (fs::create_directory(*path, error)) made.add(*path);
-    if (error) return path_error(path->string(), error);
+    if (::mkdir(path->c_str(), 0755) == 0) {
+      made.add(*path);
+    } else if (errno != EEXIST) {
+      return path_error(path->string(), std::error_code(errno, std::generic_category()));
+    }
   }
   return Status();
 }

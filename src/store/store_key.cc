@@ -74,13 +74,15 @@ Status write_store_key(const std::string& dir, const StoreKey& key) {
 
 Result<StoreKey> read_store_key(const std::string& dir, const layout::SsdGeometry& ssd) {
   const std::string path = key_path(dir);
-  const Result<std::string> text = read_regular_file(path, kKeyText);
+  const Result<std::string> text = read_private_file(path, kKeyText);
   if (text.code() == Code::not_found) {
     return Status(Code::invalid, fmt::format("{} is missing; {}", path, how_to_get_it(dir, ssd)));
   }
   if (text.code() == Code::io_error) {
     return Status(is_shortage(errno) ? Code::unavailable : Code::invalid, text.status().message());
   }
+  // What others could have read is no secret. What has not the size of a key is none, whoever may.
+  if (text.code() == Code::invalid && read_regular_file(path, kKeyText).ok()) return text.status();
   const std::optional<StoreKey> key = text.ok() ? parse(*text) : std::nullopt;
   if (!key) {
     return Status(Code::corrupt,

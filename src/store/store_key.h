@@ -19,8 +19,8 @@ Result<layout::StoreKey> make_store_key();
 Status write_store_key(const std::string& dir, const layout::StoreKey& key);
 
 // The key of the store that `ssd` is of. Failures, which say what to do: invalid (there is no such
-// file, or it may not be read, or it is that of another store), corrupt (it holds no key),
-// unavailable (the machine has not what it takes to read it).
+// file, or it may not be read, or by everybody, or it is that of another store), corrupt (it holds
+// no key), unavailable (the machine has not what it takes to read it).
 Result<layout::StoreKey> read_store_key(const std::string& dir, const layout::SsdGeometry& ssd);
 
 }  // namespace scalio::storage
