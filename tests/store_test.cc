@@ -26,6 +26,7 @@
 #include "layout/bucket.h"
 #include "layout/message.h"
 #include "layout/superblock.h"
+#include "net/unique_fd.h"
 #include "net/uri.h"
 #include "server/server.h"
 #include "store/format_store.h"
@@ -958,6 +959,37 @@ TEST_P(StoreTest, TheKeyIsInItsFileAlone) {
     EXPECT_FALSE(has(bytes, digits) || has(bytes, key)) << entry.path();
     EXPECT_FALSE(has(bytes, key.substr(0, 16)) || has(bytes, key.substr(16))) << entry.path();
   }
+}
+
+// The regions that this process has open.
+std::vector<net::UniqueFd> open_regions() {
+  std::vector<int> numbers;
+  for (const fs::directory_entry& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (fs::read_symlink(entry.path(), gone).string().starts_with("/memfd:scalio-region"))
+      numbers.push_back(std::stoi(entry.path().filename().string()));
+  }
+  std::vector<net::UniqueFd> regions;
+  for (const int number : numbers) regions.emplace_back(dup(number));
+  return regions;
+}
+
+// A client that is told nothing, or stands still, has the region of a server that has stopped.
+TEST_P(StoreTest, AStoppedServerGivesItsCacheBack) {
+  auto client = connected();
+  ASSERT_TRUE(client);
+  put_records(*client, 10);
+  const std::vector<net::UniqueFd> regions = open_regions();
+  EXPECT_FALSE(regions.empty());
+  stop();
+  for (const net::UniqueFd& region : regions) {
+    struct stat st {};
+    ASSERT_EQ(fstat(region.get(), &st), 0);
+    EXPECT_GT(st.st_size, 0);
+    EXPECT_EQ(st.st_blocks, 0);
+  }
+  start();
+  expect_records(*connected(), 10);
 }
 
 // --- Without a server ----------------------------------------------------------------------------

@@ -104,14 +104,18 @@ Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
   return next;
 }
 
-void EpochFile::retire() {
+bool EpochFile::retire() {
   // A file system that copies on write may need room for every store. The next server then waits
   // for the end of this process as for one that was killed.
-  if (!mapping_.populate(path_).ok()) return;
+  if (!mapping_.populate(path_).ok()) return false;
   std::byte* process = mapping_.data() + kProcessOffset;
   const Result<ProcessIdentity> self = this_process();
   // Unknown, it stays: the next server waits for this one's end.
-  if (self.ok() && load<ProcessIdentity>(process) == *self) store(process, ProcessIdentity());
+  if (!self.ok() || load<ProcessIdentity>(process) != *self) return false;
+  store_word_release(mapping_.data(), current() + 1);
+  store(process, ProcessIdentity());
+  full_fence();
+  return true;
 }
 
 std::uint64_t EpochFile::current() const { return load_word_acquire(mapping_.data()); }

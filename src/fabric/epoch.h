@@ -39,8 +39,10 @@ class EpochFile {
   // accepts anything. A process of another PID namespace cannot be seen, and is not waited for.
   // Fails with busy, unavailable.
   Result<std::uint64_t> advance(std::chrono::milliseconds patience = std::chrono::seconds(60));
-  // For a server that has ended all its connections: the next one need not wait for its process.
-  void retire();
+  // For a server that has ended all its connections: no client believes its region any more, and
+  // the next one need not wait for its process. False if it is not this process that raised it
+  // last, or the file cannot be written: then clients may.
+  bool retire();
   std::uint64_t current() const;
   // What clients are given: they can map it, and not change it.
   int read_only_fd() const { return read_only_fd_.get(); }

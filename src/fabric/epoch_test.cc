@@ -92,9 +92,11 @@ TEST(EpochFile, NamesTheServersProcessUntilItRetires) {
   EXPECT_EQ(load<std::uint64_t>(serving.data() + 16), me.started);
   EXPECT_EQ(load<std::uint64_t>(serving.data() + 24), me.pid_namespace);
   EXPECT_EQ(as_string(ByteView(serving).subspan(32, 36)), boot_id());
-  (*file)->retire();
+  EXPECT_TRUE((*file)->retire());
   Bytes retired(kEpochFileSize);
-  retired[0] = std::byte{1};
+  retired[0] = std::byte{2};
+  EXPECT_EQ(bytes(), retired) << "whoever still has its region does not believe it";
+  EXPECT_FALSE((*file)->retire()) << "it is nobody's now";
   EXPECT_EQ(bytes(), retired);
 }
 

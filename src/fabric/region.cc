@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,6 +54,14 @@ Result<int> Region::read_only_fd() {
     }
   }
   return read_only_.get();
+}
+
+void Region::give_back() {
+  if (fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                static_cast<off_t>(mapping_.size())) != 0) {
+    spdlog::warn("a region of {} bytes cannot be given back, and stays until no client has it: {}",
+                 mapping_.size(), error_text(errno));
+  }
 }
 
 bool Region::may_reopen(uid_t user) { return user == 0 || user == geteuid(); }

@@ -27,6 +27,9 @@ class Region {
   // A descriptor by which nobody can write. Whoever may open the memfd again could (see
   // may_reopen()). Fails with unavailable.
   Result<int> read_only_fd();
+  // Gives the memory back to the system, also where others have it mapped: they find zeros. So
+  // nobody may believe any more what is there, and this process accesses it no more.
+  void give_back();
   // Whether a process of this user of the system could open it for writing, whatever descriptor it
   // was given: through /proc, because the memfd is this process's user's, and root's.
   static bool may_reopen(uid_t user);

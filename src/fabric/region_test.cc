@@ -42,6 +42,26 @@ TEST(Region, HasItsMemoryFromTheStart) {
   EXPECT_GE(static_cast<std::size_t>(st.st_blocks) * 512, kBytes);
 }
 
+// A client that keeps it, and never ends, would keep a cache of memory for each restart.
+TEST(Region, GivesItsMemoryBackThoughAClientHasItMapped) {
+  constexpr std::size_t kBytes = 4 << 20;
+  const Result<std::unique_ptr<Region>> made = Region::create(kBytes);
+  ASSERT_TRUE(made.ok());
+  Region& region = **made;
+  store_word_release(region.span().data(), 42);
+  const Result<int> read_only = region.read_only_fd();
+  ASSERT_TRUE(read_only.ok());
+  const Result<Mapping> client = map_region(*read_only, kBytes, false);
+  ASSERT_TRUE(client.ok());
+  EXPECT_EQ(load_word_acquire(client->data()), 42u);
+  region.give_back();
+  struct stat st {};
+  ASSERT_EQ(fstat(region.fd(), &st), 0);
+  EXPECT_EQ(st.st_blocks, 0);
+  EXPECT_EQ(static_cast<std::size_t>(st.st_size), kBytes);
+  EXPECT_EQ(load_word_acquire(client->data()), 0u) << "it is not killed";
+}
+
 TEST(Region, ForeignMemoryIsNotMapped) {
   const Result<std::unique_ptr<Region>> made = Region::create(8192);
   ASSERT_TRUE(made.ok());

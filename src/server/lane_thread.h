@@ -62,6 +62,11 @@ class LaneThread {
   Status await_stop();
   // Ends the thread, whose shards do not serve any more.
   void end();
+  // Once it has ended, and no client believes what is in the region: gives its memory back, whoever
+  // has it mapped.
+  void give_region_back() {
+    if (region_) region_->give_back();
+  }
 
   // Writes, from the logs.
   std::uint64_t recovered() const;

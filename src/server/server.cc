@@ -95,7 +95,7 @@ struct Server::Impl {
   Status stop() {
     listening = nullptr;
     if (fabric) fabric->stop();
-    if (epoch) epoch->retire();
+    const bool retired = epoch && epoch->retire();
     for (auto& lane : lanes) {
       (void)lane->await_start();  // whose failure is start_shards()'s to report
       lane->stop_shards();
@@ -105,7 +105,10 @@ struct Server::Impl {
       Status s = lane->await_stop();
       if (first.ok()) first = std::move(s);
     }
-    for (auto& lane : lanes) lane->end();
+    for (auto& lane : lanes) {
+      lane->end();
+      if (retired) lane->give_region_back();
+    }
     return first;
   }
 
