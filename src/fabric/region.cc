@@ -15,6 +15,8 @@
 namespace scalio::fabric {
 
 namespace {
+// Part of a page would not be given back, but set to zero.
+constexpr std::uint64_t kLargestPage = 2 << 20;
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 Result<Mapping> map_memfd(int fd, std::size_t bytes, bool writable) {
@@ -58,7 +60,7 @@ Result<int> Region::read_only_fd() {
 
 void Region::give_back() {
   if (fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                static_cast<off_t>(mapping_.size())) != 0) {
+                static_cast<off_t>(round_up(mapping_.size(), kLargestPage))) != 0) {
     spdlog::warn("a region of {} bytes cannot be given back, and stays until no client has it: {}",
                  mapping_.size(), error_text(errno));
   }

@@ -44,7 +44,7 @@ TEST(Region, HasItsMemoryFromTheStart) {
 
 // A client that keeps it, and never ends, would keep a cache of memory for each restart.
 TEST(Region, GivesItsMemoryBackThoughAClientHasItMapped) {
-  constexpr std::size_t kBytes = 4 << 20;
+  constexpr std::size_t kBytes = (4 << 20) + 64;  // no page's end
   const Result<std::unique_ptr<Region>> made = Region::create(kBytes);
   ASSERT_TRUE(made.ok());
   Region& region = **made;
