@@ -2,8 +2,9 @@
 //
 // Over shared memory, clients' operations on a dead server's region would succeed for ever. So
 // every server of a store maps one small file, the same for all of the server's incarnations, and
-// each of them raises the number in it before it accepts anything. Clients get a read-only
-// descriptor of the file with their hello and look at it after every operation on the region.
+// each of them raises the number in it before it accepts anything, and when it stops. Clients get a
+// read-only descriptor of the file with their hello and look at it after every operation on the
+// region.
 //
 // Over RDMA they succeed until the kernel has destroyed the dead process's queue pairs, which takes
 // a while for thousands of them, and may be after it has let go of the lock on the SSDs. It is done

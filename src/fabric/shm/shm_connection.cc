@@ -9,7 +9,7 @@ namespace scalio::fabric {
 namespace {
 Status restarted() {
   return Status(Code::unavailable,
-                "the server restarted, and this connection was to the one before; connect again");
+                "the server that this connection was to has stopped or was restarted; connect again");
 }
 }  // namespace
 
