@@ -97,23 +97,20 @@ Result<std::uint64_t> EpochFile::advance(std::chrono::milliseconds patience) {
     }
     store(mapping_.data() + kProcessOffset, *self);
   }
-  const std::uint64_t next = current() + 1;
-  store_word_release(mapping_.data(), next);
+  raised_ = current() + 1;
+  store_word_release(mapping_.data(), raised_);
   // Whatever this server changes from now on is changed after every client could see the new epoch.
   full_fence();
-  return next;
+  return raised_;
 }
 
 bool EpochFile::retire() {
+  if (raised_ == 0 || current() != raised_) return false;
   // A file system that copies on write may need room for every store. The next server then waits
   // for the end of this process as for one that was killed.
   if (!mapping_.populate(path_).ok()) return false;
-  std::byte* process = mapping_.data() + kProcessOffset;
-  const Result<ProcessIdentity> self = this_process();
-  // Unknown, it stays: the next server waits for this one's end.
-  if (!self.ok() || load<ProcessIdentity>(process) != *self) return false;
-  store_word_release(mapping_.data(), current() + 1);
-  store(process, ProcessIdentity());
+  store_word_release(mapping_.data(), raised_ + 1);
+  store(mapping_.data() + kProcessOffset, ProcessIdentity());
   full_fence();
   return true;
 }

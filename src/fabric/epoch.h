@@ -41,8 +41,8 @@ class EpochFile {
   // Fails with busy, unavailable.
   Result<std::uint64_t> advance(std::chrono::milliseconds patience = std::chrono::seconds(60));
   // For a server that has ended all its connections: no client believes its region any more, and
-  // the next one need not wait for its process. False if it is not this process that raised it
-  // last, or the file cannot be written: then clients may.
+  // the next one need not wait for its process. False if it has not raised the epoch, or another
+  // has since, or the file cannot be written: then clients may.
   bool retire();
   std::uint64_t current() const;
   // What clients are given: they can map it, and not change it.
@@ -56,6 +56,7 @@ class EpochFile {
   Mapping mapping_;
   net::UniqueFd read_only_fd_;
   const std::string path_;
+  std::uint64_t raised_ = 0;  // by advance()
 };
 
 // Maps an epoch file received from a server, read-only. Fails with invalid.

@@ -98,6 +98,13 @@ TEST(EpochFile, NamesTheServersProcessUntilItRetires) {
   EXPECT_EQ(bytes(), retired) << "whoever still has its region does not believe it";
   EXPECT_FALSE((*file)->retire()) << "it is nobody's now";
   EXPECT_EQ(bytes(), retired);
+  // Nor is the next one's of this process retired by it.
+  Result<std::unique_ptr<EpochFile>> next = EpochFile::open(path);
+  ASSERT_TRUE(next.ok());
+  EXPECT_FALSE((*next)->retire());
+  ASSERT_TRUE((*next)->advance().ok());
+  EXPECT_FALSE((*file)->retire());
+  EXPECT_EQ((*next)->current(), 3U);
 }
 
 // Mounts a full file system at `directory`, for this process alone. False where that is not
