@@ -9,7 +9,7 @@ namespace scalio::fabric {
 namespace {
 Status restarted() {
   return Status(Code::unavailable,
-                "the server that this connection was to has stopped or was restarted; connect again");
+                "the server that this connection was to has stopped; connect again");
 }
 }  // namespace
 
