@@ -14,7 +14,8 @@ using layout::RequestKind;
 
 class WritePathTest : public ::testing::Test {
  protected:
-  explicit WritePathTest(std::uint64_t buckets = 16) : parts_(test_geometry(buckets)) {}
+  explicit WritePathTest(std::uint64_t buckets = 16) : WritePathTest(test_geometry(buckets)) {}
+  explicit WritePathTest(const layout::SsdGeometry& geometry) : parts_(geometry) {}
 
   // A write on its way, with the bytes of its request.
   struct Write {
@@ -312,11 +313,29 @@ TEST_F(WritePathTest, AnEndIsChangedWithoutItsValue) {
 }
 
 // Its segment may have been used again: nothing but its record says that it is there.
-TEST_F(WritePathTest, AValueThatGoesAtItsEndIsNotCalledDamaged) {
+class LargeWritesTest : public WritePathTest {
+ protected:
+  LargeWritesTest() : WritePathTest(with_a_value_log()) {}
+
+ private:
+  static layout::SsdGeometry with_a_value_log() {
+    layout::SsdGeometry g = test_geometry(16);
+    g.segment_size = layout::kMinSegment;
+    g.value_size = 2 * g.segment_size;
+    g.device_size = g.value_offset() + g.value_size + 4096;
+    return g;
+  }
+};
+
+TEST_F(LargeWritesTest, AValueThatGoesAtItsEndIsNotCalledDamaged) {
   const std::uint64_t soon = time() + 50 * kMillisecond, future = time() + 3600 * kSecond;
   for (const auto& [key, end] : {std::pair("ends", soon), std::pair("stays", future)}) {
     LargeValue value;
     value.version = parts_.log.take_version().value();
+    layout::encode(value.pointer, {.offset = layout::kMinSegment + layout::kSegmentHeader,
+                                   .sequence = 1,
+                                   .length = 1000,
+                                   .checksum = 0});
     value.renew = [](LargeValue&) -> Task<Status> { co_return Status(); };
     layout::Request put;
     put.kind = RequestKind::value_commit;
