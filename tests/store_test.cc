@@ -13,6 +13,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -972,6 +973,32 @@ std::vector<net::UniqueFd> open_regions() {
   std::vector<net::UniqueFd> regions;
   for (const int number : numbers) regions.emplace_back(dup(number));
   return regions;
+}
+
+// What a READ gives when the server has stopped and the loop has not turned since: nothing tells of
+// the end but the region's epoch.
+Task<Code> read_after(EventLoop& loop, std::string uri, std::function<void()> stop) {
+  client::Lanes lanes(loop, [&](std::uint32_t lane, Bytes hello, Nanos) {
+    return fabric::connect(fabric::Transports::clients, loop, *net::parse_uri(uri), lane,
+                           std::move(hello), {});
+  });
+  Bytes hello;
+  layout::encode(hello, layout::HelloRequest{0});
+  const auto joined = co_await lanes.join(0, std::move(hello), 10 * kSecond);
+  EXPECT_TRUE(joined.ok()) << joined.status().to_string();
+  if (!joined.ok()) co_return joined.status().code();
+  Bytes in(8);
+  EXPECT_EQ(co_await joined->connection->read(0, in), Code::ok);
+  stop();
+  co_return co_await joined->connection->read(0, in);
+}
+
+// Rule 9: there are zeros then, which nobody may believe.
+TEST_P(StoreTest, NothingIsReadOfAServerThatHasStopped) {
+  auto loop = EventLoop::create();
+  ASSERT_TRUE(loop.ok());
+  EXPECT_EQ(run_to_end(**loop, read_after(**loop, uri_, [this] { stop(); })), Code::unavailable);
+  (*loop)->run_until([&] { return (*loop)->spawned() == 0; });
 }
 
 // A client that is told nothing, or stands still, has the region of a server that has stopped.

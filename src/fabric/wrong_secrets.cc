@@ -11,42 +11,40 @@ void make_room(std::map<std::string, Nanos>& entries, const std::string& entry) 
   entries.erase(
       std::ranges::min_element(entries, {}, [](const auto& other) { return other.second; }));
 }
-}  // namespace
 
 // No name has a blank.
-std::string WrongSecrets::entry_of(const std::string& place, const std::string& user) {
+std::string entry_of(const std::string& place, const std::string& user) {
   return place + ' ' + user;
 }
+}  // namespace
 
-bool WrongSecrets::within(const std::string& entry, Nanos bound) const {
-  const auto found = clear_at_.find(entry);
-  return found == clear_at_.end() || found->second <= bound;
+bool WrongSecrets::within(const Times& clear_at, const std::string& entry, Nanos bound) {
+  const auto found = clear_at.find(entry);
+  return found == clear_at.end() || found->second <= bound;
 }
 
 bool WrongSecrets::may_try(const std::string& place, const std::string& user, Nanos now) const {
   const std::string entry = entry_of(place, user);
   const std::lock_guard lock(mutex_);
-  if (!within(entry, now + (kAtOnce - 1) * kOneIn)) return false;
-  return right_at_.contains(entry) ||
-         within(entry_of("", user), now + (kAllAtOnce - 1) * kAllOneIn);
+  if (!within(of_name_at_place_, entry, now + (kAtOnce - 1) * kOneIn)) return false;
+  return right_at_.contains(entry) || within(of_name_, user, now + (kAllAtOnce - 1) * kAllOneIn);
 }
 
-// The place itself is the entry of the name that is none.
 Nanos WrongSecrets::due(const std::string& place, Nanos now) const {
   const std::lock_guard lock(mutex_);
-  const auto found = clear_at_.find(entry_of(place, {}));
+  const auto found = of_place_.find(place);
   constexpr Nanos kBefore = (kOfPlaceAtOnce - 1) * kOfPlaceOneIn;
-  if (found == clear_at_.end() || found->second <= now + kBefore) return now;
+  if (found == of_place_.end() || found->second <= now + kBefore) return now;
   return found->second - kBefore;
 }
 
-void WrongSecrets::add(const std::string& entry, Nanos each, Nanos now) {
-  if (clear_at_.size() >= kMost && !clear_at_.contains(entry)) {
-    std::erase_if(clear_at_, [now](const auto& other) { return other.second <= now; });
-    make_room(clear_at_, entry);
+void WrongSecrets::add(Times& clear_at, const std::string& entry, Nanos each, Nanos now) {
+  if (clear_at.size() >= kMost && !clear_at.contains(entry)) {
+    std::erase_if(clear_at, [now](const auto& other) { return other.second <= now; });
+    make_room(clear_at, entry);
   }
-  Nanos& clear_at = clear_at_[entry];
-  clear_at = std::max(clear_at, now) + each;
+  Nanos& at = clear_at[entry];
+  at = std::max(at, now) + each;
 }
 
 // What comes at one time from one place, before the first was found wrong, is beyond what the place
@@ -54,10 +52,10 @@ void WrongSecrets::add(const std::string& entry, Nanos each, Nanos now) {
 void WrongSecrets::count(const std::string& place, const std::string& user, Nanos now) {
   const std::string entry = entry_of(place, user);
   const std::lock_guard lock(mutex_);
-  const bool might = within(entry, now + (kAtOnce - 1) * kOneIn);
-  add(entry, kOneIn, now);
-  add(entry_of(place, {}), kOfPlaceOneIn, now);
-  if (might) add(entry_of("", user), kAllOneIn, now);
+  const bool might = within(of_name_at_place_, entry, now + (kAtOnce - 1) * kOneIn);
+  add(of_name_at_place_, entry, kOneIn, now);
+  add(of_place_, place, kOfPlaceOneIn, now);
+  if (might) add(of_name_, user, kAllOneIn, now);
 }
 
 void WrongSecrets::right(const std::string& place, const std::string& user, Nanos now) {

@@ -25,8 +25,8 @@ class WrongSecrets {
   // Of all names that are said at one place.
   static constexpr unsigned kOfPlaceAtOnce = 100;
   static constexpr Nanos kOfPlaceOneIn = kSecond;
-  // Of places and names that are remembered. If there are more, the one that has the least against
-  // it is forgotten.
+  // Of names, of places, and of names at places: so many are remembered. If there are more, the one
+  // that has the least against it is forgotten.
   static constexpr std::size_t kMost = 4096;
 
   // `place`: as a listener names it; `user`: as it is said.
@@ -40,14 +40,17 @@ class WrongSecrets {
   void right(const std::string& place, const std::string& user, Nanos now);
 
  private:
-  static std::string entry_of(const std::string& place, const std::string& user);
-  bool within(const std::string& entry, Nanos bound) const;
-  void add(const std::string& entry, Nanos each, Nanos now);
+  using Times = std::map<std::string, Nanos>;
+  static bool within(const Times& clear_at, const std::string& entry, Nanos bound);
+  static void add(Times& clear_at, const std::string& entry, Nanos each, Nanos now);
 
   mutable std::mutex mutex_;
-  // When nothing is held against it any more; of a name from all places with an empty place.
-  std::map<std::string, Nanos> clear_at_;
-  std::map<std::string, Nanos> right_at_;  // when it was last right, of kMost
+  // When nothing is held against them any more. Apart, so that what costs a stranger little, many
+  // names at many places, does not displace what limits the guesses at one name.
+  Times of_name_at_place_;
+  Times of_name_;   // at all places
+  Times of_place_;  // of all names
+  Times right_at_;  // when a name was last right at a place
 };
 
 }  // namespace scalio::fabric

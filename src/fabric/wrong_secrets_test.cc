@@ -72,6 +72,26 @@ TEST(WrongSecrets, AllNamesOfAPlaceAreCountedTogether) {
   EXPECT_TRUE(wrong.may_try(kHost, "ann", 0)) << "a name keeps out no other";
 }
 
+// Names and networks cost nothing to who has a large network of its own: some names at each of more
+// places than are remembered leave the bound of a name as it is.
+TEST(WrongSecrets, ManyNamesAtManyPlacesDisplaceNoBound) {
+  WrongSecrets wrong;
+  const auto network = [](std::size_t i) { return "tcp 2001:db8:0:" + std::to_string(10'000 + i); };
+  for (std::size_t i = 0; i < WrongSecrets::kMost + 200; ++i) {
+    for (unsigned name = 0; name < 3; ++name)
+      wrong.count(network(i), "no-" + std::to_string(name), 0);
+  }
+  unsigned taken = 0;
+  for (unsigned i = 0; i < 10'000; ++i) {
+    const std::string place = "tcp 10.0.1." + std::to_string(i % 50);
+    const Nanos now = i * kMillisecond;
+    if (!wrong.may_try(place, "ann", now)) continue;
+    wrong.count(place, "ann", now);
+    ++taken;
+  }
+  EXPECT_LE(taken, WrongSecrets::kAllAtOnce + 10 * kSecond / WrongSecrets::kAllOneIn);
+}
+
 TEST(WrongSecrets, WhatIsRememberedHasALimitAndTheLatestStays) {
   WrongSecrets wrong;
   for (unsigned i = 0; i < WrongSecrets::kAtOnce; ++i) wrong.count(kHost, "guessed", 0);

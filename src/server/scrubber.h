@@ -9,7 +9,7 @@ namespace scalio::server {
 
 class Scrubber {
  public:
-  // How often the owner calls step(), and the blocks that one looks at, for about 2 ms: 491,520 a
+  // How often the owner calls step(), and the blocks that one looks at, for about 3 ms: 491,520 a
   // minute.
   static constexpr Nanos kInterval = kSecond;
   static constexpr std::uint64_t kBlocks = 8192;

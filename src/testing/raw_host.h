@@ -68,15 +68,22 @@ struct ReceivedPdu {
   ByteView data() const { return ByteView(bytes).subspan(pdu.data_at, pdu.data_size); }
 };
 
+inline net::UniqueFd connected(const net::Uri& uri) {
+  const net::Address address = net::resolve(uri.host, uri.port, true, false)->front();
+  net::UniqueFd fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size),
+            0);
+  return fd;
+}
+
 // One connection.
 class RawHost {
  public:
-  explicit RawHost(const EmbeddedTarget& target) : target_(target) {
-    const net::Uri& uri = target.addresses().front();
-    const net::Address address = net::resolve(uri.host, uri.port, true, false)->front();
-    fd_ = net::UniqueFd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(
-        ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size), 0);
+  explicit RawHost(const EmbeddedTarget& target)
+      : RawHost(connected(target.addresses().front()), target.nqn()) {}
+  // Connected already, to the subsystem of this name.
+  RawHost(net::UniqueFd socket, std::string subsystem)
+      : subsystem_(std::move(subsystem)), fd_(std::move(socket)) {
     rules_.max_data = 1 << 20;
     rules_.connecting = true;
   }
@@ -262,7 +269,7 @@ class RawHost {
   ConnectData who() const {
     ConnectData d;
     d.host_id.fill(std::byte{9});
-    d.subsystem_nqn = target_.nqn();
+    d.subsystem_nqn = subsystem_;
     d.host_nqn = kHostNqn;
     return d;
   }
@@ -309,7 +316,7 @@ class RawHost {
     store(out.data() + out.size() - kDigestSize, crc32c(data));
   }
 
-  const EmbeddedTarget& target_;
+  const std::string subsystem_;
   net::UniqueFd fd_;
   Bytes in_;
   PduRules rules_;

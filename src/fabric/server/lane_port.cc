@@ -30,8 +30,8 @@ Result<Bytes> LanePort::ask_service(ServerPeer& peer, ByteView request) {
   return answer;
 }
 
-// Where there are several users, none may keep the others out: of what these do not have each may
-// have half.
+// Where there are several users, none may keep the others out: of what these do not have it leaves
+// an eighth.
 Status LanePort::check_room(const ServerPeer& peer) const {
   if (peers_.size() >= limits_.max_connections) {
     return {Code::busy, fmt::format("lane {} has {} connections already, which is the most", lane_,
@@ -41,7 +41,8 @@ Status LanePort::check_room(const ServerPeer& peer) const {
   const auto found = of_users_.find(peer.who->user);
   const std::size_t its = found == of_users_.end() ? 0 : found->second;
   const std::size_t not_of_others = limits_.max_connections - (peers_.size() - its);
-  if (its < std::max<std::size_t>(not_of_others / 2, 1)) return Status();
+  const std::size_t left = std::max<std::size_t>(not_of_others / 8, 1);
+  if (its == 0 || its + left < not_of_others) return Status();
   return {Code::busy, fmt::format("user {} has {} of the {} connections that lane {} may have, and "
                                   "the rest is for other users",
                                   peer.who->user, its, limits_.max_connections, lane_)};

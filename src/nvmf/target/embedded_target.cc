@@ -51,7 +51,7 @@ Status check(const TargetOptions& o) {
       !between(l.queue_depth, 2, 4096) || !std::has_single_bit(l.max_transfer) ||
       !between(l.max_transfer, 8192, BufferPool::kMaxBuffer) || l.max_pdu_data % 4 != 0 ||
       !between(l.max_pdu_data, kInCapsuleData, 256 * 1024) || l.max_in_flight == 0 ||
-      l.connect_timeout == 0 || l.stall_timeout == 0 ||
+      l.connect_timeout == 0 || l.stall_timeout == 0 || l.unused_timeout == 0 ||
       !between(o.threads, 1, TargetOptions::kMaxThreads) || o.spin > Spin::kMostBound) {
     return invalid("a limit of the target is out of its range");
   }
