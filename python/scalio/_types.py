@@ -11,10 +11,11 @@ Bytes = Union[bytes, bytearray, memoryview, str]
 def to_bytes(data: Bytes) -> bytes:
     if isinstance(data, str):
         return data.encode()
-    # bytes() takes a number too, for so many zeros.
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"{type(data).__name__}: keys and values are bytes or str")
-    return bytes(data)
+    try:
+        return bytes(memoryview(data))
+    # bytes() alone takes a number too, for so many zeros, and a list of them.
+    except TypeError:
+        raise TypeError(f"{type(data).__name__}: keys and values are bytes or str") from None
 
 
 class ScalioError(Exception):

@@ -65,7 +65,8 @@ Result<std::string> read_all(const FileToRead& file, const std::string& path, st
   }
   struct stat st {};
   if (size == 0 && ::fstat(file.fd(), &st) == 0 && S_ISFIFO(st.st_mode))
-    return {Code::invalid, fmt::format("{} is a pipe that nobody writes to", path)};
+    return {Code::invalid,
+            fmt::format("{} is a pipe that has nothing and that nobody writes to", path)};
   if (size > most) {
     return {Code::invalid, fmt::format("{} has more than the {} bytes that are taken", path, most)};
   }

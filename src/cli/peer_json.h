@@ -20,7 +20,7 @@ double number_at(const Json& json, const char* path) {
   return std::clamp(json[at].template get<double>(), 0.0, kMostTold);
 }
 
-// The same, to the last digit where it is a whole number.
+// The whole number there, to the last digit, up to 2^64 - 1.
 template <class Json>
 std::uint64_t count_at(const Json& json, const char* path) {
   const typename Json::json_pointer at(path);

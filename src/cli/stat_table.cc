@@ -116,7 +116,7 @@ std::string stat_table(const Json& stat) {
   StatRows rows(1);
   put_column(rows, 0, "", scalars);
   std::string out;
-  print(out, tables.size(), rows);
+  print(out, 0, rows);
   return out + tables;
 }
 

@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <spdlog/spdlog.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -287,7 +288,7 @@ bool HttpServer::Impl::is_our_host(std::string_view host) const {
   const std::size_t end = host.starts_with('[') ? host.find(']') : host.rfind(':');
   std::string name(host.substr(0, end));
   if (name.starts_with('[')) name.erase(0, 1);
-  return name == "localhost" || net::resolve(name, 0, true, false).ok();
+  return strcasecmp(name.c_str(), "localhost") == 0 || net::resolve(name, 0, true, false).ok();
 }
 
 // What is to be answered when no more than the header is there, so that no body is read.

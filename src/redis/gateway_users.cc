@@ -72,17 +72,25 @@ class GatewayUsers::InLine {
 };
 
 GatewayUsers::Entry GatewayUsers::entry(const std::string& place, const Waiting& waiting) const {
+  const auto same = [&waiting](const Waiting& other) {
+    return other.name == waiting.name && layout::same(other.said, waiting.said);
+  };
+  // As an application does that has many addresses, when its gateway has started again.
+  for (const auto& [other, its] : places_) {
+    if (its.looking && same(its.line.front())) return Entry::same;
+  }
   const auto found = places_.find(place);
   const bool elsewhere = found == places_.end();
   std::size_t of_name = 0, of_nobody = 0;
   if (!elsewhere) {
     for (const Waiting& other : found->second.line) {
-      if (other.name == waiting.name && layout::same(other.said, waiting.said)) return Entry::same;
+      if (same(other)) return Entry::same;
       of_name += other.name == waiting.name ? 1 : 0;
       of_nobody += other.exists ? 0 : 1;
     }
   }
-  if (elsewhere && places_.size() >= kMostPlaces) return Entry::refused;
+  const std::size_t most = waiting.exists ? kMostPlaces : kMostPlacesOfNobody;
+  if (elsewhere && places_.size() >= most) return Entry::refused;
   if (of_name >= fabric::WrongSecrets::kAtOnce) return Entry::refused;
   if (waiting.exists) return Entry::free;
   const bool due = table_->wrong().due(place, loop_.now()) <= loop_.now();
@@ -127,6 +135,8 @@ Task<GatewayUsers::Found> GatewayUsers::look_up(const std::string& name, const s
     }
     const UserRecord record = table_->find(name);
     if (was_right(name, record, said)) {
+      // Also where it was known from another place.
+      table_->wrong().right(session.place, name, loop_.now());
       co_return std::make_shared<const GatewayUser>(
           GatewayUser{name, record.rights, record.prefixes});
     }
@@ -154,6 +164,8 @@ Task<GatewayUsers::Found> GatewayUsers::look_up(const std::string& name, const s
         co_return wrong;
       }
       right_[name] = {record.keys.stored, said};
+      // Now: what others guess meanwhile does not refuse it when the limit is looked at again.
+      table_->wrong().right(session.place, name, loop_.now());
       continue;
     }
     if (session.gone || session.sends_no_more) {

@@ -43,6 +43,8 @@ class GatewayUsers {
  public:
   // Places whose secrets are looked at or wait; more are refused (busy).
   static constexpr std::size_t kMostPlaces = 16;
+  // When there are so many, one more does not begin with a name that nobody has.
+  static constexpr std::size_t kMostPlacesOfNobody = 8;
   // Of one place, with names that nobody has, that wait to be looked at.
   static constexpr std::size_t kMostOfNobody = 16;
   // How long an answer comes without a look at most; later ones are refused (busy).

@@ -43,12 +43,13 @@ Task<Status> take_room(CommandCall& call, std::uint64_t bytes, NoRoom otherwise)
     if (call.session().gone) co_return Status(Code::unavailable, "the client has gone");
     const std::uint64_t before = room.leaving() + call.room;
     if (room.leaving() > 0 && before + bytes > ReplyMemory::kOfConnection) {
+      room.grown();  // its client may take as long as it likes
       co_await memory.wait_for_own();
       since = call.state().loop.now();
       continue;
     }
     if (before + bytes <= ReplyMemory::kAlways) break;
-    if ((call.room == 0 || room.grow()) && room.fits(bytes)) break;
+    if ((call.room == 0 || room.fits_easily(bytes) || room.grow()) && room.fits(bytes)) break;
     if (call.state().loop.now() - since >= kLongestWait) co_return call.no_room();
     co_await memory.wait_for_others();
   }
@@ -70,7 +71,9 @@ Task<FoundValue> read_small_value(CommandCall& call, std::string_view key) {
   Record record;
   std::uint64_t large = 0;
   PartSink sink = [&](const PartView& part) -> Task<Status> {
-    if (part.offset == 0 && (part.length > kSmallValue || !take_at_once(call, part.length))) {
+    // An empty one needs no room: 0 says that it was read.
+    if (part.offset == 0 && part.length > 0 &&
+        (part.length > kSmallValue || !take_at_once(call, part.length))) {
       large = part.length;
       co_return Status(Code::busy, "the value is large");
     }
@@ -88,8 +91,10 @@ Task<Result<Record>> read_large_value(CommandCall& call, std::string_view key, s
                                       NoRoom otherwise) {
   if (Status s = co_await take_room(call, bytes, otherwise); !s.ok()) co_return s;
   Result<Record> record = co_await call.client().get(key);
-  // It may be another value by now.
-  if (record.ok() && record->value.size() > bytes) take(call, record->value.size() - bytes);
+  // It may be another value by now, or none.
+  const std::uint64_t size = record.ok() ? record->value.size() : 0;
+  if (size > bytes) take(call, size - bytes);
+  if (size < bytes) give_back(call, bytes - size);
   co_return record;
 }
 

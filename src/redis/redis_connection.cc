@@ -253,7 +253,7 @@ void RedisConnection::settle(CommandCall& call) {
   }
   room_.take(call.replied().size());
   room_.give_back(had);
-  room_.grown();
+  if (call.first) room_.grown();  // else it may be another's that is in flight
 }
 
 void RedisConnection::answer(std::unique_ptr<CommandCall> call) {

@@ -1,5 +1,6 @@
 #include "redis/reply_memory.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -20,10 +21,15 @@ Task<void> ReplyMemory::wait_for_others() {
   --in_need_;
 }
 
+// Where either is full, somebody has more than that.
+std::uint64_t ReplyMemory::equal_share(const ReplyRoom& room) const {
+  return std::min(kMost / rooms_.size(), kOfPlace / room.place_->second.connections);
+}
+
 void ReplyMemory::begin_period() {
   for (ReplyRoom* const room : rooms_) {
     room->taken_ = 0;
-    room->watched_ = room->leaving_ > equal_share();
+    room->watched_ = room->leaving_ > equal_share(*room);
   }
   period_.arm(loop_.now() + period_length_);
 }
@@ -32,7 +38,7 @@ void ReplyMemory::end_period() {
   if (in_need_ == 0) return;
   for (ReplyRoom* const room : rooms_) {
     // A connection that is closed is destroyed on a later turn.
-    if (room->watched_ && room->leaving_ > equal_share() && room->taken_ < kTaken) {
+    if (room->watched_ && room->leaving_ > equal_share(*room) && room->taken_ < kTaken) {
       room->too_slow_();
     }
   }

@@ -4,7 +4,7 @@
 // Who may ask for a value with a few bytes decides nothing else: how much of them waits for clients
 // that do not read is bounded here, for each connection, for each address and for all together. A
 // client that has nothing gets a small reply whatever the others have; and while some wait, who has
-// more than an equal share must take it, or loses its connection.
+// more than an equal share, of all or of its address, must take it, or loses its connection.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +57,8 @@ class ReplyMemory {
 
   void begin_period();
   void end_period();
-  std::uint64_t equal_share() const { return kMost / rooms_.size(); }
+  // Of all, and of what its address may have.
+  std::uint64_t equal_share(const ReplyRoom& room) const;
 
   EventLoop& loop_;
   const Nanos period_length_;

@@ -72,5 +72,22 @@ TEST_F(ReplyMemoryTest, WhoKeepsOthersWaitingTakesWhatItHasOrIsClosed) {
   small.left(0, 1000);
 }
 
+// It is the address that is full, not the memory.
+TEST_F(ReplyMemoryTest, WhoKeepsOthersOfItsAddressWaitingIsClosed) {
+  int closed = 0;
+  ReplyRoom* its = nullptr;
+  ReplyRoom slow(memory_, kPlace, [&] {
+    ++closed;
+    its->left(0, its->used());
+  });
+  its = &slow;
+  ReplyRoom waits(memory_, kPlace, [] {}), other(memory_, kOther, [] {});
+  have(slow, 80 << 20);  // of all less than a third; of the address more than half
+  loop_->spawn(memory_.wait_for_others());
+  turn_until(*loop_, [&] { return loop_->spawned() == 0; });
+  EXPECT_EQ(closed, 1);
+  EXPECT_EQ(memory_.used(), 0u);
+}
+
 }  // namespace
 }  // namespace scalio::redis

@@ -20,7 +20,10 @@ struct StatFlags {
 int slow(Client& client, bool as_json) {
   const Result<std::string> text = client.run(client::ClientLoop::slow_log(client));
   if (!text.ok()) return fail(text.status());
-  const auto log = merged_slow_writes(parse_json<nlohmann::ordered_json>(*text));
+  const auto logs = parse_json<nlohmann::ordered_json>(*text);
+  if (!logs.is_array())
+    return fail({Code::corrupt, "the server's slow log is nested too deep to be one"});
+  const auto log = merged_slow_writes(logs);
   return print(as_json ? json_text(log, 2) + "\n" : slow_writes_text(log));
 }
 
