@@ -10,6 +10,8 @@ struct LoadCounts {
   std::uint64_t multi_gets = 0;
   std::uint64_t end_changes = 0;  // of what is added to; those that are ok
   std::uint64_t begun_anew = 0;   // additions to what had ended
+  // Large values that there was no room for; those that were written after the first of these.
+  std::uint64_t refused = 0, taken_again = 0;
 };
 
 }  // namespace scalio::sim

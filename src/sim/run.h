@@ -30,6 +30,7 @@ struct SimulationOptions {
   bool hot = false;                    // all load on a key or two in one block
   bool spilled = false;                // many homes have records in other buckets, and are scanned
   bool large = false;                  // the store has an area for large values
+  bool bulky = false;                  // and these fill much of a segment each
   bool batches = false;                // clients ask for many operations in one call, too
   bool additions_end = false;          // keys that are only added to have ends
   std::optional<ScanInterruption> interruption = std::nullopt;
@@ -53,7 +54,8 @@ struct SimulationResult {
   bool reads_parts = false;
   std::uint32_t slices = 1;           // of each SSD
   std::size_t shards = 1, lanes = 1;  // of the first server
-  bool full = false;                  // the store cannot hold all keys
+  bool full = false;                  // the store cannot hold all keys, or their values
+  bool bulky = false;                 // large values fill much of a segment each
   FaultCounts struck{};
   std::uint64_t digest = 0;  // equal for equal runs
 };

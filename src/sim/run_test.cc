@@ -143,6 +143,45 @@ TEST_F(RunTest, LargeValuesAreWrittenReadAndMoved) {
   EXPECT_GT(moved, 0U);
 }
 
+// Those of two keys fit; of more, the value log refuses some, and takes others later.
+TEST_F(RunTest, LargeValuesMayFillMuchOfASegment) {
+  std::uint64_t fits = 0, moved = 0;
+  LoadCounts sum;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    for (const bool faults : {false, true}) {
+      const SimulationResult r = run({.seed = seed,
+                                      .operations = 500,
+                                      .faults = faults ? FaultSet().set() : FaultSet(),
+                                      .bulky = true});
+      EXPECT_TRUE(r.violations.empty()) << seed << ": " << r.violations[0];
+      if (faults) continue;
+      EXPECT_EQ(r.unknown, 0U) << seed;
+      EXPECT_TRUE(r.full || r.errors == 0) << seed << ": " << r.errors;
+      fits += r.full ? 0 : 1;
+      moved += r.moved;
+      sum.refused += r.load.refused;
+      sum.taken_again += r.load.taken_again;
+    }
+  }
+  EXPECT_GT(fits, 0U);
+  EXPECT_GT(moved, 0U);
+  EXPECT_GT(sum.refused, 0U);
+  EXPECT_GT(sum.taken_again, 0U);
+}
+
+// So that runs of any seed have all of it.
+TEST_F(RunTest, SomeLargeValuesFillMuchOfASegment) {
+  constexpr std::uint64_t kSeeds = 40;
+  std::uint64_t bulky = 0;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const SimulationResult r =
+        run({.seed = seed, .operations = 1, .faults = FaultSet(), .large = true});
+    bulky += r.bulky ? 1 : 0;
+  }
+  EXPECT_GT(bulky, 0U);
+  EXPECT_LT(bulky, kSeeds);
+}
+
 // All that a batch has in flight is answered, however much that is.
 TEST_F(RunTest, ManyOperationsAreAskedForInOneCall) {
   LoadCounts sum;

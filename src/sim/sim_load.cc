@@ -396,6 +396,8 @@ std::string SimLoad::new_value(const SimClient& client, bool may_be_large) {
   std::string name = fmt::format("{}.{}", client.process->name(), ++values_);
   if (shape_.largest == 0 || !may_be_large || random.coin())
     return name.append(random.below(30), 'x');
+  if (shape_.bulky)
+    return fmt::format("{}+{}", name, random.between(shape_.largest / 2, shape_.largest));
   const std::uint64_t most = random.coin() ? shape_.largest : std::min(shape_.largest, 1024U);
   return fmt::format("{}+{}", name, random.between(kSmallestLarge, most));
 }
@@ -497,6 +499,10 @@ Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t num
   const std::size_t at = begin_write(client, std::move(operation), shard, until.end);
   const Operation asked = history_[at];
   const Result<std::uint64_t> version = co_await send(client, kind, asked, until);
+  if (asked.value && size_of(*asked.value) > 0) {
+    counts_.refused += version.code() == Code::full ? 1 : 0;
+    counts_.taken_again += version.ok() && counts_.refused > 0 ? 1 : 0;
+  }
   end_write(client, number, at, version, until.end);
 }
 

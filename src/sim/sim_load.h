@@ -24,6 +24,7 @@ struct LoadShape {
   Nanos resume_timeout = 500 * kMillisecond;
   BlockRead block_read = BlockRead::whole;
   std::uint32_t largest = 0;   // bytes of the largest value; 0: all are within the inline limit
+  bool bulky = false;          // large values have half of these bytes or more
   bool many_scans = false;     // in place of GETs
   bool batches = false;        // clients ask for many operations in one call, too
   bool additions_end = false;  // keys that are only added to have ends
