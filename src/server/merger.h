@@ -46,7 +46,7 @@ class Merger final : private BucketStore::Droppable {
   // A merge that a write waits for goes first.
   enum class Urgency : std::uint8_t { ahead, waited };
 
-  // `device` is asked for its name. `most` merges run at once.
+  // `device` is asked for its name. `most` merges run at once, 2 at least.
   Merger(Executor& executor, const block::BlockDevice& device, const layout::SsdGeometry& geometry,
          BlockTable& table, Log& log, LogSpace& space, SlotQueue& queue, SlotRepair& repair,
          BucketStore& buckets, BucketRoom& room, FailStop& stop, std::uint64_t most = kUsual);

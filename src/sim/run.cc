@@ -17,6 +17,7 @@ constexpr std::uint64_t kBacklogPerMillion = 200'000;
 constexpr std::uint64_t kFullPerMillion = 100'000;
 constexpr std::uint64_t kLargePerMillion = 300'000;
 constexpr std::uint64_t kBulkyPerMillion = 250'000;  // of these
+constexpr std::uint64_t kFewMergesPerMillion = 250'000;
 constexpr std::uint64_t kBatchesPerMillion = 300'000;
 constexpr std::uint64_t kAdditionsEndPerMillion = 300'000;
 
@@ -28,8 +29,8 @@ struct Shapes {
 };
 
 // What was added later is drawn from streams of its own: so all else of a run is what it was
-// without. This one leaves the runs of all seeds in docs/testing.md as they were.
-enum class Stream : std::uint64_t { bulky = 337 };
+// without. These two leave the runs of all seeds in docs/testing.md as they were.
+enum class Stream : std::uint64_t { bulky = 337, merges = 392 };
 Random stream_of(std::uint64_t seed, Stream stream) {
   return random_of(mix(mix(seed) + static_cast<std::uint64_t>(stream)));
 }
@@ -145,6 +146,12 @@ void make_bulky(Random& random, Shapes& shapes) {
   load.operation_timeout = 5 * kSecond;
 }
 
+// So few at once that merges wait for each other. As many as the server takes are enough for all
+// homes of these stores.
+std::uint64_t choose_merges(Random random) {
+  return random.chance(kFewMergesPerMillion) ? random.between(2, 4) : server::Merger::kUsual;
+}
+
 // Drawn last, and not where a run is for one thing: so the other runs are what they were without.
 void choose_more(Random& random, const SimulationOptions& options, LoadShape& load) {
   const bool any = !options.hot && !options.spilled && !options.large && !options.bulky;
@@ -174,6 +181,7 @@ Shapes choose_shapes(Random& chosen, const SimulationOptions& options) {
       make_bulky(bulky, shapes);
   }
   choose_more(chosen, options, load);
+  store.merges = choose_merges(stream_of(options.seed, Stream::merges));
   return shapes;
 }
 
@@ -196,6 +204,7 @@ class Simulation {
     const LoadShape& load = shapes.load;
     result_.full = shapes.full;
     result_.bulky = load.bulky;
+    result_.merges = store.merges;
     result_.block_read = load.block_read;
     result_.reads_parts = store.reads_parts;
     result_.slices = store.slices;

@@ -56,6 +56,7 @@ struct SimulationResult {
   std::size_t shards = 1, lanes = 1;  // of the first server
   bool full = false;                  // the store cannot hold all keys, or their values
   bool bulky = false;                 // large values fill much of a segment each
+  std::uint64_t merges = 0;           // at once, of a shard
   FaultCounts struck{};
   std::uint64_t digest = 0;  // equal for equal runs
 };

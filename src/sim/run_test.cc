@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <functional>
 
+#include "server/merger.h"
+
 // What a killed process was doing is never freed (world.h).
 extern "C" const char* __asan_default_options() {
   return "detect_leaks=0";
@@ -170,16 +172,19 @@ TEST_F(RunTest, LargeValuesMayFillMuchOfASegment) {
 }
 
 // So that runs of any seed have all of it.
-TEST_F(RunTest, SomeLargeValuesFillMuchOfASegment) {
+TEST_F(RunTest, SomeLargeValuesAreBulkyAndSomeMergesWaitForOthers) {
   constexpr std::uint64_t kSeeds = 40;
-  std::uint64_t bulky = 0;
+  std::uint64_t bulky = 0, few = 0;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const SimulationResult r =
         run({.seed = seed, .operations = 1, .faults = FaultSet(), .large = true});
     bulky += r.bulky ? 1 : 0;
+    few += r.merges < server::Merger::kUsual ? 1 : 0;
   }
-  EXPECT_GT(bulky, 0U);
-  EXPECT_LT(bulky, kSeeds);
+  for (const std::uint64_t some : {bulky, few}) {
+    EXPECT_GT(some, 0U);
+    EXPECT_LT(some, kSeeds);
+  }
 }
 
 // All that a batch has in flight is answered, however much that is.

@@ -78,6 +78,7 @@ void SimServer::make_shard(SimLane& lane, SimShard& shard, std::uint64_t base) {
   options.new_number = [last = world_.random().next()]() mutable { return mix(++last); };
   options.region_base = base;
   options.recoveries = recoveries_;
+  options.merges = shape_.merges;
   options.between_stores = [this, l = &lane, of = &shard] {
     if (!l->host) return;
     world_.note("{} stores; {}", l->process->name(), of->describe(0));

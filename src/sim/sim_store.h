@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "layout/log_key.h"
+#include "server/merger.h"
 #include "server/recoveries.h"
 #include "sim/disk.h"
 #include "sim/log_guard.h"
@@ -28,6 +29,7 @@ struct StoreShape {
   std::uint64_t blocks = 1;
   std::uint64_t log_factor = 1;  // the log has so many times the least size
   std::uint64_t recovery_memory = server::Recoveries::kMemory;
+  std::uint64_t merges = server::Merger::kUsual;  // at once
   std::uint32_t read_slots = 2;
   std::uint32_t write_slots = 1;
   std::uint32_t batch_max = 256;
