@@ -44,7 +44,12 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
     case Rule::identity: only({Fault::replaced_ssd}); break;
     case Rule::own_body: only({Fault::damage_write_slot}); break;
     case Rule::log_mac: only({Fault::forged_log, Fault::kill_server}); break;
+    case Rule::clean_too:
+      only({Fault::preempt_server});
+      options.hot = true;
+      break;
     case Rule::reach_later:
+    case Rule::home_again:
       only({Fault::slow});
       options.spilled = true;
       break;
@@ -52,7 +57,12 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
       only({Fault::power_cut});
       options.large = true;
       break;
+    case Rule::filling_known:
+      only({Fault::kill_server});
+      options.large = true;
+      break;
     case Rule::move_is_newer:
+    case Rule::overtaken_anew:
       only({Fault::slow});
       options.large = true;
       break;

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "layout/hash_block.h"
+#include "layout/rules.h"
 #include "task/wait_group.h"
 
 namespace scalio::client {
@@ -10,6 +11,7 @@ namespace scalio::client {
 using layout::RecordView;
 using layout::RegionGeometry;
 using layout::SlotSet;
+using layout::WriteState;
 using layout::WriteWord;
 
 namespace {
@@ -85,7 +87,10 @@ class SlotRecordReader {
   SlotSet readable_slots_of(ByteView header) const {
     SlotSet slots = 0;
     for (std::uint32_t i = 0; i < g_.write_slots; ++i) {
-      slots |= static_cast<SlotSet>(word(header, i).readable()) << i;
+      const WriteWord w = word(header, i);
+      // Rule 13.
+      const bool wanted = w.readable() && (kept(Rule::clean_too) || w.state != WriteState::clean);
+      slots |= static_cast<SlotSet>(wanted) << i;
     }
     return slots;
   }

@@ -109,7 +109,12 @@ Task<Status> StretchReader::read_spilled(std::uint64_t number, ByteSpan home, St
     Status s = co_await read_reach(found, blank);
     if (!s.ok()) co_return s;
     auto again = std::make_unique<Buffer>(geometry_.bucket_size);
-    const Result<BucketState> state = co_await buckets_.read(number, again->span(), blank);
+    Result<BucketState> state = BucketState::ok;
+    if (kept(Rule::home_again)) {
+      state = co_await buckets_.read(number, again->span(), blank);
+    } else {
+      copy_bytes(found.home, again->data());
+    }
     if (!state.ok()) co_return state.status();
     // It was written before: the device is another one, or a read went astray.
     if (*state == BucketState::unwritten) continue;

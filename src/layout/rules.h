@@ -39,18 +39,22 @@ enum class Rule : std::uint8_t {
   same_shard,      // rule 9: who connects again goes on with the same shard, and no other answers
   blocks_first,    // rule 13: a scan reads the blocks before the buckets
   reach_later,     // rule 13: a home's reach by reads that begin after the home's
+  clean_too,       // rule 13: a scan takes what is in CLEAN write slots, too
+  home_again,      // rule 13: a home with a reach is read again after that
   scan_end,        // rule 13: each stretch ends with an operation on the region
   room_first,      // rule 14: a write is logged only if it will find room in the buckets
   moves_flushed,   // rule 15: a segment is used again when what was moved out of it is flushed
   move_is_newer,   // rule 15: a value that was moved wins against the same version
+  filling_known,   // rule 15: that a segment is filled anew is known after a restart
   update_alone,    // rule 16: a write that looks at what the key has does so alone
+  overtaken_anew,  // rule 16: a large value that a newer write has overtaken is written anew
   ask_for_time,    // rule 17: within its error of a record's end a client asks the server
   read_after_end,  // rule 17: what was read before its end had passed is read again
   ended_is_none,   // rule 17: a write that looks at what the key has takes what has ended for none
   time_mark,  // rule 17: no time is told beyond what is durable, and a restart goes on from that
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 34> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 38> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -76,11 +80,15 @@ constexpr std::array<std::pair<Rule, std::string_view>, 34> kRules{{
     {Rule::same_shard, "same-shard"},
     {Rule::blocks_first, "blocks-first"},
     {Rule::reach_later, "reach-later"},
+    {Rule::clean_too, "clean-too"},
+    {Rule::home_again, "home-again"},
     {Rule::scan_end, "scan-end"},
     {Rule::room_first, "room-first"},
     {Rule::moves_flushed, "moves-flushed"},
     {Rule::move_is_newer, "move-is-newer"},
+    {Rule::filling_known, "filling-known"},
     {Rule::update_alone, "update-alone"},
+    {Rule::overtaken_anew, "overtaken-anew"},
     {Rule::ask_for_time, "ask-for-time"},
     {Rule::read_after_end, "read-after-end"},
     {Rule::ended_is_none, "ended-is-none"},

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "layout/rules.h"
 #include "server/parallel.h"
 
 namespace scalio::server {
@@ -218,6 +219,7 @@ Task<Result<SegmentTable>> LargeValues::rebuild_table() {
 }
 
 Task<Status> LargeValues::read_headers() {
+  if (!kept(Rule::filling_known)) co_return Status();
   Parallel parallel(executor_, kHeadersAtOnce);
   const std::uint64_t segments = segments_.totals().segments;
   for (std::uint32_t number = 1; number <= segments && parallel.status().ok(); ++number)

@@ -4,6 +4,8 @@
 #include <functional>
 #include <utility>
 
+#include "layout/rules.h"
+
 namespace scalio::server {
 
 using layout::SegmentCount;
@@ -96,6 +98,7 @@ std::vector<SegmentCount> Segments::changed_counts() {
 }
 
 void Segments::log_counts(Log& log) {
+  if (!kept(Rule::filling_known)) return;
   const std::vector<SegmentCount> counts = changed_counts();
   if (counts.empty()) return;
   Bytes body;

@@ -236,7 +236,8 @@ Task<Status> WritePath::make_ready(KeyInFlight& key, const KeyedWrite& w, Bucket
 
 // Whether a newer write of the key was logged since the parts of its value were written.
 bool WritePath::overtaken(const KeyedWrite& w) const {
-  return w.large && !w.moved() && watched_.newest(w.hash) > w.large->version;
+  return w.large && !w.moved() && watched_.newest(w.hash) > w.large->version &&
+         kept(Rule::overtaken_anew);
 }
 
 Task<Status> WritePath::renew(KeyInFlight& key, KeyedWrite& w, Exclusive& exclusive) {
