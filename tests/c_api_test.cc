@@ -6,14 +6,17 @@
 #include <scalio/scalio.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <future>
 #include <map>
 #include <memory>
+#include <random>
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "support/store.h"
@@ -42,6 +45,68 @@ std::string key(const scalio_result* r) {
   return std::string(static_cast<const char*>(bytes), size);
 }
 scalio_bytes bytes(std::string_view s) { return {s.data(), s.size()}; }
+
+// Gives a value's parts, at most `at_once` bytes of each room, and ends that with `code` where
+// `end` of them are given.
+struct Source {
+  std::string_view rest;
+  size_t at_once = SIZE_MAX;
+  size_t end = SIZE_MAX;
+  int code = SCALIO_OK;
+  size_t given = 0;
+  std::thread::id caller = std::this_thread::get_id();
+
+  static int fill(scalio_room* room, void* user) {
+    auto& source = *static_cast<Source*>(user);
+    EXPECT_EQ(std::this_thread::get_id(), source.caller);
+    EXPECT_EQ(room->filled, 0u);
+    EXPECT_LE(room->size, 65'536u);
+    if (source.given >= source.end) return source.code;
+    room->filled = source.rest.copy(static_cast<char*>(room->data),
+                                    std::min({room->size, source.at_once, source.rest.size()}));
+    source.rest.remove_prefix(room->filled);
+    source.given += room->filled;
+    return SCALIO_OK;
+  }
+};
+
+// Takes a value's parts, and ends that with `code` where `end` bytes are taken.
+struct Sink {
+  std::string taken = {};
+  size_t end = SIZE_MAX;
+  int code = SCALIO_OK;
+  size_t parts = 0;
+  uint64_t from = 0;
+  uint64_t version = 0;
+  uint64_t length = 0;
+  int64_t record_end = 0;
+  std::thread::id caller = std::this_thread::get_id();
+
+  static int take(const scalio_part* part, void* user) {
+    auto& sink = *static_cast<Sink*>(user);
+    EXPECT_EQ(std::this_thread::get_id(), sink.caller);
+    EXPECT_NE(part->data, nullptr);
+    EXPECT_LE(part->size, 65'536u);
+    if (sink.parts++ == 0) {
+      sink.from = part->offset;
+      sink.version = part->version;
+    }
+    EXPECT_EQ(part->offset, sink.from + sink.taken.size());
+    EXPECT_EQ(part->version, sink.version);
+    sink.length = part->length;
+    sink.record_end = part->end;
+    sink.taken.append(static_cast<const char*>(part->data), part->size);
+    return sink.taken.size() >= sink.end ? sink.code : SCALIO_OK;
+  }
+};
+
+// Of no part is like another.
+std::string text_of(size_t size) {
+  std::string text(size, '\0');
+  std::mt19937_64 random(size);
+  for (char& c : text) c = static_cast<char>(random());
+  return text;
+}
 
 class CApiTest : public ::testing::Test {
  protected:
@@ -295,6 +360,158 @@ TEST_F(CApiTest, RecordsOfABatchEnd) {
   EXPECT_EQ(code(get("e")), SCALIO_NOT_FOUND);
 }
 
+TEST_F(CApiTest, ValuesComeAndGoInParts) {
+  for (const size_t size : {0, 1, 200, 70'000, 300'000}) {
+    const std::string text = text_of(size);
+    Source source{.rest = text, .at_once = 10'000};
+    const Outcome put(scalio_put_parts(client_, "key", 3, size, {}, Source::fill, &source));
+    ASSERT_EQ(code(put), SCALIO_OK) << message(put);
+    EXPECT_EQ(source.given, size);
+    const Outcome whole = get("key");
+    EXPECT_TRUE(value(whole.get()) == text) << size;
+    EXPECT_EQ(scalio_result_version(put.get()), scalio_result_version(whole.get()));
+    for (const uint64_t from : {uint64_t{0}, uint64_t{size / 2}, uint64_t{size}, UINT64_MAX}) {
+      Sink sink;
+      const Outcome got(scalio_get_parts(client_, "key", 3, from, Sink::take, &sink));
+      ASSERT_EQ(code(got), SCALIO_OK) << message(got);
+      const uint64_t first = std::min<uint64_t>(from, size);
+      EXPECT_TRUE(sink.taken == text.substr(first)) << size << " from " << from;
+      EXPECT_EQ(sink.from, first);
+      EXPECT_GE(sink.parts, 1u);
+      EXPECT_EQ(sink.length, size);
+      EXPECT_EQ(sink.version, scalio_result_version(whole.get()));
+      EXPECT_EQ(scalio_result_version(got.get()), sink.version);
+      EXPECT_EQ(scalio_result_length(got.get()), size);
+      EXPECT_EQ(value(got.get()), "");
+    }
+  }
+}
+
+TEST_F(CApiTest, PutsInPartsHaveConditionsAndEnds) {
+  const std::string text = text_of(100'000);
+  const int64_t end = 4'102'444'800'000'000'000;
+  const auto put_if = [&](uint64_t expected) {
+    Source source{.rest = text};
+    return Outcome(scalio_put_parts_if(client_, "key", 3, text.size(), expected, {end, 0},
+                                       Source::fill, &source));
+  };
+  const Outcome first = put_if(0);
+  ASSERT_EQ(code(first), SCALIO_OK) << message(first);
+  Sink sink;
+  const Outcome got(scalio_get_parts(client_, "key", 3, 0, Sink::take, &sink));
+  EXPECT_EQ(sink.record_end, end);
+  EXPECT_EQ(scalio_result_end(got.get()), end);
+  EXPECT_EQ(code(put_if(0)), SCALIO_CONFLICT);
+  EXPECT_EQ(code(put_if(scalio_result_version(first.get()))), SCALIO_OK);
+}
+
+TEST_F(CApiTest, WhoGivesPartsMayEndItAndNothingIsWritten) {
+  for (const size_t size : {200, 300'000}) {
+    ASSERT_EQ(code(put("key", "before")), SCALIO_OK);
+    const std::string text = text_of(size);
+    const auto ended = [&](size_t end, int with) {
+      Source source{.rest = text, .at_once = 100, .end = end, .code = with};
+      return Outcome(scalio_put_parts(client_, "key", 3, size, {}, Source::fill, &source));
+    };
+    for (const size_t end : {size_t{0}, size - 100}) {
+      const Outcome stopped = ended(end, SCALIO_IO_ERROR);
+      EXPECT_EQ(code(stopped), SCALIO_IO_ERROR);
+      EXPECT_THAT(message(stopped), HasSubstr("not written"));
+      const Outcome no_code = ended(end, 77);
+      EXPECT_EQ(code(no_code), SCALIO_INVALID);
+      EXPECT_THAT(message(no_code), HasSubstr("77"));
+      // It says that all is well, and leaves the room as it is.
+      const Outcome short_of = ended(end, SCALIO_OK);
+      EXPECT_EQ(code(short_of), SCALIO_INVALID);
+      EXPECT_THAT(message(short_of), HasSubstr("after " + std::to_string(end) + " of " +
+                                               std::to_string(size) + " bytes"));
+    }
+    EXPECT_EQ(value(get("key").get()), "before");
+  }
+  const auto overfull = [](scalio_room* room, void*) -> int {
+    room->filled = room->size + 1;
+    return SCALIO_OK;
+  };
+  const Outcome too_much(scalio_put_parts(client_, "key", 3, 5, {}, overfull, nullptr));
+  EXPECT_EQ(code(too_much), SCALIO_INVALID);
+  EXPECT_THAT(message(too_much), HasSubstr("more than its room"));
+  EXPECT_EQ(value(get("key").get()), "before");
+}
+
+TEST_F(CApiTest, WhoTakesPartsMayEndIt) {
+  const std::string text = text_of(300'000);
+  ASSERT_EQ(code(put("key", text)), SCALIO_OK);
+  Sink sink{.end = 65'000, .code = SCALIO_UNAVAILABLE};
+  const Outcome stopped(scalio_get_parts(client_, "key", 3, 0, Sink::take, &sink));
+  EXPECT_EQ(code(stopped), SCALIO_UNAVAILABLE);
+  EXPECT_THAT(message(stopped), HasSubstr("the function that takes the parts"));
+  EXPECT_EQ(sink.parts, 1u);
+  EXPECT_EQ(scalio_result_version(stopped.get()), 0u);
+  EXPECT_EQ(scalio_result_length(stopped.get()), 0u);
+  sink = Sink{.end = 0, .code = -1};
+  const Outcome no_code(scalio_get_parts(client_, "key", 3, 0, Sink::take, &sink));
+  EXPECT_EQ(code(no_code), SCALIO_INVALID);
+  EXPECT_THAT(message(no_code), HasSubstr("-1"));
+  sink = Sink{};
+  EXPECT_EQ(code(Outcome(scalio_get_parts(client_, "absent", 6, 0, Sink::take, &sink))),
+            SCALIO_NOT_FOUND);
+  EXPECT_EQ(sink.parts, 0u);
+}
+
+TEST_F(CApiTest, ALengthThatTheStoreDoesNotTakeIsNotAskedFor) {
+  for (const uint64_t length : {uint64_t{2} << 20, UINT64_MAX, UINT64_MAX - 2}) {
+    Source source;
+    const Outcome put(scalio_put_parts(client_, "key", 3, length, {}, Source::fill, &source));
+    EXPECT_EQ(code(put), SCALIO_TOO_LARGE) << message(put);
+    EXPECT_THAT(message(put), HasSubstr(std::to_string(length)));
+  }
+  EXPECT_EQ(code(get("key")), SCALIO_NOT_FOUND);
+}
+
+// Both at once on the client's one thread: each in the middle of the other.
+TEST_F(CApiTest, WhoTakesPartsMayUseTheClient) {
+  struct Copy {
+    scalio_client* client;
+    std::string text;
+    Sink sink = {};
+    size_t parts = 0;
+  } copy{client_, text_of(300'000)};
+  ASSERT_EQ(code(put("key", copy.text)), SCALIO_OK);
+  const auto take = [](const scalio_part* part, void* user) -> int {
+    auto& c = *static_cast<Copy*>(user);
+    ++c.parts;
+    EXPECT_TRUE(value(Outcome(scalio_get(c.client, "key", 3)).get()) == c.text);
+    Source source{.rest = c.text};
+    const Outcome put(
+        scalio_put_parts(c.client, "copy", 4, c.text.size(), {}, Source::fill, &source));
+    EXPECT_EQ(code(put), SCALIO_OK) << message(put);
+    return Sink::take(part, &c.sink);
+  };
+  const Outcome got(scalio_get_parts(client_, "key", 3, 0, take, &copy));
+  EXPECT_EQ(code(got), SCALIO_OK) << message(got);
+  EXPECT_EQ(copy.parts, 5u);
+  EXPECT_TRUE(copy.sink.taken == copy.text);
+  EXPECT_TRUE(value(get("copy").get()) == copy.text);
+}
+
+TEST_F(CApiTest, ManyThreadsHaveValuesInPartsOfOneClient) {
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < 8; ++i) {
+    threads.emplace_back([this, i] {
+      const std::string k = "key-" + std::to_string(i), text = text_of(100'000 + i);
+      Source source{.rest = text};
+      const Outcome put(
+          scalio_put_parts(client_, k.data(), k.size(), text.size(), {}, Source::fill, &source));
+      EXPECT_EQ(code(put), SCALIO_OK) << message(put);
+      Sink sink;
+      const Outcome got(scalio_get_parts(client_, k.data(), k.size(), 0, Sink::take, &sink));
+      EXPECT_EQ(code(got), SCALIO_OK) << message(got);
+      EXPECT_TRUE(sink.taken == text);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST_F(CApiTest, BytesMayBeAny) {
   const std::string any("\0\xff\n", 3), empty;
   ASSERT_EQ(code(put(any, any)), SCALIO_OK);
@@ -348,6 +565,13 @@ TEST_F(CApiTest, WhatIsNullIsSaid) {
   write = {SCALIO_PUT, missing, {}, 0, {}};
   expect_invalid(scalio_batch(client_, &write, 1));
   expect_invalid(scalio_get_async(client_, "key", 3, nullptr, nullptr, nullptr));
+  expect_invalid(scalio_get_parts(client_, "key", 3, 0, nullptr, nullptr));
+  expect_invalid(scalio_get_parts(client_, nullptr, 3, 0, Sink::take, nullptr));
+  expect_invalid(scalio_get_parts(nullptr, "key", 3, 0, Sink::take, nullptr));
+  expect_invalid(scalio_put_parts(client_, "key", 3, 1, {}, nullptr, nullptr));
+  expect_invalid(scalio_put_parts(client_, nullptr, 3, 1, {}, Source::fill, nullptr));
+  expect_invalid(scalio_put_parts(nullptr, "key", 3, 1, {}, Source::fill, nullptr));
+  expect_invalid(scalio_put_parts_if(client_, "key", 3, 1, 0, {}, nullptr, nullptr));
   expect_invalid(scalio_queue_new(0, &queue));
   expect_invalid(scalio_queue_new(1, nullptr));
   EXPECT_EQ(none, nullptr);
@@ -386,6 +610,8 @@ TEST_F(CApiTest, ASizeThatNothingHasIsInvalid) {
     expect_invalid(scalio_remove_if(client_, "key", size, 1));
     expect_invalid(scalio_append(client_, "key", 3, "text", size));
     expect_invalid(scalio_increment(client_, "key", size, 1));
+    expect_invalid(scalio_get_parts(client_, "key", size, 0, Sink::take, nullptr));
+    expect_invalid(scalio_put_parts(client_, "key", size, 1, {}, Source::fill, nullptr));
     const scalio_bytes endless{"key", size};
     expect_invalid(scalio_multi_get(client_, &endless, 1));
     expect_invalid(scalio_multi_get(client_, &endless, size));
@@ -469,8 +695,9 @@ TEST_F(CApiTest, AFunctionMustNotWaitAndMayBeginMore) {
   struct Chain {
     scalio_client* client;
     scalio_code waited = SCALIO_OK;
+    scalio_code waited_for_parts = SCALIO_OK;
     std::promise<std::string> ended;
-  } chain{client_, SCALIO_OK, {}};
+  } chain{client_, SCALIO_OK, SCALIO_OK, {}};
   const auto last = [](scalio_result* result, void* user) {
     static_cast<Chain*>(user)->ended.set_value(value(result));
     scalio_result_free(result);
@@ -480,12 +707,16 @@ TEST_F(CApiTest, AFunctionMustNotWaitAndMayBeginMore) {
     scalio_result_free(result);
     auto* const c = static_cast<Chain*>(user);
     c->waited = code(Outcome(scalio_get(c->client, "key", 3)));
+    Sink sink;
+    c->waited_for_parts =
+        code(Outcome(scalio_get_parts(c->client, "key", 3, 0, Sink::take, &sink)));
     EXPECT_EQ(Outcome(scalio_get_async(c->client, "key", 3, kLast, user, nullptr)), nullptr);
   };
   EXPECT_EQ(Outcome(scalio_put_async(client_, "key", 3, "value", 5, first, &chain, nullptr)),
             nullptr);
   EXPECT_EQ(chain.ended.get_future().get(), "value");
   EXPECT_EQ(chain.waited, SCALIO_INVALID);
+  EXPECT_EQ(chain.waited_for_parts, SCALIO_INVALID);
 }
 
 TEST_F(CApiTest, AQueueBringsResultsAndIsBusyBeyondItsLimit) {
@@ -524,7 +755,8 @@ TEST_F(CApiTest, TheExampleRuns) {
   EXPECT_EQ(ran.status, 0) << ran.err;
   EXPECT_EQ(ran.out,
             "greeting = hello, world\nput_if over an existing key: conflict\n"
-            "greeting = changed\nnothing: not_found\n100 of 100 written\n");
+            "greeting = changed\nnothing: not_found\n100 digits, their sum is 450\n"
+            "100 of 100 written\n");
   const Finished failed = run({SCALIO_C_EXAMPLE, "unix:/nowhere"}, scratch_ / "no", seconds(60));
   EXPECT_EQ(failed.status, 1);
   EXPECT_THAT(failed.err, HasSubstr("hello: unavailable: "));

@@ -1,5 +1,6 @@
-/* Scalio's client for C in one page: connect, write, read, write only if nobody else has, and many
- * operations in flight on one thread. Build it, and run it against a running server:
+/* Scalio's client for C in one page: connect, write, read, write only if nobody else has, values in
+ * parts, and many operations in flight on one thread. Build it, and run it against a running
+ * server:
  *
  *   cc -std=c99 main.c $(pkg-config --cflags --libs scalio) -o hello
  *   ./hello unix:/path
@@ -65,6 +66,37 @@ static int put_many(scalio_client *client, int puts) {
   return progress.ended - progress.failed != puts;
 }
 
+/* --- A value in parts, which so need not be in memory: of 64 MiB as of 100 bytes -------------- */
+
+/* Stands for a file that is read: all may be filled, or less; then it is called again. */
+static int fill(scalio_room *room, void *user) {
+  int *next = user;
+  char *bytes = room->data;
+  for (; room->filled < room->size; ++*next) bytes[room->filled++] = (char)('0' + *next % 10);
+  return SCALIO_OK;
+}
+
+/* And this for one that is written. A code other than SCALIO_OK would end the reading. */
+static int add(const scalio_part *part, void *user) {
+  const char *bytes = part->data;
+  size_t i;
+  for (i = 0; i < part->size; ++i) *(int *)user += bytes[i] - '0';
+  return SCALIO_OK;
+}
+
+static int use_parts(scalio_client *client) {
+  const scalio_expiry never = {0, 0};
+  int next = 0, sum = 0;
+  scalio_result *result = scalio_put_parts(client, "digits", 6, 100, never, fill, &next);
+  if (scalio_result_code(result) != SCALIO_OK) return fail(result);
+  scalio_result_free(result);
+  result = scalio_get_parts(client, "digits", 6, 0, add, &sum);
+  if (scalio_result_code(result) != SCALIO_OK) return fail(result);
+  printf("%d digits, their sum is %d\n", (int)scalio_result_length(result), sum);
+  scalio_result_free(result);
+  return 0;
+}
+
 static int use(scalio_client *client) {
   scalio_result *put = scalio_put(client, "greeting", 8, "hello, world", 12);
   scalio_result *other;
@@ -84,7 +116,7 @@ static int use(scalio_client *client) {
   other = scalio_get(client, "nothing", 7);
   printf("nothing: %s\n", scalio_code_name(scalio_result_code(other)));
   scalio_result_free(other);
-  return put_many(client, 100);
+  return use_parts(client) || put_many(client, 100);
 }
 
 int main(int argc, char **argv) {

@@ -135,7 +135,7 @@ scalio_result* scalio_connect(const char* uri, const scalio_options* options,
  * child it does nothing, and every operation fails. NULL is nothing. */
 void scalio_client_free(scalio_client* client);
 /* The largest key + value, in bytes, that one read of a bucket brings. Of larger ones the value is
- * in the store's value log, if it has one. Values are given and taken whole here; C++ has parts. */
+ * in the store's value log, if it has one. */
 size_t scalio_inline_limit(const scalio_client* client);
 
 /* --- Operations that wait ---------------------------------------------------------------------
@@ -188,6 +188,55 @@ scalio_result* scalio_scan_ranges(scalio_client* client, size_t parts);
 scalio_result* scalio_scan(scalio_client* client, scalio_range range);
 /* The server's statistics: JSON, as the value. */
 scalio_result* scalio_stat(scalio_client* client);
+
+/* --- Values in parts --------------------------------------------------------------------------
+ *
+ * For values that need not be in memory as a whole. These operations wait, too, and take 1 MiB each
+ * at most. The thread that waits calls your function, part by part: it may take its time, read a
+ * file or a socket, and use this client; nothing else of the client waits for it. Whatever it does,
+ * it must return: no exception, no longjmp().
+ *
+ * It returns SCALIO_OK; any other code ends the operation, which fails with that code. */
+
+/* Bytes of a value, which are there until the function returns. */
+typedef struct scalio_part {
+  const void* data;
+  size_t size;
+  uint64_t offset; /* of them in the value */
+  uint64_t length; /* of the whole value */
+  uint64_t version;
+  int64_t end; /* of the record: ns since 1970; 0: never */
+} scalio_part;
+typedef int (*scalio_take_part)(const scalio_part* part, void* user);
+
+/* Room for the next bytes of a value. */
+typedef struct scalio_room {
+  void* data;
+  size_t size;
+  size_t filled; /* 0; set it to the bytes that are there now, 1 or more, as many as you like */
+} scalio_room;
+typedef int (*scalio_fill_part)(scalio_room* room, void* user);
+
+/* The key's value from byte `from` on, in its order, in parts of at most 64 KiB, each checked, all
+ * of one version; at least one, which is empty if there is nothing behind `from`. The result has
+ * version, end and scalio_result_length(). Of a failure it is as if nothing had been given:
+ * SCALIO_CONFLICT, if the value was overwritten or removed, and its place used again, when a part
+ * of it had been given. */
+scalio_result* scalio_get_parts(scalio_client* client, const void* key, size_t key_size,
+                                uint64_t from, scalio_take_part take, void* user);
+/* Sets the key's value to the `length` bytes that the function gives: its new version. It is called
+ * again for what it has left of a room. The key has the value when it is whole. Nothing is written
+ * if the function ends that, leaves a room as it is (SCALIO_INVALID), or takes 30 s for a part of a
+ * value over the inline limit (SCALIO_UNAVAILABLE). Of a length of 0, or one that the store does not
+ * take, it is not called. The record ends as `expiry` says. */
+scalio_result* scalio_put_parts(scalio_client* client, const void* key, size_t key_size,
+                                uint64_t length, scalio_expiry expiry, scalio_fill_part fill,
+                                void* user);
+/* The same if the key's version is `expected` (0: if it does not exist), else SCALIO_CONFLICT, once
+ * all parts have been given. */
+scalio_result* scalio_put_parts_if(scalio_client* client, const void* key, size_t key_size,
+                                   uint64_t length, uint64_t expected, scalio_expiry expiry,
+                                   scalio_fill_part fill, void* user);
 
 /* --- Operations that call a function ----------------------------------------------------------
  *
@@ -260,7 +309,7 @@ scalio_code scalio_result_code(const scalio_result* result);
 const char* scalio_result_message(const scalio_result* result);
 /* Not ended by a 0, but never NULL. Its size, in *size. */
 const void* scalio_result_value(const scalio_result* result, size_t* size);
-/* Bytes of the value, also of one that a scan has found and not read. */
+/* Bytes of the value, also of one that a scan has found and not read, or that came in parts. */
 uint64_t scalio_result_length(const scalio_result* result);
 uint64_t scalio_result_version(const scalio_result* result);
 /* Of a record: ns since 1970. */

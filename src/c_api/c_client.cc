@@ -1,31 +1,40 @@
 // The operations: arguments are checked and copied, a SharedClient does the rest, and no exception
-// leaves. An operation that waits is one that calls a function, with a wait for it.
+// leaves. An operation that waits is one that calls a function, with a wait for it; one of a value
+// in parts is a job of the SharedClient, which has the waiting caller do what its function does.
 #include <scalio/shared_client.h>
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <new>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "c_api/c_options.h"
 #include "c_api/c_result.h"
+#include "c_api/waiting_caller.h"
+#include "client/client_loop.h"
 #include "layout/record.h"
 
 namespace c = scalio::c;
 using scalio::Appended;
 using scalio::BatchWrite;
+using scalio::Client;
 using scalio::Code;
 using scalio::CompletionQueue;
 using scalio::Done;
+using scalio::EventLoop;
 using scalio::Expiry;
 using scalio::Incremented;
+using scalio::PartSink;
+using scalio::PartSource;
+using scalio::PartView;
 using scalio::Record;
 using scalio::Result;
 using scalio::ScanPage;
@@ -34,6 +43,9 @@ using scalio::SharedClient;
 using scalio::SharedClientOptions;
 using scalio::SharedWrite;
 using scalio::Status;
+using scalio::Task;
+using scalio::c::WaitingCaller;
+using scalio::client::ClientLoop;
 
 struct scalio_client {
   std::unique_ptr<SharedClient> shared;
@@ -131,29 +143,7 @@ scalio_result* begin_with(scalio_client* client, const Target& to, Begin begin) 
   });
 }
 
-// Where a thread waits for a result.
-class Wait {
- public:
-  static void end(scalio_result* result, void* user) {
-    auto* const wait = static_cast<Wait*>(user);
-    // It may be gone once the lock is let go of.
-    std::lock_guard lock(wait->mutex_);
-    wait->result_ = result;
-    wait->ended_.notify_one();
-  }
-  scalio_result* result() {
-    std::unique_lock lock(mutex_);
-    ended_.wait(lock, [this] { return result_ != nullptr; });
-    return result_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable ended_;
-  scalio_result* result_ = nullptr;
-};
-
-// `begin(done, user)` begins an operation that calls a function: waits for it.
+// `begin(done, caller)` begins an operation that calls a function with it: waits for that.
 template <class Begin>
 scalio_result* wait_for(scalio_client* client, Begin begin) {
   if (client && client->shared->on_own_thread()) {
@@ -162,12 +152,122 @@ scalio_result* wait_for(scalio_client* client, Begin begin) {
                   "for itself; begin one that calls a function");
   }
   return guarded([&]() -> scalio_result* {
-    Wait wait;
-    scalio_result* const not_begun = begin(Wait::end, &wait);
-    return not_begun ? not_begun : wait.result();
+    WaitingCaller caller;
+    scalio_result* const not_begun = begin(WaitingCaller::end, &caller);
+    return not_begun ? not_begun : caller.wait();
   });
 }
 
+// What the caller's function has said of a part: a failure, if the operation is to end with it.
+Status said_of_part(int code, const char* ended) {
+  if (code == SCALIO_OK) return Status();
+  if (code > SCALIO_OK && code <= SCALIO_DENIED) return Status(static_cast<Code>(code), ended);
+  return Status(Code::invalid, std::string(ended) + ": it has returned " + std::to_string(code) +
+                                   ", which is no code");
+}
+
+// A value that is read for a caller whose function takes its parts.
+struct Reading {
+  WaitingCaller& caller;
+  std::string_view key;
+  std::uint64_t from;
+  scalio_take_part take;
+  void* user;
+  scalio_part last;  // that it was given
+
+  Task<Status> run(Client& client) {
+    EventLoop& loop = ClientLoop::of(client);
+    const PartSink sink = [&](const PartView& part) -> Task<Status> {
+      last = {part.bytes.empty() ? "" : part.bytes.data(),
+              part.bytes.size(),
+              part.offset,
+              part.length,
+              part.version,
+              part.end.time_since_epoch().count()};
+      int said = SCALIO_OK;
+      co_await caller.let_do(loop, [&] { said = take(&last, user); });
+      co_return said_of_part(said, "the function that takes the parts has ended the reading");
+    };
+    const Result<std::uint64_t> version = co_await client.get_parts(key, sink, from);
+    co_return version.status();
+  }
+};
+
+// A value that is written for a caller whose function gives its parts.
+struct Writing {
+  WaitingCaller& caller;
+  std::string_view key;
+  std::uint64_t length;
+  std::optional<std::uint64_t> expected;
+  Expiry expiry;
+  scalio_fill_part fill;
+  void* user;
+  std::uint64_t filled = 0;
+  std::uint64_t version = 0;
+
+  Status ended_with(Code code, const std::string& why) const {
+    return Status(code, "the value was not written: " + why + " after " + std::to_string(filled) +
+                            " of " + std::to_string(length) + " bytes");
+  }
+
+  // On the caller's thread.
+  Status fill_all(std::span<char> part) {
+    while (!part.empty()) {
+      scalio_room room{part.data(), part.size(), 0};
+      Status said = said_of_part(fill(&room, user),
+                                 "the value was not written: the function that gives its parts has "
+                                 "ended that");
+      if (!said.ok()) return said;
+      if (room.filled == 0) return ended_with(Code::invalid, "it has come to its end");
+      if (room.filled > part.size())
+        return ended_with(Code::invalid, "the function says that it filled more than its room");
+      filled += room.filled;
+      part = part.subspan(room.filled);
+    }
+    return Status();
+  }
+
+  Task<Status> run(Client& client) {
+    EventLoop& loop = ClientLoop::of(client);
+    const PartSource source = [&](std::span<char> part) -> Task<Status> {
+      Status status;
+      co_await caller.let_do(loop, [&] { status = fill_all(part); });
+      co_return status;
+    };
+    if (expected) {
+      co_return note(co_await client.put_parts_if(key, length, source, *expected, expiry));
+    }
+    co_return note(co_await client.put_parts(key, length, source, expiry));
+  }
+  Status note(const Result<std::uint64_t>& put) {
+    if (put.ok()) version = *put;
+    return put.status();
+  }
+};
+
+// Waits for a Reading or a Writing, which `with(caller)` makes in `job`.
+template <class Job, class With>
+scalio_result* wait_for_job(scalio_client* client, std::optional<Job>& job, With with) {
+  return wait_for(client, [&](scalio_done done, WaitingCaller* caller) {
+    job.emplace(with(*caller));
+    return begin_with<Status>(client, {done, caller, nullptr}, [&](SharedClient& s, auto f, auto*) {
+      return s.run([&job](Client& c) { return job->run(c); }, std::move(f));
+    });
+  });
+}
+
+scalio_result* put_parts(scalio_client* client, const Given& given, std::uint64_t length,
+                         std::optional<std::uint64_t> expected, const scalio_expiry& expiry,
+                         scalio_fill_part fill, void* user) {
+  if (const char* fault = given.fault()) return failed(Code::invalid, fault);
+  if (!fill) return failed(Code::invalid, "the function that gives the parts is NULL");
+  std::optional<Writing> job;
+  scalio_result* const put = wait_for_job(client, job, [&](WaitingCaller& caller) {
+    return Writing{caller, given.key_view(), length, expected, expiry_of(expiry), fill, user};
+  });
+  if (scalio_result_code(put) == SCALIO_OK) put->version = job->version;
+  return put;
+}
 }  // namespace
 
 const char* scalio_version() { return SCALIO_VERSION; }
@@ -406,6 +506,35 @@ scalio_result* scalio_put_if_until(scalio_client* client, const void* key, size_
     return scalio_put_if_until_async(client, key, key_size, value, value_size, expected, expiry,
                                      done, user, nullptr);
   });
+}
+
+scalio_result* scalio_put_parts(scalio_client* client, const void* key, size_t key_size,
+                                uint64_t length, scalio_expiry expiry, scalio_fill_part fill,
+                                void* user) {
+  return put_parts(client, {key, key_size}, length, std::nullopt, expiry, fill, user);
+}
+
+scalio_result* scalio_put_parts_if(scalio_client* client, const void* key, size_t key_size,
+                                   uint64_t length, uint64_t expected, scalio_expiry expiry,
+                                   scalio_fill_part fill, void* user) {
+  return put_parts(client, {key, key_size}, length, expected, expiry, fill, user);
+}
+
+scalio_result* scalio_get_parts(scalio_client* client, const void* key, size_t key_size,
+                                uint64_t from, scalio_take_part take, void* user) {
+  const Given given{key, key_size};
+  if (const char* fault = given.fault()) return failed(Code::invalid, fault);
+  if (!take) return failed(Code::invalid, "the function that takes the parts is NULL");
+  std::optional<Reading> job;
+  scalio_result* const got = wait_for_job(client, job, [&](WaitingCaller& caller) {
+    return Reading{caller, given.key_view(), from, take, user, {}};
+  });
+  if (scalio_result_code(got) == SCALIO_OK) {
+    got->unread = job->last.length;
+    got->version = job->last.version;
+    got->end = job->last.end;
+  }
+  return got;
 }
 
 scalio_result* scalio_set_end(scalio_client* client, const void* key, size_t key_size,

@@ -15,7 +15,7 @@ struct scalio_result {
   std::string_view key = {};    // in `memory`
   std::string_view value = {};  // in `memory`, or it is `own_value`
   std::string own_value = {};
-  std::uint64_t unread = 0;  // bytes of a value that a scan has not read
+  std::uint64_t unread = 0;  // bytes of a value that is not here: of a scan, or given in parts
   std::uint64_t version = 0;
   std::int64_t end = 0;
   std::int64_t number = 0;

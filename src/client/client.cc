@@ -145,8 +145,9 @@ struct Client::Impl {
   Status check_large(std::string_view key, std::uint64_t length, Expiry expiry) const;
   // Whether a value of this length is large with this key.
   bool is_large(std::string_view key, std::uint64_t length, Expiry expiry) const {
-    return layout::payload_size(key.size(), length, expiry.time.count() != 0) >
-           geometry.inline_limit;
+    return length > geometry.inline_limit ||
+           layout::payload_size(key.size(), length, expiry.time.count() != 0) >
+               geometry.inline_limit;
   }
   Status begin_get(std::string_view key);
   Task<Result<std::uint64_t>> write(RequestKind kind, std::string_view key, std::string_view value,
@@ -481,7 +482,7 @@ Status Client::Impl::check_large(std::string_view key, std::uint64_t length, Exp
         geometry.value_size == 0
             ? fmt::format("key and value have {} bytes, the store takes {}: it was formatted "
                           "without room for large values",
-                          key.size() + length, geometry.inline_limit)
+                          std::max(length, key.size() + length), geometry.inline_limit)
             : fmt::format("the key has {} bytes, and one of a large value {} at most, by the "
                           "store's inline limit",
                           key.size(), geometry.inline_limit - layout::kPointerSize - end));
