@@ -4,6 +4,7 @@ Environment: SCALIO_PROGRAM, SCALIO_LIBRARY; PYTHONPATH has the package.
 """
 
 import asyncio
+import io
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 
 import scalio
 from scalio import _c_api
@@ -211,6 +213,108 @@ class BlockingTest(unittest.TestCase):
         self.assertEqual(len(found), len(written))
         self.assertEqual(dict(found), written)
 
+    def test_values_go_from_files_and_into_files(self):
+        for size in (0, 1, 200, 300_000):
+            value = os.urandom(size)
+            version = self.client.put_from("file", io.BytesIO(value))
+            self.assertEqual(self.client.get("file"), scalio.Record(value, version))
+            for start in (0, size // 2, size, size + 1):
+                file = io.BytesIO()
+                self.assertEqual(self.client.get_into("file", file, start), version)
+                self.assertEqual(file.getvalue(), value[start:])
+        with tempfile.TemporaryFile() as file:
+            file.write(value)
+            file.seek(100)
+            self.client.put_from("file", file)
+            self.assertEqual(self.client.get("file").value, value[100:])
+            file.seek(100)
+            version = self.client.put_from("file", file, 500, ttl=3600)
+            self.assertEqual(self.client.get("file").value, value[100:600])
+            self.assertIsNotNone(self.client.get("file").end)
+        with self.assertRaises(scalio.Conflict):
+            self.client.put_from("file", io.BytesIO(value), expected=version - 1)
+        self.client.put_from("file", io.BytesIO(b"new"), expected=version)
+        self.assertEqual(self.client.get("file").value, b"new")
+        with self.assertRaises(scalio.NotFound):
+            self.client.get_into("absent", io.BytesIO())
+        with self.assertRaises(scalio.TooLarge):
+            self.client.put_from("file", io.BytesIO(), 2**64 - 1)
+        for wrong in (-1, 2**64):
+            with self.assertRaises(ValueError):
+                self.client.put_from("file", io.BytesIO(), wrong)
+            with self.assertRaises(ValueError):
+                self.client.get_into("file", io.BytesIO(), wrong)
+
+    def test_files_may_give_and_take_less(self):
+        value = os.urandom(200_000)
+
+        class Slow(io.RawIOBase):
+            def __init__(self, data):
+                self.data, self.taken = io.BytesIO(data), b""
+
+            def read(self, size=-1):
+                return self.data.read(min(size, 10_000))
+
+            def write(self, data):
+                self.taken += bytes(data[:7_000])
+                return min(len(data), 7_000)
+
+        file = Slow(value)
+        with self.assertRaisesRegex(ValueError, "length"):  # it cannot be sought in
+            self.client.put_from("slow", file)
+        self.client.put_from("slow", file, len(value))
+        self.client.get_into("slow", file)
+        self.assertEqual(file.taken, value)
+        read, write = os.pipe()
+        with open(read, "rb") as reader, open(write, "wb", 0) as writer:
+            thread = threading.Thread(target=self.client.get_into, args=("slow", writer))
+            thread.start()
+            self.client.put_from("piped", reader, len(value))
+            thread.join(HANG)
+        self.assertEqual(self.client.get("piped").value, value)
+
+    def test_a_file_that_fails_ends_it(self):
+        self.client.put("whole", b"value")
+
+        class Failing(io.BytesIO):
+            def __init__(self, error):
+                super().__init__(b"x" * 150_000)
+                self.error = error
+
+            def read(self, size=-1):
+                if self.tell() > 100_000:
+                    raise self.error
+                return super().read(size)
+
+        for error in (OSError("of the file"), KeyboardInterrupt()):
+            with self.assertRaises(type(error)) as raised:
+                self.client.put_from("whole", Failing(error))
+            self.assertIs(raised.exception, error)
+        with self.assertRaisesRegex(scalio.Invalid, "after 150000 of 150001 bytes"):
+            self.client.put_from("whole", io.BytesIO(b"x" * 150_000), 150_001)
+        with self.assertRaisesRegex(TypeError, "binary"):
+            self.client.put_from("whole", io.StringIO("text"))
+        self.assertEqual(self.client.get("whole").value, b"value")
+        with self.assertRaises(TypeError):
+            self.client.get_into("whole", io.StringIO())
+        with tempfile.TemporaryFile() as file:
+            file.close()
+            with self.assertRaises(ValueError):
+                self.client.get_into("whole", file)
+            with self.assertRaises(ValueError):
+                self.client.put_from("whole", file, 5)
+
+    # As KeyboardInterrupt may come before the first line of what C calls has run.
+    def test_what_ctypes_drops_is_no_success(self):
+        self.client.put("whole", b"value")
+        with unittest.mock.patch.object(_c_api._File, "_guarded", side_effect=KeyboardInterrupt), \
+                unittest.mock.patch.object(sys, "unraisablehook", lambda _: None):
+            with self.assertRaises(scalio.ScalioError):
+                self.client.put_from("whole", io.BytesIO(b"other"))
+            with self.assertRaises((scalio.ScalioError, RuntimeError)):
+                self.client.get_into("whole", io.BytesIO())
+        self.assertEqual(self.client.get("whole").value, b"value")
+
     def test_says_what_is_wrong(self):
         with self.assertRaises(scalio.TooLarge) as raised:
             self.client.put("key", b"v" * (2 << 20))
@@ -353,6 +457,40 @@ class AsyncTest(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(asyncio.CancelledError):
             await task
         self.assertIsInstance(await self.client.put("other", b"value"), int)
+
+    async def test_values_go_from_files_and_into_files(self):
+        value = os.urandom(300_000)
+        version = await self.client.put_from("file", io.BytesIO(value), expected=None, ttl=3600)
+        files = [io.BytesIO() for _ in range(10)]
+        versions = await asyncio.gather(*(self.client.get_into("file", f) for f in files))
+        self.assertEqual(versions, [version] * 10)
+        self.assertEqual([f.getvalue() == value for f in files], [True] * 10)
+        with self.assertRaises(scalio.Conflict):
+            await self.client.put_from("file", io.BytesIO(value), expected=0)
+
+    async def test_close_waits_for_files(self):
+        client = await scalio.AsyncClient.connect(store.uri)
+        begun, go_on = threading.Event(), threading.Event()
+
+        class Held(io.BytesIO):
+            def read(self, size=-1):
+                begun.set()
+                go_on.wait(HANG)
+                return super().read(size)
+
+        task = asyncio.ensure_future(client.put_from("held", Held(b"value of a held file")))
+        await asyncio.to_thread(begun.wait, HANG)
+        task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+        closing = asyncio.ensure_future(client.close())
+        await asyncio.sleep(0)
+        go_on.set()
+        await closing
+        with self.assertRaises(scalio.Unavailable):
+            await client.get_into("held", io.BytesIO())
+        held = await self.client.get("held")
+        self.assertEqual(held.value, b"value of a held file")
 
     async def test_close_ends_what_is_in_flight(self):
         client = await scalio.AsyncClient.connect(store.uri)

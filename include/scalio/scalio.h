@@ -227,8 +227,8 @@ scalio_result* scalio_get_parts(scalio_client* client, const void* key, size_t k
 /* Sets the key's value to the `length` bytes that the function gives: its new version. It is called
  * again for what it has left of a room. The key has the value when it is whole. Nothing is written
  * if the function ends that, leaves a room as it is (SCALIO_INVALID), or takes 30 s for a part of a
- * value over the inline limit (SCALIO_UNAVAILABLE). Of a length of 0, or one that the store does not
- * take, it is not called. The record ends as `expiry` says. */
+ * value over the inline limit (SCALIO_UNAVAILABLE). It is not called for a length of 0, or one that
+ * the store does not take. The record ends as `expiry` says. */
 scalio_result* scalio_put_parts(scalio_client* client, const void* key, size_t key_size,
                                 uint64_t length, scalio_expiry expiry, scalio_fill_part fill,
                                 void* user);

@@ -8,14 +8,15 @@ microsecond or so a call, which an operation that is handed to another thread ha
 from __future__ import annotations
 
 import ctypes
+import io
 import operator
 import os
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int, c_int64, c_size_t,
                     c_uint, c_uint32, c_uint64, c_void_p)
-from typing import Any, Callable, Iterable, List, Optional, Tuple, Union
+from typing import Any, BinaryIO, Callable, Iterable, List, Optional, Tuple, Union
 
 from ._types import (Appended, Bytes, Incremented, Options, Put, Record, Remove, ScalioError,
-                     ScannedRecord, error_of, to_bytes)
+                     ScannedRecord, Unavailable, error_of, to_bytes)
 
 
 class BytesOfC(Structure):
@@ -35,7 +36,18 @@ class RangeOfC(Structure):
     _fields_ = [("begin", c_uint64), ("end", c_uint64)]
 
 
+class PartOfC(Structure):
+    _fields_ = [("data", c_void_p), ("size", c_size_t), ("offset", c_uint64), ("length", c_uint64),
+                ("version", c_uint64), ("end", c_int64)]
+
+
+class RoomOfC(Structure):
+    _fields_ = [("data", c_void_p), ("size", c_size_t), ("filled", c_size_t)]
+
+
 DONE = CFUNCTYPE(None, c_void_p, c_void_p)
+TAKE_PART = CFUNCTYPE(c_int, POINTER(PartOfC), c_void_p)
+FILL_PART = CFUNCTYPE(c_int, POINTER(RoomOfC), c_void_p)
 
 PUT, PUT_IF, REMOVE, REMOVE_IF = range(4)
 
@@ -76,6 +88,11 @@ FUNCTIONS: dict[str, tuple] = {
     "connect": (c_void_p, [c_char_p, c_void_p, POINTER(c_void_p)]),
     "client_free": (None, [c_void_p]),
     "inline_limit": (c_size_t, [c_void_p]),
+    "get_parts": (c_void_p, [c_void_p, c_char_p, c_size_t, c_uint64, TAKE_PART, c_void_p]),
+    "put_parts": (c_void_p, [c_void_p, c_char_p, c_size_t, c_uint64, ExpiryOfC, FILL_PART,
+                             c_void_p]),
+    "put_parts_if": (c_void_p, [c_void_p, c_char_p, c_size_t, c_uint64, c_uint64, ExpiryOfC,
+                                FILL_PART, c_void_p]),
     "queue_new": (c_void_p, [c_size_t, POINTER(c_void_p)]),
     "queue_free": (None, [c_void_p]),
     "queue_fd": (c_int, [c_void_p]),
@@ -361,3 +378,96 @@ def page(result: int) -> Tuple[List[ScannedRecord], List[bytes], RangeOfC]:
         else:
             found.append(ScannedRecord(key, value, version(part), _end(part)))
     return found, unread, c.scalio_result_range(result)
+
+
+# --- Values in parts ------------------------------------------------------------------------------
+
+
+class _File:
+    """A file whose exceptions C does not see: the first is kept, and ends the operation.
+
+    One may come before a function's first line has run, as KeyboardInterrupt does: ctypes drops it,
+    and what it has C take for the function's answer is of chance. So a part counts as given or
+    taken only by what is noted behind it.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._raised: Optional[BaseException] = None
+        self._taken = 0
+
+    def rest(self) -> int:
+        """Its bytes from where it stands on."""
+        if not self._file.seekable():
+            raise ValueError("a file that cannot be sought in: give the length")
+        at = self._file.tell()
+        end = self._file.seek(0, os.SEEK_END)
+        self._file.seek(at)
+        return max(end - at, 0)
+
+    def fill(self, room: Any, _: Any) -> int:
+        return self._guarded(self._read, room.contents)
+
+    def take(self, part: Any, _: Any) -> int:
+        return self._guarded(self._write, part.contents)
+
+    def end(self, result: int, size: Callable[[int], Optional[int]]) -> int:
+        """The version that the result has, or what was raised. The result is freed. `size`: how
+        many bytes the file has taken, if all went well."""
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            c.scalio_result_free(result)
+            raise raised
+        done, expected = take(result, lambda r: (version(r), size(r)))
+        if expected is not None and self._taken != expected:
+            raise RuntimeError(f"{self._taken} of {expected} bytes were written to the file")
+        return done
+
+    def _guarded(self, call: Callable[[Any], None], given: Any) -> int:
+        try:
+            call(given)
+            return 0
+        except BaseException as error:  # of whatever kind, it is the caller's
+            self._raised = error
+            return Unavailable.code
+
+    def _read(self, room: RoomOfC) -> None:
+        data = self._file.read(room.size)
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"the file gave {type(data).__name__}, not bytes: open it as binary")
+        data = bytes(data)
+        if len(data) > room.size:
+            raise ValueError(f"the file gave {len(data)} bytes, and was asked for {room.size}")
+        ctypes.memmove(room.data, data, len(data))
+        room.filled = len(data)
+
+    def _write(self, part: PartOfC) -> None:
+        data = ctypes.string_at(part.data, part.size)
+        while data:
+            written = self._file.write(data)
+            # Files that are none of io's may not say: then they have all.
+            if written is None and not isinstance(self._file, io.RawIOBase):
+                break
+            if not written:
+                raise BlockingIOError("the file takes no bytes now: let it block")
+            data = data[written:]
+        self._taken += part.size
+
+
+def get_into(client: int, key: Bytes, file: BinaryIO, start: int) -> int:
+    k, begin, sink = to_bytes(key), _count(start, 64), _File(file)
+    result = c.scalio_get_parts(client, k, len(k), begin, TAKE_PART(sink.take), None)
+    return sink.end(result, lambda got: max(c.scalio_result_length(got) - begin, 0))
+
+
+def put_from(client: int, key: Bytes, file: BinaryIO, length: Optional[int],
+             expected: Optional[int], ttl: Optional[float], end: Optional[float]) -> int:
+    k, expiry, source = to_bytes(key), _expiry(ttl, end), _File(file)
+    size = _count(source.rest() if length is None else length, 64)
+    fill = FILL_PART(source.fill)
+    if expected is None:
+        result = c.scalio_put_parts(client, k, len(k), size, expiry, fill, None)
+    else:
+        result = c.scalio_put_parts_if(client, k, len(k), size, _count(expected, 64), expiry, fill,
+                                       None)
+    return source.end(result, lambda _: None)

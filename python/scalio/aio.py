@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Optional, Tuple, Union
+from typing import (Any, AsyncIterator, BinaryIO, Callable, Dict, Iterable, List, Optional, Set,
+                    Tuple, Union)
 
 from . import _c_api
 from ._types import (Appended, Bytes, Incremented, NotFound, Options, Put, Record, Remove,
@@ -26,6 +27,7 @@ class AsyncClient:
         self._loop = asyncio.get_running_loop()
         self._handle: Optional[int] = handle
         self._waiting: Dict[int, Tuple[asyncio.Future, Callable[[int], Any]]] = {}
+        self._threads: Set[asyncio.Future] = set()
         self._numbers = itertools.count(1)
         # Kept as long as C may call it.
         self._done = _c_api.DONE(self._end)
@@ -47,6 +49,8 @@ class AsyncClient:
         handle, self._handle = self._handle, None
         if handle is None:
             return
+        if self._threads:
+            await asyncio.wait(self._threads)
         await asyncio.to_thread(_c_api.c.scalio_client_free, handle)
         self._poll()
         self._loop.remove_reader(_c_api.c.scalio_queue_fd(self._queue))
@@ -73,6 +77,16 @@ class AsyncClient:
         seconds after the server takes it, or at `end`, in seconds since 1970."""
         call = _c_api.put_call(key, value, expected, ttl, end)
         return await self._begin(call, _c_api.version)
+
+    async def get_into(self, key: Bytes, file: BinaryIO, start: int = 0) -> int:
+        """As of scalio.Client. A thread of the loop's default executor uses the file."""
+        return await self._on_thread(_c_api.get_into, key, file, start)
+
+    async def put_from(self, key: Bytes, file: BinaryIO, length: Optional[int] = None, *,
+                       expected: Optional[int] = None, ttl: Optional[float] = None,
+                       end: Optional[float] = None) -> int:
+        """As of scalio.Client. A thread of the loop's default executor uses the file."""
+        return await self._on_thread(_c_api.put_from, key, file, length, expected, ttl, end)
 
     async def set_end(self, key: Bytes, *, ttl: Optional[float] = None,
                       end: Optional[float] = None, expected: Optional[int] = None) -> int:
@@ -144,6 +158,13 @@ class AsyncClient:
             del self._waiting[number]
             _c_api.raise_if(failure)
         return await future
+
+    async def _on_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """With the handle. close() waits for its end, also if the task was cancelled."""
+        call = self._loop.run_in_executor(None, function, self._open(), *arguments)
+        self._threads.add(call)
+        call.add_done_callback(self._threads.discard)
+        return await asyncio.shield(call)
 
     def _poll(self) -> None:
         _c_api.c.scalio_queue_poll(self._queue)

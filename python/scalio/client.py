@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Union
+from typing import Any, BinaryIO, Callable, Iterable, Iterator, List, Optional, Union
 
 from . import _c_api
 from ._types import (Appended, Bytes, Incremented, NotFound, Options, Put, Record, Remove,
@@ -62,6 +62,25 @@ class Client:
         seconds after the server takes it, or at `end`, in seconds since 1970."""
         call = _c_api.put_call(key, value, expected, ttl, end)
         return self._wait(call, _c_api.version)
+
+    def get_into(self, key: Bytes, file: BinaryIO, start: int = 0) -> int:
+        """Writes the key's value, from byte `start` on, to a binary file, part by part: it need not
+        fit the memory. Returns its version. After a failure the file has what was written of it.
+        Raises NotFound; Conflict, if the value was overwritten or removed and its place used again
+        when a part of it was written; and what the file raises, which ends it. The file must not
+        close the client."""
+        with self._used() as handle:
+            return _c_api.get_into(handle, key, file, start)
+
+    def put_from(self, key: Bytes, file: BinaryIO, length: Optional[int] = None, *,
+                 expected: Optional[int] = None, ttl: Optional[float] = None,
+                 end: Optional[float] = None) -> int:
+        """As put(), with a value of `length` bytes that a binary file has from where it stands on;
+        by default, all of those. They are read part by part: the value need not fit the memory. The
+        key has it when it is whole: nothing is written if the file raises, comes to its end before
+        (Invalid), or takes 30 s for a part (Unavailable). The file must not close the client."""
+        with self._used() as handle:
+            return _c_api.put_from(handle, key, file, length, expected, ttl, end)
 
     def set_end(self, key: Bytes, *, ttl: Optional[float] = None,
                 end: Optional[float] = None, expected: Optional[int] = None) -> int:
