@@ -12,7 +12,8 @@ Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(const std::string& pa
   std::FILE* const file = path == "-" ? stdin : std::fopen(path.c_str(), "rbe");
   if (file == nullptr) {
     const Code code = errno == ENOENT ? Code::not_found : Code::io_error;
-    return Status(code, fmt::format("cannot open {}: {}", path, std::strerror(errno)));
+    return Status(code, fmt::format("cannot open {}: {}{}", path, std::strerror(errno),
+                                    errno == EACCES ? "; let this user read it" : ""));
   }
   std::unique_ptr<ArchiveReader> reader(new ArchiveReader(path == "-" ? "stdin" : path, file));
   if (Status s = reader->begin(); !s.ok()) return s;

@@ -1,6 +1,7 @@
 // Archives: their bytes, and what is left of them after anything.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <thread>
 #include <vector>
 
 #include "archive/archive_reader.h"
@@ -253,6 +255,36 @@ TEST_F(ArchiveTest, WhatComesTwiceIsCounted) {
   }
 }
 
+// It is not known of a part's chunk by itself to which of the records before it belongs.
+TEST_F(ArchiveTest, WhatComesMoreOftenIsCountedEachTime) {
+  const std::vector<ScannedRecord> two = {{"a", "one", 1}, {"b", "two", 2}}, none;
+  auto writer = ArchiveWriter::create(path_, uuid(1));
+  ASSERT_TRUE(writer.ok());
+  const auto go_on = [&](std::uint64_t again, std::uint64_t records) {
+    writer->reset();
+    writer = ArchiveWriter::resume(path_, uuid(1));
+    ASSERT_TRUE(writer.ok()) << writer.status().to_string();
+    EXPECT_EQ((*writer)->again(), again);
+    EXPECT_EQ((*writer)->total().records, records);
+  };
+  ASSERT_TRUE((*writer)->add({5, 5}, two).ok());
+  go_on(2, 2);
+  go_on(2, 2);
+  ASSERT_TRUE((*writer)->add({5, 5}, two).ok());
+  go_on(4, 4);
+  ASSERT_TRUE((*writer)->add({5, 5}, two).ok());
+  ASSERT_TRUE((*writer)->add({7, 7}, two).ok());
+  ASSERT_TRUE((*writer)->add({5, 7}, none).ok());
+  go_on(6, 8);
+  ASSERT_TRUE((*writer)->add({7, 7}, two).ok());
+  ASSERT_TRUE((*writer)->add({7, 9}, none).ok());
+  ASSERT_TRUE((*writer)->add({0, 5}, none).ok());
+  go_on(6, 10);
+  EXPECT_EQ((*writer)->had().size(), 3U);
+  ASSERT_TRUE((*writer)->finish().ok());
+  EXPECT_TRUE(read().ok()) << read().to_string();
+}
+
 TEST_F(ArchiveTest, OnlyWhatWasInterruptedIsGoneOnWith) {
   EXPECT_EQ(ArchiveWriter::resume(path_, uuid(1)).code(), Code::not_found);
   write(true);
@@ -262,6 +294,65 @@ TEST_F(ArchiveTest, OnlyWhatWasInterruptedIsGoneOnWith) {
   set_content(
       "nothing of the kind, and long enough to be looked at: it is a text, not an archive.");
   EXPECT_EQ(ArchiveWriter::resume(path_, uuid(1)).code(), Code::invalid);
+}
+
+// A thread's own: what files permit holds for it, also if this is root.
+template <class F>
+void without_privileges(F body) {
+  std::thread([&] {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> data{};
+    ASSERT_EQ(syscall(SYS_capget, &header, data.data()), 0);
+    data[0].effective &= ~((1U << CAP_DAC_OVERRIDE) | (1U << CAP_DAC_READ_SEARCH));
+    ASSERT_EQ(syscall(SYS_capset, &header, data.data()), 0);
+    body();
+  }).join();
+}
+
+TEST_F(ArchiveTest, WhereOneMayNotWriteThatIsSaidAndNothingIsLeft) {
+  using std::filesystem::perms;
+  const std::string folder = path_ + "-folder", path = folder + "/archive";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directory(folder);
+  const auto create = [&](perms allowed) {
+    std::filesystem::permissions(folder, allowed);
+    Status s;
+    without_privileges([&] { s = ArchiveWriter::create(path, uuid(1)).status(); });
+    std::filesystem::permissions(folder, perms::owner_all);
+    EXPECT_TRUE(std::filesystem::is_empty(folder)) << s.message();
+    EXPECT_EQ(s.code(), Code::io_error);
+    return s.message();
+  };
+  EXPECT_EQ(create(perms::owner_read | perms::owner_exec),
+            "cannot make " + path + ": Permission denied; let this user write in " + folder +
+                ", or choose another folder");
+  // The name is to be durable.
+  EXPECT_EQ(create(perms::owner_write | perms::owner_exec),
+            "cannot open " + folder + ", to make the name of " + path +
+                " in it durable: Permission denied; let this user read the folder, or choose "
+                "another");
+  std::filesystem::remove_all(folder);
+  const Status nowhere = ArchiveWriter::create(path, uuid(1)).status();
+  EXPECT_EQ(nowhere.code(), Code::io_error);
+  EXPECT_THAT(nowhere.message(), HasSubstr("there is no folder " + folder));
+}
+
+TEST_F(ArchiveTest, AnArchiveThatOneMayNotWriteOrReadStaysAsItIs) {
+  using std::filesystem::perms;
+  write(false);
+  const std::string before = content();
+  Status resumed, opened;
+  std::filesystem::permissions(path_, perms::owner_read);
+  without_privileges([&] { resumed = ArchiveWriter::resume(path_, uuid(1)).status(); });
+  std::filesystem::permissions(path_, perms::none);
+  without_privileges([&] { opened = ArchiveReader::open(path_).status(); });
+  std::filesystem::permissions(path_, perms::owner_all);
+  EXPECT_EQ(resumed.code(), Code::io_error);
+  EXPECT_THAT(resumed.message(), HasSubstr("cannot go on with " + path_));
+  EXPECT_THAT(resumed.message(), HasSubstr("let this user write it"));
+  EXPECT_EQ(opened.code(), Code::io_error);
+  EXPECT_THAT(opened.message(), HasSubstr(path_ + ": Permission denied; let this user read it"));
+  EXPECT_EQ(content(), before);
 }
 
 TEST_F(ArchiveTest, APipeIsNotGoneOnWith) {

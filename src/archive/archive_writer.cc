@@ -11,6 +11,7 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -24,18 +25,77 @@ Status failed(std::string_view what, const std::string& path) {
   return Status(Code::io_error, fmt::format("cannot {} {}: {}", what, path, std::strerror(errno)));
 }
 
+std::string folder_of(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
+bool not_allowed(int error) { return error == EACCES || error == EPERM || error == EROFS; }
+
+// Why there is no new file.
+Status not_made(const std::string& path) {
+  const std::string folder = folder_of(path);
+  if (not_allowed(errno)) {
+    return Status(Code::io_error, fmt::format("cannot make {}: {}; let this user write in {}, or "
+                                              "choose another folder",
+                                              path, std::strerror(errno), folder));
+  }
+  if (errno == ENOENT || errno == ENOTDIR) {
+    return Status(Code::io_error, fmt::format("cannot make {}: there is no folder {}; make it, or "
+                                              "choose another",
+                                              path, folder));
+  }
+  return failed("make", path);
+}
+
 // Makes the name of a new file durable, at once: who cannot do that shall not hear of it when the
 // archive is whole.
 Status sync_folder_of(const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  const std::string name = folder.empty() ? "." : folder.string();
+  const std::string name = folder_of(path);
   const int fd = open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return failed("open", name);
+  if (fd < 0) {
+    return Status(Code::io_error,
+                  fmt::format("cannot open {}, to make the name of {} in it durable: {}; let this "
+                              "user read the folder, or choose another",
+                              name, path, std::strerror(errno)));
+  }
   Status s;
   if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS) s = failed("sync", name);
   close(fd);
   return s;
 }
+
+// What was written in one go: since the archive was begun, or gone on with.
+class OneGo {
+ public:
+  void add(const ScanRange& range, std::size_t records) {
+    if (!range.empty()) {
+      parts_.push_back(range);
+    } else if (records > 0) {
+      apart_.push_back({range.begin, records});
+    }
+  }
+  // Records that came apart from the chunk of their part, where that did not come: who goes on
+  // writes them again.
+  std::uint64_t unfinished() {
+    std::ranges::sort(parts_, {}, &ScanRange::begin);
+    std::uint64_t records = 0;
+    for (const Apart& a : apart_) {
+      // In one go no part is written twice.
+      const auto behind = std::ranges::upper_bound(parts_, a.place, {}, &ScanRange::begin);
+      if (behind == parts_.begin() || std::prev(behind)->end <= a.place) records += a.records;
+    }
+    return records;
+  }
+
+ private:
+  struct Apart {
+    std::uint64_t place;  // where their part begins
+    std::size_t records;
+  };
+  std::vector<ScanRange> parts_;
+  std::vector<Apart> apart_;
+};
 
 }  // namespace
 
@@ -57,8 +117,13 @@ Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::create(const std::string& 
                                 "interrupted, and another name begins a new one",
                                 path));
     }
-    if (fd < 0) return failed("make", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) return failed("lock", path);
+    if (fd < 0) return not_made(path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+      Status s = failed("lock", path);
+      close(fd);
+      unlink(path.c_str());
+      return s;
+    }
   }
   const Header header{store, static_cast<std::uint64_t>(std::time(nullptr))};
   std::unique_ptr<ArchiveWriter> writer(
@@ -87,6 +152,10 @@ Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::resume(const std::string& 
     return Status(Code::invalid, fmt::format("{} is an archive of another store", path));
   }
   const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0 && not_allowed(errno)) {
+    return Status(Code::io_error, fmt::format("cannot go on with {}: {}; let this user write it",
+                                              path, std::strerror(errno)));
+  }
   if (fd < 0) return failed("open", path);
   std::unique_ptr<ArchiveWriter> writer(new ArchiveWriter(path, fd, (*reader)->header()));
   if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -94,27 +163,32 @@ Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::resume(const std::string& 
     return Status(Code::busy, fmt::format("another process writes {}", path));
   }
   writer->size_ = kHeaderSize;
-  std::vector<std::pair<std::uint64_t, std::size_t>> apart;  // from which place, how many records
+  OneGo go;
   while (true) {
     // The first chunk that is not whole, or is not there, is the next to be written.
     Result<std::optional<Chunk>> chunk = (*reader)->next();
     if (chunk.code() == Code::io_error) return chunk.status();
     if (!chunk.ok()) break;
     if (!*chunk) return Status(Code::invalid, fmt::format("{} is finished", path));
-    writer->had_.push_back((*reader)->range());
-    if ((*reader)->range().empty())
-      apart.emplace_back((*reader)->range().begin, (*chunk)->records.size());
+    const ScanRange range = (*reader)->range();
+    const std::size_t records = (*chunk)->records.size();
+    if (!range.empty()) writer->had_.push_back(range);
+    // Here it was gone on with.
+    if (range.empty() && records == 0) writer->again_ += std::exchange(go, {}).unfinished();
+    go.add(range, records);
     ++writer->next_;
     writer->size_ = (*reader)->position();
   }
   writer->total_ = (*reader)->total();
-  for (const auto& [place, records] : apart) {
-    const auto has = [at = place](const ScanRange& r) { return r.begin <= at && at < r.end; };
-    if (std::ranges::none_of(writer->had_, has)) writer->again_ += records;
-  }
+  const std::uint64_t unfinished = go.unfinished();
+  writer->again_ += unfinished;
   if (ftruncate(fd, static_cast<off_t>(writer->size_)) != 0 ||
       lseek(fd, static_cast<off_t>(writer->size_), SEEK_SET) < 0) {
     return failed("go on with", path);
+  }
+  // The chunk of their part, when it comes, is not theirs.
+  if (unfinished > 0) {
+    if (Status s = writer->add({}, {}); !s.ok()) return s;
   }
   if (Status s = sync_folder_of(path); !s.ok()) return s;
   return writer;

@@ -29,8 +29,9 @@ class ArchiveWriter {
 
   // The parts that it had when it was gone on with.
   const std::vector<ScanRange>& had() const { return had_; }
-  // Of the records of an archive that was gone on with: those of parts that it did not have whole.
-  // These parts come again, and these records are in it twice, unless they are gone by then.
+  // Of the records of an archive that was gone on with, once or more often: those of parts that it
+  // did not have whole. These parts come again, and these records are in it once more, unless they
+  // are gone by then.
   std::uint64_t again() const { return again_; }
   const Total& total() const { return total_; }
   std::uint64_t size() const { return size_; }  // bytes written, and had

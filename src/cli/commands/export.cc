@@ -46,8 +46,12 @@ Result<layout::Uuid> uuid_of(Client& client) {
 
 Result<std::unique_ptr<ArchiveWriter>> writer_for(const ExportFlags& flags,
                                                   const layout::Uuid& uuid) {
-  return flags.resume ? ArchiveWriter::resume(flags.path, uuid)
-                      : ArchiveWriter::create(flags.path, uuid);
+  if (!flags.resume) return ArchiveWriter::create(flags.path, uuid);
+  Result<std::unique_ptr<ArchiveWriter>> writer = ArchiveWriter::resume(flags.path, uuid);
+  // Not as of a key that is not there.
+  if (writer.code() != Code::not_found) return writer;
+  return Status(Code::invalid,
+                fmt::format("{}; without --resume an export is begun", writer.status().message()));
 }
 
 // Adds the records of a store to an archive as they come.
