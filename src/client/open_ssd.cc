@@ -38,7 +38,7 @@ Opened open_direct(EventLoop& loop, const HelloReply& hello, const ClientOptions
 Status take_secrets(const std::string& file, nvmf::InitiatorOptions& options) {
   if (file.empty()) return Status();
   Result<std::pair<std::string, nvmf::DhchapSecrets>> own = nvmf::read_own_secrets(file);
-  // It was right when the client connected. Of a GET "not found" would be said of the key.
+  // It was right when the client connected, and of a GET "invalid" would be said of the key.
   if (!own.ok()) return Status(Code::unavailable, own.status().message());
   if (options.identity.nqn != own->first) options.identity = nvmf::identity_for(own->first);
   options.secrets = std::move(own->second);

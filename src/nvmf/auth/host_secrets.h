@@ -29,7 +29,8 @@ using HostSecrets = std::map<std::string, DhchapSecrets>;
 // or there is no line at all. No message has a secret.
 Result<HostSecrets> parse_host_secrets(std::string_view text);
 
-// Of a file; all failures name it. Failures: as read_private_file, as parse_host_secrets.
+// Of a file; all failures name it. Failures: as parse_host_secrets, and as read_private_file, but
+// invalid if there is no such file.
 Result<HostSecrets> read_host_secrets(const std::string& path);
 // Of a file that has one line. Failures: likewise.
 Result<std::pair<std::string, DhchapSecrets>> read_own_secrets(const std::string& path);
