@@ -136,6 +136,8 @@ constexpr MetricRow kShard[] = {
     {"/values/segments", "scalio_value_segments", Gauge, 1, "Segments of the value log."},
     {"/values/segment_bytes", "scalio_value_segment_bytes", Gauge, 1, "Size of a segment."},
     {"/values/free_segments", "scalio_value_segments_free", Gauge, 1, "Segments that are free."},
+    {"/values/passed_over", "scalio_value_segments_passed_over", Gauge, 1,
+     "Segments that could not be cleaned, for want of room, and are tried again later."},
     {"/values/uploads", "scalio_value_uploads", Gauge, 1, "Large values on their way."},
     {"/values/cleaning", "scalio_value_log_cleaning", Gauge, 1,
      "1: a segment of the value log is being cleaned.", Value::is_set},

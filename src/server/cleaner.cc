@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/hash.h"
 #include "layout/rules.h"
@@ -26,7 +27,9 @@ Task<void> Cleaner::run() {
     cleaning_.reset();
     looking_ = ended == Pass::looking;
     values_.pass_ended(ended);
-    if (ended == Pass::in_vain && !stopping_ && !stop_.failed()) co_await values_.demand();
+    if (ended != Pass::in_vain || stopping_ || stop_.failed()) continue;
+    co_await values_.demand();
+    segments_.another_turn();
   }
   running_ = false;
   values_.pass_ended(Pass::in_vain);
@@ -53,7 +56,10 @@ Task<Cleaner::Pass> Cleaner::pass() {
     if (inspection.ended && co_await merge_all()) segments = co_await scan_victims(Among::all);
   }
   for (Cleaned& segment : segments) {
-    if (segment.status.ok()) segment.status = co_await merge(segment);
+    if (!segment.status.ok() && !segment.no_room) continue;
+    // Also what was moved out of one that has more than fits: it is not counted as live there.
+    const Status merged = co_await merge(segment);
+    if (segment.status.ok()) segment.status = merged;
   }
   // What was merged is in the buckets for sure when the device was flushed.
   if (!segments.empty() && kept(Rule::moves_flushed)) {
@@ -62,13 +68,10 @@ Task<Cleaner::Pass> Cleaner::pass() {
       if (segment.status.ok()) segment.status = s;
     }
   }
-  bool gained = false;
-  for (const Cleaned& segment : segments) {
-    conclude(segment);
-    // One that cannot be cleaned is not chosen again: the next pass takes another.
-    gained |= segment.status.code() != Code::full;
-  }
-  co_return gained ? Pass::gained : inspection.more ? Pass::looking : Pass::in_vain;
+  // One that cannot be cleaned is not chosen again: the next pass takes another.
+  for (const Cleaned& segment : segments) conclude(segment);
+  if (!segments.empty()) co_return Pass::gained;
+  co_return inspection.more ? Pass::looking : Pass::in_vain;
 }
 
 // What was overwritten or deleted is counted when that is merged. False if there is nothing new.
@@ -93,10 +96,10 @@ Task<Cleaner::Inspection> Cleaner::remove_ended() {
   for (; inspected < kSegments && !stopping_ && !stop_.failed(); ++inspected) {
     const auto header = segments_.begin_inspection(*time);
     if (!header) break;
-    Cleaned segment{*header, {}, Status(), 0, true};
+    Cleaned segment{*header, {}, Status(), 0, true, false};
     const Status s = co_await scan(segment);
     while (segment.under_way > 0) co_await ended_.wait();
-    segments_.keep(header->number, true);
+    segments_.keep(header->number, Segments::Kept::as_it_is);
     if (!s.ok() || !segment.status.ok()) again.push_back(header->number);
   }
   result.more = inspected == kSegments && again.size() < inspected;
@@ -120,7 +123,7 @@ Task<std::vector<Cleaner::Cleaned>> Cleaner::scan_victims(Segments::Among among)
     if (!victim) break;
     moved += victim->live;
     most = std::min(most, segments_.capacity() / 2);
-    segments.push_back({victim->header, {}, Status(), 0, false});
+    segments.push_back({victim->header, {}, Status(), 0, false, false});
     Cleaned& segment = segments.back();
     Status s = co_await scan(segment);
     while (segment.under_way > 0) co_await ended_.wait();
@@ -134,13 +137,21 @@ Task<std::vector<Cleaner::Cleaned>> Cleaner::scan_victims(Segments::Among among)
 void Cleaner::conclude(const Cleaned& segment) {
   if (segment.status.ok()) {
     ++values_.counters().cleaned;
+    told_passed_over_ = false;
     return segments_.release(segment.header.number);
   }
-  const bool can_be_cleaned = stopping_ || segment.status.code() == Code::full;
-  segments_.keep(segment.header.number, can_be_cleaned);
-  if (can_be_cleaned) return;
-  spdlog::warn("segment {} of the value log of {} cannot be cleaned: {}", segment.header.number,
-               device_.name(), segment.status.to_string());
+  using Kept = Segments::Kept;
+  const Kept how = stopping_                             ? Kept::as_it_is
+                   : segment.no_room                     ? Kept::for_want_of_room
+                   : segment.status.code() == Code::full ? Kept::this_time
+                                                         : Kept::full;
+  segments_.keep(segment.header.number, how);
+  if (how == Kept::as_it_is) return;
+  // Of those that are passed over the first: it is tried again, perhaps for each value that waits.
+  if (how != Kept::full && std::exchange(told_passed_over_, true)) return;
+  spdlog::warn("segment {} of the value log of {} cannot be cleaned{}: {}", segment.header.number,
+               device_.name(), how == Kept::full ? "" : " now, and others are tried",
+               segment.status.to_string());
 }
 
 // Values begin at any block. What looks like one may be bytes that a client has chosen, so nothing
@@ -195,8 +206,7 @@ Task<void> Cleaner::handle(Value value, Cleaned& segment) {
 
 // A value that a record points to. One that has ended is removed: if it pointed to what is no more,
 // it would be told as damaged.
-Task<Status> Cleaner::keep(const Value& value, const WritePath::Pointed& record,
-                           const Cleaned& segment) {
+Task<Status> Cleaner::keep(const Value& value, const WritePath::Pointed& record, Cleaned& segment) {
   if (record.end != 0 && record.end <= log_.passed_time()) {
     ++values_.counters().ended;
     LargeValue ended;
@@ -206,12 +216,12 @@ Task<Status> Cleaner::keep(const Value& value, const WritePath::Pointed& record,
     request.key = value.key;
     co_return co_await commit(request, ended);
   }
-  if (!segment.inspected) co_return co_await move(value, record);
+  if (!segment.inspected) co_return co_await move(value, record, segment);
   segments_.inspected(segment.header.number, record.end);
   co_return Status();
 }
 
-Task<Status> Cleaner::move(const Value& value, const WritePath::Pointed& record) {
+Task<Status> Cleaner::move(const Value& value, const WritePath::Pointed& record, Cleaned& segment) {
   LargeValue moved;
   moved.version = value.version;
   moved.moved_from = record.pointer;
@@ -222,7 +232,10 @@ Task<Status> Cleaner::move(const Value& value, const WritePath::Pointed& record)
       layout::stored_size(from->length, value.key.size(), geometry_.block_size);
   const Result<LargeValues::Place> place =
       co_await values_.take(LargeValues::User::cleaner, size, LargeValues::Patience::none);
-  if (!place.ok()) co_return place.status();
+  if (!place.ok()) {
+    segment.no_room |= place.code() == Code::full;
+    co_return place.status();
+  }
   const Result<layout::Pointer> copied =
       co_await values_.copy(*from, value.key, value.version, *place, value.version);
   Status s = copied.status();

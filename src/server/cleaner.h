@@ -61,6 +61,7 @@ class Cleaner {
     Status status;                     // of the first that could not be moved
     std::size_t under_way = 0;
     bool inspected = false;  // what has not ended stays there
+    bool no_room = false;    // for a value that was to be moved
   };
   // A value that begins in it.
   struct Value {
@@ -82,8 +83,8 @@ class Cleaner {
   Task<Status> scan(Cleaned& segment);
   Task<void> look_at(ByteView bytes, std::uint64_t offset, Cleaned& segment);
   Task<void> handle(Value value, Cleaned& segment);
-  Task<Status> keep(const Value& value, const WritePath::Pointed& record, const Cleaned& segment);
-  Task<Status> move(const Value& value, const WritePath::Pointed& record);
+  Task<Status> keep(const Value& value, const WritePath::Pointed& record, Cleaned& segment);
+  Task<Status> move(const Value& value, const WritePath::Pointed& record, Cleaned& segment);
   Task<Status> commit(const layout::Request& request, LargeValue& moved);
   Task<Status> merge(Cleaned& segment);
   void conclude(const Cleaned& segment);
@@ -104,6 +105,7 @@ class Cleaner {
   std::uint64_t merged_version_ = 0;  // the log's, when all was merged for want of victims
   std::optional<Cleaning> cleaning_;
   bool looking_ = false;  // the last pass was
+  bool told_passed_over_ = false;
   bool running_ = false;
   bool stopping_ = false;
 };

@@ -23,8 +23,8 @@ constexpr Nanos kLookAgain = 5 * kMillisecond;
 constexpr std::uint64_t kHeadersAtOnce = 64;  // what an SSD needs to be busy
 }  // namespace
 
-Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size,
-                                                   Patience patience) {
+Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size, Patience patience,
+                                                   std::uint32_t mine) {
   SCALIO_ASSERT(size <= segments_.capacity());
   const std::uint64_t passes = passes_;
   const Nanos until = executor_.now() + kPatience;
@@ -49,7 +49,7 @@ Task<Result<LargeValues::Place>> LargeValues::take(User user, std::uint64_t size
     }
     bool full = patience == Patience::none || passes_ - passes >= kMostPasses;
     if (!full && passes_ > tried && last_pass_ != Pass::gained) {
-      full = !co_await may_yet_gain(until);
+      full = !co_await may_yet_gain(until, mine);
       tried = passes_;
       if (!full) continue;
     }
@@ -79,10 +79,10 @@ bool LargeValues::full() const {
 
 // The cleaner has gained nothing. Whether it may when it tries again: it has not looked at all for
 // what has ended, or an upload has given back what kept a segment from it, which is waited for.
-Task<bool> LargeValues::may_yet_gain(Nanos until) {
+Task<bool> LargeValues::may_yet_gain(Nanos until, std::uint32_t mine) {
   if (last_pass_ == Pass::looking) co_return executor_.now() < until;
   const std::uint64_t before = unpinned_before_;
-  if (unpinned_ == before && !segments_.held()) co_return false;
+  if (unpinned_ == before && !segments_.held(mine)) co_return false;
   while (unpinned_ == before && executor_.now() < until && !stopping_ && !stop_.failed())
     co_await executor_.sleep(kLookAgain);
   co_return unpinned_ != before;

@@ -44,10 +44,12 @@ class LargeValues {
         demand_(executor) {}
 
   // Room for a value of so many bytes, stored_size(). If no segment is free, it is waited for the
-  // cleaner where that can be, and for other uploads if only what they hold could be cleaned.
-  // Failures: full, and what the shard fails with.
+  // cleaner where that can be, and for other uploads if only what they hold could be cleaned; not
+  // for what the caller holds, who has a value in the segment `mine`. Failures: full, and what the
+  // shard fails with.
   enum class Patience : std::uint8_t { none, cleaner };
-  Task<Result<Place>> take(User user, std::uint64_t size, Patience patience);
+  Task<Result<Place>> take(User user, std::uint64_t size, Patience patience,
+                           std::uint32_t mine = Segments::kNone);
   // No record points there, or it is published: the segment may be cleaned.
   void unpin(const Place& place) {
     segments_.unpin(place.number);
@@ -78,8 +80,8 @@ class LargeValues {
   bool somebody_waits() const { return waiting_ > 0; }
   bool wants_cleaning() const { return waiting_ > 0 || segments_.scarce(); }
   auto demand() { return demand_.wait(); }
-  // A pass has ended: a segment became free, or is not chosen again; or one may become free when
-  // the next has looked at more ends; or nothing can be gained. Who waits looks again, or gives up.
+  // A pass has ended: a segment became free, or is passed over; or one may become free when the
+  // next has looked at more ends; or nothing can be gained. Who waits looks again, or gives up.
   enum class Pass : std::uint8_t { gained, looking, in_vain };
   void pass_begins() { unpinned_before_ = unpinned_; }
   void pass_ended(Pass ended);
@@ -97,7 +99,7 @@ class LargeValues {
   const LargeValueCounters& counters() const { return counters_; }
 
  private:
-  Task<bool> may_yet_gain(Nanos until);
+  Task<bool> may_yet_gain(Nanos until, std::uint32_t mine);
   Status refuse(User user, std::uint64_t size, Patience patience);
   Task<Status> open(User user, const layout::SegmentHeader& header);
   Task<Status> log_begin();

@@ -71,6 +71,7 @@ Segments::Segment* Segments::count(ByteView bytes, std::size_t key_size, bool li
   if (s.sequence != pointer->sequence) return nullptr;
   const std::uint64_t size = layout::stored_size(pointer->length, key_size, geometry_.block_size);
   s.live = live ? std::min(s.live + size, capacity()) : s.live - std::min(s.live, size);
+  if (!live) s.passed_over = Kept::as_it_is;
   note_change(number);
   return &s;
 }
@@ -205,9 +206,10 @@ bool Segments::gains(const Segment& s) const { return has_dead(s) || s.live <= c
 
 bool Segments::has_dead(const Segment& s) const { return dead(s) >= capacity() / kLeastGain; }
 
-bool Segments::held() const {
-  return std::ranges::any_of(segments_, [this](const Segment& s) {
-    if (s.pins == 0) return false;
+bool Segments::held(std::uint32_t mine) const {
+  const Segment* const own = mine == kNone ? nullptr : &segments_[mine - 1];
+  return std::ranges::any_of(segments_, [this, own](const Segment& s) {
+    if (s.pins <= (&s == own ? 1U : 0U)) return false;
     return (s.state == State::filled && gains(s)) || (s.state == State::open && has_dead(s));
   });
 }
@@ -238,6 +240,7 @@ std::optional<Segments::Victim> Segments::begin_cleaning(std::uint64_t most, Amo
   Segment* best = nullptr;
   for (Segment& s : segments_) {
     if (s.state != State::filled || s.pins > 0 || s.live > most || !gains(s)) continue;
+    if (s.passed_over != Kept::as_it_is) continue;
     if (!best || s.live < best->live) best = &s;
   }
   if (!best && among == Among::all) best = close_open(most);
@@ -266,14 +269,27 @@ void Segments::release(std::uint32_t number) {
   s.live = s.used = 0;
   note_change(number);
   free_.push_back(number);
+  look_again(Kept::for_want_of_room);
 }
 
-void Segments::keep(std::uint32_t number, bool can_be_cleaned) {
+void Segments::keep(std::uint32_t number, Kept how) {
   Segment& s = at(number);
   SCALIO_ASSERT(s.state == State::cleaning);
   s.state = State::filled;
-  if (!can_be_cleaned) s.live = capacity();
+  if (how == Kept::full) {
+    s.live = capacity();
+  } else if (how != Kept::as_it_is) {
+    s.passed_over = how;
+  }
   note_change(number);
+}
+
+void Segments::another_turn() { look_again(Kept::this_time); }
+
+void Segments::look_again(Kept why) {
+  for (Segment& s : segments_) {
+    if (s.passed_over == why) s.passed_over = Kept::as_it_is;
+  }
 }
 
 Segments::Totals Segments::totals() const {
@@ -285,6 +301,7 @@ Segments::Totals Segments::totals() const {
   if (const Segment* s = open_of(User::writes)) t.free += geometry_.segment_size - s->used;
   for (const Segment& s : segments_) {
     if (s.state == State::free) continue;
+    if (s.passed_over != Kept::as_it_is) ++t.passed_over;
     t.live += s.live;
     t.dead += dead(s);
   }

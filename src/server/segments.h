@@ -23,6 +23,7 @@ class Segments {
   static constexpr std::size_t kReserved = 2;
   // Counts that go into one log record.
   static constexpr std::size_t kMostCounts = 4;
+  static constexpr std::uint32_t kNone = 0;  // segments are numbered from 1
 
   enum class User : std::uint8_t { writes, cleaner };
 
@@ -97,15 +98,27 @@ class Segments {
     std::uint64_t live = 0;
   };
   std::optional<Victim> begin_cleaning(std::uint64_t most, Among among = Among::filled);
-  // Whether there are such, of all, but for values that are on their way.
-  bool held() const;
+  // Whether there are such, of all, but for values that are on their way. One of those in `mine` is
+  // of whoever asks, who would wait for itself.
+  bool held(std::uint32_t mine = kNone) const;
   void release(std::uint32_t number);
   // One with values of records that may have ended by `time`, one after the other in turn: it is
   // the caller's likewise, who tells the ends of those that have not, and keeps it.
   std::optional<layout::SegmentHeader> begin_inspection(std::uint64_t time);
   void inspected(std::uint32_t number, std::uint64_t end) { at(number).ends_before(end); }
-  // With values that cannot be moved it counts as full, so that it is not chosen again soon.
-  void keep(std::uint32_t number, bool can_be_cleaned);
+  // Instead of a release: what it was chosen for has not been done.
+  enum class Kept : std::uint8_t {
+    as_it_is,
+    // Its records could not be written. It is chosen again after another_turn().
+    this_time,
+    // More is live than was known, and there is no segment for it. It is chosen again when
+    // something in it is not live any more, or a segment was released.
+    for_want_of_room,
+    // With values that cannot be moved it counts as full.
+    full,
+  };
+  void keep(std::uint32_t number, Kept how);
+  void another_turn();
   // Whether free segments get few.
   bool scarce() const { return any() && free_.size() < low_water(); }
 
@@ -116,6 +129,7 @@ class Segments {
     std::uint64_t usable = 0;  // what can be live: all but the room of the cleaner
     std::uint64_t free_segments = 0;
     std::uint64_t segments = 0;
+    std::uint64_t passed_over = 0;  // that cleaning could not do, and tries again later
 
     double fill() const {
       return usable == 0 ? 0 : static_cast<double>(live) / static_cast<double>(usable);
@@ -131,7 +145,8 @@ class Segments {
     std::uint64_t used = 0;  // bytes from its begin; what is behind is not gained by cleaning
     std::uint32_t pins = 0;
     State state = State::free;
-    bool changed = false;  // since its count was logged
+    bool changed = false;               // since its count was logged
+    Kept passed_over = Kept::as_it_is;  // as this_time or for_want_of_room say
     // When the first of the records that point there ends, or before; 0: none does.
     std::uint64_t first_end = 0;
 
@@ -139,7 +154,6 @@ class Segments {
       if (end != 0) first_end = first_end == 0 ? end : std::min(first_end, end);
     }
   };
-  static constexpr std::uint32_t kNone = 0;  // segments are numbered from 1
 
   Segment& at(std::uint32_t number) { return segments_[number - 1]; }
   const Segment* open_of(User user) const {
@@ -154,6 +168,7 @@ class Segments {
   std::uint64_t dead(const Segment& s) const;
   bool gains(const Segment& s) const;
   bool has_dead(const Segment& s) const;
+  void look_again(Kept why);
   bool better_cleaned(User user) const;
   Segment* close_open(std::uint64_t most);
 

@@ -8,6 +8,7 @@ namespace scalio::server {
 namespace {
 
 using Among = Segments::Among;
+using Kept = Segments::Kept;
 using User = Segments::User;
 
 class SegmentsTest : public ::testing::Test {
@@ -69,7 +70,7 @@ TEST_F(SegmentsTest, TheOneWithTheFewestLiveBytesIsCleanedIfThatGainsSomething) 
   ASSERT_TRUE(second);
   EXPECT_EQ(second->header.number, 3u);
   EXPECT_FALSE(segments_->begin_cleaning(~0ULL));
-  segments_->keep(second->header.number, true);
+  segments_->keep(second->header.number, Kept::as_it_is);
   segments_->release(victim->header.number);
   const auto begun = segments_->begin(User::writes);
   ASSERT_TRUE(begun);
@@ -92,6 +93,49 @@ TEST_F(SegmentsTest, WhatIsBeingWrittenIsNotCleaned) {
   const auto victim = segments_->begin_cleaning(~0ULL);
   ASSERT_TRUE(victim) << "it is less than half full";
   EXPECT_EQ(victim->header.number, 1u);
+}
+
+// Who has a value of a segment on its way, and waits for room, does not wait for itself.
+TEST_F(SegmentsTest, WhatWhoeverAsksHasIsNotHeldByOthers) {
+  const auto header = segments_->begin(User::writes);
+  segments_->opened(User::writes, header->number);
+  const auto mine = segments_->take(User::writes, 4096);
+  fill();
+  EXPECT_TRUE(segments_->held());
+  EXPECT_FALSE(segments_->held(mine->number));
+  EXPECT_TRUE(segments_->held(mine->number + 1)) << "another's";
+  segments_->reopen(mine->number, 8192);
+  const auto other = segments_->take(User::cleaner, 4096);
+  ASSERT_EQ(other->number, mine->number);
+  EXPECT_TRUE(segments_->held(mine->number)) << "another's, too";
+}
+
+TEST_F(SegmentsTest, WhatCouldNotBeCleanedIsPassedOverAndOthersHaveTheirTurn) {
+  std::vector<std::vector<Bytes>> all;
+  for (int i = 0; i < 6; ++i) all.push_back(fill());
+  for (int i = 0; i < 3; ++i) segments_->remove_live(all[4][i], kKey);
+  for (int i = 0; i < 2; ++i) segments_->remove_live(all[2][i], kKey);
+  const auto victim = [&] {
+    const auto chosen = segments_->begin_cleaning(~0ULL);
+    return chosen ? chosen->header.number : 0U;
+  };
+  ASSERT_EQ(victim(), 5U);
+  segments_->keep(5, Kept::for_want_of_room);
+  EXPECT_EQ(victim(), 3U);
+  segments_->keep(3, Kept::this_time);
+  EXPECT_EQ(victim(), 0U);
+  EXPECT_EQ(segments_->totals().passed_over, 2U);
+  segments_->another_turn();
+  EXPECT_EQ(victim(), 3U);
+  EXPECT_EQ(segments_->totals().passed_over, 1U);
+  segments_->release(3);
+  EXPECT_EQ(victim(), 5U) << "there is room now";
+  segments_->keep(5, Kept::for_want_of_room);
+  EXPECT_EQ(victim(), 0U);
+  segments_->remove_live(all[4][4], kKey);
+  EXPECT_EQ(victim(), 5U) << "less is live there";
+  segments_->release(5);
+  EXPECT_EQ(segments_->totals().passed_over, 0U);
 }
 
 TEST_F(SegmentsTest, WhatIsTheCleanersIsNotFree) {
@@ -128,7 +172,7 @@ TEST_F(SegmentsTest, WhatIsDeadInThoseThatAreBeingFilledIsCleanedIfNothingElseIs
   victim = segments_->begin_cleaning(~0ULL, Among::all);
   ASSERT_TRUE(victim);
   EXPECT_EQ(victim->header.number, 6U);
-  segments_->keep(6, true);
+  segments_->keep(6, Kept::as_it_is);
   EXPECT_EQ(segments_->begin_cleaning(~0ULL)->header.number, 6U) << "now it is as any other";
 }
 
@@ -307,13 +351,13 @@ TEST_F(SegmentsTest, WhatMayHaveEndedIsInspectedOnce) {
   EXPECT_EQ(third->number, 3U);
   EXPECT_FALSE(segments_->begin_inspection(100)) << "it is being inspected";
   for (const std::uint64_t end : {500, 0, 400}) segments_->inspected(3, end);
-  segments_->keep(3, true);
+  segments_->keep(3, Kept::as_it_is);
   EXPECT_FALSE(segments_->begin_inspection(199));
   EXPECT_EQ(segments_->begin_inspection(200)->number, 2U);
-  segments_->keep(2, true);
+  segments_->keep(2, Kept::as_it_is);
   EXPECT_FALSE(segments_->begin_inspection(399));
   EXPECT_EQ(segments_->begin_inspection(400)->number, 3U);
-  segments_->keep(3, true);
+  segments_->keep(3, Kept::as_it_is);
   EXPECT_FALSE(segments_->begin_inspection(~0ULL));
 
   const layout::SegmentTable table = segments_->table();
@@ -322,7 +366,7 @@ TEST_F(SegmentsTest, WhatMayHaveEndedIsInspectedOnce) {
   segments_->restored();
   for (std::uint32_t number = 1; number <= 4; ++number) {
     EXPECT_EQ(segments_->begin_inspection(1)->number, number);
-    segments_->keep(number, true);
+    segments_->keep(number, Kept::as_it_is);
   }
   EXPECT_FALSE(segments_->begin_inspection(~0ULL)) << "the others are free";
 }

@@ -404,6 +404,7 @@ nlohmann::json Shard::values_stat() const {
           {"segments", t.segments},
           {"segment_bytes", ssd_.segment_size},
           {"free_segments", t.free_segments},
+          {"passed_over", t.passed_over},
           {"uploads", uploads_.count()},
           {"cleaning", cleaning_stat()},
           {"bytes_written", v.bytes_written},

@@ -238,8 +238,9 @@ Task<WriteOutcome> Uploads::write(State& upload, const Request& request) {
   WriteOutcome outcome = co_await writes_.write(request, &value);
   // Now the cleaner can be waited for.
   if (outcome.code == Code::full && renewal.refused) {
-    const Result<LargeValues::Place> place = co_await values_.take(
-        LargeValues::User::writes, upload.place.size, LargeValues::Patience::cleaner);
+    const Result<LargeValues::Place> place =
+        co_await values_.take(LargeValues::User::writes, upload.place.size,
+                              LargeValues::Patience::cleaner, upload.place.number);
     if (place.ok()) {
       renewal.place = *place;
       outcome = co_await writes_.write(request, &value);
