@@ -25,7 +25,7 @@
 
 #include "archive/archive_reader.h"
 #include "base/child_process.h"
-#include "cli/value_within.h"
+#include "client/value_within.h"
 #include "support/store.h"
 
 namespace scalio::testing {
@@ -365,16 +365,39 @@ TEST_F(Transfer, AValueThatIsLongerByNowIsToldSoAndNotRead) {
   for (const std::string& value : {small, large}) {
     const std::string key = value == small ? "small" : "large";
     std::uint64_t most = value.size();
-    const Result<Record> found = client->run(cli::get_within(*client, key, most));
+    const Result<Record> found =
+        client->run(client::get_within(*client, key, client::at_most(most)));
     ASSERT_TRUE(found.ok()) << found.status().to_string();
     EXPECT_TRUE(found->value == value);
     EXPECT_EQ(found->version, client->run(client->get(key))->version);
     most = value.size() - 1;
-    EXPECT_EQ(client->run(cli::get_within(*client, key, most)).code(), Code::too_large);
+    EXPECT_EQ(client->run(client::get_within(*client, key, client::at_most(most))).code(),
+              Code::too_large);
     EXPECT_EQ(most, value.size());
   }
   std::uint64_t most = 1;
-  EXPECT_EQ(client->run(cli::get_within(*client, "none", most)).code(), Code::not_found);
+  EXPECT_EQ(client->run(client::get_within(*client, "none", client::at_most(most))).code(),
+            Code::not_found);
+}
+
+// It is more than is read ahead, and its place is used again before the rest is read.
+TEST_F(Transfer, AValueThatIsOverwrittenWhileItIsReadIsReadAgainAsAWhole) {
+  const auto reader = client_of(store_), writer = client_of(store_);
+  ASSERT_TRUE(reader && writer);
+  constexpr std::size_t kSize = 900'000;
+  const auto value = [](std::uint64_t write) { return noise(kSize + write, write); };
+  put(*writer, {{"key", value(0)}});
+  std::uint64_t last = 0;
+  std::vector<std::uint64_t> asked;
+  const client::RoomFor room = [&](std::uint64_t bytes) {
+    asked.push_back(bytes);
+    while (asked.size() == 1 && last < 40) put(*writer, {{"key", value(++last)}});
+    return true;
+  };
+  const Result<Record> found = reader->run(client::get_within(*reader, "key", room));
+  ASSERT_TRUE(found.ok()) << found.status().to_string();
+  EXPECT_EQ(asked, (std::vector<std::uint64_t>{kSize, kSize + 40}));
+  EXPECT_TRUE(found->value == value(40));
 }
 
 }  // namespace

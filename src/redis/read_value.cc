@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/value_within.h"
+
 namespace scalio::redis {
 
 namespace {
@@ -68,23 +70,18 @@ Task<FoundValue> read_small_value(CommandCall& call, std::string_view key) {
     give_back(call, longest - std::min(longest, found.ok() ? found->value.size() : 0));
     co_return FoundValue{std::move(found), 0};
   }
-  Record record;
-  std::uint64_t large = 0;
-  PartSink sink = [&](const PartView& part) -> Task<Status> {
-    // An empty one needs no room: 0 says that it was read.
-    if (part.offset == 0 && part.length > 0 &&
-        (part.length > kSmallValue || !take_at_once(call, part.length))) {
-      large = part.length;
-      co_return Status(Code::busy, "the value is large");
+  std::uint64_t large = 0, taken = 0;
+  const client::RoomFor room = [&](std::uint64_t bytes) {
+    give_back(call, std::exchange(taken, 0));
+    if (bytes > kSmallValue || !take_at_once(call, bytes)) {
+      large = bytes;
+      return false;
     }
-    record.value += part.bytes;
-    record.end = part.end;
-    co_return Status();
+    taken = bytes;
+    return true;
   };
-  const Result<std::uint64_t> version = co_await call.client().get_parts(key, std::move(sink));
-  if (!version.ok()) co_return FoundValue{version.status(), large};
-  record.version = *version;
-  co_return FoundValue{std::move(record), 0};
+  Result<Record> record = co_await client::get_within(call.client(), key, room);
+  co_return FoundValue{std::move(record), large};
 }
 
 Task<Result<Record>> read_large_value(CommandCall& call, std::string_view key, std::uint64_t bytes,

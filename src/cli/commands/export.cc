@@ -10,9 +10,9 @@
 #include "cli/command.h"
 #include "cli/scan_store.h"
 #include "cli/value_memory.h"
-#include "cli/value_within.h"
 #include "client/client_loop.h"
 #include "client/record_end.h"
+#include "client/value_within.h"
 #include "layout/scan_place.h"
 #include "layout/superblock.h"
 #include "server/store_at_rest.h"
@@ -112,7 +112,7 @@ class RecordExport {
     std::vector<Result<Record>> found(records.size(), Status(Code::unavailable, "not asked"));
     WaitGroup group(client::ClientLoop::of(client_));
     const auto get = [this](ScannedRecord* record, Result<Record>* out) -> Task<void> {
-      *out = co_await get_within(client_, record->key, record->length);
+      *out = co_await client::get_within(client_, record->key, client::at_most(record->length));
     };
     for (std::size_t i = 0; i < records.size(); ++i) group.spawn(get(&records[i], &found[i]));
     co_await group.wait();

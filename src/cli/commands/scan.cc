@@ -11,8 +11,8 @@
 #include "cli/json_bytes.h"
 #include "cli/scan_store.h"
 #include "cli/value_memory.h"
-#include "cli/value_within.h"
 #include "client/client_loop.h"
+#include "client/value_within.h"
 
 namespace scalio::cli {
 namespace {
@@ -65,7 +65,8 @@ class RecordPrinter {
   Task<Status> print_large(const ScannedRecord& record) {
     for (std::uint64_t length = record.length;;) {
       const ValueMemory::Room room = co_await memory_.room(length);
-      const Result<Record> found = co_await get_within(client_, record.key, length);
+      const Result<Record> found =
+          co_await client::get_within(client_, record.key, client::at_most(length));
       if (found.code() == Code::too_large) continue;  // it is longer by now
       if (found.code() == Code::not_found) co_return Status();
       if (!found.ok()) co_return found.status();

@@ -1,19 +1,20 @@
-#include "cli/value_within.h"
+#include "client/value_within.h"
 
-namespace scalio::cli {
+namespace scalio::client {
 
 namespace {
 // Of one that is overwritten while it is read: each takes a write and a new use of its place.
 constexpr int kMaxTries = 100;
 }  // namespace
 
-Task<Result<Record>> get_within(Client& client, std::string_view key, std::uint64_t& most) {
+Task<Result<Record>> get_within(Client& client, std::string_view key, RoomFor room) {
   for (int tries = 0; tries < kMaxTries; ++tries) {
     Record record;
     const PartSink keep = [&](const PartView& part) -> Task<Status> {
-      if (part.length > most) {
-        most = part.length;
-        co_return Status(Code::too_large, "the value is longer by now");
+      if (part.offset == 0) {
+        if (part.length > 0 && !room(part.length))
+          co_return Status(Code::too_large, "there is no room for the value");
+        record.value.reserve(part.length);
       }
       record.value += part.bytes;
       record.end = part.end;
@@ -29,4 +30,4 @@ Task<Result<Record>> get_within(Client& client, std::string_view key, std::uint6
   co_return Status(Code::timed_out, "the value was overwritten again and again while it was read");
 }
 
-}  // namespace scalio::cli
+}  // namespace scalio::client
