@@ -772,12 +772,14 @@ TEST_F(LargeValueTest, WhoseSourceFailsIsGivenBack) {
   int left = 12;
   const PartSource source = [&](std::span<char>) -> Task<Status> {
     if (--left > 0) co_return Status();
-    co_return Status(Code::io_error, "no more");
+    // What the server would mean by it is another thing.
+    co_return Status(Code::invalid, "no more");
   };
   std::optional<Written> out;
   time_.start(client_->put_parts({kKey, 20 * kCapacity, {}}, source), out);
   serve();
   ASSERT_TRUE(out.has_value());
+  EXPECT_EQ(out->code(), Code::invalid);
   EXPECT_EQ(out->status().message(), "no more");
   EXPECT_TRUE(asked(RequestKind::value_abandon));
   EXPECT_FALSE(asked(RequestKind::value_commit));

@@ -126,12 +126,12 @@ Task<Result<std::uint64_t>> ValueUpload::run_in_turn(const Source& source,
 
 Task<Result<std::uint64_t>> ValueUpload::run(const Source& source) {
   State& s = *state_;
-  Status status = co_await in_time(begin(state_));
+  Status status = ended_early(co_await in_time(begin(state_)));
   if (status.ok()) status = co_await send_parts(source);
   if (status.ok()) co_return co_await commit();
   s.given_up = true;
   if (s.session != 0) s.executor.spawn(abandon(state_));
-  co_return ended_early(status);
+  co_return status;
 }
 
 // Its place among those that wait stays when it is looked whether it has waited for too long.
@@ -213,14 +213,14 @@ Task<Status> ValueUpload::send_parts(const Source& source) {
     const Result<std::string_view> bytes = co_await source(offset, size);
     if (!bytes.ok()) co_return bytes.status();
     Result<FairTurns::Turn> turn = co_await in_time(room(state_));
-    if (!turn.ok()) co_return turn.status();
+    if (!turn.ok()) co_return ended_early(turn.status());
     value.clear();
     layout::encode(value, layout::ValuePartBytes{s.upload, index, as_bytes(*bytes)});
     ++s.in_flight;
     s.executor.spawn(
         send(state_, s.message_of(RequestKind::value_part, as_string(value)), *std::move(turn)));
   }
-  co_return co_await in_time(sent(state_));
+  co_return ended_early(co_await in_time(sent(state_)));
 }
 
 // The turn goes back with the task's frame.
