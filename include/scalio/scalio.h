@@ -196,7 +196,8 @@ scalio_result* scalio_stat(scalio_client* client);
  * file or a socket, and use this client; nothing else of the client waits for it. Whatever it does,
  * it must return: no exception, no longjmp().
  *
- * It returns SCALIO_OK; any other code ends the operation, which fails with that code. */
+ * It returns SCALIO_OK; any other code ends the operation, which fails with that code. What has an
+ * event loop gives these operations a thread. */
 
 /* Bytes of a value, which are there until the function returns. */
 typedef struct scalio_part {
@@ -219,9 +220,8 @@ typedef int (*scalio_fill_part)(scalio_room* room, void* user);
 
 /* The key's value from byte `from` on, in its order, in parts of at most 64 KiB, each checked, all
  * of one version; at least one, which is empty if there is nothing behind `from`. The result has
- * version, end and scalio_result_length(). Of a failure it is as if nothing had been given:
- * SCALIO_CONFLICT, if the value was overwritten or removed, and its place used again, when a part
- * of it had been given. */
+ * version, end and scalio_result_length(). If it fails, a part of the value may have been given:
+ * SCALIO_CONFLICT, if the value was overwritten or removed then, and its place used again. */
 scalio_result* scalio_get_parts(scalio_client* client, const void* key, size_t key_size,
                                 uint64_t from, scalio_take_part take, void* user);
 /* Sets the key's value to the `length` bytes that the function gives: its new version. It is called
