@@ -81,6 +81,7 @@ Task<FoundValue> read_small_value(CommandCall& call, std::string_view key) {
     return true;
   };
   Result<Record> record = co_await client::get_within(call.client(), key, room);
+  if (!record.ok()) give_back(call, taken);
   co_return FoundValue{std::move(record), large};
 }
 
