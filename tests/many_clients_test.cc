@@ -1,5 +1,5 @@
-// As many clients as the paper has on as many SSDs, and clients of many more SSDs: nobody is
-// refused, and no operation fails.
+// As many clients as the paper has on as many SSDs, clients of many more SSDs, and one with more
+// reads of an SSD at a time than the SSD gets: nobody is refused, and no operation fails.
 #include <gtest/gtest.h>
 #include <scalio/client.h>
 
@@ -127,6 +127,33 @@ TEST_P(ManyClients, AreServedWithoutAFailure) {
   for (const char* said : {"too many connections", "nothing from its host"}) {
     EXPECT_EQ(store_.log().find(said), std::string::npos) << store_.log();
   }
+}
+
+// The slices of an SSD have its share of a client's commands together. With four times as many
+// reads as that is, each slice has moments in which it has nothing in flight and no place.
+TEST(ManySlices, WaitForTheCommandsOfTheirSsdInTurns) {
+  const Scratch scratch("many-slices");
+  Store store(scratch, {.ssds = 1,
+                        .ssd_size = "96M",
+                        .format = {"--slices", "16"},
+                        .cache = "1M",
+                        .serve = {"--log-level", "debug"}});
+  ASSERT_TRUE(store.start());
+  const auto bench = [&](const std::string& uri, std::vector<std::string> more) {
+    std::vector<std::string> args = {"bench", "ycsb",      "--server", uri,         "--workload",
+                                     "c",     "--records", "20000",    "--timeout", "30"};
+    args.insert(args.end(), more.begin(), more.end());
+    return scalio(scratch, args, std::chrono::seconds(120));
+  };
+  const Finished load = bench(store.unix_uri(), {"--load", "--operations", "0"});
+  ASSERT_EQ(load.status, 0) << load.out << load.err;
+  // Nothing is in the cache, and little of it ever will be.
+  store.stop();
+  ASSERT_TRUE(store.start());
+  const Finished read = bench(store.tcp_uri(), {"-p", "requestdistribution=uniform", "--operations",
+                                                "30000", "--depth", "512"});
+  EXPECT_EQ(read.status, 0) << read.out << read.err;
+  store.stop();
 }
 
 }  // namespace

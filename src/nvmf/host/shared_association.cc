@@ -49,7 +49,6 @@ class SharedAssociation::LateCommand final : public Submission {
   }
   void on_lost(const Status&) override {
     association_.give_back(*share_);
-    association_.tell_of_room(*share_);
     delete this;
   }
 
@@ -95,8 +94,10 @@ SharedAssociation::Member* SharedAssociation::find(const NamespaceUser& user) {
 
 // Whether it was the last one.
 bool SharedAssociation::remove(NamespaceUser& user) {
-  if (find(user) == nullptr) return false;
-  std::erase(starved_, &user);
+  Member* const gone = find(user);
+  if (gone == nullptr) return false;
+  std::erase(gone->share->starved, &user);
+  if (gone->share->starved.empty()) std::erase(starved_, gone->share.get());
   std::erase_if(members_, [&](const Member& member) { return member.user.get() == &user; });
   deal();
   if (!members_.empty()) return false;
@@ -158,11 +159,19 @@ void SharedAssociation::deal() {
   most_of_one_ = std::max(1U, depth_ / std::max({1U, namespaces, options_.namespaces}));
 }
 
-bool SharedAssociation::has_room(const Share& share, NamespaceUser& user) {
-  if (share.held >= most_of_one_) return false;
-  if (held_ < depth_) return true;
-  if (std::ranges::find(starved_, &user) == starved_.end()) starved_.push_back(&user);
+bool SharedAssociation::has_room(Share& share, NamespaceUser& user) {
+  if (!full(share) && held_ < depth_) return true;
+  std::deque<NamespaceUser*>& waiting = share.starved;
+  if (std::ranges::find(waiting, &user) == waiting.end()) waiting.push_back(&user);
+  line_up(share);
   return false;
+}
+
+// Among those to whom only the queue has no room. A share that is full has commands in flight, and
+// lines up when one of them ends.
+void SharedAssociation::line_up(Share& share) {
+  if (share.starved.empty() || full(share)) return;
+  if (std::ranges::find(starved_, &share) == starved_.end()) starved_.push_back(&share);
 }
 
 void SharedAssociation::take(Share& share) {
@@ -170,19 +179,19 @@ void SharedAssociation::take(Share& share) {
   ++held_;
 }
 
+// A user who is told may take nothing, or not all that there is: then it is the next one's.
 void SharedAssociation::give_back(Share& share) {
   SCALIO_ASSERT(share.held > 0 && held_ > 0);
   --share.held;
   --held_;
-  if (starved_.empty() || !connected()) return;
-  NamespaceUser* const next = starved_.front();
-  starved_.pop_front();
-  next->issue_waiting();
-}
-
-void SharedAssociation::tell_of_room(const Share& share) {
-  for (const Member& member : members_) {
-    if (member.share.get() == &share) member.user->issue_waiting();
+  line_up(share);
+  while (!starved_.empty() && held_ < depth_ && connected()) {
+    Share& next = *starved_.front();
+    starved_.pop_front();
+    NamespaceUser* const user = next.starved.front();
+    next.starved.pop_front();
+    user->issue_waiting();
+    line_up(next);
   }
 }
 
@@ -294,6 +303,7 @@ void SharedAssociation::on_lost(const Status& why) {
   bound_ = std::min(kFirstAttempt, options_.connect_timeout);
   pause_before_ = kFirstPause;
   starved_.clear();
+  for (const Member& member : members_) member.share->starved.clear();
   for (const Member& member : members_) member.user->on_association_lost(why);
   begin_work();
 }

@@ -39,7 +39,7 @@ class NamespaceUser {
   virtual bool on_identified(const Result<IdentifyNamespace>& found) = 0;
   // While it is set the namespace may have changed: nothing is to be sent to it.
   virtual void set_doubted(bool doubted) = 0;
-  // There may be room in the queue.
+  // There may be room in the queue, for one command at least.
   virtual void issue_waiting() = 0;
   // The association is lost; what was in flight has ended.
   virtual void on_association_lost(const Status& why) = 0;
@@ -56,10 +56,12 @@ class SharedAssociation final : public std::enable_shared_from_this<SharedAssoci
   using TransportMaker =
       std::function<Task<Result<std::unique_ptr<QueueTransport>>>(Nanos deadline)>;
 
-  // What a namespace holds of the I/O queue.
+  // What a namespace holds of the I/O queue. All users of the namespace have it together.
   struct Share {
     const std::uint32_t nsid;
     std::uint32_t held = 0;  // commands, those included that nobody waits for
+    // They would submit more, were there room; oldest first.
+    std::deque<NamespaceUser*> starved = {};
   };
 
   // `where`: the controller's address, for messages. Of the options it takes those of the
@@ -94,10 +96,12 @@ class SharedAssociation final : public std::enable_shared_from_this<SharedAssoci
   void lose(Status why) { association_->lose(std::move(why)); }
   std::uint64_t max_transfer() const { return association_->max_transfer(); }
 
-  // Whether another command may be sent. If not because the queue is full, the user is told
-  // when it is no more.
-  bool has_room(const Share& share, NamespaceUser& user);
-  // Before and after a command's time with the queue.
+  // Whether another command may be sent. If not, because the namespace's share or the whole queue
+  // is full, the user is told when there is room again: in turns among namespaces, and among the
+  // users of one, who has waited longest first.
+  bool has_room(Share& share, NamespaceUser& user);
+  // Before and after a command's time with the queue. Who gives back and wants more should ask
+  // again only then: others may have waited longer.
   void take(Share& share);
   void give_back(Share& share);
   Queue& io_queue() { return association_->io_queue(); }
@@ -121,7 +125,8 @@ class SharedAssociation final : public std::enable_shared_from_this<SharedAssoci
   Member* find(const NamespaceUser& user);
   bool remove(NamespaceUser& user);
   void deal();
-  void tell_of_room(const Share& share);
+  bool full(const Share& share) const { return share.held >= most_of_one_; }
+  void line_up(Share& share);
   void begin_work();
   Task<void> work();
   Task<void> connect_again();
@@ -162,7 +167,7 @@ class SharedAssociation final : public std::enable_shared_from_this<SharedAssoci
   std::uint32_t most_of_one_ = 1;  // of one namespace
   std::uint32_t held_ = 0;         // of all
   std::uint64_t answers_ = 0;
-  std::deque<NamespaceUser*> starved_;  // they would submit more, were the queue not full
+  std::deque<Share*> starved_;  // with users who would submit more, were the queue not full
 };
 
 }  // namespace scalio::nvmf

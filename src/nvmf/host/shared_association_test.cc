@@ -3,8 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <deque>
+#include <map>
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "testing/fake_controller.h"
@@ -33,7 +40,9 @@ TargetOptions target_of(unsigned namespaces) {
 class SharedAssociationTest : public testing::TestWithParam<unsigned> {
  protected:
   void connect(std::vector<NamespaceAddress> addresses, InitiatorOptions options = test_options()) {
-    options.namespaces = static_cast<std::uint32_t>(addresses.size());
+    std::set<std::uint32_t> namespaces;
+    for (const NamespaceAddress& address : addresses) namespaces.insert(address.nsid);
+    options.namespaces = static_cast<std::uint32_t>(namespaces.size());
     devices_.resize(addresses.size());
     unsigned ended = 0;
     const auto one = [&](std::size_t i) -> Task<void> {
@@ -190,16 +199,67 @@ TEST_P(SharedAssociationTest, ADeviceThatStopsAtTheTargetIsTheOnlyOneThatDoes) {
   for (const Status& status : statuses) EXPECT_TRUE(status.ok()) << status.to_string();
 }
 
-// A controller whose namespace 1 answers nothing until it is told to, and all others at once.
+// Notes how many other reads had ended when its own did.
+Task<void> read_among(block::BlockDevice& device, ByteSpan into, const unsigned* others,
+                      std::optional<unsigned>* ended_before) {
+  const Status status = co_await device.read(0, into);
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  *ended_before = *others;
+}
+
+// Slices of an SSD are users of one namespace, whose share they have together. One of them has all
+// of it in flight, and three times as much waits; the others, with nothing in flight, come next.
+TEST_P(SharedAssociationTest, UsersOfANamespaceHaveItsShareInTurns) {
+  StoppingDevice* device = nullptr;
+  TargetOptions options = target_of(1);
+  options.namespaces[0].open = [&](EventLoop& loop) {
+    auto made = std::make_unique<StoppingDevice>(loop);
+    device = made.get();
+    return Result<std::unique_ptr<block::BlockDevice>>(std::move(made));
+  };
+  const auto target = start_target(std::move(options));
+  InitiatorOptions patient = test_options();
+  patient.command_timeout = 60 * kSecond;
+  const unsigned others = GetParam();
+  connect(std::vector<NamespaceAddress>(others + 1, address_of(*target)), patient);
+  device->stopped = true;
+  const unsigned share = patient.queue_depth, reads = 4 * share;
+  constexpr std::size_t kRead = 512;
+  block::Buffer data((reads + others) * kRead);
+  std::vector<Status> statuses(reads);
+  unsigned ended = 0;
+  for (unsigned i = 0; i < reads; ++i) {
+    loop_->spawn(
+        read_one(*devices_[0], data.span().subspan(i * kRead, kRead), &statuses[i], &ended));
+  }
+  std::vector<std::optional<unsigned>> ended_before(others);
+  for (unsigned i = 0; i < others; ++i) {
+    loop_->spawn(read_among(*devices_[i + 1], data.span().subspan((reads + i) * kRead, kRead),
+                            &ended, &ended_before[i]));
+  }
+  device->loop.run_on_loop([&] { device->go_on(); });
+  turn_until(*loop_, [&] {
+    return ended == reads && std::ranges::all_of(ended_before, [](auto& e) { return !!e; });
+  });
+  for (const Status& status : statuses) EXPECT_TRUE(status.ok()) << status.to_string();
+  // Before the first one has filled the share again.
+  for (const std::optional<unsigned>& before : ended_before) EXPECT_LT(*before, 2 * share);
+}
+
+// A controller whose namespace 1 answers nothing until it is told to, and all others at once, or
+// together: when each of them has its share of commands there.
 class StalledNamespace {
  public:
+  static constexpr std::uint16_t kDepth = 42;
+  static constexpr unsigned kNamespaces = 7;
+  static constexpr std::size_t kShare = kDepth / kNamespaces;
+
   FakeController::Script script() {
     FakeController::Script script;
-    script.max_commands = kDepth;
     script.io = [this](FakePeer& peer, int nth) {
       queues_ = nth;
       while (const std::optional<Received> got = peer.receive()) {
-        if (got->command.nsid == 1 && !answers_) {
+        if (!answers_ && got->command.nsid == 1) {
           late_.push_back(got->command);
           held_ = late_.size();
           most_held_ = std::max(most_held_.load(), late_.size());
@@ -210,22 +270,43 @@ class StalledNamespace {
           late_.clear();
           held_ = 0;
         }
-        answer(peer, got->command, std::byte{static_cast<std::uint8_t>(got->command.nsid)});
+        others_.push_back(got->command);
+        ++of_each_[got->command.nsid];
+        if (answers_ || !together_ || all_have_their_share()) answer_others(peer);
       }
     };
     return script;
   }
-  static void answer(FakePeer& peer, const NvmeCommand& command, std::byte with) {
-    peer.send_data(command.cid, 0, Bytes(command.sgl.length, with), kLastPdu | kSuccess);
-  }
 
-  static constexpr std::uint16_t kDepth = 42;
-  std::atomic<bool> answers_{false};
-  std::atomic<std::size_t> held_{0}, most_held_{0};
+  std::atomic<bool> answers_{false}, together_{false};
+  std::atomic<std::size_t> held_{0}, most_held_{0};  // of namespace 1
+  std::atomic<std::size_t> most_of_another_{0};      // at a time
   std::atomic<int> queues_{0};
 
  private:
-  std::vector<NvmeCommand> late_;  // the queue's thread
+  static void answer(FakePeer& peer, const NvmeCommand& command, std::byte with) {
+    peer.send_data(command.cid, 0, Bytes(command.sgl.length, with), kLastPdu | kSuccess);
+  }
+  bool all_have_their_share() const {
+    for (unsigned nsid = 2; nsid <= kNamespaces; ++nsid) {
+      const auto found = of_each_.find(nsid);
+      if (found == of_each_.end() || found->second < kShare) return false;
+    }
+    return true;
+  }
+  void answer_others(FakePeer& peer) {
+    for (const auto& [nsid, held] : of_each_) {
+      most_of_another_ = std::max(most_of_another_.load(), held);
+    }
+    of_each_.clear();
+    for (const NvmeCommand& command : std::exchange(others_, {})) {
+      answer(peer, command, std::byte{static_cast<std::uint8_t>(command.nsid)});
+    }
+  }
+
+  // The queue's thread has them.
+  std::vector<NvmeCommand> late_, others_;
+  std::map<std::uint32_t, std::size_t> of_each_;  // of the others
 };
 
 // Reads a device again and again, so many at a time, until it is told to stop.
@@ -249,10 +330,13 @@ struct RepeatedRead {
 
 class StalledNamespaceTest : public SharedAssociationTest {
  protected:
-  static constexpr unsigned kNamespaces = 7;
+  static constexpr unsigned kNamespaces = StalledNamespace::kNamespaces;
 
-  void connect_to_stalled(InitiatorOptions options = test_options()) {
-    fake_.emplace(stalled_.script());
+  void connect_to_stalled(InitiatorOptions options = test_options(),
+                          std::uint16_t commands = StalledNamespace::kDepth) {
+    FakeController::Script script = stalled_.script();
+    script.max_commands = commands;
+    fake_.emplace(std::move(script));
     std::vector<NamespaceAddress> addresses(kNamespaces, fake_->address());
     for (unsigned i = 0; i < kNamespaces; ++i) addresses[i].nsid = i + 1;
     connect(addresses, options);
@@ -283,9 +367,11 @@ class StalledNamespaceTest : public SharedAssociationTest {
 
 INSTANTIATE_TEST_SUITE_P(All, StalledNamespaceTest, testing::Values(7));
 
-// Counted, not timed: of what all namespaces could do in their shares, the others do all.
-TEST_P(StalledNamespaceTest, HoldsNoMoreThanItsShareAndTheOthersGoOn) {
+// Counted, not timed: each of the others has all that its share of the queue is, again and again;
+// were it less once, none of them would be answered any more.
+TEST_P(StalledNamespaceTest, HoldsNoMoreThanItsShareAndTheOthersHaveAllOfTheirs) {
   connect_to_stalled();
+  stalled_.together_ = true;
   begin_reading(64);
   constexpr std::uint64_t kEach = 2000;
   turn_until(*loop_, [&] {
@@ -293,7 +379,8 @@ TEST_P(StalledNamespaceTest, HoldsNoMoreThanItsShareAndTheOthersGoOn) {
                        [](const RepeatedRead& r) { return r.done >= kEach; });
   });
   EXPECT_EQ(readers_[0].done, 0U);
-  EXPECT_EQ(stalled_.most_held_, StalledNamespace::kDepth / kNamespaces);
+  EXPECT_EQ(stalled_.most_held_, StalledNamespace::kShare);
+  EXPECT_EQ(stalled_.most_of_another_, StalledNamespace::kShare);
   // In turns: none of the others is ahead of another by more than a fifth.
   for (unsigned i = 1; i < kNamespaces; ++i) {
     EXPECT_EQ(readers_[i].failed, 0U);
@@ -301,6 +388,22 @@ TEST_P(StalledNamespaceTest, HoldsNoMoreThanItsShareAndTheOthersGoOn) {
     EXPECT_EQ(devices_[i]->reconnects(), 0U);
   }
   EXPECT_EQ(stalled_.queues_, 1) << "it was disconnected";
+  end_reading();
+}
+
+// Fewer commands than namespaces: they wait for each other, each for its turn.
+TEST_P(StalledNamespaceTest, NamespacesThatWaitForTheQueueHaveItInTurns) {
+  connect_to_stalled(test_options(), 4);
+  stalled_.answers_ = true;
+  begin_reading(8);
+  constexpr std::uint64_t kEach = 500;
+  turn_until(*loop_, [&] {
+    return std::ranges::all_of(readers_, [](const RepeatedRead& r) { return r.done >= kEach; });
+  });
+  for (const RepeatedRead& reader : readers_) {
+    EXPECT_EQ(reader.failed, 0U);
+    EXPECT_LE(reader.done, kEach * 5 / 4);
+  }
   end_reading();
 }
 
@@ -340,7 +443,7 @@ TEST_P(StalledNamespaceTest, WhatComesAfterLateCommandsWaitsAndFailsInTime) {
   connect_to_stalled(options);
   begin_reading(10);
   turn_until(*loop_, [&] { return readers_[0].failed >= 40; });
-  EXPECT_EQ(stalled_.most_held_, StalledNamespace::kDepth / kNamespaces);
+  EXPECT_EQ(stalled_.most_held_, StalledNamespace::kShare);
   EXPECT_EQ(readers_[0].last.code(), Code::timed_out) << readers_[0].last.to_string();
   EXPECT_NE(readers_[0].last.message().find("it was not sent"), std::string::npos)
       << readers_[0].last.message();
