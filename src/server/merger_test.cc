@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <map>
+#include <vector>
+
 #include "testing/shard_parts.h"
 
 namespace scalio::server {
@@ -162,6 +166,86 @@ TEST_F(MergerTest, HowManyRunAtOnceFollowsTheQueueOfTheSsd) {
   EXPECT_EQ(Merger::at_once(256, 2), 64u);
   EXPECT_EQ(Merger::at_once(1023, 1), 128u) << "no more";
   EXPECT_EQ(Merger::at_once(2, 1), 16u) << "no fewer";
+}
+
+// One merge runs at once, and the first one is held while others are started.
+class MergeOrderTest : public ::testing::Test {
+ protected:
+  using Urgency = Merger::Urgency;
+
+  void SetUp() override {
+    ASSERT_TRUE(parts_.buckets.try_lock(0));
+    start({0}, Urgency::ahead);
+    parts_.settle();
+    ASSERT_EQ(merger_.queued(Urgency::ahead), 0u) << "it has begun";
+  }
+  // Of buckets with a write each.
+  void start(const std::vector<std::uint64_t>& buckets, Urgency urgency) {
+    for (const std::uint64_t bucket : buckets) {
+      if (!slots_.contains(bucket)) {
+        slots_[bucket] = &parts_.put(parts_.key_in(bucket, 0), "value");
+      }
+      merger_.start(bucket, urgency);
+    }
+  }
+  // Lets them go, and says in which order they have ended.
+  std::vector<std::uint64_t> order() {
+    std::vector<std::uint64_t> ended;
+    parts_.loop->spawn(note_order(&ended));
+    parts_.buckets.unlock(0);
+    turn_until(*parts_.loop, [&] { return ended.size() == slots_.size(); });
+    turn_until(*parts_.loop, [&] { return merger_.running() == 0; });
+    parts_.settle();
+    return ended;
+  }
+  Task<void> note_order(std::vector<std::uint64_t>* ended) {
+    std::map<std::uint64_t, const WriteSlot*> left(slots_.begin(), slots_.end());
+    while (!left.empty()) {
+      co_await merger_.one_ended();
+      for (auto it = left.begin(); it != left.end();) {
+        if (it->second->dirty()) {
+          ++it;
+          continue;
+        }
+        ended->push_back(it->first);
+        it = left.erase(it);
+      }
+    }
+  }
+
+  // A log that is not scarce by itself, and two write slots for buckets 0 to 3, 4 to 7 and so on.
+  ShardParts parts_{test_geometry(16, 512, 1 << 20)};
+  Merger merger_{*parts_.loop,   parts_.device, parts_.geometry, parts_.table,
+                 parts_.log,     parts_.space,  parts_.queue,    parts_.repair,
+                 parts_.buckets, parts_.room,   parts_.stop,     1};
+  std::map<std::uint64_t, WriteSlot*> slots_;  // by bucket
+};
+
+TEST_F(MergeOrderTest, AMergeThatAWriteWaitsForGoesFirst) {
+  start({1, 4, 5}, Urgency::ahead);
+  start({8}, Urgency::waited);
+  EXPECT_EQ(order(), (std::vector<std::uint64_t>{0, 8, 1, 4, 5}));
+}
+
+TEST_F(MergeOrderTest, AMergeThatAWriteBeginsToWaitForGoesFirst) {
+  start({1, 4, 5}, Urgency::ahead);
+  start({5}, Urgency::waited);
+  EXPECT_EQ(order(), (std::vector<std::uint64_t>{0, 5, 1, 4}));
+}
+
+TEST_F(MergeOrderTest, OneOfFourIsOfThoseThatNobodyWaitsFor) {
+  start({4, 13}, Urgency::ahead);
+  start({1, 5, 8, 9, 12}, Urgency::waited);
+  ASSERT_FALSE(parts_.space.scarce());
+  EXPECT_EQ(order(), (std::vector<std::uint64_t>{0, 1, 5, 4, 8, 9, 12, 13}));
+}
+
+TEST_F(MergeOrderTest, WhileTheLogIsShortOfSpaceItIsOneOfTwo) {
+  start({4, 5, 13}, Urgency::ahead);
+  start({1, 8, 9, 12}, Urgency::waited);
+  parts_.loop->spawn(parts_.space.wait());  // for a checkpoint, which this test has none of
+  ASSERT_TRUE(parts_.space.scarce());
+  EXPECT_EQ(order(), (std::vector<std::uint64_t>{0, 4, 1, 5, 8, 13, 9, 12}));
 }
 
 TEST_F(MergerTest, WhoWaitsForTheBlockIsWoken) {
