@@ -5,12 +5,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/descriptor_limit.h"
 #include "support/store.h"
+#include "testing/sanitizer.h"
 
 namespace scalio::testing {
 namespace {
@@ -72,6 +74,17 @@ void run_client(const std::string& uri, int number, const Crowd& crowd, Tally& t
   tally.misses += (*client)->counters().misses;
 }
 
+// The most memory that a process has had resident.
+std::uint64_t most_kib(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  std::string name;
+  while (status >> name && name != "VmHWM:") {
+  }
+  std::uint64_t kib = 0;
+  status >> kib;
+  return kib;
+}
+
 class ManyClients : public ::testing::TestWithParam<Crowd> {
  protected:
   void SetUp() override {
@@ -123,6 +136,12 @@ TEST_P(ManyClients, AreServedWithoutAFailure) {
   EXPECT_EQ(tally.failed, 0);
   EXPECT_FALSE(tally.wrong);
   EXPECT_GT(tally.misses, 0U);
+  if (!kSanitized) {
+    // Beside the cache of 8 MiB, and what a server of so many SSDs has without clients.
+    const std::uint64_t kib = most_kib(store_.pid());
+    EXPECT_GT(kib, 0U);
+    EXPECT_LT(kib, (8U + 96) * 1024 + static_cast<std::uint64_t>(crowd_.clients) * 256);
+  }
   store_.stop();
   for (const char* said : {"too many connections", "nothing from its host"}) {
     EXPECT_EQ(store_.log().find(said), std::string::npos) << store_.log();

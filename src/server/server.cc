@@ -22,6 +22,7 @@
 #include "fabric/transports/transports.h"
 #include "layout/store_stat.h"
 #include "layout/superblock.h"
+#include "server/client_memory.h"
 #include "server/lane_thread.h"
 #include "store/store_files.h"
 #include "store/store_key.h"
@@ -139,8 +140,6 @@ Result<std::vector<net::Uri>> listen_uris(const ServerOptions& o, const fabric::
 
 // Where nobody says how many there may be.
 constexpr std::uint64_t kUsualClients = 1024;
-// Memory of the server that a client takes at most, without a doubt: measured, it is less.
-constexpr std::uint64_t kMemoryOfAClient = 256 * 1024;
 
 // Descriptors of a thread with its loop.
 constexpr std::uint64_t kOfAThread = 8;
@@ -214,15 +213,6 @@ Status check(const ServerOptions& o) {
                   fmt::format("a cache of {} MiB is too large: {} has {} MiB of memory available",
                               o.cache_bytes >> 20, available.of, available.bytes >> 20));
   }
-  const std::uint64_t of_clients = o.max_clients * kMemoryOfAClient;
-  if (of_clients > available.bytes - o.cache_bytes) {
-    return Status(
-        Code::invalid,
-        fmt::format("{} clients (--max-clients) may take {} MiB beside a cache of {} MiB: "
-                    "{} has {} MiB of memory available",
-                    o.max_clients, of_clients >> 20, o.cache_bytes >> 20, available.of,
-                    available.bytes >> 20));
-  }
   return Status();
 }
 }  // namespace
@@ -255,6 +245,10 @@ Status Server::Impl::open_store(const ServerOptions& o) {
   const layout::SsdGeometry& any = (*places)[0].geometry;
   const Result<std::uint32_t> planned = plan_lanes(o, any);
   if (!planned.ok()) return planned.status();
+  if (Status s = check_client_memory(o.max_clients, any.shards, o.cache_bytes, available_memory());
+      !s.ok()) {
+    return s;
+  }
   for (std::uint32_t i = 0; i < *planned; ++i) {
     auto lane = LaneThread::create(static_cast<std::uint16_t>(i), o.spin);
     if (!lane.ok()) return lane.status();

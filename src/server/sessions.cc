@@ -10,6 +10,12 @@
 
 namespace scalio::server {
 
+namespace {
+// Writes between two looks at how many places they need. Places that are had again after that have
+// cost one call for memory each, which is to be nothing beside so many writes.
+constexpr std::size_t kLook = 4096;
+}  // namespace
+
 std::optional<bool> Session::begin(std::uint64_t sequence, std::uint64_t acknowledged,
                                    std::uint64_t call) {
   // Requests may overtake each other, so `acknowledged` may be an older one. It may be far ahead:
@@ -17,8 +23,12 @@ std::optional<bool> Session::begin(std::uint64_t sequence, std::uint64_t acknowl
   acknowledged_ = std::max(acknowledged_, std::min(acknowledged, sequence));
   if (sequence < acknowledged_ || sequence >= acknowledged_ + layout::kSessionWindow)
     return std::nullopt;
-  // Each of these in a place of its own.
-  while (sequence - acknowledged_ >= writes_.size() && kept(Rule::all_in_flight)) grow();
+  note_need(sequence);
+  // Each of these in a place of its own. Never more than the window has.
+  while (sequence - acknowledged_ >= writes_.size() && kept(Rule::all_in_flight)) {
+    SCALIO_ASSERT(writes_.size() < layout::kSessionWindow);
+    resize(2 * writes_.size());
+  }
   Write& w = at(sequence);
   const bool fresh = w.sequence != sequence;
   if (fresh) {
@@ -46,10 +56,21 @@ void Session::finish(std::uint64_t sequence, ByteView reply) {
   if (peer && w.call) peer->reply(*w.call, w.reply);
 }
 
-// Places for twice as many. Never more than the window has.
-void Session::grow() {
-  std::vector<Write> before(2 * writes_.size());
-  SCALIO_ASSERT(before.size() <= layout::kSessionWindow);
+// Half of the places go where a quarter has been enough for long: a client that has many writes in
+// flight for a moment, in each of many shards, is not to hold their memory from then on.
+void Session::note_need(std::uint64_t sequence) {
+  highest_ = std::max(highest_, sequence);
+  const std::size_t now = highest_ - acknowledged_ + 1;
+  needed_ = std::max(needed_, now);
+  if (++begun_ < kLook) return;
+  if (writes_.size() > kFewest && 4 * needed_ <= writes_.size()) resize(writes_.size() / 2);
+  begun_ = 0;
+  needed_ = now;
+}
+
+// Those that are not acknowledged keep their replies, each in a place of its own.
+void Session::resize(std::size_t places) {
+  std::vector<Write> before(places);
   before.swap(writes_);
   for (Write& w : before) {
     if (w.sequence >= acknowledged_) at(w.sequence) = std::move(w);

@@ -37,6 +37,13 @@ class Session {
   void move_to(fabric::Peer& peer);
   // Writes that have begun and not finished.
   std::size_t unfinished() const { return unfinished_; }
+  // Writes that it has memory for.
+  std::size_t places() const { return writes_.size(); }
+  // Of one whose places are as many as the window has, each with a reply.
+  static constexpr std::uint64_t most_bytes() {
+    constexpr std::uint64_t kOfAReply = 32;  // which comes from the heap
+    return sizeof(Session) + layout::kSessionWindow * (sizeof(Write) + kOfAReply);
+  }
 
   // Answers a request that came when `connection` was this; one that came on an earlier connection
   // is not waited for any more.
@@ -58,12 +65,18 @@ class Session {
     Bytes reply;
   };
   Write& at(std::uint64_t sequence) { return writes_[sequence & (writes_.size() - 1)]; }
-  void grow();
+  void note_need(std::uint64_t sequence);
+  void resize(std::size_t places);
+
+  static constexpr std::size_t kFewest = 8;
   const std::uint64_t id_;
   std::uint64_t acknowledged_ = 1;  // every sequence below has been
   // By the lower bits of the sequence: those from `acknowledged_` on, as many as there are places.
-  std::vector<Write> writes_{8};
+  std::vector<Write> writes_{kFewest};
   std::size_t unfinished_ = 0;
+  std::uint64_t highest_ = 0;  // sequence
+  // Writes begun since the last look at the places, and places that were needed at most.
+  std::size_t begun_ = 0, needed_ = 0;
 };
 
 class Sessions {

@@ -96,6 +96,39 @@ TEST(Session, KnowsAllWritesThatAreInFlight) {
   for (std::uint64_t n = 1; n <= kWrites; ++n) EXPECT_EQ(peer.replies[n - 1].first, 100 + n);
 }
 
+// So many writes, that many in flight at a time; all are acknowledged by those that come next.
+std::uint64_t write_in_bursts(Session& s, std::uint64_t next, std::uint64_t writes,
+                              std::uint64_t at_once) {
+  for (; writes >= at_once; writes -= at_once, next += at_once) {
+    for (std::uint64_t i = 0; i < at_once; ++i) EXPECT_EQ(s.begin(next + i, next, i), true);
+    for (std::uint64_t i = 0; i < at_once; ++i) s.finish(next + i, reply("done"));
+  }
+  return next;
+}
+
+TEST(Session, GivesBackThePlacesThatItsClientDoesNotNeedAnyMore) {
+  TestPeer peer;
+  Session s(1);
+  std::uint64_t next = write_in_bursts(s, 1, 200, 200);
+  EXPECT_EQ(s.places(), layout::kSessionWindow);
+  next = write_in_bursts(s, next, 50'000, 2);
+  EXPECT_EQ(s.places(), 8u);
+  s.peer = &peer;
+  EXPECT_EQ(s.begin(next - 1, next - 1, 7), false) << "whose reply is still there";
+  EXPECT_EQ(peer.replies, (Replies{{7, "done"}}));
+}
+
+// Memory that would be taken again and again is kept.
+TEST(Session, KeepsThePlacesOfWritesThatComeInBursts) {
+  Session s(1);
+  std::uint64_t next = write_in_bursts(s, 1, 200, 200);
+  for (int i = 0; i < 30; ++i) {
+    next = write_in_bursts(s, next, 3000, 1);
+    next = write_in_bursts(s, next, 200, 200);
+    ASSERT_EQ(s.places(), layout::kSessionWindow) << i;
+  }
+}
+
 TEST(Session, RepliesWaitForTheClientToComeBack) {
   TestPeer peer;
   Session s(1);
