@@ -375,6 +375,28 @@ TEST_P(Hostile, SayingNothingAtAll) {
   expect_undisturbed(server);
 }
 
+// As many as may be say nothing: who comes then is told so.
+TEST_P(Hostile, SayingNothingInEveryPlace) {
+  Limits limits;
+  limits.max_connections = 2;
+  TestServer server(GetParam(), limits);
+  std::vector<std::unique_ptr<RawClient>> silent;
+  for (std::size_t i = 0; i < limits.max_connections * server.lanes.size(); ++i) {
+    silent.push_back(std::make_unique<RawClient>(server.uri(GetParam())));
+  }
+  EXPECT_EQ(RawClient(server.uri(GetParam())).closed_with(), "too many clients are connecting");
+  LoopPtr loop = make_loop();
+  const auto refused =
+      run(*loop, connect(Transports::clients, *loop, server.uri(GetParam()), 0, Bytes(), {}));
+  EXPECT_EQ(refused.code(), Code::busy) << refused.status().to_string();
+  silent.clear();
+  wait_until([&] {
+    return run(*loop, connect(Transports::clients, *loop, server.uri(GetParam()), 0, Bytes(), {}))
+        .ok();
+  });
+  expect_undisturbed(server);
+}
+
 // Asks for more than it takes: the server stops listening to it, holds little, and in the end hangs
 // up.
 TEST_P(Hostile, NotReadingTheReplies) {

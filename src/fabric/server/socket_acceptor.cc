@@ -159,12 +159,29 @@ void SocketAcceptor::accept_from(net::Listener& listener) {
       }
       return;
     }
-    // All clients may come at once, each to all lanes. Beyond that the connection is closed without
-    // a word.
-    if (newcomers_.size() >= limits_.max_connections * lanes_) continue;
+    // All clients may come at once, each to all lanes.
+    if (newcomers_.size() >= limits_.max_connections * lanes_) {
+      turn_away(*std::move(accepted));
+      continue;
+    }
     auto newcomer = std::make_unique<Newcomer>(*this, std::move(*accepted));
     newcomers_.emplace(newcomer.get(), std::move(newcomer));
   }
+}
+
+// Is not waited for: it is told why as far as its socket, on which nothing was sent before, takes
+// that at once. Under TLS nothing can be said before the handshake.
+void SocketAcceptor::turn_away(net::Listener::Accepted accepted) {
+  const Status why(Code::busy, "too many clients are connecting");
+  log_.warn(loop_.now(), fmt::format("{}: refused: {}", accepted.name, why.message()));
+  if (tls_) return;
+  const Bytes payload = encode_refused(why);
+  Bytes frame(kFrameHeader + payload.size());
+  put_header(frame.data(), FrameKind::refused, 0, payload.size());
+  copy_bytes(payload, frame.data() + kFrameHeader);
+  net::StreamSocket socket(std::move(accepted.fd));
+  (void)socket.send(frame);
+  socket.close();
 }
 
 void SocketAcceptor::forget(Newcomer& newcomer) { newcomers_.erase(&newcomer); }

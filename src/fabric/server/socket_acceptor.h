@@ -1,7 +1,8 @@
 // SocketAcceptor: takes connections from listening sockets and reads what each says first, its
 // HELLO, and before it a handshake of TLS where that is asked for, within a bound; who says
-// nothing, or something else, is disconnected. A server with users takes a HELLO only from who has
-// logged in. Belongs to one loop's thread.
+// nothing, or something else, is disconnected, and who comes when too many have yet to say it is
+// refused. A server with users takes a HELLO only from who has logged in. Belongs to one loop's
+// thread.
 #pragma once
 
 #include <functional>
@@ -36,6 +37,7 @@ class SocketAcceptor {
   class Newcomer;
   net::StreamSocket stream_of(net::UniqueFd socket) const;
   void accept_from(net::Listener& listener);
+  void turn_away(net::Listener::Accepted accepted);
   void forget(Newcomer& newcomer);
 
   EventLoop& loop_;
