@@ -153,6 +153,25 @@ TEST_F(Environment, MoreClientsThanThereAreDescriptorsForAreRefused) {
   EXPECT_THAT(server.err, HasSubstr("may have 600 open"));
 }
 
+// Also where it is the target that the server starts which needs too many: the user has named no
+// other number.
+TEST_F(Environment, TheNumberOfClientsIsWhatIsSaidToBeTooHighOverTcpToo) {
+  const auto refused = [&](int limit, int clients) {
+    const std::string serve = "ulimit -n " + std::to_string(limit) +
+                              "; exec \"$0\" serve --threads 1 --max-clients " +
+                              std::to_string(clients) + " --dir " + store_.dir() +
+                              " --cache 64M --listen tcp:127.0.0.1:0";
+    const Finished server = run({"/bin/bash", "-c", serve, SCALIO_PROGRAM},
+                                scratch_ / ("refused-" + std::to_string(limit)));
+    EXPECT_NE(server.status, 0) << server.err;
+    return server.err;
+  };
+  const std::string by_server = refused(300, 600);
+  EXPECT_THAT(by_server, HasSubstr("600 clients (--max-clients) need"));
+  EXPECT_THAT(by_server, Not(HasSubstr("--max-connections")));
+  EXPECT_THAT(refused(1000, 600), HasSubstr("follow from --max-clients 600"));
+}
+
 // Else the first files that a program opens get their numbers: an SSD would be what it prints to.
 TEST_F(Environment, ClosedStandardDescriptorsDoNoHarm) {
   for (const std::string closed : {"<&-", "2>&-", "1>&-", "<&- 1>&- 2>&-"}) {

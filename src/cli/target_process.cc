@@ -44,8 +44,18 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
+// Why it is not there: it has said so itself, but in its own terms.
+Status did_not_start(std::size_t clients) {
+  const std::string follows =
+      clients > 0 ? fmt::format(" (its connections follow from --max-clients {})", clients) : "";
+  return {Code::unavailable,
+          fmt::format("the NVMe/TCP target did not start, for the reason above{}; --nvmf none does "
+                      "without",
+                      follows)};
+}
+
 // The first line that comes out of `fd`.
-Result<std::string> read_line(int fd) {
+Result<std::string> read_line(int fd, std::size_t clients) {
   std::string line;
   const auto bound = std::chrono::steady_clock::now() + std::chrono::milliseconds(kReadyBound);
   while (line.find('\n') == std::string::npos && line.size() < kLongestLine) {
@@ -58,11 +68,7 @@ Result<std::string> read_line(int fd) {
     std::array<char, 4096> buffer;
     const ssize_t n = read(fd, buffer.data(), buffer.size());
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n <= 0) {
-      return Status(
-          Code::unavailable,
-          "the NVMe/TCP target did not start, for the reason above; --nvmf none does without");
-    }
+    if (n <= 0) return did_not_start(clients);
     line.append(buffer.data(), static_cast<std::size_t>(n));
   }
   return line;
@@ -139,7 +145,7 @@ Status TargetProcess::launch() {
     return {child.code(), fmt::format("the NVMe/TCP target: {}", child.status().message())};
   }
   out->write.reset();
-  Result<std::string> line = read_line(out->read.get());
+  Result<std::string> line = read_line(out->read.get(), settings_.clients);
   Result<net::Uri> address = line.ok() ? address_in(*line) : Result<net::Uri>(line.status());
   if (!address.ok()) return address.status();
   std::lock_guard lock(mutex_);

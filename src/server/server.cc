@@ -52,6 +52,7 @@ struct Server::Impl {
   layout::StoreKey key{};
   layout::RegionGeometry region;
   layout::SsdTarget target;
+  std::uint64_t clients = 0;  // at most
   std::uint64_t epoch_now = 0;
   std::unique_ptr<fabric::EpochFile> epoch;
   std::unique_ptr<fabric::FabricServer> fabric;
@@ -85,6 +86,7 @@ struct Server::Impl {
 
   Status open_store(const ServerOptions& o);
   Status begin_lanes(const ServerOptions& o);
+  Status fit_clients(const ServerOptions& o, const std::vector<net::Uri>& at);
   Status offer_ssds(const ServerOptions& o);
   ShardPlan plan_shard(std::uint32_t shard, const ServerOptions& o);
   Status make_shards(const ServerOptions& o);
@@ -229,6 +231,8 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& o) {
   auto impl = std::make_unique<Impl>();
   Status s = impl->open_store(o);
   if (s.ok()) s = impl->begin_lanes(o);
+  // Before there is a target, whose number of connections follows from it.
+  if (s.ok()) s = impl->fit_clients(o, *at);
   if (s.ok()) s = impl->offer_ssds(o);
   if (s.ok()) s = impl->make_shards(o);
   // Who connects while the logs are recovered is told so.
@@ -304,6 +308,17 @@ Status Server::Impl::begin_lanes(const ServerOptions& o) {
   return Status();
 }
 
+Status Server::Impl::fit_clients(const ServerOptions& o, const std::vector<net::Uri>& at) {
+  const std::uint64_t none = descriptors_for(0, lanes.size(), deal.size(), at),
+                      one = descriptors_for(1, lanes.size(), deal.size(), at);
+  const Result<std::uint64_t> fitting =
+      fit_descriptors({"clients (--max-clients)", o.max_clients, kUsualClients,
+                       none + o.nic_threads * kOfAThread + o.other_descriptors, one - none});
+  if (!fitting.ok()) return fitting.status();
+  clients = *fitting;
+  return Status();
+}
+
 Status Server::Impl::offer_ssds(const ServerOptions& o) {
   if (!o.offer_ssds) return Status();
   std::vector<std::string> paths;
@@ -369,13 +384,7 @@ Status Server::Impl::listen(const ServerOptions& o, std::vector<net::Uri> at,
                             fabric::Limits limits) {
   std::vector<fabric::LaneEndpoint> endpoints;
   for (auto& lane : lanes) endpoints.push_back(lane->endpoint());
-  const std::uint64_t none = descriptors_for(0, lanes.size(), deal.size(), at),
-                      one = descriptors_for(1, lanes.size(), deal.size(), at);
-  const Result<std::uint64_t> clients =
-      fit_descriptors({"clients (--max-clients)", o.max_clients, kUsualClients,
-                       none + o.nic_threads * kOfAThread + o.other_descriptors, one - none});
-  if (!clients.ok()) return clients.status();
-  limits.max_connections = *clients;
+  limits.max_connections = clients;
   limits.nic_threads = o.nic_threads;
   limits.spin = o.spin;
   auto server = fabric::FabricServer::start(fabric::Transports::servers, std::move(endpoints),
