@@ -111,7 +111,7 @@ class [[nodiscard]] Call {
 
  private:
   bool done_ = false;
-  Result<Bytes> reply_ = Status(Code::unavailable, "in flight");
+  Result<Bytes> reply_ = Bytes();  // a Status with a message would take one from the heap
   std::coroutine_handle<> waiter_;
 };
 
