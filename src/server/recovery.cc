@@ -9,6 +9,7 @@
 #include <span>
 
 #include "server/parallel.h"
+#include "server/recovery_memory.h"
 #include "server/recovery_table.h"
 #include "store/log_scan.h"
 
@@ -20,27 +21,9 @@ using layout::LogKind;
 using layout::LogRecordView;
 
 namespace {
-// Reads of buckets at a time: what an SSD needs to be busy.
-constexpr std::uint64_t kParallel = 64;
-constexpr std::uint64_t kLeastParallel = 4;
 constexpr Nanos kLogProgressEvery = 5 * kSecond;
 
 using Records = std::span<NewestRecord>;
-
-// How the memory is used. Reading the log and reading buckets take turns, but what they read to may
-// stay the process's for a while.
-struct MemoryPlan {
-  MemoryPlan(const layout::SsdGeometry& g, std::uint64_t memory)
-      : reads(storage::RingReads::within(memory * 3 / 8, layout::max_batch(g), g.log_size)) {
-    const std::uint64_t task = g.bucket_size + storage::record_storage(g, largest_image(g));
-    parallel = std::clamp(memory / 8 / task, kLeastParallel, kParallel);
-    const std::uint64_t rest = reads.memory(layout::max_batch(g)) + parallel * task;
-    table = memory - std::min(memory, rest);
-  }
-  storage::RingReads reads;
-  std::uint64_t parallel;
-  std::uint64_t table;
-};
 
 class ShardRecovery final : public storage::LogVisitor {
  public:
@@ -335,7 +318,7 @@ class ShardRecovery final : public storage::LogVisitor {
   const RecoveryParts p_;
   const layout::SsdGeometry& g_;
   const RecoveryOptions options_;
-  const MemoryPlan plan_;
+  const RecoveryMemory plan_;
   std::unique_ptr<RecoveryTable> table_;  // from run() on
   RecoveryReport report_;
   std::uint64_t counted_ = 0;  // the table of segments has all that was logged before

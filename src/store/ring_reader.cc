@@ -12,7 +12,7 @@ constexpr std::uint64_t kMost = 1 << 20, kLeast = 16 << 10;
 
 RingReads RingReads::within(std::uint64_t memory, std::uint64_t piece, std::uint64_t ring) {
   RingReads reads;
-  const std::uint64_t room = std::min(ring, memory - std::min(memory, piece));
+  const std::uint64_t room = std::min(ring, memory - std::min(memory, round_up(piece, kUnit)));
   reads.size = std::clamp(room / reads.ahead / kUnit * kUnit, kLeast, kMost);
   return reads;
 }

@@ -31,7 +31,9 @@ struct RingReads {
   std::uint32_t ahead = 4;
 
   // What a reader takes, of which pieces of up to `piece` bytes are wanted at once.
-  std::uint64_t memory(std::uint64_t piece) const { return piece + ahead * size; }
+  std::uint64_t memory(std::uint64_t piece) const {
+    return round_up(piece, block::BlockDevice::kBufferAlignment) + ahead * size;
+  }
   // The largest for a ring of this size that take no more memory than this, if there are such; else
   // the smallest.
   static RingReads within(std::uint64_t memory, std::uint64_t piece, std::uint64_t ring);
