@@ -431,7 +431,7 @@ TEST_F(StalledSsd, HoldsUpNoOtherSliceOfItsLane) {
 
 // In virtual time, where only what waits for the SSD, or for who waits for it, takes longer.
 TEST_F(StalledSsd, LeavesTheOtherSliceItsPutsPerSecond) {
-  expect_the_other_to_keep_its_throughput(true, 2 * kMillisecond);
+  expect_the_other_to_keep_its_throughput(true, kMillisecond);
 }
 
 TEST_F(StalledSsd, LeavesTheOtherSliceItsMissesPerSecond) {

@@ -224,7 +224,7 @@ TEST_P(SharedAssociationTest, UsersOfANamespaceHaveItsShareInTurns) {
   connect(std::vector<NamespaceAddress>(others + 1, address_of(*target)), patient);
   device->stopped = true;
   const unsigned share = patient.queue_depth, reads = 4 * share;
-  constexpr std::size_t kRead = 512;
+  constexpr std::size_t kRead = 4096;
   block::Buffer data((reads + others) * kRead);
   std::vector<Status> statuses(reads);
   unsigned ended = 0;
