@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
+
 #include "layout/bucket.h"
 #include "layout/hash_block.h"
 #include "layout/log.h"
@@ -13,6 +16,8 @@ namespace scalio::layout {
 
 namespace {
 constexpr std::uint32_t kMaxSsds = 1024;
+// So that no shard has 2 % more keys than another.
+constexpr std::uint32_t kPartitionsOfAShard = 64, kFewestPartitions = 4096;
 constexpr std::uint64_t kMaxDevice = 1ULL << 60;  // so that no sum of sizes below overflows
 constexpr std::uint64_t kMaxBlocks = 1ULL << 40;  // slot_place() has room for so many
 constexpr std::uint64_t kMaxBase = 1ULL << 60;    // so that no address overflows
@@ -161,6 +166,11 @@ SsdGeometry slice_of(const SsdGeometry& ssd, std::uint32_t slice) {
   g.log_offset = kSuperblockSize + slice * ssd.slice_size();
   g.bucket_offset = g.log_offset + g.log_size;
   return g;
+}
+
+std::uint32_t usual_partitions(std::uint32_t shards) {
+  return std::clamp(std::bit_ceil(kPartitionsOfAShard * shards), kFewestPartitions,
+                    +Placement::kMaxPartitions);
 }
 
 bool same_store(const SsdGeometry& a, const SsdGeometry& b) {

@@ -180,6 +180,8 @@ Status check(const RegionGeometry& region, const SsdGeometry& ssd);
 Result<SsdGeometry> plan_ssd(SsdGeometry base, std::uint64_t device_size, std::uint64_t log_size);
 // Another slice of the same SSD.
 SsdGeometry slice_of(const SsdGeometry& ssd, std::uint32_t slice);
+// The partitions of a new store.
+std::uint32_t usual_partitions(std::uint32_t shards);
 // Whether two SSDs are of one store, by all that is the same on each.
 bool same_store(const SsdGeometry& a, const SsdGeometry& b);
 

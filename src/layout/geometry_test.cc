@@ -53,6 +53,13 @@ TEST(Placement, IsUniform) {
   expect_uniform(256, [](std::uint64_t hash) { return tag_of(hash) >> 24; });
 }
 
+TEST(Placement, OfANewStoreIsLevel) {
+  EXPECT_EQ(usual_partitions(1), 4096u);
+  EXPECT_EQ(usual_partitions(64), 4096u);
+  EXPECT_EQ(usual_partitions(65), 8192u);
+  EXPECT_EQ(usual_partitions(kMaxShards), Placement::kMaxPartitions);
+}
+
 // A shard sees only its own keys' hashes; their buckets and tags must not suffer from that choice.
 TEST(Placement, IsUniformWithinAShardAndABlock) {
   constexpr std::uint64_t kBuckets = 64, kTags = 64;

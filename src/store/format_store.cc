@@ -43,8 +43,6 @@ constexpr std::uint64_t kFewestSegments = 5;
 // A smaller slice has none by default.
 constexpr std::uint64_t kSmallestWithValues = 256 << 20;
 constexpr std::uint64_t kZeroChunk = 4 << 20;
-// So that no shard has 2 % more keys than another.
-constexpr std::uint32_t kPartitionsOfAShard = 64, kFewestPartitions = 4096;
 // Where something on a device that must not be overwritten shows: in the first and last bytes, or
 // in one of so many samples between.
 constexpr std::uint64_t kEdge = 1 << 20;
@@ -436,8 +434,7 @@ class Formatter {
   Status choose_identity() {
     base_.slices = o_.slices;
     base_.shards = count_ * o_.slices;
-    base_.partitions = std::clamp(std::bit_ceil(kPartitionsOfAShard * base_.shards),
-                                  kFewestPartitions, +layout::Placement::kMaxPartitions);
+    base_.partitions = layout::usual_partitions(base_.shards);
     base_.bucket_size = o_.bucket_size;
     base_.inline_limit = o_.inline_limit;
     for (Status s : {randomize(base_.uuid), randomize(base_.hash_seed)}) {

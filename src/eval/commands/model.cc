@@ -12,6 +12,7 @@
 #include "eval/systems.h"
 #include "hardware/hardware.h"
 #include "hardware/systems/model_point.h"
+#include "layout/geometry.h"
 
 namespace scalio::eval {
 namespace {
@@ -19,8 +20,8 @@ namespace {
 struct ModelFlags {
   hardware::PointOptions point;
   std::vector<std::string> also;
-  std::uint64_t ssds = 7, cores = 0, in_flight = 512, batch = 8, slots = 8, ssd_cores = 0,
-                others = 0;
+  std::uint64_t ssds = 7, slices = 1, cores = 0, in_flight = 512, batch = 8, slots = 8,
+                ssd_cores = 0, others = 0;
   std::string disk;
   bool no_offload = false, no_cache = false, no_batching = false, no_plp = false, two_reads = false;
   bool original_locks = false;
@@ -111,6 +112,7 @@ std::string for_people(const hardware::PointOptions& o, const hardware::PointFig
 int run_model(const ModelFlags& flags) {
   hardware::PointOptions o = flags.point;
   o.ssds = static_cast<std::uint32_t>(flags.ssds);
+  o.slices = static_cast<std::uint32_t>(flags.slices);
   o.cores = static_cast<std::uint32_t>(flags.cores);
   o.in_flight = static_cast<std::uint32_t>(flags.in_flight);
   o.batch = static_cast<std::uint32_t>(flags.batch);
@@ -149,6 +151,8 @@ void add_system_options(Options& options, ModelFlags& f) {
   if (std::ranges::find(systems, "paper") == systems.end()) systems.emplace_back("paper");
   options.choice("--system", f.point.system, systems, "The system");
   options.count("--ssds", f.ssds, 1, 64, "SSDs");
+  options.count("--slices", f.slices, 1, layout::kMaxSlices,
+                "Scalio: slices of each SSD, dealt out to the cores");
   options.count("--cores", f.cores, 0, 256, "Cores of the server; 0: the machine's");
   options.count("--ssd-cores", f.ssd_cores, 0, 256,
                 "LEED: cores for its SSDs; 0: half of all, as the paper has it");

@@ -4,14 +4,14 @@
 
 namespace scalio::hardware {
 
-FilledRecords::FilledRecords(const FilledShape& shape, std::uint32_t ssds,
+FilledRecords::FilledRecords(const FilledShape& shape, std::uint32_t parts,
                              const std::function<Where(std::string_view)>& where)
-    : placed_(ssds), key_(shape.key_size), value_(shape.value_size) {
+    : placed_(parts), key_(shape.key_size), value_(shape.value_size) {
   for (std::uint64_t n = 0; n < shape.records; ++n) {
     const Where at = where(key(n));
-    placed_[at.ssd].push_back({at.bucket, n});
+    placed_[at.part].push_back({at.bucket, n});
   }
-  for (auto& of_ssd : placed_) std::sort(of_ssd.begin(), of_ssd.end());
+  for (auto& in_part : placed_) std::sort(in_part.begin(), in_part.end());
 }
 
 std::string_view FilledRecords::key(std::uint64_t number) {

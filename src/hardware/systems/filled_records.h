@@ -1,6 +1,6 @@
-// FilledRecords: the records that a store of the model begins with, by SSD and bucket, so that each
-// system's store can be written as its server would have left it: a hundred times faster than to
-// write all records one by one.
+// FilledRecords: the records that a store of the model begins with, by part and bucket, so that
+// each system's store can be written as its server would have left it: a hundred times faster than
+// to write all records one by one. A part is an SSD or, of Scalio, a slice of one.
 #pragma once
 
 #include <cstdint>
@@ -28,16 +28,16 @@ class FilledRecords {
     }
   };
   struct Where {
-    std::uint32_t ssd;
+    std::uint32_t part;
     std::uint64_t bucket;
   };
-  FilledRecords(const FilledShape& shape, std::uint32_t ssds,
+  FilledRecords(const FilledShape& shape, std::uint32_t parts,
                 const std::function<Where(std::string_view key)>& where);
 
-  // Calls f(bucket, first, end) for each bucket of an SSD that has records, in their order.
+  // Calls f(bucket, first, end) for each bucket of a part that has records, in their order.
   template <class F>
-  void for_each_bucket(std::uint32_t ssd, F f) {
-    const std::vector<Placed>& all = placed_[ssd];
+  void for_each_bucket(std::uint32_t part, F f) {
+    const std::vector<Placed>& all = placed_[part];
     for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
       while (end < all.size() && all[end].bucket == all[begin].bucket) ++end;
       f(all[begin].bucket, all.data() + begin, all.data() + end);

@@ -4,6 +4,7 @@
 
 #include "hardware/systems/closed_loop.h"
 #include "hardware/systems/in_fork.h"
+#include "layout/geometry.h"
 
 namespace scalio::hardware {
 
@@ -40,6 +41,9 @@ Result<Setup> describe(const PointOptions& o) {
   if (o.ssds < 1 || o.ssds > machine->most_ssds) {
     return invalid(fmt::format("{} has 1 to {} SSDs", machine->name, machine->most_ssds));
   }
+  if (o.slices < 1 || o.slices > layout::kMaxSlices) {
+    return invalid(fmt::format("an SSD has 1 to {} slices", layout::kMaxSlices));
+  }
   if (o.in_flight == 0 || o.batch == 0 || o.records < 1000 || o.value_size < ycsb::kValuePrefix ||
       o.slots == 0) {
     return invalid(
@@ -67,7 +71,8 @@ Result<Setup> describe(const PointOptions& o) {
   s.shape.cache_blocks =
       o.cache_blocks > 0
           ? o.cache_blocks
-          : std::max<std::uint64_t>(o.ssds, o.records * kPaperBlocks / kPaperRecords * 8 / o.slots);
+          : std::max<std::uint64_t>(o.ssds * o.slices,
+                                    o.records * kPaperBlocks / kPaperRecords * 8 / o.slots);
   s.shape.client_threads = std::max(1u, o.in_flight / o.batch);
   s.shape.batch = o.batch;
   if (machine->sockets) s.shape.ssd_bytes = o.ssd_bytes;
@@ -76,6 +81,7 @@ Result<Setup> describe(const PointOptions& o) {
   s.shape.cache = o.cache;
   s.shape.batching = o.batching;
   s.shape.two_reads = o.two_reads;
+  s.shape.slices = o.slices;
   s.shape.ssd_cores = o.ssd_cores;
   s.shape.original_locks = o.original_locks;
   return s;

@@ -48,6 +48,7 @@ struct PointOptions : MeasureOptions {
   std::string mutant = "none";
   bool offload = true, cache = true, batching = true;
   bool two_reads = false;
+  std::uint32_t slices = 1;          // Scalio: of each SSD
   bool original_locks = false;       // LEED: as SystemShape has it
   bool power_loss_protected = true;  // the SSDs; false: a durable write waits for the flash
 };

@@ -61,6 +61,40 @@ TEST(ModelPoint, OfEveryWorkloadKeepsEverythingBelowItsLimit) {
   }
 }
 
+double busy(const PointFigures& f, const std::string& what) {
+  for (const BusyPart& part : f.busy) {
+    if (part.what == what) return part.utilization;
+  }
+  return 0;
+}
+
+TEST(ModelPoint, OfSlicesUsesEverySsdAndACoreForEachSlice) {
+  PointOptions o = small("scalio", "a", 2);
+  o.records = o.operations = 5000;
+  o.slices = 3;
+  const PointFigures a = run(o), b = run(o);
+  EXPECT_EQ(a.seconds, b.seconds);
+  EXPECT_EQ(a.events, b.events);
+  for (int i = 0; i < 2; ++i) EXPECT_GT(busy(a, fmt::format("ssd {}", i)), 0);
+  for (int i = 0; i < 6; ++i) EXPECT_GT(busy(a, fmt::format("core {} (shards)", i)), 0);
+  for (int i = 6; i < 8; ++i) EXPECT_EQ(busy(a, fmt::format("core {} (idle)", i)), 0);
+  // Two a core.
+  o.slices = 8;
+  EXPECT_GT(busy(run(o), "core 7 (shards)"), 0);
+  o.slices = 1;
+  EXPECT_NE(run(o).seconds, a.seconds);
+}
+
+// Seven SSDs of one slice keep seven cores busy.
+TEST(ModelPoint, OfWritesGrowsWithTheCoresIfThereAreSlicesForThem) {
+  PointOptions o = small("scalio", "a", 7);
+  o.records = 100'000;
+  o.cores = 16;
+  const double whole = run(o).throughput;
+  o.slices = 4;
+  EXPECT_GT(run(o).throughput, 1.1 * whole);
+}
+
 // LEED's SSD cores are what is full from 4 SSDs on.
 double growth_of_leed(const std::string& mutant) {
   PointOptions o = small("leed", "c", 4);
@@ -250,8 +284,14 @@ TEST(ModelPoint, IsRefusedWithAReasonIfItMakesNoSense) {
   for (const auto& change : std::vector<std::function<void(PointOptions&)>>{
            [](PointOptions& o) { o.machine = "abacus"; },
            [](PointOptions& o) { o.system = "paper-and-pencil"; },
-           [](PointOptions& o) { o.ssds = 0; }, [](PointOptions& o) { o.skew = 1; },
-           [](PointOptions& o) { o.mutant = "x"; },
+           [](PointOptions& o) { o.ssds = 0; }, [](PointOptions& o) { o.slices = 0; },
+           [](PointOptions& o) { o.slices = 65; },
+           [](PointOptions& o) {
+             o.ssds = 9;
+             o.slices = 64;
+             o.cores = 1;
+           },
+           [](PointOptions& o) { o.skew = 1; }, [](PointOptions& o) { o.mutant = "x"; },
            [](PointOptions& o) { o.cost_changes = {"x=1"}; },
            [](PointOptions& o) { o.records = 1; }}) {
     PointOptions o = small("scalio", "c", 1);

@@ -34,6 +34,8 @@ struct SystemShape {
   bool offload = true;
   bool cache = true;
   bool batching = true;
+  // Ours: slices of each SSD.
+  std::uint32_t slices = 1;
   // Ours: a client reads a hash block by two READs, its header and one slot.
   bool two_reads = false;
   // LEED and the paper's: cores for SSDs; 0: as many as the paper gives it, half.

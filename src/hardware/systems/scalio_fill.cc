@@ -17,19 +17,21 @@ constexpr std::uint64_t kFillVersion = 1;
 
 using Placed = FilledRecords::Placed;
 
+// A slice of an SSD; the first one brings the superblocks.
 void format(SparseBytes& ssd, const layout::SsdGeometry& g) {
   Bytes block(layout::kSuperblockSize);
   // As formatted, but for the version.
   layout::BatchBuilder builder(model_log_key(g.shard), g.store_id());
   builder.begin(ByteSpan(block).first(g.block_size), 0);
   ssd.write(g.log_offset, builder.finish(0, kFillVersion, 0, g.block_size));
+  if (g.slice() > 0) return;
   std::ranges::fill(block, std::byte{0});
   layout::encode_superblock(block, g);
   ssd.write(0, block);
   ssd.write(g.device_size - layout::kSuperblockSize, block);
 }
 
-// Writes the buckets of one SSD in order. What has no room in its home goes on to the next.
+// Writes the buckets of one slice in order. What has no room in its home goes on to the next.
 class BucketWriter {
  public:
   BucketWriter(SparseBytes& ssd, const layout::SsdGeometry& geometry, FilledRecords& records)
@@ -109,18 +111,20 @@ class BucketWriter {
 
 layout::LogKey model_log_key(std::uint32_t shard) { return layout::log_key_of({7}, shard); }
 
-void fill_scalio(const std::vector<layout::SsdGeometry>& geometries,
+void fill_scalio(const std::vector<layout::SsdGeometry>& slices,
                  const std::vector<SparseBytes*>& ssds, const FilledShape& shape) {
-  const auto count = static_cast<std::uint32_t>(ssds.size());
-  const layout::Placement placement = geometries[0].placement();
+  const auto count = static_cast<std::uint32_t>(slices.size());
+  SCALIO_ASSERT(count == ssds.size() * slices[0].slices);
+  const layout::Placement placement = slices[0].placement();
   FilledRecords records(shape, count, [&](std::string_view key) {
-    const std::uint64_t hash = hash_key(key, geometries[0].hash_seed);
+    const std::uint64_t hash = hash_key(key, slices[0].hash_seed);
     const std::uint32_t shard = placement.shard_of(hash);
-    return FilledRecords::Where{shard, geometries[shard].home_bucket(placement.point_of(hash))};
+    return FilledRecords::Where{shard, slices[shard].home_bucket(placement.point_of(hash))};
   });
   for (std::uint32_t i = 0; i < count; ++i) {
-    format(*ssds[i], geometries[i]);
-    BucketWriter writer(*ssds[i], geometries[i], records);
+    SparseBytes& ssd = *ssds[slices[i].ssd()];
+    format(ssd, slices[i]);
+    BucketWriter writer(ssd, slices[i], records);
     records.for_each_bucket(i, [&](std::uint64_t, const Placed* begin, const Placed* end) {
       writer.write_home(begin, end);
     });

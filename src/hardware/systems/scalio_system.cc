@@ -1,5 +1,5 @@
-// Scalio: a shard for each SSD, on lanes, one a core of the server; clients that read the region
-// and, past the server's CPU, the SSDs.
+// Scalio: a shard for each slice of an SSD, on lanes, one a core of the server; clients that read
+// the region and, past the server's CPU, the SSDs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "hardware/model_fabric.h"
 #include "hardware/systems/modelled_system.h"
 #include "hardware/systems/store_fill.h"
+#include "layout/message.h"
 #include "layout/superblock.h"
 #include "server/lane.h"
 #include "task/wait_group.h"
@@ -26,18 +27,21 @@ constexpr std::uint32_t kBucket = 1024;
 // Of a bucket, so that hardly a record lies beside its home.
 constexpr double kFill = 0.6;
 
+// Of a slice.
 std::uint64_t log_bytes(const SystemShape& shape) {
   const std::uint64_t bytes =
       shape.ssd_bytes > 0 ? shape.ssd_bytes / 8  // as `scalio format` has it
                           : std::clamp(kLog * shape.records / kPaperRecords, kLeastLog, kLog);
-  return bytes / layout::kSuperblockSize * layout::kSuperblockSize;
+  return bytes / shape.slices / layout::kSuperblockSize * layout::kSuperblockSize;
 }
 
 layout::SsdGeometry base_geometry(const SystemShape& shape, std::uint32_t ssds) {
   layout::SsdGeometry g;
   g.uuid.fill(7);
   g.hash_seed = mix(shape.seed + 11);
-  g.shards = ssds;
+  g.slices = shape.slices;
+  g.shards = ssds * shape.slices;
+  g.partitions = layout::usual_partitions(g.shards);
   g.bucket_size = kBucket;
   g.inline_limit = static_cast<std::uint32_t>(shape.key_size + shape.value_size);
   return g;
@@ -45,23 +49,23 @@ layout::SsdGeometry base_geometry(const SystemShape& shape, std::uint32_t ssds) 
 
 // One shard of the server, on its lane's thread.
 struct ModelShard {
-  ModelShard(Hardware& hardware, const SystemShape& shape, const layout::SsdGeometry& ssd,
+  ModelShard(Hardware& hardware, const SystemShape& shape, const layout::SsdGeometry& slice,
              ModelThread& thread, const layout::RegionGeometry& blocks, ByteSpan region)
-      : device(hardware, thread, *hardware.ssds()[ssd.shard], IoPath::kernel),
-        geometry(ssd),
+      : device(hardware, thread, *hardware.ssds()[slice.ssd()], IoPath::kernel),
+        geometry(slice),
         shard(thread, device, geometry, in_shard(blocks),
               region.subspan(blocks.base, blocks.size()),
-              options(shape, hardware.machine().ssd, ssd, blocks)) {}
+              options(shape, hardware.machine().ssd, slice, blocks)) {}
 
   static server::ShardOptions options(const SystemShape& shape, const SsdShape& of,
-                                      const layout::SsdGeometry& ssd,
+                                      const layout::SsdGeometry& slice,
                                       const layout::RegionGeometry& blocks) {
     server::ShardOptions o;
     if (!shape.batching) o.log.batch_max = 1;
-    o.new_number = [last = shape.seed + ssd.shard]() mutable { return mix(++last); };
-    o.log.key = model_log_key(ssd.shard);
+    o.new_number = [last = shape.seed + slice.shard]() mutable { return mix(++last); };
+    o.log.key = model_log_key(slice.shard);
     o.region_base = blocks.base;
-    o.merges = server::Merger::at_once(of.queue, ssd.slices);
+    o.merges = server::Merger::at_once(of.queue, slice.slices);
     return o;
   }
   static layout::RegionGeometry in_shard(layout::RegionGeometry blocks) {
@@ -125,9 +129,9 @@ struct ModelLane {
   ServiceEnd end;
 };
 
-// A client of one shard.
+// A client of one shard, which is on the SSD.
 struct ModelShardClient {
-  ModelShardClient(Hardware& hardware, client::Lanes& lanes, std::uint32_t shard,
+  ModelShardClient(Hardware& hardware, client::Lanes& lanes, std::uint32_t shard, std::uint32_t ssd,
                    ModelThread& thread, IoPath path, ModelThread* target,
                    const ClientOptions& options)
       : link(
@@ -138,8 +142,8 @@ struct ModelShardClient {
             options),
         client(
             thread, link,
-            [&hardware, shard, &thread, path, target](layout::HelloReply) {
-              return open(hardware, shard, thread, path, target);
+            [&hardware, ssd, &thread, path, target](layout::HelloReply) {
+              return open(hardware, ssd, thread, path, target);
             },
             options) {}
 
@@ -255,21 +259,16 @@ class ScalioSystem final : public ModelledSystem {
   ScalioSystem(Hardware& hardware, const SystemShape& shape) : hardware_(hardware), shape_(shape) {}
 
   Status start() {
-    const auto ssds = static_cast<std::uint32_t>(hardware_.ssds().size());
-    std::vector<layout::SsdGeometry> geometries;
-    std::vector<SparseBytes*> contents;
-    for (std::uint32_t i = 0; i < ssds; ++i) {
-      layout::SsdGeometry base = base_geometry(shape_, ssds);
-      base.shard = i;
-      ModelSsd& ssd = *hardware_.ssds()[i];
-      Result<layout::SsdGeometry> g =
-          layout::plan_ssd(base, ssd.contents().size(), log_bytes(shape_));
-      if (!g.ok()) return g.status();
-      geometries.push_back(*g);
-      contents.push_back(&ssd.contents());
+    const std::uint64_t shards = hardware_.ssds().size() * shape_.slices;
+    if (shards > std::uint64_t{hardware_.cores()} * layout::kMaxShardsOfALane) {
+      return Status(Code::invalid,
+                    fmt::format("{} slices on {} cores: a core serves {} at most; give fewer "
+                                "slices or more cores",
+                                shards, hardware_.cores(), layout::kMaxShardsOfALane));
     }
-    fill_scalio(geometries, contents, {shape_.records, shape_.key_size, shape_.value_size});
-    if (Status s = start_lanes(geometries); !s.ok()) return s;
+    Result<std::vector<layout::SsdGeometry>> slices = format_ssds();
+    if (!slices.ok()) return slices.status();
+    if (Status s = start_lanes(*slices); !s.ok()) return s;
     if (!shape_.offload) targets_ = hardware_.target_threads();
     for (std::uint32_t i = 0; i < shape_.client_threads; ++i) {
       if (Status s = add_client(i); !s.ok()) return s;
@@ -297,19 +296,38 @@ class ScalioSystem final : public ModelledSystem {
   }
 
  private:
-  Status start_lanes(const std::vector<layout::SsdGeometry>& geometries) {
-    const auto shards = static_cast<std::uint32_t>(geometries.size());
+  // With all records. The geometry of each slice.
+  Result<std::vector<layout::SsdGeometry>> format_ssds() {
+    const auto ssds = static_cast<std::uint32_t>(hardware_.ssds().size());
+    std::vector<layout::SsdGeometry> slices;
+    std::vector<SparseBytes*> contents;
+    for (std::uint32_t i = 0; i < ssds; ++i) {
+      layout::SsdGeometry base = base_geometry(shape_, ssds);
+      base.shard = i * base.slices;
+      ModelSsd& ssd = *hardware_.ssds()[i];
+      Result<layout::SsdGeometry> g =
+          layout::plan_ssd(base, ssd.contents().size(), log_bytes(shape_));
+      if (!g.ok()) return g.status();
+      for (std::uint32_t n = 0; n < g->slices; ++n) slices.push_back(layout::slice_of(*g, n));
+      contents.push_back(&ssd.contents());
+    }
+    fill_scalio(slices, contents, {shape_.records, shape_.key_size, shape_.value_size});
+    return slices;
+  }
+
+  Status start_lanes(const std::vector<layout::SsdGeometry>& slices) {
+    const auto shards = static_cast<std::uint32_t>(slices.size());
     const std::uint32_t lanes = std::min(shards, hardware_.cores());
     const std::vector<std::uint16_t> deal = server::deal_shards(shards, lanes);
     for (std::uint16_t i = 0; i < lanes; ++i) {
       hardware_.use_core(i, "shards");
-      lanes_.push_back(std::make_unique<ModelLane>(hardware_, shape_, i, deal, geometries));
+      lanes_.push_back(std::make_unique<ModelLane>(hardware_, shape_, i, deal, slices));
       for (auto& shard : lanes_.back()->shards) {
         Status s = hardware_.run(lanes_.back()->thread, shard->shard.start());
         if (!s.ok()) return s;
       }
     }
-    geometry_ = geometries[0];
+    geometry_ = slices[0];
     return Status();
   }
 
@@ -325,9 +343,11 @@ class ScalioSystem final : public ModelledSystem {
           co_return ModelConnection::connect(lanes_[lane]->end, thread, hello);
         });
     for (std::uint32_t i = 0; i < geometry_.shards; ++i) {
-      ModelThread* target = targets_.empty() ? nullptr : targets_[(number + i) % targets_.size()];
+      // A client reads all slices of an SSD over one association.
+      const std::uint32_t ssd = i / geometry_.slices;
+      ModelThread* target = targets_.empty() ? nullptr : targets_[(number + ssd) % targets_.size()];
       shards.push_back(std::make_unique<ModelShardClient>(
-          hardware_, *lanes, i, thread, target != nullptr ? IoPath::standard : IoPath::offload,
+          hardware_, *lanes, i, ssd, thread, target != nullptr ? IoPath::standard : IoPath::offload,
           target, options));
       const auto connected = hardware_.run(thread, shards.back()->link.get());
       if (!connected.ok()) return connected.status();
@@ -359,9 +379,11 @@ std::uint64_t scalio_ssd_bytes(const SystemShape& shape, std::uint32_t ssds) {
   const double room = kBucket - layout::kBucketHeader;
   const double per_bucket =
       std::max(1.0, static_cast<double>(static_cast<std::uint64_t>(room / record))) * kFill;
-  const double buckets = static_cast<double>(shape.records + shape.inserts) / per_bucket / ssds;
-  return round_up(log_bytes(shape) + (static_cast<std::uint64_t>(buckets) + 512) * kBucket,
-                  1 << 20);
+  const double buckets =
+      static_cast<double>(shape.records + shape.inserts) / per_bucket / (ssds * shape.slices);
+  const std::uint64_t slice =
+      log_bytes(shape) + (static_cast<std::uint64_t>(buckets) + 512) * kBucket;
+  return round_up(shape.slices * slice, 1 << 20);
 }
 
 Result<std::unique_ptr<ModelledSystem>> make_scalio(Hardware& hardware, const SystemShape& shape) {

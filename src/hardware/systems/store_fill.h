@@ -14,9 +14,9 @@ namespace scalio::hardware {
 // The key that such a store's shard has.
 layout::LogKey model_log_key(std::uint32_t shard);
 
-// Formats the SSDs, which are in the order of the geometries, and puts the records there. All
+// Formats the SSDs, whose slices these are, all in their order, and puts the records there. All
 // merged, none in the log.
-void fill_scalio(const std::vector<layout::SsdGeometry>& geometries,
+void fill_scalio(const std::vector<layout::SsdGeometry>& slices,
                  const std::vector<SparseBytes*>& ssds, const FilledShape& shape);
 
 // All SSDs have one geometry, and were never written. What an engine would find on each when it
