@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 SYSTEMS = {
     "scalio": ("Scalio", "#0b6e4f", "-"),
     "scalio-200g": ("Scalio, 200 Gb/s", "#0b6e4f", "--"),
+    "scalio-sliced": ("Scalio, SSDs in slices", "#0b6e4f", "--"),
     "scalio-unbatched": ("Scalio, no batching", "#0b6e4f", ":"),
     "paper": ("the paper's Scalio", "#d1495b", "-"),
     "paper-200g": ("the paper's Scalio, 200 Gb/s", "#d1495b", "--"),

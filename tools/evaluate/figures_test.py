@@ -8,7 +8,7 @@ import unittest
 
 from evaluate import charts, headline, limits, output, published, ranges, reach, summary
 from evaluate.charts import pyplot
-from evaluate.figures import ALL, figure_14, figure_16, figure_19
+from evaluate.figures import ALL, figure_14, figure_16, figure_17, figure_19, sliced
 from evaluate.job import COLUMNS
 from evaluate.setup import CACHE_BLOCKS, MEMORY, SETUPS
 from evaluate.testing import fakes
@@ -132,6 +132,27 @@ class ScaleTest(unittest.TestCase):
     def test_no_other_point_needs_it(self):
         for job in output.jobs_of(ALL, SETUPS["full"], all_figures=True):
             self.assertLessEqual(job.memory, MEMORY, job.describe())
+
+
+class SlicedTest(unittest.TestCase):
+    def test_slices_are_as_few_as_keep_all_cores_level(self):
+        for ssds, cores, expected in ((7, 4, 2), (7, 8, 3), (7, 16, 6), (24, 16, 2), (36, 16, 2),
+                                      (32, 16, 1), (1, 1, 2)):
+            self.assertEqual(sliced.slices(ssds, cores), expected, (ssds, cores))
+
+    def test_they_are_asked_for_where_writes_are_and_shown(self):
+        setup = SETUPS["quick"]
+        for module, points in ((figure_17, 6), (figure_19, 4)):
+            asked = [job for job in module.jobs(setup) if "--slices" in job.arguments()]
+            self.assertEqual(len(asked), points)
+            self.assertEqual({job.name for job in asked}, {sliced.NAME})
+            self.assertEqual({job.workload for job in asked}, set(sliced.WORKLOADS))
+            results = fakes.results(module.jobs(setup))
+            picture = charts.svg(module.draw(setup, results), module.NUMBER)
+            self.assertIn(b"SSDs in slices", picture)
+            cells = [cell for table in module.tables(setup, results) for row in table.rows
+                     for cell in row]
+            self.assertNotIn("None", cells)
 
 
 class LimitsTest(unittest.TestCase):

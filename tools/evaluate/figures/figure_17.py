@@ -1,6 +1,6 @@
 """Figure 17: cores."""
 
-from evaluate.figures import bars_and_hits
+from evaluate.figures import bars_and_hits, sliced
 from evaluate.results import ratio
 from evaluate.setup import SYSTEMS, WORKLOADS
 from evaluate.tables import Table, number
@@ -9,33 +9,56 @@ NUMBER = 17
 TITLE = "Cores of the server, 7 SSDs, 64 in flight a core"
 KIND = "simulated"
 SHOWS = """The weaker the server, the more it matters that GETs need none of it. Published for the
-paper's: 2 to 5 times LEED + Ditto with 4 cores, 1 to 2 times with 16."""
+paper's: 2 to 5 times LEED + Ditto with 4 cores, 1 to 2 times with 16. A slice of an SSD has one
+thread, so with one slice each seven cores have work. On A and F, where cores are what is full,
+Scalio is also shown with SSDs in slices: at least two for each core, and so many that none has over
+a sixth more than its share."""
+SSDS = 7
 CORES = (4, 8, 16)
 IN_FLIGHT = 64
+ALL_SYSTEMS = (SYSTEMS[0], sliced.NAME, *SYSTEMS[1:])
+
+
+def shows(system, workload):
+    return system != sliced.NAME or workload in sliced.WORKLOADS
 
 
 def point(setup, system, workload, cores):
-    return setup.point(system, workload, cores=cores, in_flight=IN_FLIGHT * cores)
+    in_flight = IN_FLIGHT * cores
+    if system == sliced.NAME:
+        return sliced.point(setup, workload, SSDS, cores, in_flight=in_flight)
+    return setup.point(system, workload, ssds=SSDS, cores=cores, in_flight=in_flight)
 
 
 def jobs(setup):
     return [point(setup, s, w, c)
-            for w in WORKLOADS for s in SYSTEMS for c in setup.some(CORES)]
+            for w in WORKLOADS for s in ALL_SYSTEMS if shows(s, w) for c in setup.some(CORES)]
 
 
 def draw(setup, results):
-    return bars_and_hits.draw(
-        setup, WORKLOADS, SYSTEMS, setup.some(CORES),
-        lambda s, w, c: results.row(point(setup, s, w, c)), NUMBER, TITLE, "cores")
+    def row(system, workload, cores):
+        if not shows(system, workload):
+            return None
+        return results.row(point(setup, system, workload, cores))
+
+    return bars_and_hits.draw(setup, WORKLOADS, ALL_SYSTEMS, setup.some(CORES), row, NUMBER, TITLE,
+                              "cores")
 
 
 def tables(setup, results):
-    rows, counts = [], setup.some(CORES)
-    for workload in WORKLOADS:
-        at = {(s, c): results.value(point(setup, s, workload, c), "throughput")
-              for s in SYSTEMS for c in counts}
-        rows.append([f"YCSB {workload.upper()}",
-                     *(number(ratio(at[top, c], at["leed-ditto", c]))
-                       for top in ("scalio", "paper") for c in counts)])
-    return [Table("Ratio to LEED + Ditto", [
-        "", *(f"{name}, {c} cores" for name in ("Scalio", "paper's") for c in counts)], rows)]
+    def throughput(system, workload, cores):
+        return results.value(point(setup, system, workload, cores), "throughput")
+
+    def ratios(top, workload):
+        return [number(ratio(throughput(top, workload, c), throughput("leed-ditto", workload, c)))
+                if shows(top, workload) else "-" for c in counts]
+
+    counts = setup.some(CORES)
+    tops = {"scalio": "Scalio", sliced.NAME: "in slices", "paper": "paper's"}
+    rows = [[f"YCSB {w.upper()}", *(cell for top in tops for cell in ratios(top, w))]
+            for w in WORKLOADS]
+    return [
+        Table("Ratio to LEED + Ditto",
+              ["", *(f"{name}, {c} cores" for name in tops.values() for c in counts)], rows),
+        Table("Slices of each SSD", ["", *(f"{c} cores" for c in counts)],
+              [["in slices", *(str(sliced.slices(SSDS, c)) for c in counts)]])]

@@ -33,6 +33,7 @@ def options(words):
     result.add_argument("--also", action="append", default=[])
     for name in ("settle", "ssd-cores", "ssd-size"):
         result.add_argument(f"--{name}", type=int, default=0)
+    result.add_argument("--slices", type=int, default=1)
     return result.parse_args(words)
 
 
@@ -50,7 +51,7 @@ def point(o):
     each = 1_000_000 if o.machine == "bluefield3" else 500_000
     cores = o.cores / 2 if o.system.startswith("leed") else o.cores
     limits = {"ssds": o.ssds * each / max(1e-9, ssd_reads + ssd_writes),
-              "core 0 (ssd)": min(cores, o.ssds) / max(1e-9, cpu),
+              "core 0 (ssd)": min(cores, o.ssds * o.slices) / max(1e-9, cpu),
               "link": 12.5e9 / 1088, "": o.in_flight / 60e-6}
     throughput = min(limits.values())
     full = min(limits, key=limits.get)
