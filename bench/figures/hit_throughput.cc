@@ -23,7 +23,7 @@ double copies_per_second(RegionCopy& region, std::uint64_t count) {
 }  // namespace
 
 Rows hit_throughput(const Bench& bench) {
-  constexpr double kReach = 1.5e6;
+  constexpr double kReach = 4e6;
   const std::uint64_t count = bench.size(300'000, 5'000'000);
   const HitStage stage(bench);
   RegionCopy region(stage.server->process());
