@@ -104,6 +104,15 @@ layout::SsdGeometry read_geometry(const std::filesystem::path& ssd) {
   return expect(layout::decode_superblock(superblock, std::filesystem::file_size(ssd)));
 }
 
+std::string shape_of(const layout::SsdGeometry& ssd, std::uint64_t cache_bytes) {
+  const std::string each =
+      fmt::format("of {} MiB, log {} MiB, {} buckets of {} B", ssd.device_size / kMiB,
+                  ssd.log_size / kMiB, ssd.buckets, ssd.bucket_size);
+  return fmt::format("{} {}; cache {} MiB",
+                     ssd.ssds() == 1 ? "file" : fmt::format("{} files, each", ssd.ssds()), each,
+                     cache_bytes / kMiB);
+}
+
 Server::Server(const std::filesystem::path& dir, std::uint64_t cache_bytes,
                const std::vector<std::string>& options)
     : uri_("unix:" + (dir / "socket").string()),
@@ -178,6 +187,10 @@ void Store::load() const {
 std::unique_ptr<Server> Store::serve(std::uint64_t cache_bytes,
                                      const std::vector<std::string>& options) const {
   return std::make_unique<Server>(dir_, cache_bytes, options);
+}
+
+std::string Store::shape(std::uint64_t cache_bytes) const {
+  return fmt::format("{}; buckets {:.1f} % full", shape_of(ssd_, cache_bytes), 100 * full_);
 }
 
 const Store& StoreCache::with(std::uint64_t records) {

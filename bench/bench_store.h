@@ -56,6 +56,8 @@ class Store {
   // How full of records the buckets are, as counted by `scalio check`.
   double full() const { return full_; }
   const layout::SsdGeometry& ssd() const { return ssd_; }
+  // For a row's note: the store, and how full it was loaded.
+  std::string shape(std::uint64_t cache_bytes) const;
   std::filesystem::path ssd_path() const { return dir_ / "ssd-0"; }
 
  private:
@@ -82,6 +84,9 @@ class StoreCache {
 };
 
 layout::SsdGeometry read_geometry(const std::filesystem::path& ssd);
+
+// What figures of writes depend on, for a row's note: SSDs, logs, buckets and the server's cache.
+std::string shape_of(const layout::SsdGeometry& ssd, std::uint64_t cache_bytes);
 
 // What the server says of itself (`scalio stat --json`).
 nlohmann::json stat(Client& client);

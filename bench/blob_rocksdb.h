@@ -1,4 +1,5 @@
-// RocksDB with its values in blob files, in this process: what large values are held against.
+// RocksDB in this process, with values of 1 KiB and more in blob files: what large values are held
+// against, and PUTs of small ones.
 #pragma once
 
 #include <cstdint>

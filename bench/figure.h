@@ -64,6 +64,7 @@ Rows shared_gets(const Bench& bench);
 Rows miss_throughput(const Bench& bench);
 Rows durable_puts(const Bench& bench);
 Rows writes_per_put(const Bench& bench);
+Rows put_cpu(const Bench& bench);
 Rows uniform_puts(const Bench& bench);
 Rows inserts(const Bench& bench);
 Rows restart(const Bench& bench);

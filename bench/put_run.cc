@@ -14,8 +14,6 @@ namespace scalio::bench {
 
 namespace {
 
-constexpr std::uint64_t kSsdSize = 2048 * kMiB;
-constexpr std::uint64_t kLogSize = 256 * kMiB;
 constexpr std::uint64_t kCache = 64 * kMiB;
 constexpr unsigned kThreads = 2;
 constexpr unsigned kDepth = 64;
@@ -71,14 +69,30 @@ ycsb::Report report_of(const ycsb::BenchmarkOptions& options) {
   return report;
 }
 
+PutRun put_drawn(ycsb::Distribution distribution, const Server& server, std::uint64_t records,
+                 double seconds, std::uint64_t seed) {
+  const auto control = server.connect();
+  ycsb::BenchmarkOptions options = options_of(server, records);
+  ycsb::Workload& w = options.workload;
+  w.reads = 0;
+  w.updates = 1;
+  w.distribution = distribution;
+  w.operations = 1'000'000'000;
+  w.max_seconds = static_cast<std::uint64_t>(std::max(seconds, 1.0));
+  options.seed = seed;
+  const nlohmann::json before = stat(*control);
+  const ycsb::Report report = report_of(options);
+  return put_run(*report.run, report.depth, before, stat(*control));
+}
+
 }  // namespace
 
-PutStore::PutStore(std::filesystem::path dir) : dir_(std::move(dir)) {
+PutStore::PutStore(std::filesystem::path dir, std::uint64_t log_size) : dir_(std::move(dir)) {
   storage::FormatOptions options;
   options.dir = dir_.string();
   options.ssds = 1;
   options.ssd_size = kSsdSize;
-  options.log_size = kLogSize;
+  options.log_size = log_size;
   expect(storage::format_store(options, [](double) {}));
   ssd_ = read_geometry(dir_ / "ssd-0");
 }
@@ -87,22 +101,26 @@ std::unique_ptr<Server> PutStore::serve() const {
   return std::make_unique<Server>(dir_, kCache, std::vector<std::string>{});
 }
 
-double PutStore::fio_pairs(double seconds) const {
-  const FioJob job{.file = dir_ / "pairs",
-                   .size = kSsdSize,
-                   .pattern = FioJob::Pattern::random_pairs,
-                   .block = ssd_.bucket_size,
-                   .depth = kThreads * kDepth,
-                   .seconds = seconds};
-  if (!std::filesystem::exists(job.file)) make_scratch_file(job.file, job.size);
-  return fio(job);
+double PutStore::fio_pairs(const std::filesystem::path& file, double seconds) const {
+  return fio({.file = file,
+              .size = kSsdSize,
+              .pattern = FioJob::Pattern::random_pairs,
+              .block = ssd_.bucket_size,
+              .depth = kThreads * kDepth,
+              .seconds = seconds});
 }
 
-std::string PutStore::shape() const {
-  return fmt::format("file of {} MiB, log {} MiB, {} buckets of {} B, cache {} MiB",
-                     kSsdSize / kMiB, ssd_.log_size / kMiB, ssd_.buckets, ssd_.bucket_size,
-                     kCache / kMiB);
+double PutStore::fio_pairs_beside(double seconds) const {
+  const std::filesystem::path file = dir_ / "pairs";
+  if (!std::filesystem::exists(file)) make_scratch_file(file, kSsdSize);
+  return fio_pairs(file, seconds);
 }
+
+double PutStore::fio_pairs_instead(double seconds) const {
+  return fio_pairs(dir_ / "ssd-0", seconds);
+}
+
+std::string PutStore::shape() const { return shape_of(ssd_, kCache); }
 
 std::string PutRun::text() const {
   return fmt::format(
@@ -112,22 +130,16 @@ std::string PutRun::text() const {
       "user space and {:.1f} us in the kernel; "
       "{:.1f} B written to the SSD a byte of key and value",
       p50_us / 1000, p999_us / 1000, p999_us / 1e6 / (depth / rate), records_per_merge, merges,
-      ssd_reads, ssd_writes, server_cpu_us - kernel_cpu_us, kernel_cpu_us, bytes_per_byte);
+      ssd_reads, ssd_writes, user_cpu_us(), kernel_cpu_us, bytes_per_byte);
 }
 
 PutRun put_any(const Server& server, std::uint64_t records, double seconds, std::uint64_t seed) {
-  const auto control = server.connect();
-  ycsb::BenchmarkOptions options = options_of(server, records);
-  ycsb::Workload& w = options.workload;
-  w.reads = 0;
-  w.updates = 1;
-  w.distribution = ycsb::Distribution::uniform;
-  w.operations = 1'000'000'000;
-  w.max_seconds = static_cast<std::uint64_t>(std::max(seconds, 1.0));
-  options.seed = seed;
-  const nlohmann::json before = stat(*control);
-  const ycsb::Report report = report_of(options);
-  return put_run(*report.run, report.depth, before, stat(*control));
+  return put_drawn(ycsb::Distribution::uniform, server, records, seconds, seed);
+}
+
+PutRun put_popular(const Server& server, std::uint64_t records, double seconds,
+                   std::uint64_t seed) {
+  return put_drawn(ycsb::Distribution::zipfian, server, records, seconds, seed);
 }
 
 PutRun put_new(const Server& server, std::uint64_t records) {

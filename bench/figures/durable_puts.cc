@@ -19,13 +19,14 @@ namespace scalio::bench {
 namespace {
 
 constexpr unsigned kDepth = 64;
+constexpr std::uint64_t kCache = 64 * kMiB;
 // Few enough that two are hardly ever in one of the cache's 57,000 blocks, whose spare slot merging
 // keeps free.
 constexpr std::uint64_t kHot = 1000;
 
 double puts_per_second(const Store& store, const Bench& bench,
                        const std::vector<std::string>& options) {
-  const auto server = store.serve(64 * kMiB, options);
+  const auto server = store.serve(kCache, options);
   const auto client = server->connect();
   return run_puts(*client, {.depth = kDepth, .seconds = bench.round_seconds()}, uniform(kHot))
       .rate();
@@ -51,6 +52,7 @@ Rows durable_puts(const Bench& bench) {
   }
   std::filesystem::remove(job.file);
 
+  const std::string shape = store.shape(kCache);
   const std::string rounds =
       fmt::format("medians of {} rounds in turn; one client thread", bench.rounds());
   const double with = median(on), without = median(off), disk = median(flushed);
@@ -60,14 +62,14 @@ Rows durable_puts(const Bench& bench) {
            .measured = per_second(with),
            .ratio = with / without,
            .met = with >= kOnReach * without,
-           .note = fmt::format("{}; {} records", rounds, kHot)},
+           .note = fmt::format("{}; {} records; {}", rounds, kHot, shape)},
           {.figure = "Durable PUTs, depth 64, batching off",
            .reach = fmt::format("{} of fio", kOffReach),
            .yardstick = fmt::format("fio write {} B O_DSYNC: {}", job.block, per_second(disk)),
            .measured = per_second(without),
            .ratio = without / disk,
            .met = without >= kOffReach * disk,
-           .note = fmt::format("{}; {} records", rounds, kHot)}};
+           .note = fmt::format("{}; {} records; {}", rounds, kHot, shape)}};
 }
 
 }  // namespace scalio::bench
