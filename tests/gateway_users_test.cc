@@ -222,19 +222,9 @@ TEST_F(GatewayUsersTest, SecretsDoNotCrossANetworkInClear) {
   EXPECT_THAT(refused.err, HasSubstr("--insecure"));
 }
 
-// A server's clients read the SSDs themselves.
-TEST_F(GatewayUsersTest, AServerRefusesPrefixesThatItCannotKeep) {
-  const Finished refused =
-      scalio(scratch_, {"serve", "--dir", store_.dir(), "--cache", "4M", "--listen",
-                        "unix:" + (scratch_.sockets() / "other").string(), "--users", users_});
-  EXPECT_NE(refused.status, 0);
-  EXPECT_THAT(refused.err, HasSubstr("user shop has prefixes of keys"));
-}
-
 // To its store the gateway is one user, with this one's rights.
 TEST_F(GatewayUsersTest, TheGatewayLogsInAtItsStore) {
   const Scratch scratch("gateway_users_store");
-  ASSERT_EQ(scalio(scratch_, {"user", "remove", users_, "shop"}).status, 0);
   add("filler", {"--right", "read+fill"});
   Store store(scratch, {.ssds = 1, .serve = {"--users", users_, "--nvmf", "127.0.0.1:0"}});
   ASSERT_TRUE(store.start());

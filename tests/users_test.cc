@@ -65,15 +65,23 @@ enum : unsigned char {
 // Kinds of requests, likewise; 0x80 says that there is an end, 0x40 that it is relative.
 enum : unsigned char {
   kPut = 1,
+  kRemove = 2,
+  kPutIf = 3,
   kStat = 4,
   kReport = 5,
   kShardHello = 6,
+  kRemoveIf = 7,
   kValueBegin = 8,
   kValuePart = 9,
   kValueCommit = 10,
   kValueCommitIf = 11,
   kValueAbandon = 12,
+  kSetEnd = 13,
+  kAppend = 14,
+  kIncrement = 15,
   kStoreTime = 16,
+  kHasEnd = 0x80,
+  kEndIsRelative = 0x40,
 };
 constexpr char kDenied = 13;  // a reply's code
 
@@ -303,6 +311,12 @@ class UsersTest : public ::testing::Test {
     if (!user.empty())
       args.insert(args.end(), {"--user", user, "--secret-file", secret_file(user)});
     return scalio(scratch_, args);
+  }
+  // Has the server read the users' file again, of which its log says `said`.
+  void reload(const std::string& said) {
+    ASSERT_EQ(kill(store_->pid(), SIGHUP), 0);
+    while (store_->running() && store_->log().find(said) == std::string::npos)
+      std::this_thread::yield();
   }
   int tls_port() const {
     const std::string before = "listening on tls:127.0.0.1:", log = store_->log();
@@ -650,15 +664,103 @@ TEST_F(UsersTest, WhoMayNotWriteHasNoPartInAnUpload) {
   EXPECT_EQ(as("reader", {"get", "key"}).out, std::string(kSize, 'x'));
 }
 
+// Every kind of request that writes, with a key that is not its own.
+TEST_F(UsersTest, AUserWritesOnlyKeysThatBeginWithItsPrefixes) {
+  constexpr char kShopSecret[] = "the shop's secret";
+  add("shop", kShopSecret,
+      {"--right", "read", "--right", "write", "--prefix", "a:", "--prefix", "c"});
+  reload("4 users");
+  EXPECT_THAT(store_->log(), HasSubstr("shop may read all records"));
+  ASSERT_EQ(as("writer", {"put", "b:1", "value"}).status, 0);
+  Attacker shop(store_->port());
+  ASSERT_TRUE(shop.begin_as("shop", kShopSecret));
+  constexpr int kKinds[] = {kPut,
+                            kPut | kHasEnd,
+                            kPut | kHasEnd | kEndIsRelative,
+                            kRemove,
+                            kPutIf,
+                            kPutIf | kHasEnd,
+                            kRemoveIf,
+                            kValueBegin,
+                            kValuePart,
+                            kValueCommit,
+                            kValueCommit | kHasEnd,
+                            kValueCommitIf,
+                            kValueAbandon,
+                            kSetEnd,
+                            kSetEnd | kHasEnd,
+                            kAppend,
+                            kIncrement};
+  std::uint64_t sequence = 0;
+  for (const int kind : kKinds) {
+    for (const std::string& key : {std::string("b:1"), std::string("a"), std::string("A:1"),
+                                   std::string(), std::string("\0a:", 3)}) {
+      const Attacker::Answer answer = shop.ask(
+          request(static_cast<unsigned char>(kind), ++sequence, key, raw<std::uint64_t>(20'000)));
+      ASSERT_EQ(answer.code, kDenied) << kind << ' ' << key << ": " << answer.text;
+      ASSERT_THAT(answer.text, HasSubstr("only keys that begin with 'a:' or 'c'"));
+    }
+  }
+  EXPECT_EQ(as("writer", {"get", "b:1"}).out, "value");
+  // Its own it writes, in the session that the others were asked for in.
+  EXPECT_EQ(shop.ask(request(kPut, ++sequence, "a:1", "12345678")).code, 0);
+  EXPECT_EQ(shop.ask(request(kPut, ++sequence, "c", "12345678")).code, 0);
+  EXPECT_EQ(as("writer", {"get", "a:1"}).out, "12345678");
+  const Finished refused = as("shop", {"put", "b:1", "other"});
+  EXPECT_EQ(refused.status, kFailure);
+  EXPECT_THAT(refused.err, HasSubstr("user shop may not write 'b:1'"));
+  // Reading is not bound.
+  EXPECT_EQ(as("shop", {"get", "b:1"}).out, "value");
+}
+
+// What was begun for one key becomes no other's value.
+TEST_F(UsersTest, AnUploadLeadsToNoKeyBeyondThePrefixes) {
+  constexpr char kShopSecret[] = "the shop's secret";
+  constexpr std::uint32_t kSize = 20'000;
+  add("shop", kShopSecret, {"--right", "read", "--right", "write", "--prefix", "a:"});
+  reload("4 users");
+  Attacker shop(store_->port()), writer(store_->port());
+  ASSERT_TRUE(shop.begin_as("shop", kShopSecret));
+  ASSERT_TRUE(writer.begin_as("writer", kWriterSecret));
+  const std::string own = shop.ask(request(kValueBegin, 0, "a:1", raw(kSize))).text,
+                    others = writer.ask(request(kValueBegin, 0, "b:1", raw(kSize))).text;
+  ASSERT_EQ(own.size(), 8U);
+  ASSERT_EQ(others.size(), 8U);
+  const std::string part = raw<std::uint32_t>(0) + std::string(kSize, 'x');
+  ASSERT_EQ(shop.ask(request(kValuePart, 0, "a:1", own + part)).code, 0);
+  EXPECT_EQ(shop.ask(request(kValueCommit, 1, "b:1", own)).code, kDenied);
+  EXPECT_EQ(shop.ask(request(kValueCommitIf, 2, "b:1", own)).code, kDenied);
+  for (const Attacker::Answer& answer : {shop.ask(request(kValuePart, 0, "a:1", others + part)),
+                                         shop.ask(request(kValueCommit, 3, "a:1", others)),
+                                         shop.ask(request(kValueAbandon, 0, "a:1", others)),
+                                         shop.ask(request(kValueCommit, 4, "a:2", own))}) {
+    EXPECT_THAT(answer.text, HasSubstr("there is no such upload"));
+  }
+  EXPECT_EQ(as("writer", {"get", "b:1"}).status, 1) << "it is not there";
+  EXPECT_EQ(shop.ask(request(kValueCommit, 5, "a:1", own)).code, 0);
+  EXPECT_EQ(as("writer", {"get", "a:1"}).out, std::string(kSize, 'x'));
+}
+
+// Who fills the cache writes there what it likes, of any key.
+TEST_F(UsersTest, AServerRefusesPrefixesOfWhoFills) {
+  add("both", "the secret of both", {"--right", "read+fill", "--prefix", "a:"});
+  reload("the users stay as they are");
+  EXPECT_THAT(store_->log(), HasSubstr("user both has prefixes of keys and the right read+fill"));
+  EXPECT_EQ(as("reader", {"stat"}).status, 0);
+  const Finished refused =
+      scalio(scratch_, {"serve", "--dir", store_->dir(), "--cache", "8M", "--listen",
+                        "unix:" + (scratch_.sockets() / "other").string(), "--users", file_});
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.err, HasSubstr("user both has prefixes of keys and the right read+fill"));
+}
+
 TEST_F(UsersTest, UsersAreTakenOnAgainBySighup) {
   EXPECT_EQ(as("writer", {"put", "key", "value"}).status, 0);
   EXPECT_EQ(scalio(scratch_, {"user", "list", file_}).out,
             "filler read+fill\nreader read\nwriter read+fill write\n");
   ASSERT_EQ(scalio(scratch_, {"user", "remove", file_, "writer"}).status, 0);
   EXPECT_EQ(as("writer", {"get", "key"}).out, "value") << "not yet";
-  ASSERT_EQ(kill(store_->pid(), SIGHUP), 0);
-  while (store_->running() && store_->log().find("2 users") == std::string::npos)
-    std::this_thread::yield();
+  reload("2 users");
   const Finished removed = as("writer", {"get", "key"});
   EXPECT_EQ(removed.status, kFailure);
   EXPECT_THAT(removed.err, HasSubstr("there is no user writer with this secret"));
@@ -670,9 +772,7 @@ TEST_F(UsersTest, WhoIsRemovedBeforeItsProofIsRefused) {
   ASSERT_EQ(scalio(scratch_, {"user", "remove", file_, "writer"}).status, 0);
   Attacker removed(store_->port());
   const std::string challenge = removed.say_login("writer");
-  ASSERT_EQ(kill(store_->pid(), SIGHUP), 0);
-  while (store_->running() && store_->log().find("2 users") == std::string::npos)
-    std::this_thread::yield();
+  reload("2 users");
   const RawFrame answer = removed.prove(challenge, kWriterSecret);
   EXPECT_EQ(answer.kind, kRefused);
   EXPECT_THAT(answer.payload, HasSubstr("there is no user writer with this secret"));

@@ -193,14 +193,24 @@ Result<fabric::Users> read_users(const std::string& path) {
 namespace {
 Result<fabric::Users> read_users_for(const std::string& path, Prefixes prefixes) {
   Result<fabric::Users> users = read_users(path);
-  if (!users.ok() || prefixes == Prefixes::kept) return users;
+  if (!users.ok() || prefixes == Prefixes::bind_all) return users;
+  std::vector<std::string_view> bound;
   for (const auto& [name, record] : users->by_name) {
     if (record.prefixes.empty()) continue;
-    return Status(Code::invalid,
-                  fmt::format("{}: user {} has prefixes of keys, which a server cannot keep: its "
-                              "clients read the SSDs themselves. Leave them out, or give the file "
-                              "to scalio redis --users",
-                              path, name));
+    if ((record.rights & layout::kMayFill) != 0) {
+      return Status(Code::invalid,
+                    fmt::format("{}: user {} has prefixes of keys and the right {}, which a server "
+                                "cannot keep together: who fills the cache can give others wrong "
+                                "values of any key. Give it {}, or no prefixes",
+                                path, name, kFillRight, kReadRight));
+    }
+    bound.push_back(name);
+  }
+  if (!bound.empty()) {
+    spdlog::info(
+        "{}: prefixes of keys bind what a user writes, not what it reads, which its "
+        "client does itself: {} may read all records",
+        path, fmt::join(bound, ", "));
   }
   return users;
 }
@@ -219,8 +229,9 @@ void reload_users(const std::string& path, Prefixes prefixes, fabric::UserTable&
   if (!users.ok()) {
     return spdlog::error("SIGHUP: {}; the users stay as they are", users.status().message());
   }
-  spdlog::info("SIGHUP: {}: {} users; who is connected stays so", path, users->by_name.size());
+  const std::size_t count = users->by_name.size();
   table.replace(std::move(*users));
+  spdlog::info("SIGHUP: {}: {} users; who is connected stays so", path, count);
 }
 
 namespace {

@@ -25,10 +25,13 @@ Result<layout::Rights> rights_of(const std::vector<std::string>& names);
 // Failures, with path and name: not_found; invalid: it is no such file, or everybody may read or
 // write it; io_error.
 Result<fabric::Users> read_users(const std::string& path);
-// Whether who loads the file keeps users to their prefixes of keys. Else users with such are
-// refused (invalid).
-enum class Prefixes : std::uint8_t { kept, refused };
-// The table of a file; null without one. Failures: as read_users.
+// What users are kept to their prefixes of keys in, by who loads the file: a gateway in all that
+// they name; a server in what they write, because its clients read the region and the SSDs
+// themselves. Who fills the cache writes that itself too: with prefixes it is refused by a server
+// (invalid).
+enum class Prefixes : std::uint8_t { bind_all, bind_writes };
+// The table of a file; null without one. The log has whose reading is not bound. Failures: as
+// read_users.
 Result<std::shared_ptr<fabric::UserTable>> load_users(const std::string& path, Prefixes prefixes);
 // On SIGHUP: takes the file on, or says why not, in the log.
 void reload_users(const std::string& path, Prefixes prefixes, fabric::UserTable& table);

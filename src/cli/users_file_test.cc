@@ -26,7 +26,7 @@ class UsersFileTest : public ::testing::Test {
   }
   // As a server has it that was started now.
   layout::LoginSalt salt_of(const std::string& name) {
-    return (*load_users(path_, Prefixes::refused))->find(name).keys.salt;
+    return (*load_users(path_, Prefixes::bind_writes))->find(name).keys.salt;
   }
 
   const TempDir dir_;

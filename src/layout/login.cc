@@ -121,6 +121,11 @@ bool is_user_name(std::string_view name) {
   return !name.empty() && name.size() <= kMaxUserName && std::ranges::all_of(name, fits);
 }
 
+bool begins_with_one(const std::vector<std::string>& prefixes, std::string_view key) {
+  const auto begins = [key](const std::string& prefix) { return key.starts_with(prefix); };
+  return prefixes.empty() || std::ranges::any_of(prefixes, begins);
+}
+
 LoginKey random_login_key() { return random_key(); }
 
 bool same(const LoginKey& a, const LoginKey& b) {

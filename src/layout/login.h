@@ -31,7 +31,11 @@ constexpr Rights kAllRights = kMayRead | kMayFill | kMayWrite;
 struct Identity {
   std::string user;
   Rights rights = kAllRights;
+  std::vector<std::string> prefixes = {};  // of the keys that it may write; none: of any
 };
+
+// Whether a key begins with one of these, where there are any.
+bool begins_with_one(const std::vector<std::string>& prefixes, std::string_view key);
 
 constexpr std::size_t kMaxUserName = 64;
 constexpr std::size_t kMinSecret = 8, kMaxSecret = 1024;  // bytes
@@ -60,7 +64,8 @@ struct UserKeys {
 struct UserRecord {
   Rights rights = 0;
   UserKeys keys;
-  // Of the keys that it may name, where that can be kept: by a gateway. None: it may name any.
+  // A key must begin with one of these for a server to let it be written, and for a gateway to let
+  // it be named at all. None: any key may be.
   std::vector<std::string> prefixes = {};
 };
 

@@ -204,9 +204,7 @@ std::string denial(const CommandCall& call) {
   if (user->prefixes.empty()) return {};
   bool its_own = true;
   for_each_key(call, [&](std::string_view key) {
-    its_own = its_own && std::ranges::any_of(user->prefixes, [key](const std::string& prefix) {
-                return key.starts_with(prefix);
-              });
+    its_own = its_own && layout::begins_with_one(user->prefixes, key);
   });
   return its_own ? std::string() : "NOPERM No permissions to access a key";
 }

@@ -1,10 +1,12 @@
 #include "server/lane.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 #include <string>
 
+#include "base/text.h"
 #include "fabric/frame.h"
 #include "layout/rules.h"
 
@@ -17,6 +19,19 @@ namespace {
 bool is_for_readers(RequestKind kind) {
   return kind == RequestKind::hello || kind == RequestKind::stat || kind == RequestKind::report ||
          kind == RequestKind::store_time;
+}
+
+// In words why who is connected may not ask for this, which is not for readers; empty: it may. Each
+// request about a large value names its key, and is refused by the shard if that is not the key
+// that the upload was begun for.
+std::string denial(const layout::Identity& who, ByteView message) {
+  if ((who.rights & layout::kMayWrite) == 0) return fmt::format("user {} may not write", who.user);
+  if (who.prefixes.empty()) return {};
+  const std::optional<layout::Request> request = layout::decode_request(message);
+  // What is malformed the shard refuses.
+  if (!request || layout::begins_with_one(who.prefixes, request->key)) return {};
+  return fmt::format("user {} may not write '{}', only keys that begin with '{}'", who.user,
+                     printable(request->key), fmt::join(who.prefixes, "' or '"));
 }
 }  // namespace
 
@@ -95,11 +110,12 @@ void Lane::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message) 
   if (to == nullptr) {
     return peer.close(fmt::format("a request for shard {} before its hello", envelope->shard));
   }
-  if (!is_for_readers(envelope->kind) && !peer.may(layout::kMayWrite)) {
-    const std::string why = fmt::format("user {} may not write", peer.who->user);
-    Bytes out;
-    layout::encode(out, layout::Reply{Code::denied, 0, why});
-    return peer.reply(call, out);
+  if (peer.who && !is_for_readers(envelope->kind)) {
+    if (const std::string why = denial(*peer.who, message); !why.empty()) {
+      Bytes out;
+      layout::encode(out, layout::Reply{Code::denied, 0, why});
+      return peer.reply(call, out);
+    }
   }
   shards_[*index]->on_request(*to, call, message);
 }

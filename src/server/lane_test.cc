@@ -151,6 +151,27 @@ TEST_F(LaneTest, ASessionMovesToANewConnectionWithTheShardsOfTheOldOne) {
   EXPECT_THAT(before.closed, HasSubstr("moved"));
 }
 
+TEST_F(LaneTest, AUserWritesOnlyKeysThatBeginWithItsPrefixes) {
+  const std::string own = key_of(0, 0);
+  LanePeer peer(*lane);
+  peer.who = std::make_shared<const layout::Identity>(
+      layout::Identity{"shop", layout::kMayRead | layout::kMayWrite, {"shop:", own}});
+  peer.greet(0);
+  const std::uint64_t denied = peer.put(0, "other\n", "value"), done = peer.put(0, own, "value");
+  EXPECT_EQ(peer.codes.at(denied), Code::denied);
+  EXPECT_EQ(
+      peer.texts.at(denied),
+      "user shop may not write 'other\\x0a', only keys that begin with 'shop:' or '" + own + "'");
+  run_for(kSecond);
+  EXPECT_EQ(peer.codes.at(done), Code::ok);
+  // What is malformed ends the connection, as ever.
+  Bytes cut;
+  layout::encode(cut, layout::Request{RequestKind::put, 9, 1, 0, own, "value", 0});
+  cut.pop_back();
+  lane->on_request(peer, 99, cut);
+  EXPECT_NE(peer.closed, "");
+}
+
 // More writes than a client may have in flight wait for an SSD that does not answer: writes to the
 // other one do not.
 TEST_F(LaneTest, AStalledSsdHoldsUpNoOtherOfItsLane) {

@@ -146,14 +146,15 @@ int serve(CLI::App& app, RedisFlags& flags) {
   MetricsFlag metrics = flags.metrics;
   metrics.files = flags.tls;
   const auto stop = std::make_shared<GatewayStop>();
-  const Result<std::shared_ptr<fabric::UserTable>> users = load_users(flags.users, Prefixes::kept);
+  const Result<std::shared_ptr<fabric::UserTable>> users =
+      load_users(flags.users, Prefixes::bind_all);
   if (!users.ok()) return fail(users.status());
   std::function<void()> reload;
   if (*config || *users || *tls || metrics.tls()) {
     reload = [its_file = *config, path = flags.users, table = *users, its = *tls,
               door = metrics.reload] {
       if (its_file) its_file->reload();
-      if (table) reload_users(path, Prefixes::kept, *table);
+      if (table) reload_users(path, Prefixes::bind_all, *table);
       if (its) reload_tls(*its);
       door->reload();
     };

@@ -189,7 +189,7 @@ int serve(CLI::App& app, ServeFlags& flags) {
     stop->signal.set_value(signal);
   };
   const Result<std::shared_ptr<fabric::UserTable>> users =
-      load_users(flags.users, Prefixes::refused);
+      load_users(flags.users, Prefixes::bind_writes);
   if (!users.ok()) return fail(users.status());
   flags.options.users = *users;
   std::function<void()> reload;
@@ -197,7 +197,7 @@ int serve(CLI::App& app, ServeFlags& flags) {
     reload = [its_file = *config, table = *users, path = flags.users, its = *tls,
               metrics = flags.metrics.reload] {
       if (its_file) its_file->reload();
-      if (table) reload_users(path, Prefixes::refused, *table);
+      if (table) reload_users(path, Prefixes::bind_writes, *table);
       if (its) reload_tls(*its);
       metrics->reload();
     };

@@ -78,8 +78,9 @@ Subcommand add_user_add(CLI::App& parent) {
       ->required()
       ->allow_extra_args(false);
   app->add_option("--prefix", flags->prefixes,
-                  "It may name only keys that begin so. A gateway for Redis keeps this; a server "
-                  "cannot, and refuses such a user. May be repeated. Default: all keys")
+                  "It may write only keys that begin so, and at a gateway for Redis name only "
+                  "these. At a server it reads all records: its client does that itself. May be "
+                  "repeated. Default: all keys")
       ->type_name("TEXT")
       ->allow_extra_args(false);
   app->add_option("--secret-file", flags->secret_file,

@@ -101,7 +101,8 @@ class SocketAcceptor::Newcomer final : public FrameStream::Handler {
       return Status(Code::denied, fmt::format("there is no user {} with this secret", user_));
     }
     users.wrong().right(place_, user_, now);
-    who_ = std::make_shared<const layout::Identity>(layout::Identity{user_, record.rights});
+    who_ = std::make_shared<const layout::Identity>(
+        layout::Identity{user_, record.rights, record.prefixes});
     stream_->send(FrameKind::proven, 0, login_->proven(record.rights));
     login_.reset();
     return Status();
