@@ -32,6 +32,7 @@ class GatewayUsersTest : public ::testing::Test {
     add("reader", {"--right", "read"});
     add("writer", {"--right", "read", "--right", "write"});
     add("shop", {"--right", "read", "--right", "write", "--prefix", "shop:", "--prefix", "cart:"});
+    add("keeper", {"--right", "read", "--right", "admin"});
     ASSERT_TRUE(store_.start());
     ASSERT_TRUE(gateway_.start());
   }
@@ -177,7 +178,7 @@ TEST_F(GatewayUsersTest, AUserIsKeptToItsPrefixes) {
   }
   EXPECT_GT(tried, 20);
   EXPECT_EQ(writer.say({"MGET", "other", "sho", "shop", "shop:1"}), "*($1 $1 $1 $a)");
-  // What looks at all keys, or tells what others have done.
+  // What looks at all keys, or administers.
   for (const std::vector<std::string>& words : {std::vector<std::string>{"scan", "0"},
                                                 {"keys", "*"},
                                                 {"randomkey"},
@@ -191,11 +192,42 @@ TEST_F(GatewayUsersTest, AUserIsKeptToItsPrefixes) {
               HasSubstr("shop read write prefix=shop: prefix=cart:\n"));
 }
 
+// What administers tells what others have asked for, and forgets it.
+TEST_F(GatewayUsersTest, OnlyWhoAdministersMayCallWhatDoes) {
+  RedisClient keeper = connect_as("keeper"), reader = connect_as("reader"),
+              writer = connect_as("writer");
+  EXPECT_EQ(writer.say({"SET", "a", "1"}), "+OK");
+  int tried = 0;
+  for (const RespReply& command : reader.ask({"COMMAND"}).elements) {
+    if (!std::ranges::any_of(command.elements[2].elements,
+                             [](const RespReply& flag) { return flag.text == "admin"; })) {
+      continue;
+    }
+    ++tried;
+    const std::string name = command.elements[0].text;
+    for (RedisClient* client : {&reader, &writer}) {
+      const std::string user = client == &reader ? "reader" : "writer";
+      EXPECT_EQ(client->say({name, "get"}), no_permission(user, name));
+      EXPECT_EQ(client->say({name, "reset"}), no_permission(user, name));
+    }
+    EXPECT_THAT(keeper.say({name, "no such"}), Not(StartsWith("-NOPERM"))) << name;
+  }
+  EXPECT_EQ(tried, 3) << "SLOWLOG, LATENCY, CONFIG";
+  EXPECT_THAT(keeper.say({"CONFIG", "GET", "maxclients"}), HasSubstr("maxclients"));
+  EXPECT_THAT(keeper.say({"SLOWLOG", "GET"}), HasSubstr("SET"));
+  EXPECT_EQ(keeper.say({"SLOWLOG", "RESET"}), "+OK");
+  // It is no right to write.
+  EXPECT_EQ(keeper.say({"SET", "a", "2"}), no_permission("keeper", "set"));
+  EXPECT_EQ(keeper.say({"GET", "a"}), "$1");
+}
+
 TEST_F(GatewayUsersTest, SecretsAreInNoListAndNoLog) {
-  RedisClient writer = connect_as("writer");
+  RedisClient writer = connect_as("writer"), keeper = connect_as("keeper");
   EXPECT_EQ(writer.say({"AUTH", "reader", "a wrong secret"}), kWrongPassword);
   writer.say({"SET", "a", "1"});
-  EXPECT_THAT(writer.say({"SLOWLOG", "GET", "-1"}), Not(HasSubstr("secret")));
+  const std::string slow = keeper.say({"SLOWLOG", "GET", "-1"});
+  EXPECT_THAT(slow, HasSubstr("auth"));
+  EXPECT_THAT(slow, Not(HasSubstr("secret")));
   EXPECT_THAT(writer.say({"CLIENT", "LIST"}), Not(HasSubstr("secret")));
   gateway_.stop();
   EXPECT_THAT(gateway_.process().out() + gateway_.process().err(), Not(HasSubstr("secret of")));
@@ -206,7 +238,7 @@ TEST_F(GatewayUsersTest, UsersAreTakenOnAgainBySighup) {
   ASSERT_EQ(scalio(scratch_, {"user", "remove", users_, "writer"}).status, 0);
   ASSERT_EQ(kill(gateway_.process().pid(), SIGHUP), 0);
   while (gateway_.process().running() &&
-         gateway_.process().err().find("2 users") == std::string::npos) {
+         gateway_.process().err().find("3 users") == std::string::npos) {
     std::this_thread::yield();
   }
   EXPECT_EQ(writer.say({"SET", "a", "1"}), "+OK") << "who is connected stays so";

@@ -754,6 +754,20 @@ TEST_F(UsersTest, AServerRefusesPrefixesOfWhoFills) {
   EXPECT_THAT(refused.err, HasSubstr("user both has prefixes of keys and the right read+fill"));
 }
 
+// The right to administrate opens nothing at a server.
+TEST_F(UsersTest, WhoAdministersMayNotWrite) {
+  add("keeper", "the keeper's secret", {"--right", "read", "--right", "admin"});
+  reload("4 users");
+  EXPECT_THAT(scalio(scratch_, {"user", "list", file_}).out, HasSubstr("keeper read admin\n"));
+  EXPECT_THAT(as("keeper", {"put", "key", "x"}).err, HasSubstr("user keeper may not write"));
+  EXPECT_EQ(as("keeper", {"stat"}).status, 0);
+  const Finished both =
+      scalio(scratch_, {"user", "add", file_, "both", "--right", "read", "--right", "admin",
+                        "--prefix", "a:", "--secret-file", secret_file("keeper")});
+  EXPECT_EQ(both.status, 2);
+  EXPECT_THAT(both.err, HasSubstr("user both: prefixes of keys and the right admin"));
+}
+
 TEST_F(UsersTest, UsersAreTakenOnAgainBySighup) {
   EXPECT_EQ(as("writer", {"put", "key", "value"}).status, 0);
   EXPECT_EQ(scalio(scratch_, {"user", "list", file_}).out,
@@ -819,7 +833,7 @@ TEST_F(UsersTest, AFileThatOthersMayReadOrThatIsWrongIsRefused) {
   EXPECT_THAT(scalio(scratch_, {"user", "add", file_ + "2", "x", "--right", "write",
                                 "--secret-file", secret_file("reader")})
                   .err,
-              HasSubstr("neither read nor read+fill"));
+              HasSubstr("user x: it has neither read nor read+fill"));
 }
 
 }  // namespace

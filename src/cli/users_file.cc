@@ -74,7 +74,7 @@ Result<layout::UserRecord> record_of(const toml::table& user) {
   if (!keys) return Status(Code::invalid, "its secret is none that `scalio user add` has written");
   const Result<layout::Rights> rights = rights_of(names);
   if (!rights.ok()) return rights.status();
-  if (Status s = check_prefixes(prefixes); !s.ok()) return s;
+  if (Status s = check_prefixes(prefixes, *rights); !s.ok()) return s;
   return layout::UserRecord{*rights, *keys, std::move(prefixes)};
 }
 
@@ -138,6 +138,7 @@ std::vector<std::string> names_of(layout::Rights rights) {
   std::vector<std::string> names;
   names.emplace_back((rights & layout::kMayFill) != 0 ? kFillRight : kReadRight);
   if ((rights & layout::kMayWrite) != 0) names.emplace_back(kWriteRight);
+  if ((rights & layout::kMayAdmin) != 0) names.emplace_back(kAdminRight);
   return names;
 }
 
@@ -150,9 +151,12 @@ Result<layout::Rights> rights_of(const std::vector<std::string>& names) {
       rights |= layout::kMayRead | layout::kMayFill;
     } else if (name == kWriteRight) {
       rights |= layout::kMayWrite;
+    } else if (name == kAdminRight) {
+      rights |= layout::kMayAdmin;
     } else {
-      return Status(Code::invalid, fmt::format("there is no right '{}': {}, {} and {} are", name,
-                                               kReadRight, kFillRight, kWriteRight));
+      return Status(Code::invalid,
+                    fmt::format("there is no right '{}': {}, {}, {} and {} are", name, kReadRight,
+                                kFillRight, kWriteRight, kAdminRight));
     }
   }
   if ((rights & layout::kMayRead) == 0) {
@@ -162,7 +166,12 @@ Result<layout::Rights> rights_of(const std::vector<std::string>& names) {
   return rights;
 }
 
-Status check_prefixes(const std::vector<std::string>& prefixes) {
+Status check_prefixes(const std::vector<std::string>& prefixes, layout::Rights rights) {
+  if (!prefixes.empty() && (rights & layout::kMayAdmin) != 0) {
+    return {Code::invalid, fmt::format("prefixes of keys and the right {}, which exclude each "
+                                       "other: who administers is told of all keys",
+                                       kAdminRight)};
+  }
   const auto fits = [](char c) { return c > ' ' && c <= '~' && c != '"' && c != '\\'; };
   const bool all_fit = std::ranges::all_of(prefixes, [&](const std::string& prefix) {
     return !prefix.empty() && prefix.size() <= kMaxPrefix && std::ranges::all_of(prefix, fits);

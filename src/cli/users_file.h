@@ -18,6 +18,7 @@ namespace scalio::cli {
 inline constexpr char kReadRight[] = "read";
 inline constexpr char kFillRight[] = "read+fill";
 inline constexpr char kWriteRight[] = "write";
+inline constexpr char kAdminRight[] = "admin";
 std::vector<std::string> names_of(layout::Rights rights);
 // Fails with invalid: there is no such right, or none to read.
 Result<layout::Rights> rights_of(const std::vector<std::string>& names);
@@ -38,8 +39,8 @@ void reload_users(const std::string& path, Prefixes prefixes, fabric::UserTable&
 
 // Of a user's prefixes of keys, which are printable ASCII without quotes and backslashes.
 inline constexpr std::size_t kMostPrefixes = 8, kMaxPrefix = 100;
-// Fails with invalid.
-Status check_prefixes(const std::vector<std::string>& prefixes);
+// Fails with invalid: also of who administers, and is told of all keys.
+Status check_prefixes(const std::vector<std::string>& prefixes, layout::Rights rights);
 
 // Replaces the file by what `change` makes of it, all or nothing, while no other process does so.
 // Owner, group and mode stay; a new one, which is made if `may_be_new`, only its owner may read.

@@ -25,7 +25,8 @@ using Rights = std::uint8_t;
 constexpr Rights kMayRead = 1;   // the region and the SSDs; statistics
 constexpr Rights kMayFill = 2;   // write the region: the cache that others read
 constexpr Rights kMayWrite = 4;  // requests that change the store
-constexpr Rights kAllRights = kMayRead | kMayFill | kMayWrite;
+constexpr Rights kMayAdmin = 8;  // a gateway's settings and slow log; of a server nothing yet
+constexpr Rights kAllRights = kMayRead | kMayFill | kMayWrite | kMayAdmin;
 
 // Whom a connection has turned out to be.
 struct Identity {

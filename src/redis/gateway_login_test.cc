@@ -68,6 +68,29 @@ TEST_F(GatewayLoginTest, WhoGuessesKeepsNoOtherUserOut) {
   EXPECT_EQ(find(kSecret, kPlace), Code::ok);
 }
 
+// Where its secret was said, a user is not kept out by who has many places.
+TEST_F(GatewayLoginTest, WhatManyPlacesGuessKeepsNoUserOutWhereItsSecretWasRight) {
+  ASSERT_EQ(find(kSecret, kPlace), Code::ok);
+  for (unsigned i = 0; i < 10 * fabric::WrongSecrets::kAllAtOnce; ++i) {
+    table_->wrong().count("tcp 10.0.1." + std::to_string(i), "app", loop_->now());
+  }
+  EXPECT_EQ(find(kSecret, kOther), Code::busy);
+  EXPECT_EQ(find(kSecret, kPlace), Code::ok);
+}
+
+// Nor where it was right at this moment.
+TEST_F(GatewayLoginTest, WhatIsGuessedWhileARightSecretIsLookedAtDoesNotMatter) {
+  const RedisSession session = from(kPlace);
+  std::optional<Code> found;
+  begin("app", kSecret, session, &found);
+  ASSERT_FALSE(found.has_value());
+  for (unsigned i = 0; i < 10 * fabric::WrongSecrets::kAllAtOnce; ++i) {
+    table_->wrong().count("tcp 10.0.1." + std::to_string(i), "app", loop_->now());
+  }
+  turn_until(*loop_, [&] { return found.has_value(); });
+  EXPECT_EQ(found, Code::ok);
+}
+
 // It is found out on another thread, and heard of on this one, which has other users by then.
 TEST_F(GatewayLoginTest, WhoIsRemovedWhileItsSecretIsLookedAtIsRefused) {
   const RedisSession session = from(kPlace);

@@ -194,10 +194,11 @@ std::string denial(const CommandCall& call) {
   if (call.state().users == nullptr || (row.flags & kLogin) != 0) return {};
   const GatewayUser* const user = call.session().user.get();
   if (user == nullptr) return "NOAUTH Authentication required.";
-  // Without keys it looks at all of them, or tells what others have asked for.
-  const bool all_keys = row.first_key == 0 && (row.flags & (kReadonly | kAdmin)) != 0;
-  if (((row.flags & kWrite) != 0 && (user->rights & layout::kMayWrite) == 0) ||
-      (all_keys && !user->prefixes.empty())) {
+  const unsigned needed = ((row.flags & kWrite) != 0 ? unsigned{layout::kMayWrite} : 0U) |
+                          ((row.flags & kAdmin) != 0 ? unsigned{layout::kMayAdmin} : 0U);
+  // Without keys it looks at all of them.
+  const bool all_keys = row.first_key == 0 && (row.flags & kReadonly) != 0;
+  if ((user->rights & needed) != needed || (all_keys && !user->prefixes.empty())) {
     return fmt::format("NOPERM User {} has no permissions to run the '{}' command", user->name,
                        row.name);
   }

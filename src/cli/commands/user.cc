@@ -21,9 +21,12 @@ struct UserFlags {
 };
 
 int add(const UserFlags& flags) {
+  const auto fail_of_user = [&flags](const Status& why) {
+    return fail(Status(why.code(), fmt::format("user {}: {}", flags.name, why.message())));
+  };
   Result<layout::Rights> rights = rights_of(flags.rights);
-  if (!rights.ok()) return fail(rights.status());
-  if (Status s = check_prefixes(flags.prefixes); !s.ok()) return fail(s);
+  if (!rights.ok()) return fail_of_user(rights.status());
+  if (Status s = check_prefixes(flags.prefixes, *rights); !s.ok()) return fail_of_user(s);
   const Result<std::string> secret =
       flags.secret_file.empty() ? ask_secret(flags.name) : read_secret(flags.secret_file);
   if (!secret.ok()) return fail(secret.status());
@@ -73,7 +76,8 @@ Subcommand add_user_add(CLI::App& parent) {
   app->add_option("NAME", flags->name, "Letters, digits, '-' and '_', 64 at most")->required();
   app->add_option("--right", flags->rights,
                   "read: use the cache and read the SSDs; read+fill: and fill the cache, which "
-                  "others read; write: change the store. May be repeated")
+                  "others read; write: change the store; admin: at a gateway for Redis SLOWLOG, "
+                  "LATENCY and CONFIG, at a server nothing. May be repeated")
       ->type_name("RIGHT")
       ->required()
       ->allow_extra_args(false);
