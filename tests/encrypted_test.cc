@@ -226,6 +226,30 @@ TEST_F(Encrypted, TheCertificateOfMetricsIsRenewedBySighup) {
   EXPECT_EQ(ready(), "ready\n");
 }
 
+// Of a target as of a server, SIGHUP included.
+TEST_F(Encrypted, MetricsOfATargetAreByHttps) {
+  const Store store(scratch_, {});
+  const std::vector<std::string> words = {
+      SCALIO_PROGRAM, "nvmf-target",  "--listen",  "127.0.0.1:0",
+      "--ns",         store.ssd(0),   "--metrics", "tls:127.0.0.1:0",
+      "--tls-cert",   file("server"), "--tls-key", file("server-key")};
+  Process target(words, scratch_ / "target");
+  const auto wait_until_said = [&](const std::string& text) {
+    while (target.running() && (target.out() + target.err()).find(text) == std::string::npos)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return target.running();
+  };
+  ASSERT_TRUE(wait_until_said("ready\n")) << target.err();
+  const std::string url =
+      "https://127.0.0.1:" + said(target.err(), "metrics and health on https://127.0.0.1:");
+  target.signal(SIGHUP);
+  EXPECT_TRUE(wait_until_said("the certificate of metrics was read again")) << target.err();
+  if (!there("curl")) GTEST_SKIP() << "this machine has no curl";
+  const Finished ready =
+      run({"curl", "-sS", "--cacert", file("ca"), url + "readyz"}, scratch_ / "curl");
+  EXPECT_EQ(ready.out, "ready\n") << ready.err;
+}
+
 TEST_F(Encrypted, RedisClientsAreServed) {
   serve(certified());
   RedisGateway gateway(scratch_, uri_,

@@ -131,7 +131,7 @@ TEST_F(OfferedSsds, AndTheServerNeedAddressesOfThisMachine) {
   expect_refused("tcp:192.0.2.1:7000", {"--insecure"}, "cannot listen at tcp:192.0.2.1:7000");
   expect_refused("unix:/missing/directory/socket", {},
                  "cannot listen at /missing/directory/socket");
-  expect_refused(store.tcp_uri(), {"--nvmf", "192.0.2.1:4420"},
+  expect_refused(store.tcp_uri(), {"--insecure", "--nvmf", "192.0.2.1:4420"},
                  "cannot listen at tcp:192.0.2.1:4420");
 }
 
@@ -146,8 +146,19 @@ TEST_F(OfferedSsds, AndTheServerAreOpenToANetworkOnlyIfToldTo) {
     EXPECT_THAT(served.err, HasSubstr("or say --insecure")) << address;
     EXPECT_FALSE(std::filesystem::exists(store.dir() + "/epoch")) << "it was opened";
   }
+  // Whoever asks who may use the server: SSDs and metrics have no users.
+  for (const char* option : {"--nvmf", "--metrics"}) {
+    for (const char* address : {"0.0.0.0:0", "[::]:0", "192.0.2.1:4420"}) {
+      const Finished served = scalio(scratch_, {"serve", "--dir", store.dir(), "--cache", "4M",
+                                                "--listen", store.unix_uri(), option, address});
+      EXPECT_EQ(served.status, 2) << option << ' ' << address;
+      EXPECT_THAT(served.err, HasSubstr("or say --insecure")) << option << ' ' << address;
+      EXPECT_FALSE(std::filesystem::exists(store.dir() + "/epoch")) << "it was opened";
+    }
+  }
   const Scratch scratch("open");
-  Store open(scratch, {.serve = {"--insecure", "--listen", "tcp:0.0.0.0:0"}});
+  Store open(scratch, {.serve = {"--insecure", "--listen", "tcp:0.0.0.0:0", "--nvmf", "0.0.0.0:0",
+                                 "--metrics", "0.0.0.0:0"}});
   EXPECT_TRUE(open.start());
 }
 

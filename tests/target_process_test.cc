@@ -151,6 +151,23 @@ TEST(NvmfTarget, RunsBesideTheServer) {
   store.stop();
 }
 
+TEST(NvmfTarget, IsOpenToANetworkIfToldToOrIfHostsProveWhoTheyAre) {
+  const Scratch scratch("nvmf-target-open");
+  const std::string file = make_file(scratch / "file", 1 << 20);
+  const std::filesystem::path hosts = scratch / "hosts";
+  std::ofstream(hosts) << "nqn.2014-08.org.example:a "
+                          "DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:\n";
+  std::filesystem::permissions(hosts, std::filesystem::perms::owner_read);
+  int number = 0;
+  for (const std::string& option : {std::string("--insecure"), "--dhchap " + hosts.string()}) {
+    Running target(scratch, "--ns " + file + " " + option, "/dev/null",
+                   "open-" + std::to_string(++number), "0.0.0.0:0");
+    EXPECT_EQ(target.first_line(), "ready") << option;
+    target.process().signal(SIGTERM);
+    target.expect_success();
+  }
+}
+
 TEST(NvmfTarget, BadUse) {
   const Scratch scratch("nvmf-target-bad");
   const std::string file = make_file(scratch / "file", 1 << 20);
@@ -175,6 +192,19 @@ TEST(NvmfTarget, BadUse) {
   expect_refused({"--listen", any, "--ns", file, file}, "give each once");
   expect_refused({"--listen", any, "--ns", file, "--nqn", "files"}, "is not an NQN");
   expect_refused({"--listen", any, "--ns", file, "--allow-host", "me"}, "is not an NQN");
+  for (const char* open : {"0.0.0.0:0", "[::]:0", "192.0.2.1:4420"}) {
+    expect_refused({"--listen", open, "--ns", file}, "or say --insecure");
+    expect_refused({"--listen", any, "--ns", file, "--metrics", open}, "or say --insecure");
+  }
+  // The name of a host is no proof.
+  expect_refused({"--listen", "0.0.0.0:0", "--ns", file, "--allow-host",
+                  "nqn.2014-08.org.nvmexpress:uuid:5b1a2e1c-44dc-4fd3-a351-7c9e1f2ad3a1"},
+                 "or say --insecure");
+  expect_refused(
+      {"--listen", any, "--ns", file, "--metrics", "0", "--tls-cert", file, "--tls-key", file},
+      "write tls: there");
+  expect_refused({"--listen", any, "--ns", file, "--metrics", "tls:127.0.0.1:0"},
+                 "--metrics tls: needs a certificate");
 }
 
 }  // namespace

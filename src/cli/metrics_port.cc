@@ -35,7 +35,10 @@ std::string url_of(const net::Uri& at, bool tls) {
 // Its certificate and key, which are known to be good.
 Result<http::HttpsKey> https_key(const net::TlsFiles& files) {
   if (files.cert.empty()) {
-    return Status(Code::invalid, "--metrics tls: needs a certificate: --tls-cert and --tls-key");
+    return Status(
+        Code::invalid,
+        "--metrics tls: needs a certificate: --tls-cert and --tls-key, which are in place "
+        "of pre-shared keys");
   }
   const auto good = net::TlsContext::load(net::TlsContext::Role::server, files);
   if (!good.ok()) return good.status();
@@ -47,14 +50,12 @@ Result<http::HttpsKey> https_key(const net::TlsFiles& files) {
 }
 }  // namespace
 
-void MetricsFlag::add_to(CLI::App& app, bool tls_too) {
-  has_tls = tls_too;
+void MetricsFlag::add_to(CLI::App& app) {
   app.add_option("--metrics", at,
-                 fmt::format("Serve metrics for Prometheus, /healthz and /readyz by HTTP at this "
-                             "address; a port alone is on loopback{}. Whoever reaches it may read "
-                             "them. Default: off",
-                             has_tls ? "; tls:HOST:PORT is HTTPS" : ""))
-      ->type_name(has_tls ? "[tls:][HOST:]PORT" : "[HOST:]PORT");
+                 "Serve metrics for Prometheus, /healthz and /readyz by HTTP at this address; a "
+                 "port alone is on loopback; tls:HOST:PORT is HTTPS. Whoever reaches it may read "
+                 "them. Default: off")
+      ->type_name("[tls:][HOST:]PORT");
 }
 
 Result<std::unique_ptr<MetricsPort>> MetricsPort::start(const MetricsFlag& flag, Metrics metrics,
@@ -64,6 +65,14 @@ Result<std::unique_ptr<MetricsPort>> MetricsPort::start(const MetricsFlag& flag,
   const bool port_alone = std::ranges::all_of(where, [](char c) { return c >= '0' && c <= '9'; });
   Result<net::Uri> at = parse_host_port("--metrics", (port_alone ? "127.0.0.1:" : "") + where);
   if (!at.ok()) return at.status();
+  if (!flag.tls() && !flag.insecure && !net::is_loopback(at->host)) {
+    return Status(
+        Code::invalid,
+        fmt::format("--metrics {}: whoever reaches it could read all of it, in clear. Say "
+                    "tls:HOST:PORT, with --tls-cert and --tls-key, or a port alone, "
+                    "which is on loopback; or say --insecure",
+                    flag.at));
+  }
   std::optional<http::HttpsKey> https;
   if (flag.tls()) {
     Result<http::HttpsKey> key = https_key(flag.files);

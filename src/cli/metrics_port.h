@@ -37,16 +37,15 @@ class MetricsReload {
 };
 
 struct MetricsFlag {
-  std::string at;  // empty: off
-  bool has_tls = false;
-  net::TlsFiles files;  // for tls:
+  std::string at;         // empty: off
+  bool insecure = false;  // other machines may read them in clear
+  net::TlsFiles files;    // for tls:
   const std::shared_ptr<MetricsReload> reload = std::make_shared<MetricsReload>();
 
-  // Adds --metrics, with tls: for commands that have the options of TLS too. `this` must outlive
-  // the parsing.
-  void add_to(CLI::App& app, bool tls_too);
+  // Adds --metrics. `this` must outlive the parsing.
+  void add_to(CLI::App& app);
   // Whether it is by HTTPS.
-  bool tls() const { return has_tls && at.starts_with("tls:"); }
+  bool tls() const { return at.starts_with("tls:"); }
   // What it has open.
   std::size_t descriptors() const { return at.empty() ? 0 : http::HttpServer::kDescriptors; }
 };

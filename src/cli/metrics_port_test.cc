@@ -58,6 +58,19 @@ TEST_F(MetricsPortTest, APortAloneIsOnLoopback) {
   EXPECT_EQ(open("nowhere").code(), Code::invalid);
 }
 
+TEST_F(MetricsPortTest, IsInClearBeyondLoopbackOnlyIfToldTo) {
+  for (const char* at : {"0.0.0.0:0", "[::]:0", "192.0.2.1:9109", "metrics.example:9109"}) {
+    const Status refused = open(at).status();
+    EXPECT_EQ(refused.code(), Code::invalid) << at;
+    EXPECT_THAT(refused.message(), HasSubstr("--insecure"));
+  }
+  EXPECT_THAT(open("tls:0.0.0.0:0").status().message(), HasSubstr("needs a certificate"));
+  MetricsFlag told;
+  told.at = "0.0.0.0:0";
+  told.insecure = true;
+  EXPECT_TRUE(MetricsPort::start(told, echoed).ok());
+}
+
 TEST_F(MetricsPortTest, IsReadyWhileItServes) {
   const auto port = open("127.0.0.1:0");
   ASSERT_TRUE(port.ok()) << port.status().to_string();

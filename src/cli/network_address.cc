@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "net/socket.h"
+
 namespace scalio::cli {
 
 namespace {
@@ -23,6 +25,15 @@ Result<net::Uri> parse_network_uri(std::string_view option, const std::string& t
     return not_one(option, "tcp:HOST:PORT or rdma:HOST:PORT", text);
   }
   return uri;
+}
+
+Status check_open_target(std::string_view option, const net::Uri& uri, std::string_view proof) {
+  if (net::is_loopback(uri.host)) return Status();
+  return {Code::invalid,
+          fmt::format("{} {}: whoever reaches it could read every record. Say which hosts may, by "
+                      "{} FILE; or listen on loopback; or say --insecure, where a network is "
+                      "closed to all others",
+                      option, uri.text(), proof)};
 }
 
 }  // namespace scalio::cli

@@ -16,4 +16,8 @@ Result<net::Uri> parse_host_port(std::string_view option, const std::string& tex
 // "tcp:HOST:PORT" or "rdma:HOST:PORT". Likewise.
 Result<net::Uri> parse_network_uri(std::string_view option, const std::string& text);
 
+// Of an NVMe/TCP target that is to listen there and asks no host to prove who it is: fails with
+// invalid if other machines could reach it. `proof` is the option by which it would ask.
+Status check_open_target(std::string_view option, const net::Uri& uri, std::string_view proof);
+
 }  // namespace scalio::cli

@@ -129,7 +129,12 @@ Status TargetProcess::launch() {
   arguments.insert(arguments.end(), ssds_.begin(), ssds_.end());
   arguments.insert(arguments.end(), {"--threads", std::to_string(settings_.threads), "--spin",
                                      std::to_string(settings_.spin / kMicrosecond)});
-  if (!settings_.dhchap.empty()) arguments.insert(arguments.end(), {"--dhchap", settings_.dhchap});
+  // Who may listen where was this process's to check.
+  if (settings_.dhchap.empty()) {
+    arguments.emplace_back("--insecure");
+  } else {
+    arguments.insert(arguments.end(), {"--dhchap", settings_.dhchap});
+  }
   if (settings_.clients > 0) {
     const std::size_t most = settings_.clients * kConnectionsOfAClient + kConnectionsOfOthers;
     arguments.insert(arguments.end(), {"--max-connections", std::to_string(most)});

@@ -7,8 +7,8 @@ dd if=/dev/urandom of=/scratch/file bs=64k count=128 2>/dev/null
 sync
 
 start_target() {
-  scalio nvmf-target --listen $ADDRESS:4420 --ns /dev/nvme0n1 /scratch/file --nqn $NQN "$@" \
-    >/tmp/target 2>&1 &
+  scalio nvmf-target --listen $ADDRESS:4420 --insecure --ns /dev/nvme0n1 /scratch/file --nqn $NQN \
+    "$@" >/tmp/target 2>&1 &
   target=$!
   soon grep -q ready /tmp/target
 }

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <functional>
 #include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -35,6 +36,7 @@ struct NvmfTargetFlags {
   nvmf::TargetOptions options;
   std::string dhchap;
   std::uint64_t max_connections = 0;
+  bool insecure = false;
   MetricsFlag metrics;
   bool end_with_stdin = false;
   bool json = false;
@@ -72,6 +74,9 @@ Result<nvmf::TargetOptions> options_of(const NvmfTargetFlags& flags) {
   for (const std::string& at : flags.listen) {
     Result<net::Uri> uri = parse_host_port("--listen", at);
     if (!uri.ok()) return uri.status();
+    if (!flags.insecure && flags.dhchap.empty()) {
+      if (Status s = check_open_target("--listen", *uri, "--dhchap"); !s.ok()) return s;
+    }
     options.listen.push_back(*uri);
   }
   for (const std::string& path : flags.namespaces) options.namespaces.push_back({path, {}});
@@ -116,25 +121,41 @@ std::string figures_of(const nvmf::EmbeddedTarget& target, std::uint64_t max_con
   return json_text(figures);
 }
 
+// As of other commands, files of TLS that nobody would use are an error.
+Result<MetricsFlag> metrics_of(const NvmfTargetFlags& flags) {
+  if (!flags.metrics.files.empty() && !flags.metrics.tls()) {
+    return Status(Code::invalid,
+                  "--tls-cert and --tls-key are those of --metrics tls:HOST:PORT, which is not "
+                  "given: write tls: there, or leave them out");
+  }
+  MetricsFlag metrics = flags.metrics;
+  metrics.insecure = flags.insecure;
+  return metrics;
+}
+
 int serve(const NvmfTargetFlags& flags) {
   start_logging(flags.log_level);
+  const Result<MetricsFlag> metrics = metrics_of(flags);
+  if (!metrics.ok()) return fail(metrics.status());
   Result<nvmf::TargetOptions> options = options_of(flags);
   if (!options.ok()) return fail(options.status());
 
   // Started by a server, it is /proc/self/exe, and would be called "exe" by ps and top.
   pthread_setname_np(pthread_self(), "scalio-target");
   const auto stop = std::make_shared<TargetStop>();
-  Status watched = on_stop_signal([stop](int signal) { stop->ask(signal_name(signal)); });
+  std::function<void()> reload;
+  if (metrics->tls()) reload = [its = metrics->reload] { its->reload(); };
+  Status watched = on_stop_signal([stop](int signal) { stop->ask(signal_name(signal)); }, reload);
   if (watched.ok() && flags.end_with_stdin) watched = stop_with_stdin(stop);
   if (!watched.ok()) return fail(watched);
   std::signal(SIGPIPE, SIG_IGN);
   const Result<std::unique_ptr<MetricsPort>> port =
-      MetricsPort::start(flags.metrics, metrics::target_metrics);
+      MetricsPort::start(*metrics, metrics::target_metrics);
   if (!port.ok()) return fail(port.status());
   const Result<std::uint64_t> connections = fit_descriptors(
       {"connections of hosts (--max-connections)", flags.max_connections, kUsualConnections,
        options->threads * (options->namespaces.size() + kOfAThread) + kOwnDescriptors +
-           nvmf::TargetLimits::kToldWhy + flags.metrics.descriptors(),
+           nvmf::TargetLimits::kToldWhy + metrics->descriptors(),
        1});
   if (!connections.ok()) return fail(connections.status());
   options->limits.max_connections = *connections;
@@ -162,6 +183,19 @@ void add_hosts(CLI::App& app, NvmfTargetFlags& flags) {
                  "In place of --allow-host: lines \"NQN SECRET\" or \"NQN SECRET "
                  "CONTROLLER-SECRET\" of the hosts that may connect, which must prove that they "
                  "are these (DH-HMAC-CHAP)")
+      ->type_name("FILE");
+  app.add_flag("--insecure", flags.insecure,
+               "Listen beyond loopback too where nobody is asked who it is: whoever connects may "
+               "read all that is served, and at --metrics these, in clear");
+}
+
+void add_metrics(CLI::App& app, MetricsFlag& metrics) {
+  metrics.add_to(app);
+  app.add_option("--tls-cert", metrics.files.cert,
+                 "Of metrics at a tls: address, this server's certificate, in PEM, with those "
+                 "between it and the CA")
+      ->type_name("FILE");
+  app.add_option("--tls-key", metrics.files.key, "Its private key, in PEM, without a password")
       ->type_name("FILE");
 }
 
@@ -205,7 +239,7 @@ Subcommand add_nvmf_target(CLI::App& parent) {
   app->add_flag(
       "--end-with-stdin", flags->end_with_stdin,
       "Stop when stdin ends: a program that holds a pipe to it takes it along when it dies");
-  flags->metrics.add_to(*app, false);
+  add_metrics(*app, flags->metrics);
   app->add_flag("--json", flags->json,
                 "Say \"ready\" as a line of JSON, with addresses, NQN and namespaces");
   app->add_option("--log-level", flags->log_level, "How much to log, on stderr")
@@ -221,10 +255,11 @@ Subcommand add_nvmf_target(CLI::App& parent) {
       "Prints \"ready\" on stdout when hosts can connect. SIGTERM, SIGINT or SIGHUP stops it "
       "cleanly; a "
       "second one "
-      "at once.\n\n"
+      "at once. With --metrics tls: SIGHUP reads the certificate again instead.\n\n"
       "Examples:\n"
-      "  scalio nvmf-target --listen 0.0.0.0:4420 --ns /var/lib/scalio/ssd-*\n"
-      "  scalio nvmf-target --listen 10.0.0.7:4420 --ns /dev/nvme0n1 /dev/nvme1n1 \\\n"
+      "  scalio nvmf-target --listen 0.0.0.0:4420 --dhchap /etc/scalio/hosts --ns "
+      "/var/lib/scalio/ssd-*\n"
+      "  scalio nvmf-target --listen 10.0.0.7:4420 --insecure --ns /dev/nvme0n1 /dev/nvme1n1 \\\n"
       "    --allow-host nqn.2014-08.org.nvmexpress:uuid:5b1a2e1c-44dc-4fd3-a351-7c9e1f2ad3a1\n"
       "On a host, with Linux's own initiator:\n"
       "  nvme discover -t tcp -a 10.0.0.7 -s 4420\n"

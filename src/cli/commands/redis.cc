@@ -145,6 +145,7 @@ int serve(CLI::App& app, RedisFlags& flags) {
   if (!tls.ok()) return fail(tls.status());
   MetricsFlag metrics = flags.metrics;
   metrics.files = flags.tls;
+  metrics.insecure = flags.insecure;
   const auto stop = std::make_shared<GatewayStop>();
   const Result<std::shared_ptr<fabric::UserTable>> users =
       load_users(flags.users, Prefixes::bind_all);
@@ -207,7 +208,8 @@ void declare(CLI::App& app, RedisFlags& flags) {
                  "everybody, everything")
       ->type_name("FILE");
   app.add_flag("--insecure", flags.insecure,
-               "Listen beyond loopback too, where whoever connects may do everything");
+               "Listen beyond loopback too, where whoever connects may do everything, and at "
+               "--metrics read these, in clear");
   app.add_option("--max-clients", flags.max_clients,
                  "Most connections at one time. Default: 1024, or as many as descriptors allow")
       ->type_name("N")
@@ -218,7 +220,7 @@ void declare(CLI::App& app, RedisFlags& flags) {
       ->check(CLI::Range(0, 3'600'000).description(""))
       ->capture_default_str();
   add_config(app, flags.config);
-  flags.metrics.add_to(app, true);
+  flags.metrics.add_to(app);
   app.add_flag("--json", flags.json, "Say \"ready\" as a line of JSON, with the addresses");
   app.add_option("--log-level", flags.log_level, "How much to log, on stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))

@@ -70,6 +70,9 @@ Result<std::optional<net::Uri>> own_target(const ServeFlags& flags) {
       return Status(Code::invalid, "either --nvmf or --nvmf-target, not both");
     Result<net::Uri> uri = parse_host_port("--nvmf", flags.nvmf);
     if (!uri.ok()) return uri.status();
+    if (!flags.insecure && flags.nvmf_dhchap.empty()) {
+      if (Status s = check_open_target("--nvmf", *uri, "--nvmf-dhchap"); !s.ok()) return s;
+    }
     // Now, and not when the store has been opened.
     if (Status s = fabric::check_listen(fabric::Transports::servers, {*uri}); !s.ok()) return s;
     return std::optional(*uri);
@@ -179,6 +182,7 @@ int serve(CLI::App& app, ServeFlags& flags) {
   if (!tls.ok()) return fail(tls.status());
   flags.options.tls = *tls;
   flags.metrics.files = flags.tls;
+  flags.metrics.insecure = flags.insecure;
   start_logging(flags.log_level);
 
   auto stop = std::make_shared<ServeStop>();
@@ -297,8 +301,8 @@ void add_access(CLI::App& app, ServeFlags& flags) {
                  "everything")
       ->type_name("FILE");
   app.add_flag("--insecure", flags.insecure,
-               "Without users listen beyond loopback too, where whoever connects may do "
-               "everything");
+               "Listen beyond loopback too where nobody is asked who it is: whoever connects may "
+               "do everything, at --nvmf read all records, at --metrics read these, in clear");
 }
 
 void declare(CLI::App& app, ServeFlags& flags) {
@@ -335,7 +339,7 @@ void declare(CLI::App& app, ServeFlags& flags) {
       ->capture_default_str();
   add_config(app, flags.config);
   add_access(app, flags);
-  flags.metrics.add_to(app, true);
+  flags.metrics.add_to(app);
   add_server_tls(app, flags.tls);
   add_tuning(app, o);
   app.add_option("--log-level", flags.log_level, "How much to log, on stderr")
