@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <scalio/client.h>
 
 #include <csignal>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
@@ -13,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/redis_client.h"
 #include "support/store.h"
 
 namespace scalio::testing {
@@ -193,10 +196,28 @@ TEST(Configuration, IsReadAgainOnSighup) {
     return server.running();
   };
   ASSERT_TRUE(wait_for("ready\n")) << server.err();
-  write("log-level = 'debug'\nthreads = 1\n");
+  write("log-level = 'debug'\nmax-clients = 65536\nslow = 0\nthreads = 1\n");
   server.signal(SIGHUP);
+  // In the order of their names: when the last was said the others have been taken.
   ASSERT_TRUE(wait_for("--threads: 1, was its default: at the next start")) << server.err();
   EXPECT_TRUE(wait_for("--log-level: debug, was its default"));
+  EXPECT_THAT(server.err(), HasSubstr("--max-clients: 65536 at the next start"));
+  const std::vector<std::string> at = {"--server", store.unix_uri()};
+  const auto client = [&](std::vector<std::string> args) {
+    args.insert(args.end(), at.begin(), at.end());
+    return scalio(scratch, args);
+  };
+  EXPECT_EQ(client({"put", "the-key", "value"}).status, 0);
+  EXPECT_THAT(client({"stat", "--slow"}).out, HasSubstr("the-key"));
+  {
+    write("log-level = 'debug'\nmax-clients = 1\nthreads = 1\n");
+    server.signal(SIGHUP);
+    ASSERT_TRUE(wait_for("--slow: its default, was 0")) << server.err();
+    EXPECT_THAT(server.err(), HasSubstr("--max-clients: 1, was 65536"));
+    const Result<std::unique_ptr<Client>> one = Client::connect(store.unix_uri());
+    ASSERT_TRUE(one.ok()) << one.status().to_string();
+    EXPECT_THAT(client({"stat"}).err, HasSubstr("has 1 connections already"));
+  }
   write("log-level = 'loud'\n");
   server.signal(SIGHUP);
   EXPECT_TRUE(wait_for("nothing is changed")) << server.err();
@@ -222,9 +243,20 @@ TEST_F(Served, AGatewayReadsItsConfigurationAgainOnSighup) {
     return gateway.running();
   };
   ASSERT_TRUE(wait_for("ready\n")) << gateway.err();
-  std::ofstream(file, std::ios::app) << "log-level = 'debug'\nslow = 0\n";
+  std::ofstream(file, std::ios::app)
+      << "log-level = 'debug'\nmax-clients = 1\nslow = 0\nusers = '/no/file'\n";
   gateway.signal(SIGHUP);
-  EXPECT_TRUE(wait_for("--slow: 0, was its default: at the next start")) << gateway.err();
+  ASSERT_TRUE(wait_for("--users: /no/file, was its default: at the next start")) << gateway.err();
+  {
+    RedisClient one((scratch_.sockets() / "redis").string());
+    EXPECT_EQ(one.say({"CONFIG", "GET", "slowlog-log-slower-than"}),
+              "*($slowlog-log-slower-than $0)");
+    EXPECT_EQ(one.say({"CONFIG", "GET", "maxclients"}), "*($maxclients $1)");
+    EXPECT_EQ(one.say({"SET", "key", "value"}), "+OK");
+    EXPECT_EQ(one.say({"SLOWLOG", "LEN"}), ":1");
+    RedisClient other((scratch_.sockets() / "redis").string());
+    EXPECT_EQ(RedisClient::text(other.receive()), "-ERR max number of clients reached");
+  }
   EXPECT_TRUE(wait_for("--log-level: debug, was its default")) << gateway.err();
   gateway.signal(SIGTERM);
   const auto ended = gateway.wait(std::chrono::seconds(30));

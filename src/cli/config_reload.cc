@@ -74,6 +74,7 @@ void add_config(CLI::App& app, std::string& file) {
 
 Result<std::shared_ptr<ConfigReload>> read_config(CLI::App& app, const std::string& file,
                                                   ConfigReload::Declare declare,
+                                                  ConfigReload::Takers takers,
                                                   std::initializer_list<const char*> required) {
   std::shared_ptr<ConfigReload> config;
   if (!file.empty()) {
@@ -81,8 +82,8 @@ Result<std::shared_ptr<ConfigReload>> read_config(CLI::App& app, const std::stri
         [initial = app.get_option("--log-level")->get_default_str()](const std::string& level) {
           spdlog::set_level(spdlog::level::from_str(level.empty() ? initial : level));
         };
-    config = std::make_shared<ConfigReload>(app, file, std::move(declare),
-                                            ConfigReload::Takers{{"--log-level", take_level}});
+    takers.emplace("--log-level", take_level);
+    config = std::make_shared<ConfigReload>(app, file, std::move(declare), std::move(takers));
     if (Status status = apply_config_file(app, file); !status.ok()) return status;
     config->loaded(app);
   }

@@ -60,10 +60,11 @@ class ConfigReload {
 void add_config(CLI::App& app, std::string& file);
 
 // Sets what the file has and `app`, which has been parsed, was not given. What it gives is for
-// SIGHUP, and takes on another --log-level; null without a file. Failures: as apply_config_file;
-// invalid: an option of `required` is in neither.
+// SIGHUP, and takes on another --log-level and what has one of `takers`; null without a file.
+// Failures: as apply_config_file; invalid: an option of `required` is in neither.
 Result<std::shared_ptr<ConfigReload>> read_config(CLI::App& app, const std::string& file,
                                                   ConfigReload::Declare declare,
+                                                  ConfigReload::Takers takers,
                                                   std::initializer_list<const char*> required);
 
 }  // namespace scalio::cli

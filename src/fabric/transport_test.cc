@@ -127,6 +127,25 @@ TEST_P(Transport, TooManyConnectionsAreBusy) {
   wait_until([&] { return try_connect(server.uri(GetParam()), 0, "me").ok(); });
 }
 
+TEST_P(Transport, HowManyConnectionsThereMayBeCanChange) {
+  Limits limits;
+  limits.max_connections = 2;
+  TestServer server(GetParam(), limits, 2, TestTransports::servers);
+  std::unique_ptr<Connection> first = connect_to(server), second;
+  EXPECT_EQ(server.server->set_max_connections(1), 1u);
+  EXPECT_EQ(try_connect(server.uri(GetParam()), 0, "me").code(), Code::busy);
+  EXPECT_TRUE(first->alive());
+  // No more than at the start.
+  EXPECT_EQ(server.server->set_max_connections(5), 2u);
+  // Over TCP the NIC learns a little later that the lane has refused one.
+  wait_until([&] {
+    auto connected = try_connect(server.uri(GetParam()), 0, "me");
+    if (connected.ok()) second = *std::move(connected);
+    return second != nullptr;
+  });
+  EXPECT_EQ(try_connect(server.uri(GetParam()), 0, "me").code(), Code::busy);
+}
+
 TEST_P(Transport, OperationsAreDoneOnTheRegion) {
   TestServer server(GetParam(), {}, 2, TestTransports::servers);
   std::unique_ptr<Connection> c = connect_to(server);

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <future>
@@ -43,6 +44,7 @@ struct Gateway::Impl {
   Impl(Client& client, EventLoop& event_loop, GatewayLimits limits)
       : loop(event_loop),
         state(client, event_loop, limits),
+        most_clients(limits.connections),
         accept_again(event_loop, [this] { accept_all(); }),
         grace(event_loop, [this] { close_all(); }),
         remove_ended(event_loop,
@@ -64,6 +66,7 @@ struct Gateway::Impl {
   EventLoop& loop;
   std::unique_ptr<GatewayUsers> users;  // null: there are none
   GatewayState state;
+  const std::size_t most_clients;
   std::shared_ptr<const net::TlsSource> tls;
   net::LimitedLog log;
   std::deque<Door> doors;
@@ -74,7 +77,7 @@ struct Gateway::Impl {
   WaitList changed;
   bool stopping = false;
   // What was asked on the loop may come when it is gone.
-  const std::shared_ptr<const Impl*> here = std::make_shared<const Impl*>(this);
+  const std::shared_ptr<Impl*> here = std::make_shared<Impl*>(this);
 };
 
 // Until nobody waits: the watch tells of changes only.
@@ -199,6 +202,23 @@ Result<std::string> Gateway::figures() const {
                   "or stands still");
   }
   return text.get();
+}
+
+void Gateway::set_slow(Nanos slow) {
+  impl_->loop.run_on_loop([slow, here = std::weak_ptr(impl_->here)] {
+    const auto impl = here.lock();
+    if (!impl) return;
+    (*impl)->state.limits.slow = slow;
+    (*impl)->state.slow.set_threshold(slow);
+  });
+}
+
+std::uint64_t Gateway::set_max_clients(std::uint64_t clients) {
+  const std::size_t most = std::min<std::size_t>(clients, impl_->most_clients);
+  impl_->loop.run_on_loop([most, here = std::weak_ptr(impl_->here)] {
+    if (const auto impl = here.lock()) (*impl)->state.limits.connections = most;
+  });
+  return most;
 }
 
 void Gateway::stop() {

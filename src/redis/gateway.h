@@ -38,6 +38,12 @@ class Gateway {
   Task<void> serve();
   // Any thread, once serve() was called or before.
   void stop();
+  // What of the limits may change while it serves. Any thread. A command that takes so long is kept
+  // for SLOWLOG from now on.
+  void set_slow(Nanos slow);
+  // So many connections it takes from now on, but no more than at the start; how many that is. Who
+  // is connected stays.
+  std::uint64_t set_max_clients(std::uint64_t clients);
   // What it does, as JSON: docs/metrics.md has what of it. Any thread but that of the client's
   // loop, which is waited for, 2 s at most. Failures: timed_out.
   Result<std::string> figures() const;

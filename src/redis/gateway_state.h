@@ -68,7 +68,7 @@ struct GatewayState {
 
   Client& client;
   EventLoop& loop;
-  const GatewayLimits limits;
+  GatewayLimits limits;           // `connections` and `slow` may become others
   GatewayUsers* users = nullptr;  // null: everybody may do everything
   const Nanos started;
   KeyTurns turns;

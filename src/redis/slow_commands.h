@@ -39,12 +39,12 @@ class SlowCommands {
   // The newest is 0.
   const SlowCommand& newest(std::size_t i) const { return kept_[kept_.size() - 1 - i]; }
   void clear() { kept_ = {}; }
-  Nanos threshold() const { return threshold_; }
+  void set_threshold(Nanos threshold) { threshold_ = threshold; }
 
  private:
   void keep(const CommandCall& call, Nanos took);
 
-  const Nanos threshold_;
+  Nanos threshold_;
   std::uint64_t next_id_ = 0;
   Ring<SlowCommand> kept_;  // oldest first
 };

@@ -120,6 +120,12 @@ void LaneThread::tell_figures(std::function<void(std::uint32_t, std::string)> ta
       [this, take = std::move(take)]() mutable { loop_->spawn(tell_each(std::move(take))); });
 }
 
+void LaneThread::set_slow(Nanos threshold) {
+  loop_->run_on_loop([this, threshold] {
+    for (const auto& s : shards_) s->shard->set_slow(threshold);
+  });
+}
+
 void LaneThread::stop_shards() {
   if (thread_.joinable()) loop_->run_on_loop([this] { scrub_.reset(); });
   for (auto& s : shards_) {

@@ -57,6 +57,9 @@ class LaneThread {
   // of the loop: what clients wait for goes on in between. Any thread.
   void tell_figures(std::function<void(std::uint32_t shard, std::string figures)> take);
 
+  // From now on a write that takes so long is in the slow log of its shard. Any thread.
+  void set_slow(Nanos threshold);
+
   // Stops the shards that serve, beside those of other lanes; await_stop() says how that ended.
   void stop_shards();
   Status await_stop();

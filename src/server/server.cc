@@ -417,6 +417,14 @@ std::vector<std::string> Server::addresses() const {
   return out;
 }
 
+void Server::set_slow(Nanos threshold) {
+  for (const auto& lane : impl_->lanes) lane->set_slow(threshold);
+}
+
+std::uint64_t Server::set_max_clients(std::uint64_t clients) {
+  return impl_->fabric->set_max_connections(clients);
+}
+
 std::string Server::summary() const { return impl_->summary; }
 
 namespace {

@@ -74,6 +74,12 @@ class Server {
   // on one of its own. Each lane is asked on its thread, and waited for, 2 s at most. Failures:
   // timed_out.
   Result<std::string> figures() const;
+  // What of the options may change while it serves, on any thread. A write that takes so long is in
+  // the slow log from now on.
+  void set_slow(Nanos threshold);
+  // So many connections a lane takes from now on, but no more than at the start; how many that is.
+  // Who is connected stays.
+  std::uint64_t set_max_clients(std::uint64_t clients);
   // One line: the store, its SSDs, the cache, what was recovered.
   std::string summary() const;
 

@@ -89,6 +89,8 @@ class Shard final : public fabric::Service {
   const LargeValueCounters& values() const { return values_.counters(); }
   // What the buckets hold, but for what is being merged.
   const layout::BucketTotals& buckets() const { return log_.buckets(); }
+  // From now on a write that takes so long is in the slow log.
+  void set_slow(Nanos threshold) { slow_log_.set_threshold(threshold); }
   std::string stat();  // JSON
   // The same, and under "latency" what Prometheus makes histograms of.
   std::string figures();

@@ -23,6 +23,7 @@ class SlowLog {
   // What takes `threshold` or longer is slow.
   explicit SlowLog(Nanos threshold) : threshold_(threshold) {}
 
+  void set_threshold(Nanos threshold) { threshold_ = threshold; }
   // A write has ended with `code`, and took so long from its arrival to its answer.
   void write_ended(const layout::Request& request, Code code, Nanos took) {
     if (took >= threshold_) [[unlikely]]
@@ -44,7 +45,7 @@ class SlowLog {
   };
   void keep(const layout::Request& request, Code code, Nanos took);
 
-  const Nanos threshold_;
+  Nanos threshold_;
   std::uint64_t seen_ = 0;
   std::vector<SlowWrite> kept_;  // a ring: the oldest is at seen_ % kKept once it is full
 };

@@ -29,6 +29,10 @@ TEST(SlowLog, KeepsWhatTookAsLongAsTheThreshold) {
   EXPECT_EQ(one["outcome"], "full");
   EXPECT_EQ(one["value_bytes"], 5);
   EXPECT_EQ(one["us"], 1000);
+  log.set_threshold(2 * kMillisecond);
+  log.write_ended(put("quick now"), Code::ok, kMillisecond);
+  EXPECT_EQ(log.to_json()["seen"], 1);
+  EXPECT_EQ(log.to_json()["threshold_us"], 2000);
 }
 
 TEST(SlowLog, KeepsTheLastAndOfThemTheFirstBytesOfTheKey) {

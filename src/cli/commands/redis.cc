@@ -15,6 +15,7 @@
 #include "cli/config_reload.h"
 #include "cli/logging.h"
 #include "cli/metrics_port.h"
+#include "cli/reloaded_limits.h"
 #include "cli/service_manager.h"
 #include "cli/stop_signals.h"
 #include "cli/tls_flags.h"
@@ -49,9 +50,11 @@ struct RedisFlags {
 void declare(CLI::App& app, RedisFlags& flags);
 
 // Options of the file and of the command line together.
-Result<std::shared_ptr<ConfigReload>> complete(CLI::App& app, RedisFlags& flags) {
-  Result<std::shared_ptr<ConfigReload>> config = read_config(
-      app, flags.config, &ConfigReload::fresh<RedisFlags, declare>, {"--server", "--listen"});
+Result<std::shared_ptr<ConfigReload>> complete(CLI::App& app, RedisFlags& flags,
+                                               ConfigReload::Takers takers) {
+  Result<std::shared_ptr<ConfigReload>> config =
+      read_config(app, flags.config, &ConfigReload::fresh<RedisFlags, declare>, std::move(takers),
+                  {"--server", "--listen"});
   if (!config.ok()) return config;
   try {
     flags.client.check();
@@ -135,7 +138,10 @@ Result<std::string> figures_of(const redis::Gateway& gateway) {
 }
 
 int serve(CLI::App& app, RedisFlags& flags) {
-  const Result<std::shared_ptr<ConfigReload>> config = complete(app, flags);
+  using LiveLimits = ReloadedLimits<redis::Gateway>;
+  const auto live = std::make_shared<LiveLimits>();
+  const Result<std::shared_ptr<ConfigReload>> config =
+      complete(app, flags, LiveLimits::takers(live, redis::GatewayLimits().slow));
   if (!config.ok()) return fail(config.status());
   start_logging(flags.log_level);
   const Result<std::vector<net::Uri>> addresses = addresses_of(flags);
@@ -186,6 +192,7 @@ int serve(CLI::App& app, RedisFlags& flags) {
   if (int status = say_ready(**gateway, flags.json); status != kSuccess) return status;
   const MetricsPort::Serving serving(port->get(),
                                      [&gateway = **gateway] { return figures_of(gateway); });
+  const LiveLimits::Running running(*live, **gateway);
   stop->set(gateway->get());
   (*client)->run((*gateway)->serve());
   stop->set(nullptr);
@@ -239,7 +246,8 @@ Subcommand add_redis(CLI::App& parent) {
       "Prints \"ready\" on stdout when clients can connect. SIGTERM, SIGINT or SIGHUP stops it "
       "cleanly; a second one at once. With --config, --users or tls: SIGHUP reads the "
       "configuration "
-      "file, the users and the files of TLS again instead.\n"
+      "file, the users and the files of TLS again instead; a new log level, --slow and "
+      "--max-clients count at once.\n"
       "Under systemd it is a service of Type=notify. Every option but --config can stand in the "
       "configuration file: listen = [\"unix:/run/redis.sock\"]. The command line wins.\n\n"
       "Examples:\n"

@@ -12,6 +12,7 @@
 #include "cli/logging.h"
 #include "cli/metrics_port.h"
 #include "cli/network_address.h"
+#include "cli/reloaded_limits.h"
 #include "cli/service_manager.h"
 #include "cli/size.h"
 #include "cli/status_page.h"
@@ -171,10 +172,25 @@ Status check_open(const ServeFlags& flags) {
   return Status();
 }
 
+// What SIGHUP does; nothing: it stops the server. `config` and `tls` may be null.
+std::function<void()> reload_of(const ServeFlags& flags, std::shared_ptr<ConfigReload> config,
+                                std::shared_ptr<net::TlsSource> tls) {
+  const std::shared_ptr<fabric::UserTable> users = flags.options.users;
+  if (!config && !users && !tls && !flags.metrics.tls()) return {};
+  return [config, users, path = flags.users, tls, metrics = flags.metrics.reload] {
+    if (config) config->reload();
+    if (users) reload_users(path, Prefixes::bind_writes, *users);
+    if (tls) reload_tls(*tls);
+    metrics->reload();
+  };
+}
+
 int serve(CLI::App& app, ServeFlags& flags) {
-  const Result<std::shared_ptr<ConfigReload>> config =
-      read_config(app, flags.config, &ConfigReload::fresh<ServeFlags, declare>,
-                  {"--dir", "--cache", "--listen"});
+  using LiveLimits = ReloadedLimits<server::Server>;
+  const auto live = std::make_shared<LiveLimits>();
+  const Result<std::shared_ptr<ConfigReload>> config = read_config(
+      app, flags.config, &ConfigReload::fresh<ServeFlags, declare>,
+      LiveLimits::takers(live, server::ServerOptions().slow), {"--dir", "--cache", "--listen"});
   if (!config.ok()) return fail(config.status());
   if (Status status = check_open(flags); !status.ok()) return fail(status);
   const Result<std::shared_ptr<net::TlsSource>> tls =
@@ -196,17 +212,7 @@ int serve(CLI::App& app, ServeFlags& flags) {
       load_users(flags.users, Prefixes::bind_writes);
   if (!users.ok()) return fail(users.status());
   flags.options.users = *users;
-  std::function<void()> reload;
-  if (*config || *users || *tls || flags.metrics.tls()) {
-    reload = [its_file = *config, table = *users, path = flags.users, its = *tls,
-              metrics = flags.metrics.reload] {
-      if (its_file) its_file->reload();
-      if (table) reload_users(path, Prefixes::bind_writes, *table);
-      if (its) reload_tls(*its);
-      metrics->reload();
-    };
-  }
-  Status watched = on_stop_signal(on_stop, reload);
+  Status watched = on_stop_signal(on_stop, reload_of(flags, *config, *tls));
   if (!watched.ok()) return fail(watched);
   // A client that goes away is an error of a write, not the end of the server.
   std::signal(SIGPIPE, SIG_IGN);
@@ -229,6 +235,7 @@ int serve(CLI::App& app, ServeFlags& flags) {
   if (*target)
     spdlog::info("SSDs are offered over NVMe/TCP, read-only, on {}", (*target)->address().text());
   const MetricsPort::Serving serving(port->get(), [&s = **server] { return s.figures(); });
+  const LiveLimits::Running running(*live, **server);
   stop->ready = true;
   if (int status = print("ready\n"); status != kSuccess) return status;
   notify_ready((*server)->summary());
@@ -356,8 +363,10 @@ Subcommand add_serve(CLI::App& parent) {
   app->footer(
       "Prints \"ready\" on stdout when clients can connect. SIGTERM or SIGINT stops it cleanly; "
       "another one later, or one before \"ready\", at once. SIGHUP reads the configuration file "
-      "again, the users and the files of TLS: these and a new log level count at once, and what "
-      "else has changed is named; without --config, --users and tls: it stops the server as well. "
+      "again, the users and the files of TLS: these, a new log level, --slow and --max-clients "
+      "count "
+      "at once, and what else has changed is named; without --config, --users and tls: it stops "
+      "the server as well. "
       "Under systemd it is a service of Type=notify.\n"
       "Every option but --config can stand in the configuration file: cache = \"64M\", listen = "
       "[\"unix:/run/s.sock\"].\n"

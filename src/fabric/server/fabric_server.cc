@@ -151,6 +151,11 @@ void FabricServer::Impl::stop() {
 FabricServer::FabricServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 FabricServer::~FabricServer() { stop(); }
 void FabricServer::stop() { impl_->stop(); }
+std::size_t FabricServer::set_max_connections(std::size_t most) {
+  for (const auto& port : impl_->ports) most = port->set_max_connections(most);
+  return most;
+}
+
 std::vector<net::Uri> FabricServer::addresses() const { return impl_->listening.addresses; }
 
 Nanos FabricServer::nic_cpu_time() const {

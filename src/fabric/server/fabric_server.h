@@ -53,6 +53,10 @@ class FabricServer {
   // not be one of their threads: it waits for them. Idempotent.
   void stop();
 
+  // So many each lane may have from now on, but no more than Limits::max_connections; how many that
+  // is. Who is connected stays. Any thread.
+  std::size_t set_max_connections(std::size_t most);
+
   // Where it listens, with the ports that the kernel picked.
   std::vector<net::Uri> addresses() const;
   // CPU time used so far by what stands in for the NIC; 0 if nothing does.

@@ -8,7 +8,12 @@ namespace scalio::fabric {
 
 LanePort::LanePort(std::uint32_t lane, LaneEndpoint endpoint, std::uint64_t epoch, int epoch_fd,
                    const Limits& limits)
-    : lane_(lane), endpoint_(endpoint), epoch_(epoch), epoch_fd_(epoch_fd), limits_(limits) {}
+    : lane_(lane),
+      endpoint_(endpoint),
+      epoch_(epoch),
+      epoch_fd_(epoch_fd),
+      limits_(limits),
+      max_connections_(limits.max_connections) {}
 
 LanePort::~LanePort() { SCALIO_ASSERT(peers_.empty() && newcomers_.empty()); }
 
@@ -18,6 +23,12 @@ void LanePort::hand_over(std::function<void()> admit) {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
     admit();
   });
+}
+
+std::size_t LanePort::set_max_connections(std::size_t most) {
+  most = std::min(most, limits_.max_connections);
+  max_connections_.store(most, std::memory_order_relaxed);
+  return most;
 }
 
 Result<Bytes> LanePort::ask_service(ServerPeer& peer, ByteView request) {
@@ -33,19 +44,20 @@ Result<Bytes> LanePort::ask_service(ServerPeer& peer, ByteView request) {
 // Where there are several users, none may keep the others out: of what these do not have it leaves
 // an eighth.
 Status LanePort::check_room(const ServerPeer& peer) const {
-  if (peers_.size() >= limits_.max_connections) {
+  const std::size_t most = max_connections_.load(std::memory_order_relaxed);
+  if (peers_.size() >= most) {
     return {Code::busy, fmt::format("lane {} has {} connections already, which is the most", lane_,
                                     peers_.size())};
   }
   if (!peer.who || limits_.users->count() < 2) return Status();
   const auto found = of_users_.find(peer.who->user);
   const std::size_t its = found == of_users_.end() ? 0 : found->second;
-  const std::size_t not_of_others = limits_.max_connections - (peers_.size() - its);
+  const std::size_t not_of_others = most - (peers_.size() - its);
   const std::size_t left = std::max<std::size_t>(not_of_others / 8, 1);
   if (its == 0 || its + left < not_of_others) return Status();
   return {Code::busy, fmt::format("user {} has {} of the {} connections that lane {} may have, and "
                                   "the rest is for other users",
-                                  peer.who->user, its, limits_.max_connections, lane_)};
+                                  peer.who->user, its, most, lane_)};
 }
 
 void LanePort::keep(std::unique_ptr<ServerPeer> peer) {

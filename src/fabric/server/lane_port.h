@@ -36,6 +36,9 @@ class LanePort {
   // For an accepting thread: runs this on the lane's thread, to take over one client.
   void hand_over(std::function<void()> admit);
 
+  // Any thread: FabricServer's.
+  std::size_t set_max_connections(std::size_t most);
+
   // The rest is for transports on the lane's thread.
 
   Service& service() const { return *endpoint_.service; }
@@ -65,6 +68,8 @@ class LanePort {
   const std::uint64_t epoch_;
   const int epoch_fd_;
   const Limits limits_;
+  // Of peers; what is for those that have not said hello stays as it was.
+  std::atomic<std::size_t> max_connections_;
   std::unordered_map<ServerPeer*, std::unique_ptr<ServerPeer>> peers_;  // those the service knows
   std::map<std::string, std::size_t> of_users_;  // how many of these are whose
   // They have not said hello.
