@@ -21,11 +21,12 @@ bool is_for_readers(RequestKind kind) {
          kind == RequestKind::store_time;
 }
 
-// In words why who is connected may not ask for this, which is not for readers; empty: it may. Each
+// In words why a user may not ask for this, which is not for readers; empty: it may. Each
 // request about a large value names its key, and is refused by the shard if that is not the key
 // that the upload was begun for.
-std::string denial(const layout::Identity& who, ByteView message) {
-  if ((who.rights & layout::kMayWrite) == 0) return fmt::format("user {} may not write", who.user);
+std::string denial(const fabric::Peer& peer, ByteView message) {
+  const layout::Identity& who = *peer.who;
+  if (!peer.may(layout::kMayWrite)) return fmt::format("user {} may not write", who.user);
   if (who.prefixes.empty()) return {};
   const std::optional<layout::Request> request = layout::decode_request(message);
   // What is malformed the shard refuses.
@@ -111,7 +112,7 @@ void Lane::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message) 
     return peer.close(fmt::format("a request for shard {} before its hello", envelope->shard));
   }
   if (peer.who && !is_for_readers(envelope->kind)) {
-    if (const std::string why = denial(*peer.who, message); !why.empty()) {
+    if (const std::string why = denial(peer, message); !why.empty()) {
       Bytes out;
       layout::encode(out, layout::Reply{Code::denied, 0, why});
       return peer.reply(call, out);
