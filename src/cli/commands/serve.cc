@@ -6,6 +6,7 @@
 #include <csignal>
 #include <future>
 #include <memory>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/config_reload.h"
@@ -177,7 +178,8 @@ std::function<void()> reload_of(const ServeFlags& flags, std::shared_ptr<ConfigR
                                 std::shared_ptr<net::TlsSource> tls) {
   const std::shared_ptr<fabric::UserTable> users = flags.options.users;
   if (!config && !users && !tls && !flags.metrics.tls()) return {};
-  return [config, users, path = flags.users, tls, metrics = flags.metrics.reload] {
+  return [config = std::move(config), users, path = flags.users, tls = std::move(tls),
+          metrics = flags.metrics.reload] {
     if (config) config->reload();
     if (users) reload_users(path, Prefixes::bind_writes, *users);
     if (tls) reload_tls(*tls);
