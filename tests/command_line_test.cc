@@ -116,6 +116,15 @@ TEST_F(Served, ControlCharactersDoNotReachTheTerminal) {
   EXPECT_THAT(get.err, Not(HasSubstr("\x1b")));
 }
 
+// A service manager tries again what ends with 3: memory that others hold may come back.
+TEST(Memory, ThatIsNotThereNowIsNoBadUse) {
+  Scratch scratch("line");
+  Store store(scratch, {.ssds = 1, .cache = "1048576G"});
+  const Finished serve = run(store.serve_command(), scratch / "serve");
+  EXPECT_EQ(serve.status, kFailure) << serve.err;
+  EXPECT_THAT(serve.err, HasSubstr("a cache of 1073741824 MiB is too large: "));
+}
+
 // Each step of a GET, of a key that is in a write slot, of one that an SSD has, of one that is not
 // there.
 TEST_F(Served, AGetIsTraced) {

@@ -24,7 +24,7 @@ inline Status check_client_memory(std::uint64_t clients, std::uint64_t shards,
                                   std::uint64_t cache_bytes, const AvailableMemory& available) {
   const std::uint64_t of_clients = memory_of_clients(clients, shards);
   if (cache_bytes + of_clients <= available.bytes) return Status();
-  return Status(Code::invalid,
+  return Status(Code::unavailable,
                 fmt::format("{} clients (--max-clients) of {} slices may take {} MiB beside a "
                             "cache of {} MiB: {} has {} MiB of memory available",
                             clients, shards, of_clients >> 20, cache_bytes >> 20, available.of,

@@ -25,7 +25,7 @@ TEST(ClientMemory, AsManyAsFitBesideTheCacheMayBe) {
   AvailableMemory less = enough;
   --less.bytes;
   const Status refused = check_client_memory(1000, 36, kCache, less);
-  EXPECT_EQ(refused.code(), Code::invalid);
+  EXPECT_EQ(refused.code(), Code::unavailable);
   for (const char* said : {"1000 clients (--max-clients)", "36 slices", "cache of 64 MiB"}) {
     EXPECT_THAT(refused.message(), HasSubstr(said));
   }

@@ -209,9 +209,10 @@ Status check(const ServerOptions& o) {
   if (o.batch_max < 1) return Status(Code::invalid, "a batch has at least 1 record");
   if (o.spin > Spin::kMostBound) return Status(Code::invalid, "a spin lasts 1 ms at most");
   if (o.nic_threads < 1) return Status(Code::invalid, "at least 1 thread stands in for a NIC");
+  // Others may give memory back: a killed server's clients that still map its cache, for one.
   const AvailableMemory available = available_memory();
   if (o.cache_bytes > available.bytes) {
-    return Status(Code::invalid,
+    return Status(Code::unavailable,
                   fmt::format("a cache of {} MiB is too large: {} has {} MiB of memory available",
                               o.cache_bytes >> 20, available.of, available.bytes >> 20));
   }
