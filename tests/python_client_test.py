@@ -450,6 +450,26 @@ class AsyncTest(unittest.IsolatedAsyncioTestCase):
         self.assertTrue(any(isinstance(o, int) for o in outcomes))
         self.assertTrue(all(isinstance(o, (int, scalio.Busy)) for o in outcomes))
 
+    async def test_async_with_connects(self):
+        client = scalio.AsyncClient(store.uri, scalio.Options(in_flight=9))
+        with self.assertRaisesRegex(scalio.Unavailable, "not connected: .*async with"):
+            await client.put("key", b"value")
+        await client.close()
+        async with client as entered:
+            self.assertIs(entered, client)
+            await client.put("key", b"entered")
+            self.assertEqual((await client.get("key")).value, b"entered")
+        with self.assertRaisesRegex(scalio.Unavailable, "closed"):
+            await client.get("key")
+        with self.assertRaisesRegex(scalio.Unavailable, "closed"):
+            async with client:
+                pass
+        with self.assertRaises(TypeError):
+            scalio.AsyncClient(12)
+        with self.assertRaises(scalio.Unavailable):
+            async with scalio.AsyncClient("unix:/nowhere"):
+                pass
+
     async def test_a_cancelled_task_leaves_the_others_alone(self):
         task = asyncio.ensure_future(self.client.put("cancelled", b"value"))
         await asyncio.sleep(0)

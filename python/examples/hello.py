@@ -24,7 +24,7 @@ def increment(client: scalio.Client, key: str) -> int:
 
 async def many(uri: str) -> int:
     """Many operations in flight, on one thread."""
-    async with await scalio.AsyncClient.connect(uri) as client:
+    async with scalio.AsyncClient(uri) as client:
         await asyncio.gather(*(client.put(f"many-{i}", b"value") for i in range(100)))
         records = await client.multi_get(f"many-{i}" for i in range(100))
         return sum(isinstance(r, scalio.Record) for r in records)

@@ -8,7 +8,7 @@
 
 and in programs that use asyncio:
 
-    async with await scalio.AsyncClient.connect("unix:/run/scalio.sock") as client:
+    async with scalio.AsyncClient("unix:/run/scalio.sock") as client:
         await client.put("key", b"value")
 
 Operations are linearizable, and what was written is durable. Keys are 1 to 255 bytes, any bytes; a

@@ -22,33 +22,48 @@ class AsyncClient:
     An operation whose task is cancelled goes on: a write may still happen.
     """
 
-    def __init__(self, handle: int) -> None:
-        """For connect()."""
-        self._loop = asyncio.get_running_loop()
-        self._handle: Optional[int] = handle
+    def __init__(self, uri: str, options: Options = Options()) -> None:
+        """As scalio.Client, but not connected: `async with` connects it, and so does connect()."""
+        if not isinstance(uri, str):
+            raise TypeError(f"a URI is a str, not {type(uri).__name__}")
+        self._uri, self._options = uri, options
+        self._loop: Optional[asyncio.AbstractEventLoop] = None  # where it connects
+        self._handle: Optional[int] = None
+        self._closed = False
         self._waiting: Dict[int, Tuple[asyncio.Future, Callable[[int], Any]]] = {}
         self._threads: Set[asyncio.Future] = set()
         self._numbers = itertools.count(1)
         # Kept as long as C may call it.
         self._done = _c_api.DONE(self._end)
-        try:
-            self._queue = _c_api.new_queue(_IN_FLIGHT)
-        except ScalioError:
-            _c_api.c.scalio_client_free(handle)
-            raise
-        self._loop.add_reader(_c_api.c.scalio_queue_fd(self._queue), self._poll)
 
     @classmethod
     async def connect(cls, uri: str, options: Options = Options()) -> AsyncClient:
-        """As scalio.Client; the loop goes on meanwhile."""
-        return cls(await asyncio.to_thread(_c_api.connect, uri, options))
+        """A client that is connected; the loop goes on meanwhile. Failures: as of scalio.Client."""
+        client = cls(uri, options)
+        await client._connect()
+        return client
+
+    async def _connect(self) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        handle = None
+        try:
+            handle = await asyncio.to_thread(_c_api.connect, self._uri, self._options)
+            self._queue = _c_api.new_queue(_IN_FLIGHT)
+        except BaseException:
+            self._loop = None
+            if handle is not None:
+                _c_api.c.scalio_client_free(handle)
+            raise
+        loop.add_reader(_c_api.c.scalio_queue_fd(self._queue), self._poll)
+        self._handle = handle
 
     async def close(self) -> None:
         """Waits until all operations in flight have ended, and leaves. Once closed, operations
         raise Unavailable."""
         handle, self._handle = self._handle, None
-        if handle is None:
+        if handle is None or self._loop is None:
             return
+        self._closed = True
         if self._threads:
             await asyncio.wait(self._threads)
         await asyncio.to_thread(_c_api.c.scalio_client_free, handle)
@@ -57,6 +72,9 @@ class AsyncClient:
         _c_api.c.scalio_queue_free(self._queue)
 
     async def __aenter__(self) -> AsyncClient:
+        if self._loop is None:
+            await self._connect()
+        self._open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -143,13 +161,16 @@ class AsyncClient:
 
     def _open(self) -> int:
         if self._handle is None:
-            raise Unavailable("the client is closed")
+            raise Unavailable("the client is closed" if self._closed else
+                              "the client is not connected: use it in `async with`, or make it by "
+                              "`await AsyncClient.connect(uri)`")
         return self._handle
 
     async def _begin(self, call: _c_api.Call, convert: Callable[[int], Any]) -> Any:
         name, arguments = call
         handle = self._open()
         number = next(self._numbers)
+        assert self._loop is not None
         future = self._loop.create_future()
         self._waiting[number] = future, convert
         failure = getattr(_c_api.c, f"scalio_{name}_async")(
