@@ -188,6 +188,13 @@ class BlockingTest(unittest.TestCase):
             self.client.put("ends", b"", ttl=5, end=5)
         with self.assertRaises(ValueError):
             self.client.put("ends", b"", end=1e10)
+        self.client.put("ends", b"value")
+        for call in (lambda: self.client.put("ends", b"", ttl=-5),
+                     lambda: self.client.set_end("ends", ttl=-0.001),
+                     lambda: self.client.write([scalio.Put("ends", b"", ttl=-5)])):
+            with self.assertRaisesRegex(ValueError, "a ttl of -"):
+                call()
+        self.assertEqual(self.client.get("ends").value, b"value")
 
     def test_records_of_a_batch_end(self):
         self.client.put("c", b"0")

@@ -222,6 +222,8 @@ def _expiry(ttl: Optional[float], end: Optional[float]) -> ExpiryOfC:
     seconds = ttl if ttl is not None else end
     if seconds is None:
         return ExpiryOfC(0, 0)
+    if ttl is not None and ttl < 0:
+        raise ValueError(f"a ttl of {ttl} seconds: one is 0 or more")
     nanoseconds = round(seconds * 1e9)
     if not nanoseconds < 2**63:
         raise ValueError(f"{seconds} seconds: an end is before the year 2262")

@@ -20,8 +20,8 @@ class Client:
     """
 
     def __init__(self, uri: str, options: Options = Options()) -> None:
-        """`uri` is "unix:/path", "tcp:host:port" or "rdma:host:port". Raises Invalid, Denied
-        (the user, its secret), Unavailable, TimedOut or Busy (too many clients)."""
+        """`uri` is "unix:/path", "tcp:host:port", "tls:host:port" or "rdma:host:port". Raises
+        Invalid, Denied (the user, its secret), Unavailable, TimedOut or Busy (too many clients)."""
         self._calls = 0
         self._changed = threading.Condition()
         self._handle: Optional[int] = None
