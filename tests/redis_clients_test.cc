@@ -262,7 +262,9 @@ TEST_F(Redis, ChangesPartsOfValues) {
   EXPECT_NE(large[1], '0');
   EXPECT_EQ(client.say({"INCRBYFLOAT", "large", "0"}), large);
   EXPECT_THAT(client.say({"SETRANGE", "s", "4294967296", "x"}), StartsWith("-ERR string exceeds"));
-  EXPECT_THAT(client.say({"APPEND", "s", std::string(2000, 'x')}), StartsWith("-ERR too large"));
+  EXPECT_THAT(client.say({"APPEND", "s", std::string(2000, 'x')}),
+              StartsWith("-ERR string exceeds maximum allowed size"));
+  EXPECT_EQ(client.say({"GET", "s"}), "$Hello Redis");
 }
 
 TEST_F(Redis, HandlesKeys) {
@@ -798,6 +800,34 @@ TEST_F(RedisLarge, EndAsOthersDo) {
   EXPECT_EQ(client.say({"PEXPIRE", "large", "-1"}), ":1");
   EXPECT_EQ(client.say({"GET", "large"}), "$-");
   EXPECT_EQ(client.say({"APPEND", "large", "new"}), ":3");
+}
+
+TEST_F(RedisLarge, AreAppendedTo) {
+  RedisClient client = connect();
+  const std::string text(600, 't');
+  EXPECT_EQ(client.say({"SET", "log", text, "EX", "1000"}), "+OK");
+  EXPECT_EQ(client.say({"APPEND", "log", text}), ":1200") << "which makes it one";
+  EXPECT_EQ(client.say({"APPEND", "log", "end"}), ":1203");
+  EXPECT_EQ(client.say({"GET", "log"}), "$" + text + text + "end");
+  expect_left(client, "log", 1000);
+  EXPECT_EQ(client.say({"APPEND", "new", std::string(100'000, 'n')}), ":100000");
+  EXPECT_EQ(client.say({"STRLEN", "new"}), ":100000");
+  EXPECT_EQ(client.say({"INCR", "new"}), kNoInteger);
+  EXPECT_EQ(client.say({"DECRBY", "log", "5"}), kNoInteger);
+
+  // Of several at one time none is lost.
+  constexpr int kClients = 4, kEach = 20;
+  std::vector<RedisClient> clients;
+  for (int i = 0; i < kClients; ++i) clients.push_back(connect());
+  for (int n = 0; n < kEach; ++n) {
+    for (RedisClient& one : clients) one.send(RedisClient::request({"APPEND", "new", "12345"}));
+  }
+  std::set<std::string> sizes;
+  for (int n = 0; n < kEach; ++n) {
+    for (RedisClient& one : clients) sizes.insert(RedisClient::text(one.receive()));
+  }
+  EXPECT_EQ(sizes.size(), std::size_t{kClients} * kEach);
+  EXPECT_TRUE(sizes.contains(":100400"));
 }
 
 // With its end such a record is over the inline limit.

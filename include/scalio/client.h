@@ -314,7 +314,8 @@ class Client {
 
   // Durably appends to the key's value; where the key does not exist, to an empty one. Done by the
   // server, once, between any two other writes of the key. An end stays. Failures: as put;
-  // too_large is said of the value that it would leave.
+  // too_large, if key and value would have more than inline_limit() bytes: it neither makes a value
+  // large nor changes one that is. Who needs that reads it and puts it by put_if.
   Task<Result<Appended>> append(std::string_view key, std::string_view text);
 
   // Likewise adds to the key's value: a decimal number of 64 bits with its sign, 0 where the key

@@ -121,7 +121,8 @@ class AsyncClient:
 
     async def append(self, key: Bytes, text: Bytes) -> Appended:
         """Durably appends to the key's value, or to an empty one: once, between any two other
-        writes of the key."""
+        writes of the key. Raises TooLarge if key and value would have more than `inline_limit`
+        bytes: it neither makes a value large nor changes one that is."""
         return await self._begin(_c_api.append_call(key, text), _c_api.appended)
 
     async def increment(self, key: Bytes, by: int = 1) -> Incremented:

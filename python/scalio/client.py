@@ -97,7 +97,8 @@ class Client:
 
     def append(self, key: Bytes, text: Bytes) -> Appended:
         """Durably appends to the key's value, or to an empty one: once, between any two other
-        writes of the key."""
+        writes of the key. Raises TooLarge if key and value would have more than `inline_limit`
+        bytes: it neither makes a value large nor changes one that is."""
         return self._wait(_c_api.append_call(key, text), _c_api.appended)
 
     def increment(self, key: Bytes, by: int = 1) -> Incremented:

@@ -423,6 +423,12 @@ Status Client::Impl::check_write(const layout::Request& request) const {
       layout::payload_size(request.key.size(), request.value.size(), request.end != 0);
   if (request.end > layout::kLatestEnd) return end_before_epoch();
   if (request.kind == RequestKind::increment || bytes <= geometry.inline_limit) return Status();
+  if (request.kind == RequestKind::append && geometry.value_size > 0) {
+    return Status(Code::too_large,
+                  fmt::format("key and value would have {} bytes, and an append leaves {} at most; "
+                              "read the value, and put what it is to be",
+                              bytes, geometry.inline_limit));
+  }
   return Status(Code::too_large,
                 fmt::format("key and value have {} bytes, the store takes {}; copy it to one "
                             "that is formatted with a larger inline limit",

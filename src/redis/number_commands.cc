@@ -13,9 +13,17 @@
 namespace scalio::redis {
 namespace {
 
+// A number of 64 bits, with its sign.
+constexpr std::uint64_t kLongestNumber = 20;
+
 Task<void> add(CommandCall& call, std::int64_t by) {
   const Result<Incremented> sum = co_await call.client().increment(call[1], by);
   if (sum.ok()) co_return call.reply().integer(sum->value);
+  if (sum.code() == Code::too_large) {
+    // To a large value, which is no number; or the sum has no room beside a long key.
+    const Result<std::uint64_t> length = co_await read_length(call, call[1]);
+    if (length.ok() && *length > kLongestNumber) co_return call.fail(kNoInteger);
+  }
   if (sum.code() != Code::invalid) co_return call.fail(sum.status());
   // Of a key that cannot be one, of a value that is no number, or of a sum that is none.
   const Result<Record> now = co_await read_value(call, call[1], NoRoom::wait);

@@ -116,4 +116,15 @@ Task<Result<Record>> read_head(CommandCall& call, std::string_view key) {
   co_return head;
 }
 
+Task<Result<std::uint64_t>> read_length(CommandCall& call, std::string_view key) {
+  std::uint64_t length = 0;
+  const PartSink sink = [&length](const PartView& part) -> Task<Status> {
+    length = part.length;
+    co_return Status();
+  };
+  const Result<std::uint64_t> version = co_await call.client().get_parts(key, sink, ~0ULL);
+  if (!version.ok()) co_return version.status();
+  co_return length;
+}
+
 }  // namespace scalio::redis

@@ -30,5 +30,7 @@ Task<Result<Record>> read_value(CommandCall& call, std::string_view key, NoRoom 
 
 // The key's version and end, without the value. Failures: as of Client::get.
 Task<Result<Record>> read_head(CommandCall& call, std::string_view key);
+// How many bytes the value has, likewise.
+Task<Result<std::uint64_t>> read_length(CommandCall& call, std::string_view key);
 
 }  // namespace scalio::redis

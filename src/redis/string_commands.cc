@@ -220,6 +220,10 @@ Task<void> getrange(CommandCall& call) {
       value.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin + 1)));
 }
 
+std::string exceeds(std::size_t limit) {
+  return fmt::format("ERR string exceeds maximum allowed size ({})", limit);
+}
+
 Task<void> setrange(CommandCall& call) {
   const std::optional<std::int64_t> offset = parse_integer(call[2]);
   if (!offset) co_return call.fail(kNoInteger);
@@ -228,7 +232,7 @@ Task<void> setrange(CommandCall& call) {
   const auto at = static_cast<std::uint64_t>(*offset);
   const std::size_t limit = call.client().value_limit(call[1].size());
   if (!part.empty() && (at > limit || at + part.size() > limit)) {
-    co_return call.fail(fmt::format("ERR string exceeds maximum allowed size ({})", limit));
+    co_return call.fail(exceeds(limit));
   }
   std::size_t size = 0;
   const bool written =
@@ -246,22 +250,34 @@ Task<void> setrange(CommandCall& call) {
   if (written) call.reply().integer(static_cast<std::int64_t>(size));
 }
 
-Task<void> append(CommandCall& call) {
-  const Result<Appended> done = co_await call.client().append(call[1], call[2]);
-  if (!done.ok()) co_return call.fail(done.status());
-  call.reply().integer(static_cast<std::int64_t>(done->size));
+// To a value that is large, or that it makes so: of these the server changes none.
+Task<void> append_to_large(CommandCall& call) {
+  const std::string_view text = call[2];
+  const std::size_t limit = call.client().value_limit(call[1].size());
+  std::size_t size = 0;
+  const bool written =
+      co_await update_key(call, [&](const Record* now) -> std::optional<std::string> {
+        size = (now != nullptr ? now->value.size() : 0) + text.size();
+        if (size > limit) {
+          call.fail(exceeds(limit));
+          return std::nullopt;
+        }
+        return now != nullptr ? now->value + std::string(text) : std::string(text);
+      });
+  if (written) call.reply().integer(static_cast<std::int64_t>(size));
 }
 
-// Behind its end no byte of a value is read.
+Task<void> append(CommandCall& call) {
+  const Result<Appended> done = co_await call.client().append(call[1], call[2]);
+  if (done.ok()) co_return call.reply().integer(static_cast<std::int64_t>(done->size));
+  if (done.code() != Code::too_large) co_return call.fail(done.status());
+  co_await append_to_large(call);
+}
+
 Task<void> strlen(CommandCall& call) {
-  std::uint64_t length = 0;
-  const PartSink sink = [&length](const PartView& part) -> Task<Status> {
-    length = part.length;
-    co_return Status();
-  };
-  const Result<std::uint64_t> found = co_await call.client().get_parts(call[1], sink, ~0ULL);
-  if (!found.ok() && found.code() != Code::not_found) co_return call.fail(found.status());
-  call.reply().integer(static_cast<std::int64_t>(length));
+  const Result<std::uint64_t> length = co_await read_length(call, call[1]);
+  if (!length.ok() && length.code() != Code::not_found) co_return call.fail(length.status());
+  call.reply().integer(length.ok() ? static_cast<std::int64_t>(*length) : 0);
 }
 
 constexpr CommandRow kRows[] = {

@@ -272,6 +272,13 @@ TEST_F(LargeValuesTest, AreNotAppendedToNorIncremented) {
   EXPECT_EQ(s.write(client, RequestKind::increment, "key", std::string(8, '\0')).code,
             Code::too_large);
   EXPECT_EQ(get(s, "key"), (Stored{value, put.version}));
+  const WriteAnswer small = s.put(client, "small", "v");
+  const WriteAnswer beyond =
+      s.write(client, RequestKind::append, "small", std::string(geometry_.inline_limit - 5, 'x'));
+  EXPECT_EQ(beyond.code, Code::too_large);
+  EXPECT_THAT(beyond.text,
+              HasSubstr(fmt::format("an append leaves {} at most", geometry_.inline_limit)));
+  EXPECT_EQ(get(s, "small"), (Stored{"v", small.version}));
 }
 
 TEST_F(LargeValuesTest, AnotherEndKeepsTheValue) {

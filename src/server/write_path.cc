@@ -74,7 +74,7 @@ Status WritePath::check(const KeyedWrite& w) const {
   }
   if (const std::uint64_t bytes = payload_size(w.record);
       !increment && bytes > geometry_.inline_limit) {
-    return too_large(bytes);
+    return too_large(w, bytes);
   }
   if (w.request.kind == RequestKind::set_end && !value.empty()) {
     return Status(Code::invalid, "a change of an end with a value");
@@ -97,7 +97,13 @@ Status WritePath::log_full() const {
                                         device_.name()));
 }
 
-Status WritePath::too_large(std::uint64_t bytes) const {
+Status WritePath::too_large(const KeyedWrite& w, std::uint64_t bytes) const {
+  if (w.request.kind == RequestKind::append && geometry_.value_size > 0) {
+    return Status(Code::too_large,
+                  fmt::format("key and value would have {} bytes, and an append leaves {} at most; "
+                              "read the value, and put what it is to be",
+                              bytes, geometry_.inline_limit));
+  }
   return Status(Code::too_large,
                 fmt::format("key and value have {} bytes, the store takes {}; copy it to one "
                             "that is formatted with a larger inline limit",
@@ -313,7 +319,7 @@ Task<std::optional<WriteOutcome>> WritePath::update(KeyedWrite& w, Current curre
   w.record.end = made.end;
   w.bytes = BucketRoom::bytes_of(w.record);
   if (const std::uint64_t bytes = payload_size(w.record); bytes > geometry_.inline_limit)
-    co_return failed(too_large(bytes));
+    co_return failed(too_large(w, bytes));
   if (w.record.kind != layout::Kind::pointer) co_return std::nullopt;
   // The parts of the value have its record's version.
   w.large = large;

@@ -231,7 +231,7 @@ class WritePath {
                                            Made& made);
   Status make(const KeyedWrite& w, Current current, Made& made) const;
   Status add_up(const KeyedWrite& w, bool exists, Made& made) const;
-  Status too_large(std::uint64_t bytes) const;
+  Status too_large(const KeyedWrite& w, std::uint64_t bytes) const;
   Status log_full() const;
   bool has_room(const KeyInFlight& key, const KeyedWrite& w, const BucketRoom::Turn& turn) const;
   Task<Status> find_room(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
