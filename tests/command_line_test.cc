@@ -22,6 +22,7 @@ namespace scalio::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
@@ -146,6 +147,8 @@ TEST_F(Served, AGetIsTraced) {
   for (const nlohmann::json& step : miss["steps"]) did += step["did"].get<std::string>() + "\n";
   EXPECT_THAT(did, HasSubstr("CAS of slot"));
   EXPECT_THAT(did, HasSubstr("SSD read of 1024 bytes: bucket "));
+  // Nothing in a bucket that was never written says whose it is.
+  EXPECT_THAT(did, HasSubstr("SSD read of the superblock of "));
   EXPECT_THAT(did, HasSubstr("WRITE of "));
   EXPECT_EQ(miss["outcome"], "not_found");
   // It has left in the cache that there is none.
@@ -155,6 +158,22 @@ TEST_F(Served, AGetIsTraced) {
   const Finished text = run({"get", "--trace", "traced"});
   EXPECT_THAT(text.out, HasSubstr("READ of "));
   EXPECT_THAT(text.out, HasSubstr("found: 5 bytes, version "));
+}
+
+TEST(LargeValues, AreTracedToTheirReads) {
+  Scratch scratch("line");
+  Store store(scratch, {.ssds = 1, .ssd_size = "96M", .format = {"--values", "64M"}});
+  ASSERT_TRUE(store.start());
+  const std::string value(100'000, 'v');
+  ASSERT_EQ(scalio(scratch, {"put", "large", value, "--server", store.unix_uri()}).status, 0);
+  const Finished got =
+      scalio(scratch, {"get", "--trace", "--json", "large", "--server", store.unix_uri()});
+  EXPECT_EQ(got.status, 0) << got.err;
+  const nlohmann::json trace = parsed(got.out);
+  EXPECT_EQ(trace["bytes"], value.size());
+  ASSERT_GE(trace["steps"].size(), 2u) << got.out;
+  EXPECT_THAT(trace["steps"][0]["did"].get<std::string>(), HasSubstr("READ of "));
+  EXPECT_THAT(trace["steps"][1]["did"].get<std::string>(), MatchesRegex("SSD read of .* values.*"));
 }
 
 TEST(SlowWrites, AreKept) {

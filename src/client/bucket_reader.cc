@@ -97,7 +97,14 @@ void BucketReader::tell(Nanos began, std::uint64_t number, ByteView bytes,
 
 Task<Status> BucketReader::confirm(bool blank) {
   if (!blank || !kept(Rule::identity)) co_return Status();
-  co_return co_await identity_.confirm();
+  const Nanos began = *trace_ != nullptr ? executor_.now() : 0;
+  Status same = co_await identity_.confirm();
+  if (*trace_ != nullptr) [[unlikely]] {
+    (*trace_)->add({began, executor_.now(),
+                    fmt::format("SSD read of the superblock of {}", device_.name()),
+                    same.ok() ? "it is this store's" : same.to_string()});
+  }
+  co_return same;
 }
 
 Task<Result<std::optional<StoredRecord>>> BucketReader::absent(bool blank) {

@@ -1,5 +1,7 @@
 // Large values as a client reads and writes them: a region and an SSD in memory, and a server that
 // the test plays.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "client/get_trace.h"
 #include "client/record_end.h"
 #include "client/shard_client.h"
 #include "client/timeouts.h"
@@ -30,6 +33,9 @@ namespace {
 using layout::kPartSize;
 using layout::Pointer;
 using layout::RequestKind;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 using Written = Result<std::uint64_t>;
 
 constexpr std::uint32_t kInlineLimit = 80;
@@ -390,6 +396,35 @@ TEST_F(LargeValueTest, ThatTheTimeIsNotToldNowIsNotWhatAGetAnswers) {
     EXPECT_EQ(out->code(), Code::not_found) << out->status().to_string();
     EXPECT_GT(server_.kinds.size(), 1U);
   }
+}
+
+TEST_F(LargeValueTest, EachReadOfItAndTheQuestionForTheTimeAreTraced) {
+  const Pointer p = place(value_of(3 * kCapacity), 6, 1, 3);
+  merge(p, 6);
+  ASSERT_TRUE(get().ok());
+  const auto trace_get = [&](Code code) {
+    GetTrace trace(time_.now());
+    std::optional<Result<Record>> out;
+    time_.start(client_->traced_get(kKey, point(), trace), out);
+    serve();
+    EXPECT_TRUE(out.has_value() && out->code() == code);
+    std::vector<std::string> did;
+    for (const GetTrace::Step& step : trace.steps()) did.push_back(step.did);
+    return did;
+  };
+  const std::uint64_t before = client_->counters().ssd_reads;
+  const std::vector<std::string> hit = trace_get(Code::ok);
+  EXPECT_THAT(hit, Contains(HasSubstr(fmt::format("at offset {} of the values", p.offset))));
+  EXPECT_THAT(hit, Contains(StartsWith("SSD read of "))
+                       .Times(static_cast<int>(client_->counters().ssd_reads - before)));
+
+  merge(p, 6, 1);
+  for (std::uint32_t i = 0; i < blocks_.read_slots; ++i)
+    store(region_.data() + blocks_.read_word(i), layout::ReadWord{}.pack());
+  connection_->lose(Status(Code::busy, "gone"));
+  store_time_ = 0;
+  server_.time_answer = Status(Code::busy, "the server is stopping");
+  EXPECT_THAT(trace_get(Code::not_found), Contains(HasSubstr("request to the server: its time")));
 }
 
 TEST_F(LargeValueTest, ItsEndComesWithItsCommit) {

@@ -313,10 +313,15 @@ Task<bool> ShardClient::settle(ShardConnection& link, Nanos began, Nanos deadlin
   const StoreEstimate& estimate = link.store_time;
   if (!estimate.ended(end, began)) {
     if (kept(Rule::ask_for_time)) {
-      const Status asked = co_await link_.ask_time(link, deadline);
-      if (!asked.ok()) {
+      const Nanos asked = trace_time();
+      const Status told = co_await link_.ask_time(link, deadline);
+      trace(asked, [&] {
+        return std::pair(std::string("request to the server: its time, as the record may end now"),
+                         told.ok() ? std::string("told") : told.to_string());
+      });
+      if (!told.ok()) {
         if (!link.connection->alive()) co_return false;
-        *out = asked;
+        *out = told;
         co_return true;
       }
     }

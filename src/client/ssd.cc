@@ -1,5 +1,7 @@
 #include "client/ssd.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 #include <variant>
 
@@ -64,8 +66,15 @@ Task<Result<Done>> confirm_device(BucketReader& reader) {
 
 Task<Status> Ssd::read_value(const layout::HelloReply& hello, std::uint64_t offset, ByteSpan into) {
   const std::uint64_t at = hello.ssd.value_offset() + offset;
+  const Nanos began = *trace_ != nullptr ? executor_.now() : 0;
   const Result<Done> done =
       co_await on_way<Done>(hello, [=](Way& way) { return read(way.device(), at, into); });
+  if (*trace_ != nullptr) [[unlikely]] {
+    (*trace_)->add({began, executor_.now(),
+                    fmt::format("SSD read of {} bytes: at offset {} of the values of SSD {}",
+                                into.size(), offset, hello.ssd.ssd()),
+                    done.ok() ? "done" : done.status().to_string()});
+  }
   co_return done.status();
 }
 
