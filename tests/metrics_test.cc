@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -228,6 +229,11 @@ TEST_F(Metrics, AScrapeFindsAServerThatIsStopped) {
   }
 }
 
+// By the clock that programs tell of.
+double unix_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 TEST_F(Metrics, OfTheGatewayAndTheTarget) {
   RedisGateway gateway(scratch_, store_.unix_uri(), {"--metrics", "0"});
   ASSERT_TRUE(gateway.start());
@@ -235,8 +241,14 @@ TEST_F(Metrics, OfTheGatewayAndTheTarget) {
   EXPECT_EQ(client.say({"SET", "r", "1"}), "+OK");
   EXPECT_EQ(client.say({"GET", "r"}), "$1");
   const std::uint16_t port = metrics_port(gateway.process().err());
+  const auto started = [&](const PrometheusText& said) {
+    return sum(said, "process_start_time_seconds", "process_start_time_seconds");
+  };
+  double ready = unix_seconds();
+  usleep(10'000);
   PrometheusText all = read_prometheus(http_get(port, "/metrics").body);
   EXPECT_THAT(all.faults, IsEmpty());
+  EXPECT_LE(started(all), ready) << "not when it was asked first";
   EXPECT_EQ(sum(all, "scalio_redis_commands_total", "scalio_redis_commands_total"), 2);
   EXPECT_EQ(sum(all, "scalio_client_gets_total", "scalio_client_gets_total"), 1);
   const std::string document = source("docs/metrics.md");
@@ -247,8 +259,11 @@ TEST_F(Metrics, OfTheGatewayAndTheTarget) {
                   store_.ssd(0).string(), "--metrics", "127.0.0.1:0"},
                  scratch_ / "target");
   while (target.running() && target.out().find("ready") == std::string::npos) usleep(10'000);
+  ready = unix_seconds();
+  usleep(10'000);
   all = read_prometheus(http_get(metrics_port(target.err()), "/metrics").body);
   EXPECT_THAT(all.faults, IsEmpty());
+  EXPECT_LE(started(all), ready) << "not when it was asked first";
   EXPECT_EQ(sum(all, "scalio_nvmf_namespaces", "scalio_nvmf_namespaces"), 1);
   for (const auto& [name, family] : all.families) EXPECT_THAT(document, HasSubstr(name));
   target.signal(SIGTERM);

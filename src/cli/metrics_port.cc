@@ -25,6 +25,8 @@ constexpr unsigned kUnavailable = 503;
 constexpr std::string_view kTlsPrefix = "tls:";
 constexpr std::size_t kMostOfPem = 1024 * 1024;
 constexpr char kJson[] = "application/json";
+// When the program began: this comes before main().
+const std::uint64_t kStarted = wall_time() / kMillisecond;
 constexpr char kHtml[] = "text/html; charset=utf-8";
 
 std::string url_of(const net::Uri& at, bool tls) {
@@ -169,12 +171,11 @@ http::Answer MetricsPort::stat() const {
 }
 
 nlohmann::json process_figures() {
-  static const std::uint64_t started = wall_time() / kMillisecond;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const auto us = [](const timeval& t) { return t.tv_sec * 1'000'000 + t.tv_usec; };
   return {{"version", SCALIO_VERSION},
-          {"started_unix_ms", started},
+          {"started_unix_ms", kStarted},
           {"cpu_us", us(usage.ru_utime) + us(usage.ru_stime)}};
 }
 
