@@ -214,6 +214,31 @@ TEST_F(Metrics, AreTheOnesThatTheDocumentAndTheDashboardName) {
     look_at(variable.value("definition", ""));
 }
 
+TEST_F(Metrics, AreAsManyAsTheDocumentSays) {
+  const std::string document = source("docs/metrics.md");
+  const std::regex numbers(
+      "at\\s+most (\\d+)\\s+series,\\s+and (\\d+)\\s+a\\s+lane,\\s+(\\d+)\\s+a\\s+shard,"
+      "\\s+(\\d+)\\s+an\\s+SSD");
+  std::smatch said;
+  ASSERT_TRUE(std::regex_search(document, said, numbers));
+  const auto number = [&](std::size_t i) { return std::stoul(said[i]); };
+  const PrometheusText all = scrape();
+  std::size_t server = 0, lanes = 0, shards = 0, ssds = 0;
+  for (const auto& [name, family] : all.families) {
+    for (const PrometheusSample& sample : family.samples) {
+      const bool shard = sample.labels.contains("shard"), lane = sample.labels.contains("lane");
+      ++(shard ? shards : lane ? lanes : sample.labels.contains("ssd") ? ssds : server);
+    }
+  }
+  // Some are only where there is what they tell of. The rest: readiness, recovery, and what it is.
+  EXPECT_EQ(number(1), metrics::store_rows().size() + 3);
+  EXPECT_LE(server, number(1));
+  EXPECT_EQ(lanes, 2 * number(2));
+  EXPECT_EQ(number(3), metrics::shard_rows().size() + 1);
+  EXPECT_LE(shards, 4 * number(3));
+  EXPECT_EQ(ssds, 2 * number(4));
+}
+
 TEST_F(Metrics, AScrapeFindsAServerThatIsStopped) {
   EXPECT_EQ(http_get(port_, "/readyz").body, "ready\n");
   // Many at once, while it stops: each has an answer or none, and the server ends well.
