@@ -109,7 +109,7 @@ void Gateway::Impl::welcome(net::Listener::Accepted accepted, const net::Uri& do
   session.peer = std::move(accepted.name);
   session.place = std::move(accepted.place);
   session.local = door.text();
-  session.since = loop.now();
+  session.since = session.heard = loop.now();
   const std::uint64_t id = session.id;
   net::StreamSocket socket = door.scheme == net::kTls
                                  ? net::StreamSocket(std::move(accepted.fd), tls->current(), {})

@@ -50,6 +50,8 @@ struct RedisSession {
   std::string place;  // whence it comes: "unix uid 1000", "tcp 10.0.0.7"
   std::string local;  // the address that it came by
   Nanos since = 0;
+  Nanos heard = 0;             // when something of it came last
+  std::size_t unfinished = 0;  // bytes of requests that are not whole
   std::string name;
   std::string lib_name;
   std::string lib_version;

@@ -98,6 +98,7 @@ std::string_view RedisConnection::receive() {
   const int error = errno;
   if (n > 0) {
     readable_ = !emptied || hangup_;
+    session_.heard = state_.loop.now();
     return {space.data(), static_cast<std::size_t>(n)};
   }
   if (n < 0 && error == EINTR) return {};
@@ -175,8 +176,8 @@ void RedisConnection::refuse(std::string_view error) {
 }
 
 void RedisConnection::keep(std::string_view rest) {
-  state_.unfinished -= std::exchange(kept_, rest.size());
-  state_.unfinished += kept_;
+  state_.unfinished -= std::exchange(session_.unfinished, rest.size());
+  state_.unfinished += session_.unfinished;
   if (rest.empty()) {
     clear(input_);
   } else if (input_.empty()) {
@@ -185,7 +186,7 @@ void RedisConnection::keep(std::string_view rest) {
     input_.erase(0, input_.size() - rest.size());
   }
   // The largest are in the way of the others.
-  if (state_.unfinished > state_.limits.unfinished && kept_ > kMostKept) {
+  if (state_.unfinished > state_.limits.unfinished && session_.unfinished > kMostKept) {
     refuse(fmt::format("ERR requests that are not whole have more than {} bytes, of all clients",
                        state_.limits.unfinished));
   }

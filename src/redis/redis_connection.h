@@ -72,7 +72,6 @@ class RedisConnection {
 
   resp::RequestParser parser_;
   std::string input_;     // received and not a whole request yet, or not begun
-  std::size_t kept_ = 0;  // its bytes, as they are counted
   bool blocked_ = false;  // by its limits it left off in the middle of that
   bool readable_ = false;
   bool hangup_ = false;

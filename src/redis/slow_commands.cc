@@ -6,6 +6,7 @@
 
 #include "base/wall_time.h"
 #include "redis/command_call.h"
+#include "redis/session_text.h"
 
 namespace scalio::redis {
 
@@ -31,8 +32,8 @@ std::vector<std::string> kept_of(const CommandCall& call) {
 
 void SlowCommands::keep(const CommandCall& call, Nanos took) {
   if (kept_.size() == kKept) kept_.pop_front();
-  kept_.push_back({next_id_++, wall_time() / kMillisecond, took, kept_of(call), call.session().peer,
-                   call.session().name});
+  kept_.push_back({next_id_++, wall_time() / kMillisecond, took, kept_of(call),
+                   client_address(call.session()), call.session().name});
 }
 
 }  // namespace scalio::redis

@@ -24,7 +24,7 @@ class SlowCommands {
     std::uint64_t ended_unix_ms = 0;
     Nanos took = 0;
     std::vector<std::string> arguments;
-    std::string peer;
+    std::string address;
     std::string client;  // as it calls itself
   };
 

@@ -25,7 +25,7 @@ void reply_slow(resp::ReplyWriter& reply, const SlowCommand& slow) {
   reply.integer(static_cast<std::int64_t>(slow.took / kMicrosecond));
   reply.array(slow.arguments.size());
   for (const std::string& argument : slow.arguments) reply.bulk(argument);
-  reply.bulk(slow.peer);
+  reply.bulk(slow.address);
   reply.bulk(slow.client);
 }
 
