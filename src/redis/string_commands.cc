@@ -212,9 +212,10 @@ Task<void> getrange(CommandCall& call) {
   }
   const std::string_view value = found->value;
   const auto size = static_cast<std::int64_t>(value.size());
-  // Negative ones count from the end.
+  // Negative ones count from the end; those before the beginning are it.
   const std::int64_t begin = std::max<std::int64_t>(*first < 0 ? *first + size : *first, 0);
-  const std::int64_t end = std::min(*last < 0 ? *last + size : *last, size - 1);
+  const std::int64_t end =
+      std::min(std::max<std::int64_t>(*last < 0 ? *last + size : *last, 0), size - 1);
   if (begin > end || (*first < 0 && *last < 0 && *first > *last)) co_return call.reply().bulk("");
   call.reply().bulk(
       value.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin + 1)));
