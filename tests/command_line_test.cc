@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <scalio/client.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
@@ -205,6 +206,34 @@ TEST_F(Served, TheDoctorLooksAtItsStore) {
   EXPECT_TRUE(store) << json.out;
   EXPECT_EQ(scalio(scratch_, {"doctor", "/no/such/ssd"}).status, kFailure);
   EXPECT_TRUE(store_.running());
+}
+
+TEST(Doctor, SaysWhyAStoreCannotBeServed) {
+  Scratch scratch("line");
+  const Store store(scratch, {.ssds = 1});
+  const auto finding = [&](const char* health) {
+    const nlohmann::json said = parsed(scalio(scratch, {"doctor", "--json", store.dir()}).out);
+    for (const nlohmann::json& one : said["findings"]) {
+      if (one["about"] != store.dir()) continue;
+      EXPECT_EQ(one["health"], health) << said;
+      return one["what"].get<std::string>();
+    }
+    return std::string("nothing");
+  };
+  using std::filesystem::perms;
+  const std::filesystem::path key = store.dir() + "/key";
+  EXPECT_EQ(finding("ok"), "a store of 1 SSDs");
+  permissions(key, perms::others_read, std::filesystem::perm_options::add);
+  EXPECT_THAT(finding("problem"), HasSubstr(key.string()));
+  permissions(key, perms::owner_read);
+  if (::geteuid() != 0) {  // root may write whatever the mode says
+    permissions(store.ssd(0), perms::owner_read);
+    EXPECT_THAT(finding("problem"), HasSubstr("Permission denied"));
+    permissions(store.ssd(0), perms::owner_read | perms::owner_write);
+  }
+  EXPECT_EQ(finding("ok"), "a store of 1 SSDs");
+  std::filesystem::remove(key);
+  EXPECT_THAT(finding("problem"), HasSubstr("key is missing"));
 }
 
 // SIGHUP with a configuration file is no end.

@@ -19,6 +19,7 @@
 #include "base/read_file.h"
 #include "block/uring_device.h"
 #include "store/store_files.h"
+#include "store/store_key.h"
 
 namespace scalio::cli {
 
@@ -235,6 +236,14 @@ Diagnosis about_ssd(EventLoop& loop, const std::string& path, const fs::path& ro
   return f;
 }
 
+// What a server would refuse to start with, by what it would look with. Without its lock: it may be
+// there.
+Status refusal_of(EventLoop& loop, const std::string& dir, const layout::SsdGeometry& any) {
+  const auto opened = storage::open_ssds(dir, {&loop}, block::Access::read_write);
+  if (!opened.ok()) return opened.status();
+  return storage::read_store_key(dir, any).status();
+}
+
 void add_store(EventLoop& loop, const std::string& dir, const fs::path& root,
                std::vector<Diagnosis>& out) {
   const Result<std::vector<storage::SsdPlace>> places = storage::find_ssds(dir);
@@ -242,7 +251,12 @@ void add_store(EventLoop& loop, const std::string& dir, const fs::path& root,
     out.push_back({dir, Health::problem, places.status().message(), {}});
     return;
   }
-  out.push_back({dir, Health::ok, fmt::format("a store of {} SSDs", places->size()), {}});
+  const Status refusal = refusal_of(loop, dir, (*places)[0].geometry);
+  out.push_back(
+      {dir,
+       refusal.ok() ? Health::ok : Health::problem,
+       refusal.ok() ? fmt::format("a store of {} SSDs", places->size()) : refusal.message(),
+       {}});
   for (const storage::SsdPlace& place : *places) {
     Diagnosis f = about_ssd(loop, place.path, root);
     // It has its bucket size.

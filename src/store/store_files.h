@@ -44,7 +44,8 @@ struct OpenSsd {
 };
 
 // Finds and opens all SSDs of a store, each on the loop of the same index (the last loop for all
-// that are left). `access` is shared or exclusive. Failures: those of find_ssds(), and busy.
+// that are left). `access` is shared or exclusive, or read_write for who only looks whether a
+// server could. Failures: those of find_ssds(), and busy.
 Result<std::vector<OpenSsd>> open_ssds(const std::string& dir, const std::vector<EventLoop*>& loops,
                                        block::Access access = block::Access::exclusive);
 
