@@ -148,6 +148,9 @@ TEST_F(Encrypted, APreSharedKeyIsEnough) {
     EXPECT_NE(refused.status, 0);
     EXPECT_THAT(refused.err, HasSubstr("does not have this pre-shared key"));
   }
+  const Finished keyless = client("get", {"--tls-ca", file("ca"), "a"});
+  EXPECT_NE(keyless.status, 0);
+  EXPECT_THAT(keyless.err, HasSubstr("the server has pre-shared keys in place of certificates"));
 }
 
 TEST_F(Encrypted, HalfOfItIsNotGivenUnasked) {

@@ -64,6 +64,10 @@ constexpr std::string_view kDistrusted = "the other end does not believe this en
 constexpr std::string_view kKeyRefused =
     "the server does not have this pre-shared key (tls-psk), or it has certificates in place of "
     "keys";
+// To a client that has none.
+constexpr std::string_view kKeyWanted =
+    "the server has pre-shared keys in place of certificates: this client needs one of them "
+    "(tls-psk)";
 constexpr Advice kAdvice[] = {
     {SSL_R_WRONG_VERSION_NUMBER, "the server does not speak TLS there: write tcp: if it is to be",
      "the client does not speak TLS, as it must here"},
@@ -78,7 +82,10 @@ constexpr Advice kAdvice[] = {
     {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, kKeyRefused, {}},
 };
 
-std::string_view advice_on(int reason, Role role) {
+std::string_view advice_on(int reason, const TlsContext& context) {
+  const Role role = context.role();
+  const bool keyless = role == Role::client && context.keys().empty();
+  if (reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE && keyless) return kKeyWanted;
   const auto* found = std::ranges::find(kAdvice, reason, &Advice::reason);
   if (found == std::end(kAdvice)) return {};
   return role == Role::client ? found->client : found->server;
@@ -145,7 +152,7 @@ bool TlsSession::check(int result) {
   }
   const long verified = SSL_get_verify_result(ssl_);
   const int reason = ERR_GET_REASON(ERR_peek_last_error());
-  const std::string_view advice = advice_on(reason, context_->role());
+  const std::string_view advice = advice_on(reason, *context_);
   failure_ = "TLS: " + tls_reason();
   if (!advice.empty()) failure_ += fmt::format(": {}", advice);
   if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
