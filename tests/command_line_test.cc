@@ -393,6 +393,14 @@ TEST_F(Served, AKeyThatCannotBeOneIsBadUseWhateverItsValue) {
   EXPECT_THAT(put.err, HasSubstr("256 bytes"));
 }
 
+TEST_F(Served, WhatFailsIsNamed) {
+  for (const char* how : {"--json", "--trace", "--timeout=9"}) {
+    const Finished get = run({"get", how, ""});
+    EXPECT_EQ(get.status, kBadUse);
+    EXPECT_THAT(get.err, HasSubstr("get '': invalid: a key of 0 bytes")) << how;
+  }
+}
+
 TEST_F(Served, NumbersThatDoNotFitAreRefused) {
   for (const std::vector<std::string>& args :
        {std::vector<std::string>{"put", "k", "v", "--if-version", "18446744073709551616"},
@@ -449,7 +457,10 @@ TEST_F(Served, RecordsEndAndAreAddedTo) {
   const Finished less =
       scalio(scratch_, {"increment", "--server", store_.unix_uri(), "--", "count", "-3"});
   EXPECT_EQ(less.out, "-2\n") << less.err;
-  EXPECT_EQ(run({"increment", "log"}).status, kBadUse);
+  EXPECT_EQ(run({"increment", "log"}).status, kFailure);
+  EXPECT_EQ(run({"put", "most", "9223372036854775807"}).status, 0);
+  EXPECT_EQ(run({"increment", "most"}).status, kFailure);
+  EXPECT_EQ(run({"increment", std::string(256, 'k')}).status, kBadUse);
   EXPECT_EQ(run({"increment", "count", "x"}).status, kBadUse);
 }
 

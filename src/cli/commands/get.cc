@@ -63,6 +63,12 @@ std::string json_of(const client::GetTrace& trace, Nanos ended, const std::strin
   return json_text(json) + "\n";
 }
 
+int fail_to_get(const GetFlags& flags, const Status& status) {
+  if (status.code() == Code::not_found)
+    return fail({Code::not_found, fmt::format("no key '{}'", flags.key)});
+  return fail({status.code(), fmt::format("get '{}': {}", flags.key, status.to_string())});
+}
+
 int trace_get(const GetFlags& flags, Client& client) {
   EventLoop& loop = client::ClientLoop::of(client);
   client::GetTrace trace(loop.now());
@@ -72,12 +78,7 @@ int trace_get(const GetFlags& flags, Client& client) {
   const int status =
       print(flags.json ? json_of(trace, ended, flags.key, record) : text_of(trace, ended, record));
   if (status != kSuccess || record.ok()) return status;
-  return record.code() == Code::not_found ? kNotFound : fail(record.status());
-}
-
-int fail_to_get(const GetFlags& flags, const Status& status) {
-  if (status.code() != Code::not_found) return fail(status);
-  return fail({Code::not_found, fmt::format("no key '{}'", flags.key)});
+  return record.code() == Code::not_found ? kNotFound : fail_to_get(flags, record.status());
 }
 
 int get_json(Client& client, const GetFlags& flags) {

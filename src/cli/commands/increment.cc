@@ -5,6 +5,7 @@
 #include "base/parse_integer.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
+#include "layout/record.h"
 
 namespace scalio::cli {
 namespace {
@@ -22,8 +23,11 @@ int increment(const IncrementFlags& flags) {
   if (!client.ok()) return fail(client.status());
   const Result<Incremented> done = (*client)->run((*client)->increment(flags.key, *by));
   if (done.ok()) return print(fmt::format("{}\n", done->value));
-  return fail(
-      {done.code(), fmt::format("increment '{}': {}", flags.key, done.status().to_string())});
+  const int status =
+      fail({done.code(), fmt::format("increment '{}': {}", flags.key, done.status().to_string())});
+  // With a key that can be one it is the value that is wrong, and not how this was called.
+  const bool possible_key = !flags.key.empty() && flags.key.size() <= layout::kMaxKey;
+  return done.code() == Code::invalid && possible_key ? kFailure : status;
 }
 
 }  // namespace
@@ -36,7 +40,7 @@ Subcommand add_increment(CLI::App& parent) {
   flags->client.add_to(*app);
   app->footer(
       "Prints the sum. The value is a decimal number of 64 bits; a key that does not exist is "
-      "0.\n\n"
+      "0. Exit status 3 if it is no such number, or the sum is none.\n\n"
       "Examples:\n"
       "  scalio increment --server unix:/run/scalio.sock visits\n"
       "  scalio increment --server unix:/run/scalio.sock -- stock -3");

@@ -182,11 +182,7 @@ int serve(CLI::App& app, RedisFlags& flags) {
       MetricsPort::start(metrics, metrics::gateway_metrics);
   if (!port.ok()) return fail(port.status());
   Result<std::unique_ptr<Client>> client = flags.client.connect();
-  if (!client.ok()) {
-    const int status = fail(client.status());
-    // Starting again does not help.
-    return client.code() == Code::denied ? kBadUse : status;
-  }
+  if (!client.ok()) return fail(client.status());
   Result<std::unique_ptr<redis::Gateway>> gateway =
       redis::Gateway::start(**client, *addresses, limits, *tls, *users);
   if (!gateway.ok()) return fail(gateway.status());
