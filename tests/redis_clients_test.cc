@@ -125,6 +125,7 @@ TEST_F(Redis, KeysEnd) {
   expect(client, {
                      {{"EXPIRE", "a", "1", "NX", "XX"},
                       "-ERR NX and XX, GT or LT options at the same time are not compatible"},
+                     {{"EXPIRE", "a", "1", "FOO"}, "-ERR Unsupported option FOO"},
                      {{"EXPIRE", "a", "x"}, kNoInteger},
                      {{"EXPIRE", "a", "9223372036854775807"}, invalid + "'expire' command"},
                      {{"APPEND", "a", "2"}, ":2"},
@@ -290,7 +291,10 @@ TEST_F(Redis, HandlesKeys) {
                      {{"UNLINK", "user:2"}, ":1"},
                      {{"RANDOMKEY"}, "$other"},
                      {{"SCAN", "x"}, "-ERR invalid cursor"},
-                     {{"SCAN", "18446744073709551615"}, "-ERR invalid cursor"},
+                     {{"SCAN", "-"}, "-ERR invalid cursor"},
+                     {{"SCAN", "18446744073709551616"}, "-ERR invalid cursor"},
+                     {{"SCAN", "18446744073709551615"}, "*($0 *())"},
+                     {{"SCAN", "-1"}, "*($0 *())"},
                      {{"SCAN", "0", "MATCH"}, kSyntax},
                      {{"SCAN", "0", "COUNT", "0"}, kSyntax},
                      {{"SCAN", "0", "COUNT", "x"}, kNoInteger},
@@ -346,6 +350,7 @@ TEST_F(Redis, SpeaksBothProtocols) {
   EXPECT_THAT(client.say({"COMMAND", "INFO", "get"}), StartsWith("*(*($get :2 ~(+readonly +fast)"));
   EXPECT_EQ(client.say({"CLIENT", "GETNAME"}), "$me");
   EXPECT_EQ(client.say({"HELLO", "4"}), "-NOPROTO unsupported protocol version");
+  EXPECT_EQ(client.say({"HELLO", "x"}), "-ERR Protocol version is not an integer or out of range");
   EXPECT_THAT(client.say({"HELLO", "3", "AUTH", "default", "x"}), StartsWith("-ERR AUTH"));
   EXPECT_EQ(client.say({"HELLO", "3", "X"}), "-ERR Syntax error in HELLO option 'X'");
   EXPECT_EQ(client.say({"RESET"}), "+RESET");
@@ -405,7 +410,17 @@ TEST_F(Redis, AnswersAboutItself) {
     words.pop_back();
     EXPECT_THAT(client.say(words), StartsWith("*(")) << which;
   }
-  EXPECT_THAT(client.say({"COMMAND", "X"}), StartsWith("-ERR unknown subcommand 'X'"));
+  EXPECT_EQ(":" + std::to_string(client.ask({"COMMAND", "LIST"}).elements.size()), count);
+  EXPECT_THAT(client.say({"COMMAND", "LIST"}), HasSubstr("$getrange "));
+  EXPECT_EQ(client.say({"COMMAND", "LIST", "X"}), kSyntax);
+  EXPECT_EQ(client.say({"COMMAND", "X"}), "-ERR unknown subcommand 'X'. Try COMMAND HELP.");
+  for (const char* name : {"CLIENT", "COMMAND", "CONFIG", "LATENCY", "SLOWLOG"}) {
+    EXPECT_THAT(client.say({name, "HELP"}),
+                MatchesRegex(std::string("\\*\\(\\+") + name +
+                             " <subcommand> .*: .*\\+HELP \\+    Print this help\\.\\)"));
+    EXPECT_THAT(client.say({name, "help", "x"}),
+                StartsWith("-ERR wrong number of arguments for '"));
+  }
   EXPECT_EQ(client.say({"QUIT"}), "+OK");
   EXPECT_TRUE(client.closed());
 }

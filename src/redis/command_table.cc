@@ -21,6 +21,12 @@ constexpr std::size_t kMostShown = 128;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
+std::string upper_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return out;
+}
+
 std::vector<const CommandRow*> joined() {
   std::vector<const CommandRow*> rows;
   for (const auto family :
@@ -86,8 +92,22 @@ std::string refusal(const CommandCall& call) {
 }
 
 std::string no_subcommand(const CommandCall& call) {
-  return fmt::format("ERR unknown subcommand '{}' of {}. docs/redis.md lists those there are",
-                     call[1].substr(0, kMostShown), call.row()->name);
+  return fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", call[1].substr(0, kMostShown),
+                     upper_case(call.row()->name));
+}
+
+void reply_help(CommandCall& call, std::span<const SubcommandHelp> subcommands) {
+  constexpr SubcommandHelp kHelp{"HELP", "Print this help."};
+  resp::ReplyWriter reply = call.reply();
+  reply.array(1 + 2 * (subcommands.size() + 1));
+  reply.simple(fmt::format("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+                           upper_case(call.row()->name)));
+  const auto line = [&reply](const SubcommandHelp& one) {
+    reply.simple(one.call);
+    reply.simple(fmt::format("    {}", one.about));
+  };
+  for (const SubcommandHelp& one : subcommands) line(one);
+  line(kHelp);
 }
 
 }  // namespace scalio::redis

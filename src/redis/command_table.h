@@ -28,6 +28,12 @@ const CommandRow* find_command(std::string_view name);
 std::string refusal(const CommandCall& call);
 // The same for a command of commands, as CLIENT is one.
 std::string no_subcommand(const CommandCall& call);
+// What such a command replies to HELP, in Redis's form.
+struct SubcommandHelp {
+  std::string_view call;
+  std::string_view about;
+};
+void reply_help(CommandCall& call, std::span<const SubcommandHelp> subcommands);
 std::string wrong_count(std::string_view command);
 
 // ASCII letters in lower case, and whether two words differ in nothing else.

@@ -113,6 +113,9 @@ Task<void> hello(CommandCall& call) {
   RedisSession& session = call.session();
   resp::Protocol protocol = session.protocol;
   if (call.count() > 1) {
+    if (!parse_integer(call[1])) {
+      co_return call.fail("ERR Protocol version is not an integer or out of range");
+    }
     if (call[1] != "2" && call[1] != "3") {
       co_return call.fail("NOPROTO unsupported protocol version");
     }
@@ -199,19 +202,28 @@ void client_no_evict(CommandCall& call) {
   call.reply().simple("OK");
 }
 
+constexpr SubcommandHelp kClientHelp[] = {
+    {"GETNAME", "The name of this connection."},
+    {"ID", "The number of this connection."},
+    {"INFO", "What there is to say of this connection."},
+    {"LIST", "The same of all connections."},
+    {"NO-EVICT (ON|OFF)", "Is taken; nobody is evicted."},
+    {"SETINFO (LIB-NAME|LIB-VER) <value>", "The client's library, for INFO and LIST."},
+    {"SETNAME <name>", "A name for this connection."},
+};
+
+void client_help(CommandCall& call) { reply_help(call, kClientHelp); }
+
 struct ClientCommand {
   std::string_view name;
   std::size_t count;  // of arguments, the two names counted
   void (*handler)(CommandCall& call);
 };
 constexpr ClientCommand kClientCommands[] = {
-    {"id", 2, client_id},
-    {"getname", 2, client_getname},
-    {"setname", 3, client_setname},
-    {"setinfo", 4, client_setinfo},
-    {"info", 2, client_info},
-    {"list", 2, client_list},
-    {"no-evict", 3, client_no_evict},
+    {"help", 2, client_help},       {"id", 2, client_id},
+    {"getname", 2, client_getname}, {"setname", 3, client_setname},
+    {"setinfo", 4, client_setinfo}, {"info", 2, client_info},
+    {"list", 2, client_list},       {"no-evict", 3, client_no_evict},
 };
 
 Task<void> client(CommandCall& call) {

@@ -1,4 +1,6 @@
 // Commands on when keys end.
+#include <fmt/format.h>
+
 #include <functional>
 
 #include "base/parse_integer.h"
@@ -39,13 +41,16 @@ Task<void> pexpiretime(CommandCall& call) {
 
 // --- Changing that ---
 
+// Of an option that is none, in the error.
+constexpr std::size_t kMostShown = 128;
+
 struct ExpireConditions {
   bool if_lasts = false, if_ends = false, if_later = false, if_sooner = false;
   bool any() const { return if_lasts || if_ends || if_later || if_sooner; }
 };
 
 // Or in Redis's words what is wrong.
-std::string_view parse(const CommandCall& call, ExpireConditions* c) {
+std::string parse(const CommandCall& call, ExpireConditions* c) {
   for (std::size_t i = 3; i < call.count(); ++i) {
     if (same_word(call[i], "nx")) {
       c->if_lasts = true;
@@ -56,7 +61,7 @@ std::string_view parse(const CommandCall& call, ExpireConditions* c) {
     } else if (same_word(call[i], "lt")) {
       c->if_sooner = true;
     } else {
-      return "ERR Unsupported option";
+      return fmt::format("ERR Unsupported option {}", call[i].substr(0, kMostShown));
     }
   }
   if (c->if_lasts && (c->if_ends || c->if_later || c->if_sooner))
@@ -91,7 +96,7 @@ Task<void> expire_in(CommandCall& call, TimeForm form) {
   const std::optional<Expiry> then = expiry_of(call[2], form);
   if (!then) co_return call.fail(invalid_expire_time(call));
   ExpireConditions conditions;
-  if (const std::string_view wrong = parse(call, &conditions); !wrong.empty())
+  if (const std::string wrong = parse(call, &conditions); !wrong.empty())
     co_return call.fail(wrong);
   if (!conditions.any()) {
     const Result<std::uint64_t> outcome = co_await call.client().set_end(call[1], *then);

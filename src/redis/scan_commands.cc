@@ -1,7 +1,9 @@
 // Commands that look at all keys: they read the SSDs, and cost the server no CPU.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "base/parse_integer.h"
 #include "base/random.h"
@@ -31,12 +33,22 @@ struct ScanOptions {
   bool strings = true;  // the type asked for is what there is
 };
 
+// As Redis takes one, by strtoul(): -1 is the largest there is.
+std::optional<std::uint64_t> parse_cursor(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  std::uint64_t cursor = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, cursor);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return negative ? 0 - cursor : cursor;
+}
+
 // Or in Redis's words what is wrong.
 std::string_view parse(const CommandCall& call, ScanOptions* options) {
-  const std::string_view cursor = call[1];
-  const char* const end = cursor.data() + cursor.size();
-  const auto [rest, error] = std::from_chars(cursor.data(), end, options->cursor);
-  if (error != std::errc() || rest != end) return "ERR invalid cursor";
+  const std::optional<std::uint64_t> cursor = parse_cursor(call[1]);
+  if (!cursor) return "ERR invalid cursor";
+  options->cursor = *cursor;
   for (std::size_t i = 2; i < call.count(); i += 2) {
     if (i + 1 == call.count()) return kSyntaxError;
     if (same_word(call[i], "match")) {
@@ -57,13 +69,15 @@ std::string_view parse(const CommandCall& call, ScanOptions* options) {
 }
 
 // A cursor is the place where the scan goes on; that of the beginning is 0, as that of the end is.
+// Behind the end there is nothing.
 Task<void> scan(CommandCall& call) {
   ScanOptions options;
   if (const std::string_view wrong = parse(call, &options); !wrong.empty()) {
     co_return call.fail(wrong);
   }
   const Glob pattern(options.pattern);
-  ScanRange rest{options.cursor, call.client().scan_ranges(1).back().end};
+  const std::uint64_t end = call.client().scan_ranges(1).back().end;
+  ScanRange rest{std::min(options.cursor, end), end};
   std::vector<std::string> found;
   std::uint64_t seen = 0;
   for (std::size_t pages = 0; pages < kMostPages && seen < options.count && !rest.empty();

@@ -9,6 +9,7 @@
 
 #include "redis/command_table.h"
 #include "redis/glob.h"
+#include "redis/parse_number.h"
 #include "redis/session_text.h"
 
 namespace scalio::redis {
@@ -78,6 +79,14 @@ void command_docs(CommandCall& call) {
   for (const CommandRow* row : rows) reply_docs(reply, *row);
 }
 
+constexpr SubcommandHelp kCommandHelp[] = {
+    {"(no subcommand)", "All commands, with their arity, flags and keys."},
+    {"COUNT", "How many there are."},
+    {"DOCS [<name> ...]", "What they do, of all or of these."},
+    {"INFO [<name> ...]", "As without a subcommand, of all or of these."},
+    {"LIST", "Their names."},
+};
+
 Task<void> command(CommandCall& call) {
   resp::ReplyWriter reply = call.reply();
   if (call.count() == 1 || (call.count() == 2 && same_word(call[1], "info"))) {
@@ -89,6 +98,13 @@ Task<void> command(CommandCall& call) {
   } else if (same_word(call[1], "count")) {
     if (call.count() > 2) co_return call.fail(wrong_count("command|count"));
     reply.integer(static_cast<std::int64_t>(all_commands().size()));
+  } else if (same_word(call[1], "list")) {
+    if (call.count() > 2) co_return call.fail(kSyntaxError);
+    reply.array(all_commands().size());
+    for (const CommandRow* row : all_commands()) reply.bulk(row->name);
+  } else if (same_word(call[1], "help")) {
+    if (call.count() > 2) co_return call.fail(wrong_count("command|help"));
+    reply_help(call, kCommandHelp);
   } else if (same_word(call[1], "info")) {
     command_info(call);
   } else if (same_word(call[1], "docs")) {
@@ -184,7 +200,15 @@ std::vector<std::pair<std::string_view, std::string>> settings(std::span<const G
   return all;
 }
 
+constexpr SubcommandHelp kConfigHelp[] = {
+    {"GET <pattern> [<pattern> ...]", "The settings whose names match, and what they are."},
+};
+
 Task<void> config(CommandCall& call) {
+  if (same_word(call[1], "help")) {
+    if (call.count() > 2) co_return call.fail(wrong_count("config|help"));
+    co_return reply_help(call, kConfigHelp);
+  }
   if (!same_word(call[1], "get")) co_return call.fail(no_subcommand(call));
   if (call.count() < 3) co_return call.fail(wrong_count("config|get"));
   constexpr std::size_t kMostPatterns = 64;

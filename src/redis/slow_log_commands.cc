@@ -43,6 +43,12 @@ void slowlog_get(CommandCall& call) {
   for (std::size_t i = 0; i < most; ++i) reply_slow(reply, slow.newest(i));
 }
 
+constexpr SubcommandHelp kSlowlogHelp[] = {
+    {"GET [<count>]", "The last commands that took long, 10 or so many; -1: all."},
+    {"LEN", "How many are kept."},
+    {"RESET", "Forget them."},
+};
+
 Task<void> slowlog(CommandCall& call) {
   SlowCommands& slow = call.state().slow;
   if (same_word(call[1], "get")) {
@@ -55,6 +61,9 @@ Task<void> slowlog(CommandCall& call) {
     if (call.count() > 2) co_return call.fail(wrong_count("slowlog|reset"));
     slow.clear();
     call.reply().simple("OK");
+  } else if (same_word(call[1], "help")) {
+    if (call.count() > 2) co_return call.fail(wrong_count("slowlog|help"));
+    reply_help(call, kSlowlogHelp);
   } else {
     call.fail(no_subcommand(call));
   }
@@ -96,6 +105,11 @@ void latency_history(CommandCall& call) {
   }
 }
 
+constexpr SubcommandHelp kLatencyHelp[] = {
+    {"HISTORY command", "When the commands that SLOWLOG has took long, and how many ms."},
+    {"LATEST", "Of these the last one, and the longest."},
+};
+
 Task<void> latency(CommandCall& call) {
   if (same_word(call[1], "latest")) {
     if (call.count() > 2) co_return call.fail(wrong_count("latency|latest"));
@@ -105,6 +119,9 @@ Task<void> latency(CommandCall& call) {
     latency_history(call);
   } else if (same_word(call[1], "reset")) {
     call.fail("ERR LATENCY tells of what SLOWLOG has: SLOWLOG RESET forgets it");
+  } else if (same_word(call[1], "help")) {
+    if (call.count() > 2) co_return call.fail(wrong_count("latency|help"));
+    reply_help(call, kLatencyHelp);
   } else {
     call.fail(no_subcommand(call));
   }
