@@ -183,7 +183,9 @@ class AsyncClient:
 
     async def _on_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """With the handle. close() waits for its end, also if the task was cancelled."""
-        call = self._loop.run_in_executor(None, function, self._open(), *arguments)
+        handle = self._open()
+        assert self._loop is not None
+        call = self._loop.run_in_executor(None, function, handle, *arguments)
         self._threads.add(call)
         call.add_done_callback(self._threads.discard)
         return await asyncio.shield(call)
