@@ -129,6 +129,10 @@ class ScaleTest(unittest.TestCase):
         picture = charts.svg(figure_16.draw(setup, fakes.results(points)), "figure-16")
         self.assertIn(b"1/2 of the paper", picture)
 
+    def test_what_d_inserts_takes_memory(self):
+        setup = SETUPS["full"]
+        self.assertGreater(setup.point("scalio", "d").memory, setup.point("scalio", "b").memory)
+
     def test_no_other_point_needs_it(self):
         for job in output.jobs_of(ALL, SETUPS["full"], all_figures=True):
             self.assertLessEqual(job.memory, MEMORY, job.describe())
@@ -153,6 +157,32 @@ class SlicedTest(unittest.TestCase):
             cells = [cell for table in module.tables(setup, results) for row in table.rows
                      for cell in row]
             self.assertNotIn("None", cells)
+
+
+class LengthTest(unittest.TestCase):
+    # PUTs that fill an eighth of Scalio's log on 7 SSDs, at the paper's size and on A.
+    EIGHTH = 80_000
+
+    def test_what_writes_covers_the_log(self):
+        for name, part in (("full", 1), ("quick", 32)):
+            for workload, puts in (("a", 0.5), ("b", 0.05), ("d", 0.05), ("f", 0.5)):
+                for ssds in (1, 7, 16, 36):
+                    point = SETUPS[name].point("scalio", workload, ssds=ssds)
+                    eighth = self.EIGHTH / part * max(1, ssds / 7)
+                    self.assertGreater(point.operations * puts, 3 * eighth - 1, point.describe())
+                    # Settling takes the rest of a log that warming has left empty by half.
+                    if puts < 0.5:
+                        self.assertGreater(point.settle * puts, 3 * eighth, point.describe())
+
+    def test_what_only_reads_and_what_tests_is_short(self):
+        self.assertEqual(SETUPS["quick"].point("scalio", "c", ssds=36).operations, 60_000)
+        for workload in "abcdf":
+            self.assertEqual(SETUPS["smoke"].point("scalio", workload).operations, 12_000)
+
+    def test_the_page_says_how_long(self):
+        said = output.lengths(SETUPS["quick"])
+        self.assertIn("300,000 operations a point of B, D", said)
+        self.assertIn("60,000 operations a point of A, C, F", said)
 
 
 class LimitsTest(unittest.TestCase):

@@ -92,7 +92,8 @@ class Point:
     def memory(self):
         """Bytes that it takes, at most: as was seen at 5 and 20 M records, and a tenth more."""
         record, slot = MEMORY.get(self.system, MEMORY["leed-ditto"])
-        return (128 << 20) + self.records * record + self.cache_blocks * self.slots * slot
+        records = self.records + (self.measured // 20 if self.workload == "d" else 0)
+        return (128 << 20) + records * record + self.cache_blocks * self.slots * slot
 
     def arguments(self):
         """What follows the program's name."""

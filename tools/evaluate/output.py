@@ -4,7 +4,7 @@ import os
 
 from evaluate import charts, headline, page, ranges, reach, summary, tables
 from evaluate.job import COLUMNS
-from evaluate.setup import RECORDS, SKEW
+from evaluate.setup import RECORDS, SKEW, SSDS, WORKLOADS
 
 TITLE = "Scalio: the evaluation"
 
@@ -71,8 +71,7 @@ def write_all(folder, modules, setup, results, version, failures):
     numbers = [module.NUMBER for module in modules]
     introduction = page.paragraph(summary.INTRODUCTION)
     introduction += page.paragraph(
-        f"Scale of the figures: {setup.says()}; {setup.operations:,} operations a point, warm "
-        "caches. One factor "
+        f"Scale of the figures: {setup.says()}; {lengths(setup)}, warm caches. One factor "
         "divides records and cache alike; everything else is as published. Program: "
         f"{version[:12]}. " + hottest(setup) + how_to_read())
     introduction += troubles(failures)
@@ -114,6 +113,16 @@ def hottest(setup):
     return (f"With fewer records a larger share of the operations is for the most popular one, "
             f"{shares[0]:.1%} and not {shares[1]:.1%}, which costs the systems that are limited by "
             "one core or one lock, and hit ratios are lower by some points. ")
+
+
+def lengths(setup):
+    """How many operations points have."""
+    found = {}
+    for workload in WORKLOADS:
+        found.setdefault(setup.length(workload, SSDS[-1])[0], []).append(workload.upper())
+    text = ", ".join(f"{n:,} operations a point of {', '.join(which)}"
+                     for n, which in found.items())
+    return f"{text}, of what writes more beyond {SSDS[-1]} SSDs" if setup.steady else text
 
 
 def how_to_read():

@@ -66,11 +66,11 @@ def split(setup, system, workload, ssd_cores):
 
 def room(setup, system):
     """(with SSDs as large as real ones, with small ones), both long enough to be steady."""
-    setup = dataclasses.replace(setup, operations=4 * setup.operations, writes=4 * setup.writes)
+    long = 4 * setup.point(system, "a").operations
     # A quarter of the SSD is for buckets.
     size = int(setup.records() / 7 * LEED_BLOCK / LEED_FULL * 4 / 3)
-    return (setup.point(system, "a"),
-            setup.point(system, "a", switches=("--ssd-size", str(size)),
+    return (setup.point(system, "a", operations=long),
+            setup.point(system, "a", operations=long, switches=("--ssd-size", str(size)),
                         variant=f"{system}-small-ssd"))
 
 
