@@ -43,9 +43,11 @@ def evaluate(options, modules, setup):
         return FAILURE
     version = kept.version_of(shutil.which(options.program))
     store = kept.Kept(os.path.join(options.output, "kept"), version)
-    jobs = output.jobs_of(modules, setup, all_figures=not options.figures)
+    left_out = ()
     if options.no_measured:
-        jobs = [job for job in jobs if not job.alone]
+        modules, left_out = output.simulated(modules, setup)
+    jobs = [job for job in output.jobs_of(modules, setup, all_figures=not options.figures)
+            if not (options.no_measured and job.alone)]
     programs = Programs([options.program], options.measure_by.split() if options.measure_by else [
         sys.executable, "-B", "-m", "evaluate.measured", "--program", options.program])
     runner = Runner(programs, store, options.processes,
@@ -58,7 +60,7 @@ def evaluate(options, modules, setup):
         return SIGNALLED + stopped.number
     failures = runner.failures
     everything = output.write_all(options.output, modules, setup, Results(found), version,
-                                  failures)
+                                  failures, left_out)
     if options.json:
         sys.stdout.write(output.tables.json_text(everything))
     for failure in failures:
@@ -76,6 +78,8 @@ def main(options):
     if options.list:
         list_figures(modules, setup)
         return SUCCESS
+    if options.no_measured and not output.simulated(modules, setup)[0]:
+        command_line.wrong("--no-measured leaves nothing of the figures that are asked for")
     if options.server:
         return hardware.run(options, modules, setup)
     return evaluate(options, modules, setup)

@@ -7,6 +7,7 @@ from evaluate.job import COLUMNS
 from evaluate.setup import RECORDS, SKEW, SSDS, WORKLOADS
 
 TITLE = "Scalio: the evaluation"
+BOTH = "simulated, and measured"  # the KIND of a figure
 
 
 def jobs_of(modules, setup, all_figures):
@@ -38,32 +39,52 @@ def section(module, setup, results, folder):
     data = tables.Table("", list(COLUMNS),
                         [[tables.number(row.get(c)) if c not in ("system", "workload", "full")
                           else row.get(c) or "-" for c in COLUMNS] for row in rows])
-    return page.figure(module.NUMBER, module.TITLE, kind_of(module, setup), module.SHOWS, picture,
-                       module.tables(setup, results), data), rows
+    return page.figure(module.NUMBER, module.TITLE, kind_of(module, setup, results), module.SHOWS,
+                       picture, module.tables(setup, results), data), rows
 
 
-def kind_of(module, setup):
-    return "measured" if setup.on else module.KIND
+def kind_of(module, setup, results):
+    """As it came out: a figure of both kinds may have had nothing measured."""
+    if setup.on:
+        return "measured"
+    if module.KIND == BOTH and not any(results.rows(job) for job in module.jobs(setup)
+                                       if job.alone):
+        return "simulated"
+    return module.KIND
 
 
-def document(modules, setup, version, rows, failures):
+def simulated(modules, setup):
+    """(the modules of which something is simulated, what --no-measured leaves out, in words)."""
+    kept = [m for m in modules if not all(job.alone for job in m.jobs(setup))]
+    figures = [f"figure {m.NUMBER}" for m in modules if m not in kept]
+    parts = [f"{job.name} in figure {m.NUMBER}"
+             for m in kept for job in m.jobs(setup) if job.alone]
+    return kept, [*figures, *parts]
+
+
+def document(modules, setup, version, results, rows, failures, left_out):
     """Everything, for programs."""
-    figures = [{"figure": module.NUMBER, "title": module.TITLE, "kind": kind_of(module, setup),
-                "rows": rows[module.NUMBER]} for module in modules]
+    figures = [{"figure": module.NUMBER, "title": module.TITLE,
+                "kind": kind_of(module, setup, results), "rows": rows[module.NUMBER]}
+               for module in modules]
     return {"scale": setup.name, "records": setup.records(), "program": version,
-            "failures": failures, "figures": figures}
+            "failures": failures, "left_out": left_out, "figures": figures}
 
 
-def troubles(failures):
-    if not failures:
-        return ""
-    listed = "".join(f"<li><pre>{page.text(one)}</pre></li>" for one in failures)
-    return (f'<p><span class="kind bad">incomplete</span> {len(failures)} points failed and are '
-            f"missing from the figures:</p><ul>{listed}</ul>")
+def troubles(failures, left_out):
+    text = ""
+    if left_out:
+        text += (f'<p><span class="kind bad">incomplete</span> Left out, as asked for by '
+                 f"--no-measured: {page.text(', '.join(left_out))}.</p>")
+    if failures:
+        listed = "".join(f"<li><pre>{page.text(one)}</pre></li>" for one in failures)
+        text += (f'<p><span class="kind bad">incomplete</span> {len(failures)} points failed and '
+                 f"are missing from the figures:</p><ul>{listed}</ul>")
+    return text
 
 
-def write_all(folder, modules, setup, results, version, failures):
-    """Returns the document that results.json has."""
+def write_all(folder, modules, setup, results, version, failures, left_out=()):
+    """left_out: what was not asked for, in words. Returns the document that results.json has."""
     sections, rows = [], {}
     for module in modules:
         one, rows[module.NUMBER] = section(module, setup, results, folder)
@@ -74,7 +95,7 @@ def write_all(folder, modules, setup, results, version, failures):
         f"Scale of the figures: {setup.says()}; {lengths(setup)}, warm caches. One factor "
         "divides records and cache alike; everything else is as published. Program: "
         f"{version[:12]}. " + hottest(setup) + how_to_read())
-    introduction += troubles(failures)
+    introduction += troubles(failures, left_out)
     found = headline.rows(setup, results)
     if 11 in numbers:
         picture = charts.svg(headline.draw(setup, results), headline.NAME)
@@ -93,7 +114,7 @@ def write_all(folder, modules, setup, results, version, failures):
         sections.append('<h2 id="limits">What would lift each limit</h2>\n'
                         + page.paragraph(LIFTS) + page.table(summary.lifts(setup, results)))
     write(folder, "index.html", page.page(TITLE, introduction, sections, numbers))
-    everything = document(modules, setup, version, rows, failures)
+    everything = document(modules, setup, version, results, rows, failures, list(left_out))
     everything["headline"] = found
     write(folder, "results.json", tables.json_text(everything))
     return everything

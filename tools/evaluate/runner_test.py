@@ -156,8 +156,22 @@ class RunnerTest(unittest.TestCase):
         self.assertEqual([figure["figure"] for figure in document["figures"]], [5])
         self.assertEqual(len(document["figures"][0]["rows"]), 3)
 
+    def test_what_is_not_measured_is_said_and_writes_no_figure(self):
+        done = self.run_figures("--no-measured", "--json", "6", "20", "21")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        document = json.loads(done.stdout)
+        self.assertEqual([(f["figure"], f["kind"]) for f in document["figures"]],
+                         [(6, "simulated")])
+        self.assertEqual(document["left_out"],
+                         ["figure 20", "figure 21", "the embedded target in figure 6"])
+        self.assertEqual(os.listdir(os.path.join(self.folder, "data")), ["figure-06.csv"])
+        with open(os.path.join(self.folder, "index.html"), encoding="utf-8") as file:
+            page = file.read()
+        self.assertIn("incomplete", page)
+        self.assertIn("figure 20, figure 21, the embedded target in figure 6", page)
+
     def test_wrong_use_is_2(self):
-        for words in (["3"], ["--processes", "0"], ["--clients", "a"], ["--server", "rdma:a:1"],
+        for words in (["3"], ["--no-measured", "20", "21"], ["--processes", "0"], ["--clients", "a"], ["--server", "rdma:a:1"],
                       ["--server", "nowhere", "--clients", "a"]):
             self.assertEqual(self.run_figures(*words).returncode, 2, words)
 
