@@ -48,7 +48,7 @@ class FiguresTest(unittest.TestCase):
             # On its face: measured or simulated.
             self.assertRegex(picture.decode(), r">(simulated|measured)")
             rows = list(csv.reader(io.StringIO(found[f"data/{name}.csv"].decode())))
-            self.assertEqual(rows[0], list(COLUMNS))
+            self.assertEqual(rows[0], [*COLUMNS, *getattr(module, "COLUMNS", ())])
             asked = [row for job in module.jobs(SETUP) for row in results.rows(job)]
             self.assertEqual(len(rows) - 1, len(asked), name)
             self.assertGreater(len(asked), 0, name)
@@ -57,6 +57,12 @@ class FiguresTest(unittest.TestCase):
         self.assertIn("What would lift each limit", page)
         self.assertIn("Published beside predicted", page)
         self.assertNotIn("None", page)
+
+    def test_bytes_written_are_by_size_and_fill(self):
+        rows = list(csv.DictReader(io.StringIO(self.written["data/figure-21.csv"].decode())))
+        for row in rows:
+            self.assertEqual((row["value_size"], row["store_full_percent"]), ("512", "70"))
+            self.assertEqual(row["written_per_byte"], "3")
 
     def test_the_same_results_give_the_same_bytes(self):
         again = written(ALL, self.results)
@@ -107,6 +113,22 @@ class HeadlineTest(unittest.TestCase):
         large = fakes.results(figure_19.jobs(setup) + headline.jobs(setup))
         for row in reach.table(setup, headline.scale(setup, large), large).rows:
             self.assertNotEqual(row[2], "-", row[0])
+
+    def test_what_it_depends_on_is_in_the_data(self):
+        setup = SETUPS["quick"]
+        jobs = ranges.jobs(setup)
+        with tempfile.TemporaryDirectory() as folder:
+            document = output.write_all(folder, [], setup, fakes.results(jobs), "0" * 16, [])
+            text = files(folder)["data/ranges.csv"].decode()
+        rows = list(csv.DictReader(io.StringIO(text)))
+        self.assertEqual(len(rows), len(set(jobs)))
+        self.assertEqual(len(document["ranges"]), len(rows))
+        changed = {(row["system"], row["workload"], row["changed"]) for row in rows}
+        self.assertIn(("leed", "c", "wake=0.7 turn=0.7"), changed)
+        self.assertIn(("leed-ditto-7-ssd-cores", "a", ""), changed)
+        # Four times as long as the others are.
+        room = [row for row in rows if row["system"] == "leed-small-ssd"]
+        self.assertEqual([row["operations"] for row in room], ["240000"])
 
     def test_is_at_the_figures_scale_without_points_of_its_own(self):
         setup = SETUPS["quick"]

@@ -5,7 +5,7 @@ A row has the keys of COLUMNS and more (docs/evaluation.md, "Data"). What is not
 
 import dataclasses
 
-# The columns of data/figure-NN.csv.
+# The columns of data/figure-NN.csv; some have more behind them.
 COLUMNS = ("system", "workload", "ssds", "cores", "in_flight", "skew", "records", "slots",
            "throughput", "avg_us", "p50_us", "p99_us", "hit_ratio", "ssd_reads_per_s",
            "ssd_writes_per_s", "server_cpu_us_per_op", "full")

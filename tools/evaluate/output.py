@@ -35,7 +35,7 @@ def section(module, setup, results, folder):
     picture = charts.svg(module.draw(setup, results), module.NUMBER)
     name = f"figure-{module.NUMBER:02}"
     write(folder, f"{name}.svg", picture)
-    write(folder, f"data/{name}.csv", tables.csv_text(rows))
+    write(folder, f"data/{name}.csv", tables.csv_text(rows, getattr(module, "COLUMNS", ())))
     data = tables.Table("", list(COLUMNS),
                         [[tables.number(row.get(c)) if c not in ("system", "workload", "full")
                           else row.get(c) or "-" for c in COLUMNS] for row in rows])
@@ -105,7 +105,9 @@ def write_all(folder, modules, setup, results, version, failures, left_out=()):
                          + page.table(headline.table(setup, results))
                          + page.table(headline.beside(setup, results))
                          + page.table(reach.table(setup, headline.scale(setup, results), results)))
-    if any(results.row(job) for job in ranges.jobs(setup)):
+    depends = ranges.rows(setup, results)
+    if depends:
+        write(folder, "data/ranges.csv", tables.csv_text(depends, ranges.COLUMNS))
         introduction += ("<details><summary>What the headline depends on</summary>"
                          + page.table(headline.costs(setup, results))
                          + page.table(summary.splits(setup, results))
@@ -116,6 +118,7 @@ def write_all(folder, modules, setup, results, version, failures, left_out=()):
     write(folder, "index.html", page.page(TITLE, introduction, sections, numbers))
     everything = document(modules, setup, version, results, rows, failures, list(left_out))
     everything["headline"] = found
+    everything["ranges"] = depends
     write(folder, "results.json", tables.json_text(everything))
     return everything
 

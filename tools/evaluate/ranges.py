@@ -83,6 +83,16 @@ def jobs(setup):
               for point in change.points(setup, s, w))]
 
 
+# The columns of data/ranges.csv behind those of figures.
+COLUMNS = ("operations", "changed")
+
+
+def rows(setup, results):
+    """Of each point its row, with what is changed in it, as the model's option --cost has it."""
+    return [{**row, "changed": " ".join(f"{name}={factor:g}" for name, factor in point.costs)}
+            for point in dict.fromkeys(jobs(setup)) for row in results.rows(point)]
+
+
 def ratios(setup, results, workload, above, below, change):
     """By factor; None where one of the two is not known."""
     return [ratio(results.value(a, "throughput"), results.value(b, "throughput"))

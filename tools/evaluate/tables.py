@@ -42,13 +42,14 @@ def beside_published(pairs):
                  ["what", "published", "source", "ours", "deviation", ""], rows)
 
 
-def csv_text(rows):
-    """data/figure-NN.csv: COLUMNS exactly; what is not known is empty."""
+def csv_text(rows, more=()):
+    """data/figure-NN.csv: COLUMNS, and `more` behind them; what is not known is empty."""
+    columns = (*COLUMNS, *more)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow([plain(row.get(column)) for column in COLUMNS])
+        writer.writerow([plain(row.get(column)) for column in columns])
     return out.getvalue()
 
 

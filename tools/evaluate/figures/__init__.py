@@ -2,7 +2,8 @@
 
 A module has NUMBER; TITLE; KIND, "simulated" or "measured" or both; SHOWS, what can be seen, for
 people; jobs(setup), what has to be run; draw(setup, results), a matplotlib figure; and
-tables(setup, results), which stand under it.
+tables(setup, results), which stand under it. Its data have the columns of job.COLUMNS and, if it
+has them, its own COLUMNS.
 """
 
 from evaluate.figures import (figure_02, figure_05, figure_06, figure_11, figure_12, figure_13,

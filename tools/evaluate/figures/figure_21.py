@@ -17,6 +17,8 @@ one."""
 VALUES = (512, 1024, 4096)
 FULL = (70, 80, 90)
 SYSTEMS = ("scalio", "leed")
+# Of its data, behind those of all figures.
+COLUMNS = ("value_size", "store_full_percent", "written_per_byte")
 
 
 def job(setup, system, value, full):
