@@ -114,6 +114,16 @@ class HeadlineTest(unittest.TestCase):
         for row in reach.table(setup, headline.scale(setup, large), large).rows:
             self.assertNotEqual(row[2], "-", row[0])
 
+    def test_the_best_split_is_of_all_that_were_run(self):
+        setup = SETUPS["full"]
+        splits = [ranges.split(setup, "leed-ditto", "b", n) for n in ranges.SPLITS]
+        found = fakes.results(splits)
+        for i, point in enumerate(splits):
+            found.by_job[point][0]["throughput"] = 100.0 + (50 if i == 1 else i)
+        self.assertEqual(headline.best(setup, found, "leed-ditto", "b"), (150.0, 3))
+        self.assertEqual(headline.best(setup, fakes.results(splits[2:3]), "leed-ditto", "b"),
+                         (None, None))
+
     def test_what_it_depends_on_is_in_the_data(self):
         setup = SETUPS["quick"]
         jobs = ranges.jobs(setup)

@@ -6,7 +6,7 @@ from evaluate.setup import SETUPS
 
 EPILOGUE = """figures: 2, 5, 6, 11 to 22; all if none is named.
 
-  ./evaluate                 all figures; 45 minutes on two cores, the second time seconds
+  ./evaluate                 all figures; under 45 minutes on two cores, the second time seconds
   ./evaluate 11 12           these two
   ./evaluate --full          at the paper's 20 M records: hours
   ./evaluate --list          the figures, and how many points each has
