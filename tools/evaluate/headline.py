@@ -77,8 +77,8 @@ def table(setup, results):
     return Table(
         f"The headline: 7 SSDs, 8 cores, 512 in flight, {at.says()}; operations/s and ratios. "
         "Best: with the split of cores that is best for LEED, in brackets its cores for SSDs. "
-        "Ranges: as much lower and higher as it is at the figures' scale if any one cost is 30 % "
-        "lower or higher, or LEED was fitted at 0.5 or 0.6 M/s",
+        "Ranges: as much lower and higher as it is at the figures' scale if any one CPU cost "
+        "is 30 % lower or higher, or LEED was fitted at 0.5 or 0.6 M/s",
         ["", *names, *(f"{charts.look(s)[0]}, best" for s in SPLITS),
          *(f"Scalio / {charts.look(s)[0]}" for s in SPLITS),
          *(f"Scalio / {charts.look(s)[0]}, best" for s in SPLITS), "the paper's / LEED + Ditto"],
@@ -107,7 +107,7 @@ def draw(setup, results):
 
 
 def costs(setup, results):
-    """Scalio's ratio to LEED + Ditto, and the paper's, with each cost changed."""
+    """Scalio's ratio to LEED + Ditto, and the paper's, with each CPU cost changed."""
     cells = []
     for change in (*ranges.COSTS, ranges.UNSCALED):
         words = [change.what, " and ".join(f"x {f:.3g}" for f in change.factors)]
@@ -116,6 +116,7 @@ def costs(setup, results):
                 found = ranges.ratios(setup, results, workload, above, "leed-ditto", change)
                 words.append(", ".join(map(number, found)))
         cells.append(words)
-    return Table(f"Ratios to LEED + Ditto with one cost changed, {setup.says()}",
+    return Table("Ratios to LEED + Ditto with one CPU cost changed (SSDs, link and NIC are not), "
+                 f"{setup.says()}",
                  ["cost", "changed", *(f"{name}, {w.upper()}" for name in ("Scalio", "the paper's")
                                        for w in ranges.WORKLOADS)], cells)

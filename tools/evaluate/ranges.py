@@ -1,5 +1,6 @@
-"""How far the headline depends on any one cost, each 30 % lower and higher alone; on the scale that
-was fitted; on how LEED shares out its cores; and, of LEED, on the room that it has.
+"""How far the headline depends on any one CPU cost, each 30 % lower and higher alone; on the scale
+that was fitted; on how LEED shares out its cores; and, of LEED, on the room that it has. What SSDs,
+link and NIC can do is not varied: the model's option --cost is of CPU costs.
 
 Costs that are two ends of one thing, such as a message sent and received, are changed together.
 """
