@@ -19,6 +19,7 @@ SYSTEMS = {
     "scalio-sliced": ("Scalio, SSDs in slices", "#0b6e4f", "--"),
     "scalio-unbatched": ("Scalio, no batching", "#0b6e4f", ":"),
     "paper": ("the paper's Scalio", "#d1495b", "-"),
+    "paper-unbatched": ("the paper's Scalio, no batching", "#d1495b", ":"),
     "paper-200g": ("the paper's Scalio, 200 Gb/s", "#d1495b", "--"),
     "leed-ditto": ("LEED + Ditto", "#30638e", "-"),
     "leed-ditto-200g": ("LEED + Ditto, 200 Gb/s", "#30638e", "--"),

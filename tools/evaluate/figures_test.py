@@ -6,9 +6,10 @@ import os
 import tempfile
 import unittest
 
-from evaluate import charts, headline, limits, output, published, ranges, reach, summary
+from evaluate import charts, headline, limits, output, published, ranges, reach, summary, tables
 from evaluate.charts import pyplot
-from evaluate.figures import ALL, figure_14, figure_16, figure_17, figure_19, sliced
+from evaluate.figures import (ALL, figure_14, figure_15, figure_16, figure_17, figure_18,
+                               figure_19, sliced)
 from evaluate.job import COLUMNS
 from evaluate.setup import CACHE_BLOCKS, MEMORY, SETUPS
 from evaluate.testing import fakes
@@ -241,6 +242,24 @@ class TablesTest(unittest.TestCase):
         self.assertAlmostEqual(published.deviation(value, 5), 0.25)
         self.assertAlmostEqual(published.deviation(value, 1), -0.5)
         self.assertIsNone(published.deviation(value, None))
+
+    def test_every_published_claim_stands_beside_what_is_predicted(self):
+        setup = SETUPS["quick"]
+        modules = (figure_14, figure_15, figure_16, figure_17, figure_18)
+        results = fakes.results([job for module in modules for job in module.jobs(setup)])
+        for module, claim, rows in (
+                (figure_14, published.UNBATCHED_LATENCY, 5), (figure_15, published.SKEW, 8),
+                (figure_16, published.RECORDS, 4), (figure_17, published.CORES[4], 2),
+                (figure_17, published.CORES[16], 2), (figure_18, published.SLOTS, 10)):
+            table = module.tables(setup, results)[-1]
+            found = [row for row in table.rows if row[0] == claim.what]
+            self.assertEqual(len(found), rows, claim.what)
+            for row in found:
+                self.assertNotIn("-", row, claim.what)
+
+    def test_the_ends_are_of_what_is_known(self):
+        self.assertEqual(tables.ends([2, None, 1, 3]), (1, 3))
+        self.assertEqual(tables.ends([None]), (None, None))
 
     def test_latency_at_a_throughput_is_between_its_neighbours(self):
         rows = [{"throughput": 10, "p50_us": 1}, {"throughput": 20, "p50_us": 3}, None]

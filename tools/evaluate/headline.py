@@ -7,8 +7,8 @@ from evaluate.results import ratio
 from evaluate.setup import SYSTEMS, WORKLOADS
 from evaluate.tables import Table, beside_published, number
 
-# LEED's cores for SSDs that the headline runs: the paper's; and what is best for LEED + Ditto or for
-# LEED on A or C at the default scale, where all splits are tried. Where the figures are of the
+# LEED's cores for SSDs that the headline runs: the paper's; and what is best for LEED + Ditto or
+# for LEED on A or C at the default scale, where all splits are tried. Where the figures are of the
 # paper's size the others are there too, and are looked at.
 SPLITS = {"leed-ditto": (4, 7), "leed": (4, 5, 7)}
 NAME = "headline"

@@ -38,7 +38,7 @@ def parser():
     result.add_argument("--processes", type=int, default=2, metavar="N",
                         help="points at a time (default: 2)")
     result.add_argument("--no-measured", action="store_true",
-                        help="leave out what is measured on this machine; the page says what that is")
+                        help="leave out what is measured here; the page says what that is")
     result.add_argument("--program", default="build/bin/scalio-eval", help=argparse.SUPPRESS)
     # In place of what measures, in tests.
     result.add_argument("--measure-by", help=argparse.SUPPRESS)

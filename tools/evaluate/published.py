@@ -32,6 +32,13 @@ INLINE_CACHE = {"b": Published("+ inline cache, B", 3.6, 3.6, "P"),
                 "c": Published("+ inline cache, C", 6.7, 6.7, "P"),
                 "d": Published("+ inline cache, D", 2.7, 2.7, "P")}
 BATCHED_WRITE = Published("+ batched write, A and F", 1.0, 1.96, "P")
+SKEW = Published("over LEED + Ditto, at every skew", 2, 3, "P")
+CORES = {4: Published("over LEED + Ditto, 4 cores", 2, 5, "P"),
+         16: Published("over LEED + Ditto, 16 cores", 1, 2, "P")}
+# Published in words: "falls slightly", "hardly matters". 15 % stand for them.
+RECORDS = Published("80 M records, of 20 M's operations/s (\"slightly\" fewer)", 0.85, 1, "P")
+SLOTS = Published("4 or 16 slots, of 8 slots' operations/s (\"hardly matter\")", 0.85, 1.15, "P")
+UNBATCHED_LATENCY = Published("without batching, of LEED + Ditto's average latency", 0.7, 0.8, "P")
 # The share of all operations that the cache absorbs.
 ABSORBED = {"a": Published("Scalio absorbs, A", .225, .225, "C"),
             "b": Published("Scalio absorbs, B", .722, .755, "P, C"),

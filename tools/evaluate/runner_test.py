@@ -171,7 +171,8 @@ class RunnerTest(unittest.TestCase):
         self.assertIn("figure 20, figure 21, the embedded target in figure 6", page)
 
     def test_wrong_use_is_2(self):
-        for words in (["3"], ["--no-measured", "20", "21"], ["--processes", "0"], ["--clients", "a"], ["--server", "rdma:a:1"],
+        for words in (["3"], ["--no-measured", "20", "21"], ["--processes", "0"],
+                      ["--clients", "a"], ["--server", "rdma:a:1"],
                       ["--server", "nowhere", "--clients", "a"]):
             self.assertEqual(self.run_figures(*words).returncode, 2, words)
 

@@ -42,6 +42,18 @@ def beside_published(pairs):
                  ["what", "published", "source", "ours", "deviation", ""], rows)
 
 
+def ends(values):
+    """The least and the most of what is known, to stand beside a range; None twice of nothing."""
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if known else (None, None)
+
+
+def least_and_most(published, values, what):
+    """Two pairs for beside_published."""
+    return [(published, value, f"{what}, {which}: predicted")
+            for value, which in zip(ends(values), ("least", "most"))]
+
+
 def csv_text(rows, more=()):
     """data/figure-NN.csv: COLUMNS, and `more` behind them; what is not known is empty."""
     columns = (*COLUMNS, *more)

@@ -2,8 +2,10 @@
 
 from evaluate import charts
 from evaluate.figures import series
+from evaluate.published import UNBATCHED_LATENCY
+from evaluate.results import ratio
 from evaluate.setup import WORKLOADS
-from evaluate.tables import Table, number
+from evaluate.tables import Table, beside_published, number
 
 NUMBER = 14
 TITLE = "Latency over throughput, by operations in flight, 7 SSDs"
@@ -15,7 +17,11 @@ and at the throughput that LEED + Ditto reaches at its most."""
 # In flight: operations that clients put in one message.
 LOADS = {32: 2, 64: 4, 128: 8, 256: 8, 512: 8}
 BEYOND = {1024: 8, 2048: 8}
-SYSTEMS = ("scalio", "scalio-unbatched", "leed-ditto", "leed")
+SYSTEMS = ("scalio", "scalio-unbatched", "paper-unbatched", "leed-ditto", "leed")
+UNBATCHED = {"scalio-unbatched": "scalio", "paper-unbatched": "paper"}
+# What is published without batching is 0.7 to 0.8 of LEED + Ditto's latency at 2 to 3 times its
+# throughput: by Little's law 1.4 to 2.4 times as many in flight. Here twice: (the paper's, its).
+AT = (256, 128)
 KINDS = (("avg_us", "average"), ("p50_us", "p50"), ("p99_us", "p99"))
 
 
@@ -26,8 +32,8 @@ def loads(setup, system):
 
 
 def point(setup, system, workload, in_flight):
-    if system == "scalio-unbatched":
-        return setup.point("scalio", workload, in_flight=in_flight, batch=1,
+    if system in UNBATCHED:
+        return setup.point(UNBATCHED[system], workload, in_flight=in_flight, batch=1,
                            switches=("--no-batching",), variant=system)
     return setup.point(system, workload, in_flight=in_flight, batch=loads(setup, system)[in_flight])
 
@@ -95,4 +101,19 @@ def tables(setup, results):
                      for system in SYSTEMS[:-1]]
     heads = ["", "system", "operations/s", "average, us", "p50, us", "p99, us"]
     return [Table("At equal operations in flight: 512", heads, flight),
-            Table("At equal throughput: the most of LEED + Ditto", heads, load)]
+            Table("At equal throughput: the most of LEED + Ditto", heads, load),
+            unbatched(setup, results)]
+
+
+def unbatched(setup, results):
+    """The paper's Scalio without batching beside what is published of it."""
+    pairs = []
+    for workload in WORKLOADS:
+        rows = [results.row(point(setup, s, workload, n)) if n in loads(setup, s) else None
+                for s, n in zip(("paper-unbatched", "leed-ditto"), AT)]
+        latency, throughput = (ratio(*(row and row[key] for row in rows))
+                               for key in ("avg_us", "throughput"))
+        pairs.append((UNBATCHED_LATENCY, latency,
+                      f"the paper's, {workload.upper()}, {AT[0]} in flight of {AT[1]}, at "
+                      f"{number(throughput)} times the throughput: predicted"))
+    return beside_published(pairs)

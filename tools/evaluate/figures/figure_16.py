@@ -1,7 +1,9 @@
 """Figure 16: more records, the cache as it is."""
 
 from evaluate.figures import bars_and_hits
-from evaluate.tables import Table, number
+from evaluate.published import RECORDS
+from evaluate.results import ratio
+from evaluate.tables import Table, beside_published, number
 
 NUMBER = 16
 TITLE = "Records, 7 SSDs, the cache as it is: throughput (bars) and hits (lines)"
@@ -11,6 +13,7 @@ and cache are divided alike, by one factor for all points, so that the largest f
 memory. Beyond 80 M is beyond the paper. LEED keeps 5 bytes of memory a bucket,
 Scalio none a record."""
 MILLIONS = (20, 40, 60, 80, 160)
+PUBLISHED = (20, 80)
 WORKLOADS = ("a", "b", "c", "f")
 SYSTEMS = ("scalio", "paper", "leed-ditto", "leed")
 
@@ -49,4 +52,16 @@ def tables(setup, results):
                          *(number(row and row["hit_ratio"]) for row in found)])
     return [Table("Operations/s and share of GETs that hit",
                   ["", "system", *(f"{m} M" for m in sizes(setup)),
-                   *(f"hits, {m} M" for m in sizes(setup))], rows)]
+                   *(f"hits, {m} M" for m in sizes(setup))], rows),
+            beside_published([(RECORDS, kept(setup, results, w), f"the paper's, {w.upper()}: "
+                               "predicted") for w in WORKLOADS])]
+
+
+def kept(setup, results, workload):
+    """What the paper's Scalio does with the most records that are published, of what with fewest;
+    None at a scale that has not both."""
+    if PUBLISHED[1] not in sizes(setup):
+        return None
+    few, many = (results.value(point(setup, "paper", workload, m), "throughput")
+                 for m in PUBLISHED)
+    return ratio(many, few)

@@ -1,8 +1,10 @@
 """Figure 18: slots a block."""
 
+from evaluate import published
 from evaluate.figures import bars_and_hits
+from evaluate.results import ratio
 from evaluate.setup import CACHE_BLOCKS, SLOTS, WORKLOADS
-from evaluate.tables import Table, number
+from evaluate.tables import Table, beside_published, least_and_most, number
 
 NUMBER = 18
 TITLE = "Read slots a block at equal capacity, 7 SSDs: throughput (bars) and hits (lines)"
@@ -38,4 +40,13 @@ def tables(setup, results):
             for w in WORKLOADS for s in SYSTEMS]
     return [Table("Operations/s, share of GETs that hit, bytes on the link an operation",
                   ["", "system", *(f"{what}, {n}" for what in ("op/s", "hits", "bytes")
-                                   for n in sizes)], rows)]
+                                   for n in sizes)], rows),
+            beside_published([pair for w in WORKLOADS for pair in least_and_most(
+                published.SLOTS, of_eight(setup, results, w), f"the paper's, {w.upper()}")])]
+
+
+def of_eight(setup, results, workload):
+    """What the paper's Scalio does with fewer and more slots, of what it does with 8."""
+    eight = results.value(setup.point("paper", workload), "throughput")
+    return [ratio(results.value(point(setup, "paper", workload, n), "throughput"), eight)
+            for n in setup.some(SIZES) if n != SLOTS]
