@@ -75,9 +75,16 @@ TEST(MeasuredPoint, IsALineOfJsonWithNullForWhatIsNotKnown) {
   EXPECT_EQ(json["system"], "scalio");
   EXPECT_EQ(json["simulated"], false);
   EXPECT_EQ(json["operations"], 100);
-  for (const char* name : {"full", "ssds", "ssd_reads_per_s", "ssd_ios_per_s_by_formula"}) {
+  for (const char* name :
+       {"full", "ssds", "ssd_reads_per_s", "ssd_ios_per_s_by_formula", "memory_limit"}) {
     EXPECT_TRUE(json.at(name).is_null()) << name;
   }
+}
+
+TEST(MeasuredPoint, SaysWhatHeldARivalToItsMemory) {
+  Point p = measured_point("redis", std::nullopt, some_options(), some_phase("no JSON", "{}"));
+  p.memory_limit = "maxmemory; no control group: that takes root";
+  EXPECT_EQ(nlohmann::json::parse(to_json(p))["memory_limit"], *p.memory_limit);
 }
 
 TEST(ServerStat, TakesNothingFromOtherText) {

@@ -49,6 +49,7 @@ std::string to_json(const Point& p) {
                      {"bytes_written_per_op", json_or_null(p.bytes_written_per_op)},
                      {"network_bytes_per_op", json_or_null(p.network_bytes_per_op)},
                      {"stand_in_cpu_us_per_op", json_or_null(p.stand_in_cpu_us_per_op)},
+                     {"memory_limit", json_or_null(p.memory_limit)},
                      {"errors", p.errors}};
   return json_text(json);
 }

@@ -47,7 +47,8 @@ struct Point {
   std::optional<double> network_bytes_per_op;
   // CPU time of the threads and processes that stand in for NIC and offload engine.
   std::optional<double> stand_in_cpu_us_per_op;
-  std::uint64_t errors = 0;  // operations that failed
+  std::optional<std::string> memory_limit;  // of what was started: what holds it to its memory
+  std::uint64_t errors = 0;                 // operations that failed
 };
 
 // One line of JSON, without its end. Scripts rely on the names, which are the members'.

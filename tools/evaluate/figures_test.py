@@ -59,6 +59,11 @@ class FiguresTest(unittest.TestCase):
         self.assertIn("Published beside predicted", page)
         self.assertNotIn("None", page)
 
+    def test_what_holds_rivals_to_their_memory_is_in_the_data(self):
+        rows = list(csv.DictReader(io.StringIO(self.written["data/figure-20.csv"].decode())))
+        self.assertEqual({bool(row["memory_limit"]) for row in rows}, {True, False})
+        self.assertIn("a control group of 125 bytes", self.written["index.html"].decode())
+
     def test_bytes_written_are_by_size_and_fill(self):
         rows = list(csv.DictReader(io.StringIO(self.written["data/figure-21.csv"].decode())))
         for row in rows:

@@ -160,7 +160,8 @@ std::function<int()> add_eval_serve(Options& options) {
   options.require("--dir");
   options.texts("--ssd", f->ssds, "FILE", "Files or block devices, all of them, as SSDs");
   options.require("--ssd");
-  options.texts("--listen", f->listen, "URI", "Where clients connect: unix:/path, tcp:host:port");
+  options.texts("--listen", f->listen, "URI",
+                "Where clients connect: unix:/path, tcp:host:port, rdma:host:port");
   options.require("--listen");
   add_format_options(options, *f);
   options.size("--cache", f->cache_bytes, "Memory of the cache: Scalio's, or all of Ditto's");

@@ -148,6 +148,7 @@ int run_ycsb(const Flags& flags) {
     const auto formula = system ? io_formula(*system) : std::nullopt;
     Point point = measured_point(flags.system, formula, *options, *report->run);
     if (system && system != System::scalio) point.batch = flags.message_batch;
+    if (rival) point.memory_limit = rival->memory_limit();
     const int printed = cli::print(flags.json ? to_json(point) + "\n" : to_table(point));
     if (printed != cli::kSuccess) return printed;
   }
@@ -183,7 +184,8 @@ std::function<int()> add_eval_ycsb(Options& options) {
   options.choice("--system", f->system, names,
                  "What the server serves, or what is started for this run (`scalio-eval systems`)");
   options.require("--system");
-  options.text("--server", f->server, "URI", "The server: unix:/path or tcp:host:port");
+  options.text("--server", f->server, "URI",
+               "The server: unix:/path, tcp:host:port or rdma:host:port");
   options.choice("--workload", f->workload, {"a", "b", "c", "d", "f"}, "YCSB's workload");
   options.require("--workload");
   add_load_options(options, *f);

@@ -10,12 +10,15 @@ KIND = "measured"
 SHOWS = """Real servers, clients and files on this machine, one after the other: what it measures
 is this machine's CPU and disk, which all share with the clients. Latency and throughput depend
 on both; CPU and I/Os an operation are the systems' own. Memory is equal for all. Records have 16
-B + 200 B. "-4x" behind a name means that they take four times the memory that a system has for
+B + 200 B. Rivals are held to their memory by a control group where one can be made, which the
+second table says; the systems have no more than their caches. "-4x" behind a name means that they take four times the memory that a system has for
 them, else it has three times what they take. scalio, leed, rocksdb and redis acknowledge a write
 when it survives a power cut; the others promise less, and only equal ones should be compared."""
 SYSTEMS = ("scalio", "paper", "leed-ditto", "leed-ditto-adaptive", "leed")
 RIVALS = ("rocksdb", "rocksdb-nosync", "redis", "redis-memory", "memcached")
 WORKLOADS = ("a", "b", "c")
+# Of its data, behind those of all figures.
+COLUMNS = ("memory_limit",)
 
 
 def jobs(setup):
@@ -58,7 +61,15 @@ def tables(setup, results):
              number(per_op(row, "ssd_reads_per_s")), number(per_op(row, "ssd_writes_per_s"))]
             for row in rows_of(setup, results)]
     return [Table("Measured here", ["system", "YCSB", "operations/s", "p50, us", "p99, us", "hits",
-                                    "server CPU, us/op", "SSD reads/op", "SSD writes/op"], rows)]
+                                    "server CPU, us/op", "SSD reads/op", "SSD writes/op"], rows),
+            Table("What held each rival to its memory", ["system", "limit"], list(map(
+                list, limits(setup, results).items())))]
+
+
+def limits(setup, results):
+    """By system; what was started without one is not in it."""
+    return {row["system"]: row["memory_limit"] for row in rows_of(setup, results)
+            if row.get("memory_limit")}
 
 
 def per_op(row, key):

@@ -76,6 +76,8 @@ def measured(words):
            "p50_us": 600.0, "p99_us": 2000.0, "hit_ratio": 0.5, "ssd_reads_per_s": 5e4,
            "ssd_writes_per_s": 1e4, "server_cpu_us_per_op": 2.0, "full": None,
            "written_per_byte": 3.0}
+    if words[0] == "rival":
+        row["memory_limit"] = "maxmemory 100; a control group of 125 bytes"
     if words[0] == "written":
         asked = dict(zip(words[1::2], words[2::2]))
         return [{**row, "value_size": int(asked["--value-size"]),
