@@ -16,15 +16,22 @@ from evaluate.figures import figure_06
 from evaluate.job import Point
 from evaluate.remote import Remote, RemoteFailed
 from evaluate.results import Results
+from evaluate.setup import RECORDS
 
-FIGURES = (2, 5, 6, 11, 12, 14, 15, 16, 17)
+# 13 as far as the product has its steps; 18, 19 and 21 are of other servers.
+FIGURES = (2, 5, 6, 11, 12, 13, 14, 15, 16, 17, 22)
 FOLDER = "/var/tmp/scalio-evaluate"
 SECONDS = 20
 NVMF_PORT = 4420
+KEY = 16
 SYSTEMS = ("scalio", "leed", "leed-ditto")
 # Bytes of cache that a record takes: an eighth of Scalio's block; of Ditto an object, its slot and
 # what is free in the table.
 CACHED = {"scalio": 136, "leed": 0, "leed-ditto": 320}
+# Of Scalio, as the model has them: bytes of a record in a bucket, how full buckets are, and bytes
+# of the log of an SSD at the paper's size.
+RECORD_HEADER, FILL, LOG = 10, 0.6, 256 << 20
+NO_BATCHING = ("--no-batching",)
 TARGETS = {"nvmf-standard": " --no-offload", "nvmf-offloaded": ""}
 
 
@@ -38,6 +45,7 @@ class Served:
     records: int
     cache: int
     value_size: int
+    batching: bool
 
 
 class Hardware:
@@ -58,14 +66,15 @@ class Hardware:
 
     def has(self, point):
         """Whether this hardware can be asked it."""
-        return (isinstance(point, Point) and point.machine == "paper" and not point.switches
-                and not point.costs and point.system in SYSTEMS
-                and point.ssds <= len(self.ssds))
+        switched = point.switches if isinstance(point, Point) else None
+        return (switched == () or (switched == NO_BATCHING and point.system == "scalio")) and (
+            point.machine == "paper" and not point.costs and point.system in SYSTEMS
+            and point.ssds <= len(self.ssds))
 
     def served(self, point):
         cache = point.cache_blocks * point.slots * CACHED[point.system]
         return Served(point.system, point.ssds, point.cores, point.records, cache,
-                      point.value_size)
+                      point.value_size, not point.switches)
 
     def store(self, served):
         return f"{FOLDER}/{served.system}"
@@ -83,10 +92,12 @@ class Hardware:
                     f"--listen {self.uri}")
         scalio = self.program("scalio")
         named = " ".join(f"--ssd {device}" for device in devices)
-        self.remote.run(self.host, f"{scalio} format --force --dir {store} --values 0 {named}")
+        self.remote.run(self.host, f"{scalio} format --force --dir {store} {room(served, devices)} "
+                                   f"{named}")
         self.configure(store, "")
+        batches = "" if served.batching else " --batch-max 1"
         return (f"{cores}{scalio} serve --dir {store} --cache {served.cache} --listen {self.uri} "
-                f"--insecure --nvmf-target {self.transport}:{self.address}:{NVMF_PORT}")
+                f"--insecure --nvmf-target {self.transport}:{self.address}:{NVMF_PORT}{batches}")
 
     def configure(self, store, how):
         self.remote.run(self.host, f"{self.program('scalio')} target configure --dir {store} "
@@ -121,17 +132,28 @@ class Hardware:
                         + " --load --operations 0 --threads 8")
 
     def drive(self, point):
-        """All clients at one time, their operations in flight together the point's."""
-        each = max(1, point.in_flight // len(self.clients))
-        threads = min(32, each)
+        """All clients at one time, their operations in flight together the point's. They warm the
+        cache first, and are measured when all have ended that: the 20 s of each begin together, but
+        for the time that ssh takes. Of D, which inserts, they begin when each one is warm."""
+        threads, depths = shares(point.in_flight, len(self.clients))
+        clients = self.clients[:len(depths)]
         keys = "--uniform" if point.skew == 0 else f"--skew {point.skew:g}"
-        commands = [
-            self.ycsb(point.system, point.workload, point.records, point.value_size)
-            + f" {keys} --threads {threads} --depth {max(1, each // threads)}"
-              f" --message-batch {point.batch} --warm-up {point.records}"
-              f" --operations {1_000_000_000} --seconds {SECONDS} --seed {point.seed + i}"
-            for i in range(len(self.clients))]
-        said = self.remote.run_all(self.clients, commands)
+
+        def commands(seed, length):
+            return [self.ycsb(point.system, point.workload, point.records, point.value_size)
+                    + f" {keys} --threads {threads} --depth {depth}"
+                      f" --message-batch {point.batch} {length} --seed {seed + i}"
+                    for i, depth in enumerate(depths)]
+
+        warm = max(1, point.records // len(clients))
+        measured = f"--operations {1_000_000_000} --seconds {SECONDS}"
+        if point.workload == "d":
+            # What another run had inserted would be there already: each client warms by itself.
+            measured = f"--warm-up {warm} {measured}"
+        else:
+            # With the seeds of the measurement the same keys would be asked for again.
+            self.remote.run_all(clients, commands(point.seed + 1000, f"--operations {warm}"))
+        said = self.remote.run_all(clients, commands(point.seed, measured))
         return combined([json.loads(text) for text in said if text])
 
     def fio(self, setup):
@@ -163,6 +185,29 @@ class Hardware:
         spent = [int(word) for word in stat.split()[1:9]]
         # Without what was idle, or waited for I/O.
         return float(uptime.split()[0]), (sum(spent) - spent[3] - spent[4]) / int(ticks)
+
+
+def shares(in_flight, clients):
+    """(threads of each client, operations in flight of each thread by client), together exactly
+    in_flight: as many threads as share it out evenly enough, 32 at most. Of fewer operations than
+    clients each has one, and the rest of the clients none."""
+    threads = 1
+    while (threads < 32 and in_flight % (2 * threads) == 0
+           and in_flight // (2 * threads) >= clients):
+        threads *= 2
+    each, more = divmod(in_flight // threads, clients)
+    return threads, [each + (i < more) for i in range(clients) if each + (i < more) > 0]
+
+
+def room(served, devices):
+    """Options of `scalio format` for a store that is as full as the model's: what buckets and log
+    do not take of an SSD is for large values, of which there are none."""
+    log = max(8 << 20, LOG * served.records // RECORDS)
+    record = KEY + served.value_size + RECORD_HEADER
+    # A MiB for the rest.
+    taken = int(served.records * record / FILL / served.ssds) + log + (1 << 20)
+    smallest = f"$(blockdev --getsize64 {' '.join(devices)} | sort -n | head -n 1)"
+    return f"--log-size {log} --values $(({smallest} - {taken}))"
 
 
 def fio_script():

@@ -7,6 +7,7 @@ import unittest
 
 from evaluate import hardware, options
 from evaluate.figures import figure_06, figure_11
+from evaluate.job import Measurement
 from evaluate.remote import Remote
 from evaluate.setup import SETUPS
 from evaluate.testing import fakes
@@ -42,6 +43,45 @@ class HardwareTest(unittest.TestCase):
         self.assertEqual(said.count("c1$ /usr/local/bin/scalio-eval ycsb --system leed "),
                          said.count("c2$ /usr/local/bin/scalio-eval ycsb --system leed ") + 2)
         self.assertIn("--seed 2", said)
+        # All have warmed the cache before anyone is measured, but of D: a wait after each.
+        points = [p for group in groups.values() for p in group]
+        inserting = [p for p in points if p.workload == "d"]
+        self.assertEqual(said.count("wait\n"), 2 * len(points) - len(inserting))
+        self.assertEqual(said.count("--seconds 20 "), 2 * len(points))
+        self.assertEqual(said.count("--warm-up"), 2 * len(inserting))
+
+    def test_operations_in_flight_are_all_shared_out(self):
+        self.assertEqual(hardware.shares(512, 5), (32, [4, 3, 3, 3, 3]))
+        for in_flight in (1, 3, 32, 64, 103, 512, 1024):
+            for clients in (1, 2, 3, 5, 7):
+                threads, depths = hardware.shares(in_flight, clients)
+                self.assertEqual(threads * sum(depths), in_flight)
+                self.assertEqual(len(depths), min(clients, in_flight))
+                self.assertLessEqual(threads, 32)
+
+    def test_scalios_store_is_as_full_as_the_models(self):
+        one, out = self.commands()
+        points = {p: None for p in [SETUPS["full"].point("scalio", "c", ssds=4)]}
+        one.measure(one.served(next(iter(points))), points)
+        # 20 M records of 90 B over 4 SSDs, 60 %, and a log of 256 MiB.
+        taken = 750_000_000 + (256 << 20) + (1 << 20)
+        self.assertIn(f"--log-size {256 << 20} --values $(($(blockdev --getsize64 /dev/nvme0n1 "
+                      "/dev/nvme1n1 /dev/nvme2n1 /dev/nvme3n1 | sort -n | head -n 1) - "
+                      f"{taken}))", out.getvalue())
+
+    def test_without_batching_the_server_is_another(self):
+        one, out = self.commands()
+        setup = SETUPS["smoke"]
+        points = [setup.point("scalio", "a", ssds=4),
+                  setup.point("scalio", "a", ssds=4, switches=("--no-batching",))]
+        found = {one.served(p): [p] for p in points if one.has(p)}
+        self.assertEqual(len(found), 2)
+        for served, at in found.items():
+            one.measure(served, at)
+        self.assertEqual(out.getvalue().count("--batch-max 1"), 1)
+
+    def test_energy_is_of_figure_11s_points(self):
+        self.assertLessEqual({11, 22}, set(hardware.FIGURES))
 
     def test_what_the_hardware_has_not_is_left_out(self):
         one, _ = self.commands()
@@ -49,7 +89,9 @@ class HardwareTest(unittest.TestCase):
         self.assertTrue(one.has(point("leed", "a", ssds=4)))
         for other in (point("leed", "a", ssds=5), point("paper", "a", ssds=4),
                       point("scalio", "a", ssds=4, machine="bluefield3"),
-                      point("scalio", "a", ssds=4, switches=("--no-cache",))):
+                      point("scalio", "a", ssds=4, switches=("--no-cache",)),
+                      point("leed", "a", ssds=4, switches=("--no-batching",)),
+                      Measurement("here", ("here",))):
             self.assertFalse(one.has(other))
 
     def test_fio_reads_through_both_targets(self):
