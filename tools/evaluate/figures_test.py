@@ -109,6 +109,7 @@ class HeadlineTest(unittest.TestCase):
                          [True, False, True, False, False])
         found = headline.rows(setup, results)
         self.assertEqual({row["records"] for row in found}, {20_000_000})
+        self.assertEqual(len(found), len(headline.jobs(setup)))
         self.assertIn("leed-ditto-7-ssd-cores", {row["system"] for row in found})
         for other in (headline.costs(setup, results), summary.splits(setup, results),
                       summary.room(setup, results), headline.beside(setup, results)):

@@ -40,7 +40,8 @@ def points(at):
 
 def rows(setup, results):
     at = scale(setup, results)
-    return [row for point in [*points(at), *reach.points(at)] for row in results.rows(point)]
+    asked = [*points(at), figure_11.at_published_load(at), *reach.points(at)]
+    return [row for point in asked for row in results.rows(point)]
 
 
 def best(at, results, system, workload):
