@@ -1,7 +1,7 @@
 """The headline: 7 SSDs, at the paper's size where that is not too long, with LEED's cores split as
 in the paper and as is best for LEED."""
 
-from evaluate import charts, published, ranges, reach
+from evaluate import charts, ranges, reach
 from evaluate.figures import figure_11, series
 from evaluate.results import ratio
 from evaluate.setup import SYSTEMS, WORKLOADS

@@ -7,13 +7,14 @@ from evaluate.tables import Table, number
 NUMBER = 20
 TITLE = "All systems and rivals on this machine"
 KIND = "measured"
-SHOWS = """Real servers, clients and files on this machine, one after the other: what it measures
-is this machine's CPU and disk, which all share with the clients. Latency and throughput depend
-on both; CPU and I/Os an operation are the systems' own. Memory is equal for all. Records have 16
-B + 200 B. Rivals are held to their memory by a control group where one can be made, which the
-second table says; the systems have no more than their caches. "-4x" behind a name means that they take four times the memory that a system has for
-them, else it has three times what they take. The systems, rocksdb and redis acknowledge a write
-when it survives a power cut; the others promise less, and only equal ones should be compared."""
+SHOWS = """Real servers, clients and files on this machine, one after the other: what it measures is
+this machine's CPU and disk, which all share with the clients. Latency and throughput depend on
+both; CPU and I/Os an operation are the systems' own. Memory is equal for all. Records have 16 B +
+200 B. Rivals are held to their memory by a control group where one can be made, which the second
+table says; the systems have no more than their caches. "-4x" behind a name means that they take
+four times the memory that a system has for them, else it has three times what they take. The
+systems, rocksdb and redis acknowledge a write when it survives a power cut; the others promise
+less, and only equal ones should be compared."""
 SYSTEMS = ("scalio", "paper", "leed-ditto", "leed-ditto-adaptive", "leed")
 RIVALS = ("rocksdb", "rocksdb-nosync", "redis", "redis-memory", "memcached")
 WORKLOADS = ("a", "b", "c")
