@@ -28,7 +28,7 @@ Result<std::uint64_t> fit_descriptors(const DescriptorNeed& need) {
   if (fitting == wanted || (need.asked == 0 && fitting > 0)) return fitting;
   const std::uint64_t least = need.asked != 0 ? need.asked : 1;
   return Status(
-      Code::invalid,
+      need.asked != 0 ? Code::invalid : Code::unavailable,
       fmt::format("{} {} need {} descriptors, and this process may have {} open, which is enough "
                   "for {}: raise the hard limit (ulimit -Hn, LimitNOFILE=), or take fewer",
                   least, need.what, need.own + least * need.each, limit, fitting));

@@ -53,7 +53,7 @@ TEST_F(DescriptorLimitTest, MoreThanTheHardLimitIsRefusedIfItWasAskedFor) {
   ASSERT_TRUE(usual.ok());
   EXPECT_EQ(*usual, most);
   const auto none = fit_descriptors({"clients", 0, 10, few_.rlim_max, 3});
-  EXPECT_EQ(none.code(), Code::invalid);
+  EXPECT_EQ(none.code(), Code::unavailable);
 }
 
 }  // namespace
