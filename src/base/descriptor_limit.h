@@ -17,8 +17,8 @@ struct DescriptorNeed {
   std::uint64_t each = 0;
 };
 // Raises the soft limit to the hard one if need be. Fails with invalid if what was asked for does
-// not fit, with unavailable if nothing was and not even one does: says how many descriptors it takes,
-// and how many would fit.
+// not fit, with unavailable if nothing was and not even one does: says how many descriptors it
+// takes, and how many would fit.
 Result<std::uint64_t> fit_descriptors(const DescriptorNeed& need);
 
 }  // namespace scalio

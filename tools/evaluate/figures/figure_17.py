@@ -9,10 +9,10 @@ from evaluate.tables import Table, beside_published, least_and_most, number
 NUMBER = 17
 TITLE = "Cores of the server, 7 SSDs, 64 in flight a core"
 KIND = "simulated"
-SHOWS = """The weaker the server, the more it matters that GETs need none of it. A slice of an SSD has
-one thread, so with one slice each seven cores have work. On A and F, where cores are what is full,
-Scalio is also shown with SSDs in slices: at least two for each core, and so many that none has over
-a sixth more than its share."""
+SHOWS = """The weaker the server, the more it matters that GETs need none of it. A slice of an SSD
+has one thread, so with one slice each seven cores have work. On A and F, where cores are what is
+full, Scalio is also shown with SSDs in slices: at least two for each core, and so many that none
+has over a sixth more than its share."""
 SSDS = 7
 CORES = (4, 8, 16)
 IN_FLIGHT = 64
