@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -939,8 +940,10 @@ TEST_F(RedisLarge, AnEmptyValueIsReadWhereHalfOfTheRoomIsTaken) {
   for (int i = 0; i < 3; ++i) {
     clients.push_back(connect());
     ASSERT_TRUE(clients.back().send(RedisClient::request(words)));
+    pollfd readable{clients.back().fd(), POLLIN, 0};
+    ASSERT_EQ(poll(&readable, 1, 60'000), 1);
     char first = 0;
-    ASSERT_EQ(recv(clients.back().fd(), &first, 1, MSG_PEEK), 1);
+    ASSERT_EQ(recv(clients.back().fd(), &first, 1, MSG_PEEK), 1) << std::strerror(errno);
     EXPECT_EQ(first, '*') << i;
   }
 }
