@@ -1168,7 +1168,7 @@ TEST(Serve, ACacheLargerThanTheMemoryIsRefused) {
   o.cache_bytes = 100ULL << 40;
   o.listen = {"unix:" + (scratch.sockets() / "s").string()};
   auto server = Server::start(o);
-  EXPECT_EQ(server.code(), Code::invalid);
+  EXPECT_EQ(server.code(), Code::unavailable);
   EXPECT_THAT(server.status().message(), HasSubstr("104857600 MiB"));
 }
 
