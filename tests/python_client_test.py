@@ -421,6 +421,31 @@ class AsyncTest(unittest.IsolatedAsyncioTestCase):
             await self.client.get("key")
         self.assertEqual((await self.client.stat())["inline_limit"], self.client.inline_limit)
 
+    async def test_a_connect_that_is_given_up_leaves_nothing(self):
+        def open_descriptors():
+            return len(os.listdir("/proc/self/fd"))
+
+        before = open_descriptors()
+        for _ in range(3):
+            connecting = asyncio.ensure_future(scalio.AsyncClient.connect(store.uri))
+            await asyncio.sleep(0)
+            connecting.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await connecting
+        for _ in range(1000):
+            if open_descriptors() <= before:
+                break
+            await asyncio.sleep(0.01)
+        self.assertLessEqual(open_descriptors(), before)
+
+    async def test_a_file_that_stops_an_iteration_ends_its_task(self):
+        class Lines(io.RawIOBase):
+            def read(self, size=-1):
+                return next(iter(()))
+
+        with self.assertRaises(RuntimeError):
+            await asyncio.wait_for(self.client.put_from("lines", Lines(), 10), 60)
+
     async def test_records_end(self):
         version = await self.client.put("ends", b"value", ttl=3600)
         newer = await self.client.set_end("ends", end=4102444800, expected=version)

@@ -140,7 +140,8 @@ size_t scalio_inline_limit(const scalio_client* client);
 
 /* --- Operations that wait ---------------------------------------------------------------------
  *
- * Not within a function that the client calls: SCALIO_INVALID. */
+ * Not within a function that a thread of the client calls: SCALIO_INVALID. Those that take or give
+ * a value's parts are called by the thread that waits, and may. */
 
 /* The key's value, version and end. */
 scalio_result* scalio_get(scalio_client* client, const void* key, size_t key_size);

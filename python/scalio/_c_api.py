@@ -429,12 +429,18 @@ class _File:
         try:
             call(given)
             return 0
+        except StopIteration as error:
+            # asyncio gives it to no Future: a task would wait for its end for ever.
+            self._raised = RuntimeError("the file raised StopIteration")
+            self._raised.__cause__ = error
         except BaseException as error:  # of whatever kind, it is the caller's
             self._raised = error
-            return Unavailable.code
+        return Unavailable.code
 
     def _read(self, room: RoomOfC) -> None:
         data = self._file.read(room.size)
+        if data is None:
+            raise BlockingIOError("the file gives no bytes now: let it block")
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"the file gave {type(data).__name__}, not bytes: open it as binary")
         data = bytes(data)

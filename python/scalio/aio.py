@@ -16,6 +16,11 @@ _IN_FLIGHT = 65536
 """Operations of one client, beyond which they raise Busy; `Options.in_flight` is less."""
 
 
+def _free(connected: asyncio.Future) -> None:
+    if not connected.cancelled() and connected.exception() is None:
+        _c_api.c.scalio_client_free(connected.result())
+
+
 class AsyncClient:
     """A connection to a store, for the tasks of one event loop. Many operations may be in flight.
 
@@ -45,14 +50,19 @@ class AsyncClient:
 
     async def _connect(self) -> None:
         self._loop = loop = asyncio.get_running_loop()
-        handle = None
+        connecting = loop.run_in_executor(None, _c_api.connect, self._uri, self._options)
         try:
-            handle = await asyncio.to_thread(_c_api.connect, self._uri, self._options)
+            handle = await asyncio.shield(connecting)
+        except BaseException:
+            self._loop = None
+            # Where this was cancelled the thread goes on, and nobody else frees what it connects.
+            connecting.add_done_callback(_free)
+            raise
+        try:
             self._queue = _c_api.new_queue(_IN_FLIGHT)
         except BaseException:
             self._loop = None
-            if handle is not None:
-                _c_api.c.scalio_client_free(handle)
+            _c_api.c.scalio_client_free(handle)
             raise
         loop.add_reader(_c_api.c.scalio_queue_fd(self._queue), self._poll)
         self._handle = handle

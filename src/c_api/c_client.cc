@@ -218,7 +218,8 @@ struct Writing {
                                  "the value was not written: the function that gives its parts has "
                                  "ended that");
       if (!said.ok()) return said;
-      if (room.filled == 0) return ended_with(Code::invalid, "it has come to its end");
+      if (room.filled == 0)
+        return ended_with(Code::invalid, "the function that gives its parts gave none");
       if (room.filled > part.size())
         return ended_with(Code::invalid, "the function says that it filled more than its room");
       filled += room.filled;

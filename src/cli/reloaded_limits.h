@@ -24,15 +24,18 @@ class ReloadedLimits {
   // `usual_slow`: where the file says nothing.
   static ConfigReload::Takers takers(const std::shared_ptr<ReloadedLimits>& limits,
                                      Nanos usual_slow) {
-    // The values have been checked as on a command line.
+    // The values have been checked as on a command line, which takes other than decimal numbers.
     return {{"--slow",
              [limits, usual_slow](const std::string& ms) {
                const std::optional<std::int64_t> value = parse_integer(ms);
+               if (!value && !ms.empty()) return no_number("--slow", ms);
                limits->set_slow(value ? static_cast<Nanos>(*value) * kMillisecond : usual_slow);
              }},
             {"--max-clients", [limits](const std::string& clients) {
-               limits->set_max_clients(
-                   static_cast<std::uint64_t>(parse_integer(clients).value_or(kUsualClients)));
+               const std::optional<std::int64_t> value = parse_integer(clients);
+               if (!value && !clients.empty()) return no_number("--max-clients", clients);
+               limits->set_max_clients(value ? static_cast<std::uint64_t>(*value) : kUsualClients,
+                                       value.has_value());
              }}};
   }
 
@@ -56,16 +59,20 @@ class ReloadedLimits {
   };
 
  private:
-  static constexpr std::int64_t kUsualClients = 1024;
+  static constexpr std::uint64_t kUsualClients = 1024;
 
+  static void no_number(const char* option, const std::string& value) {
+    spdlog::error("{}: {} is no decimal number; it stays as it was", option, value);
+  }
   void set_slow(Nanos slow) {
     const std::lock_guard lock(mutex_);
     slow_ = slow;
     apply();
   }
-  void set_max_clients(std::uint64_t clients) {
+  void set_max_clients(std::uint64_t clients, bool asked) {
     const std::lock_guard lock(mutex_);
     max_clients_ = clients;
+    asked_ = asked;
     apply();
   }
   // What is not taken yet.
@@ -74,7 +81,7 @@ class ReloadedLimits {
     if (slow_) served_->set_slow(*slow_);
     if (max_clients_) {
       const std::uint64_t most = served_->set_max_clients(*max_clients_);
-      if (most < *max_clients_) {
+      if (asked_ && most < *max_clients_) {
         spdlog::warn(
             "--max-clients: {} at the next start: at this one descriptors were set aside "
             "for {}, which may connect until then",
@@ -89,6 +96,7 @@ class ReloadedLimits {
   Served* served_ = nullptr;
   std::optional<Nanos> slow_;
   std::optional<std::uint64_t> max_clients_;
+  bool asked_ = false;  // for so many, by the file
 };
 
 }  // namespace scalio::cli

@@ -16,8 +16,6 @@ namespace {
 
 // Of a name that is longer there is no command.
 constexpr std::size_t kLongestName = 16;
-// Of an unknown command's request, in the error.
-constexpr std::size_t kMostShown = 128;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 

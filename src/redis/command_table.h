@@ -1,6 +1,7 @@
 // The commands that the gateway has: one row each, a file for each family.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +24,8 @@ std::span<const CommandRow* const> all_commands();
 // The one of this name, in any case; null if there is none.
 const CommandRow* find_command(std::string_view name);
 
+// Bytes of what is not known that an error shows.
+inline constexpr std::size_t kMostShown = 128;
 // In Redis's words why a call cannot be made: there is no such command, or it takes another number
 // of arguments. Empty: it can.
 std::string refusal(const CommandCall& call);

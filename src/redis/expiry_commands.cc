@@ -41,9 +41,6 @@ Task<void> pexpiretime(CommandCall& call) {
 
 // --- Changing that ---
 
-// Of an option that is none, in the error.
-constexpr std::size_t kMostShown = 128;
-
 struct ExpireConditions {
   bool if_lasts = false, if_ends = false, if_later = false, if_sooner = false;
   bool any() const { return if_lasts || if_ends || if_later || if_sooner; }

@@ -312,7 +312,6 @@ TEST_F(WritePathTest, AnEndIsChangedWithoutItsValue) {
   EXPECT_EQ(parts_.writes.counters().end_changes, 2u);
 }
 
-// Its segment may have been used again: nothing but its record says that it is there.
 class LargeWritesTest : public WritePathTest {
  protected:
   LargeWritesTest() : WritePathTest(with_a_value_log()) {}
@@ -327,6 +326,7 @@ class LargeWritesTest : public WritePathTest {
   }
 };
 
+// Its segment may have been used again: nothing but its record says that it is there.
 TEST_F(LargeWritesTest, AValueThatGoesAtItsEndIsNotCalledDamaged) {
   const std::uint64_t soon = time() + 50 * kMillisecond, future = time() + 3600 * kSecond;
   for (const auto& [key, end] : {std::pair("ends", soon), std::pair("stays", future)}) {

@@ -18,7 +18,7 @@ from evaluate.remote import Remote, RemoteFailed
 from evaluate.results import Results
 from evaluate.setup import RECORDS
 
-# 13 as far as the product has its steps; 18, 19 and 21 are of other servers.
+# 13 as far as the product has its steps; 18 to 21 are of other servers.
 FIGURES = (2, 5, 6, 11, 12, 13, 14, 15, 16, 17, 22)
 FOLDER = "/var/tmp/scalio-evaluate"
 SECONDS = 20
