@@ -20,14 +20,10 @@ namespace {
 using layout::RequestKind;
 using ::testing::HasSubstr;
 
-constexpr std::uint64_t kSegment = 128 << 10;
+constexpr std::uint64_t kSegment = layout::kMinSegment;
 
 layout::SsdGeometry large_geometry(std::uint64_t segments, std::uint64_t segment = kSegment) {
-  layout::SsdGeometry g = test_geometry(64);
-  g.segment_size = segment;
-  g.value_size = (segments + 1) * segment;  // the first has the table
-  g.device_size = g.value_offset() + g.value_size + 4096;
-  return g;
+  return with_value_log(test_geometry(64), segments, segment);
 }
 
 struct ReadRecord {
@@ -1016,10 +1012,7 @@ class CleaningCostTest : public LargeValuesTest {
 
   // `live`: part of the area that the values take.
   double cost(double live, std::uint64_t segments) {
-    layout::SsdGeometry g = test_geometry(2048, 512, 8 << 20);
-    g.segment_size = kSegment;
-    g.value_size = (segments + 1) * kSegment;
-    g.device_size = g.value_offset() + g.value_size + 4096;
+    const layout::SsdGeometry g = with_value_log(test_geometry(2048, 512, 8 << 20), segments);
     ShardFixture s(g, formatted(g), {.blocks = 256});
     EXPECT_TRUE(s.start().ok());
     TestClient client(s.shard);

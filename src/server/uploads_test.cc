@@ -33,13 +33,6 @@ class UploadsTest : public ::testing::Test {
     EXPECT_EQ(time_.spawned(), 0U);
   }
 
-  static layout::SsdGeometry make_geometry() {
-    layout::SsdGeometry g = test_geometry(64);
-    g.segment_size = layout::kMinSegment;
-    g.value_size = 9 * g.segment_size;
-    g.device_size = g.value_offset() + g.value_size + 4096;
-    return g;
-  }
   // As a server that serves: it looks each second.
   void pass(Nanos time) {
     for (const Nanos end = time_.now() + time; time_.now() < end;) {
@@ -83,7 +76,7 @@ class UploadsTest : public ::testing::Test {
 
   static constexpr std::uint32_t kLength = 1000;
   VirtualTime time_;
-  const layout::SsdGeometry geometry_ = make_geometry();
+  const layout::SsdGeometry geometry_ = with_value_log(test_geometry(64), 8);
   const layout::RegionGeometry blocks_{4, 4, 2, layout::slot_size_for(geometry_.inline_limit)};
   block::PowerCutSsd ssd_{time_, formatted(geometry_), 1};
   block::FaultyDevice device_{time_, ssd_};

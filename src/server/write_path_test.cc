@@ -314,16 +314,7 @@ TEST_F(WritePathTest, AnEndIsChangedWithoutItsValue) {
 
 class LargeWritesTest : public WritePathTest {
  protected:
-  LargeWritesTest() : WritePathTest(with_a_value_log()) {}
-
- private:
-  static layout::SsdGeometry with_a_value_log() {
-    layout::SsdGeometry g = test_geometry(16);
-    g.segment_size = layout::kMinSegment;
-    g.value_size = 2 * g.segment_size;
-    g.device_size = g.value_offset() + g.value_size + 4096;
-    return g;
-  }
+  LargeWritesTest() : WritePathTest(with_value_log(test_geometry(16), 1)) {}
 };
 
 // Its segment may have been used again: nothing but its record says that it is there.

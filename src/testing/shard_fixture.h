@@ -40,6 +40,15 @@ inline layout::SsdGeometry test_geometry(std::uint64_t buckets, std::uint32_t bu
   return g;
 }
 
+// The same with a value log of so many segments, beside the one that has their table.
+inline layout::SsdGeometry with_value_log(layout::SsdGeometry g, std::uint64_t segments,
+                                          std::uint64_t segment = layout::kMinSegment) {
+  g.segment_size = segment;
+  g.value_size = (segments + 1) * segment;
+  g.device_size = g.value_offset() + g.value_size + 4096;
+  return g;
+}
+
 inline const layout::LogKey& test_log_key() {
   static const layout::LogKey key = layout::log_key_of({1, 2, 3}, 0);
   return key;
