@@ -37,9 +37,8 @@ struct Measured {
 // Of all shards.
 std::uint64_t sum(Client& client, const char* part, const char* name) {
   std::uint64_t all = 0;
-  for (const nlohmann::json& shard : stat(client)["shards"]) {
-    all += shard[part][name].get<std::uint64_t>();
-  }
+  const nlohmann::json now = stat(client);
+  for (const nlohmann::json& shard : now["shards"]) all += shard[part][name].get<std::uint64_t>();
   return all;
 }
 
