@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <vector>
 
 #include "base/hash.h"
 #include "base/wall_time.h"
@@ -157,6 +158,33 @@ class LargeValuesTest : public ::testing::Test {
   std::string value_of(std::size_t size) { return layout::random_text(random_, size); }
   static nlohmann::json stat_of(ShardFixture& s) { return nlohmann::json::parse(s.shard.stat()); }
   static nlohmann::json values_of(ShardFixture& s) { return stat_of(s)["values"]; }
+
+  struct Stopped {
+    std::map<std::string, Stored> model;
+    Bytes contents;
+  };
+  // What a power cut leaves of a shard that has stopped, with so many values of one size, key0 and
+  // so on, without the ones that were removed.
+  Stopped stopped_with(int values, std::size_t size, const std::vector<std::string>& removed) {
+    Stopped out;
+    ShardFixture s(geometry_, formatted(geometry_), {});
+    EXPECT_TRUE(s.start().ok());
+    TestClient client(s.shard);
+    Sender sender(s, client);
+    for (int i = 0; i < values; ++i) {
+      const std::string key = "key" + std::to_string(i), value = value_of(size);
+      const WriteAnswer a = sender.put(key, value);
+      EXPECT_EQ(a.code, Code::ok) << i;
+      out.model[key] = {value, a.version};
+    }
+    for (const std::string& key : removed) {
+      EXPECT_EQ(s.remove(client, key).code, Code::ok) << key;
+      out.model.erase(key);
+    }
+    EXPECT_TRUE(s.stop().ok());
+    out.contents = s.ssd.after_power_cut();
+    return out;
+  }
 
   std::mt19937_64 random_{5};
   const layout::SsdGeometry geometry_ = large_geometry(8);
@@ -926,22 +954,7 @@ TEST_F(LargeValuesTest, ADamagedValueIsNotMovedAndNothingElseIsLost) {
 }
 
 TEST_F(LargeValuesTest, BothTablesOfSegmentsMayBeDamaged) {
-  std::map<std::string, Stored> model;
-  Bytes contents;
-  {
-    ShardFixture s(geometry_, formatted(geometry_), {});
-    ASSERT_TRUE(s.start().ok());
-    TestClient client(s.shard);
-    Sender sender(s, client);
-    for (int i = 0; i < 10; ++i) {
-      const std::string key = "key" + std::to_string(i), value = value_of(30'000);
-      const WriteAnswer a = sender.put(key, value);
-      ASSERT_EQ(a.code, Code::ok);
-      model[key] = {value, a.version};
-    }
-    ASSERT_TRUE(s.stop().ok());
-    contents = s.ssd.after_power_cut();
-  }
+  auto [model, contents] = stopped_with(10, 30'000, {});
   contents[geometry_.value_offset() + 20] ^= std::byte{1};
   contents[geometry_.value_offset() + kSegment / 2 + 20] ^= std::byte{1};
   ShardFixture s(geometry_, std::move(contents), {});
@@ -956,26 +969,7 @@ TEST_F(LargeValuesTest, BothTablesOfSegmentsMayBeDamaged) {
 // As after a part of the log was lost: of one segment less is known to be live than is, and none is
 // free that it could be moved to.
 TEST_F(LargeValuesTest, ASegmentThatFitsNowhereDoesNotKeepOthersFromBeingCleaned) {
-  std::map<std::string, Stored> model;
-  Bytes contents;
-  {
-    ShardFixture s(geometry_, formatted(geometry_), {});
-    ASSERT_TRUE(s.start().ok());
-    TestClient client(s.shard);
-    Sender sender(s, client);
-    for (int i = 0; i < 6; ++i) {
-      const std::string key = "key" + std::to_string(i), value = value_of(120'000);
-      const WriteAnswer a = sender.put(key, value);
-      ASSERT_EQ(a.code, Code::ok) << i;
-      model[key] = {value, a.version};
-    }
-    for (const char* key : {"key1", "key2", "key3"}) {
-      ASSERT_EQ(s.remove(client, key).code, Code::ok) << key;
-      model.erase(key);
-    }
-    ASSERT_TRUE(s.stop().ok());
-    contents = s.ssd.after_power_cut();
-  }
+  auto [model, contents] = stopped_with(6, 120'000, {"key1", "key2", "key3"});
   const ByteSpan area = ByteSpan(contents).subspan(geometry_.value_offset(), kSegment);
   auto table = layout::decode_segment_table(area, geometry_);
   auto other = layout::decode_segment_table(area.subspan(kSegment / 2), geometry_);
