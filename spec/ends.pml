@@ -6,7 +6,7 @@
  * WHAT IS PROMISED
  *
  *   - Who begins a GET after somebody was told that a version has ended does not get that version;
- *     and a change of the end is not logged for it any more (`heard`).
+ *     and no change of its end is published any more (`heard`).
  *   - A GET that says that there is no record ran while the record that was published had ended
  *     (`gone`).
  *
@@ -20,7 +20,7 @@
  *   - Clients. Each counts what passes since its last question by a clock of its own, with a
  *     margin: by 1 or 2 a tick. By that bound it decides that a record lives; that it has ended, by
  *     what it was told; else it asks. A question is answered with the time at any moment while it
- *     is under way.
+ *     is under way; not before a change is published that was made from what has ended by then.
  *
  * WHAT IS ABSTRACTED, AND WHY THAT HIDES NO ERROR
  *
@@ -29,8 +29,6 @@
  *     again, counts as a new one. It has less room, so the property checked is the stronger one.
  *   - A hello that tells the time is a question and its answer.
  *   - The slewing of the store time is in the error of the clients' clocks.
- *   - A change of the end that was logged before the end may be published after it, as rule 17
- *     says; what it makes is another version.
  *
  * Mutants are as in protocol.pml.
  */
@@ -83,7 +81,8 @@ byte restarts;
 #define READING   1
 #define JUDGING   2
 #define ASKING    3
-#define TOLD      4
+#define ANSWERED  4    /* with a time; it is told when it may be */
+#define TOLD      5
 
 typedef Client {
   byte at;
@@ -106,6 +105,12 @@ byte h;              /* scratch within a step */
 #else
 #define MAY_TELL (time <= may_tell)
 #endif
+/* A change is logged, and not published, of a record that has ended at time t. */
+#ifdef TELL_BEFORE_PUBLISH
+#define UNDER_WAY(t) 0
+#else
+#define UNDER_WAY(t) ((phase == APPENDED || phase == DURABLE) && conditional && ENDED(seen_end, t))
+#endif
 #ifdef DROP_BY_CLOCK
 #define PASSED time
 #else
@@ -123,6 +128,8 @@ inline note_gone() {
 inline told_ended() { if :: heard < version -> heard = version :: else fi }
 
 inline publish() {
+  assert(!conditional || heard < version);
+  seen_end = 0;
   version++; ends = new_end; dropped = 0;
   phase = IDLE; conditional = 0; new_end = 0;
   printf("server: version %d, with the end %d, is published\n", version, ends);
@@ -140,6 +147,14 @@ inline start() {
   printf("server: starts again; its wall clock says %d, the mark %d, so it is %d\n", h, mark, time);
   may_tell = mark; h = 0
 }
+
+/* Part 2: who asks is told the time of one moment. */
+#define answer(i) \
+  d_step { c[i].at == ASKING && MAY_TELL -> c[i].at = ANSWERED; c[i].least = time }
+#define tell(i) \
+  d_step { c[i].at == ANSWERED && !UNDER_WAY(c[i].least) -> \
+    c[i].at = TOLD; printf("server: tells client %d that it is %d\n", i, c[i].least) \
+  }
 
 proctype Server() {
 end:
@@ -161,13 +176,10 @@ end:
   :: d_step { batch != 0 && mark == batch -> may_tell = batch; batch = 0 }
 #endif
 
-  /* Part 2: who asks is told. */
-  :: d_step { c[0].at == ASKING && MAY_TELL ->
-       c[0].at = TOLD; c[0].least = time; printf("server: tells client 0 that it is %d\n", time)
-     }
-  :: d_step { c[1].at == ASKING && MAY_TELL ->
-       c[1].at = TOLD; c[1].least = time; printf("server: tells client 1 that it is %d\n", time)
-     }
+  :: answer(0)
+  :: answer(1)
+  :: tell(0)
+  :: tell(1)
 
   /* Part 4: a put, or a change of the end of a record that lives. */
   :: atomic { phase == IDLE && logged < WRITES ->
@@ -194,7 +206,7 @@ end:
 #endif
        :: else ->
             assert(!conditional || heard < version);
-            logged++; seen_end = 0; phase = APPENDED;
+            logged++; phase = APPENDED;
             printf("server: version %d, with the end %d, enters the log\n", version + 1, new_end)
        fi
      }

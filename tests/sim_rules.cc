@@ -73,6 +73,10 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
       break;
     case Rule::ended_is_none: options.additions_end = true; break;
     case Rule::time_mark: only({Fault::clock_drift, Fault::kill_server}); break;
+    case Rule::publish_before_time:
+      only({Fault::slow});
+      options.additions_end = true;
+      break;
     case Rule::ask_for_time: only({Fault::clock_drift, Fault::slow}); break;
     case Rule::read_after_end:
       only({Fault::slow});

@@ -52,9 +52,10 @@ enum class Rule : std::uint8_t {
   read_after_end,  // rule 17: what was read before its end had passed is read again
   ended_is_none,   // rule 17: a write that looks at what the key has takes what has ended for none
   time_mark,  // rule 17: no time is told beyond what is durable, and a restart goes on from that
+  publish_before_time,  // rule 17: nor beyond the end of what a write under way was made from
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 38> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 39> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -93,6 +94,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 38> kRules{{
     {Rule::read_after_end, "read-after-end"},
     {Rule::ended_is_none, "ended-is-none"},
     {Rule::time_mark, "time-mark"},
+    {Rule::publish_before_time, "publish-before-time"},
 }};
 
 #ifdef SCALIO_LEAVE_OUT_RULES

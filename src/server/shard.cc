@@ -170,7 +170,7 @@ Result<Bytes> Shard::on_hello(fabric::Peer& peer, ByteView request) {
   reply.fill_timeout = options_.fill_timeout;
   reply.device_path = options_.device_path;
   reply.target = options_.target;
-  reply.store_time = log_.time_to_tell().value_or(0);
+  reply.store_time = writes_.time_to_tell().value_or(0);
   Bytes out;
   layout::encode(out, reply);
   return out;

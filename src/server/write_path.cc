@@ -59,6 +59,7 @@ class WritePath::Exclusive {
 
 void WritePath::wake_all() {
   for (auto& [name, key] : in_flight_) key.changed.wake_all();
+  published_.wake_all();
   room_.wake_all();
 }
 
@@ -207,14 +208,17 @@ Task<WriteOutcome> WritePath::write(const Request& request, LargeValue* large) {
     }
   } while (made.from_end != 0 && made.from_end <= log_.unmarked_time());
   const Log::Ticket ticket = add_to_log(key, w, turn);
+  if (made.from_end != 0) made_from_.insert(made.from_end);
   exclusive.release();
 
   const Status durable = co_await log_.durable(ticket.batch);
   if (durable.ok()) {
     publish(key, w, ticket);
+    if (made.from_end != 0) made_from_.erase(made_from_.find(made.from_end));
   } else {
     stop_.fail(durable);
   }
+  published_.wake_all();
   settle(key, w, ticket);
   if (!durable.ok()) co_return not_known(durable);
   count(w);
@@ -394,12 +398,29 @@ Task<Status> WritePath::say_time() {
   co_return s;
 }
 
+// Rule 17: whether a write that is not published yet was made from what has ended by then.
+bool WritePath::ended_under_way(std::uint64_t time) const {
+  return !made_from_.empty() && *made_from_.begin() <= time && kept(Rule::publish_before_time);
+}
+
+std::optional<std::uint64_t> WritePath::time_to_tell() {
+  const std::optional<std::uint64_t> time = log_.time_to_tell();
+  return time && !ended_under_way(*time) ? time : std::nullopt;
+}
+
 Task<Result<std::uint64_t>> WritePath::tell_time() {
-  for (;;) {
-    if (const auto time = log_.time_to_tell()) co_return *time;
+  std::optional<std::uint64_t> time;
+  while (!(time = log_.time_to_tell())) {
     const Status s = co_await say_time();
     if (!s.ok()) co_return s;
   }
+  // No write is added to these any more: it would look again. So they are published in some batches
+  // at most, and the time is told that was meant.
+  while (ended_under_way(*time)) {
+    if (stop_.failed()) co_return stop_.answer();
+    co_await published_.wait();
+  }
+  co_return *time;
 }
 
 // Rule 14. Whether there is room in the buckets for the record, now.

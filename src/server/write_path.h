@@ -5,6 +5,7 @@
 #include <array>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -104,7 +105,8 @@ class WritePath {
         merger_(merger),
         segments_(segments),
         stop_(stop),
-        swept_(executor) {}
+        swept_(executor),
+        published_(executor) {}
 
   // Does a write, of any kind. It is on SSD and visible to all clients if the
   // outcome is ok, may be if it is unknown, and nothing was done otherwise. The request's bytes
@@ -121,9 +123,11 @@ class WritePath {
   Task<Result<std::optional<Pointed>>> pointer_of(std::string_view key, std::uint64_t version);
   WatchedKeys& watched() { return watched_; }
 
-  // Store time, after a batch of the log if need be. Failures: unavailable (the shard is being
-  // stopped), read_only and those of the log.
+  // Store time as of a moment since the call, after a batch of the log if need be. Failures:
+  // unavailable (the shard is being stopped), read_only and those of the log.
   Task<Result<std::uint64_t>> tell_time();
+  // The same at once, if it may be told now.
+  std::optional<std::uint64_t> time_to_tell();
   // Has a batch say it, once there is room for one. Failures: the same.
   Task<Status> say_time();
 
@@ -244,6 +248,7 @@ class WritePath {
   bool may_log(const KeyInFlight& key, const KeyedWrite& w) const;
   Task<Status> wait_for_log(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
   Log::Ticket add_to_log(KeyInFlight& key, const KeyedWrite& w, BucketRoom::Turn& turn);
+  bool ended_under_way(std::uint64_t time) const;
   void publish(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket);
   void settle(KeyInFlight& key, const KeyedWrite& w, const Log::Ticket& ticket);
   void count(const KeyedWrite& w);
@@ -272,6 +277,10 @@ class WritePath {
   Nanos sweep_again_ = 0;  // not before
   bool stopping_ = false;
   WaitList swept_;
+  // The ends of what was looked at by writes that are logged and not published. Those of a log that
+  // has failed stay: a restart may publish them.
+  std::multiset<std::uint64_t> made_from_;
+  WaitList published_;  // one of these
   InFlight in_flight_;
   WriteCounters counters_;
 };

@@ -285,6 +285,46 @@ TEST_F(WritePathTest, WhatEndsBeforeItIsReplacedIsAbsent) {
   EXPECT_EQ(end_of("ends"), 0u);
 }
 
+// Rule 17: who is told that a record has ended finds none, and no write that was made from it
+// brings it back.
+TEST_F(WritePathTest, NoTimeIsToldBeyondAnEndThatIsBeingChanged) {
+  const std::uint64_t soon = time() + 100 * kMillisecond, future = time() + 3600 * kSecond;
+  write_until(soon, RequestKind::put, "key", "value");
+  std::optional<std::uint64_t> told, had;
+  const auto ask = [&]() -> Task<void> {
+    const Result<std::uint64_t> answer = co_await parts_.writes.tell_time();
+    EXPECT_TRUE(answer.ok()) << answer.status().to_string();
+    told = *answer;
+    had = end_of("key");
+  };
+  // The change of the end is in the log, and ends meanwhile.
+  bool asked = false;
+  parts_.ssd.on_change = [&] {
+    if (std::exchange(asked, true)) return;
+    while (time() <= soon) {
+    }
+    EXPECT_FALSE(parts_.writes.time_to_tell());
+    parts_.loop->spawn(ask());
+  };
+  EXPECT_EQ(write_until(future, RequestKind::set_end, "key").code, Code::ok);
+  turn_until(*parts_.loop, [&] { return told.has_value(); });
+  parts_.ssd.on_change = [] {};
+  EXPECT_GT(*told, soon);
+  EXPECT_EQ(*had, future);
+  EXPECT_TRUE(parts_.writes.time_to_tell());
+}
+
+// It may be there after a restart.
+TEST_F(WritePathTest, NoTimeIsToldBeyondAnEndWhoseChangeIsUnknown) {
+  const std::uint64_t soon = time() + 100 * kMillisecond, future = time() + 3600 * kSecond;
+  write_until(soon, RequestKind::put, "key", "value");
+  parts_.device.fail(block::Io::Kind::write);
+  EXPECT_EQ(write_until(future, RequestKind::set_end, "key").code, Code::unknown);
+  while (time() <= soon) run(*parts_.loop, sleep_a_little());
+  EXPECT_FALSE(parts_.writes.time_to_tell());
+  EXPECT_EQ(run(*parts_.loop, parts_.writes.tell_time()).status().code(), Code::read_only);
+}
+
 TEST_F(WritePathTest, AnEndIsChangedWithoutItsValue) {
   const std::uint64_t future = time() + 3600 * kSecond;
   EXPECT_EQ(write_until(future, RequestKind::set_end, "key").code, Code::not_found);

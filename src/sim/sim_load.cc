@@ -24,6 +24,8 @@ constexpr std::uint64_t kForATimePerMillion = 250'000;
 constexpr Nanos kLongestTime = 20 * kMillisecond;
 // Shorter than additions to one key go on, so that some find that it has ended.
 constexpr Nanos kLongestTimeOfAdditions = 4 * kMillisecond;
+// Before such an end passes it may be changed, and the key is looked at for twice as long.
+constexpr Nanos kLastMoment = 200 * kMicrosecond;
 // Of what a client asks for, where it does so, this is many operations in one call: mostly a few,
 // sometimes more than a session begins with places for (server/sessions.h).
 constexpr std::uint64_t kManyPerMillion = 100'000;
@@ -237,7 +239,7 @@ Task<void> SimLoad::multi_get(SimClient& client, std::uint64_t size) {
 SimShard& SimLoad::shard_of(const std::string& key, std::uint64_t* point) {
   const layout::SsdGeometry& ssd = shards_[0]->ssd();
   const std::uint64_t hash = hash_key(key, ssd.hash_seed);
-  *point = ssd.placement().point_of(hash);
+  if (point != nullptr) *point = ssd.placement().point_of(hash);
   return *shards_[ssd.placement().shard_of(hash)];
 }
 
@@ -620,28 +622,46 @@ Task<void> SimLoad::add(SimClient& client) {
 }
 
 // Gives what is added to an end: in three of four cases, else it lasts from now on. Of the version
-// that this client knows, or of any.
+// that this client knows, or of any. Sometimes another one, when that is about to pass.
 Task<void> SimLoad::end_additions(SimClient& client, std::uint32_t number, std::uint64_t version) {
   Random& random = world_.random();
+  const std::uint64_t expected = random.coin() ? version : 0;
+  const Nanos time = random.below(4) > 0 ? random.between(1, kLongestTimeOfAdditions) : 0;
+  const std::uint32_t shard = shard_of(name_of(number)).ssd().shard;
+  const std::uint64_t end = time != 0 ? server_.store_time(shard) + time : 0;
+  co_await change_end(client, number, expected, end, time != 0 && random.coin() ? time : 0);
+  if (end == 0 || !random.coin()) co_return;
+  const std::uint64_t now = server_.store_time(shard), before = random.below(kLastMoment);
+  if (now + before < end) co_await client.process->sleep(end - before - now);
+  WaitGroup group(*client.process);
+  group.spawn(change_end(client, number, 0, end + kLongestTimeOfAdditions, 0));
+  for (Nanos wait = 0; wait < 2 * kLastMoment; wait += kLastMoment / 4)
+    group.spawn(get_later(client, number, wait));
+  co_await group.wait();
+}
+
+Task<void> SimLoad::get_later(SimClient& client, std::uint32_t number, Nanos wait) {
+  co_await client.process->sleep(wait);
+  co_await get(client, number);
+}
+
+// From now on, or to what that is by the time at which it is asked for.
+Task<void> SimLoad::change_end(SimClient& client, std::uint32_t number, std::uint64_t expected,
+                               std::uint64_t end, Nanos from_now) {
   Operation operation;
   operation.kind = Operation::Kind::set_end;
   operation.key = name_of(number);
-  operation.expected = random.coin() ? version : 0;
+  operation.expected = expected;
   const std::string key = operation.key;
-  const std::uint64_t expected = operation.expected;
-  std::uint64_t point = 0;
-  const std::uint32_t shard = shard_of(key, &point).ssd().shard;
-  const Nanos time = random.below(4) > 0 ? random.between(1, kLongestTimeOfAdditions) : 0;
-  const bool from_now = time != 0 && random.coin();
-  const std::uint64_t end = time != 0 ? server_.store_time(shard) + time : 0;
-  const std::size_t at = begin_write(client, std::move(operation), shard, end, !from_now);
-  const Result<client::WriteReply> done =
-      co_await client.shards[shard].client->write(layout::Request{.kind = RequestKind::set_end,
-                                                                  .expected = expected,
-                                                                  .key = key,
-                                                                  .value = {},
-                                                                  .end = from_now ? time : end,
-                                                                  .end_is_relative = from_now});
+  const std::uint32_t shard = shard_of(key).ssd().shard;
+  const std::size_t at = begin_write(client, std::move(operation), shard, end, from_now == 0);
+  const Result<client::WriteReply> done = co_await client.shards[shard].client->write(
+      layout::Request{.kind = RequestKind::set_end,
+                      .expected = expected,
+                      .key = key,
+                      .value = {},
+                      .end = from_now != 0 ? from_now : end,
+                      .end_is_relative = from_now != 0});
   end_change(number, at, done, end);
 }
 
@@ -649,8 +669,7 @@ void SimLoad::end_change(std::uint32_t number, std::size_t at,
                          const Result<client::WriteReply>& done, std::uint64_t end) {
   look_at_the_time();
   Operation& operation = history_[at];
-  std::uint64_t point = 0;
-  SimShard& shard = shard_of(operation.key, &point);
+  SimShard& shard = shard_of(operation.key);
   operation.outcome = outcome_of(done.code(), true);
   operation.returned = time_of(world_.now());
   if (done.ok()) {

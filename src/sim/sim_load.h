@@ -92,6 +92,9 @@ class SimLoad {
   Task<void> multi_get(SimClient& client, std::uint64_t size);
   Task<void> set_end(SimClient& client, std::uint32_t key);
   Task<void> end_additions(SimClient& client, std::uint32_t key, std::uint64_t version);
+  Task<void> change_end(SimClient& client, std::uint32_t key, std::uint64_t expected,
+                        std::uint64_t end, Nanos from_now);
+  Task<void> get_later(SimClient& client, std::uint32_t key, Nanos wait);
   void end_change(std::uint32_t key, std::size_t at, const Result<client::WriteReply>& done,
                   std::uint64_t end);
   // What a write says of its record's end: a time; or that it is so long from now on, and then the
@@ -115,7 +118,7 @@ class SimLoad {
   void consider_fate(SimClient& client);
   void kill(SimClient& client);
   std::uint32_t where(std::uint32_t lane, bool again);
-  SimShard& shard_of(const std::string& key, std::uint64_t* point);
+  SimShard& shard_of(const std::string& key, std::uint64_t* point = nullptr);
   // Behind the keys of the load's shape come those that are only added to: lists and sums.
   std::string name_of(std::uint32_t key) const {
     if (key < shape_.keys) return fmt::format("key-{}", key);
