@@ -48,13 +48,13 @@ constexpr std::array<CostRow, kCosts> kRows{{
 // By `scalio-eval calibrate`: of a small store under YCSB A and C. LEED's write has what a SET
 // takes more than a GET. Copies and checksums are among them.
 constexpr std::array<InstructionRow, kRoles> kInstructions{{
-    {Role::scalio_server, "scalio-server", {2024, 10397, 1320, 0, 915}},
-    {Role::scalio_client, "scalio-client", {3088, 3089, 0, 1459, 446}},
-    {Role::leed_server, "leed-server", {1318, 1893, 4766, 0, 2464}},
-    {Role::leed_client, "leed-client", {891, 0, 0, 0, 1566}},
-    {Role::ditto_client, "ditto-client", {862, 0, 0, 947, 1393}},
-    {Role::paper_server, "paper-server", {3057, 2366, 4023, 0, 1944}},
-    {Role::paper_client, "paper-client", {785, 2516, 0, 843, 1708}},
+    {Role::scalio_server, "scalio-server", {2425, 10883, 1499, 0, 1162}},
+    {Role::scalio_client, "scalio-client", {3141, 3251, 0, 1552, 747}},
+    {Role::leed_server, "leed-server", {1315, 1893, 4785, 0, 2465}},
+    {Role::leed_client, "leed-client", {875, 0, 0, 0, 1514}},
+    {Role::ditto_client, "ditto-client", {846, 0, 0, 947, 1337}},
+    {Role::paper_server, "paper-server", {3054, 2379, 4005, 0, 2005}},
+    {Role::paper_client, "paper-client", {771, 2514, 0, 839, 1655}},
     {Role::network, "network", {0, 0, 0, 0, 0}},
     {Role::target, "target", {0, 0, 0, 0, 0}},
 }};
