@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import os
 import tempfile
 import unittest
@@ -11,7 +12,7 @@ from evaluate.charts import pyplot
 from evaluate.figures import (ALL, figure_14, figure_15, figure_16, figure_17, figure_18,
                                figure_19, sliced)
 from evaluate.job import COLUMNS
-from evaluate.setup import CACHE_BLOCKS, MEMORY, SETUPS
+from evaluate.setup import CACHE_BLOCKS, LOGGED, MEMORY, SETUPS, SYSTEMS, WORKLOADS
 from evaluate.testing import fakes
 
 SETUP = SETUPS["smoke"]
@@ -205,13 +206,25 @@ class LengthTest(unittest.TestCase):
     def test_what_writes_covers_the_log(self):
         for name, part in (("full", 1), ("quick", 32)):
             for workload, puts in (("a", 0.5), ("b", 0.05), ("d", 0.05), ("f", 0.5)):
-                for ssds in (1, 7, 16, 36):
-                    point = SETUPS[name].point("scalio", workload, ssds=ssds)
-                    eighth = self.EIGHTH / part * max(1, ssds / 7)
+                for system, ssds in itertools.product(LOGGED, (1, 7, 16, 36)):
+                    point = SETUPS[name].point(system, workload, ssds=ssds)
+                    eighth = self.EIGHTH / part * ssds / 7
                     self.assertGreater(point.operations * puts, 3 * eighth - 1, point.describe())
                     # Settling takes the rest of a log that warming has left empty by half.
                     if puts < 0.5:
                         self.assertGreater(point.settle * puts, 3 * eighth, point.describe())
+
+    def test_no_point_is_shorter_than_one_that_only_reads(self):
+        for setup in SETUPS.values():
+            for system, workload in itertools.product(SYSTEMS, WORKLOADS):
+                point = setup.point(system, workload, ssds=1)
+                self.assertGreaterEqual(point.operations, setup.operations, point.describe())
+                self.assertGreaterEqual(point.settle, setup.settle, point.describe())
+
+    def test_what_has_no_log_to_empty_is_as_long_as_a(self):
+        for system in ("leed", "leed-ditto"):
+            a, b = (SETUPS["full"].point(system, workload) for workload in "ab")
+            self.assertEqual((a.operations, a.settle), (b.operations, b.settle))
 
     def test_what_only_reads_and_what_tests_is_short(self):
         self.assertEqual(SETUPS["quick"].point("scalio", "c", ssds=36).operations, 60_000)

@@ -143,10 +143,14 @@ def lengths(setup):
     """How many operations points have."""
     found = {}
     for workload in WORKLOADS:
-        found.setdefault(setup.length(workload, SSDS[-1])[0], []).append(workload.upper())
+        operations, _ = setup.length("scalio", workload, SSDS[-1])
+        found.setdefault(operations, []).append(workload.upper())
     text = ", ".join(f"{n:,} operations a point of {', '.join(which)}"
                      for n, which in found.items())
-    return f"{text}, of what writes more beyond {SSDS[-1]} SSDs" if setup.steady else text
+    if not setup.steady:
+        return text
+    return (f"{text} with {SSDS[-1]} SSDs; of what writes fewer with fewer and more beyond, and "
+            "those of LEED and LEED + Ditto, whose log is the SSD, no more than of A")
 
 
 def how_to_read():

@@ -30,8 +30,10 @@ SYSTEMS = ("scalio", "paper", "leed-ditto", "leed")
 #   batches. At 1/32 B does 8.5 M/s until 300,000 operations have settled, then 7.6, as it does over
 #   2.4 M. 480,000 PUTs settle, and as many are measured: six eighths by A's count, and about three
 #   by the bytes that a PUT of B takes.
-# With more SSDs there is more log and as many PUTs, so that they are as many more. A smaller scale
-# divides the log as its records, down to 8 MiB.
+# With more SSDs there is more log, with fewer less, and the PUTs are as many more or fewer. A smaller
+# scale divides the log as its records, down to 8 MiB. No point is shorter than one of C.
+#   LEED, and LEED + Ditto: the log is the SSD, and does not go round: as long as A.
+LOGGED = ("scalio", "paper")
 STEADY = {**dict.fromkeys("af", (1_920_000, 192_000)),
           **dict.fromkeys("bd", (9_600_000, 9_600_000))}
 LEAST_LOG = 32  # of the paper's, the part that is 8 MiB
@@ -74,16 +76,18 @@ class Setup:
         """The scale of the headline."""
         return dataclasses.replace(self, **self.headline, headline={})
 
-    def length(self, workload, ssds):
+    def length(self, system, workload, ssds):
         """(operations, those that settle before they are measured) of a point."""
         if not self.steady or workload not in STEADY:
             return self.operations, self.settle
-        log = max(1, ssds / SSDS[-1]) / min(self.divisor, LEAST_LOG)
-        return tuple(round(n * log) for n in STEADY[workload])
+        log = ssds / SSDS[-1] / min(self.divisor, LEAST_LOG)
+        operations, settle = STEADY[workload if system in LOGGED else "a"]
+        return (max(self.operations, round(operations * log)),
+                max(self.settle, round(settle * log)))
 
     def point(self, system, workload, **changes):
         """A point with the paper's settings, but for what is named."""
-        operations, settle = self.length(workload, changes.get("ssds", SSDS[-1]))
+        operations, settle = self.length(system, workload, changes.get("ssds", SSDS[-1]))
         settings = {
             "machine": "paper", "ssds": 7, "cores": 8, "in_flight": 512, "batch": 8, "skew": SKEW,
             "records": self.records(), "slots": SLOTS, "cache_blocks": self.blocks(),
