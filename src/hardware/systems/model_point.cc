@@ -87,11 +87,10 @@ Result<Setup> describe(const PointOptions& o) {
   return s;
 }
 
-// Operations that warm the cache.
+// Operations that warm the cache; and fill write slots and log, also where there is no cache.
 std::uint64_t warming(const PointOptions& o, const SystemShape& shape) {
-  const bool cached = o.system != "leed" && o.cache;
   const std::uint64_t slots = shape.cache_blocks * shape.slots;
-  return cached ? std::max(kLeastWarm, kWarmPerSlot * slots) : kLeastWarm;
+  return o.system == "leed" ? kLeastWarm : std::max(kLeastWarm, kWarmPerSlot * slots);
 }
 // Those between warming and measuring.
 std::uint64_t settling(const PointOptions& o, const MeasureOptions& m) {
