@@ -10,15 +10,13 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
-#include <vector>
 
-#include "base/pool.h"
+#include "base/byte_vector.h"
 
 namespace scalio {
 
 static_assert(std::endian::native == std::endian::little);
 
-using Bytes = std::vector<std::byte, PoolAllocator<std::byte>>;
 using ByteView = std::span<const std::byte>;
 using ByteSpan = std::span<std::byte>;
 

@@ -193,7 +193,7 @@ Task<Status> LeedEngine::put(std::string_view key, std::string_view value) {
 
   IoBuffer buffer = pool_.take(blocks_of(length));
   const ByteSpan bytes = buffer.first(blocks_of(length));
-  std::ranges::copy(as_bytes(value), bytes.begin());
+  copy_bytes(as_bytes(value), bytes.data());
   std::ranges::fill(bytes.subspan(length), std::byte{0});
   block::Io writing = values_.write(*block, bytes);
   Update change{key, id, SpaceFor::set};

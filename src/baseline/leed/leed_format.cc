@@ -87,7 +87,7 @@ Status LeedGeometry::check(std::uint64_t device_size) const {
 
 void encode_superblock(ByteSpan block, const LeedGeometry& g) {
   std::ranges::fill(block, std::byte{0});
-  std::ranges::copy(as_bytes(kMagic), block.begin());
+  copy_bytes(as_bytes(kMagic), block.data());
   store(block.data() + 8, g.ids);
   store(block.data() + 12, g.bucket_blocks);
   store(block.data() + 16, g.value_blocks);
@@ -127,7 +127,7 @@ void set_bucket_item(ByteSpan bucket, std::uint32_t i, const BucketItem& item) {
   std::byte* p = bucket.data() + kHeader + i * kItem;
   std::memset(p, 0, kItem);
   store(p, static_cast<std::uint8_t>(item.key.size()));
-  std::ranges::copy(as_bytes(item.key), p + 1);
+  copy_bytes(as_bytes(item.key), p + 1);
   set_bucket_value(bucket, i, item.value_length, item.place);
 }
 

@@ -25,7 +25,7 @@ bool Segment::add(IoBufferPool& pool, const BucketItem& item) {
     if (blocks_ == kMaxChain) return false;
     if (buffer_.blocks() == blocks_) {
       IoBuffer larger = pool.take(blocks_ + 1);
-      std::ranges::copy(bytes(), larger.first(blocks_).begin());
+      copy_bytes(bytes(), larger.first(blocks_).data());
       buffer_ = std::move(larger);
     }
     i = blocks_ * kBucketItems;

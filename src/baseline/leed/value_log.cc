@@ -300,7 +300,7 @@ Task<Status> ValueLog::append(BucketLog::Reservation& reservation, Batch& batch)
   std::uint32_t at = 0;
   for (Entry& e : batch.entries) {
     if (!e.moves) continue;
-    std::ranges::copy(e.segment.bytes(), buffer.block(at).begin());
+    copy_bytes(e.segment.bytes(), buffer.block(at).data());
     at += e.segment.blocks();
   }
   co_return co_await buckets_.append(reservation, buffer.first(blocks), pieces);
