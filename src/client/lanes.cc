@@ -68,7 +68,8 @@ Task<Result<JoinedShard>> Lanes::find_and_join(std::uint32_t shard, Bytes hello,
     if ((shard >= deal.size() || deal[shard] != lane) && kept(Rule::same_shard)) continue;
     const auto beside = static_cast<std::size_t>(std::ranges::count(deal, lane));
     const std::size_t calls = fabric::kMaxCalls / std::max<std::size_t>(beside, 1);
-    co_return co_await greet((*live)->connection, shard, std::move(hello), calls);
+    JoinedShard joined{(*live)->connection, {}, (*live)->features, calls};
+    co_return co_await greet(std::move(joined), shard, std::move(hello));
   }
   co_return Status(Code::unavailable,
                    fmt::format("shard {} was at no lane that was said to have it", shard));
@@ -111,6 +112,7 @@ Status Lanes::learn(std::uint32_t lane, const fabric::Connection& connection, La
     return Status(Code::unavailable, "the server's hello is malformed: is it of another version?");
   }
   end.deal = std::move(reply->lanes);
+  end.features = reply->features & layout::kMessageFeatures;
   if (!deal_.empty() && !kept(Rule::same_shard)) return Status();
   deal_ = end.deal;
   // What is lost is of a server before: its region need not be kept.
@@ -120,25 +122,22 @@ Status Lanes::learn(std::uint32_t lane, const fabric::Connection& connection, La
   return Status();
 }
 
-Task<Result<JoinedShard>> Lanes::greet(std::shared_ptr<fabric::Connection> connection,
-                                       std::uint32_t shard, Bytes hello, std::size_t calls) {
+// All that is known before the hello is answered is the lane's.
+Task<Result<JoinedShard>> Lanes::greet(JoinedShard lane, std::uint32_t shard, Bytes hello) {
   layout::Request request;
   request.kind = layout::RequestKind::hello;
   request.shard = shard;
   request.value = as_string(hello);
   Bytes message;
   layout::encode(message, request);
-  Result<Bytes> answer = co_await connection->call(message);
+  Result<Bytes> answer = co_await lane.connection->call(message);
   if (!answer.ok()) co_return answer.status();
   const std::optional<layout::Reply> reply = layout::decode_reply(*answer);
   if (!reply) co_return Status(Code::unavailable, "the server's reply is malformed");
   if (reply->code != Code::ok) co_return Status(reply->code, std::string(reply->text));
   const ByteView text = as_bytes(reply->text);
-  JoinedShard joined;
-  joined.connection = std::move(connection);
-  joined.hello.assign(text.begin(), text.end());
-  joined.calls = calls;
-  co_return std::move(joined);
+  lane.hello.assign(text.begin(), text.end());
+  co_return std::move(lane);
 }
 
 }  // namespace scalio::client

@@ -23,7 +23,8 @@ namespace scalio::client {
 // A connection that a shard has answered the hello on.
 struct JoinedShard {
   std::shared_ptr<fabric::Connection> connection;
-  Bytes hello;            // a layout::HelloReply
+  Bytes hello;                 // a layout::HelloReply
+  std::uint64_t features = 0;  // of the messages, that both sides know
   std::size_t calls = 0;  // that may be in flight to the shard, so that others' find room as well
 };
 
@@ -55,6 +56,7 @@ class Lanes {
     explicit LaneEnd(Executor& executor) : connected(executor) {}
     std::shared_ptr<fabric::Connection> connection;  // the last one; or null
     std::vector<std::uint16_t> deal;                 // as it was said on this connection
+    std::uint64_t features = 0;                      // likewise, of those that this side knows
     bool connecting = false;
     Status failure;  // of the last attempt
     WaitList connected;
@@ -65,8 +67,7 @@ class Lanes {
   Task<Result<LaneEnd*>> connect(std::uint32_t lane, Nanos deadline);
   Status learn(std::uint32_t lane, const fabric::Connection& connection, LaneEnd& end);
   void let_go(LaneEnd& end);
-  Task<Result<JoinedShard>> greet(std::shared_ptr<fabric::Connection> connection,
-                                  std::uint32_t shard, Bytes hello, std::size_t calls);
+  Task<Result<JoinedShard>> greet(JoinedShard lane, std::uint32_t shard, Bytes hello);
   // Where to ask for it. While nothing is known, any lane can say.
   std::uint32_t lane_of(std::uint32_t shard) const {
     return shard < deal_.size() ? deal_[shard] : 0;

@@ -37,7 +37,8 @@ class LanesTest : public testing::Test {
     }
     Bytes reply;
     layout::encode(
-        reply, layout::LaneReply{2, 0, says_.value_or(static_cast<std::uint16_t>(lane)), deal_});
+        reply,
+        layout::LaneReply{2, features_, says_.value_or(static_cast<std::uint16_t>(lane)), deal_});
     auto made = std::make_unique<LocalConnection>(time_, region_, std::move(reply));
     connections_[lane] = made.get();
     co_return std::unique_ptr<fabric::Connection>(std::move(made));
@@ -73,6 +74,7 @@ class LanesTest : public testing::Test {
 
   VirtualTime time_;
   std::vector<std::uint16_t> deal_{0, 1, 0, 1, 0};
+  std::uint64_t features_ = 0;
   std::optional<std::uint16_t> says_;  // which lane it is, if that is not so
   bool silent_ = false;
   Bytes region_ = Bytes(64);
@@ -116,6 +118,15 @@ TEST_F(LanesTest, ShardsAreFoundAgainAtTheLanesOfTheNextServer) {
   ASSERT_TRUE(again.ok()) << again.status().to_string();
   EXPECT_THAT(asked_, ElementsAre(3, 0)) << "what has no such lane says so";
   EXPECT_EQ(again->calls, fabric::kMaxCalls / 5);
+}
+
+TEST_F(LanesTest, ASharedConnectionHasTheFeaturesThatBothSidesKnow) {
+  features_ = ~std::uint64_t{0};
+  EXPECT_EQ(join(0, 0)->features, layout::kMessageFeatures);
+  EXPECT_EQ(join(2, 0)->features, layout::kMessageFeatures);
+  features_ = 0;
+  restart(deal_);
+  EXPECT_EQ(join(0, 0)->features, 0U);
 }
 
 TEST_F(LanesTest, WhatWasSaidToAnotherLaneIsNotTaken) {

@@ -731,13 +731,18 @@ Task<Result<std::uint64_t>> ShardClient::write_large(LargeWrite write, std::stri
 Task<Result<std::uint64_t>> ShardClient::put_parts(LargeWrite write, const PartSource& source) {
   ++counters_.writes;
   ++counters_.large_writes;
-  std::string part;
+  std::string parts;
+  const std::uint32_t capacity = layout::part_capacity(write.key.size());
   const ValueUpload::Source next = [&](std::uint64_t,
                                        std::uint32_t size) -> Task<Result<std::string_view>> {
-    part.resize(size);
-    Status s = co_await source(std::span(part));
-    if (!s.ok()) co_return s;
-    co_return std::string_view(part);
+    parts.resize(size);
+    for (std::span<char> left(parts); !left.empty();) {
+      const std::span<char> part = left.first(std::min<std::size_t>(capacity, left.size()));
+      Status s = co_await source(part);
+      if (!s.ok()) co_return s;
+      left = left.subspan(part.size());
+    }
+    co_return std::string_view(parts);
   };
   ValueUpload upload(link_, *turns_, write, timeout_, counters_);
   co_return co_await upload.run(next);

@@ -108,6 +108,7 @@ Task<Status> ShardLink::connect_once(Nanos bound) {
   }
   auto made = std::make_shared<ShardConnection>();
   made->connection = std::move(joined->connection);
+  made->features = joined->features;
   made->calls = joined->calls;
   made->hello = *reply;
   made->connected_at = executor_.now();
@@ -262,6 +263,7 @@ Task<Result<WriteReply>> ShardLink::carry_out(std::shared_ptr<PendingWrite> writ
     Attempt a = co_await write_once(*write);
     if (!a.busy || write->given_up) co_return std::move(a.result);
     write->sent = false;
+    write->refused = a.result.status().message();
     co_await executor_.sleep(wait);
     if (write->given_up) co_return std::move(a.result);
   }
@@ -272,11 +274,13 @@ Task<Result<WriteReply>> ShardLink::write(const Request& request) {
 }
 
 Task<Result<WriteReply>> ShardLink::write(const Request& request, Nanos deadline,
-                                          std::uint64_t session) {
+                                          std::uint64_t session,
+                                          std::optional<FairTurns::Turn> turn) {
   const Nanos began = std::min(executor_.now(), deadline);
   auto write = std::allocate_shared<PendingWrite>(PoolAllocator<PendingWrite>());
   write->update = layout::is_update(request.kind);
   write->session = session;
+  if (turn) write->turn.emplace(*std::move(turn));
   layout::encode(write->message, request);
   const auto late = [&] { return Result<WriteReply>(give_up(*write, deadline - began)); };
   co_return co_await deadlines_.within(deadline, carry_out(write), late);
@@ -291,8 +295,11 @@ Status ShardLink::give_up(PendingWrite& write, Nanos time) {
         fmt::format("the write was sent and its outcome is not known: no answer within {} ms{}", ms,
                     why_lost()));
   }
-  return Status(Code::timed_out,
-                fmt::format("the write could not be sent within {} ms{}", ms, why_lost()));
+  return Status(
+      Code::timed_out,
+      fmt::format(
+          "the write could not be sent within {} ms{}{}", ms, why_lost(),
+          write.refused.empty() ? "" : fmt::format("; the server was busy: {}", write.refused)));
 }
 
 Task<Result<ShardLink::Answer>> ShardLink::request(ByteSpan message, std::uint64_t session) {

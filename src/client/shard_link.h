@@ -58,9 +58,11 @@ class ShardLink {
   // its reply, or what went wrong. Ends within the operation timeout. `request` stays until then.
   Task<Result<WriteReply>> write(const layout::Request& request);
   // The same until `deadline`. If `session` is not 0, it is sent on that one only: on another it
-  // would be about something else, and it fails with unavailable.
+  // would be about something else, or not be understood, and it fails with unavailable. `turn` is
+  // given back when nothing of the write is under way, which may be later.
   Task<Result<WriteReply>> write(const layout::Request& request, Nanos deadline,
-                                 std::uint64_t session = 0);
+                                 std::uint64_t session = 0,
+                                 std::optional<FairTurns::Turn> turn = std::nullopt);
   // What the server answered to a request that is not a write.
   struct Answer {
     std::uint64_t session = 0;  // on which it came
@@ -98,6 +100,8 @@ class ShardLink {
     std::uint64_t session = 0;  // if not 0, it is sent on this one only
     bool sent = false;          // and not refused before anything was done
     bool given_up = false;      // its caller waits no longer: it is not sent any more
+    std::string refused;        // as busy, the last time that it was
+    std::optional<FairTurns::Turn> turn;
   };
   struct Attempt {
     Result<WriteReply> result;

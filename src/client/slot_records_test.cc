@@ -76,7 +76,7 @@ class SlotRecordsTest : public testing::Test {
   const std::shared_ptr<fabric::SteppedConnection> connection_ =
       std::make_shared<fabric::SteppedConnection>(time_, region_, Bytes(),
                                                   [](ByteView) { return Bytes(); });
-  ShardConnection link_{connection_, {0, {}, blocks_, 0, 0, "", {}}, 0, 0, {}, 0, 0, {}};
+  ShardConnection link_{connection_, {0, {}, blocks_, 0, 0, "", {}}, 0, 0, 0, {}, 0, 0, {}};
   ClientCounters counters_;
   std::optional<Result<SlotRecords>> found_;
 };

@@ -126,6 +126,13 @@ Task<Result<std::uint64_t>> ValueUpload::run_in_turn(const Source& source,
 
 Task<Result<std::uint64_t>> ValueUpload::run(const Source& source) {
   State& s = *state_;
+  if (layout::parts_of(s.length, s.key.size()) <= layout::kPartsOfAPut) {
+    Status live;
+    if (!s.link.alive()) live = co_await in_time(connected(state_));
+    if (!live.ok()) co_return live;
+    if ((s.link.current()->features & layout::kValuePuts) != 0)
+      co_return co_await put_whole(source);
+  }
   Status status = ended_early(co_await in_time(begin(state_)));
   if (status.ok()) status = co_await send_parts(source);
   if (status.ok()) co_return co_await commit();
@@ -159,6 +166,29 @@ Task<void> ValueUpload::queue(std::shared_ptr<State> state) {
 Task<Status> ValueUpload::in_turn(std::shared_ptr<State> state) {
   while (!state->turn && !state->given_up) co_await state->changed.wait();
   co_return Status();
+}
+
+Task<Status> ValueUpload::connected(std::shared_ptr<State> state) {
+  const Result<std::shared_ptr<ShardConnection>> live = co_await state->link.get();
+  co_return live.status();
+}
+
+// What the server knows holds for the session: another may be with an older release.
+Task<Result<std::uint64_t>> ValueUpload::put_whole(const Source& source) {
+  State& s = *state_;
+  const std::uint64_t session = s.link.current()->hello.session;
+  const Result<std::string_view> bytes = co_await source(0, s.length);
+  if (!bytes.ok()) co_return bytes.status();
+  Result<FairTurns::Turn> turn = co_await in_time(room(state_));
+  if (!turn.ok()) co_return turn.status();
+  Request request = write_of(RequestKind::value_put, RequestKind::value_put_if);
+  request.value = *bytes;
+  const Result<WriteReply> done =
+      co_await s.link.write(request, step_deadline(), session, *std::move(turn));
+  if (!done.ok()) co_return done.status();
+  s.counters.parts_written += layout::parts_of(s.length, s.key.size());
+  s.turns.uploads.got_on();
+  co_return done->version;
 }
 
 // A reply that is lost leaves an upload behind that the server gives up by itself.
@@ -263,15 +293,20 @@ Task<void> ValueUpload::abandon(std::shared_ptr<State> state) {
       co_await state->link.request(message, state->session);
 }
 
+Request ValueUpload::write_of(RequestKind kind, RequestKind conditional) const {
+  Request request;
+  request.kind = expected_ ? conditional : kind;
+  request.expected = expected_.value_or(0);
+  request.key = state_->key;
+  set_expiry(request, expiry_);
+  return request;
+}
+
 Task<Result<std::uint64_t>> ValueUpload::commit() {
   State& s = *state_;
   const std::string upload = s.upload_bytes();
-  Request request;
-  request.kind = expected_ ? RequestKind::value_commit_if : RequestKind::value_commit;
-  request.expected = expected_.value_or(0);
-  request.key = s.key;
+  Request request = write_of(RequestKind::value_commit, RequestKind::value_commit_if);
   request.value = upload;
-  set_expiry(request, expiry_);
   const Result<WriteReply> done = co_await s.link.write(request, step_deadline(), s.session);
   if (!done.ok()) co_return ended_early(done.status());
   co_return done->version;

@@ -1,5 +1,6 @@
 // ValueUpload: a large value on its way to its shard: its parts, several at once, and then the
-// write that gives it to its key (docs/formats.md, "Messages").
+// write that gives it to its key; or all of it in one message, if it fits one (docs/formats.md,
+// "Messages").
 #pragma once
 
 #include <functional>
@@ -25,8 +26,9 @@ class ValueUpload {
  public:
   // Parts of a value that are under way at once.
   static constexpr std::size_t kAhead = 8;
-  // The bytes of the value at `offset`, so many, valid until they are asked for again. Never asked
-  // for when the upload has ended, and never by a task that has been left to itself.
+  // The bytes of the value at `offset`, so many: those of a part, or the whole value. They are
+  // valid until they are asked for again. Never asked for when the upload has ended, and never by a
+  // task that has been left to itself.
   using Source =
       std::function<Task<Result<std::string_view>>(std::uint64_t offset, std::uint32_t size)>;
 
@@ -47,6 +49,8 @@ class ValueUpload {
 
  private:
   struct State;
+  Task<Result<std::uint64_t>> put_whole(const Source& source);
+  static Task<Status> connected(std::shared_ptr<State> state);
   static Task<Status> begin(std::shared_ptr<State> state);
   static Task<void> queue(std::shared_ptr<State> state);
   static Task<Status> in_turn(std::shared_ptr<State> state);
@@ -58,6 +62,7 @@ class ValueUpload {
   Task<Status> wait_for_turn();
   Task<Status> send_parts(const Source& source);
   Task<Result<std::uint64_t>> commit();
+  layout::Request write_of(layout::RequestKind kind, layout::RequestKind conditional) const;
   template <class T>
   Task<T> in_time(Task<T> step);
   template <class T>

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "layout/superblock.h"
+#include "layout/value_area.h"
 
 namespace scalio::layout {
 
@@ -19,11 +20,14 @@ void append_bytes(Bytes& out, ByteView bytes) {
 }
 
 bool is_known(RequestKind kind) {
-  return kind >= RequestKind::put && kind <= RequestKind::store_time;
+  return kind >= RequestKind::put && kind <= RequestKind::value_put_if;
 }
 bool may_have_end(RequestKind kind) {
   return kind == RequestKind::set_end || (is_write(kind) && !is_removal(kind) && !is_update(kind));
 }
+// Beside its bytes, each part has the key, and a header.
+static_assert(kPartsOfAPut * kPartSize <= kMaxMessageSize &&
+              kRequestHeader + kEndSize <= kPartsOfAPut * kPartHeader);
 }  // namespace
 
 void encode(Bytes& out, const LaneRequest& m) {

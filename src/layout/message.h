@@ -29,9 +29,13 @@ constexpr std::size_t kMaxFailureText = 4096;  // what is longer is cut
 // What a request takes beside what its record does.
 constexpr std::uint32_t kRequestHeader = 37;
 
-// What both sides must know to use it, beside their version of the protocol: bits that later
-// releases give a meaning. A lane's hello tells those that its sender knows.
-constexpr std::uint64_t kMessageFeatures = 0;
+// What both sides must know to use it, beside their version of the protocol, in bits. A lane's
+// hello tells those that its sender knows.
+constexpr std::uint64_t kValuePuts = 1;  // value_put, value_put_if
+constexpr std::uint64_t kMessageFeatures = kValuePuts;
+
+// A value of so many parts fits a message, whatever its key: value_put.
+constexpr std::uint32_t kPartsOfAPut = 2;
 
 constexpr std::uint32_t kMaxLanes = kMaxShards;  // none has less than a shard
 constexpr std::uint32_t kMaxShardsOfALane = 512;
@@ -100,6 +104,9 @@ enum class RequestKind : std::uint8_t {
   increment = 15,
   // The reply's text is a StoreTime.
   store_time = 16,
+  // Writes, as put and put_if are: `value` is a value for the value log, whole.
+  value_put = 17,
+  value_put_if = 18,
 };
 
 inline bool is_removal(RequestKind kind) {
@@ -108,12 +115,18 @@ inline bool is_removal(RequestKind kind) {
 // Whether it is done only if the key has the version `expected`.
 inline bool is_conditional(RequestKind kind) {
   return kind == RequestKind::put_if || kind == RequestKind::remove_if ||
-         kind == RequestKind::value_commit_if;
+         kind == RequestKind::value_commit_if || kind == RequestKind::value_put_if;
 }
 // Whether it gives an upload to its key.
 inline bool is_value_commit(RequestKind kind) {
   return kind == RequestKind::value_commit || kind == RequestKind::value_commit_if;
 }
+// Whether it has a value for the value log with it.
+inline bool is_value_put(RequestKind kind) {
+  return kind == RequestKind::value_put || kind == RequestKind::value_put_if;
+}
+// Whether it leaves a value in the value log.
+inline bool is_large_put(RequestKind kind) { return is_value_commit(kind) || is_value_put(kind); }
 // Whether what it leaves follows from the value that the key has.
 inline bool is_update(RequestKind kind) {
   return kind == RequestKind::set_end || kind == RequestKind::append ||
@@ -121,7 +134,7 @@ inline bool is_update(RequestKind kind) {
 }
 inline bool is_write(RequestKind kind) {
   return kind == RequestKind::put || is_removal(kind) || is_conditional(kind) ||
-         is_value_commit(kind) || is_update(kind);
+         is_large_put(kind) || is_update(kind);
 }
 
 struct Request {
@@ -132,8 +145,8 @@ struct Request {
   // Of writes. Every write of the session below `acknowledged` has had its reply seen.
   std::uint64_t sequence = 0;
   std::uint64_t acknowledged = 0;
-  // Of put_if and value_commit_if: the version, 0 for absent; of remove_if: the same, not 0; of
-  // set_end: the same, 0 for any.
+  // Of put_if, value_commit_if and value_put_if: the version, 0 for absent; of remove_if: the same,
+  // not 0; of set_end: the same, 0 for any.
   std::uint64_t expected = 0;
   std::string_view key;
   std::string_view value;

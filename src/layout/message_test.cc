@@ -5,6 +5,7 @@
 #include <string>
 
 #include "layout/superblock.h"
+#include "layout/value_area.h"
 #include "testing/test_bytes.h"
 
 namespace scalio::layout {
@@ -275,7 +276,14 @@ TEST(Request, ItsKindSaysWhatItIs) {
   }
   for (const RequestKind kind : {RequestKind::value_commit, RequestKind::value_commit_if}) {
     EXPECT_TRUE(is_write(kind) && is_value_commit(kind) && !is_removal(kind));
+    EXPECT_TRUE(is_large_put(kind) && !is_value_put(kind));
   }
+  for (const RequestKind kind : {RequestKind::value_put, RequestKind::value_put_if}) {
+    EXPECT_TRUE(is_write(kind) && is_value_put(kind) && !is_removal(kind) && !is_update(kind));
+    EXPECT_TRUE(is_large_put(kind) && !is_value_commit(kind));
+  }
+  EXPECT_TRUE(is_conditional(RequestKind::value_put_if));
+  EXPECT_FALSE(is_conditional(RequestKind::value_put) || is_large_put(RequestKind::put));
   EXPECT_TRUE(is_conditional(RequestKind::value_commit_if));
   EXPECT_FALSE(is_conditional(RequestKind::value_commit));
   EXPECT_FALSE(is_value_commit(RequestKind::put));
@@ -330,6 +338,35 @@ TEST(Request, ThoseAboutUploadsHaveTheirFormat) {
   EXPECT_EQ(static_cast<int>(RequestKind::value_abandon), 12);
 }
 
+TEST(Request, ThatPutsALargeValueHasItsFormat) {
+  const Bytes b =
+      encoded(Request{RequestKind::value_put_if, 1, 2, 0x0102, "key", "value", 3, 0x0708});
+  EXPECT_EQ(hex(b),
+            "92"
+            "03000000"
+            "0100000000000000"
+            "0200000000000000"
+            "0201000000000000"
+            "0807000000000000"
+            "030000006b6579"
+            "0500000076616c7565");
+  expect_only_whole(b, decode_request);
+  EXPECT_EQ(static_cast<int>(RequestKind::value_put), 17);
+  EXPECT_EQ(kValuePuts, 1U);
+  Bytes next = b;
+  store(next.data(), std::uint8_t{0x93});
+  EXPECT_FALSE(decode_request(next)) << "no kind is behind it";
+}
+
+TEST(Request, ThatPutsALargeValueFitsAMessage) {
+  for (const std::size_t size : {std::size_t{1}, std::size_t{kMaxKey}}) {
+    const std::string key(size, 'k'), value(std::size_t{kPartsOfAPut} * part_capacity(size), 'v');
+    Request request{RequestKind::value_put, 1, 1, 0, key, value};
+    request.end = 1;
+    EXPECT_LE(encoded(request).size(), kMaxMessageSize);
+  }
+}
+
 TEST(Request, HasItsFormatWithAnEnd) {
   const Bytes b = encoded(Request{RequestKind::put, 1, 2, 0, "k", "v", 3, 0x0102030405060708});
   EXPECT_EQ(hex(b),
@@ -354,7 +391,7 @@ TEST(Request, HasItsFormatWithAnEnd) {
     store(bad.data(), static_cast<std::uint8_t>(kind));
     EXPECT_FALSE(decode_request(bad)) << kind;
   }
-  for (int kind : {0x81, 0x83, 0x8a, 0x8b}) {
+  for (int kind : {0x81, 0x83, 0x8a, 0x8b, 0x91, 0x92}) {
     Bytes good = b;
     store(good.data(), static_cast<std::uint8_t>(kind));
     EXPECT_TRUE(decode_request(good)) << kind;

@@ -94,6 +94,7 @@ class LaneTest : public testing::Test, protected LaneFixture {};
 TEST_F(LaneTest, TellsWhichLaneServesWhatAndWhereItsBlocksAre) {
   LanePeer peer(*lane);
   EXPECT_EQ(peer.said.lane, 0U);
+  EXPECT_EQ(peer.said.features, layout::kValuePuts);
   EXPECT_THAT(peer.said.lanes, ElementsAre(0, 1, 0, 1));
   for (const std::uint32_t number : {0U, 2U}) {
     const std::uint64_t call = peer.greet(number);
@@ -162,6 +163,10 @@ TEST_F(LaneTest, AUserWritesOnlyKeysThatBeginWithItsPrefixes) {
   EXPECT_EQ(
       peer.texts.at(denied),
       "user shop may not write 'other\\x0a', only keys that begin with 'shop:' or '" + own + "'");
+  for (const RequestKind kind : {RequestKind::value_put, RequestKind::value_put_if}) {
+    const std::uint64_t large = peer.send({kind, 8, 1, 0, "other", "value", 0});
+    EXPECT_EQ(peer.codes.at(large), Code::denied);
+  }
   run_for(kSecond);
   EXPECT_EQ(peer.codes.at(done), Code::ok);
   // What is malformed ends the connection, as ever.

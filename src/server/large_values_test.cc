@@ -139,6 +139,10 @@ class Sender {
     if (a.code == Code::ok) a = parts(key, value);
     return a.code == Code::ok ? commit(key, end) : a;
   }
+  // In one message.
+  WriteAnswer put_whole(std::string_view key, std::string_view value, std::uint64_t end = 0) {
+    return s_.write(client_, RequestKind::value_put, key, value, 0, end);
+  }
   std::string encoded() const {
     Bytes bytes;
     layout::encode(bytes, upload);
@@ -200,11 +204,13 @@ TEST_F(LargeValuesTest, AreReadAsTheyWereWrittenBeforeAndAfterTheMergeAndARestar
     Sender sender(s, client);
     // One block, one part to its last byte, one byte more, and more parts.
     for (const std::size_t size : {1U, 400U, 4096U, 65493U, 65494U, 120'000U}) {
-      const std::string key = "k" + std::to_string(model.size() + 10), value = value_of(size);
-      const WriteAnswer a = sender.put(key, value);
-      ASSERT_EQ(a.code, Code::ok) << a.text;
-      model[key] = {value, a.version};
-      EXPECT_EQ(get(s, key), model[key]);
+      for (const bool whole : {false, true}) {
+        const std::string key = "k" + std::to_string(model.size() + 10), value = value_of(size);
+        const WriteAnswer a = whole ? sender.put_whole(key, value) : sender.put(key, value);
+        ASSERT_EQ(a.code, Code::ok) << a.text;
+        model[key] = {value, a.version};
+        EXPECT_EQ(get(s, key), model[key]);
+      }
     }
     EXPECT_EQ(s.stop().message(), "");
     for (const auto& [key, stored] : model) EXPECT_EQ(get(s, key), stored) << key;
@@ -213,7 +219,7 @@ TEST_F(LargeValuesTest, AreReadAsTheyWereWrittenBeforeAndAfterTheMergeAndARestar
   ShardFixture s(geometry_, std::move(contents), {});
   ASSERT_TRUE(s.start().ok());
   for (const auto& [key, stored] : model) EXPECT_EQ(get(s, key), stored) << key;
-  EXPECT_EQ(values_of(s)["live_bytes"], 512 + 512 + 4608 + 65536 + 66048 + 120'320);
+  EXPECT_EQ(values_of(s)["live_bytes"], 2 * (512 + 512 + 4608 + 65536 + 66048 + 120'320));
 }
 
 // Before its parts are written.
@@ -271,6 +277,14 @@ TEST_F(LargeValuesTest, WhatCannotBeIsRefused) {
   EXPECT_EQ(sender.ask(RequestKind::value_part, "key", "x").code, Code::invalid);
   EXPECT_EQ(sender.ask(RequestKind::value_abandon, "key", "x").code, Code::invalid);
   EXPECT_EQ(sender.commit("key").code, Code::invalid);
+  // In one message.
+  EXPECT_EQ(sender.put_whole("key", "").code, Code::invalid);
+  EXPECT_EQ(sender.put_whole("", "value").code, Code::invalid);
+  EXPECT_EQ(sender.put_whole(std::string(layout::kMaxKey + 1, 'k'), "value").code, Code::invalid);
+  EXPECT_EQ(sender.put_whole("key", value_of(kSegment - 4000)).code, Code::too_large);
+  EXPECT_EQ(sender.put_whole(std::string(100, 'k'), "value").code, Code::too_large);
+  EXPECT_EQ(sender.put_whole("key", "value", layout::kLatestEnd + 1).code, Code::invalid);
+  EXPECT_EQ(values_of(s)["uploads"], 0);
   // Another session's.
   ASSERT_EQ(sender.begin("key", 100).code, Code::ok);
   TestClient other(s.shard);
@@ -429,9 +443,10 @@ TEST_F(LargeValuesTest, AStoreWithoutAnAreaSaysSo) {
   ASSERT_TRUE(s.start().ok());
   TestClient client(s.shard);
   Sender sender(s, client);
-  const WriteAnswer a = sender.begin("key", 1000);
-  EXPECT_EQ(a.code, Code::too_large);
-  EXPECT_THAT(a.text, HasSubstr("with room for values"));
+  for (const WriteAnswer& a : {sender.begin("key", 1000), sender.put_whole("key", "value")}) {
+    EXPECT_EQ(a.code, Code::too_large);
+    EXPECT_THAT(a.text, HasSubstr("with room for values"));
+  }
 }
 
 TEST_F(LargeValuesTest, UploadsAreBoundedInNumber) {
@@ -503,6 +518,104 @@ TEST_F(LargeValuesTest, PartsOnTheirWayAreBoundedInBytes) {
   }
   EXPECT_LE(taken, Uploads::kMostBytes);
   EXPECT_GT(refused, 0U);
+}
+
+// What has come with its write is in memory until that has ended.
+TEST_F(LargeValuesTest, ThatComeInOneMessageAreBounded) {
+  const layout::SsdGeometry g = large_geometry(64);
+  ShardFixture s(g, formatted(g), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient clients[] = {TestClient(s.shard), TestClient(s.shard)};
+  const std::string value = value_of(110'000);
+  std::size_t bytes = 0;
+  std::map<std::string, Code> codes;
+  for (TestClient& client : clients) {
+    for (std::size_t i = 0; i < Uploads::kMost; ++i) {
+      const std::string key = fmt::format("{}.{}", &client - clients, i);
+      client.send(RequestKind::value_put, key, value);
+    }
+  }
+  for (TestClient& client : clients) {
+    turn_until(*s.loop, [&] { return client.in_flight() == 0; });
+    std::size_t taken = 0, by_number = 0, by_bytes = 0;
+    for (const auto& [call, answers] : client.answers) {
+      const WriteAnswer& a = answers.front();
+      ASSERT_TRUE(a.code == Code::ok || a.code == Code::busy) << a.text;
+      taken += a.code == Code::ok ? 1 : 0;
+      by_number += a.text.find("of this client") != std::string::npos ? 1 : 0;
+      by_bytes += a.text.find("on their way") != std::string::npos ? 1 : 0;
+    }
+    bytes += taken * value.size();
+    EXPECT_GT(taken, 0U);
+    EXPECT_GT(&client == clients ? by_number : by_bytes, 0U);
+  }
+  EXPECT_LE(bytes, Uploads::kMostBytes);
+  EXPECT_EQ(values_of(s)["uploads"], 0);
+  EXPECT_EQ(stat_of(s)["writes"]["puts"], bytes / value.size());
+  Sender sender(s, clients[1]);
+  EXPECT_EQ(sender.put_whole("later", value).code, Code::ok);
+}
+
+TEST_F(LargeValuesTest, ThatComeInOneMessageAgainAreWrittenOnce) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  const std::string value = value_of(3000);
+  const std::uint64_t call = client.send(RequestKind::value_put, "key", value);
+  client.send_as(77, call, 1, RequestKind::value_put, "key", value);
+  turn_until(*s.loop, [&] { return client.answers.contains(77); });
+  client.send_as(78, call, 1, RequestKind::value_put, "key", value);
+  turn_until(*s.loop, [&] { return client.answers.contains(78); });
+  EXPECT_FALSE(client.answers.contains(call)) << "the call is that of the last message";
+  EXPECT_EQ(client.answers[77].front().code, Code::ok);
+  EXPECT_EQ(client.answers[78].front().version, client.answers[77].front().version);
+  EXPECT_EQ(values_of(s)["bytes_written"], 3072);
+  EXPECT_EQ(stat_of(s)["writes"]["puts"], 1);
+}
+
+TEST_F(LargeValuesTest, ThatComeInOneMessageMayBeConditional) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  const auto put_if = [&](std::string_view value, std::uint64_t expected) {
+    return s.write(client, RequestKind::value_put_if, "key", value, expected);
+  };
+  const std::string first = value_of(2000), second = value_of(70'000);
+  const WriteAnswer a = put_if(first, 0);
+  ASSERT_EQ(a.code, Code::ok) << a.text;
+  const WriteAnswer refused = put_if(second, 0);
+  EXPECT_EQ(refused.code, Code::conflict);
+  EXPECT_EQ(refused.version, a.version);
+  EXPECT_EQ(get(s, "key"), (Stored{first, a.version}));
+  const WriteAnswer b = put_if(second, a.version);
+  ASSERT_EQ(b.code, Code::ok) << b.text;
+  EXPECT_EQ(get(s, "key"), (Stored{second, b.version}));
+  EXPECT_EQ(values_of(s)["uploads"], 0);
+}
+
+// Its record is logged when its bytes are flushed: until then there is only what was before.
+TEST_F(LargeValuesTest, ThatComeInOneMessageAreDurableBeforeTheyAreSeen) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  Sender sender(s, client);
+  ASSERT_EQ(sender.put_whole("key", value_of(4096)).code, Code::ok);
+  std::vector<Bytes> cuts;
+  s.ssd.on_change = [&] { cuts.push_back(s.ssd.after_power_cut()); };
+  const auto before = get(s, "key");
+  const WriteAnswer a = sender.put_whole("key", value_of(100'000));
+  s.ssd.on_change = [] {};
+  ASSERT_EQ(a.code, Code::ok) << a.text;
+  const auto after = get(s, "key");
+  cuts.push_back(s.ssd.after_power_cut());
+  ASSERT_GT(cuts.size(), 3U);
+  for (Bytes& cut : cuts) {
+    const bool last = &cut == &cuts.back();
+    ShardFixture again(geometry_, std::move(cut), {});
+    ASSERT_TRUE(again.start().ok());
+    const auto found = get(again, "key");
+    EXPECT_TRUE(found == after || (found == before && !last));
+  }
 }
 
 TEST_F(LargeValuesTest, ACommitThatComesAgainIsDoneOnce) {
@@ -584,6 +697,27 @@ TEST_F(LargeValuesTest, AWriteThatOvertakesAnUploadIsOlderThanIt) {
   ShardFixture again(geometry_, std::move(contents), {});
   ASSERT_TRUE(again.start().ok());
   EXPECT_EQ(get(again, "key")->value, value);
+}
+
+// The same of one that came in one message, while that was being written.
+TEST_F(LargeValuesTest, AWriteThatOvertakesOneMessageIsOlderThanIt) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  const std::string value = value_of(70'000);
+  // So that a segment is open, and the next write is of the value.
+  ASSERT_EQ(s.write(client, RequestKind::value_put, "other", value_of(500)).code, Code::ok);
+  s.device.delay(block::Io::Kind::write, kSecond / 5, 1, {geometry_.value_offset()});
+  const std::uint64_t large = client.send(RequestKind::value_put, "key", value);
+  const WriteAnswer small = s.put(client, "key", "small");
+  ASSERT_EQ(small.code, Code::ok);
+  EXPECT_FALSE(client.answers.contains(large));
+  EXPECT_EQ(get(s, "key"), (Stored{"small", small.version}));
+  turn_until(*s.loop, [&] { return client.answers.contains(large); });
+  const WriteAnswer a = client.answers[large].front();
+  ASSERT_EQ(a.code, Code::ok) << a.text;
+  EXPECT_GT(a.version, small.version);
+  EXPECT_EQ(get(s, "key"), (Stored{value, a.version}));
 }
 
 // To write it anew there is room only after cleaning, which the commit can wait for.
@@ -1097,7 +1231,11 @@ class RandomLargeValuesTest : public LargeValuesTest {
       // Some of them end at once.
       const std::uint64_t end = what == 9 ? 1 : 0;
       if (end == 0) now.value = value;
-      a = what < 3 ? s.put(client, now.key, value) : sender.put(now.key, value, end);
+      if (what < 3) {
+        a = s.put(client, now.key, value);
+      } else {
+        a = what % 2 == 0 ? sender.put(now.key, value, end) : sender.put_whole(now.key, value, end);
+      }
     }
     ASSERT_EQ(a.code, Code::ok) << a.text;
     if (now.value) {

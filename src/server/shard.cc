@@ -298,7 +298,9 @@ Task<void> Shard::serve_write(std::shared_ptr<Session> session, OwnedRequest req
   write_bytes_in_flight_ += request.size();
   WriteOutcome outcome;
   Nanos before = 0;
-  if (layout::is_value_commit(request->kind)) {
+  if (layout::is_value_put(request->kind)) {
+    outcome = co_await uploads_.put(session->id(), *request);
+  } else if (layout::is_value_commit(request->kind)) {
     // Not what the client has taken for its parts.
     before = uploads_.begin_took(session->id(), *request);
     outcome = co_await uploads_.commit(session->id(), *request);
@@ -348,7 +350,7 @@ nlohmann::json Shard::writes_stat() const {
           {"end_changes", w.end_changes},
           {"conflicts", w.conflicts},
           {"refused_full", refused_full_},
-          {"in_flight", writes_in_flight_ + uploads_.beginning()}};
+          {"in_flight", writes_in_flight_ + uploads_.begins()}};
 }
 
 nlohmann::json Shard::recent_stat() {

@@ -14,8 +14,10 @@ const char* name_of(layout::RequestKind kind) {
     case layout::RequestKind::remove: return "delete";
     case layout::RequestKind::remove_if: return "delete_if";
     case layout::RequestKind::value_begin:
-    case layout::RequestKind::value_commit: return "put_large";
-    case layout::RequestKind::value_commit_if: return "put_large_if";
+    case layout::RequestKind::value_commit:
+    case layout::RequestKind::value_put: return "put_large";
+    case layout::RequestKind::value_commit_if:
+    case layout::RequestKind::value_put_if: return "put_large_if";
     case layout::RequestKind::set_end: return "set_end";
     case layout::RequestKind::append: return "append";
     case layout::RequestKind::increment: return "increment";

@@ -67,51 +67,59 @@ void Uploads::give_back_share(std::uint64_t session) {
 Task<WriteOutcome> Uploads::begin(std::uint64_t session, const Request& request) {
   const auto begin = layout::decode_value_begin(as_bytes(request.value));
   if (!begin) co_return malformed();
-  if (Status s = check_begin(request.key, begin->length); !s.ok()) co_return failed(s);
-  if (stopping_) co_return WriteOutcome{Code::unavailable, 0, "the server is stopping"};
+  ++begins_;
+  const Result<Found> upload = co_await open(session, request.key, begin->length);
+  --begins_;
+  if (!upload.ok()) co_return failed(upload.status());
+  Bytes text;
+  layout::encode(text, layout::Upload{(*upload)->first});
+  co_return WriteOutcome{Code::ok, (*upload)->second.version, std::string(as_string(text))};
+}
+
+Task<Result<Uploads::Found>> Uploads::open(std::uint64_t session, std::string_view key,
+                                           std::uint32_t length) {
+  if (Status s = check_begin(key, length); !s.ok()) co_return s;
+  if (stopping_) co_return Status(Code::unavailable, "the server is stopping");
   const Nanos began = executor_.now();
   expire();
-  if (Status s = check_share(session); !s.ok()) co_return failed(s);
+  if (Status s = check_share(session); !s.ok()) co_return s;
   ++shares_[session];
   ++beginning_;
   ++under_way_;
-  const std::uint64_t size =
-      layout::stored_size(begin->length, request.key.size(), geometry_.block_size);
+  const std::uint64_t size = layout::stored_size(length, key.size(), geometry_.block_size);
   const Result<LargeValues::Place> place =
       co_await values_.take(LargeValues::User::writes, size, LargeValues::Patience::cleaner);
   --beginning_;
   leave();
   if (!place.ok()) {
     give_back_share(session);
-    co_return failed(place.status());
+    co_return place.status();
   }
   const auto version = log_.take_version();
   if (!version || stopping_) {
     give_back_share(session);
     values_.unpin(*place);
-    co_return WriteOutcome{Code::unavailable, 0, "the shard takes no more writes"};
+    co_return Status(Code::unavailable, "the shard takes no more writes");
   }
   std::uint64_t id = 0;
   do {
     id = new_number_();
   } while (id == 0 || uploads_.contains(id));
-  const std::uint64_t hash = hash_key(request.key, geometry_.hash_seed);
-  const std::uint32_t parts = layout::parts_of(begin->length, request.key.size());
-  uploads_[id] = {session,
-                  std::string(request.key),
-                  hash,
-                  begin->length,
-                  *version,
-                  *place,
-                  std::vector<Part>(parts),
-                  parts,
-                  0,
-                  executor_.now(),
-                  executor_.now() - began};
+  const std::uint64_t hash = hash_key(key, geometry_.hash_seed);
+  const std::uint32_t parts = layout::parts_of(length, key.size());
+  State upload{session,
+               std::string(key),
+               hash,
+               length,
+               *version,
+               *place,
+               std::vector<Part>(parts),
+               parts,
+               0,
+               executor_.now(),
+               executor_.now() - began};
   writes_.watched().watch(hash);
-  Bytes text;
-  layout::encode(text, layout::Upload{id});
-  co_return WriteOutcome{Code::ok, *version, std::string(as_string(text))};
+  co_return uploads_.emplace(id, std::move(upload)).first;
 }
 
 Nanos Uploads::begin_took(std::uint64_t session, const Request& commit) const {
@@ -160,7 +168,7 @@ Task<WriteOutcome> Uploads::part(std::uint64_t session, const Request& request) 
   bytes_ += part->bytes.size();
   ++upload.users;
   ++under_way_;
-  WriteOutcome outcome = co_await write_part(upload, part->index, part->bytes);
+  WriteOutcome outcome = co_await write_parts(upload, part->index, part->bytes);
   --upload.users;
   upload.heard = executor_.now();
   bytes_ -= part->bytes.size();
@@ -168,24 +176,40 @@ Task<WriteOutcome> Uploads::part(std::uint64_t session, const Request& request) 
   co_return outcome;
 }
 
-Task<WriteOutcome> Uploads::write_part(State& upload, std::uint32_t index, ByteView bytes) {
-  const layout::ValuePart part{upload.place.sequence, upload.version, index,
-                               upload.length,         upload.key,     bytes};
-  const std::uint64_t at = upload.place.offset + std::uint64_t{index} * layout::kPartSize;
-  block::Buffer buffer(layout::part_bytes(part, geometry_.block_size));
-  const std::uint64_t sum = layout::encode(buffer.span(), part, at, geometry_);
-  Part& state = upload.parts[index];
-  if (state.written) {
-    // It came before; what was acknowledged stays.
-    if (state.checksum == sum) co_return WriteOutcome();
-    co_return WriteOutcome{Code::invalid, 0, fmt::format("part {} came with other bytes", index)};
+// The bytes of the parts from `first` on, written at once: they are one behind the other.
+Task<WriteOutcome> Uploads::write_parts(State& upload, std::uint32_t first, ByteView bytes) {
+  const std::uint64_t at = upload.place.offset + std::uint64_t{first} * layout::kPartSize;
+  const std::uint32_t capacity = layout::part_capacity(upload.key.size());
+  const auto length = static_cast<std::uint32_t>(bytes.size());
+  block::Buffer buffer(layout::stored_size(length, upload.key.size(), geometry_.block_size));
+  const std::span<Part> parts =
+      std::span(upload.parts).subspan(first, layout::parts_of(length, upload.key.size()));
+  for (std::uint32_t i = 0; i < parts.size(); ++i) {
+    const layout::ValuePart part{upload.place.sequence,
+                                 upload.version,
+                                 first + i,
+                                 upload.length,
+                                 upload.key,
+                                 bytes.first(std::min<std::size_t>(capacity, bytes.size()))};
+    bytes = bytes.subspan(part.bytes.size());
+    const std::uint64_t ahead = std::uint64_t{i} * layout::kPartSize;
+    const std::uint64_t sum =
+        layout::encode(buffer.span().subspan(ahead), part, at + ahead, geometry_);
+    if (parts[i].written) {
+      // It came before; what was acknowledged stays.
+      if (parts[i].checksum == sum) co_return WriteOutcome();
+      co_return WriteOutcome{Code::invalid, 0,
+                             fmt::format("part {} came with other bytes", part.index)};
+    }
+    parts[i] = {sum, false, true};
   }
-  state.being_written = true;
-  Status s = co_await values_.write(at, buffer.span());
-  state.being_written = false;
+  const Status s = co_await values_.write(at, buffer.span());
+  for (Part& part : parts) {
+    part.being_written = false;
+    part.written = s.ok();
+  }
   if (!s.ok()) co_return failed(s);
-  state = {sum, true, false};
-  --upload.left;
+  upload.left -= parts.size();
   values_.counters().bytes_written += buffer.size();
   co_return WriteOutcome();
 }
@@ -218,6 +242,28 @@ Task<WriteOutcome> Uploads::commit(std::uint64_t session, const Request& request
   // Of one whose outcome is unknown the record may be found after a restart.
   end(*found);
   leave();
+  co_return outcome;
+}
+
+Task<WriteOutcome> Uploads::put(std::uint64_t session, const Request& request) {
+  const std::size_t size = request.value.size();
+  if (bytes_ + size > kMostBytes)
+    co_return WriteOutcome{Code::busy, 0, "too many large values on their way"};
+  bytes_ += size;
+  const Result<Found> upload =
+      co_await open(session, request.key, static_cast<std::uint32_t>(size));
+  WriteOutcome outcome = failed(upload.status());
+  if (upload.ok()) {
+    State& state = (*upload)->second;
+    ++state.users;
+    ++under_way_;
+    outcome = co_await write_parts(state, 0, as_bytes(request.value));
+    if (outcome.code == Code::ok) outcome = co_await write(state, request);
+    --state.users;
+    end(*upload);
+    leave();
+  }
+  bytes_ -= size;
   co_return outcome;
 }
 

@@ -24,9 +24,11 @@ namespace scalio::server {
 
 class Uploads {
  public:
-  static constexpr std::size_t kMost = 64;              // at once
-  static constexpr std::uint64_t kMostBytes = 4 << 20;  // of parts that are being written
-  static constexpr Nanos kKeep = 30 * kSecond;          // without a word of it
+  static constexpr std::size_t kMost = 64;  // at once
+  // Of parts that are being written, and of values that have come with their writes: these leave
+  // other writes half of what Shard::kMaxWriteBytes is.
+  static constexpr std::uint64_t kMostBytes = 4 << 20;
+  static constexpr Nanos kKeep = 30 * kSecond;  // without a word of it
   // After its client's connection was lost: a client that comes back does so within 2 s, and asks.
   static constexpr Nanos kKeepLost = 5 * kSecond;
 
@@ -47,6 +49,8 @@ class Uploads {
   Task<WriteOutcome> begin(std::uint64_t session, const layout::Request& request);
   Task<WriteOutcome> part(std::uint64_t session, const layout::Request& request);
   Task<WriteOutcome> commit(std::uint64_t session, const layout::Request& request);
+  // Begin, parts and commit of a value that has come with its write.
+  Task<WriteOutcome> put(std::uint64_t session, const layout::Request& request);
   WriteOutcome abandon(std::uint64_t session, const layout::Request& request);
   // Does a set_end. A large value is written anew with the version that its record gets.
   Task<WriteOutcome> set_end(const layout::Request& request);
@@ -57,8 +61,8 @@ class Uploads {
   // Takes no more; waits until what is under way has ended, and gives back the rest.
   Task<void> stop();
   std::size_t count() const { return uploads_.size() + beginning_; }
-  // Those whose begin is under way: it may wait for the cleaner.
-  std::size_t beginning() const { return beginning_; }
+  // Requests to begin one that are under way: they may wait for the cleaner.
+  std::size_t begins() const { return begins_; }
   // How long the begin took of the upload that is committed; 0 if there is none.
   Nanos begin_took(std::uint64_t session, const layout::Request& commit) const;
 
@@ -88,8 +92,9 @@ class Uploads {
   bool given_up(const State& upload) const;
   void give_back_share(std::uint64_t session);
   Result<Found> find(std::uint64_t session, const layout::Request& request, std::uint64_t id);
+  Task<Result<Found>> open(std::uint64_t session, std::string_view key, std::uint32_t length);
   void end(Found upload);
-  Task<WriteOutcome> write_part(State& upload, std::uint32_t index, ByteView bytes);
+  Task<WriteOutcome> write_parts(State& upload, std::uint32_t first, ByteView bytes);
   Task<WriteOutcome> write(State& upload, const layout::Request& request);
   struct Renewal;
   Task<Status> renew(Renewal& renewal, LargeValue& value);
@@ -109,10 +114,12 @@ class Uploads {
   Sessions& sessions_;
   const std::function<std::uint64_t()> new_number_;
   std::map<std::uint64_t, State> uploads_;  // by number
-  std::size_t beginning_ = 0;
+  std::size_t beginning_ = 0;               // that will be there
+  std::size_t begins_ = 0;
   std::unordered_map<std::uint64_t, std::size_t> shares_;  // of sessions, with those that begin
-  std::uint64_t bytes_ = 0;                                // of parts that are being written
-  std::size_t under_way_ = 0;                              // requests
+  // Of parts that are being written, and of values that have come with their writes.
+  std::uint64_t bytes_ = 0;
+  std::size_t under_way_ = 0;  // requests
   bool stopping_ = false;
   WaitList ended_;
 };

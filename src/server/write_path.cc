@@ -151,7 +151,7 @@ WritePath::KeyedWrite WritePath::keyed(const Request& request, LargeValue* large
   layout::RecordView record{request.key, request.value, 0, layout::Kind::value, request.end};
   if (layout::is_removal(request.kind)) {
     record.kind = layout::Kind::tombstone;
-  } else if (layout::is_value_commit(request.kind)) {
+  } else if (layout::is_large_put(request.kind)) {
     record.kind = layout::Kind::pointer;
     record.value = as_string(large->pointer);
   }
@@ -166,14 +166,14 @@ WritePath::KeyedWrite WritePath::keyed(const Request& request, LargeValue* large
           geometry_.home_bucket(point),
           record,
           record.kind == layout::Kind::tombstone ? 0 : BucketRoom::bytes_of(record),
-          layout::is_value_commit(request.kind) ? large : nullptr,
+          layout::is_large_put(request.kind) ? large : nullptr,
           large && !large->renew ? large : nullptr,
           false};
 }
 
 // Rule 1: log durable, published, reply.
 Task<WriteOutcome> WritePath::write(const Request& request, LargeValue* large) {
-  SCALIO_ASSERT(large || !layout::is_value_commit(request.kind));
+  SCALIO_ASSERT(large || !layout::is_large_put(request.kind));
   KeyedWrite w = keyed(request, large);
   if (Status s = check(w); !s.ok()) co_return failed(s);
   // A key that always has a write under way would keep its slot for ever: writers that wait for one
@@ -597,10 +597,12 @@ void WritePath::count(const KeyedWrite& w) {
   if (w.cleaned) return;
   switch (w.request.kind) {
     case RequestKind::put:
-    case RequestKind::value_commit: ++counters_.puts; break;
+    case RequestKind::value_commit:
+    case RequestKind::value_put: ++counters_.puts; break;
     case RequestKind::remove: ++counters_.removes; break;
     case RequestKind::put_if:
-    case RequestKind::value_commit_if: ++counters_.conditional_puts; break;
+    case RequestKind::value_commit_if:
+    case RequestKind::value_put_if: ++counters_.conditional_puts; break;
     case RequestKind::remove_if: ++counters_.conditional_removes; break;
     case RequestKind::append: ++counters_.appends; break;
     case RequestKind::increment: ++counters_.increments; break;

@@ -49,6 +49,8 @@ struct SimulationResult {
   std::uint64_t scan_steps = 0;  // of the load, while a client scanned
   bool interrupted = false;      // at one of these
   std::uint64_t restarts = 0;    // of servers
+  // Starts of the first server and of those after it that were of an older release.
+  std::uint64_t older_starts = 0;
   // How clients read hash blocks: by two READs or at once; in the latter case a part or all of it.
   BlockRead block_read = BlockRead::whole;
   bool reads_parts = false;

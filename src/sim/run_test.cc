@@ -145,6 +145,21 @@ TEST_F(RunTest, LargeValuesAreWrittenReadAndMoved) {
   EXPECT_GT(moved, 0U);
 }
 
+// In one message from servers of this release, in three from those of an older one; in some runs
+// releases come and go.
+TEST_F(RunTest, LargeValuesAreWrittenToServersOfBothReleases) {
+  std::uint64_t present = 0, older = 0, both = 0;
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    const SimulationResult r = run({.seed = seed, .operations = 500, .large = true});
+    EXPECT_TRUE(r.violations.empty()) << seed << ": " << r.violations[0];
+    const bool all = r.older_starts == r.restarts + 1;
+    (r.older_starts == 0 ? present : all ? older : both) += r.large_writes;
+  }
+  EXPECT_GT(present, 0U);
+  EXPECT_GT(older, 0U);
+  EXPECT_GT(both, 0U);
+}
+
 // Those of two keys fit; of more, the value log refuses some, and takes others later.
 TEST_F(RunTest, LargeValuesMayFillMuchOfASegment) {
   std::uint64_t fits = 0, moved = 0;

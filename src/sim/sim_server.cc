@@ -16,7 +16,11 @@ constexpr Nanos kLongestDown = 300 * kMillisecond;
 
 SimServer::SimServer(World& world, const StoreShape& shape, Shards& shards,
                      std::function<void()> cut_power)
-    : world_(world), shape_(shape), shards_(shards), cut_power_(std::move(cut_power)) {
+    : world_(world),
+      shape_(shape),
+      releases_(shape.releases_seed),
+      shards_(shards),
+      cut_power_(std::move(cut_power)) {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     endpoints_.push_back(std::make_unique<Endpoint>(
         Endpoint{world, shape.shared_memory, 0, nullptr, {}, shape.reads_parts}));
@@ -38,7 +42,10 @@ void SimServer::start() {
   const auto lanes = static_cast<std::uint32_t>(world_.random().between(1, count));
   const std::vector<std::uint16_t> deal = server::deal_shards(count, lanes);
   for (std::uint16_t i = 0; i < lanes; ++i) life.lanes.push_back(make_lane(i, deal));
-  world_.note("server {} starts with {} lanes", starts_, lanes);
+  life.older = releases_.chance(shape_.older_starts);
+  older_starts_ += life.older ? 1 : 0;
+  world_.note("server {}{} starts with {} lanes", starts_, life.older ? " of an older release" : "",
+              lanes);
   life.working = shards_.size();
   for (auto& lane : life.lanes) {
     for (auto& shard : lane->shards) lane->process->spawn(begin(life, *lane, *shard));
@@ -107,8 +114,10 @@ void SimServer::serve(Incarnation& life) {
     SimLane& lane = *life.lanes[i];
     std::vector<Host::Part> parts;
     for (auto& shard : lane.shards) parts.push_back({shard->shard->ssd().shard, shard->blocks});
-    lane.host = std::make_shared<Host>(*lane.process, *lane.service, std::move(parts),
-                                       lane.region(), endpoints_[i]->epoch);
+    fabric::Service* service = lane.service.get();
+    if (life.older) service = &lane.older.emplace(*lane.service);
+    lane.host = std::make_shared<Host>(*lane.process, *service, std::move(parts), lane.region(),
+                                       endpoints_[i]->epoch);
     endpoints_[i]->host = lane.host;
     for (auto& shard : lane.shards) shard->shard->served_at(lane.host);
     scrub_later(lane);

@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "server/lane.h"
+#include "sim/older_release.h"
 #include "sim/sim_store.h"
 
 namespace scalio::sim {
@@ -29,6 +31,7 @@ class SimServer {
   bool serving() const { return serving_; }
   bool stopped() const { return stopped_; }
   std::uint64_t starts() const { return starts_; }
+  std::uint64_t older_starts() const { return older_starts_; }
   // Those of the server that runs, or ran last.
   std::size_t lanes() const { return lives_.back()->lanes.size(); }
   // Store time that the server may have told of a shard, at most; 0: none is known now.
@@ -63,6 +66,7 @@ class SimServer {
     std::vector<std::array<std::byte, 64>> memory;
     std::vector<std::unique_ptr<ServedShard>> shards;
     std::unique_ptr<server::Lane> service;
+    std::optional<OlderRelease> older;  // in its place, where the server is one
     std::shared_ptr<Host> host;  // while it serves
 
     ByteSpan region() { return {memory[0].data(), memory.size() * memory[0].size()}; }
@@ -71,6 +75,7 @@ class SimServer {
   struct Incarnation {
     std::vector<std::unique_ptr<SimLane>> lanes;
     bool alive = true;
+    bool older = false;       // it is of an older release
     std::size_t working = 0;  // shards that start, or stop
   };
   std::unique_ptr<SimLane> make_lane(std::uint16_t number, const std::vector<std::uint16_t>& deal);
@@ -84,12 +89,14 @@ class SimServer {
 
   World& world_;
   const StoreShape shape_;
+  Random releases_;
   Shards& shards_;
   const std::function<void()> cut_power_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Incarnation>> lives_;  // the last one may be running
   std::shared_ptr<server::Recoveries> recoveries_;   // of its shards
   std::uint64_t starts_ = 0;
+  std::uint64_t older_starts_ = 0;  // of them, those of an older release
   Nanos wall_offset_ = 0;  // of the machine's wall clock, which somebody may set while it is down
   std::map<std::uint32_t, std::uint64_t> store_times_;
   bool serving_ = false;

@@ -38,6 +38,9 @@ struct StoreShape {
   Nanos scrub_interval = 5 * kMillisecond;
   bool shared_memory = false;
   bool reads_parts = false;
+  // Of a million of its servers' starts, those of an older release.
+  std::uint64_t older_starts = 0;
+  std::uint64_t releases_seed = 0;  // of which these are
 };
 
 // The key of the records that have taken the room of the others.

@@ -10,11 +10,13 @@
 namespace scalio::client {
 
 inline JoinedShard joined(std::unique_ptr<fabric::Connection> connection,
-                          std::size_t calls = fabric::kMaxCalls) {
+                          std::size_t calls = fabric::kMaxCalls,
+                          std::uint64_t features = layout::kMessageFeatures) {
   JoinedShard shard;
   shard.hello = connection->hello();
   shard.connection = std::move(connection);
   shard.calls = calls;
+  shard.features = features;
   return shard;
 }
 
