@@ -121,19 +121,30 @@ Task<Status> LargeValues::log_begin() {
 }
 
 Task<Status> LargeValues::write(std::uint64_t offset, ByteSpan bytes) {
-  co_return co_await device_.write(geometry_.value_offset() + offset, bytes,
-                                   block::Durability::cached);
+  std::size_t& writing = writing_[writes_turn_];
+  ++writing;
+  Status s =
+      co_await device_.write(geometry_.value_offset() + offset, bytes, block::Durability::cached);
+  if (--writing == 0) written_.wake_all();
+  co_return s;
 }
 
 // One that has begun before the call may not have all of it.
 Task<Status> LargeValues::flush() {
   const std::uint64_t wanted = flushes_begun_ + 1;
+  // Those that are written together end one by one. Where no flush is under way for the later ones
+  // to wait for, this one waits for them.
+  const bool gathers = !gathering_ && flushes_begun_ == flushes_ended_;
   while (flushes_ended_ < wanted) {
     if (stop_.failed()) co_return stop_.answer();
-    if (flushes_begun_ > flushes_ended_) {
+    if (gathering_ || flushes_begun_ > flushes_ended_) {
       co_await flushed_.wait();
       continue;
     }
+    gathering_ = true;
+    if (gathers) co_await written();
+    co_await executor_.yield();  // what else is ready in this turn
+    gathering_ = false;
     ++flushes_begun_;
     Status s = co_await device_.flush();
     if (!s.ok()) stop_.fail(s);
@@ -142,6 +153,14 @@ Task<Status> LargeValues::flush() {
     if (!s.ok()) co_return s;
   }
   co_return Status();
+}
+
+// Waits until all writes that are under way have ended, and not for later ones: since the last call
+// each of them has its turn.
+Task<void> LargeValues::written() {
+  const std::size_t& writing = writing_[writes_turn_];
+  writes_turn_ ^= 1;
+  while (writing > 0) co_await written_.wait();
 }
 
 Task<Result<layout::Pointer>> LargeValues::copy(const layout::Pointer& from, std::string_view key,

@@ -41,6 +41,7 @@ class LargeValues {
         stop_(stop),
         changed_(executor),
         flushed_(executor),
+        written_(executor),
         demand_(executor) {}
 
   // Room for a value of so many bytes, stored_size(). If no segment is free, it is waited for the
@@ -103,6 +104,7 @@ class LargeValues {
   Status refuse(User user, std::uint64_t size, Patience patience);
   Task<Status> open(User user, const layout::SegmentHeader& header);
   Task<Status> log_begin();
+  Task<void> written();
   Task<Result<layout::SegmentTable>> rebuild_table();
   Task<Status> read_header(std::uint32_t number);
   Task<Result<std::uint64_t>> find_end(layout::SegmentHeader segment);
@@ -132,8 +134,12 @@ class LargeValues {
   bool stopping_ = false;
   std::uint64_t tables_ = 0;  // written
   std::uint64_t flushes_begun_ = 0, flushes_ended_ = 0;
+  bool gathering_ = false;           // one is about to begin
+  std::size_t writing_[2] = {0, 0};  // writes that are under way, of this turn and the last one
+  std::size_t writes_turn_ = 0;
   WaitList changed_;  // of segments
   WaitList flushed_;
+  WaitList written_;
   WaitList demand_;
 };
 

@@ -573,6 +573,21 @@ TEST_F(LargeValuesTest, ThatComeInOneMessageAgainAreWrittenOnce) {
   EXPECT_EQ(stat_of(s)["writes"]["puts"], 1);
 }
 
+// Their writes end one by one.
+TEST_F(LargeValuesTest, ThatAreWrittenTogetherAreFlushedTogether) {
+  ShardFixture s(geometry_, formatted(geometry_), {});
+  ASSERT_TRUE(s.start().ok());
+  TestClient client(s.shard);
+  // So that a segment is open.
+  ASSERT_EQ(s.write(client, RequestKind::value_put, "key", value_of(500)).code, Code::ok);
+  const std::uint64_t before = s.ssd.counters().flushes;
+  for (int i = 0; i < 16; ++i)
+    client.send(RequestKind::value_put, "key" + std::to_string(i), value_of(500));
+  turn_until(*s.loop, [&] { return client.in_flight() == 0; });
+  EXPECT_EQ(s.ssd.counters().flushes - before, 1U);
+  for (const auto& [call, answers] : client.answers) EXPECT_EQ(answers.front().code, Code::ok);
+}
+
 TEST_F(LargeValuesTest, ThatComeInOneMessageMayBeConditional) {
   ShardFixture s(geometry_, formatted(geometry_), {});
   ASSERT_TRUE(s.start().ok());
