@@ -235,7 +235,6 @@ Task<Status> ValueUpload::sent(std::shared_ptr<State> state) {
 Task<Status> ValueUpload::send_parts(const Source& source) {
   State& s = *state_;
   const std::uint32_t capacity = layout::part_capacity(s.key.size());
-  Bytes value;
   for (std::uint32_t index = 0; index < layout::parts_of(s.length, s.key.size()); ++index) {
     const std::uint64_t offset = std::uint64_t{index} * capacity;
     const auto size =
@@ -244,11 +243,13 @@ Task<Status> ValueUpload::send_parts(const Source& source) {
     if (!bytes.ok()) co_return bytes.status();
     Result<FairTurns::Turn> turn = co_await in_time(room(state_));
     if (!turn.ok()) co_return ended_early(turn.status());
-    value.clear();
-    layout::encode(value, layout::ValuePartBytes{s.upload, index, as_bytes(*bytes)});
+    Request request;
+    request.kind = RequestKind::value_part;
+    request.key = s.key;
+    Bytes message;
+    layout::encode(message, request, layout::ValuePartBytes{s.upload, index, as_bytes(*bytes)});
     ++s.in_flight;
-    s.executor.spawn(
-        send(state_, s.message_of(RequestKind::value_part, as_string(value)), *std::move(turn)));
+    s.executor.spawn(send(state_, std::move(message), *std::move(turn)));
   }
   co_return ended_early(co_await in_time(sent(state_)));
 }

@@ -136,8 +136,10 @@ std::optional<HelloReply> decode_hello_reply(ByteView in) {
   return m;
 }
 
-void encode(Bytes& out, const Request& m) {
-  out.reserve(out.size() + kRequestHeader + payload_size(m.key.size(), m.value.size(), m.end != 0));
+namespace {
+// All that is before the value, which has so many bytes.
+void encode_head(Bytes& out, const Request& m, std::size_t value) {
+  out.reserve(out.size() + kRequestHeader + payload_size(m.key.size(), value, m.end != 0));
   ByteWriter w(out);
   SCALIO_ASSERT(m.end != 0 || !m.end_is_relative);
   w.put(static_cast<std::uint8_t>(static_cast<std::uint8_t>(m.kind) |
@@ -149,8 +151,20 @@ void encode(Bytes& out, const Request& m) {
   w.put(m.expected);
   if (m.end != 0) w.put(m.end);
   w.string(m.key);
-  w.put(static_cast<std::uint32_t>(m.value.size()));
+  w.put(static_cast<std::uint32_t>(value));
+}
+}  // namespace
+
+void encode(Bytes& out, const Request& m) {
+  encode_head(out, m, m.value.size());
   append_bytes(out, as_bytes(m.value));
+}
+
+void encode(Bytes& out, const Request& m, const ValuePartBytes& part) {
+  SCALIO_ASSERT(m.value.empty());
+  constexpr std::size_t kBefore = sizeof part.upload.id + sizeof part.index;
+  encode_head(out, m, kBefore + part.bytes.size());
+  encode(out, part);
 }
 
 void set_shard(ByteSpan request, std::uint32_t shard) {

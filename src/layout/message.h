@@ -198,6 +198,8 @@ void encode(Bytes& out, const Reply& m);
 void encode(Bytes& out, const ValueBegin& m);
 void encode(Bytes& out, const Upload& m);
 void encode(Bytes& out, const ValuePartBytes& m);
+// A request whose value is this part: its bytes are copied once.
+void encode(Bytes& out, const Request& m, const ValuePartBytes& part);
 void encode(Bytes& out, const UpdateReply& m);
 void encode(Bytes& out, const StoreTime& m);
 // Sets the shard of a request, and the numbers of a write, that are encoded already.

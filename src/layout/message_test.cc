@@ -318,6 +318,11 @@ TEST(Request, ThoseAboutUploadsHaveTheirFormat) {
   EXPECT_EQ(found.index, 3U);
   EXPECT_EQ(as_string(found.bytes), "bytes");
   EXPECT_FALSE(decode_value_part(ByteView(part).first(11)));
+  Bytes at_once;
+  encode(at_once, Request{.kind = RequestKind::value_part, .key = "key", .value = {}},
+         ValuePartBytes{{0x0102}, 3, as_bytes("bytes")});
+  EXPECT_EQ(at_once, encoded(Request{
+                         .kind = RequestKind::value_part, .key = "key", .value = as_string(part)}));
   EXPECT_TRUE(decode_value_part(ByteView(part).first(12))->bytes.empty());
 
   const Bytes commit = encoded(

@@ -199,6 +199,10 @@ void Shard::on_request(fabric::Peer& peer, std::uint64_t call, ByteView message)
     if (request->kind == RequestKind::report) take_report(*request);
     if (request->kind >= RequestKind::value_begin) {
       session->has_written = true;
+      if (request->kind == RequestKind::value_part) {
+        // It runs at once, so its bytes need not be kept.
+        return executor_.spawn(serve_part(sessions_.find(session->id()), call, *request));
+      }
       return executor_.spawn(
           serve_upload(sessions_.find(session->id()), call, OwnedRequest(*request, message)));
     }
@@ -266,11 +270,16 @@ Task<void> Shard::serve_upload(std::shared_ptr<Session> session, std::uint64_t c
     // What was begun ends with its commit; what was busy comes again.
     if (outcome.code != Code::ok && outcome.code != Code::busy)
       write_ended(*request, outcome.code, executor_.now() - began);
-  } else if (request->kind == RequestKind::value_part) {
-    outcome = co_await uploads_.part(session->id(), *request);
   } else {
     outcome = uploads_.abandon(session->id(), *request);
   }
+  session->reply(connection, call, encoded({outcome.code, outcome.version, outcome.text}));
+}
+
+Task<void> Shard::serve_part(std::shared_ptr<Session> session, std::uint64_t call,
+                             Request request) {
+  const std::uint64_t connection = session->connection;
+  const WriteOutcome outcome = co_await uploads_.part(session->id(), request);
   session->reply(connection, call, encoded({outcome.code, outcome.version, outcome.text}));
 }
 

@@ -100,6 +100,8 @@ class Shard final : public fabric::Service {
  private:
   Task<void> serve_upload(std::shared_ptr<Session> session, std::uint64_t call,
                           OwnedRequest request);
+  Task<void> serve_part(std::shared_ptr<Session> session, std::uint64_t call,
+                        layout::Request request);
   Task<void> serve_write(std::shared_ptr<Session> session, OwnedRequest request);
   // A write was answered, or the begin of one refused.
   void write_ended(const layout::Request& request, Code code, Nanos took);

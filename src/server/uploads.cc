@@ -181,7 +181,8 @@ Task<WriteOutcome> Uploads::write_parts(State& upload, std::uint32_t first, Byte
   const std::uint64_t at = upload.place.offset + std::uint64_t{first} * layout::kPartSize;
   const std::uint32_t capacity = layout::part_capacity(upload.key.size());
   const auto length = static_cast<std::uint32_t>(bytes.size());
-  block::Buffer buffer(layout::stored_size(length, upload.key.size(), geometry_.block_size));
+  block::Buffer buffer =
+      block::Buffer::unset(layout::stored_size(length, upload.key.size(), geometry_.block_size));
   const std::span<Part> parts =
       std::span(upload.parts).subspan(first, layout::parts_of(length, upload.key.size()));
   for (std::uint32_t i = 0; i < parts.size(); ++i) {

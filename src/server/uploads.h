@@ -44,8 +44,8 @@ class Uploads {
         new_number_(std::move(new_number)),
         ended_(executor) {}
 
-  // What the requests of a session are answered; their bytes stay until then. A begin's text is an
-  // upload.
+  // What the requests of a session are answered; their bytes stay until then, but for those of a
+  // part: it has them no more when it suspends. A begin's text is an upload.
   Task<WriteOutcome> begin(std::uint64_t session, const layout::Request& request);
   Task<WriteOutcome> part(std::uint64_t session, const layout::Request& request);
   Task<WriteOutcome> commit(std::uint64_t session, const layout::Request& request);
