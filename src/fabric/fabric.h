@@ -204,6 +204,8 @@ class Peer {
 
   // For the service: what it keeps per peer.
   void* context = nullptr;
+  // What it has told in its hello that it knows: bits of layout::kMessageFeatures.
+  std::uint64_t features = 0;
 
   // Whom it has proved to be, before its hello. Null: the server has no users, and everybody may
   // do everything.

@@ -156,6 +156,10 @@ Status check(const RegionGeometry& r, const SsdGeometry& ssd) {
     return invalid(fmt::format("blocks at {} of a region: a multiple of {}, at most {}", r.base,
                                +RegionGeometry::kLine, kMaxBase));
   }
+  if (r.move_counts > RegionGeometry::kMaxMoveCounts) {
+    return invalid(fmt::format("{} counts of moves: a region has at most {}", r.move_counts,
+                               +RegionGeometry::kMaxMoveCounts));
+  }
   return Status();
 }
 

@@ -128,11 +128,13 @@ struct SsdGeometry {
   static constexpr std::uint64_t kSliceUnit = 4096;
 };
 
-// One shard's part of its lane's region: an array of hash blocks. Chosen when the server starts.
+// One shard's part of its lane's region: an array of hash blocks, and counts of moves behind them.
+// Chosen when the server starts.
 struct RegionGeometry {
   static constexpr std::uint32_t kMaxReadSlots = 16;
   static constexpr std::uint32_t kMaxWriteSlots = 8;
   static constexpr std::uint32_t kMaxSlots = kMaxReadSlots + kMaxWriteSlots;
+  static constexpr std::uint32_t kMaxMoveCounts = 1 << 16;
   static constexpr std::uint32_t kLine = 64;
 
   std::uint64_t blocks = 0;
@@ -142,6 +144,7 @@ struct RegionGeometry {
   // Offset of the first block in the memory that addresses are of: to clients, that is the lane's
   // region; to the shard, its own part of it. A multiple of kLine.
   std::uint64_t base = 0;
+  std::uint32_t move_counts = 0;  // each of adjacent homes (layout/move_count.h); 0: there are none
 
   constexpr std::uint32_t slots() const { return read_slots + write_slots; }
   // Offsets inside a block: read-slot words, then write-slot words, access clocks of the read slots
@@ -165,9 +168,15 @@ struct RegionGeometry {
   }
   constexpr std::uint32_t block_size() const { return body(slots()); }
 
-  std::uint64_t size() const { return blocks * block_size(); }
+  std::uint64_t size() const { return move_count_at(move_counts) - base; }
   std::uint64_t block_of(std::uint64_t point) const { return scale(point, blocks); }
   std::uint64_t block_at(std::uint64_t block) const { return base + block * block_size(); }
+  std::uint64_t move_count_at(std::uint64_t count) const { return block_at(blocks) + 8 * count; }
+  // The count, if there are any, that a home has in a shard of so many.
+  std::uint64_t move_count_of(std::uint64_t home, std::uint64_t homes) const {
+    SCALIO_ASSERT(home < homes && move_counts > 0);
+    return home / ((homes + move_counts - 1) / move_counts);
+  }
 };
 
 // Whether stores and regions can be like that. All that makes or takes a geometry asks here:

@@ -260,6 +260,34 @@ TEST(RegionGeometry, DefaultBlockHas1088Bytes) {
   EXPECT_EQ(g.block_at(9), 9792U);
 }
 
+TEST(RegionGeometry, CountsOfMovesAreBehindItsBlocks) {
+  RegionGeometry g;
+  g.blocks = 10;
+  g.base = 640;
+  g.move_counts = 3;
+  EXPECT_EQ(g.move_count_at(0), 640U + 10880);
+  EXPECT_EQ(g.move_count_at(2), 640U + 10880 + 16);
+  EXPECT_EQ(g.size(), 10880U + 24);
+}
+
+// Each home has one of them, and so have those beside it.
+TEST(RegionGeometry, AdjacentHomesHaveACount) {
+  RegionGeometry g;
+  for (const std::uint32_t counts : {1U, 2U, 3U, 7U, 64U, RegionGeometry::kMaxMoveCounts}) {
+    g.move_counts = counts;
+    for (const std::uint64_t homes : {1ULL, 2ULL, 6ULL, 64ULL, 65ULL, 1000ULL}) {
+      std::uint64_t last = 0;
+      for (std::uint64_t home = 0; home < homes; ++home) {
+        const std::uint64_t count = g.move_count_of(home, homes);
+        ASSERT_LT(count, counts) << home << " of " << homes;
+        ASSERT_TRUE(count == last || count == last + 1) << home << " of " << homes;
+        last = count;
+      }
+    }
+    EXPECT_LT(g.move_count_of((1ULL << 50) - 1, 1ULL << 50), counts);
+  }
+}
+
 TEST(RegionGeometry, PartsOfABlockNeverOverlap) {
   for (std::uint32_t reads = 1; reads <= RegionGeometry::kMaxReadSlots; ++reads) {
     for (std::uint32_t writes = 1; writes <= RegionGeometry::kMaxWriteSlots; ++writes) {

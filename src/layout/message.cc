@@ -103,6 +103,7 @@ void encode(Bytes& out, const HelloReply& m) {
   w.put(m.region.write_slots);
   w.put(m.region.slot_size);
   w.string(m.device_path);
+  if (m.region.move_counts > 0) w.put(m.region.move_counts);
 }
 
 std::optional<HelloReply> decode_hello_reply(ByteView in) {
@@ -127,6 +128,10 @@ std::optional<HelloReply> decode_hello_reply(ByteView in) {
   m.region.write_slots = r.get<std::uint32_t>();
   m.region.slot_size = r.get<std::uint32_t>();
   m.device_path = r.string();
+  if (r.remaining() > 0) {
+    m.region.move_counts = r.get<std::uint32_t>();
+    if (m.region.move_counts == 0) return std::nullopt;
+  }
   if (!r.done() || !check(m.region, m.ssd).ok() || m.device_path.size() > kMaxPath ||
       m.target.host.size() > kMaxHost ||
       transport > static_cast<std::uint8_t>(SsdTarget::Transport::rdma)) {

@@ -29,10 +29,11 @@ constexpr std::size_t kMaxFailureText = 4096;  // what is longer is cut
 // What a request takes beside what its record does.
 constexpr std::uint32_t kRequestHeader = 37;
 
-// What both sides must know to use it, beside their version of the protocol, in bits. A lane's
-// hello tells those that its sender knows.
-constexpr std::uint64_t kValuePuts = 1;  // value_put, value_put_if
-constexpr std::uint64_t kMessageFeatures = kValuePuts;
+// What both sides must know to use it, beside their version of the protocol: bits, to which later
+// releases add. A lane's hello tells those that its sender knows.
+constexpr std::uint64_t kValuePuts = 1;   // value_put, value_put_if
+constexpr std::uint64_t kMoveCounts = 2;  // a HelloReply may have RegionGeometry::move_counts
+constexpr std::uint64_t kMessageFeatures = kValuePuts | kMoveCounts;
 
 // A value of so many parts fits a message, whatever its key: value_put.
 constexpr std::uint32_t kPartsOfAPut = 2;
@@ -70,7 +71,7 @@ struct SsdTarget {
 struct HelloReply {
   std::uint64_t session = 0;       // another than asked for: the old one is gone
   SsdGeometry ssd;                 // of the shard that was asked for
-  RegionGeometry region;           // of its blocks, in its lane's region
+  RegionGeometry region;           // of its blocks, in its lane's region; counts: if both know them
   std::uint64_t server_now = 0;    // ns; access clocks are in units of it
   std::uint64_t fill_timeout = 0;  // ns; rule 6
   std::string device_path;         // where the server's machine sees the SSD; at most kMaxPath

@@ -125,6 +125,28 @@ TEST(HelloReply, HasItsFormat) {
             "0c0000002f6465762f6e766d65306e31");  // device_path
 }
 
+// To a client that does not know of counts a reply is as it was before there were any.
+TEST(HelloReply, HasItsFormatWithCountsOfMoves) {
+  HelloReply m = hello_reply();
+  Bytes b = encoded(m);
+  const Bytes without = b;
+  EXPECT_EQ(decode_hello_reply(b)->region.move_counts, 0U);
+  m.region.move_counts = 3;
+  b = encoded(m);
+  EXPECT_EQ(hex(b), hex(without) + "03000000");
+  EXPECT_EQ(decode_hello_reply(b)->region.move_counts, 3U);
+  for (std::size_t size = without.size() + 1; size < b.size(); ++size)
+    EXPECT_FALSE(decode_hello_reply(ByteView(b).first(size))) << size;
+  b.push_back(std::byte{0});
+  EXPECT_FALSE(decode_hello_reply(b));
+  b.pop_back();
+  for (const auto& [counts, is_one] : std::vector<std::pair<std::uint32_t, bool>>{
+           {0, false}, {1, true}, {1 << 16, true}, {(1 << 16) + 1, false}, {~0U, false}}) {
+    store(b.data() + without.size(), counts);
+    EXPECT_EQ(decode_hello_reply(b).has_value(), is_one) << counts;
+  }
+}
+
 TEST(HelloReply, RoundTrips) {
   const HelloReply m = hello_reply();
   auto found = decode_hello_reply(encoded(m));

@@ -46,7 +46,10 @@ std::vector<std::uint16_t> deal_shards(std::uint32_t shards, std::uint32_t lanes
 // A client's connection as one shard has it.
 class Lane::ShardPeer final : public fabric::Peer {
  public:
-  explicit ShardPeer(fabric::Peer& connection) : connection_(connection) { who = connection.who; }
+  explicit ShardPeer(fabric::Peer& connection) : connection_(connection) {
+    who = connection.who;
+    features = connection.features;
+  }
   void reply(std::uint64_t call, ByteView payload) override { connection_.reply(call, payload); }
   void close(std::string reason) override { connection_.close(std::move(reason)); }
   const std::string& name() const override { return connection_.name(); }
@@ -79,7 +82,9 @@ std::optional<std::size_t> Lane::find(std::uint32_t shard) const {
 }
 
 Result<Bytes> Lane::on_hello(fabric::Peer& peer, ByteView request) {
-  if (!layout::decode_lane_request(request)) return Status(Code::invalid, "malformed hello");
+  const std::optional<layout::LaneRequest> hello = layout::decode_lane_request(request);
+  if (!hello) return Status(Code::invalid, "malformed hello");
+  peer.features = hello->features;
   peer.context = new LaneClient(peer, shards_.size());
   clients_.fetch_add(1, std::memory_order_relaxed);
   Bytes out;

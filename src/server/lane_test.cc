@@ -107,6 +107,24 @@ TEST_F(LaneTest, TellsWhichLaneServesWhatAndWhereItsBlocksAre) {
   EXPECT_EQ(peer.closed, "");
 }
 
+// A client of an earlier version takes no more for a hello than it knows.
+TEST_F(LaneTest, TellsOfCountsOfMovesWhoKnowsThem) {
+  for (const auto& [features, counts] : std::vector<std::pair<std::uint64_t, std::uint32_t>>{
+           {0, 0},
+           {layout::kMessageFeatures, blocks().move_counts},
+           {~std::uint64_t{0}, blocks().move_counts},
+           {~layout::kMoveCounts, 0}}) {
+    LanePeer peer(*lane, features);
+    EXPECT_EQ(peer.said.features, layout::kMessageFeatures);
+    const std::uint64_t call = peer.greet(2);
+    ASSERT_EQ(peer.codes.at(call), Code::ok);
+    const auto hello = layout::decode_hello_reply(as_bytes(peer.texts.at(call)));
+    ASSERT_TRUE(hello);
+    EXPECT_EQ(hello->region.move_counts, counts) << features;
+    EXPECT_EQ(hello->region.blocks, blocks().blocks);
+  }
+}
+
 TEST_F(LaneTest, CountsItsClients) {
   EXPECT_EQ(lane->clients(), 0U);
   {

@@ -166,6 +166,7 @@ Result<Bytes> Shard::on_hello(fabric::Peer& peer, ByteView request) {
   reply.ssd = ssd_;
   reply.region = table_.geometry();
   reply.region.base = options_.region_base;
+  if ((peer.features & layout::kMoveCounts) == 0) reply.region.move_counts = 0;
   reply.server_now = executor_.now();
   reply.fill_timeout = options_.fill_timeout;
   reply.device_path = options_.device_path;

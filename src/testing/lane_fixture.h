@@ -76,7 +76,13 @@ class LaneFixture {
     g.shard = number;
     return g;
   }
-  static layout::RegionGeometry blocks() { return {64, 4, 2, layout::slot_size_for(120)}; }
+  static layout::RegionGeometry blocks() {
+    return {.blocks = 64,
+            .read_slots = 4,
+            .write_slots = 2,
+            .slot_size = layout::slot_size_for(120),
+            .move_counts = 5};
+  }
   static std::uint64_t bytes_of_a_shard() {
     return round_up(blocks().size(), layout::RegionGeometry::kLine);
   }

@@ -91,7 +91,7 @@ void run(ByteView input) {
 }
 
 std::vector<Bytes> seeds() {
-  std::vector<Bytes> out(17);
+  std::vector<Bytes> out(18);
   encode(out[0], HelloRequest{77});
   HelloReply hello;
   hello.ssd = *plan_ssd(SsdGeometry{}, 1 << 20, 128 * 1024);
@@ -118,6 +118,8 @@ std::vector<Bytes> seeds() {
   encode(out[14], UpdateReply{9, -1});
   encode(out[15], StoreTime{77});
   encode(out[16], Request{RequestKind::value_put_if, 7, 6, 9, "key", "a large value", 0, 8});
+  hello.region.move_counts = 5;
+  encode(out[17], hello);
   return out;
 }
 
