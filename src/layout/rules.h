@@ -41,6 +41,8 @@ enum class Rule : std::uint8_t {
   reach_later,     // rule 13: a home's reach by reads that begin after the home's
   clean_too,       // rule 13: a scan takes what is in CLEAN write slots, too
   home_again,      // rule 13: a home with a reach is read again after that
+  move_counted,    // rule 13: a move is counted before the first write of a bucket
+  counts_again,    // rule 13: the counts of moves are read again after the buckets
   scan_end,        // rule 13: each stretch ends with an operation on the region
   room_first,      // rule 14: a write is logged only if it will find room in the buckets
   moves_flushed,   // rule 15: a segment is used again when what was moved out of it is flushed
@@ -55,7 +57,7 @@ enum class Rule : std::uint8_t {
   publish_before_time,  // rule 17: nor beyond the end of what a write under way was made from
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 39> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 41> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -83,6 +85,8 @@ constexpr std::array<std::pair<Rule, std::string_view>, 39> kRules{{
     {Rule::reach_later, "reach-later"},
     {Rule::clean_too, "clean-too"},
     {Rule::home_again, "home-again"},
+    {Rule::move_counted, "move-counted"},
+    {Rule::counts_again, "counts-again"},
     {Rule::scan_end, "scan-end"},
     {Rule::room_first, "room-first"},
     {Rule::moves_flushed, "moves-flushed"},

@@ -50,16 +50,21 @@ struct BucketStore::Window {
   bool beyond_home() const {
     return std::any_of(pages.begin() + 1, pages.end(), [](const Page* p) { return p->changed; });
   }
+  bool moves_a_record() const {
+    return std::any_of(pages.begin(), pages.end(), [](const Page* p) { return p->lost; });
+  }
 };
 
 BucketStore::BucketStore(Executor& executor, block::BlockDevice& device,
-                         const SsdGeometry& geometry, ImageLog& images, BucketRoom& room)
+                         const SsdGeometry& geometry, ImageLog& images, BucketRoom& room,
+                         MoveCounts& moves)
     : executor_(executor),
       device_(device),
       geometry_(geometry),
       store_id_(geometry.store_id()),
       images_(images),
       room_(room),
+      moves_(moves),
       measures_(executor, kMeasures) {}
 
 Task<void> BucketStore::lock(std::uint64_t bucket) {
@@ -374,10 +379,7 @@ void BucketStore::drop_ended(Window& w, Page& page) {
   for (const std::string& key : ended) page.bucket_view.erase(key);
 }
 
-// Writes what has changed: the images to the log, then in place. A client may be reading these
-// buckets, home first. So a record that moved is written where it goes before the home tells of the
-// move, and removed where it was only after that: whoever misses it finds the home changed, and
-// starts over.
+// Writes what has changed: the images to the log, then in place.
 Task<Status> BucketStore::commit(Window& w) {
   layout::ImageBuckets image;
   layout::BucketTotals change;
@@ -397,26 +399,38 @@ Task<Status> BucketStore::commit(Window& w) {
   Status s;
   if (kept(Rule::bucket_images)) s = co_await images_.log_image(image, change, &token);
   if (!s.ok()) co_return s;
-  auto rank = [&](const Page& p) { return &p == w.pages[0] ? 1 : p.lost ? 2 : 0; };
-  for (int phase = 0; phase <= 2 && s.ok(); ++phase) {
-    for (Page* page : w.pages) {
-      if (!page->changed || rank(*page) != phase) continue;
-      s = co_await device_.write(geometry_.bucket_at(page->number), page->buffer.span(),
-                                 block::Durability::cached);
-      if (!s.ok()) break;
-    }
-  }
+  const bool moves = w.moves_a_record();
+  if (moves && kept(Rule::move_counted)) moves_.begin(w.home);
+  s = co_await write_in_place(w);
   // A failed write may have torn the bucket: its image must stay in the log, so it is never
   // reported in place. The shard stops writing.
   if (!s.ok()) {
     failure_ = s;
     co_return s;
   }
+  if (moves && !kept(Rule::move_counted)) moves_.begin(w.home);
+  if (moves) moves_.end(w.home);
   if (kept(Rule::bucket_images)) images_.image_in_place(token);
   for (Page* page : w.pages) {
     if (page->changed) room_.changed(page->number, page->used, page->bucket_view.used());
     page->used = page->bucket_view.used();
     page->changed = page->lost = false;
+  }
+  co_return Status();
+}
+
+// A client may be reading these buckets, home first. So a record that moved is written where it
+// goes before the home tells of the move, and removed where it was only after that: whoever misses
+// it finds the home changed, and starts over.
+Task<Status> BucketStore::write_in_place(Window& w) {
+  auto rank = [&](const Page& p) { return &p == w.pages[0] ? 1 : p.lost ? 2 : 0; };
+  for (int phase = 0; phase <= 2; ++phase) {
+    for (Page* page : w.pages) {
+      if (!page->changed || rank(*page) != phase) continue;
+      Status s = co_await device_.write(geometry_.bucket_at(page->number), page->buffer.span(),
+                                        block::Durability::cached);
+      if (!s.ok()) co_return s;
+    }
   }
   co_return Status();
 }

@@ -17,6 +17,7 @@
 #include "layout/bucket.h"
 #include "layout/log.h"
 #include "server/bucket_room.h"
+#include "server/move_counts.h"
 #include "task/sync.h"
 
 namespace scalio::server {
@@ -55,7 +56,7 @@ class BucketStore {
   };
 
   BucketStore(Executor& executor, block::BlockDevice& device, const layout::SsdGeometry& geometry,
-              ImageLog& images, BucketRoom& room);
+              ImageLog& images, BucketRoom& room, MoveCounts& moves);
 
   // Holds a bucket, so that nobody else reads or changes it through this object.
   Task<void> lock(std::uint64_t bucket);
@@ -111,6 +112,7 @@ class BucketStore {
   void shrink(Window& window);
   void drop_ended(Window& window, Page& page);
   Task<Status> commit(Window& window);
+  Task<Status> write_in_place(Window& window);
   void release(Window& window);
   Status damaged(std::uint64_t bucket) const;
 
@@ -120,6 +122,7 @@ class BucketStore {
   const std::uint64_t store_id_;
   ImageLog& images_;
   BucketRoom& room_;
+  MoveCounts& moves_;
   Semaphore measures_;  // at once: each has a stretch in memory
   // Those that wait for a bucket that is held.
   std::unordered_map<std::uint64_t, WaitList, std::hash<std::uint64_t>, std::equal_to<>,

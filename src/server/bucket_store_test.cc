@@ -40,7 +40,9 @@ class BucketStoreTest : public ::testing::Test {
     ssd_ = std::make_unique<block::PowerCutSsd>(*loop_, formatted(geometry_), 3);
     device_ = std::make_unique<block::FaultyDevice>(*loop_, *ssd_);
     room_ = std::make_unique<BucketRoom>(*loop_, geometry_);
-    store_ = std::make_unique<BucketStore>(*loop_, *device_, geometry_, images_, *room_);
+    region_ = std::make_unique<block::Buffer>(blocks_.size());
+    moves_ = std::make_unique<MoveCounts>(blocks_, region_->span(), buckets);
+    store_ = std::make_unique<BucketStore>(*loop_, *device_, geometry_, images_, *room_, *moves_);
     while (const auto stretch = room_->unmeasured(0)) {
       const Status s = run(*loop_, store_->measure(*stretch));
       ASSERT_TRUE(s.ok()) << s.to_string();
@@ -83,6 +85,20 @@ class BucketStoreTest : public ::testing::Test {
     return layout::Bucket(
         ByteSpan(ssd_->contents()).subspan(geometry_.bucket_at(n), geometry_.bucket_size));
   }
+  // What clients see of the moves of a home.
+  layout::MoveCount moves_of(std::uint64_t home) {
+    const std::uint64_t at = blocks_.move_count_at(blocks_.move_count_of(home, geometry_.buckets));
+    return layout::MoveCount::unpack(load<std::uint64_t>(region_->data() + at));
+  }
+  // Of each record the buckets that it is in.
+  std::map<std::string, std::set<std::uint64_t>> places() {
+    std::map<std::string, std::set<std::uint64_t>> all;
+    for (std::uint64_t b = 0; b < geometry_.all_buckets(); ++b) {
+      if (bucket(b).verify(geometry_.store_id(), b) != layout::BucketState::ok) continue;
+      bucket(b).for_each([&](const layout::RecordView& r) { all[std::string(r.key)].insert(b); });
+    }
+    return all;
+  }
   BucketStore::Found look_up(const std::string& key) {
     Result<BucketStore::Found> found =
         run(*loop_, store_->find(key, hash_key(key, geometry_.hash_seed)));
@@ -96,6 +112,9 @@ class BucketStoreTest : public ::testing::Test {
   std::unique_ptr<block::PowerCutSsd> ssd_;
   std::unique_ptr<block::FaultyDevice> device_;
   std::unique_ptr<BucketRoom> room_;
+  const layout::RegionGeometry blocks_{.blocks = 1, .move_counts = 3};
+  std::unique_ptr<block::Buffer> region_;
+  std::unique_ptr<MoveCounts> moves_;
   std::unique_ptr<BucketStore> store_;
   std::uint64_t version_ = 0;
 };
@@ -266,6 +285,71 @@ TEST_F(BucketStoreTest, EqualsAMapAndNeverHidesARecord) {
     EXPECT_TRUE(std::equal(image.begin(), image.end(), bucket(number).bytes().begin()))
         << "bucket " << number;
   }
+}
+
+// Rule 13: from before the first write of a move until its last one has ended.
+TEST_F(BucketStoreTest, MovesAreCountedWhileTheyAreUnderWay) {
+  open(4);
+  std::uint64_t looks = 0, expected = 0;
+  ssd_->on_change = [&] {
+    ++looks;
+    EXPECT_EQ(moves_of(1).under_way, expected);
+    EXPECT_EQ(moves_of(3).under_way, 0U) << "another's";
+  };
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(put(key_in(1, i), std::string(104, 'v')));
+  ASSERT_TRUE(put(key_in(1, 4), std::string(104, 'v')));  // spills, and nothing else moves
+  EXPECT_EQ(bucket(1).reach(), 1U);
+  ASSERT_TRUE(put(key_in(1, 0), std::string(104, 'w')));
+  EXPECT_EQ(moves_of(1).begun, 0U);
+  expected = 1;
+  looks = 0;
+  ASSERT_TRUE(put(key_in(1, 1), std::string(110, 'g')));  // moves behind its home
+  EXPECT_EQ(looks, 4U) << "the begin and end of two writes";
+  EXPECT_EQ(moves_of(1).begun, 1U);
+  EXPECT_EQ(moves_of(1).under_way, 0U);
+  remove(key_in(1, 0));  // fetches one back
+  EXPECT_EQ(moves_of(1).begun, 2U);
+  EXPECT_EQ(moves_of(1).under_way, 0U);
+  EXPECT_EQ(moves_of(3).begun, 0U);
+}
+
+// Some of its buckets may be written.
+TEST_F(BucketStoreTest, AMoveThatFailsStaysUnderWay) {
+  open(4);
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(put(key_in(1, i), std::string(104, 'v')));
+  device_->fail(block::Io::Kind::write, 1);
+  const std::string key = key_in(1, 1), value(110, 'g');
+  Changes changes{{key, value, ++version_, Kind::value}};
+  EXPECT_EQ(apply(1, changes).code(), Code::io_error);
+  EXPECT_EQ(moves_of(1).begun, 1U);
+  EXPECT_EQ(moves_of(1).under_way, 1U);
+}
+
+// What a scan counts on: while no move of its home is under way, a record stays where it is.
+TEST_F(BucketStoreTest, NoRecordChangesItsBucketUncounted) {
+  open(6);
+  std::mt19937_64 random(17);
+  std::map<std::string, std::set<std::uint64_t>> before;
+  std::uint64_t moved = 0;
+  ssd_->on_change = [&] {
+    const auto now = places();
+    for (const auto& [key, in] : now) {
+      const auto was = before.find(key);
+      if (was == before.end() || was->second == in) continue;
+      ++moved;
+      EXPECT_GT(moves_of(home_of(key)).under_way, 0U) << key;
+    }
+    before = now;
+  };
+  for (int i = 0; i < 2000; ++i) {
+    const std::string key = "key" + std::to_string(random() % 60);
+    if (random() % 4 == 0) {
+      remove(key);
+    } else {
+      put(key, std::string(random() % 110, 'v'));
+    }
+  }
+  EXPECT_GT(moved, 20U);
 }
 
 TEST_F(BucketStoreTest, ADamagedBucketIsNamedAndLeftAlone) {

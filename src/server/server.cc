@@ -183,13 +183,23 @@ std::uint64_t bytes_in_region(const layout::RegionGeometry& region) {
   return round_up(region.size(), layout::RegionGeometry::kLine);
 }
 
+// At most a 64th of a shard's share of the cache.
+std::uint32_t plan_move_counts(std::uint64_t share, std::uint64_t homes) {
+  constexpr std::uint64_t kPart = 64;
+  const std::uint64_t most = std::max<std::uint64_t>(share / kPart / MoveCounts::kBytes, 1),
+                      useful = homes / MoveCounts::kFewestHomes + 1;
+  return static_cast<std::uint32_t>(std::min({most, useful, +MoveCounts::kMost}));
+}
+
 // The region of each shard.
 Result<layout::RegionGeometry> plan_region(const ServerOptions& o, const layout::SsdGeometry& ssd) {
   layout::RegionGeometry region{1, o.read_slots, o.write_slots,
                                 layout::slot_size_for(ssd.inline_limit)};
   if (Status s = layout::check(region, ssd); !s.ok()) return s;
   const std::uint64_t bytes = BlockTable::bytes_per_block(region),
-                      share = o.cache_bytes / ssd.shards;
+                      whole = o.cache_bytes / ssd.shards;
+  region.move_counts = plan_move_counts(whole, ssd.buckets);
+  const std::uint64_t share = whole - std::min(whole, region.move_counts * MoveCounts::kBytes);
   region.blocks = share / bytes;
   // A hard limit: what lies between two shards' blocks counts too.
   const std::uint64_t between = bytes_in_region(region) - region.size();

@@ -89,7 +89,8 @@ Shard::Shard(Executor& executor, block::BlockDevice& device, const layout::SsdGe
       segments_(ssd_),
       images_(ssd_, log_, segments_),
       room_(executor, ssd_),
-      buckets_(executor, device, ssd_, images_, room_),
+      moves_(region_geometry, region, ssd_.buckets),
+      buckets_(executor, device, ssd_, images_, room_, moves_),
       merger_(executor, device, ssd_, table_, log_, space_, queue_, repair_, buckets_, room_, stop_,
               options_.merges),
       values_(executor, device, ssd_, log_, space_, segments_, stop_),
@@ -232,6 +233,7 @@ void Shard::take_report(const Request& request) {
 
 void Shard::scrub() {
   scrubber_.step();
+  moves_.mend(executor_.now());
   uploads_.expire();
   warn_of_fill();
 }
@@ -327,14 +329,15 @@ Task<void> Shard::serve_write(std::shared_ptr<Session> session, OwnedRequest req
 
 nlohmann::json Shard::cache_stat() const {
   return {{"blocks", table_.geometry().blocks},
-          {"bytes", table_.geometry().blocks * BlockTable::bytes_per_block(table_.geometry())},
+          {"bytes", table_.geometry().blocks * BlockTable::bytes_per_block(table_.geometry()) +
+                        table_.geometry().move_counts * MoveCounts::kBytes},
           {"block_bytes", table_.geometry().block_size()},
           {"read_slots", table_.geometry().read_slots},
           {"write_slots", table_.geometry().write_slots},
           {"slot_bytes", table_.geometry().slot_size},
           {"dirty", table_.dirty()},
           {"kills", table_.kills()},
-          {"damaged_words", table_.damaged_words()},
+          {"damaged_words", table_.damaged_words() + moves_.damaged()},
           {"damaged_bodies", table_.damaged_bodies()},
           {"hits", reported_hits_},
           {"misses", reported_misses_}};

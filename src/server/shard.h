@@ -74,8 +74,8 @@ class Shard final : public fabric::Service {
   // Finishes the writes in flight and merges everything, so that the next start has nothing to
   // replay. No client may be connected any more.
   Task<Status> stop();
-  // To be called every Scrubber::kInterval while it serves: puts damaged slots right, and warns
-  // when the buckets or the value log get full.
+  // To be called every Scrubber::kInterval while it serves: puts damaged slots and counts right,
+  // and warns when the buckets or the value log get full.
   void scrub();
 
   Result<Bytes> on_hello(fabric::Peer& peer, ByteView request) override;
@@ -139,6 +139,7 @@ class Shard final : public fabric::Service {
   Segments segments_;
   BucketImages images_;
   BucketRoom room_;
+  MoveCounts moves_;
   BucketStore buckets_;
   Merger merger_;
   LargeValues values_;

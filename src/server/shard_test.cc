@@ -583,6 +583,17 @@ TEST_F(ShardRepairTest, AWriteInPlaceKillsWhatTheDamageLetIn) {
   }
 }
 
+TEST_F(ShardRepairTest, TheWalkPutsCountsOfMovesRight) {
+  open(test_geometry(16), {.move_counts = 2});
+  std::byte* const counts = s_->region.data() + s_->blocks.move_count_at(0);
+  EXPECT_EQ(stat()["cache"]["bytes"],
+            s_->blocks.blocks * BlockTable::bytes_per_block(s_->blocks) + 2 * MoveCounts::kBytes);
+  store(counts + 8, ~std::uint64_t{0});
+  scrub();
+  EXPECT_EQ(load<std::uint64_t>(counts + 8), 0U);
+  EXPECT_EQ(stat()["cache"]["damaged_words"], 1);
+}
+
 TEST_F(ShardRepairTest, RepairsAreCounted) {
   open(test_geometry(16), {.blocks = 300});
   ASSERT_EQ(s_->put(*client_, "key", "value").code, Code::ok);

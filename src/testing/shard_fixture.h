@@ -225,12 +225,16 @@ class ShardFixture {
     std::string device_path = "memory-ssd";
     layout::LogKey key = test_log_key();
     std::uint64_t recovery_memory = Recoveries::kMemory;
+    std::uint32_t move_counts = 0;
   };
   ShardFixture(const layout::SsdGeometry& ssd_geometry, Bytes contents, Options options)
       : loop(make_loop()),
         geometry(ssd_geometry),
-        blocks{options.blocks, options.read_slots, options.write_slots,
-               layout::slot_size_for(ssd_geometry.inline_limit)},
+        blocks{.blocks = options.blocks,
+               .read_slots = options.read_slots,
+               .write_slots = options.write_slots,
+               .slot_size = layout::slot_size_for(ssd_geometry.inline_limit),
+               .move_counts = options.move_counts},
         ssd(*loop, std::move(contents), options.seed),
         device(*loop, ssd),
         region(blocks.size()),

@@ -31,7 +31,8 @@ class ShardParts {
         segments(geometry),
         images(geometry, log, segments),
         room(*loop, geometry),
-        buckets(*loop, device, geometry, images, room),
+        moves(blocks, region.span(), geometry.buckets),
+        buckets(*loop, device, geometry, images, room, moves),
         merger(*loop, device, geometry, table, log, space, queue, repair, buckets, room, stop),
         values(*loop, device, geometry, log, space, segments, stop),
         checkpointer(*loop, device, geometry, table, log, space, images, repair, merger, values,
@@ -130,6 +131,7 @@ class ShardParts {
   Segments segments;
   BucketImages images;
   BucketRoom room;
+  MoveCounts moves;
   BucketStore buckets;
   Merger merger;
   LargeValues values;
