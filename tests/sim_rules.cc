@@ -52,6 +52,12 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
     case Rule::home_again:
       only({Fault::slow});
       options.spilled = true;
+      options.move_counts = false;
+      break;
+    case Rule::move_counted:
+    case Rule::counts_again:
+      only({Fault::slow});
+      options.spilled = true;
       break;
     case Rule::moves_flushed:
       only({Fault::power_cut});

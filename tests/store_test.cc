@@ -1188,6 +1188,63 @@ TEST(Serve, TheHostOfATargetHasABound) {
   EXPECT_THAT(server.status().message(), HasSubstr("200000"));
 }
 
+// Of so full a store that many homes have records in other buckets, and nothing moves them: each
+// step reads its buckets, what lies behind the last home, and, for buckets that were never written,
+// the superblock.
+TEST(Scan, ReadsWhatHasSpilledWithItsHomes) {
+  constexpr int kRecords = 5200, kAtOnce = 100;
+  Scratch scratch("spilled");
+  FormatOptions f;
+  f.dir = (scratch / "store").string();
+  f.ssds = 1;
+  f.ssd_size = 2 << 20;
+  f.log_size = 256 << 10;
+  ASSERT_TRUE(storage::format_store(f, no_progress).ok());
+  ServerOptions o;
+  o.dir = f.dir;
+  o.cache_bytes = 1 << 20;
+  o.listen = {"unix:" + (scratch.sockets() / "s").string()};
+  auto server = Server::start(o);
+  ASSERT_TRUE(server.ok()) << server.status().to_string();
+  auto client = Client::connect(o.listen[0]);
+  ASSERT_TRUE(client.ok()) << client.status().to_string();
+  const std::string value(200, 'v');
+  const auto put = [&](int i) -> Task<void> {
+    EXPECT_TRUE((co_await (*client)->put(key_of(i), value)).ok()) << i;
+  };
+  for (int i = 0; i < kRecords; ++i) {
+    (*client)->spawn(put(i));
+    if (i % kAtOnce == 0) (*client)->wait_all();
+  }
+  (*client)->wait_all();
+  client->reset();
+  // A stop merges everything.
+  ASSERT_TRUE((*server)->stop().ok());
+  server = Status(Code::unavailable, "stopped");
+  server = Server::start(o);
+  ASSERT_TRUE(server.ok()) << server.status().to_string();
+  client = Client::connect(o.listen[0]);
+  ASSERT_TRUE(client.ok()) << client.status().to_string();
+  const auto stat = nlohmann::json::parse(*(*client)->run((*client)->stat()));
+  const std::uint64_t spilled = stat["shards"][0]["records"]["spilled_buckets"];
+  EXPECT_LE(stat["shards"][0]["cache"]["bytes"], o.cache_bytes);
+  // The first one opens the SSD.
+  for (const bool opens : {true, false}) {
+    const std::uint64_t before = (*client)->counters().ssd_reads;
+    std::uint64_t steps = 0, records = 0;
+    for (ScanRange rest = (*client)->scan_ranges(1)[0]; !rest.empty(); ++steps) {
+      const Result<ScanPage> page = (*client)->run((*client)->scan(rest));
+      ASSERT_TRUE(page.ok()) << page.status().to_string();
+      records += page->records.size();
+      rest = page->rest;
+    }
+    EXPECT_EQ(records, kRecords);
+    if (opens) continue;
+    EXPECT_LE((*client)->counters().ssd_reads - before, 3 * steps);
+    EXPECT_GT(spilled, 10 * steps);
+  }
+}
+
 TEST(Format, OptionsThatDoNotFitAreExplained) {
   Scratch scratch("format");
   const auto message_of = [&](auto change) {

@@ -90,13 +90,17 @@ Task<Result<ScanPage>> ShardScan::read_slowly(std::uint64_t first, std::uint64_t
     const Result<std::shared_ptr<ShardConnection>> live = co_await link_.get();
     if (!live.ok()) co_return live.status();
     const std::shared_ptr<ShardConnection> held = *live;
+    MoveWatch moves(*held, first, end, counters_);
+    co_await moves.begin();
     Result<SlotRecords> newer = SlotRecords();
     if (kept(Rule::blocks_first)) {
       newer = co_await slot_records(held, first, end, deadline);
       if (newer.code() == Code::unavailable) continue;
     }
-    Result<Stretch> stored = co_await ssd_.read_stretch(held->hello, first, end);
+    Result<Stretch> stored = co_await ssd_.read_stretch(held->hello, first, end, &moves);
     if (!stored.ok()) co_return stored.status();
+    spilled_homes_.taken_at_once += stored->taken_at_once;
+    spilled_homes_.read_again += stored->read_again;
     if (!kept(Rule::blocks_first)) {
       newer = co_await slot_records(held, first, end, deadline);
       if (newer.code() == Code::unavailable) continue;

@@ -23,6 +23,11 @@ class ShardScan {
   Task<Result<ScanPage>> read(std::uint64_t first, std::uint64_t end);
 
   const ClientCounters& counters() const { return counters_; }
+  // Of the homes with records in other buckets: taken from one large read; read once more.
+  struct SpilledHomes {
+    std::uint64_t taken_at_once = 0, read_again = 0;
+  };
+  const SpilledHomes& spilled_homes() const { return spilled_homes_; }
 
  private:
   Task<Result<ScanPage>> read_slowly(std::uint64_t first, std::uint64_t end, Nanos deadline);
@@ -37,6 +42,7 @@ class ShardScan {
   const Nanos timeout_;
   const Deadlines deadlines_;
   ClientCounters counters_;
+  SpilledHomes spilled_homes_;
 };
 
 }  // namespace scalio::client

@@ -77,6 +77,14 @@ class ShardScanTest : public testing::Test {
     }
   }
 
+  // From the next connection on the server tells so many counts of moves.
+  void open_region(std::uint32_t counts) {
+    if (connection_ != nullptr) connection_->lose(Status(Code::unavailable, "gone"));
+    connection_ = nullptr;
+    blocks_.move_counts = counts;
+    region_ = Bytes(blocks_.size());
+  }
+
   Task<Result<JoinedShard>> join() {
     Bytes hello;
     layout::encode(hello, layout::HelloReply{1, ssd_, blocks_, 0, kSecond, "", {}});
@@ -158,7 +166,7 @@ class ShardScanTest : public testing::Test {
 
   VirtualTime time_;
   const layout::SsdGeometry ssd_ = geometry_of_ssd();
-  const layout::RegionGeometry blocks_{1, 2, 3, layout::slot_size_for(80)};
+  layout::RegionGeometry blocks_{1, 2, 3, layout::slot_size_for(80)};
   Bytes region_ = Bytes(blocks_.size());
   Bytes contents_ = Bytes(ssd_.device_size);
   fabric::LocalConnection* connection_ = nullptr;
@@ -182,6 +190,26 @@ TEST_F(ShardScanTest, OfEachKeyTheNewest) {
       scan(),
       (Records{
           {"stored", "a@1"}, {"overwritten", "c@2"}, {"new", "d@1"}, {"merged since", "f@3"}}));
+}
+
+// Rule 13: by the counts in the region, as the server says in its hello.
+TEST_F(ShardScanTest, WhatHasSpilledAndDoesNotMoveIsReadOnce) {
+  for (const std::uint32_t counts : {0U, 2U}) {
+    open_region(counts);
+    const std::uint64_t home = ssd_.home_bucket(ssd_.point_of("spilled"));
+    layout::Bucket bucket(ByteSpan(contents_).subspan(ssd_.bucket_at(home), ssd_.bucket_size));
+    bucket.clear(ssd_.store_id());
+    bucket.set_reach(1);
+    bucket.seal(home);
+    layout::Bucket next(ByteSpan(contents_).subspan(ssd_.bucket_at(home + 1), ssd_.bucket_size));
+    next.clear(ssd_.store_id());
+    next.append({"spilled", "a", 1});
+    next.seal(home + 1);
+    const ShardScan::SpilledHomes before = scan_.spilled_homes();
+    EXPECT_EQ(scan(), (Records{{"spilled", "a@1"}}));
+    EXPECT_EQ(scan_.spilled_homes().taken_at_once - before.taken_at_once, counts > 0 ? 1U : 0U);
+    EXPECT_EQ(scan_.spilled_homes().read_again - before.read_again, counts > 0 ? 0U : 1U);
+  }
 }
 
 TEST_F(ShardScanTest, WhatIsDeletedIsNotFound) {

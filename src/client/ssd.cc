@@ -85,8 +85,8 @@ Task<Status> Ssd::confirm(const layout::HelloReply& hello) {
 }
 
 Task<Result<Stretch>> Ssd::read_stretch(const layout::HelloReply& hello, std::uint64_t first,
-                                        std::uint64_t end) {
-  return on_way<Stretch>(hello, [=](Way& way) { return way.stretches.read(first, end); });
+                                        std::uint64_t end, MoveWatch* moves) {
+  return on_way<Stretch>(hello, [=](Way& way) { return way.stretches.read(first, end, moves); });
 }
 
 template <class T, class F>

@@ -51,7 +51,7 @@ class Ssd {
 
   // As StretchReader::read, and otherwise as find().
   Task<Result<Stretch>> read_stretch(const layout::HelloReply& hello, std::uint64_t first,
-                                     std::uint64_t end);
+                                     std::uint64_t end, MoveWatch* moves);
 
   // Lets go of the device, in an orderly way, and opens none any more. For the end of a client
   // whose callers have all gone: a find() that they gave up ends soon then.

@@ -7,6 +7,7 @@
 
 #include "block/buffer.h"
 #include "client/bucket_reader.h"
+#include "client/move_watch.h"
 
 namespace scalio::client {
 
@@ -14,6 +15,8 @@ namespace scalio::client {
 struct Stretch {
   std::vector<layout::RecordView> records;
   std::vector<std::unique_ptr<block::Buffer>> memory;
+  // Of the homes with records in other buckets: taken from what was read at once; read once more.
+  std::uint64_t taken_at_once = 0, read_again = 0;
 };
 
 class StretchReader {
@@ -22,15 +25,23 @@ class StretchReader {
   StretchReader(Executor& executor, BucketReader& buckets);
 
   // Every record whose home is in [first, end), once. The server may be writing meanwhile: what is
-  // there throughout is found. Failures: as of BucketReader::find.
-  Task<Result<Stretch>> read(std::uint64_t first, std::uint64_t end);
+  // there throughout is found. `moves` is of these homes and has begun; null: nobody tells of
+  // moves. Failures: as of BucketReader::find.
+  Task<Result<Stretch>> read(std::uint64_t first, std::uint64_t end, MoveWatch* moves);
 
  private:
+  using Memory = std::vector<std::unique_ptr<block::Buffer>>;
+  struct Pages;
   struct Spilled;
   bool is_home(const layout::RecordView& record, std::uint64_t number) const;
-  Task<Result<layout::BucketState>> settle(std::uint64_t number, ByteSpan page, bool& blank);
+  std::uint64_t small_read() const;
+  Task<Status> settle(std::uint64_t number, ByteSpan page, bool& blank);
+  Task<Status> read_pages(Pages& pages, std::uint64_t end, std::uint64_t at_once, bool& blank);
+  Task<Status> take_still(std::vector<std::uint64_t>& spilled, Pages& pages, MoveWatch& moves,
+                          Stretch& out, bool& blank);
   Task<Status> read_spilled(std::uint64_t number, ByteSpan home, Stretch& out, bool& blank);
   Task<Status> read_reach(Spilled& found, bool& blank);
+  void add(Spilled& found, ByteSpan page) const;
 
   Executor& executor_;
   BucketReader& buckets_;

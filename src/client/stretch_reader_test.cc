@@ -9,6 +9,7 @@
 
 #include "layout/superblock.h"
 #include "testing/held_device.h"
+#include "testing/local_connection.h"
 #include "testing/virtual_time.h"
 
 namespace scalio::client {
@@ -35,6 +36,10 @@ class StretchReaderTest : public testing::Test {
     for (const std::uint64_t at : {std::uint64_t{0}, geometry_.device_size - kSuperblockSize}) {
       layout::encode_superblock(ByteSpan(device_.contents).subspan(at, kSuperblockSize), geometry_);
     }
+    link_.hello.ssd = geometry_;
+    link_.hello.region = {.blocks = 1, .move_counts = layout::RegionGeometry::kMaxMoveCounts};
+    region_ = Bytes(link_.hello.region.size());
+    link_.connection = std::make_shared<fabric::LocalConnection>(time_, region_, Bytes());
   }
 
   // The n-th key whose home is this bucket.
@@ -56,12 +61,23 @@ class StretchReaderTest : public testing::Test {
     bucket.seal(number);
   }
 
-  void start(std::uint64_t first, std::uint64_t end) {
-    time_.spawn([](StretchReader& reader, std::uint64_t from, std::uint64_t to,
+  void start(std::uint64_t first, std::uint64_t end, MoveWatch* moves = nullptr) {
+    time_.spawn([](StretchReader& reader, std::uint64_t from, std::uint64_t to, MoveWatch* watch,
                    std::optional<Result<Stretch>>* out) -> Task<void> {
-      out->emplace(co_await reader.read(from, to));
-    }(reader_, first, end, &found_));
+      if (watch != nullptr) co_await watch->begin();
+      out->emplace(co_await reader.read(from, to, watch));
+    }(reader_, first, end, moves, &found_));
     time_.run_ready();
+  }
+  // The same of a server that tells how many records have moved: of each home by itself.
+  void start_watched(std::uint64_t first, std::uint64_t end) {
+    watch_.emplace(link_, first, end, counters_);
+    start(first, end, &*watch_);
+  }
+  void tell(std::uint64_t home, layout::MoveCount moves) {
+    const layout::RegionGeometry& region = link_.hello.region;
+    store(region_.data() + region.move_count_at(region.move_count_of(home, geometry_.buckets)),
+          moves.pack());
   }
   // The oldest read ends, which must be one of this bucket, or begin there.
   void end_read_of(std::uint64_t number) {
@@ -88,6 +104,10 @@ class StretchReaderTest : public testing::Test {
   BucketReader buckets_{time_, device_, geometry_};
   StretchReader reader_{time_, buckets_};
   std::optional<Result<Stretch>> found_;
+  Bytes region_;
+  ShardConnection link_;
+  ClientCounters counters_;
+  std::optional<MoveWatch> watch_;
 };
 
 TEST_F(StretchReaderTest, FindsTheRecordsOfItsHomesByOneRead) {
@@ -160,6 +180,81 @@ TEST_F(StretchReaderTest, TheReachIsReadByReadsThatBeginAfterTheHomes) {
   finish();
   ASSERT_TRUE(found_->ok());
   EXPECT_EQ(records(), (Records{{key_in(4), "value"}}));
+}
+
+// Rule 13: where no record has moved meanwhile, one read has all.
+TEST_F(StretchReaderTest, HomesThatStayedStillAreTakenFromOneRead) {
+  write(4, {{key_in(4), "a"}}, 2);
+  write(5, {{key_in(5), "b"}, {key_in(4, 1), "c"}}, 1);
+  write(6, {{key_in(4, 2), "d"}, {key_in(5, 1), "e"}});
+  tell(4, {7, 0});
+  start_watched(4, 7);
+  end_read_of(4);
+  ASSERT_TRUE(found_.has_value());
+  ASSERT_TRUE(found_->ok()) << found_->status().to_string();
+  EXPECT_EQ(records(), (Records{{key_in(4), "a"},
+                                {key_in(4, 1), "c"},
+                                {key_in(4, 2), "d"},
+                                {key_in(5), "b"},
+                                {key_in(5, 1), "e"}}));
+  EXPECT_EQ(device_.counters().reads, 1U);
+  EXPECT_EQ((*found_)->taken_at_once, 2U);
+  EXPECT_EQ((*found_)->read_again, 0U);
+}
+
+// What is behind the last bucket is read by one more read.
+TEST_F(StretchReaderTest, WhatHasSpilledBehindTheStretchIsReadOnce) {
+  const std::uint64_t last = geometry_.buckets - 1;
+  write(last - 1, {{key_in(last - 1), "a"}}, 1);
+  write(last, {{key_in(last), "b"}, {key_in(last - 1, 1), "c"}}, 3);
+  write(last + 3, {{key_in(last, 1), "d"}});
+  start_watched(last - 1, geometry_.buckets);
+  end_read_of(last - 1);
+  ASSERT_EQ(device_.held.size(), 1U);
+  EXPECT_EQ(device_.held[0]->size, 3U * geometry_.bucket_size);
+  end_read_of(last + 1);
+  ASSERT_FALSE(device_.held.empty()) << "some were never written: the superblock is read";
+  finish();
+  ASSERT_TRUE(found_->ok()) << found_->status().to_string();
+  EXPECT_EQ(records(), (Records{{key_in(last - 1), "a"},
+                                {key_in(last - 1, 1), "c"},
+                                {key_in(last), "b"},
+                                {key_in(last, 1), "d"}}));
+  EXPECT_EQ(device_.counters().reads, 3U);
+  EXPECT_EQ((*found_)->taken_at_once, 2U);
+}
+
+// A record that moves home between the reads of the two buckets was in neither.
+TEST_F(StretchReaderTest, AHomeWithAMoveThatHasBegunIsReadAgain) {
+  write(4, {}, 1, 7);
+  write(5, {{key_in(5), "other"}}, 1);
+  write(6, {{key_in(5, 1), "still"}});
+  start_watched(4, 7);
+  tell(4, {1, 1});
+  end_read_of(4);
+  write(4, {{key_in(4), "value"}}, 0, 8);
+  tell(4, {1, 0});
+  finish();
+  ASSERT_TRUE(found_->ok());
+  EXPECT_EQ(records(),
+            (Records{{key_in(4), "value"}, {key_in(5), "other"}, {key_in(5, 1), "still"}}));
+  EXPECT_EQ((*found_)->taken_at_once, 1U);
+  EXPECT_EQ((*found_)->read_again, 1U);
+}
+
+TEST_F(StretchReaderTest, AHomeWithAMoveUnderWayIsReadAgain) {
+  write(4, {}, 1, 7);
+  write(5, {});
+  tell(4, {3, 1});
+  start_watched(4, 6);
+  tell(4, {3, 0});
+  end_read_of(4);
+  write(4, {{key_in(4), "value"}}, 0, 8);
+  finish();
+  ASSERT_TRUE(found_->ok());
+  EXPECT_EQ(records(), (Records{{key_in(4), "value"}}));
+  EXPECT_EQ((*found_)->taken_at_once, 0U);
+  EXPECT_EQ((*found_)->read_again, 1U);
 }
 
 TEST_F(StretchReaderTest, ABucketThatIsBeingWrittenIsReadAgain) {

@@ -12,6 +12,8 @@ struct LoadCounts {
   std::uint64_t begun_anew = 0;   // additions to what had ended
   // Large values that there was no room for; those that were written after the first of these.
   std::uint64_t refused = 0, taken_again = 0;
+  // Homes with records in other buckets, of scans: taken from one large read; read once more.
+  std::uint64_t taken_at_once = 0, read_again = 0;
 };
 
 }  // namespace scalio::sim

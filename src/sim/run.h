@@ -33,6 +33,7 @@ struct SimulationOptions {
   bool bulky = false;                  // and these fill much of a segment each
   bool batches = false;                // clients ask for many operations in one call, too
   bool additions_end = false;          // keys that are only added to have ends
+  bool move_counts = true;             // servers may tell them, and do in most runs; else none does
   std::optional<ScanInterruption> interruption = std::nullopt;
 };
 
@@ -59,6 +60,7 @@ struct SimulationResult {
   bool full = false;                  // the store cannot hold all keys, or their values
   bool bulky = false;                 // large values fill much of a segment each
   std::uint64_t merges = 0;           // at once, of a shard
+  std::uint32_t move_counts = 0;      // of a shard
   FaultCounts struck{};
   std::uint64_t digest = 0;  // equal for equal runs
 };

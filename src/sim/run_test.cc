@@ -249,6 +249,22 @@ TEST_F(RunTest, SomeRunsHaveBatchesAndSomeHaveAdditionsThatEnd) {
   EXPECT_GT(neither, 0U);
 }
 
+// Records move under some of them, and some servers tell of no moves.
+TEST_F(RunTest, ScansReadHomesThatHaveSpilledOnceOrAgain) {
+  LoadCounts told, untold;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    const SimulationResult r = run({.seed = seed, .spilled = true});
+    EXPECT_TRUE(r.violations.empty()) << seed << ": " << r.violations[0];
+    LoadCounts& sum = r.move_counts > 0 ? told : untold;
+    sum.taken_at_once += r.load.taken_at_once;
+    sum.read_again += r.load.read_again;
+  }
+  EXPECT_GT(told.taken_at_once, 0U);
+  EXPECT_GT(told.read_again, 0U);
+  EXPECT_EQ(untold.taken_at_once, 0U);
+  EXPECT_GT(untold.read_again, 0U);
+}
+
 // Kills and power cuts that come at random may miss a step; here none is, of all scans of small
 // simulations.
 TEST_F(RunTest, AServerMayEndAtEachStepOfAScan) {

@@ -761,6 +761,8 @@ void SimLoad::collect(SimClient& client) {
   for (const auto& s : client.shards) {
     counters_ += s.client->counters();
     counters_ += s.scan->counters();
+    counts_.taken_at_once += s.scan->spilled_homes().taken_at_once;
+    counts_.read_again += s.scan->spilled_homes().read_again;
   }
 }
 

@@ -112,8 +112,11 @@ SimShard::SimShard(World& world, const StoreShape& shape, std::uint32_t index, D
       shape_(shape),
       ssd_(geometry_of(shape, index)),
       log_key_(key_of(ssd_)),
-      blocks_{shape.blocks, shape.read_slots, shape.write_slots,
-              layout::slot_size_for(kInlineLimit)},
+      blocks_{.blocks = shape.blocks,
+              .read_slots = shape.read_slots,
+              .write_slots = shape.write_slots,
+              .slot_size = layout::slot_size_for(kInlineLimit),
+              .move_counts = shape.move_counts},
       disk_(disk),
       log_guard_(ssd_, log_key_, disk_) {
   disk_.watch(log_guard_);

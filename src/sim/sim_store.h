@@ -32,6 +32,7 @@ struct StoreShape {
   std::uint64_t merges = server::Merger::kUsual;  // at once
   std::uint32_t read_slots = 2;
   std::uint32_t write_slots = 1;
+  std::uint32_t move_counts = 0;  // of a shard; 0: its server tells none
   std::uint32_t batch_max = 256;
   Nanos batch_linger = 0;
   Nanos fill_timeout = 5 * kMillisecond;
