@@ -30,8 +30,8 @@ SYSTEMS = ("scalio", "paper", "leed-ditto", "leed")
 #   batches. At 1/32 B does 8.5 M/s until 300,000 operations have settled, then 7.6, as it does over
 #   2.4 M. 480,000 PUTs settle, and as many are measured: six eighths by A's count, and about three
 #   by the bytes that a PUT of B takes.
-# With more SSDs there is more log, with fewer less, and the PUTs are as many more or fewer. A smaller
-# scale divides the log as its records, down to 8 MiB. No point is shorter than one of C.
+# With more SSDs there is more log, with fewer less, and the PUTs are as many more or fewer. A
+# smaller scale divides the log as its records, down to 8 MiB. No point is shorter than one of C.
 #   LEED, and LEED + Ditto: the log is the SSD, and does not go round: as long as A.
 LOGGED = ("scalio", "paper")
 STEADY = {**dict.fromkeys("af", (1_920_000, 192_000)),
