@@ -62,7 +62,8 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
         region_(region),
         order_(order),
         room_(process, ssd_),
-        buckets_(process, device, ssd_, *this, room_) {
+        moves_(blocks_, region_, ssd_.buckets),
+        buckets_(process, device, ssd_, *this, room_, moves_) {
     for (std::uint32_t i = 0; i < blocks_.read_slots; ++i) {
       fabric::store_word_relaxed(region_.data() + blocks_.read_word(i), layout::ReadWord{}.pack());
     }
@@ -117,6 +118,7 @@ class NaiveShard final : public fabric::Service, private server::BucketStore::Im
   const ByteSpan region_;
   const Order order_;
   server::BucketRoom room_;
+  server::MoveCounts moves_;  // none: the geometry has no counts
   server::BucketStore buckets_;
   std::uint64_t version_ = 0;
 };
