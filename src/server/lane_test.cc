@@ -94,7 +94,7 @@ class LaneTest : public testing::Test, protected LaneFixture {};
 TEST_F(LaneTest, TellsWhichLaneServesWhatAndWhereItsBlocksAre) {
   LanePeer peer(*lane);
   EXPECT_EQ(peer.said.lane, 0U);
-  EXPECT_EQ(peer.said.features, layout::kValuePuts);
+  EXPECT_EQ(peer.said.features, layout::kMessageFeatures);
   EXPECT_THAT(peer.said.lanes, ElementsAre(0, 1, 0, 1));
   for (const std::uint32_t number : {0U, 2U}) {
     const std::uint64_t call = peer.greet(number);
