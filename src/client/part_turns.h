@@ -69,7 +69,8 @@ class FairTurns {
 // Those of one client at one SSD, for all of its shards.
 struct PartTurns {
   // Two megabytes, and one: what an SSD has under way at 64 KiB a read, with what is on its way to
-  // it; a millisecond of one that does 2 GB/s. Half as many reads took 1.5 x as long.
+  // it; a millisecond of one that does 2 GB/s. Half as many reads took 1.5 x as long. What is sent
+  // may be a value of two parts, so two megabytes of it at most.
   static constexpr std::size_t kReads = 32;
   static constexpr std::size_t kSends = 16;
   // A last part of no more bytes is read with the one before it. Values of a power of two, from 64
