@@ -294,6 +294,53 @@ TEST_F(Transfer, AnImportFromAPipeShowsHowFarItIs) {
   EXPECT_THAT(shown, ::testing::ContainsRegex("import [0-9.]+ MiB, [0-9]+ records"));
 }
 
+// The other end of the pipe stands still for longer than an operation has time.
+const std::string kTimeout = "4", kPause = "sleep 8";
+
+TEST_F(Transfer, WhoReadsFromThePipeMayPause) {
+  for (int i = 0; i < 4; ++i)
+    model_.emplace(fmt::format("large-{}", i), noise(500'000, static_cast<std::uint64_t>(i)));
+  fill();
+  for (const std::string& uri : {store_.unix_uri(), store_.tcp_uri()}) {
+    for (const std::string command : {"scan --json", "export -"}) {
+      const Finished done = run({"/bin/sh", "-c",
+                                 fmt::format("{{ {} {} --quiet --timeout {} --server {} || echo "
+                                             "failed >&2; }} | {{ {}; wc -c; }}",
+                                             SCALIO_PROGRAM, command, kTimeout, uri, kPause)},
+                                scratch_ / "pausing");
+      EXPECT_EQ(done.err, "") << command << " at " << uri;
+      EXPECT_GT(std::stoi(done.out), 3'000'000) << command << " at " << uri;
+    }
+  }
+}
+
+// As of any program: not a word, and SIGPIPE's status.
+TEST_F(Transfer, WhoReadsFromThePipeMayLeave) {
+  fill();
+  const Finished done = run({"/bin/sh", "-c",
+                             fmt::format("{{ {} scan --quiet --server {}; echo $? >&2; }} | head "
+                                         "-1",
+                                         SCALIO_PROGRAM, store_.unix_uri())},
+                            scratch_ / "leaving");
+  EXPECT_EQ(done.err, "141\n");
+}
+
+TEST_F(Transfer, WhoWritesIntoThePipeMayPause) {
+  fill();
+  ASSERT_EQ(scalio(scratch_, exporting(false)).status, 0);
+  const std::uintmax_t half = fs::file_size(archive_) / 2;
+  for (const std::string& uri : {store_.unix_uri(), store_.tcp_uri()}) {
+    const Finished done = run(
+        {"/bin/sh", "-c",
+         fmt::format("{{ head -c {} {}; {}; tail -c +{} {}; }} | {} import --quiet --timeout {} "
+                     "--server {} -",
+                     half, archive_.string(), kPause, half + 1, archive_.string(), SCALIO_PROGRAM,
+                     kTimeout, uri)},
+        scratch_ / "pausing");
+    EXPECT_EQ(done.out, fmt::format("{} records put, 0 skipped\n", model_.size())) << done.err;
+  }
+}
+
 // Of which write a value is, as often as it has room; of some bytes to some parts.
 std::string value_of(std::uint64_t write) {
   constexpr std::array<std::size_t, 6> kSizes = {8, 100, 300, 5000, 70'000, 300'000};

@@ -23,7 +23,7 @@ Task<Result<std::optional<RecordFeed::Fed>>> RecordFeed::next() {
 }
 
 Task<Status> RecordFeed::read_chunk() {
-  Result<std::optional<archive::Chunk>> chunk = reader_.next();
+  Result<std::optional<archive::Chunk>> chunk = co_await next_chunk_();
   ended_ = !chunk.ok() || !*chunk;
   if (ended_) co_return chunk.status();
   ValueMemory::Room room = co_await memory_.room((*chunk)->memory.size());

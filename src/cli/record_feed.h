@@ -3,10 +3,11 @@
 // read.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
-#include "archive/archive_reader.h"
+#include "archive/archive_format.h"
 #include "cli/value_memory.h"
 #include "task/sync.h"
 
@@ -14,9 +15,12 @@ namespace scalio::cli {
 
 class RecordFeed {
  public:
-  // Reader and memory outlive it, and what it gives.
-  RecordFeed(Executor& executor, archive::ArchiveReader& reader, ValueMemory& memory)
-      : reader_(reader), memory_(memory), read_(executor) {}
+  // As ArchiveReader::next, which may take its time. Asked again only when it has answered.
+  using NextChunk = std::function<Task<Result<std::optional<archive::Chunk>>>()>;
+
+  // The memory outlives it, and what it gives.
+  RecordFeed(Executor& executor, NextChunk next_chunk, ValueMemory& memory)
+      : next_chunk_(std::move(next_chunk)), memory_(memory), read_(executor) {}
 
   // The chunk that a record is in stays in memory as long as anybody has a record of it.
   struct HeldChunk {
@@ -29,13 +33,13 @@ class RecordFeed {
   };
   // The next record. Nothing at the end of the archive, and after a failure, which is given once.
   // Waits for room for the next chunk, so whoever calls it has no record any more. Failures: as of
-  // ArchiveReader::next.
+  // NextChunk.
   Task<Result<std::optional<Fed>>> next();
 
  private:
   Task<Status> read_chunk();
 
-  archive::ArchiveReader& reader_;
+  const NextChunk next_chunk_;
   ValueMemory& memory_;
   std::shared_ptr<const HeldChunk> held_;  // null: it is to be read, or there is none any more
   archive::RecordCursor next_;             // in it

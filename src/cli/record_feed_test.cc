@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "archive/archive_reader.h"
 #include "archive/archive_writer.h"
 #include "testing/virtual_time.h"
 
@@ -44,7 +45,11 @@ class RecordFeedTest : public ::testing::Test {
     auto reader = archive::ArchiveReader::open(path_);
     ASSERT_TRUE(reader.ok()) << reader.status().to_string();
     ValueMemory memory(time_, kMost);
-    RecordFeed feed(time_, **reader, memory);
+    const auto next_chunk = [&]() -> Task<Result<std::optional<archive::Chunk>>> {
+      co_await time_.sleep(kMillisecond);
+      co_return (*reader)->next();
+    };
+    RecordFeed feed(time_, next_chunk, memory);
     const auto work = [&]() -> Task<void> {
       for (;;) {
         const Result<std::optional<RecordFeed::Fed>> fed = co_await feed.next();

@@ -16,6 +16,7 @@
 #include "layout/scan_place.h"
 #include "layout/superblock.h"
 #include "server/store_at_rest.h"
+#include "task/blocking_thread.h"
 #include "task/wait_group.h"
 
 namespace scalio::cli {
@@ -57,8 +58,11 @@ Result<std::unique_ptr<ArchiveWriter>> writer_for(const ExportFlags& flags,
 // Adds the records of a store to an archive as they come.
 class RecordExport {
  public:
-  RecordExport(Client& client, ArchiveWriter& writer)
-      : client_(client), writer_(writer), memory_(client::ClientLoop::of(client)) {}
+  RecordExport(Client& client, ArchiveWriter& writer, BlockingThread& writing)
+      : client_(client),
+        writer_(writer),
+        writing_(writing),
+        memory_(client::ClientLoop::of(client)) {}
 
   // Large values first, in chunks that are no part of the store by themselves: the page's own chunk
   // says that all of its records are there.
@@ -82,7 +86,7 @@ class RecordExport {
     Status s;
     if (!large.empty()) s = co_await add_large(part, std::move(large));
     if (!s.ok()) co_return s;
-    co_return writer_.add(part, small);
+    co_return co_await add(part, small);
   }
 
  private:
@@ -127,11 +131,17 @@ class RecordExport {
       chunk.push_back({records[i].key, found[i]->value, found[i]->version, found[i]->end});
     }
     if (chunk.empty()) co_return Status();
-    co_return writer_.add(none, chunk);
+    co_return co_await add(none, chunk);
+  }
+
+  // Who reads the pipe may take longer than the reads that are under way have time.
+  Task<Status> add(ScanRange range, std::span<const ScannedRecord> records) {
+    co_return co_await writing_.run([&] { return writer_.add(range, records); });
   }
 
   Client& client_;
   ArchiveWriter& writer_;
+  BlockingThread& writing_;
   ValueMemory memory_;
 };
 
@@ -161,8 +171,11 @@ int export_online(const ExportFlags& flags) {
   if (!uuid.ok()) return fail(uuid.status());
   Result<std::unique_ptr<ArchiveWriter>> writer = writer_for(flags, *uuid);
   if (!writer.ok()) return fail(writer.status());
+  const Result<std::unique_ptr<BlockingThread>> writing =
+      BlockingThread::start(client::ClientLoop::of(**client), "scalio-write");
+  if (!writing.ok()) return fail(writing.status());
   ProgressLine progress(flags.quiet);
-  RecordExport records(**client, **writer);
+  RecordExport records(**client, **writer, **writing);
   const auto take = [&](ScanRange part, const ScanPage& page) { return records.take(part, page); };
   Status s = scan_store(**client, archive::missing(parts_of(**client), (*writer)->had()), progress,
                         "export", take);

@@ -12,6 +12,7 @@
 #include "cli/record_feed.h"
 #include "cli/value_memory.h"
 #include "client/client_loop.h"
+#include "task/blocking_thread.h"
 
 namespace scalio::cli {
 namespace {
@@ -29,13 +30,16 @@ struct ImportFlags {
 // Puts the records of an archive, many at a time.
 class StoreImport {
  public:
-  StoreImport(Client& client, ArchiveReader& reader, ProgressLine& progress, bool if_absent)
+  StoreImport(Client& client, ArchiveReader& reader, BlockingThread& reading,
+              ProgressLine& progress, bool if_absent)
       : client_(client),
         reader_(reader),
+        reading_(reading),
         progress_(progress),
         if_absent_(if_absent),
         memory_(client::ClientLoop::of(client)),
-        feed_(client::ClientLoop::of(client), reader, memory_) {}
+        feed_(
+            client::ClientLoop::of(client), [this] { return next_chunk(); }, memory_) {}
 
   Status run() {
     for (int i = 0; i < kAtOnce; ++i) client_.spawn(work());
@@ -47,6 +51,14 @@ class StoreImport {
 
  private:
   static constexpr int kAtOnce = 512;
+
+  // Who writes the pipe may take longer than the puts that are under way have time.
+  Task<Result<std::optional<archive::Chunk>>> next_chunk() {
+    Result<std::optional<archive::Chunk>> chunk =
+        co_await reading_.run([this] { return reader_.next(); });
+    position_ = reader_.position();
+    co_return chunk;
+  }
 
   Task<void> work() {
     while (failed_.ok()) {
@@ -74,9 +86,9 @@ class StoreImport {
 
   // At each chunk: it is called for each record.
   void show() {
-    if (std::exchange(shown_, reader_.position()) == reader_.position()) return;
+    if (std::exchange(shown_, position_) == position_) return;
     constexpr double kMiB = 1 << 20;
-    const auto at = static_cast<double>(reader_.position());
+    const auto at = static_cast<double>(position_);
     if (reader_.size() > 0) {
       progress_.update("import", at / static_cast<double>(reader_.size()),
                        fmt::format("{} records", put_));
@@ -87,11 +99,13 @@ class StoreImport {
 
   Client& client_;
   ArchiveReader& reader_;
+  BlockingThread& reading_;
   ProgressLine& progress_;
   const bool if_absent_;
   ValueMemory memory_;
   RecordFeed feed_;
-  std::uint64_t shown_ = 0;  // a position of the reader
+  std::uint64_t position_ = 0;  // of the reader, behind the chunk that came last
+  std::uint64_t shown_ = 0;     // the position of which the progress tells
   std::uint64_t put_ = 0, skipped_ = 0;
   Status failed_;
 };
@@ -102,8 +116,11 @@ int import_store(const ImportFlags& flags) {
   if (!reader.ok()) return fail(reader.status());
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
+  const Result<std::unique_ptr<BlockingThread>> reading =
+      BlockingThread::start(client::ClientLoop::of(**client), "scalio-read");
+  if (!reading.ok()) return fail(reading.status());
   ProgressLine progress(flags.quiet);
-  StoreImport import(**client, **reader, progress, flags.if_absent);
+  StoreImport import(**client, **reader, **reading, progress, flags.if_absent);
   const Status s = import.run();
   progress.finish();
   if (!s.ok()) return fail(s);
@@ -124,8 +141,8 @@ Subcommand add_import(CLI::App& parent) {
   app->add_flag("--json", flags->json, "Print what was done as JSON");
   app->add_flag("--quiet", flags->quiet, "No progress");
   app->footer(
-      "Into any store whose inline limit the records fit. Each record is a put: keys "
-      "that are there get the archive's values, unless --if-absent is given. It may be run again "
+      "Into any store that takes values of their size. Each record is a put: keys that are there "
+      "get the archive's values, unless --if-absent is given. It may be run again "
       "after a failure. An archive whose export was interrupted is put as far as it goes, and that "
       "is then said to be a failure.\n\n"
       "Examples:\n"

@@ -13,6 +13,7 @@
 #include "cli/value_memory.h"
 #include "client/client_loop.h"
 #include "client/value_within.h"
+#include "task/blocking_thread.h"
 
 namespace scalio::cli {
 namespace {
@@ -42,8 +43,11 @@ std::string line_of(const ScannedRecord& record, const ScanFlags& flags) {
 // Prints the records of a store as they come.
 class RecordPrinter {
  public:
-  RecordPrinter(Client& client, const ScanFlags& flags)
-      : client_(client), flags_(flags), memory_(client::ClientLoop::of(client)) {}
+  RecordPrinter(Client& client, BlockingThread& printing, const ScanFlags& flags)
+      : client_(client),
+        printing_(printing),
+        flags_(flags),
+        memory_(client::ClientLoop::of(client)) {}
 
   Task<Status> take(const ScanPage& page) {
     std::string lines;
@@ -56,8 +60,9 @@ class RecordPrinter {
       Status s = co_await print_large(record);
       if (!s.ok()) co_return s;
     }
-    co_return print_now(lines);
+    co_return co_await print_in_turn([&] { return std::move(lines); });
   }
+  // Once all that was taken has been printed, or has failed.
   int printed() const { return printed_; }
 
  private:
@@ -70,26 +75,38 @@ class RecordPrinter {
       if (found.code() == Code::too_large) continue;  // it is longer by now
       if (found.code() == Code::not_found) co_return Status();
       if (!found.ok()) co_return found.status();
-      co_return print_now(line_of({record.key, found->value, found->version, found->end}, flags_));
+      // A line only when it is printed: it is longer than its value.
+      co_return co_await print_in_turn([&] {
+        return line_of({record.key, found->value, found->version, found->end}, flags_);
+      });
     }
   }
-  Status print_now(std::string_view lines) {
-    if (printed_ == kSuccess) printed_ = print(lines);
-    return printed_ == kSuccess ? Status() : Status(Code::io_error, "stdout");
+  // Who reads the lines may take longer than the reads that are under way have time.
+  template <class F>
+  Task<Status> print_in_turn(F lines) {
+    const int printed = co_await printing_.run([&] {
+      if (printed_ == kSuccess) printed_ = print(lines());
+      return printed_;
+    });
+    co_return printed == kSuccess ? Status() : Status(Code::io_error, "stdout");
   }
 
   Client& client_;
+  BlockingThread& printing_;
   const ScanFlags& flags_;
   ValueMemory memory_;
-  int printed_ = kSuccess;
+  int printed_ = kSuccess;  // the thread's
 };
 
 int scan(const ScanFlags& flags) {
   Result<std::unique_ptr<Client>> client = flags.client.connect();
   if (!client.ok()) return fail(client.status());
+  const Result<std::unique_ptr<BlockingThread>> printing =
+      BlockingThread::start(client::ClientLoop::of(**client), "scalio-print");
+  if (!printing.ok()) return fail(printing.status());
   // On a terminal the records themselves show how it goes.
   ProgressLine progress(flags.quiet || ::isatty(STDOUT_FILENO) == 1);
-  RecordPrinter printer(**client, flags);
+  RecordPrinter printer(**client, **printing, flags);
   const auto take = [&](ScanRange, const ScanPage& page) { return printer.take(page); };
   Status scanned = scan_store(**client, parts_of(**client), progress, "scan", take);
   progress.finish();
