@@ -67,7 +67,7 @@ class SimServer {
     std::vector<std::unique_ptr<ServedShard>> shards;
     std::unique_ptr<server::Lane> service;
     std::optional<OlderRelease> older;  // in its place, where the server is one
-    std::shared_ptr<Host> host;  // while it serves
+    std::shared_ptr<Host> host;         // while it serves
 
     ByteSpan region() { return {memory[0].data(), memory.size() * memory[0].size()}; }
   };
