@@ -296,9 +296,8 @@ void SimLoad::take(SimClient& client, std::uint32_t number, Operation operation,
   if (misled) {
     operation.outcome = Operation::Outcome::error;
   } else if (operation.outcome == Operation::Outcome::ok) {
-    std::uint64_t point = 0;
     if (number < shape_.keys) client.versions[number] = operation.version;
-    shard_of(operation.key, &point).acknowledged(operation.key, operation.version, false, end);
+    shard_of(operation.key).acknowledged(operation.key, operation.version, false, end);
     read_ends_[history_.size()] = end;
   }
   world_.digest(operation.version + static_cast<std::uint64_t>(operation.outcome));
@@ -407,10 +406,9 @@ std::string SimLoad::new_value(const SimClient& client, bool may_be_large) {
 // The request of an operation in the history.
 Task<Result<std::uint64_t>> SimLoad::send(SimClient& client, RequestKind kind,
                                           const Operation& asked, Until until) {
-  std::uint64_t point = 0;
   const std::string key = asked.key, name = asked.value.value_or("");
   const std::uint64_t expected = asked.expected;
-  client::ShardClient& c = *client.shards[shard_of(key, &point).ssd().shard].client;
+  client::ShardClient& c = *client.shards[shard_of(key).ssd().shard].client;
   const std::size_t size = is_removal(kind) ? 0 : size_of(name);
   if (size == 0) {
     const Result<client::WriteReply> done =
@@ -463,8 +461,7 @@ void SimLoad::end_write(SimClient& client, std::uint32_t number, std::size_t at,
                         const Result<std::uint64_t>& version, std::uint64_t end) {
   look_at_the_time();
   Operation& operation = history_[at];
-  std::uint64_t point = 0;
-  SimShard& shard = shard_of(operation.key, &point);
+  SimShard& shard = shard_of(operation.key);
   const bool removal = !history::is_put(operation.kind);
   operation.outcome = outcome_of(version.code(), true);
   operation.returned = time_of(world_.now());
@@ -485,8 +482,7 @@ Task<void> SimLoad::write(SimClient& client, RequestKind kind, std::uint32_t num
   Operation operation;
   operation.kind = operation_of(kind);
   operation.key = name_of(number);
-  std::uint64_t point = 0;
-  const std::uint32_t shard = shard_of(operation.key, &point).ssd().shard;
+  const std::uint32_t shard = shard_of(operation.key).ssd().shard;
   const Until until = is_removal(kind) ? Until() : choose_until(shard);
   if (!is_removal(kind)) operation.value = new_value(client, may_be_large);
   // Mostly what is current, as far as this client knows.
@@ -515,8 +511,7 @@ Task<void> SimLoad::set_end(SimClient& client, std::uint32_t number) {
     co_return;
   }
   const std::string key = name_of(number);
-  std::uint64_t point = 0;
-  const std::uint32_t shard = shard_of(key, &point).ssd().shard;
+  const std::uint32_t shard = shard_of(key).ssd().shard;
   std::uint64_t end = 0;
   if (world_.random().below(4) > 0)
     end = server_.store_time(shard) + world_.random().between(1, kLongestTime);
@@ -589,8 +584,7 @@ Task<void> SimLoad::add(SimClient& client) {
   const std::uint32_t number = shape_.keys + 2 * (n / of_one) + (list ? 0 : 1);
   const std::string key = name_of(number);
   const std::int64_t by = std::int64_t{1} << (2 * (n % of_one));
-  std::uint64_t point = 0;
-  SimShard& shard = shard_of(key, &point);
+  SimShard& shard = shard_of(key);
   const std::size_t at = history_.size();
   const std::string text = list ? fmt::format("{};", ++values_) : std::to_string(by);
   history_.push_back({.client = client.process->name(),
@@ -737,8 +731,7 @@ Task<void> SimLoad::read_all(SimClient& client) {
       co_await client.process->sleep(kReadAllPause);
     }
     const std::string name = name_of(key);
-    std::uint64_t point = 0;
-    client::ShardClient& c = *client.shards[shard_of(name, &point).ssd().shard].client;
+    client::ShardClient& c = *client.shards[shard_of(name).ssd().shard].client;
     co_await get(client, key);
     const std::uint64_t misses = c.counters().misses;
     co_await get(client, key);
