@@ -104,9 +104,14 @@ Task<Status> Checkpointer::log_again(std::uint64_t block, std::uint32_t i) {
                      static_cast<std::uint32_t>(payload_size(p->view()) - p->key.size()));
   if (!log_.failure().ok()) co_return log_.failure();
   // A newer write that is in the log already must not be followed by this older one: recovery would
-  // take it for the newest. It is published when its batch is durable.
+  // take it for the newest. It is published when its batch is durable, or in this turn of the loop
+  // if it is that already.
   WriteSlot& slot = table_.slot(block, i);
-  if (slot.in_log > 0) co_return co_await log_.durable(log_.last_batch());
+  if (slot.in_log > 0) {
+    const Status s = co_await log_.durable(log_.last_batch());
+    co_await executor_.yield();
+    co_return s;
+  }
   if (!slot.dirty() || slot.version != p->version || slot.lsn != lsn) co_return Status();
   const Log::Ticket t =
       log_.add(layout::log_kind(p->kind), p->version, p->key, as_bytes(p->value), p->end);

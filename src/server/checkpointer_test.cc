@@ -75,6 +75,54 @@ TEST_F(CheckpointerTest, AWriteThatCannotBeMergedIsLoggedAgain) {
   EXPECT_GT(tail(), lsn) << "the first one was dropped";
 }
 
+// While a newer write of its key is in the log, a write that cannot be merged has nothing to do.
+class StuckWriteTest : public CheckpointerTest {
+ protected:
+  StuckWriteTest() : slot_(parts_.put(parts_.key_in(3, 0), "value")) { parts_.damage(3); }
+  ~StuckWriteTest() override {
+    slot_.in_log = 0;
+    turn_until(*parts_.loop, [&] { return ended_.has_value(); });
+    EXPECT_TRUE(ended_->ok()) << ended_->to_string();
+  }
+
+  Task<void> checkpoint_all() {
+    ended_ = co_await parts_.checkpointer.checkpoint(parts_.log.head());
+  }
+  Task<void> log_newer() {
+    const Log::Ticket ticket =
+        parts_.log.add(layout::LogKind::value, 0, parts_.key_in(3, 0), as_bytes("newer"));
+    slot_.in_log = 1;
+    parts_.space.admit(ticket.lsn);
+    const Status s = co_await parts_.log.durable(ticket.batch);
+    EXPECT_TRUE(s.ok()) << s.to_string();
+    parts_.space.settle(ticket.lsn);
+    slot_.in_log = 0;
+  }
+
+  WriteSlot& slot_;
+  std::optional<Status> ended_;
+};
+
+TEST_F(StuckWriteTest, WaitsForTheBatchOfANewerOneWithoutLookingAgain) {
+  // Seen while the SSD writes the batch, a loop that waits turns a few times.
+  parts_.device.delay(block::Io::Kind::write, 100 * kMillisecond, 1);
+  parts_.loop->spawn(checkpoint_all());
+  parts_.loop->spawn(log_newer());
+  int turns = 0;
+  while (slot_.in_log > 0 || turns == 0) {
+    parts_.loop->turn(true);
+    ++turns;
+  }
+  EXPECT_LT(turns, 100);
+}
+
+TEST_F(StuckWriteTest, LetsANewerOneThatIsDurableBePublished) {
+  slot_.in_log = 1;
+  parts_.loop->spawn(checkpoint_all());
+  parts_.settle();
+  EXPECT_FALSE(ended_.has_value());
+}
+
 TEST_F(CheckpointerTest, ItBeginsByItselfWhenSomebodyWaitsForSpace) {
   parts_.loop->spawn(parts_.checkpointer.run());
   parts_.put(parts_.key_in(3, 0), "value");
