@@ -640,7 +640,7 @@ TEST_P(HostileServer, ClientsTakeNoNonsense) {
 // What a region says of itself is anybody's word: a slot that boasts of a longer body than it has
 // room for, and one that says so in the last block of the region.
 TEST(HostileTcp, LengthsInABlockAreBounded) {
-  TestServer server(std::string(net::kTcp));
+  TestServer server{std::string(net::kTcp)};
   const layout::RegionGeometry shape{1, 8, 2, 96};
   const std::uint64_t at = TestServer::kRegion - shape.block_size();
   std::byte* const block = server.region().span().data() + at;

@@ -70,13 +70,13 @@ class BucketStoreTest : public ::testing::Test {
   }
   // One change; true unless the store is full.
   bool put(const std::string& key, const std::string& value) {
-    Changes changes{{key, value, ++version_, Kind::value}};
+    Changes changes{{{key, value, ++version_, Kind::value}}};
     Status s = apply(home_of(key), changes);
     EXPECT_TRUE(s.ok()) << s.to_string();
     return !changes[0].full;
   }
   void remove(const std::string& key) {
-    Changes changes{{key, "", ++version_, Kind::tombstone}};
+    Changes changes{{{key, "", ++version_, Kind::tombstone}}};
     Status s = apply(home_of(key), changes);
     EXPECT_TRUE(s.ok()) << s.to_string();
     EXPECT_FALSE(changes[0].full);
@@ -130,16 +130,16 @@ TEST_F(BucketStoreTest, UnwrittenBucketsAreEmpty) {
 
 TEST_F(BucketStoreTest, OnlyNewerVersionsCount) {
   open(4);
-  Changes changes{{"key", "new", 10, Kind::value}};
+  Changes changes{{{"key", "new", 10, Kind::value}}};
   ASSERT_TRUE(apply(home_of("key"), changes).ok());
   for (const Change& old :
-       {Change{"key", "old", 9, Kind::value}, Change{"key", "same", 10, Kind::value},
-        Change{"key", "", 9, Kind::tombstone}}) {
+       {Change{{"key", "old", 9, Kind::value}}, Change{{"key", "same", 10, Kind::value}},
+        Change{{"key", "", 9, Kind::tombstone}}}) {
     changes = {old};
     ASSERT_TRUE(apply(home_of("key"), changes).ok());
     EXPECT_EQ(find_in_buckets(geometry_, ssd_->contents(), "key"), (Stored{"new", 10}));
   }
-  changes = {{"key", "", 11, Kind::tombstone}};
+  changes = {{{"key", "", 11, Kind::tombstone}}};
   ASSERT_TRUE(apply(home_of("key"), changes).ok());
   EXPECT_EQ(look_up("key").version, 0u);
   EXPECT_TRUE(images_.not_in_place.empty());
@@ -165,7 +165,7 @@ TEST_F(BucketStoreTest, WhatTheImagesChangeIsWhatTheBucketsHold) {
 
 TEST_F(BucketStoreTest, AppliedIsRecordedAndNeverGoesBack) {
   open(4);
-  Changes changes{{"key", "value", 1, Kind::value}};
+  Changes changes{{{"key", "value", 1, Kind::value}}};
   ASSERT_TRUE(apply(home_of("key"), changes, 1000).ok());
   EXPECT_EQ(look_up("key").applied, 1000u);
   changes[0].record.version = 2;
@@ -252,7 +252,7 @@ TEST_F(BucketStoreTest, EqualsAMapAndNeverHidesARecord) {
       const std::string& value =
           texts.emplace_back(removal ? "" : std::string(random() % 110, 'a' + round % 26));
       changes[home_of(key)].push_back(
-          {name, value, ++version_, removal ? Kind::tombstone : Kind::value});
+          {{name, value, ++version_, removal ? Kind::tombstone : Kind::value}});
     }
     std::size_t left = changes.size();
     const auto one = [](BucketStore* store, std::uint64_t home, Changes* c,
@@ -319,7 +319,7 @@ TEST_F(BucketStoreTest, AMoveThatFailsStaysUnderWay) {
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(put(key_in(1, i), std::string(104, 'v')));
   device_->fail(block::Io::Kind::write, 1);
   const std::string key = key_in(1, 1), value(110, 'g');
-  Changes changes{{key, value, ++version_, Kind::value}};
+  Changes changes{{{key, value, ++version_, Kind::value}}};
   EXPECT_EQ(apply(1, changes).code(), Code::io_error);
   EXPECT_EQ(moves_of(1).begun, 1U);
   EXPECT_EQ(moves_of(1).under_way, 1U);
@@ -360,7 +360,7 @@ TEST_F(BucketStoreTest, ADamagedBucketIsNamedAndLeftAlone) {
   ssd_->contents()[at] ^= std::byte{1};
   const Bytes before = ssd_->contents();
   const std::string key = key_in(1, 1);
-  Changes changes{{key, "other", ++version_, Kind::value}};
+  Changes changes{{{key, "other", ++version_, Kind::value}}};
   Status s = apply(1, changes);
   EXPECT_EQ(s.code(), Code::corrupt);
   EXPECT_NE(s.message().find("bucket 1 at offset " + std::to_string(geometry_.bucket_at(1))),
@@ -374,7 +374,7 @@ TEST_F(BucketStoreTest, ADamagedBucketIsNamedAndLeftAlone) {
 TEST_F(BucketStoreTest, ErrorsOfTheDeviceAndTheLogArePassedOn) {
   open(4);
   const std::string key = key_in(1, 0);
-  Changes changes{{key, "value", 1, Kind::value}};
+  Changes changes{{{key, "value", 1, Kind::value}}};
   device_->fail(block::Io::Kind::read, 1);
   EXPECT_EQ(apply(1, changes).code(), Code::io_error);
   images_.failure = Status(Code::io_error, "the log");
@@ -391,7 +391,7 @@ TEST_F(BucketStoreTest, ErrorsOfTheDeviceAndTheLogArePassedOn) {
 TEST_F(BucketStoreTest, NothingIsBuiltOnAFailedWrite) {
   open(4);
   const std::string key = key_in(1, 0), other = key_in(1, 1);
-  Changes first{{key, "value", 1, Kind::value}}, second{{other, "value", 2, Kind::value}};
+  Changes first{{{key, "value", 1, Kind::value}}}, second{{{other, "value", 2, Kind::value}}};
   device_->fail(block::Io::Kind::write, 1);
   EXPECT_EQ(apply(1, first).code(), Code::io_error);
   const Bytes image = images_.last.at(1);

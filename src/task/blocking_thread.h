@@ -34,7 +34,7 @@ class BlockingThread {
   Task<std::invoke_result_t<F&>> run(F work) {
     std::optional<std::invoke_result_t<F&>> result;
     const std::function<void()> call = [&] { result.emplace(work()); };
-    co_await called(call);
+    co_await Called{*this, call};
     co_return *std::move(result);
   }
 
@@ -44,17 +44,15 @@ class BlockingThread {
     std::coroutine_handle<> caller;
   };
 
+  struct Called {
+    BlockingThread& thread;
+    const std::function<void()>& work;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> h) { thread.add({&work, h}); }
+    void await_resume() const noexcept {}
+  };
+
   explicit BlockingThread(EventLoop& loop) : loop_(loop) {}
-  auto called(const std::function<void()>& work) {
-    struct Awaiter {
-      BlockingThread& thread;
-      const std::function<void()>& work;
-      bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<> h) { thread.add({&work, h}); }
-      void await_resume() const noexcept {}
-    };
-    return Awaiter{*this, work};
-  }
   void add(Call call);
   void serve();
 
