@@ -49,14 +49,16 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
       options.hot = true;
       break;
     case Rule::reach_later:
-    case Rule::home_again:
-      only({Fault::slow});
-      options.spilled = true;
-      options.move_counts = false;
-      break;
+      options.operations = 8000;  // it is seen where records have been moved often
+      [[fallthrough]];
+    case Rule::home_again: options.move_counts = false; [[fallthrough]];
     case Rule::move_counted:
     case Rule::counts_again:
       only({Fault::slow});
+      options.spilled = true;
+      break;
+    case Rule::scan_end:
+      only({Fault::kill_server, Fault::power_cut});
       options.spilled = true;
       break;
     case Rule::moves_flushed:
