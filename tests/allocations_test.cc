@@ -23,7 +23,7 @@ thread_local std::uint64_t by_this_thread = 0;
 }  // namespace
 
 // A sanitizer has these functions for itself.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(SCALIO_SANITIZES_ADDRESSES) && !defined(SCALIO_SANITIZES_THREADS)
 namespace {
 void count_call() {
   by_all.fetch_add(1, std::memory_order_relaxed);

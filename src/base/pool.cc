@@ -10,14 +10,8 @@ namespace scalio {
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SCALIO_SANITIZES_ADDRESSES)
 constexpr bool kKeeps = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr bool kKeeps = false;
-#else
-constexpr bool kKeeps = true;
-#endif
 #else
 constexpr bool kKeeps = true;
 #endif

@@ -103,7 +103,7 @@ namespace detail {
 // For blocks and bodies memcpy is three times as fast as a loop over words: more cache misses in
 // flight. ThreadSanitizer takes it for a plain access, so that its builds have the loop alone.
 inline bool use_memcpy([[maybe_unused]] std::size_t n) {
-#if defined(__SANITIZE_THREAD__)
+#if defined(SCALIO_SANITIZES_THREADS)
   return false;
 #else
   return n > 128;

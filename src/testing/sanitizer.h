@@ -4,7 +4,7 @@
 
 namespace scalio {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(SCALIO_SANITIZES_ADDRESSES) || defined(SCALIO_SANITIZES_THREADS)
 constexpr bool kSanitized = true;
 #else
 constexpr bool kSanitized = false;
