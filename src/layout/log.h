@@ -35,7 +35,8 @@ std::uint64_t min_log_size(const SsdGeometry& ssd);
 struct BatchHeader {
   std::uint64_t lsn = 0;
   std::uint64_t tail = 0;     // recovery starts here: everything before is in the buckets
-  std::uint64_t version = 0;  // no version above it was assigned before this batch was closed
+  std::uint64_t version = 0;  // no version above it was assigned before this batch was closed;
+                              // never less than in one before
   std::uint64_t time = 0;     // store time when it was closed, ns; never less than in one before
   std::uint32_t length = 0;   // bytes, header and padding included; a multiple of the block size
   std::uint32_t records = 0;

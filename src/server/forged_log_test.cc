@@ -41,6 +41,7 @@ class ForgedLogTest : public ::testing::Test {
     }
     live_ = scan(contents_).live;
     newest_ = live_.back();
+    time_ = newest_.time;
     head_ = newest_.lsn + newest_.length;
     if (g_.log_size - head_ % g_.log_size < (64 << 10)) head_ = round_up(head_, g_.log_size);
   }
@@ -59,7 +60,7 @@ class ForgedLogTest : public ::testing::Test {
     layout::BatchBuilder b(key, g_.store_id());
     b.begin(buffer, lsn);
     fill(b);
-    buffer.resize(b.finish(std::min(tail, lsn), version, 1, g_.block_size).size());
+    buffer.resize(b.finish(std::min(tail, lsn), version, time_, g_.block_size).size());
     return buffer;
   }
   std::byte* ring_at(std::uint64_t lsn) {
@@ -150,6 +151,7 @@ class ForgedLogTest : public ::testing::Test {
   std::vector<layout::BatchHeader> live_;
   layout::BatchHeader newest_;
   std::uint64_t head_ = 0;
+  std::uint64_t time_ = 0;  // of a batch that is forged
 };
 
 TEST_F(ForgedLogTest, NothingForged) { expect_all_is_there(); }
@@ -334,6 +336,29 @@ TEST_F(ForgedLogTest, RecordsThatCannotBe) {
   expect_all_is_there();
 }
 
+// What goes on from the newest batch would not be newer than what the one before it has.
+TEST_F(ForgedLogTest, ABatchThatKnowsLessThanTheOneBefore) {
+  const Bytes before = contents_;
+  const auto start_with = [&](std::uint64_t version, std::uint64_t time) {
+    contents_ = before;
+    std::uint64_t lsn = head_ + g_.log_size;
+    for (const bool newest : {false, true}) {
+      time_ = newest ? time : newest_.time + 9;
+      const std::uint64_t knows = newest ? version : newest_.version + 9;
+      const Bytes bytes = batch(test_log_key(), lsn, newest_.tail, knows, [&](auto& b) {
+        b.add(layout::LogKind::value, knows, key_of(3), as_bytes(std::string_view("x")));
+      });
+      write(lsn, bytes);
+      lsn += bytes.size();
+    }
+    ShardFixture s(g_, contents_, options_);
+    return s.start().code();
+  };
+  EXPECT_EQ(start_with(newest_.version + 9, newest_.time + 9), Code::ok);
+  EXPECT_EQ(start_with(newest_.version + 8, newest_.time + 9), Code::corrupt);
+  EXPECT_EQ(start_with(newest_.version + 9, newest_.time + 8), Code::corrupt);
+}
+
 // Whatever stands in the ring, in batches whose MACs are right: a start ends, within its memory,
 // and the server takes writes or says that the log is corrupt.
 TEST_F(ForgedLogTest, AnythingAnywhere) {
@@ -356,16 +381,18 @@ TEST_F(ForgedLogTest, AnythingAnywhere) {
       const std::uint64_t lap =
           random() % 3 == 0 ? random() % (1ULL << 40) : head_ / g_.log_size - random() % 4;
       const std::uint64_t lsn = lap * g_.log_size + offset;
-      Bytes forged = batch(
-          test_log_key(), lsn, number(newest_.tail), number(newest_.version) & layout::kMaxVersion,
-          [&](layout::BatchBuilder& b) {
-            for (std::uint64_t k = random() % 8; k > 0; --k) {
-              const std::string body(random() % 4 == 0 ? random() % 6000 : random() % 40, 'x');
-              b.add(static_cast<layout::LogKind>(1 + random() % 2),
-                    number(newest_.version) & layout::kMaxVersion, key_of(random() % 40),
-                    as_bytes(body));
-            }
-          });
+      // One after the other, or each compiler would make a log of its own.
+      time_ = number(newest_.time);
+      const std::uint64_t tail = number(newest_.tail);
+      const std::uint64_t newest = number(newest_.version) & layout::kMaxVersion;
+      Bytes forged = batch(test_log_key(), lsn, tail, newest, [&](layout::BatchBuilder& b) {
+        for (std::uint64_t k = random() % 8; k > 0; --k) {
+          const std::string body(random() % 4 == 0 ? random() % 6000 : random() % 40, 'x');
+          const std::uint64_t version = number(newest_.version) & layout::kMaxVersion;
+          const auto kind = static_cast<layout::LogKind>(1 + random() % 2);
+          b.add(kind, version, key_of(random() % 40), as_bytes(body));
+        }
+      });
       if (random() % 3 == 0) store(forged.data() + 56, static_cast<std::uint32_t>(number(4096)));
       if (random() % 3 == 0) store(forged.data() + 60, static_cast<std::uint32_t>(number(4)));
       store(forged.data(), layout::mac(test_log_key().header,

@@ -173,7 +173,9 @@ class Turn {
   // The next live batch; what was before tells whether it can be.
   void take(const BatchHeader& h, ByteView bytes) {
     const SsdGeometry& g = log_.g;
-    if (h.lsn < expected_ || bytes.size() < h.length) {
+    // Versions and times only grow: what goes on from the newest batch's goes on from all.
+    if (h.lsn < expected_ || bytes.size() < h.length || h.version < last_version_ ||
+        h.time < last_time_) {
       contradiction_ = contradiction(log_.device, last_lsn_, h.lsn);
       return;
     }
@@ -195,6 +197,8 @@ class Turn {
     ++scan_.batches;
     scan_.records += h.records;
     last_lsn_ = h.lsn;
+    last_version_ = h.version;
+    last_time_ = h.time;
     expected_ = end_of(h);
     p.buckets = h.buckets;
     visitor_.on_batch(h);
@@ -226,6 +230,8 @@ class Turn {
   std::optional<BatchHeader> newest_;  // of all that were met
   std::uint64_t expected_ = 0;         // the LSN where the next live batch should begin
   std::uint64_t last_lsn_ = 0;         // of the last one
+  std::uint64_t last_version_ = 0;     // that it knew of
+  std::uint64_t last_time_ = 0;        // that it said
   std::uint32_t damaged_records_ = 0;  // in it
   Status contradiction_;
   LogScan scan_;
