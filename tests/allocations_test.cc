@@ -121,18 +121,25 @@ class AllocationsTest : public ::testing::Test {
 
 TEST_F(AllocationsTest, APutTakesNothingFromTheHeapInASteadyState) {
   constexpr std::uint64_t kPuts = 20'000;
-  const std::uint64_t all = by_all.load(), client = by_this_thread;
-  put(kPuts);
-  const std::uint64_t by_client = by_this_thread - client;
-  const std::uint64_t by_server = by_all.load() - all - by_client;
+  // Timers take some. And pools grow when more merges are under way than ever before, as the
+  // scheduler has it; but they keep what they have, so that a round comes in which they do not.
+  constexpr std::uint64_t kFew = kPuts / 100;
+  constexpr int kRounds = 10;
+  std::uint64_t by_client = 0, by_server = 0;
+  int round = 0;
+  do {
+    const std::uint64_t all = by_all.load(), client = by_this_thread;
+    put(kPuts);
+    by_client = by_this_thread - client;
+    by_server = by_all.load() - all - by_client;
+    std::printf("%llu PUTs: the server called for memory %llu times, the client %llu times\n",
+                static_cast<unsigned long long>(kPuts), static_cast<unsigned long long>(by_server),
+                static_cast<unsigned long long>(by_client));
+  } while ((by_server >= kFew || by_client >= kFew) && ++round < kRounds);
   RecordProperty("of_the_server", static_cast<int>(by_server));
   RecordProperty("of_the_client", static_cast<int>(by_client));
-  std::printf("%llu PUTs: the server called for memory %llu times, the client %llu times\n",
-              static_cast<unsigned long long>(kPuts), static_cast<unsigned long long>(by_server),
-              static_cast<unsigned long long>(by_client));
-  // What is left is of timers, and of a pool or ring that grows once more.
-  EXPECT_LT(by_server, kPuts / 100);
-  EXPECT_LT(by_client, kPuts / 100);
+  EXPECT_LT(by_server, kFew);
+  EXPECT_LT(by_client, kFew);
 }
 
 TEST_F(AllocationsTest, TheCounterCounts) {

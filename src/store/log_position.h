@@ -1,10 +1,11 @@
 // LogPosition: where a log goes on.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 
+#include "base/ring.h"
 #include "layout/bucket.h"
 #include "layout/geometry.h"
 
@@ -22,8 +23,16 @@ class BatchStarts {
   }
   // The last one that is known not to be behind `lsn`; 0 if there is none.
   std::uint64_t last_before(std::uint64_t lsn) const {
-    const auto next = std::upper_bound(starts_.begin(), starts_.end(), lsn);
-    return next == starts_.begin() ? 0 : *(next - 1);
+    std::size_t begin = 0, end = starts_.size();
+    while (begin < end) {
+      const std::size_t middle = begin + (end - begin) / 2;
+      if (starts_[middle] <= lsn) {
+        begin = middle + 1;
+      } else {
+        end = middle;
+      }
+    }
+    return begin == 0 ? 0 : starts_[begin - 1];
   }
   void drop_before(std::uint64_t lsn) {
     while (!starts_.empty() && starts_.front() < lsn) starts_.pop_front();
@@ -32,7 +41,7 @@ class BatchStarts {
  private:
   static constexpr std::uint64_t kMost = 4096;  // in a ring
   std::uint64_t spacing_ = 0;
-  std::deque<std::uint64_t> starts_;
+  Ring<std::uint64_t> starts_;
 };
 
 struct LogPosition {

@@ -3,11 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/ring.h"
 
 namespace scalio::fabric {
 
@@ -49,8 +49,8 @@ class RingSpace {
 
  private:
   const std::size_t size_;
-  std::size_t end_ = 0;            // of the piece taken last
-  std::deque<std::size_t> taken_;  // where pieces begin, in order
+  std::size_t end_ = 0;      // of the piece taken last
+  Ring<std::size_t> taken_;  // where pieces begin, in order
 };
 
 }  // namespace scalio::fabric

@@ -138,7 +138,7 @@ std::optional<Nanos> VerbsConnection::oldest_op() const {
 }
 
 void VerbsConnection::drop_ops() {
-  for (const Pending& pending : ops_) pending.op->complete(loop_, Code::unavailable);
+  for (std::size_t i = 0; i < ops_.size(); ++i) ops_[i].op->complete(loop_, Code::unavailable);
   ops_.clear();
   posted_ = 0;
 }

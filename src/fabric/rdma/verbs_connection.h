@@ -9,8 +9,7 @@
 // WRITEs skip the ring: they go inline, and the CPU puts their bytes into the work request.
 #pragma once
 
-#include <deque>
-
+#include "base/ring.h"
 #include "fabric/client_connection.h"
 #include "fabric/rdma/ring_space.h"
 #include "fabric/rdma/verbs_stream.h"
@@ -57,8 +56,8 @@ class VerbsConnection final : public ClientConnection,
   std::uint64_t size_ = 0;
   std::uint32_t key_ = 0;
 
-  std::deque<Pending>
-      ops_;  // in flight, in order; the first posted_ of them have been given to the queue
+  // In flight, in order; the first posted_ of them have been given to the queue.
+  Ring<Pending> ops_;
   std::size_t posted_ = 0;
   std::uint64_t posted_ever_ = 0;
 };

@@ -11,9 +11,9 @@
 // buffer.
 #pragma once
 
-#include <deque>
 #include <memory>
 
+#include "base/ring.h"
 #include "fabric/message_stream.h"
 #include "net/send_buffer.h"
 #include "net/verbs_queue.h"
@@ -112,7 +112,7 @@ class VerbsStream final : public MessageStream,
   Timer stall_timer_;  // armed while something is queued
   Probe probe_;
 
-  std::deque<Received> received_;  // not yet delivered
+  Ring<Received> received_;  // not yet delivered
   bool delivering_ = false;
   Bytes partial_;  // of a frame
 };

@@ -103,7 +103,7 @@ std::optional<Nanos> TcpConnection::oldest_op() const {
 }
 
 void TcpConnection::drop_ops() {
-  for (const Pending& pending : ops_) pending.op->complete(loop_, Code::unavailable);
+  for (std::size_t i = 0; i < ops_.size(); ++i) ops_[i].op->complete(loop_, Code::unavailable);
   ops_.clear();
   sent_ = 0;
 }

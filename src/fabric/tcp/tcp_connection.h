@@ -2,8 +2,7 @@
 // order.
 #pragma once
 
-#include <deque>
-
+#include "base/ring.h"
 #include "fabric/client_connection.h"
 #include "fabric/frame_stream.h"
 
@@ -36,7 +35,7 @@ class TcpConnection final : public ClientConnection {
   std::shared_ptr<FrameStream> stream_;
   // In flight, in order; the first sent_ of them have been made frames. The first one's id is
   // first_id_, and the others' follow.
-  std::deque<Pending> ops_;
+  Ring<Pending> ops_;
   std::size_t sent_ = 0;
   std::uint64_t first_id_ = 0;
 };

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ring.h"
 #include "block/count.h"
 #include "nvmf/host/shared_association.h"
 #include "nvmf/wire/status_code.h"
@@ -164,7 +165,7 @@ class NvmeDevice::NamespaceLink final : public NamespaceUser,
   std::vector<BlockTransfer*> idle_transfers_;
   // Whose commands wait for others to end, or for a connection. Only the first may have been issued
   // in part.
-  std::deque<BlockTransfer*> waiting_;
+  Ring<BlockTransfer*> waiting_;
 
   std::vector<TransferPiece*> parked_;
   Nanos parked_pause_ = kFirstPause;

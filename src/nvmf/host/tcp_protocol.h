@@ -10,10 +10,10 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/ring.h"
 #include "net/send_buffer.h"
 #include "nvmf/host/queue.h"
 #include "nvmf/wire/pdu.h"
@@ -95,7 +95,7 @@ class TcpProtocol {
 
   std::vector<TcpSlot> slots_;
   std::vector<std::uint16_t> idle_;
-  std::deque<std::uint16_t> sending_;  // slots with data that was asked for and is not in out_ yet
+  Ring<std::uint16_t> sending_;  // slots with data that was asked for and is not in out_ yet
   net::SendBuffer out_;
 
   // Where in the stream it is: a header of which only a part was received; else padding, data,
