@@ -141,7 +141,7 @@ std::uint64_t encode(ByteSpan out, const ValuePart& part, std::uint64_t offset,
   return sum;
 }
 
-std::optional<FoundPart> decode_part(ByteView in, std::uint64_t offset, const SsdGeometry& ssd) {
+std::optional<ValuePart> decode_part_head(ByteView in) {
   if (in.size() < kPartHeader) return std::nullopt;
   const std::byte* p = in.data();
   const RecordMeta meta = RecordMeta::unpack(load<std::uint64_t>(p + 16));
@@ -150,20 +150,27 @@ std::optional<FoundPart> decode_part(ByteView in, std::uint64_t offset, const Ss
   part.version = meta.version;
   part.index = load<std::uint32_t>(p + 24);
   part.length = load<std::uint32_t>(p + 28);
-  const auto bytes = load<std::uint32_t>(p + 32);
-  const std::uint64_t used = std::uint64_t{kPartHeader} + meta.key_length + bytes;
-  if (used > in.size() || !in_a_segment(ssd, offset, round_up(used, ssd.block_size)))
-    return std::nullopt;
-  const std::uint64_t sum = checksum(in.subspan(8, used - 8), part_place(ssd, offset));
-  if (load<std::uint64_t>(p) != sum) return std::nullopt;
   if (meta.key_length == 0 || part.sequence == 0 || part.length == 0 || part.length > kMaxValue ||
       part.index >= parts_of(part.length, meta.key_length) ||
-      bytes != bytes_in_part(part.index, part.length, meta.key_length)) {
+      load<std::uint32_t>(p + 32) != bytes_in_part(part.index, part.length, meta.key_length) ||
+      in.size() < kPartHeader + meta.key_length) {
     return std::nullopt;
   }
   part.key = as_string(in.subspan(kPartHeader, meta.key_length));
-  part.bytes = in.subspan(kPartHeader + meta.key_length, bytes);
-  return FoundPart{part, sum};
+  return part;
+}
+
+std::optional<FoundPart> decode_part(ByteView in, std::uint64_t offset, const SsdGeometry& ssd) {
+  std::optional<ValuePart> part = decode_part_head(in);
+  if (!part) return std::nullopt;
+  const std::uint64_t begin = kPartHeader + part->key.size(),
+                      used = begin + bytes_in_part(part->index, part->length, part->key.size());
+  if (used > in.size() || !in_a_segment(ssd, offset, round_up(used, ssd.block_size)))
+    return std::nullopt;
+  const std::uint64_t sum = checksum(in.subspan(8, used - 8), part_place(ssd, offset));
+  if (load<std::uint64_t>(in.data()) != sum) return std::nullopt;
+  part->bytes = in.subspan(begin, used - begin);
+  return FoundPart{*part, sum};
 }
 
 std::uint64_t max_segments(const SsdGeometry& ssd) {

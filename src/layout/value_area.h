@@ -74,6 +74,10 @@ std::uint32_t part_bytes(const ValuePart& part, std::uint32_t block_size);
 // Returns the part's checksum. `offset` is where it goes in the value area.
 std::uint64_t encode(ByteSpan out, const ValuePart& part, std::uint64_t offset,
                      const SsdGeometry& ssd);
+// What `in` begins with, up to the key: the part is not whole there, so nothing says that it is
+// intact, and `bytes` is empty. Nothing if it cannot be a part.
+constexpr std::uint32_t kPartHead = kPartHeader + kMaxKey;  // bytes that suffice for any
+std::optional<ValuePart> decode_part_head(ByteView in);
 struct FoundPart {
   ValuePart part;
   std::uint64_t checksum;

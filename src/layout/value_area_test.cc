@@ -177,6 +177,23 @@ TEST(ValuePart, ContradictionsUnderARightChecksumAreNone) {
   EXPECT_FALSE(decodes(22, std::uint8_t{0}, kPartHeader + 90)) << "without a key";
 }
 
+TEST(ValuePart, ItsHeadIsReadWithoutTheRest) {
+  const std::string key(kMaxKey, 'k');
+  const Bytes value(70'000, std::byte{7});
+  const Bytes first =
+      encoded_part({5, 6, 0, 70'000, key, ByteView(value).first(part_capacity(kMaxKey))}, kFirst);
+  const auto head = decode_part_head(ByteView(first).first(kPartHead));
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->sequence, 5U);
+  EXPECT_EQ(head->version, 6U);
+  EXPECT_EQ(head->index, 0U);
+  EXPECT_EQ(head->length, 70'000U);
+  EXPECT_EQ(head->key, key);
+  EXPECT_TRUE(head->bytes.empty());
+  for (std::size_t size = 0; size < kPartHead; ++size)
+    ASSERT_FALSE(decode_part_head(ByteView(first).first(size))) << size;
+}
+
 TEST(Segment, HasItsFormat) {
   Bytes b(kSegmentHeader, std::byte{0xee});
   encode(b, SegmentHeader{3, 0x0102}, kSsd);

@@ -8,11 +8,14 @@
 
 #include "base/hash.h"
 #include "layout/rules.h"
+#include "server/parallel.h"
 
 namespace scalio::server {
 
 namespace {
-constexpr std::uint64_t kWindow = 4 * std::uint64_t{layout::kPartSize};  // read at once
+constexpr std::uint64_t kWindow = 4 * std::uint64_t{layout::kPartSize};  // a read
+constexpr std::uint64_t kWindowsAtOnce = 4;
+constexpr std::uint64_t kHeadsAtOnce = 32;
 }  // namespace
 
 Task<void> Cleaner::run() {
@@ -112,11 +115,12 @@ Task<Cleaner::Inspection> Cleaner::remove_ended() {
 Task<std::vector<Cleaner::Cleaned>> Cleaner::scan_victims(Segments::Among among) {
   std::vector<Cleaned> segments;
   segments.reserve(kSegments);
-  const std::size_t most_segments = values_.somebody_waits() ? 1 : kSegments;
   // Those behind the first are for what it leaves of the cleaner's room, or half of that: how
   // values fit is not known before.
   std::uint64_t most = segments_.movable(), moved = 0;
-  while (segments.size() < most_segments && !stopping_ && !stop_.failed()) {
+  while (segments.size() < kSegments && !stopping_ && !stop_.failed()) {
+    // Who waits is not made to wait for more than one.
+    if (!segments.empty() && values_.somebody_waits()) break;
     // Not of what it has just moved to.
     const auto victim = segments_.begin_cleaning(
         most - std::min(most, moved), segments.empty() ? among : Segments::Among::filled);
@@ -154,37 +158,63 @@ void Cleaner::conclude(const Cleaned& segment) {
                segment.status.to_string());
 }
 
-// Values begin at any block. What looks like one may be bytes that a client has chosen, so nothing
-// is passed over for what is found: such bytes are where no record points to.
+// Where it is known where values begin, that is read. Else all of the segment is: values begin at
+// any block. What looks like one may be bytes that a client has chosen, so nothing is passed over
+// for what is found: such bytes are where no record points to.
 Task<Status> Cleaner::scan(Cleaned& segment) {
   const std::uint64_t begin = segment.header.number * geometry_.segment_size,
                       end = begin + geometry_.segment_size;
-  block::Buffer buffer(std::min(kWindow + layout::kPartSize, geometry_.segment_size));
-  for (std::uint64_t at = begin + layout::kSegmentHeader; at < end && segment.status.ok();) {
+  const std::vector<std::uint32_t>* const values = segments_.begins(segment.header.number);
+  Parallel reads(executor_, values ? kHeadsAtOnce : kWindowsAtOnce);
+  const std::uint64_t steps =
+      values ? values->size() : round_up(segments_.capacity(), kWindow) / kWindow;
+  for (std::uint64_t i = 0; i < steps; ++i) {
+    if (!segment.status.ok() || !reads.status().ok() || stopping_) break;
+    const std::uint64_t at = begin + (values ? std::uint64_t{(*values)[i]} * geometry_.block_size
+                                             : layout::kSegmentHeader + i * kWindow);
     cleaning_ = Cleaning{segment.header.number, static_cast<double>(at - begin) /
                                                     static_cast<double>(geometry_.segment_size)};
-    // The first part of a value that begins in the window is whole in the buffer.
-    const std::uint64_t size = std::min<std::uint64_t>(buffer.size(), end - at),
-                        window = std::min(kWindow, end - at);
-    Status s = co_await device_.read(geometry_.value_offset() + at, buffer.first(size));
-    if (!s.ok()) co_return s;
-    for (std::uint64_t i = 0; i < window; i += geometry_.block_size) {
-      co_await look_at(buffer.first(size).subspan(i), at + i, segment);
-    }
-    at += window;
-    if (stopping_) co_return Status(Code::unavailable, "the server is stopping");
+    Task<Status> read = values ? look_at(at, segment) : scan_window(at, end, segment);
+    co_await reads.start(std::move(read));
   }
+  if (Status s = co_await reads.join(); !s.ok()) co_return s;
+  if (stopping_) co_return Status(Code::unavailable, "the server is stopping");
   cleaning_ = Cleaning{segment.header.number, 1};
   co_return Status();
 }
 
-Task<void> Cleaner::look_at(ByteView bytes, std::uint64_t offset, Cleaned& segment) {
-  if (load<std::uint64_t>(bytes.data() + 8) != segment.header.sequence) co_return;
-  const auto found = layout::decode_part(bytes, offset, geometry_);
-  if (!found || found->part.index != 0) co_return;
-  const layout::ValuePart& part = found->part;
-  Value value{std::string(part.key), part.version, part.length, offset};
-  segment.homes.push_back(geometry_.home_bucket(geometry_.point_of(part.key)));
+// The key is taken as it is, intact or not: with another one the value is not found, and it would
+// not be read either.
+Task<Status> Cleaner::look_at(std::uint64_t value, Cleaned& segment) {
+  block::Buffer buffer(round_up(layout::kPartHead, geometry_.block_size));
+  Status s = co_await device_.read(geometry_.value_offset() + value, buffer.span());
+  if (!s.ok()) co_return s;
+  const auto first = layout::decode_part_head(buffer.span());
+  if (first && first->sequence == segment.header.sequence && first->index == 0)
+    co_await look_up(*first, value, segment);
+  co_return Status();
+}
+
+// The first part of a value that begins in the window is whole in the buffer.
+Task<Status> Cleaner::scan_window(std::uint64_t begin, std::uint64_t end, Cleaned& segment) {
+  const std::uint64_t size = std::min(kWindow + layout::kPartSize, end - begin),
+                      window = std::min(kWindow, end - begin);
+  auto buffer = block::Buffer::unset(size);
+  Status s = co_await device_.read(geometry_.value_offset() + begin, buffer.span());
+  if (!s.ok()) co_return s;
+  for (std::uint64_t at = 0; at < window; at += geometry_.block_size) {
+    const ByteView bytes = buffer.first(size).subspan(at);
+    if (load<std::uint64_t>(bytes.data() + 8) != segment.header.sequence) continue;
+    const auto found = layout::decode_part(bytes, begin + at, geometry_);
+    if (found && found->part.index == 0) co_await look_up(found->part, begin + at, segment);
+  }
+  co_return Status();
+}
+
+Task<void> Cleaner::look_up(const layout::ValuePart& first, std::uint64_t offset,
+                            Cleaned& segment) {
+  Value value{std::string(first.key), first.version, first.length, offset};
+  segment.homes.push_back(geometry_.home_bucket(geometry_.point_of(first.key)));
   co_await permits_.acquire();
   ++segment.under_way;
   executor_.spawn(handle(std::move(value), segment));

@@ -81,7 +81,9 @@ class Cleaner {
   Task<Inspection> remove_ended();
   Task<std::vector<Cleaned>> scan_victims(Segments::Among among);
   Task<Status> scan(Cleaned& segment);
-  Task<void> look_at(ByteView bytes, std::uint64_t offset, Cleaned& segment);
+  Task<Status> look_at(std::uint64_t value, Cleaned& segment);
+  Task<Status> scan_window(std::uint64_t begin, std::uint64_t end, Cleaned& segment);
+  Task<void> look_up(const layout::ValuePart& first, std::uint64_t offset, Cleaned& segment);
   Task<void> handle(Value value, Cleaned& segment);
   Task<Status> keep(const Value& value, const WritePath::Pointed& record, Cleaned& segment);
   Task<Status> move(const Value& value, const WritePath::Pointed& record, Cleaned& segment);

@@ -31,9 +31,31 @@ std::optional<Segments::Place> Segments::take(User user, std::uint64_t size) {
   if (number == kNone || geometry_.segment_size - at(number).used < size) return std::nullopt;
   Segment& s = at(number);
   const Place place{number, number * geometry_.segment_size + s.used, s.sequence, size};
+  note_begin(s);
   s.used += size;
   ++s.pins;
   return place;
+}
+
+// One value that is not known would be lost when the segment is filled anew: all of them, or none.
+void Segments::note_begin(Segment& s) {
+  if (!s.begins_known) return;
+  if (begins_ == kMostKnown || (s.begins.size() + 1) * kLeastKnown > geometry_.segment_size)
+    return forget_begins(s);
+  s.begins.push_back(static_cast<std::uint32_t>(s.used / geometry_.block_size));
+  ++begins_;
+}
+
+void Segments::forget_begins(Segment& s) {
+  begins_ -= s.begins.size();
+  s.begins = {};
+  s.begins_known = false;
+}
+
+const std::vector<std::uint32_t>* Segments::begins(std::uint32_t number) const {
+  const Segment& s = segments_[number - 1];
+  SCALIO_ASSERT(s.state == State::cleaning);
+  return s.begins_known ? &s.begins : nullptr;
 }
 
 void Segments::unpin(std::uint32_t number) {
@@ -52,6 +74,7 @@ std::optional<layout::SegmentHeader> Segments::begin(User user) {
   // Its count goes before others, so that it is in the next record; where it waits already it has
   // nothing to say later.
   s = {++sequence_, 0, layout::kSegmentHeader, 0, State::opening, true};
+  s.begins_known = true;
   changed_.push_front(number);
   return layout::SegmentHeader{number, s.sequence};
 }
@@ -267,6 +290,7 @@ void Segments::release(std::uint32_t number) {
   SCALIO_ASSERT(s.state == State::cleaning && s.pins == 0);
   s.state = State::free;
   s.live = s.used = 0;
+  forget_begins(s);
   note_change(number);
   free_.push_back(number);
   look_again(Kept::for_want_of_room);

@@ -1,5 +1,6 @@
 // Segments: what is known of the segments of a shard's value log: which are free, which are being
-// filled, and how many bytes of each are live. In memory, 48 bytes for each, without I/O.
+// filled, how many bytes of each are live, and where values begin. In memory, without I/O: 80 bytes
+// for each, and 4 for each value of those that are known (begins()).
 //
 // Live bytes choose what is cleaned, and no more rests on them: a segment is used again only when
 // each value in it was looked up (Cleaner). So after a crash they may be a little off.
@@ -24,6 +25,10 @@ class Segments {
   // Counts that go into one log record.
   static constexpr std::size_t kMostCounts = 4;
   static constexpr std::uint32_t kNone = 0;  // segments are numbered from 1
+  // What is known of where values begin: of segments whose values have this size on average, or
+  // more, and of so many values in all.
+  static constexpr std::uint64_t kLeastKnown = 16 << 10;
+  static constexpr std::size_t kMostKnown = 1 << 20;
 
   enum class User : std::uint8_t { writes, cleaner };
 
@@ -98,6 +103,10 @@ class Segments {
     std::uint64_t live = 0;
   };
   std::optional<Victim> begin_cleaning(std::uint64_t most, Among among = Among::filled);
+  // Where in the segment values may begin, in blocks, in their order: every place that was taken
+  // there. Null if that is not known, as of what was filled before the start. While it is cleaned
+  // or inspected.
+  const std::vector<std::uint32_t>* begins(std::uint32_t number) const;
   // Whether there are such, of all, but for values that are on their way. One of those in `mine` is
   // of whoever asks, who would wait for itself.
   bool held(std::uint32_t mine = kNone) const;
@@ -149,6 +158,8 @@ class Segments {
     Kept passed_over = Kept::as_it_is;  // as this_time or for_want_of_room say
     // When the first of the records that point there ends, or before; 0: none does.
     std::uint64_t first_end = 0;
+    std::vector<std::uint32_t> begins = {};
+    bool begins_known = false;
 
     void ends_before(std::uint64_t end) {
       if (end != 0) first_end = first_end == 0 ? end : std::min(first_end, end);
@@ -169,6 +180,8 @@ class Segments {
   bool gains(const Segment& s) const;
   bool has_dead(const Segment& s) const;
   void look_again(Kept why);
+  void note_begin(Segment& s);
+  void forget_begins(Segment& s);
   bool better_cleaned(User user) const;
   Segment* close_open(std::uint64_t most);
 
@@ -179,6 +192,7 @@ class Segments {
   std::deque<std::uint32_t> changed_;
   std::uint64_t sequence_ = 0;  // the last that was given
   std::uint32_t last_inspected_ = kNone;
+  std::size_t begins_ = 0;  // that are known, of all segments
 };
 
 }  // namespace scalio::server

@@ -211,6 +211,39 @@ TEST_F(SegmentsTest, WhatFitsBehindTheCleanersIsMovedThere) {
   EXPECT_EQ(victim->live, 3 * size);
 }
 
+TEST_F(SegmentsTest, KnowsWhereTheValuesOfItsFillingsBegin) {
+  const std::vector<Bytes> pointers = fill();
+  segments_->remove_live(pointers[0], kKey);
+  fill();
+  std::vector<std::uint32_t> begins;
+  for (const Bytes& p : pointers) {
+    const std::uint64_t offset = layout::decode_pointer(p, kKey, geometry_)->offset;
+    begins.push_back(static_cast<std::uint32_t>((offset - geometry_.segment_size) / 512));
+  }
+  const auto victim = segments_->begin_cleaning(~0ULL);
+  ASSERT_EQ(victim->header.number, 1u);
+  EXPECT_EQ(*segments_->begins(1), begins);
+  segments_->release(1);
+  // Not of what was filled before the start.
+  Segments again(geometry_);
+  again.restore(segments_->table(), true);
+  again.restored();
+  EXPECT_EQ(again.begin_cleaning(~0ULL)->header.number, 2u);
+  EXPECT_FALSE(again.begins(2));
+}
+
+TEST_F(SegmentsTest, ManySmallValuesAreNotKnown) {
+  for (const std::uint32_t size : {512u, 16'384u}) {
+    Segments segments(geometry_);
+    segments.restored();
+    segments.opened(User::writes, segments.begin(User::writes)->number);
+    while (const auto place = segments.take(User::writes, size)) segments.unpin(place->number);
+    segments.opened(User::writes, segments.begin(User::writes)->number);
+    ASSERT_EQ(segments.begin_cleaning(~0ULL)->header.number, 1u);
+    EXPECT_EQ(segments.begins(1) != nullptr, size == 16'384u) << size;
+  }
+}
+
 TEST_F(SegmentsTest, CountsComeBackFromTheTableAndTheLog) {
   fill();
   const std::vector<Bytes> pointers = fill();

@@ -37,6 +37,10 @@ void use(ByteView in) {
     require(part.index < parts_of(part.length, part.key.size()));
     require(kPartHeader + part.key.size() + part.bytes.size() <= in.size());
   }
+  if (auto head = decode_part_head(in)) {
+    require(!head->key.empty() && kPartHeader + head->key.size() <= in.size());
+    require(head->sequence > 0 && head->index < parts_of(head->length, head->key.size()));
+  }
   if (auto table = decode_segment_table(in, kSsd)) {
     Bytes again;
     encode(again, *table, kSsd);
