@@ -14,7 +14,6 @@ namespace scalio::bench {
 namespace {
 
 constexpr std::uint64_t kSsdSize = 6144 * kMiB;
-constexpr std::uint64_t kValues = 4096 * kMiB;
 constexpr std::uint64_t kScratch = 1024 * kMiB;
 
 std::string size_text(std::uint64_t bytes) {
@@ -43,13 +42,7 @@ std::unique_ptr<Server> LargeStore::serve(std::uint64_t cache_bytes) const {
 
 void LargeStore::load(const std::vector<LargeRecords>& all) const {
   const auto server = serve();
-  const auto client = server->connect();
-  for (const LargeRecords& records : all) {
-    std::vector<std::uint64_t> order(records.count);
-    std::iota(order.begin(), order.end(), records.first);
-    run_puts(*client, {.depth = 16, .operations = records.count}, in_turn(std::move(order)),
-             records.size);
-  }
+  bench::load(*server->connect(), all);
 }
 
 FioJob LargeStore::reads_of(const std::vector<LargeRecords>& all, const LargeRecords& like) const {
@@ -82,6 +75,15 @@ std::vector<LargeRecords> large_records(const Bench& bench) {
   };
   for (std::size_t i = 1; i < all.size(); ++i) all[i].first = all[i - 1].first + all[i - 1].count;
   return all;
+}
+
+void load(Client& client, const std::vector<LargeRecords>& all) {
+  for (const LargeRecords& records : all) {
+    std::vector<std::uint64_t> order(records.count);
+    std::iota(order.begin(), order.end(), records.first);
+    run_puts(client, {.depth = 16, .operations = records.count}, in_turn(std::move(order)),
+             records.size);
+  }
 }
 
 std::function<std::uint64_t()> any_of(const LargeRecords& records, std::uint64_t seed) {

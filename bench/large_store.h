@@ -19,12 +19,14 @@ namespace scalio::bench {
 // On one SSD that is a file of 6 GiB, 4 GiB of it for large values; else what `scalio format` does.
 class LargeStore {
  public:
+  static constexpr std::uint64_t kValues = 4096 * kMiB;  // bytes of the area for values
+
   // Makes it in `dir`, with no records.
   explicit LargeStore(std::filesystem::path dir);
 
   // `cache_bytes`: by default pointers to all values are cached.
   std::unique_ptr<Server> serve(std::uint64_t cache_bytes = 64 * kMiB) const;
-  // Through a server, which has merged all when this returns.
+  // Through a server of its own, which has merged all when this returns.
   void load(const std::vector<LargeRecords>& all) const;
 
   // fio's job over the bytes that the loaded values take, in the store's own file.
@@ -39,6 +41,8 @@ class LargeStore {
 
 // The values of the figures: 4 KiB, 64 KiB and 1 MiB.
 std::vector<LargeRecords> large_records(const Bench& bench);
+// Writes all of them once.
+void load(Client& client, const std::vector<LargeRecords>& all);
 // Any of them, each as likely.
 std::function<std::uint64_t()> any_of(const LargeRecords& records, std::uint64_t seed);
 
