@@ -1,6 +1,6 @@
 // Segments: what is known of the segments of a shard's value log: which are free, which are being
-// filled, how many bytes of each are live, and where values begin. In memory, without I/O: 80 bytes
-// for each, and 4 for each value of those that are known (begins()).
+// filled, how many bytes of each are live, and where values begin. In memory, without I/O: 72 bytes
+// for each, and 4 to 8 for each value of those that are known (begins()).
 //
 // Live bytes choose what is cleaned, and no more rests on them: a segment is used again only when
 // each value in it was looked up (Cleaner). So after a crash they may be a little off.
