@@ -69,6 +69,7 @@ scalio::sim::SimulationOptions options_for(Rule rule) {
       only({Fault::kill_server});
       options.large = true;
       break;
+    case Rule::places_known:
     case Rule::move_is_newer:
     case Rule::overtaken_anew:
       only({Fault::slow});

@@ -47,6 +47,7 @@ enum class Rule : std::uint8_t {
   room_first,      // rule 14: a write is logged only if it will find room in the buckets
   moves_flushed,   // rule 15: a segment is used again when what was moved out of it is flushed
   move_is_newer,   // rule 15: a value that was moved wins against the same version
+  places_known,    // rule 15: each place that was given to a value is looked at
   filling_known,   // rule 15: that a segment is filled anew is known after a restart
   update_alone,    // rule 16: a write that looks at what the key has does so alone
   overtaken_anew,  // rule 16: a large value that a newer write has overtaken is written anew
@@ -57,7 +58,7 @@ enum class Rule : std::uint8_t {
   publish_before_time,  // rule 17: nor beyond the end of what a write under way was made from
 };
 
-constexpr std::array<std::pair<Rule, std::string_view>, 41> kRules{{
+constexpr std::array<std::pair<Rule, std::string_view>, 42> kRules{{
     {Rule::locked, "locked"},
     {Rule::kill, "kill"},
     {Rule::kill_before_publish, "kill-before-publish"},
@@ -91,6 +92,7 @@ constexpr std::array<std::pair<Rule, std::string_view>, 41> kRules{{
     {Rule::room_first, "room-first"},
     {Rule::moves_flushed, "moves-flushed"},
     {Rule::move_is_newer, "move-is-newer"},
+    {Rule::places_known, "places-known"},
     {Rule::filling_known, "filling-known"},
     {Rule::update_alone, "update-alone"},
     {Rule::overtaken_anew, "overtaken-anew"},

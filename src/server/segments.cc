@@ -39,7 +39,7 @@ std::optional<Segments::Place> Segments::take(User user, std::uint64_t size) {
 
 // One value that is not known would be lost when the segment is filled anew: all of them, or none.
 void Segments::note_begin(Segment& s) {
-  if (!s.begins_known) return;
+  if (!s.begins_known || (!kept(Rule::places_known) && !s.begins.empty())) return;
   if (begins_ == kMostKnown || (s.begins.size() + 1) * kLeastKnown > geometry_.segment_size)
     return forget_begins(s);
   s.begins.push_back(static_cast<std::uint32_t>(s.used / geometry_.block_size));
