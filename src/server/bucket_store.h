@@ -47,8 +47,10 @@ class BucketStore {
     ~ImageLog() = default;
   };
 
-  // Tells which records are of no use any more.
+  // Tells which records are of no use any more: which have ended, and of which nobody counts on
+  // their room either.
   struct Droppable {
+    virtual bool has_ended(const layout::RecordView& record) = 0;
     virtual bool may_drop(const layout::RecordView& record) = 0;
 
    protected:

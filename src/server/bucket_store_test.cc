@@ -59,9 +59,10 @@ class BucketStoreTest : public ::testing::Test {
     }
   }
   static Task<Status> locked_apply(BucketStore& store, std::uint64_t home, Changes& changes,
-                                   std::uint64_t applied) {
+                                   std::uint64_t applied,
+                                   BucketStore::Droppable* droppable = nullptr) {
     co_await store.lock(home);
-    Status s = co_await store.apply(home, changes, applied);
+    Status s = co_await store.apply(home, changes, applied, droppable);
     store.unlock(home);
     co_return s;
   }
@@ -204,6 +205,32 @@ TEST_F(BucketStoreTest, SpillsToNeighbours) {
   EXPECT_EQ(bucket(0).reach(), 0u);
   EXPECT_GT(bucket(0).moves(), 0u);
   EXPECT_EQ(bucket(0).count(), 2u);
+}
+
+// Rule 14 counts on no room for it: it may have been merged, and dropped since.
+TEST_F(BucketStoreTest, WhatHasEndedNeedsNoRoom) {
+  struct Clock final : BucketStore::Droppable {
+    bool has_ended(const layout::RecordView& record) override { return record.ended_at(now); }
+    bool may_drop(const layout::RecordView&) override { return false; }
+    std::uint64_t now = 0;
+  } clock;
+  open(1);
+  const std::string value(100, 'v');
+  for (int i = 100; put("key" + std::to_string(i), value); ++i) {
+  }
+  const auto stored = all_in_buckets(geometry_, ssd_->contents());
+  Changes changes{{{"another", value, ++version_, Kind::value, 1000}}};
+  const auto merge = [&] {
+    return run(*loop_, locked_apply(*store_, home_of("another"), changes, 0, &clock));
+  };
+  clock.now = 999;
+  ASSERT_TRUE(merge().ok());
+  EXPECT_TRUE(changes[0].full);
+  changes[0].full = false;
+  clock.now = 1000;
+  ASSERT_TRUE(merge().ok());
+  EXPECT_FALSE(changes[0].full);
+  EXPECT_EQ(all_in_buckets(geometry_, ssd_->contents()), stored);
 }
 
 TEST_F(BucketStoreTest, ARecordThatGrowsMoves) {

@@ -215,9 +215,13 @@ Merger::List<Merger::Gathered> Merger::gather(std::uint64_t bucket) {
   return writes;
 }
 
+bool Merger::has_ended(const layout::RecordView& record) {
+  return record.ended_at(log_.passed_time());
+}
+
 // What has ended for sure, unless a write counts on its room (rule 14).
 bool Merger::may_drop(const layout::RecordView& record) {
-  if (!record.ended_at(log_.passed_time())) return false;
+  if (!has_ended(record)) return false;
   const std::uint64_t point = geometry_.point_of(record.key),
                       block = table_.geometry().block_of(point);
   for (std::uint32_t i = 0; i < table_.geometry().write_slots; ++i) {

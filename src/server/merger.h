@@ -101,6 +101,7 @@ class Merger final : private BucketStore::Droppable {
   Task<void> merge(std::uint64_t bucket);
   List<Gathered> gather(std::uint64_t bucket);
   Task<Status> read(List<Gathered>& writes, Changes& changes);
+  bool has_ended(const layout::RecordView& record) override;
   bool may_drop(const layout::RecordView& record) override;
   void account(std::uint64_t bucket, std::size_t changes, Nanos began, const Status& merged);
   void conclude(const Gathered& at, const Change& change, const Status& merged);
