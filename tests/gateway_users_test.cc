@@ -272,6 +272,8 @@ TEST_F(GatewayUsersTest, TheGatewayLogsInAtItsStore) {
       EXPECT_EQ(set, "+OK");
     } else {
       EXPECT_THAT(set, HasSubstr("user filler may not write"));
+      EXPECT_THAT(gateway.process().err(),
+                  HasSubstr("the store refuses the gateway: user filler may not write"));
     }
     EXPECT_EQ(client.say({"GET", "a"}), user == "writer" ? "$1" : "$-");
     gateway.stop();

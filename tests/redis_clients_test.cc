@@ -634,6 +634,7 @@ TEST_F(Redis, GoesOnWhenTheStoreHasStartedAgain) {
     EXPECT_THAT(client.say({command, "a"}), ::testing::MatchesRegex("-(ERR|UNKNOWN) the .*"));
   }
   EXPECT_EQ(client.say({"PING"}), "+PONG");
+  EXPECT_THAT(gateway_.process().err(), HasSubstr("the store is unavailable: "));
   ASSERT_TRUE(store_.start());
   std::string reply;
   for (int tries = 0; tries < 50; ++tries) {

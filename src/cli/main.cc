@@ -17,9 +17,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "A first store:\n"
-      "  scalio format --dir /tmp/store --ssds 4 --ssd-size 1G\n"
-      "  scalio serve --dir /tmp/store --cache 64M --listen unix:/tmp/store/socket &\n"
-      "  export SCALIO_SERVER=unix:/tmp/store/socket\n"
+      "  scalio format --dir /var/tmp/store --ssds 4 --ssd-size 1G\n"
+      "  scalio serve --dir /var/tmp/store --cache 64M --listen unix:/var/tmp/store/socket &\n"
+      "  export SCALIO_SERVER=unix:/var/tmp/store/socket\n"
       "  scalio put hello world\n"
       "  scalio get hello\n\n"
       "Exit status: 0 done, 1 no such key, 2 bad use, 3 failure. `scalio COMMAND --help` says "

@@ -63,9 +63,10 @@ Status check_parts(const SsdGeometry& g) {
   }
   if (g.bucket_size % g.block_size != 0 || g.bucket_size < kMinBucketSize ||
       g.bucket_size > kMaxBucketSize) {
-    return invalid(
-        fmt::format("bucket size {} is not a multiple of the device's block size {} up to {}",
-                    g.bucket_size, g.block_size, kMaxBucketSize));
+    return invalid(fmt::format(
+        "bucket size {} is not a multiple of the device's block size {} up to {}: choose "
+        "another bucket size",
+        g.bucket_size, g.block_size, kMaxBucketSize));
   }
   if (g.inline_limit < 2 || g.inline_limit > max_inline_limit(g.bucket_size)) {
     return invalid(

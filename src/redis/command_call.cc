@@ -52,6 +52,11 @@ void CommandCall::fail(std::string_view error) {
 
 void CommandCall::fail(const Status& status) {
   const std::string_view kind = kind_of(status.code());
+  // About these who runs the gateway can do something, and not who uses it.
+  if (status.code() == Code::denied || status.code() == Code::unavailable) {
+    state_.log.warn(state_.loop.now(),
+                    fmt::format("{}: {}", kind.substr(kind.find(' ') + 1), status.message()));
+  }
   fail(fmt::format("{}{}{}", kind, kind == "ERR" ? " " : ": ", status.message()));
 }
 

@@ -112,7 +112,8 @@ Subcommand add_format(CLI::App& parent) {
       "the first and last MiB and 64 places between.\n\n"
       "Examples:\n"
       "  scalio format --dir /var/lib/scalio --ssds 4 --ssd-size 1G\n"
-      "  scalio format --dir /etc/scalio --ssd /dev/nvme0n1 --ssd /dev/nvme1n1 --bucket-size 4K "
+      "  scalio format --dir /var/lib/scalio/main --ssd /dev/nvme0n1 --ssd /dev/nvme1n1 "
+      "--bucket-size 4K "
       "--inline-limit 1K");
   return {app, [flags, values] {
             flags->options.value_size =
