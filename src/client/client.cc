@@ -247,10 +247,11 @@ Task<Result<OpenedSsd>> Client::Impl::open_ssd(net::Uri uri, layout::HelloReply 
   if (opened.ok() || chosen()) co_return opened;
   std::string why =
       fmt::format("SSD {} cannot be read from here: {}", ssd, opened.status().message());
-  if (!offered)
+  if (!offered) {
     why +=
         "; let this user read it, tell where this machine sees the server's SSDs, or have the "
         "server offer them over NVMe/TCP";
+  }
   co_return Status(Code::unavailable, std::move(why));
 }
 

@@ -332,10 +332,7 @@ Task<Status> BucketStore::place(Window& w, Change& change) {
   }
   // It may have been here before, and its room another's since it was dropped: where a bucket could
   // not be read, recovery brings back what was merged.
-  if (old == nullptr && w.droppable != nullptr && w.droppable->has_ended(record)) {
-    drop(record);
-    co_return s;
-  }
+  if (old == nullptr && w.droppable != nullptr && w.droppable->has_ended(record)) co_return s;
   // Room that was counted on may have been in a bucket that is damaged now.
   for (const Page* page : w.pages) {
     if (page->damaged) co_return damaged(page->number);

@@ -18,8 +18,8 @@ namespace scalio::server {
 
 class Cleaner {
  public:
-  // Segments that one pass takes; while a writer waits, one. Values that are looked up or moved at
-  // once, with 128 KiB each.
+  // Segments that one pass takes, and no further one when a writer waits. Values that are looked up
+  // or moved at once, with 128 KiB each.
   static constexpr std::size_t kSegments = 4;
   static constexpr std::size_t kAtOnce = 8;
 

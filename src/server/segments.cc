@@ -39,23 +39,22 @@ std::optional<Segments::Place> Segments::take(User user, std::uint64_t size) {
 
 // One value that is not known would be lost when the segment is filled anew: all of them, or none.
 void Segments::note_begin(Segment& s) {
-  if (!s.begins_known || (!kept(Rule::places_known) && !s.begins.empty())) return;
-  if (begins_ == kMostKnown || (s.begins.size() + 1) * kLeastKnown > geometry_.segment_size)
+  if (!s.begins || (!kept(Rule::places_known) && !s.begins->empty())) return;
+  if (begins_ == kMostKnown || (s.begins->size() + 1) * kLeastKnown > geometry_.segment_size)
     return forget_begins(s);
-  s.begins.push_back(static_cast<std::uint32_t>(s.used / geometry_.block_size));
+  s.begins->push_back(static_cast<std::uint32_t>(s.used / geometry_.block_size));
   ++begins_;
 }
 
 void Segments::forget_begins(Segment& s) {
-  begins_ -= s.begins.size();
-  s.begins = {};
-  s.begins_known = false;
+  if (s.begins) begins_ -= s.begins->size();
+  s.begins.reset();
 }
 
 const std::vector<std::uint32_t>* Segments::begins(std::uint32_t number) const {
   const Segment& s = segments_[number - 1];
   SCALIO_ASSERT(s.state == State::cleaning);
-  return s.begins_known ? &s.begins : nullptr;
+  return s.begins ? &*s.begins : nullptr;
 }
 
 void Segments::unpin(std::uint32_t number) {
@@ -74,7 +73,7 @@ std::optional<layout::SegmentHeader> Segments::begin(User user) {
   // Its count goes before others, so that it is in the next record; where it waits already it has
   // nothing to say later.
   s = {++sequence_, 0, layout::kSegmentHeader, 0, State::opening, true};
-  s.begins_known = true;
+  s.begins.emplace();
   changed_.push_front(number);
   return layout::SegmentHeader{number, s.sequence};
 }

@@ -158,8 +158,7 @@ class Segments {
     Kept passed_over = Kept::as_it_is;  // as this_time or for_want_of_room say
     // When the first of the records that point there ends, or before; 0: none does.
     std::uint64_t first_end = 0;
-    std::vector<std::uint32_t> begins = {};
-    bool begins_known = false;
+    std::optional<std::vector<std::uint32_t>> begins = {};  // nothing if not known
 
     void ends_before(std::uint64_t end) {
       if (end != 0) first_end = first_end == 0 ? end : std::min(first_end, end);

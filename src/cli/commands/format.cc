@@ -113,8 +113,7 @@ Subcommand add_format(CLI::App& parent) {
       "Examples:\n"
       "  scalio format --dir /var/lib/scalio --ssds 4 --ssd-size 1G\n"
       "  scalio format --dir /var/lib/scalio/main --ssd /dev/nvme0n1 --ssd /dev/nvme1n1 "
-      "--bucket-size 4K "
-      "--inline-limit 1K");
+      "--bucket-size 4K --inline-limit 1K");
   return {app, [flags, values] {
             flags->options.value_size =
                 values->count() > 0 ? std::optional(flags->value_size) : std::nullopt;
