@@ -26,6 +26,8 @@ constexpr unsigned kSubmitBatch = 8;
 // A submission that takes nothing means that the kernel has no memory for it. So often in a row, it
 // is over.
 constexpr unsigned kSubmitTries = 1000;
+// More than anything takes that is destroyed.
+constexpr int kLastTurns = 4;
 // How long a loop that ends waits for the kernel to confirm cancellations.
 constexpr Nanos kCancelBound = kSecond;
 // The waker's poll, which is always there.
@@ -344,6 +346,10 @@ void EventLoop::turn(bool may_block) {
   if (forked()) return;
   call_watches();
   call_turn_ends();
+}
+
+void EventLoop::last_turns() {
+  for (int i = 0; i < kLastTurns; ++i) turn(false);
 }
 
 const std::string& EventLoop::io_uring_missing() const { return ring_->missing(); }

@@ -74,6 +74,9 @@ class EventLoop final : public Executor {
   void run_until(F done) {
     while (!done() && !forked()) turn(true);
   }
+  // The turns before its end, once all that used it is destroyed: what that has posted ends in
+  // them, and the kernel confirms what was cancelled.
+  void last_turns();
 
   // A zeroed submission queue entry whose completions go to `handler`, which must live until its
   // last one (null: nobody is told). It is submitted by the next turn, or sooner by a later call,

@@ -7,9 +7,6 @@
 namespace scalio {
 
 namespace {
-// Turns after the last work, in which the kernel confirms what was cancelled and posted work ends.
-constexpr int kLastTurns = 4;
-
 Nanos own_cpu_time() {
   timespec t{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -48,7 +45,7 @@ Result<std::unique_ptr<IoThread>> IoThread::start(const char* name, Nanos spin) 
   std::unique_ptr<IoThread> io(new IoThread(std::move(*loop)));
   Result<std::thread> thread = start_thread(name, [t = io.get()] {
     t->loop_->run_until([t] { return t->stopping_; });
-    for (int i = 0; i < kLastTurns; ++i) t->loop_->turn(false);
+    t->loop_->last_turns();
     t->cpu_time_ = own_cpu_time();
   });
   if (!thread.ok()) return thread.status();

@@ -529,6 +529,27 @@ TEST_F(HostileControllerTest, AControllerThatAnswersNoKeepAliveIsGivenUp) {
   EXPECT_TRUE(read_all().ok());
 }
 
+TEST_F(HostileControllerTest, ADeviceMayGoWhileACommandThatConnectsItIsInFlight) {
+  std::atomic<bool> lost{false}, held{false};
+  FakeController::Script script;
+  script.io = [&](FakePeer& peer, int) {
+    peer.expect(PduType::capsule_cmd);
+    lost = true;
+  };
+  script.admin = [&](FakePeer&, const NvmeCommand&) {
+    if (lost) held = true;  // from then on nothing is answered
+    return lost.load();
+  };
+  ASSERT_TRUE(connect(std::move(script)).ok());
+  EXPECT_EQ(read_all().code(), Code::unavailable);
+  turn_until(*loop_, [&] { return held.load(); });
+  device_.reset();
+  loop_->turn(false);
+  loop_->turn(false);
+  EXPECT_EQ(loop_->spawned(), 0U);
+  end();
+}
+
 TEST_F(HostileControllerTest, AnotherNamespaceIsNotTakenForTheOldOne) {
   InitiatorOptions options = test_options();
   options.reconnect_wait = 400 * kMillisecond;

@@ -48,7 +48,8 @@ class NvmeDevice final : public block::BlockDevice {
       InitiatorOptions options);
 
   // Every operation must have completed. The last device of an association drops its connections;
-  // the loop must turn once more.
+  // the loop must turn twice more: a command by which it connects is lost in the first, and who
+  // waits for it goes on in the second.
   ~NvmeDevice() override;
   // Before that, at an orderly end: the last device tells the controller, and waits for it for 2 s
   // at most. Operations fail from then on.

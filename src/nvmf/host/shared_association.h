@@ -79,7 +79,7 @@ class SharedAssociation final : public std::enable_shared_from_this<SharedAssoci
   // succeeds or not, its users are told.
   std::shared_ptr<Share> join(std::shared_ptr<NamespaceUser> user, std::uint32_t nsid);
   // The user has no commands in flight, and is told nothing more. After the last one the
-  // connections are dropped; the loop must turn once more.
+  // connections are dropped; the loop must turn twice more.
   void leave(NamespaceUser& user);
   // The same, but the last one tells the controller, and waits for it for 2 s at most.
   Task<void> leave_orderly(std::shared_ptr<NamespaceUser> user);
