@@ -39,5 +39,6 @@ if(SCALIO_TESTS)
   add_test(NAME install.example
            COMMAND ${CMAKE_SOURCE_DIR}/examples/test ${CMAKE_BINARY_DIR}
                    ${CMAKE_CXX_COMPILER} ${example_flags})
-  set_tests_properties(install.example PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
+  set_tests_properties(install.example PROPERTIES LABELS house TIMEOUT 300
+    SKIP_RETURN_CODE 77)
 endif()

@@ -6,6 +6,7 @@
 #include <random>
 #include <set>
 
+#include "testing/sanitizer.h"
 #include "testing/shard_fixture.h"
 
 namespace scalio::server {
@@ -199,7 +200,8 @@ TEST_F(BucketStoreTest, SpillsToNeighbours) {
   while (stored.size() > 2) {
     remove(stored.back());
     stored.pop_back();
-    all_in_buckets(geometry_, ssd_->contents());
+    // A sanitizer makes minutes of seconds.
+    if (stored.size() % (kSanitized ? 8 : 1) == 0) all_in_buckets(geometry_, ssd_->contents());
   }
   remove("another");
   EXPECT_EQ(bucket(0).reach(), 0u);

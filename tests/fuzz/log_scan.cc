@@ -106,7 +106,8 @@ Task<Status> scan_and_read(block::BlockDevice& device) {
   if (!log.ok()) co_return log.status();
   check(*log);
   CountedRecords again;
-  Status s = co_await storage::read_log(device, kSsd, kKey, *log, storage::RingReads(), again);
+  Status s =
+      co_await storage::read_log(device, kSsd, kKey, *log, {.size = 8192, .ahead = 3}, again);
   require(!s.ok() || again.count == log->kept.size());
   co_return s;
 }
