@@ -200,10 +200,10 @@ TEST_F(Served, TheDoctorLooksAtItsStore) {
   const Finished json = scalio(scratch_, {"doctor", "--json", store_.dir()});
   EXPECT_THAT(json.status, ::testing::AnyOf(0, kFailure)) << json.err;
   const nlohmann::json said = parsed(json.out);
-  bool store = false;
+  std::string store;
   for (const nlohmann::json& finding : said["findings"])
-    store |= finding["about"] == store_.dir() && finding["health"] == "ok";
-  EXPECT_TRUE(store) << json.out;
+    if (finding["about"] == store_.dir() && finding["health"] == "ok") store = finding["what"];
+  EXPECT_THAT(store, HasSubstr(", in use by process ")) << json.out;
   EXPECT_EQ(scalio(scratch_, {"doctor", "/no/such/ssd"}).status, kFailure);
   EXPECT_TRUE(store_.running());
 }
@@ -222,7 +222,7 @@ TEST(Doctor, SaysWhyAStoreCannotBeServed) {
   };
   using std::filesystem::perms;
   const std::filesystem::path key = store.dir() + "/key";
-  EXPECT_EQ(finding("ok"), "a store of 1 SSDs");
+  EXPECT_EQ(finding("ok"), "a store of 1 SSD");
   permissions(key, perms::others_read, std::filesystem::perm_options::add);
   EXPECT_THAT(finding("problem"), HasSubstr(key.string()));
   permissions(key, perms::owner_read);
@@ -231,7 +231,7 @@ TEST(Doctor, SaysWhyAStoreCannotBeServed) {
     EXPECT_THAT(finding("problem"), HasSubstr("Permission denied"));
     permissions(store.ssd(0), perms::owner_read | perms::owner_write);
   }
-  EXPECT_EQ(finding("ok"), "a store of 1 SSDs");
+  EXPECT_EQ(finding("ok"), "a store of 1 SSD");
   std::filesystem::remove(key);
   EXPECT_THAT(finding("problem"), HasSubstr("key is missing"));
 }

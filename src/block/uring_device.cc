@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/error_text.h"
+#include "base/lock_holder.h"
 #include "block/count.h"
 
 namespace scalio::block {
@@ -185,7 +186,11 @@ Result<std::unique_ptr<UringDevice>> UringDevice::open(EventLoop& loop, const st
   const int lock = (access == Access::exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
   for (int tries = 0; locked && flock(fd, lock) < 0; ++tries) {
     if (errno != EWOULDBLOCK) return open_failure(path, errno);
-    if (tries == kMostLockTries) return Status(Code::busy, path + " is in use by another process");
+    if (tries == kMostLockTries) {
+      const std::string who = lock_holder(fd);
+      return Status(Code::busy, fmt::format("{} is in use by {}; end that first", path,
+                                            who.empty() ? "another process" : who));
+    }
     std::this_thread::sleep_for(kLockWait);
   }
 

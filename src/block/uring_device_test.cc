@@ -225,7 +225,9 @@ TEST_F(UringDeviceTest, ExclusiveMeansOneAtATime) {
   auto first = open(Access::exclusive);
   const Status second = open_status(path_, Access::exclusive);
   EXPECT_EQ(second.code(), Code::busy);
-  EXPECT_EQ(second.message(), path_ + " is in use by another process");
+  const std::string who = fmt::format("{} is in use by process {} (", path_, getpid());
+  EXPECT_TRUE(second.message().starts_with(who)) << second.message();
+  EXPECT_TRUE(second.message().ends_with("); end that first")) << second.message();
   EXPECT_TRUE(open_status(path_, Access::read_only).ok());  // a client beside the server
   first.reset();
   EXPECT_TRUE(open_status(path_, Access::exclusive).ok());

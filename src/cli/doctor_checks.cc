@@ -1,5 +1,6 @@
 #include "cli/doctor_checks.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <sys/resource.h>
@@ -16,8 +17,10 @@
 
 #include "base/available_memory.h"
 #include "base/cpu_cores.h"
+#include "base/lock_holder.h"
 #include "base/read_file.h"
 #include "block/uring_device.h"
+#include "net/unique_fd.h"
 #include "store/store_files.h"
 #include "store/store_key.h"
 
@@ -244,6 +247,12 @@ Status refusal_of(EventLoop& loop, const std::string& dir, const layout::SsdGeom
   return storage::read_store_key(dir, any).status();
 }
 
+// As lock_holder.
+std::string user_of(const std::string& ssd) {
+  const net::UniqueFd fd(open(ssd.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  return lock_holder(fd.get());
+}
+
 void add_store(EventLoop& loop, const std::string& dir, const fs::path& root,
                std::vector<Diagnosis>& out) {
   const Result<std::vector<storage::SsdPlace>> places = storage::find_ssds(dir);
@@ -252,11 +261,13 @@ void add_store(EventLoop& loop, const std::string& dir, const fs::path& root,
     return;
   }
   const Status refusal = refusal_of(loop, dir, (*places)[0].geometry);
-  out.push_back(
-      {dir,
-       refusal.ok() ? Health::ok : Health::problem,
-       refusal.ok() ? fmt::format("a store of {} SSDs", places->size()) : refusal.message(),
-       {}});
+  std::string what = refusal.message();
+  if (refusal.ok()) {
+    what = fmt::format("a store of {} SSD{}", places->size(), places->size() == 1 ? "" : "s");
+    const std::string who = user_of((*places)[0].path);
+    if (!who.empty()) what += ", in use by " + who;
+  }
+  out.push_back({dir, refusal.ok() ? Health::ok : Health::problem, what, {}});
   for (const storage::SsdPlace& place : *places) {
     Diagnosis f = about_ssd(loop, place.path, root);
     // It has its bucket size.

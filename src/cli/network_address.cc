@@ -9,7 +9,8 @@ namespace scalio::cli {
 namespace {
 Status not_one(std::string_view option, std::string_view form, std::string_view text) {
   return {Code::invalid,
-          fmt::format("{} takes {}, IPv6 in brackets, not \"{}\"", option, form, text)};
+          fmt::format("{} takes {}, IPv6 in brackets, a port of 0 to 65535; not \"{}\"", option,
+                      form, text)};
 }
 }  // namespace
 

@@ -48,15 +48,19 @@ int format(FormatFlags& flags) {
                                    {"largest_value", made->largest_value}};
     return print(json_text(json, 2) + "\n");
   }
+  const auto size = [](std::uint64_t bytes) {
+    return bytes < 1 << 20 ? fmt::format("{} KiB", bytes >> 10)
+                           : fmt::format("{} MiB", bytes >> 20);
+  };
   return print(
       fmt::format("store {} in {}\n"
                   "  SSDs      {}\n"
                   "  buckets   {} of {} bytes\n"
-                  "  log       {} MiB\n"
-                  "  capacity  {} MiB of records, {} MiB of values over the inline limit\n",
+                  "  log       {}\n"
+                  "  capacity  {} of records, {} of values over the inline limit\n",
                   made->uuid, flags.options.dir, fmt::join(made->paths, " "), made->buckets,
-                  flags.options.bucket_size, made->log_bytes >> 20,
-                  made->record_capacity_bytes >> 20, made->value_bytes >> 20));
+                  flags.options.bucket_size, size(made->log_bytes),
+                  size(made->record_capacity_bytes), size(made->value_bytes)));
 }
 
 }  // namespace

@@ -1,0 +1,42 @@
+#include "base/lock_holder.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/read_file.h"
+
+namespace scalio {
+namespace {
+
+class LockHolderTest : public testing::Test {
+ protected:
+  LockHolderTest() : fd_(mkstemp(path_.data())) {}
+  ~LockHolderTest() override {
+    close(fd_);
+    std::filesystem::remove(path_);
+  }
+
+  std::string path_ = std::filesystem::temp_directory_path() / "scalio-lock-XXXXXX";
+  const int fd_;
+};
+
+TEST_F(LockHolderTest, IsAProcessWithItsName) {
+  for (const int kind : {LOCK_EX, LOCK_SH}) {
+    ASSERT_EQ(flock(fd_, kind), 0);
+    std::string name = *read_file("/proc/self/comm", 64);
+    name.pop_back();  // the line's end
+    EXPECT_EQ(lock_holder(fd_), "process " + std::to_string(getpid()) + " (" + name + ")");
+  }
+}
+
+TEST_F(LockHolderTest, IsNotToldOfAFileThatNobodyHasLocked) {
+  EXPECT_EQ(lock_holder(fd_), "");
+  EXPECT_EQ(lock_holder(-1), "");
+}
+
+}  // namespace
+}  // namespace scalio
