@@ -78,13 +78,17 @@ TEST(Names, ThatAreNotUtf8EndNothing) {
 
 TEST(FormatValues, AreAnAreaOfTheSizeThatIsAskedFor) {
   Scratch scratch("line");
-  const auto format = [&](const std::string& size, const std::string& values) {
-    std::vector<std::string> args = {"format", "--force", "--dir",  (scratch / "store").string(),
-                                     "--ssds", "1",       "--json", "--ssd-size",
-                                     size};
+  const auto format = [&](const std::string& size, const std::string& values, bool json = true) {
+    std::vector<std::string> args = {
+        "format", "--force", "--dir",      (scratch / "store").string(),
+        "--ssds", "1",       "--ssd-size", size};
     if (!values.empty()) args.insert(args.end(), {"--values", values});
+    if (json) args.push_back("--json");
     return scalio(scratch, args);
   };
+  EXPECT_THAT(format("32M", "", false).out, HasSubstr("no values over the inline limit"));
+  EXPECT_THAT(format("32M", "8M", false).out, HasSubstr("8 MiB of values over the inline limit, "
+                                                        "each up to 511 KiB"));
   const Finished none = format("32M", "");
   ASSERT_EQ(none.status, 0) << none.err;
   EXPECT_EQ(parsed(none.out)["value_bytes"], 0) << "a small SSD has none";

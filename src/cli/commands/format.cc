@@ -52,15 +52,18 @@ int format(FormatFlags& flags) {
     return bytes < 1 << 20 ? fmt::format("{} KiB", bytes >> 10)
                            : fmt::format("{} MiB", bytes >> 20);
   };
-  return print(
-      fmt::format("store {} in {}\n"
-                  "  SSDs      {}\n"
-                  "  buckets   {} of {} bytes\n"
-                  "  log       {}\n"
-                  "  capacity  {} of records, {} of values over the inline limit\n",
-                  made->uuid, flags.options.dir, fmt::join(made->paths, " "), made->buckets,
-                  flags.options.bucket_size, size(made->log_bytes),
-                  size(made->record_capacity_bytes), size(made->value_bytes)));
+  const std::string values = made->value_bytes == 0
+                                 ? "no values over the inline limit"
+                                 : fmt::format("{} of values over the inline limit, each up to {}",
+                                               size(made->value_bytes), size(made->largest_value));
+  return print(fmt::format(
+      "store {} in {}\n"
+      "  SSDs      {}\n"
+      "  buckets   {} of {} bytes\n"
+      "  log       {}\n"
+      "  capacity  {} of records, {}\n",
+      made->uuid, flags.options.dir, fmt::join(made->paths, " "), made->buckets,
+      flags.options.bucket_size, size(made->log_bytes), size(made->record_capacity_bytes), values));
 }
 
 }  // namespace
