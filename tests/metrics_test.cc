@@ -198,7 +198,11 @@ TEST_F(Metrics, AreTheOnesThatTheDocumentAndTheDashboardName) {
     for (std::sregex_iterator it(query.begin(), query.end(), name), end; it != end; ++it) {
       ++queries;
       const std::string metric = std::regex_replace(it->str(), std::regex("_bucket$"), "");
-      EXPECT_TRUE(all.families.contains(metric)) << metric << " in " << query;
+      // A server has some only where there is what they tell of: a target that it has started.
+      const bool known = all.families.contains(metric) ||
+                         std::ranges::any_of(metrics::store_rows(),
+                                             [&](const auto& row) { return row.name == metric; });
+      EXPECT_TRUE(known) << metric << " in " << query;
     }
   };
   for (const nlohmann::json& panel : dashboard.at("panels")) {
