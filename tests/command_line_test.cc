@@ -88,7 +88,7 @@ TEST(FormatValues, AreAnAreaOfTheSizeThatIsAskedFor) {
   };
   EXPECT_THAT(format("32M", "", false).out, HasSubstr("no values over the inline limit"));
   EXPECT_THAT(format("32M", "8M", false).out, HasSubstr("8 MiB of values over the inline limit, "
-                                                        "each up to 511 KiB"));
+                                                        "each up to 505 KiB"));
   const Finished none = format("32M", "");
   ASSERT_EQ(none.status, 0) << none.err;
   EXPECT_EQ(parsed(none.out)["value_bytes"], 0) << "a small SSD has none";
