@@ -1,4 +1,5 @@
 // What the command line passes on from outside: names, keys, properties, in whatever bytes.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,15 +17,18 @@
 #include <thread>
 #include <vector>
 
+#include "base/lock_holder.h"
 #include "support/redis_client.h"
 #include "support/store.h"
 
 namespace scalio::testing {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
+using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 
 constexpr int kNotFound = 1, kBadUse = 2, kFailure = 3;  // exit statuses
@@ -207,7 +211,11 @@ TEST_F(Served, TheDoctorLooksAtItsStore) {
   std::string store;
   for (const nlohmann::json& finding : said["findings"])
     if (finding["about"] == store_.dir() && finding["health"] == "ok") store = finding["what"];
-  EXPECT_THAT(store, HasSubstr(", in use by process ")) << json.out;
+  const int ssd = ::open(store_.ssd(0).c_str(), O_RDONLY | O_CLOEXEC);
+  const std::string who = lock_holder(ssd);
+  ::close(ssd);
+  EXPECT_THAT(store, StartsWith("a store of "));
+  EXPECT_THAT(store, EndsWith(who.empty() ? "" : ", in use by " + who)) << json.out;
   EXPECT_EQ(scalio(scratch_, {"doctor", "/no/such/ssd"}).status, kFailure);
   EXPECT_TRUE(store_.running());
 }
