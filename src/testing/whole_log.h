@@ -30,13 +30,14 @@ class LogKeeper final : public LogVisitor {
   WholeLog log;
 };
 
-// By several small reads.
+// So that a log takes several reads, and little memory.
+constexpr RingReads kSmallReads{.size = 8192, .ahead = 3};
+
 inline Task<Result<WholeLog>> whole_log(block::BlockDevice& device,
                                         const layout::SsdGeometry& geometry,
                                         const layout::LogKey& key) {
   LogKeeper keeper;
-  Result<LogScan> scan =
-      co_await scan_log(device, geometry, key, RingReads{.size = 8192, .ahead = 3}, keeper);
+  Result<LogScan> scan = co_await scan_log(device, geometry, key, kSmallReads, keeper);
   if (!scan.ok()) co_return scan.status();
   static_cast<LogScan&>(keeper.log) = std::move(*scan);
   co_return std::move(keeper.log);

@@ -106,8 +106,7 @@ Task<Status> scan_and_read(block::BlockDevice& device) {
   if (!log.ok()) co_return log.status();
   check(*log);
   CountedRecords again;
-  Status s =
-      co_await storage::read_log(device, kSsd, kKey, *log, {.size = 8192, .ahead = 3}, again);
+  Status s = co_await storage::read_log(device, kSsd, kKey, *log, storage::kSmallReads, again);
   require(!s.ok() || again.count == log->kept.size());
   co_return s;
 }
